@@ -1,0 +1,220 @@
+//! A request of the Alexa service, reduced to what the skill uses.
+//!
+//! Every field may be missing or of another type than documented: such a field counts as absent. What
+//! the skill does not know is ignored, so that a new request type is answered and not a crash.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use crate::identify::AccessToken;
+
+/// A request with its envelope.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// `request.requestId`.
+    pub id: Option<String>,
+    /// What is asked.
+    pub kind: Kind,
+    /// `request.locale`, such as `en-US`; skill events have none.
+    pub locale: Option<String>,
+    /// `request.dialogState`: whether Alexa still collects slots by the interaction model's prompts.
+    pub dialog_open: bool,
+    /// `session.attributes`: what the last answer of this session left there.
+    pub attributes: Map<String, Value>,
+    /// Whether the envelope holds a session: skill events and audio requests do not.
+    pub has_session: bool,
+    /// The access token of the account the owner linked.
+    pub access_token: Option<AccessToken>,
+    /// Where and how the skill may speak before its answer.
+    pub early_speech: Option<EarlySpeech>,
+    skill_ids: [Option<String>; 2],
+}
+
+/// The address and the bearer of Alexa's own API during one request.
+#[derive(Clone, Debug)]
+pub struct EarlySpeech {
+    /// `context.System.apiEndpoint`, the regional base URL.
+    pub endpoint: String,
+    /// `context.System.apiAccessToken`.
+    pub token: AccessToken,
+}
+
+/// The kinds of request the story knows.
+#[derive(Clone, Debug, Default)]
+pub enum Kind {
+    /// "Alexa, open my printer."
+    Launch,
+    /// An utterance that the interaction model resolved.
+    Intent(Intent),
+    /// Alexa asks whether the skill could do it; nothing may happen.
+    CanFulfill(Intent),
+    /// The session ended without the skill's doing. It cannot be answered.
+    SessionEnded {
+        /// `USER_INITIATED`, `ERROR` or `EXCEEDED_MAX_REPROMPTS`.
+        reason: String,
+        /// What Alexa could not do with our last answer.
+        error: Option<AlexaError>,
+    },
+    /// The skill goes on after a connection to another one.
+    SessionResumed,
+    /// Alexa could not use our last answer. It cannot be answered.
+    Exception(AlexaError),
+    /// The owner linked an account in the Alexa app.
+    AccountLinked,
+    /// Any other type, by its name.
+    Other(String),
+    /// An envelope without a request.
+    #[default]
+    Missing,
+}
+
+/// An error that Alexa reports.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct AlexaError {
+    /// `INVALID_RESPONSE`, `DEVICE_COMMUNICATION_ERROR`, `INTERNAL_SERVICE_ERROR` or `ENDPOINT_TIMEOUT`.
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
+    pub kind: String,
+    /// The explanation.
+    #[serde(default, deserialize_with = "lenient")]
+    pub message: String,
+}
+
+/// An intent with its slots.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Intent {
+    /// The name in the interaction model.
+    #[serde(default, deserialize_with = "lenient")]
+    pub name: String,
+    /// Whether the owner was asked to confirm and what they said.
+    #[serde(rename = "confirmationStatus", default, deserialize_with = "lenient")]
+    pub confirmation: Confirmation,
+    #[serde(default, deserialize_with = "lenient")]
+    slots: Map<String, Value>,
+    /// The whole intent as it came, to be sent back in a dialog directive.
+    #[serde(skip)]
+    pub wire: Value,
+}
+
+/// `confirmationStatus`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Confirmation {
+    /// Not asked, or not answered.
+    #[default]
+    #[serde(rename = "NONE")]
+    None,
+    /// The owner said yes.
+    #[serde(rename = "CONFIRMED")]
+    Confirmed,
+    /// The owner said no.
+    #[serde(rename = "DENIED")]
+    Denied,
+}
+
+/// One value of a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotValue {
+    /// What the owner said.
+    pub spoken: String,
+    /// The id of the matching slot value, where the slot type has ids and one matched.
+    pub id: Option<String>,
+    /// The canonical name of the matching slot value.
+    pub name: Option<String>,
+}
+
+impl Intent {
+    /// The values of a slot: none when it is not filled, several for a slot list.
+    pub fn slot(&self, name: &str) -> Vec<SlotValue> {
+        let Some(slot) = self.slots.get(name) else { return Vec::new() };
+        let listed = slot.pointer("/slotValue/values").and_then(Value::as_array);
+        match listed {
+            Some(values) => values.iter().filter_map(slot_value).collect(),
+            None => slot_value(slot).or_else(|| slot.get("slotValue").and_then(slot_value)).into_iter().collect(),
+        }
+    }
+
+    /// The names of the slots that the request carries, filled or not.
+    pub fn slot_names(&self) -> impl Iterator<Item = &str> {
+        self.slots.keys().map(String::as_str)
+    }
+}
+
+/// Reads `{value, resolutions}`. The first authority that matched counts; without a match `values` is
+/// absent.
+fn slot_value(value: &Value) -> Option<SlotValue> {
+    let spoken = match value.get("value")? {
+        Value::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let authorities = value.pointer("/resolutions/resolutionsPerAuthority").and_then(Value::as_array);
+    let matched = authorities.into_iter().flatten().find_map(|authority| {
+        let code = authority.pointer("/status/code").and_then(Value::as_str);
+        (code == Some("ER_SUCCESS_MATCH")).then(|| authority.pointer("/values/0/value")).flatten()
+    });
+    let text = |field: &str| matched.and_then(|m| m.get(field)).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
+    Some(SlotValue { spoken, id: text("id"), name: text("name") })
+}
+
+impl Request {
+    /// Reads an envelope. It never fails: what is missing is absent.
+    pub fn read(envelope: &Value) -> Self {
+        let at = |pointer: &str| envelope.pointer(pointer);
+        let text = |pointer: &str| at(pointer).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
+        // The token of the account, not of the recognised speaker: a voice does not choose a device.
+        let token = text("/context/System/user/accessToken").or_else(|| text("/session/user/accessToken"));
+        let kind = kind(at("/request").unwrap_or(&Value::Null));
+        let token = match kind {
+            Kind::AccountLinked => text("/request/body/accessToken").or(token),
+            _ => token,
+        };
+        Self {
+            id: text("/request/requestId"),
+            kind,
+            locale: text("/request/locale"),
+            dialog_open: matches!(text("/request/dialogState").as_deref(), Some("STARTED" | "IN_PROGRESS")),
+            attributes: at("/session/attributes").and_then(Value::as_object).cloned().unwrap_or_default(),
+            has_session: at("/session").is_some_and(Value::is_object),
+            access_token: token.map(AccessToken::new),
+            early_speech: text("/context/System/apiEndpoint")
+                .zip(text("/context/System/apiAccessToken"))
+                .map(|(endpoint, token)| EarlySpeech { endpoint, token: AccessToken::new(token) }),
+            skill_ids: [text("/context/System/application/applicationId"), text("/session/application/applicationId")],
+        }
+    }
+
+    /// Whether the request is for one of these skills. The id in `context.System` must be there, and the
+    /// one in `session`, where there is one, must agree: both come from Alexa.
+    pub fn is_for(&self, skill_ids: &[String]) -> bool {
+        let ours = |id: &String| skill_ids.contains(id);
+        let [context, session] = &self.skill_ids;
+        context.as_ref().is_some_and(ours) && session.as_ref().is_none_or(ours)
+    }
+}
+
+fn kind(request: &Value) -> Kind {
+    let error = |field: &str| request.get(field).map(|e| AlexaError::deserialize(e).unwrap_or_default());
+    let intent = || {
+        let wire = request.get("intent").cloned().unwrap_or_default();
+        Intent { wire: wire.clone(), ..Intent::deserialize(wire).unwrap_or_default() }
+    };
+    let name = request.get("type").and_then(Value::as_str).unwrap_or_default();
+    match name {
+        "" => Kind::Missing,
+        "LaunchRequest" => Kind::Launch,
+        "IntentRequest" => Kind::Intent(intent()),
+        "CanFulfillIntentRequest" => Kind::CanFulfill(intent()),
+        "SessionEndedRequest" => Kind::SessionEnded {
+            reason: request.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            error: error("error"),
+        },
+        "SessionResumedRequest" => Kind::SessionResumed,
+        "System.ExceptionEncountered" => Kind::Exception(error("error").unwrap_or_default()),
+        "AlexaSkillEvent.SkillAccountLinked" => Kind::AccountLinked,
+        other => Kind::Other(other.to_owned()),
+    }
+}
+
+/// A field of an unexpected type counts as absent.
+fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(T::deserialize(Value::deserialize(deserializer)?).unwrap_or_default())
+}

@@ -1,0 +1,153 @@
+//! The mail that carries a bundle to its owner.
+//!
+//! Name and address come from a profile and are hostile input. The address is parsed before it gets
+//! here; the name goes into the text only, and a header is never made of it by hand: `lettre` encodes.
+
+use lettre::message::header::ContentTransferEncoding;
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Body, Mailbox, MultiPart};
+use thiserror::Error;
+
+use crate::bundle::{self, Broker};
+use crate::fault::{Blame, Fault, Step};
+use crate::identify::EmailAddress;
+use crate::locales::Locale;
+use crate::thing::{Certificate, ThingName};
+
+/// A finished message: RFC 5322 with the envelope it travels in.
+pub struct Letter {
+    /// The sender's address.
+    pub from: String,
+    /// The recipient.
+    pub to: EmailAddress,
+    /// The message, ASCII only, lines ended by CRLF.
+    pub message: Vec<u8>,
+}
+
+/// Who sends.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// `MAIL_FROM`.
+    pub from: Mailbox,
+    /// `MAIL_REPLY_TO`.
+    pub reply_to: Option<Mailbox>,
+}
+
+/// What a mail is about.
+pub struct Parcel<'a> {
+    /// The owner's name, as the profile has it.
+    pub name: Option<&'a str>,
+    /// The owner's address.
+    pub to: &'a EmailAddress,
+    /// Whose certificate it is.
+    pub thing: &'a ThingName,
+    /// How Alexa calls the device.
+    pub device: &'a str,
+    /// The invocation name of the skill.
+    pub invocation: &'a str,
+    /// Where the device connects.
+    pub broker: &'a Broker,
+    /// The language of the request.
+    pub locale: Locale,
+    /// Seconds since the epoch.
+    pub now: u64,
+}
+
+/// Sends mail.
+pub trait Mailer: Send + Sync {
+    /// Hands a message over, once: a repetition would be a second mail.
+    fn send(&self, letter: Letter) -> impl Future<Output = Result<(), MailError>> + Send;
+}
+
+/// Why a mail did not go out.
+#[derive(Debug, Error)]
+pub enum MailError {
+    /// The recipient's address is refused.
+    #[error("the recipient's address was refused with {0}")]
+    AddressRefused(String),
+    /// The sender or, in SES's sandbox, the recipient is not verified.
+    #[error("an address is not verified: the account is in the SES sandbox, or MAIL_FROM is not verified ({0})")]
+    NotVerified(String),
+    /// The account or the configuration set may not send at the moment.
+    #[error("sending is paused: {0}")]
+    Paused(String),
+    /// Over the sending rate or the daily quota.
+    #[error("over the sending quota: {0}")]
+    Throttled(String),
+    /// Refused for another reason.
+    #[error("the mail was refused with {0}")]
+    Refused(String),
+    /// The message could not be written.
+    #[error("the mail could not be composed: {0}")]
+    Unwritable(String),
+    /// No answer that says whether it was sent.
+    #[error("no clear answer: {0}")]
+    Unclear(String),
+}
+
+impl MailError {
+    /// Whether the mail was certainly not sent.
+    pub fn is_definite(&self) -> bool {
+        !matches!(self, MailError::Unclear(_))
+    }
+}
+
+impl Blame for MailError {
+    fn step(&self) -> Step {
+        Step::Deliver
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            MailError::AddressRefused(_) => Fault::Speaker,
+            MailError::NotVerified(_) | MailError::Paused(_) | MailError::Refused(_) | MailError::Unwritable(_) => Fault::Maker,
+            MailError::Throttled(_) | MailError::Unclear(_) => Fault::Again,
+        }
+    }
+
+    fn cause(&self) -> &'static str {
+        match self {
+            MailError::AddressRefused(_) => "mail_address_refused",
+            MailError::NotVerified(_) => "mail_not_verified",
+            MailError::Paused(_) => "mail_paused",
+            MailError::Throttled(_) => "mail_throttled",
+            MailError::Refused(_) => "mail_refused",
+            MailError::Unwritable(_) => "mail_unwritable",
+            MailError::Unclear(_) => "mail_unclear",
+        }
+    }
+}
+
+/// Writes the mail: text and HTML, and the bundle as its one attachment.
+pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) -> Result<Letter, MailError> {
+    let words = parcel.locale.mail(parcel.name.map(plain).as_deref(), parcel.device, parcel.invocation, parcel.thing.as_str());
+    let unwritable = |error: &dyn std::fmt::Display| MailError::Unwritable(error.to_string());
+    let zip = bundle::zip(parcel.thing, certificate, parcel.broker, parcel.now, &words.readme).map_err(|e| unwritable(&e))?;
+
+    // Base64 throughout for the attachment: mail programs and relays then leave every byte alone.
+    let zip = Body::new_with_encoding(zip, ContentTransferEncoding::Base64).map_err(|_| unwritable(&"encoding"))?;
+    let zip_type = ContentType::parse("application/zip").map_err(|e| unwritable(&e))?;
+    let attachment = Attachment::new(format!("{}.zip", parcel.thing)).body(zip, zip_type);
+    let alternatives = MultiPart::alternative_plain_html(words.text, words.html);
+
+    let mut message = lettre::Message::builder()
+        .from(sender.from.clone())
+        .to(Mailbox::new(None, parcel.to.mailbox().clone()))
+        .subject(words.subject)
+        .date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(parcel.now));
+    if let Some(reply_to) = &sender.reply_to {
+        message = message.reply_to(reply_to.clone());
+    }
+    let message = message.multipart(MultiPart::mixed().multipart(alternatives).singlepart(attachment)).map_err(|e| unwritable(&e))?;
+    Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted() })
+}
+
+/// A profile name as one line of at most 100 characters.
+fn plain(name: &str) -> String {
+    name.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ").chars().take(100).collect()
+}
+
+/// Replaces what HTML takes for markup.
+pub(crate) fn html_escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,39 @@
+//! One user, one thing: an Alexa skill backend that gives every user a device identity of their own.
+//!
+//! The story, in reading order:
+//!
+//! 1. [`alexa`] reads the **request**; [`answer`] sees that it is for this skill.
+//! 2. [`identify`](mod@identify) turns the access token into an owner.
+//! 3. [`onboard`](mod@onboard) finds the owner's [`thing`], or makes it.
+//! 4. [`deliver`] mails the [`bundle`] with its certificate.
+//! 5. [`wish`](mod@wish) reads the intent by the device [`model`], and [`relay`] takes it to the shadow.
+//! 6. [`reply`] says what became of it.
+//!
+//! What holds throughout: a secret has a type that does not show it; every request that is ours is
+//! answered in time; and nothing here names AWS, HTTP or a database, but for the adapters at the end.
+
+pub mod alexa;
+pub mod answer;
+pub mod config;
+pub mod identify;
+pub mod thing;
+
+pub mod onboard;
+
+pub mod bundle;
+pub mod deliver;
+
+pub mod model;
+pub mod relay;
+pub mod wish;
+
+pub mod fault;
+pub mod locales;
+pub mod reply;
+
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod https;
+pub mod log;
+pub mod login;
+pub mod smtp;

@@ -1,0 +1,116 @@
+//! English.
+
+use super::{MailWords, Phrase};
+use crate::deliver::html_escape;
+use crate::model::Misfit;
+
+pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String {
+    match phrase {
+        Phrase::LinkFirst => format!(
+            "To use your {device}, please link your Amazon account. Open the Alexa app: I have put a card there, with a button that does it."
+        ),
+        Phrase::LinkAgain => {
+            "The link to your Amazon account is no longer valid. Please open the Alexa app and link it again, by the card I have put there.".into()
+        }
+        Phrase::LinkWithProfile => {
+            "I may not see your Amazon profile, which I need to send you a mail. Please open the Alexa app, link the account again by the card I have put there, and allow it.".into()
+        }
+        Phrase::LoginDown => "I cannot reach Amazon's sign-in at the moment. Nothing is lost. Please try again in a minute.".into(),
+        Phrase::NoEmail => format!(
+            "Your Amazon profile shows me no e-mail address, so I cannot send you the certificate of your {device}. \
+             Please disable this skill in the Alexa app, enable it again, and allow it to see your e-mail address."
+        ),
+        Phrase::SettingUp => format!("One moment, I am setting up your {device}."),
+        Phrase::Welcome => format!(
+            "Your {device} has its own identity now. I have sent its certificate to the e-mail address of your Amazon account. \
+             Open that mail on your {device} and follow its one step. Then say: Alexa, open {invocation}."
+        ),
+        Phrase::WelcomeTitle => format!("Your {device} is set up"),
+        Phrase::WaitsForDevice { minutes } => {
+            format!("Your {device} has not been online yet. The command waits for it, for {}.", amount(*minutes, "minute"))
+        }
+        Phrase::Greeting => format!("Your {device} is ready. What shall it do?"),
+        Phrase::Help => format!(
+            "I pass on to your {device} what you say. For example: ask {invocation} for the status. What would you like?"
+        ),
+        Phrase::WhatNext => "What would you like? Say help to hear what I can do, or stop to end.".into(),
+        Phrase::NotUnderstood => "I did not get that. Say help to hear what I can do. What would you like?".into(),
+        Phrase::Goodbye => "Goodbye.".into(),
+        Phrase::NotDone => "All right, I leave it as it is.".into(),
+        Phrase::DoesNotFit(misfit) => misfit_words(misfit),
+        Phrase::Incomplete => "Something is missing in what you said. Please say it again, with all of it.".into(),
+        Phrase::NeverReported => {
+            format!("Your {device} has not been online yet. Please do the one step of the mail I sent you, and ask again.")
+        }
+        Phrase::NothingToSay => format!("Your {device} has not said anything about that yet."),
+        Phrase::ReportAge { seconds } => format!("That was {} ago.", age(*seconds)),
+        Phrase::OneMoment => format!("One moment, your {device} is just being set up. Please ask again in a few seconds."),
+        Phrase::TryAgain => "That did not work, and it was not your fault. Please try again in a moment.".into(),
+        Phrase::MakerMustAct => {
+            "Sorry, something on our side is not set up right. The maker of this skill has been told. Please try again later.".into()
+        }
+        Phrase::MailNotPossible => {
+            "Sorry, I cannot send you a mail at the moment, and the maker of this skill has to mend that. They have been told. Please try again later.".into()
+        }
+        Phrase::MailBusy => "The mail with your certificate has to wait a moment. Please ask me again in a minute.".into(),
+        Phrase::AddressRefused => {
+            "The e-mail address of your Amazon account does not take mail from me. Please check it in your Amazon account, and ask me again.".into()
+        }
+        Phrase::TooMuch => format!("That is more than your {device} can keep. Please say it shorter."),
+    }
+}
+
+fn misfit_words(misfit: &Misfit) -> String {
+    match misfit {
+        Misfit::NotANumber(_) => "I did not get the number. Please say it again.".into(),
+        Misfit::OutOfRange { said, min, max, unit } => {
+            let unit = unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
+            format!("{said} is not possible. Please say a number from {min} to {max}{unit}.")
+        }
+        Misfit::NotOneOf { said, values } => format!("I do not know {said}. It can be {}.", values.join(" or ")),
+        Misfit::TooLong { limit } => format!("That is too long. It can have {limit} letters."),
+        Misfit::TooMany => "One at a time, please. Which one?".into(),
+    }
+}
+
+fn amount(count: u64, unit: &str) -> String {
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..=119 => amount(seconds, "second"),
+        120..=7_199 => amount(seconds / 60, "minute"),
+        7_200..=172_799 => amount(seconds / 3_600, "hour"),
+        _ => amount(seconds / 86_400, "day"),
+    }
+}
+
+pub(super) fn mail(name: Option<&str>, device: &str, invocation: &str, thing: &str) -> MailWords {
+    let hello = name.map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},"));
+    let what =
+        format!("this is the identity of your {device}. Whoever has the attached file can act as your {device}: keep it to yourself.");
+    let how = format!("On your {device}, run this one command in the folder of the file:");
+    let command = format!("onething-device setup {thing}.zip");
+    let then = format!("Then say: \"Alexa, open {invocation}.\"");
+    let lost = "Is the file lost, or did somebody else get it? Then answer this mail: the identity is taken out of service.".to_owned();
+    let text = format!("{hello}\n\n{what}\n\n{how}\n\n    {command}\n\n{then}\n\n{lost}\n");
+    let html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><body style=\"font-family:sans-serif;max-width:36em\">\n\
+         <p>{}</p>\n<p>{}</p>\n<p>{}</p>\n<pre style=\"background:#eee;color:#111;padding:.8em\">{}</pre>\n<p>{}</p>\n<p>{}</p>\n</body></html>\n",
+        html_escape(&hello),
+        html_escape(&what),
+        html_escape(&how),
+        html_escape(&command),
+        html_escape(&then),
+        html_escape(&lost),
+    );
+    let readme = format!(
+        "The identity of your {device}: {thing}\n\n\
+         {how}\n\n    {command}\n\n\
+         connection.json says where to connect and by which topics, for a program of your own:\n\
+         MQTT over mutual TLS with certificate.pem and private.key.pem, the client id in it, and the\n\
+         server known by the root certificates that lie beside it.\n\n{lost}\n"
+    );
+    MailWords { subject: format!("Your {device}: the certificate"), text, html, readme }
+}

@@ -1,0 +1,111 @@
+//! The words, by language. A language is one file, and the compiler says what it still lacks.
+
+mod en;
+
+use crate::model::Misfit;
+
+/// A language the skill speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Locale {
+    /// English, which also stands in for a language that is not there yet.
+    #[default]
+    English,
+}
+
+/// Everything the skill can say by itself. What the device model says (`says`, `ask`) is the maker's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Phrase<'a> {
+    /// No token.
+    LinkFirst,
+    /// A token that is no good.
+    LinkAgain,
+    /// A token without the scope that is needed.
+    LinkWithProfile,
+    /// Login with Amazon is out of reach.
+    LoginDown,
+    /// The profile has no mail address.
+    NoEmail,
+    /// While a new owner waits.
+    SettingUp,
+    /// A new owner.
+    Welcome,
+    /// A new owner's title for the card.
+    WelcomeTitle,
+    /// Appended where the device was never online: a command waits for it.
+    WaitsForDevice {
+        /// Minutes until the command expires.
+        minutes: u64,
+    },
+    /// "Open my printer", by somebody known.
+    Greeting,
+    /// What one can say.
+    Help,
+    /// After a silence.
+    WhatNext,
+    /// Something was not understood.
+    NotUnderstood,
+    /// The end.
+    Goodbye,
+    /// The owner declined.
+    NotDone,
+    /// The words do not fit.
+    DoesNotFit(&'a Misfit),
+    /// A slot is missing, and Alexa cannot ask for it.
+    Incomplete,
+    /// The device has never reported.
+    NeverReported,
+    /// The device has reported nothing that answers the question.
+    NothingToSay,
+    /// How old the report is.
+    ReportAge {
+        /// In seconds.
+        seconds: u64,
+    },
+    /// Another request is onboarding.
+    OneMoment,
+    /// Out of time, or a passing fault.
+    TryAgain,
+    /// The maker has to do something.
+    MakerMustAct,
+    /// The mail cannot be sent, for a reason the maker can mend.
+    MailNotPossible,
+    /// The mail provider is busy.
+    MailBusy,
+    /// The owner's address is refused.
+    AddressRefused,
+    /// The shadow has no room.
+    TooMuch,
+}
+
+/// The words of a mail and of the file in its bundle.
+pub struct MailWords {
+    /// The subject.
+    pub subject: String,
+    /// As plain text.
+    pub text: String,
+    /// As HTML.
+    pub html: String,
+    /// `README.txt`.
+    pub readme: String,
+}
+
+impl Locale {
+    /// The language of a request's `locale`, such as `en-US`.
+    pub fn of(_locale: Option<&str>) -> Self {
+        Locale::English
+    }
+
+    /// Words for the owner. `device` is the device's name, `invocation` the skill's.
+    pub fn say(self, phrase: &Phrase<'_>, device: &str, invocation: &str) -> String {
+        match self {
+            Locale::English => en::say(phrase, device, invocation),
+        }
+    }
+
+    /// The mail that carries a bundle.
+    pub fn mail(self, name: Option<&str>, device: &str, invocation: &str, thing: &str) -> MailWords {
+        match self {
+            Locale::English => en::mail(name, device, invocation, thing),
+        }
+    }
+}

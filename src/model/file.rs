@@ -1,0 +1,304 @@
+//! From the TOML file to the model: every fault with its place, not only the first.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Action, Argument, IntentRule, Model, Property, Sentence, ValueKind};
+use crate::thing::ThingPrefix;
+
+/// The shadow's own names, which no property may have.
+const RESERVED: [&str; 2] = ["command", "onboarded"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    device: Device,
+    #[serde(default)]
+    property: BTreeMap<String, RawValue>,
+    #[serde(default)]
+    command: BTreeMap<String, BTreeMap<String, RawValue>>,
+    #[serde(default)]
+    intent: BTreeMap<String, RawIntent>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Device {
+    name: String,
+    invocation: String,
+    thing_type: String,
+    thing_prefix: String,
+    #[serde(default = "one_hour")]
+    command_lifetime: u64,
+    #[serde(default = "five_minutes")]
+    report_is_old_after: u64,
+}
+
+fn one_hour() -> u64 {
+    3_600
+}
+
+fn five_minutes() -> u64 {
+    300
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawValue {
+    #[serde(rename = "type")]
+    kind: RawKind,
+    values: Option<Vec<String>>,
+    max_length: Option<usize>,
+    min: Option<f64>,
+    max: Option<f64>,
+    unit: Option<String>,
+    default: Option<serde_json::Value>,
+    written_by: Option<Writer>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum RawKind {
+    Switch,
+    Choice,
+    Text,
+    Integer,
+    Number,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Writer {
+    Device,
+    Skill,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIntent {
+    command: Option<String>,
+    #[serde(default)]
+    args: BTreeMap<String, String>,
+    set: Option<BTreeMap<String, String>>,
+    set_one: Option<RawSetOne>,
+    answer: Option<Vec<RawSentence>>,
+    #[serde(default)]
+    ask: BTreeMap<String, String>,
+    confirm: Option<String>,
+    #[serde(default)]
+    says: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSetOne {
+    slot: String,
+    value: String,
+    properties: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSentence {
+    say: String,
+    #[serde(default)]
+    when: BTreeMap<String, String>,
+}
+
+/// Collects what is wrong, by place.
+#[derive(Default)]
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn add(&mut self, place: &str, fault: impl std::fmt::Display) {
+        self.0.push(format!("{place}: {fault}"));
+    }
+
+    fn check(&mut self, good: bool, place: &str, fault: impl std::fmt::Display) {
+        if !good {
+            self.add(place, fault);
+        }
+    }
+}
+
+pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
+    let file: File = toml::from_str(toml).map_err(|error| vec![error.to_string().trim_end().to_owned()])?;
+    let mut faults = Faults::default();
+    let faults_ref = &mut faults;
+
+    let properties: BTreeMap<_, _> = file.property.into_iter().map(|(name, raw)| property(name, &raw, faults_ref)).collect();
+    let commands: BTreeMap<_, _> = file.command.into_iter().map(|(name, args)| command(name, args, faults_ref)).collect();
+    let thing_prefix = ThingPrefix::parse(&file.device.thing_prefix);
+    faults.check(thing_prefix.is_some(), "device.thing_prefix", "must be letters, digits, `_` and `-`, at most 102");
+    let thing_type = &file.device.thing_type;
+    faults.check(
+        (1..=128).contains(&thing_type.len()) && is_name(thing_type, "_-:"),
+        "device.thing_type",
+        "must be 1 to 128 letters, digits, `_`, `-` and `:`",
+    );
+    faults.check(!file.device.name.trim().is_empty(), "device.name", "must not be empty");
+    faults.check(!file.device.invocation.trim().is_empty(), "device.invocation", "must not be empty");
+    faults.check(file.device.command_lifetime > 0, "device.command_lifetime", "must be more than 0 seconds");
+
+    let mut intents = BTreeMap::new();
+    for (name, raw) in file.intent {
+        let place = format!("intent.{name}");
+        if let Some(rule) = intent(&place, raw, &properties, &commands, &mut faults) {
+            intents.insert(name, rule);
+        }
+    }
+    match thing_prefix {
+        Some(thing_prefix) if faults.0.is_empty() => Ok(Model {
+            name: file.device.name,
+            invocation: file.device.invocation,
+            thing_type: file.device.thing_type,
+            thing_prefix,
+            command_lifetime: file.device.command_lifetime,
+            report_is_old_after: file.device.report_is_old_after,
+            properties,
+            commands,
+            intents,
+        }),
+        _ => Err(faults.0),
+    }
+}
+
+fn is_name(name: &str, also: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+}
+
+fn property(name: String, raw: &RawValue, faults: &mut Faults) -> (String, Property) {
+    let place = format!("property.{name}");
+    faults.check(is_name(&name, "_-") && !RESERVED.contains(&name.as_str()), &place, "is not a name a property can have");
+    faults.check(raw.default.is_none(), &place, "`default` is for arguments of commands");
+    let reported_only = raw.written_by == Some(Writer::Device);
+    (name, Property { kind: kind(&place, raw, faults), reported_only })
+}
+
+fn command(name: String, args: BTreeMap<String, RawValue>, faults: &mut Faults) -> (String, BTreeMap<String, Argument>) {
+    let place = format!("command.{name}");
+    faults.check(is_name(&name, "_-"), &place, "is not a name a command can have");
+    let mut arguments = BTreeMap::new();
+    for (arg, raw) in args {
+        let place = format!("{place}.{arg}");
+        faults.check(is_name(&arg, "_-"), &place, "is not a name an argument can have");
+        faults.check(raw.written_by.is_none(), &place, "`written_by` is for properties");
+        let kind = kind(&place, &raw, faults);
+        if let Some(default) = &raw.default {
+            faults.check(kind.allows(default), &place, format_args!("the default {default} is not a value it can have"));
+        }
+        arguments.insert(arg, Argument { kind, default: raw.default });
+    }
+    (name, arguments)
+}
+
+/// The kind of a value, with a fault for every option that is missing or does not belong to it.
+fn kind(place: &str, raw: &RawValue, faults: &mut Faults) -> ValueKind {
+    let numeric = matches!(raw.kind, RawKind::Integer | RawKind::Number);
+    let belongs = [
+        ("values", raw.values.is_some(), raw.kind == RawKind::Choice, raw.kind == RawKind::Choice),
+        ("max_length", raw.max_length.is_some(), raw.kind == RawKind::Text, raw.kind == RawKind::Text),
+        ("min", raw.min.is_some(), numeric, numeric),
+        ("max", raw.max.is_some(), numeric, numeric),
+        ("unit", raw.unit.is_some(), numeric, false),
+    ];
+    for (option, given, allowed, needed) in belongs {
+        faults.check(!given || allowed, place, format_args!("`{option}` does not belong to this type"));
+        faults.check(given || !needed, place, format_args!("`{option}` is missing"));
+    }
+    match raw.kind {
+        RawKind::Switch => ValueKind::Switch,
+        RawKind::Choice => {
+            let values = raw.values.clone().unwrap_or_default();
+            faults.check(!values.is_empty(), place, "`values` must not be empty");
+            ValueKind::Choice { values }
+        }
+        RawKind::Text => {
+            let max_length = raw.max_length.unwrap_or_default();
+            faults.check((1..=1_000).contains(&max_length), place, "`max_length` must be from 1 to 1000: a shadow holds 8 KB");
+            ValueKind::Text { max_length }
+        }
+        RawKind::Integer | RawKind::Number => {
+            let (min, max) = (raw.min.unwrap_or_default(), raw.max.unwrap_or_default());
+            faults.check(min <= max, place, "`min` must not be above `max`");
+            ValueKind::Number { min, max, unit: raw.unit.clone(), whole: raw.kind == RawKind::Integer }
+        }
+    }
+}
+
+fn intent(
+    place: &str,
+    raw: RawIntent,
+    properties: &BTreeMap<String, Property>,
+    commands: &BTreeMap<String, BTreeMap<String, Argument>>,
+    faults: &mut Faults,
+) -> Option<IntentRule> {
+    let mut settable = |property: &str| {
+        let known = properties.get(property);
+        faults.check(known.is_some(), place, format_args!("there is no property `{property}`"));
+        faults.check(known.is_none_or(|p| !p.reported_only), place, format_args!("property `{property}` is written by the device only"));
+    };
+    // The slots that fill something, and the names a sentence may hold.
+    let (action, slots, names): (_, Vec<&String>, Vec<&String>) = match (&raw.command, &raw.set, &raw.set_one, &raw.answer) {
+        (Some(name), None, None, None) => {
+            let known = commands.get(name);
+            faults.check(known.is_some(), place, format_args!("there is no command `{name}`"));
+            for arg in raw.args.keys() {
+                faults.check(
+                    known.is_none_or(|args| args.contains_key(arg)),
+                    place,
+                    format_args!("command `{name}` has no argument `{arg}`"),
+                );
+            }
+            for (arg, argument) in known.into_iter().flatten() {
+                let filled = raw.args.contains_key(arg) || argument.default.is_some();
+                faults.check(filled, place, format_args!("argument `{arg}` of `{name}` has neither a slot nor a default"));
+            }
+            (
+                Action::Command { name: name.clone(), args: raw.args.clone() },
+                raw.args.values().collect(),
+                raw.args.keys().chain(raw.args.values()).collect(),
+            )
+        }
+        (None, Some(set), None, None) => {
+            set.keys().for_each(|property| settable(property));
+            (Action::Set(set.clone()), set.values().collect(), set.keys().chain(set.values()).collect())
+        }
+        (None, None, Some(one), None) => {
+            one.properties.values().for_each(|property| settable(property));
+            faults.check(!one.properties.is_empty(), place, "`set_one` needs properties to choose from");
+            let action = Action::SetOne { slot: one.slot.clone(), value: one.value.clone(), properties: one.properties.clone() };
+            (action, vec![&one.slot, &one.value], vec![&one.slot, &one.value])
+        }
+        (None, None, None, Some(answer)) => {
+            for sentence in answer {
+                for name in placeholders(&sentence.say).into_iter().chain(sentence.when.keys().map(String::as_str)) {
+                    faults.check(properties.contains_key(name), place, format_args!("there is no property `{name}`"));
+                }
+            }
+            let sentences = answer.iter().map(|s| Sentence { say: s.say.clone(), when: s.when.clone() });
+            (Action::Answer(sentences.collect()), Vec::new(), Vec::new())
+        }
+        _ => {
+            faults.add(place, "needs exactly one of `command`, `set`, `set_one` and `answer`");
+            return None;
+        }
+    };
+    let question = matches!(action, Action::Answer(_));
+    faults.check(raw.args.is_empty() || raw.command.is_some(), place, "`args` goes with `command`");
+    faults.check(question || !raw.says.trim().is_empty(), place, "`says` is missing");
+    faults.check(!question || (raw.says.is_empty() && raw.confirm.is_none()), place, "a question has neither `says` nor `confirm`");
+    for slot in raw.ask.keys() {
+        faults.check(slots.contains(&slot), place, format_args!("`ask.{slot}` is for a slot that fills nothing"));
+    }
+    for name in placeholders(&raw.says) {
+        faults.check(names.iter().any(|known| *known == name), place, format_args!("`says` names `{name}`, which nothing fills"));
+    }
+    Some(IntentRule { action, ask: raw.ask, confirm: raw.confirm, says: raw.says })
+}
+
+/// The names in braces.
+fn placeholders(sentence: &str) -> Vec<&str> {
+    sentence.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+}

@@ -1,0 +1,139 @@
+//! `device.toml`: what a device can do, and which intent asks for what. The one file a maker edits.
+
+mod file;
+mod value;
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+pub use self::value::{Misfit, Value, ValueKind};
+use crate::thing::ThingPrefix;
+
+/// A device and the speech about it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// How Alexa calls the device.
+    pub name: String,
+    /// The invocation name of the skill.
+    pub invocation: String,
+    /// AWS IoT thing type.
+    pub thing_type: String,
+    /// What all things' names begin with.
+    pub thing_prefix: ThingPrefix,
+    /// Seconds until a command expires.
+    pub command_lifetime: u64,
+    /// Seconds after which an answer says how old a report is.
+    pub report_is_old_after: u64,
+    /// Properties of the shadow.
+    pub properties: BTreeMap<String, Property>,
+    /// Commands, each with its arguments.
+    pub commands: BTreeMap<String, BTreeMap<String, Argument>>,
+    /// Intents of the interaction model.
+    pub intents: BTreeMap<String, IntentRule>,
+}
+
+/// A property of the shadow.
+#[derive(Clone, Debug)]
+pub struct Property {
+    /// What it can be.
+    pub kind: ValueKind,
+    /// Whether only the device writes it.
+    pub reported_only: bool,
+}
+
+/// An argument of a command.
+#[derive(Clone, Debug)]
+pub struct Argument {
+    /// What it can be.
+    pub kind: ValueKind,
+    /// What it is when the owner does not say.
+    pub default: Option<serde_json::Value>,
+}
+
+/// What an intent does.
+#[derive(Clone, Debug)]
+pub struct IntentRule {
+    /// Its effect.
+    pub action: Action,
+    /// The question for a slot that is not filled.
+    pub ask: BTreeMap<String, String>,
+    /// The question to be agreed to before anything is done.
+    pub confirm: Option<String>,
+    /// What Alexa says when it is sent to the device.
+    pub says: String,
+}
+
+/// The effect of an intent.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Sends a command; argument to slot.
+    Command {
+        /// The command.
+        name: String,
+        /// Which slot fills which argument.
+        args: BTreeMap<String, String>,
+    },
+    /// Sets properties; property to slot.
+    Set(BTreeMap<String, String>),
+    /// Sets the property that one slot chooses to the value of another.
+    SetOne {
+        /// The slot that chooses.
+        slot: String,
+        /// The slot with the value.
+        value: String,
+        /// Which choice sets which property.
+        properties: BTreeMap<String, String>,
+    },
+    /// Answers from what the device reported.
+    Answer(Vec<Sentence>),
+}
+
+/// A sentence of an answer, said when the device has reported everything in it.
+#[derive(Clone, Debug)]
+pub struct Sentence {
+    /// With `{property}` where a value goes.
+    pub say: String,
+    /// Said only while these properties have these values.
+    pub when: BTreeMap<String, String>,
+}
+
+/// Everything that is wrong with a device model.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("the device model has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
+pub struct ModelError(pub Vec<String>);
+
+impl Model {
+    /// The 3D printer, which is built in.
+    pub const SAMPLE: &str = include_str!("printer.toml");
+
+    /// Reads a device model; all faults are reported at once, each with its place.
+    pub fn parse(toml: &str) -> Result<Self, ModelError> {
+        file::parse(toml).map_err(ModelError)
+    }
+
+    /// The slots an intent uses, each with what it has to be.
+    pub fn slots(&self, rule: &IntentRule) -> Vec<(String, ValueKind)> {
+        match &rule.action {
+            Action::Command { name, args } => {
+                let arguments = self.commands.get(name);
+                let kind = |arg| arguments.and_then(|known| known.get(arg)).map(|a: &Argument| a.kind.clone());
+                args.iter().filter_map(|(arg, slot)| Some((slot.clone(), kind(arg)?))).collect()
+            }
+            Action::Set(set) => {
+                set.iter().filter_map(|(property, slot)| Some((slot.clone(), self.properties.get(property)?.kind.clone()))).collect()
+            }
+            Action::SetOne { slot, value, properties } => {
+                let choices = ValueKind::Choice { values: properties.keys().cloned().collect() };
+                // The value's range depends on the choice; the widest kind stands for all.
+                let kind = properties.values().next().and_then(|p| self.properties.get(p)).map(|p| p.kind.clone());
+                let value = kind.map(|kind| (value.clone(), kind));
+                [Some((slot.clone(), choices)), value].into_iter().flatten().collect()
+            }
+            Action::Answer(_) => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

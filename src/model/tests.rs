@@ -1,0 +1,61 @@
+//! The sample model, and what a maker reads when a model is wrong.
+
+use super::*;
+
+const DEVICE: &str = "[device]\nname = \"lamp\"\ninvocation = \"my lamp\"\nthing_type = \"lamp\"\nthing_prefix = \"Lamp-\"\n";
+
+fn check(rest: &str, expected: &[&str]) {
+    let faults = match Model::parse(&format!("{DEVICE}{rest}")) {
+        Ok(_) => Vec::new(),
+        Err(ModelError(faults)) => faults,
+    };
+    assert_eq!(faults, expected, "{rest}");
+}
+
+#[test]
+fn the_sample_is_the_printer() {
+    let model = Model::parse(Model::SAMPLE).unwrap();
+    assert_eq!((model.thing_type.as_str(), model.invocation.as_str()), ("3d-printer", "my printer"));
+    assert_eq!(model.thing_prefix, ThingPrefix::parse("3D_Printer-").unwrap());
+    assert_eq!(
+        model.properties["nozzleTarget"].kind,
+        ValueKind::Number { min: 0.0, max: 300.0, unit: Some("degrees".into()), whole: false }
+    );
+}
+
+#[test]
+fn a_lamp_needs_no_rust() {
+    check("[property.power]\ntype = \"switch\"\n[intent.On]\nset = { power = \"state\" }\nsays = \"Switching {state}.\"", &[]);
+}
+
+#[test]
+fn every_fault_is_reported_with_its_place() {
+    check(
+        "[property.command]\ntype = \"switch\"\n\
+         [property.level]\ntype = \"integer\"\nmin = 9\nvalues = [\"a\"]\nwritten_by = \"device\"\n\
+         [command.go.speed]\ntype = \"integer\"\nmin = 1\nmax = 5\ndefault = 9\n\
+         [intent.A]\ncommand = \"stop\"\nsays = \"Stop {it}.\"\n\
+         [intent.B]\nset = { level = \"n\" }\nask = { m = \"How?\" }\nsays = \"x\"\n\
+         [intent.C]\nsays = \"x\"\n",
+        &[
+            "property.command: is not a name a property can have",
+            "property.level: `values` does not belong to this type",
+            "property.level: `max` is missing",
+            "property.level: `min` must not be above `max`",
+            "command.go.speed: the default 9 is not a value it can have",
+            "intent.A: there is no command `stop`",
+            "intent.A: `says` names `it`, which nothing fills",
+            "intent.B: property `level` is written by the device only",
+            "intent.B: `ask.m` is for a slot that fills nothing",
+            "intent.C: needs exactly one of `command`, `set`, `set_one` and `answer`",
+        ],
+    );
+}
+
+#[test]
+fn a_fault_of_the_file_names_its_line() {
+    let ModelError(faults) = Model::parse("[device]\nname = lamp\n").unwrap_err();
+    assert!(faults[0].contains("line 2"), "{faults:?}");
+    let ModelError(faults) = Model::parse(&format!("{DEVICE}[property.a]\ntype = \"colour\"\n")).unwrap_err();
+    assert!(faults[0].contains("line 7") && faults[0].contains("colour"), "{faults:?}");
+}

@@ -1,0 +1,199 @@
+//! A command to the thing's shadow, and what became of it.
+//!
+//! Settings are plain properties of `desired`: the last one wins. An action is `desired.command` with an
+//! id and an expiry, because a shadow is a state and not a queue: without a fresh id the same command
+//! twice would be no change, and without an expiry a device back from the dark would print yesterday's vase.
+
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use crate::fault::{Blame, Fault, Step};
+use crate::thing::ThingName;
+
+/// A change of a shadow: the document that AWS IoT's UpdateThingShadow takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patch(Value);
+
+impl Patch {
+    /// The first state of a shadow: that it exists says that its owner is ready. The mark stands in
+    /// `reported`, where it makes no delta.
+    pub fn first(now: u64) -> Self {
+        Self(json!({"state": {"reported": {"onboarded": {"at": now}}}}))
+    }
+
+    /// Properties to be set.
+    pub fn set(properties: Map<String, Value>) -> Self {
+        let desired = Value::Object(properties);
+        Self(json!({"state": {"desired": desired}}))
+    }
+
+    /// A command to be done once.
+    pub fn command(command: &Command) -> Self {
+        let command = json!({
+            "id": command.id,
+            "name": command.name,
+            "args": command.args,
+            "issuedAt": command.issued_at,
+            "expiresAt": command.expires_at,
+        });
+        Self(json!({"state": {"desired": {"command": command}}}))
+    }
+
+    /// Both changes in one.
+    pub fn and(mut self, other: &Patch) -> Self {
+        merge(&mut self.0, &other.0);
+        self
+    }
+
+    /// The JSON document.
+    pub fn document(&self) -> &Value {
+        &self.0
+    }
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+/// An action for the device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// Unlike every other: the id of the request that asked for it.
+    pub id: String,
+    /// What to do.
+    pub name: String,
+    /// With what. An argument of other commands is `null`: a shadow merges, and would keep the old one.
+    pub args: Map<String, Value>,
+    /// Seconds since the epoch.
+    pub issued_at: u64,
+    /// Seconds since the epoch; from then on the device skips it.
+    pub expires_at: u64,
+}
+
+/// A shadow, as far as answers need it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shadow {
+    /// What the device said last, without the mark of onboarding.
+    pub reported: Map<String, Value>,
+    /// When it said so, in seconds since the epoch.
+    pub reported_at: Option<u64>,
+}
+
+impl Shadow {
+    /// Reads the document that GetThingShadow returns.
+    pub fn read(document: &Value) -> Self {
+        let section = |pointer: &str| document.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut reported = section("/state/reported");
+        let mut written = section("/metadata/reported");
+        reported.remove("onboarded");
+        written.remove("onboarded");
+        Self { reported, reported_at: latest(&Value::Object(written)) }
+    }
+
+    /// Whether the device has ever reported anything.
+    pub fn has_been_online(&self) -> bool {
+        !self.reported.is_empty()
+    }
+}
+
+/// The latest `timestamp` anywhere in shadow metadata.
+fn latest(metadata: &Value) -> Option<u64> {
+    match metadata {
+        Value::Object(fields) => {
+            let own = fields.get("timestamp").and_then(Value::as_u64);
+            own.into_iter().chain(fields.values().filter_map(latest)).max()
+        }
+        Value::Array(items) => items.iter().filter_map(latest).max(),
+        _ => None,
+    }
+}
+
+/// Shadows of things.
+pub trait Shadows: Send + Sync {
+    /// The shadow, or `None` when there is none.
+    fn read(&self, thing: &ThingName) -> impl Future<Output = Result<Option<Shadow>, ShadowError>> + Send;
+    /// Merges a change in, and makes the shadow where there is none.
+    fn update(&self, thing: &ThingName, patch: &Patch) -> impl Future<Output = Result<(), ShadowError>> + Send;
+}
+
+/// Why a shadow was not read or changed.
+#[derive(Debug, Error)]
+pub enum ShadowError {
+    /// Over the size limit of 8 KB.
+    #[error("the shadow would be too large")]
+    TooLarge,
+    /// Changed by somebody else at the same moment.
+    #[error("the shadow was changed at the same moment")]
+    Conflict,
+    /// Over a quota.
+    #[error("throttled")]
+    Throttled,
+    /// Refused for good.
+    #[error("refused with {0}")]
+    Refused(String),
+    /// No answer that says whether it was done.
+    #[error("no clear answer: {0}")]
+    Unclear(String),
+}
+
+impl Blame for ShadowError {
+    fn step(&self) -> Step {
+        Step::Relay
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            ShadowError::Conflict | ShadowError::Throttled | ShadowError::Unclear(_) => Fault::Again,
+            ShadowError::TooLarge | ShadowError::Refused(_) => Fault::Maker,
+        }
+    }
+
+    fn cause(&self) -> &'static str {
+        match self {
+            ShadowError::TooLarge => "shadow_too_large",
+            ShadowError::Conflict => "shadow_conflict",
+            ShadowError::Throttled => "shadow_throttled",
+            ShadowError::Refused(_) => "shadow_refused",
+            ShadowError::Unclear(_) => "shadow_unclear",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_state_of_an_owner_with_a_command_holds_both() {
+        let set = Patch::set(Map::from_iter([("power".to_owned(), json!("ON"))]));
+        assert_eq!(
+            Patch::first(7).and(&set).document(),
+            &json!({"state": {"reported": {"onboarded": {"at": 7}}, "desired": {"power": "ON"}}})
+        );
+    }
+
+    #[test]
+    fn the_age_of_a_report_is_that_of_its_latest_field() {
+        let shadow = Shadow::read(&json!({
+            "state": {"reported": {"onboarded": {"at": 90}, "status": "idle", "command": {"id": "x"}}},
+            "metadata": {"reported": {
+                "onboarded": {"at": {"timestamp": 90}}, "status": {"timestamp": 20}, "command": {"id": {"timestamp": 30}}}},
+        }));
+        assert_eq!(shadow.reported_at, Some(30));
+        assert!(shadow.has_been_online());
+    }
+
+    #[test]
+    fn a_shadow_with_only_our_mark_is_of_a_device_that_was_never_online() {
+        let shadow = Shadow::read(&json!({"state": {"reported": {"onboarded": {"at": 90}}},
+            "metadata": {"reported": {"onboarded": {"at": {"timestamp": 90}}}}}));
+        assert_eq!((shadow.has_been_online(), shadow.reported_at), (false, None));
+    }
+}

@@ -1,0 +1,240 @@
+//! Outcome to words and cards: one honest sentence, what went wrong, and who can mend it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::alexa::request::Intent;
+use crate::alexa::response::{Answer, Card, Dialog, Speech};
+use crate::fault::{Blame, Fault};
+use crate::locales::{Locale, Phrase};
+use crate::model::{Misfit, Model, Sentence};
+use crate::onboard::OnboardError;
+use crate::relay::{Shadow, ShadowError};
+use crate::wish::fill;
+use crate::{deliver::MailError, identify::IdentifyError};
+
+/// Speaks one language about one device.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice<'a> {
+    /// The language of the request.
+    pub locale: Locale,
+    /// The device.
+    pub model: &'a Model,
+}
+
+/// Everything that can go wrong in the story.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// Nobody to do it for.
+    #[error("the owner was not identified")]
+    Identify(#[from] IdentifyError),
+    /// The profile holds no mail address to send a certificate to.
+    #[error("the profile has no e-mail address")]
+    NoEmail,
+    /// No identity for the device.
+    #[error("the owner was not onboarded")]
+    Onboard(#[from] OnboardError),
+    /// The shadow did not take or tell it.
+    #[error("the command was not relayed")]
+    Relay(#[from] ShadowError),
+    /// The time for an answer was over.
+    #[error("no answer in time")]
+    Late,
+}
+
+impl Blame for Trouble {
+    fn step(&self) -> crate::fault::Step {
+        match self {
+            Trouble::Identify(error) => error.step(),
+            Trouble::NoEmail => crate::fault::Step::Identify,
+            Trouble::Onboard(error) => error.step(),
+            Trouble::Relay(error) => error.step(),
+            Trouble::Late => crate::fault::Step::Request,
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            Trouble::Identify(error) => error.fault(),
+            Trouble::NoEmail => Fault::Speaker,
+            Trouble::Onboard(error) => error.fault(),
+            Trouble::Relay(error) => error.fault(),
+            Trouble::Late => Fault::Again,
+        }
+    }
+
+    fn cause(&self) -> &'static str {
+        match self {
+            Trouble::Identify(error) => error.cause(),
+            Trouble::NoEmail => "no_email",
+            Trouble::Onboard(error) => error.cause(),
+            Trouble::Relay(error) => error.cause(),
+            Trouble::Late => "late",
+        }
+    }
+}
+
+impl Voice<'_> {
+    /// The words of a phrase.
+    pub fn words(&self, phrase: &Phrase<'_>) -> String {
+        self.locale.say(phrase, &self.model.name, &self.model.invocation)
+    }
+
+    /// A phrase as speech.
+    pub fn speech(&self, phrase: &Phrase<'_>) -> Speech {
+        Speech::text(self.words(phrase))
+    }
+
+    fn tell(&self, phrase: &Phrase<'_>) -> Answer {
+        Answer::say(self.speech(phrase))
+    }
+
+    fn ask(&self, phrase: &Phrase<'_>) -> Answer {
+        Answer::ask(self.speech(phrase), self.speech(&Phrase::WhatNext))
+    }
+
+    /// "Open my printer", by somebody who is ready.
+    pub fn greeting(&self) -> Answer {
+        self.ask(&Phrase::Greeting)
+    }
+
+    /// What one can say.
+    pub fn help(&self) -> Answer {
+        self.ask(&Phrase::Help)
+    }
+
+    /// Words that match nothing.
+    pub fn not_understood(&self) -> Answer {
+        self.ask(&Phrase::NotUnderstood)
+    }
+
+    /// The end.
+    pub fn goodbye(&self) -> Answer {
+        self.tell(&Phrase::Goodbye)
+    }
+
+    /// The owner said no.
+    pub fn not_done(&self) -> Answer {
+        self.tell(&Phrase::NotDone)
+    }
+
+    /// A new owner, and what became of a command they began with.
+    pub fn welcome(&self, says: Option<&str>) -> Answer {
+        let welcome = self.words(&Phrase::Welcome);
+        let card = Card::Simple { title: self.words(&Phrase::WelcomeTitle), content: welcome.clone() };
+        let mut sentences = vec![welcome];
+        if says.is_some() {
+            sentences.push(self.waits());
+        }
+        Answer::say(Speech::sentences(sentences)).with_card(card)
+    }
+
+    /// A command or setting on its way. `online_before` says whether the device has ever been heard of.
+    pub fn relayed(&self, says: &str, online_before: bool) -> Answer {
+        match online_before {
+            true => Answer::say(Speech::text(says)),
+            false => Answer::say(Speech::sentences(vec![says.to_owned(), self.waits()])),
+        }
+    }
+
+    fn waits(&self) -> String {
+        self.words(&Phrase::WaitsForDevice { minutes: self.model.command_lifetime.div_ceil(60) })
+    }
+
+    /// An answer from what the device reported, with its age when it is old.
+    pub fn status(&self, sentences: &[Sentence], shadow: &Shadow, now: u64) -> Answer {
+        if !shadow.has_been_online() {
+            return self.tell(&Phrase::NeverReported);
+        }
+        let words: BTreeMap<String, String> =
+            shadow.reported.iter().filter_map(|(name, value)| Some((name.clone(), spoken(value)?))).collect();
+        let known = |name: &str| words.contains_key(name);
+        let mut said: Vec<String> = sentences
+            .iter()
+            .filter(|sentence| sentence.when.iter().all(|(name, value)| words.get(name) == Some(value)))
+            .filter(|sentence| names(&sentence.say).all(known))
+            .map(|sentence| fill(&sentence.say, &words))
+            .collect();
+        if said.is_empty() {
+            return self.tell(&Phrase::NothingToSay);
+        }
+        let age = shadow.reported_at.map(|at| now.saturating_sub(at));
+        if let Some(seconds) = age.filter(|seconds| *seconds > self.model.report_is_old_after) {
+            said.push(self.words(&Phrase::ReportAge { seconds }));
+        }
+        Answer::say(Speech::sentences(said))
+    }
+
+    /// Asks for a slot: by the maker's question, or by Alexa's own prompts while its dialog is open.
+    pub fn elicit(&self, intent: &Intent, slot: String, question: Option<String>, dialog_open: bool) -> Answer {
+        let intent = intent.wire.clone();
+        match question {
+            Some(question) => {
+                let dialog = Some(Dialog::ElicitSlot { slot, intent });
+                Answer { dialog, ..Answer::ask(Speech::text(question.as_str()), Speech::text(question)) }
+            }
+            None if dialog_open => Answer { dialog: Some(Dialog::Delegate { intent }), ..Answer::default() },
+            None => self.ask(&Phrase::Incomplete),
+        }
+    }
+
+    /// Says why a value cannot be, and asks for another.
+    pub fn misfit(&self, intent: &Intent, slot: String, misfit: &Misfit) -> Answer {
+        let speech = self.speech(&Phrase::DoesNotFit(misfit));
+        let dialog = Some(Dialog::ElicitSlot { slot, intent: intent.wire.clone() });
+        Answer { dialog, ..Answer::ask(speech.clone(), speech) }
+    }
+
+    /// Asks whether to do it.
+    pub fn confirm(&self, intent: &Intent, question: &str) -> Answer {
+        let dialog = Some(Dialog::ConfirmIntent { intent: intent.wire.clone() });
+        Answer { dialog, ..Answer::ask(Speech::text(question), Speech::text(question)) }
+    }
+
+    /// What went wrong, and a LinkAccount card where linking helps, nowhere else.
+    pub fn trouble(&self, trouble: &Trouble) -> Answer {
+        let phrase = match trouble {
+            Trouble::Identify(IdentifyError::NotLinked) => Phrase::LinkFirst,
+            Trouble::Identify(IdentifyError::TokenInvalid | IdentifyError::TokenForeign) => Phrase::LinkAgain,
+            Trouble::Identify(IdentifyError::ScopeMissing) => Phrase::LinkWithProfile,
+            Trouble::Identify(IdentifyError::Unavailable(_)) => Phrase::LoginDown,
+            Trouble::NoEmail => Phrase::NoEmail,
+            Trouble::Onboard(OnboardError::Busy) => Phrase::OneMoment,
+            Trouble::Onboard(OnboardError::Mail(MailError::AddressRefused(_))) => Phrase::AddressRefused,
+            Trouble::Onboard(OnboardError::Mail(error)) => match error.fault() {
+                Fault::Maker => Phrase::MailNotPossible,
+                _ => Phrase::MailBusy,
+            },
+            Trouble::Relay(ShadowError::TooLarge) => Phrase::TooMuch,
+            other => match other.fault() {
+                Fault::Maker => Phrase::MakerMustAct,
+                _ => Phrase::TryAgain,
+            },
+        };
+        let answer = self.tell(&phrase);
+        match trouble {
+            Trouble::Identify(error) if error.wants_link() => answer.with_card(Card::LinkAccount),
+            _ => answer,
+        }
+    }
+}
+
+/// The names in braces.
+fn names(sentence: &str) -> impl Iterator<Item = &str> {
+    sentence.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
+}
+
+/// A reported value in words; a structure has none. It comes from the device, so its length is bounded.
+fn spoken(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.chars().take(200).collect()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(if *yes { "on" } else { "off" }.into()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

@@ -1,0 +1,89 @@
+//! What the owner hears and sees for every outcome.
+
+use serde_json::json;
+
+use super::*;
+use crate::alexa::request::Request;
+use crate::onboard::RegistryError;
+
+fn model() -> Model {
+    Model::parse(Model::SAMPLE).unwrap()
+}
+
+fn spoken(answer: &Answer) -> String {
+    answer.speech.as_ref().map(Speech::words).unwrap_or_default()
+}
+
+/// Cause in the log, whether there is a LinkAccount card, and a piece of what is said.
+fn check(trouble: impl Into<Trouble>, cause: &str, fault: Fault, card: bool, says: &str) {
+    let (trouble, model) = (trouble.into(), model());
+    let answer = Voice { locale: Locale::default(), model: &model }.trouble(&trouble);
+    assert_eq!((trouble.cause(), trouble.fault()), (cause, fault));
+    assert_eq!(answer.card, card.then_some(Card::LinkAccount), "{cause}");
+    assert!(spoken(&answer).contains(says), "{cause}: {}", spoken(&answer));
+}
+
+fn mail(error: MailError) -> OnboardError {
+    OnboardError::Mail(error)
+}
+
+#[test]
+fn only_token_faults_show_the_link_account_card() {
+    use IdentifyError::{NotLinked, ScopeMissing, TokenForeign, TokenInvalid, Unavailable};
+    check(NotLinked, "not_linked", Fault::Speaker, true, "Open the Alexa app");
+    check(TokenInvalid, "token_invalid", Fault::Speaker, true, "no longer valid");
+    check(TokenForeign, "token_foreign", Fault::Speaker, true, "link it again");
+    check(ScopeMissing, "scope_missing", Fault::Speaker, true, "profile");
+    check(Unavailable("x".into()), "login_unavailable", Fault::Again, false, "try again in a minute");
+}
+
+#[test]
+fn each_failure_says_who_can_mend_it() {
+    check(Trouble::NoEmail, "no_email", Fault::Speaker, false, "allow it to see your e-mail address");
+    check(OnboardError::Busy, "busy", Fault::Again, false, "One moment");
+    check(OnboardError::NoTime, "no_time", Fault::Again, false, "try again");
+    check(OnboardError::Registry(RegistryError::ThingTypeMissing("x".into())), "thing_type_missing", Fault::Maker, false, "maker");
+    check(OnboardError::Registry(RegistryError::PolicyMissing("x".into())), "policy_missing", Fault::Maker, false, "maker");
+    check(OnboardError::Registry(RegistryError::Throttled), "registry_throttled", Fault::Again, false, "try again");
+    check(mail(MailError::NotVerified("x".into())), "mail_not_verified", Fault::Maker, false, "cannot send you a mail");
+    check(mail(MailError::Paused("x".into())), "mail_paused", Fault::Maker, false, "cannot send you a mail");
+    check(mail(MailError::Throttled("x".into())), "mail_throttled", Fault::Again, false, "in a minute");
+    check(mail(MailError::AddressRefused("x".into())), "mail_address_refused", Fault::Speaker, false, "address");
+    check(ShadowError::Conflict, "shadow_conflict", Fault::Again, false, "try again");
+    check(ShadowError::TooLarge, "shadow_too_large", Fault::Maker, false, "shorter");
+    check(Trouble::Late, "late", Fault::Again, false, "try again");
+}
+
+fn status(reported: &Value, reported_at: u64) -> String {
+    let model = model();
+    let crate::model::Action::Answer(sentences) = &model.intents["StatusIntent"].action else { panic!("a question") };
+    let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), reported_at: Some(reported_at) };
+    spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000))
+}
+
+#[test]
+fn a_status_says_what_was_reported_and_how_old_it_is() {
+    assert_eq!(
+        status(&json!({}), 10_000),
+        "Your 3D printer has not been online yet. Please do the one step of the mail I sent you, and ask again."
+    );
+    assert_eq!(status(&json!({"status": "idle", "nozzle": 21.5}), 9_990), "Your printer is idle. The nozzle has 21.5 degrees.");
+    let printing = json!({"status": "printing", "progress": 12, "model": "vase", "bed": 60});
+    assert_eq!(status(&printing, 9_990), "Your printer is printing. 12 percent of vase is done. The bed has 60 degrees.");
+    assert_eq!(status(&json!({"status": "idle"}), 9_000), "Your printer is idle. That was 16 minutes ago.");
+    assert_eq!(status(&json!({"firmware": {"a": 1}}), 9_990), "Your 3D printer has not said anything about that yet.");
+}
+
+#[test]
+fn a_device_cannot_make_alexa_speak_markup_or_for_ever() {
+    let said = status(&json!({"status": "<audio src='x'/>".repeat(100)}), 9_990);
+    assert!(said.chars().count() < 250, "{said}");
+    let model = model();
+    let voice = Voice { locale: Locale::default(), model: &model };
+    let request = Request::read(&json!({"request": {"type": "LaunchRequest"}}));
+    let answer = Answer::say(Speech::sentences(vec![said]));
+    let ssml = answer.envelope(&request)["response"]["outputSpeech"]["ssml"].to_string();
+    assert!(!ssml.contains("<audio"), "{ssml}");
+    assert!(spoken(&voice.relayed("Printing 1 vase.", false)).contains("not been online yet"));
+    assert_eq!(spoken(&voice.relayed("Printing 1 vase.", true)), "Printing 1 vase.");
+}

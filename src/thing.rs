@@ -1,0 +1,218 @@
+//! One owner, one thing: the names and keys of an owner's device identity.
+//!
+//! A thing's name is computed from the owner's user id, so nothing is ever searched for and two
+//! requests of one owner always meet at the same thing. AWS asks for names without personal data and
+//! allows `[a-zA-Z0-9:_-]{1,128}` only, while a user id (`amzn1.account.…`) holds dots; hence a hash.
+
+use std::fmt;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// The user id that Login with Amazon gives to an owner: stable for one security profile.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct OwnerId(String);
+
+impl OwnerId {
+    /// Accepts what an AWS IoT attribute value can hold: `[a-zA-Z0-9_.,@/:#=\[\]-]`, 1 to 800 bytes.
+    pub fn parse(id: &str) -> Option<Self> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || b"_.,@/:#=[]-".contains(&c);
+        ((1..=800).contains(&id.len()) && id.bytes().all(allowed)).then(|| Self(id.to_owned()))
+    }
+
+    /// The id as Amazon wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OwnerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnerId(redacted)")
+    }
+}
+
+/// The part of a thing's name that all things of one device model share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThingPrefix(String);
+
+impl ThingPrefix {
+    /// Accepts `[a-zA-Z0-9_-]` up to 102 characters, so that the hash still fits into 128. A colon is
+    /// legal for AWS but advised against.
+    pub fn parse(prefix: &str) -> Option<Self> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        (prefix.len() <= 102 && prefix.bytes().all(allowed)).then(|| Self(prefix.to_owned()))
+    }
+}
+
+/// The name of an owner's thing; it is the MQTT client id of the owner's device, too.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ThingName(String);
+
+impl ThingName {
+    /// Prefix + the first 26 characters of the lower-case base32 (RFC 4648) of SHA-256(user id).
+    pub fn of(prefix: &ThingPrefix, owner: &OwnerId) -> Self {
+        let mut hash = BASE32_NOPAD.encode(&Sha256::digest(owner.as_str().as_bytes()));
+        hash.truncate(26);
+        hash.make_ascii_lowercase();
+        Self(format!("{}{hash}", prefix.0))
+    }
+
+    /// Takes a name that this skill handed out earlier and that has come back with a session.
+    pub fn recall(prefix: &ThingPrefix, name: &str) -> Option<Self> {
+        let hash = name.strip_prefix(&prefix.0)?;
+        let base32 = |c: u8| c.is_ascii_lowercase() || (b'2'..=b'7').contains(&c);
+        (hash.len() == 26 && hash.bytes().all(base32)).then(|| Self(name.to_owned()))
+    }
+
+    /// The name as AWS IoT spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ThingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ThingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id of a device certificate: SHA-256 of its DER form in lower-case hex.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CertificateId(String);
+
+impl CertificateId {
+    /// The id of a certificate in DER, as an authority issues it and a TLS server receives it.
+    pub fn of(der: &[u8]) -> Self {
+        Self(HEXLOWER.encode(&Sha256::digest(der)))
+    }
+
+    /// Accepts 64 hexadecimal digits.
+    pub fn parse(id: &str) -> Option<Self> {
+        let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+        (id.len() == 64 && id.bytes().all(hex)).then(|| Self(id.to_owned()))
+    }
+
+    /// The id as AWS IoT spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CertificateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A private key in PEM: in the memory of one invocation and in one mail, nowhere else.
+pub struct PrivateKey(Zeroizing<String>);
+
+impl PrivateKey {
+    /// Takes the key over; it is wiped from memory when dropped.
+    pub fn new(pem: String) -> Self {
+        Self(Zeroizing::new(pem))
+    }
+
+    /// The PEM text, for the bundle only.
+    pub(crate) fn pem(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey(redacted)")
+    }
+}
+
+/// A device certificate with its key pair, as the registry made it: INACTIVE and attached to nothing.
+#[derive(Debug)]
+pub struct Certificate {
+    /// Names the certificate in the registry.
+    pub id: CertificateId,
+    /// The certificate in PEM.
+    pub pem: String,
+    /// The public key in PEM.
+    pub public_key: String,
+    /// The private key in PEM.
+    pub private_key: PrivateKey,
+}
+
+/// SHA-256 of a secret, which may be kept and compared where the secret itself may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The fingerprint of a secret.
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret.as_bytes()).into())
+    }
+
+    /// Lower-case hex.
+    pub fn hex(&self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(user_id: &str, expected: &str) {
+        let prefix = ThingPrefix::parse("3D_Printer-").unwrap();
+        let name = ThingName::of(&prefix, &OwnerId::parse(user_id).unwrap());
+        assert_eq!(name.as_str(), expected);
+        assert_eq!(ThingName::recall(&prefix, expected), Some(name));
+    }
+
+    /// The expected names were computed with
+    /// `python3 -c "import base64,hashlib,sys;print(base64.b32encode(hashlib.sha256(sys.argv[1].encode()).digest()).decode().lower()[:26])"`.
+    #[test]
+    fn a_name_is_the_prefix_and_26_characters_of_the_hash() {
+        check("amzn1.account.A", "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk");
+        check("amzn1.account.AF5WEXAMPLE", "3D_Printer-7ch4r7c2lgijho7q3y7abni4hn");
+    }
+
+    #[test]
+    fn a_name_that_we_cannot_have_made_is_not_recalled() {
+        let prefix = ThingPrefix::parse("3D_Printer-").unwrap();
+        for name in ["", "3D_Printer-", "3D_Printer-short", "Lamp-abcdefghijklmnopqrstuvwxyz", "3D_Printer-abcdefghijklmnopqrstuvwxy/"] {
+            assert_eq!(ThingName::recall(&prefix, name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_id_is_the_hash_of_the_der_form() {
+        let id = CertificateId::of(b"abc");
+        assert_eq!(id.as_str(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(CertificateId::parse(id.as_str()), Some(id));
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug_output() {
+        let key = PrivateKey::new("-----BEGIN RSA PRIVATE KEY-----".into());
+        assert_eq!(format!("{key:?}"), "PrivateKey(redacted)");
+        let owner = OwnerId::parse("amzn1.account.A").unwrap();
+        assert_eq!(format!("{owner:?}"), "OwnerId(redacted)");
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_is_a_legal_thing_name(id in "[a-zA-Z0-9_.,@/:#=-]{1,200}") {
+            let prefix = ThingPrefix::parse("3D_Printer-").unwrap();
+            let name = ThingName::of(&prefix, &OwnerId::parse(&id).unwrap());
+            let legal = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+            prop_assert!(name.as_str().len() <= 128 && name.as_str().chars().all(legal));
+        }
+    }
+}
