@@ -1,0 +1,144 @@
+"""The AWS stack as CloudFormation would see it: the SAM template expanded, the
+device policy included, the intrinsic functions resolved for given parameters."""
+
+import json
+import re
+from pathlib import Path
+
+import boto3
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "infra" / "template.yaml"
+POLICY = ROOT / "infra" / "device-policy.json"
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+SKILL_ID = "amzn1.ask.skill.12345678-1234-1234-1234-123456789012"
+
+# What every deployment says. The other parameters have defaults.
+PARAMETERS = {
+    "SkillId": SKILL_ID,
+    "IotEndpoint": "a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com",
+    "MailFrom": "printer@example.com",
+    "MailIdentity": "example.com",
+}
+
+PSEUDO = {
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::AccountId": ACCOUNT,
+    "AWS::StackName": "onething",
+    "AWS::NoValue": None,
+}
+
+
+def template():
+    """The template as it is written."""
+    return yaml_parse(TEMPLATE.read_text())
+
+
+def translated(**parameters):
+    """The template as the SAM transform leaves it, resolved for the parameters."""
+    source = template()
+    # The translator takes only packaged code. What is packaged makes no
+    # difference to anything that is checked here.
+    source["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/key"
+    values = {
+        name: str(declared["Default"])
+        for name, declared in source["Parameters"].items()
+        if "Default" in declared
+    }
+    values |= PARAMETERS | parameters
+    session = boto3.session.Session(region_name=REGION)
+    expanded = Translator({}, Parser(), boto_session=session).translate(source, values)
+    return resolve(expanded, expanded, values)
+
+
+def device_policy():
+    """The device policy as AWS IoT gets it."""
+    return resolve(json.loads(POLICY.read_text()), {}, {})
+
+
+def resolve(node, whole, values):
+    """Does what CloudFormation does with the intrinsic functions in use here.
+
+    A resource is referred to by its logical id, in angle brackets where its
+    attributes are meant. An unknown function fails instead of slipping through.
+    """
+
+    def lookup(name):
+        if name in PSEUDO:
+            return PSEUDO[name]
+        if name in values:
+            return values[name]
+        assert name.split(".")[0] in whole.get("Resources", {}), f"{name} is nowhere defined"
+        return f"<{name}>" if "." in name else name
+
+    def substitute(text):
+        def value(match):
+            name = match.group(1)
+            return "${" + name[1:] + "}" if name.startswith("!") else str(lookup(name))
+
+        return re.sub(r"\$\{([^}]+)\}", value, text)
+
+    def holds(condition):
+        ((function, argument),) = condition.items()
+        match function:
+            case "Fn::Not":
+                return not holds(argument[0])
+            case "Fn::Equals":
+                left, right = (walk(side) for side in argument)
+                return left == right
+            case _:
+                raise AssertionError(f"no meaning for {function}")
+
+    def walk(node):
+        if isinstance(node, list):
+            return [item for item in map(walk, node) if item is not None]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            ((name, argument),) = node.items()
+            match name:
+                case "Ref":
+                    return lookup(argument)
+                case "Fn::Sub":
+                    return substitute(argument)
+                case "Fn::GetAtt":
+                    attribute = argument if isinstance(argument, str) else ".".join(argument)
+                    return lookup(attribute)
+                case "Fn::If":
+                    condition, then, otherwise = argument
+                    chosen = then if holds(whole["Conditions"][condition]) else otherwise
+                    return walk(chosen)
+                case "Fn::Transform":
+                    assert argument["Name"] == "AWS::Include"
+                    location = argument["Parameters"]["Location"]
+                    return walk(json.loads((TEMPLATE.parent / location).read_text()))
+                case _ if name.startswith("Fn::"):
+                    raise AssertionError(f"no meaning for {name}")
+        return {key: value for key, value in ((k, walk(v)) for k, v in node.items()) if value is not None}
+
+    resources = {
+        name: walk(resource)
+        for name, resource in whole.get("Resources", {}).items()
+        if "Condition" not in resource or holds(whole["Conditions"][resource["Condition"]])
+    }
+    return resources if node is whole else walk(node)
+
+
+def of_type(resources, kind):
+    """The properties of the resources of one type, by logical id."""
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in resources.items()
+        if resource["Type"] == kind
+    }
+
+
+def as_list(value):
+    """IAM takes one string where it takes a list."""
+    return value if isinstance(value, list) else [value]
