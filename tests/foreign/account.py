@@ -1,0 +1,145 @@
+"""Looks into an AWS account, and prepares one, with Amazon's own SDK.
+
+Reads one JSON object from standard input, writes one to standard output. The
+field `do` names one of the functions below; the others are its arguments.
+"""
+
+import json
+import re
+import sys
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+
+def clients(endpoint, region, access_key, secret_key):
+    def client(service):
+        return boto3.client(
+            service,
+            endpoint_url=endpoint,
+            region_name=region,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
+        )
+
+    return client
+
+
+def resolve(value, variables):
+    """What CloudFormation makes of Fn::Sub in the policy's file."""
+    if isinstance(value, list):
+        return [resolve(item, variables) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Fn::Sub"}:
+        text = re.sub(r"\$\{(AWS::\w+)\}", lambda found: variables[found.group(1)], value["Fn::Sub"])
+        return text.replace("${!", "${")
+    return {name: resolve(item, variables) for name, item in value.items()}
+
+
+def prepare(client, given):
+    """What the stack of infra/ makes before the first request comes."""
+    iot = client("iot")
+    if given["thing_type"]:
+        iot.create_thing_type(
+            thingTypeName=given["thing_type"],
+            thingTypeProperties={"searchableAttributes": ["UserId"]},
+        )
+    policy = None
+    if given["policy_name"]:
+        account = client("sts").get_caller_identity()["Account"]
+        with open(given["policy_file"], encoding="utf-8") as file:
+            policy = resolve(
+                json.load(file),
+                {"AWS::Partition": "aws", "AWS::Region": given["region"], "AWS::AccountId": account},
+            )
+        iot.create_policy(policyName=given["policy_name"], policyDocument=json.dumps(policy))
+    for address in given["verified"]:
+        client("ses").verify_email_identity(EmailAddress=address)
+    if given["sandbox"]:
+        client("sesv2").put_account_details(
+            MailType="TRANSACTIONAL",
+            WebsiteURL="https://skill.example.com",
+            ProductionAccessEnabled=False,
+        )
+    return {"policy": policy}
+
+
+def describe(client, given):
+    """Everything that the account holds, not only what a search would find."""
+    iot = client("iot")
+    data = client("iot-data")
+    things = []
+    for listed in pages(iot, "list_things", "things"):
+        name = listed["thingName"]
+        thing = iot.describe_thing(thingName=name)
+        things.append(
+            {
+                "name": name,
+                "type": thing.get("thingTypeName"),
+                "attributes": thing.get("attributes", {}),
+                "principals": iot.list_thing_principals(thingName=name)["principals"],
+                "shadow": shadow(data, name),
+            }
+        )
+    certificates = []
+    for listed in pages(iot, "list_certificates", "certificates"):
+        certificate = iot.describe_certificate(certificateId=listed["certificateId"])[
+            "certificateDescription"
+        ]
+        arn = certificate["certificateArn"]
+        certificates.append(
+            {
+                "id": certificate["certificateId"],
+                "arn": arn,
+                "status": certificate["status"],
+                "pem": certificate["certificatePem"],
+                "policies": [
+                    policy["policyName"]
+                    for policy in iot.list_attached_policies(target=arn)["policies"]
+                ],
+                "things": iot.list_principal_things(principal=arn)["things"],
+            }
+        )
+    return {"things": things, "certificates": certificates}
+
+
+def pages(iot, call, field):
+    arguments = {}
+    while True:
+        page = getattr(iot, call)(**arguments)
+        yield from page[field]
+        following = page.get("nextToken") or page.get("nextMarker")
+        if not following:
+            return
+        arguments = {"nextToken" if "nextToken" in page else "marker": following}
+
+
+def shadow(data, name):
+    try:
+        return json.loads(data.get_thing_shadow(thingName=name)["payload"].read())
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return None
+        raise
+
+
+def report(client, given):
+    """A device that says something over HTTPS, where there is no MQTT."""
+    client("iot-data").update_thing_shadow(
+        thingName=given["thing"],
+        payload=json.dumps({"state": {"reported": given["reported"]}}),
+    )
+    return {}
+
+
+def main():
+    given = json.load(sys.stdin)
+    client = clients(given["endpoint"], given["region"], given["access_key"], given["secret_key"])
+    doing = {"prepare": prepare, "describe": describe, "report": report}[given["do"]]
+    json.dump(doing(client, given), sys.stdout, default=str)
+
+
+main()

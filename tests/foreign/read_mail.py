@@ -1,0 +1,91 @@
+"""Opens a mail as a mail program would, with Python's own parsers.
+
+Standard input: {"message": path of the message, "into": folder}. Standard
+output: what the mail says, and everything that is wrong with it. Each zip in
+it is unpacked into the folder.
+"""
+
+import io
+import json
+import re
+import sys
+import zipfile
+from email import policy
+from email.parser import BytesParser
+from pathlib import Path
+
+
+def defects_of(part):
+    found = [f"{type(defect).__name__}: {defect}" for defect in part.defects]
+    for name, value in part.items():
+        found += [f"{name}: {type(defect).__name__}" for defect in getattr(value, "defects", [])]
+    if not part.is_multipart():
+        part.get_payload(decode=True)
+        found += [f"{type(defect).__name__}: {defect}" for defect in part.defects]
+    return found
+
+
+def addresses(message, header):
+    value = message[header]
+    if value is None:
+        return []
+    return [{"name": one.display_name, "address": one.addr_spec} for one in value.addresses]
+
+
+def unpack(content, folder):
+    files = []
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        damaged = archive.testzip()
+        for member in archive.infolist():
+            files.append({"name": member.filename, "size": member.file_size})
+        archive.extractall(folder)
+    return {"files": files, "damaged": damaged}
+
+
+def lines_of(raw):
+    """RFC 5321: CRLF ends a line, a line has at most 998 characters."""
+    faults = []
+    if re.search(rb"(?<!\r)\n|\r(?!\n)", raw):
+        faults.append("a line that does not end in CRLF")
+    if any(len(line) > 998 for line in raw.split(b"\r\n")):
+        faults.append("a line of more than 998 characters")
+    if any(byte > 127 for byte in raw):
+        faults.append("a byte that is not ASCII")
+    return faults
+
+
+def main():
+    given = json.load(sys.stdin)
+    raw = Path(given["message"]).read_bytes()
+    message = BytesParser(policy=policy.default).parsebytes(raw)
+    text = message.get_body(("plain",))
+    html = message.get_body(("html",))
+    attachments = []
+    for part in message.iter_attachments():
+        content = part.get_payload(decode=True)
+        attachment = {
+            "name": part.get_filename(),
+            "type": part.get_content_type(),
+            "size": len(content),
+        }
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            attachment.update(unpack(content, given["into"]))
+        attachments.append(attachment)
+    json.dump(
+        {
+            "from": addresses(message, "from"),
+            "to": addresses(message, "to"),
+            "reply_to": addresses(message, "reply-to"),
+            "subject": message["subject"],
+            "headers": sorted({name.lower() for name in message.keys()}),
+            "text": text.get_content() if text else None,
+            "html": html.get_content() if html else None,
+            "attachments": attachments,
+            "defects": [defect for part in message.walk() for defect in defects_of(part)]
+            + lines_of(raw),
+        },
+        sys.stdout,
+    )
+
+
+main()

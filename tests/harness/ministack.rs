@@ -1,0 +1,182 @@
+//! ministack: an AWS that someone else wrote, with MQTT over mutual TLS that
+//! obeys IoT policies.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::deployment::{ACCESS_KEY, MAIL_FROM, REGION, SECRET_KEY};
+use super::foreign;
+use super::http::fetch;
+use super::post_office::{Mail, PostOffice};
+use super::process::{Process, command, free_port};
+
+pub const THING_TYPE: &str = "3d-printer";
+pub const POLICY: &str = "OneUserOneThing";
+
+/// What an account holds before the first request.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub thing_type: Option<&'static str>,
+    pub policy: Option<&'static str>,
+    /// Addresses that SES may send from, and in the sandbox to.
+    pub verified: Vec<String>,
+    pub sandbox: bool,
+}
+
+impl Account {
+    /// As the stack leaves it.
+    pub fn deployed() -> Self {
+        Self { thing_type: Some(THING_TYPE), policy: Some(POLICY), verified: vec![MAIL_FROM.to_owned()], sandbox: false }
+    }
+}
+
+pub struct Ministack {
+    process: Process,
+    pub url: String,
+    pub mqtt_port: u16,
+    /// The root that signed the broker's certificate, as a file.
+    pub root: PathBuf,
+    /// Where it delivers the mail that it takes as SES.
+    pub post_office: PostOffice,
+    home: TempDir,
+}
+
+impl Ministack {
+    /// A running ministack with nothing in it, which checks every signature
+    /// and every policy.
+    pub async fn start() -> Self {
+        let home = tempfile::tempdir().expect("a folder of its own");
+        let post_office = PostOffice::open().await;
+        let (port, mqtt_port) = (free_port(), free_port());
+        let mut command = command(foreign::program("ministack", "ministack"), home.path());
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", home.path())
+            .env("TMPDIR", home.path())
+            .env("PYTHONUNBUFFERED", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("AUTH", "true")
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("IOT_MTLS_PORT", mqtt_port.to_string())
+            .env("SMTP_HOST", post_office.address.to_string())
+            .env("SFTP_ENABLED", "0")
+            .env("PERSIST_STATE", "0")
+            .env("MINISTACK_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        let mut process = Process::start(command);
+        let url = format!("http://127.0.0.1:{port}");
+        // 503 until the MQTT listener is there too.
+        wait_until_ready(&mut process, &format!("{url}/_ministack/ready")).await;
+        let root = home.path().join("root.pem");
+        let (_, pem) = fetch(&format!("{url}/_ministack/iot/ca.pem")).await.expect("the root of ministack");
+        std::fs::write(&root, pem).expect("a file in our folder");
+        Self { process, url, mqtt_port, root, post_office, home }
+    }
+
+    /// A running ministack that the stack was deployed to.
+    pub async fn deployed() -> Self {
+        let ministack = Self::start().await;
+        prepare(&ministack.url, &Account::deployed()).await;
+        ministack
+    }
+
+    /// Everything that is in the account now.
+    pub async fn holds(&self) -> Value {
+        describe(&self.url).await
+    }
+
+    /// Opens the mail with this number with a foreign parser and unpacks its
+    /// bundle; returns what the mail says and where the bundle is.
+    pub async fn open_mail(&self, number: usize) -> (Value, PathBuf) {
+        let mail = self.post_office.mail(number).await;
+        self.open(&mail).await
+    }
+
+    /// The same with a mail that came another way.
+    pub async fn open(&self, mail: &Mail) -> (Value, PathBuf) {
+        let folder = tempfile::tempdir_in(self.home.path()).expect("a folder in our folder").keep();
+        let message = folder.with_extension("eml");
+        std::fs::write(&message, &mail.message).expect("a file in our folder");
+        let given = json!({"message": message, "into": folder});
+        let mut read = foreign::run("read_mail.py", &given).await;
+        read["recipients"] = json!(mail.recipients);
+        read["sender"] = json!(mail.sender);
+        (read, folder)
+    }
+
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+}
+
+/// Makes the account what `account` says.
+pub async fn prepare(url: &str, account: &Account) -> Value {
+    foreign::run(
+        "account.py",
+        &asked(
+            url,
+            json!({
+                "do": "prepare",
+                "thing_type": account.thing_type,
+                "policy_name": account.policy,
+                "policy_file": foreign::workspace().join("infra/device-policy.json"),
+                "verified": account.verified,
+                "sandbox": account.sandbox,
+            }),
+        ),
+    )
+    .await
+}
+
+/// Everything that the account at `url` holds.
+pub async fn describe(url: &str) -> Value {
+    foreign::run("account.py", &asked(url, json!({"do": "describe"}))).await
+}
+
+/// Reports for a thing, over HTTPS.
+pub async fn report(url: &str, thing: &str, reported: &Value) {
+    let order = json!({"do": "report", "thing": thing, "reported": reported});
+    foreign::run("account.py", &asked(url, order)).await;
+}
+
+/// The keys of someone who may do what the role of the stack may do, and nothing else.
+pub async fn rights_of_the_stack(url: &str) -> (String, String) {
+    let given = json!({
+        "template": foreign::workspace().join("infra/template.yaml"),
+        "parameters": {"MailFrom": MAIL_FROM, "MailIdentity": MAIL_FROM},
+    });
+    let keys = foreign::run("role.py", &asked(url, given)).await;
+    let key = |name: &str| keys[name].as_str().expect("a key").to_owned();
+    (key("access_key"), key("secret_key"))
+}
+
+fn asked(url: &str, mut order: Value) -> Value {
+    order["endpoint"] = json!(url);
+    order["region"] = json!(REGION);
+    order["access_key"] = json!(ACCESS_KEY);
+    order["secret_key"] = json!(SECRET_KEY);
+    order
+}
+
+/// Asks until the answer is 200; a server that has ended will never say so.
+pub async fn wait_until_ready(process: &mut Process, url: &str) {
+    let asking = async {
+        let mut pause = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            pause.tick().await;
+            if matches!(fetch(url).await, Ok((status, _)) if status.is_success()) {
+                return true;
+            }
+            if !process.is_running() {
+                return false;
+            }
+        }
+    };
+    let ready = tokio::time::timeout(Duration::from_secs(60), asking).await;
+    assert!(matches!(ready, Ok(true)), "{url} does not get ready:\n{}", process.output());
+}

@@ -1,0 +1,122 @@
+//! Where mail ends up: a server for SMTP (RFC 5321) that takes every message
+//! and keeps it as it came.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// One message with its envelope.
+#[derive(Clone, Debug, Default)]
+pub struct Mail {
+    pub sender: String,
+    pub recipients: Vec<String>,
+    /// Header and body, with the line ends and without the dots of SMTP.
+    pub message: Vec<u8>,
+}
+
+pub struct PostOffice {
+    pub address: SocketAddr,
+    mails: Arc<watch::Sender<Vec<Mail>>>,
+    task: JoinHandle<()>,
+}
+
+impl PostOffice {
+    pub async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound listener");
+        let mails = Arc::new(watch::Sender::new(Vec::new()));
+        let counter = Arc::clone(&mails);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let counter = Arc::clone(&counter);
+                // A client that hangs up in the middle has sent no mail.
+                tokio::spawn(async move {
+                    let _ = serve(stream, &counter).await;
+                });
+            }
+        });
+        Self { address, mails, task }
+    }
+
+    /// The mail with this number, counted from 0, as soon as it is there.
+    pub async fn mail(&self, number: usize) -> Mail {
+        let mut mails = self.mails.subscribe();
+        let arrived = mails.wait_for(|mails| mails.len() > number);
+        let mails = super::within(Duration::from_secs(10), "the mail", arrived).await.expect("the post office");
+        mails[number].clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.mails.borrow().len()
+    }
+}
+
+impl Drop for PostOffice {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(stream: TcpStream, mails: &watch::Sender<Vec<Mail>>) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    let mut mail = Mail::default();
+    write.write_all(b"220 post office\r\n").await?;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if read.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        let command = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let verb = command.get(..4).unwrap_or_default().to_ascii_uppercase();
+        let answer = match verb.as_str() {
+            "EHLO" => "250-post office\r\n250 8BITMIME\r\n",
+            "MAIL" => {
+                mail = Mail { sender: address(&command), ..Mail::default() };
+                "250 ok\r\n"
+            }
+            "RCPT" => {
+                mail.recipients.push(address(&command));
+                "250 ok\r\n"
+            }
+            "DATA" => {
+                write.write_all(b"354 go on\r\n").await?;
+                mail.message = read_message(&mut read).await?;
+                let taken = std::mem::take(&mut mail);
+                mails.send_modify(|mails| mails.push(taken));
+                "250 taken\r\n"
+            }
+            "QUIT" => {
+                write.write_all(b"221 bye\r\n").await?;
+                return Ok(());
+            }
+            "HELO" | "RSET" | "NOOP" => "250 ok\r\n",
+            _ => "502 what?\r\n",
+        };
+        write.write_all(answer.as_bytes()).await?;
+    }
+}
+
+async fn read_message(read: &mut BufReader<tokio::net::tcp::OwnedReadHalf>) -> std::io::Result<Vec<u8>> {
+    let mut message = Vec::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if read.read_until(b'\n', &mut line).await? == 0 || line == b".\r\n" {
+            return Ok(message);
+        }
+        // A line that begins with a dot was sent with one more.
+        message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+    }
+}
+
+/// What is between the angle brackets of `MAIL FROM:<...>`.
+fn address(command: &str) -> String {
+    command.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or_else(String::new, |(address, _)| address.to_owned())
+}

@@ -1,0 +1,56 @@
+//! Requests in the form in which Amazon's documentation prints them: placeholders, other skills' intents,
+//! `"string"` in every field. The skill id alone is put in where it stands for any.
+
+use serde_json::Value;
+
+use crate::SHADOW;
+use crate::harness::alexa::Echo;
+use crate::harness::aws::Aws;
+use crate::harness::house::House;
+
+/// What may come of a sample: nothing at all, or words with a LinkAccount card, or words without one.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Empty,
+    LinkAccount,
+    Spoken,
+    CannotFulfill,
+}
+
+async fn check(house: &House, sample: &str, expected: Outcome) {
+    let mut request: Value = serde_json::from_str(sample).expect("JSON");
+    let skill_id = Echo::unlinked().skill_id;
+    for pointer in ["/context/System/application/applicationId", "/session/application/applicationId"] {
+        if let Some(id) = request.pointer_mut(pointer) {
+            *id = Value::from(skill_id.as_str());
+        }
+    }
+    let answer = house.lambda.answer_to(&request).await;
+    let response = answer.response();
+    let outcome = match response {
+        response if response["canFulfillIntent"]["canFulfill"] == "NO" => Outcome::CannotFulfill,
+        response if response["card"]["type"] == "LinkAccount" => Outcome::LinkAccount,
+        response if response.get("outputSpeech").is_some() => Outcome::Spoken,
+        _ => Outcome::Empty,
+    };
+    assert_eq!(outcome, expected, "{:#}", request["request"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documentations_samples_are_answered() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let samples = [
+        // The tokens of the documentation are nobody's: Login with Amazon refuses them.
+        (include_str!("../fixtures/alexa/request_format.json"), Outcome::Empty),
+        (include_str!("../fixtures/alexa/field_types.json"), Outcome::Spoken),
+        (include_str!("../fixtures/alexa/launch_request.json"), Outcome::LinkAccount),
+        (include_str!("../fixtures/alexa/intent_request.json"), Outcome::LinkAccount),
+        (include_str!("../fixtures/alexa/session_ended_request.json"), Outcome::Empty),
+        (include_str!("../fixtures/alexa/can_fulfill_intent_request.json"), Outcome::CannotFulfill),
+        (include_str!("../fixtures/alexa/skill_account_linked.json"), Outcome::Empty),
+    ];
+    for (sample, expected) in samples {
+        check(&house, sample, expected).await;
+    }
+    assert!(house.aws.calls().is_empty());
+}

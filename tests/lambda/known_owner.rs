@@ -1,0 +1,160 @@
+//! An owner whose thing is ready: few calls, none of them a search, and
+//! nothing is written that the device model does not allow.
+
+use crate::SHADOW;
+use crate::harness::alexa::{Echo, Slot};
+use crate::harness::aws::{Aws, Conduct};
+use crate::harness::house::House;
+use crate::harness::operations::{creates, searches};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_owner_costs_no_search_and_makes_nothing() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    let mut echo = Echo::linked(&user.token);
+    for name in ["PauseIntent", "ResumeIntent", "StatusIntent", "PauseIntent"] {
+        let request = echo.intent(name, &[]);
+        house.lambda.answer(&mut echo, &request).await;
+    }
+    let operations = house.aws.operations();
+    assert!(!operations.iter().any(|name| creates(name) || searches(name)), "{operations:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_process_needs_profile_shadow_and_update() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let request = echo.intent("PauseIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await;
+    assert_eq!(house.login.calls().len(), 1);
+    assert_eq!(house.aws.operations(), ["GetThingShadow", "UpdateThingShadow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_process_needs_one_call() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let request = echo.intent("PauseIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await;
+    house.aws.forgets();
+
+    echo.start_over();
+    let request = echo.intent("ResumeIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await;
+    assert_eq!(house.login.calls().len(), 1);
+    assert_eq!(house.aws.operations(), ["UpdateThingShadow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_turn_of_a_session_needs_one_call_in_any_process() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    let mut echo = Echo::linked(&user.token);
+    let request = echo.launch();
+    let answer = house.lambda.answer(&mut echo, &request).await;
+    assert!(answer.keeps_session_open(), "{:#}", answer.json());
+
+    let other = House::with(Aws::with_shadow(SHADOW).await).await;
+    other.login.knows(&user);
+    let request = echo.intent("PauseIntent", &[]);
+    other.lambda.answer(&mut echo, &request).await;
+    assert_eq!(other.aws.operations(), ["UpdateThingShadow"]);
+    assert!(other.login.calls().is_empty(), "{:?}", other.login.calls());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_account_within_a_session_is_noticed() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let (ada, bob) = (house.welcomes("Ada"), house.welcomes("Bob"));
+    let mut echo = Echo::linked(&ada.token);
+    let request = echo.launch();
+    house.lambda.answer(&mut echo, &request).await;
+    let adas: Vec<String> = house.aws.calls().into_iter().map(|call| call.path).collect();
+    house.aws.forgets();
+
+    echo.token = Some(bob.token);
+    let request = echo.intent("PauseIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await;
+    let bobs: Vec<String> = house.aws.calls().into_iter().map(|call| call.path).collect();
+    assert!(!bobs.is_empty());
+    assert!(bobs.iter().all(|path| !adas.contains(path)), "{adas:?} {bobs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_out_of_range_is_an_answer_and_no_update() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    let nozzle = Slot::matched("part", "nozzle", "nozzle", "nozzle");
+    let vase = Slot::said("model", "vase");
+    for (name, slots) in [
+        ("SetTemperatureIntent", vec![nozzle.clone(), Slot::said("degrees", "900")]),
+        ("SetTemperatureIntent", vec![nozzle.clone(), Slot::said("degrees", "-20")]),
+        ("SetTemperatureIntent", vec![nozzle.clone(), Slot::said("degrees", "?")]),
+        ("SetTemperatureIntent", vec![Slot::unmatched("part", "ceiling"), Slot::said("degrees", "60")]),
+        ("PrintIntent", vec![vase.clone(), Slot::said("copies", "0")]),
+        ("PrintIntent", vec![vase.clone(), Slot::said("copies", "21")]),
+        ("PrintIntent", vec![vase.clone(), Slot::said("copies", "99999999999999999999")]),
+        ("PrintIntent", vec![Slot::said("model", &"v".repeat(65))]),
+        ("PrintIntent", vec![Slot::empty("model"), Slot::empty("copies")]),
+        ("SetPowerIntent", vec![Slot::unmatched("power", "purple")]),
+        ("NobodyKnowsIntent", vec![]),
+    ] {
+        let mut echo = Echo::linked(&user.token);
+        let request = echo.intent(name, &slots);
+        let answer = house.lambda.answer(&mut echo, &request).await;
+        let asked = !answer.speech().is_empty() || !answer.directives().is_empty();
+        assert!(asked, "{name} {slots:?}: {:#}", answer.json());
+    }
+    let operations = house.aws.operations();
+    assert!(!operations.contains(&"UpdateThingShadow".to_owned()), "{operations:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_print_is_not_cancelled_before_the_owner_has_said_yes() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    let mut echo = Echo::linked(&user.token);
+    let request = echo.intent_in("STARTED", "NONE", "CancelPrintIntent", &[]);
+    let answer = house.lambda.answer(&mut echo, &request).await;
+    assert!(!answer.directives().is_empty(), "{:#}", answer.json());
+    let request = echo.intent_in("COMPLETED", "DENIED", "CancelPrintIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await;
+    assert!(!house.aws.operations().contains(&"UpdateThingShadow".to_owned()));
+
+    echo.start_over();
+    let request = echo.intent_in("COMPLETED", "CONFIRMED", "CancelPrintIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await;
+    assert!(house.aws.operations().contains(&"UpdateThingShadow".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_that_refuses_is_an_apology() {
+    for (status, code) in [
+        (409, "ConflictException"),
+        (413, "RequestEntityTooLargeException"),
+        (429, "ThrottlingException"),
+        (400, "InvalidRequestException"),
+        (403, "ForbiddenException"),
+    ] {
+        let aws = Aws::with_shadow(SHADOW).await;
+        aws.makes("UpdateThingShadow", Conduct::Refuses(status, code, "no"));
+        let house = House::with(aws).await;
+        let mut echo = Echo::linked(&house.welcomes("Ada").token);
+        let request = echo.intent("PauseIntent", &[]);
+        let answer = house.lambda.answer(&mut echo, &request).await;
+        answer.apologises();
+        let speech = answer.speech();
+        assert!(!speech.contains("Pausing the print"), "{code}: {speech}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_that_is_no_shadow_is_an_apology() {
+    for document in ["[]", "{}", r#"{"state":7}"#, "<html>", r#"{"state":{"reported":"#] {
+        let house = House::with(Aws::with_shadow(document).await).await;
+        let mut echo = Echo::linked(&house.welcomes("Ada").token);
+        let request = echo.intent("StatusIntent", &[]);
+        let answer = house.lambda.answer(&mut echo, &request).await;
+        assert!(!answer.speech().is_empty(), "{document}");
+    }
+}

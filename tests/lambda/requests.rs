@@ -1,0 +1,192 @@
+//! Every request type that the official model knows gets a valid answer, and
+//! only those that may speak do.
+
+use serde_json::json;
+
+use crate::SHADOW;
+use crate::harness::alexa::{Echo, Slot};
+use crate::harness::aws::Aws;
+use crate::harness::house::House;
+
+/// The 59 discriminators of `ask_sdk_model/request.py` 1.82.0.
+const REQUEST_TYPES: &[&str] = &[
+    "LaunchRequest",
+    "IntentRequest",
+    "SessionEndedRequest",
+    "SessionResumedRequest",
+    "CanFulfillIntentRequest",
+    "System.ExceptionEncountered",
+    "AlexaSkillEvent.SkillEnabled",
+    "AlexaSkillEvent.SkillDisabled",
+    "AlexaSkillEvent.SkillPermissionAccepted",
+    "AlexaSkillEvent.SkillPermissionChanged",
+    "AlexaSkillEvent.SkillAccountLinked",
+    "AlexaSkillEvent.ProactiveSubscriptionChanged",
+    "AlexaSkillEvent.NotificationSubscriptionChanged",
+    "Alexa.Authorization.Grant",
+    "Messaging.MessageReceived",
+    "AlexaHouseholdListEvent.ItemsCreated",
+    "AlexaHouseholdListEvent.ItemsDeleted",
+    "AlexaHouseholdListEvent.ItemsUpdated",
+    "AlexaHouseholdListEvent.ListCreated",
+    "AlexaHouseholdListEvent.ListDeleted",
+    "AlexaHouseholdListEvent.ListUpdated",
+    "Reminders.ReminderCreated",
+    "Reminders.ReminderDeleted",
+    "Reminders.ReminderStarted",
+    "Reminders.ReminderStatusChanged",
+    "Reminders.ReminderUpdated",
+    "AudioPlayer.PlaybackFailed",
+    "AudioPlayer.PlaybackFinished",
+    "AudioPlayer.PlaybackNearlyFinished",
+    "AudioPlayer.PlaybackStarted",
+    "AudioPlayer.PlaybackStopped",
+    "PlaybackController.NextCommandIssued",
+    "PlaybackController.PauseCommandIssued",
+    "PlaybackController.PlayCommandIssued",
+    "PlaybackController.PreviousCommandIssued",
+    "Alexa.Presentation.APL.LoadIndexListData",
+    "Alexa.Presentation.APL.LoadTokenListData",
+    "Alexa.Presentation.APL.RuntimeError",
+    "Alexa.Presentation.APL.UserEvent",
+    "Alexa.Presentation.APLA.RuntimeError",
+    "Alexa.Presentation.APLT.UserEvent",
+    "Alexa.Presentation.HTML.Message",
+    "Alexa.Presentation.HTML.RuntimeError",
+    "Display.ElementSelected",
+    "Connections.Request",
+    "Connections.Response",
+    "Dialog.API.Invoked",
+    "Dialog.InputRequest",
+    "Alexa.DataStore.Error",
+    "Alexa.DataStore.PackageManager.InstallationError",
+    "Alexa.DataStore.PackageManager.UpdateRequest",
+    "Alexa.DataStore.PackageManager.UsagesInstalled",
+    "Alexa.DataStore.PackageManager.UsagesRemoved",
+    "Alexa.Advertisement.AdEnqueued",
+    "Alexa.Advertisement.AdNotEnqueued",
+    "Alexa.Advertisement.AdNotRendered",
+    "GameEngine.InputHandlerEvent",
+    "CustomInterfaceController.EventsReceived",
+    "CustomInterfaceController.Expired",
+];
+
+/// The types to which a skill may say something.
+const SPOKEN_TO: &[&str] = &["LaunchRequest", "IntentRequest", "SessionResumedRequest", "CanFulfillIntentRequest"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_request_types_are_answered() {
+    assert_eq!(REQUEST_TYPES.len(), 59);
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    for kind in REQUEST_TYPES {
+        let mut echo = Echo::linked(&user.token);
+        for request in [echo.anything(kind), echo.anything_out_of_session(kind)] {
+            let answer = house.lambda.answer_to(&request).await;
+            assert!(answer.is_empty() || SPOKEN_TO.contains(kind), "{kind}: {:#}", answer.json());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_that_does_not_exist_yet_is_answered_and_logged() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let answer = house.lambda.answer_to(&echo.anything("Alexa.Telepathy.ThoughtReceived")).await;
+    assert!(answer.is_empty(), "{:#}", answer.json());
+    house.lambda.logs("Alexa.Telepathy.ThoughtReceived").await;
+    assert!(house.aws.calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_session_is_acknowledged_in_silence() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    for reason in ["USER_INITIATED", "ERROR", "EXCEEDED_MAX_REPROMPTS", "SOMETHING_NEW"] {
+        let answer = house.lambda.answer_to(&echo.session_ended(reason)).await;
+        assert!(answer.is_empty(), "{reason}: {:#}", answer.json());
+    }
+    let answer = house.lambda.answer_to(&echo.exception_encountered()).await;
+    assert!(answer.is_empty());
+    assert!(house.aws.calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_the_skill_could_is_answered_without_doing_it() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let vase = [Slot::said("model", "vase"), Slot::said("copies", "2")];
+    let answer = house.lambda.answer_to(&echo.can_fulfill("PrintIntent", &vase)).await;
+    let can = &answer.response()["canFulfillIntent"];
+    assert_eq!(can["canFulfill"], "YES", "{:#}", answer.json());
+    assert!(answer.response().get("outputSpeech").is_none());
+    let answer = house.lambda.answer_to(&echo.can_fulfill("OrderPizzaIntent", &[])).await;
+    assert_eq!(answer.response()["canFulfillIntent"]["canFulfill"], "NO");
+    assert!(house.aws.calls().is_empty());
+    assert!(house.login.calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_the_session_alone_is_good_enough() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    let mut request = Echo::linked(&user.token).intent("StatusIntent", &[]);
+    request["context"]["System"].as_object_mut().expect("an object").remove("user");
+    house.lambda.answer_to(&request).await.says(&["printing"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_off_changes_nothing() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    for moment in [
+        json!("1970-01-01T00:00:00Z"),
+        json!("2099-12-31T23:59:59Z"),
+        json!("2026-11-22T00:00:00"),
+        json!(1_795_306_875_000_u64),
+        json!("yesterday"),
+    ] {
+        let mut request = Echo::linked(&user.token).intent("StatusIntent", &[]);
+        request["request"]["timestamp"] = moment;
+        house.lambda.answer_to(&request).await.says(&["printing"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_language_gets_an_answer() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    for locale in ["en-US", "en-GB", "de-DE", "ja-JP", "xx-YY", "", "en"] {
+        let mut echo = Echo::linked(&user.token);
+        echo.locale = locale.to_owned();
+        let answer = house.lambda.answer_to(&echo.intent("StatusIntent", &[])).await;
+        assert!(!answer.speech().is_empty(), "{locale}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_carries_an_id_of_its_own_and_an_end() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    let mut echo = Echo::linked(&user.token);
+    for _ in 0..2 {
+        let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
+        house.lambda.answer(&mut echo, &request).await.says(&["vase"]);
+        echo.start_over();
+    }
+    let commands: Vec<serde_json::Value> = house
+        .aws
+        .calls()
+        .iter()
+        .filter(|call| call.operation == "UpdateThingShadow")
+        .map(|call| call.json()["state"]["desired"]["command"].clone())
+        .collect();
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    assert_ne!(commands[0]["id"], commands[1]["id"]);
+    for command in &commands {
+        assert_eq!(command["name"], "print", "{command}");
+        assert_eq!(command["args"], json!({"model": "vase", "copies": 1}), "{command}");
+        let issued = command["issuedAt"].as_u64().expect("a moment");
+        assert_eq!(command["expiresAt"], json!(issued + 3_600), "{command}");
+    }
+}

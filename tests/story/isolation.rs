@@ -1,0 +1,89 @@
+//! A certificate opens one thing, and nothing of anybody else's.
+
+use serde_json::json;
+
+use crate::harness::device::Device;
+use crate::town::{Town, topic};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_opens_one_thing_and_no_other() {
+    let town = Town::built().await;
+    let ada = town.moves_in(&town.house.welcomes("Ada"), 0).await;
+    let bob = town.moves_in(&town.house.welcomes("Bob"), 1).await;
+    assert_ne!(ada.thing, bob.thing);
+    let reported = json!({"state": {"reported": {"status": "idle"}}});
+
+    for version in ["3.1.1", "5"] {
+        let own = ada.identity.clone().speaking(version);
+
+        // Its own thing: read, write and listen.
+        let mut device = Device::connect(&own).await;
+        for rest in ["update/delta", "update/accepted", "update/rejected", "get/accepted", "get/rejected"] {
+            device.subscribe(&ada.topic(rest)).await;
+        }
+        device.publish(&ada.topic("update"), &reported).await;
+        device.publish(&ada.topic("get"), &json!({})).await;
+        let shadow = device.receive(&ada.topic("get/accepted")).await;
+        assert_eq!(shadow["state"]["reported"]["status"], "idle", "{shadow}");
+        drop(device);
+
+        // Another name: Bob's, one of nobody, and one that a wildcard matches.
+        for name in [bob.thing.as_str(), "3D_Printer-nobody", "*", ""] {
+            let mut device = Device::dial(&own.clone().calling_itself(name)).await;
+            device.is_refused().await;
+        }
+
+        // Bob's topics, everybody's topics, and topics of its own thing that
+        // a device has no business with.
+        for filter in [
+            bob.topic("update/delta"),
+            bob.topic("get/accepted"),
+            topic("+", "update/delta"),
+            "#".to_owned(),
+            "$aws/#".to_owned(),
+            "$aws/things/#".to_owned(),
+            "+/+".to_owned(),
+            ada.topic("#"),
+            ada.topic("update/documents"),
+            format!("$aws/things/{}/jobs/notify", ada.thing),
+            format!("$aws/events/presence/connected/{}", bob.thing),
+        ] {
+            let mut device = Device::connect(&own).await;
+            device.is_refused_to_subscribe(&filter).await;
+        }
+        for name in [
+            bob.topic("update"),
+            bob.topic("get"),
+            bob.topic("update/delta"),
+            ada.topic("delete"),
+            ada.topic("name/other/update"),
+            "hello".to_owned(),
+        ] {
+            let mut device = Device::connect(&own).await;
+            device.is_refused_to_publish(&name, &reported).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_to_one_device_is_not_heard_by_another() {
+    let town = Town::built().await;
+    let mut ada = town.moves_in(&town.house.welcomes("Ada"), 0).await;
+    let bob = town.moves_in(&town.house.welcomes("Bob"), 1).await;
+    let mut bobs = Device::connect(&bob.identity).await;
+    bobs.subscribe(&bob.topic("update/delta")).await;
+    let mut adas = Device::connect(&ada.identity).await;
+    adas.subscribe(&ada.topic("update/delta")).await;
+
+    let request = ada.echo.intent("PauseIntent", &[]);
+    town.ask(&mut ada.echo, &request).await;
+    let delta = adas.receive(&ada.topic("update/delta")).await;
+    assert_eq!(delta["state"]["command"]["name"], "pause", "{delta}");
+
+    // Bob's device hears its own echo next, and nothing before it.
+    bobs.subscribe(&bob.topic("update/accepted")).await;
+    let reported = json!({"state": {"reported": {"status": "idle"}}});
+    bobs.publish(&bob.topic("update"), &reported).await;
+    let all = bobs.everything();
+    assert!(!all.contains("pause") && !all.contains(&ada.thing), "{all}");
+}

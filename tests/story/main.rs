@@ -1,0 +1,23 @@
+//! The story, end to end, on AWS emulators that other people wrote: from "the
+//! account is not linked" to a device that does what was said. Needs the tools
+//! that `.ci/run` installs, hence the feature `emulators`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "test code: a panic is a failed test, and no other crate reads these names"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod control_plane;
+mod delivery;
+mod isolation;
+mod onboarding;
+mod recovery;
+mod rights;
+mod secrets;
+mod town;

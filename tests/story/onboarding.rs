@@ -1,0 +1,225 @@
+//! From the first word to a printer that prints.
+
+use serde_json::{Value, json};
+
+use crate::harness::alexa::{Echo, Slot};
+use crate::harness::alexa_api::{AlexaApi, Manner};
+use crate::harness::device::{Device, connection};
+use crate::harness::lambda::Lambda;
+use crate::harness::ministack::{Account, THING_TYPE};
+use crate::harness::operations::{creates, searches};
+use crate::town::{Town, check_no_stray_certificate_is_live, check_one_owner_one_thing, list};
+
+/// 3D_Printer- and the beginning of base32(SHA-256("amzn1.account.ADA")),
+/// computed elsewhere.
+const ADAS_THING: &str = "3D_Printer-4efxquic365ym4alo5pfafpofh";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_story() {
+    let town = Town::built().await;
+    let ada = town.house.welcomes("Ada");
+
+    // Not linked: a card, and nobody was asked.
+    let mut echo = Echo::unlinked();
+    let request = echo.launch();
+    town.ask(&mut echo, &request).await.asks_to_link();
+    assert!(town.house.login.calls().is_empty());
+    assert!(town.house.aws.calls().is_empty());
+
+    // Linked: a thing, a certificate and a mail.
+    let mut owner = town.moves_in(&ada, 0).await;
+    assert_eq!(owner.thing, ADAS_THING);
+    let account = town.ministack.holds().await;
+    check_one_owner_one_thing(&account, &ada, &owner.certificate());
+    assert_eq!(list(&account, "things").len(), 1);
+    assert_eq!(list(&account, "things")[0]["type"], THING_TYPE);
+    assert_eq!(list(&account, "certificates").len(), 1);
+    assert_eq!(town.ministack.post_office.count(), 1);
+
+    // The device connects with the bundle and waits.
+    let mut device = Device::connect(&owner.identity).await;
+    let delta = owner.topic("update/delta");
+    device.subscribe(&delta).await;
+
+    // "Alexa, ask my printer to print a vase."
+    town.house.aws.forgets();
+    let vase = [Slot::said("model", "vase")];
+    let request = owner.echo.intent("PrintIntent", &vase);
+    town.ask(&mut owner.echo, &request).await.says(&["vase"]);
+    let first = device.receive(&delta).await["state"]["command"].clone();
+    assert_eq!(first["name"], "print", "{first}");
+    assert_eq!(first["args"], json!({"model": "vase", "copies": 1}), "{first}");
+
+    // The device reports, and Alexa knows.
+    let reported = json!({
+        "status": "printing", "model": "vase", "progress": 12,
+        "command": {"id": first["id"], "status": "accepted"},
+    });
+    device.publish(&owner.topic("update"), &json!({"state": {"reported": reported}})).await;
+    let request = owner.echo.intent("StatusIntent", &[]);
+    town.ask(&mut owner.echo, &request).await.says(&["printing", "12", "vase"]);
+
+    // The same command again is another command.
+    let request = owner.echo.intent("PrintIntent", &vase);
+    town.ask(&mut owner.echo, &request).await.says(&["vase"]);
+    // Deltas of the report before it name the first command, or what it has not reported of it.
+    let mut second = json!({});
+    while second["id"].is_null() || second["id"] == first["id"] {
+        second = device.receive(&delta).await["state"]["command"].clone();
+    }
+    assert_eq!(second["name"], "print", "{second}");
+
+    // A known owner: nothing was made and nothing was searched.
+    let operations = town.house.aws.operations();
+    assert!(!operations.iter().any(|name| creates(name) || searches(name)), "{operations:?}");
+    assert_eq!(town.ministack.post_office.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_process_finds_the_owner_again() {
+    let town = Town::built().await;
+    let ada = town.house.welcomes("Ada");
+    let owner = town.moves_in(&ada, 0).await;
+
+    let deployment = crate::harness::deployment::Deployment::with(&town.house.login.url(), &town.house.aws.url());
+    let other = Lambda::start(&deployment).await;
+    town.house.aws.forgets();
+    let mut echo = Echo::linked(&ada.token);
+    let request = echo.intent("SetPowerIntent", &[Slot::matched("power", "on", "on", "ON")]);
+    other.answer(&mut echo, &request).await;
+    assert_eq!(town.house.aws.operations(), ["GetThingShadow", "UpdateThingShadow"]);
+    let account = town.ministack.holds().await;
+    check_one_owner_one_thing(&account, &ada, &owner.certificate());
+    let shadow = &list(&account, "things")[0]["shadow"]["state"]["desired"];
+    assert_eq!(shadow["power"], "ON", "{shadow}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linking_alone_makes_the_owner_ready_before_the_first_word() {
+    let town = Town::built().await;
+    let ada = town.house.welcomes("Ada");
+    let mut echo = Echo::linked(&ada.token);
+    let answer = town.house.lambda.answer_to(&echo.account_linked()).await;
+    assert!(answer.is_empty(), "{:#}", answer.json());
+    town.ministack.post_office.mail(0).await;
+
+    // The event comes once more, and then the owner speaks.
+    town.house.lambda.answer_to(&echo.account_linked()).await;
+    let request = echo.launch();
+    let answer = town.ask(&mut echo, &request).await;
+    assert!(answer.keeps_session_open(), "{:#}", answer.json());
+    assert_eq!(town.ministack.post_office.count(), 1);
+    let account = town.ministack.holds().await;
+    assert_eq!(list(&account, "certificates").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_echos_at_once_are_one_owner() {
+    let town = Town::built().await;
+    let deployment = crate::harness::deployment::Deployment::with(&town.house.login.url(), &town.house.aws.url());
+    let other = Lambda::start(&deployment).await;
+    for name in ["Ada", "Bob", "Cleo"] {
+        let user = town.house.welcomes(name);
+        let before = town.ministack.post_office.count();
+        let (mut kitchen, mut bedroom) = (Echo::linked(&user.token), Echo::linked(&user.token));
+        let (first, second) = (kitchen.launch(), bedroom.launch());
+        tokio::join!(town.house.lambda.answer_to(&first), other.answer_to(&second),);
+        let (_, bundle) = town.ministack.open_mail(before).await;
+        assert_eq!(town.ministack.post_office.count(), before + 1, "mails to {name}");
+        let account = town.ministack.holds().await;
+        let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
+        check_one_owner_one_thing(&account, &user, &mailed);
+        check_no_stray_certificate_is_live(&account);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_owner_hears_that_something_happens() {
+    let town = Town::built().await;
+    let ada = town.house.welcomes("Ada");
+    let alexa = AlexaApi::open(Manner::Speaks).await;
+    let mut echo = Echo::linked(&ada.token).hearing_progress(&alexa.url(), "api-access-token");
+    let request = echo.launch();
+    town.ask(&mut echo, &request).await.welcomes();
+
+    let heard = alexa.heard();
+    let [directive] = heard.as_slice() else {
+        panic!("{} progressive responses", heard.len());
+    };
+    assert_eq!(directive.authorization.as_deref(), Some("Bearer api-access-token"));
+    assert_eq!(directive.body["header"]["requestId"], request["request"]["requestId"]);
+    assert_eq!(directive.body["directive"]["type"], "VoicePlayer.Speak");
+    let speech = directive.body["directive"]["speech"].as_str().unwrap_or_default();
+    assert!(speech.contains("moment") && speech.chars().count() <= 600, "{speech}");
+
+    // A known owner does not wait, so there is nothing to say.
+    let request = echo.intent("StatusIntent", &[]);
+    town.ask(&mut echo, &request).await;
+    assert_eq!(alexa.heard().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_progressive_response_that_fails_changes_nothing() {
+    let town = Town::built().await;
+    for (number, (name, manner)) in [("Ada", Manner::Refuses), ("Bob", Manner::Silent)].into_iter().enumerate() {
+        let user = town.house.welcomes(name);
+        let alexa = AlexaApi::open(manner).await;
+        let mut echo = Echo::linked(&user.token).hearing_progress(&alexa.url(), "api-access-token");
+        let request = echo.launch();
+        town.ask(&mut echo, &request).await.welcomes();
+        let (_, bundle) = town.ministack.open_mail(number).await;
+        Device::connect(&crate::harness::device::Identity::of_bundle(&bundle, &town.ministack.root)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_first_sentence_asked_for_is_not_lost() {
+    let town = Town::built().await;
+    let ada = town.house.welcomes("Ada");
+    let mut echo = Echo::linked(&ada.token);
+    let request = echo.intent("PrintIntent", &[Slot::said("model", "boat")]);
+    town.ask(&mut echo, &request).await.welcomes();
+    let (_, bundle) = town.ministack.open_mail(0).await;
+    let thing = connection(&bundle)["thingName"].clone();
+    let account = town.ministack.holds().await;
+    assert_eq!(list(&account, "things")[0]["name"], thing);
+    let desired: &Value = &list(&account, "things")[0]["shadow"]["state"]["desired"];
+    assert_eq!(desired["command"]["args"]["model"], "boat", "{desired}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn something_missing_in_the_account_is_told_to_the_maker() {
+    let no_type = Account { thing_type: None, ..Account::deployed() };
+    let no_policy = Account { policy: None, ..Account::deployed() };
+    for (account, cause) in [(no_type, "thing_type_missing"), (no_policy, "policy_missing")] {
+        let town = Town::with(&account, |deployment| deployment).await;
+        let ada = town.house.welcomes("Ada");
+        let mut echo = Echo::linked(&ada.token);
+        let request = echo.launch();
+        town.ask(&mut echo, &request).await.apologises();
+
+        // One line of the log, which an alarm is made from, says which.
+        let log = town.house.lambda.logs("\"fault\":\"maker\"").await;
+        let line = log.lines().find(|line| line.contains("\"fault\":\"maker\"")).expect("the line that was waited for");
+        let line: Value = serde_json::from_str(line).expect("a log line in JSON");
+        assert_eq!(line["level"], "ERROR", "{line}");
+        assert_eq!(line["step"], "onboard", "{line}");
+        assert_eq!(line["cause"], cause, "{line}");
+
+        // What cannot be finished is undone, and no mail was sent.
+        let holds = town.ministack.holds().await;
+        assert!(list(&holds, "certificates").is_empty(), "{holds:#}");
+        assert_eq!(town.ministack.post_office.count(), 0);
+
+        // The maker mends it, and the next contact succeeds at once.
+        let mended = Account {
+            thing_type: account.thing_type.is_none().then_some("3d-printer"),
+            policy: account.policy.is_none().then_some("OneUserOneThing"),
+            verified: Vec::new(),
+            sandbox: false,
+        };
+        crate::harness::ministack::prepare(&town.ministack.url, &mended).await;
+        let owner = town.moves_in(&ada, 0).await;
+        check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    }
+}

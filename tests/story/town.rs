@@ -1,0 +1,128 @@
+//! The function on ministack, with every call between them noted, and what a
+//! test wants to know about the account.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::alexa::Echo;
+use crate::harness::answer::Answer;
+use crate::harness::aws::Aws;
+use crate::harness::deployment::Deployment;
+use crate::harness::device::Identity;
+use crate::harness::house::House;
+use crate::harness::login::User;
+use crate::harness::ministack::{Account, Ministack, POLICY, prepare};
+
+pub struct Town {
+    pub ministack: Ministack,
+    pub house: House,
+}
+
+impl Town {
+    /// As the stack of `infra/` leaves it.
+    pub async fn built() -> Self {
+        Self::with(&Account::deployed(), |deployment| deployment).await
+    }
+
+    /// With an account and variables of the test's choice.
+    pub async fn with(account: &Account, special: impl FnOnce(Deployment) -> Deployment) -> Self {
+        let ministack = Ministack::start().await;
+        prepare(&ministack.url, account).await;
+        let gate = Aws::in_front_of(&ministack.url).await;
+        let endpoint = format!("localhost:{}", ministack.mqtt_port);
+        let house = House::deployed(gate, |deployment| special(deployment.set("IOT_ENDPOINT", &endpoint))).await;
+        Self { ministack, house }
+    }
+
+    /// What the skill answers to one request of the device.
+    pub async fn ask(&self, echo: &mut Echo, request: &Value) -> Answer {
+        self.house.lambda.answer(echo, request).await
+    }
+
+    /// Asks as an owner would who was told to ask again, until the skill is ready for commands or has sent a mail.
+    pub async fn serves(&self, echo: &mut Echo) {
+        let started = Instant::now();
+        loop {
+            let request = echo.launch();
+            let answer = self.ask(echo, &request).await;
+            if answer.keeps_session_open() || answer.is_a_welcome() {
+                return;
+            }
+            echo.start_over();
+            assert!(started.elapsed() < Duration::from_secs(20), "never ready; the log:\n{}", self.house.lambda.log());
+        }
+    }
+
+    /// Onboards someone and opens their mail, the one with this number.
+    pub async fn moves_in(&self, user: &User, mail: usize) -> Owner {
+        let mut echo = Echo::linked(&user.token);
+        let request = echo.launch();
+        let answer = self.ask(&mut echo, &request).await;
+        answer.welcomes();
+        let (read, bundle) = self.ministack.open_mail(mail).await;
+        let identity = Identity::of_bundle(&bundle, &self.ministack.root);
+        let thing = identity.client_id.clone();
+        Owner { echo, mail: read, bundle, identity, thing }
+    }
+}
+
+/// Someone who has their bundle.
+pub struct Owner {
+    pub echo: Echo,
+    /// What the foreign parser made of the mail.
+    pub mail: Value,
+    pub bundle: std::path::PathBuf,
+    pub identity: Identity,
+    pub thing: String,
+}
+
+impl Owner {
+    /// The topic of the shadow of this owner's thing.
+    pub fn topic(&self, rest: &str) -> String {
+        topic(&self.thing, rest)
+    }
+
+    pub fn certificate(&self) -> String {
+        std::fs::read_to_string(&self.identity.certificate).expect("the certificate of the bundle")
+    }
+}
+
+pub fn topic(thing: &str, rest: &str) -> String {
+    format!("$aws/things/{thing}/shadow/{rest}")
+}
+
+/// Promise 1: one thing bears the user id, one certificate of theirs is
+/// ACTIVE, it is attached to that thing and to no other, it carries the
+/// policy, and `mailed` is exactly that certificate.
+pub fn check_one_owner_one_thing(account: &Value, user: &User, mailed: &str) {
+    let things: Vec<&Value> =
+        list(account, "things").iter().filter(|thing| thing["attributes"]["UserId"] == user.user_id.as_str()).collect();
+    let [thing] = things.as_slice() else {
+        panic!("{} things of one owner: {things:#?}", things.len());
+    };
+    let live: Vec<&Value> = list(account, "certificates")
+        .iter()
+        .filter(|certificate| certificate["status"] == "ACTIVE" && list(certificate, "things").contains(&thing["name"]))
+        .collect();
+    let [certificate] = live.as_slice() else {
+        panic!("{} live certificates of one owner: {live:#?}", live.len());
+    };
+    assert_eq!(list(certificate, "things").len(), 1, "{certificate:#}");
+    assert_eq!(list(certificate, "policies"), [Value::from(POLICY)], "{certificate:#}");
+    assert_eq!(list(thing, "principals"), [certificate["arn"].clone()], "{thing:#}");
+    assert_eq!(certificate["pem"].as_str().map(str::trim), Some(mailed.trim()));
+    assert!(thing["shadow"].is_object(), "{thing:#}");
+}
+
+/// Nothing is ACTIVE that nobody owns.
+pub fn check_no_stray_certificate_is_live(account: &Value) {
+    for certificate in list(account, "certificates") {
+        let stray = list(certificate, "things").is_empty();
+        assert!(!stray || certificate["status"] != "ACTIVE", "{certificate:#}");
+    }
+}
+
+pub fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value[field].as_array().map_or(&[], Vec::as_slice)
+}
