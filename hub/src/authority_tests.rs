@@ -1,0 +1,100 @@
+//! What the authority makes, judged by the parsers of `rustls` and `webpki`.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use onething::bundle::{self, Broker};
+use onething::thing::{OwnerId, ThingName, ThingPrefix};
+use rustls::RootCertStore;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+
+use super::*;
+
+/// 2026-11-22T00:00:00Z.
+const NOW: u64 = 1_795_305_600;
+
+/// Whether a TLS server that trusts `root` lets a client with this certificate in.
+fn admitted(root: &str, certificate: &str, at: u64) -> Result<(), rustls::Error> {
+    admitted_by_way_of(root, &[], certificate, at)
+}
+
+fn admitted_by_way_of(root: &str, between: &[&str], certificate: &str, at: u64) -> Result<(), rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(root.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let server = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let between: Vec<_> = between.iter().map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).collect();
+    server.verify_client_cert(&certificate, &between, UnixTime::since_unix_epoch(Duration::from_secs(at))).map(drop)
+}
+
+/// The private key, from the one place where it can be seen.
+fn private_key(certificate: &Certificate) -> String {
+    let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap());
+    let broker = Broker { host: "localhost".into(), port: 8883, roots: Vec::new() };
+    let zip = bundle::zip(&thing, certificate, &broker, NOW, "").unwrap();
+    let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
+    let mut pem = String::new();
+    zip.by_name("private.key.pem").unwrap().read_to_string(&mut pem).unwrap();
+    pem
+}
+
+#[test]
+fn a_certificate_is_admitted_by_a_server_that_trusts_the_root() {
+    let authority = Authority::new(NOW).unwrap();
+    let certificate = authority.issue(NOW).unwrap();
+    for at in [NOW - 120, NOW, 2_524_607_999] {
+        admitted(&authority.root_pem(), &certificate.pem, at).unwrap();
+    }
+    for at in [NOW - 121, 2_524_608_000] {
+        assert!(admitted(&authority.root_pem(), &certificate.pem, at).is_err(), "{at}");
+    }
+    let other = Authority::new(NOW).unwrap();
+    assert!(admitted(&other.root_pem(), &certificate.pem, NOW).is_err());
+}
+
+#[test]
+fn the_keys_belong_to_the_certificate() {
+    let certificate = Authority::new(NOW).unwrap().issue(NOW).unwrap();
+    let private = private_key(&certificate);
+    let key = PrivateKeyDer::from_pem_slice(private.as_bytes()).unwrap();
+    assert!(private.starts_with("-----BEGIN RSA PRIVATE KEY-----\n") && matches!(key, PrivateKeyDer::Pkcs1(_)));
+    let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let public = SubjectPublicKeyInfoDer::from_pem_slice(certificate.public_key.as_bytes()).unwrap();
+    assert_eq!(key.public_key().unwrap(), public);
+    // RSA-2048: a modulus of 256 bytes, and 38 of wrapping.
+    assert_eq!(public.len(), 294);
+    let der = CertificateDer::from_pem_slice(certificate.pem.as_bytes()).unwrap();
+    let pair = rustls::sign::CertifiedKey::new(vec![der.clone()], key);
+    assert!(pair.keys_match().is_ok());
+    assert_eq!(certificate.id, CertificateId::of(&der));
+}
+
+#[test]
+fn no_two_certificates_are_alike() {
+    let authority = Authority::new(NOW).unwrap();
+    let (one, other) = (authority.issue(NOW).unwrap(), authority.issue(NOW).unwrap());
+    assert_ne!(one.id, other.id);
+    assert_ne!(one.public_key, other.public_key);
+}
+
+#[test]
+fn a_device_certificate_issues_nothing() {
+    let authority = Authority::new(NOW).unwrap();
+    let device = authority.issue(NOW).unwrap();
+    let issuer = rcgen::Issuer::new(params("AWS IoT Certificate", NOW).unwrap(), KeyPair::from_pem(&private_key(&device)).unwrap());
+    let mut child = params("child", NOW).unwrap();
+    child.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let child = child.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+    let refusal = admitted_by_way_of(&authority.root_pem(), &[&device.pem], &child.pem(), NOW).unwrap_err();
+    assert!(format!("{refusal:?}").contains("EndEntityUsedAsCa"), "{refusal:?}");
+}
+
+#[test]
+fn a_clock_before_time_is_an_error() {
+    assert!(matches!(Authority::new(u64::MAX), Err(AuthorityError::Clock)));
+}

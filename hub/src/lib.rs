@@ -1,0 +1,21 @@
+//! The skill on one machine: the ports of [`onething`] without Amazon.
+//!
+//! - [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes;
+//!   [`shadow`] keeps what is wanted of a device and what it says; [`mailbox`] takes the mail.
+//! - [`skill`] puts them into the skill; [`echo`] speaks to it as Alexa does, and [`demo`] tells the story.
+//!
+//! Everything but the mail lives as long as the process. What the registry and the shadows do is what
+//! AWS IoT does, so that the skill cannot tell the difference.
+
+pub mod authority;
+pub mod clock;
+pub mod mailbox;
+pub mod registry;
+pub mod shadow;
+pub mod sign_in;
+
+pub mod skill;
+
+pub mod demo;
+pub mod echo;
+mod screen;

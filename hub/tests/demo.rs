@@ -1,0 +1,188 @@
+//! The demo as somebody runs it who has just cloned the repository: the real binary, and what it leaves
+//! behind, judged by other people's parsers of mail, zip and certificates.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code: a panic is a failed test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use mail_parser::{MessageParser, MimeHeaders};
+use rustls::RootCertStore;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use serde_json::{Value, json};
+
+fn hub() -> Command {
+    let mut hub = Command::new(env!("CARGO_BIN_EXE_onething-hub"));
+    for variable in ["ONETHING_DATA", "RUST_LOG", "NO_COLOR"] {
+        hub.env_remove(variable);
+    }
+    hub
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The screen of a demo that went well.
+fn told(output: &Output) -> String {
+    assert!(output.status.success(), "{} {}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+    text(&output.stdout)
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == extension));
+    files.sort();
+    files
+}
+
+/// The files of a bundle.
+fn unzip(zip: &[u8]) -> BTreeMap<String, String> {
+    let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
+    (0..zip.len())
+        .map(|number| {
+            let mut file = zip.by_index(number).unwrap();
+            let mut content = String::new();
+            file.read_to_string(&mut content).unwrap();
+            (file.name().unwrap().into_owned(), content)
+        })
+        .collect()
+}
+
+/// The parts stand in the text, in this order.
+fn in_order(text: &str, parts: &[&str]) {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut rest = words.as_str();
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else { panic!("{part:?} is not where it should be in:\n{text}") };
+        rest = after;
+    }
+}
+
+#[test]
+fn the_story_is_told_from_the_link_to_the_report() {
+    let place = tempfile::tempdir().unwrap();
+    let screen = told(&hub().args(["demo", "--data"]).arg(place.path()).output().unwrap());
+    in_order(
+        &screen,
+        &[
+            "Ana \"Alexa, open my printer.\"",
+            "link your Amazon account",
+            "[ Link account ]",
+            "no thing, no certificate, no mail",
+            "Ana links",
+            "has its own identity now",
+            "[ Your 3D printer is set up ]",
+            "3D_Printer-",
+            "ACTIVE",
+            "OneUserOneThing",
+            ".eml to a…@example.com",
+            ".zip",
+            "ask my printer to print a vase",
+            "Printing",
+            "desired {\"command\": {",
+            "delta {\"command\": {\"args\": {\"copies\": 1, \"model\": \"vase\"}",
+            "reported {",
+            "ask my printer for the status",
+            "12 percent",
+            "Ben has a printer, too",
+            "has its own identity now",
+            "3D_Printer-",
+            ".eml to b…@example.com",
+            "Two owners, two things, two certificates",
+        ],
+    );
+    for secret in ["PRIVATE KEY", "Atza", "ana@example.com", "ben@example.com", "\x1b"] {
+        assert!(!screen.contains(secret), "{secret:?} is on the screen");
+    }
+}
+
+#[test]
+fn each_mail_holds_a_bundle_that_opens_one_thing() {
+    let place = tempfile::tempdir().unwrap();
+    let screen = told(&hub().arg("demo").env("ONETHING_DATA", place.path()).output().unwrap());
+    let mail = place.path().join("mail");
+    let messages = files(&mail, "eml");
+    assert_eq!((messages.len(), files(&mail, "zip").len(), fs::read_dir(&mail).unwrap().count()), (2, 2, 4));
+
+    let mut seen = Vec::new();
+    for message in messages {
+        assert!(screen.contains(message.to_str().unwrap()), "{screen}");
+        let message = fs::read(message).unwrap();
+        let parsed = MessageParser::default().parse(&message).unwrap();
+        let attachment = parsed.attachment(0).unwrap();
+        let saved = fs::read(mail.join(attachment.attachment_name().unwrap())).unwrap();
+        assert_eq!(attachment.contents(), saved, "the bundle beside the mail is the one in it");
+        seen.push(check_bundle(&saved, &screen));
+    }
+    assert_ne!(seen[0], seen[1], "two owners share a thing");
+}
+
+/// Checks a bundle, and returns the thing it is for.
+fn check_bundle(zip: &[u8], screen: &str) -> String {
+    let files = unzip(zip);
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    assert_eq!(names, ["README.txt", "RootCA.pem", "certificate.pem", "connection.json", "private.key.pem", "public.key.pem"]);
+
+    let connection: Value = serde_json::from_str(&files["connection.json"]).unwrap();
+    let thing = connection["thingName"].as_str().unwrap().to_owned();
+    assert!(screen.contains(&thing));
+    assert_eq!(connection["clientId"], json!(thing));
+    assert_eq!((&connection["endpoint"], &connection["port"]), (&json!("localhost"), &json!(8883)));
+    assert_eq!(connection["rootCas"], json!(["RootCA.pem"]));
+
+    let certificate = CertificateDer::from_pem_slice(files["certificate.pem"].as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(files["private.key.pem"].as_bytes()).unwrap();
+    assert!(matches!(key, PrivateKeyDer::Pkcs1(_)), "the key has the form of AWS IoT's");
+    let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let public = SubjectPublicKeyInfoDer::from_pem_slice(files["public.key.pem"].as_bytes()).unwrap();
+    assert_eq!(key.public_key().unwrap(), public);
+    rustls::sign::CertifiedKey::new(vec![certificate.clone()], key).keys_match().unwrap();
+
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(files["RootCA.pem"].as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let server = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+    server.verify_client_cert(&certificate, &[], UnixTime::now()).unwrap();
+    thing
+}
+
+#[test]
+fn the_story_can_be_told_again_over_the_same_folder() {
+    let place = tempfile::tempdir().unwrap();
+    for run in 1..=2 {
+        told(&hub().args(["demo", "--data"]).arg(place.path()).output().unwrap());
+        let mail = place.path().join("mail");
+        assert_eq!((files(&mail, "eml").len(), files(&mail, "zip").len()), (2 * run, 2));
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_is_one_sentence_and_status_1() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("file");
+    fs::write(&file, "").unwrap();
+    let output = hub().args(["demo", "--data"]).arg(file.join("data")).output().unwrap();
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaint.starts_with("onething-hub: the folder ") && complaint.lines().count() == 1, "{complaint}");
+}
+
+#[test]
+fn without_a_command_there_is_help_and_status_2() {
+    let output = hub().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("Usage: onething-hub <COMMAND>"), "{}", text(&output.stderr));
+    let help = hub().args(["demo", "--help"]).output().unwrap();
+    assert!(help.status.success() && text(&help.stdout).contains("--data <DIR>"));
+    let help = hub().arg("--help").output().unwrap();
+    assert!(text(&help.stdout).contains("Example: onething-hub demo"));
+}
