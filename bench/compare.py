@@ -1,0 +1,180 @@
+"""Measures the function against the same function in Python, side by side, as Lambda runs them.
+
+Usage: compare.py BINARY PYTHON [RUNS]
+
+PYTHON is an interpreter with bench/requirements.txt. Both functions poll a Runtime API in this process
+and call servers in this process, which answer at once, so that what is measured is the function itself.
+The two take turns, and what counts is the ratio.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
+
+COMMANDS = 300
+SKILL = "amzn1.ask.skill.00000000-0000-0000-0000-000000000000"
+USER = "amzn1.account.BENCH"
+THING = "3D_Printer-" + base64.b32encode(hashlib.sha256(USER.encode()).digest()).decode().lower()[:26]
+SHADOW = {"state": {"reported": {"status": "idle"}}, "metadata": {"reported": {"status": {"timestamp": 1}}}, "version": 1}
+
+
+class Quiet(ThreadingHTTPServer):
+    """A function that is killed breaks its connections, which is no news."""
+
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+class Server(BaseHTTPRequestHandler):
+    """The Runtime API, Login with Amazon and the shadow service, by path."""
+
+    protocol_version = "HTTP/1.1"
+    # An answer is one packet, sent at once: otherwise the delayed acknowledgement is what is measured.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    events = answers = None
+    first_poll = None
+
+    def log_message(self, *_):
+        pass
+
+    def body(self):
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def reply(self, value, status=200, headers=()):
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        for name, content in headers:
+            self.send_header(name, content)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
+
+    def do_GET(self):
+        if self.path.endswith("/invocation/next"):
+            Server.first_poll.set()
+            event = Server.events.get()
+            if event is None:
+                self.close_connection = True
+                return
+            deadline = str(int((time.time() + 8) * 1000))
+            self.reply(event, headers=[
+                ("Lambda-Runtime-Aws-Request-Id", event["request"]["requestId"]),
+                ("Lambda-Runtime-Deadline-Ms", deadline),
+                ("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:000000000000:function:bench"),
+            ])
+        elif self.path.startswith("/user/profile"):
+            self.reply({"user_id": USER, "name": "Bench", "email": "bench@example.com"})
+        else:
+            self.reply(SHADOW)
+
+    def do_POST(self):
+        body = self.body()
+        if "/invocation/" in self.path:
+            Server.answers.put((time.perf_counter(), body))
+            self.reply({"status": "OK"}, 202)
+        else:
+            self.reply(SHADOW)
+
+
+def event(number):
+    application, user = {"applicationId": SKILL}, {"userId": "amzn1.ask.account.A", "accessToken": "Atza|bench"}
+    return {
+        "version": "1.0",
+        "session": {"new": True, "sessionId": "s", "application": application, "user": user},
+        "context": {"System": {"application": application, "user": user}},
+        "request": {
+            "type": "IntentRequest", "requestId": f"amzn1.echo-api.request.{number}", "locale": "en-US",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "intent": {"name": "PrintIntent", "confirmationStatus": "NONE",
+                       "slots": {"model": {"name": "model", "value": "vase"}, "copies": {"name": "copies", "value": "2"}}},
+        },
+    }
+
+
+def cpu_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid):
+    for line in open(f"/proc/{pid}/status"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+
+
+def measure(command, environment):
+    Server.events, Server.answers, Server.first_poll = Queue(), Queue(), threading.Event()
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        if not Server.first_poll.wait(30):
+            raise SystemExit(f"{command[0]} does not ask for events")
+        figures = {"exec to first poll, ms": (time.perf_counter() - started) * 1e3}
+
+        def ask(number):
+            sent = time.perf_counter()
+            Server.events.put(event(number))
+            answered, body = Server.answers.get(timeout=30)
+            assert b"outputSpeech" in body, body
+            return (answered - sent) * 1e3
+
+        figures["first command, ms"] = ask(0)
+        before = cpu_seconds(process.pid)
+        warm = [ask(number) for number in range(1, COMMANDS + 1)]
+        figures["command, warm, ms"] = statistics.median(warm)
+        figures["CPU per command, ms"] = (cpu_seconds(process.pid) - before) / COMMANDS * 1e3
+        figures["resident, MiB"] = resident_mib(process.pid)
+        return figures
+    finally:
+        process.kill()
+        process.wait()
+        Server.events.put(None)
+
+
+def main():
+    binary, python = sys.argv[1:3]
+    runs = int(sys.argv[3]) if len(sys.argv) > 3 else 7
+    server = Quiet(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"127.0.0.1:{server.server_port}"
+    url = f"http://{address}"
+    environment = {
+        "PATH": os.environ["PATH"], "AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_FUNCTION_NAME": "bench",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_LOG_GROUP_NAME": "g",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "s", "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_ENDPOINT_URL": url, "LWA_ENDPOINT": url,
+        "SKILL_ID": SKILL, "MAIL_FROM": "bench@example.com", "IOT_ENDPOINT": "localhost", "THING_NAME": THING,
+        "AWS_LAMBDA_LOG_LEVEL": "WARN",
+    }
+    here = os.path.dirname(os.path.abspath(__file__))
+    commands = {
+        "onething": ([binary], environment),
+        "Python": ([python, "-m", "awslambdaric", "python_function.handler"],
+                   environment | {"PYTHONPATH": here, "LAMBDA_TASK_ROOT": here, "_HANDLER": "python_function.handler"}),
+    }
+    results = {name: [] for name in commands}
+    for _ in range(runs):
+        for name, (command, variables) in commands.items():
+            results[name].append(measure(command, variables))
+    print(f"medians of {runs} runs, {COMMANDS} commands each; {os.path.getsize(binary) / 1e6:.1f} MB binary")
+    print(f"{'':28}{'onething':>12}{'Python':>12}{'ratio':>10}")
+    for figure in results["onething"][0]:
+        ours, theirs = (statistics.median(run[figure] for run in results[name]) for name in commands)
+        print(f"{figure:28}{ours:12.2f}{theirs:12.2f}{theirs / ours if ours else float('inf'):9.1f}x")
+
+
+if __name__ == "__main__":
+    main()
