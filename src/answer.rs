@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 use crate::alexa::progress;
-use crate::alexa::request::{Intent, Kind, Request};
+use crate::alexa::request::{Confirmation, Intent, Kind, Request};
 use crate::alexa::response::Answer;
 use crate::bundle::Broker;
 use crate::deliver::{self, Mailer, Parcel, Sender};
@@ -18,7 +18,7 @@ use crate::https::Https;
 use crate::identify::{AccessToken, IdentifyError, Login, Memory, Profile, identify};
 use crate::locales::{Locale, Phrase};
 use crate::model::Model;
-use crate::onboard::{Applicant, Means, Onboarded, Registry, onboard};
+use crate::onboard::{self, Applicant, Means, Onboarded, Registry, onboard};
 use crate::relay::{Command, Patch, Shadow, Shadows};
 use crate::reply::{Trouble, Voice};
 use crate::thing::{Certificate, ThingName};
@@ -70,6 +70,10 @@ pub struct Ready {
 #[derive(Debug, Error)]
 #[error("the request is not for this skill: its skill id is missing or not among SKILL_ID")]
 pub struct NotOurs;
+
+/// So many mails with a certificate an owner gets in so many seconds.
+const MAILS_A_DAY: usize = 3;
+const A_DAY: u64 = 86_400;
 
 /// The name under which a session carries what is known.
 const ATTRIBUTE: &str = "onething";
@@ -180,6 +184,13 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         }
         // Everything below needs an account: no questions to somebody who will only hear "link first".
         self.token()?;
+        if intent.name == "SendCertificateIntent" {
+            return match intent.confirmation {
+                Confirmation::None => Ok(self.voice.confirm(intent, &self.voice.words(&Phrase::ReallySendAgain))),
+                Confirmation::Denied => Ok(self.voice.not_done()),
+                Confirmation::Confirmed => self.send_again().await,
+            };
+        }
         let model = &self.skill.model;
         match wish(model, intent) {
             Wish::Change { change, says } => self.relay(&self.patch(change), &says).await,
@@ -215,6 +226,30 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         Ok(self.voice.relayed(says, owner.ready.online_before))
     }
 
+    /// A new certificate in place of one that is lost or in wrong hands. The mark in the shadow comes first:
+    /// whatever stops this request, the next contact goes on with it.
+    async fn send_again(&mut self) -> Result<Answer, Trouble> {
+        let (skill, token) = (self.skill, self.token()?.clone());
+        let identity = identify(&skill.login, skill.client_id.as_deref(), &token).await?;
+        if identity.profile.email.is_none() {
+            return Err(Trouble::NoEmail);
+        }
+        let thing = ThingName::of(&skill.model.thing_prefix, &identity.profile.owner);
+        let Some(shadow) = skill.shadows.read(&thing).await? else {
+            self.onboard(&identity.profile, &thing, None, &[]).await?;
+            return Ok(self.voice.welcome(None));
+        };
+        let now = (skill.now)();
+        let today: Vec<u64> = shadow.sent.into_iter().filter(|sent| (now.saturating_sub(A_DAY) + 1..=now).contains(sent)).collect();
+        if let (false, MAILS_A_DAY.., Some(first)) = (shadow.again, today.len(), today.iter().min()) {
+            return Ok(self.voice.sent_too_often(first + A_DAY - now));
+        }
+        skill.shadows.update(&thing, &Patch::again(now)).await?;
+        skill.memory.forget(token.fingerprint());
+        self.onboard(&identity.profile, &thing, None, &today).await?;
+        Ok(self.voice.sent_again())
+    }
+
     fn patch(&self, change: Change) -> Patch {
         let (name, args) = match change {
             Change::Set(properties) => return Patch::set(properties),
@@ -247,8 +282,11 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         let thing = ThingName::of(&skill.model.thing_prefix, &identity.profile.owner);
         self.known = None;
         let (shadow, new) = match skill.shadows.read(&thing).await? {
-            Some(shadow) => (Some(shadow), false),
-            None => (None, self.onboard(&identity.profile, &thing, wanted).await? == Onboarded::Now),
+            Some(shadow) if !shadow.again => (Some(shadow), false),
+            unready => {
+                let sent = unready.map(|shadow| shadow.sent).unwrap_or_default();
+                (None, self.onboard(&identity.profile, &thing, wanted, &sent).await? == Onboarded::Now)
+            }
         };
         let online_before = shadow.as_ref().is_some_and(Shadow::has_been_online);
         let ready = Ready { thing, online_before };
@@ -257,11 +295,12 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         Ok(Present { ready, shadow, new })
     }
 
-    async fn onboard(&self, profile: &Profile, thing: &ThingName, wanted: Option<&Patch>) -> Result<Onboarded, Trouble> {
+    /// `sent` are the times of earlier mails that still count.
+    async fn onboard(&self, profile: &Profile, thing: &ThingName, wanted: Option<&Patch>, sent: &[u64]) -> Result<Onboarded, Trouble> {
         let skill = self.skill;
         let to = profile.email.as_ref().ok_or(Trouble::NoEmail)?;
         let now = (skill.now)();
-        let first = Patch::first(now);
+        let first = Patch::ready(now, &[sent, &[now]].concat());
         let first = wanted.map_or_else(|| first.clone(), |wanted| first.clone().and(wanted));
         let write = |certificate: &Certificate| {
             let parcel = Parcel {
@@ -284,6 +323,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             lease: skill.lease,
             nonce: nonce(),
             deadline: self.answer_by,
+            decide: onboard::next,
         };
         let applicant = Applicant { owner: &profile.owner, thing, first_state: &first, write };
         let speech = self.voice.speech(&Phrase::SettingUp);

@@ -207,6 +207,13 @@ impl<T: Clone> Memory<T> {
         known.insert(token, (what, until));
     }
 
+    /// What was known about a token does not hold any more.
+    pub fn forget(&self, token: Fingerprint) {
+        if let Ok(mut known) = self.known.lock() {
+            known.remove(&token);
+        }
+    }
+
     /// What is known about a token, while it may still be believed. A clock that was set back does not
     /// prolong it.
     pub fn recall(&self, token: Fingerprint, now: u64) -> Option<(T, u64)> {

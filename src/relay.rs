@@ -15,10 +15,16 @@ use crate::thing::ThingName;
 pub struct Patch(Value);
 
 impl Patch {
-    /// The first state of a shadow: that it exists says that its owner is ready. The mark stands in
-    /// `reported`, where it makes no delta.
-    pub fn first(now: u64) -> Self {
-        Self(json!({"state": {"reported": {"onboarded": {"at": now}}}}))
+    /// What makes an owner ready, with the times at which a certificate was sent. It stands in `reported`,
+    /// where it makes no delta.
+    pub fn ready(now: u64, sent: &[u64]) -> Self {
+        Self(json!({"state": {"reported": {"onboarded": {"at": now, "sent": sent, "again": null}}}}))
+    }
+
+    /// What makes a ready owner one who is to be onboarded again. Other requests may go on to use the
+    /// shadow meanwhile; it is there all the time.
+    pub fn again(now: u64) -> Self {
+        Self(json!({"state": {"reported": {"onboarded": {"again": now}}}}))
     }
 
     /// Properties to be set.
@@ -84,6 +90,10 @@ pub struct Shadow {
     pub reported: Map<String, Value>,
     /// When it said so, in seconds since the epoch.
     pub reported_at: Option<u64>,
+    /// Whether the owner has to be onboarded again.
+    pub again: bool,
+    /// When certificates were sent, in seconds since the epoch.
+    pub sent: Vec<u64>,
 }
 
 impl Shadow {
@@ -92,9 +102,14 @@ impl Shadow {
         let section = |pointer: &str| document.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
         let mut reported = section("/state/reported");
         let mut written = section("/metadata/reported");
-        reported.remove("onboarded");
+        let onboarded = reported.remove("onboarded").unwrap_or_default();
         written.remove("onboarded");
-        Self { reported, reported_at: latest(&Value::Object(written)) }
+        Self {
+            reported,
+            reported_at: latest(&Value::Object(written)),
+            again: onboarded.get("again").is_some_and(|again| !again.is_null()),
+            sent: onboarded.get("sent").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).collect(),
+        }
     }
 
     /// Whether the device has ever reported anything.
@@ -174,8 +189,8 @@ mod tests {
     fn the_first_state_of_an_owner_with_a_command_holds_both() {
         let set = Patch::set(Map::from_iter([("power".to_owned(), json!("ON"))]));
         assert_eq!(
-            Patch::first(7).and(&set).document(),
-            &json!({"state": {"reported": {"onboarded": {"at": 7}}, "desired": {"power": "ON"}}})
+            Patch::ready(7, &[7]).and(&set).document(),
+            &json!({"state": {"reported": {"onboarded": {"at": 7, "sent": [7], "again": null}}, "desired": {"power": "ON"}}})
         );
     }
 

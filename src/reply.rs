@@ -130,6 +130,16 @@ impl Voice<'_> {
         Answer::say(Speech::sentences(sentences)).with_card(card)
     }
 
+    /// Another certificate is on its way.
+    pub fn sent_again(&self) -> Answer {
+        self.tell(&Phrase::SentAgain)
+    }
+
+    /// Too many certificates in one day; the next one can be had in so many seconds.
+    pub fn sent_too_often(&self, seconds: u64) -> Answer {
+        self.tell(&Phrase::SentTooOften { seconds })
+    }
+
     /// A command or setting on its way. `online_before` says whether the device has ever been heard of.
     pub fn relayed(&self, says: &str, online_before: bool) -> Answer {
         match online_before {

@@ -57,7 +57,7 @@ fn each_failure_says_who_can_mend_it() {
 fn status(reported: &Value, reported_at: u64) -> String {
     let model = model();
     let crate::model::Action::Answer(sentences) = &model.intents["StatusIntent"].action else { panic!("a question") };
-    let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), reported_at: Some(reported_at) };
+    let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), reported_at: Some(reported_at), ..Shadow::default() };
     spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000))
 }
 

@@ -26,6 +26,13 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
              Open that mail on your {device} and follow its one step. Then say: Alexa, open {invocation}."
         ),
         Phrase::WelcomeTitle => format!("Your {device} is set up"),
+        Phrase::ReallySendAgain => format!("The certificate your {device} uses now will stop working. Shall I send a new one?"),
+        Phrase::SentAgain => format!(
+            "I have sent a new certificate for your {device} to the e-mail address of your Amazon account. The old one does not work any more."
+        ),
+        Phrase::SentTooOften { seconds } => {
+            format!("I have sent you three certificates within a day. I can send the next one in {}.", age(*seconds))
+        }
         Phrase::WaitsForDevice { minutes } => {
             format!("Your {device} has not been online yet. The command waits for it, for {}.", amount(*minutes, "minute"))
         }
@@ -93,7 +100,10 @@ pub(super) fn mail(name: Option<&str>, device: &str, invocation: &str, thing: &s
     let how = format!("On your {device}, run this one command in the folder of the file:");
     let command = format!("onething-device setup {thing}.zip");
     let then = format!("Then say: \"Alexa, open {invocation}.\"");
-    let lost = "Is the file lost, or did somebody else get it? Then answer this mail: the identity is taken out of service.".to_owned();
+    let lost = format!(
+        "Is the file lost, or did somebody else get it? Say \"Alexa, ask {invocation} to send my certificate again\": \
+         a new one comes by mail, and this one stops working."
+    );
     let text = format!("{hello}\n\n{what}\n\n{how}\n\n    {command}\n\n{then}\n\n{lost}\n");
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><body style=\"font-family:sans-serif;max-width:36em\">\n\

@@ -31,6 +31,15 @@ pub enum Phrase<'a> {
     Welcome,
     /// A new owner's title for the card.
     WelcomeTitle,
+    /// Before a certificate is replaced.
+    ReallySendAgain,
+    /// After it.
+    SentAgain,
+    /// Not now.
+    SentTooOften {
+        /// Until when, in seconds.
+        seconds: u64,
+    },
     /// Appended where the device was never online: a command waits for it.
     WaitsForDevice {
         /// Minutes until the command expires.

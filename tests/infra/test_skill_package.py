@@ -290,6 +290,7 @@ def request_of(model, phrase):
         ("set the bed to sixty", "SetTemperatureIntent"),
         ("the status", "StatusIntent"),
         ("what it is doing", "StatusIntent"),
+        ("send my certificate again", "SendCertificateIntent"),
     ],
 )
 def test_what_the_readme_says_is_understood_in_one_way(phrase, intent):

@@ -13,6 +13,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod again;
 mod control_plane;
 mod delivery;
 mod isolation;

@@ -29,6 +29,18 @@ async fn the_whole_story() {
     // Linked: a thing, a certificate and a mail.
     let mut owner = town.moves_in(&ada, 0).await;
     assert_eq!(owner.thing, ADAS_THING);
+    // After the profile, each line is a round trip; what stands side by side goes out side by side.
+    let mut operations = town.house.aws.operations();
+    operations[3..6].sort();
+    #[rustfmt::skip]
+    assert_eq!(operations, [
+        "GetThingShadow",
+        "CreateKeysAndCertificate",
+        "CreateThing",
+        "AttachPolicy", "AttachThingPrincipal", "UpdateCertificate",
+        "SendRawEmail",
+        "UpdateThingShadow",
+    ]);
     let account = town.ministack.holds().await;
     check_one_owner_one_thing(&account, &ada, &owner.certificate());
     assert_eq!(list(&account, "things").len(), 1);

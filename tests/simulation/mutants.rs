@@ -1,0 +1,85 @@
+//! Ten ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
+//! would prove nothing.
+
+use onething::onboard::{Known, Place, Step, next};
+
+use crate::world::Flaw;
+use crate::{Decide, simulate};
+
+/// The schedules after which a mutant counts as not found.
+const PATIENCE: u64 = 3_000;
+
+fn check(name: &str, flaw: Flaw, decide: Decide) {
+    let found = (0..PATIENCE).find(|seed| simulate(*seed, flaw, decide).is_err());
+    assert!(found.is_some(), "{name} goes unnoticed");
+}
+
+fn with(known: &Known, change: impl FnOnce(&mut Known)) -> Known {
+    let mut changed = known.clone();
+    change(&mut changed);
+    changed
+}
+
+#[test]
+fn a_lease_that_is_not_respected_is_found() {
+    check("no lease", Flaw::None, |known, now| match next(known, now) {
+        Step::Wait | Step::Discard => Step::TakeOver,
+        step => step,
+    });
+}
+
+#[test]
+fn a_mail_before_the_wiring_is_found() {
+    check("mail first", Flaw::None, |known, now| match next(known, now) {
+        Step::Wire if !known.mailed => Step::Mail,
+        step => step,
+    });
+}
+
+#[test]
+fn ready_before_the_mail_is_found() {
+    check("ready first", Flaw::None, |known, now| match next(known, now) {
+        Step::Mail if !known.ready => Step::MakeReady,
+        step => step,
+    });
+}
+
+#[test]
+fn a_mail_that_is_forgotten_is_found() {
+    check("no mail", Flaw::None, |known, now| next(&with(known, |known| known.mailed = known.wired), now));
+}
+
+#[test]
+fn a_wiring_that_is_forgotten_is_found() {
+    check("no wiring", Flaw::None, |known, now| next(&with(known, |known| known.wired = known.recorded), now));
+}
+
+#[test]
+fn leftovers_that_are_not_looked_for_are_found() {
+    check("no survey", Flaw::None, |known, now| next(&with(known, |known| known.leftovers = Some(Vec::new())), now));
+}
+
+#[test]
+fn a_certificate_that_is_not_recorded_is_found() {
+    check("no record", Flaw::None, |known, now| next(&with(known, |known| known.recorded = matches!(known.place, Place::Ours(_))), now));
+}
+
+#[test]
+fn a_thing_that_two_may_create_is_found() {
+    check("shared claims", Flaw::ClaimsAreShared, next);
+}
+
+#[test]
+fn a_take_over_without_a_version_is_found() {
+    check("no versions", Flaw::VersionsDoNotCount, next);
+}
+
+#[test]
+fn certificates_that_are_born_active_are_found() {
+    check("born active", Flaw::BornActive, next);
+}
+
+#[test]
+fn certificates_that_are_not_retired_are_found() {
+    check("nothing retired", Flaw::NothingIsRetired, next);
+}

@@ -1,0 +1,91 @@
+//! The certificate is lost or in wrong hands: a new one comes, and the old one is worth nothing.
+
+use crate::harness::alexa::Echo;
+use crate::harness::answer::Answer;
+use crate::harness::aws::Conduct;
+use crate::harness::device::{Device, Identity};
+use crate::harness::ministack::Account;
+use crate::town::{Town, check_no_stray_certificate_is_live, check_one_owner_one_thing};
+
+const INTENT: &str = "SendCertificateIntent";
+
+/// Says it, and says yes where it is asked back. A lease of a second may still have to run out.
+async fn ask_and_agree(town: &Town, echo: &mut Echo) -> Answer {
+    echo.start_over();
+    let request = echo.intent_in("STARTED", "NONE", INTENT, &[]);
+    let answer = town.ask(echo, &request).await;
+    assert_eq!(answer.directives(), ["Dialog.ConfirmIntent"], "{:#}", answer.json());
+    let request = echo.intent_in("COMPLETED", "CONFIRMED", INTENT, &[]);
+    town.ask(echo, &request).await
+}
+
+async fn built() -> Town {
+    Town::with(&Account::deployed(), |deployment| deployment.set("LEASE_SECONDS", "1")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_replaced_and_the_old_one_opens_nothing() {
+    let town = built().await;
+    let ada = town.house.welcomes("Ada");
+    let mut owner = town.moves_in(&ada, 0).await;
+    Device::connect(&owner.identity).await;
+
+    ask_and_agree(&town, &mut owner.echo).await.says(&["new certificate"]);
+    let (_, bundle) = town.ministack.open_mail(1).await;
+    let identity = Identity::of_bundle(&bundle, &town.ministack.root);
+    assert_eq!(identity.client_id, owner.thing, "the thing stays");
+    let mailed = std::fs::read_to_string(&identity.certificate).expect("a certificate");
+    assert_ne!(mailed, owner.certificate());
+    let account = town.ministack.holds().await;
+    check_one_owner_one_thing(&account, &ada, &mailed);
+    check_no_stray_certificate_is_live(&account);
+
+    Device::connect(&identity).await;
+    Device::dial(&owner.identity).await.is_refused().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_no_keeps_the_old_one() {
+    let town = built().await;
+    let mut owner = town.moves_in(&town.house.welcomes("Ada"), 0).await;
+    town.house.aws.forgets();
+    let request = owner.echo.intent_in("COMPLETED", "DENIED", INTENT, &[]);
+    town.ask(&mut owner.echo, &request).await.says(&["leave it"]);
+    assert!(town.house.aws.calls().is_empty());
+    Device::connect(&owner.identity).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_mails_a_day_are_enough() {
+    let town = built().await;
+    let ada = town.house.welcomes("Ada");
+    let mut owner = town.moves_in(&ada, 0).await;
+    ask_and_agree(&town, &mut owner.echo).await.says(&["new certificate"]);
+    ask_and_agree(&town, &mut owner.echo).await.says(&["new certificate"]);
+    ask_and_agree(&town, &mut owner.echo).await.says(&["three certificates", "hours"]);
+    assert_eq!(town.ministack.post_office.count(), 3);
+    let (_, bundle) = town.ministack.open_mail(2).await;
+    let identity = Identity::of_bundle(&bundle, &town.ministack.root);
+    Device::connect(&identity).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stops_half_way_is_finished_by_the_next_contact() {
+    let town = built().await;
+    let ada = town.house.welcomes("Ada");
+    let mut owner = town.moves_in(&ada, 0).await;
+    town.house.aws.makes("SendRawEmail", Conduct::Refuses(400, "Throttling", "Maximum sending rate exceeded."));
+    ask_and_agree(&town, &mut owner.echo).await.apologises();
+    town.house.aws.mends();
+
+    // No word about certificates: just the next time the owner speaks.
+    owner.echo.start_over();
+    town.serves(&mut owner.echo).await;
+    let (_, bundle) = town.ministack.open_mail(1).await;
+    let identity = Identity::of_bundle(&bundle, &town.ministack.root);
+    let mailed = std::fs::read_to_string(&identity.certificate).expect("a certificate");
+    let account = town.ministack.holds().await;
+    check_one_owner_one_thing(&account, &ada, &mailed);
+    check_no_stray_certificate_is_live(&account);
+    Device::connect(&identity).await;
+}
