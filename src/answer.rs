@@ -4,19 +4,20 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
-use crate::alexa::progress;
 use crate::alexa::request::{Confirmation, Intent, Kind, Request};
 use crate::alexa::response::Answer;
+use crate::alexa::{directive, progress};
 use crate::bundle::Broker;
 use crate::deliver::{self, Mailer, Parcel, Sender};
 use crate::fault::{Blame, Fault, chain};
 use crate::https::Https;
-use crate::identify::{AccessToken, IdentifyError, Login, Memory, Profile, identify};
+use crate::identify::{AccessToken, IdentifyError, Login, Profile, identify};
 use crate::locales::{Locale, Phrase};
+use crate::memory::{Memory, Ready, carried, carry};
 use crate::model::Model;
 use crate::onboard::{self, Applicant, Means, Onboarded, Registry, onboard};
 use crate::relay::{Command, Patch, Shadow, Shadows};
@@ -54,16 +55,7 @@ pub struct Skill<L, R, S, M> {
     /// Seconds since the epoch.
     pub now: fn() -> u64,
     /// What this process knows about owners.
-    pub memory: Memory<Ready>,
-}
-
-/// An owner who is known to be ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ready {
-    /// Their thing.
-    pub thing: ThingName,
-    /// Whether their device has ever reported.
-    pub online_before: bool,
+    pub memory: Memory,
 }
 
 /// The request is for another skill, or for none.
@@ -75,9 +67,6 @@ pub struct NotOurs;
 const MAILS_A_DAY: usize = 3;
 const A_DAY: u64 = 86_400;
 
-/// The name under which a session carries what is known.
-const ATTRIBUTE: &str = "onething";
-
 /// Answers a request of Alexa. `answer_by` is when the answer must be ready.
 pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer>(
     skill: &Skill<L, R, S, M>,
@@ -85,7 +74,8 @@ pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer>(
     answer_by: Instant,
 ) -> Result<Value, NotOurs> {
     if let Some(directive) = envelope.get("directive") {
-        return Ok(no_smart_home(directive));
+        tracing::warn!("a smart home directive, which this skill does not offer");
+        return Ok(directive::refuse(directive, &nonce()));
     }
     let request = Request::read(envelope);
     if !request.is_for(&skill.skill_ids) {
@@ -345,13 +335,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         if let Some(known) = self.skill.memory.recall(fingerprint, now) {
             return Some(known);
         }
-        let carried = self.request.attributes.get(ATTRIBUTE)?;
-        let same_account = carried.get("token")?.as_str()? == fingerprint.hex();
-        let until = carried.get("until")?.as_u64()?;
-        let fresh = (now + 1..=now + crate::identify::BELIEF_SECONDS).contains(&until);
-        let thing = ThingName::recall(&self.skill.model.thing_prefix, carried.get("thing")?.as_str()?)?;
-        let online_before = carried.get("online").and_then(Value::as_bool).unwrap_or_default();
-        (same_account && fresh).then_some((Ready { thing, online_before }, until))
+        carried(&self.request.attributes, &self.skill.model.thing_prefix, fingerprint, now)
     }
 
     /// Keeps what is known, for as long as the token was good for.
@@ -365,16 +349,8 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
     /// The session's attributes: ours anew, those of others as they came.
     fn attributes(&self) -> serde_json::Map<String, Value> {
         let mut attributes = self.request.attributes.clone();
-        let carried = self.known.as_ref().zip(self.token().ok()).map(|((ready, until), token)| {
-            json!({
-                "token": token.fingerprint().hex(),
-                "thing": ready.thing.as_str(),
-                "online": ready.online_before,
-                "until": until,
-            })
-        });
-        if let Some(carried) = carried {
-            attributes.insert(ATTRIBUTE.to_owned(), carried);
+        if let (Some((ready, until)), Ok(token)) = (&self.known, self.token()) {
+            carry(&mut attributes, ready, *until, token.fingerprint());
         }
         attributes
     }
@@ -389,20 +365,4 @@ fn nonce() -> String {
         bits = now.as_nanos().to_be_bytes();
     }
     data_encoding::HEXLOWER.encode(&bits)
-}
-
-/// Smart home directives carry no skill id; this skill offers no smart home, and says so in its form.
-fn no_smart_home(directive: &Value) -> Value {
-    tracing::warn!("a smart home directive, which this skill does not offer");
-    let mut event = json!({
-        "header": {"namespace": "Alexa", "name": "ErrorResponse", "payloadVersion": "3", "messageId": nonce()},
-        "payload": {"type": "INVALID_DIRECTIVE", "message": "this skill offers no smart home devices"},
-    });
-    if let Some(correlation) = directive.pointer("/header/correlationToken").filter(|token| token.is_string()) {
-        event["header"]["correlationToken"] = correlation.clone();
-    }
-    if let Some(endpoint) = directive.pointer("/endpoint/endpointId").filter(|id| id.is_string()) {
-        event["endpoint"] = json!({"endpointId": endpoint});
-    }
-    json!({"event": event})
 }

@@ -146,8 +146,3 @@ pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) 
 fn plain(name: &str) -> String {
     name.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ").chars().take(100).collect()
 }
-
-/// Replaces what HTML takes for markup.
-pub(crate) fn html_escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}

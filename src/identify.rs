@@ -3,9 +3,7 @@
 //! Only an answer that says "this token is bad" is a token fault, which costs the owner a new link.
 //! Everything else (an outage, HTML, half a JSON, silence) is an outage, and nobody's link is touched.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::Mutex;
 
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -180,62 +178,9 @@ pub async fn identify(login: &impl Login, client_id: Option<&str>, token: &Acces
     Ok(Identity { profile, good_for: info.seconds_left.min(BELIEF_SECONDS) })
 }
 
-/// What one process remembers about tokens, by their fingerprint.
-pub struct Memory<T> {
-    known: Mutex<HashMap<Fingerprint, (T, u64)>>,
-}
-
-impl<T> Default for Memory<T> {
-    fn default() -> Self {
-        Self { known: Mutex::default() }
-    }
-}
-
-impl<T: Clone> Memory<T> {
-    /// More than one warm process ever sees in five minutes; past it, the memory starts afresh.
-    const LIMIT: usize = 10_000;
-
-    /// Keeps something until a second since the epoch.
-    pub fn keep(&self, token: Fingerprint, what: T, until: u64, now: u64) {
-        let Ok(mut known) = self.known.lock() else { return };
-        if known.len() >= Self::LIMIT {
-            known.retain(|_, (_, until)| *until > now);
-        }
-        if known.len() >= Self::LIMIT {
-            known.clear();
-        }
-        known.insert(token, (what, until));
-    }
-
-    /// What was known about a token does not hold any more.
-    pub fn forget(&self, token: Fingerprint) {
-        if let Ok(mut known) = self.known.lock() {
-            known.remove(&token);
-        }
-    }
-
-    /// What is known about a token, while it may still be believed. A clock that was set back does not
-    /// prolong it.
-    pub fn recall(&self, token: Fingerprint, now: u64) -> Option<(T, u64)> {
-        let known = self.known.lock().ok()?;
-        known.get(&token).filter(|(_, until)| (now..=now + BELIEF_SECONDS).contains(until) && *until > now).cloned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_known_about_a_token_ends() {
-        let memory = Memory::default();
-        let token = Fingerprint::of("a");
-        memory.keep(token, "owner", 1_300, 1_000);
-        assert_eq!(memory.recall(token, 1_299), Some(("owner", 1_300)));
-        assert_eq!(memory.recall(token, 1_300), None);
-        assert_eq!(memory.recall(token, 500), None, "a clock that jumped back");
-        assert_eq!(memory.recall(Fingerprint::of("b"), 1_000), None);
-    }
 
     #[test]
     fn an_address_cannot_carry_a_header() {

@@ -16,6 +16,7 @@ pub mod alexa;
 pub mod answer;
 pub mod config;
 pub mod identify;
+pub mod memory;
 pub mod thing;
 
 pub mod onboard;

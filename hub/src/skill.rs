@@ -7,7 +7,7 @@ use onething::answer::Skill;
 use onething::bundle::Broker;
 use onething::deliver::Sender;
 use onething::https::Https;
-use onething::identify::Memory;
+use onething::memory::Memory;
 use onething::model::{Model, ModelError};
 use thiserror::Error;
 

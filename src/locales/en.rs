@@ -1,7 +1,6 @@
 //! English.
 
-use super::{MailWords, Phrase};
-use crate::deliver::html_escape;
+use super::{MailWords, Phrase, html_escape};
 use crate::model::Misfit;
 
 pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String {

@@ -118,3 +118,8 @@ impl Locale {
         }
     }
 }
+
+/// Replaces what HTML takes for markup.
+fn html_escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
