@@ -19,7 +19,7 @@ use crate::identify::{AccessToken, IdentifyError, Login, Profile, identify};
 use crate::locales::{Locale, Phrase};
 use crate::memory::{Memory, Ready, carried, carry};
 use crate::model::Model;
-use crate::onboard::{self, Applicant, Means, Onboarded, Registry, onboard};
+use crate::onboard::{self, A_DAY, Applicant, Means, OnboardError, Onboarded, Registry, onboard};
 use crate::relay::{Command, Patch, Shadow, Shadows};
 use crate::reply::{Trouble, Voice};
 use crate::thing::{Certificate, ThingName};
@@ -63,9 +63,8 @@ pub struct Skill<L, R, S, M> {
 #[error("the request is not for this skill: its skill id is missing or not among SKILL_ID")]
 pub struct NotOurs;
 
-/// So many mails with a certificate an owner gets in so many seconds.
+/// So many mails with a certificate an owner gets in a day.
 const MAILS_A_DAY: usize = 3;
-const A_DAY: u64 = 86_400;
 
 /// Answers a request of Alexa. `answer_by` is when the answer must be ready.
 pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer>(
@@ -73,7 +72,7 @@ pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer>(
     envelope: &Value,
     answer_by: Instant,
 ) -> Result<Value, NotOurs> {
-    if let Some(directive) = envelope.get("directive") {
+    if let Some(directive) = envelope.get("directive").filter(|directive| directive.is_object()) {
         tracing::warn!("a smart home directive, which this skill does not offer");
         return Ok(directive::refuse(directive, &nonce()));
     }
@@ -143,9 +142,11 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             }
             Kind::SessionEnded { reason, error } => {
                 match error {
-                    Some(error) => {
-                        tracing::error!(step = "request", fault = "maker", cause = "session_ended", kind = error.kind, "{}", error.message)
+                    // Only this one is about what we said; the others are an Echo that lost its network.
+                    Some(error) if error.kind == "INVALID_RESPONSE" => {
+                        tracing::error!(step = "request", fault = "maker", cause = "session_ended", kind = error.kind, "{}", error.message);
                     }
+                    Some(error) => tracing::warn!(step = "request", cause = "session_ended", kind = error.kind, "{}", error.message),
                     None => tracing::info!(reason, "the session ended"),
                 }
                 Ok(Answer::default())
@@ -210,10 +211,17 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
     async fn relay(&mut self, patch: &Patch, says: &str) -> Result<Answer, Trouble> {
         let owner = self.present(Some(patch)).await?;
         if owner.new {
-            return Ok(self.voice.welcome(Some(says)));
+            return Ok(self.voice.welcome(Some(patch)));
         }
-        self.skill.shadows.update(&owner.ready.thing, patch).await?;
-        Ok(self.voice.relayed(says, owner.ready.online_before))
+        let (shadows, thing) = (&self.skill.shadows, &owner.ready.thing);
+        // A device that was never online may have come online since: asked beside the update, it costs no time.
+        let unsure = !owner.ready.online_before && owner.shadow.is_none();
+        let look = async { if unsure { shadows.read(thing).await.ok().flatten() } else { None } };
+        let (updated, shadow) = tokio::join!(shadows.update(thing, patch), look);
+        updated?;
+        let online_before = owner.ready.online_before || shadow.is_some_and(|shadow| shadow.has_been_online());
+        self.remember(Ready { online_before, ..owner.ready });
+        Ok(self.voice.relayed(says, online_before, patch))
     }
 
     /// A new certificate in place of one that is lost or in wrong hands. The mark in the shadow comes first:
@@ -225,18 +233,21 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             return Err(Trouble::NoEmail);
         }
         let thing = ThingName::of(&skill.model.thing_prefix, &identity.profile.owner);
-        let Some(shadow) = skill.shadows.read(&thing).await? else {
-            self.onboard(&identity.profile, &thing, None, &[]).await?;
+        let (shadow, record) = tokio::join!(skill.shadows.read(&thing), skill.registry.look(&thing));
+        let Some(shadow) = shadow? else {
+            self.onboard(&identity.profile, &thing, None).await?;
             return Ok(self.voice.welcome(None));
         };
         let now = (skill.now)();
-        let today: Vec<u64> = shadow.sent.into_iter().filter(|sent| (now.saturating_sub(A_DAY) + 1..=now).contains(sent)).collect();
+        let sent = record.map_err(OnboardError::from)?.map(|record| record.sent).unwrap_or_default();
+        let today = sent.into_iter().filter(|sent| (now.saturating_sub(A_DAY) + 1..=now).contains(sent));
+        let today: Vec<u64> = today.collect();
         if let (false, MAILS_A_DAY.., Some(first)) = (shadow.again, today.len(), today.iter().min()) {
             return Ok(self.voice.sent_too_often(first + A_DAY - now));
         }
         skill.shadows.update(&thing, &Patch::again(now)).await?;
         skill.memory.forget(token.fingerprint());
-        self.onboard(&identity.profile, &thing, None, &today).await?;
+        self.onboard(&identity.profile, &thing, None).await?;
         Ok(self.voice.sent_again())
     }
 
@@ -269,28 +280,25 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         }
         let skill = self.skill;
         let identity = identify(&skill.login, skill.client_id.as_deref(), &token).await?;
+        let until = (skill.now)() + identity.good_for;
         let thing = ThingName::of(&skill.model.thing_prefix, &identity.profile.owner);
         self.known = None;
         let (shadow, new) = match skill.shadows.read(&thing).await? {
             Some(shadow) if !shadow.again => (Some(shadow), false),
-            unready => {
-                let sent = unready.map(|shadow| shadow.sent).unwrap_or_default();
-                (None, self.onboard(&identity.profile, &thing, wanted, &sent).await? == Onboarded::Now)
-            }
+            _ => (None, self.onboard(&identity.profile, &thing, wanted).await? == Onboarded::Now),
         };
         let online_before = shadow.as_ref().is_some_and(Shadow::has_been_online);
         let ready = Ready { thing, online_before };
-        self.known = Some((ready.clone(), (skill.now)() + identity.good_for));
+        self.known = Some((ready.clone(), until));
         self.remember(ready.clone());
         Ok(Present { ready, shadow, new })
     }
 
-    /// `sent` are the times of earlier mails that still count.
-    async fn onboard(&self, profile: &Profile, thing: &ThingName, wanted: Option<&Patch>, sent: &[u64]) -> Result<Onboarded, Trouble> {
+    async fn onboard(&self, profile: &Profile, thing: &ThingName, wanted: Option<&Patch>) -> Result<Onboarded, Trouble> {
         let skill = self.skill;
         let to = profile.email.as_ref().ok_or(Trouble::NoEmail)?;
         let now = (skill.now)();
-        let first = Patch::ready(now, &[sent, &[now]].concat());
+        let first = Patch::ready(now);
         let first = wanted.map_or_else(|| first.clone(), |wanted| first.clone().and(wanted));
         let write = |certificate: &Certificate| {
             let parcel = Parcel {

@@ -61,8 +61,8 @@ pub trait Source {
     fn variable(&self, name: &str) -> Option<String>;
     /// A file.
     fn file(&self, path: &str) -> std::io::Result<String>;
-    /// The device model beside the executable, where there is one.
-    fn packaged_model(&self) -> Option<String>;
+    /// The device model beside the executable.
+    fn packaged_model(&self) -> std::io::Result<String>;
 }
 
 /// The environment of the process.
@@ -77,8 +77,8 @@ impl Source for Environment {
         std::fs::read_to_string(path)
     }
 
-    fn packaged_model(&self) -> Option<String> {
-        std::fs::read_to_string(std::env::current_exe().ok()?.with_file_name("device.toml")).ok()
+    fn packaged_model(&self) -> std::io::Result<String> {
+        std::fs::read_to_string(std::env::current_exe()?.with_file_name("device.toml"))
     }
 }
 
@@ -122,6 +122,11 @@ impl Config {
             (None, None) => fault("IOT_ENDPOINT", "is missing: `aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints it"),
             (None, Some(_)) => fault("IOT_ENDPOINT", "must be a host name, without `https://`"),
             _ => {}
+        }
+        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL_IOT_DATA_PLANE", "AWS_ENDPOINT_URL_SES"] {
+            if source.variable(name).is_some_and(|url| !is_base_url(&url)) {
+                fault(name, "must be an http or https URL without a query");
+            }
         }
         let region = source.variable("AWS_REGION").or_else(|| source.variable("AWS_DEFAULT_REGION"));
         if region.is_none() {
@@ -180,7 +185,10 @@ fn broker(endpoint: &str) -> Option<Broker> {
 fn model(source: &impl Source, faults: &mut Vec<String>) -> Option<Model> {
     let toml = match source.variable("DEVICE_MODEL") {
         Some(path) => source.file(&path).map_err(|error| faults.push(format!("DEVICE_MODEL {path} cannot be read: {error}"))).ok()?,
-        None => source.packaged_model().unwrap_or_else(|| Model::SAMPLE.to_owned()),
+        None => match source.packaged_model() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Model::SAMPLE.to_owned(),
+            packaged => packaged.map_err(|error| faults.push(format!("device.toml beside the executable cannot be read: {error}"))).ok()?,
+        },
     };
     let mut model =
         Model::parse(&toml).map_err(|error| faults.extend(error.0.into_iter().map(|fault| format!("DEVICE_MODEL {fault}")))).ok()?;
@@ -217,8 +225,8 @@ mod tests {
             if path == "broken.toml" { Ok("[device]\nname = 1".into()) } else { Err(std::io::ErrorKind::NotFound.into()) }
         }
 
-        fn packaged_model(&self) -> Option<String> {
-            None
+        fn packaged_model(&self) -> std::io::Result<String> {
+            Err(std::io::ErrorKind::NotFound.into())
         }
     }
 
@@ -298,6 +306,7 @@ mod tests {
         check(&[("DEVICE_MODEL", "no.toml")], &["DEVICE_MODEL no.toml cannot be read: entity not found"]);
         check(&[("THING_TYPE", "a/b")], &["THING_TYPE must be 1 to 128 letters, digits, `_`, `-` and `:`"]);
         check(&[("IOT_ENDPOINT", "localhost:18883")], &[]);
+        check(&[("AWS_ENDPOINT_URL_IOT", "localhost:4566")], &["AWS_ENDPOINT_URL_IOT must be an http or https URL without a query"]);
         check(&[("SMTP_URL", "smtps://user:secret@mail.example.com")], &[]);
         check(
             &[("SMTP_URL", "https://user:secret@mail.example.com")],

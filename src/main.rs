@@ -55,7 +55,7 @@ fn skill() -> Result<OurSkill, ConfigError> {
     let config = Config::read(&Environment)?;
     let https = Https::default();
     let aws = Aws::new(&config, &https);
-    // The first handshakes are made while Lambda still counts this as init, beside everything else.
+    // The first handshakes begin here, beside the wait for the first event, and not with the first call.
     for host in [Some(&config.login_endpoint), config.endpoints.shadows.as_ref()].into_iter().flatten() {
         let (https, host) = (https.clone(), host.clone());
         tokio::spawn(async move { https.connect_early(&host).await });
@@ -85,7 +85,9 @@ fn now() -> u64 {
 /// One event. It fails only when it is not for this skill; a panic is an apology and a log line.
 async fn handle(skill: Arc<OurSkill>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default().saturating_sub(WAY_BACK);
-    let answer_by = Instant::now() + left.min(ANSWER_WITHIN);
+    // An event that has just arrived and has no time left comes from a clock that is off.
+    let left = if left.is_zero() { ANSWER_WITHIN } else { left.min(ANSWER_WITHIN) };
+    let answer_by = Instant::now() + left;
     let envelope = Arc::new(event.payload);
     let turn = tokio::spawn({
         let (skill, envelope) = (Arc::clone(&skill), Arc::clone(&envelope));

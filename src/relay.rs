@@ -15,10 +15,9 @@ use crate::thing::ThingName;
 pub struct Patch(Value);
 
 impl Patch {
-    /// What makes an owner ready, with the times at which a certificate was sent. It stands in `reported`,
-    /// where it makes no delta.
-    pub fn ready(now: u64, sent: &[u64]) -> Self {
-        Self(json!({"state": {"reported": {"onboarded": {"at": now, "sent": sent, "again": null}}}}))
+    /// What makes an owner ready. It stands in `reported`, where it makes no delta.
+    pub fn ready(now: u64) -> Self {
+        Self(json!({"state": {"reported": {"onboarded": {"at": now, "again": null}}}}))
     }
 
     /// What makes a ready owner one who is to be onboarded again. Other requests may go on to use the
@@ -49,6 +48,11 @@ impl Patch {
     pub fn and(mut self, other: &Patch) -> Self {
         merge(&mut self.0, &other.0);
         self
+    }
+
+    /// Whether it holds a command, which expires, or settings, which do not.
+    pub fn is_command(&self) -> bool {
+        self.0.pointer("/state/desired/command").is_some()
     }
 
     /// The JSON document.
@@ -92,8 +96,6 @@ pub struct Shadow {
     pub reported_at: Option<u64>,
     /// Whether the owner has to be onboarded again.
     pub again: bool,
-    /// When certificates were sent, in seconds since the epoch.
-    pub sent: Vec<u64>,
 }
 
 impl Shadow {
@@ -104,12 +106,7 @@ impl Shadow {
         let mut written = section("/metadata/reported");
         let onboarded = reported.remove("onboarded").unwrap_or_default();
         written.remove("onboarded");
-        Self {
-            reported,
-            reported_at: latest(&Value::Object(written)),
-            again: onboarded.get("again").is_some_and(|again| !again.is_null()),
-            sent: onboarded.get("sent").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).collect(),
-        }
+        Self { reported, reported_at: latest(&Value::Object(written)), again: onboarded.get("again").is_some_and(|again| !again.is_null()) }
     }
 
     /// Whether the device has ever reported anything.
@@ -189,8 +186,8 @@ mod tests {
     fn the_first_state_of_an_owner_with_a_command_holds_both() {
         let set = Patch::set(Map::from_iter([("power".to_owned(), json!("ON"))]));
         assert_eq!(
-            Patch::ready(7, &[7]).and(&set).document(),
-            &json!({"state": {"reported": {"onboarded": {"at": 7, "sent": [7], "again": null}}, "desired": {"power": "ON"}}})
+            Patch::ready(7).and(&set).document(),
+            &json!({"state": {"reported": {"onboarded": {"at": 7, "again": null}}, "desired": {"power": "ON"}}})
         );
     }
 

@@ -10,7 +10,7 @@ use crate::fault::{Blame, Fault};
 use crate::locales::{Locale, Phrase};
 use crate::model::{Misfit, Model, Sentence};
 use crate::onboard::OnboardError;
-use crate::relay::{Shadow, ShadowError};
+use crate::relay::{Patch, Shadow, ShadowError};
 use crate::wish::fill;
 use crate::{deliver::MailError, identify::IdentifyError};
 
@@ -120,13 +120,11 @@ impl Voice<'_> {
     }
 
     /// A new owner, and what became of a command they began with.
-    pub fn welcome(&self, says: Option<&str>) -> Answer {
+    pub fn welcome(&self, wanted: Option<&Patch>) -> Answer {
         let welcome = self.words(&Phrase::Welcome);
         let card = Card::Simple { title: self.words(&Phrase::WelcomeTitle), content: welcome.clone() };
         let mut sentences = vec![welcome];
-        if says.is_some() {
-            sentences.push(self.waits());
-        }
+        sentences.extend(wanted.map(|patch| self.waits(patch)));
         Answer::say(Speech::sentences(sentences)).with_card(card)
     }
 
@@ -141,15 +139,19 @@ impl Voice<'_> {
     }
 
     /// A command or setting on its way. `online_before` says whether the device has ever been heard of.
-    pub fn relayed(&self, says: &str, online_before: bool) -> Answer {
+    pub fn relayed(&self, says: &str, online_before: bool, patch: &Patch) -> Answer {
         match online_before {
             true => Answer::say(Speech::text(says)),
-            false => Answer::say(Speech::sentences(vec![says.to_owned(), self.waits()])),
+            false => Answer::say(Speech::sentences(vec![says.to_owned(), self.waits(patch)])),
         }
     }
 
-    fn waits(&self) -> String {
-        self.words(&Phrase::WaitsForDevice { minutes: self.model.command_lifetime.div_ceil(60) })
+    /// A command waits until it expires, a setting until it is met.
+    fn waits(&self, patch: &Patch) -> String {
+        self.words(&match patch.is_command() {
+            true => Phrase::WaitsForDevice { minutes: self.model.command_lifetime.div_ceil(60) },
+            false => Phrase::KeptForDevice,
+        })
     }
 
     /// An answer from what the device reported, with its age when it is old.
@@ -217,6 +219,7 @@ impl Voice<'_> {
                 _ => Phrase::MailBusy,
             },
             Trouble::Relay(ShadowError::TooLarge) => Phrase::TooMuch,
+            Trouble::Relay(ShadowError::Unclear(_)) | Trouble::Late => Phrase::Unsure,
             other => match other.fault() {
                 Fault::Maker => Phrase::MakerMustAct,
                 _ => Phrase::TryAgain,

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::alexa::request::Request;
 use crate::onboard::RegistryError;
+use crate::relay::Command;
 
 fn model() -> Model {
     Model::parse(Model::SAMPLE).unwrap()
@@ -51,7 +52,8 @@ fn each_failure_says_who_can_mend_it() {
     check(mail(MailError::AddressRefused("x".into())), "mail_address_refused", Fault::Speaker, false, "address");
     check(ShadowError::Conflict, "shadow_conflict", Fault::Again, false, "try again");
     check(ShadowError::TooLarge, "shadow_too_large", Fault::Maker, false, "shorter");
-    check(Trouble::Late, "late", Fault::Again, false, "try again");
+    check(ShadowError::Unclear("x".into()), "shadow_unclear", Fault::Again, false, "cannot tell");
+    check(Trouble::Late, "late", Fault::Again, false, "cannot tell");
 }
 
 fn status(reported: &Value, reported_at: u64) -> String {
@@ -78,12 +80,20 @@ fn a_status_says_what_was_reported_and_how_old_it_is() {
 fn a_device_cannot_make_alexa_speak_markup_or_for_ever() {
     let said = status(&json!({"status": "<audio src='x'/>".repeat(100)}), 9_990);
     assert!(said.chars().count() < 250, "{said}");
-    let model = model();
-    let voice = Voice { locale: Locale::default(), model: &model };
     let request = Request::read(&json!({"request": {"type": "LaunchRequest"}}));
     let answer = Answer::say(Speech::sentences(vec![said]));
     let ssml = answer.envelope(&request)["response"]["outputSpeech"]["ssml"].to_string();
     assert!(!ssml.contains("<audio"), "{ssml}");
-    assert!(spoken(&voice.relayed("Printing 1 vase.", false)).contains("not been online yet"));
-    assert_eq!(spoken(&voice.relayed("Printing 1 vase.", true)), "Printing 1 vase.");
+}
+
+#[test]
+fn what_waits_for_a_device_is_said_to_wait() {
+    let model = model();
+    let voice = Voice { locale: Locale::default(), model: &model };
+    let args = serde_json::Map::new();
+    let print = Patch::command(&Command { id: "x".into(), name: "print".into(), args, issued_at: 0, expires_at: 3_600 });
+    let heat = Patch::set(serde_json::Map::from_iter([("nozzleTarget".to_owned(), json!(200))]));
+    assert!(spoken(&voice.relayed("Printing.", false, &print)).contains("for 60 minutes"));
+    assert!(spoken(&voice.relayed("Heating.", false, &heat)).contains("as soon as it is"));
+    assert_eq!(spoken(&voice.relayed("Printing.", true, &print)), "Printing.");
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::echo::{Card, Echo, Heard};
+use crate::policy::permissions;
 use crate::registry::{Registration, Status};
 use crate::screen::Screen;
 use crate::sign_in::User;
@@ -106,6 +107,10 @@ impl<W: Write> Stage<W> {
         self.screen.fact("thing", &format!("{thing}, of type {}", self.skill.model.thing_type))?;
         self.screen.fact("certificate", certificate.as_str())?;
         self.screen.fact("", &format!("ACTIVE, with the policy {POLICY}, tied to this thing and to no other"))?;
+        for permission in permissions(&thing).ok_or(DemoError::Otherwise("the device policy cannot be read"))? {
+            let resources = permission.resources.join(", ").replace(thing.as_str(), "(this thing)");
+            self.screen.fact("may", &format!("{} {resources}", permission.action))?;
+        }
         self.screen.fact("mail", &format!("{} to {}", mail.display(), owner.user.masked_address()))?;
         self.screen.fact("bundle", &bundle.display().to_string())?;
         Ok(Possession { thing, certificate, bundle })

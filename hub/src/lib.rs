@@ -1,6 +1,6 @@
 //! The skill on one machine: the ports of [`onething`] without Amazon.
 //!
-//! - [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes;
+//! - [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and [`policy`] limits;
 //!   [`shadow`] keeps what is wanted of a device and what it says; [`mailbox`] takes the mail.
 //! - [`skill`] puts them into the skill; [`echo`] speaks to it as Alexa does, and [`demo`] tells the story.
 //!
@@ -10,6 +10,7 @@
 pub mod authority;
 pub mod clock;
 pub mod mailbox;
+pub mod policy;
 pub mod registry;
 pub mod shadow;
 pub mod sign_in;

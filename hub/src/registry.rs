@@ -132,7 +132,13 @@ impl Registry for LocalRegistry {
         if !state.thing_types.contains(&self.thing_type) {
             return Err(RegistryError::ThingTypeMissing(self.thing_type.clone()));
         }
-        let record = Record { version: 1, run: hold.run.clone(), until: hold.until, certificate: hold.certificate.clone() };
+        let record = Record {
+            version: 1,
+            run: hold.run.clone(),
+            until: hold.until,
+            certificate: hold.certificate.clone(),
+            sent: hold.sent.clone().unwrap_or_default(),
+        };
         if let Some(there) = state.things.get(thing.as_str()) {
             // Of two equal things the second is the first, whatever its version has become.
             let same = Record { version: there.record.version, ..record };
@@ -156,6 +162,7 @@ impl Registry for LocalRegistry {
             run: hold.run.clone(),
             until: hold.until,
             certificate: hold.certificate.clone().or(there.record.certificate.take()),
+            sent: hold.sent.clone().unwrap_or_else(|| std::mem::take(&mut there.record.sent)),
         };
         Ok(())
     }

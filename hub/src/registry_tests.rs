@@ -22,7 +22,7 @@ fn thing(name: &str) -> ThingName {
 }
 
 fn hold(run: &str) -> Hold {
-    Hold { run: run.into(), until: NOW + 15, certificate: None }
+    Hold { run: run.into(), until: NOW + 15, certificate: None, sent: None }
 }
 
 /// The name of an outcome.
@@ -44,7 +44,7 @@ async fn a_claim_is_exclusive_and_repeatable() {
     assert_eq!(claim("ana", "two").await, "Taken");
     assert_eq!(claim("eve", "one").await, "Taken");
     let record = registry.look(&ana).await.unwrap().unwrap();
-    assert_eq!(record, Record { version: 1, run: "one".into(), until: NOW + 15, certificate: None });
+    assert_eq!(record, Record { version: 1, run: "one".into(), until: NOW + 15, certificate: None, sent: Vec::new() });
 }
 
 #[tokio::test]

@@ -243,7 +243,11 @@ impl Answer {
             remove(&mut envelope, "sessionAttributes");
         }
         if size(&envelope) > RESPONSE_LIMIT {
-            for directive in envelope["response"]["directives"].as_array_mut().into_iter().flatten() {
+            if let Some(can) = envelope.pointer_mut("/response/canFulfillIntent") {
+                remove(can, "slots");
+            }
+            let directives = envelope.pointer_mut("/response/directives").and_then(Value::as_array_mut);
+            for directive in directives.into_iter().flatten() {
                 remove(directive, "updatedIntent");
             }
         }

@@ -90,6 +90,14 @@ fn too_many_attributes_cost_the_attributes_not_the_answer() {
 }
 
 #[test]
+fn an_answer_about_thousands_of_slots_is_without_them() {
+    let slots = (0..3_000).map(|number| (format!("slot{number}"), Can::No, Can::No)).collect();
+    let answer = Answer { can_fulfill: Some(CanFulfill { intent: Can::No, slots }), ..Answer::default() };
+    let envelope = answer.envelope(&request("CanFulfillIntentRequest"));
+    assert_eq!(envelope["response"], json!({"canFulfillIntent": {"canFulfill": "NO"}}));
+}
+
+#[test]
 fn attributes_go_only_to_a_request_with_a_session() {
     let mut answer = Answer::say(Speech::text("Done."));
     answer.attributes.insert("a".into(), Value::from(1));

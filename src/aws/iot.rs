@@ -20,6 +20,7 @@ const USER_ID: &str = "UserId";
 const RUN: &str = "Run";
 const LEASE_UNTIL: &str = "LeaseUntil";
 const CERTIFICATE_ID: &str = "CertificateId";
+const SENT: &str = "Sent";
 
 /// AWS IoT Core's registry.
 #[derive(Clone)]
@@ -55,6 +56,10 @@ impl IotRegistry {
         }
         if let Some(certificate) = &hold.certificate {
             attributes = attributes.attributes(CERTIFICATE_ID, certificate.as_str());
+        }
+        if let Some(sent) = &hold.sent {
+            let sent: Vec<String> = sent.iter().map(u64::to_string).collect();
+            attributes = attributes.attributes(SENT, sent.join(","));
         }
         attributes.build()
     }
@@ -122,6 +127,7 @@ impl Registry for IotRegistry {
                     run: attribute(RUN).to_owned(),
                     until: attribute(LEASE_UNTIL).parse().unwrap_or_default(),
                     certificate: CertificateId::parse(attribute(CERTIFICATE_ID)),
+                    sent: attribute(SENT).split(',').filter_map(|sent| sent.parse().ok()).collect(),
                 }))
             }
             Err(error) if is(&error, NOT_FOUND) => Ok(None),

@@ -35,6 +35,7 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::WaitsForDevice { minutes } => {
             format!("Your {device} has not been online yet. The command waits for it, for {}.", amount(*minutes, "minute"))
         }
+        Phrase::KeptForDevice => format!("Your {device} has not been online yet. It will do so as soon as it is."),
         Phrase::Greeting => format!("Your {device} is ready. What shall it do?"),
         Phrase::Help => format!(
             "I pass on to your {device} what you say. For example: ask {invocation} for the status. What would you like?"
@@ -52,6 +53,9 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::ReportAge { seconds } => format!("That was {} ago.", age(*seconds)),
         Phrase::OneMoment => format!("One moment, your {device} is just being set up. Please ask again in a few seconds."),
         Phrase::TryAgain => "That did not work, and it was not your fault. Please try again in a moment.".into(),
+        Phrase::Unsure => {
+            "That took too long, and I cannot tell whether it was done. Please ask for the status, or try again in a moment.".into()
+        }
         Phrase::MakerMustAct => {
             "Sorry, something on our side is not set up right. The maker of this skill has been told. Please try again later.".into()
         }
@@ -98,6 +102,7 @@ pub(super) fn mail(name: Option<&str>, device: &str, invocation: &str, thing: &s
         format!("this is the identity of your {device}. Whoever has the attached file can act as your {device}: keep it to yourself.");
     let how = format!("On your {device}, run this one command in the folder of the file:");
     let command = format!("onething-device setup {thing}.zip");
+    let topic = format!("$aws/things/{thing}/shadow/update/delta");
     let then = format!("Then say: \"Alexa, open {invocation}.\"");
     let lost = format!(
         "Is the file lost, or did somebody else get it? Say \"Alexa, ask {invocation} to send my certificate again\": \
@@ -117,9 +122,11 @@ pub(super) fn mail(name: Option<&str>, device: &str, invocation: &str, thing: &s
     let readme = format!(
         "The identity of your {device}: {thing}\n\n\
          {how}\n\n    {command}\n\n\
-         connection.json says where to connect and by which topics, for a program of your own:\n\
-         MQTT over mutual TLS with certificate.pem and private.key.pem, the client id in it, and the\n\
-         server known by the root certificates that lie beside it.\n\n{lost}\n"
+         Any MQTT program does, too: MQTT over mutual TLS with certificate.pem and private.key.pem, the\n\
+         client id of connection.json, and the server known by the root certificates that lie beside it.\n\
+         To see what you say arrive, with the endpoint and the root of connection.json:\n\n    \
+         mosquitto_sub -h ENDPOINT -p 8883 -i {thing} --cafile ROOT \\\n      \
+         --cert certificate.pem --key private.key.pem -q 1 -t '{topic}'\n\n{lost}\n"
     );
     MailWords { subject: format!("Your {device}: the certificate"), text, html, readme }
 }

@@ -45,6 +45,8 @@ pub enum Phrase<'a> {
         /// Minutes until the command expires.
         minutes: u64,
     },
+    /// The same for a setting.
+    KeptForDevice,
     /// "Open my printer", by somebody known.
     Greeting,
     /// What one can say.
@@ -74,6 +76,8 @@ pub enum Phrase<'a> {
     OneMoment,
     /// Out of time, or a passing fault.
     TryAgain,
+    /// Nobody knows whether it was done.
+    Unsure,
     /// The maker has to do something.
     MakerMustAct,
     /// The mail cannot be sent, for a reason the maker can mend.

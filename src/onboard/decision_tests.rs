@@ -10,7 +10,7 @@ fn id(digit: char) -> CertificateId {
 }
 
 fn theirs(until: u64) -> Place {
-    Place::Theirs(Record { version: 3, run: "other".into(), until, certificate: Some(id('a')) })
+    Place::Theirs(Record { version: 3, run: "other".into(), until, certificate: Some(id('a')), sent: Vec::new() })
 }
 
 fn ours(minted: bool, leftovers: Option<Vec<CertificateId>>) -> Known {

@@ -31,6 +31,8 @@ use crate::thing::{Certificate, CertificateId, OwnerId, ThingName};
 const TIME_TO_MINT: Duration = Duration::from_millis(2_500);
 /// With less time than this, waiting for another attempt ends.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(800);
+/// For how long a certificate that was sent is remembered, in seconds.
+pub const A_DAY: u64 = 86_400;
 /// How often the shadow is asked whether another attempt has finished.
 const WAIT: Duration = Duration::from_millis(300);
 
@@ -151,6 +153,8 @@ struct Attempt<'a, R, S, M, F> {
     who: &'a Applicant<'a, F>,
     known: Known,
     certificate: Option<Certificate>,
+    /// When certificates of this thing were sent.
+    sent: Vec<u64>,
     /// Nothing is begun after this: the end of the lease, or the deadline where that comes first.
     end: Instant,
 }
@@ -163,7 +167,7 @@ where
     M: Mailer,
     F: Fn(&Certificate) -> Result<Letter, MailError> + Sync,
 {
-    let mut attempt = Attempt { means, who, known: Known::NOTHING, certificate: None, end: means.deadline };
+    let mut attempt = Attempt { means, who, known: Known::NOTHING, certificate: None, sent: Vec::new(), end: means.deadline };
     loop {
         let step = (means.decide)(&attempt.known, (means.now)());
         tracing::debug!(thing = %who.thing, ?step, "onboarding");
@@ -273,11 +277,13 @@ where
             None => Place::Unknown,
             Some(record) if record.run == self.means.nonce => {
                 self.known.recorded = record.certificate.is_some() && record.certificate == self.known.minted;
+                self.sent = record.sent;
                 Place::Ours(record.version)
             }
             Some(record) => {
                 // What this attempt wanted to hold, it does not: only the answer's deadline bounds it now.
                 self.end = self.means.deadline;
+                self.sent.clone_from(&record.sent);
                 Place::Theirs(record)
             }
         };
@@ -310,7 +316,13 @@ where
     fn hold(&mut self, certificate: Option<CertificateId>) -> Hold {
         let lease_end = Instant::now() + Duration::from_secs(self.means.lease);
         self.end = self.means.deadline.min(lease_end);
-        Hold { run: self.means.nonce.clone(), until: (self.means.now)() + self.means.lease, certificate }
+        let now = (self.means.now)();
+        let sent = certificate.is_some().then(|| {
+            let today = |sent: &u64| (now.saturating_sub(A_DAY) + 1..=now).contains(sent);
+            self.sent.iter().copied().filter(today).chain([now]).collect()
+        });
+        // Rounded up: nobody may take over in the last part of a second in which this attempt still acts.
+        Hold { run: self.means.nonce.clone(), until: now + self.means.lease + 1, certificate, sent }
     }
 
     fn time_left(&self) -> Duration {
@@ -331,7 +343,7 @@ where
                 (_, None) => {}
             }
             if let Place::Ours(version) = self.known.place {
-                let free = Hold { run: self.means.nonce.clone(), until: 0, certificate: None };
+                let free = Hold { run: self.means.nonce.clone(), until: 0, certificate: None, sent: None };
                 registry.hold(thing, version, &free).await?;
             }
             Ok::<(), RegistryError>(())
@@ -344,14 +356,21 @@ where
     }
 }
 
-/// Takes a certificate out of service and deletes it.
+/// Takes a certificate out of service and deletes it. Detaching spreads over some seconds, in which AWS
+/// refuses to delete; what is INACTIVE and detached opens nothing, so that is no failure.
 async fn retire(registry: &impl Registry, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
     let (inactive, untied, stripped) =
         tokio::join!(registry.deactivate(certificate), registry.detach_thing(certificate, thing), registry.detach_policy(certificate));
     inactive?;
     untied?;
     stripped?;
-    registry.delete(certificate).await
+    match registry.delete(certificate).await {
+        Err(RegistryError::Refused(code)) => {
+            tracing::info!(%certificate, code, "a certificate out of service is not deleted yet");
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }
 
 /// Of several outcomes the unclear one counts first: it forbids to undo.

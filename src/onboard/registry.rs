@@ -35,7 +35,7 @@ pub trait Registry: Send + Sync {
     fn detach_policy(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
     /// Unties the certificate from the thing.
     fn detach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// Deletes an INACTIVE, unattached certificate.
+    /// Deletes an INACTIVE, unattached certificate; refused while a detachment is still spreading.
     fn delete(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
 }
 
@@ -78,6 +78,8 @@ pub struct Hold {
     pub until: u64,
     /// The certificate that is meant to be the thing's own; `None` leaves what is written there.
     pub certificate: Option<CertificateId>,
+    /// When certificates were sent; `None` leaves what is written there.
+    pub sent: Option<Vec<u64>>,
 }
 
 /// A thing as the registry knows it.
@@ -91,6 +93,8 @@ pub struct Record {
     pub until: u64,
     /// The certificate that was meant to be its own.
     pub certificate: Option<CertificateId>,
+    /// When certificates were sent, in seconds since the epoch. The device cannot write here.
+    pub sent: Vec<u64>,
 }
 
 impl Record {

@@ -59,7 +59,7 @@ async fn contact(world: &Arc<World>, who: usize, chaos: u64, again: bool, clock:
     let owner = OwnerId::parse("amzn1.account.A").unwrap();
     let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &owner);
     let deadline = Instant::now() + ANSWER_WITHIN;
-    let first_state = Patch::ready(clock(), &[clock()]);
+    let first_state = Patch::ready(clock());
     let write = |certificate: &Certificate| {
         let to = EmailAddress::parse("owner@example.com").expect("an address");
         Ok(Letter { from: "skill@example.com".into(), to, message: certificate.id.as_str().into() })
@@ -85,7 +85,6 @@ async fn contact(world: &Arc<World>, who: usize, chaos: u64, again: bool, clock:
 
 /// A schedule with faults, then a quiet end. What is wrong with it, if anything.
 async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
-    BEGAN.set(Some(Instant::now()));
     let world = World::new(seed, flaw);
     let contacts = 1 + world.roll(5);
     let together = world.roll(3) == 0;
@@ -142,8 +141,29 @@ fn verdict(world: &World) -> Result<(), String> {
 
 /// Plays a schedule on a clock that runs as fast as nothing happens.
 fn simulate(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
+    in_simulated_time(play(seed, flaw, decide))
+}
+
+fn in_simulated_time<T>(what: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(play(seed, flaw, decide))
+    runtime.block_on(async {
+        BEGAN.set(Some(Instant::now()));
+        what.await
+    })
+}
+
+/// In peace, one request is enough for another certificate, although detaching the old one takes its time.
+#[test]
+fn a_certificate_is_replaced_by_one_request() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(contact(&world, 0, 0, false, now, next).await, "{}", world.story());
+        sleep(Duration::from_secs(LEASE + 3)).await;
+        assert!(contact(&world, 1, 0, true, now, next).await, "{}", world.story());
+        assert_eq!(world.account.lock().unwrap().mails.len(), 2);
+        verdict(&world)
+    })
+    .unwrap();
 }
 
 #[test]

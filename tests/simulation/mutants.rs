@@ -1,4 +1,4 @@
-//! Ten ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
+//! Eleven ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
 //! would prove nothing.
 
 use onething::onboard::{Known, Place, Step, next};

@@ -1,13 +1,19 @@
 //! The ports of one attempt into the simulated world.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use onething::deliver::{Letter, MailError, Mailer};
 use onething::onboard::{Hold, Record, Registry, RegistryError};
 use onething::relay::{Patch, Shadow, ShadowError, Shadows};
 use onething::thing::{Certificate, CertificateId, OwnerId, PrivateKey, ThingName};
 
+use tokio::time::Instant;
+
 use crate::world::{Account, Failure, Flaw, Registration, World};
+
+/// How long a detachment takes to spread.
+const DETACHING: Duration = Duration::from_secs(4);
 
 /// What one attempt sees of the world.
 pub struct Port {
@@ -83,7 +89,13 @@ impl Port {
 }
 
 fn record(hold: &Hold, version: i64) -> Record {
-    Record { version, run: hold.run.clone(), until: hold.until, certificate: hold.certificate.clone() }
+    Record {
+        version,
+        run: hold.run.clone(),
+        until: hold.until,
+        certificate: hold.certificate.clone(),
+        sent: hold.sent.clone().unwrap_or_default(),
+    }
 }
 
 impl Registry for Port {
@@ -158,7 +170,13 @@ impl Registry for Port {
     }
 
     async fn detach_thing(&self, id: &CertificateId, _: &ThingName) -> Outcome<()> {
-        self.undo("DetachThingPrincipal", id, |registration| registration.thing = false).await
+        self.undo("DetachThingPrincipal", id, |registration| {
+            if registration.thing {
+                registration.detaching_until = Some(Instant::now() + DETACHING);
+            }
+            registration.thing = false;
+        })
+        .await
     }
 
     async fn delete(&self, id: &CertificateId) -> Outcome<()> {
@@ -166,6 +184,9 @@ impl Registry for Port {
         self.repeated("DeleteCertificate", move |account| match account.certificates.get(&id) {
             _ if idle => Ok(()),
             Some(registration) if registration.active => Err(RegistryError::Refused("CertificateStateException".into())),
+            Some(registration) if registration.detaching_until.is_some_and(|until| until > Instant::now()) => {
+                Err(RegistryError::Refused("DeleteConflictException".into()))
+            }
             Some(registration) if registration.thing => Err(RegistryError::Refused("DeleteConflictException".into())),
             _ => {
                 account.certificates.remove(&id);

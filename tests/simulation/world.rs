@@ -21,6 +21,8 @@ pub struct Registration {
     pub active: bool,
     pub policy: bool,
     pub thing: bool,
+    /// Detaching takes its time: until then DeleteCertificate is refused.
+    pub detaching_until: Option<Instant>,
 }
 
 impl Registration {

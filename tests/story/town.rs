@@ -92,7 +92,7 @@ pub fn topic(thing: &str, rest: &str) -> String {
     format!("$aws/things/{thing}/shadow/{rest}")
 }
 
-/// Promise 1: one thing bears the user id, one certificate of theirs is
+/// The first promise of the README: one thing bears the user id, one certificate of theirs is
 /// ACTIVE, it is attached to that thing and to no other, it carries the
 /// policy, and `mailed` is exactly that certificate.
 pub fn check_one_owner_one_thing(account: &Value, user: &User, mailed: &str) {
