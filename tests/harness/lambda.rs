@@ -105,13 +105,13 @@ impl Lambda {
 
     /// One event, whatever it is.
     pub async fn invoke_raw(&self, payload: impl Into<Bytes>) -> Invocation {
-        self.invoke_with_deadline(payload, TIME_LIMIT).await
+        self.invoke_by_a_clock_behind(payload, Duration::ZERO).await
     }
 
-    /// One event, with so much time left.
-    pub async fn invoke_with_deadline(&self, payload: impl Into<Bytes>, time_limit: Duration) -> Invocation {
+    /// One event, whose deadline comes from a clock that is so much behind the function's.
+    pub async fn invoke_by_a_clock_behind(&self, payload: impl Into<Bytes>, behind: Duration) -> Invocation {
         let started = Instant::now();
-        let outcome = self.api.invoke(payload.into(), time_limit).await;
+        let outcome = self.api.invoke(payload.into(), TIME_LIMIT, behind).await;
         Invocation { outcome, took: started.elapsed() }
     }
 

@@ -152,6 +152,31 @@ async fn a_clock_that_is_off_changes_nothing() {
     }
 }
 
+/// The deadline is Lambda's clock, the function compares it with its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_whose_clock_is_ahead_of_its_deadline_answers_all_the_same() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    let request = Echo::linked(&user.token).intent("StatusIntent", &[]);
+    let invocation = house.lambda.invoke_by_a_clock_behind(request.to_string(), std::time::Duration::from_secs(3_600)).await;
+    house.lambda.expect_answer(invocation).says(&["printing"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_that_loses_its_network_is_no_fault_of_the_maker() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let mut request = echo.session_ended("ERROR");
+    request["request"]["error"] = json!({"type": "DEVICE_COMMUNICATION_ERROR", "message": "gone"});
+    house.lambda.answer_to(&request).await;
+    request["request"]["error"] = json!({"type": "INVALID_RESPONSE", "message": "Invalid SSML"});
+    house.lambda.answer_to(&request).await;
+    let log = house.lambda.logs("Invalid SSML").await;
+    let line = |text: &str| log.lines().find(|line| line.contains(text)).expect("a line").to_owned();
+    assert!(!line("gone").contains("maker"), "{log}");
+    assert!(line("Invalid SSML").contains("maker"), "{log}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_language_gets_an_answer() {
     let house = House::with(Aws::with_shadow(SHADOW).await).await;
