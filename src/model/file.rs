@@ -258,7 +258,7 @@ fn intent(
             (
                 Action::Command { name: name.clone(), args: raw.args.clone() },
                 raw.args.values().collect(),
-                raw.args.keys().chain(raw.args.values()).collect(),
+                known.into_iter().flat_map(BTreeMap::keys).chain(raw.args.values()).collect(),
             )
         }
         (None, Some(set), None, None) => {
@@ -292,8 +292,10 @@ fn intent(
     for slot in raw.ask.keys() {
         faults.check(slots.contains(&slot), place, format_args!("`ask.{slot}` is for a slot that fills nothing"));
     }
-    for name in placeholders(&raw.says) {
-        faults.check(names.iter().any(|known| *known == name), place, format_args!("`says` names `{name}`, which nothing fills"));
+    for (key, sentence) in [("says", Some(&raw.says)), ("confirm", raw.confirm.as_ref())] {
+        for name in sentence.into_iter().flat_map(|sentence| placeholders(sentence)) {
+            faults.check(names.iter().any(|known| *known == name), place, format_args!("`{key}` names `{name}`, which nothing fills"));
+        }
     }
     Some(IntentRule { action, ask: raw.ask, confirm: raw.confirm, says: raw.says })
 }

@@ -35,6 +35,7 @@ fn every_fault_is_reported_with_its_place() {
          [property.level]\ntype = \"integer\"\nmin = 9\nvalues = [\"a\"]\nwritten_by = \"device\"\n\
          [command.go.speed]\ntype = \"integer\"\nmin = 1\nmax = 5\ndefault = 9\n\
          [intent.A]\ncommand = \"stop\"\nsays = \"Stop {it}.\"\n\
+         [intent.G]\ncommand = \"go\"\nargs = { speed = \"s\" }\nconfirm = \"Go by {car}?\"\nsays = \"Going at {speed}.\"\n\
          [intent.B]\nset = { level = \"n\" }\nask = { m = \"How?\" }\nsays = \"x\"\n\
          [intent.C]\nsays = \"x\"\n",
         &[
@@ -48,6 +49,7 @@ fn every_fault_is_reported_with_its_place() {
             "intent.B: property `level` is written by the device only",
             "intent.B: `ask.m` is for a slot that fills nothing",
             "intent.C: needs exactly one of `command`, `set`, `set_one` and `answer`",
+            "intent.G: `confirm` names `car`, which nothing fills",
         ],
     );
 }
