@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::bundle::{self, Broker};
 use crate::fault::{Blame, Fault, Step};
 use crate::identify::EmailAddress;
-use crate::locales::Locale;
+use crate::locales::{Locale, MailFacts};
 use crate::thing::{Certificate, ThingName};
 
 /// A finished message: RFC 5322 with the envelope it travels in.
@@ -120,7 +120,16 @@ impl Blame for MailError {
 
 /// Writes the mail: text and HTML, and the bundle as its one attachment.
 pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) -> Result<Letter, MailError> {
-    let words = parcel.locale.mail(parcel.name.map(plain).as_deref(), parcel.device, parcel.invocation, parcel.thing.as_str());
+    let name = parcel.name.map(plain);
+    let words = parcel.locale.mail(&MailFacts {
+        name: name.as_deref(),
+        device: parcel.device,
+        invocation: parcel.invocation,
+        thing: parcel.thing.as_str(),
+        host: &parcel.broker.host,
+        port: parcel.broker.port,
+        root: parcel.broker.roots.first().map_or("", |(file, _)| file),
+    });
     let unwritable = |error: &dyn std::fmt::Display| MailError::Unwritable(error.to_string());
     let zip = bundle::zip(parcel.thing, certificate, parcel.broker, parcel.now, &words.readme).map_err(|e| unwritable(&e))?;
 

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{MailWords, Phrase, html_escape};
+use super::{MailFacts, MailWords, Phrase, html_escape};
 use crate::model::Misfit;
 
 pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String {
@@ -96,7 +96,8 @@ fn age(seconds: u64) -> String {
     }
 }
 
-pub(super) fn mail(name: Option<&str>, device: &str, invocation: &str, thing: &str) -> MailWords {
+pub(super) fn mail(facts: &MailFacts<'_>) -> MailWords {
+    let MailFacts { name, device, invocation, thing, host, port, root } = *facts;
     let hello = name.map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},"));
     let what =
         format!("this is the identity of your {device}. Whoever has the attached file can act as your {device}: keep it to yourself.");
@@ -124,8 +125,8 @@ pub(super) fn mail(name: Option<&str>, device: &str, invocation: &str, thing: &s
          {how}\n\n    {command}\n\n\
          Any MQTT program does, too: MQTT over mutual TLS with certificate.pem and private.key.pem, the\n\
          client id of connection.json, and the server known by the root certificates that lie beside it.\n\
-         To see what you say arrive, with the endpoint and the root of connection.json:\n\n    \
-         mosquitto_sub -h ENDPOINT -p 8883 -i {thing} --cafile ROOT \\\n      \
+         To see what you say arrive, in this folder:\n\n    \
+         mosquitto_sub -h {host} -p {port} -i {thing} --cafile {root} \\\n      \
          --cert certificate.pem --key private.key.pem -q 1 -t '{topic}'\n\n{lost}\n"
     );
     MailWords { subject: format!("Your {device}: the certificate"), text, html, readme }

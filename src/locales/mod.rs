@@ -90,6 +90,24 @@ pub enum Phrase<'a> {
     TooMuch,
 }
 
+/// What a mail is about.
+pub struct MailFacts<'a> {
+    /// The owner's name, in one line.
+    pub name: Option<&'a str>,
+    /// How Alexa calls the device.
+    pub device: &'a str,
+    /// The invocation name of the skill.
+    pub invocation: &'a str,
+    /// The thing's name.
+    pub thing: &'a str,
+    /// Where the device connects.
+    pub host: &'a str,
+    /// By this port.
+    pub port: u16,
+    /// The file of the root by which it knows the server.
+    pub root: &'a str,
+}
+
 /// The words of a mail and of the file in its bundle.
 pub struct MailWords {
     /// The subject.
@@ -116,9 +134,9 @@ impl Locale {
     }
 
     /// The mail that carries a bundle.
-    pub fn mail(self, name: Option<&str>, device: &str, invocation: &str, thing: &str) -> MailWords {
+    pub fn mail(self, facts: &MailFacts<'_>) -> MailWords {
         match self {
-            Locale::English => en::mail(name, device, invocation, thing),
+            Locale::English => en::mail(facts),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::alexa::Echo;
+use crate::harness::alexa::{Echo, Slot};
 use crate::harness::deployment::MAIL_FROM;
 use crate::harness::device::{Device, Identity, connection};
 use crate::harness::login::User;
 use crate::harness::ministack::{Account, prepare};
 use crate::harness::post_office::PostOffice;
+use crate::harness::process::{Process, command};
 use crate::town::{Town, check_one_owner_one_thing, list};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,6 +63,27 @@ async fn the_mail_and_the_bundle_are_what_they_promise() {
         let pem = std::fs::read_to_string(owner.bundle.join(root)).expect("a root");
         assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "{pem}");
     }
+}
+
+/// Copied from the bundle and pasted into a shell, as its reader would. Only the root is the test's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_in_the_bundle_shows_what_is_said() {
+    let town = Town::built().await;
+    let mut owner = town.moves_in(&town.house.welcomes("Ada"), 0).await;
+    let readme = std::fs::read_to_string(owner.bundle.join("README.txt")).expect("a README");
+    let start = readme.find("mosquitto_sub").expect("a command");
+    let line = readme[start..].split("\n\n").next().expect("its end");
+    let line = line.replace("AmazonRootCA1.pem", &town.ministack.root.display().to_string());
+    // Told to say when it is subscribed, and at once, so that the test need not guess.
+    let mut shell = command("/bin/sh", &owner.bundle);
+    shell.env("PATH", std::env::var_os("PATH").unwrap_or_default()).arg("-c").arg(format!("exec stdbuf -oL {line} -d"));
+    let client = Process::start(shell);
+    let limit = std::time::Duration::from_secs(20);
+    client.writes(limit, "mosquitto_sub (is mosquitto-clients installed?)", |output| output.contains("Subscribed")).await;
+
+    let request = owner.echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
+    town.ask(&mut owner.echo, &request).await.says(&["vase"]);
+    client.writes(limit, "the delta", |output| output.contains(r#""name":"print""#) || output.contains(r#""name": "print""#)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
