@@ -203,7 +203,8 @@ async fn what_the_first_sentence_asked_for_is_not_lost() {
 async fn something_missing_in_the_account_is_told_to_the_maker() {
     let no_type = Account { thing_type: None, ..Account::deployed() };
     let no_policy = Account { policy: None, ..Account::deployed() };
-    for (account, cause) in [(no_type, "thing_type_missing"), (no_policy, "policy_missing")] {
+    let missing = [(no_type, "thing_type_missing", "`3d-printer`"), (no_policy, "policy_missing", "`OneUserOneThing`")];
+    for (account, cause, name) in missing {
         let town = Town::with(&account, |deployment| deployment).await;
         let ada = town.house.welcomes("Ada");
         let mut echo = Echo::linked(&ada.token);
@@ -217,6 +218,7 @@ async fn something_missing_in_the_account_is_told_to_the_maker() {
         assert_eq!(line["level"], "ERROR", "{line}");
         assert_eq!(line["step"], "onboard", "{line}");
         assert_eq!(line["cause"], cause, "{line}");
+        assert!(line["message"].as_str().is_some_and(|message| message.contains(name)), "{line}");
 
         // What cannot be finished is undone, and no mail was sent.
         let holds = town.ministack.holds().await;
