@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_iot::config::SharedCredentialsProvider;
+use aws_sdk_iot::config::{IdentityCache, SharedCredentialsProvider, StalledStreamProtectionConfig};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -42,6 +42,9 @@ fn sdk_config(region: &str, https: &Https) -> SdkConfig {
         .region(Region::new(region.to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
         .http_client(SdkHttps(https.clone()))
+        // Reading the environment is quicker than asking a cache for it, and each attempt has its time limit.
+        .identity_cache(IdentityCache::no_cache())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts)
         .retry_config(retries)
         .build()

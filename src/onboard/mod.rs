@@ -348,7 +348,8 @@ where
             }
             Ok::<(), RegistryError>(())
         };
-        match timeout_at(self.end, undone).await {
+        // It touches nothing but what is this attempt's own, so it may outlast the lease.
+        match timeout_at(self.means.deadline, undone).await {
             Ok(Ok(())) => tracing::info!(%thing, "a failed onboarding was undone"),
             Ok(Err(error)) => tracing::warn!(%thing, %error, "a failed onboarding is left to the next contact"),
             Err(_) => tracing::warn!(%thing, "no time to undo a failed onboarding: it is left to the next contact"),

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::deployment::{ACCESS_KEY, MAIL_FROM, REGION, SECRET_KEY};
+use super::device::connection;
 use super::foreign;
 use super::http::fetch;
+use super::login::User;
 use super::post_office::{Mail, PostOffice};
 use super::process::{Process, command, free_port};
 
@@ -95,6 +97,24 @@ impl Ministack {
     pub async fn open_mail(&self, number: usize) -> (Value, PathBuf) {
         let mail = self.post_office.mail(number).await;
         self.open(&mail).await
+    }
+
+    /// Opens the newest of the first `count` mails to this user. The emulator hands mails on side by side,
+    /// so two that follow closely may arrive in either order; the bundle says when it was made.
+    pub async fn open_newest_mail(&self, user: &User, count: usize) -> (Value, PathBuf) {
+        let mut newest = None;
+        for number in 0..count {
+            let mail = self.post_office.mail(number).await;
+            if !mail.recipients.iter().any(|recipient| Some(recipient) == user.email.as_ref()) {
+                continue;
+            }
+            let opened = self.open(&mail).await;
+            let made = connection(&opened.1)["issuedAt"].as_u64();
+            if newest.as_ref().is_none_or(|(at, _)| made >= *at) {
+                newest = Some((made, opened));
+            }
+        }
+        newest.expect("a mail to this user").1
     }
 
     /// The same with a mail that came another way.

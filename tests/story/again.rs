@@ -63,8 +63,8 @@ async fn three_mails_a_day_are_enough() {
     ask_and_agree(&town, &mut owner.echo).await.says(&["new certificate"]);
     ask_and_agree(&town, &mut owner.echo).await.says(&["new certificate"]);
     ask_and_agree(&town, &mut owner.echo).await.says(&["three certificates", "hours"]);
-    assert_eq!(town.ministack.post_office.count(), 3);
-    let (_, bundle) = town.ministack.open_mail(2).await;
+    assert_eq!(town.house.aws.times("SendRawEmail"), 3);
+    let (_, bundle) = town.ministack.open_newest_mail(&ada, 3).await;
     let identity = Identity::of_bundle(&bundle, &town.ministack.root);
     Device::connect(&identity).await;
 }
