@@ -19,7 +19,7 @@ use crate::identify::{AccessToken, IdentifyError, Login, Profile, identify};
 use crate::locales::{Locale, Phrase};
 use crate::memory::{Memory, Ready, carried, carry};
 use crate::model::Model;
-use crate::onboard::{self, A_DAY, Applicant, Means, OnboardError, Onboarded, Registry, onboard};
+use crate::onboard::{self, A_DAY, Applicant, Means, OnboardError, Onboarded, Registry, onboard, within_a_day};
 use crate::relay::{Command, Patch, Shadow, Shadows};
 use crate::reply::{Trouble, Voice};
 use crate::thing::{Certificate, ThingName};
@@ -239,9 +239,8 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             return Ok(self.voice.welcome(None));
         };
         let now = (skill.now)();
-        let sent = record.map_err(OnboardError::from)?.map(|record| record.sent).unwrap_or_default();
-        let today = sent.into_iter().filter(|sent| (now.saturating_sub(A_DAY) + 1..=now).contains(sent));
-        let today: Vec<u64> = today.collect();
+        let record = record.map_err(OnboardError::from)?;
+        let today = record.map(|record| within_a_day(&record.sent, now)).unwrap_or_default();
         if let (false, MAILS_A_DAY.., Some(first)) = (shadow.again, today.len(), today.iter().min()) {
             return Ok(self.voice.sent_too_often(first + A_DAY - now));
         }
@@ -298,8 +297,10 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         let skill = self.skill;
         let to = profile.email.as_ref().ok_or(Trouble::NoEmail)?;
         let now = (skill.now)();
-        let first = Patch::ready(now);
-        let first = wanted.map_or_else(|| first.clone(), |wanted| first.clone().and(wanted));
+        let first = match wanted {
+            Some(wanted) => Patch::ready(now).and(wanted),
+            None => Patch::ready(now),
+        };
         let write = |certificate: &Certificate| {
             let parcel = Parcel {
                 name: profile.name.as_deref(),

@@ -48,12 +48,16 @@ impl Memory {
         }
     }
 
-    /// What is known about a token, while it may still be believed. A clock that was set back does not
-    /// prolong it.
+    /// What is known about a token, while it may still be believed.
     pub fn recall(&self, token: Fingerprint, now: u64) -> Option<(Ready, u64)> {
         let known = self.known.lock().ok()?;
-        known.get(&token).filter(|(_, until)| (now..=now + BELIEF_SECONDS).contains(until) && *until > now).cloned()
+        known.get(&token).filter(|(_, until)| is_believed(*until, now)).cloned()
     }
+}
+
+/// Neither past its time, nor from a clock that has been set back since.
+fn is_believed(until: u64, now: u64) -> bool {
+    (now + 1..=now + BELIEF_SECONDS).contains(&until)
 }
 
 /// The name under which a session carries what is known.
@@ -75,10 +79,9 @@ pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fin
     let known = attributes.get(ATTRIBUTE)?;
     let same_account = known.get("token")?.as_str()? == token.hex();
     let until = known.get("until")?.as_u64()?;
-    let fresh = (now + 1..=now + BELIEF_SECONDS).contains(&until);
     let thing = ThingName::recall(prefix, known.get("thing")?.as_str()?)?;
     let online_before = known.get("online").and_then(Value::as_bool).unwrap_or_default();
-    (same_account && fresh).then_some((Ready { thing, online_before }, until))
+    (same_account && is_believed(until, now)).then_some((Ready { thing, online_before }, until))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub use self::decision::{Known, Place, Step, next};
-pub use self::registry::{Hold, LONGEST_LEASE, Record, Registry, RegistryError};
+pub use self::registry::{A_DAY, Hold, LONGEST_LEASE, Record, Registry, RegistryError, within_a_day};
 use crate::deliver::{Letter, MailError, Mailer};
 use crate::fault::{Blame, Fault, Step as StoryStep};
 use crate::relay::{Patch, ShadowError, Shadows};
@@ -31,8 +31,6 @@ use crate::thing::{Certificate, CertificateId, OwnerId, ThingName};
 const TIME_TO_MINT: Duration = Duration::from_millis(2_500);
 /// With less time than this, waiting for another attempt ends.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(800);
-/// For how long a certificate that was sent is remembered, in seconds.
-pub const A_DAY: u64 = 86_400;
 /// How often the shadow is asked whether another attempt has finished.
 const WAIT: Duration = Duration::from_millis(300);
 
@@ -317,10 +315,7 @@ where
         let lease_end = Instant::now() + Duration::from_secs(self.means.lease);
         self.end = self.means.deadline.min(lease_end);
         let now = (self.means.now)();
-        let sent = certificate.is_some().then(|| {
-            let today = |sent: &u64| (now.saturating_sub(A_DAY) + 1..=now).contains(sent);
-            self.sent.iter().copied().filter(today).chain([now]).collect()
-        });
+        let sent = certificate.is_some().then(|| [within_a_day(&self.sent, now), vec![now]].concat());
         // Rounded up: nobody may take over in the last part of a second in which this attempt still acts.
         Hold { run: self.means.nonce.clone(), until: now + self.means.lease + 1, certificate, sent }
     }

@@ -97,6 +97,15 @@ pub struct Record {
     pub sent: Vec<u64>,
 }
 
+/// For how long a certificate that was sent counts, in seconds.
+pub const A_DAY: u64 = 86_400;
+
+/// Of the times at which certificates were sent, those within the last day.
+pub fn within_a_day(sent: &[u64], now: u64) -> Vec<u64> {
+    let day = now.saturating_sub(A_DAY) + 1..=now;
+    sent.iter().copied().filter(|sent| day.contains(sent)).collect()
+}
+
 impl Record {
     pub(super) fn is_held(&self, now: u64) -> bool {
         (now + 1..=now + LONGEST_LEASE).contains(&self.until)

@@ -40,7 +40,6 @@ async fn check(house: &House, sample: &str, expected: Outcome) {
 async fn the_documentations_samples_are_answered() {
     let house = House::with(Aws::with_shadow(SHADOW).await).await;
     let samples = [
-        // The tokens of the documentation are nobody's: Login with Amazon refuses them.
         (include_str!("../fixtures/alexa/request_format.json"), Outcome::Empty),
         (include_str!("../fixtures/alexa/field_types.json"), Outcome::Spoken),
         (include_str!("../fixtures/alexa/launch_request.json"), Outcome::LinkAccount),
