@@ -16,7 +16,7 @@ const BUILT_IN: [&str; 5] =
     ["AMAZON.CancelIntent", "AMAZON.FallbackIntent", "AMAZON.HelpIntent", "AMAZON.NavigateHomeIntent", "AMAZON.StopIntent"];
 
 /// What every device can be asked for, whatever its model says.
-const OURS: [&str; 1] = ["SendCertificateIntent"];
+const OURS: [&str; 3] = ["SendCertificateIntent", "ForgetMeIntent", "ConnectionIntent"];
 
 fn interaction_model() -> Value {
     serde_json::from_str::<Value>(MODEL).unwrap()["interactionModel"]["languageModel"].clone()

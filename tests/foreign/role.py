@@ -1,9 +1,10 @@
-"""Gives the function the rights of the stack's role, and no others.
+"""Gives a function the rights of its role in the stack, and no others.
 
 Reads the role out of infra/template.yaml, resolves it as CloudFormation would,
-and makes a user with its policy. Standard input: {"template", "parameters",
-"endpoint", "region", "access_key", "secret_key"}; standard output: the keys of
-that user.
+and makes a user of the role's name with its policy. Standard input: {"template",
+"parameters", "endpoint", "region", "access_key", "secret_key"} and, where it is
+not the role of the function that speaks, its logical id as "role"; standard
+output: the keys of that user.
 """
 
 import json
@@ -31,13 +32,20 @@ def function(loader, tag, node):
 Template.add_multi_constructor("!", function)
 NOTHING = object()
 
+# The role of the function that speaks.
+VOICE = "Role"
+
 # ministack 1.5.33 checks these against the thing or against `*`. AWS checks
-# them against the certificate and the mail identity, as the template has it.
+# them against the certificate, the client and the mail identity, as the template
+# has it.
 CHECKED_ELSEWHERE = {
     "iot:AttachPolicy",
     "iot:DetachPolicy",
     "iot:AttachThingPrincipal",
     "iot:DetachThingPrincipal",
+    "iot:ListPrincipalThings",
+    "iot:GetConnection",
+    "iot:DeleteConnection",
     "ses:SendRawEmail",
 }
 
@@ -58,6 +66,20 @@ def resolve(value, known):
     return {name: resolve(item, known) for name, item in value.items()}
 
 
+def as_checked(statement):
+    """A statement as the emulator would have to read it to mean the same."""
+    # It knows neither iot:thingArn nor ses:FromAddress.
+    statement = {name: value for name, value in statement.items() if name not in ("Condition", "Sid")}
+    actions = statement["Action"]
+    actions = {actions} if isinstance(actions, str) else set(actions)
+    for some, resource in (
+        (actions - CHECKED_ELSEWHERE, statement["Resource"]),
+        (actions & CHECKED_ELSEWHERE, "*"),
+    ):
+        if some:
+            yield statement | {"Action": sorted(some), "Resource": resource}
+
+
 def main():
     given = json.load(sys.stdin)
     with open(given["template"], encoding="utf-8") as file:
@@ -72,36 +94,33 @@ def main():
             aws_secret_access_key=given["secret_key"],
         )
 
-    known = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()}
+    # A resource is referred to by its logical id.
+    known = {name: name for name in template["Resources"]}
+    known.update({name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()})
     known.update(given["parameters"])
     known.update(
         {
             "AWS::Partition": "aws",
             "AWS::Region": given["region"],
             "AWS::AccountId": client("sts").get_caller_identity()["Account"],
-            "LogGroup": "/onething/test",
         }
     )
-    (role,) = [
-        resource for resource in template["Resources"].values() if resource["Type"] == "AWS::IAM::Role"
-    ]
+    name = given.get("role") or VOICE
+    role = template["Resources"][name]
+    assert role["Type"] == "AWS::IAM::Role", f"{name} is no role"
     iam = client("iam")
-    iam.create_user(UserName="function")
+    iam.create_user(UserName=name)
     for policy in role["Properties"]["Policies"]:
         document = resolve(policy["PolicyDocument"], known)
-        for statement in document["Statement"]:
-            # It knows neither iot:thingArn nor ses:FromAddress.
-            statement.pop("Condition", None)
-            actions = statement["Action"]
-            actions = [actions] if isinstance(actions, str) else actions
-            if CHECKED_ELSEWHERE.intersection(actions):
-                statement["Resource"] = "*"
+        document["Statement"] = [
+            checked for statement in document["Statement"] for checked in as_checked(statement)
+        ]
         iam.put_user_policy(
-            UserName="function",
+            UserName=name,
             PolicyName=policy["PolicyName"],
             PolicyDocument=json.dumps(document),
         )
-    key = iam.create_access_key(UserName="function")["AccessKey"]
+    key = iam.create_access_key(UserName=name)["AccessKey"]
     json.dump({"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}, sys.stdout)
 
 

@@ -45,7 +45,7 @@ def translated(**parameters):
     source = template()
     # The translator takes only packaged code. What is packaged makes no
     # difference to anything that is checked here.
-    source["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/key"
+    source["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
     values = {
         name: str(declared["Default"])
         for name, declared in source["Parameters"].items()

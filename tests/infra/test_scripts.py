@@ -29,7 +29,9 @@ if "iot describe-endpoint" in said:
 elif "describe-stacks" in said:
     print("{function}")
 elif "describe-thing-type" in said:
-    sys.exit(0 if os.environ.get("THING_TYPE_IS_THERE") else 1)
+    if not os.environ.get("THING_TYPE_IS_THERE"):
+        sys.exit(1)
+    print(os.environ.get("SEARCHABLE", "UserId AlexaUser Unfinished").replace(" ", "\\t"))
 elif "describe-stack-resource" in said:
     print(os.environ.get("THING_TYPE_OF_THE_STACK", "None"))
 elif "get-identity-verification-attributes" in said:
@@ -146,12 +148,13 @@ def test_one_command_deploys_everything(maker):
         "ThingPrefix": "3D_Printer-",
         "PolicyName": "OneUserOneThing",
         "LeaseSeconds": "15",
+        "RetentionDays": "30",
         "Architecture": "arm64",
         "LogLevel": "INFO",
         "LogRetentionDays": "30",
         "AlarmEmail": "",
     }
-    code = template()["Resources"]["Function"]["Properties"]["CodeUri"]
+    code = template()["Globals"]["Function"]["CodeUri"]
     package = (maker.clone / "infra" / code).resolve()
     assert {file.name for file in package.iterdir()} == {"bootstrap", "device.toml"}
     assert os.access(package / "bootstrap", os.X_OK)
@@ -196,6 +199,37 @@ def test_a_thing_type_that_outlived_its_stack_is_used_again(maker, of_the_stack,
         THING_TYPE_OF_THE_STACK=of_the_stack,
     )
     assert maker.parameters()["ThingTypeIsThere"] == is_there
+
+
+@pytest.mark.parametrize(
+    ("searchable", "lacking"),
+    [("UserId AlexaUser Unfinished", None), ("UserId", "AlexaUser"), ("UserIdAlexaUser Unfinished", "UserId"), ("None", "UserId")],
+)
+def test_a_thing_type_that_owners_could_not_be_found_by_is_told(maker, searchable, lacking):
+    done = maker.run(
+        "infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", THING_TYPE_IS_THERE="yes", SEARCHABLE=searchable
+    )
+    assert done.returncode == 0, done.stderr
+    if lacking is None:
+        assert "cannot be searched" not in done.stderr
+    else:
+        assert f"cannot be searched by {lacking}" in done.stderr
+        (thing_type,) = (r for r in template()["Resources"].values() if r["Type"] == "AWS::IoT::ThingType")
+        wanted = ",".join(thing_type["Properties"]["ThingTypeProperties"]["SearchableAttributes"])
+        assert f"aws iot update-thing-type --thing-type-name 3d-printer --thing-type-properties searchableAttributes={wanted}" in done.stderr
+
+
+def test_what_the_maker_says_about_the_life_of_an_identity_reaches_the_stack(maker):
+    maker.run(
+        "infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", LEASE_SECONDS="20", RETENTION_DAYS="365"
+    )
+    given = maker.parameters()
+    assert (given["LeaseSeconds"], given["RetentionDays"]) == ("20", "365")
+
+
+@pytest.mark.parametrize("variable", ["RETENTION_DAYS", "LEASE_SECONDS", "LOG_LEVEL", "ALARM_EMAIL"])
+def test_the_usage_names_the_variable(maker, variable):
+    assert re.search(rf"^  {variable} ", maker.run("infra/deploy", "--help").stdout, re.MULTILINE)
 
 
 def test_plain_cargo_will_do_on_a_machine_like_the_functions(maker):

@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from stack import ROOT
+from stack import ROOT, template
 
 PACKAGE = ROOT / "skill-package"
 MANIFEST = json.loads((PACKAGE / "skill.json").read_text())["manifest"]
@@ -23,6 +23,8 @@ every_locale = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys
 BUILT_IN_INTENTS = {
     f"AMAZON.{name}Intent" for name in ("Help", "Stop", "Cancel", "Fallback", "NavigateHome")
 }
+# What every device can be asked for, whatever device.toml says.
+OURS = {"SendCertificateIntent", "ForgetMeIntent", "ConnectionIntent"}
 BUILT_IN_TYPES = {"AMAZON.NUMBER"}
 
 NUMBER = (
@@ -77,6 +79,11 @@ def test_the_intents_that_certification_wants_are_there(model):
     assert BUILT_IN_INTENTS <= intents(model).keys()
     # These two belong to skills that play audio.
     assert not {"AMAZON.PauseIntent", "AMAZON.ResumeIntent"} & intents(model).keys()
+
+
+@every_locale
+def test_nothing_can_be_said_that_is_not_meant_for_somebody(model):
+    assert intents(model).keys() == BUILT_IN_INTENTS | OURS | DEVICE["intent"].keys()
 
 
 @every_locale
@@ -169,6 +176,12 @@ def test_the_dialog_knows_the_intents_and_has_the_prompts(model):
         for variation in variations:
             assert variation["type"] in ("PlainText", "SSML")
             assert variation["value"].endswith("?")
+
+
+@every_locale
+def test_what_cannot_be_taken_back_is_asked_about_first_and_a_question_is_not(model):
+    confirmed = {d["name"] for d in model["dialog"]["intents"] if d["confirmationRequired"]}
+    assert confirmed & OURS == {"SendCertificateIntent", "ForgetMeIntent"}
 
 
 @every_locale
@@ -291,6 +304,13 @@ def request_of(model, phrase):
         ("the status", "StatusIntent"),
         ("what it is doing", "StatusIntent"),
         ("send my certificate again", "SendCertificateIntent"),
+        ("forget me", "ForgetMeIntent"),
+        ("delete my data", "ForgetMeIntent"),
+        ("delete my account", "ForgetMeIntent"),
+        ("is my printer connected", "ConnectionIntent"),
+        ("is it online", "ConnectionIntent"),
+        ("whether my device is connected", "ConnectionIntent"),
+        ("when was it last seen", "ConnectionIntent"),
     ],
 )
 def test_what_the_readme_says_is_understood_in_one_way(phrase, intent):
@@ -341,6 +361,12 @@ def test_the_phrases_of_the_store_page_and_the_testing_instructions_work(locale)
     for phrase in phrases:
         request = request_of(MODELS[locale], phrase)
         assert request is None or len(heard_as(MODELS[locale], request)) == 1, phrase
+
+
+@pytest.mark.parametrize("locale", MODELS.keys())
+def test_the_store_page_says_for_how_long_an_identity_is_kept(locale):
+    days = template()["Parameters"]["RetentionDays"]["Default"]
+    assert f"after {days} days" in MANIFEST["publishingInformation"]["locales"][locale]["description"]
 
 
 @pytest.mark.parametrize("locale", MODELS.keys())
