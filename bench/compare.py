@@ -23,7 +23,7 @@ COMMANDS = 300
 SKILL = "amzn1.ask.skill.00000000-0000-0000-0000-000000000000"
 USER = "amzn1.account.BENCH"
 THING = "3D_Printer-" + base64.b32encode(hashlib.sha256(USER.encode()).digest()).decode().lower()[:26]
-SHADOW = {"state": {"reported": {"status": "idle"}}, "metadata": {"reported": {"status": {"timestamp": 1}}}, "version": 1}
+SHADOW = {"state": {"reported": {"status": "idle", "onboarded": {"at": 1}}}, "metadata": {"reported": {"status": {"timestamp": 1}}}, "version": 1}
 
 
 class Quiet(ThreadingHTTPServer):

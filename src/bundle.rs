@@ -56,6 +56,7 @@ pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued
         "version": 1,
         "thingName": thing.as_str(),
         "clientId": thing.as_str(),
+        "certificateId": certificate.id.as_str(),
         "endpoint": broker.host,
         "port": broker.port,
         "certificate": "certificate.pem",

@@ -1,6 +1,6 @@
 //! The variables of the Lambda: read once, judged as a whole, every fault reported.
 //!
-//! Credentials are left to the SDK, which reads them anew when they change.
+//! Credentials are no part of it: they change while the process lives, and each call reads them anew.
 
 use lettre::message::Mailbox;
 use thiserror::Error;
@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::bundle::Broker;
 use crate::deliver::Sender;
 use crate::model::Model;
-use crate::onboard::LONGEST_LEASE;
+use crate::registry::LONGEST_LEASE;
 use crate::smtp::Smtp;
 use crate::thing::ThingPrefix;
 
@@ -35,6 +35,10 @@ pub struct Config {
     pub endpoints: Endpoints,
     /// `LEASE_SECONDS`.
     pub lease: u64,
+    /// `RETENTION_DAYS`: after so many days of a disabled skill the sweep deletes an identity.
+    pub retention_days: u64,
+    /// `SES_CONFIGURATION_SET`: through which SES tells what becomes of a mail.
+    pub configuration_set: Option<String>,
     /// `SMTP_URL`: mail goes out by this server instead of SES.
     pub smtp: Option<Smtp>,
 }
@@ -117,6 +121,16 @@ impl Config {
         if lease.is_none() {
             fault("LEASE_SECONDS", "must be a whole number from 1 to 900");
         }
+        let retention_days = source.variable("RETENTION_DAYS").map_or(Ok(30), |text| text.trim().parse());
+        let retention_days = retention_days.ok().filter(|days| (1..=3_650).contains(days));
+        if retention_days.is_none() {
+            fault("RETENTION_DAYS", "must be a whole number from 1 to 3650");
+        }
+        let configuration_set = source.variable("SES_CONFIGURATION_SET");
+        let set_char = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if configuration_set.as_ref().is_some_and(|name| name.len() > 64 || !name.chars().all(set_char)) {
+            fault("SES_CONFIGURATION_SET", "must be 1 to 64 letters, digits, `_` and `-`");
+        }
         let broker = source.variable("IOT_ENDPOINT").and_then(|endpoint| broker(endpoint.trim()));
         match (&broker, source.variable("IOT_ENDPOINT")) {
             (None, None) => fault("IOT_ENDPOINT", "is missing: `aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints it"),
@@ -138,8 +152,8 @@ impl Config {
             None
         });
         let model = model(source, &mut faults);
-        match (from, broker, lease, region, model) {
-            (Some(from), Some(broker), Some(lease), Some(region), Some(model)) if faults.is_empty() => Ok(Self {
+        match (from, broker, lease.zip(retention_days), region, model) {
+            (Some(from), Some(broker), Some((lease, retention_days)), Some(region), Some(model)) if faults.is_empty() => Ok(Self {
                 skill_ids,
                 sender: Sender { from, reply_to },
                 client_id: source.variable("LWA_CLIENT_ID"),
@@ -150,6 +164,8 @@ impl Config {
                 endpoints: endpoints(source, &broker),
                 broker,
                 lease,
+                retention_days,
+                configuration_set,
                 smtp,
             }),
             _ => Err(ConfigError(faults)),
@@ -202,7 +218,7 @@ fn model(source: &impl Source, faults: &mut Vec<String>) -> Option<Model> {
     if let Some(prefix) = source.variable("THING_PREFIX") {
         match ThingPrefix::parse(&prefix) {
             Some(prefix) => model.thing_prefix = prefix,
-            None => faults.push("THING_PREFIX must be at most 102 letters, digits, `_` and `-`".into()),
+            None => faults.push("THING_PREFIX must be at most 38 letters, digits, `_` and `-`".into()),
         }
     }
     Some(model)
@@ -290,7 +306,7 @@ mod tests {
                 "LWA_ENDPOINT must be an http or https URL without a query",
                 "LEASE_SECONDS must be a whole number from 1 to 900",
                 "IOT_ENDPOINT must be a host name, without `https://`",
-                "THING_PREFIX must be at most 102 letters, digits, `_` and `-`",
+                "THING_PREFIX must be at most 38 letters, digits, `_` and `-`",
             ],
         );
     }
@@ -299,6 +315,10 @@ mod tests {
     fn each_variable_is_checked() {
         check(&[("LEASE_SECONDS", "900")], &[]);
         check(&[("LEASE_SECONDS", "901")], &["LEASE_SECONDS must be a whole number from 1 to 900"]);
+        check(&[("RETENTION_DAYS", "3650")], &[]);
+        check(&[("RETENTION_DAYS", "0")], &["RETENTION_DAYS must be a whole number from 1 to 3650"]);
+        check(&[("SES_CONFIGURATION_SET", "onething-mail_1")], &[]);
+        check(&[("SES_CONFIGURATION_SET", "a b")], &["SES_CONFIGURATION_SET must be 1 to 64 letters, digits, `_` and `-`"]);
         check(&[("SKILL_ID", "my-skill")], &["SKILL_ID must be skill ids, `amzn1.ask.skill.…`, separated by commas"]);
         check(&[("MAIL_FROM", "")], &["MAIL_FROM is missing"]);
         check(&[("MAIL_REPLY_TO", "x y")], &["MAIL_REPLY_TO must be an address or `Name <address>`"]);

@@ -5,14 +5,14 @@
 
 use lettre::message::header::ContentTransferEncoding;
 use lettre::message::header::ContentType;
-use lettre::message::{Attachment, Body, Mailbox, MultiPart};
+use lettre::message::{Attachment, Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use thiserror::Error;
 
 use crate::bundle::{self, Broker};
 use crate::fault::{Blame, Fault, Step};
 use crate::identify::EmailAddress;
 use crate::locales::{Locale, MailFacts};
-use crate::thing::{Certificate, ThingName};
+use crate::thing::{Certificate, CertificateId, ThingName};
 
 /// A finished message: RFC 5322 with the envelope it travels in.
 pub struct Letter {
@@ -22,6 +22,17 @@ pub struct Letter {
     pub to: EmailAddress,
     /// The message, ASCII only, lines ended by CRLF.
     pub message: Vec<u8>,
+    /// What it carries; news about the mail come back with it.
+    pub label: Option<Label>,
+}
+
+/// What a mail carries, in words that are no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Whose mail it is.
+    pub thing: ThingName,
+    /// The certificate in it.
+    pub certificate: CertificateId,
 }
 
 /// Who sends.
@@ -121,16 +132,7 @@ impl Blame for MailError {
 /// Writes the mail: text and HTML, and the bundle as its one attachment.
 pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) -> Result<Letter, MailError> {
     let name = parcel.name.map(plain);
-    let words = parcel.locale.mail(&MailFacts {
-        name: name.as_deref(),
-        device: parcel.device,
-        invocation: parcel.invocation,
-        thing: parcel.thing.as_str(),
-        host: &parcel.broker.host,
-        port: parcel.broker.port,
-        root: parcel.broker.roots.first().map_or("", |(file, _)| file),
-    });
-    let unwritable = |error: &dyn std::fmt::Display| MailError::Unwritable(error.to_string());
+    let words = parcel.locale.mail(&parcel.facts(name.as_deref()));
     let zip = bundle::zip(parcel.thing, certificate, parcel.broker, parcel.now, &words.readme).map_err(|e| unwritable(&e))?;
 
     // Base64 throughout for the attachment: mail programs and relays then leave every byte alone.
@@ -138,17 +140,48 @@ pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) 
     let zip_type = ContentType::parse("application/zip").map_err(|e| unwritable(&e))?;
     let attachment = Attachment::new(format!("{}.zip", parcel.thing)).body(zip, zip_type);
     let alternatives = MultiPart::alternative_plain_html(words.text, words.html);
+    let message = envelope(sender, parcel, words.subject);
+    let message = message.multipart(MultiPart::mixed().multipart(alternatives).singlepart(attachment)).map_err(|e| unwritable(&e))?;
+    let label = Label { thing: parcel.thing.clone(), certificate: certificate.id.clone() };
+    Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted(), label: Some(label) })
+}
 
-    let mut message = lettre::Message::builder()
+/// Writes the last mail: everything is deleted.
+pub fn farewell(sender: &Sender, parcel: &Parcel<'_>) -> Result<Letter, MailError> {
+    let name = parcel.name.map(plain);
+    let words = parcel.locale.farewell(&parcel.facts(name.as_deref()));
+    let message = envelope(sender, parcel, words.subject).singlepart(SinglePart::plain(words.text)).map_err(|e| unwritable(&e))?;
+    Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted(), label: None })
+}
+
+impl Parcel<'_> {
+    fn facts<'a>(&'a self, name: Option<&'a str>) -> MailFacts<'a> {
+        MailFacts {
+            name,
+            device: self.device,
+            invocation: self.invocation,
+            thing: self.thing.as_str(),
+            host: &self.broker.host,
+            port: self.broker.port,
+            root: self.broker.roots.first().map_or("", |(file, _)| file),
+        }
+    }
+}
+
+fn envelope(sender: &Sender, parcel: &Parcel<'_>, subject: String) -> MessageBuilder {
+    let message = lettre::Message::builder()
         .from(sender.from.clone())
         .to(Mailbox::new(None, parcel.to.mailbox().clone()))
-        .subject(words.subject)
+        .subject(subject)
         .date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(parcel.now));
-    if let Some(reply_to) = &sender.reply_to {
-        message = message.reply_to(reply_to.clone());
+    match &sender.reply_to {
+        Some(reply_to) => message.reply_to(reply_to.clone()),
+        None => message,
     }
-    let message = message.multipart(MultiPart::mixed().multipart(alternatives).singlepart(attachment)).map_err(|e| unwritable(&e))?;
-    Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted() })
+}
+
+fn unwritable(error: &dyn std::fmt::Display) -> MailError {
+    MailError::Unwritable(error.to_string())
 }
 
 /// A profile name as one line of at most 100 characters.

@@ -15,6 +15,8 @@ pub enum Step {
     Deliver,
     /// Command to shadow.
     Relay,
+    /// The rest of an identity's life.
+    Care,
 }
 
 impl fmt::Display for Step {
@@ -25,6 +27,7 @@ impl fmt::Display for Step {
             Step::Onboard => "onboard",
             Step::Deliver => "deliver",
             Step::Relay => "relay",
+            Step::Care => "care",
         })
     }
 }

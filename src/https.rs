@@ -1,4 +1,4 @@
-//! The one HTTP client of the library: small JSON calls to Amazon's servers, over pooled connections.
+//! The one HTTP client of the library: small calls to Amazon's servers, over pooled connections.
 //!
 //! It takes `http://` addresses, too, for servers on the same machine. Answers are bounded in size and
 //! every call in time; redirects are not followed, so a bearer token goes to the host it is meant for.
@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 
@@ -85,23 +86,29 @@ impl Default for Https {
 }
 
 impl Https {
-    /// One exchange, without a time limit of its own; the answer's body is still to be read.
-    #[cfg(feature = "aws")]
-    pub(crate) async fn exchange(&self, request: http::Request<Full<Bytes>>) -> Result<http::Response<hyper::body::Incoming>, Broken> {
-        self.client.request(request).await
-    }
-
     /// Sends a call and reads the whole answer, whatever its status.
     pub async fn send(&self, call: Call) -> Result<Reply, HttpsError> {
         let request = call.request.body(Full::new(call.body)).map_err(HttpsError::Unsendable)?;
-        let exchange = async {
-            let answer = self.client.request(request).await.map_err(HttpsError::Unreachable)?;
-            let status = answer.status().as_u16();
-            let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
-            let body = body.map_err(|_| HttpsError::BrokenAnswer)?.to_bytes();
-            Ok(Reply { status, body })
-        };
-        tokio::time::timeout(CALL_LIMIT, exchange).await.unwrap_or(Err(HttpsError::Silent))
+        let exchange = tokio::time::timeout(CALL_LIMIT, self.exchange(request, ANSWER_LIMIT));
+        let answer = exchange.await.unwrap_or(Err(HttpsError::Silent))?;
+        Ok(Reply { status: answer.status().as_u16(), body: answer.into_body() })
+    }
+
+    /// One exchange without a time limit of its own: the whole answer, of at most `limit` bytes.
+    pub(crate) async fn exchange(
+        &self,
+        mut request: http::Request<Full<Bytes>>,
+        limit: usize,
+    ) -> Result<http::Response<Bytes>, HttpsError> {
+        let connection = capture_connection(&mut request);
+        let answer = self.client.request(request).await.map_err(HttpsError::Unreachable)?;
+        if answer.status().is_server_error() {
+            // A repetition is to go to another server than the one that has stumbled.
+            connection.connection_metadata().as_ref().inspect(|connected| connected.poison());
+        }
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, limit).collect().await.map_err(|_| HttpsError::BrokenAnswer)?;
+        Ok(http::Response::from_parts(head, body.to_bytes()))
     }
 
     /// Makes the TLS handshake with a host, so that the first call finds a connection. What becomes of it

@@ -54,6 +54,19 @@ impl EmailAddress {
         parsed.user().is_ascii().then_some(Self(parsed))
     }
 
+    /// The address as it may be spoken in company: `a***e@example.com`.
+    pub fn masked(&self) -> String {
+        let user: Vec<char> = self.0.user().chars().collect();
+        let last = user.last().filter(|_| user.len() > 2);
+        let first = user.first().filter(|_| user.len() > 1);
+        format!(
+            "{}***{}@{}",
+            first.map(char::to_string).unwrap_or_default(),
+            last.map(char::to_string).unwrap_or_default(),
+            self.0.domain()
+        )
+    }
+
     /// For the envelope and the `To` line.
     pub(crate) fn mailbox(&self) -> &lettre::Address {
         &self.0
@@ -190,6 +203,14 @@ mod tests {
         for good in ["a+printer@example.com", "o'neil@example.co.uk"] {
             assert!(EmailAddress::parse(good).is_some(), "{good}");
         }
+    }
+
+    #[test]
+    fn a_masked_address_shows_whose_it_is_only_to_who_knows_it() {
+        let masked = |address: &str| EmailAddress::parse(address).unwrap().masked();
+        assert_eq!(masked("alice@example.com"), "a***e@example.com");
+        assert_eq!(masked("al@example.com"), "a***@example.com");
+        assert_eq!(masked("a@example.com"), "***@example.com");
     }
 
     #[test]

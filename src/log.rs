@@ -1,6 +1,6 @@
 //! The log: one line per event, JSON or text as Lambda asks, and nothing of other crates below INFO.
 //!
-//! At their finest levels the SDK and the HTTP client write requests and answers out, with tokens, keys
+//! At their finest levels the signer and the HTTP client write requests and answers out, with tokens, keys
 //! and mail in them. Whatever level is asked for, only this project's own lines go that far.
 
 use tracing::Level;

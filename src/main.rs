@@ -1,23 +1,22 @@
 //! The Lambda function: configuration, clients, and one request after the other.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use onething::answer::{ANSWER_WITHIN, Skill, answer, apology};
+use onething::answer::Skill;
 use onething::aws::{Aws, IotRegistry, IotShadows, Ses};
 use onething::config::{Config, ConfigError, Environment, Source};
 use onething::deliver::{Letter, MailError, Mailer};
 use onething::https::Https;
+use onething::invocation::invoke;
 use onething::log;
 use onething::login::LoginWithAmazon;
 use onething::memory::Memory;
+use onething::metrics;
+use onething::registry::A_DAY;
 use onething::smtp::Smtp;
 use serde_json::Value;
-use tokio::time::Instant;
-
-/// What the way back to Alexa takes of Lambda's own deadline.
-const WAY_BACK: Duration = Duration::from_millis(500);
 
 type OurSkill = Skill<LoginWithAmazon, IotRegistry, IotShadows, Post>;
 
@@ -54,7 +53,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 fn skill() -> Result<OurSkill, ConfigError> {
     let config = Config::read(&Environment)?;
     let https = Https::default();
-    let aws = Aws::new(&config, &https);
+    let aws = Aws::new(&config, &https, |name| Environment.variable(name));
     // The first handshakes begin here, beside the wait for the first event, and not with the first call.
     for host in [Some(&config.login_endpoint), config.endpoints.shadows.as_ref()].into_iter().flatten() {
         let (https, host) = (https.clone(), host.clone());
@@ -66,6 +65,7 @@ fn skill() -> Result<OurSkill, ConfigError> {
         skill_ids: config.skill_ids,
         client_id: config.client_id,
         lease: config.lease,
+        retention: config.retention_days * A_DAY,
         model: config.model,
         broker: config.broker,
         sender: config.sender,
@@ -75,6 +75,7 @@ fn skill() -> Result<OurSkill, ConfigError> {
         https,
         now,
         memory: Memory::default(),
+        measure: metrics::embedded,
     })
 }
 
@@ -82,26 +83,8 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// One event. It fails only when it is not for this skill; a panic is an apology and a log line.
 async fn handle(skill: Arc<OurSkill>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
-    let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default().saturating_sub(WAY_BACK);
-    // An event that has just arrived and has no time left comes from a clock that is off.
-    let left = if left.is_zero() { ANSWER_WITHIN } else { left.min(ANSWER_WITHIN) };
-    let answer_by = Instant::now() + left;
-    let envelope = Arc::new(event.payload);
-    let turn = tokio::spawn({
-        let (skill, envelope) = (Arc::clone(&skill), Arc::clone(&envelope));
-        async move { answer(&skill, &envelope, answer_by).await }
-    });
-    match turn.await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(not_ours)) => {
-            tracing::warn!(step = "request", cause = "skill_id", "{not_ours}");
-            Err(Diagnostic { error_type: "NotOurs".into(), error_message: not_ours.to_string() })
-        }
-        Err(_) => {
-            tracing::error!(step = "request", fault = "maker", cause = "panic", "the skill broke down on a request");
-            Ok(apology(&skill.model, &envelope))
-        }
-    }
+    let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let done = invoke(skill, event.payload, left).await;
+    done.map_err(|failure| Diagnostic { error_type: failure.name().into(), error_message: failure.to_string() })
 }

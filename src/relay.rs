@@ -8,22 +8,23 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::fault::{Blame, Fault, Step};
-use crate::thing::ThingName;
+use crate::thing::{CertificateId, ThingName};
 
 /// A change of a shadow: the document that AWS IoT's UpdateThingShadow takes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patch(Value);
 
 impl Patch {
-    /// What makes an owner ready. It stands in `reported`, where it makes no delta.
-    pub fn ready(now: u64) -> Self {
-        Self(json!({"state": {"reported": {"onboarded": {"at": now, "again": null}}}}))
+    /// The mark of an owner who has been onboarded at `at` with this certificate. It stands in `reported`,
+    /// where it makes no delta. With `look`, the next contact has to read the registry's record first.
+    pub fn ready(at: u64, certificate: Option<&CertificateId>, look: Option<u64>) -> Self {
+        let certificate = certificate.map(CertificateId::as_str);
+        Self(json!({"state": {"reported": {"onboarded": {"at": at, "certificate": certificate, "look": look}}}}))
     }
 
-    /// What makes a ready owner one who is to be onboarded again. Other requests may go on to use the
-    /// shadow meanwhile; it is there all the time.
-    pub fn again(now: u64) -> Self {
-        Self(json!({"state": {"reported": {"onboarded": {"again": now}}}}))
+    /// Makes the next contact read the registry's record before it goes on.
+    pub fn look(now: u64) -> Self {
+        Self(json!({"state": {"reported": {"onboarded": {"look": now}}}}))
     }
 
     /// Properties to be set.
@@ -94,19 +95,38 @@ pub struct Shadow {
     pub reported: Map<String, Value>,
     /// When it said so, in seconds since the epoch.
     pub reported_at: Option<u64>,
-    /// Whether the owner has to be onboarded again.
-    pub again: bool,
+    /// Whether it bears the mark of onboarding. A shadow alone proves nothing: any update makes one.
+    pub onboarded: bool,
+    /// The certificate that the mark names: it was delivered.
+    pub delivered: Option<CertificateId>,
+    /// Whether the registry's record has something for this contact.
+    pub look: bool,
+    /// The certificate that the device says it uses.
+    pub in_use: Option<CertificateId>,
 }
 
 impl Shadow {
     /// Reads the document that GetThingShadow returns.
     pub fn read(document: &Value) -> Self {
         let section = |pointer: &str| document.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
+        let certificate = |id: Option<&Value>| id.and_then(Value::as_str).and_then(CertificateId::parse);
         let mut reported = section("/state/reported");
         let mut written = section("/metadata/reported");
-        let onboarded = reported.remove("onboarded").unwrap_or_default();
+        let mark = reported.remove("onboarded").unwrap_or_default();
         written.remove("onboarded");
-        Self { reported, reported_at: latest(&Value::Object(written)), again: onboarded.get("again").is_some_and(|again| !again.is_null()) }
+        Self {
+            reported_at: latest(&Value::Object(written)),
+            onboarded: mark.get("at").is_some_and(Value::is_u64),
+            delivered: certificate(mark.get("certificate")),
+            look: mark.get("look").is_some_and(|look| !look.is_null()),
+            in_use: certificate(reported.get("certificateId")),
+            reported,
+        }
+    }
+
+    /// Whether the owner is ready, and nothing else is to be done for them.
+    pub fn is_ready(&self) -> bool {
+        self.onboarded && !self.look
     }
 
     /// Whether the device has ever reported anything.
@@ -133,6 +153,29 @@ pub trait Shadows: Send + Sync {
     fn read(&self, thing: &ThingName) -> impl Future<Output = Result<Option<Shadow>, ShadowError>> + Send;
     /// Merges a change in, and makes the shadow where there is none.
     fn update(&self, thing: &ThingName, patch: &Patch) -> impl Future<Output = Result<(), ShadowError>> + Send;
+    /// Deletes the shadow; what is gone is deleted.
+    fn delete(&self, thing: &ThingName) -> impl Future<Output = Result<(), ShadowError>> + Send;
+    /// Whether the thing's device is connected.
+    fn connection(&self, thing: &ThingName) -> impl Future<Output = Result<Connection, ShadowError>> + Send;
+    /// Ends the connection of the thing's device, if there is one.
+    fn disconnect(&self, thing: &ThingName) -> impl Future<Output = Result<(), ShadowError>> + Send;
+}
+
+/// What is known about the connection of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It is connected.
+    Connected {
+        /// Since when, in seconds since the epoch.
+        since: Option<u64>,
+    },
+    /// It is not connected.
+    Disconnected {
+        /// Since when, in seconds since the epoch; known for a while only.
+        since: Option<u64>,
+    },
+    /// Nobody can tell.
+    Unknown,
 }
 
 /// Why a shadow was not read or changed.
@@ -182,13 +225,30 @@ impl Blame for ShadowError {
 mod tests {
     use super::*;
 
+    fn certificate() -> CertificateId {
+        CertificateId::of(b"a certificate")
+    }
+
     #[test]
     fn the_first_state_of_an_owner_with_a_command_holds_both() {
         let set = Patch::set(Map::from_iter([("power".to_owned(), json!("ON"))]));
+        let id = certificate();
         assert_eq!(
-            Patch::ready(7).and(&set).document(),
-            &json!({"state": {"reported": {"onboarded": {"at": 7, "again": null}}, "desired": {"power": "ON"}}})
+            Patch::ready(7, Some(&id), None).and(&set).document(),
+            &json!({"state": {"reported": {"onboarded": {"at": 7, "certificate": id.as_str(), "look": null}}, "desired": {"power": "ON"}}})
         );
+    }
+
+    #[test]
+    fn only_the_mark_makes_an_owner_ready() {
+        let read = |reported: Value| Shadow::read(&json!({"state": {"reported": reported}}));
+        let marked = |look: Value| json!({"onboarded": {"at": 7, "certificate": certificate().as_str(), "look": look}});
+        assert!(read(marked(Value::Null)).is_ready());
+        assert_eq!(read(marked(Value::Null)).delivered, Some(certificate()));
+        assert!(!read(marked(json!(8))).is_ready());
+        assert!(!read(json!({"status": "idle"})).is_ready());
+        assert!(!read(json!({"onboarded": {"look": 8}})).is_ready());
+        assert_eq!(read(json!({"certificateId": certificate().as_str()})).in_use, Some(certificate()));
     }
 
     #[test]

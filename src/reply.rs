@@ -6,11 +6,13 @@ use serde_json::Value;
 
 use crate::alexa::request::Intent;
 use crate::alexa::response::{Answer, Card, Dialog, Speech};
+use crate::care::CareError;
 use crate::fault::{Blame, Fault};
 use crate::locales::{Locale, Phrase};
 use crate::model::{Misfit, Model, Sentence};
 use crate::onboard::OnboardError;
-use crate::relay::{Patch, Shadow, ShadowError};
+use crate::registry::Returned;
+use crate::relay::{Connection, Patch, Shadow, ShadowError};
 use crate::wish::fill;
 use crate::{deliver::MailError, identify::IdentifyError};
 
@@ -38,9 +40,29 @@ pub enum Trouble {
     /// The shadow did not take or tell it.
     #[error("the command was not relayed")]
     Relay(#[from] ShadowError),
+    /// The identity was not paused or forgotten.
+    #[error("the identity was not taken out of service")]
+    Care(#[from] CareError),
     /// The time for an answer was over.
     #[error("no answer in time")]
     Late,
+}
+
+/// What is known about an owner and their device.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// Whom the skill knows them as, in part.
+    pub address: Option<String>,
+    /// When the last certificate was sent.
+    pub mailed_at: Option<u64>,
+    /// What became of that mail.
+    pub returned: Option<Returned>,
+    /// Whether the device is connected.
+    pub connection: Connection,
+    /// What the device said.
+    pub shadow: Shadow,
+    /// Seconds since the epoch.
+    pub now: u64,
 }
 
 impl Blame for Trouble {
@@ -50,6 +72,7 @@ impl Blame for Trouble {
             Trouble::NoEmail => crate::fault::Step::Identify,
             Trouble::Onboard(error) => error.step(),
             Trouble::Relay(error) => error.step(),
+            Trouble::Care(error) => error.step(),
             Trouble::Late => crate::fault::Step::Request,
         }
     }
@@ -60,6 +83,7 @@ impl Blame for Trouble {
             Trouble::NoEmail => Fault::Speaker,
             Trouble::Onboard(error) => error.fault(),
             Trouble::Relay(error) => error.fault(),
+            Trouble::Care(error) => error.fault(),
             Trouble::Late => Fault::Again,
         }
     }
@@ -70,6 +94,7 @@ impl Blame for Trouble {
             Trouble::NoEmail => "no_email",
             Trouble::Onboard(error) => error.cause(),
             Trouble::Relay(error) => error.cause(),
+            Trouble::Care(error) => error.cause(),
             Trouble::Late => "late",
         }
     }
@@ -131,6 +156,42 @@ impl Voice<'_> {
     /// Another certificate is on its way.
     pub fn sent_again(&self) -> Answer {
         self.tell(&Phrase::SentAgain)
+    }
+
+    /// The owner is forgotten; `wholly` says whether the registry has let go of everything.
+    pub fn forgotten(&self, wholly: bool) -> Answer {
+        self.tell(&if wholly { Phrase::Forgotten } else { Phrase::ForgottenSoon })
+    }
+
+    /// A question that the owner answers with yes or no.
+    pub fn question(&self, phrase: &Phrase<'_>) -> Answer {
+        Answer::ask(self.speech(phrase), self.speech(phrase))
+    }
+
+    /// An answer, and something that has to be said beside it.
+    pub fn also(&self, mut answer: Answer, phrase: &Phrase<'_>) -> Answer {
+        answer.speech = answer.speech.map(|speech| speech.and(self.words(phrase)));
+        answer
+    }
+
+    /// "Is my printer connected?", from everything that is known.
+    pub fn diagnosis(&self, diagnosis: &Diagnosis) -> Answer {
+        let ago = |at: u64| diagnosis.now.saturating_sub(at);
+        let shadow = &diagnosis.shadow;
+        let last_report = shadow.reported_at.map(ago);
+        let connection = match diagnosis.connection {
+            Connection::Connected { since } => Phrase::Connected { seconds: since.map(ago) },
+            Connection::Disconnected { since } => Phrase::Disconnected { seconds: since.map(ago).or(last_report) },
+            Connection::Unknown => Phrase::ConnectionUnknown { seconds: last_report },
+        };
+        let mut said = vec![self.words(&connection)];
+        let state = shadow.reported.get("status").and_then(spoken);
+        said.extend(state.map(|state| self.words(&Phrase::LastState { state: &state })));
+        said.extend(diagnosis.address.as_ref().map(|address| self.words(&Phrase::LinkedAs { address })));
+        let mailed = diagnosis.mailed_at.map(ago);
+        said.extend(mailed.map(|seconds| self.words(&Phrase::MailedBefore { seconds })));
+        said.extend(diagnosis.returned.map(|how| self.words(&Phrase::MailCameBack(how))));
+        Answer::say(Speech::sentences(said))
     }
 
     /// Too many certificates in one day; the next one can be had in so many seconds.
@@ -204,8 +265,9 @@ impl Voice<'_> {
         Answer { dialog, ..Answer::ask(Speech::text(question), Speech::text(question)) }
     }
 
-    /// What went wrong, and a LinkAccount card where linking helps, nowhere else.
-    pub fn trouble(&self, trouble: &Trouble) -> Answer {
+    /// What went wrong, the code that finds it in the log, and a LinkAccount card where linking helps,
+    /// nowhere else.
+    pub fn trouble(&self, trouble: &Trouble, code: &str) -> Answer {
         let phrase = match trouble {
             Trouble::Identify(IdentifyError::NotLinked) => Phrase::LinkFirst,
             Trouble::Identify(IdentifyError::TokenInvalid | IdentifyError::TokenForeign) => Phrase::LinkAgain,
@@ -213,6 +275,9 @@ impl Voice<'_> {
             Trouble::Identify(IdentifyError::Unavailable(_)) => Phrase::LoginDown,
             Trouble::NoEmail => Phrase::NoEmail,
             Trouble::Onboard(OnboardError::Busy) => Phrase::OneMoment,
+            Trouble::Onboard(OnboardError::Returned(how)) => Phrase::MailCameBack(*how),
+            Trouble::Onboard(OnboardError::TooOften(seconds)) => Phrase::SentTooOften { seconds: *seconds },
+            Trouble::Care(error) if error.is_busy() => Phrase::OneMoment,
             Trouble::Onboard(OnboardError::Mail(MailError::AddressRefused(_))) => Phrase::AddressRefused,
             Trouble::Onboard(OnboardError::Mail(error)) => match error.fault() {
                 Fault::Maker => Phrase::MailNotPossible,
@@ -225,7 +290,11 @@ impl Voice<'_> {
                 _ => Phrase::TryAgain,
             },
         };
-        let answer = self.tell(&phrase);
+        let answer = match trouble {
+            // Nothing has failed: this is how the story begins.
+            Trouble::Identify(IdentifyError::NotLinked) => self.tell(&phrase),
+            _ => self.also(self.tell(&phrase), &Phrase::Code(code)),
+        };
         match trouble {
             Trouble::Identify(error) if error.wants_link() => answer.with_card(Card::LinkAccount),
             _ => answer,

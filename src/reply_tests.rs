@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::alexa::request::Request;
-use crate::onboard::RegistryError;
+use crate::registry::RegistryError;
 use crate::relay::Command;
 
 fn model() -> Model {
@@ -18,7 +18,9 @@ fn spoken(answer: &Answer) -> String {
 /// Cause in the log, whether there is a LinkAccount card, and a piece of what is said.
 fn check(trouble: impl Into<Trouble>, cause: &str, fault: Fault, card: bool, says: &str) {
     let (trouble, model) = (trouble.into(), model());
-    let answer = Voice { locale: Locale::default(), model: &model }.trouble(&trouble);
+    let answer = Voice { locale: Locale::default(), model: &model }.trouble(&trouble, "48213");
+    // Whoever is not linked yet has met no failure.
+    assert_eq!(spoken(&answer).ends_with("Code 4 8 2 1 3."), cause != "not_linked", "{cause}: {}", spoken(&answer));
     assert_eq!((trouble.cause(), trouble.fault()), (cause, fault));
     assert_eq!(answer.card, card.then_some(Card::LinkAccount), "{cause}");
     assert!(spoken(&answer).contains(says), "{cause}: {}", spoken(&answer));
@@ -53,6 +55,9 @@ fn each_failure_says_who_can_mend_it() {
     check(ShadowError::Conflict, "shadow_conflict", Fault::Again, false, "try again");
     check(ShadowError::TooLarge, "shadow_too_large", Fault::Maker, false, "shorter");
     check(ShadowError::Unclear("x".into()), "shadow_unclear", Fault::Again, false, "cannot tell");
+    check(OnboardError::Returned(Returned::Bounced), "mail_returned", Fault::Speaker, false, "came back");
+    check(OnboardError::TooOften(7_200), "mail_too_often", Fault::Speaker, false, "2 hours");
+    check(CareError::Registry(RegistryError::Taken), "thing_taken", Fault::Again, false, "One moment");
     check(Trouble::Late, "late", Fault::Again, false, "cannot tell");
 }
 

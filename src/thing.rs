@@ -38,11 +38,11 @@ impl fmt::Debug for OwnerId {
 pub struct ThingPrefix(String);
 
 impl ThingPrefix {
-    /// Accepts `[a-zA-Z0-9_-]` up to 102 characters, so that the hash still fits into 128. A colon is
-    /// legal for AWS but advised against.
+    /// Accepts `[a-zA-Z0-9_-]` up to 38 characters: AWS allows names of 128, but a certificate's subject,
+    /// which says what it was made for, has room for 64. A colon is legal for AWS but advised against.
     pub fn parse(prefix: &str) -> Option<Self> {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-        (prefix.len() <= 102 && prefix.bytes().all(allowed)).then(|| Self(prefix.to_owned()))
+        (prefix.len() <= 38 && prefix.bytes().all(allowed)).then(|| Self(prefix.to_owned()))
     }
 }
 
@@ -84,6 +84,32 @@ impl fmt::Debug for ThingName {
     }
 }
 
+/// An Alexa user, as far as it may be kept: SHA-256 of the user id that Alexa sends with a request, in
+/// lower-case hex. When somebody disables the skill, this is all that says who it was.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AlexaUser(String);
+
+impl AlexaUser {
+    /// The user behind `context.System.user.userId`.
+    pub fn of(user_id: &str) -> Self {
+        Self(Fingerprint::of(user_id).hex())
+    }
+
+    /// Accepts 64 hexadecimal digits.
+    pub fn parse(hash: &str) -> Option<Self> {
+        is_sha256(hash).then(|| Self(hash.to_owned()))
+    }
+
+    /// The hash in hex.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_sha256(hex: &str) -> bool {
+    hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c))
+}
+
 /// The id of a device certificate: SHA-256 of its DER form in lower-case hex.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CertificateId(String);
@@ -96,8 +122,7 @@ impl CertificateId {
 
     /// Accepts 64 hexadecimal digits.
     pub fn parse(id: &str) -> Option<Self> {
-        let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-        (id.len() == 64 && id.bytes().all(hex)).then(|| Self(id.to_owned()))
+        is_sha256(id).then(|| Self(id.to_owned()))
     }
 
     /// The id as AWS IoT spells it.

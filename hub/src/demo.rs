@@ -83,7 +83,7 @@ impl<W: Write> Stage<W> {
         let request = owner.echo.open();
         let heard = self.tell(owner, "open my printer", &request).await?;
         expect(heard.card == Some(Card::LinkAccount), "the skill did not ask for a link")?;
-        let (things, certificates) = (self.skill.registry.things().len(), self.skill.registry.certificates().len());
+        let (things, certificates) = (self.skill.registry.things().len(), self.skill.registry.registrations().len());
         expect(things + certificates + self.skill.mailer.sent().len() == 0, "something was made for nobody")?;
         Ok(self.screen.fact("behind", "nothing: no thing, no certificate, no mail")?)
     }
@@ -97,7 +97,7 @@ impl<W: Write> Stage<W> {
 
         let thing = ThingName::of(&self.skill.model.thing_prefix, owner.user.owner());
         let tied_to_it = |(_, registration): &(CertificateId, Registration)| registration.thing.as_deref() == Some(thing.as_str());
-        let certificate = self.skill.registry.certificates().into_iter().find(tied_to_it);
+        let certificate = self.skill.registry.registrations().into_iter().find(tied_to_it);
         let (certificate, registration) = certificate.ok_or(DemoError::Otherwise("the owner has no certificate"))?;
         let works = registration.status == Status::Active && registration.policies.contains(POLICY);
         expect(works && self.skill.shadows.document(&thing).is_some(), "the owner is not ready")?;
@@ -156,7 +156,7 @@ impl<W: Write> Stage<W> {
         let [first, second] = possessions else { return Err(DemoError::Otherwise("somebody is missing")) };
         let registry = &self.skill.registry;
         expect(first.thing != second.thing && first.certificate != second.certificate, "two owners share something")?;
-        expect(registry.things().len() == 2 && registry.certificates().len() == 2, "something is left over")?;
+        expect(registry.things().len() == 2 && registry.registrations().len() == 2, "something is left over")?;
         self.screen.headline("Two owners, two things, two certificates, and nothing shared.")?;
         self.screen.fact("look inside", &format!("unzip -l {}", first.bundle.display()))?;
         Ok(())

@@ -103,7 +103,7 @@ mod tests {
         Content-Transfer-Encoding: base64\r\n\r\nUEs=\r\n--x--\r\n";
 
     fn letter(message: &str) -> Letter {
-        Letter { from: "a@example.com".into(), to: EmailAddress::parse("b@example.com").unwrap(), message: message.into() }
+        Letter { from: "a@example.com".into(), to: EmailAddress::parse("b@example.com").unwrap(), message: message.into(), label: None }
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use onething::onboard::{Hold, Record, Registry, RegistryError};
-use onething::thing::{Certificate, CertificateId, OwnerId, ThingName};
+use onething::registry::{Described, Entry, Listing, Record, Registered, Registry, RegistryError};
+use onething::thing::{AlexaUser, Certificate, CertificateId, OwnerId, ThingName};
 
 use crate::authority::{Authority, AuthorityError};
 
@@ -31,13 +31,18 @@ pub struct Registration {
     pub policies: BTreeSet<String>,
     /// The one thing it is tied to.
     pub thing: Option<String>,
+    /// The thing it was made for.
+    pub made_for: ThingName,
+    /// When, in seconds since the epoch.
+    pub made_at: u64,
 }
 
 /// A thing as the registry keeps it.
 struct Thing {
+    name: ThingName,
     thing_type: String,
     owner: OwnerId,
-    record: Record,
+    entry: Entry,
 }
 
 #[derive(Default)]
@@ -80,7 +85,7 @@ impl LocalRegistry {
     }
 
     /// All certificates.
-    pub fn certificates(&self) -> BTreeMap<CertificateId, Registration> {
+    pub fn registrations(&self) -> BTreeMap<CertificateId, Registration> {
         self.lock().certificates.clone()
     }
 
@@ -117,54 +122,60 @@ fn refused(code: &str) -> RegistryError {
 }
 
 impl Registry for LocalRegistry {
-    async fn mint(&self) -> Result<Certificate, RegistryError> {
+    async fn mint(&self, thing: &ThingName) -> Result<Certificate, RegistryError> {
         let (authority, now) = (Arc::clone(&self.authority), (self.now)());
         let issued = tokio::task::spawn_blocking(move || authority.issue(now)).await;
         let issued = issued.map_err(|_| RegistryError::Unclear("the authority broke down".into()))?;
         let certificate = issued.map_err(|error: AuthorityError| RegistryError::Refused(error.to_string()))?;
-        let registration = Registration { status: Status::Inactive, policies: BTreeSet::new(), thing: None };
+        let registration =
+            Registration { status: Status::Inactive, policies: BTreeSet::new(), thing: None, made_for: thing.clone(), made_at: now };
         self.lock().certificates.insert(certificate.id.clone(), registration);
         Ok(certificate)
     }
 
-    async fn claim(&self, thing: &ThingName, owner: &OwnerId, hold: &Hold) -> Result<(), RegistryError> {
+    async fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> Result<(), RegistryError> {
         let mut state = self.lock();
         if !state.thing_types.contains(&self.thing_type) {
             return Err(RegistryError::ThingTypeMissing(self.thing_type.clone()));
         }
-        let record = Record {
-            version: 1,
-            run: hold.run.clone(),
-            until: hold.until,
-            certificate: hold.certificate.clone(),
-            sent: hold.sent.clone().unwrap_or_default(),
-        };
         if let Some(there) = state.things.get(thing.as_str()) {
             // Of two equal things the second is the first, whatever its version has become.
-            let same = Record { version: there.record.version, ..record };
-            let identical = there.record == same && there.owner == *owner && there.thing_type == self.thing_type;
+            let identical = there.entry.record == *record && there.owner == *owner && there.thing_type == self.thing_type;
             return if identical { Ok(()) } else { Err(RegistryError::Taken) };
         }
-        state.things.insert(thing.as_str().to_owned(), Thing { thing_type: self.thing_type.clone(), owner: owner.clone(), record });
-        Ok(())
-    }
-
-    async fn look(&self, thing: &ThingName) -> Result<Option<Record>, RegistryError> {
-        Ok(self.lock().things.get(thing.as_str()).map(|thing| thing.record.clone()))
-    }
-
-    async fn hold(&self, thing: &ThingName, version: i64, hold: &Hold) -> Result<(), RegistryError> {
-        let mut state = self.lock();
-        let there = state.things.get_mut(thing.as_str()).filter(|there| there.record.version == version);
-        let Some(there) = there else { return Err(RegistryError::Taken) };
-        there.record = Record {
-            version: version + 1,
-            run: hold.run.clone(),
-            until: hold.until,
-            certificate: hold.certificate.clone().or(there.record.certificate.take()),
-            sent: hold.sent.clone().unwrap_or_else(|| std::mem::take(&mut there.record.sent)),
+        let made = Thing {
+            name: thing.clone(),
+            thing_type: self.thing_type.clone(),
+            owner: owner.clone(),
+            entry: Entry { version: 1, record: record.clone() },
         };
+        state.things.insert(thing.as_str().to_owned(), made);
         Ok(())
+    }
+
+    async fn look(&self, thing: &ThingName) -> Result<Option<Entry>, RegistryError> {
+        Ok(self.lock().things.get(thing.as_str()).map(|thing| thing.entry.clone()))
+    }
+
+    async fn write(&self, thing: &ThingName, version: i64, record: &Record) -> Result<(), RegistryError> {
+        let mut state = self.lock();
+        let there = state.things.get_mut(thing.as_str()).filter(|there| there.entry.version == version);
+        let Some(there) = there else { return Err(RegistryError::Taken) };
+        there.entry = Entry { version: version + 1, record: record.clone() };
+        Ok(())
+    }
+
+    async fn remove(&self, thing: &ThingName, version: i64) -> Result<(), RegistryError> {
+        let mut state = self.lock();
+        let tied = state.certificates.values().any(|registration| registration.thing.as_deref() == Some(thing.as_str()));
+        match state.things.get(thing.as_str()) {
+            Some(there) if there.entry.version != version => Err(RegistryError::Taken),
+            Some(_) if tied => Err(refused("InvalidRequestException")),
+            _ => {
+                state.things.remove(thing.as_str());
+                Ok(())
+            }
+        }
     }
 
     async fn attached(&self, thing: &ThingName) -> Result<Vec<CertificateId>, RegistryError> {
@@ -233,6 +244,40 @@ impl Registry for LocalRegistry {
                 Ok(())
             }
         }
+    }
+
+    async fn things_of(&self, user: &AlexaUser) -> Result<Vec<ThingName>, RegistryError> {
+        let state = self.lock();
+        let theirs = state.things.values().filter(|thing| thing.entry.record.alexa_user.as_ref() == Some(user));
+        Ok(theirs.map(|thing| thing.name.clone()).collect())
+    }
+
+    /// All on one page: nothing here is far away.
+    async fn unfinished(&self, _: Option<&str>) -> Result<Listing<ThingName>, RegistryError> {
+        let state = self.lock();
+        let unfinished = state.things.values().filter(|thing| thing.entry.record.is_unfinished());
+        Ok(Listing { items: unfinished.map(|thing| thing.name.clone()).collect(), next: None })
+    }
+
+    async fn certificates(&self, _: Option<&str>) -> Result<Listing<Registered>, RegistryError> {
+        let state = self.lock();
+        let mut items: Vec<Registered> = state
+            .certificates
+            .iter()
+            .map(|(id, made)| Registered { id: id.clone(), inactive: made.status == Status::Inactive, made_at: made.made_at })
+            .collect();
+        items.sort_by_key(|registered| std::cmp::Reverse(registered.made_at));
+        Ok(Listing { items, next: None })
+    }
+
+    async fn describe(&self, certificate: &CertificateId) -> Result<Option<Described>, RegistryError> {
+        let state = self.lock();
+        let made = state.certificates.get(certificate);
+        Ok(made.map(|made| Described { inactive: made.status == Status::Inactive, made_for: Some(made.made_for.clone()) }))
+    }
+
+    async fn is_attached(&self, certificate: &CertificateId) -> Result<bool, RegistryError> {
+        Ok(self.lock().certificates.get(certificate).is_some_and(|made| made.thing.is_some()))
     }
 }
 

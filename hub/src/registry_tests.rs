@@ -21,8 +21,8 @@ fn thing(name: &str) -> ThingName {
     ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &owner(name))
 }
 
-fn hold(run: &str) -> Hold {
-    Hold { run: run.into(), until: NOW + 15, certificate: None, sent: None }
+fn held(run: &str) -> Record {
+    Record { run: run.into(), until: NOW + 15, ..Record::default() }
 }
 
 /// The name of an outcome.
@@ -38,34 +38,25 @@ fn told<T>(outcome: Result<T, RegistryError>) -> String {
 async fn a_claim_is_exclusive_and_repeatable() {
     let (registry, ana) = (registry(), thing("ana"));
     assert_eq!(registry.look(&ana).await.unwrap(), None);
-    let claim = async |name: &str, run: &str| told(registry.claim(&ana, &owner(name), &hold(run)).await);
+    let claim = async |name: &str, run: &str| told(registry.claim(&ana, &owner(name), &held(run)).await);
     assert_eq!(claim("ana", "one").await, "done");
     assert_eq!(claim("ana", "one").await, "done");
     assert_eq!(claim("ana", "two").await, "Taken");
     assert_eq!(claim("eve", "one").await, "Taken");
     let record = registry.look(&ana).await.unwrap().unwrap();
-    assert_eq!(record, Record { version: 1, run: "one".into(), until: NOW + 15, certificate: None, sent: Vec::new() });
+    assert_eq!(record, Entry { version: 1, record: held("one") });
 }
 
 #[tokio::test]
-async fn a_hold_needs_the_present_version() {
+async fn a_write_needs_the_present_version() {
     let (registry, ana) = (registry(), thing("ana"));
-    assert_eq!(told(registry.hold(&ana, 1, &hold("one")).await), "Taken", "there is no thing");
-    registry.claim(&ana, &owner("ana"), &hold("one")).await.unwrap();
-    assert_eq!(told(registry.hold(&ana, 2, &hold("two")).await), "Taken");
-    assert_eq!(told(registry.hold(&ana, 1, &hold("two")).await), "done");
-    assert_eq!(told(registry.hold(&ana, 1, &hold("one")).await), "Taken");
+    assert_eq!(told(registry.write(&ana, 1, &held("one")).await), "Taken", "there is no thing");
+    registry.claim(&ana, &owner("ana"), &held("one")).await.unwrap();
+    assert_eq!(told(registry.write(&ana, 2, &held("two")).await), "Taken");
+    assert_eq!(told(registry.write(&ana, 1, &held("two")).await), "done");
+    assert_eq!(told(registry.write(&ana, 1, &held("one")).await), "Taken");
     let record = registry.look(&ana).await.unwrap().unwrap();
-    assert_eq!((record.version, record.run.as_str()), (2, "two"));
-}
-
-#[tokio::test]
-async fn a_hold_without_a_certificate_leaves_the_one_that_is_written() {
-    let (registry, ana) = (registry(), thing("ana"));
-    let mine = registry.mint().await.unwrap().id;
-    registry.claim(&ana, &owner("ana"), &Hold { certificate: Some(mine.clone()), ..hold("one") }).await.unwrap();
-    registry.hold(&ana, 1, &hold("two")).await.unwrap();
-    assert_eq!(registry.look(&ana).await.unwrap().unwrap().certificate, Some(mine));
+    assert_eq!(record, Entry { version: 2, record: held("two") });
 }
 
 #[tokio::test]
@@ -74,7 +65,7 @@ async fn of_many_claims_at_once_one_wins() {
     let mut claims = tokio::task::JoinSet::new();
     for run in 0..20 {
         let (registry, ana) = (Arc::clone(&registry), ana.clone());
-        claims.spawn(async move { registry.claim(&ana, &owner("ana"), &hold(&run.to_string())).await.is_ok() });
+        claims.spawn(async move { registry.claim(&ana, &owner("ana"), &held(&run.to_string())).await.is_ok() });
     }
     assert_eq!(claims.join_all().await.into_iter().filter(|won| *won).count(), 1);
 }
@@ -82,18 +73,18 @@ async fn of_many_claims_at_once_one_wins() {
 #[tokio::test]
 async fn a_certificate_begins_inactive_and_tied_to_nothing() {
     let registry = registry();
-    let minted = registry.mint().await.unwrap();
-    let expected = Registration { status: Status::Inactive, policies: BTreeSet::new(), thing: None };
-    assert_eq!(registry.certificates(), BTreeMap::from([(minted.id, expected)]));
+    let minted = registry.mint(&thing("ana")).await.unwrap();
+    let expected = Registration { status: Status::Inactive, policies: BTreeSet::new(), thing: None, made_for: thing("ana"), made_at: NOW };
+    assert_eq!(registry.registrations(), BTreeMap::from([(minted.id, expected)]));
 }
 
 #[tokio::test]
 async fn a_certificate_is_tied_to_one_thing_only() {
     let registry = registry();
-    let mine = registry.mint().await.unwrap().id;
+    let mine = registry.mint(&thing("ana")).await.unwrap().id;
     assert_eq!(told(registry.attach_thing(&mine, &thing("ana")).await), "ResourceNotFoundException");
     for name in ["ana", "ben"] {
-        registry.claim(&thing(name), &owner(name), &hold(name)).await.unwrap();
+        registry.claim(&thing(name), &owner(name), &held(name)).await.unwrap();
     }
     assert_eq!(told(registry.attach_thing(&mine, &thing("ana")).await), "done");
     assert_eq!(told(registry.attach_thing(&mine, &thing("ana")).await), "done");
@@ -109,8 +100,8 @@ async fn a_certificate_is_tied_to_one_thing_only() {
 #[tokio::test]
 async fn a_certificate_is_deleted_only_out_of_service() {
     let (registry, ana) = (registry(), thing("ana"));
-    registry.claim(&ana, &owner("ana"), &hold("one")).await.unwrap();
-    let mine = registry.mint().await.unwrap().id;
+    registry.claim(&ana, &owner("ana"), &held("one")).await.unwrap();
+    let mine = registry.mint(&thing("ana")).await.unwrap().id;
     registry.attach_policy(&mine).await.unwrap();
     registry.attach_thing(&mine, &ana).await.unwrap();
     registry.activate(&mine).await.unwrap();
@@ -122,7 +113,7 @@ async fn a_certificate_is_deleted_only_out_of_service() {
     assert_eq!(delete().await, "DeleteConflictException");
     registry.detach_policy(&mine).await.unwrap();
     assert_eq!(delete().await, "done");
-    assert!(registry.certificates().is_empty());
+    assert!(registry.registrations().is_empty());
 }
 
 #[tokio::test]
@@ -144,7 +135,7 @@ async fn what_is_gone_needs_no_undoing() {
 #[tokio::test]
 async fn what_the_stack_lacks_is_told_by_its_name() {
     let bare = LocalRegistry::new(Arc::new(Authority::new(NOW).unwrap()), "3d-printer", "OneUserOneThing", || NOW);
-    assert_eq!(told(bare.claim(&thing("ana"), &owner("ana"), &hold("one")).await), "ThingTypeMissing(\"3d-printer\")");
-    let mine = bare.mint().await.unwrap().id;
+    assert_eq!(told(bare.claim(&thing("ana"), &owner("ana"), &held("one")).await), "ThingTypeMissing(\"3d-printer\")");
+    let mine = bare.mint(&thing("ana")).await.unwrap().id;
     assert_eq!(told(bare.attach_policy(&mine).await), "PolicyMissing(\"OneUserOneThing\")");
 }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use onething::relay::{Patch, Shadow, ShadowError, Shadows};
+use onething::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
 use onething::thing::ThingName;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -245,6 +245,21 @@ impl Shadows for LocalShadows {
             Rejected::Conflict => ShadowError::Conflict,
             Rejected::TooLarge => ShadowError::TooLarge,
         })
+    }
+
+    async fn delete(&self, thing: &ThingName) -> Result<(), ShadowError> {
+        self.lock().remove(thing);
+        Ok(())
+    }
+
+    /// There is no broker that could know.
+    async fn connection(&self, _: &ThingName) -> Result<Connection, ShadowError> {
+        Ok(Connection::Unknown)
+    }
+
+    /// Nothing is connected.
+    async fn disconnect(&self, _: &ThingName) -> Result<(), ShadowError> {
+        Ok(())
     }
 }
 

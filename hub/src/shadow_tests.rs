@@ -130,7 +130,7 @@ async fn the_port_tells_no_shadow_from_an_empty_one() {
     let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap());
     let shadows = LocalShadows::new(|| 7);
     assert_eq!(shadows.read(&thing).await.unwrap(), None);
-    shadows.update(&thing, &Patch::ready(7)).await.unwrap();
+    shadows.update(&thing, &Patch::ready(7, None, None)).await.unwrap();
     let shadow = shadows.read(&thing).await.unwrap().unwrap();
     assert!(!shadow.has_been_online());
     shadows.take(&thing, &report(json!({"status": "idle"}))).unwrap();

@@ -8,7 +8,9 @@ use onething::bundle::Broker;
 use onething::deliver::Sender;
 use onething::https::Https;
 use onething::memory::Memory;
+use onething::metrics::unmeasured;
 use onething::model::{Model, ModelError};
+use onething::registry::A_DAY;
 use thiserror::Error;
 
 use crate::authority::{Authority, AuthorityError};
@@ -58,6 +60,7 @@ pub fn open(data: &Path) -> Result<LocalSkill, OpenError> {
         skill_ids: vec![SKILL_ID.to_owned()],
         client_id: Some(sign_in::CLIENT_ID.to_owned()),
         lease: LEASE_SECONDS,
+        retention: 30 * A_DAY,
         model,
         broker: Broker { host: "localhost".to_owned(), port: 8883, roots },
         sender: Sender { from: "onething hub <hub@localhost>".parse().map_err(|_| OpenError::Sender)?, reply_to: None },
@@ -68,5 +71,6 @@ pub fn open(data: &Path) -> Result<LocalSkill, OpenError> {
         https: Https::default(),
         now: clock::now,
         memory: Memory::default(),
+        measure: unmeasured,
     })
 }

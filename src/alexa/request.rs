@@ -5,8 +5,11 @@
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::identify::AccessToken;
+use crate::thing::AlexaUser;
 
 /// A request with its envelope.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,10 @@ pub struct Request {
     pub has_session: bool,
     /// The access token of the account the owner linked.
     pub access_token: Option<AccessToken>,
+    /// Who speaks, to Alexa: what is left of them when they disable the skill.
+    pub alexa_user: Option<AlexaUser>,
+    /// When a skill event was made, in seconds since the epoch. It may arrive an hour later.
+    pub event_at: Option<u64>,
     /// Where and how the skill may speak before its answer.
     pub early_speech: Option<EarlySpeech>,
     skill_ids: [Option<String>; 2],
@@ -61,6 +68,8 @@ pub enum Kind {
     Exception(AlexaError),
     /// The owner linked an account in the Alexa app.
     AccountLinked,
+    /// The owner disabled the skill.
+    Disabled,
     /// Any other type, by its name.
     Other(String),
     /// An envelope without a request.
@@ -175,6 +184,8 @@ impl Request {
             attributes: at("/session/attributes").and_then(Value::as_object).cloned().unwrap_or_default(),
             has_session: at("/session").is_some_and(Value::is_object),
             access_token: token.map(AccessToken::new),
+            alexa_user: text("/context/System/user/userId").or_else(|| text("/session/user/userId")).map(|id| AlexaUser::of(&id)),
+            event_at: text("/request/eventCreationTime").or_else(|| text("/request/timestamp")).and_then(|time| seconds(&time)),
             early_speech: text("/context/System/apiEndpoint")
                 .zip(text("/context/System/apiAccessToken"))
                 .map(|(endpoint, token)| EarlySpeech { endpoint, token: AccessToken::new(token) }),
@@ -210,8 +221,15 @@ fn kind(request: &Value) -> Kind {
         "SessionResumedRequest" => Kind::SessionResumed,
         "System.ExceptionEncountered" => Kind::Exception(error("error").unwrap_or_default()),
         "AlexaSkillEvent.SkillAccountLinked" => Kind::AccountLinked,
+        "AlexaSkillEvent.SkillDisabled" => Kind::Disabled,
         other => Kind::Other(other.to_owned()),
     }
+}
+
+/// Seconds since the epoch of an ISO 8601 time.
+fn seconds(time: &str) -> Option<u64> {
+    let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
+    u64::try_from(time.unix_timestamp()).ok()
 }
 
 /// A field of an unexpected type counts as absent.

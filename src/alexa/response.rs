@@ -61,6 +61,12 @@ impl Speech {
         Self { sentences, markup: true }
     }
 
+    /// The same, and one more sentence.
+    pub fn and(mut self, sentence: String) -> Self {
+        self.sentences.push(sentence);
+        self
+    }
+
     /// The words without markup.
     pub fn words(&self) -> String {
         self.sentences.join(" ")

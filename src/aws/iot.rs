@@ -1,40 +1,148 @@
 //! Things and certificates in the registry of AWS IoT Core
-//! (<https://docs.aws.amazon.com/iot/latest/apireference/>).
+//! (<https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT.html>).
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use aws_config::SdkConfig;
-use aws_sdk_iot::Client;
-use aws_sdk_iot::config::Config as IotConfig;
-use aws_sdk_iot::types::{AttributePayload, CertificateStatus, ThingPrincipalType};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
-use super::{Failure, failure, once};
-use crate::onboard::{Hold, Record, Registry, RegistryError};
-use crate::thing::{Certificate, CertificateId, OwnerId, PrivateKey, ThingName};
+use super::signed::{Call, Failure, Patience, Reply, Service};
+use crate::registry::{Described, Entry, Listing, Record, Registered, Registry, RegistryError, Returned};
+use crate::signing_request::{self, SigningRequest};
+use crate::thing::{AlexaUser, Certificate, CertificateId, OwnerId, ThingName, ThingPrefix};
 
-/// The attributes of a thing. `UserId` is searchable by its thing type.
+/// The owner, who never changes. Searchable, as `AlexaUser` and `Unfinished` are, by the thing type.
 const USER_ID: &str = "UserId";
-const RUN: &str = "Run";
-const LEASE_UNTIL: &str = "LeaseUntil";
-const CERTIFICATE_ID: &str = "CertificateId";
-const SENT: &str = "Sent";
+const ALEXA_USER: &str = "AlexaUser";
+const UNFINISHED: &str = "Unfinished";
+const YES: &str = "yes";
+
+/// Which identity a call about a certificate's things is for, by ARN.
+const PRINCIPAL: &str = "x-amzn-principal";
+/// The largest page that the lists have.
+const PAGE: &str = "250";
+
+const NOT_FOUND: &str = "ResourceNotFoundException";
+const VERSION_CONFLICT: &str = "VersionConflictException";
 
 /// AWS IoT Core's registry.
 #[derive(Clone)]
 pub struct IotRegistry {
-    client: Client,
+    service: Service,
     thing_type: String,
+    prefix: ThingPrefix,
     policy: String,
     /// `arn:aws:iot:REGION:ACCOUNT`, learnt from the first answer that holds an ARN.
     arns: OnceLock<String>,
 }
 
+/// What the calls answer, as far as it is of use.
+mod wire {
+    use super::{BTreeMap, Deserialize};
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct Thing {
+        pub thing_arn: Option<String>,
+        pub thing_name: Option<String>,
+        #[serde(default)]
+        pub version: i64,
+        pub attributes: Option<BTreeMap<String, String>>,
+    }
+
+    /// Of CreateCertificateFromCsr, in ListCertificates and in DescribeCertificate.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct Certificate {
+        pub certificate_arn: Option<String>,
+        pub certificate_id: Option<String>,
+        pub certificate_pem: Option<String>,
+        pub status: Option<String>,
+        /// Seconds since the epoch, with a fraction.
+        pub creation_date: Option<f64>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct Description {
+        pub certificate_description: Certificate,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct Things {
+        pub things: Vec<Thing>,
+        pub next_token: Option<String>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct Certificates {
+        pub certificates: Vec<Certificate>,
+        pub next_marker: Option<String>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct Principals {
+        pub principals: Vec<String>,
+        pub next_token: Option<String>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct ThingsOfPrincipal {
+        pub things: Vec<String>,
+        pub next_token: Option<String>,
+    }
+}
+
+impl wire::Certificate {
+    fn id(&self) -> Option<CertificateId> {
+        self.certificate_id.as_deref().and_then(CertificateId::parse)
+    }
+
+    /// What is REVOKED or PENDING is not dead, and not ours to touch.
+    fn is_inactive(&self) -> bool {
+        self.status.as_deref() == Some("INACTIVE")
+    }
+}
+
+fn thing_call(method: Method, thing: &ThingName) -> Call {
+    Call::new(method, &["things", thing.as_str()])
+}
+
+fn principals_call(method: Method, thing: &ThingName) -> Call {
+    Call::new(method, &["things", thing.as_str(), "principals"])
+}
+
+fn certificate_call(method: Method, certificate: &CertificateId) -> Call {
+    Call::new(method, &["certificates", certificate.as_str()])
+}
+
+fn read(failure: Failure) -> RegistryError {
+    match failure {
+        Failure::Throttled(_) => RegistryError::Throttled,
+        Failure::Refused(refusal) => RegistryError::Refused(refusal.to_string()),
+        Failure::Unsent(why) => RegistryError::Refused(why.into()),
+        Failure::Unclear(what) => RegistryError::Unclear(what),
+    }
+}
+
+/// What is gone needs no detaching, deactivating or deleting.
+fn gone_is_done(outcome: Result<Reply, Failure>) -> Result<(), RegistryError> {
+    match outcome {
+        Err(failure) if !failure.is(NOT_FOUND) => Err(read(failure)),
+        _ => Ok(()),
+    }
+}
+
 impl IotRegistry {
-    pub(super) fn new(sdk: &SdkConfig, thing_type: &str, policy: &str) -> Self {
-        Self { client: Client::new(sdk), thing_type: thing_type.to_owned(), policy: policy.to_owned(), arns: OnceLock::new() }
+    pub(super) fn new(service: Service, thing_type: &str, prefix: &ThingPrefix, policy: &str) -> Self {
+        let (thing_type, policy) = (thing_type.to_owned(), policy.to_owned());
+        Self { service, thing_type, prefix: prefix.clone(), policy, arns: OnceLock::new() }
     }
 
     fn learn(&self, arn: Option<&str>) {
@@ -49,158 +157,283 @@ impl IotRegistry {
         Ok(format!("{prefix}:cert/{certificate}"))
     }
 
-    fn attributes(owner: Option<&OwnerId>, hold: &Hold) -> AttributePayload {
-        let mut attributes = AttributePayload::builder().attributes(RUN, &hold.run).attributes(LEASE_UNTIL, hold.until.to_string());
-        if let Some(owner) = owner {
-            attributes = attributes.attributes(USER_ID, owner.as_str());
-        }
-        if let Some(certificate) = &hold.certificate {
-            attributes = attributes.attributes(CERTIFICATE_ID, certificate.as_str());
-        }
-        if let Some(sent) = &hold.sent {
-            let sent: Vec<String> = sent.iter().map(u64::to_string).collect();
-            attributes = attributes.attributes(SENT, sent.join(","));
-        }
-        attributes.build()
+    fn policy_call(&self, method: Method, certificate: &CertificateId) -> Result<Call, RegistryError> {
+        let target = json!({"target": self.arn(certificate)?});
+        Ok(Call::new(method, &["target-policies", &self.policy]).json(&target))
+    }
+
+    /// One page of the things with this attribute. Names that this skill cannot have given are left out.
+    async fn things_with(&self, attribute: &str, value: &str, page: Option<&str>) -> Result<Listing<ThingName>, RegistryError> {
+        let call = Call::new(Method::GET, &["things"]).query("attributeName", attribute).query("attributeValue", value);
+        let listed = self.service.send(on_page(call.query("maxResults", PAGE), "nextToken", page)).await;
+        let listed: wire::Things = listed.and_then(|reply| reply.json()).map_err(read)?;
+        let items = listed.things.iter().filter_map(|thing| {
+            self.learn(thing.thing_arn.as_deref());
+            ThingName::recall(&self.prefix, thing.thing_name.as_deref()?)
+        });
+        Ok(Listing { items: items.collect(), next: listed.next_token })
     }
 }
 
-fn read<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> RegistryError {
-    match failure(error) {
-        Failure::Throttled(_) => RegistryError::Throttled,
-        Failure::Refused(code) => RegistryError::Refused(code),
-        Failure::Unclear(what) => RegistryError::Unclear(what),
+/// The record as attributes. An empty value deletes an attribute, so all are named, and those of others stay.
+fn attributes(record: &Record) -> Map<String, Value> {
+    let ids = |ids: &[CertificateId]| ids.iter().map(CertificateId::as_str).collect::<Vec<_>>().join(",");
+    let times = |times: &[u64]| times.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    let time = |time: Option<u64>| time.map(|time| time.to_string()).unwrap_or_default();
+    let yes = |yes: bool| if yes { YES } else { "" }.to_owned();
+    let returned = record.returned.map_or("", |how| match how {
+        Returned::Bounced => "bounced",
+        Returned::Complained => "complained",
+    });
+    let attributes = [
+        ("Run", record.run.clone()),
+        ("LeaseUntil", record.until.to_string()),
+        ("CertificateId", ids(record.certificate.as_slice())),
+        ("DeliveredAt", time(record.delivered)),
+        ("Sent", times(&record.sent)),
+        ("Replaced", ids(&record.replaced)),
+        ("ReplacedUntil", time(Some(record.replaced_until).filter(|_| !record.replaced.is_empty()))),
+        ("Again", yes(record.again)),
+        ("PausedAt", time(record.paused)),
+        ("MailReturned", returned.to_owned()),
+        ("Forget", yes(record.forget)),
+        (ALEXA_USER, record.alexa_user.as_ref().map(|user| user.as_str().to_owned()).unwrap_or_default()),
+        ("LinkedAt", record.linked.to_string()),
+        (UNFINISHED, yes(record.is_unfinished())),
+    ];
+    attributes.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+}
+
+/// The record that attributes say. What somebody else wrote there counts as not written.
+fn record(attributes: &BTreeMap<String, String>) -> Record {
+    let attribute = |name: &str| attributes.get(name).map(String::as_str).unwrap_or_default();
+    let time = |name: &str| attribute(name).parse::<u64>().ok();
+    Record {
+        run: attribute("Run").to_owned(),
+        until: time("LeaseUntil").unwrap_or_default(),
+        certificate: CertificateId::parse(attribute("CertificateId")),
+        delivered: time("DeliveredAt"),
+        sent: attribute("Sent").split(',').filter_map(|sent| sent.parse().ok()).collect(),
+        replaced: attribute("Replaced").split(',').filter_map(CertificateId::parse).collect(),
+        replaced_until: time("ReplacedUntil").unwrap_or_default(),
+        again: attribute("Again") == YES,
+        paused: time("PausedAt"),
+        returned: match attribute("MailReturned") {
+            "bounced" => Some(Returned::Bounced),
+            "complained" => Some(Returned::Complained),
+            _ => None,
+        },
+        forget: attribute("Forget") == YES,
+        alexa_user: AlexaUser::parse(attribute(ALEXA_USER)),
+        linked: time("LinkedAt").unwrap_or_default(),
     }
 }
 
-fn is(error: &impl ProvideErrorMetadata, code: &str) -> bool {
-    error.code() == Some(code)
-}
-
-const NOT_FOUND: &str = "ResourceNotFoundException";
-
-/// What is gone needs no detaching, deactivating or deleting.
-fn gone_is_done<T, E: ProvideErrorMetadata>(outcome: Result<T, SdkError<E, HttpResponse>>) -> Result<(), RegistryError> {
-    match outcome {
-        Err(error) if !is(&error, NOT_FOUND) => Err(read(&error)),
-        _ => Ok(()),
+fn on_page(call: Call, parameter: &str, page: Option<&str>) -> Call {
+    match page {
+        Some(page) => call.query(parameter, page),
+        None => call,
     }
 }
 
 impl Registry for IotRegistry {
-    async fn mint(&self) -> Result<Certificate, RegistryError> {
-        let call = self.client.create_keys_and_certificate().set_as_active(false);
-        let minted = call.customize().config_override(IotConfig::builder().retry_config(once())).send().await;
-        let minted = minted.map_err(|error| read(&error))?;
+    async fn mint(&self, thing: &ThingName) -> Result<Certificate, RegistryError> {
+        let request = SigningRequest::new(thing).map_err(|error| RegistryError::Refused(error.to_string()))?;
+        let call = Call::new(Method::POST, &["certificates"]).query("setAsActive", "false").patience(Patience::ONCE);
+        let minted = self.service.send(call.json(&json!({"certificateSigningRequest": request.pem}))).await;
+        let minted: wire::Certificate = minted.and_then(|reply| reply.json()).map_err(read)?;
         self.learn(minted.certificate_arn.as_deref());
-        let id = minted.certificate_id.as_deref().and_then(CertificateId::parse);
-        let keys = minted.key_pair.and_then(|keys| keys.public_key.zip(keys.private_key));
-        match (id, minted.certificate_pem, keys) {
-            (Some(id), Some(pem), Some((public_key, private_key))) => {
-                Ok(Certificate { id, pem, public_key, private_key: PrivateKey::new(private_key) })
-            }
+        match (minted.id(), minted.certificate_pem) {
+            (Some(id), Some(pem)) => Ok(Certificate { id, pem, public_key: request.public_key, private_key: request.private_key }),
             _ => Err(RegistryError::Unclear("a certificate without its parts".into())),
         }
     }
 
-    async fn claim(&self, thing: &ThingName, owner: &OwnerId, hold: &Hold) -> Result<(), RegistryError> {
-        let call = self.client.create_thing().thing_name(thing.as_str()).thing_type_name(&self.thing_type);
-        match call.attribute_payload(Self::attributes(Some(owner), hold)).send().await {
+    async fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> Result<(), RegistryError> {
+        let mut attributes = attributes(record);
+        attributes.retain(|_, value| value != "");
+        attributes.insert(USER_ID.to_owned(), json!(owner.as_str()));
+        let body = json!({"thingTypeName": self.thing_type, "attributePayload": {"attributes": attributes}});
+        match self.service.send(thing_call(Method::POST, thing).json(&body)).await {
             Ok(made) => {
-                self.learn(made.thing_arn.as_deref());
+                self.learn(made.json::<wire::Thing>().ok().and_then(|thing| thing.thing_arn).as_deref());
                 Ok(())
             }
-            Err(error) if is(&error, "ResourceAlreadyExistsException") => Err(RegistryError::Taken),
-            Err(error) if is(&error, NOT_FOUND) => Err(RegistryError::ThingTypeMissing(self.thing_type.clone())),
-            Err(error) => Err(read(&error)),
+            Err(failure) if failure.is("ResourceAlreadyExistsException") => Err(RegistryError::Taken),
+            Err(failure) if failure.is(NOT_FOUND) => Err(RegistryError::ThingTypeMissing(self.thing_type.clone())),
+            Err(failure) => Err(read(failure)),
         }
     }
 
-    async fn look(&self, thing: &ThingName) -> Result<Option<Record>, RegistryError> {
-        match self.client.describe_thing().thing_name(thing.as_str()).send().await {
-            Ok(found) => {
-                self.learn(found.thing_arn.as_deref());
-                let attributes = found.attributes.unwrap_or_default();
-                let attribute = |name: &str| attributes.get(name).map(String::as_str).unwrap_or_default();
-                Ok(Some(Record {
-                    version: found.version,
-                    run: attribute(RUN).to_owned(),
-                    until: attribute(LEASE_UNTIL).parse().unwrap_or_default(),
-                    certificate: CertificateId::parse(attribute(CERTIFICATE_ID)),
-                    sent: attribute(SENT).split(',').filter_map(|sent| sent.parse().ok()).collect(),
-                }))
-            }
-            Err(error) if is(&error, NOT_FOUND) => Ok(None),
-            Err(error) => Err(read(&error)),
-        }
+    async fn look(&self, thing: &ThingName) -> Result<Option<Entry>, RegistryError> {
+        let found = match self.service.send(thing_call(Method::GET, thing)).await {
+            Err(failure) if failure.is(NOT_FOUND) => return Ok(None),
+            found => found.and_then(|reply| reply.json::<wire::Thing>()).map_err(read)?,
+        };
+        self.learn(found.thing_arn.as_deref());
+        Ok(Some(Entry { version: found.version, record: record(&found.attributes.unwrap_or_default()) }))
     }
 
-    async fn hold(&self, thing: &ThingName, version: i64, hold: &Hold) -> Result<(), RegistryError> {
-        let mut attributes = Self::attributes(None, hold);
-        attributes.merge = true;
-        let call = self.client.update_thing().thing_name(thing.as_str()).expected_version(version);
-        match call.attribute_payload(attributes).send().await {
+    async fn write(&self, thing: &ThingName, version: i64, record: &Record) -> Result<(), RegistryError> {
+        let body = json!({"expectedVersion": version, "attributePayload": {"attributes": attributes(record), "merge": true}});
+        match self.service.send(thing_call(Method::PATCH, thing).json(&body)).await {
             Ok(_) => Ok(()),
-            Err(error) if is(&error, "VersionConflictException") || is(&error, NOT_FOUND) => Err(RegistryError::Taken),
-            Err(error) => Err(read(&error)),
+            Err(failure) if failure.is(VERSION_CONFLICT) || failure.is(NOT_FOUND) => Err(RegistryError::Taken),
+            Err(failure) => Err(read(failure)),
         }
     }
 
     async fn attached(&self, thing: &ThingName) -> Result<Vec<CertificateId>, RegistryError> {
-        let mut pages = self.client.list_thing_principals().thing_name(thing.as_str()).into_paginator().send();
         let mut attached = Vec::new();
-        while let Some(page) = pages.next().await {
-            match page {
-                Ok(page) => {
-                    for arn in page.principals.unwrap_or_default() {
-                        self.learn(Some(&arn));
-                        attached.extend(arn.rsplit_once("cert/").and_then(|(_, id)| CertificateId::parse(id)));
-                    }
-                }
-                Err(error) if is(&error, NOT_FOUND) => break,
-                Err(error) => return Err(read(&error)),
+        let mut page = None;
+        loop {
+            let call = on_page(principals_call(Method::GET, thing), "nextToken", page.as_deref());
+            let listed = match self.service.send(call).await {
+                Err(failure) if failure.is(NOT_FOUND) => return Ok(attached),
+                listed => listed.and_then(|reply| reply.json::<wire::Principals>()).map_err(read)?,
+            };
+            for arn in listed.principals {
+                self.learn(Some(&arn));
+                attached.extend(arn.rsplit_once("cert/").and_then(|(_, id)| CertificateId::parse(id)));
+            }
+            page = listed.next_token;
+            if page.is_none() {
+                return Ok(attached);
             }
         }
-        Ok(attached)
     }
 
     async fn attach_policy(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        let call = self.client.attach_policy().policy_name(&self.policy).target(self.arn(certificate)?);
-        match call.send().await {
+        match self.service.send(self.policy_call(Method::PUT, certificate)?).await {
             Ok(_) => Ok(()),
             // The certificate was made a moment ago: what is missing is the policy.
-            Err(error) if is(&error, NOT_FOUND) => Err(RegistryError::PolicyMissing(self.policy.clone())),
-            Err(error) => Err(read(&error)),
+            Err(failure) if failure.is(NOT_FOUND) => Err(RegistryError::PolicyMissing(self.policy.clone())),
+            Err(failure) => Err(read(failure)),
         }
     }
 
     async fn attach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
-        let call = self.client.attach_thing_principal().thing_name(thing.as_str()).principal(self.arn(certificate)?);
-        let call = call.thing_principal_type(ThingPrincipalType::ExclusiveThing);
-        call.send().await.map(drop).map_err(|error| read(&error))
+        let call = principals_call(Method::PUT, thing).query("thingPrincipalType", "EXCLUSIVE_THING");
+        self.service.send(call.header(PRINCIPAL, &self.arn(certificate)?)).await.map(drop).map_err(read)
     }
 
     async fn activate(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        let call = self.client.update_certificate().certificate_id(certificate.as_str()).new_status(CertificateStatus::Active);
-        call.send().await.map(drop).map_err(|error| read(&error))
+        let call = certificate_call(Method::PUT, certificate).query("newStatus", "ACTIVE");
+        self.service.send(call).await.map(drop).map_err(read)
     }
 
     async fn deactivate(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        let call = self.client.update_certificate().certificate_id(certificate.as_str()).new_status(CertificateStatus::Inactive);
-        gone_is_done(call.send().await)
+        gone_is_done(self.service.send(certificate_call(Method::PUT, certificate).query("newStatus", "INACTIVE")).await)
     }
 
     async fn detach_policy(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        gone_is_done(self.client.detach_policy().policy_name(&self.policy).target(self.arn(certificate)?).send().await)
+        gone_is_done(self.service.send(self.policy_call(Method::POST, certificate)?).await)
     }
 
     async fn detach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
-        let call = self.client.detach_thing_principal().thing_name(thing.as_str()).principal(self.arn(certificate)?);
-        gone_is_done(call.send().await)
+        let call = principals_call(Method::DELETE, thing).header(PRINCIPAL, &self.arn(certificate)?);
+        gone_is_done(self.service.send(call).await)
     }
 
     async fn delete(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
         // Detaching spreads over some seconds; forcing drops only the condition that no policy is attached.
-        gone_is_done(self.client.delete_certificate().certificate_id(certificate.as_str()).force_delete(true).send().await)
+        gone_is_done(self.service.send(certificate_call(Method::DELETE, certificate).query("forceDelete", "true")).await)
+    }
+
+    async fn remove(&self, thing: &ThingName, version: i64) -> Result<(), RegistryError> {
+        let call = thing_call(Method::DELETE, thing).query("expectedVersion", &version.to_string());
+        match self.service.send(call).await {
+            Err(failure) if failure.is(VERSION_CONFLICT) => Err(RegistryError::Taken),
+            outcome => gone_is_done(outcome),
+        }
+    }
+
+    async fn things_of(&self, user: &AlexaUser) -> Result<Vec<ThingName>, RegistryError> {
+        let mut things = Vec::new();
+        let mut page = None;
+        loop {
+            let listing = self.things_with(ALEXA_USER, user.as_str(), page.as_deref()).await?;
+            things.extend(listing.items);
+            page = listing.next;
+            if page.is_none() {
+                return Ok(things);
+            }
+        }
+    }
+
+    async fn unfinished(&self, page: Option<&str>) -> Result<Listing<ThingName>, RegistryError> {
+        self.things_with(UNFINISHED, YES, page).await
+    }
+
+    async fn certificates(&self, page: Option<&str>) -> Result<Listing<Registered>, RegistryError> {
+        let call = Call::new(Method::GET, &["certificates"]).query("pageSize", PAGE).query("isAscendingOrder", "false");
+        let listed = self.service.send(on_page(call, "marker", page)).await;
+        let listed: wire::Certificates = listed.and_then(|reply| reply.json()).map_err(read)?;
+        let items = listed.certificates.iter().filter_map(|certificate| {
+            self.learn(certificate.certificate_arn.as_deref());
+            // Without its age nothing can be concluded from it. A cast from a float is never out of range.
+            let made_at = certificate.creation_date? as u64;
+            Some(Registered { id: certificate.id()?, inactive: certificate.is_inactive(), made_at })
+        });
+        Ok(Listing { items: items.collect(), next: listed.next_marker })
+    }
+
+    async fn describe(&self, id: &CertificateId) -> Result<Option<Described>, RegistryError> {
+        let described = match self.service.send(certificate_call(Method::GET, id)).await {
+            Err(failure) if failure.is(NOT_FOUND) => return Ok(None),
+            described => described.and_then(|reply| reply.json::<wire::Description>()).map_err(read)?.certificate_description,
+        };
+        self.learn(described.certificate_arn.as_deref());
+        let subject = described.certificate_pem.as_deref().and_then(signing_request::thing_of);
+        let made_for = subject.and_then(|name| ThingName::recall(&self.prefix, &name));
+        Ok(Some(Described { inactive: described.is_inactive(), made_for }))
+    }
+
+    async fn is_attached(&self, id: &CertificateId) -> Result<bool, RegistryError> {
+        let call = Call::new(Method::GET, &["principals", "things"]).query("maxResults", "1").header(PRINCIPAL, &self.arn(id)?);
+        match self.service.send(call).await {
+            Err(failure) if failure.is(NOT_FOUND) => Ok(false),
+            listed => {
+                let listed: wire::ThingsOfPrincipal = listed.and_then(|reply| reply.json()).map_err(read)?;
+                Ok(!listed.things.is_empty() || listed.next_token.is_some())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(written: &Record) {
+        let mut stored = BTreeMap::new();
+        for (name, value) in attributes(written) {
+            let value = value.as_str().unwrap().to_owned();
+            // AWS allows 800 of these characters.
+            assert!(value.len() <= 800 && value.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.,@/:#=[]-".contains(&c)), "{value}");
+            if !value.is_empty() {
+                stored.insert(name, value);
+            }
+        }
+        assert_eq!(&record(&stored), written);
+        assert_eq!(stored.contains_key(UNFINISHED), written.is_unfinished());
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written() {
+        check(&Record::default());
+        let id = |name: &[u8]| CertificateId::of(name);
+        let settled = Record { run: "a".into(), certificate: Some(id(b"1")), delivered: Some(7), linked: 6, ..Record::default() };
+        check(&settled);
+        check(&Record { replaced: vec![id(b"2"), id(b"3")], replaced_until: 9, sent: vec![1, 2, 3], ..settled.clone() });
+        check(&Record { paused: Some(8), returned: Some(Returned::Bounced), alexa_user: Some(AlexaUser::of("x")), ..settled.clone() });
+        check(&Record { again: true, forget: true, returned: Some(Returned::Complained), until: 9, ..settled });
+    }
+
+    #[test]
+    fn what_others_write_into_the_attributes_counts_as_not_written() {
+        let odd = ["Run", "LeaseUntil", "CertificateId", "Sent", "Replaced", "PausedAt", "MailReturned", "AlexaUser", "Again", "Forget"];
+        let odd = odd.map(|name| (name.to_owned(), "odd,:".to_owned())).into();
+        assert_eq!(record(&odd), Record { run: "odd,:".into(), ..Record::default() });
     }
 }

@@ -1,54 +1,20 @@
-//! The AWS side of every port. Nothing outside this folder names the SDK.
+//! The AWS side of every port: one file per service, one method per call. Nothing outside this folder names AWS.
 //!
-//! The answer is due in seconds, so calls are bounded far below the SDK's defaults, and those that must
-//! not happen twice (minting a certificate, sending a mail) are never retried.
+//! The answer is due in seconds, so calls are bounded far below the SDKs' defaults, and those that must not
+//! happen twice (minting a certificate, sending a mail) are never retried.
 
-mod http;
 mod iot;
 mod ses;
 mod shadow;
+mod signed;
 
-use std::time::Duration;
-
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_iot::config::{IdentityCache, SharedCredentialsProvider, StalledStreamProtectionConfig};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
-
-use self::http::SdkHttps;
 pub use self::iot::IotRegistry;
 pub use self::ses::Ses;
 pub use self::shadow::IotShadows;
+use self::signed::Service;
+pub use self::signed::Variable;
 use crate::config::Config;
 use crate::https::Https;
-
-/// What all clients share. Credentials come from the environment, where Lambda puts them: the SDK's whole
-/// chain of other sources (profiles, STS, metadata services) would be a tenth of the binary for nothing.
-fn sdk_config(region: &str, https: &Https) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(Duration::from_millis(2_000))
-        .operation_timeout(Duration::from_millis(3_000))
-        .build();
-    let retries = RetryConfig::standard()
-        .with_max_attempts(3)
-        .with_initial_backoff(Duration::from_millis(100))
-        .with_max_backoff(Duration::from_millis(800));
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(region.to_owned()))
-        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
-        .http_client(SdkHttps(https.clone()))
-        // Reading the environment is quicker than asking a cache for it, and each attempt has its time limit.
-        .identity_cache(IdentityCache::no_cache())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .timeout_config(timeouts)
-        .retry_config(retries)
-        .build()
-}
 
 /// The three services.
 pub struct Aws {
@@ -61,54 +27,24 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Clients that share what the environment says. Nothing is called yet.
-    pub fn new(config: &Config, https: &Https) -> Self {
-        let sdk = sdk_config(&config.region, https);
-        let at = |endpoint: &Option<String>| {
-            let mut sdk = sdk.to_builder();
-            sdk.set_endpoint_url(endpoint.clone());
-            sdk.build()
+    /// Clients that share what the configuration says. Nothing is called yet.
+    pub fn new(config: &Config, https: &Https, variable: Variable) -> Self {
+        let region = config.region.as_str();
+        let service = |name, host, endpoint: &Option<String>| match endpoint {
+            Some(endpoint) => Service::new(https, endpoint, region, name, variable),
+            None => Service::new(https, &regional(host, region), region, name, variable),
         };
+        let (endpoints, model) = (&config.endpoints, &config.model);
         Self {
-            registry: IotRegistry::new(&at(&config.endpoints.registry), &config.model.thing_type, &config.policy),
-            shadows: IotShadows::new(&at(&config.endpoints.shadows)),
-            ses: Ses::new(&at(&config.endpoints.mail)),
+            registry: IotRegistry::new(service("iot", "iot", &endpoints.registry), &model.thing_type, &model.thing_prefix, &config.policy),
+            shadows: IotShadows::new(service("iotdata", "data-ats.iot", &endpoints.shadows)),
+            ses: Ses::new(service("ses", "email", &endpoints.mail), config.configuration_set.as_deref()),
         }
     }
 }
 
-/// A failed call, as far as all services agree. Only codes are kept: messages quote mail addresses.
-enum Failure {
-    /// Over a quota; nothing was done.
-    Throttled(String),
-    /// Refused with this code; nothing was done.
-    Refused(String),
-    /// No answer that says whether it was done.
-    Unclear(String),
-}
-
-fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Failure {
-    match error {
-        SdkError::ServiceError(answer) => {
-            let status = answer.raw().status().as_u16();
-            let code = answer.err().code().unwrap_or("an unknown error");
-            let code = format!("{code} ({status})");
-            match status {
-                _ if code.starts_with("Throttling") || code.starts_with("TooManyRequests") => Failure::Throttled(code),
-                429 => Failure::Throttled(code),
-                400..500 => Failure::Refused(code),
-                _ => Failure::Unclear(code),
-            }
-        }
-        SdkError::ConstructionFailure(_) => Failure::Refused("a request that cannot be made".into()),
-        SdkError::TimeoutError(_) => Failure::Unclear("no answer in time".into()),
-        SdkError::DispatchFailure(_) => Failure::Unclear("the connection failed".into()),
-        SdkError::ResponseError(answer) => Failure::Unclear(format!("an unintelligible answer ({})", answer.raw().status())),
-        _ => Failure::Unclear("an unknown failure".into()),
-    }
-}
-
-/// One attempt, whatever the client's configuration says.
-fn once() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(1)
+/// Where a service is in a region (<https://docs.aws.amazon.com/general/latest/gr/rande.html>).
+fn regional(host: &str, region: &str) -> String {
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://{host}.{region}.{domain}")
 }

@@ -3,72 +3,89 @@
 
 use std::time::Duration;
 
-use aws_config::SdkConfig;
-use aws_sdk_ses::Client;
-use aws_sdk_ses::config::Config as SesConfig;
-use aws_sdk_ses::types::RawMessage;
-use aws_smithy_types::Blob;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_smithy_types::timeout::TimeoutConfig;
+use data_encoding::BASE64;
+use http::Method;
 
-use super::{Failure, failure, once};
+use super::signed::{Call, Failure, Patience, Service};
 use crate::deliver::{Letter, MailError, Mailer};
 
 /// Amazon SES.
 #[derive(Clone)]
 pub struct Ses {
-    client: Client,
+    service: Service,
+    configuration_set: Option<String>,
 }
 
 impl Ses {
-    pub(super) fn new(sdk: &SdkConfig) -> Self {
-        Self { client: Client::new(sdk) }
+    pub(super) fn new(service: Service, configuration_set: Option<&str>) -> Self {
+        Self { service, configuration_set: configuration_set.map(str::to_owned) }
     }
 }
 
 impl Mailer for Ses {
     async fn send(&self, letter: Letter) -> Result<(), MailError> {
-        let raw = RawMessage::builder().data(Blob::new(letter.message)).build();
-        let raw = raw.map_err(|error| MailError::Unwritable(error.to_string()))?;
-        // The recipient is named apart from the message, so that no header can add another.
-        let call = self.client.send_raw_email().source(letter.from).destinations(letter.to.mailbox().to_string()).raw_message(raw);
-        let patience = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
-        let once = SesConfig::builder().retry_config(once()).timeout_config(patience);
-        let sent = call.customize().config_override(once).send().await;
-        sent.map(drop).map_err(|error| {
-            // The text of a refusal quotes the address it is about, so only its meaning is kept.
-            let unverified = error.message().is_some_and(|text| text.contains("not verified"));
-            read(failure(&error), error.code().unwrap_or_default(), unverified)
-        })
+        let patience = Patience { each: Duration::from_secs(3), ..Patience::ONCE };
+        let call = Call::new(Method::POST, &[]).form(&form(&letter, self.configuration_set.as_deref())).patience(patience);
+        self.service.send(call).await.map(drop).map_err(read)
     }
 }
 
-fn read(failure: Failure, code: &str, unverified: bool) -> MailError {
-    match (failure, code) {
-        (Failure::Throttled(code), _) => MailError::Throttled(code),
-        (Failure::Unclear(what), _) => MailError::Unclear(what),
-        (Failure::Refused(full), "MessageRejected") if unverified => MailError::NotVerified(full),
-        (Failure::Refused(full), "MailFromDomainNotVerifiedException" | "MailFromDomainNotVerified") => MailError::NotVerified(full),
-        (
-            Failure::Refused(full),
-            "AccountSendingPausedException"
-            | "AccountSendingPaused"
-            | "ConfigurationSetSendingPausedException"
-            | "ConfigurationSetSendingPaused",
-        ) => MailError::Paused(full),
+/// The recipient is named apart from the message, so that no header can add another. The tags come back
+/// with the events of the configuration set: a bounce then says whose mail it was.
+fn form(letter: &Letter, configuration_set: Option<&str>) -> Vec<(&'static str, String)> {
+    let mut form = vec![
+        ("Action", "SendRawEmail".to_owned()),
+        ("Version", "2010-12-01".to_owned()),
+        ("Source", letter.from.clone()),
+        ("Destinations.member.1", letter.to.mailbox().to_string()),
+        ("RawMessage.Data", BASE64.encode(&letter.message)),
+    ];
+    form.extend(configuration_set.map(|set| ("ConfigurationSetName", set.to_owned())));
+    if let Some(label) = &letter.label {
+        form.extend([
+            ("Tags.member.1.Name", "thing".to_owned()),
+            ("Tags.member.1.Value", label.thing.to_string()),
+            ("Tags.member.2.Name", "certificate".to_owned()),
+            ("Tags.member.2.Value", label.certificate.to_string()),
+        ]);
+    }
+    form
+}
+
+fn read(failure: Failure) -> MailError {
+    let refusal = match failure {
+        Failure::Throttled(code) => return MailError::Throttled(code),
+        Failure::Unsent(why) => return MailError::Refused(why.into()),
+        Failure::Unclear(what) => return MailError::Unclear(what),
+        Failure::Refused(refusal) => refusal,
+    };
+    let full = refusal.to_string();
+    match refusal.code.as_str() {
+        "MessageRejected" if refusal.says("not verified") => MailError::NotVerified(full),
+        "MailFromDomainNotVerifiedException" | "MailFromDomainNotVerified" => MailError::NotVerified(full),
+        "AccountSendingPausedException"
+        | "AccountSendingPaused"
+        | "ConfigurationSetSendingPausedException"
+        | "ConfigurationSetSendingPaused" => MailError::Paused(full),
         // SES checks addresses for their form only; one it cannot parse is the owner's to mend.
-        (Failure::Refused(full), "InvalidParameterValue") => MailError::AddressRefused(full),
-        (Failure::Refused(full), _) => MailError::Refused(full),
+        "InvalidParameterValue" => MailError::AddressRefused(full),
+        _ => MailError::Refused(full),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::signed::Refusal;
+    use crate::deliver::Label;
     use crate::fault::{Blame, Fault};
+    use crate::identify::EmailAddress;
+    use crate::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 
     fn check(code: &str, unverified: bool, cause: &str, fault: Fault) {
-        let error = read(Failure::Refused(code.into()), code, unverified);
+        let text = if unverified { "Email address is not verified. The following identities failed the check: a@example.com" } else { "" };
+        let error = read(Failure::Refused(Refusal::new(400, code, &text.into())));
+        assert!(!error.to_string().contains("a@example.com"), "{error}");
         assert_eq!((error.cause(), error.fault()), (cause, fault), "{code}");
     }
 
@@ -81,7 +98,30 @@ mod tests {
         check("MailFromDomainNotVerifiedException", false, "mail_not_verified", Fault::Maker);
         check("InvalidParameterValue", false, "mail_address_refused", Fault::Speaker);
         check("AccessDenied", false, "mail_refused", Fault::Maker);
-        let throttled = read(Failure::Throttled("Throttling".into()), "Throttling", false);
+        let throttled = read(Failure::Throttled("Throttling".into()));
         assert_eq!((throttled.cause(), throttled.fault()), ("mail_throttled", Fault::Again));
+    }
+
+    #[test]
+    fn a_labelled_letter_says_whose_it_is() {
+        let thing = ThingName::of(&ThingPrefix::parse("Lamp-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());
+        let label = Label { thing: thing.clone(), certificate: CertificateId::of(b"abc") };
+        let mut letter = Letter {
+            from: "a@example.com".into(),
+            to: EmailAddress::parse("b@example.com").unwrap(),
+            message: b"Hello".to_vec(),
+            label: Some(label),
+        };
+        let labelled = form(&letter, Some("events"));
+        let field = |name: &str| labelled.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str());
+        assert_eq!(field("ConfigurationSetName"), Some("events"));
+        assert_eq!(field("Destinations.member.1"), Some("b@example.com"));
+        assert_eq!(field("RawMessage.Data"), Some("SGVsbG8="));
+        assert_eq!((field("Tags.member.1.Name"), field("Tags.member.1.Value")), (Some("thing"), Some(thing.as_str())));
+        let certificate = CertificateId::of(b"abc");
+        assert_eq!((field("Tags.member.2.Name"), field("Tags.member.2.Value")), (Some("certificate"), Some(certificate.as_str())));
+
+        letter.label = None;
+        assert!(form(&letter, None).iter().all(|(field, _)| !field.starts_with("Tags") && *field != "ConfigurationSetName"));
     }
 }

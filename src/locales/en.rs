@@ -1,7 +1,8 @@
 //! English.
 
-use super::{MailFacts, MailWords, Phrase, html_escape};
+use super::{FarewellWords, MailFacts, MailWords, Phrase, html_escape};
 use crate::model::Misfit;
+use crate::registry::Returned;
 
 pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String {
     match phrase {
@@ -25,10 +26,52 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
              Open that mail on your {device} and follow its one step. Then say: Alexa, open {invocation}."
         ),
         Phrase::WelcomeTitle => format!("Your {device} is set up"),
-        Phrase::ReallySendAgain => format!("The certificate your {device} uses now will stop working. Shall I send a new one?"),
+        Phrase::ReallySendAgain => {
+            format!("The certificate your {device} uses now will stop working within a day. Shall I send a new one?")
+        }
         Phrase::SentAgain => format!(
-            "I have sent a new certificate for your {device} to the e-mail address of your Amazon account. The old one does not work any more."
+            "I have sent a new certificate for your {device} to the e-mail address of your Amazon account. \
+             The old one works until the new one is in use, and for a day at most."
         ),
+        Phrase::ReallyForget => {
+            format!("I would delete the identity of your {device} and everything I know about you. Your {device} could not connect any more. Shall I?")
+        }
+        Phrase::ReallyReallyForget => "This cannot be undone. Do you really want me to forget you? Say yes or no.".into(),
+        Phrase::Forgotten => {
+            format!("I have forgotten you and your {device}. You can disable the skill now. If you speak to me again, we start afresh.")
+        }
+        Phrase::ForgottenSoon => format!(
+            "I have forgotten you: nothing of your {device} works any more, and the last remains are deleted within a few hours. \
+             If you speak to me again, we start afresh."
+        ),
+        Phrase::MailCameBack(Returned::Bounced) => format!(
+            "By the way: the mail with your certificate came back. Please check the e-mail address of your Amazon account. \
+             Then say: Alexa, ask {invocation} to send my certificate again."
+        ),
+        Phrase::MailCameBack(Returned::Complained) => format!(
+            "By the way: the mail with your certificate was marked as spam, so I send nothing more by myself. \
+             If you want another one, say: Alexa, ask {invocation} to send my certificate again."
+        ),
+        Phrase::Connected { seconds: Some(seconds) } => format!("Your {device} is connected, for {}.", age(*seconds)),
+        Phrase::Connected { seconds: None } => format!("Your {device} is connected."),
+        Phrase::Disconnected { seconds: Some(seconds) } => {
+            format!("Your {device} is not connected. I last heard of it {} ago.", age(*seconds))
+        }
+        Phrase::Disconnected { seconds: None } => format!("Your {device} is not connected."),
+        Phrase::ConnectionUnknown { seconds: Some(seconds) } => format!(
+            "I cannot tell whether your {device} is connected at the moment. It last reported {} ago.",
+            age(*seconds)
+        ),
+        Phrase::ConnectionUnknown { seconds: None } => {
+            format!("I cannot tell whether your {device} is connected at the moment. It has never reported anything.")
+        }
+        Phrase::LastState { state } => format!("Its last state was {state}."),
+        Phrase::LinkedAs { address } => format!("You are linked as {address}."),
+        Phrase::MailedBefore { seconds } => format!("I sent your certificate {} ago.", age(*seconds)),
+        Phrase::Code(code) => {
+            let digits: Vec<String> = code.chars().map(String::from).collect();
+            format!("Code {}.", digits.join(" "))
+        }
         Phrase::SentTooOften { seconds } => {
             format!("I have sent you three certificates within a day. I can send the next one in {}.", age(*seconds))
         }
@@ -96,6 +139,17 @@ fn age(seconds: u64) -> String {
     }
 }
 
+pub(super) fn farewell(facts: &MailFacts<'_>) -> FarewellWords {
+    let MailFacts { name, device, invocation, .. } = *facts;
+    let hello = name.map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},"));
+    let text = format!(
+        "{hello}\n\nas you asked, everything about you and your {device} has been deleted: its certificate, which opens\n\
+         nothing any more, its state, and what connected it with your Amazon account. This is the last mail.\n\n\
+         Was it not you? Say \"Alexa, open {invocation}\", and your {device} gets a new identity.\n"
+    );
+    FarewellWords { subject: format!("Your {device}: everything is deleted"), text }
+}
+
 pub(super) fn mail(facts: &MailFacts<'_>) -> MailWords {
     let MailFacts { name, device, invocation, thing, host, port, root } = *facts;
     let hello = name.map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},"));
@@ -107,7 +161,8 @@ pub(super) fn mail(facts: &MailFacts<'_>) -> MailWords {
     let then = format!("Then say: \"Alexa, open {invocation}.\"");
     let lost = format!(
         "Is the file lost, or did somebody else get it? Say \"Alexa, ask {invocation} to send my certificate again\": \
-         a new one comes by mail, and this one stops working."
+         a new one comes by mail, and this one stops working when the new one is in use, after a day at most. \
+         To end it at once, say \"Alexa, ask {invocation} to forget me\"."
     );
     let text = format!("{hello}\n\n{what}\n\n{how}\n\n    {command}\n\n{then}\n\n{lost}\n");
     let html = format!(

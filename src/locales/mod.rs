@@ -3,6 +3,7 @@
 mod en;
 
 use crate::model::Misfit;
+use crate::registry::Returned;
 
 /// A language the skill speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,48 @@ pub enum Phrase<'a> {
         /// Until when, in seconds.
         seconds: u64,
     },
+    /// Before everything is deleted.
+    ReallyForget,
+    /// Before it is, once more.
+    ReallyReallyForget,
+    /// After it.
+    Forgotten,
+    /// After it, when the registry takes its time.
+    ForgottenSoon,
+    /// The last mail came back.
+    MailCameBack(Returned),
+    /// The device is connected.
+    Connected {
+        /// For so many seconds.
+        seconds: Option<u64>,
+    },
+    /// The device is not connected.
+    Disconnected {
+        /// For so many seconds.
+        seconds: Option<u64>,
+    },
+    /// Nobody can tell whether the device is connected.
+    ConnectionUnknown {
+        /// So many seconds after it last reported.
+        seconds: Option<u64>,
+    },
+    /// The last state that the device reported.
+    LastState {
+        /// In its own words.
+        state: &'a str,
+    },
+    /// Whose account it is.
+    LinkedAs {
+        /// The masked address.
+        address: &'a str,
+    },
+    /// When the certificate was sent.
+    MailedBefore {
+        /// So many seconds ago.
+        seconds: u64,
+    },
+    /// What finds a failure in the log.
+    Code(&'a str),
     /// Appended where the device was never online: a command waits for it.
     WaitsForDevice {
         /// Minutes until the command expires.
@@ -108,6 +151,14 @@ pub struct MailFacts<'a> {
     pub root: &'a str,
 }
 
+/// The words of the last mail.
+pub struct FarewellWords {
+    /// The subject.
+    pub subject: String,
+    /// As plain text.
+    pub text: String,
+}
+
 /// The words of a mail and of the file in its bundle.
 pub struct MailWords {
     /// The subject.
@@ -130,6 +181,13 @@ impl Locale {
     pub fn say(self, phrase: &Phrase<'_>, device: &str, invocation: &str) -> String {
         match self {
             Locale::English => en::say(phrase, device, invocation),
+        }
+    }
+
+    /// The mail that says that everything is deleted.
+    pub fn farewell(self, facts: &MailFacts<'_>) -> FarewellWords {
+        match self {
+            Locale::English => en::farewell(facts),
         }
     }
 

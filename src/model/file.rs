@@ -130,7 +130,7 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
     let properties: BTreeMap<_, _> = file.property.into_iter().map(|(name, raw)| property(name, &raw, faults_ref)).collect();
     let commands: BTreeMap<_, _> = file.command.into_iter().map(|(name, args)| command(name, args, faults_ref)).collect();
     let thing_prefix = ThingPrefix::parse(&file.device.thing_prefix);
-    faults.check(thing_prefix.is_some(), "device.thing_prefix", "must be letters, digits, `_` and `-`, at most 102");
+    faults.check(thing_prefix.is_some(), "device.thing_prefix", "must be letters, digits, `_` and `-`, at most 38");
     let thing_type = &file.device.thing_type;
     faults.check(
         (1..=128).contains(&thing_type.len()) && is_name(thing_type, "_-:"),

@@ -1,7 +1,94 @@
 //! What a half-made thing still needs: a pure decision over what an attempt knows.
 
-use super::registry::Record;
-use crate::thing::CertificateId;
+use crate::registry::{A_DAY, Entry, Record, Returned, within_a_day};
+use crate::relay::Shadow;
+use crate::thing::{AlexaUser, CertificateId};
+
+/// So many mails with a certificate an owner may ask for in a day.
+const MAILS_A_DAY: usize = 3;
+
+/// What brings the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// They linked their account: Alexa tells, and nobody listens to the answer.
+    Linked,
+    /// They spoke.
+    Spoken,
+    /// They asked for another certificate, and confirmed it.
+    AsksForAnother,
+}
+
+/// An owner, and what can be known about them before the registry is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// When they spoke or linked, in seconds since the epoch.
+    pub at: u64,
+    /// What brings them.
+    pub occasion: Occasion,
+    /// Who they are to Alexa.
+    pub alexa_user: Option<AlexaUser>,
+    /// Their shadow, where there is one.
+    pub shadow: Option<Shadow>,
+}
+
+impl Visit {
+    pub(super) fn asks(&self) -> bool {
+        self.occasion == Occasion::AsksForAnother
+    }
+
+    fn hears(&self) -> bool {
+        self.occasion != Occasion::Linked
+    }
+
+    fn seems_ready(&self) -> bool {
+        self.shadow.as_ref().is_some_and(Shadow::is_ready)
+    }
+
+    fn in_use(&self) -> Option<&CertificateId> {
+        self.shadow.as_ref()?.in_use.as_ref()
+    }
+
+    /// The record with what the shadow knows better: a certificate that its mark names was delivered, and
+    /// only the note of it was lost.
+    pub(super) fn complete(&self, mut record: Record) -> Record {
+        let mark = self.shadow.as_ref().and_then(|shadow| shadow.delivered.as_ref());
+        if record.delivered.is_none() && !record.forget && mark.is_some() && mark == record.certificate.as_ref() {
+            record.delivered = Some(self.at);
+        }
+        record
+    }
+
+    /// An event from before the owner disabled the skill tells nothing about now. Speech does.
+    fn is_outdated(&self, record: &Record) -> bool {
+        !self.hears() && record.paused.is_some_and(|since| self.at <= since)
+    }
+
+    /// Whether the shadow's mark says what the record says.
+    fn is_marked(&self, record: &Record) -> bool {
+        self.shadow.as_ref().is_some_and(|shadow| shadow.onboarded && shadow.look == record.wants_a_look())
+    }
+
+    /// Whether there is anything to be done for which the thing must be held.
+    fn has_business(&self, record: &Record, now: u64) -> bool {
+        self.asks()
+            || record.forget
+            || record.needs_certificate()
+            || record.paused.is_some()
+            || record.overlap_is_over(self.in_use(), now)
+            || (self.hears() && record.returned.is_some())
+            || (self.alexa_user.is_some() && record.alexa_user != self.alexa_user)
+            || (!self.hears() && record.linked < self.at)
+            || !self.is_marked(record)
+    }
+
+    /// In how many seconds the owner may have another certificate, where that is not now. What was begun is
+    /// finished all the same.
+    fn has_to_wait(&self, record: &Record, now: u64) -> Option<u64> {
+        let today = within_a_day(&record.sent, now);
+        let first = today.iter().min()?;
+        (self.asks() && !record.needs_certificate() && today.len() >= MAILS_A_DAY).then(|| first + A_DAY - now)
+    }
+}
 
 /// Who the thing belongs to at the moment, as far as this attempt knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,34 +98,53 @@ pub enum Place {
     /// There is a thing, or an answer was lost: its record must be read.
     Unread,
     /// Another attempt wrote this.
-    Theirs(Record),
-    /// This attempt holds it, at this version.
-    Ours(i64),
+    Theirs(Entry),
+    /// This attempt holds it.
+    Ours(Entry),
 }
 
 /// What an attempt knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Known {
+    /// Whom it is for, and why.
+    pub visit: Visit,
     /// Whose thing it is.
     pub place: Place,
     /// This attempt's certificate.
     pub minted: Option<CertificateId>,
-    /// Certificates that others left on the thing; `None` when nobody has looked yet.
+    /// Certificates that others left half made; `None` when nobody has looked yet.
     pub leftovers: Option<Vec<CertificateId>>,
-    /// The thing's attributes name this attempt's certificate.
-    pub recorded: bool,
-    /// The certificate has policy and thing and is ACTIVE.
+    /// Certificates that this attempt took out of service.
+    pub retired: Vec<CertificateId>,
+    /// The certificates of an owner who is back are ACTIVE again.
+    pub resumed: bool,
+    /// The new certificate has policy and thing and is ACTIVE.
     pub wired: bool,
     /// The mail was accepted.
     pub mailed: bool,
-    /// The shadow exists.
+    /// The shadow says that the owner is ready.
     pub ready: bool,
+    /// The record says so too.
+    pub settled: bool,
 }
 
 impl Known {
-    /// What an attempt knows that has found no shadow.
-    pub const NOTHING: Known =
-        Known { place: Place::Unknown, minted: None, leftovers: None, recorded: false, wired: false, mailed: false, ready: false };
+    /// What is known at the door: without a shadow there is most likely no thing either.
+    pub fn at_first(visit: Visit) -> Self {
+        let place = if visit.shadow.is_some() { Place::Unread } else { Place::Unknown };
+        Self {
+            visit,
+            place,
+            minted: None,
+            leftovers: None,
+            retired: Vec::new(),
+            resumed: false,
+            wired: false,
+            mailed: false,
+            ready: false,
+            settled: false,
+        }
+    }
 }
 
 /// The next thing to do.
@@ -54,22 +160,55 @@ pub enum Step {
     Wait,
     /// Delete this attempt's certificate, which is of no use now.
     Discard,
-    /// The lease of another attempt is over: hold the thing.
+    /// Hold the thing: there is something to do, and nobody else does it.
     TakeOver,
+    /// Say in the shadow that something may be half made: the next contact has to look.
+    Warn,
+    /// Make the certificates of an owner who is back ACTIVE again.
+    Resume,
     /// List the certificates attached to the thing.
     Survey,
-    /// Take a leftover out of service and delete it.
+    /// Take a certificate out of service and delete it.
     Retire(CertificateId),
-    /// Name this attempt's certificate in the thing's attributes.
+    /// Name this attempt's certificate in the record.
     Record,
     /// Policy, thing and ACTIVE, side by side.
     Wire,
     /// Send the bundle.
     Mail,
-    /// Make the shadow: the owner is ready.
-    MakeReady,
+    /// Say in record and shadow, side by side, that all is done; the thing is free.
+    Settle,
+    /// Before any other mail the owner has to hear that the last one came back.
+    Tell(Returned),
+    /// The owner has had enough mails for a day; the next one in so many seconds.
+    Refuse(u64),
     /// Nothing is left to do.
     Done,
+}
+
+impl Step {
+    /// For logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::Mint => "mint",
+            Step::Claim => "claim",
+            Step::Look => "look",
+            Step::Wait => "wait",
+            Step::Discard => "discard",
+            Step::TakeOver => "take_over",
+            Step::Warn => "warn",
+            Step::Resume => "resume",
+            Step::Survey => "survey",
+            Step::Retire(_) => "retire",
+            Step::Record => "record",
+            Step::Wire => "wire",
+            Step::Mail => "mail",
+            Step::Settle => "settle",
+            Step::Tell(_) => "tell",
+            Step::Refuse(_) => "refuse",
+            Step::Done => "done",
+        }
+    }
 }
 
 /// What to do next. The certificate is minted before the thing is claimed, because then one write both
@@ -79,21 +218,48 @@ pub fn next(known: &Known, now: u64) -> Step {
         Place::Unknown if known.minted.is_none() => Step::Mint,
         Place::Unknown => Step::Claim,
         Place::Unread => Step::Look,
-        Place::Theirs(record) if record.is_held(now) => match known.minted {
-            Some(_) => Step::Discard,
-            None => Step::Wait,
-        },
-        Place::Theirs(_) => Step::TakeOver,
-        Place::Ours(_) => match &known.leftovers {
-            None => Step::Survey,
-            Some(left) if !left.is_empty() => Step::Retire(left[0].clone()),
-            Some(_) if known.minted.is_none() => Step::Mint,
-            Some(_) if !known.recorded => Step::Record,
-            Some(_) if !known.wired => Step::Wire,
-            Some(_) if !known.mailed => Step::Mail,
-            Some(_) if !known.ready => Step::MakeReady,
-            Some(_) => Step::Done,
-        },
+        Place::Theirs(entry) => outside(known, &entry.record, now),
+        Place::Ours(entry) => inside(known, &entry.record, now),
+    }
+}
+
+/// The thing is not held by this attempt.
+fn outside(known: &Known, record: &Record, now: u64) -> Step {
+    let visit = &known.visit;
+    let held = record.is_held(now);
+    let idle = !visit.has_business(record, now) || visit.is_outdated(record);
+    // Whoever holds the thing of an owner who can do without will see to it.
+    let others_do_it = held && record.serves() && !visit.asks();
+    let useless = idle || held || !(record.needs_certificate() || visit.asks());
+    match record.returned {
+        _ if known.minted.is_some() && useless => Step::Discard,
+        _ if idle || others_do_it => Step::Done,
+        _ if held => Step::Wait,
+        Some(how) if !visit.hears() && record.needs_certificate() && !record.forget => Step::Tell(how),
+        _ => visit.has_to_wait(record, now).map_or(Step::TakeOver, Step::Refuse),
+    }
+}
+
+/// The thing is held by this attempt.
+fn inside(known: &Known, record: &Record, now: u64) -> Step {
+    if known.mailed || !record.needs_certificate() {
+        return match record.replaced.iter().find(|id| !known.retired.contains(id)) {
+            _ if record.paused.is_some() && !known.resumed => Step::Resume,
+            Some(old) if !known.mailed && record.overlap_is_over(known.visit.in_use(), now) => Step::Retire(old.clone()),
+            _ if !(known.ready && known.settled) => Step::Settle,
+            _ => Step::Done,
+        };
+    }
+    match (&known.leftovers, record.returned) {
+        (_, Some(how)) if !record.forget => Step::Tell(how),
+        _ if known.visit.seems_ready() => Step::Warn,
+        _ if record.paused.is_some() && !known.resumed && !record.forget => Step::Resume,
+        (None, _) => Step::Survey,
+        (Some(left), _) if !left.is_empty() => Step::Retire(left[0].clone()),
+        _ if known.minted.is_none() => Step::Mint,
+        _ if record.certificate != known.minted => Step::Record,
+        _ if !known.wired => Step::Wire,
+        _ => Step::Mail,
     }
 }
 

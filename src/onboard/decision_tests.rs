@@ -1,7 +1,7 @@
 //! The decision alone: what comes next for every state an attempt can find.
 
-use super::super::LONGEST_LEASE;
 use super::*;
+use crate::registry::LONGEST_LEASE;
 
 const NOW: u64 = 1_763_760_000;
 
@@ -9,94 +9,190 @@ fn id(digit: char) -> CertificateId {
     CertificateId::parse(&digit.to_string().repeat(64)).unwrap()
 }
 
-fn theirs(until: u64) -> Place {
-    Place::Theirs(Record { version: 3, run: "other".into(), until, certificate: Some(id('a')), sent: Vec::new() })
+fn visit(occasion: Occasion, shadow: Option<Shadow>) -> Visit {
+    Visit { at: NOW, occasion, alexa_user: None, shadow }
 }
 
-fn ours(minted: bool, leftovers: Option<Vec<CertificateId>>) -> Known {
-    Known { place: Place::Ours(1), minted: minted.then(|| id('b')), leftovers, ..Known::NOTHING }
+/// What a contact finds that comes because the shadow says "look".
+fn looking(place: Place) -> Known {
+    let shadow = Shadow { onboarded: true, look: true, ..Shadow::default() };
+    Known { place, ..Known::at_first(visit(Occasion::Spoken, Some(shadow))) }
+}
+
+/// The record of an owner who has certificate `a`.
+fn served() -> Record {
+    Record { run: "other".into(), certificate: Some(id('a')), delivered: Some(NOW - 1_000), linked: NOW - 1_000, ..Record::default() }
+}
+
+fn theirs(record: Record) -> Place {
+    Place::Theirs(Entry { version: 3, record })
+}
+
+fn ours(record: Record) -> Place {
+    Place::Ours(Entry { version: 3, record })
 }
 
 fn check(known: &Known, expected: &Step) {
     assert_eq!(&next(known, NOW), expected, "{known:?}");
 }
 
+fn set_record(known: &mut Known, change: impl FnOnce(&mut Record)) {
+    match &mut known.place {
+        Place::Ours(entry) | Place::Theirs(entry) => change(&mut entry.record),
+        place => panic!("{place:?}"),
+    }
+}
+
 #[test]
-fn a_new_owner_is_minted_claimed_wired_mailed_and_made_ready() {
-    let mut known = Known::NOTHING;
+fn a_new_owner_is_minted_claimed_wired_mailed_and_settled() {
+    let mut known = Known::at_first(visit(Occasion::Spoken, None));
     check(&known, &Step::Mint);
     known.minted = Some(id('b'));
     check(&known, &Step::Claim);
-    known.place = Place::Ours(1);
+    known.place = ours(Record { certificate: Some(id('b')), ..Record::default() });
     known.leftovers = Some(Vec::new());
-    known.recorded = true;
     check(&known, &Step::Wire);
     known.wired = true;
     check(&known, &Step::Mail);
     known.mailed = true;
-    check(&known, &Step::MakeReady);
+    check(&known, &Step::Settle);
     known.ready = true;
+    check(&known, &Step::Settle);
+    known.settled = true;
     check(&known, &Step::Done);
 }
 
 #[test]
 fn another_attempt_is_waited_for_while_its_lease_runs() {
-    let mut known = Known { place: Place::Unread, ..Known::NOTHING };
+    let begun = |until| theirs(Record { until, certificate: Some(id('a')), ..Record::default() });
+    let mut known = Known { place: Place::Unread, ..looking(Place::Unread) };
     check(&known, &Step::Look);
-    known.place = theirs(NOW + 1);
+    known.place = begun(NOW + 1);
     check(&known, &Step::Wait);
     known.minted = Some(id('b'));
     check(&known, &Step::Discard);
-    known.place = theirs(NOW);
+    known.place = begun(NOW);
     check(&known, &Step::TakeOver);
 }
 
 #[test]
 fn a_lease_from_a_clock_that_is_off_does_not_count() {
-    check(&Known { place: theirs(NOW + LONGEST_LEASE), ..Known::NOTHING }, &Step::Wait);
-    check(&Known { place: theirs(NOW + LONGEST_LEASE + 1), ..Known::NOTHING }, &Step::TakeOver);
-    check(&Known { place: theirs(u64::MAX), ..Known::NOTHING }, &Step::TakeOver);
+    let until = |until| looking(theirs(Record { until, ..Record::default() }));
+    check(&until(NOW + LONGEST_LEASE), &Step::Wait);
+    check(&until(NOW + LONGEST_LEASE + 1), &Step::TakeOver);
+    check(&until(u64::MAX), &Step::TakeOver);
 }
 
 #[test]
-fn what_others_left_is_retired_before_anything_is_made() {
-    check(&ours(false, None), &Step::Survey);
-    check(&ours(false, Some(vec![id('a'), id('c')])), &Step::Retire(id('a')));
-    check(&ours(true, Some(vec![id('c')])), &Step::Retire(id('c')));
-    check(&ours(false, Some(Vec::new())), &Step::Mint);
-    check(&ours(true, Some(Vec::new())), &Step::Record);
+fn what_nobody_was_sent_is_retired_before_a_certificate_is_made() {
+    let mut known = looking(ours(Record { certificate: Some(id('a')), ..Record::default() }));
+    check(&known, &Step::Survey);
+    known.leftovers = Some(vec![id('a'), id('c')]);
+    check(&known, &Step::Retire(id('a')));
+    known.leftovers = Some(vec![id('c')]);
+    check(&known, &Step::Retire(id('c')));
+    known.leftovers = Some(Vec::new());
+    check(&known, &Step::Mint);
+    known.minted = Some(id('b'));
+    check(&known, &Step::Record);
+    set_record(&mut known, |record| record.certificate = Some(id('b')));
+    check(&known, &Step::Wire);
 }
 
-/// Over every state there is: nothing is wired that is not recorded, mailed that is not wired, ready
-/// that is not mailed, and none of it while another attempt's certificate may be live.
 #[test]
-fn no_state_leads_to_a_step_before_its_turn() {
-    let places = [Place::Unknown, Place::Unread, theirs(NOW + 9), theirs(NOW - 9), Place::Ours(1)];
-    let leftovers = [None, Some(Vec::new()), Some(vec![id('a')])];
-    for place in &places {
-        for left in &leftovers {
-            for bits in 0..32_u8 {
-                let known = Known {
-                    place: place.clone(),
-                    leftovers: left.clone(),
-                    minted: (bits & 1 != 0).then(|| id('b')),
-                    recorded: bits & 2 != 0,
-                    wired: bits & 4 != 0,
-                    mailed: bits & 8 != 0,
-                    ready: bits & 16 != 0,
-                };
-                let alone = matches!(known.place, Place::Ours(_)) && known.leftovers == Some(Vec::new());
-                let allowed = match next(&known, NOW) {
-                    Step::Record => alone && known.minted.is_some(),
-                    Step::Wire => alone && known.recorded && known.minted.is_some(),
-                    Step::Mail => alone && known.recorded && known.wired,
-                    Step::MakeReady => alone && known.wired && known.mailed,
-                    Step::Done => alone && known.mailed && known.ready,
-                    Step::TakeOver => matches!(&known.place, Place::Theirs(record) if !record.is_held(NOW)),
-                    _ => true,
-                };
-                assert!(allowed, "{known:?}");
-            }
-        }
-    }
+fn an_owner_who_is_served_needs_nothing_but_the_mark() {
+    check(&looking(theirs(served())), &Step::TakeOver);
+    check(&looking(ours(served())), &Step::Settle);
+    let shadow = Shadow { onboarded: true, ..Shadow::default() };
+    check(&Known { place: theirs(served()), ..Known::at_first(visit(Occasion::Spoken, Some(shadow))) }, &Step::Done);
+    let lost = Known { place: theirs(served()), minted: Some(id('b')), ..Known::at_first(visit(Occasion::Spoken, None)) };
+    check(&lost, &Step::Discard);
+}
+
+#[test]
+fn another_certificate_replaces_the_one_that_works_without_touching_it() {
+    let asking = |place| Known { place, ..Known::at_first(visit(Occasion::AsksForAnother, Some(Shadow::default()))) };
+    check(&asking(theirs(served())), &Step::TakeOver);
+    let mut known = asking(ours(Record { again: true, ..served() }));
+    check(&known, &Step::Survey);
+    known.leftovers = Some(Vec::new());
+    known.minted = Some(id('b'));
+    check(&known, &Step::Record);
+    let replaced = Record { again: true, delivered: None, certificate: Some(id('b')), replaced: vec![id('a')], ..served() };
+    known.place = ours(replaced);
+    check(&known, &Step::Wire);
+}
+
+#[test]
+fn three_certificates_a_day_are_enough() {
+    let sent = |sent: Vec<u64>| {
+        let record = Record { sent, ..served() };
+        Known { place: theirs(record), ..Known::at_first(visit(Occasion::AsksForAnother, Some(Shadow::default()))) }
+    };
+    check(&sent(vec![NOW - 300, NOW - 200]), &Step::TakeOver);
+    check(&sent(vec![NOW - 300, NOW - 200, NOW - 100]), &Step::Refuse(A_DAY - 300));
+    check(&sent(vec![NOW - A_DAY, NOW - 200, NOW - 100]), &Step::TakeOver);
+    let mut begun = sent(vec![NOW - 300, NOW - 200, NOW - 100]);
+    set_record(&mut begun, |record| record.again = true);
+    check(&begun, &Step::TakeOver);
+}
+
+#[test]
+fn replaced_certificates_go_when_the_new_one_is_in_use_or_their_day_is_over() {
+    let replaced = |until| Record { certificate: Some(id('b')), replaced: vec![id('a')], replaced_until: until, ..served() };
+    check(&looking(theirs(replaced(NOW + 1))), &Step::Done);
+    check(&looking(theirs(replaced(NOW))), &Step::TakeOver);
+    let mut in_use = looking(theirs(replaced(NOW + 1)));
+    in_use.visit.shadow.as_mut().unwrap().in_use = Some(id('a'));
+    check(&in_use, &Step::Done);
+    in_use.visit.shadow.as_mut().unwrap().in_use = Some(id('b'));
+    check(&in_use, &Step::TakeOver);
+
+    let mut known = looking(ours(replaced(NOW)));
+    check(&known, &Step::Retire(id('a')));
+    known.retired = vec![id('a')];
+    check(&known, &Step::Settle);
+}
+
+#[test]
+fn who_comes_back_is_resumed_and_an_event_from_before_is_not_a_return() {
+    let paused = || Record { paused: Some(NOW - 10), ..served() };
+    check(&looking(theirs(paused())), &Step::TakeOver);
+    let mut known = looking(ours(paused()));
+    check(&known, &Step::Resume);
+    known.resumed = true;
+    check(&known, &Step::Settle);
+
+    let linked = |at| Known { visit: Visit { at, ..visit(Occasion::Linked, Some(Shadow::default())) }, ..looking(theirs(paused())) };
+    check(&linked(NOW - 10), &Step::Done);
+    check(&linked(NOW - 9), &Step::TakeOver);
+}
+
+#[test]
+fn after_a_mail_that_came_back_the_owner_hears_of_it_before_the_next_one() {
+    let returned = |record: Record| Record { returned: Some(Returned::Bounced), ..record };
+    // Who needs nothing hears it beside the answer.
+    check(&looking(theirs(returned(served()))), &Step::TakeOver);
+    check(&looking(ours(returned(served()))), &Step::Settle);
+    // Who needs a mail hears it instead.
+    check(&looking(ours(returned(Record::default()))), &Step::Tell(Returned::Bounced));
+    let linked = Known { visit: visit(Occasion::Linked, None), ..looking(theirs(returned(Record::default()))) };
+    check(&linked, &Step::Tell(Returned::Bounced));
+}
+
+#[test]
+fn a_served_owner_does_not_wait_for_whoever_holds_their_thing() {
+    let held = Record { until: NOW + 10, again: true, ..served() };
+    check(&looking(theirs(held.clone())), &Step::Done);
+    let asking = Known { place: theirs(held), ..Known::at_first(visit(Occasion::AsksForAnother, Some(Shadow::default()))) };
+    check(&asking, &Step::Wait);
+}
+
+#[test]
+fn a_mark_in_the_shadow_makes_good_for_a_note_that_was_lost() {
+    let shadow = Shadow { onboarded: true, delivered: Some(id('a')), ..Shadow::default() };
+    let visit = visit(Occasion::Spoken, Some(shadow));
+    let lost = Record { delivered: None, ..served() };
+    assert_eq!(visit.complete(lost.clone()).delivered, Some(NOW));
+    assert_eq!(visit.complete(Record { certificate: Some(id('b')), ..lost }).delivered, None);
 }

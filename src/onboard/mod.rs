@@ -1,37 +1,42 @@
 //! One owner, one thing, one live certificate: what a half-made thing still needs, and the loop that
 //! does it.
 //!
-//! There is no database. The thing itself is the record: creating it is the lock, its attributes say
-//! who works on it until when, and which certificate is meant to be its own. [`next`] is a pure decision
-//! over what an attempt knows; [`onboard`] does that step and asks again.
+//! [`next`] is a pure decision over what an attempt knows; [`onboard`] does that step and asks again. It
+//! makes new owners ready, and it finishes whatever the record of a known one says is unfinished: a
+//! certificate that was asked for again, replaced ones that have had their time, a skill enabled anew.
 //!
 //! What keeps the promise, whatever dies when:
 //! - A certificate is made INACTIVE and attached to nothing: one whose answer is lost opens nothing.
-//! - Its id stands in the thing's attributes before anything is done with it, so the next attempt finds
-//!   it in every state, also ACTIVE and not yet attached.
-//! - The mail goes out only with a certificate that works, the shadow (*ready*) comes only after the mail.
+//! - Its id stands in the thing's record before anything is done with it, so the next attempt finds it in
+//!   every state, also ACTIVE and not yet attached.
+//! - The mail goes out only with a certificate that works, and only then the record says *delivered* and the
+//!   shadow *onboarded*. A certificate that was delivered is never taken away for one that was not.
 //! - An attempt does nothing after its lease: another may have taken over.
 
 mod decision;
-mod registry;
 
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub use self::decision::{Known, Place, Step, next};
-pub use self::registry::{A_DAY, Hold, LONGEST_LEASE, Record, Registry, RegistryError, within_a_day};
+pub use self::decision::{Known, Occasion, Place, Step, Visit, next};
 use crate::deliver::{Letter, MailError, Mailer};
-use crate::fault::{Blame, Fault, Step as StoryStep};
+use crate::fault::{Blame, Fault, Step as StoryStep, chain};
+use crate::lease::Lease;
+use crate::metrics::{Measure, Meter};
+use crate::registry::{A_DAY, Entry, Record, Registry, RegistryError, Returned, within_a_day};
 use crate::relay::{Patch, ShadowError, Shadows};
+use crate::retire::retire;
 use crate::thing::{Certificate, CertificateId, OwnerId, ThingName};
 
 /// With less time than this, minting a certificate would leave a half-made thing behind.
 const TIME_TO_MINT: Duration = Duration::from_millis(2_500);
 /// With less time than this, waiting for another attempt ends.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(800);
-/// How often the shadow is asked whether another attempt has finished.
+/// So much is left to an owner's own wish when something else is finished on the way.
+const TIME_TO_RELAY: Duration = Duration::from_millis(1_500);
+/// How often a thing that another attempt holds is looked at.
 const WAIT: Duration = Duration::from_millis(300);
 
 /// Why an owner is not ready.
@@ -43,6 +48,12 @@ pub enum OnboardError {
     /// Too little time is left to begin.
     #[error("too little time is left to make a certificate")]
     NoTime,
+    /// Before another mail goes out, the owner has to hear what became of the last one.
+    #[error("the last mail came back: {0:?}")]
+    Returned(Returned),
+    /// The owner has been sent enough certificates today.
+    #[error("the next certificate may be sent in {0} seconds")]
+    TooOften(u64),
     /// The registry failed at a step.
     #[error("the registry failed")]
     Registry(#[from] RegistryError),
@@ -61,8 +72,8 @@ impl OnboardError {
             OnboardError::Busy | OnboardError::NoTime => true,
             OnboardError::Registry(error) => error.is_definite(),
             OnboardError::Mail(error) => error.is_definite(),
-            // The mail is out: a certificate that the owner holds is replaced, not pulled away.
-            OnboardError::Shadow(_) => false,
+            // Nothing was begun; or the mail is out, and what its owner holds is not pulled away.
+            OnboardError::Returned(_) | OnboardError::TooOften(_) | OnboardError::Shadow(_) => false,
         }
     }
 }
@@ -70,7 +81,7 @@ impl OnboardError {
 impl Blame for OnboardError {
     fn step(&self) -> StoryStep {
         match self {
-            OnboardError::Mail(_) => StoryStep::Deliver,
+            OnboardError::Mail(_) | OnboardError::Returned(_) | OnboardError::TooOften(_) => StoryStep::Deliver,
             _ => StoryStep::Onboard,
         }
     }
@@ -78,12 +89,10 @@ impl Blame for OnboardError {
     fn fault(&self) -> Fault {
         match self {
             OnboardError::Busy | OnboardError::NoTime => Fault::Again,
+            OnboardError::Returned(_) | OnboardError::TooOften(_) => Fault::Speaker,
             OnboardError::Mail(error) => error.fault(),
             OnboardError::Shadow(error) => error.fault(),
-            OnboardError::Registry(error) => match error {
-                RegistryError::ThingTypeMissing(_) | RegistryError::PolicyMissing(_) | RegistryError::Refused(_) => Fault::Maker,
-                RegistryError::Taken | RegistryError::Throttled | RegistryError::Unclear(_) => Fault::Again,
-            },
+            OnboardError::Registry(error) => error.fault(),
         }
     }
 
@@ -91,28 +100,25 @@ impl Blame for OnboardError {
         match self {
             OnboardError::Busy => "busy",
             OnboardError::NoTime => "no_time",
+            OnboardError::Returned(_) => "mail_returned",
+            OnboardError::TooOften(_) => "mail_too_often",
             OnboardError::Mail(error) => error.cause(),
             OnboardError::Shadow(error) => error.cause(),
-            OnboardError::Registry(error) => match error {
-                RegistryError::Taken => "thing_taken",
-                RegistryError::ThingTypeMissing(_) => "thing_type_missing",
-                RegistryError::PolicyMissing(_) => "policy_missing",
-                RegistryError::Throttled => "registry_throttled",
-                RegistryError::Refused(_) => "registry_refused",
-                RegistryError::Unclear(_) => "registry_unclear",
-            },
+            OnboardError::Registry(error) => error.cause(),
         }
     }
 }
 
-/// The owner to be onboarded, and what that takes.
+/// The owner to be made ready, and what that takes.
 pub struct Applicant<'a, F> {
     /// Who.
     pub owner: &'a OwnerId,
     /// Their thing.
     pub thing: &'a ThingName,
-    /// The first state of the shadow.
-    pub first_state: &'a Patch,
+    /// Why they are here, and what their shadow says.
+    pub visit: Visit,
+    /// What a new owner said, to go along with the first state of the shadow.
+    pub wanted: Option<&'a Patch>,
     /// Writes the mail for a certificate.
     pub write: F,
 }
@@ -125,25 +131,23 @@ pub struct Means<'a, R, S, M> {
     pub shadows: &'a S,
     /// Mail.
     pub mailer: &'a M,
-    /// Seconds since the epoch.
-    pub now: fn() -> u64,
-    /// How long an attempt keeps others away, in seconds.
-    pub lease: u64,
-    /// A word that no other attempt uses.
-    pub nonce: String,
+    /// How this attempt keeps others away.
+    pub lease: Lease,
     /// When the answer must be ready.
     pub deadline: Instant,
+    /// Counts and times what happens.
+    pub measure: Meter,
     /// [`next`]; a test may put a mistake here, to see that it is found.
     pub decide: fn(&Known, u64) -> Step,
 }
 
-/// How the owner became ready.
+/// An owner who is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Onboarded {
-    /// By this attempt, whose mail is on its way.
-    Now,
-    /// By another request, while this one waited.
-    Meanwhile,
+pub struct Onboarded {
+    /// Whether this attempt has sent them a certificate.
+    pub mailed: bool,
+    /// What became of an earlier mail, which they have not heard yet.
+    pub returned: Option<Returned>,
 }
 
 struct Attempt<'a, R, S, M, F> {
@@ -151,13 +155,17 @@ struct Attempt<'a, R, S, M, F> {
     who: &'a Applicant<'a, F>,
     known: Known,
     certificate: Option<Certificate>,
-    /// When certificates of this thing were sent.
-    sent: Vec<u64>,
-    /// Nothing is begun after this: the end of the lease, or the deadline where that comes first.
+    /// The record as it was before this attempt changed it, to go back to.
+    before: Record,
+    /// What the owner has to hear.
+    returned: Option<Returned>,
+    /// When this attempt has to be over: in time for the answer.
+    limit: Instant,
+    /// Nothing is begun after this: the end of the lease, or the limit where that comes first.
     end: Instant,
 }
 
-/// Makes an owner ready who has no shadow yet.
+/// Makes an owner ready, and finishes what their record says is unfinished.
 pub async fn onboard<R, S, M, F>(means: &Means<'_, R, S, M>, who: &Applicant<'_, F>) -> Result<Onboarded, OnboardError>
 where
     R: Registry,
@@ -165,21 +173,21 @@ where
     M: Mailer,
     F: Fn(&Certificate) -> Result<Letter, MailError> + Sync,
 {
-    let mut attempt = Attempt { means, who, known: Known::NOTHING, certificate: None, sent: Vec::new(), end: means.deadline };
+    let known = Known::at_first(who.visit.clone());
+    let (before, limit) = (Record::default(), means.deadline);
+    let mut attempt = Attempt { means, who, known, certificate: None, before, returned: None, limit, end: limit };
     loop {
-        let step = (means.decide)(&attempt.known, (means.now)());
+        let step = (means.decide)(&attempt.known, (means.lease.now)());
         tracing::debug!(thing = %who.thing, ?step, "onboarding");
         if step == Step::Done {
-            return Ok(Onboarded::Now);
+            return Ok(attempt.done());
         }
+        let began = Instant::now();
         let late = || OnboardError::Registry(RegistryError::Unclear("the lease ran out".into()));
-        match timeout_at(attempt.end, attempt.take(&step)).await.unwrap_or_else(|_| Err(late())) {
-            Ok(Some(onboarded)) => return Ok(onboarded),
-            Ok(None) => {}
-            Err(error) => {
-                attempt.undo(&error).await;
-                return Err(error);
-            }
+        let outcome = timeout_at(attempt.end, attempt.take(&step)).await.unwrap_or_else(|_| Err(late()));
+        (means.measure)(&Measure::StepTime { step: step.name(), took: began.elapsed() });
+        if let Err(error) = outcome {
+            return attempt.fail(step.name(), error).await;
         }
     }
 }
@@ -191,28 +199,30 @@ where
     M: Mailer,
     F: Fn(&Certificate) -> Result<Letter, MailError> + Sync,
 {
-    async fn take(&mut self, step: &Step) -> Result<Option<Onboarded>, OnboardError> {
+    async fn take(&mut self, step: &Step) -> Result<(), OnboardError> {
         let (registry, thing) = (self.means.registry, self.who.thing);
         match step {
             Step::Mint => {
-                if self.means.deadline.saturating_duration_since(Instant::now()) < TIME_TO_MINT {
+                if self.limit.saturating_duration_since(Instant::now()) < TIME_TO_MINT {
                     return Err(OnboardError::NoTime);
                 }
-                let certificate = registry.mint().await?;
+                (self.means.measure)(&Measure::OnboardingStarted);
+                let certificate = registry.mint(thing).await?;
                 self.known.minted = Some(certificate.id.clone());
                 self.certificate = Some(certificate);
             }
             Step::Claim => {
-                let hold = self.hold(self.known.minted.clone());
-                let claimed = registry.claim(thing, self.who.owner, &hold).await;
-                if self.took(claimed, 1)? {
+                let visit = &self.known.visit;
+                self.before = Record { alexa_user: visit.alexa_user.clone(), linked: visit.at, ..Record::default() };
+                let record = self.naming(self.before.clone());
+                let claimed = registry.claim(thing, self.who.owner, &record).await;
+                if self.took(claimed, Entry { version: 1, record })? {
                     // The thing is new: nobody can have left anything on it.
                     self.known.leftovers = Some(Vec::new());
-                    self.known.recorded = true;
                 }
             }
             Step::Look => self.look().await?,
-            Step::Wait => return self.wait().await,
+            Step::Wait => self.wait().await?,
             Step::Discard => {
                 if let Some(mine) = self.known.minted.take() {
                     self.certificate = None;
@@ -220,30 +230,49 @@ where
                 }
             }
             Step::TakeOver => {
-                let Place::Theirs(record) = &self.known.place else { return Ok(None) };
-                let version = record.version;
-                self.known.leftovers = None;
-                let taken = registry.hold(thing, version, &self.hold(None)).await;
-                self.took(taken, version + 1)?;
+                let Place::Theirs(entry) = self.known.place.clone() else { return Ok(()) };
+                if entry.record.forget {
+                    // Nobody may be taken for ready whose certificates are about to go.
+                    self.means.shadows.delete(thing).await?;
+                    self.known.visit.shadow = None;
+                }
+                let record = self.taken_over(&entry.record);
+                self.before = entry.record;
+                let taken = registry.write(thing, entry.version, &record).await;
+                self.took(taken, Entry { version: entry.version + 1, record })?;
             }
-            Step::Survey => {
-                let mut left = registry.attached(thing).await?;
-                // The record may name a certificate that was never attached.
-                let named = registry.look(thing).await?.and_then(|record| record.certificate);
-                left.extend(named);
-                left.retain(|id| Some(id) != self.known.minted.as_ref());
-                left.sort();
-                left.dedup();
-                self.known.leftovers = Some(left);
+            Step::Warn => {
+                self.means.shadows.update(thing, &Patch::look(self.known.visit.at)).await?;
+                if let Some(shadow) = &mut self.known.visit.shadow {
+                    shadow.look = true;
+                }
             }
-            Step::Retire(leftover) => {
-                retire(registry, leftover, thing).await?;
-                self.known.leftovers.iter_mut().for_each(|left| left.retain(|id| id != leftover));
+            Step::Resume => {
+                let Place::Ours(entry) = &self.known.place else { return Ok(()) };
+                // One that was never delivered is replaced, not activated.
+                if let (Some(certificate), Some(_)) = (&entry.record.certificate, entry.record.delivered) {
+                    registry.activate(certificate).await?;
+                }
+                for replaced in &entry.record.replaced {
+                    match registry.activate(replaced).await {
+                        // It had its time, and only the note of that was lost.
+                        Err(error) if error.is_definite() => tracing::info!(%thing, %error, "a replaced certificate is gone"),
+                        outcome => outcome?,
+                    }
+                }
+                self.known.resumed = true;
+            }
+            Step::Survey => self.survey().await?,
+            Step::Retire(certificate) => {
+                retire(registry, certificate, thing).await?;
+                self.known.leftovers.iter_mut().for_each(|left| left.retain(|id| id != certificate));
+                self.known.retired.push(certificate.clone());
             }
             Step::Record => {
-                let Place::Ours(version) = self.known.place else { return Ok(None) };
-                let recorded = registry.hold(thing, version, &self.hold(self.known.minted.clone())).await;
-                self.known.recorded = self.took(recorded, version + 1)?;
+                let Place::Ours(entry) = self.known.place.clone() else { return Ok(()) };
+                let record = self.naming(entry.record);
+                let recorded = registry.write(thing, entry.version, &record).await;
+                self.took(recorded, Entry { version: entry.version + 1, record })?;
             }
             Step::Wire => {
                 if let Some(mine) = &self.known.minted {
@@ -257,89 +286,235 @@ where
             Step::Mail => {
                 if let Some(certificate) = self.certificate.take() {
                     self.means.mailer.send((self.who.write)(&certificate)?).await?;
+                    (self.means.measure)(&Measure::MailAccepted);
                     self.known.mailed = true;
                 }
             }
-            Step::MakeReady => {
-                self.means.shadows.update(thing, self.who.first_state).await?;
-                self.known.ready = true;
+            Step::Settle => self.settle().await?,
+            Step::Tell(how) => {
+                if let Place::Ours(entry) = self.known.place.clone() {
+                    let record = Record { returned: None, again: false, until: 0, ..entry.record };
+                    let told = registry.write(thing, entry.version, &record).await;
+                    self.took(told, Entry { version: entry.version + 1, record })?;
+                }
+                return Err(OnboardError::Returned(*how));
             }
+            Step::Refuse(seconds) => return Err(OnboardError::TooOften(*seconds)),
             Step::Done => {}
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Reads the record: this attempt's own, when only the answer to its write was lost.
     async fn look(&mut self) -> Result<(), OnboardError> {
         self.known.place = match self.means.registry.look(self.who.thing).await? {
             None => Place::Unknown,
-            Some(record) if record.run == self.means.nonce => {
-                self.known.recorded = record.certificate.is_some() && record.certificate == self.known.minted;
-                self.sent = record.sent;
-                Place::Ours(record.version)
-            }
-            Some(record) => {
-                // What this attempt wanted to hold, it does not: only the answer's deadline bounds it now.
-                self.end = self.means.deadline;
-                self.sent.clone_from(&record.sent);
-                Place::Theirs(record)
+            Some(entry) if entry.record.run == self.means.lease.run => Place::Ours(entry),
+            Some(entry) => {
+                if self.known.mailed {
+                    return Err(OnboardError::Busy);
+                }
+                // What this attempt wanted to hold, it does not: only its own limit bounds it now,
+                // and whatever it found and made before is for the other one to see to.
+                self.end = self.limit;
+                self.known.leftovers = None;
+                self.known.resumed = false;
+                self.known.retired.clear();
+                if std::mem::take(&mut self.known.wired) {
+                    self.known.minted = None;
+                }
+                let record = self.known.visit.complete(entry.record);
+                Place::Theirs(Entry { record, ..entry })
             }
         };
         Ok(())
     }
 
-    async fn wait(&mut self) -> Result<Option<Onboarded>, OnboardError> {
+    async fn wait(&mut self) -> Result<(), OnboardError> {
         if self.time_left() < WAIT + TIME_TO_ANSWER {
             return Err(OnboardError::Busy);
         }
         sleep(WAIT).await;
-        if self.means.shadows.read(self.who.thing).await?.is_some_and(|shadow| !shadow.again) {
-            return Ok(Some(Onboarded::Meanwhile));
-        }
+        self.known.visit.shadow = self.means.shadows.read(self.who.thing).await?;
         self.known.place = Place::Unread;
-        Ok(None)
+        Ok(())
+    }
+
+    /// Certificates that nobody was sent: attached ones, and those that the record names, attached or not.
+    async fn survey(&mut self) -> Result<(), OnboardError> {
+        let Place::Ours(Entry { record, .. }) = &self.known.place else { return Ok(()) };
+        let mut left = self.means.registry.attached(self.who.thing).await?;
+        left.extend(record.certificates().cloned());
+        let delivered = record.certificate.as_ref().filter(|_| record.delivered.is_some());
+        // Of an owner who wanted to be forgotten, nothing is kept.
+        let kept = |id: &CertificateId| !record.forget && (Some(id) == delivered || record.replaced.contains(id));
+        left.retain(|id| !kept(id) && Some(id) != self.known.minted.as_ref());
+        left.sort();
+        left.dedup();
+        self.known.leftovers = Some(left);
+        Ok(())
+    }
+
+    /// Says that all is done, in the record and in the shadow. After a mail they go out side by side, because
+    /// either is enough for the next contact; else the shadow, which keeps contacts from looking, is last.
+    /// The thing stays held until the lease is over, so that nothing overtakes the mark.
+    async fn settle(&mut self) -> Result<(), OnboardError> {
+        let Place::Ours(entry) = self.known.place.clone() else { return Ok(()) };
+        let (registry, shadows, thing) = (self.means.registry, self.means.shadows, self.who.thing);
+        let record = self.settled(&entry.record);
+        let told = entry.record.returned.filter(|_| record.returned.is_none());
+        let mark = self.mark(&record);
+        let marked = if self.known.mailed {
+            let (marked, written) = tokio::join!(shadows.update(thing, &mark), registry.write(thing, entry.version, &record));
+            self.known.ready |= marked.is_ok();
+            self.known.settled = self.took(written, Entry { version: entry.version + 1, record })?;
+            marked
+        } else {
+            let written = registry.write(thing, entry.version, &record).await;
+            self.known.settled = self.took(written, Entry { version: entry.version + 1, record })?;
+            if !self.known.settled {
+                return Ok(());
+            }
+            let marked = shadows.update(thing, &mark).await;
+            self.known.ready = marked.is_ok();
+            marked
+        };
+        self.returned = self.returned.or(told);
+        Ok(marked?)
     }
 
     /// Notes the outcome of a write that takes or keeps the lock. Where it is not clear, the record tells.
-    fn took(&mut self, outcome: Result<(), RegistryError>, version: i64) -> Result<bool, OnboardError> {
+    fn took(&mut self, outcome: Result<(), RegistryError>, written: Entry) -> Result<bool, OnboardError> {
         match outcome {
-            Ok(()) => self.known.place = Place::Ours(version),
+            Ok(()) => self.known.place = Place::Ours(written),
             Err(RegistryError::Taken | RegistryError::Unclear(_)) => self.known.place = Place::Unread,
             Err(error) => return Err(error.into()),
         }
         Ok(matches!(self.known.place, Place::Ours(_)))
     }
 
-    /// The hold of this attempt, from now on; the attempt ends with it.
-    fn hold(&mut self, certificate: Option<CertificateId>) -> Hold {
-        let lease_end = Instant::now() + Duration::from_secs(self.means.lease);
-        self.end = self.means.deadline.min(lease_end);
-        let now = (self.means.now)();
-        let sent = certificate.is_some().then(|| [within_a_day(&self.sent, now), vec![now]].concat());
-        // Rounded up: nobody may take over in the last part of a second in which this attempt still acts.
-        Hold { run: self.means.nonce.clone(), until: now + self.means.lease + 1, certificate, sent }
+    /// The record, held by this attempt from now on; the attempt ends with its lease.
+    fn held(&mut self, record: Record) -> Record {
+        let lease = &self.means.lease;
+        self.end = self.limit.min(lease.end());
+        Record { run: lease.run.clone(), until: lease.until(), ..record }
+    }
+
+    fn taken_over(&mut self, found: &Record) -> Record {
+        let visit = &self.known.visit;
+        let mut record = found.clone();
+        record.again |= visit.asks() && record.delivered.is_some() && !record.forget;
+        record.linked = record.linked.max(visit.at);
+        record.alexa_user = visit.alexa_user.clone().or(record.alexa_user);
+        if record.serves() && !visit.asks() {
+            self.limit = self.means.deadline.checked_sub(TIME_TO_RELAY).unwrap_or(self.means.deadline);
+        }
+        self.held(record)
+    }
+
+    /// The record, naming this attempt's certificate. One that was delivered goes on working for a day.
+    fn naming(&mut self, mut record: Record) -> Record {
+        let now = (self.means.lease.now)();
+        if record.forget {
+            // Who speaks after that starts afresh; only the mails that were sent still count.
+            record = Record { sent: record.sent, alexa_user: record.alexa_user, linked: record.linked, ..Record::default() };
+        }
+        if record.delivered.take().is_some() {
+            record.replaced.extend(record.certificate.take());
+        }
+        record.certificate.clone_from(&self.known.minted);
+        record.replaced_until = if record.replaced.is_empty() { 0 } else { now + A_DAY };
+        record.sent = [within_a_day(&record.sent, now), vec![now]].concat();
+        self.held(record)
+    }
+
+    fn settled(&self, found: &Record) -> Record {
+        let now = (self.means.lease.now)();
+        let mut record = Record { paused: None, ..found.clone() };
+        record.replaced.retain(|id| !self.known.retired.contains(id));
+        if self.known.mailed {
+            record.again = false;
+            record.delivered = Some(now);
+        } else if self.known.visit.occasion != Occasion::Linked {
+            record.returned = None;
+        }
+        if record.replaced.is_empty() {
+            record.replaced_until = 0;
+        }
+        record
+    }
+
+    /// The mark that the shadow gets, with what a new owner said.
+    fn mark(&self, record: &Record) -> Patch {
+        let at = record.delivered.unwrap_or(self.known.visit.at);
+        let look = record.wants_a_look().then_some(at);
+        let mark = Patch::ready(at, record.certificate.as_ref(), look);
+        match self.who.wanted {
+            Some(wanted) if self.known.mailed => mark.and(wanted),
+            _ => mark,
+        }
     }
 
     fn time_left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
 
-    /// After a failure that certainly had no effect: leave nothing behind. What is unclear, or cannot be
-    /// undone now, stays under the lease until the next attempt finds it by the record.
-    async fn undo(&mut self, error: &OnboardError) {
-        if !error.is_definite() {
-            return;
+    fn done(&self) -> Onboarded {
+        if self.known.mailed {
+            (self.means.measure)(&Measure::OnboardingDone);
         }
+        Onboarded { mailed: self.known.mailed, returned: self.returned }
+    }
+
+    /// Nothing is left behind after a failure that certainly had no effect. An owner whose device can
+    /// connect all the same is not kept from using it: what is unfinished waits for the next contact.
+    async fn fail(&mut self, step: &'static str, error: OnboardError) -> Result<Onboarded, OnboardError> {
+        let thing = self.who.thing;
+        if self.known.mailed && self.known.ready {
+            tracing::warn!(%thing, step, error = chain(&error), "the owner is ready, but their record does not say so");
+            return Ok(self.done());
+        }
+        if self.known.minted.is_some() || step == Step::Mint.name() {
+            (self.means.measure)(&Measure::OnboardingFailed { step });
+        }
+        if step == Step::Mail.name() {
+            (self.means.measure)(&Measure::MailRefused);
+        }
+        if error.is_definite() && !self.known.mailed {
+            self.undo().await;
+        }
+        let serves = match &self.known.place {
+            Place::Theirs(entry) | Place::Ours(entry) => entry.record.serves() || (self.known.resumed && self.before.delivered.is_some()),
+            Place::Unread => self.who.visit.shadow.as_ref().is_some_and(|shadow| shadow.onboarded),
+            Place::Unknown => false,
+        };
+        if serves && !self.who.visit.asks() {
+            if let OnboardError::Returned(how) = error {
+                self.returned = Some(how);
+            }
+            tracing::warn!(%thing, step, error = chain(&error), "left to the next contact");
+            return Ok(self.done());
+        }
+        Err(error)
+    }
+
+    /// What is unclear, or cannot be undone now, stays under the lease until the next attempt finds it by
+    /// the record.
+    async fn undo(&mut self) {
         let (registry, thing) = (self.means.registry, self.who.thing);
+        let before = Record { run: self.means.lease.run.clone(), until: 0, ..self.before.clone() };
+        // Who asked hears that it failed, and asks again; nobody else hears of it.
+        let certificate = before.certificate.clone().filter(|id| !self.known.retired.contains(id));
+        let before = Record { again: before.again && !self.who.visit.asks(), certificate, ..before };
         let undone = async {
             match (&self.known.place, self.known.minted.take()) {
                 (Place::Ours(_), Some(mine)) => retire(registry, &mine, thing).await?,
                 (_, Some(mine)) => registry.delete(&mine).await?,
                 (_, None) => {}
             }
-            if let Place::Ours(version) = self.known.place {
-                let free = Hold { run: self.means.nonce.clone(), until: 0, certificate: None, sent: None };
-                registry.hold(thing, version, &free).await?;
+            if let Place::Ours(entry) = &self.known.place {
+                registry.write(thing, entry.version, &before).await?;
+                self.known.place = Place::Theirs(Entry { version: entry.version + 1, record: before });
             }
             Ok::<(), RegistryError>(())
         };
@@ -349,23 +524,6 @@ where
             Ok(Err(error)) => tracing::warn!(%thing, %error, "a failed onboarding is left to the next contact"),
             Err(_) => tracing::warn!(%thing, "no time to undo a failed onboarding: it is left to the next contact"),
         }
-    }
-}
-
-/// Takes a certificate out of service and deletes it. Detaching spreads over some seconds, in which AWS
-/// refuses to delete; what is INACTIVE and detached opens nothing, so that is no failure.
-async fn retire(registry: &impl Registry, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
-    let (inactive, untied, stripped) =
-        tokio::join!(registry.deactivate(certificate), registry.detach_thing(certificate, thing), registry.detach_policy(certificate));
-    inactive?;
-    untied?;
-    stripped?;
-    match registry.delete(certificate).await {
-        Err(RegistryError::Refused(code)) => {
-            tracing::info!(%certificate, code, "a certificate out of service is not deleted yet");
-            Ok(())
-        }
-        outcome => outcome,
     }
 }
 

@@ -45,7 +45,7 @@ def prepare(client, given):
     if given["thing_type"]:
         iot.create_thing_type(
             thingTypeName=given["thing_type"],
-            thingTypeProperties={"searchableAttributes": ["UserId"]},
+            thingTypeProperties={"searchableAttributes": ["UserId", "AlexaUser", "Unfinished"]},
         )
     policy = None
     if given["policy_name"]:
@@ -135,10 +135,19 @@ def report(client, given):
     return {}
 
 
+def call(client, given):
+    """One call of the control plane, as a test words it."""
+    try:
+        getattr(client("iot"), given["operation"])(**given["arguments"])
+    except ClientError as error:
+        return {"refused": error.response["Error"]["Code"]}
+    return {}
+
+
 def main():
     given = json.load(sys.stdin)
     client = clients(given["endpoint"], given["region"], given["access_key"], given["secret_key"])
-    doing = {"prepare": prepare, "describe": describe, "report": report}[given["do"]]
+    doing = {"prepare": prepare, "describe": describe, "report": report, "call": call}[given["do"]]
     json.dump(doing(client, given), sys.stdout, default=str)
 
 

@@ -1,13 +1,15 @@
-"""Opens a mail as a mail program would, with Python's own parsers.
+"""Opens mails as a mail program would, with Python's own parsers.
 
-Standard input: {"message": path of the message, "into": folder}. Standard
-output: what the mail says, and everything that is wrong with it. Each zip in
-it is unpacked into the folder.
+Standard input: a list of {"message": path of the message, "into": folder}.
+Standard output: of each what the mail says, and everything that is wrong with
+it. Each zip in it is unpacked into the folder, and OpenSSL says whether the
+key in it is the one of the certificate.
 """
 
 import io
 import json
 import re
+import ssl
 import sys
 import zipfile
 from email import policy
@@ -39,7 +41,18 @@ def unpack(content, folder):
         for member in archive.infolist():
             files.append({"name": member.filename, "size": member.file_size})
         archive.extractall(folder)
-    return {"files": files, "damaged": damaged}
+    return {"files": files, "damaged": damaged, "fits": fits(Path(folder))}
+
+
+def fits(folder):
+    """Whether certificate and private key are a pair; loading them fails otherwise."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+            folder / "certificate.pem", folder / "private.key.pem"
+        )
+    except (OSError, ssl.SSLError):
+        return False
+    return True
 
 
 def lines_of(raw):
@@ -54,8 +67,7 @@ def lines_of(raw):
     return faults
 
 
-def main():
-    given = json.load(sys.stdin)
+def read(given):
     raw = Path(given["message"]).read_bytes()
     message = BytesParser(policy=policy.default).parsebytes(raw)
     text = message.get_body(("plain",))
@@ -71,21 +83,22 @@ def main():
         if zipfile.is_zipfile(io.BytesIO(content)):
             attachment.update(unpack(content, given["into"]))
         attachments.append(attachment)
-    json.dump(
-        {
-            "from": addresses(message, "from"),
-            "to": addresses(message, "to"),
-            "reply_to": addresses(message, "reply-to"),
-            "subject": message["subject"],
-            "headers": sorted({name.lower() for name in message.keys()}),
-            "text": text.get_content() if text else None,
-            "html": html.get_content() if html else None,
-            "attachments": attachments,
-            "defects": [defect for part in message.walk() for defect in defects_of(part)]
-            + lines_of(raw),
-        },
-        sys.stdout,
-    )
+    return {
+        "from": addresses(message, "from"),
+        "to": addresses(message, "to"),
+        "reply_to": addresses(message, "reply-to"),
+        "subject": message["subject"],
+        "headers": sorted({name.lower() for name in message.keys()}),
+        "text": text.get_content() if text else None,
+        "html": html.get_content() if html else None,
+        "attachments": attachments,
+        "defects": [defect for part in message.walk() for defect in defects_of(part)]
+        + lines_of(raw),
+    }
+
+
+def main():
+    json.dump([read(given) for given in json.load(sys.stdin)], sys.stdout)
 
 
 main()

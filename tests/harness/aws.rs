@@ -1,18 +1,35 @@
 //! The place where AWS is, seen from the function: an address that answers
 //! badly, or stands in front of an emulator, notes every call and breaks the
-//! ones a test names.
+//! ones a test names. It may stand in front of Login with Amazon as well, and
+//! then it sees all that the function calls, in one order.
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
 
+use super::gaps::{Gaps, Passage};
 use super::http::{self, Connections, Server};
 use super::operations::operation;
+use super::process::Reaper;
+use super::within;
+
+/// The registry's record of an owner who has their certificate.
+const READY: &str = r#"{
+    "thingName": "3D_Printer-a", "thingArn": "arn:aws:iot:us-east-1:000000000000:thing/3D_Printer-a", "version": 3,
+    "attributes": {
+        "Run": "0", "LeaseUntil": "0", "LinkedAt": "1", "DeliveredAt": "1",
+        "CertificateId": "0000000000000000000000000000000000000000000000000000000000000000"
+    }
+}"#;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +44,18 @@ pub enum Conduct {
     HangsAfterwards,
     /// It happened, and the answer says that AWS is out of order.
     FailsAfterwards,
+    /// The process that called is killed, and nothing happened.
+    Kills,
+    /// It happened, and the process that called is killed before it hears of it.
+    KillsAfterwards,
+}
+
+/// For which calls of an operation a conduct is meant, counted from 1 when it was named.
+struct Rule {
+    operation: String,
+    calls: RangeInclusive<usize>,
+    conduct: Conduct,
+    seen: usize,
 }
 
 /// One call that arrived.
@@ -37,6 +66,8 @@ pub struct Call {
     pub body: Bytes,
     /// What AWS made of it, whatever the caller got to hear of that.
     pub status: Option<StatusCode>,
+    /// What AWS answered, where it answered at all.
+    pub answer: Bytes,
 }
 
 impl Call {
@@ -48,11 +79,17 @@ impl Call {
 
 struct Gate {
     upstream: Option<String>,
+    /// Where Login with Amazon is, when its calls come here too.
+    login: Mutex<Option<String>>,
+    gaps: Option<Arc<Gaps>>,
     connections: Connections,
     /// For every call that nothing else is named for.
     everywhere: Option<Conduct>,
-    conducts: Mutex<Vec<(String, Conduct)>>,
-    calls: Mutex<Vec<Call>>,
+    rules: Mutex<Vec<Rule>>,
+    calls: watch::Sender<Vec<Call>>,
+    /// Kills the process that calls.
+    reaper: Mutex<Option<Reaper>>,
+    silence: Notify,
 }
 
 pub struct Aws {
@@ -64,12 +101,12 @@ impl Aws {
     /// Every call gets 500.
     pub async fn out_of_order() -> Self {
         let conduct = Conduct::Refuses(500, "InternalFailureException", "out of order");
-        Self::open(None, Some(conduct)).await
+        Self::open(None, None, Some(conduct)).await
     }
 
     /// No call ever gets an answer.
     pub async fn silent() -> Self {
-        Self::open(None, Some(Conduct::Hangs)).await
+        Self::open(None, None, Some(Conduct::Hangs)).await
     }
 
     /// An owner who is ready: the shadow is there and takes what is written.
@@ -77,18 +114,35 @@ impl Aws {
         let aws = Self::out_of_order().await;
         aws.makes("GetThingShadow", Conduct::Answers(200, document));
         aws.makes("UpdateThingShadow", Conduct::Answers(200, r#"{"state":{},"version":8}"#));
+        aws.makes("DescribeThing", Conduct::Answers(200, READY));
+        aws.makes("UpdateThing", Conduct::Answers(200, "{}"));
+        aws.makes("ListThings", Conduct::Answers(200, r#"{"things":[]}"#));
         aws
     }
 
     /// Notes the calls to the AWS at `upstream` and hands them on unchanged;
     /// the signature covers the host they were sent to, and that stays.
     pub async fn in_front_of(upstream: &str) -> Self {
-        Self::open(Some(upstream.to_owned()), None).await
+        Self::open(Some(upstream), None, None).await
     }
 
-    async fn open(upstream: Option<String>, everywhere: Option<Conduct>) -> Self {
-        let gate =
-            Arc::new(Gate { upstream, connections: http::connections(), everywhere, conducts: Mutex::default(), calls: Mutex::default() });
+    /// The same, with what the emulator there lacks.
+    pub async fn in_front_of_emulator(upstream: &str, gaps: &Arc<Gaps>) -> Self {
+        Self::open(Some(upstream), Some(Arc::clone(gaps)), None).await
+    }
+
+    async fn open(upstream: Option<&str>, gaps: Option<Arc<Gaps>>, everywhere: Option<Conduct>) -> Self {
+        let gate = Arc::new(Gate {
+            upstream: upstream.map(str::to_owned),
+            login: Mutex::default(),
+            gaps,
+            connections: http::connections(),
+            everywhere,
+            rules: Mutex::default(),
+            calls: watch::Sender::default(),
+            reaper: Mutex::default(),
+            silence: Notify::default(),
+        });
         let routes = Router::new().fallback(pass).with_state(Arc::clone(&gate));
         Self { server: Server::open(routes).await, gate }
     }
@@ -97,25 +151,72 @@ impl Aws {
         self.server.url()
     }
 
-    /// From now on `operation` goes this way.
-    pub fn makes(&self, operation: &str, conduct: Conduct) {
-        let mut conducts = self.gate.conducts.lock().expect("the gate");
-        conducts.retain(|(name, _)| name != operation);
-        conducts.push((operation.to_owned(), conduct));
+    /// Takes the calls to Login with Amazon too, which is at `login`.
+    pub fn stands_before_login(self, login: &str) -> Self {
+        *self.gate.login.lock().expect("the gate") = Some(login.to_owned());
+        self
     }
 
-    /// Everything works again.
-    pub fn mends(&self) {
-        self.gate.conducts.lock().expect("the gate").clear();
+    /// The process that calls, so that a call can kill it.
+    pub fn aims_at(&self, reaper: Reaper) {
+        *self.gate.reaper.lock().expect("the gate") = Some(reaper);
+    }
+
+    /// From now on `operation` goes this way, until it is mended.
+    pub fn makes(&self, operation: &str, conduct: Conduct) {
+        self.makes_from(operation, 1, conduct);
+    }
+
+    /// The same, from the call with this number on; the next one is number 1.
+    pub fn makes_from(&self, operation: &str, nth: usize, conduct: Conduct) {
+        self.rule(operation, nth..=usize::MAX, conduct);
+    }
+
+    /// Only the call with this number goes this way; the next one is number 1.
+    pub fn makes_once(&self, operation: &str, nth: usize, conduct: Conduct) {
+        self.rule(operation, nth..=nth, conduct);
+    }
+
+    fn rule(&self, operation: &str, calls: RangeInclusive<usize>, conduct: Conduct) {
+        let mut rules = self.gate.rules.lock().expect("the gate");
+        rules.retain(|rule| rule.operation != operation);
+        rules.push(Rule { operation: operation.to_owned(), calls, conduct, seen: 0 });
+    }
+
+    /// Everything works again; whether any call has met what was named.
+    pub fn mends(&self) -> bool {
+        let rules = std::mem::take(&mut *self.gate.rules.lock().expect("the gate"));
+        rules.iter().any(|rule| rule.seen >= *rule.calls.start())
     }
 
     pub fn calls(&self) -> Vec<Call> {
-        self.gate.calls.lock().expect("the gate").clone()
+        self.gate.calls.borrow().clone()
     }
 
     /// The operations that were called, in the order of arrival.
     pub fn operations(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.operation).collect()
+    }
+
+    /// Waits until a call gets no answer.
+    pub async fn falls_silent(&self) {
+        self.gate.silence.notified().await;
+    }
+
+    /// Waits until `operation` is called, or was.
+    pub async fn hears(&self, operation: &str) {
+        let mut calls = self.gate.calls.subscribe();
+        let called = calls.wait_for(|calls| calls.iter().any(|call| call.operation == operation));
+        within(Duration::from_secs(10), operation, called).await.expect("the gate");
+    }
+
+    /// The ids of all certificates that AWS has made for the callers, also those whose answer was lost.
+    pub fn certificates_made(&self) -> Vec<String> {
+        let made = |call: &Call| {
+            let answer: Value = serde_json::from_slice(&call.answer).ok()?;
+            call.operation.starts_with("Create").then(|| answer["certificateId"].as_str().map(str::to_owned))?
+        };
+        self.calls().iter().filter_map(made).collect()
     }
 
     /// How often AWS has done `operation`.
@@ -128,7 +229,7 @@ impl Aws {
 
     /// What has been called is no longer of interest.
     pub fn forgets(&self) {
-        self.gate.calls.lock().expect("the gate").clear();
+        self.gate.calls.send_modify(Vec::clear);
     }
 }
 
@@ -144,43 +245,110 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request<Body>) -> Response
     let body = body.to_bytes();
     let path = head.uri.path().to_owned();
     let operation = operation(&head.method, &path, &body);
-    let number = note(&gate, &operation, &path, &body);
-    let conduct = gate
-        .conducts
-        .lock()
-        .expect("the gate")
-        .iter()
-        .find_map(|(name, conduct)| (*name == operation).then_some(*conduct))
-        .or(gate.everywhere);
-    match conduct {
-        Some(Conduct::Hangs) => std::future::pending().await,
+    let number = gate.note(&operation, &path, &body);
+    let arrived = Arrived { head, body, path, operation, number };
+    match gate.conduct(&arrived.operation) {
+        None => effect(&gate, arrived).await,
         Some(Conduct::Answers(status, body)) => http::respond(status, "application/json", body),
-        Some(Conduct::Refuses(status, code, message)) => refusal(&head.method, &path, status, code, message),
+        Some(Conduct::Refuses(status, code, message)) => refusal(&arrived.path, status, code, message),
+        Some(Conduct::Hangs) => gate.keep_silent().await,
         Some(Conduct::HangsAfterwards) => {
-            relay(&gate, number, head, body).await;
-            std::future::pending().await
+            effect(&gate, arrived).await;
+            gate.keep_silent().await
         }
         Some(Conduct::FailsAfterwards) => {
-            let method = head.method.clone();
-            relay(&gate, number, head, body).await;
-            refusal(&method, &path, 500, "InternalFailureException", "try again")
+            let path = arrived.path.clone();
+            effect(&gate, arrived).await;
+            refusal(&path, 500, "InternalFailureException", "try again")
         }
-        None => relay(&gate, number, head, body).await,
+        Some(Conduct::Kills) => gate.kill().await,
+        Some(Conduct::KillsAfterwards) => {
+            effect(&gate, arrived).await;
+            gate.kill().await
+        }
     }
 }
 
-fn note(gate: &Gate, operation: &str, path: &str, body: &Bytes) -> usize {
-    let mut calls = gate.calls.lock().expect("the gate");
-    calls.push(Call { operation: operation.to_owned(), path: path.to_owned(), body: body.clone(), status: None });
-    calls.len() - 1
+/// One call on its way through the gate.
+struct Arrived {
+    head: Parts,
+    body: Bytes,
+    path: String,
+    operation: String,
+    /// Where it stands among the calls that were noted.
+    number: usize,
 }
 
-async fn relay(gate: &Gate, number: usize, head: axum::http::request::Parts, body: Bytes) -> Response<Body> {
-    let Some(upstream) = &gate.upstream else {
+impl Gate {
+    /// What becomes of the next call of `operation`, which this is.
+    fn conduct(&self, operation: &str) -> Option<Conduct> {
+        let mut rules = self.rules.lock().expect("the gate");
+        let named = rules.iter_mut().find(|rule| rule.operation == operation).and_then(|rule| {
+            rule.seen += 1;
+            rule.calls.contains(&rule.seen).then_some(rule.conduct)
+        });
+        named.or(self.everywhere)
+    }
+
+    /// Kills the caller, who hears nothing more.
+    async fn kill(&self) -> Response<Body> {
+        self.reaper.lock().expect("the gate").as_ref().expect("a process to kill").kills();
+        std::future::pending().await
+    }
+
+    async fn keep_silent(&self) -> Response<Body> {
+        self.silence.notify_waiters();
+        std::future::pending().await
+    }
+
+    fn note(&self, operation: &str, path: &str, body: &Bytes) -> usize {
+        let call =
+            Call { operation: operation.to_owned(), path: path.to_owned(), body: body.clone(), status: None, answer: Bytes::default() };
+        let mut number = 0;
+        self.calls.send_modify(|calls| {
+            number = calls.len();
+            calls.push(call);
+        });
+        number
+    }
+
+    fn note_answer(&self, number: usize, status: StatusCode, answer: &Bytes) {
+        self.calls.send_modify(|calls| {
+            // A test may have told the gate to forget in the meantime.
+            if let Some(call) = calls.get_mut(number) {
+                call.status = Some(status);
+                call.answer = answer.clone();
+            }
+        });
+    }
+
+    fn upstream(&self, path: &str) -> Option<String> {
+        if is_login(path) { self.login.lock().expect("the gate").clone() } else { self.upstream.clone() }
+    }
+}
+
+/// Lets the call have its effect. That is a task of its own: a caller who hangs up or is killed does not stop
+/// what has reached AWS.
+async fn effect(gate: &Arc<Gate>, arrived: Arrived) -> Response<Body> {
+    let gate = Arc::clone(gate);
+    tokio::spawn(async move { relay(&gate, arrived).await }).await.expect("a call that is handed on")
+}
+
+async fn relay(gate: &Gate, arrived: Arrived) -> Response<Body> {
+    let Arrived { head, body, path, operation, number } = arrived;
+    let Some(upstream) = gate.upstream(&path) else {
         return http::respond(404, "text/plain", "there is no AWS here");
     };
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut request = Request::builder().method(head.method.clone()).uri(format!("{upstream}{path}"));
+    let passage = match &gate.gaps {
+        Some(gaps) => gaps.enter(&operation, &path, &body).await,
+        None => Passage::Open,
+    };
+    if matches!(passage, Passage::Conflict) {
+        gate.note_answer(number, StatusCode::CONFLICT, &Bytes::default());
+        return refusal(&path, 409, "VersionConflictException", "The version of the thing is not the expected one.");
+    }
+    let query = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut request = Request::builder().method(head.method.clone()).uri(format!("{upstream}{query}"));
     for (name, value) in &head.headers {
         if name != "connection" && name != "transfer-encoding" && name != "content-length" {
             request = request.header(name, value);
@@ -189,10 +357,8 @@ async fn relay(gate: &Gate, number: usize, head: axum::http::request::Parts, bod
     let request = request.body(http_body_util::Full::new(body)).expect("a request that was one before");
     match http::exchange(&gate.connections, request).await {
         Ok((mut head, body)) => {
-            // A test may have told the gate to forget in the meantime.
-            if let Some(call) = gate.calls.lock().expect("the gate").get_mut(number) {
-                call.status = Some(head.status);
-            }
+            passage.leave(head.status).await;
+            gate.note_answer(number, head.status, &body);
             head.headers.remove("connection");
             head.headers.remove("transfer-encoding");
             head.headers.remove("content-length");
@@ -202,10 +368,18 @@ async fn relay(gate: &Gate, number: usize, head: axum::http::request::Parts, bod
     }
 }
 
-/// A refusal as the protocol of the service writes it: query (SES) or REST
-/// with JSON (IoT).
-fn refusal(method: &Method, path: &str, status: u16, code: &str, message: &str) -> Response<Body> {
-    if method == Method::POST && path == "/" {
+/// Whether Login with Amazon is meant, and not AWS.
+fn is_login(path: &str) -> bool {
+    path.starts_with("/user/") || path.starts_with("/auth/")
+}
+
+/// A refusal as the protocol of the service writes it: query (SES), OAuth
+/// (Login with Amazon) or REST with JSON (IoT).
+fn refusal(path: &str, status: u16, code: &str, message: &str) -> Response<Body> {
+    if is_login(path) {
+        return http::json(status, &json!({"error": code, "error_description": message, "request_id": "1"}));
+    }
+    if path == "/" {
         let kind = if status < 500 { "Sender" } else { "Receiver" };
         let body = format!(
             "<ErrorResponse xmlns=\"http://ses.amazonaws.com/doc/2010-12-01/\"><Error>\

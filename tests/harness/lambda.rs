@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::alexa::Echo;
 use super::answer::Answer;
 use super::deployment::Deployment;
-use super::process::{Process, command};
+use super::process::{Process, Reaper, command};
 use super::runtime_api::{Outcome, RuntimeApi};
 
 /// Alexa hangs up after about eight seconds; the template says the same.
@@ -77,10 +77,7 @@ impl Lambda {
 
     pub async fn try_start(deployment: &Deployment) -> Result<Self, Refusal> {
         let api = RuntimeApi::open().await;
-        // CI names the binary that ships; otherwise it is the one just built.
-        let program = std::env::var_os("ONETHING_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_onething")), PathBuf::from);
-        let program = program.as_path();
-        let mut command = command(program, Path::new("/"));
+        let mut command = command(binary(), Path::new("/"));
         command.env("AWS_LAMBDA_RUNTIME_API", api.address()).envs(deployment.variables());
         let started = Instant::now();
         let mut process = Process::start(command);
@@ -111,7 +108,10 @@ impl Lambda {
     /// One event, whose deadline comes from a clock that is so much behind the function's.
     pub async fn invoke_by_a_clock_behind(&self, payload: impl Into<Bytes>, behind: Duration) -> Invocation {
         let started = Instant::now();
-        let outcome = self.api.invoke(payload.into(), TIME_LIMIT, behind).await;
+        let outcome = tokio::select! {
+            outcome = self.api.invoke(payload.into(), TIME_LIMIT, behind) => outcome,
+            status = self.process.end() => Outcome::Died(status),
+        };
         Invocation { outcome, took: started.elapsed() }
     }
 
@@ -146,7 +146,7 @@ impl Lambda {
             Outcome::Answered(body) => {
                 panic!("answered {} to a stranger", String::from_utf8_lossy(&body))
             }
-            Outcome::TimedOut => panic!("no answer; the log:\n{}", self.log()),
+            other => panic!("no answer but {other:?}; the log:\n{}", self.log()),
         }
     }
 
@@ -166,8 +166,13 @@ impl Lambda {
         self.process.stop().await
     }
 
+    /// What kills it.
+    pub fn reaper(&self) -> Reaper {
+        self.process.reaper()
+    }
+
     /// Whether it is ready for a next event.
-    pub fn is_running(&mut self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.process.is_running()
     }
 }

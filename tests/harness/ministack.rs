@@ -2,14 +2,16 @@
 //! obeys IoT policies.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::aws::Aws;
 use super::deployment::{ACCESS_KEY, MAIL_FROM, REGION, SECRET_KEY};
-use super::device::connection;
 use super::foreign;
+use super::gaps::Gaps;
 use super::http::fetch;
 use super::login::User;
 use super::post_office::{Mail, PostOffice};
@@ -43,6 +45,7 @@ pub struct Ministack {
     pub root: PathBuf,
     /// Where it delivers the mail that it takes as SES.
     pub post_office: PostOffice,
+    gaps: Arc<Gaps>,
     home: TempDir,
 }
 
@@ -77,7 +80,8 @@ impl Ministack {
         let root = home.path().join("root.pem");
         let (_, pem) = fetch(&format!("{url}/_ministack/iot/ca.pem")).await.expect("the root of ministack");
         std::fs::write(&root, pem).expect("a file in our folder");
-        Self { process, url, mqtt_port, root, post_office, home }
+        let gaps = Arc::new(Gaps::of(post_office.watches()));
+        Self { process, url, mqtt_port, root, post_office, gaps, home }
     }
 
     /// A running ministack that the stack was deployed to.
@@ -85,6 +89,11 @@ impl Ministack {
         let ministack = Self::start().await;
         prepare(&ministack.url, &Account::deployed()).await;
         ministack
+    }
+
+    /// A gate in front of it, which has what it lacks. There may be any number.
+    pub async fn gate(&self) -> Aws {
+        Aws::in_front_of_emulator(&self.url, &self.gaps).await
     }
 
     /// Everything that is in the account now.
@@ -99,34 +108,38 @@ impl Ministack {
         self.open(&mail).await
     }
 
-    /// Opens the newest of the first `count` mails to this user. The emulator hands mails on side by side,
-    /// so two that follow closely may arrive in either order; the bundle says when it was made.
-    pub async fn open_newest_mail(&self, user: &User, count: usize) -> (Value, PathBuf) {
-        let mut newest = None;
-        for number in 0..count {
-            let mail = self.post_office.mail(number).await;
-            if !mail.recipients.iter().any(|recipient| Some(recipient) == user.email.as_ref()) {
-                continue;
-            }
-            let opened = self.open(&mail).await;
-            let made = connection(&opened.1)["issuedAt"].as_u64();
-            if newest.as_ref().is_none_or(|(at, _)| made >= *at) {
-                newest = Some((made, opened));
-            }
-        }
-        newest.expect("a mail to this user").1
+    /// Opens the last mail to this user.
+    pub async fn open_last_mail(&self, user: &User) -> (Value, PathBuf) {
+        let address = user.email.as_deref().unwrap_or_default();
+        let mail = self.post_office.last_to(address).expect("a mail to this user");
+        self.open(&mail).await
     }
 
     /// The same with a mail that came another way.
     pub async fn open(&self, mail: &Mail) -> (Value, PathBuf) {
-        let folder = tempfile::tempdir_in(self.home.path()).expect("a folder in our folder").keep();
-        let message = folder.with_extension("eml");
-        std::fs::write(&message, &mail.message).expect("a file in our folder");
-        let given = json!({"message": message, "into": folder});
-        let mut read = foreign::run("read_mail.py", &given).await;
-        read["recipients"] = json!(mail.recipients);
-        read["sender"] = json!(mail.sender);
-        (read, folder)
+        let mut opened = self.open_all(std::slice::from_ref(mail)).await;
+        opened.remove(0)
+    }
+
+    /// The same with many mails, by one run of the parser.
+    pub async fn open_all(&self, mails: &[Mail]) -> Vec<(Value, PathBuf)> {
+        let mut folders = Vec::new();
+        let mut given = Vec::new();
+        for mail in mails {
+            let folder = tempfile::tempdir_in(self.home.path()).expect("a folder in our folder").keep();
+            let message = folder.with_extension("eml");
+            std::fs::write(&message, &mail.message).expect("a file in our folder");
+            given.push(json!({"message": message, "into": folder}));
+            folders.push(folder);
+        }
+        let read = foreign::run("read_mail.py", &json!(given)).await;
+        let read = read.as_array().expect("what each mail says").clone();
+        let opened = read.into_iter().zip(mails).map(|(mut read, mail)| {
+            read["recipients"] = json!(mail.recipients);
+            read["sender"] = json!(mail.sender);
+            read
+        });
+        opened.zip(folders).collect()
     }
 
     pub fn output(&self) -> String {
@@ -162,6 +175,13 @@ pub async fn describe(url: &str) -> Value {
 pub async fn report(url: &str, thing: &str, reported: &Value) {
     let order = json!({"do": "report", "thing": thing, "reported": reported});
     foreign::run("account.py", &asked(url, order)).await;
+}
+
+/// One call of the control plane by Amazon's own SDK, or the code of its refusal.
+pub async fn calls(url: &str, operation: &str, arguments: Value) -> Result<(), String> {
+    let order = json!({"do": "call", "operation": operation, "arguments": arguments});
+    let outcome = foreign::run("account.py", &asked(url, order)).await;
+    outcome["refused"].as_str().map_or(Ok(()), |code| Err(code.to_owned()))
 }
 
 /// The keys of someone who may do what the role of the stack may do, and nothing else.

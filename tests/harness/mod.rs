@@ -25,6 +25,7 @@ pub mod aws;
 pub mod deployment;
 pub mod device;
 pub mod foreign;
+pub mod gaps;
 pub mod house;
 pub mod http;
 pub mod lambda;

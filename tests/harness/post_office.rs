@@ -51,6 +51,23 @@ impl PostOffice {
         mails[number].clone()
     }
 
+    /// The last mail to this address, if any has come.
+    pub fn last_to(&self, address: &str) -> Option<Mail> {
+        let mails = self.mails.borrow();
+        mails.iter().rev().find(|mail| mail.recipients.iter().any(|recipient| recipient == address)).cloned()
+    }
+
+    /// How many mails have come to this address.
+    pub fn count_to(&self, address: &str) -> usize {
+        let mails = self.mails.borrow();
+        mails.iter().filter(|mail| mail.recipients.iter().any(|recipient| recipient == address)).count()
+    }
+
+    /// For those who wait for mail.
+    pub fn watches(&self) -> watch::Receiver<Vec<Mail>> {
+        self.mails.subscribe()
+    }
+
     pub fn count(&self) -> usize {
         self.mails.borrow().len()
     }

@@ -1,5 +1,6 @@
 //! A child process under supervision: everything it writes is kept, one can
-//! wait for a line of it, and it does not outlive the test.
+//! wait for a line of it or for its end, kill it from anywhere, and it does
+//! not outlive the test.
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -7,16 +8,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
-use tokio::sync::watch;
+use tokio::process::{ChildStdin, Command};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::within;
 
 pub struct Process {
-    child: Child,
+    stdin: Option<ChildStdin>,
     output: Arc<watch::Sender<String>>,
     readers: Vec<JoinHandle<()>>,
+    end: watch::Receiver<Option<ExitStatus>>,
+    reaper: Reaper,
+    /// Owns the child, and takes it along when it is dropped.
+    keeper: JoinHandle<()>,
+}
+
+/// Kills one process (SIGKILL), for those who do not hold it.
+#[derive(Clone, Default)]
+pub struct Reaper(Arc<Notify>);
+
+impl Reaper {
+    pub fn kills(&self) {
+        self.0.notify_one();
+    }
 }
 
 impl Process {
@@ -30,16 +45,36 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
+        let stdin = child.stdin.take();
         let output = Arc::new(watch::Sender::new(String::new()));
         let readers = vec![
             collect(child.stdout.take().expect("piped"), Arc::clone(&output)),
             collect(child.stderr.take().expect("piped"), Arc::clone(&output)),
         ];
-        Self { child, output, readers }
+        let reaper = Reaper::default();
+        let (notes_end, end) = watch::channel(None);
+        let order = Arc::clone(&reaper.0);
+        let keeper = tokio::spawn(async move {
+            let ended = tokio::select! {
+                ended = child.wait() => ended,
+                () = order.notified() => {
+                    // It may have ended by itself a moment ago.
+                    let _ = child.start_kill();
+                    child.wait().await
+                }
+            };
+            notes_end.send_replace(Some(ended.expect("a child to wait for")));
+        });
+        Self { stdin, output, readers, end, reaper, keeper }
     }
 
     pub fn stdin(&mut self) -> ChildStdin {
-        self.child.stdin.take().expect("taken once")
+        self.stdin.take().expect("taken once")
+    }
+
+    /// What kills it.
+    pub fn reaper(&self) -> Reaper {
+        self.reaper.clone()
     }
 
     /// What it has written so far, both streams in the order of arrival.
@@ -57,24 +92,29 @@ impl Process {
         }
     }
 
-    /// The exit status, when it ends by itself.
+    /// The exit status, as soon as it has ended.
+    pub async fn end(&self) -> ExitStatus {
+        let mut end = self.end.clone();
+        let status = end.wait_for(Option::is_some).await.expect("its keeper");
+        status.expect("that was waited for")
+    }
+
+    /// The same, and nothing that it wrote is still on the way.
     pub async fn ended(&mut self) -> ExitStatus {
-        let status = self.child.wait().await.expect("a child to wait for");
+        let status = self.end().await;
         self.read_to_the_end().await;
         status
     }
 
     /// Whether it is still running.
-    pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+    pub fn is_running(&self) -> bool {
+        self.end.borrow().is_none()
     }
 
     /// Kills it and hands over everything it ever wrote.
     pub async fn stop(mut self) -> String {
-        // It may have ended by itself a moment ago.
-        let _ = self.child.start_kill();
-        let _ = self.child.wait().await;
-        self.read_to_the_end().await;
+        self.reaper.kills();
+        self.ended().await;
         self.output()
     }
 
@@ -82,6 +122,12 @@ impl Process {
         for reader in self.readers.drain(..) {
             within(Duration::from_secs(5), "the end of its output", reader).await.expect("a reader that ends");
         }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.keeper.abort();
     }
 }
 

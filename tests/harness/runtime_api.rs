@@ -2,6 +2,7 @@
 //! four routes of the Lambda Developer Guide ("Using the Lambda runtime API").
 
 use std::collections::HashMap;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,6 +28,8 @@ pub enum Outcome {
     Failed(Value),
     /// The time limit of the function passed.
     TimedOut,
+    /// The function ended in the middle of it, in this way.
+    Died(ExitStatus),
 }
 
 pub struct RuntimeApi {

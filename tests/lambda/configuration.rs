@@ -14,7 +14,7 @@ fn good() -> Deployment {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_function_starts_and_waits_for_events() {
-    let mut house = House::with(Aws::out_of_order().await).await;
+    let house = House::with(Aws::out_of_order().await).await;
     assert!(house.lambda.is_running());
     println!("exec to first poll: {:?}", house.lambda.ready_after);
 }

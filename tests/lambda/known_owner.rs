@@ -175,7 +175,7 @@ async fn a_device_that_has_come_online_since_is_not_said_to_be_missing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_setting_is_kept_for_a_device_that_was_never_online_and_does_not_expire() {
-    let house = House::with(Aws::with_shadow(r#"{"state": {}, "version": 1}"#).await).await;
+    let house = House::with(Aws::with_shadow(r#"{"state": {"reported": {"onboarded": {"at": 1}}}, "version": 1}"#).await).await;
     let mut echo = Echo::linked(&house.welcomes("Ada").token);
     let request = echo.intent("SetPowerIntent", &[Slot::said("power", "on")]);
     let answer = house.lambda.answer(&mut echo, &request).await;

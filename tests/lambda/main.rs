@@ -24,7 +24,7 @@ mod secrets;
 const SHADOW: &str = r#"{
     "state": {
         "desired": {"power": "ON"},
-        "reported": {"power": "ON", "status": "printing", "model": "vase", "progress": 12}
+        "reported": {"power": "ON", "status": "printing", "model": "vase", "progress": 12, "onboarded": {"at": 1}}
     },
     "metadata": {"reported": {"status": {"timestamp": 4102444800}}},
     "version": 7,

@@ -84,7 +84,7 @@ async fn several_skills_may_share_a_function() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_request_at_all_fails_and_the_next_request_is_answered() {
-    let mut house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
     let megabyte = "x".repeat(1 << 20);
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     for payload in [

@@ -1,7 +1,8 @@
-//! Eleven ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
+//! Fourteen ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
 //! would prove nothing.
 
 use onething::onboard::{Known, Place, Step, next};
+use onething::registry::{Entry, Record};
 
 use crate::world::Flaw;
 use crate::{Decide, simulate};
@@ -39,7 +40,7 @@ fn a_mail_before_the_wiring_is_found() {
 #[test]
 fn ready_before_the_mail_is_found() {
     check("ready first", Flaw::None, |known, now| match next(known, now) {
-        Step::Mail if !known.ready => Step::MakeReady,
+        Step::Mail if !known.ready => Step::Settle,
         step => step,
     });
 }
@@ -51,7 +52,7 @@ fn a_mail_that_is_forgotten_is_found() {
 
 #[test]
 fn a_wiring_that_is_forgotten_is_found() {
-    check("no wiring", Flaw::None, |known, now| next(&with(known, |known| known.wired = known.recorded), now));
+    check("no wiring", Flaw::None, |known, now| next(&with(known, |known| known.wired = known.minted.is_some()), now));
 }
 
 #[test]
@@ -59,9 +60,36 @@ fn leftovers_that_are_not_looked_for_are_found() {
     check("no survey", Flaw::None, |known, now| next(&with(known, |known| known.leftovers = Some(Vec::new())), now));
 }
 
+/// The record as the mutant wants to see it.
+fn seeing(known: &Known, change: impl FnOnce(&mut Record, &Known)) -> Known {
+    let mut changed = known.clone();
+    if let Place::Ours(entry) = &mut changed.place {
+        change(&mut entry.record, known);
+    }
+    changed
+}
+
 #[test]
 fn a_certificate_that_is_not_recorded_is_found() {
-    check("no record", Flaw::None, |known, now| next(&with(known, |known| known.recorded = matches!(known.place, Place::Ours(_))), now));
+    check("no record", Flaw::None, |known, now| {
+        next(&seeing(known, |record, known| record.certificate = known.minted.clone().or(record.certificate.take())), now)
+    });
+}
+
+#[test]
+fn a_certificate_that_is_replaced_before_its_successor_is_there_is_found() {
+    check("no overlap", Flaw::None, |known, now| {
+        let Place::Ours(Entry { record, .. }) = &known.place else { return next(known, now) };
+        match record.certificate.as_ref().filter(|id| record.again && record.delivered.is_some() && !known.retired.contains(id)) {
+            Some(old) => Step::Retire(old.clone()),
+            None => next(known, now),
+        }
+    });
+}
+
+#[test]
+fn an_owner_who_is_back_and_stays_out_of_service_is_found() {
+    check("no resuming", Flaw::None, |known, now| next(&with(known, |known| known.resumed = true), now));
 }
 
 #[test]
@@ -82,4 +110,9 @@ fn certificates_that_are_born_active_are_found() {
 #[test]
 fn certificates_that_are_not_retired_are_found() {
     check("nothing retired", Flaw::NothingIsRetired, next);
+}
+
+#[test]
+fn a_sweep_that_takes_what_is_not_ours_is_found() {
+    check("everything is ours", Flaw::AllSeemOurs, next);
 }

@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onething::deliver::{Letter, MailError, Mailer};
-use onething::onboard::{Hold, Record, Registry, RegistryError};
-use onething::relay::{Patch, Shadow, ShadowError, Shadows};
-use onething::thing::{Certificate, CertificateId, OwnerId, PrivateKey, ThingName};
+use onething::registry::{Described, Entry, Listing, Record, Registered, Registry, RegistryError};
+use onething::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
+use onething::thing::{AlexaUser, Certificate, CertificateId, OwnerId, PrivateKey, ThingName};
+use serde_json::json;
 
 use tokio::time::Instant;
 
-use crate::world::{Account, Failure, Flaw, Registration, World};
+use crate::world::{Account, Failure, Flaw, Registration, World, merge};
+use crate::{now, thing};
 
 /// How long a detachment takes to spread.
 const DETACHING: Duration = Duration::from_secs(4);
 
 /// What one attempt sees of the world.
+#[derive(Clone)]
 pub struct Port {
     pub world: Arc<World>,
     pub who: usize,
@@ -88,55 +91,64 @@ impl Port {
     }
 }
 
-fn record(hold: &Hold, version: i64) -> Record {
-    Record {
-        version,
-        run: hold.run.clone(),
-        until: hold.until,
-        certificate: hold.certificate.clone(),
-        sent: hold.sent.clone().unwrap_or_default(),
-    }
-}
-
 impl Registry for Port {
-    async fn mint(&self) -> Outcome<Certificate> {
+    async fn mint(&self, _: &ThingName) -> Outcome<Certificate> {
         let active = self.flawed(Flaw::BornActive);
         let id = self
-            .once("CreateKeysAndCertificate", move |account| {
+            .once("CreateCertificateFromCsr", move |account| {
                 account.minted += 1;
                 let id = CertificateId::parse(&format!("{:064x}", account.minted)).unwrap();
-                account.certificates.insert(id.clone(), Registration { active, ..Registration::default() });
+                let made = Registration { active, ours: true, made_at: now(), ..Registration::default() };
+                account.certificates.insert(id.clone(), made);
                 Ok(id)
             })
             .await?;
         Ok(Certificate { id, pem: String::new(), public_key: String::new(), private_key: PrivateKey::new(String::new()) })
     }
 
-    async fn claim(&self, _: &ThingName, _: &OwnerId, hold: &Hold) -> Outcome<()> {
-        let (hold, shared) = (hold.clone(), self.flawed(Flaw::ClaimsAreShared));
+    async fn claim(&self, _: &ThingName, _: &OwnerId, record: &Record) -> Outcome<()> {
+        let (record, shared) = (record.clone(), self.flawed(Flaw::ClaimsAreShared));
         self.repeated("CreateThing", move |account| match &account.thing {
-            Some(there) if record(&hold, there.version) != *there && !shared => Err(RegistryError::Taken),
+            Some(there) if there.record != record && !shared => Err(RegistryError::Taken),
             _ => {
-                account.thing = Some(record(&hold, 1));
+                account.thing = Some(Entry { version: 1, record: record.clone() });
                 Ok(())
             }
         })
         .await
     }
 
-    async fn look(&self, _: &ThingName) -> Outcome<Option<Record>> {
+    async fn look(&self, _: &ThingName) -> Outcome<Option<Entry>> {
         self.repeated("DescribeThing", |account| Ok(account.thing.clone())).await
     }
 
-    async fn hold(&self, _: &ThingName, version: i64, hold: &Hold) -> Outcome<()> {
-        let (hold, any) = (hold.clone(), self.flawed(Flaw::VersionsDoNotCount));
+    async fn write(&self, _: &ThingName, version: i64, record: &Record) -> Outcome<()> {
+        let (record, any) = (record.clone(), self.flawed(Flaw::VersionsDoNotCount));
         self.repeated("UpdateThing", move |account| match &mut account.thing {
             Some(there) if there.version == version || any => {
-                let certificate = hold.certificate.clone().or(there.certificate.take());
-                *there = Record { certificate, ..record(&hold, there.version + 1) };
+                *there = Entry { version: there.version + 1, record: record.clone() };
+                account.delivered.extend(record.certificate.clone().filter(|_| record.delivered.is_some()));
+                if record.forget {
+                    // From here on nothing is owed.
+                    account.delivered.clear();
+                }
                 Ok(())
             }
             _ => Err(RegistryError::Taken),
+        })
+        .await
+    }
+
+    async fn remove(&self, _: &ThingName, version: i64) -> Outcome<()> {
+        self.repeated("DeleteThing", move |account| match &account.thing {
+            Some(there) if there.version != version => Err(RegistryError::Taken),
+            Some(_) if account.certificates.values().any(|registration| registration.thing || registration.is_detaching()) => {
+                Err(RegistryError::Refused("InvalidRequestException".into()))
+            }
+            _ => {
+                account.thing = None;
+                Ok(())
+            }
         })
         .await
     }
@@ -153,7 +165,15 @@ impl Registry for Port {
     }
 
     async fn attach_thing(&self, id: &CertificateId, _: &ThingName) -> Outcome<()> {
-        self.change("AttachThingPrincipal", id, |registration| registration.thing = true).await
+        let id = id.clone();
+        self.repeated("AttachThingPrincipal", move |account| match (account.thing.is_some(), account.certificates.get_mut(&id)) {
+            (true, Some(registration)) => {
+                registration.thing = true;
+                Ok(())
+            }
+            _ => Err(RegistryError::Refused("ResourceNotFoundException".into())),
+        })
+        .await
     }
 
     async fn activate(&self, id: &CertificateId) -> Outcome<()> {
@@ -162,7 +182,13 @@ impl Registry for Port {
 
     async fn deactivate(&self, id: &CertificateId) -> Outcome<()> {
         let idle = self.flawed(Flaw::NothingIsRetired);
-        self.undo("UpdateCertificate INACTIVE", id, move |registration| registration.active &= idle).await
+        let id = id.clone();
+        self.repeated("UpdateCertificate INACTIVE", move |account| {
+            account.check_cut_off(&id);
+            account.certificates.get_mut(&id).into_iter().for_each(|registration| registration.active &= idle);
+            Ok(())
+        })
+        .await
     }
 
     async fn detach_policy(&self, id: &CertificateId) -> Outcome<()> {
@@ -184,9 +210,7 @@ impl Registry for Port {
         self.repeated("DeleteCertificate", move |account| match account.certificates.get(&id) {
             _ if idle => Ok(()),
             Some(registration) if registration.active => Err(RegistryError::Refused("CertificateStateException".into())),
-            Some(registration) if registration.detaching_until.is_some_and(|until| until > Instant::now()) => {
-                Err(RegistryError::Refused("DeleteConflictException".into()))
-            }
+            Some(registration) if registration.is_detaching() => Err(RegistryError::Refused("DeleteConflictException".into())),
             Some(registration) if registration.thing => Err(RegistryError::Refused("DeleteConflictException".into())),
             _ => {
                 account.certificates.remove(&id);
@@ -195,28 +219,100 @@ impl Registry for Port {
         })
         .await
     }
+
+    async fn things_of(&self, user: &AlexaUser) -> Outcome<Vec<ThingName>> {
+        let user = user.clone();
+        self.repeated("ListThings", move |account| {
+            let found = account.thing.as_ref().filter(|there| there.record.alexa_user.as_ref() == Some(&user));
+            Ok(found.map(|_| thing()).into_iter().collect())
+        })
+        .await
+    }
+
+    async fn unfinished(&self, _: Option<&str>) -> Outcome<Listing<ThingName>> {
+        self.repeated("ListThings", |account| {
+            let found = account.thing.as_ref().filter(|there| there.record.is_unfinished());
+            Ok(Listing { items: found.map(|_| thing()).into_iter().collect(), next: None })
+        })
+        .await
+    }
+
+    /// Two to a page, newest first.
+    async fn certificates(&self, page: Option<&str>) -> Outcome<Listing<Registered>> {
+        let after = page.map(str::to_owned);
+        self.repeated("ListCertificates", move |account| {
+            let mut all: Vec<Registered> = account
+                .certificates
+                .iter()
+                .map(|(id, it)| Registered { id: id.clone(), inactive: !it.active, made_at: it.made_at })
+                .collect();
+            let place = |it: &Registered| format!("{:020}{}", u64::MAX - it.made_at, it.id);
+            all.sort_by_key(place);
+            let mut rest = all.into_iter().filter(|it| after.as_ref().is_none_or(|after| place(it) > *after));
+            let items: Vec<Registered> = rest.by_ref().take(2).collect();
+            let next = rest.next().and_then(|_| items.last().map(place));
+            Ok(Listing { items, next })
+        })
+        .await
+    }
+
+    async fn describe(&self, id: &CertificateId) -> Outcome<Option<Described>> {
+        let (id, all) = (id.clone(), self.flawed(Flaw::AllSeemOurs));
+        self.repeated("DescribeCertificate", move |account| {
+            let found = account.certificates.get(&id);
+            Ok(found.map(|it| Described { inactive: !it.active, made_for: (it.ours || all).then(thing) }))
+        })
+        .await
+    }
+
+    async fn is_attached(&self, id: &CertificateId) -> Outcome<bool> {
+        let id = id.clone();
+        self.repeated("ListPrincipalThings", move |account| Ok(account.certificates.get(&id).is_some_and(|it| it.thing))).await
+    }
+}
+
+impl Port {
+    async fn shadow<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        effect: impl FnOnce(&mut Account) -> T + Send + 'static,
+    ) -> Result<T, ShadowError> {
+        self.world.call(self.who, name, self.chaos, effect).await.map_err(|failure| match failure {
+            Failure::Refused => ShadowError::Throttled,
+            Failure::Unclear => ShadowError::Unclear("simulated".into()),
+        })
+    }
 }
 
 impl Shadows for Port {
     async fn read(&self, _: &ThingName) -> Result<Option<Shadow>, ShadowError> {
-        let read = self.world.call(self.who, "GetThingShadow", self.chaos, |account| account.shadow.clone()).await;
-        read.map_err(|_| ShadowError::Unclear("simulated".into()))
+        let read = |account: &mut Account| account.shadow.clone().map(|state| Shadow::read(&json!({"state": state})));
+        self.shadow("GetThingShadow", read).await
     }
 
     async fn update(&self, _: &ThingName, patch: &Patch) -> Result<(), ShadowError> {
-        let shadow = Shadow::read(patch.document());
-        let updated = self.world.call(self.who, "UpdateThingShadow", self.chaos, move |account| {
-            let ready = !shadow.again;
-            account.shadow = Some(shadow);
-            let held = account.mails.last().and_then(|id| account.certificates.get(id));
-            if ready && !held.is_some_and(Registration::works) {
-                account.broken.push("ready, and the certificate in the last mail does not work");
+        let state = patch.document()["state"].clone();
+        self.shadow("UpdateThingShadow", move |account| {
+            let fresh = !account.shadow.as_ref().is_some_and(|shadow| Shadow::read(&json!({"state": shadow})).onboarded);
+            merge(account.shadow.get_or_insert_with(|| json!({})), &state);
+            let ready = Shadow::read(&json!({"state": state})).is_ready();
+            if ready && fresh && !account.certificates.values().any(Registration::works) {
+                account.broken.push("ready, and no certificate works");
             }
-        });
-        updated.await.map_err(|failure| match failure {
-            Failure::Refused => ShadowError::Throttled,
-            Failure::Unclear => ShadowError::Unclear("simulated".into()),
         })
+        .await
+    }
+
+    async fn delete(&self, _: &ThingName) -> Result<(), ShadowError> {
+        self.shadow("DeleteThingShadow", |account| account.shadow = None).await
+    }
+
+    async fn connection(&self, _: &ThingName) -> Result<Connection, ShadowError> {
+        Ok(Connection::Unknown)
+    }
+
+    async fn disconnect(&self, _: &ThingName) -> Result<(), ShadowError> {
+        self.shadow("DeleteConnection", |_| ()).await
     }
 }
 
@@ -228,6 +324,7 @@ impl Mailer for Port {
                 account.broken.push("a mail with a certificate that does not work");
             }
             account.mails.push(id);
+            account.told = false;
         });
         sent.await.map_err(|failure| match failure {
             Failure::Refused => MailError::Throttled("simulated".into()),

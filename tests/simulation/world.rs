@@ -4,14 +4,14 @@
 //! A call is a message out, an effect, and a message back. Each can be late or lost, and the effect of a
 //! call that nobody waits for any more happens all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onething::onboard::Record;
-use onething::relay::Shadow;
+use onething::registry::Entry;
 use onething::thing::CertificateId;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -23,25 +23,89 @@ pub struct Registration {
     pub thing: bool,
     /// Detaching takes its time: until then DeleteCertificate is refused.
     pub detaching_until: Option<Instant>,
+    pub made_at: u64,
+    /// Whether its subject names the owner's thing.
+    pub ours: bool,
 }
 
 impl Registration {
     pub fn works(&self) -> bool {
         self.active && self.policy && self.thing
     }
+
+    pub fn is_detaching(&self) -> bool {
+        self.detaching_until.is_some_and(|until| until > Instant::now())
+    }
 }
 
 /// What the account and the mailbox hold.
 #[derive(Default)]
 pub struct Account {
-    pub thing: Option<Record>,
+    pub thing: Option<Entry>,
     pub certificates: BTreeMap<CertificateId, Registration>,
-    pub shadow: Option<Shadow>,
+    /// The shadow's `state`.
+    pub shadow: Option<Value>,
     /// The certificate in each mail, in the order of sending.
     pub mails: Vec<CertificateId>,
+    /// The owner has heard that the last mail came back.
+    pub told: bool,
+    /// The certificates that a record ever called delivered.
+    pub delivered: BTreeSet<CertificateId>,
     /// What must never happen, and did.
     pub broken: Vec<&'static str>,
     pub minted: u64,
+}
+
+impl Account {
+    /// What else lies in the account: certificates of other software, INACTIVE and unattached.
+    pub fn with_strangers() -> Self {
+        let mut account = Self::default();
+        for number in 1..=STRANGERS {
+            let id = CertificateId::parse(&format!("{:064x}", u64::MAX - number)).unwrap();
+            account.certificates.insert(id, Registration::default());
+        }
+        account
+    }
+
+    /// What the device with the newest mail in its mailbox would say.
+    pub fn report(&mut self) {
+        let works = |id: &&CertificateId| self.certificates.get(*id).is_some_and(Registration::works);
+        if let Some(id) = self.mails.iter().rev().find(works) {
+            let reported = json!({"reported": {"certificateId": id.as_str(), "status": "idle"}});
+            merge(self.shadow.get_or_insert_with(|| json!({})), &reported);
+        }
+    }
+
+    /// Nobody whose device could connect is cut off for a certificate that was not delivered.
+    pub fn check_cut_off(&mut self, id: &CertificateId) {
+        let Some(entry) = &self.thing else { return };
+        let wanted = entry.record.paused.is_some() || entry.record.forget;
+        let others =
+            self.delivered.iter().filter(|other| *other != id).any(|other| self.certificates.get(other).is_some_and(Registration::works));
+        let worked = self.certificates.get(id).is_some_and(Registration::works);
+        if worked && self.delivered.contains(id) && !wanted && !others {
+            self.broken.push("a delivered certificate was cut off, and there is no other");
+        }
+    }
+}
+
+/// So many certificates of others.
+pub const STRANGERS: u64 = 3;
+
+/// Merges as a shadow does: `null` deletes.
+pub fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                if value.is_null() {
+                    into.remove(key);
+                } else {
+                    merge(into.entry(key.clone()).or_insert_with(|| json!({})), value);
+                }
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
 }
 
 /// A way in which the account itself is not what AWS documents: a mutant of the world.
@@ -57,6 +121,8 @@ pub enum Flaw {
     BornActive,
     /// UpdateCertificate INACTIVE and DeleteCertificate say yes and do nothing.
     NothingIsRetired,
+    /// Every certificate in the account seems to be ours.
+    AllSeemOurs,
 }
 
 /// How a call goes.
@@ -95,7 +161,7 @@ const CALL_LIMIT: Duration = Duration::from_millis(2_000);
 impl World {
     pub fn new(seed: u64, flaw: Flaw) -> Arc<Self> {
         Arc::new(Self {
-            account: Mutex::default(),
+            account: Mutex::new(Account::with_strangers()),
             flaw,
             dice: Mutex::new(fastrand::Rng::with_seed(seed)),
             story: Mutex::default(),

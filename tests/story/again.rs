@@ -1,9 +1,11 @@
-//! The certificate is lost or in wrong hands: a new one comes, and the old one is worth nothing.
+//! The certificate is lost or in wrong hands: a new one comes, and the old one goes when it is not needed any more.
+
+use serde_json::json;
 
 use crate::harness::alexa::Echo;
 use crate::harness::answer::Answer;
 use crate::harness::aws::Conduct;
-use crate::harness::device::{Device, Identity};
+use crate::harness::device::{Device, Identity, connection};
 use crate::harness::ministack::Account;
 use crate::town::{Town, check_no_stray_certificate_is_live, check_one_owner_one_thing};
 
@@ -24,22 +26,39 @@ async fn built() -> Town {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_replaced_and_the_old_one_opens_nothing() {
+async fn the_old_certificate_works_until_the_device_says_that_it_uses_the_new_one() {
     let town = built().await;
     let ada = town.house.welcomes("Ada");
     let mut owner = town.moves_in(&ada, 0).await;
-    Device::connect(&owner.identity).await;
 
     ask_and_agree(&town, &mut owner.echo).await.says(&["new certificate"]);
-    let (_, bundle) = town.ministack.open_mail(1).await;
+    let (_, bundle) = town.ministack.open_last_mail(&ada).await;
     let identity = Identity::of_bundle(&bundle, &town.ministack.root);
     assert_eq!(identity.client_id, owner.thing, "the thing stays");
     let mailed = std::fs::read_to_string(&identity.certificate).expect("a certificate");
     assert_ne!(mailed, owner.certificate());
+
+    // The device has not been given the new one yet, and goes on; commands reach it.
+    let mut device = Device::connect(&owner.identity).await;
+    device.subscribe(&owner.topic("update/delta")).await;
+    owner.echo.start_over();
+    let request = owner.echo.intent("PauseIntent", &[]);
+    town.ask(&mut owner.echo, &request).await.says(&["Pausing"]);
+    assert_eq!(device.receive(&owner.topic("update/delta")).await["state"]["command"]["name"], "pause");
+
+    // It gets the new one and says so; the next contact takes the old one out of service.
+    let mut device = Device::connect(&identity).await;
+    device.subscribe(&owner.topic("update/accepted")).await;
+    let reported = json!({"status": "idle", "certificateId": connection(&bundle)["certificateId"]});
+    device.publish(&owner.topic("update"), &json!({"state": {"reported": reported}})).await;
+    device.receive(&owner.topic("update/accepted")).await;
+    let other = town.another_function().await;
+    let mut echo = Echo::linked(&ada.token);
+    let request = echo.intent("PauseIntent", &[]);
+    other.answer(&mut echo, &request).await.says(&["Pausing"]);
     let account = town.ministack.holds().await;
     check_one_owner_one_thing(&account, &ada, &mailed);
     check_no_stray_certificate_is_live(&account);
-
     Device::connect(&identity).await;
     Device::dial(&owner.identity).await.is_refused().await;
 }
@@ -64,9 +83,8 @@ async fn three_mails_a_day_are_enough() {
     ask_and_agree(&town, &mut owner.echo).await.says(&["new certificate"]);
     ask_and_agree(&town, &mut owner.echo).await.says(&["three certificates", "hours"]);
     assert_eq!(town.house.aws.times("SendRawEmail"), 3);
-    let (_, bundle) = town.ministack.open_newest_mail(&ada, 3).await;
-    let identity = Identity::of_bundle(&bundle, &town.ministack.root);
-    Device::connect(&identity).await;
+    let (_, bundle) = town.ministack.open_last_mail(&ada).await;
+    Device::connect(&Identity::of_bundle(&bundle, &town.ministack.root)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,18 +92,34 @@ async fn what_stops_half_way_is_finished_by_the_next_contact() {
     let town = built().await;
     let ada = town.house.welcomes("Ada");
     let mut owner = town.moves_in(&ada, 0).await;
-    town.house.aws.makes("SendRawEmail", Conduct::Refuses(400, "Throttling", "Maximum sending rate exceeded."));
+    town.house.aws.makes("SendRawEmail", Conduct::Hangs);
     ask_and_agree(&town, &mut owner.echo).await.apologises();
     town.house.aws.mends();
 
     // No word about certificates: just the next time the owner speaks.
     owner.echo.start_over();
     town.serves(&mut owner.echo).await;
-    let (_, bundle) = town.ministack.open_mail(1).await;
+    let (_, bundle) = town.ministack.open_last_mail(&ada).await;
     let identity = Identity::of_bundle(&bundle, &town.ministack.root);
-    let mailed = std::fs::read_to_string(&identity.certificate).expect("a certificate");
-    let account = town.ministack.holds().await;
-    check_one_owner_one_thing(&account, &ada, &mailed);
-    check_no_stray_certificate_is_live(&account);
+    check_no_stray_certificate_is_live(&town.ministack.holds().await);
+    // Both work: what the owner has, and what is in the last mail.
+    Device::connect(&owner.identity).await;
     Device::connect(&identity).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_certainly_failed_leaves_everything_as_it_was() {
+    let town = built().await;
+    let ada = town.house.welcomes("Ada");
+    let mut owner = town.moves_in(&ada, 0).await;
+    town.house.aws.makes("SendRawEmail", Conduct::Refuses(400, "Throttling", "Maximum sending rate exceeded."));
+    ask_and_agree(&town, &mut owner.echo).await.apologises();
+    town.house.aws.mends();
+
+    owner.echo.start_over();
+    town.serves(&mut owner.echo).await;
+    let account = town.ministack.holds().await;
+    check_one_owner_one_thing(&account, &ada, &owner.certificate());
+    check_no_stray_certificate_is_live(&account);
+    assert_eq!(town.house.aws.times("SendRawEmail"), 1);
 }

@@ -14,8 +14,11 @@
 mod harness;
 
 mod again;
+mod at_once;
 mod control_plane;
 mod delivery;
+mod every_call;
+mod household;
 mod isolation;
 mod onboarding;
 mod recovery;

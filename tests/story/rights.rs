@@ -1,7 +1,7 @@
 //! The role of the stack gives the function what it needs.
 
 use crate::harness::alexa::{Echo, Slot};
-use crate::harness::aws::{Aws, Conduct};
+use crate::harness::aws::Conduct;
 use crate::harness::house::House;
 use crate::harness::ministack::{Ministack, rights_of_the_stack};
 use crate::town::{Town, check_one_owner_one_thing, list};
@@ -10,7 +10,7 @@ use crate::town::{Town, check_one_owner_one_thing, list};
 async fn the_role_of_the_stack_is_enough() {
     let ministack = Ministack::deployed().await;
     let (access_key, secret_key) = rights_of_the_stack(&ministack.url).await;
-    let gate = Aws::in_front_of(&ministack.url).await;
+    let gate = ministack.gate().await;
     let house = House::deployed(gate, |deployment| {
         let deployment = deployment.set("LEASE_SECONDS", "1");
         deployment.set("AWS_ACCESS_KEY_ID", &access_key).set("AWS_SECRET_ACCESS_KEY", &secret_key)

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::harness::alexa::Echo;
 use crate::harness::answer::Answer;
-use crate::harness::aws::Aws;
 use crate::harness::deployment::Deployment;
 use crate::harness::device::Identity;
 use crate::harness::house::House;
+use crate::harness::lambda::Lambda;
 use crate::harness::login::User;
 use crate::harness::ministack::{Account, Ministack, POLICY, prepare};
 
@@ -29,10 +29,16 @@ impl Town {
     pub async fn with(account: &Account, special: impl FnOnce(Deployment) -> Deployment) -> Self {
         let ministack = Ministack::start().await;
         prepare(&ministack.url, account).await;
-        let gate = Aws::in_front_of(&ministack.url).await;
+        let gate = ministack.gate().await;
         let endpoint = format!("localhost:{}", ministack.mqtt_port);
         let house = House::deployed(gate, |deployment| special(deployment.set("IOT_ENDPOINT", &endpoint))).await;
         Self { ministack, house }
+    }
+
+    /// Another function in front of the same account, which knows nobody yet.
+    pub async fn another_function(&self) -> Lambda {
+        let deployment = Deployment::with(&self.house.login.url(), &self.house.aws.url());
+        Lambda::start(&deployment.set("IOT_ENDPOINT", &format!("localhost:{}", self.ministack.mqtt_port)).set("LEASE_SECONDS", "1")).await
     }
 
     /// What the skill answers to one request of the device.
@@ -96,23 +102,42 @@ pub fn topic(thing: &str, rest: &str) -> String {
 /// ACTIVE, it is attached to that thing and to no other, it carries the
 /// policy, and `mailed` is exactly that certificate.
 pub fn check_one_owner_one_thing(account: &Value, user: &User, mailed: &str) {
+    let broken = broken_promises(account, user, mailed);
+    assert!(broken.is_empty(), "{broken:#?} in {account:#}");
+}
+
+/// What of the first promise does not hold, in words.
+pub fn broken_promises(account: &Value, user: &User, mailed: &str) -> Vec<String> {
     let things: Vec<&Value> =
         list(account, "things").iter().filter(|thing| thing["attributes"]["UserId"] == user.user_id.as_str()).collect();
     let [thing] = things.as_slice() else {
-        panic!("{} things of one owner: {things:#?}", things.len());
+        return vec![format!("{} things of one owner", things.len())];
     };
+    let mut broken = Vec::new();
+    if !thing["shadow"].is_object() {
+        broken.push("the thing has no shadow".to_owned());
+    }
     let live: Vec<&Value> = list(account, "certificates")
         .iter()
         .filter(|certificate| certificate["status"] == "ACTIVE" && list(certificate, "things").contains(&thing["name"]))
         .collect();
     let [certificate] = live.as_slice() else {
-        panic!("{} live certificates of one owner: {live:#?}", live.len());
+        broken.push(format!("{} live certificates of one owner", live.len()));
+        return broken;
     };
-    assert_eq!(list(certificate, "things").len(), 1, "{certificate:#}");
-    assert_eq!(list(certificate, "policies"), [Value::from(POLICY)], "{certificate:#}");
-    assert_eq!(list(thing, "principals"), [certificate["arn"].clone()], "{thing:#}");
-    assert_eq!(certificate["pem"].as_str().map(str::trim), Some(mailed.trim()));
-    assert!(thing["shadow"].is_object(), "{thing:#}");
+    if list(certificate, "things").len() != 1 {
+        broken.push(format!("the certificate opens {}", certificate["things"]));
+    }
+    if list(certificate, "policies") != [Value::from(POLICY)] {
+        broken.push(format!("the certificate has the policies {}", certificate["policies"]));
+    }
+    if list(thing, "principals") != [certificate["arn"].clone()] {
+        broken.push(format!("{} certificates are attached", list(thing, "principals").len()));
+    }
+    if certificate["pem"].as_str().map(str::trim) != Some(mailed.trim()) {
+        broken.push("the live certificate is not the one in the last mail".to_owned());
+    }
+    broken
 }
 
 /// Nothing is ACTIVE that nobody owns.

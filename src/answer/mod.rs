@@ -2,27 +2,34 @@
 //!
 //! Every request that is for this skill is answered within [`ANSWER_WITHIN`], whatever hangs behind it.
 
+mod identity;
+mod owner;
+
 use std::time::Duration;
 
-use serde_json::Value;
+use data_encoding::HEXLOWER;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
-use crate::alexa::request::{Confirmation, Intent, Kind, Request};
+use crate::alexa::directive;
+use crate::alexa::request::{Intent, Kind, Request};
 use crate::alexa::response::Answer;
-use crate::alexa::{directive, progress};
 use crate::bundle::Broker;
-use crate::deliver::{self, Mailer, Parcel, Sender};
+use crate::deliver::{Mailer, Sender};
 use crate::fault::{Blame, Fault, chain};
 use crate::https::Https;
-use crate::identify::{AccessToken, IdentifyError, Login, Profile, identify};
+use crate::identify::Login;
+use crate::lease::Lease;
 use crate::locales::{Locale, Phrase};
-use crate::memory::{Memory, Ready, carried, carry};
+use crate::memory::{Memory, Ready};
+use crate::metrics::{Measure, Meter};
 use crate::model::Model;
-use crate::onboard::{self, A_DAY, Applicant, Means, OnboardError, Onboarded, Registry, onboard, within_a_day};
-use crate::relay::{Command, Patch, Shadow, Shadows};
+use crate::onboard::Occasion;
+use crate::registry::{Registry, Returned};
+use crate::relay::{Command, Patch, Shadows};
 use crate::reply::{Trouble, Voice};
-use crate::thing::{Certificate, ThingName};
 use crate::wish::{Change, Wish, can_fulfill, wish};
 
 /// Alexa gives up after about eight seconds; the promise is seven, and the way back takes its share.
@@ -36,6 +43,8 @@ pub struct Skill<L, R, S, M> {
     pub client_id: Option<String>,
     /// How long one attempt to onboard keeps others away, in seconds.
     pub lease: u64,
+    /// How long the identity of a disabled skill is kept, in seconds.
+    pub retention: u64,
     /// What the device can do.
     pub model: Model,
     /// Where devices connect.
@@ -56,15 +65,21 @@ pub struct Skill<L, R, S, M> {
     pub now: fn() -> u64,
     /// What this process knows about owners.
     pub memory: Memory,
+    /// Counts and times what happens.
+    pub measure: Meter,
+}
+
+impl<L, R, S, M> Skill<L, R, S, M> {
+    /// A lease of its own for whoever is about to change a thing.
+    pub fn lease(&self) -> Lease {
+        Lease { run: nonce(), seconds: self.lease, now: self.now }
+    }
 }
 
 /// The request is for another skill, or for none.
 #[derive(Debug, Error)]
 #[error("the request is not for this skill: its skill id is missing or not among SKILL_ID")]
 pub struct NotOurs;
-
-/// So many mails with a certificate an owner gets in a day.
-const MAILS_A_DAY: usize = 3;
 
 /// Answers a request of Alexa. `answer_by` is when the answer must be ready.
 pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer>(
@@ -81,32 +96,45 @@ pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer>(
         return Err(NotOurs);
     }
     let voice = Voice { locale: Locale::of(request.locale.as_deref()), model: &skill.model };
-    let mut turn = Turn { skill, request: &request, voice, known: None, answer_by };
+    let mut turn = Turn { skill, request: &request, voice, known: None, returned: None, asked: Map::new(), answer_by };
     let outcome = timeout_at(answer_by, turn.take()).await.unwrap_or(Err(Trouble::Late));
     let mut answer = outcome.unwrap_or_else(|trouble| {
-        log(&trouble, request.id.as_deref());
-        voice.trouble(&trouble)
+        let code = code(&request);
+        log(&trouble, &code, request.id.as_deref());
+        voice.trouble(&trouble, &code)
     });
+    if let Some(how) = turn.returned {
+        answer = voice.also(answer, &Phrase::MailCameBack(how));
+    }
     answer.attributes = turn.attributes();
     Ok(answer.envelope(&request))
 }
 
+/// What an owner can read out to the maker to find the line of the log: five digits, by the request.
+fn code(request: &Request) -> String {
+    let id = request.id.clone().unwrap_or_else(nonce);
+    let digest: [u8; 32] = Sha256::digest(id.as_bytes()).into();
+    let number = digest.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    format!("{:05}", number % 100_000)
+}
+
 /// One line per failure, at the edge.
-fn log(trouble: &Trouble, request_id: Option<&str>) {
+fn log(trouble: &Trouble, code: &str, request_id: Option<&str>) {
     let (step, fault, cause, request_id) = (trouble.step(), trouble.fault(), trouble.cause(), request_id.unwrap_or_default());
     let detail = chain(trouble);
     match fault {
-        Fault::Speaker => tracing::info!(%step, %fault, cause, request_id, "{detail}"),
-        Fault::Again => tracing::warn!(%step, %fault, cause, request_id, "{detail}"),
-        Fault::Maker => tracing::error!(%step, %fault, cause, request_id, "{detail}"),
+        Fault::Speaker => tracing::info!(%step, %fault, cause, code, request_id, "{detail}"),
+        Fault::Again => tracing::warn!(%step, %fault, cause, code, request_id, "{detail}"),
+        Fault::Maker => tracing::error!(%step, %fault, cause, code, request_id, "{detail}"),
     }
 }
 
-/// The apology for a request on which the skill itself broke down.
+/// The apology for a request on which the skill itself broke down, and the line of the log.
 pub fn apology(model: &Model, envelope: &Value) -> Value {
     let request = Request::read(envelope);
-    let voice = Voice { locale: Locale::of(request.locale.as_deref()), model };
-    voice.trouble(&Trouble::Late).envelope(&request)
+    let (voice, code) = (Voice { locale: Locale::of(request.locale.as_deref()), model }, code(&request));
+    tracing::error!(step = "request", fault = "maker", cause = "panic", code, "the skill broke down on a request");
+    voice.trouble(&Trouble::Late, &code).envelope(&request)
 }
 
 /// One request and what has become known on the way.
@@ -115,29 +143,28 @@ struct Turn<'a, L, R, S, M> {
     request: &'a Request,
     voice: Voice<'a>,
     known: Option<(Ready, u64)>,
+    /// What became of an earlier mail, to be said beside the answer.
+    returned: Option<Returned>,
+    /// A question that the next request of the session answers.
+    asked: Map<String, Value>,
     answer_by: Instant,
-}
-
-/// An owner in front of the skill.
-struct Present {
-    ready: Ready,
-    /// The shadow, where it was read on the way.
-    shadow: Option<Shadow>,
-    /// Whether this very request onboarded them, and with it delivered what they asked for.
-    new: bool,
 }
 
 impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
     async fn take(&mut self) -> Result<Answer, Trouble> {
         match &self.request.kind {
             Kind::Launch | Kind::SessionResumed => {
-                let owner = self.present(None).await?;
+                let owner = self.present(Occasion::Spoken, None).await?;
                 Ok(if owner.new { self.voice.welcome(None) } else { self.voice.greeting() })
             }
             Kind::Intent(intent) => self.intent(intent).await,
             Kind::CanFulfill(intent) => Ok(Answer { can_fulfill: Some(can_fulfill(&self.skill.model, intent)), ..Answer::default() }),
             Kind::AccountLinked => {
-                self.present(None).await?;
+                self.present(Occasion::Linked, None).await?;
+                Ok(Answer::default())
+            }
+            Kind::Disabled => {
+                self.disabled().await?;
                 Ok(Answer::default())
             }
             Kind::SessionEnded { reason, error } => {
@@ -175,18 +202,18 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         }
         // Everything below needs an account: no questions to somebody who will only hear "link first".
         self.token()?;
-        if intent.name == "SendCertificateIntent" {
-            return match intent.confirmation {
-                Confirmation::None => Ok(self.voice.confirm(intent, &self.voice.words(&Phrase::ReallySendAgain))),
-                Confirmation::Denied => Ok(self.voice.not_done()),
-                Confirmation::Confirmed => self.send_again().await,
-            };
+        match intent.name.as_str() {
+            "SendCertificateIntent" => return self.send_certificate(intent).await,
+            "ForgetMeIntent" => return self.forget_me(intent).await,
+            "AMAZON.YesIntent" | "AMAZON.NoIntent" => return self.answered(intent.name == "AMAZON.YesIntent").await,
+            "ConnectionIntent" => return self.connection().await,
+            _ => {}
         }
         let model = &self.skill.model;
         match wish(model, intent) {
             Wish::Change { change, says } => self.relay(&self.patch(change), &says).await,
             Wish::Answer(sentences) => {
-                let owner = self.present(None).await?;
+                let owner = self.present(Occasion::Spoken, None).await?;
                 if owner.new {
                     return Ok(self.voice.welcome(None));
                 }
@@ -209,7 +236,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
     }
 
     async fn relay(&mut self, patch: &Patch, says: &str) -> Result<Answer, Trouble> {
-        let owner = self.present(Some(patch)).await?;
+        let owner = self.present(Occasion::Spoken, Some(patch)).await?;
         if owner.new {
             return Ok(self.voice.welcome(Some(patch)));
         }
@@ -217,37 +244,13 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         // A device that was never online may have come online since: asked beside the update, it costs no time.
         let unsure = !owner.ready.online_before && owner.shadow.is_none();
         let look = async { if unsure { shadows.read(thing).await.ok().flatten() } else { None } };
+        let began = Instant::now();
         let (updated, shadow) = tokio::join!(shadows.update(thing, patch), look);
         updated?;
+        (self.skill.measure)(&Measure::RelayTime(began.elapsed()));
         let online_before = owner.ready.online_before || shadow.is_some_and(|shadow| shadow.has_been_online());
         self.remember(Ready { online_before, ..owner.ready });
         Ok(self.voice.relayed(says, online_before, patch))
-    }
-
-    /// A new certificate in place of one that is lost or in wrong hands. The mark in the shadow comes first:
-    /// whatever stops this request, the next contact goes on with it.
-    async fn send_again(&mut self) -> Result<Answer, Trouble> {
-        let (skill, token) = (self.skill, self.token()?.clone());
-        let identity = identify(&skill.login, skill.client_id.as_deref(), &token).await?;
-        if identity.profile.email.is_none() {
-            return Err(Trouble::NoEmail);
-        }
-        let thing = ThingName::of(&skill.model.thing_prefix, &identity.profile.owner);
-        let (shadow, record) = tokio::join!(skill.shadows.read(&thing), skill.registry.look(&thing));
-        let Some(shadow) = shadow? else {
-            self.onboard(&identity.profile, &thing, None).await?;
-            return Ok(self.voice.welcome(None));
-        };
-        let now = (skill.now)();
-        let record = record.map_err(OnboardError::from)?;
-        let today = record.map(|record| within_a_day(&record.sent, now)).unwrap_or_default();
-        if let (false, MAILS_A_DAY.., Some(first)) = (shadow.again, today.len(), today.iter().min()) {
-            return Ok(self.voice.sent_too_often(first + A_DAY - now));
-        }
-        skill.shadows.update(&thing, &Patch::again(now)).await?;
-        skill.memory.forget(token.fingerprint());
-        self.onboard(&identity.profile, &thing, None).await?;
-        Ok(self.voice.sent_again())
     }
 
     fn patch(&self, change: Change) -> Patch {
@@ -265,104 +268,6 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             expires_at: issued_at + self.skill.model.command_lifetime,
         })
     }
-
-    fn token(&self) -> Result<&AccessToken, IdentifyError> {
-        self.request.access_token.as_ref().ok_or(IdentifyError::NotLinked)
-    }
-
-    /// The owner, ready: recalled, found or made. `wanted` goes along with the first state of a new owner.
-    async fn present(&mut self, wanted: Option<&Patch>) -> Result<Present, Trouble> {
-        let token = self.token()?.clone();
-        if let Some((ready, until)) = self.recall(&token) {
-            self.known = Some((ready.clone(), until));
-            return Ok(Present { ready, shadow: None, new: false });
-        }
-        let skill = self.skill;
-        let identity = identify(&skill.login, skill.client_id.as_deref(), &token).await?;
-        let until = (skill.now)() + identity.good_for;
-        let thing = ThingName::of(&skill.model.thing_prefix, &identity.profile.owner);
-        self.known = None;
-        let (shadow, new) = match skill.shadows.read(&thing).await? {
-            Some(shadow) if !shadow.again => (Some(shadow), false),
-            _ => (None, self.onboard(&identity.profile, &thing, wanted).await? == Onboarded::Now),
-        };
-        let online_before = shadow.as_ref().is_some_and(Shadow::has_been_online);
-        let ready = Ready { thing, online_before };
-        self.known = Some((ready.clone(), until));
-        self.remember(ready.clone());
-        Ok(Present { ready, shadow, new })
-    }
-
-    async fn onboard(&self, profile: &Profile, thing: &ThingName, wanted: Option<&Patch>) -> Result<Onboarded, Trouble> {
-        let skill = self.skill;
-        let to = profile.email.as_ref().ok_or(Trouble::NoEmail)?;
-        let now = (skill.now)();
-        let first = match wanted {
-            Some(wanted) => Patch::ready(now).and(wanted),
-            None => Patch::ready(now),
-        };
-        let write = |certificate: &Certificate| {
-            let parcel = Parcel {
-                name: profile.name.as_deref(),
-                to,
-                thing,
-                device: &skill.model.name,
-                invocation: &skill.model.invocation,
-                broker: &skill.broker,
-                locale: self.voice.locale,
-                now,
-            };
-            deliver::compose(&skill.sender, &parcel, certificate)
-        };
-        let means = Means {
-            registry: &skill.registry,
-            shadows: &skill.shadows,
-            mailer: &skill.mailer,
-            now: skill.now,
-            lease: skill.lease,
-            nonce: nonce(),
-            deadline: self.answer_by,
-            decide: onboard::next,
-        };
-        let applicant = Applicant { owner: &profile.owner, thing, first_state: &first, write };
-        let speech = self.voice.speech(&Phrase::SettingUp);
-        let onboarding = std::pin::pin!(onboard(&means, &applicant));
-        let mut onboarding = onboarding;
-        let onboarded = tokio::select! {
-            biased;
-            onboarded = &mut onboarding => onboarded,
-            () = progress::speak(&skill.https, self.request, &speech) => onboarding.await,
-        };
-        let onboarded = onboarded?;
-        tracing::info!(%thing, ?onboarded, "an owner is ready");
-        Ok(onboarded)
-    }
-
-    /// What the process or the session knows about the holder of this token.
-    fn recall(&self, token: &AccessToken) -> Option<(Ready, u64)> {
-        let (fingerprint, now) = (token.fingerprint(), (self.skill.now)());
-        if let Some(known) = self.skill.memory.recall(fingerprint, now) {
-            return Some(known);
-        }
-        carried(&self.request.attributes, &self.skill.model.thing_prefix, fingerprint, now)
-    }
-
-    /// Keeps what is known, for as long as the token was good for.
-    fn remember(&mut self, ready: Ready) {
-        let (Some((_, until)), Ok(token)) = (&self.known, self.token()) else { return };
-        let until = *until;
-        self.skill.memory.keep(token.fingerprint(), ready.clone(), until, (self.skill.now)());
-        self.known = Some((ready, until));
-    }
-
-    /// The session's attributes: ours anew, those of others as they came.
-    fn attributes(&self) -> serde_json::Map<String, Value> {
-        let mut attributes = self.request.attributes.clone();
-        if let (Some((ready, until)), Ok(token)) = (&self.known, self.token()) {
-            carry(&mut attributes, ready, *until, token.fingerprint());
-        }
-        attributes
-    }
 }
 
 /// A word that nobody else uses: 128 random bits in hex.
@@ -373,5 +278,5 @@ fn nonce() -> String {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         bits = now.as_nanos().to_be_bytes();
     }
-    data_encoding::HEXLOWER.encode(&bits)
+    HEXLOWER.encode(&bits)
 }

@@ -1,0 +1,154 @@
+//! What an owner says about the identity itself: send it again, forget me, is it connected; and what
+//! Alexa tells when they disable the skill.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::{Skill, Turn};
+use crate::alexa::request::{Confirmation, Intent};
+use crate::alexa::response::Answer;
+use crate::care::{Forgotten, forget, pause};
+use crate::deliver::{self, Mailer};
+use crate::fault::chain;
+use crate::identify::Login;
+use crate::locales::Phrase;
+use crate::onboard::{Occasion, OnboardError};
+use crate::registry::Registry;
+use crate::relay::{Connection, Shadows};
+use crate::reply::{Diagnosis, Trouble};
+
+/// The session's attribute that says which question is open.
+const FORGET: &str = "onething.forget";
+/// For how long the answer to it counts, in seconds.
+const TO_ANSWER: u64 = 120;
+/// How long a pause waits for whoever holds the thing.
+const BUSY: Duration = Duration::from_secs(1);
+
+impl<L, R, S, M> Skill<L, R, S, M> {
+    /// What the names of our session attributes begin with.
+    pub(super) const ATTRIBUTES: &str = "onething";
+}
+
+impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
+    /// A new certificate in place of one that is lost or in wrong hands.
+    pub(super) async fn send_certificate(&mut self, intent: &Intent) -> Result<Answer, Trouble> {
+        match intent.confirmation {
+            Confirmation::None => return Ok(self.voice.confirm(intent, &self.voice.words(&Phrase::ReallySendAgain))),
+            Confirmation::Denied => return Ok(self.voice.not_done()),
+            Confirmation::Confirmed => {}
+        }
+        let identity = self.identify().await?;
+        if identity.profile.email.is_none() {
+            return Err(Trouble::NoEmail);
+        }
+        let thing = self.thing_of(&identity);
+        let shadow = self.skill.shadows.read(&thing).await?;
+        let known = shadow.is_some();
+        self.unlearn();
+        match self.onboard(&identity, &thing, Occasion::AsksForAnother, shadow, None).await {
+            Ok(_) if known => Ok(self.voice.sent_again()),
+            Ok(_) => Ok(self.voice.welcome(None)),
+            Err(Trouble::Onboard(OnboardError::TooOften(seconds))) => Ok(self.voice.sent_too_often(seconds)),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Deletes everything, after the owner has said so twice: in the dialog of the intent, and to a plain
+    /// question after it.
+    pub(super) async fn forget_me(&mut self, intent: &Intent) -> Result<Answer, Trouble> {
+        match intent.confirmation {
+            Confirmation::None => Ok(self.voice.confirm(intent, &self.voice.words(&Phrase::ReallyForget))),
+            Confirmation::Denied => Ok(self.voice.not_done()),
+            Confirmation::Confirmed => {
+                let question = json!({"token": self.token()?.fingerprint().hex(), "at": (self.skill.now)()});
+                self.asked.insert(FORGET.to_owned(), question);
+                Ok(self.voice.question(&Phrase::ReallyReallyForget))
+            }
+        }
+    }
+
+    /// Yes or no to the question that the session left open.
+    pub(super) async fn answered(&mut self, yes: bool) -> Result<Answer, Trouble> {
+        let (token, now) = (self.token()?.fingerprint().hex(), (self.skill.now)());
+        let open = self.request.attributes.get(FORGET).filter(|question| {
+            let asked = question["at"].as_u64().unwrap_or_default();
+            question["token"] == token.as_str() && (asked..=asked + TO_ANSWER).contains(&now)
+        });
+        match (open, yes) {
+            (None, _) => Ok(self.voice.not_understood()),
+            (Some(_), false) => Ok(self.voice.not_done()),
+            (Some(_), true) => self.forget().await,
+        }
+    }
+
+    async fn forget(&mut self) -> Result<Answer, Trouble> {
+        let identity = self.identify().await?;
+        let (skill, thing) = (self.skill, self.thing_of(&identity));
+        self.unlearn();
+        let forgotten = forget(&skill.registry, &skill.shadows, &skill.lease(), &thing).await?;
+        tracing::info!(%thing, ?forgotten, "an owner was forgotten");
+        // The last mail. Whether it goes out changes nothing about what it says.
+        if let Some(to) = &identity.profile.email {
+            let parcel = self.parcel(identity.profile.name.as_deref(), to, &thing);
+            let sent = match deliver::farewell(&skill.sender, &parcel) {
+                Ok(letter) => skill.mailer.send(letter).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = sent {
+                tracing::warn!(%thing, step = "deliver", error = chain(&error), "the last mail did not go out");
+            }
+        }
+        Ok(self.voice.forgotten(forgotten == Forgotten::Wholly))
+    }
+
+    /// "Is my printer connected?", from everything that is known.
+    pub(super) async fn connection(&mut self) -> Result<Answer, Trouble> {
+        let identity = self.identify().await?;
+        let (skill, thing) = (self.skill, self.thing_of(&identity));
+        let (shadow, entry, connection) =
+            tokio::join!(skill.shadows.read(&thing), skill.registry.look(&thing), skill.shadows.connection(&thing));
+        let (shadow, entry) = (shadow?, entry.map_err(OnboardError::from)?);
+        if shadow.is_none() || entry.is_none() {
+            // Nobody is there yet: this is the first word.
+            let owner = self.present(Occasion::Spoken, None).await?;
+            return Ok(if owner.new { self.voice.welcome(None) } else { self.voice.greeting() });
+        }
+        let connection = connection.unwrap_or_else(|error| {
+            tracing::warn!(%thing, step = "relay", error = chain(&error), "nobody can tell whether the device is connected");
+            Connection::Unknown
+        });
+        let record = entry.map(|entry| entry.record).unwrap_or_default();
+        let diagnosis = Diagnosis {
+            address: identity.profile.email.as_ref().map(crate::identify::EmailAddress::masked),
+            mailed_at: record.sent.last().copied().or(record.delivered),
+            returned: record.returned,
+            connection,
+            shadow: shadow.unwrap_or_default(),
+            now: (skill.now)(),
+        };
+        Ok(self.voice.diagnosis(&diagnosis))
+    }
+
+    /// The owner disabled the skill. Nobody hears what became of it, so it is tried until the time is over.
+    pub(super) async fn disabled(&mut self) -> Result<(), Trouble> {
+        let skill = self.skill;
+        let Some(user) = &self.request.alexa_user else {
+            tracing::warn!(step = "care", "the skill was disabled by nobody");
+            return Ok(());
+        };
+        let at = self.request.event_at.unwrap_or_else(skill.now);
+        loop {
+            match pause(&skill.registry, &skill.shadows, &skill.lease(), user, at).await {
+                Ok(things) => {
+                    tracing::info!(things, "the skill was disabled");
+                    return Ok(());
+                }
+                Err(error) if self.answer_by.duration_since(tokio::time::Instant::now()) < 2 * BUSY => return Err(error.into()),
+                Err(error) => tracing::info!(error = chain(&error), "not out of service yet"),
+            }
+            sleep(BUSY).await;
+        }
+    }
+}

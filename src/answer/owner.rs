@@ -1,0 +1,152 @@
+//! The owner in front of the skill: recalled, found or made ready.
+
+use serde_json::{Map, Value};
+
+use super::{Skill, Turn};
+use crate::alexa::progress;
+use crate::deliver::{self, Mailer, Parcel};
+use crate::identify::{AccessToken, EmailAddress, IdentifyError, Identity, Login, identify};
+use crate::locales::Phrase;
+use crate::memory::{Ready, carried, carry};
+use crate::onboard::{self, Applicant, Means, Occasion, Onboarded, Visit, onboard};
+use crate::registry::Registry;
+use crate::relay::{Patch, Shadow, Shadows};
+use crate::reply::Trouble;
+use crate::thing::{Certificate, ThingName};
+
+/// An owner who is ready.
+pub(super) struct Present {
+    pub(super) ready: Ready,
+    /// The shadow, where it was read on the way.
+    pub(super) shadow: Option<Shadow>,
+    /// Whether this very request sent them a certificate, and with it delivered what they asked for.
+    pub(super) new: bool,
+}
+
+impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
+    pub(super) fn token(&self) -> Result<&AccessToken, IdentifyError> {
+        self.request.access_token.as_ref().ok_or(IdentifyError::NotLinked)
+    }
+
+    pub(super) async fn identify(&self) -> Result<Identity, IdentifyError> {
+        identify(&self.skill.login, self.skill.client_id.as_deref(), self.token()?).await
+    }
+
+    pub(super) fn thing_of(&self, identity: &Identity) -> ThingName {
+        ThingName::of(&self.skill.model.thing_prefix, &identity.profile.owner)
+    }
+
+    /// The owner, ready. `wanted` goes along with the first state of a new one.
+    pub(super) async fn present(&mut self, occasion: Occasion, wanted: Option<&Patch>) -> Result<Present, Trouble> {
+        // A link is news to the registry, whatever is known here.
+        let recalled = if occasion == Occasion::Spoken { self.recall() } else { None };
+        if let Some((ready, until)) = recalled {
+            self.known = Some((ready.clone(), until));
+            return Ok(Present { ready, shadow: None, new: false });
+        }
+        let identity = self.identify().await?;
+        let until = (self.skill.now)() + identity.good_for;
+        let thing = self.thing_of(&identity);
+        self.known = None;
+        let shadow = self.skill.shadows.read(&thing).await?;
+        let is_ready = occasion == Occasion::Spoken && shadow.as_ref().is_some_and(Shadow::is_ready);
+        let new = !is_ready && self.onboard(&identity, &thing, occasion, shadow.clone(), wanted).await?.mailed;
+        let ready = Ready { thing, online_before: shadow.as_ref().is_some_and(Shadow::has_been_online) };
+        self.known = Some((ready.clone(), until));
+        self.remember(ready.clone());
+        Ok(Present { ready, shadow, new })
+    }
+
+    pub(super) async fn onboard(
+        &mut self,
+        identity: &Identity,
+        thing: &ThingName,
+        occasion: Occasion,
+        shadow: Option<Shadow>,
+        wanted: Option<&Patch>,
+    ) -> Result<Onboarded, Trouble> {
+        let (skill, profile, now) = (self.skill, &identity.profile, (self.skill.now)());
+        let to = profile.email.as_ref().ok_or(Trouble::NoEmail)?;
+        let at = self.request.event_at.filter(|_| occasion == Occasion::Linked).unwrap_or(now);
+        let visit = Visit { at, occasion, alexa_user: self.request.alexa_user.clone(), shadow };
+        let means = Means {
+            registry: &skill.registry,
+            shadows: &skill.shadows,
+            mailer: &skill.mailer,
+            lease: skill.lease(),
+            deadline: self.answer_by,
+            measure: skill.measure,
+            decide: onboard::next,
+        };
+        let write =
+            |certificate: &Certificate| deliver::compose(&skill.sender, &self.parcel(profile.name.as_deref(), to, thing), certificate);
+        let applicant = Applicant { owner: &profile.owner, thing, visit, wanted, write };
+        let onboarding = onboard(&means, &applicant);
+        // Who gets a certificate waits longest.
+        let waits = applicant.visit.shadow.is_none() || occasion == Occasion::AsksForAnother;
+        let onboarded = if waits {
+            let speech = self.voice.speech(&Phrase::SettingUp);
+            let mut onboarding = std::pin::pin!(onboarding);
+            tokio::select! {
+                biased;
+                onboarded = &mut onboarding => onboarded,
+                () = progress::speak(&skill.https, self.request, &speech) => onboarding.await,
+            }
+        } else {
+            onboarding.await
+        }?;
+        tracing::info!(%thing, ?onboarded, "an owner is ready");
+        self.returned = onboarded.returned;
+        Ok(onboarded)
+    }
+
+    pub(super) fn parcel<'a>(&'a self, name: Option<&'a str>, to: &'a EmailAddress, thing: &'a ThingName) -> Parcel<'a> {
+        let model = &self.skill.model;
+        Parcel {
+            name,
+            to,
+            thing,
+            device: &model.name,
+            invocation: &model.invocation,
+            broker: &self.skill.broker,
+            locale: self.voice.locale,
+            now: (self.skill.now)(),
+        }
+    }
+
+    /// What the process or the session knows about the holder of this token.
+    fn recall(&self) -> Option<(Ready, u64)> {
+        let (fingerprint, now) = (self.token().ok()?.fingerprint(), (self.skill.now)());
+        if let Some(known) = self.skill.memory.recall(fingerprint, now) {
+            return Some(known);
+        }
+        carried(&self.request.attributes, &self.skill.model.thing_prefix, fingerprint, now)
+    }
+
+    /// Keeps what is known, for as long as the token was good for.
+    pub(super) fn remember(&mut self, ready: Ready) {
+        let (Some((_, until)), Ok(token)) = (&self.known, self.token()) else { return };
+        let until = *until;
+        self.skill.memory.keep(token.fingerprint(), ready.clone(), until, (self.skill.now)());
+        self.known = Some((ready, until));
+    }
+
+    /// What is known about the owner does not hold any more.
+    pub(super) fn unlearn(&mut self) {
+        self.known = None;
+        if let Ok(token) = self.token() {
+            self.skill.memory.forget(token.fingerprint());
+        }
+    }
+
+    /// The session's attributes: ours anew, those of others as they came.
+    pub(super) fn attributes(&self) -> Map<String, Value> {
+        let mut attributes = self.request.attributes.clone();
+        attributes.retain(|name, _| !name.starts_with(Skill::<L, R, S, M>::ATTRIBUTES));
+        attributes.extend(self.asked.clone());
+        if let (Some((ready, until)), Ok(token)) = (&self.known, self.token()) {
+            carry(&mut attributes, ready, *until, token.fingerprint());
+        }
+        attributes
+    }
+}

@@ -1,0 +1,419 @@
+//! One call to an AWS service: signed with Signature Version 4, bounded in time, and repeated only where a
+//! repetition does no harm.
+//!
+//! A failure keeps the code of AWS's answer and never its message: messages quote mail addresses. Where the
+//! code stands depends on the protocol: `x-amzn-errortype` or a JSON field
+//! (<https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization>), or
+//! an XML element (<https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#operation-error-serialization>).
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::Full;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::https::{Https, HttpsError};
+
+/// The largest answer: a page of things, each with its attributes.
+const ANSWER_LIMIT: usize = 1024 * 1024;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
+
+/// What RFC 3986 leaves as it is; Signature Version 4 wants all else encoded.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A service in the account's region.
+#[derive(Clone)]
+pub(super) struct Service {
+    https: Https,
+    base: String,
+    region: String,
+    /// By which it is known in signatures.
+    name: &'static str,
+    variable: Variable,
+}
+
+/// Reads the variables that hold the credentials. They are read anew for each attempt, because Lambda may
+/// change them while the process lives.
+pub type Variable = fn(&str) -> Option<String>;
+
+/// A call, before it is signed.
+pub(super) struct Call {
+    method: Method,
+    path_and_query: String,
+    headers: HeaderMap,
+    body: Bytes,
+    patience: Patience,
+}
+
+/// How often a call is tried, and for how long.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    pub attempts: u32,
+    pub each: Duration,
+    pub in_all: Duration,
+}
+
+impl Patience {
+    /// Of a call that may happen twice. An answer is due in seconds, so this is far below the SDKs' defaults.
+    const USUAL: Self = Self { attempts: 3, each: Duration::from_millis(2_000), in_all: Duration::from_millis(3_000) };
+    /// Of a call that may not.
+    pub(super) const ONCE: Self = Self { attempts: 1, ..Self::USUAL };
+}
+
+/// The body of an answer that says yes.
+#[derive(Debug)]
+pub(super) struct Reply(Bytes);
+
+/// A failed call.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Over a quota; nothing was done.
+    Throttled(String),
+    /// Refused for good; nothing was done.
+    Refused(Refusal),
+    /// There was nothing to send; why.
+    Unsent(&'static str),
+    /// No answer that says whether it was done.
+    Unclear(String),
+}
+
+/// A definite no.
+pub(super) struct Refusal {
+    pub status: u16,
+    pub code: String,
+    /// May quote what it is about, so it is asked for words and never shown.
+    body: Bytes,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, code: &str, body: &Bytes) -> Self {
+        Self { status, code: code.to_owned(), body: body.clone() }
+    }
+
+    /// Whether its text has these words.
+    pub(super) fn says(&self, words: &str) -> bool {
+        self.body.windows(words.len()).any(|text| text == words.as_bytes())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.code, self.status)
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Failure {
+    /// Whether it was refused with this code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        matches!(self, Failure::Refused(refusal) if refusal.code == code)
+    }
+
+    /// Whether another attempt may fare better.
+    fn is_passing(&self) -> bool {
+        matches!(self, Failure::Throttled(_) | Failure::Unclear(_))
+    }
+}
+
+impl Call {
+    /// A call of the path with these segments, which need not be encoded.
+    pub(super) fn new(method: Method, segments: &[&str]) -> Self {
+        let segments: Vec<String> = segments.iter().map(|segment| utf8_percent_encode(segment, RESERVED).to_string()).collect();
+        let path_and_query = format!("/{}", segments.join("/"));
+        Self { method, path_and_query, headers: HeaderMap::new(), body: Bytes::new(), patience: Patience::USUAL }
+    }
+
+    /// With a query parameter.
+    pub(super) fn query(mut self, name: &str, value: &str) -> Self {
+        let mark = if self.path_and_query.contains('?') { '&' } else { '?' };
+        self.path_and_query.push(mark);
+        self.path_and_query.push_str(&pair(name, value));
+        self
+    }
+
+    /// With a header; a value that cannot be one is left out, and the service says what is missing.
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (header::HeaderName::from_static(name), value)));
+        self
+    }
+
+    /// With a JSON body.
+    pub(super) fn json(mut self, body: &Value) -> Self {
+        self.body = body.to_string().into();
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self
+    }
+
+    /// With a form as its body.
+    pub(super) fn form(mut self, fields: &[(&str, String)]) -> Self {
+        let pairs: Vec<String> = fields.iter().map(|(name, value)| pair(name, value)).collect();
+        self.body = pairs.join("&").into();
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        self
+    }
+
+    /// With other limits than usual.
+    pub(super) fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+}
+
+fn pair(name: &str, value: &str) -> String {
+    format!("{name}={}", utf8_percent_encode(value, RESERVED))
+}
+
+impl Reply {
+    /// What it holds; an answer of another shape is no clear one.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.0).map_err(|_| Failure::Unclear("an answer that cannot be read".into()))
+    }
+}
+
+impl Service {
+    pub(super) fn new(https: &Https, base: &str, region: &str, name: &'static str, variable: Variable) -> Self {
+        Self { https: https.clone(), base: base.trim_end_matches('/').to_owned(), region: region.to_owned(), name, variable }
+    }
+
+    /// Makes the call, again where that is allowed and may help.
+    pub(super) async fn send(&self, call: Call) -> Result<Reply, Failure> {
+        let Patience { attempts, each, in_all } = call.patience;
+        let give_up = Instant::now() + in_all;
+        let mut was_unclear = false;
+        let mut attempt = 1;
+        loop {
+            let patience = each.min(give_up - Instant::now());
+            let outcome = timeout(patience, self.attempt(&call)).await;
+            let failure = match outcome.unwrap_or_else(|_| Err(Failure::Unclear("no answer in time".into()))) {
+                Err(failure) if failure.is_passing() => failure,
+                settled => return settled,
+            };
+            was_unclear |= matches!(failure, Failure::Unclear(_));
+            let pause = pause_after(attempt);
+            if attempt == attempts || Instant::now() + pause >= give_up {
+                return Err(match failure {
+                    // That nothing was done is true of this attempt, not of one before it.
+                    Failure::Throttled(code) if was_unclear => Failure::Unclear(code),
+                    failure => failure,
+                });
+            }
+            sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<Reply, Failure> {
+        let credentials = credentials(self.variable).ok_or(Failure::Unsent("no credentials in the environment"))?;
+        let request = self.request(call, credentials, SystemTime::now()).ok_or(Failure::Unsent("a request that cannot be made"))?;
+        let answer = self.https.exchange(request, ANSWER_LIMIT).await.map_err(|error| match error {
+            HttpsError::BrokenAnswer => Failure::Unclear("the answer broke off".into()),
+            HttpsError::Unsendable(_) | HttpsError::Unreachable(_) | HttpsError::Silent => Failure::Unclear("the connection failed".into()),
+        })?;
+        let status = answer.status();
+        if status.is_success() { Ok(Reply(answer.into_body())) } else { Err(read(status.as_u16(), answer.headers(), answer.body())) }
+    }
+
+    /// The call, signed.
+    fn request(&self, call: &Call, credentials: Credentials, now: SystemTime) -> Option<Request<Full<Bytes>>> {
+        let uri = format!("{}{}", self.base, call.path_and_query);
+        let identity = credentials.into();
+        let params = SigningParams::builder().identity(&identity).region(&self.region).name(self.name);
+        let params = params.time(now).settings(SigningSettings::default()).build().ok()?.into();
+        let headers = call.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let signable = SignableRequest::new(call.method.as_str(), &uri, headers, SignableBody::Bytes(&call.body)).ok()?;
+        let (signature, _) = sign(signable, &params).ok()?.into_parts();
+        let mut request = Request::builder().method(&call.method).uri(uri).body(Full::new(call.body.clone())).ok()?;
+        request.headers_mut().extend(call.headers.clone());
+        signature.apply_to_request_http1x(&mut request);
+        Some(request)
+    }
+}
+
+/// Where Lambda puts them
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>).
+fn credentials(variable: Variable) -> Option<Credentials> {
+    let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
+    Some(Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "environment"))
+}
+
+/// Twice as long after each attempt, and at random below that, so that those who were refused together do
+/// not come back together.
+fn pause_after(attempt: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(1 << (attempt - 1).min(8)).min(LONGEST_PAUSE);
+    let chance = getrandom::u32().unwrap_or(u32::MAX);
+    longest.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+}
+
+fn read(status: u16, headers: &HeaderMap, body: &Bytes) -> Failure {
+    let refusal = Refusal::new(status, code(headers, body).as_deref().unwrap_or("an unknown error"), body);
+    let throttled = ["Throttling", "TooManyRequests"].iter().any(|start| refusal.code.starts_with(start));
+    match status {
+        _ if throttled => Failure::Throttled(refusal.to_string()),
+        429 => Failure::Throttled(refusal.to_string()),
+        // 501: a service that does not know the call has not done it.
+        400..=499 | 501 => Failure::Refused(refusal),
+        _ => Failure::Unclear(refusal.to_string()),
+    }
+}
+
+fn code(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let header = headers.get("x-amzn-errortype").and_then(|code| code.to_str().ok()).map(str::to_owned);
+    let code = header.or_else(|| {
+        let body: Value = serde_json::from_slice(body).ok()?;
+        ["code", "__type"].iter().find_map(|name| body.get(name)?.as_str().map(str::to_owned))
+    });
+    let code = code.or_else(|| {
+        let (_, rest) = std::str::from_utf8(body).ok()?.split_once("<Code>")?;
+        rest.split_once("</Code>").map(|(code, _)| code.to_owned())
+    })?;
+    // `aws.protocoltests.restjson#FooError:http://…` is a `FooError`.
+    let code = code.split(':').next().unwrap_or_default();
+    Some(code.rsplit('#').next().unwrap_or_default().trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    fn service(name: &'static str) -> Service {
+        Service::new(&Https::default(), "https://example.amazonaws.com", "us-east-1", name, |_| None)
+    }
+
+    fn check_signature(call: &Call, expected: &str) {
+        let credentials = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
+        // 20150830T123600Z
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+        let request = service("service").request(call, credentials, now).unwrap();
+        let authorization = request.headers()[header::AUTHORIZATION].to_str().unwrap();
+        assert!(authorization.ends_with(expected), "{authorization}");
+    }
+
+    /// `get-vanilla` and `get-vanilla-query-order-key-case` of AWS's Signature Version 4 test suite.
+    #[test]
+    fn a_call_is_signed_as_in_the_test_suite_of_aws() {
+        check_signature(
+            &Call::new(Method::GET, &[]),
+            "SignedHeaders=host;x-amz-date, Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+        );
+        check_signature(
+            &Call::new(Method::GET, &[]).query("Param2", "value2").query("Param1", "value1"),
+            "SignedHeaders=host;x-amz-date, Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        );
+    }
+
+    #[test]
+    fn names_are_encoded_where_they_are_no_part_of_the_address() {
+        let call = Call::new(Method::GET, &["things", "a/b?c"]).query("nextToken", "a+b/c=").query("pageSize", "2");
+        assert_eq!(call.path_and_query, "/things/a%2Fb%3Fc?nextToken=a%2Bb%2Fc%3D&pageSize=2");
+        let form = Call::new(Method::POST, &[]).form(&[("Action", "SendRawEmail".into()), ("Source", "a@example.com".into())]);
+        assert_eq!((form.path_and_query.as_str(), &form.body[..]), ("/", &b"Action=SendRawEmail&Source=a%40example.com"[..]));
+    }
+
+    fn check_failure(status: u16, header: Option<&str>, body: &str, expected: &str) {
+        let headers = header.map(|code| (header::HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_str(code).unwrap()));
+        let failure = read(status, &headers.into_iter().collect(), &Bytes::copy_from_slice(body.as_bytes()));
+        assert_eq!(format!("{failure:?}"), expected, "{status} {header:?} {body}");
+    }
+
+    #[test]
+    fn a_failure_has_the_code_of_the_answer_and_not_its_words() {
+        let missing = "Refused(ResourceNotFoundException (404))";
+        check_failure(404, Some("ResourceNotFoundException:http://internal.amazon.com/coral/"), "{}", missing);
+        check_failure(404, None, r#"{"__type":"a.b#ResourceNotFoundException","message":"No a@example.com"}"#, missing);
+        check_failure(404, None, r#"{"code":"ResourceNotFoundException","__type":"Other"}"#, missing);
+        let refused = "<ErrorResponse><Error><Code>MessageRejected</Code><Message>a@example.com</Message></Error></ErrorResponse>";
+        check_failure(400, None, refused, "Refused(MessageRejected (400))");
+        check_failure(400, Some("ThrottlingException"), "", "Throttled(\"ThrottlingException (400)\")");
+        check_failure(429, None, "", "Throttled(\"an unknown error (429)\")");
+        check_failure(500, None, "<html>", "Unclear(\"an unknown error (500)\")");
+        check_failure(501, None, "", "Refused(an unknown error (501))");
+        check_failure(302, None, "", "Unclear(\"an unknown error (302)\")");
+    }
+
+    #[test]
+    fn a_refusal_can_be_asked_for_words() {
+        let refusal = Refusal::new(400, "MessageRejected", &"Email address is not verified: a@example.com".into());
+        assert!(refusal.says("not verified") && !refusal.says("paused"));
+    }
+
+    /// A server on this machine that gives these answers, one after the other, and after them none.
+    async fn server(answers: &[(u16, &'static str)]) -> (Service, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (answers, asked) = (answers.to_vec(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&asked);
+        let answer = move || {
+            let answer = answers.get(count.fetch_add(1, SeqCst)).copied();
+            async move {
+                match answer {
+                    Some((status, code)) => (http::StatusCode::from_u16(status).unwrap(), [("x-amzn-errortype", code)], "{}"),
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+        (Service::new(&Https::default(), &base, "us-east-1", "iot", |name| Some(name.to_owned())), asked)
+    }
+
+    async fn check_attempts(answers: &[(u16, &'static str)], patience: Patience, expected: &str, attempts: usize) {
+        let (service, asked) = server(answers).await;
+        let outcome = service.send(Call::new(Method::GET, &["things"]).patience(patience)).await;
+        assert_eq!((format!("{outcome:?}").as_str(), asked.load(SeqCst)), (expected, attempts), "{answers:?}");
+    }
+
+    const IMPATIENT: Patience = Patience { each: Duration::from_millis(300), ..Patience::USUAL };
+
+    #[tokio::test]
+    async fn what_may_pass_is_tried_again_and_what_is_settled_is_not() {
+        let (fine, out) = ((200, ""), (503, "ServiceUnavailableException"));
+        let throttled = (429, "ThrottlingException");
+        check_attempts(&[out, fine], Patience::USUAL, "Ok(Reply(b\"{}\"))", 2).await;
+        check_attempts(&[throttled; 3], Patience::USUAL, "Err(Throttled(\"ThrottlingException (429)\"))", 3).await;
+        check_attempts(&[out; 4], Patience::USUAL, "Err(Unclear(\"ServiceUnavailableException (503)\"))", 3).await;
+        check_attempts(&[(403, "Forbidden"), fine], Patience::USUAL, "Err(Refused(Forbidden (403)))", 1).await;
+        check_attempts(&[out, fine], Patience::ONCE, "Err(Unclear(\"ServiceUnavailableException (503)\"))", 1).await;
+    }
+
+    /// An attempt that nobody answered may have done it.
+    #[tokio::test]
+    async fn being_throttled_does_not_make_an_unclear_attempt_undone() {
+        let (out, throttled) = ((500, "InternalFailureException"), (429, "ThrottlingException"));
+        check_attempts(&[out, throttled, throttled], Patience::USUAL, "Err(Unclear(\"ThrottlingException (429)\"))", 3).await;
+    }
+
+    #[tokio::test]
+    async fn silence_ends() {
+        check_attempts(&[], IMPATIENT, "Err(Unclear(\"no answer in time\"))", 3).await;
+        let short = Patience { in_all: Duration::from_millis(200), ..IMPATIENT };
+        check_attempts(&[], short, "Err(Unclear(\"no answer in time\"))", 1).await;
+    }
+
+    #[tokio::test]
+    async fn without_credentials_nothing_is_sent() {
+        let outcome = service("iot").send(Call::new(Method::GET, &[])).await;
+        assert_eq!(format!("{outcome:?}"), "Err(Unsent(\"no credentials in the environment\"))");
+    }
+
+    #[test]
+    fn pauses_grow_and_stay_below_their_limit() {
+        assert!(pause_after(1) <= FIRST_PAUSE && pause_after(2) <= FIRST_PAUSE * 2);
+        assert!((3..40).all(|attempt| pause_after(attempt) <= LONGEST_PAUSE));
+    }
+}

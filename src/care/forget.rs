@@ -1,0 +1,51 @@
+//! The owner wants to be forgotten: certificates, shadow, thing and attributes go.
+//!
+//! The wish stands in the record first. The shadow goes before everything else: whoever speaks from then
+//! on finds nobody there, and starts afresh.
+
+use super::CareError;
+use crate::lease::{Held, Lease};
+use crate::registry::{Registry, RegistryError};
+use crate::relay::Shadows;
+use crate::retire::retire;
+use crate::thing::ThingName;
+
+/// How far it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// Nothing is left.
+    Wholly,
+    /// Nothing works any more; the registry lets the rest go in a while, and the sweep sees to it.
+    ButForRemains,
+}
+
+/// Deletes everything that is kept about an owner.
+pub async fn forget<R: Registry, S: Shadows>(registry: &R, shadows: &S, lease: &Lease, thing: &ThingName) -> Result<Forgotten, CareError> {
+    let Some(entry) = registry.look(thing).await? else {
+        shadows.delete(thing).await?;
+        return Ok(Forgotten::Wholly);
+    };
+    let held = Held::take(registry, thing, lease, entry, |record| record.forget = true).await?;
+    shadows.delete(thing).await?;
+    let mut certificates = held.meanwhile(registry.attached(thing)).await?;
+    certificates.extend(held.record().certificates().cloned());
+    certificates.sort();
+    certificates.dedup();
+    for certificate in &certificates {
+        held.meanwhile(retire(registry, certificate, thing)).await?;
+    }
+    // A device that is still connected could write its shadow anew.
+    if let Err(error) = shadows.disconnect(thing).await {
+        tracing::info!(%thing, %error, "the device may stay connected for some minutes");
+    }
+    shadows.delete(thing).await?;
+    match held.meanwhile(registry.remove(thing, held.version())).await {
+        Ok(()) => Ok(Forgotten::Wholly),
+        Err(RegistryError::Refused(code)) => {
+            tracing::info!(%thing, code, "the thing is not deleted yet");
+            held.release(|_| {}).await?;
+            Ok(Forgotten::ButForRemains)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

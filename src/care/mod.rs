@@ -1,0 +1,58 @@
+//! The rest of an identity's life: out of service while the skill is disabled, told about when a mail
+//! came back, forgotten on its owner's word, and swept up after.
+//!
+//! Everything here holds the thing first ([`crate::lease`]) and can be repeated: whatever stops half way
+//! stands in the record, and the next contact, the next delivery of the event or the next sweep goes on.
+
+mod forget;
+mod pause;
+mod returned;
+mod sweep;
+
+use thiserror::Error;
+
+pub use self::forget::{Forgotten, forget};
+pub use self::pause::pause;
+pub use self::returned::{Notice, note};
+pub use self::sweep::{Report, Sweep, sweep};
+use crate::fault::{Blame, Fault, Step};
+use crate::registry::RegistryError;
+use crate::relay::ShadowError;
+
+/// Why it was not done.
+#[derive(Debug, Error)]
+pub enum CareError {
+    /// The registry failed at a step.
+    #[error("the registry failed")]
+    Registry(#[from] RegistryError),
+    /// The shadow could not be changed.
+    #[error("the shadow failed")]
+    Shadow(#[from] ShadowError),
+}
+
+impl CareError {
+    /// Whether somebody else works on the thing, so that a moment later it can be done.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, CareError::Registry(RegistryError::Taken))
+    }
+}
+
+impl Blame for CareError {
+    fn step(&self) -> Step {
+        Step::Care
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            CareError::Registry(error) => error.fault(),
+            CareError::Shadow(error) => error.fault(),
+        }
+    }
+
+    fn cause(&self) -> &'static str {
+        match self {
+            CareError::Registry(error) => error.cause(),
+            CareError::Shadow(error) => error.cause(),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One invocation: a request of Alexa, news about a mail, or the schedule.
+//!
+//! One binary serves functions with different rights; the kinds of event are told apart by their shape.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::answer::{ANSWER_WITHIN, NotOurs, Skill, answer, apology};
+use crate::care::{CareError, Notice, Sweep, note, sweep};
+use crate::deliver::Mailer;
+use crate::fault::{Blame, Fault, chain};
+use crate::identify::Login;
+use crate::metrics::Measure;
+use crate::registry::Registry;
+use crate::relay::Shadows;
+
+/// What Lambda takes of its own time limit.
+const WAY_BACK: Duration = Duration::from_millis(500);
+
+/// What set the function off.
+enum Event {
+    /// Alexa.
+    Request,
+    /// SES, by way of SNS (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>).
+    Mail,
+    /// EventBridge (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>).
+    Schedule,
+}
+
+impl Event {
+    fn of(payload: &Value) -> Self {
+        match (payload.get("Records"), payload.get("detail-type").and_then(Value::as_str)) {
+            (Some(Value::Array(_)), _) => Event::Mail,
+            (_, Some("Scheduled Event")) => Event::Schedule,
+            _ => Event::Request,
+        }
+    }
+}
+
+/// An invocation that must fail: Lambda shows it to the maker, and repeats it where nobody waits.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// A request for somebody else.
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
+    /// News about a mail that could not be noted.
+    #[error("a mail that came back could not be noted")]
+    NotNoted(#[from] CareError),
+}
+
+impl Failure {
+    /// A stable name for CloudWatch.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Failure::NotOurs(_) => "NotOurs",
+            Failure::NotNoted(_) => "NotNoted",
+        }
+    }
+}
+
+/// Does what the event asks for. `left` is the time that Lambda allows.
+pub async fn invoke<L, R, S, M>(skill: Arc<Skill<L, R, S, M>>, payload: Value, left: Duration) -> Result<Value, Failure>
+where
+    L: Login + 'static,
+    R: Registry + 'static,
+    S: Shadows + 'static,
+    M: Mailer + 'static,
+{
+    let left = left.saturating_sub(WAY_BACK);
+    match Event::of(&payload) {
+        Event::Request => request(skill, payload, left).await,
+        Event::Mail => Ok(mail(&skill, &payload).await?),
+        Event::Schedule => Ok(schedule(&skill, left).await),
+    }
+}
+
+/// It fails only when it is not for this skill; a panic is an apology and a log line.
+async fn request<L, R, S, M>(skill: Arc<Skill<L, R, S, M>>, payload: Value, left: Duration) -> Result<Value, Failure>
+where
+    L: Login + 'static,
+    R: Registry + 'static,
+    S: Shadows + 'static,
+    M: Mailer + 'static,
+{
+    // An event that has just arrived and has no time left comes from a clock that is off.
+    let left = if left.is_zero() { ANSWER_WITHIN } else { left.min(ANSWER_WITHIN) };
+    let answer_by = Instant::now() + left;
+    let envelope = Arc::new(payload);
+    let turn = tokio::spawn({
+        let (skill, envelope) = (Arc::clone(&skill), Arc::clone(&envelope));
+        async move { answer(&skill, &envelope, answer_by).await }
+    });
+    match turn.await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(not_ours)) => {
+            tracing::warn!(step = "request", cause = "skill_id", "{not_ours}");
+            Err(not_ours.into())
+        }
+        Err(_) => Ok(apology(&skill.model, &envelope)),
+    }
+}
+
+async fn mail<L, R: Registry, S: Shadows, M>(skill: &Skill<L, R, S, M>, payload: &Value) -> Result<Value, CareError> {
+    let notices = Notice::read(payload, &skill.model.thing_prefix);
+    for notice in &notices {
+        (skill.measure)(&Measure::MailReturned(notice.how));
+        let noted = note(&skill.registry, &skill.shadows, notice, (skill.now)()).await.inspect_err(|error| {
+            let (step, fault, cause) = (error.step(), error.fault(), error.cause());
+            match fault {
+                Fault::Maker => tracing::error!(thing = %notice.thing, %step, %fault, cause, "{}", chain(error)),
+                _ => tracing::warn!(thing = %notice.thing, %step, %fault, cause, "{}", chain(error)),
+            }
+        })?;
+        tracing::info!(thing = %notice.thing, how = ?notice.how, noted, "a mail came back");
+    }
+    Ok(json!({"notices": notices.len()}))
+}
+
+async fn schedule<L, R: Registry, S: Shadows, M>(skill: &Skill<L, R, S, M>, left: Duration) -> Value {
+    let means = Sweep {
+        registry: &skill.registry,
+        shadows: &skill.shadows,
+        lease: skill.lease(),
+        retention: skill.retention,
+        deadline: Instant::now() + left,
+        measure: skill.measure,
+    };
+    let report = sweep(&means).await;
+    json!({
+        "tidied": report.tidied,
+        "forgotten": report.forgotten,
+        "orphans": report.orphans,
+        "failed": report.failed,
+        "complete": report.complete,
+    })
+}

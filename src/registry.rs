@@ -1,0 +1,239 @@
+//! The registry of things and certificates, and what it keeps about an owner.
+//!
+//! There is no database. A thing is the record of its owner: creating it and changing it at a known
+//! version is the lock, and its attributes say who works on it until when, which certificate is its own,
+//! and what is still to be done.
+
+use thiserror::Error;
+
+use crate::fault::{Blame, Fault, Step};
+use crate::thing::{AlexaUser, Certificate, CertificateId, OwnerId, ThingName};
+
+/// The longest lease that may be configured. One that ends later was written by a clock that is off,
+/// and does not count.
+pub const LONGEST_LEASE: u64 = 900;
+
+/// Things and certificates.
+///
+/// What is already so is a success for every call but [`Registry::claim`] and [`Registry::write`]:
+/// detaching, deactivating and deleting what is gone, attaching what is attached.
+pub trait Registry: Send + Sync {
+    /// Makes an INACTIVE certificate with its key pair, whose subject names the thing it is meant for.
+    /// Never retried: a lost answer is a lost key.
+    fn mint(&self, thing: &ThingName) -> impl Future<Output = Result<Certificate, RegistryError>> + Send;
+    /// Creates the thing; [`RegistryError::Taken`] when it exists with another record.
+    fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> impl Future<Output = Result<(), RegistryError>> + Send;
+    /// Reads the thing.
+    fn look(&self, thing: &ThingName) -> impl Future<Output = Result<Option<Entry>, RegistryError>> + Send;
+    /// Replaces the thing's record; [`RegistryError::Taken`] when its version is not `version` any more.
+    fn write(&self, thing: &ThingName, version: i64, record: &Record) -> impl Future<Output = Result<(), RegistryError>> + Send;
+    /// Deletes the thing; [`RegistryError::Taken`] as above, refused while a certificate is attached.
+    fn remove(&self, thing: &ThingName, version: i64) -> impl Future<Output = Result<(), RegistryError>> + Send;
+    /// The certificates attached to the thing.
+    fn attached(&self, thing: &ThingName) -> impl Future<Output = Result<Vec<CertificateId>, RegistryError>> + Send;
+    /// Gives the certificate the device policy.
+    fn attach_policy(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
+    /// Ties the certificate to this thing and to no other.
+    fn attach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> impl Future<Output = Result<(), RegistryError>> + Send;
+    /// Makes the certificate ACTIVE.
+    fn activate(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
+    /// Makes the certificate INACTIVE.
+    fn deactivate(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
+    /// Takes the device policy away.
+    fn detach_policy(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
+    /// Unties the certificate from the thing.
+    fn detach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> impl Future<Output = Result<(), RegistryError>> + Send;
+    /// Deletes an INACTIVE, unattached certificate; refused while a detachment is still spreading.
+    fn delete(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
+
+    /// The things whose record names this Alexa user. A search: slow, and limited to few per second.
+    fn things_of(&self, user: &AlexaUser) -> impl Future<Output = Result<Vec<ThingName>, RegistryError>> + Send;
+    /// A page of the things whose record is unfinished ([`Record::is_unfinished`]).
+    fn unfinished(&self, page: Option<&str>) -> impl Future<Output = Result<Listing<ThingName>, RegistryError>> + Send;
+    /// A page of the account's certificates, newest first; also those of others.
+    fn certificates(&self, page: Option<&str>) -> impl Future<Output = Result<Listing<Registered>, RegistryError>> + Send;
+    /// What is known about one certificate; `None` when it is gone.
+    fn describe(&self, certificate: &CertificateId) -> impl Future<Output = Result<Option<Described>, RegistryError>> + Send;
+    /// Whether the certificate is attached to any thing.
+    fn is_attached(&self, certificate: &CertificateId) -> impl Future<Output = Result<bool, RegistryError>> + Send;
+}
+
+/// A page of a list, and where the next one begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// What is on the page.
+    pub items: Vec<T>,
+    /// Asks for the next page; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// A certificate in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Which one.
+    pub id: CertificateId,
+    /// Whether it is INACTIVE; REVOKED and PENDING ones are nobody's to touch.
+    pub inactive: bool,
+    /// When it was made, in seconds since the epoch.
+    pub made_at: u64,
+}
+
+/// A certificate, looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Whether it is INACTIVE.
+    pub inactive: bool,
+    /// The thing it was minted for, by its subject: only this skill writes such subjects.
+    pub made_for: Option<ThingName>,
+}
+
+/// Why the registry did not do it.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// Somebody else was first.
+    #[error("somebody else works on the thing")]
+    Taken,
+    /// The stack of the account lacks this thing type.
+    #[error("the account has no thing type `{0}`")]
+    ThingTypeMissing(String),
+    /// The stack of the account lacks the device policy.
+    #[error("the account has no IoT policy `{0}`")]
+    PolicyMissing(String),
+    /// Over a quota; nothing was done.
+    #[error("throttled")]
+    Throttled,
+    /// Refused for good; nothing was done.
+    #[error("refused with {0}")]
+    Refused(String),
+    /// No answer that says whether it was done.
+    #[error("no clear answer: {0}")]
+    Unclear(String),
+}
+
+impl RegistryError {
+    /// Whether the call certainly had no effect.
+    pub fn is_definite(&self) -> bool {
+        !matches!(self, RegistryError::Unclear(_))
+    }
+}
+
+impl Blame for RegistryError {
+    fn step(&self) -> Step {
+        Step::Onboard
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            RegistryError::ThingTypeMissing(_) | RegistryError::PolicyMissing(_) | RegistryError::Refused(_) => Fault::Maker,
+            RegistryError::Taken | RegistryError::Throttled | RegistryError::Unclear(_) => Fault::Again,
+        }
+    }
+
+    fn cause(&self) -> &'static str {
+        match self {
+            RegistryError::Taken => "thing_taken",
+            RegistryError::ThingTypeMissing(_) => "thing_type_missing",
+            RegistryError::PolicyMissing(_) => "policy_missing",
+            RegistryError::Throttled => "registry_throttled",
+            RegistryError::Refused(_) => "registry_refused",
+            RegistryError::Unclear(_) => "registry_unclear",
+        }
+    }
+}
+
+/// A thing as the registry has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Counts the changes, from 1.
+    pub version: i64,
+    /// What is known about its owner.
+    pub record: Record,
+}
+
+/// What a thing's attributes say. The device cannot write here. All times are seconds since the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The nonce of whoever holds or held the thing.
+    pub run: String,
+    /// Until when it is held; 0 is free.
+    pub until: u64,
+    /// The certificate that is, or is to become, the thing's own. It stands here before anything is done
+    /// with it, so that whoever comes next finds it in every state.
+    pub certificate: Option<CertificateId>,
+    /// When the mail with that certificate was accepted; `None` until then.
+    pub delivered: Option<u64>,
+    /// When certificates were sent, within the last day or so.
+    pub sent: Vec<u64>,
+    /// Delivered certificates that `certificate` replaces and that go on working for a while.
+    pub replaced: Vec<CertificateId>,
+    /// Until when those work at most.
+    pub replaced_until: u64,
+    /// The owner has asked for another certificate.
+    pub again: bool,
+    /// Since when the owner has the skill disabled.
+    pub paused: Option<u64>,
+    /// The last mail came back, and the owner has not been told yet.
+    pub returned: Option<Returned>,
+    /// The owner has asked to be forgotten.
+    pub forget: bool,
+    /// Who disables the skill, when that is all that is known about them.
+    pub alexa_user: Option<AlexaUser>,
+    /// When the account was last known to be linked.
+    pub linked: u64,
+}
+
+/// What became of a mail after it was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// It could not be delivered.
+    Bounced,
+    /// Its recipient called it spam.
+    Complained,
+}
+
+impl Record {
+    /// Whether somebody works on the thing.
+    pub fn is_held(&self, now: u64) -> bool {
+        (now + 1..=now + LONGEST_LEASE).contains(&self.until)
+    }
+
+    /// Whether there is no certificate that its owner was sent and still wants.
+    pub fn needs_certificate(&self) -> bool {
+        self.delivered.is_none() || self.again || self.forget
+    }
+
+    /// Whether a device of the owner can connect, with the newest certificate or one that it replaces.
+    pub fn serves(&self) -> bool {
+        (self.delivered.is_some() || !self.replaced.is_empty()) && self.paused.is_none() && !self.forget
+    }
+
+    /// Whether the replaced certificates have had their time: the new one is in use, or the day is over.
+    pub fn overlap_is_over(&self, in_use: Option<&CertificateId>, now: u64) -> bool {
+        let connected = in_use.is_some() && in_use == self.certificate.as_ref();
+        !self.replaced.is_empty() && !self.needs_certificate() && (connected || now >= self.replaced_until)
+    }
+
+    /// Whether there is something for a later contact or the sweep to do.
+    pub fn is_unfinished(&self) -> bool {
+        self.needs_certificate() || !self.replaced.is_empty() || self.paused.is_some()
+    }
+
+    /// Whether the next contact has to read this record before it goes on.
+    pub fn wants_a_look(&self) -> bool {
+        self.is_unfinished() || self.returned.is_some()
+    }
+
+    /// The certificates that it names.
+    pub fn certificates(&self) -> impl Iterator<Item = &CertificateId> {
+        self.certificate.iter().chain(&self.replaced)
+    }
+}
+
+/// For how long a certificate that was sent counts, and one that was replaced goes on, in seconds.
+pub const A_DAY: u64 = 86_400;
+
+/// Of the times at which certificates were sent, those within the last day.
+pub fn within_a_day(sent: &[u64], now: u64) -> Vec<u64> {
+    let day = now.saturating_sub(A_DAY) + 1..=now;
+    sent.iter().copied().filter(|sent| day.contains(sent)).collect()
+}

@@ -1,0 +1,22 @@
+//! A certificate goes out of service.
+
+use crate::registry::{Registry, RegistryError};
+use crate::thing::{CertificateId, ThingName};
+
+/// Takes a certificate out of service and deletes it. Detaching spreads over some seconds, in which AWS
+/// refuses to delete; what is INACTIVE and detached opens nothing, so that is no failure: the sweep
+/// deletes it later.
+pub(crate) async fn retire(registry: &impl Registry, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
+    let (inactive, untied, stripped) =
+        tokio::join!(registry.deactivate(certificate), registry.detach_thing(certificate, thing), registry.detach_policy(certificate));
+    inactive?;
+    untied?;
+    stripped?;
+    match registry.delete(certificate).await {
+        Err(RegistryError::Refused(code)) => {
+            tracing::info!(%certificate, code, "a certificate out of service is not deleted yet");
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,179 @@
+//! A device's key pair, and the request for a certificate for it (PKCS#10, RFC 2986).
+//!
+//! The private key is made here and goes into one mail; no service ever has it. The certificate's subject
+//! says which thing it is for (`CN`) and that this skill asked for it (`OU`), so that one whose issue was
+//! never heard of can be told from other people's later.
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use thiserror::Error;
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::der::asn1::{Any, BitString, ObjectIdentifier, SetOfVec, Utf8StringRef};
+use x509_cert::der::pem::{LineEnding, encode_string};
+use x509_cert::der::{self, Decode, DecodePem, Encode, EncodePem};
+use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
+use x509_cert::request::{CertReq, CertReqInfo, Version};
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+
+use crate::thing::{PrivateKey, ThingName};
+
+/// `id-at-commonName` and `id-at-organizationalUnitName` (RFC 5280, appendix A.1).
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
+/// `ecdsa-with-SHA256` (RFC 5758, section 3.2).
+const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+
+/// The `OU` of every certificate that this skill asks for.
+const UNIT: &str = "onething";
+
+/// A new key pair on the curve P-256, and what asks for its certificate.
+#[derive(Debug)]
+pub struct SigningRequest {
+    /// The request in PEM.
+    pub pem: String,
+    /// The public key in PEM (SPKI).
+    pub public_key: String,
+    /// The private key in PEM (PKCS#8).
+    pub private_key: PrivateKey,
+}
+
+/// There is no key pair: the system gave no randomness, or its encoding failed.
+#[derive(Debug, Error)]
+#[error("no key pair could be made")]
+pub struct NoKeyPair;
+
+impl SigningRequest {
+    /// Makes a key pair for a thing's certificate. RFC 5280 has room for 64 characters in a common name.
+    pub fn new(thing: &ThingName) -> Result<Self, NoKeyPair> {
+        let keys = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
+        let private_key = encode_string("PRIVATE KEY", LineEnding::LF, keys.to_pkcs8v1()?.as_ref()).map_err(der::Error::from)?;
+        let private_key = PrivateKey::new(private_key);
+        let public_key = SubjectPublicKeyInfoOwned::from_der(keys.public_key().as_der()?.as_ref())?;
+        let public_key_pem = public_key.to_pem(LineEnding::LF)?;
+
+        let info = CertReqInfo { version: Version::V1, subject: subject(thing)?, public_key, attributes: SetOfVec::new() };
+        let signature = keys.sign(&SystemRandom::new(), &info.to_der()?)?;
+        let signature = BitString::from_bytes(signature.as_ref())?;
+        let algorithm = AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA256, parameters: None };
+        let pem = CertReq { info, algorithm, signature }.to_pem(LineEnding::LF)?;
+        Ok(Self { pem, public_key: public_key_pem, private_key })
+    }
+}
+
+impl From<Unspecified> for NoKeyPair {
+    fn from(_: Unspecified) -> Self {
+        Self
+    }
+}
+
+impl From<der::Error> for NoKeyPair {
+    fn from(_: der::Error) -> Self {
+        Self
+    }
+}
+
+fn subject(thing: &ThingName) -> der::Result<Name> {
+    let part = |oid, text| {
+        let value = Any::from(Utf8StringRef::new(text)?);
+        RelativeDistinguishedName::try_from(vec![AttributeTypeAndValue { oid, value }])
+    };
+    let parts = vec![part(COMMON_NAME, thing.as_str())?, part(ORGANIZATIONAL_UNIT, UNIT)?];
+    Name::from_der(&RdnSequence::from(parts).to_der()?)
+}
+
+/// The name in the subject of a certificate in PEM, if this skill asked for it.
+pub fn thing_of(certificate: &str) -> Option<String> {
+    let certificate = x509_cert::Certificate::from_pem(certificate.trim_ascii_end()).ok()?;
+    let subject = certificate.tbs_certificate().subject();
+    let (unit, name) = (subject.organization_unit().ok()??, subject.common_name().ok()??);
+    (unit.value() == UNIT).then(|| name.value().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::certification_request::X509CertificationRequest;
+    use x509_parser::pem::parse_x509_pem;
+    use x509_parser::prelude::FromDer;
+
+    use super::*;
+    use crate::thing::{OwnerId, ThingPrefix};
+
+    fn request() -> (ThingName, SigningRequest) {
+        let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());
+        let request = SigningRequest::new(&thing).unwrap();
+        (thing, request)
+    }
+
+    /// Judged by a parser and a verifier that had no part in it.
+    #[test]
+    fn a_request_is_signed_by_its_own_key_and_names_the_thing() {
+        let (thing, request) = request();
+        let (_, pem) = parse_x509_pem(request.pem.as_bytes()).unwrap();
+        let (rest, parsed) = X509CertificationRequest::from_der(&pem.contents).unwrap();
+        assert_eq!((pem.label.as_str(), rest.len()), ("CERTIFICATE REQUEST", 0));
+        parsed.verify_signature().unwrap();
+        let info = &parsed.certification_request_info;
+        assert_eq!(info.subject.to_string(), format!("CN={thing}, OU=onething"));
+        let (_, public_key) = parse_x509_pem(request.public_key.as_bytes()).unwrap();
+        assert_eq!((public_key.label.as_str(), public_key.contents.as_slice()), ("PUBLIC KEY", info.subject_pki.raw));
+        // AWS IoT takes no request that is longer.
+        assert!(request.pem.len() <= 4096, "{}", request.pem);
+    }
+
+    #[test]
+    fn the_private_key_is_the_requests_own() {
+        let (_, request) = request();
+        let (_, pem) = parse_x509_pem(request.private_key.pem().as_bytes()).unwrap();
+        assert_eq!(pem.label, "PRIVATE KEY");
+        let keys = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pem.contents).unwrap();
+        let (_, public_key) = parse_x509_pem(request.public_key.as_bytes()).unwrap();
+        assert_eq!(keys.public_key().as_der().unwrap().as_ref(), public_key.contents);
+    }
+
+    #[test]
+    fn no_two_requests_share_a_key() {
+        assert_ne!(request().1.public_key, request().1.public_key);
+    }
+
+    #[test]
+    fn the_private_key_does_not_show_in_debug_output() {
+        let (_, request) = request();
+        let shown = format!("{request:?}");
+        assert!(shown.contains("PrivateKey(redacted)") && !shown.contains("BEGIN PRIVATE"), "{shown}");
+    }
+
+    /// What an authority makes of a request.
+    fn issue(request: &str) -> String {
+        let authority = rcgen::Issuer::new(rcgen::CertificateParams::default(), rcgen::KeyPair::generate().unwrap());
+        rcgen::CertificateSigningRequestParams::from_pem(request).unwrap().signed_by(&authority).unwrap().pem()
+    }
+
+    #[test]
+    fn a_certificate_says_which_thing_it_was_made_for() {
+        let (thing, request) = request();
+        assert_eq!(thing_of(&issue(&request.pem)).as_deref(), Some(thing.as_str()));
+    }
+
+    fn check_foreign(parts: &[(rcgen::DnType, &str)]) {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (kind, value) in parts {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        assert_eq!(thing_of(&certificate.pem()), None, "{parts:?}");
+    }
+
+    #[test]
+    fn other_peoples_certificates_were_made_for_nothing_of_ours() {
+        use rcgen::DnType::{CommonName, OrganizationalUnitName};
+        check_foreign(&[]);
+        check_foreign(&[(CommonName, "AWS IoT Certificate")]);
+        check_foreign(&[(CommonName, "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk")]);
+        check_foreign(&[(CommonName, "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk"), (OrganizationalUnitName, "another")]);
+        check_foreign(&[(OrganizationalUnitName, "onething")]);
+        assert_eq!((thing_of(""), thing_of("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")), (None, None));
+    }
+}

@@ -1,0 +1,110 @@
+//! What AWS does and ministack 1.5.33 does not. The gate in front of it adds
+//! it, once for all gates of one emulator, so that a test relies on AWS as it
+//! is documented.
+//!
+//! - `UpdateThing` with an `expectedVersion` that is not the thing's is
+//!   refused with VersionConflictException (409). The emulator counts the
+//!   versions and ignores what was expected. As every write comes through
+//!   here, counting what succeeds is exact.
+//! - Writes to one thing come one after the other.
+//! - Mail arrives in the order in which it was taken. The emulator hands each
+//!   on in the background; here the next is taken when the last one is there.
+//!
+//! That `CreateThing` is exclusive it has itself, and `at_once.rs` sees to it
+//! that this stays so.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use serde_json::Value;
+use tokio::sync::{OwnedMutexGuard, watch};
+
+use super::post_office::Mail;
+use super::within;
+
+/// The version of a thing; `None` where there is no thing.
+type Version = Option<u64>;
+
+pub struct Gaps {
+    things: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Version>>>>,
+    /// Held from taking a mail until it has arrived.
+    counter: Arc<tokio::sync::Mutex<()>>,
+    mailbox: watch::Receiver<Vec<Mail>>,
+}
+
+/// A call that is on its way to the emulator.
+pub enum Passage {
+    /// Nothing is missing.
+    Open,
+    /// A change of a thing, alone with it.
+    Thing { change: Change, version: OwnedMutexGuard<Version> },
+    /// A mail, alone at the counter, and how many had arrived before it.
+    Mail { before: usize, mailbox: watch::Receiver<Vec<Mail>>, counter: OwnedMutexGuard<()> },
+    /// The version of the thing is not the one that was expected.
+    Conflict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Gaps {
+    pub fn of(mailbox: watch::Receiver<Vec<Mail>>) -> Self {
+        Self { things: Mutex::default(), counter: Arc::default(), mailbox }
+    }
+
+    /// Waits until nothing is in the way of the call, and says what has to be done about it.
+    pub async fn enter(&self, operation: &str, path: &str, body: &Bytes) -> Passage {
+        let change = match operation {
+            "CreateThing" => Change::Create,
+            "UpdateThing" => Change::Update,
+            "DeleteThing" => Change::Delete,
+            "SendRawEmail" => {
+                let counter = Arc::clone(&self.counter).lock_owned().await;
+                let mailbox = self.mailbox.clone();
+                let before = mailbox.borrow().len();
+                return Passage::Mail { before, mailbox, counter };
+            }
+            _ => return Passage::Open,
+        };
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let thing = Arc::clone(self.things.lock().expect("the things").entry(name).or_default());
+        let version = thing.lock_owned().await;
+        let expected = serde_json::from_slice::<Value>(body).ok().and_then(|body| body["expectedVersion"].as_u64());
+        match (change, expected, *version) {
+            (Change::Update, Some(expected), Some(version)) if expected != version => Passage::Conflict,
+            _ => Passage::Thing { change, version },
+        }
+    }
+}
+
+impl Passage {
+    /// Notes what the emulator answered, and lets the next call in.
+    pub async fn leave(self, status: StatusCode) {
+        if !status.is_success() {
+            return;
+        }
+        match self {
+            Passage::Open | Passage::Conflict => {}
+            Passage::Thing { change, mut version } => {
+                *version = match (change, *version) {
+                    // The same once more succeeds and changes nothing.
+                    (Change::Create, known) => known.or(Some(1)),
+                    (Change::Update, known) => known.map(|version| version + 1),
+                    (Change::Delete, _) => None,
+                };
+            }
+            Passage::Mail { before, mut mailbox, counter } => {
+                let arrived = mailbox.wait_for(|mails| mails.len() > before);
+                within(Duration::from_secs(10), "a mail that was taken arrives", arrived).await.expect("the post office");
+                drop(counter);
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What the sweep does in peace: what it takes, what it leaves, and how slowly.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onething::care::{Report, Sweep, sweep};
+use onething::metrics::unmeasured;
+use onething::onboard::{Occasion, next};
+use onething::registry::A_DAY;
+use onething::thing::CertificateId;
+use tokio::time::{Instant, sleep};
+
+use crate::world::{Flaw, Registration, STRANGERS, World};
+use crate::{Event, Process, RETENTION, in_simulated_time, now, verdict};
+
+/// The registry allows ten calls per second of the slowest kinds; half of it is left to the owners.
+const CALLS_PER_SECOND: usize = 5;
+
+fn process(world: &Arc<World>, who: usize) -> Process {
+    Process::quiet(world, who, next)
+}
+
+fn add(world: &World, count: u64, registration: &Registration) -> Vec<CertificateId> {
+    let mut account = world.account.lock().unwrap();
+    let mut made = Vec::new();
+    for _ in 0..count {
+        account.minted += 1;
+        let id = CertificateId::parse(&format!("{:064x}", account.minted)).unwrap();
+        account.certificates.insert(id.clone(), registration.clone());
+        made.push(id);
+    }
+    made
+}
+
+fn is_there(world: &World, id: &CertificateId) -> bool {
+    world.account.lock().unwrap().certificates.contains_key(id)
+}
+
+/// The most calls of one kind within a second, by the world's own story.
+fn busiest_second(world: &World) -> (usize, String) {
+    let mut calls: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for line in world.story().lines() {
+        let mut words = line.split_whitespace();
+        let (at, _, name) = (words.next().unwrap().parse().unwrap(), words.next(), words.next().unwrap_or_default());
+        calls.entry(name.to_owned()).or_default().push(at);
+    }
+    let within = |times: &[f64], at: f64| times.iter().filter(|time| (at..at + 1.0).contains(*time)).count();
+    let busiest = calls.into_iter().map(|(name, times)| (times.iter().map(|at| within(&times, *at)).max().unwrap_or(0), name));
+    busiest.max().unwrap()
+}
+
+#[test]
+fn orphans_are_deleted_slowly_and_nothing_else_is() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        let old = Registration { ours: true, made_at: now() - 2 * 3_600, ..Registration::default() };
+        let orphans = add(&world, 60, &old);
+        let young = add(&world, 3, &Registration { made_at: now() - 3_000, ..old.clone() });
+        let active = add(&world, 3, &Registration { active: true, ..old.clone() });
+        let tied = add(&world, 3, &Registration { thing: true, ..old.clone() });
+        let foreign = add(&world, 3, &Registration { ours: false, ..old });
+
+        let report = process(&world, 1).sweeps().await;
+        assert_eq!(report, Report { orphans: 60, complete: true, ..Report::default() });
+        assert!(orphans.iter().all(|id| !is_there(&world, id)));
+        for left in [young, active, tied, foreign] {
+            assert!(left.iter().all(|id| is_there(&world, id)));
+        }
+        let (calls, name) = busiest_second(&world);
+        assert!(calls <= CALLS_PER_SECOND, "{calls} calls of {name} within a second");
+    });
+}
+
+#[test]
+fn a_sweep_without_time_goes_on_at_its_next_turn() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        add(&world, 60, &Registration { ours: true, made_at: now() - 2 * 3_600, ..Registration::default() });
+        let port = process(&world, 0).port;
+        let short = Sweep {
+            registry: &port,
+            shadows: &port,
+            lease: process(&world, 0).lease(),
+            retention: RETENTION,
+            deadline: Instant::now() + Duration::from_secs(25),
+            measure: unmeasured,
+        };
+        let first = sweep(&short).await;
+        assert!(!first.complete && (1..60).contains(&first.orphans), "{first:?}");
+        let second = process(&world, 1).sweeps().await;
+        assert!(second.complete, "{second:?}");
+        assert_eq!(first.orphans + second.orphans, 60);
+        assert_eq!(world.account.lock().unwrap().certificates.len() as u64, STRANGERS);
+    });
+}
+
+#[test]
+fn who_stays_away_for_the_whole_retention_is_forgotten() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 1).answers(Event::Disabled(0)).await);
+        sleep(Duration::from_secs(RETENTION - 60)).await;
+        assert_eq!(process(&world, 2).sweeps().await, Report { complete: true, ..Report::default() });
+        assert!(world.account.lock().unwrap().thing.is_some());
+
+        sleep(Duration::from_secs(120)).await;
+        assert_eq!(process(&world, 3).sweeps().await.forgotten, 1);
+        // What the registry did not let go at once, it does an hour later.
+        for who in 4..6 {
+            sleep(Duration::from_secs(2 * 3_600)).await;
+            process(&world, who).sweeps().await;
+        }
+        let account = world.account.lock().unwrap();
+        assert!(account.thing.is_none() && account.shadow.is_none());
+        assert_eq!(account.certificates.len() as u64, STRANGERS);
+    });
+}
+
+#[test]
+fn who_is_back_in_time_has_the_same_certificate_and_no_new_mail() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 1).answers(Event::Disabled(0)).await);
+        assert!(!world.account.lock().unwrap().certificates.values().any(|registration| registration.active));
+        sleep(Duration::from_secs(10 * A_DAY)).await;
+        assert!(process(&world, 2).answers(Event::Contact(Occasion::Linked)).await);
+        // The event that disabled it comes once more, late.
+        assert!(process(&world, 3).answers(Event::Disabled(10 * A_DAY)).await);
+        assert_eq!(world.account.lock().unwrap().mails.len(), 1);
+        verdict(&world, true).unwrap();
+    });
+}
+
+#[test]
+fn a_replaced_certificate_works_until_the_new_one_is_in_use() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 1).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        let live = || world.account.lock().unwrap().certificates.values().filter(|registration| registration.works()).count();
+        assert_eq!(live(), 2);
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 2).answers(Event::Contact(Occasion::Spoken)).await);
+        assert_eq!(live(), 2, "the new one is not in use yet");
+        assert!(process(&world, 3).answers(Event::DeviceReports).await);
+        assert!(process(&world, 4).answers(Event::Contact(Occasion::Spoken)).await);
+        assert_eq!(live(), 1);
+        assert_eq!(world.account.lock().unwrap().mails.len(), 2);
+        verdict(&world, false).unwrap();
+    });
+}
+
+#[test]
+fn a_replaced_certificate_works_for_a_day_at_most() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 1).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        sleep(Duration::from_secs(A_DAY - 60)).await;
+        assert_eq!(process(&world, 2).sweeps().await.tidied, 0);
+        sleep(Duration::from_secs(120)).await;
+        assert_eq!(process(&world, 3).sweeps().await.tidied, 1);
+        verdict(&world, false).unwrap();
+        let account = world.account.lock().unwrap();
+        assert_eq!(account.certificates.values().filter(|registration| registration.works()).count(), 1);
+    });
+}
+
+#[test]
+fn after_a_mail_that_came_back_the_owner_hears_of_it_once() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        sleep(Duration::from_secs(60)).await;
+        let bounce = Event::MailReturned(onething::registry::Returned::Bounced);
+        assert!(process(&world, 1).answers(bounce).await);
+        // Asked for another certificate, the skill says so first, and mails nothing.
+        assert!(!process(&world, 2).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        assert_eq!(world.account.lock().unwrap().mails.len(), 1);
+        assert!(process(&world, 3).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        assert_eq!(world.account.lock().unwrap().mails.len(), 2);
+
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 4).answers(bounce).await);
+        let said = process(&world, 5).contact(Occasion::Spoken).await.unwrap();
+        assert!(said.contains("Bounced"), "{said}");
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(process(&world, 6).contact(Occasion::Spoken).await.unwrap(), "Onboarded { mailed: false, returned: None }");
+    });
+}
+
+#[test]
+fn who_is_forgotten_leaves_nothing_and_starts_afresh() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 1).answers(Event::Forget).await);
+        {
+            let account = world.account.lock().unwrap();
+            assert!(account.shadow.is_none());
+            assert!(!account.certificates.values().any(|registration| registration.active || registration.thing));
+        }
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 2).answers(Event::Contact(Occasion::Spoken)).await);
+        assert_eq!(world.account.lock().unwrap().mails.len(), 2);
+        verdict(&world, false).unwrap();
+        sleep(Duration::from_secs(2 * 3_600)).await;
+        process(&world, 3).sweeps().await;
+        verdict(&world, true).unwrap();
+    });
+}

@@ -1,0 +1,235 @@
+//! Each call of an onboarding goes wrong in each way, one at a time, and the
+//! owner is made ready all the same: one thing, one live certificate, the one
+//! in the last mail. Which calls there are is seen on the wire, so a change of
+//! their order or kind changes the matrix with it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::harness::aws::{self, Aws, Conduct};
+use crate::harness::login::User;
+use crate::household::{Household, Village, is_served, words_of};
+use crate::town::check_no_stray_certificate_is_live;
+
+/// An attempt takes more than a second on a busy machine.
+const LEASE: u64 = 3;
+/// So many owners try to come as far as the call that goes wrong. On a machine that is busy with other things
+/// a lease may run out before.
+const TRIES: usize = 3;
+/// The call to Login with Amazon.
+const PROFILE: &str = "GET /user/profile";
+
+/// One call on the way: the nth of its operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Call {
+    operation: String,
+    nth: usize,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{} {}", self.operation, self.nth))
+    }
+}
+
+/// A way in which a call goes wrong.
+#[derive(Clone, Copy)]
+struct Fault {
+    name: &'static str,
+    /// Also for all that follow of the same operation, retries among them.
+    lasts: bool,
+    conduct: fn(&str) -> Conduct,
+}
+
+const FAULTS: &[Fault] = &[
+    Fault { name: "silence before its effect", lasts: true, conduct: |_| Conduct::Hangs },
+    Fault { name: "silence after its effect", lasts: true, conduct: |_| Conduct::HangsAfterwards },
+    Fault { name: "an error before its effect", lasts: false, conduct: |_| ERROR },
+    Fault { name: "an error after its effect", lasts: false, conduct: |_| Conduct::FailsAfterwards },
+    Fault { name: "errors before its effect", lasts: true, conduct: |_| ERROR },
+    Fault { name: "errors after its effect", lasts: true, conduct: |_| Conduct::FailsAfterwards },
+    Fault { name: "throttling", lasts: true, conduct: throttling },
+    Fault { name: "a refusal", lasts: true, conduct: refusal },
+    Fault { name: "killed before its effect", lasts: false, conduct: |_| Conduct::Kills },
+    Fault { name: "killed after its effect", lasts: false, conduct: |_| Conduct::KillsAfterwards },
+];
+
+const ERROR: Conduct = Conduct::Refuses(500, "InternalFailureException", "out of order");
+
+/// "Slow down", as the service of this operation says it.
+fn throttling(operation: &str) -> Conduct {
+    match operation {
+        PROFILE => Conduct::Refuses(429, "too_many_requests", "slow down"),
+        "SendRawEmail" => Conduct::Refuses(400, "Throttling", "Maximum sending rate exceeded."),
+        "GetThingShadow" | "UpdateThingShadow" => Conduct::Refuses(429, "ThrottlingException", "Rate exceeded"),
+        _ => Conduct::Refuses(400, "ThrottlingException", "Rate exceeded"),
+    }
+}
+
+/// A definite no, as the service of this operation says it.
+fn refusal(operation: &str) -> Conduct {
+    match operation {
+        PROFILE => Conduct::Refuses(400, "invalid_token", "The request has an invalid parameter : access_token"),
+        "SendRawEmail" => Conduct::Refuses(400, "MessageRejected", "Email address is not verified."),
+        _ => Conduct::Refuses(403, "AccessDeniedException", "User is not authorized to perform this"),
+    }
+}
+
+/// What the owner has behind them when the contact begins whose calls go wrong.
+#[derive(Clone, Copy)]
+enum Past {
+    /// Nothing.
+    New,
+    /// A contact whose process was killed when this had been done.
+    KilledAfter(&'static str),
+}
+
+impl Past {
+    /// Whether it happened.
+    async fn happens(self, village: &Village, home: &mut Household) -> bool {
+        let Past::KilledAfter(operation) = self else { return true };
+        home.gate.makes_once(operation, 1, Conduct::KillsAfterwards);
+        let answer = home.speaks().await;
+        home.gate.mends();
+        village.lease_passes().await;
+        answer.is_none()
+    }
+}
+
+/// How one case ended: what the owner had to hear, and what an observer needs.
+struct Ending {
+    user: User,
+    made: Vec<String>,
+    wrong: Vec<String>,
+    /// What was called and logged, to see how it came to that.
+    calls: String,
+}
+
+/// The calls of one contact that nothing happens to.
+async fn observe(village: &Village, past: Past) -> Vec<Call> {
+    let mut home = village.settles("Observed").await;
+    assert!(past.happens(village, &mut home).await, "the function was not killed");
+    home.gate.forgets();
+    let answer = home.speaks().await.expect("a function that lives");
+    assert!(is_served(&answer), "{:#}", answer.json());
+    let mut calls: Vec<Call> = Vec::new();
+    for operation in home.gate.operations() {
+        let nth = calls.iter().filter(|call| call.operation == operation).count() + 1;
+        calls.push(Call { operation, nth });
+    }
+    assert_eq!(calls.first().map(|call| &*call.operation), Some(PROFILE));
+    calls
+}
+
+/// One owner, one call, one fault; nothing where it did not come to that.
+async fn live(village: &Village, name: &str, past: Past, call: &Call, fault: Fault) -> Option<Ending> {
+    let mut home = village.settles(name).await;
+    if !past.happens(village, &mut home).await {
+        return None;
+    }
+    let conduct = (fault.conduct)(&call.operation);
+    if fault.lasts {
+        home.gate.makes_from(&call.operation, call.nth, conduct);
+    } else {
+        home.gate.makes_once(&call.operation, call.nth, conduct);
+    }
+    let answer = home.speaks().await;
+    if !home.gate.mends() {
+        return None;
+    }
+    let mut wrong = Vec::new();
+    let kills = matches!(conduct, Conduct::Kills | Conduct::KillsAfterwards);
+    match &answer {
+        None if !kills => wrong.push("the function died".to_owned()),
+        Some(_) if kills => wrong.push("the function outlived its end".to_owned()),
+        Some(answer) if answer.card() == Some("LinkAccount") && conduct != refusal(PROFILE) => {
+            wrong.push("asked to link, for no fault of the token".to_owned());
+        }
+        _ => {}
+    }
+    if !answer.is_some_and(|answer| is_served(&answer)) {
+        wrong.extend(home.speaks_until_served(village).await.err());
+    }
+    let calls = format!("{}\n{}", told(&home.gate), home.failures());
+    Some(Ending { made: home.gate.certificates_made(), calls, user: home.user, wrong })
+}
+
+/// One call, one fault, and as many owners as it takes to come so far.
+async fn try_out(village: &Village, number: usize, past: Past, call: &Call, fault: Fault) -> Ending {
+    for try_number in 0..TRIES {
+        let ending = live(village, &format!("Owner {number} {try_number}"), past, call, fault).await;
+        if let Some(ending) = ending {
+            return ending;
+        }
+    }
+    panic!("the call was not made");
+}
+
+/// The calls in order, each with what AWS made of it.
+fn told(gate: &Aws) -> String {
+    let tell = |call: aws::Call| match call.status {
+        Some(status) => format!("{} {}", call.operation, status.as_u16()),
+        None => format!("{} -", call.operation),
+    };
+    gate.calls().into_iter().map(tell).collect::<Vec<_>>().join(", ")
+}
+
+/// Every call in every way, and then the verdict: all that is wrong, as a table.
+async fn check(past: Past) {
+    let village = Arc::new(Village::built(LEASE).await);
+    let calls = observe(&village, past).await;
+    let mut cases = JoinSet::new();
+    let mut names = Vec::new();
+    for fault in FAULTS {
+        for call in &calls {
+            let number = names.len();
+            names.push(format!("{call:<28} {:<28}", fault.name));
+            let (village, call) = (Arc::clone(&village), call.clone());
+            cases.spawn(async move {
+                let case = tokio::spawn(async move { try_out(&village, number, past, &call, *fault).await });
+                (number, case.await)
+            });
+        }
+    }
+    let mut table = Vec::new();
+    let mut endings = Vec::new();
+    while let Some(case) = cases.join_next().await {
+        match case.expect("a case that is waited for") {
+            (number, Ok(ending)) => endings.push((number, ending)),
+            (number, Err(panic)) => table.push((number, words_of(&*panic.into_panic()))),
+        }
+    }
+    let owners: Vec<_> = endings.iter().map(|(_, ending)| (ending.user.clone(), ending.made.clone())).collect();
+    let verdicts = village.judges(&owners).await;
+    let mut stories = Vec::new();
+    for ((number, ending), verdict) in endings.into_iter().zip(verdicts) {
+        let wrong = [ending.wrong, verdict].concat();
+        if !wrong.is_empty() {
+            stories.push((number, ending.calls));
+        }
+        table.extend(wrong.into_iter().map(|wrong| (number, wrong)));
+    }
+    let tell = |mut lines: Vec<(usize, String)>| {
+        lines.sort();
+        lines.iter().map(|(number, line)| format!("{} {line}", names[*number])).collect::<Vec<_>>().join("\n")
+    };
+    assert!(table.is_empty(), "of {} cases went wrong:\n{}\n\n{}", names.len(), tell(table), tell(stories));
+    check_no_stray_certificate_is_live(&village.ministack.holds().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_owner_is_made_ready_whatever_call_goes_wrong_in_whatever_way() {
+    check(Past::New).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_is_one_whose_first_contact_died_with_nothing_but_a_thing() {
+    check(Past::KilledAfter("CreateThing")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_is_one_whose_first_contact_died_with_a_live_certificate_in_the_mail() {
+    check(Past::KilledAfter("SendRawEmail")).await;
+}
