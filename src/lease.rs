@@ -44,7 +44,8 @@ pub struct Held<'a, R> {
 }
 
 impl<'a, R: Registry> Held<'a, R> {
-    /// Takes a thing that was read, and changes its record. [`RegistryError::Taken`] where somebody holds it.
+    /// Takes a thing that was read, and changes its record. [`RegistryError::Taken`] where somebody else
+    /// holds it.
     pub async fn take(
         registry: &'a R,
         thing: &'a ThingName,
@@ -52,7 +53,7 @@ impl<'a, R: Registry> Held<'a, R> {
         entry: Entry,
         change: impl FnOnce(&mut Record),
     ) -> Result<Self, RegistryError> {
-        if entry.record.is_held((lease.now)()) {
+        if entry.record.is_held((lease.now)()) && entry.record.run != lease.run {
             return Err(RegistryError::Taken);
         }
         let mut held = Self { registry, thing, entry, end: lease.end() };

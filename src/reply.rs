@@ -168,10 +168,26 @@ impl Voice<'_> {
         Answer::ask(self.speech(phrase), self.speech(phrase))
     }
 
-    /// An answer, and something that has to be said beside it.
-    pub fn also(&self, mut answer: Answer, phrase: &Phrase<'_>) -> Answer {
+    fn also(&self, mut answer: Answer, phrase: &Phrase<'_>) -> Answer {
         answer.speech = answer.speech.map(|speech| speech.and(self.words(phrase)));
         answer
+    }
+
+    /// An answer, and beside it what became of an earlier mail.
+    pub fn told(&self, answer: Answer, returned: Option<Returned>) -> Answer {
+        match returned {
+            Some(how) => self.also(answer, &Phrase::MailCameBack(how)),
+            None => answer,
+        }
+    }
+
+    /// What went wrong, and at its end the code that finds it in the log. Whoever has not linked yet has met
+    /// no failure: this is how the story begins.
+    pub fn coded(&self, answer: Answer, trouble: &Trouble, code: &str) -> Answer {
+        match trouble {
+            Trouble::Identify(IdentifyError::NotLinked) => answer,
+            _ => self.also(answer, &Phrase::Code(code)),
+        }
     }
 
     /// "Is my printer connected?", from everything that is known.
@@ -265,9 +281,8 @@ impl Voice<'_> {
         Answer { dialog, ..Answer::ask(Speech::text(question), Speech::text(question)) }
     }
 
-    /// What went wrong, the code that finds it in the log, and a LinkAccount card where linking helps,
-    /// nowhere else.
-    pub fn trouble(&self, trouble: &Trouble, code: &str) -> Answer {
+    /// What went wrong, and a LinkAccount card where linking helps, nowhere else.
+    pub fn trouble(&self, trouble: &Trouble) -> Answer {
         let phrase = match trouble {
             Trouble::Identify(IdentifyError::NotLinked) => Phrase::LinkFirst,
             Trouble::Identify(IdentifyError::TokenInvalid | IdentifyError::TokenForeign) => Phrase::LinkAgain,
@@ -290,11 +305,7 @@ impl Voice<'_> {
                 _ => Phrase::TryAgain,
             },
         };
-        let answer = match trouble {
-            // Nothing has failed: this is how the story begins.
-            Trouble::Identify(IdentifyError::NotLinked) => self.tell(&phrase),
-            _ => self.also(self.tell(&phrase), &Phrase::Code(code)),
-        };
+        let answer = self.tell(&phrase);
         match trouble {
             Trouble::Identify(error) if error.wants_link() => answer.with_card(Card::LinkAccount),
             _ => answer,

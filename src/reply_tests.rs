@@ -18,7 +18,8 @@ fn spoken(answer: &Answer) -> String {
 /// Cause in the log, whether there is a LinkAccount card, and a piece of what is said.
 fn check(trouble: impl Into<Trouble>, cause: &str, fault: Fault, card: bool, says: &str) {
     let (trouble, model) = (trouble.into(), model());
-    let answer = Voice { locale: Locale::default(), model: &model }.trouble(&trouble, "48213");
+    let voice = Voice { locale: Locale::default(), model: &model };
+    let answer = voice.coded(voice.trouble(&trouble), &trouble, "48213");
     // Whoever is not linked yet has met no failure.
     assert_eq!(spoken(&answer).ends_with("Code 4 8 2 1 3."), cause != "not_linked", "{cause}: {}", spoken(&answer));
     assert_eq!((trouble.cause(), trouble.fault()), (cause, fault));

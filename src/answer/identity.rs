@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Skill, Turn};
 use crate::alexa::request::{Confirmation, Intent};
 use crate::alexa::response::Answer;
-use crate::care::{Forgotten, forget, pause};
+use crate::care::{CareError, Forgotten, forget, pause};
 use crate::deliver::{self, Mailer};
 use crate::fault::chain;
 use crate::identify::Login;
@@ -23,8 +23,8 @@ use crate::reply::{Diagnosis, Trouble};
 const FORGET: &str = "onething.forget";
 /// For how long the answer to it counts, in seconds.
 const TO_ANSWER: u64 = 120;
-/// How long a pause waits for whoever holds the thing.
-const BUSY: Duration = Duration::from_secs(1);
+/// Between two attempts at what must not be left undone.
+const PAUSE: Duration = Duration::from_secs(1);
 
 impl<L, R, S, M> Skill<L, R, S, M> {
     /// What the names of our session attributes begin with.
@@ -87,7 +87,13 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         let identity = self.identify().await?;
         let (skill, thing) = (self.skill, self.thing_of(&identity));
         self.unlearn();
-        let forgotten = forget(&skill.registry, &skill.shadows, &skill.lease(), &thing).await?;
+        let lease = skill.lease();
+        let forgotten = loop {
+            match forget(&skill.registry, &skill.shadows, &lease, &thing).await {
+                Ok(forgotten) => break forgotten,
+                Err(error) => self.again(error).await?,
+            }
+        };
         tracing::info!(%thing, ?forgotten, "an owner was forgotten");
         // The last mail. Whether it goes out changes nothing about what it says.
         if let Some(to) = &identity.profile.email {
@@ -131,7 +137,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         Ok(self.voice.diagnosis(&diagnosis))
     }
 
-    /// The owner disabled the skill. Nobody hears what became of it, so it is tried until the time is over.
+    /// The owner disabled the skill.
     pub(super) async fn disabled(&mut self) -> Result<(), Trouble> {
         let skill = self.skill;
         let Some(user) = &self.request.alexa_user else {
@@ -139,16 +145,25 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             return Ok(());
         };
         let at = self.request.event_at.unwrap_or_else(skill.now);
-        loop {
-            match pause(&skill.registry, &skill.shadows, &skill.lease(), user, at).await {
-                Ok(things) => {
-                    tracing::info!(things, "the skill was disabled");
-                    return Ok(());
-                }
-                Err(error) if self.answer_by.duration_since(tokio::time::Instant::now()) < 2 * BUSY => return Err(error.into()),
-                Err(error) => tracing::info!(error = chain(&error), "not out of service yet"),
+        let lease = skill.lease();
+        let things = loop {
+            match pause(&skill.registry, &skill.shadows, &lease, user, at).await {
+                Ok(things) => break things,
+                Err(error) => self.again(error).await?,
             }
-            sleep(BUSY).await;
+        };
+        tracing::info!(things, "the skill was disabled");
+        Ok(())
+    }
+
+    /// A moment before the next try, or the error when there is no time for one: somebody else may hold the
+    /// thing, and what is done twice is done.
+    async fn again(&self, error: CareError) -> Result<(), CareError> {
+        if self.answer_by.saturating_duration_since(Instant::now()) < 2 * PAUSE {
+            return Err(error);
         }
+        tracing::info!(error = chain(&error), "tried again in a moment");
+        sleep(PAUSE).await;
+        Ok(())
     }
 }

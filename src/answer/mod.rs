@@ -22,7 +22,7 @@ use crate::fault::{Blame, Fault, chain};
 use crate::https::Https;
 use crate::identify::Login;
 use crate::lease::Lease;
-use crate::locales::{Locale, Phrase};
+use crate::locales::Locale;
 use crate::memory::{Memory, Ready};
 use crate::metrics::{Measure, Meter};
 use crate::model::Model;
@@ -98,14 +98,14 @@ pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer>(
     let voice = Voice { locale: Locale::of(request.locale.as_deref()), model: &skill.model };
     let mut turn = Turn { skill, request: &request, voice, known: None, returned: None, asked: Map::new(), answer_by };
     let outcome = timeout_at(answer_by, turn.take()).await.unwrap_or(Err(Trouble::Late));
-    let mut answer = outcome.unwrap_or_else(|trouble| {
-        let code = code(&request);
-        log(&trouble, &code, request.id.as_deref());
-        voice.trouble(&trouble, &code)
-    });
-    if let Some(how) = turn.returned {
-        answer = voice.also(answer, &Phrase::MailCameBack(how));
-    }
+    let mut answer = match outcome {
+        Ok(answer) => voice.told(answer, turn.returned),
+        Err(trouble) => {
+            let code = code(&request);
+            log(&trouble, &code, request.id.as_deref());
+            voice.coded(voice.told(voice.trouble(&trouble), turn.returned), &trouble, &code)
+        }
+    };
     answer.attributes = turn.attributes();
     Ok(answer.envelope(&request))
 }
@@ -134,7 +134,7 @@ pub fn apology(model: &Model, envelope: &Value) -> Value {
     let request = Request::read(envelope);
     let (voice, code) = (Voice { locale: Locale::of(request.locale.as_deref()), model }, code(&request));
     tracing::error!(step = "request", fault = "maker", cause = "panic", code, "the skill broke down on a request");
-    voice.trouble(&Trouble::Late, &code).envelope(&request)
+    voice.coded(voice.trouble(&Trouble::Late), &Trouble::Late, &code).envelope(&request)
 }
 
 /// One request and what has become known on the way.

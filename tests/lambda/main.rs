@@ -16,6 +16,7 @@ mod configuration;
 mod documented;
 mod identity;
 mod known_owner;
+mod life;
 mod payloads;
 mod requests;
 mod secrets;

@@ -130,13 +130,19 @@ impl Process {
         let answer = async {
             match event {
                 Event::Contact(occasion) => self.contact(occasion).await,
-                Event::Disabled(ago) => {
-                    let paused = pause(port, port, &lease, &alexa_user(), (self.clock)() - ago).await;
-                    paused.map(|things| format!("{things} paused")).map_err(|error| error.to_string())
-                }
-                Event::Forget => {
-                    forget(port, port, &lease, &thing()).await.map(|how| format!("{how:?}")).map_err(|error| error.to_string())
-                }
+                // What nobody may leave undone is tried until the time is over.
+                Event::Disabled(ago) => loop {
+                    match pause(port, port, &lease, &alexa_user(), (self.clock)() - ago).await {
+                        Ok(things) => break Ok(format!("{things} paused")),
+                        Err(_) => sleep(Duration::from_secs(1)).await,
+                    }
+                },
+                Event::Forget => loop {
+                    match forget(port, port, &lease, &thing()).await {
+                        Ok(how) => break Ok(format!("{how:?}")),
+                        Err(_) => sleep(Duration::from_secs(1)).await,
+                    }
+                },
                 Event::MailReturned(how) => {
                     let certificate = port.world.account.lock().unwrap().mails.last().cloned();
                     let notice = Notice { thing: thing(), certificate, how };
@@ -261,7 +267,9 @@ fn verdict(world: &World, strict: bool) -> Result<(), String> {
     let strangers = account.certificates.values().filter(|registration| !registration.ours).count();
     let record = account.thing.as_ref().map(|there| there.record.clone()).unwrap_or_default();
     check(account.thing.is_some(), "there is no thing");
-    check(shadow.is_some_and(|shadow| shadow.onboarded && (!strict || !shadow.look)), "the shadow does not say ready");
+    let ready = shadow.is_some_and(|shadow| shadow.onboarded && (!strict || !shadow.look));
+    // Who was only told that a mail came back is made ready by the next contact.
+    check(ready || (account.told && !strict), "the shadow does not say ready");
     check(!live.is_empty(), "no certificate is ACTIVE");
     check(
         live.iter().all(|(id, _)| record.certificates().any(|named| named == *id)),

@@ -1,0 +1,405 @@
+//! One attempt: does the step that the decision names, and asks again.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::decision::{Known, Occasion, Place, Step};
+use super::{Applicant, Means, OnboardError, Onboarded};
+use crate::deliver::{Letter, MailError, Mailer};
+use crate::fault::chain;
+use crate::metrics::Measure;
+use crate::registry::{A_DAY, Entry, Record, Registry, RegistryError, Returned, within_a_day};
+use crate::relay::{Patch, Shadows};
+use crate::retire::retire;
+use crate::thing::{Certificate, CertificateId};
+
+/// With less time than this, minting a certificate would leave a half-made thing behind.
+const TIME_TO_MINT: Duration = Duration::from_millis(2_500);
+/// With less time than this, waiting for another attempt ends.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(800);
+/// So much is left to an owner's own wish when something else is finished on the way.
+const TIME_TO_RELAY: Duration = Duration::from_millis(1_500);
+/// How often a thing that another attempt holds is looked at.
+const WAIT: Duration = Duration::from_millis(300);
+
+/// What one request does about one owner.
+pub(super) struct Attempt<'a, R, S, M, F> {
+    means: &'a Means<'a, R, S, M>,
+    who: &'a Applicant<'a, F>,
+    known: Known,
+    certificate: Option<Certificate>,
+    /// The record as it was before this attempt changed it, to go back to.
+    before: Record,
+    /// What the owner has to hear.
+    returned: Option<Returned>,
+    /// When this attempt has to be over: in time for the answer.
+    limit: Instant,
+    /// Nothing is begun after this: the end of the lease, or the limit where that comes first.
+    end: Instant,
+}
+
+impl<'a, R, S, M, F> Attempt<'a, R, S, M, F>
+where
+    R: Registry,
+    S: Shadows,
+    M: Mailer,
+    F: Fn(&Certificate) -> Result<Letter, MailError> + Sync,
+{
+    pub(super) fn new(means: &'a Means<'a, R, S, M>, who: &'a Applicant<'a, F>) -> Self {
+        let (known, limit) = (Known::at_first(who.visit.clone()), means.deadline);
+        Self { means, who, known, certificate: None, before: Record::default(), returned: None, limit, end: limit }
+    }
+
+    /// Step by step, until nothing is left to do or a step fails.
+    pub(super) async fn run(mut self) -> Result<Onboarded, OnboardError> {
+        loop {
+            let step = (self.means.decide)(&self.known, (self.means.lease.now)());
+            tracing::debug!(thing = %self.who.thing, ?step, "onboarding");
+            if step == Step::Done {
+                return Ok(self.done());
+            }
+            let began = Instant::now();
+            let late = || OnboardError::Registry(RegistryError::Unclear("the lease ran out".into()));
+            let outcome = timeout_at(self.end, self.take(&step)).await.unwrap_or_else(|_| Err(late()));
+            (self.means.measure)(&Measure::StepTime { step: step.name(), took: began.elapsed() });
+            if let Err(error) = outcome {
+                return self.fail(step.name(), error).await;
+            }
+        }
+    }
+
+    async fn take(&mut self, step: &Step) -> Result<(), OnboardError> {
+        let (registry, thing) = (self.means.registry, self.who.thing);
+        match step {
+            Step::Mint => {
+                if self.limit.saturating_duration_since(Instant::now()) < TIME_TO_MINT {
+                    return Err(OnboardError::NoTime);
+                }
+                (self.means.measure)(&Measure::OnboardingStarted);
+                let certificate = registry.mint(thing).await?;
+                self.known.minted = Some(certificate.id.clone());
+                self.certificate = Some(certificate);
+            }
+            Step::Claim => {
+                let visit = &self.known.visit;
+                self.before = Record { alexa_user: visit.alexa_user.clone(), linked: visit.at, ..Record::default() };
+                let record = self.naming(self.before.clone());
+                let claimed = registry.claim(thing, self.who.owner, &record).await;
+                if self.took(claimed, Entry { version: 1, record })? {
+                    // The thing is new: nobody can have left anything on it.
+                    self.known.leftovers = Some(Vec::new());
+                }
+            }
+            Step::Look => self.look().await?,
+            Step::Wait => self.wait().await?,
+            Step::Discard => {
+                if let Some(mine) = self.known.minted.take() {
+                    self.certificate = None;
+                    registry.delete(&mine).await?;
+                }
+            }
+            Step::TakeOver => {
+                let Place::Theirs(entry) = self.known.place.clone() else { return Ok(()) };
+                if entry.record.forget {
+                    // Nobody may be taken for ready whose certificates are about to go.
+                    self.means.shadows.delete(thing).await?;
+                    self.known.visit.shadow = None;
+                }
+                let record = self.taken_over(&entry.record);
+                self.before = entry.record;
+                let taken = registry.write(thing, entry.version, &record).await;
+                self.took(taken, Entry { version: entry.version + 1, record })?;
+            }
+            Step::Warn => {
+                self.means.shadows.update(thing, &Patch::look(self.known.visit.at)).await?;
+                if let Some(shadow) = &mut self.known.visit.shadow {
+                    shadow.look = true;
+                }
+            }
+            Step::Resume => {
+                let Place::Ours(entry) = &self.known.place else { return Ok(()) };
+                // One that was never delivered is replaced, not activated.
+                if let (Some(certificate), Some(_)) = (&entry.record.certificate, entry.record.delivered) {
+                    registry.activate(certificate).await?;
+                }
+                for replaced in &entry.record.replaced {
+                    match registry.activate(replaced).await {
+                        // It had its time, and only the note of that was lost.
+                        Err(error) if error.is_definite() => tracing::info!(%thing, %error, "a replaced certificate is gone"),
+                        outcome => outcome?,
+                    }
+                }
+                self.known.resumed = true;
+            }
+            Step::Survey => self.survey().await?,
+            Step::Retire(certificate) => {
+                retire(registry, certificate, thing).await?;
+                self.known.leftovers.iter_mut().for_each(|left| left.retain(|id| id != certificate));
+                self.known.retired.push(certificate.clone());
+            }
+            Step::Record => {
+                let Place::Ours(entry) = self.known.place.clone() else { return Ok(()) };
+                let record = self.naming(entry.record);
+                let recorded = registry.write(thing, entry.version, &record).await;
+                self.took(recorded, Entry { version: entry.version + 1, record })?;
+            }
+            Step::Wire => {
+                if let Some(mine) = &self.known.minted {
+                    // All three are awaited, so that nothing is in flight when a failure is undone.
+                    let (policy, attachment, active) =
+                        tokio::join!(registry.attach_policy(mine), registry.attach_thing(mine, thing), registry.activate(mine));
+                    unclear_first([policy, attachment, active])?;
+                    self.known.wired = true;
+                }
+            }
+            Step::Mail => {
+                if let Some(certificate) = self.certificate.take() {
+                    self.means.mailer.send((self.who.write)(&certificate)?).await?;
+                    (self.means.measure)(&Measure::MailAccepted);
+                    self.known.mailed = true;
+                }
+            }
+            Step::Settle => self.settle().await?,
+            Step::Tell(how) => {
+                if let Place::Ours(entry) = self.known.place.clone() {
+                    let record = Record { returned: None, again: false, until: 0, ..entry.record };
+                    let told = registry.write(thing, entry.version, &record).await;
+                    self.took(told, Entry { version: entry.version + 1, record })?;
+                }
+                return Err(OnboardError::Returned(*how));
+            }
+            Step::Refuse(seconds) => return Err(OnboardError::TooOften(*seconds)),
+            Step::Done => {}
+        }
+        Ok(())
+    }
+
+    /// Reads the record: this attempt's own, when only the answer to its write was lost.
+    async fn look(&mut self) -> Result<(), OnboardError> {
+        self.known.place = match self.means.registry.look(self.who.thing).await? {
+            None => Place::Unknown,
+            Some(entry) if entry.record.run == self.means.lease.run => Place::Ours(entry),
+            Some(entry) => {
+                if self.known.mailed {
+                    return Err(OnboardError::Busy);
+                }
+                // What this attempt wanted to hold, it does not: only its own limit bounds it now,
+                // and whatever it found and made before is for the other one to see to.
+                self.end = self.limit;
+                self.known.leftovers = None;
+                self.known.resumed = false;
+                self.known.retired.clear();
+                if std::mem::take(&mut self.known.wired) {
+                    self.known.minted = None;
+                }
+                let record = self.known.visit.complete(entry.record);
+                Place::Theirs(Entry { record, ..entry })
+            }
+        };
+        Ok(())
+    }
+
+    async fn wait(&mut self) -> Result<(), OnboardError> {
+        if self.time_left() < WAIT + TIME_TO_ANSWER {
+            return Err(OnboardError::Busy);
+        }
+        sleep(WAIT).await;
+        self.known.visit.shadow = self.means.shadows.read(self.who.thing).await?;
+        self.known.place = Place::Unread;
+        Ok(())
+    }
+
+    /// Certificates that nobody was sent: attached ones, and those that the record names, attached or not.
+    async fn survey(&mut self) -> Result<(), OnboardError> {
+        let Place::Ours(Entry { record, .. }) = &self.known.place else { return Ok(()) };
+        let mut left = self.means.registry.attached(self.who.thing).await?;
+        left.extend(record.certificates().cloned());
+        let delivered = record.certificate.as_ref().filter(|_| record.delivered.is_some());
+        // Of an owner who wanted to be forgotten, nothing is kept.
+        let kept = |id: &CertificateId| !record.forget && (Some(id) == delivered || record.replaced.contains(id));
+        left.retain(|id| !kept(id) && Some(id) != self.known.minted.as_ref());
+        left.sort();
+        left.dedup();
+        self.known.leftovers = Some(left);
+        Ok(())
+    }
+
+    /// Says that all is done, in the record and in the shadow. After a mail they go out side by side, because
+    /// either is enough for the next contact; else the shadow, which keeps contacts from looking, is last.
+    /// The thing stays held until the lease is over, so that nothing overtakes the mark.
+    async fn settle(&mut self) -> Result<(), OnboardError> {
+        let Place::Ours(entry) = self.known.place.clone() else { return Ok(()) };
+        let (registry, shadows, thing) = (self.means.registry, self.means.shadows, self.who.thing);
+        let record = self.settled(&entry.record);
+        let told = entry.record.returned.filter(|_| record.returned.is_none());
+        let mark = self.mark(&record);
+        let marked = if self.known.mailed {
+            let (marked, written) = tokio::join!(shadows.update(thing, &mark), registry.write(thing, entry.version, &record));
+            self.known.ready |= marked.is_ok();
+            self.known.settled = self.took(written, Entry { version: entry.version + 1, record })?;
+            marked
+        } else {
+            let written = registry.write(thing, entry.version, &record).await;
+            self.known.settled = self.took(written, Entry { version: entry.version + 1, record })?;
+            if !self.known.settled {
+                return Ok(());
+            }
+            let marked = shadows.update(thing, &mark).await;
+            self.known.ready = marked.is_ok();
+            marked
+        };
+        self.returned = self.returned.or(told);
+        Ok(marked?)
+    }
+
+    /// Notes the outcome of a write that takes or keeps the lock. Where it is not clear, the record tells.
+    fn took(&mut self, outcome: Result<(), RegistryError>, written: Entry) -> Result<bool, OnboardError> {
+        match outcome {
+            Ok(()) => self.known.place = Place::Ours(written),
+            Err(RegistryError::Taken | RegistryError::Unclear(_)) => self.known.place = Place::Unread,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(matches!(self.known.place, Place::Ours(_)))
+    }
+
+    /// The record, held by this attempt from now on; the attempt ends with its lease.
+    fn held(&mut self, record: Record) -> Record {
+        let lease = &self.means.lease;
+        self.end = self.limit.min(lease.end());
+        Record { run: lease.run.clone(), until: lease.until(), ..record }
+    }
+
+    fn taken_over(&mut self, found: &Record) -> Record {
+        let visit = &self.known.visit;
+        let mut record = found.clone();
+        record.again |= visit.asks() && record.delivered.is_some() && !record.forget;
+        record.linked = record.linked.max(visit.at);
+        record.alexa_user = visit.alexa_user.clone().or(record.alexa_user);
+        if record.serves() && !visit.asks() {
+            self.limit = self.means.deadline.checked_sub(TIME_TO_RELAY).unwrap_or(self.means.deadline);
+        }
+        self.held(record)
+    }
+
+    /// The record, naming this attempt's certificate. One that was delivered goes on working for a day.
+    fn naming(&mut self, mut record: Record) -> Record {
+        let now = (self.means.lease.now)();
+        if record.forget {
+            // Who speaks after that starts afresh; only the mails that were sent still count.
+            record = Record { sent: record.sent, alexa_user: record.alexa_user, linked: record.linked, ..Record::default() };
+        }
+        if record.delivered.take().is_some() {
+            record.replaced.extend(record.certificate.take());
+        }
+        record.certificate.clone_from(&self.known.minted);
+        record.replaced_until = if record.replaced.is_empty() { 0 } else { now + A_DAY };
+        record.sent = [within_a_day(&record.sent, now), vec![now]].concat();
+        self.held(record)
+    }
+
+    fn settled(&self, found: &Record) -> Record {
+        let now = (self.means.lease.now)();
+        let mut record = Record { paused: None, ..found.clone() };
+        record.replaced.retain(|id| !self.known.retired.contains(id));
+        if self.known.mailed {
+            record.again = false;
+            record.delivered = Some(now);
+        } else if self.known.visit.occasion != Occasion::Linked {
+            record.returned = None;
+        }
+        if record.replaced.is_empty() {
+            record.replaced_until = 0;
+        }
+        record
+    }
+
+    /// The mark that the shadow gets, with what a new owner said.
+    fn mark(&self, record: &Record) -> Patch {
+        let at = record.delivered.unwrap_or(self.known.visit.at);
+        let look = record.wants_a_look().then_some(at);
+        let mark = Patch::ready(at, record.certificate.as_ref(), look);
+        match self.who.wanted {
+            Some(wanted) if self.known.mailed => mark.and(wanted),
+            _ => mark,
+        }
+    }
+
+    fn time_left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
+    fn done(&self) -> Onboarded {
+        if self.known.mailed {
+            (self.means.measure)(&Measure::OnboardingDone);
+        }
+        Onboarded { mailed: self.known.mailed, returned: self.returned }
+    }
+
+    /// Nothing is left behind after a failure that certainly had no effect. An owner whose device can
+    /// connect all the same is not kept from using it: what is unfinished waits for the next contact.
+    async fn fail(&mut self, step: &'static str, error: OnboardError) -> Result<Onboarded, OnboardError> {
+        let thing = self.who.thing;
+        if self.known.mailed && self.known.ready {
+            tracing::warn!(%thing, step, error = chain(&error), "the owner is ready, but their record does not say so");
+            return Ok(self.done());
+        }
+        if self.known.minted.is_some() || step == Step::Mint.name() {
+            (self.means.measure)(&Measure::OnboardingFailed { step });
+        }
+        if step == Step::Mail.name() {
+            (self.means.measure)(&Measure::MailRefused);
+        }
+        if error.is_definite() && !self.known.mailed {
+            self.undo().await;
+        }
+        let serves = match &self.known.place {
+            Place::Theirs(entry) | Place::Ours(entry) => entry.record.serves() || (self.known.resumed && self.before.delivered.is_some()),
+            Place::Unread => self.who.visit.shadow.as_ref().is_some_and(|shadow| shadow.onboarded),
+            Place::Unknown => false,
+        };
+        if serves && !self.who.visit.asks() {
+            if let OnboardError::Returned(how) = error {
+                self.returned = Some(how);
+            }
+            tracing::warn!(%thing, step, error = chain(&error), "left to the next contact");
+            return Ok(self.done());
+        }
+        Err(error)
+    }
+
+    /// What is unclear, or cannot be undone now, stays under the lease until the next attempt finds it by
+    /// the record.
+    async fn undo(&mut self) {
+        let (registry, thing) = (self.means.registry, self.who.thing);
+        let before = Record { run: self.means.lease.run.clone(), until: 0, ..self.before.clone() };
+        // Who asked hears that it failed, and asks again; nobody else hears of it.
+        let certificate = before.certificate.clone().filter(|id| !self.known.retired.contains(id));
+        let before = Record { again: before.again && !self.who.visit.asks(), certificate, ..before };
+        let undone = async {
+            match (&self.known.place, self.known.minted.take()) {
+                (Place::Ours(_), Some(mine)) => retire(registry, &mine, thing).await?,
+                (_, Some(mine)) => registry.delete(&mine).await?,
+                (_, None) => {}
+            }
+            if let Place::Ours(entry) = &self.known.place {
+                registry.write(thing, entry.version, &before).await?;
+                self.known.place = Place::Theirs(Entry { version: entry.version + 1, record: before });
+            }
+            Ok::<(), RegistryError>(())
+        };
+        // It touches nothing but what is this attempt's own, so it may outlast the lease.
+        match timeout_at(self.means.deadline, undone).await {
+            Ok(Ok(())) => tracing::info!(%thing, "a failed onboarding was undone"),
+            Ok(Err(error)) => tracing::warn!(%thing, %error, "a failed onboarding is left to the next contact"),
+            Err(_) => tracing::warn!(%thing, "no time to undo a failed onboarding: it is left to the next contact"),
+        }
+    }
+}
+
+/// Of several outcomes the unclear one counts first: it forbids to undo.
+fn unclear_first(outcomes: [Result<(), RegistryError>; 3]) -> Result<(), RegistryError> {
+    let mut errors: Vec<RegistryError> = outcomes.into_iter().filter_map(Result::err).collect();
+    errors.sort_by_key(RegistryError::is_definite);
+    errors.into_iter().next().map_or(Ok(()), Err)
+}

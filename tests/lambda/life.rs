@@ -1,0 +1,155 @@
+//! What is not asked by a voice, and what an owner says about the identity itself; the code that finds a
+//! failure in the log, and the metrics in it.
+
+use serde_json::{Value, json};
+
+use crate::SHADOW;
+use crate::harness::alexa::Echo;
+use crate::harness::aws::{Aws, Conduct};
+use crate::harness::house::House;
+use crate::harness::runtime_api::Outcome;
+
+/// The lines of a log that are metrics.
+fn metrics(log: &str) -> Vec<Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line.get("_aws").is_some()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_ends_in_a_code_that_finds_its_line_in_the_log() {
+    let aws = Aws::with_shadow(SHADOW).await;
+    aws.makes("UpdateThingShadow", Conduct::Refuses(403, "ForbiddenException", "no"));
+    let house = House::with(aws).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let mut codes = Vec::new();
+    for _ in 0..3 {
+        let request = echo.intent("PauseIntent", &[]);
+        let speech = house.lambda.answer(&mut echo, &request).await.speech();
+        let (_, code) = speech.rsplit_once("Code ").expect("a code at the end");
+        let code = code.trim_end_matches('.').replace(' ', "");
+        assert!(code.len() == 5 && code.bytes().all(|digit| digit.is_ascii_digit()), "{speech}");
+        let log = house.lambda.logs(&format!("\"code\":\"{code}\"")).await;
+        let found: Vec<&str> = log.lines().filter(|line| line.contains(&format!("\"code\":\"{code}\""))).collect();
+        assert!(found.len() == 1 && found[0].contains("shadow_refused"), "{found:?}");
+        codes.push(code);
+        echo.start_over();
+    }
+    codes.dedup();
+    assert_eq!(codes.len(), 3, "each request has its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_to_relay_is_a_metric_in_the_log() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let ada = house.welcomes("Ada");
+    let mut echo = Echo::linked(&ada.token);
+    let request = echo.intent("PauseIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await.says(&["Pausing"]);
+    let log = house.lambda.logs("RelayTime").await;
+    let [line] = metrics(&log).try_into().expect("one metric");
+    let declared = &line["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(declared["Namespace"], "onething");
+    assert_eq!(declared["Metrics"], json!([{"Name": "RelayTime", "Unit": "Milliseconds"}]));
+    assert!(line["RelayTime"].as_f64().is_some_and(|time| time > 0.0), "{line}");
+    assert!(!log.contains(&ada.user_id), "a metric names nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_be_forgotten_takes_two_confirmations() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    // A yes to nothing.
+    let request = echo.intent("AMAZON.YesIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await.says(&["did not get that"]);
+    echo.start_over();
+
+    let request = echo.intent_in("STARTED", "NONE", "ForgetMeIntent", &[]);
+    let answer = house.lambda.answer(&mut echo, &request).await;
+    assert_eq!(answer.directives(), ["Dialog.ConfirmIntent"], "{:#}", answer.json());
+    let request = echo.intent_in("COMPLETED", "CONFIRMED", "ForgetMeIntent", &[]);
+    let answer = house.lambda.answer(&mut echo, &request).await;
+    answer.says(&["yes or no"]);
+    assert!(answer.keeps_session_open() && answer.directives().is_empty(), "{:#}", answer.json());
+    let request = echo.intent("AMAZON.NoIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await.says(&["leave it"]);
+    // The question has been answered.
+    let request = echo.intent("AMAZON.YesIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await.says(&["did not get that"]);
+    assert!(house.aws.calls().is_empty(), "{:?}", house.aws.operations());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_disables_the_skill_is_looked_for_by_a_hash() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let answer = house.lambda.answer_to(&echo.skill_event("SkillDisabled", None)).await;
+    assert!(answer.is_empty(), "{:#}", answer.json());
+    assert_eq!(house.aws.operations(), ["ListThings"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_skill_whose_thing_cannot_be_found_is_tried_until_the_time_is_over() {
+    let aws = Aws::with_shadow(SHADOW).await;
+    aws.makes("ListThings", Conduct::Refuses(400, "ThrottlingException", "Rate exceeded"));
+    let house = House::with(aws).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let answer = house.lambda.answer_to(&echo.skill_event("SkillDisabled", None)).await;
+    assert!(answer.is_empty(), "nobody listens: {:#}", answer.json());
+    assert!(house.aws.operations().len() > 3, "{:?}", house.aws.operations());
+    house.lambda.logs("\"step\":\"care\"").await;
+}
+
+/// What a function makes of an event that is none of Alexa's.
+async fn outcome(house: &House, event: &str) -> Outcome {
+    house.lambda.invoke_raw(event.to_owned()).await.outcome
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_of_an_empty_account_says_so() {
+    let aws = Aws::with_shadow(SHADOW).await;
+    aws.makes("ListCertificates", Conduct::Answers(200, r#"{"certificates":[]}"#));
+    let house = House::with(aws).await;
+    let Outcome::Answered(report) = outcome(&house, include_str!("../fixtures/eventbridge/scheduled.json")).await else {
+        panic!("the sweep failed:\n{}", house.lambda.log());
+    };
+    let report: Value = serde_json::from_slice(&report).expect("JSON");
+    // The function's time here is that of a request, which is too short for a sweep to begin.
+    assert_eq!(report, json!({"tidied": 0, "forgotten": 0, "orphans": 0, "failed": 0, "complete": false}));
+    let log = house.lambda.logs("SweepThings").await;
+    assert!(metrics(&log).iter().any(|line| line["SweepFailed"] == 0), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn news_about_mails_are_noted_or_the_invocation_fails() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let notification: Value = serde_json::from_str(include_str!("../fixtures/sns/notification.json")).expect("JSON");
+    let event = |message: &str| {
+        let mut event = notification.clone();
+        event["Records"][0]["Sns"]["Message"] = Value::from(message);
+        event.to_string()
+    };
+    let bounce = include_str!("../fixtures/ses/bounce.json");
+    let complaint = include_str!("../fixtures/ses/complaint.json");
+
+    // A mail whose certificate has been replaced since is of no interest.
+    assert!(matches!(outcome(&house, &event(bounce)).await, Outcome::Answered(_)));
+    assert_eq!(house.aws.operations(), ["DescribeThing"]);
+    house.aws.forgets();
+    assert!(matches!(outcome(&house, &event(complaint)).await, Outcome::Answered(_)));
+    assert_eq!(house.aws.operations(), ["DescribeThing", "UpdateThing", "UpdateThingShadow"]);
+    let log = house.lambda.logs("MailComplained").await;
+    assert!(log.contains("MailBounced"), "{log}");
+
+    // What SES says when it tries the topic, and what somebody else says there.
+    house.aws.forgets();
+    for nothing in [include_str!("../fixtures/sns/validation.json").to_owned(), event("{}"), r#"{"Records":[]}"#.to_owned()] {
+        assert!(matches!(outcome(&house, &nothing).await, Outcome::Answered(_)), "{nothing}");
+    }
+    assert!(house.aws.calls().is_empty());
+
+    house.aws.makes("UpdateThing", Conduct::Refuses(403, "AccessDeniedException", "no"));
+    let Outcome::Failed(error) = outcome(&house, &event(complaint)).await else { panic!("nobody would repeat it") };
+    assert_eq!(error["errorType"], "NotNoted", "{error}");
+    // No address reaches the log.
+    assert!(!house.lambda.log().contains("example.com"), "{}", house.lambda.log());
+}
