@@ -15,7 +15,8 @@ pub const LONGEST_LEASE: u64 = 900;
 
 /// Things and certificates.
 ///
-/// What is already so is a success for every call but [`Registry::claim`] and [`Registry::write`]:
+/// Calls about a certificate come after one that names the account (minting, reading a thing or a list): before
+/// that they have no clear answer. What is already so is a success for every call but [`Registry::claim`] and [`Registry::write`]:
 /// detaching, deactivating and deleting what is gone, attaching what is attached.
 pub trait Registry: Send + Sync {
     /// Makes an INACTIVE certificate with its key pair, whose subject names the thing it is meant for.

@@ -1,4 +1,4 @@
-//! The registry by AWS IoT's rules, call by call.
+//! What is the hub's own; that it is a registry by AWS IoT's rules, `tests/contract.rs` sees to.
 
 use onething::thing::ThingPrefix;
 
@@ -21,121 +21,44 @@ fn thing(name: &str) -> ThingName {
     ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &owner(name))
 }
 
-fn held(run: &str) -> Record {
-    Record { run: run.into(), until: NOW + 15, ..Record::default() }
-}
-
-/// The name of an outcome.
-fn told<T>(outcome: Result<T, RegistryError>) -> String {
-    match outcome {
-        Ok(_) => "done".into(),
-        Err(RegistryError::Refused(code)) => code,
-        Err(error) => format!("{error:?}"),
-    }
+async fn settle(registry: &LocalRegistry, name: &str) -> ThingName {
+    registry.claim(&thing(name), &owner(name), &Record::default()).await.unwrap();
+    thing(name)
 }
 
 #[tokio::test]
-async fn a_claim_is_exclusive_and_repeatable() {
-    let (registry, ana) = (registry(), thing("ana"));
-    assert_eq!(registry.look(&ana).await.unwrap(), None);
-    let claim = async |name: &str, run: &str| told(registry.claim(&ana, &owner(name), &held(run)).await);
-    assert_eq!(claim("ana", "one").await, "done");
-    assert_eq!(claim("ana", "one").await, "done");
-    assert_eq!(claim("ana", "two").await, "Taken");
-    assert_eq!(claim("eve", "one").await, "Taken");
-    let record = registry.look(&ana).await.unwrap().unwrap();
-    assert_eq!(record, Entry { version: 1, record: held("one") });
-}
-
-#[tokio::test]
-async fn a_write_needs_the_present_version() {
-    let (registry, ana) = (registry(), thing("ana"));
-    assert_eq!(told(registry.write(&ana, 1, &held("one")).await), "Taken", "there is no thing");
-    registry.claim(&ana, &owner("ana"), &held("one")).await.unwrap();
-    assert_eq!(told(registry.write(&ana, 2, &held("two")).await), "Taken");
-    assert_eq!(told(registry.write(&ana, 1, &held("two")).await), "done");
-    assert_eq!(told(registry.write(&ana, 1, &held("one")).await), "Taken");
-    let record = registry.look(&ana).await.unwrap().unwrap();
-    assert_eq!(record, Entry { version: 2, record: held("two") });
-}
-
-#[tokio::test]
-async fn of_many_claims_at_once_one_wins() {
-    let (registry, ana) = (Arc::new(registry()), thing("ana"));
-    let mut claims = tokio::task::JoinSet::new();
-    for run in 0..20 {
-        let (registry, ana) = (Arc::clone(&registry), ana.clone());
-        claims.spawn(async move { registry.claim(&ana, &owner("ana"), &held(&run.to_string())).await.is_ok() });
-    }
-    assert_eq!(claims.join_all().await.into_iter().filter(|won| *won).count(), 1);
-}
-
-#[tokio::test]
-async fn a_certificate_begins_inactive_and_tied_to_nothing() {
+async fn a_registration_tells_what_became_of_a_certificate() {
     let registry = registry();
-    let minted = registry.mint(&thing("ana")).await.unwrap();
-    let expected = Registration { status: Status::Inactive, policies: BTreeSet::new(), thing: None, made_for: thing("ana"), made_at: NOW };
-    assert_eq!(registry.registrations(), BTreeMap::from([(minted.id, expected)]));
+    let ana = settle(&registry, "ana").await;
+    let id = registry.mint(&ana).await.unwrap().id;
+    let new = Registration { status: Status::Inactive, policies: BTreeSet::new(), thing: None, made_for: ana.clone(), made_at: NOW };
+    assert_eq!(registry.registrations(), BTreeMap::from([(id.clone(), new.clone())]));
+
+    registry.attach_policy(&id).await.unwrap();
+    registry.attach_thing(&id, &ana).await.unwrap();
+    registry.activate(&id).await.unwrap();
+    let policies = BTreeSet::from(["OneUserOneThing".to_owned()]);
+    let served = Registration { status: Status::Active, policies, thing: Some(ana.to_string()), ..new };
+    assert_eq!(registry.registrations(), BTreeMap::from([(id, served)]));
+    assert_eq!(registry.things(), [ana.as_str()]);
+}
+
+fn check_code(outcome: &Result<(), RegistryError>, expected: &str) {
+    assert!(matches!(outcome, Err(RegistryError::Refused(code)) if code == expected), "{outcome:?} instead of {expected}");
 }
 
 #[tokio::test]
-async fn a_certificate_is_tied_to_one_thing_only() {
+async fn a_refusal_has_the_code_of_aws() {
     let registry = registry();
-    let mine = registry.mint(&thing("ana")).await.unwrap().id;
-    assert_eq!(told(registry.attach_thing(&mine, &thing("ana")).await), "ResourceNotFoundException");
-    for name in ["ana", "ben"] {
-        registry.claim(&thing(name), &owner(name), &held(name)).await.unwrap();
-    }
-    assert_eq!(told(registry.attach_thing(&mine, &thing("ana")).await), "done");
-    assert_eq!(told(registry.attach_thing(&mine, &thing("ana")).await), "done");
-    assert_eq!(told(registry.attach_thing(&mine, &thing("ben")).await), "InvalidRequestException");
-    assert_eq!(registry.attached(&thing("ana")).await.unwrap(), std::slice::from_ref(&mine));
-    assert_eq!(registry.attached(&thing("ben")).await.unwrap(), []);
-    registry.detach_thing(&mine, &thing("ben")).await.unwrap();
-    assert_eq!(registry.attached(&thing("ana")).await.unwrap(), std::slice::from_ref(&mine), "detached from another thing");
-    registry.detach_thing(&mine, &thing("ana")).await.unwrap();
-    assert_eq!(told(registry.attach_thing(&mine, &thing("ben")).await), "done");
-}
-
-#[tokio::test]
-async fn a_certificate_is_deleted_only_out_of_service() {
-    let (registry, ana) = (registry(), thing("ana"));
-    registry.claim(&ana, &owner("ana"), &held("one")).await.unwrap();
-    let mine = registry.mint(&thing("ana")).await.unwrap().id;
-    registry.attach_policy(&mine).await.unwrap();
-    registry.attach_thing(&mine, &ana).await.unwrap();
-    registry.activate(&mine).await.unwrap();
-    let delete = async || told(registry.delete(&mine).await);
-    assert_eq!(delete().await, "CertificateStateException");
-    registry.deactivate(&mine).await.unwrap();
-    assert_eq!(delete().await, "DeleteConflictException");
-    registry.detach_thing(&mine, &ana).await.unwrap();
-    assert_eq!(delete().await, "DeleteConflictException");
-    registry.detach_policy(&mine).await.unwrap();
-    assert_eq!(delete().await, "done");
-    assert!(registry.registrations().is_empty());
-}
-
-#[tokio::test]
-async fn what_is_gone_needs_no_undoing() {
-    let registry = registry();
-    let gone = CertificateId::of(b"never made");
-    for outcome in [
-        registry.deactivate(&gone).await,
-        registry.detach_policy(&gone).await,
-        registry.detach_thing(&gone, &thing("ana")).await,
-        registry.delete(&gone).await,
-    ] {
-        assert_eq!(told(outcome), "done");
-    }
-    assert_eq!(told(registry.activate(&gone).await), "ResourceNotFoundException");
-    assert_eq!(told(registry.attach_policy(&gone).await), "ResourceNotFoundException");
-}
-
-#[tokio::test]
-async fn what_the_stack_lacks_is_told_by_its_name() {
-    let bare = LocalRegistry::new(Arc::new(Authority::new(NOW).unwrap()), "3d-printer", "OneUserOneThing", || NOW);
-    assert_eq!(told(bare.claim(&thing("ana"), &owner("ana"), &held("one")).await), "ThingTypeMissing(\"3d-printer\")");
-    let mine = bare.mint(&thing("ana")).await.unwrap().id;
-    assert_eq!(told(bare.attach_policy(&mine).await), "PolicyMissing(\"OneUserOneThing\")");
+    let (ana, ben) = (settle(&registry, "ana").await, settle(&registry, "ben").await);
+    let id = registry.mint(&ana).await.unwrap().id;
+    registry.attach_thing(&id, &ana).await.unwrap();
+    check_code(&registry.attach_thing(&id, &thing("eve")).await, "ResourceNotFoundException");
+    check_code(&registry.attach_thing(&id, &ben).await, "InvalidRequestException");
+    check_code(&registry.activate(&CertificateId::of(b"never made")).await, "ResourceNotFoundException");
+    check_code(&registry.attach_policy(&CertificateId::of(b"never made")).await, "ResourceNotFoundException");
+    check_code(&registry.remove(&ana, 1).await, "InvalidRequestException");
+    check_code(&registry.delete(&id).await, "DeleteConflictException");
+    registry.activate(&id).await.unwrap();
+    check_code(&registry.delete(&id).await, "CertificateStateException");
 }

@@ -1,7 +1,5 @@
 //! The shadow against AWS IoT's documents, and against what must hold for all updates.
 
-use onething::relay::Command;
-use onething::thing::{OwnerId, ThingPrefix};
 use proptest::prelude::*;
 
 use super::*;
@@ -123,21 +121,6 @@ fn eight_kilobytes_are_the_limit_for_both_sections_together() {
     let mut document = after(&[desire(text(4_000))]);
     assert_eq!(document.update(&report(text(8_192 - frame - 4_000 + 1)), 2), Err(Rejected::TooLarge));
     assert_eq!(document.update(&report(text(8_192 - frame - 4_000)), 2), Ok(()));
-}
-
-#[tokio::test]
-async fn the_port_tells_no_shadow_from_an_empty_one() {
-    let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap());
-    let shadows = LocalShadows::new(|| 7);
-    assert_eq!(shadows.read(&thing).await.unwrap(), None);
-    shadows.update(&thing, &Patch::ready(7, None, None)).await.unwrap();
-    let shadow = shadows.read(&thing).await.unwrap().unwrap();
-    assert!(!shadow.has_been_online());
-    shadows.take(&thing, &report(json!({"status": "idle"}))).unwrap();
-    let shadow = shadows.read(&thing).await.unwrap().unwrap();
-    assert_eq!((shadow.has_been_online(), shadow.reported_at), (true, Some(7)));
-    let long = Command { id: "x".repeat(9_000), name: "print".into(), args: Map::new(), issued_at: 1, expires_at: 2 };
-    assert!(matches!(shadows.update(&thing, &Patch::command(&long)).await, Err(ShadowError::TooLarge)));
 }
 
 /// Few names, so that updates meet; `null` only where it may be.

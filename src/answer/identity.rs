@@ -16,7 +16,7 @@ use crate::identify::Login;
 use crate::locales::Phrase;
 use crate::onboard::{Occasion, OnboardError};
 use crate::registry::Registry;
-use crate::relay::{Connection, Shadows};
+use crate::relay::{Connection, Shadow, Shadows};
 use crate::reply::{Diagnosis, Trouble};
 
 /// The session's attribute that says which question is open.
@@ -116,10 +116,12 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         let (shadow, entry, connection) =
             tokio::join!(skill.shadows.read(&thing), skill.registry.look(&thing), skill.shadows.connection(&thing));
         let (shadow, entry) = (shadow?, entry.map_err(OnboardError::from)?);
-        if shadow.is_none() || entry.is_none() {
-            // Nobody is there yet: this is the first word.
+        if entry.is_none() || !shadow.as_ref().is_some_and(Shadow::is_ready) {
+            // The first word, or one that finishes something.
             let owner = self.present(Occasion::Spoken, None).await?;
-            return Ok(if owner.new { self.voice.welcome(None) } else { self.voice.greeting() });
+            if owner.new {
+                return Ok(self.voice.welcome(None));
+            }
         }
         let connection = connection.unwrap_or_else(|error| {
             tracing::warn!(%thing, step = "relay", error = chain(&error), "nobody can tell whether the device is connected");
@@ -129,7 +131,8 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         let diagnosis = Diagnosis {
             address: identity.profile.email.as_ref().map(crate::identify::EmailAddress::masked),
             mailed_at: record.sent.last().copied().or(record.delivered),
-            returned: record.returned,
+            // What was noted meanwhile is said beside the answer.
+            returned: record.returned.filter(|_| self.returned.is_none()),
             connection,
             shadow: shadow.unwrap_or_default(),
             now: (skill.now)(),

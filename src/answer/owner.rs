@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Skill, Turn};
 use crate::alexa::progress;
-use crate::deliver::{self, Mailer, Parcel};
+use crate::deliver::{self, MailError, Mailer, Parcel};
 use crate::identify::{AccessToken, EmailAddress, IdentifyError, Identity, Login, identify};
 use crate::locales::Phrase;
 use crate::memory::{Ready, carried, carry};
@@ -66,7 +66,11 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         wanted: Option<&Patch>,
     ) -> Result<Onboarded, Trouble> {
         let (skill, profile, now) = (self.skill, &identity.profile, (self.skill.now)());
-        let to = profile.email.as_ref().ok_or(Trouble::NoEmail)?;
+        let to = profile.email.as_ref();
+        if to.is_none() && !shadow.as_ref().is_some_and(|shadow| shadow.onboarded) {
+            // A new owner gets a mail, or nothing.
+            return Err(Trouble::NoEmail);
+        }
         let at = self.request.event_at.filter(|_| occasion == Occasion::Linked).unwrap_or(now);
         let visit = Visit { at, occasion, alexa_user: self.request.alexa_user.clone(), shadow };
         let means = Means {
@@ -78,8 +82,10 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             measure: skill.measure,
             decide: onboard::next,
         };
-        let write =
-            |certificate: &Certificate| deliver::compose(&skill.sender, &self.parcel(profile.name.as_deref(), to, thing), certificate);
+        let write = |certificate: &Certificate| {
+            let to = to.ok_or_else(|| MailError::AddressRefused("no address in the profile".into()))?;
+            deliver::compose(&skill.sender, &self.parcel(profile.name.as_deref(), to, thing), certificate)
+        };
         let applicant = Applicant { owner: &profile.owner, thing, visit, wanted, write };
         let onboarding = onboard(&means, &applicant);
         // Who gets a certificate waits longest.

@@ -6,7 +6,7 @@
 use super::CareError;
 use crate::lease::{Held, Lease};
 use crate::registry::{Registry, RegistryError};
-use crate::relay::Shadows;
+use crate::relay::{Patch, Shadows};
 use crate::retire::retire;
 use crate::thing::ThingName;
 
@@ -25,6 +25,8 @@ pub async fn forget<R: Registry, S: Shadows>(registry: &R, shadows: &S, lease: &
         shadows.delete(thing).await?;
         return Ok(Forgotten::Wholly);
     };
+    // Before the wish: who speaks when only that was written must not be taken for ready.
+    shadows.update(thing, &Patch::look((lease.now)())).await?;
     let held = Held::take(registry, thing, lease, entry, |record| record.forget = true).await?;
     shadows.delete(thing).await?;
     let mut certificates = held.meanwhile(registry.attached(thing)).await?;

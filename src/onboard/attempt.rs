@@ -289,6 +289,7 @@ where
             // Who speaks after that starts afresh; only the mails that were sent still count.
             record = Record { sent: record.sent, alexa_user: record.alexa_user, linked: record.linked, ..Record::default() };
         }
+        record.replaced.retain(|id| !self.known.retired.contains(id));
         if record.delivered.take().is_some() {
             record.replaced.extend(record.certificate.take());
         }
@@ -358,7 +359,8 @@ where
             Place::Unread => self.who.visit.shadow.as_ref().is_some_and(|shadow| shadow.onboarded),
             Place::Unknown => false,
         };
-        if serves && !self.who.visit.asks() {
+        // After a mail it is the shadow that is missing, and with it what a new owner said.
+        if serves && !self.known.mailed && !self.who.visit.asks() {
             if let OnboardError::Returned(how) = error {
                 self.returned = Some(how);
             }

@@ -6,6 +6,8 @@ use crate::thing::{AlexaUser, CertificateId};
 
 /// So many mails with a certificate an owner may ask for in a day.
 const MAILS_A_DAY: usize = 3;
+/// So many replaced certificates are kept working at most; they have to fit into one attribute, too.
+const MOST_REPLACED: usize = 8;
 
 /// What brings the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,6 +258,9 @@ fn inside(known: &Known, record: &Record, now: u64) -> Step {
         _ if record.paused.is_some() && !known.resumed && !record.forget => Step::Resume,
         (None, _) => Step::Survey,
         (Some(left), _) if !left.is_empty() => Step::Retire(left[0].clone()),
+        _ if known.minted.is_none() && known.retired.is_empty() && record.replaced.len() >= MOST_REPLACED => {
+            Step::Retire(record.replaced[0].clone())
+        }
         _ if known.minted.is_none() => Step::Mint,
         _ if record.certificate != known.minted => Step::Record,
         _ if !known.wired => Step::Wire,

@@ -155,6 +155,16 @@ fn replaced_certificates_go_when_the_new_one_is_in_use_or_their_day_is_over() {
 }
 
 #[test]
+fn of_many_replaced_certificates_the_oldest_goes() {
+    let replaced: Vec<CertificateId> = "01234567".chars().map(id).collect();
+    let mut known = looking(ours(Record { again: true, replaced, replaced_until: NOW + 1, ..served() }));
+    known.leftovers = Some(Vec::new());
+    check(&known, &Step::Retire(id('0')));
+    known.retired = vec![id('0')];
+    check(&known, &Step::Mint);
+}
+
+#[test]
 fn who_comes_back_is_resumed_and_an_event_from_before_is_not_a_return() {
     let paused = || Record { paused: Some(NOW - 10), ..served() };
     check(&looking(theirs(paused())), &Step::TakeOver);

@@ -1,5 +1,5 @@
 //! moto: another AWS, broader and without MQTT. What it does differently from
-//! AWS is listed in [`GAPS`]; a test may rely on nothing of that.
+//! AWS is listed in `tests/contract/gaps.rs`; a test may rely on nothing of that.
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -8,20 +8,6 @@ use super::foreign;
 use super::http::fetch;
 use super::ministack::wait_until_ready;
 use super::process::{Process, command, free_port};
-
-/// Where moto 5.2.5 is not AWS, as far as our calls go.
-pub const GAPS: &[&str] = &[
-    "CreateThing on an existing name overwrites it instead of ResourceAlreadyExistsException",
-    "UpdateThing ignores expectedVersion, and the version of a thing stays 1",
-    "CreateCertificateFromCsr certifies a key of its own, and setAsActive=false counts as true",
-    "a shadow needs a registered thing",
-    "DetachPolicy and DetachThingPrincipal answer 404 when repeated",
-    "every attribute can be searched for, with or without a thing type",
-    "SES sends to the recipients of the header as well as to those of the call",
-    "DescribeEndpoint names another host each time",
-    "no MQTT, and no policy is ever evaluated",
-    "signatures are not checked",
-];
 
 pub struct Moto {
     process: Process,

@@ -1,5 +1,5 @@
 //! Once more on another AWS, moto: the control plane, the mail and the
-//! shadow. What moto does differently is listed beside it, in `GAPS`.
+//! shadow. What moto does differently is listed in `tests/contract/gaps.rs`.
 
 use serde_json::json;
 

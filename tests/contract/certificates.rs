@@ -1,0 +1,312 @@
+//! The clauses of [`Registry`] about certificates and what they are attached to. The rules are those of AWS IoT's control plane
+//! (<https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT.html>); each clause names its operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Read};
+
+use onething::bundle::{self, Broker};
+use onething::registry::{Described, Registered, Registry, RegistryError};
+use onething::thing::{Certificate, CertificateId, ThingName};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
+
+use super::registry::{held, is_refused, pages, settler};
+use super::{Account, Broken, Kept, Newcomer, Verdict, holds, judge, refuses, same};
+
+pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
+    judge![fresh;
+        a_certificate_begins_inactive_and_attached_to_nothing,
+        a_certificate_names_the_thing_it_was_made_for,
+        a_certificate_has_the_hash_of_it_as_its_id,
+        a_certificate_fits_its_key_pair,
+        two_certificates_share_no_key,
+        attaching_can_be_repeated,
+        detaching_can_be_repeated,
+        a_certificate_is_attached_to_one_thing_only,
+        detaching_from_another_thing_changes_nothing,
+        what_is_not_there_is_not_put_to_use,
+        a_certificate_is_activated_and_deactivated,
+        an_active_certificate_is_not_deleted,
+        an_attached_certificate_is_not_deleted,
+        a_policy_does_not_keep_a_certificate,
+        a_certificate_out_of_use_is_deleted,
+        what_is_gone_needs_no_undoing,
+        attached_lists_what_is_attached,
+        attached_lists_nothing_of_other_things,
+        a_list_of_certificates_says_how_old_they_are,
+        a_list_of_certificates_says_which_are_inactive,
+        a_list_of_certificates_begins_with_the_newest,
+    ]
+}
+
+async fn mint(account: &impl Account, thing: &ThingName) -> Result<CertificateId, Broken> {
+    Ok(account.registry().mint(thing).await?.id)
+}
+
+async fn described(account: &impl Account, id: &CertificateId) -> Result<Described, Broken> {
+    account.registry().describe(id).await?.ok_or_else(|| Broken::here("the certificate is gone"))
+}
+
+/// A thing with a certificate that its device can connect with.
+pub(super) async fn served(account: &impl Account) -> Result<(ThingName, CertificateId), Broken> {
+    let thing = settler(account, &held("one")).await?;
+    let id = mint(account, &thing).await?;
+    account.registry().attach_policy(&id).await?;
+    account.registry().attach_thing(&id, &thing).await?;
+    account.registry().activate(&id).await?;
+    Ok((thing, id))
+}
+
+async fn all_certificates(account: &impl Account) -> Result<Vec<Registered>, Broken> {
+    let registry = account.registry();
+    pages(async |page| registry.certificates(page.as_deref()).await).await
+}
+
+async fn registered(account: &impl Account, id: &CertificateId) -> Result<Registered, Broken> {
+    let mut found = all_certificates(account).await?;
+    found.retain(|registered| registered.id == *id);
+    same(found.len(), 1, "how often a certificate is in the list")?;
+    Ok(found.remove(0))
+}
+
+/// CreateCertificateFromCsr with `setAsActive` false.
+async fn a_certificate_begins_inactive_and_attached_to_nothing(account: &impl Account) -> Kept {
+    let thing = settler(account, &held("one")).await?;
+    let id = mint(account, &thing).await?;
+    holds(described(account, &id).await?.inactive, "a new certificate is INACTIVE")?;
+    same(account.registry().is_attached(&id).await?, false, "attached to something")?;
+    same(account.registry().attached(&thing).await?, [], "what is attached to its thing")
+}
+
+/// CreateCertificateFromCsr: the subject is that of the request.
+async fn a_certificate_names_the_thing_it_was_made_for(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let id = mint(account, &thing).await?;
+    same(described(account, &id).await?.made_for, Some(thing), "whose it is")
+}
+
+/// What a device gets to hold.
+struct Held {
+    certificate: CertificateDer<'static>,
+    private_key: PrivateKeyDer<'static>,
+    public_key: SubjectPublicKeyInfoDer<'static>,
+}
+
+/// The private key leaves the library in a bundle only.
+fn unpack(thing: &ThingName, certificate: &Certificate) -> Result<Held, Broken> {
+    let bundle = bundle::zip(thing, certificate, &Broker::aws("localhost", 8883), 1_795_305_600, "")?;
+    let mut zip = zip::ZipArchive::new(Cursor::new(bundle))?;
+    let mut file = |name: &str| -> Result<Vec<u8>, Broken> {
+        let mut content = Vec::new();
+        zip.by_name(name)?.read_to_end(&mut content)?;
+        Ok(content)
+    };
+    Ok(Held {
+        certificate: CertificateDer::from_pem_slice(&file("certificate.pem")?)?,
+        private_key: PrivateKeyDer::from_pem_slice(&file("private.key.pem")?)?,
+        public_key: SubjectPublicKeyInfoDer::from_pem_slice(&file("public.key.pem")?)?,
+    })
+}
+
+/// The certificate's id is the SHA-256 of its DER form; a broker that sees the certificate knows its registration by it.
+async fn a_certificate_has_the_hash_of_it_as_its_id(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let minted = account.registry().mint(&thing).await?;
+    same(CertificateId::of(&unpack(&thing, &minted)?.certificate), minted.id, "the hash")
+}
+
+/// CreateCertificateFromCsr: "the CSR must include a public key"; the certificate is for that one and no other.
+async fn a_certificate_fits_its_key_pair(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let Held { certificate, private_key, public_key } = unpack(&thing, &account.registry().mint(&thing).await?)?;
+    let private_key = any_supported_type(&private_key)?;
+    same(private_key.public_key(), Some(public_key), "the public half of the private key")?;
+    Ok(rustls::sign::CertifiedKey::new(vec![certificate], private_key).keys_match()?)
+}
+
+async fn two_certificates_share_no_key(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let (one, two) = (account.registry().mint(&thing).await?, account.registry().mint(&thing).await?);
+    holds(one.id != two.id, "two certificates have two ids")?;
+    holds(unpack(&thing, &one)?.public_key != unpack(&thing, &two)?.public_key, "two certificates have two keys")
+}
+
+/// AttachPolicy and AttachThingPrincipal: what is attached is attached.
+async fn attaching_can_be_repeated(account: &impl Account) -> Kept {
+    let (thing, id) = served(account).await?;
+    account.registry().attach_policy(&id).await?;
+    account.registry().attach_thing(&id, &thing).await?;
+    same(account.registry().attached(&thing).await?, [id], "what is attached")
+}
+
+/// DetachPolicy and DetachThingPrincipal: what is not attached is detached.
+async fn detaching_can_be_repeated(account: &impl Account) -> Kept {
+    let (thing, id) = served(account).await?;
+    for _again in 0..2 {
+        account.registry().detach_policy(&id).await?;
+        account.registry().detach_thing(&id, &thing).await?;
+    }
+    same(account.registry().attached(&thing).await?, [], "what is attached")
+}
+
+/// AttachThingPrincipal with EXCLUSIVE_THING: "the thing will be the only thing that's attached to the principal".
+async fn a_certificate_is_attached_to_one_thing_only(account: &impl Account) -> Kept {
+    let (thing, id) = served(account).await?;
+    let other = settler(account, &held("two")).await?;
+    refuses(&account.registry().attach_thing(&id, &other).await, is_refused, "attached to another thing")?;
+    same(account.registry().attached(&other).await?, [], "what is attached to the other thing")?;
+    account.registry().detach_thing(&id, &thing).await?;
+    account.waits().await;
+    account.registry().attach_thing(&id, &other).await?;
+    same(account.registry().attached(&other).await?, [id], "what is attached after the first thing let go")
+}
+
+async fn detaching_from_another_thing_changes_nothing(account: &impl Account) -> Kept {
+    let (thing, id) = served(account).await?;
+    let other = settler(account, &held("two")).await?;
+    account.registry().detach_thing(&id, &other).await?;
+    same(account.registry().attached(&thing).await?, [id], "what is attached")
+}
+
+/// AttachThingPrincipal, AttachPolicy, UpdateCertificate: ResourceNotFoundException.
+async fn what_is_not_there_is_not_put_to_use(account: &impl Account) -> Kept {
+    let (registry, Newcomer { owner, thing }) = (account.registry(), account.newcomer());
+    let (id, never) = (mint(account, &thing).await?, CertificateId::of(b"never made"));
+    refuses(&registry.attach_thing(&id, &thing).await, is_refused, "attached to no thing")?;
+    registry.claim(&thing, &owner, &held("one")).await?;
+    refuses(&registry.attach_thing(&never, &thing).await, is_refused, "no certificate, attached to a thing")?;
+    refuses(&registry.attach_policy(&never).await, RegistryError::is_definite, "no certificate, with a policy")?;
+    refuses(&registry.activate(&never).await, is_refused, "no certificate, activated")
+}
+
+/// UpdateCertificate.
+async fn a_certificate_is_activated_and_deactivated(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let id = mint(account, &thing).await?;
+    for _again in 0..2 {
+        account.registry().activate(&id).await?;
+        holds(!described(account, &id).await?.inactive, "an activated certificate is not INACTIVE")?;
+    }
+    for _again in 0..2 {
+        account.registry().deactivate(&id).await?;
+        holds(described(account, &id).await?.inactive, "a deactivated certificate is INACTIVE")?;
+    }
+    Ok(())
+}
+
+/// DeleteCertificate: CertificateStateException.
+async fn an_active_certificate_is_not_deleted(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let id = mint(account, &thing).await?;
+    account.registry().activate(&id).await?;
+    refuses(&account.registry().delete(&id).await, is_refused, "an ACTIVE certificate, deleted")?;
+    holds(!described(account, &id).await?.inactive, "it is ACTIVE still")
+}
+
+/// DeleteCertificate: DeleteConflictException, also with `forceDelete`.
+async fn an_attached_certificate_is_not_deleted(account: &impl Account) -> Kept {
+    let (thing, id) = served(account).await?;
+    account.registry().deactivate(&id).await?;
+    account.registry().detach_policy(&id).await?;
+    refuses(&account.registry().delete(&id).await, is_refused, "an attached certificate, deleted")?;
+    same(account.registry().attached(&thing).await?, [id], "what is attached still")
+}
+
+/// DeleteCertificate with `forceDelete`: "forces the deletion of a certificate if it is inactive and is not
+/// attached to an IoT thing".
+async fn a_policy_does_not_keep_a_certificate(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let id = mint(account, &thing).await?;
+    account.registry().attach_policy(&id).await?;
+    account.registry().deactivate(&id).await?;
+    account.registry().delete(&id).await?;
+    same(account.registry().describe(&id).await?, None, "what is known about it")
+}
+
+/// DeleteCertificate, once the detachment has spread: "it might take several seconds".
+async fn a_certificate_out_of_use_is_deleted(account: &impl Account) -> Kept {
+    let (thing, id) = served(account).await?;
+    account.registry().deactivate(&id).await?;
+    account.registry().detach_policy(&id).await?;
+    account.registry().detach_thing(&id, &thing).await?;
+    account.waits().await;
+    account.registry().delete(&id).await?;
+    same(account.registry().describe(&id).await?, None, "what is known about it")?;
+    same(account.registry().is_attached(&id).await?, false, "attached to something")?;
+    holds(all_certificates(account).await?.iter().all(|registered| registered.id != id), "it is not in the list")
+}
+
+/// What a retry finds that comes after its own success.
+async fn what_is_gone_needs_no_undoing(account: &impl Account) -> Kept {
+    let thing = settler(account, &held("one")).await?;
+    let gone = mint(account, &thing).await?;
+    account.registry().deactivate(&gone).await?;
+    account.registry().delete(&gone).await?;
+    for gone in [gone, CertificateId::of(b"never made")] {
+        account.registry().deactivate(&gone).await?;
+        account.registry().detach_policy(&gone).await?;
+        account.registry().detach_thing(&gone, &thing).await?;
+        account.registry().detach_thing(&gone, &account.newcomer().thing).await?;
+        account.registry().delete(&gone).await?;
+        same(account.registry().describe(&gone).await?, None, "what is known about it")?;
+        same(account.registry().is_attached(&gone).await?, false, "attached to something")?;
+    }
+    Ok(())
+}
+
+/// ListThingPrincipals and ListPrincipalThings; what is not a thing has nothing attached.
+async fn attached_lists_what_is_attached(account: &impl Account) -> Kept {
+    let (thing, first) = served(account).await?;
+    let (second, spare) = (mint(account, &thing).await?, mint(account, &thing).await?);
+    account.registry().attach_thing(&second, &thing).await?;
+    let attached: BTreeSet<_> = account.registry().attached(&thing).await?.into_iter().collect();
+    same(attached, BTreeSet::from([first.clone(), second.clone()]), "what is attached")?;
+    for (id, expected) in [(first, true), (second, true), (spare, false)] {
+        same(account.registry().is_attached(&id).await?, expected, "attached to something")?;
+    }
+    Ok(())
+}
+
+async fn attached_lists_nothing_of_other_things(account: &impl Account) -> Kept {
+    let (mine, of_mine) = served(account).await?;
+    let (other, of_other) = served(account).await?;
+    same(account.registry().attached(&mine).await?, [of_mine], "what is attached to the one")?;
+    same(account.registry().attached(&other).await?, [of_other], "what is attached to the other")?;
+    same(account.registry().attached(&account.newcomer().thing).await?, [], "what is attached to no thing")
+}
+
+/// ListCertificates: `creationDate`.
+async fn a_list_of_certificates_says_how_old_they_are(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let began = account.now();
+    let id = mint(account, &thing).await?;
+    let ended = account.now();
+    account.waits().await;
+    let made_at = registered(account, &id).await?.made_at;
+    // AWS counts fractions, and a second that has begun is not over.
+    holds((began..=ended + 1).contains(&made_at), &format!("made at {made_at}, between {began} and {ended}"))
+}
+
+/// ListCertificates: `status`.
+async fn a_list_of_certificates_says_which_are_inactive(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let id = mint(account, &thing).await?;
+    account.registry().activate(&id).await?;
+    holds(!registered(account, &id).await?.inactive, "an activated certificate is not listed as INACTIVE")?;
+    account.registry().deactivate(&id).await?;
+    holds(registered(account, &id).await?.inactive, "a deactivated certificate is listed as INACTIVE")
+}
+
+/// ListCertificates with `isAscendingOrder` false: by creation date, the newest first.
+async fn a_list_of_certificates_begins_with_the_newest(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let mut made = BTreeMap::new();
+    for number in 1..=3 {
+        made.insert(mint(account, &thing).await?, number);
+        account.waits().await;
+    }
+    let listed = all_certificates(account).await?;
+    let order: Vec<_> = listed.iter().filter_map(|registered| made.get(&registered.id).copied()).collect();
+    same(order, [3, 2, 1], "the order of the list")
+}

@@ -1,0 +1,50 @@
+//! The clauses of [`Login`]. The rules are those of Login with Amazon
+//! (<https://developer.amazon.com/docs/login-with-amazon/obtain-customer-profile.html>).
+
+use onething::identify::{AccessToken, IdentifyError, Login, Profile};
+
+use super::{Kept, Verdict, holds, judge, refuses, same};
+
+/// Who signs people in, and people who can be signed in.
+pub trait Doors {
+    type Login: Login;
+
+    fn login(&self) -> &Self::Login;
+    /// Links somebody new; their token, and what is known about them.
+    fn links(&self, name: &str) -> (AccessToken, Profile);
+    /// The client id that tokens are made for.
+    fn client_id(&self) -> &str;
+}
+
+pub async fn judge<D: Doors>(fresh: impl AsyncFn() -> D) -> Vec<Verdict> {
+    judge![fresh;
+        a_token_has_the_profile_of_its_holder,
+        a_token_tells_its_client_and_how_long_it_is_good,
+        a_token_that_nobody_was_given_is_invalid,
+    ]
+}
+
+async fn a_token_has_the_profile_of_its_holder(doors: &impl Doors) -> Kept {
+    let people = [doors.links("Ana"), doors.links("Ben")];
+    for (token, expected) in people {
+        let found = doors.login().profile(&token).await?;
+        same((found.owner, found.name, found.email), (expected.owner, expected.name, expected.email), "the profile")?;
+    }
+    Ok(())
+}
+
+async fn a_token_tells_its_client_and_how_long_it_is_good(doors: &impl Doors) -> Kept {
+    let (token, holder) = doors.links("Ana");
+    let info = doors.login().token_info(&token).await?;
+    same((info.audience.as_str(), info.owner), (doors.client_id(), holder.owner), "whose token it is")?;
+    holds((1..=3_600).contains(&info.seconds_left), "it is good for an hour at most")
+}
+
+/// 400 `invalid_token`, and no outage: only this costs the owner a new link.
+async fn a_token_that_nobody_was_given_is_invalid(doors: &impl Doors) -> Kept {
+    doors.links("Ana");
+    let token = AccessToken::new("Atza|nobody-was-given-this".to_owned());
+    let is_invalid = |error: &IdentifyError| matches!(error, IdentifyError::TokenInvalid);
+    refuses(&doors.login().profile(&token).await, is_invalid, "its profile")?;
+    refuses(&doors.login().token_info(&token).await, is_invalid, "what it is")
+}

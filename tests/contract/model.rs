@@ -1,0 +1,162 @@
+//! The contract of the ports, kept by the model of AWS that the simulation plays in: it proves as much about
+//! AWS as the model is like it. Of a mail the model keeps the certificate in it and no more, so it is not judged
+//! as a mailer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a test may fail loudly, and nobody depends on it")]
+
+#[path = "mod.rs"]
+mod contract;
+#[allow(dead_code, reason = "the simulation breaks what is whole here")]
+#[path = "../simulation/port.rs"]
+mod port;
+#[allow(dead_code, reason = "the simulation breaks what is whole here")]
+#[path = "../simulation/world.rs"]
+mod world;
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use onething::thing::{OwnerId, ThingName, ThingPrefix};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::contract::gaps::Gap;
+use crate::contract::{Account, Broken, Kept, Newcomer, Verdict, gaps};
+use crate::port::Port;
+use crate::world::{Flaw, World, merge};
+
+thread_local! {
+    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Seconds since the epoch on the simulated clock.
+fn now() -> u64 {
+    1_763_760_000 + BEGAN.get().map_or(0, |began| began.elapsed().as_secs())
+}
+
+fn newcomer(number: usize) -> Newcomer {
+    let owner = OwnerId::parse(&format!("amzn1.account.OWNER{number}")).unwrap();
+    let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &owner);
+    Newcomer { owner, thing }
+}
+
+/// The one thing that the model knows: that of the first who comes.
+fn thing() -> ThingName {
+    newcomer(0).thing
+}
+
+/// A world in which nothing goes wrong.
+struct Model {
+    port: Port,
+    newcomers: RefCell<std::ops::RangeFrom<usize>>,
+}
+
+impl Model {
+    fn new(flaw: Flaw) -> Self {
+        let port = Port { world: World::new(1, flaw), who: 0, chaos: 0 };
+        Self { port, newcomers: RefCell::new(0..) }
+    }
+}
+
+impl Account for Model {
+    type Registry = Port;
+    type Shadows = Port;
+
+    fn registry(&self) -> Arc<Port> {
+        Arc::new(self.port.clone())
+    }
+
+    fn shadows(&self) -> &Port {
+        &self.port
+    }
+
+    fn registry_without_its_stack(&self) -> Arc<Port> {
+        self.registry()
+    }
+
+    fn newcomer(&self) -> Newcomer {
+        newcomer(self.newcomers.borrow_mut().next().unwrap())
+    }
+
+    fn now(&self) -> u64 {
+        now()
+    }
+
+    async fn waits(&self) {
+        sleep(Duration::from_secs(60)).await;
+    }
+
+    async fn reports(&self, _: &ThingName, reported: Value) {
+        let mut account = self.port.world.account.lock().unwrap();
+        merge(account.shadow.get_or_insert_with(|| json!({})), &json!({"reported": reported}));
+    }
+
+    async fn desired(&self, _: &ThingName) -> Value {
+        self.port.world.account.lock().unwrap().shadow.as_ref().map(|state| state["desired"].clone()).unwrap_or_default()
+    }
+}
+
+async fn judge(flaw: Flaw) -> Vec<Verdict> {
+    BEGAN.set(Some(Instant::now()));
+    let fresh = async || Model::new(flaw);
+    let mut verdicts = contract::registry::judge(fresh).await;
+    verdicts.extend(contract::certificates::judge(fresh).await);
+    verdicts.extend(contract::shadows::judge(fresh).await);
+    verdicts
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_model_keeps_the_contract() {
+    gaps::check(&judge(Flaw::None).await, gaps::MODEL);
+}
+
+/// The flaws that the simulation has to find, the contract finds, too: each breaks these clauses, in this order,
+/// beside those that the model never keeps.
+async fn check_flaw(flaw: Flaw, expected: &[&str]) {
+    let known = |clause: &str| gaps::MODEL.iter().any(|gap| gap.clauses.contains(&clause));
+    let verdicts = judge(flaw).await;
+    let broken = verdicts.iter().filter(|verdict| verdict.kept.is_err()).map(|verdict| verdict.clause);
+    assert_eq!(broken.filter(|clause| !known(clause)).collect::<Vec<_>>(), expected, "{flaw:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_not_as_aws_documents_it_breaks_the_contract() {
+    check_flaw(Flaw::None, &[]).await;
+    check_flaw(
+        Flaw::ClaimsAreShared,
+        &["a_claim_is_exclusive", "a_claim_that_is_repeated_late_changes_nothing", "of_many_claims_at_once_one_wins"],
+    )
+    .await;
+    check_flaw(Flaw::VersionsDoNotCount, &["a_write_needs_the_present_version", "of_many_writes_at_once_one_wins"]).await;
+    check_flaw(Flaw::BornActive, &["a_certificate_begins_inactive_and_attached_to_nothing"]).await;
+    check_flaw(
+        Flaw::NothingIsRetired,
+        &[
+            "a_certificate_is_activated_and_deactivated",
+            "an_active_certificate_is_not_deleted",
+            "an_attached_certificate_is_not_deleted",
+            "a_policy_does_not_keep_a_certificate",
+            "a_certificate_out_of_use_is_deleted",
+            "what_is_gone_needs_no_undoing",
+            "a_list_of_certificates_says_which_are_inactive",
+        ],
+    )
+    .await;
+}
+
+fn is_noticed(kept: Kept, gaps: &'static [Gap]) -> bool {
+    let verdicts = [Verdict { clause: "a_clause", kept }];
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gaps::check(&verdicts, gaps))).is_err()
+}
+
+#[test]
+fn a_list_of_gaps_that_is_not_true_is_noticed() {
+    const LISTED: &[Gap] = &[Gap { why: "it is a test", clauses: &["a_clause"] }];
+    const ELSEWHERE: &[Gap] = &[Gap { why: "it is a test", clauses: &["a_clause_of_nothing"] }];
+    let broken = || Err(Broken("broken".to_owned()));
+    assert!(!is_noticed(Ok(()), &[]) && !is_noticed(broken(), LISTED), "a list that is true");
+    assert!(is_noticed(Ok(()), LISTED), "a gap that has closed");
+    assert!(is_noticed(broken(), &[]), "a gap that has opened");
+    assert!(is_noticed(Ok(()), ELSEWHERE), "a gap in a clause that there is not");
+}

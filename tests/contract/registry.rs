@@ -1,0 +1,379 @@
+//! The clauses of [`Registry`] about things and their records. The rules are those of AWS IoT's control plane
+//! (<https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT.html>); each clause names its operation.
+
+use std::collections::BTreeSet;
+
+use onething::registry::{Entry, Listing, Record, Registry, RegistryError, Returned};
+use onething::thing::{AlexaUser, CertificateId, ThingName};
+use tokio::task::JoinSet;
+
+use super::certificates::served;
+use super::{Account, Broken, Kept, MISSING_POLICY, MISSING_TYPE, Newcomer, Verdict, holds, judge, refuses, same};
+
+/// So many do the same at once.
+const CROWD: usize = 20;
+
+pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
+    judge![fresh;
+        a_claim_is_exclusive,
+        a_claim_is_its_owners,
+        a_claim_can_be_repeated,
+        a_claim_that_is_repeated_late_changes_nothing,
+        of_many_claims_at_once_one_wins,
+        a_record_comes_back_as_it_was_claimed,
+        a_record_comes_back_as_it_was_written,
+        every_field_of_a_record_can_be_cleared,
+        a_write_needs_the_present_version,
+        a_write_counts_the_version_up,
+        a_write_to_what_is_not_there_makes_nothing,
+        of_many_writes_at_once_one_wins,
+        a_removal_needs_the_present_version,
+        a_thing_with_a_certificate_is_not_removed,
+        a_thing_that_is_gone_is_removed,
+        a_removed_thing_can_be_claimed_anew,
+        things_are_found_by_their_alexa_user,
+        things_are_not_found_any_more_when_their_record_changes,
+        unfinished_lists_exactly_what_is_unfinished,
+        a_missing_thing_type_is_told_by_its_name,
+        a_missing_policy_is_told_by_its_name,
+    ]
+}
+
+// Claims.
+
+fn is_taken(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Taken)
+}
+
+pub(super) fn is_refused(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Refused(_))
+}
+
+pub(super) fn held(run: &str) -> Record {
+    Record { run: run.to_owned(), until: 1_795_305_615, ..Record::default() }
+}
+
+async fn entry(account: &impl Account, thing: &ThingName) -> Result<Entry, Broken> {
+    account.registry().look(thing).await?.ok_or_else(|| Broken::here("there is no thing"))
+}
+
+/// Somebody whose thing has this record, at version 1.
+pub(super) async fn settler(account: &impl Account, record: &Record) -> Result<ThingName, Broken> {
+    let Newcomer { owner, thing } = account.newcomer();
+    account.registry().claim(&thing, &owner, record).await?;
+    Ok(thing)
+}
+
+/// CreateThing: "the same thing name but different configuration: a ResourceAlreadyExistsException is thrown".
+async fn a_claim_is_exclusive(account: &impl Account) -> Kept {
+    let Newcomer { owner, thing } = account.newcomer();
+    same(account.registry().look(&thing).await?, None, "before the claim")?;
+    account.registry().claim(&thing, &owner, &held("one")).await?;
+    refuses(&account.registry().claim(&thing, &owner, &held("two")).await, is_taken, "a second claim")?;
+    same(entry(account, &thing).await?, Entry { version: 1, record: held("one") }, "after both")
+}
+
+/// CreateThing: the owner is an attribute, and so a part of the configuration.
+async fn a_claim_is_its_owners(account: &impl Account) -> Kept {
+    let thing = settler(account, &held("one")).await?;
+    let other = account.newcomer().owner;
+    refuses(&account.registry().claim(&thing, &other, &held("one")).await, is_taken, "a claim by another")
+}
+
+/// CreateThing: "multiple times using the same thing name and configuration, the call will succeed".
+async fn a_claim_can_be_repeated(account: &impl Account) -> Kept {
+    let Newcomer { owner, thing } = account.newcomer();
+    for _again in 0..2 {
+        account.registry().claim(&thing, &owner, &held("one")).await?;
+    }
+    same(entry(account, &thing).await?, Entry { version: 1, record: held("one") }, "after both")
+}
+
+/// CreateThing, by a client that was silent while others went on: what is configured the same is not made anew.
+async fn a_claim_that_is_repeated_late_changes_nothing(account: &impl Account) -> Kept {
+    let Newcomer { owner, thing } = account.newcomer();
+    account.registry().claim(&thing, &owner, &held("one")).await?;
+    account.registry().write(&thing, 1, &held("two")).await?;
+    account.registry().write(&thing, 2, &held("one")).await?;
+    account.registry().claim(&thing, &owner, &held("one")).await?;
+    same(entry(account, &thing).await?, Entry { version: 3, record: held("one") }, "after the repetition")
+}
+
+/// How many of the crowd have succeeded, and with which number; all others have heard that they were too late.
+async fn winners(mut crowd: JoinSet<(usize, Result<(), RegistryError>)>) -> Result<Vec<usize>, Broken> {
+    let mut winners = Vec::new();
+    while let Some(outcome) = crowd.join_next().await {
+        match outcome? {
+            (number, Ok(())) => winners.push(number),
+            (_, Err(RegistryError::Taken)) => {}
+            (_, Err(error)) => return Err(error.into()),
+        }
+    }
+    Ok(winners)
+}
+
+async fn check_one_winner(account: &impl Account, thing: &ThingName, crowd: JoinSet<(usize, Result<(), RegistryError>)>) -> Kept {
+    let winners = winners(crowd).await?;
+    same(winners.len(), 1, "winners")?;
+    let record = entry(account, thing).await?.record;
+    same(record, held(&winners[0].to_string()), "what the winner wrote")
+}
+
+async fn of_many_claims_at_once_one_wins(account: &impl Account) -> Kept {
+    let Newcomer { owner, thing } = account.newcomer();
+    let mut claims = JoinSet::new();
+    for number in 0..CROWD {
+        let (registry, owner, thing) = (account.registry(), owner.clone(), thing.clone());
+        claims.spawn(async move { (number, registry.claim(&thing, &owner, &held(&number.to_string())).await) });
+    }
+    check_one_winner(account, &thing, claims).await
+}
+
+// Records.
+
+/// A record of which every field says something.
+fn full() -> Record {
+    let id = |name: &str| CertificateId::of(name.as_bytes());
+    Record {
+        run: "3f6c".to_owned(),
+        until: 1_795_305_615,
+        certificate: Some(id("new")),
+        delivered: Some(1_795_305_601),
+        sent: vec![1_795_305_000, 1_795_305_300, 1_795_305_600],
+        replaced: vec![id("old"), id("older")],
+        replaced_until: 1_795_392_000,
+        again: true,
+        paused: Some(1_795_305_602),
+        returned: Some(Returned::Bounced),
+        forget: true,
+        alexa_user: Some(AlexaUser::of("amzn1.ask.account.A")),
+        linked: 1_795_305_599,
+    }
+}
+
+/// The full record with one field as it is at first.
+fn cleared() -> [(&'static str, Record); 12] {
+    [
+        ("run", Record { run: String::new(), ..full() }),
+        ("until", Record { until: 0, ..full() }),
+        ("certificate", Record { certificate: None, ..full() }),
+        ("delivered", Record { delivered: None, ..full() }),
+        ("sent", Record { sent: Vec::new(), ..full() }),
+        // When nothing is replaced, there is no time until when it is.
+        ("replaced", Record { replaced: Vec::new(), replaced_until: 0, ..full() }),
+        ("again", Record { again: false, ..full() }),
+        ("paused", Record { paused: None, ..full() }),
+        ("returned", Record { returned: None, ..full() }),
+        ("forget", Record { forget: false, ..full() }),
+        ("alexa_user", Record { alexa_user: None, ..full() }),
+        ("linked", Record { linked: 0, ..full() }),
+    ]
+}
+
+async fn rewrite(account: &impl Account, thing: &ThingName, record: &Record) -> Kept {
+    let version = entry(account, thing).await?.version;
+    Ok(account.registry().write(thing, version, record).await?)
+}
+
+async fn check_rewritten(account: &impl Account, thing: &ThingName, record: &Record, what: &str) -> Kept {
+    rewrite(account, thing, record).await?;
+    same(&entry(account, thing).await?.record, record, what)
+}
+
+async fn a_record_comes_back_as_it_was_claimed(account: &impl Account) -> Kept {
+    let thing = settler(account, &full()).await?;
+    same(entry(account, &thing).await?.record, full(), "a full record")
+}
+
+async fn a_record_comes_back_as_it_was_written(account: &impl Account) -> Kept {
+    let thing = settler(account, &Record::default()).await?;
+    same(entry(account, &thing).await?.record, Record::default(), "an empty record")?;
+    check_rewritten(account, &thing, &full(), "a full record").await?;
+    let complained = Record { returned: Some(Returned::Complained), ..full() };
+    check_rewritten(account, &thing, &complained, "a record of a complaint").await
+}
+
+/// UpdateThing with `merge`: "to remove an attribute, call UpdateThing with an empty attribute value".
+async fn every_field_of_a_record_can_be_cleared(account: &impl Account) -> Kept {
+    let thing = settler(account, &full()).await?;
+    for (field, record) in cleared() {
+        check_rewritten(account, &thing, &record, field).await?;
+        check_rewritten(account, &thing, &full(), field).await?;
+    }
+    check_rewritten(account, &thing, &Record::default(), "all fields").await
+}
+
+/// UpdateThing: "if the version of the record in the registry does not match the expected version specified in
+/// the request, the request is rejected with a VersionConflictException".
+async fn a_write_needs_the_present_version(account: &impl Account) -> Kept {
+    let thing = settler(account, &held("one")).await?;
+    refuses(&account.registry().write(&thing, 2, &held("two")).await, is_taken, "a write at a version to come")?;
+    account.registry().write(&thing, 1, &held("two")).await?;
+    refuses(&account.registry().write(&thing, 1, &held("three")).await, is_taken, "a write at a version that was")?;
+    same(entry(account, &thing).await?.record, held("two"), "in the end")
+}
+
+/// DescribeThing: the version is that of the record, and counts its changes from 1.
+async fn a_write_counts_the_version_up(account: &impl Account) -> Kept {
+    let thing = settler(account, &held("0")).await?;
+    for version in 1..4 {
+        same(entry(account, &thing).await?.version, version, "before the write")?;
+        account.registry().write(&thing, version, &held(&version.to_string())).await?;
+    }
+    same(entry(account, &thing).await?, Entry { version: 4, record: held("3") }, "in the end")
+}
+
+/// UpdateThing: ResourceNotFoundException.
+async fn a_write_to_what_is_not_there_makes_nothing(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    refuses(&account.registry().write(&thing, 1, &held("one")).await, is_taken, "a write to no thing")?;
+    same(account.registry().look(&thing).await?, None, "after it")
+}
+
+async fn of_many_writes_at_once_one_wins(account: &impl Account) -> Kept {
+    let thing = settler(account, &held("none")).await?;
+    let mut writes = JoinSet::new();
+    for number in 0..CROWD {
+        let (registry, thing) = (account.registry(), thing.clone());
+        writes.spawn(async move { (number, registry.write(&thing, 1, &held(&number.to_string())).await) });
+    }
+    check_one_winner(account, &thing, writes).await
+}
+
+// The end of a thing.
+
+/// DeleteThing with `expectedVersion`: VersionConflictException.
+async fn a_removal_needs_the_present_version(account: &impl Account) -> Kept {
+    let thing = settler(account, &held("one")).await?;
+    account.registry().write(&thing, 1, &held("two")).await?;
+    for version in [1, 3] {
+        refuses(&account.registry().remove(&thing, version).await, is_taken, "removed at another version")?;
+    }
+    same(entry(account, &thing).await?, Entry { version: 2, record: held("two") }, "still there")?;
+    account.registry().remove(&thing, 2).await?;
+    same(account.registry().look(&thing).await?, None, "after the removal")
+}
+
+/// DeleteThing: InvalidRequestException while a principal is attached
+/// (<https://docs.aws.amazon.com/iot/latest/developerguide/thing-registry.html#delete-thing>).
+async fn a_thing_with_a_certificate_is_not_removed(account: &impl Account) -> Kept {
+    let (thing, id) = served(account).await?;
+    refuses(&account.registry().remove(&thing, 1).await, is_refused, "removed with a certificate")?;
+    same(entry(account, &thing).await?.record, held("one"), "still there")?;
+    account.registry().detach_thing(&id, &thing).await?;
+    account.waits().await;
+    account.registry().remove(&thing, 1).await?;
+    same(account.registry().look(&thing).await?, None, "after the removal")
+}
+
+/// DeleteThing: "returns successfully with no error if you specify a thing that doesn't exist".
+async fn a_thing_that_is_gone_is_removed(account: &impl Account) -> Kept {
+    let thing = settler(account, &held("one")).await?;
+    for _again in 0..2 {
+        account.registry().remove(&thing, 1).await?;
+    }
+    Ok(account.registry().remove(&account.newcomer().thing, 7).await?)
+}
+
+async fn a_removed_thing_can_be_claimed_anew(account: &impl Account) -> Kept {
+    let Newcomer { owner, thing } = account.newcomer();
+    account.registry().claim(&thing, &owner, &full()).await?;
+    account.registry().remove(&thing, 1).await?;
+    account.registry().claim(&thing, &owner, &held("two")).await?;
+    same(entry(account, &thing).await?, Entry { version: 1, record: held("two") }, "the new one")
+}
+
+// Searches.
+
+/// The pages of a list, one after the other.
+pub(super) async fn pages<T>(mut page: impl AsyncFnMut(Option<String>) -> Result<Listing<T>, RegistryError>) -> Result<Vec<T>, Broken> {
+    let (mut all, mut next) = (Vec::new(), None);
+    loop {
+        let listing = page(next).await?;
+        all.extend(listing.items);
+        next = listing.next;
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+fn finished() -> Record {
+    Record { certificate: Some(CertificateId::of(b"new")), delivered: Some(1_795_305_601), ..held("one") }
+}
+
+/// ListThings with `attributeName` and `attributeValue`.
+async fn things_are_found_by_their_alexa_user(account: &impl Account) -> Kept {
+    let Newcomer { owner, thing } = account.newcomer();
+    let user = AlexaUser::of(&format!("user of {thing}"));
+    same(account.registry().things_of(&user).await?, [], "before there is one")?;
+    account.registry().claim(&thing, &owner, &Record { alexa_user: Some(user.clone()), ..held("one") }).await?;
+    same(account.registry().things_of(&user).await?, [thing], "the things of the user")?;
+    same(account.registry().things_of(&AlexaUser::of("somebody else")).await?, [], "the things of somebody else")
+}
+
+async fn things_are_not_found_any_more_when_their_record_changes(account: &impl Account) -> Kept {
+    let thing = settler(account, &held("one")).await?;
+    let user = AlexaUser::of(&format!("user of {thing}"));
+    let (theirs, nobodys) = (Record { alexa_user: Some(user.clone()), ..held("two") }, held("three"));
+    rewrite(account, &thing, &theirs).await?;
+    same(account.registry().things_of(&user).await?, std::slice::from_ref(&thing), "while the record names the user")?;
+    rewrite(account, &thing, &nobodys).await?;
+    same(account.registry().things_of(&user).await?, [], "when it does not any more")?;
+    rewrite(account, &thing, &theirs).await?;
+    let version = entry(account, &thing).await?.version;
+    account.registry().remove(&thing, version).await?;
+    same(account.registry().things_of(&user).await?, [], "when the thing is gone")
+}
+
+/// ListThings, by an attribute that only unfinished records have.
+async fn unfinished_lists_exactly_what_is_unfinished(account: &impl Account) -> Kept {
+    let thing = settler(account, &finished()).await?;
+    let registry = account.registry();
+    let unfinished = async || -> Result<BTreeSet<String>, Broken> {
+        let listed = pages(async |page| registry.unfinished(page.as_deref()).await).await?;
+        let names: BTreeSet<_> = listed.iter().map(ThingName::to_string).collect();
+        same(names.len(), listed.len(), "things that are listed once")?;
+        Ok(names)
+    };
+    let others = unfinished().await?;
+    holds(!others.contains(thing.as_str()), "a finished record is not listed")?;
+    let with_this_one = others.iter().cloned().chain([thing.to_string()]).collect();
+    let states = [
+        ("no certificate was delivered", Record { delivered: None, ..finished() }),
+        ("another certificate is wanted", Record { again: true, ..finished() }),
+        ("a certificate is being replaced", Record { replaced: vec![CertificateId::of(b"old")], replaced_until: 9, ..finished() }),
+        ("the skill is disabled", Record { paused: Some(7), ..finished() }),
+        ("the owner wants to be forgotten", Record { forget: true, ..finished() }),
+    ];
+    for (what, record) in states {
+        rewrite(account, &thing, &record).await?;
+        same(&unfinished().await?, &with_this_one, what)?;
+        rewrite(account, &thing, &finished()).await?;
+        same(&unfinished().await?, &others, "afterwards")?;
+    }
+    let returned = Record { returned: Some(Returned::Bounced), ..finished() };
+    rewrite(account, &thing, &returned).await?;
+    same(unfinished().await?, others, "a mail that came back is nothing for the sweep")
+}
+
+// What the stack lacks.
+
+fn check_told(outcome: &Result<(), RegistryError>, expected: &RegistryError) -> Kept {
+    refuses(outcome, |error| error.to_string() == expected.to_string(), "without its stack")
+}
+
+/// CreateThing: ResourceNotFoundException.
+async fn a_missing_thing_type_is_told_by_its_name(account: &impl Account) -> Kept {
+    let (registry, Newcomer { owner, thing }) = (account.registry_without_its_stack(), account.newcomer());
+    let outcome = registry.claim(&thing, &owner, &held("one")).await;
+    check_told(&outcome, &RegistryError::ThingTypeMissing(MISSING_TYPE.to_owned()))?;
+    same(account.registry().look(&thing).await?, None, "the thing")
+}
+
+/// AttachPolicy: ResourceNotFoundException.
+async fn a_missing_policy_is_told_by_its_name(account: &impl Account) -> Kept {
+    let (registry, Newcomer { thing, .. }) = (account.registry_without_its_stack(), account.newcomer());
+    let id = registry.mint(&thing).await?.id;
+    check_told(&registry.attach_policy(&id).await, &RegistryError::PolicyMissing(MISSING_POLICY.to_owned()))
+}

@@ -1,0 +1,244 @@
+//! The clauses of [`Shadows`]. The rules are those of AWS IoT's shadow service
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>) and of its data plane
+//! (<https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT_Data_Plane.html>).
+
+use onething::registry::{Record, Registry};
+use onething::relay::{Command, Connection, Patch, Shadow, ShadowError, Shadows};
+use onething::thing::{CertificateId, ThingName};
+use serde_json::{Map, Value, json};
+
+use super::{Account, Broken, Kept, Newcomer, Verdict, holds, judge, refuses, same};
+
+pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
+    judge![fresh;
+        there_is_no_shadow_before_the_first_update,
+        a_shadow_needs_no_registered_thing,
+        every_thing_has_a_shadow_of_its_own,
+        the_mark_of_onboarding_reads_back,
+        a_mark_without_a_certificate_reads_back,
+        a_mark_is_replaced_by_the_next,
+        a_look_is_no_mark_of_onboarding,
+        the_certificate_in_use_is_what_the_device_says,
+        a_report_is_dated,
+        the_mark_is_no_report,
+        an_update_changes_only_what_it_names,
+        null_deletes,
+        an_array_is_replaced_whole,
+        settings_and_commands_are_desired,
+        a_command_takes_the_place_of_another,
+        more_than_eight_kilobytes_are_refused,
+        a_deleted_shadow_is_gone,
+        a_shadow_after_a_deleted_one_holds_nothing_of_it,
+        a_shadow_that_is_not_there_is_deleted,
+        a_device_that_nobody_knows_is_not_connected,
+        a_device_that_nobody_knows_is_disconnected,
+    ]
+}
+
+/// A registered thing without a shadow.
+async fn settler(account: &impl Account) -> Result<ThingName, Broken> {
+    let Newcomer { owner, thing } = account.newcomer();
+    account.registry().claim(&thing, &owner, &Record::default()).await?;
+    Ok(thing)
+}
+
+async fn shadow(account: &impl Account, thing: &ThingName) -> Result<Shadow, Broken> {
+    account.shadows().read(thing).await?.ok_or_else(|| Broken::here("there is no shadow"))
+}
+
+async fn check_reported(account: &impl Account, thing: &ThingName, expected: &Value) -> Kept {
+    same(&Value::Object(shadow(account, thing).await?.reported), expected, "what is reported")
+}
+
+fn certificate() -> CertificateId {
+    CertificateId::of(b"a certificate")
+}
+
+fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+/// GetThingShadow: ResourceNotFoundException.
+async fn there_is_no_shadow_before_the_first_update(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    same(account.shadows().read(&thing).await?, None, "before the first update")?;
+    account.shadows().update(&thing, &Patch::ready(7, None, None)).await?;
+    holds(account.shadows().read(&thing).await?.is_some(), "the first update makes the shadow")
+}
+
+/// The shadow service does not ask the registry
+/// (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-device-shadows.html>).
+async fn a_shadow_needs_no_registered_thing(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    account.shadows().update(&thing, &Patch::ready(7, None, None)).await?;
+    holds(shadow(account, &thing).await?.onboarded, "the mark reads back")
+}
+
+async fn every_thing_has_a_shadow_of_its_own(account: &impl Account) -> Kept {
+    let (mine, other) = (settler(account).await?, settler(account).await?);
+    account.shadows().update(&mine, &Patch::ready(7, None, None)).await?;
+    same(account.shadows().read(&other).await?, None, "the shadow of the other thing")
+}
+
+async fn the_mark_of_onboarding_reads_back(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), None)).await?;
+    let marked = shadow(account, &thing).await?;
+    same(&marked.delivered, &Some(certificate()), "the certificate in the mark")?;
+    holds(marked.onboarded && !marked.look && marked.is_ready(), "the owner is ready")?;
+    account.shadows().update(&thing, &Patch::look(8)).await?;
+    let marked = shadow(account, &thing).await?;
+    same(&marked.delivered, &Some(certificate()), "the certificate in the mark, beside a look")?;
+    holds(marked.onboarded && marked.look && !marked.is_ready(), "the owner is onboarded, and there is something to do")
+}
+
+async fn a_mark_without_a_certificate_reads_back(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::ready(7, None, Some(8))).await?;
+    let marked = shadow(account, &thing).await?;
+    same((marked.onboarded, marked.delivered, marked.look), (true, None, true), "the mark")
+}
+
+async fn a_mark_is_replaced_by_the_next(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    let next = CertificateId::of(b"another certificate");
+    account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), Some(7))).await?;
+    account.shadows().update(&thing, &Patch::ready(8, Some(&next), None)).await?;
+    let marked = shadow(account, &thing).await?;
+    same((marked.onboarded, marked.delivered, marked.look), (true, Some(next), false), "the mark")
+}
+
+async fn a_look_is_no_mark_of_onboarding(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::look(8)).await?;
+    let marked = shadow(account, &thing).await?;
+    same((marked.onboarded, marked.delivered, marked.look), (false, None, true), "the mark")
+}
+
+async fn the_certificate_in_use_is_what_the_device_says(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), None)).await?;
+    same(shadow(account, &thing).await?.in_use, None, "before the device has said anything")?;
+    account.reports(&thing, json!({"certificateId": certificate().as_str()})).await;
+    same(shadow(account, &thing).await?.in_use, Some(certificate()), "what it says")
+}
+
+/// Metadata holds a timestamp in seconds for each attribute.
+async fn a_report_is_dated(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    let began = account.now();
+    account.reports(&thing, json!({"status": "idle", "bed": {"now": 20}})).await;
+    let ended = account.now();
+    account.waits().await;
+    let at = shadow(account, &thing).await?.reported_at;
+    holds(at.is_some_and(|at| (began..=ended + 1).contains(&at)), &format!("reported at {at:?}, between {began} and {ended}"))
+}
+
+async fn the_mark_is_no_report(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), Some(7))).await?;
+    let marked = shadow(account, &thing).await?;
+    same((marked.has_been_online(), marked.reported_at), (false, None), "what is known of the device")
+}
+
+/// "If a field exists in the request, it is updated; otherwise it is left as it is."
+async fn an_update_changes_only_what_it_names(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), None)).await?;
+    account.reports(&thing, json!({"status": "idle", "bed": {"now": 20, "target": 60}})).await;
+    account.reports(&thing, json!({"bed": {"now": 21}})).await;
+    check_reported(account, &thing, &json!({"status": "idle", "bed": {"now": 21, "target": 60}})).await?;
+    account.shadows().update(&thing, &Patch::set(object(&json!({"power": "ON"})))).await?;
+    check_reported(account, &thing, &json!({"status": "idle", "bed": {"now": 21, "target": 60}})).await?;
+    holds(shadow(account, &thing).await?.is_ready(), "the mark is what it was")
+}
+
+/// "A value of null deletes the field."
+async fn null_deletes(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.reports(&thing, json!({"status": "idle", "bed": {"now": 20, "target": 60}, "never": null})).await;
+    check_reported(account, &thing, &json!({"status": "idle", "bed": {"now": 20, "target": 60}})).await?;
+    account.reports(&thing, json!({"status": null, "bed": {"target": null}})).await;
+    check_reported(account, &thing, &json!({"bed": {"now": 20}})).await
+}
+
+/// "An update to an array replaces the whole array."
+async fn an_array_is_replaced_whole(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.reports(&thing, json!({"queue": [1, 2, 3], "spools": [{"color": "red", "left": 7}]})).await;
+    account.reports(&thing, json!({"queue": [4], "spools": [{"color": "blue"}]})).await;
+    check_reported(account, &thing, &json!({"queue": [4], "spools": [{"color": "blue"}]})).await
+}
+
+fn print(id: &str, args: &Value) -> Command {
+    Command { id: id.to_owned(), name: "print".to_owned(), args: object(args), issued_at: 7, expires_at: 3_607 }
+}
+
+async fn settings_and_commands_are_desired(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::set(object(&json!({"power": "ON", "bedTarget": 60})))).await?;
+    account.shadows().update(&thing, &Patch::set(object(&json!({"power": "OFF"})))).await?;
+    account.shadows().update(&thing, &Patch::command(&print("one", &json!({"model": "vase"})))).await?;
+    let command = json!({"id": "one", "name": "print", "args": {"model": "vase"}, "issuedAt": 7, "expiresAt": 3_607});
+    same(account.desired(&thing).await, json!({"power": "OFF", "bedTarget": 60, "command": command}), "what is desired")
+}
+
+async fn a_command_takes_the_place_of_another(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::command(&print("one", &json!({"model": "vase", "copies": 2})))).await?;
+    account.shadows().update(&thing, &Patch::command(&print("two", &json!({"model": "cup", "copies": null})))).await?;
+    let command = json!({"id": "two", "name": "print", "args": {"model": "cup"}, "issuedAt": 7, "expiresAt": 3_607});
+    same(account.desired(&thing).await, json!({"command": command}), "what is desired")
+}
+
+/// UpdateThingShadow: RequestEntityTooLargeException over the quota of 8 KB
+/// (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html#device-shadow-limits>).
+async fn more_than_eight_kilobytes_are_refused(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    let text = |length: usize| Patch::set(object(&json!({"text": "x".repeat(length)})));
+    account.shadows().update(&thing, &text(8_000)).await?;
+    let outcome = account.shadows().update(&thing, &text(8_200)).await;
+    refuses(&outcome, |error| matches!(error, ShadowError::TooLarge), "an update that is too large")?;
+    let kept = account.desired(&thing).await;
+    same(kept["text"].as_str().map(str::len), Some(8_000), "what was there before")
+}
+
+/// DeleteThingShadow.
+async fn a_deleted_shadow_is_gone(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), None)).await?;
+    account.shadows().delete(&thing).await?;
+    same(account.shadows().read(&thing).await?, None, "the shadow")
+}
+
+async fn a_shadow_after_a_deleted_one_holds_nothing_of_it(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), None)).await?;
+    account.reports(&thing, json!({"status": "idle"})).await;
+    account.shadows().delete(&thing).await?;
+    account.shadows().update(&thing, &Patch::look(8)).await?;
+    let marked = shadow(account, &thing).await?;
+    same((marked.onboarded, marked.delivered, marked.look, marked.reported), (false, None, true, Map::new()), "the new shadow")
+}
+
+/// DeleteThingShadow: ResourceNotFoundException.
+async fn a_shadow_that_is_not_there_is_deleted(account: &impl Account) -> Kept {
+    let thing = settler(account).await?;
+    account.shadows().delete(&thing).await?;
+    account.shadows().update(&thing, &Patch::look(8)).await?;
+    for _again in 0..2 {
+        account.shadows().delete(&thing).await?;
+    }
+    Ok(account.shadows().delete(&account.newcomer().thing).await?)
+}
+
+/// GetConnection: ResourceNotFoundException.
+async fn a_device_that_nobody_knows_is_not_connected(account: &impl Account) -> Kept {
+    let connection = account.shadows().connection(&account.newcomer().thing).await?;
+    holds(matches!(connection, Connection::Unknown | Connection::Disconnected { .. }), "not connected, as far as anybody knows")
+}
+
+/// DeleteConnection: ResourceNotFoundException.
+async fn a_device_that_nobody_knows_is_disconnected(account: &impl Account) -> Kept {
+    Ok(account.shadows().disconnect(&account.newcomer().thing).await?)
+}

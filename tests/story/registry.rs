@@ -1,0 +1,256 @@
+//! The contract of the ports, kept by the clients of AWS, on two AWS that other people wrote; and by those of
+//! Login with Amazon and of a mail server. Where an emulator does not keep it, `contract::gaps` says why: nothing else in this folder
+//! may rely on that.
+
+#[path = "../contract/mod.rs"]
+mod contract;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use onething::aws::{Aws, IotRegistry, IotShadows, Ses};
+use onething::config::{Config, Source};
+use onething::deliver::Mailer;
+use onething::https::Https;
+use onething::identify::{AccessToken, EmailAddress, Profile};
+use onething::login::LoginWithAmazon;
+use onething::smtp::Smtp;
+use onething::thing::{OwnerId, ThingName};
+use serde_json::Value;
+
+use self::contract::login::Doors;
+use self::contract::mailer::{Arrived, Post};
+use self::contract::{Account, MISSING_POLICY, MISSING_TYPE, Newcomer, Verdict, gaps};
+use crate::harness::deployment::{Deployment, MAIL_FROM};
+use crate::harness::login::{CLIENT_ID, Login, User};
+use crate::harness::ministack::{self, Ministack, describe, prepare, report};
+use crate::harness::moto::Moto;
+use crate::harness::post_office::PostOffice;
+use crate::town::list;
+
+/// What a function is told, as a source of its configuration.
+struct Given(Deployment);
+
+impl Source for Given {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.variables().find(|(variable, _)| *variable == name).map(|(_, value)| value.to_owned())
+    }
+
+    fn file(&self, _: &str) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn packaged_model(&self) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+fn configuration(url: &str, special: impl FnOnce(Deployment) -> Deployment) -> Config {
+    Config::read(&Given(special(Deployment::with("http://localhost", url)))).expect("a configuration")
+}
+
+/// What a function has of AWS that is told this.
+fn clients(config: &Config) -> Aws {
+    Aws::new(config, &Https::default(), |name| Given(Deployment::empty()).variable(name))
+}
+
+/// The clients of a function in front of an emulator.
+struct Cloud<'a> {
+    /// Where the emulator itself is.
+    url: &'a str,
+    /// Where the function believes AWS to be.
+    called: &'a str,
+    registry: Arc<IotRegistry>,
+    shadows: IotShadows,
+}
+
+/// So many have come, to whatever emulator.
+static NEWCOMERS: AtomicUsize = AtomicUsize::new(0);
+
+impl<'a> Cloud<'a> {
+    fn new(url: &'a str, called: &'a str) -> Self {
+        let Aws { registry, shadows, .. } = clients(&configuration(called, |deployment| deployment));
+        Self { url, called, registry: Arc::new(registry), shadows }
+    }
+}
+
+impl Account for Cloud<'_> {
+    type Registry = IotRegistry;
+    type Shadows = IotShadows;
+
+    fn registry(&self) -> Arc<IotRegistry> {
+        Arc::clone(&self.registry)
+    }
+
+    fn shadows(&self) -> &IotShadows {
+        &self.shadows
+    }
+
+    fn registry_without_its_stack(&self) -> Arc<IotRegistry> {
+        let missing = |deployment: Deployment| deployment.set("THING_TYPE", MISSING_TYPE).set("POLICY_NAME", MISSING_POLICY);
+        Arc::new(clients(&configuration(self.called, missing)).registry)
+    }
+
+    fn newcomer(&self) -> Newcomer {
+        let owner = OwnerId::parse(&format!("amzn1.account.OWNER{}", NEWCOMERS.fetch_add(1, SeqCst))).expect("an owner");
+        let thing = ThingName::of(&configuration(self.called, |deployment| deployment).model.thing_prefix, &owner);
+        Newcomer { owner, thing }
+    }
+
+    fn now(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
+    }
+
+    /// Nobody can turn this clock; but the emulators leave nothing for later either.
+    async fn waits(&self) {}
+
+    async fn reports(&self, thing: &ThingName, reported: Value) {
+        report(self.url, thing.as_str(), &reported).await;
+    }
+
+    async fn desired(&self, thing: &ThingName) -> Value {
+        let account = describe(self.url).await;
+        let described = list(&account, "things").iter().find(|described| described["name"] == thing.as_str());
+        described.map(|thing| thing["shadow"]["state"]["desired"].clone()).unwrap_or_default()
+    }
+}
+
+async fn judge(url: &str, called: &str) -> Vec<Verdict> {
+    let mut verdicts = contract::registry::judge(async || Cloud::new(url, called)).await;
+    verdicts.extend(contract::certificates::judge(async || Cloud::new(url, called)).await);
+    verdicts.extend(contract::shadows::judge(async || Cloud::new(url, called)).await);
+    verdicts
+}
+
+fn ses(called: &str) -> Ses {
+    clients(&configuration(called, |deployment| deployment)).ses
+}
+
+/// A client, and the server that gets its mail in the end.
+struct Relay<'a, M> {
+    mailer: M,
+    post_office: &'a PostOffice,
+}
+
+impl<M: Mailer> Post for Relay<'_, M> {
+    type Mailer = M;
+
+    fn mailer(&self) -> &M {
+        &self.mailer
+    }
+
+    fn sender(&self) -> &'static str {
+        MAIL_FROM
+    }
+
+    async fn arrived(&self, at_least: usize) -> Vec<Arrived> {
+        if let Some(last) = at_least.checked_sub(1) {
+            self.post_office.mail(last).await;
+        }
+        let mails = self.post_office.watches().borrow().clone();
+        mails.into_iter().map(|mail| Arrived { recipients: mail.recipients, message: mail.message }).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ministack_keeps_the_contract_behind_a_gate_that_fills_its_gaps() {
+    let ministack = Ministack::deployed().await;
+    let gate = ministack.gate().await;
+    let called = gate.url();
+    let mut verdicts = judge(&ministack.url, &called).await;
+    verdicts.extend(contract::mailer::judge(async || Relay { mailer: ses(&called), post_office: &ministack.post_office }).await);
+    gaps::check(&verdicts, gaps::MINISTACK_BEHIND_A_GATE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ministack_keeps_the_contract_but_for_its_gaps() {
+    let ministack = Ministack::deployed().await;
+    let mut verdicts = judge(&ministack.url, &ministack.url).await;
+    verdicts.extend(contract::mailer::judge(async || Relay { mailer: ses(&ministack.url), post_office: &ministack.post_office }).await);
+    gaps::check(&verdicts, gaps::MINISTACK);
+}
+
+/// SES as moto has it: nothing leaves it.
+struct Pile<'a> {
+    ses: Ses,
+    moto: &'a Moto,
+}
+
+impl Post for Pile<'_> {
+    type Mailer = Ses;
+
+    fn mailer(&self) -> &Ses {
+        &self.ses
+    }
+
+    fn sender(&self) -> &'static str {
+        MAIL_FROM
+    }
+
+    async fn arrived(&self, at_least: usize) -> Vec<Arrived> {
+        let mails = self.moto.mails().await;
+        assert!(mails.len() >= at_least, "{} mails", mails.len());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let arrived = mails.iter().map(|mail| Arrived {
+            recipients: list(mail, "destinations").iter().map(text).collect(),
+            message: text(&mail["raw_data"]).into_bytes(),
+        });
+        arrived.collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moto_keeps_the_contract_but_for_its_gaps() {
+    let moto = Moto::start().await;
+    prepare(&moto.url, &ministack::Account::deployed()).await;
+    let mut verdicts = judge(&moto.url, &moto.url).await;
+    verdicts.extend(contract::mailer::judge(async || Pile { ses: ses(&moto.url), moto: &moto }).await);
+    gaps::check(&verdicts, gaps::MOTO);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_by_smtp_keeps_the_contract() {
+    let post_office = PostOffice::open().await;
+    let url = format!("smtp://{}", post_office.address);
+    let fresh = async || Relay { mailer: Smtp::new(&url).expect("a server"), post_office: &post_office };
+    gaps::check(&contract::mailer::judge(fresh).await, gaps::SMTP);
+}
+
+/// The client of Login with Amazon, and a server that answers as Amazon does.
+struct SignIn {
+    server: Login,
+    client: LoginWithAmazon,
+}
+
+impl SignIn {
+    async fn new() -> Self {
+        let server = Login::open().await;
+        let client = LoginWithAmazon::new(Https::default(), &server.url());
+        Self { server, client }
+    }
+}
+
+impl Doors for SignIn {
+    type Login = LoginWithAmazon;
+
+    fn login(&self) -> &LoginWithAmazon {
+        &self.client
+    }
+
+    fn links(&self, name: &str) -> (AccessToken, Profile) {
+        let user = User::named(name);
+        self.server.knows(&user);
+        let owner = OwnerId::parse(&user.user_id).expect("an owner");
+        (AccessToken::new(user.token), Profile { owner, name: user.name, email: user.email.as_deref().and_then(EmailAddress::parse) })
+    }
+
+    fn client_id(&self) -> &'static str {
+        CLIENT_ID
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn login_with_amazon_keeps_the_contract() {
+    gaps::check(&contract::login::judge(SignIn::new).await, &[]);
+}
