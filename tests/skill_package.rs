@@ -11,9 +11,17 @@ use serde_json::{Value, json};
 
 const MODEL: &str = include_str!("../skill-package/interactionModels/custom/en-US.json");
 
-/// The built-in intents that certification needs; `src/answer.rs` answers each.
-const BUILT_IN: [&str; 5] =
-    ["AMAZON.CancelIntent", "AMAZON.FallbackIntent", "AMAZON.HelpIntent", "AMAZON.NavigateHomeIntent", "AMAZON.StopIntent"];
+/// The built-in intents that certification needs, and the two that answer a plain question; `src/answer`
+/// answers each.
+const BUILT_IN: [&str; 7] = [
+    "AMAZON.CancelIntent",
+    "AMAZON.FallbackIntent",
+    "AMAZON.HelpIntent",
+    "AMAZON.NavigateHomeIntent",
+    "AMAZON.NoIntent",
+    "AMAZON.StopIntent",
+    "AMAZON.YesIntent",
+];
 
 /// What every device can be asked for, whatever its model says.
 const OURS: [&str; 3] = ["SendCertificateIntent", "ForgetMeIntent", "ConnectionIntent"];

@@ -274,7 +274,8 @@ where
         let visit = &self.known.visit;
         let mut record = found.clone();
         record.again |= visit.asks() && record.delivered.is_some() && !record.forget;
-        record.linked = record.linked.max(visit.at);
+        // Alexa's clock may be ahead of ours: the event that paused it must not count again.
+        record.linked = record.linked.max(visit.at).max(record.paused.unwrap_or_default());
         record.alexa_user = visit.alexa_user.clone().or(record.alexa_user);
         if record.serves() && !visit.asks() {
             self.limit = self.means.deadline.checked_sub(TIME_TO_RELAY).unwrap_or(self.means.deadline);
@@ -359,8 +360,9 @@ where
             Place::Unread => self.who.visit.shadow.as_ref().is_some_and(|shadow| shadow.onboarded),
             Place::Unknown => false,
         };
-        // After a mail it is the shadow that is missing, and with it what a new owner said.
-        if serves && !self.known.mailed && !self.who.visit.asks() {
+        // Where the shadow is missing, or what a new owner said in it, that is what failed.
+        let has_shadow = !self.known.mailed && self.known.visit.shadow.as_ref().is_some_and(|shadow| shadow.onboarded);
+        if serves && has_shadow && !self.who.visit.asks() {
             if let OnboardError::Returned(how) = error {
                 self.returned = Some(how);
             }

@@ -231,7 +231,8 @@ fn outside(known: &Known, record: &Record, now: u64) -> Step {
     let held = record.is_held(now);
     let idle = !visit.has_business(record, now) || visit.is_outdated(record);
     // Whoever holds the thing of an owner who can do without will see to it.
-    let others_do_it = held && record.serves() && !visit.asks();
+    let has_shadow = visit.shadow.as_ref().is_some_and(|shadow| shadow.onboarded);
+    let others_do_it = held && record.serves() && has_shadow && !visit.asks();
     let useless = idle || held || !(record.needs_certificate() || visit.asks());
     match record.returned {
         _ if known.minted.is_some() && useless => Step::Discard,

@@ -1,7 +1,7 @@
 //! A device that talks to Alexa: builds the request envelopes that reach the
 //! skill, and keeps the session as Alexa would.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -103,7 +103,13 @@ impl Echo {
 
     /// An Echo whose owner gave the skill this access token.
     pub fn linked(token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..Self::unlinked() }
+        Self { token: Some(token.to_owned()), alexa_user: alexa_user_of(token), ..Self::unlinked() }
+    }
+
+    /// The same Echo, with another token: the account was linked anew.
+    pub fn links_again(&mut self, token: &str) {
+        self.token = Some(token.to_owned());
+        self.session = None;
     }
 
     /// The same, able to speak while the skill still works.
@@ -198,6 +204,18 @@ impl Echo {
         self.skill_event("SkillAccountLinked", Some(body))
     }
 
+    /// A documented skill event, made at `at` in seconds since the epoch, of this skill, user and account.
+    pub fn documented_event(&self, fixture: &str, at: u64) -> Value {
+        let mut envelope: Value = serde_json::from_str(fixture).expect("a documented event");
+        envelope["context"]["System"]["application"]["applicationId"] = json!(self.skill_id);
+        envelope["context"]["System"]["user"]["userId"] = json!(self.alexa_user);
+        envelope["request"]["eventCreationTime"] = json!(iso8601(UNIX_EPOCH + Duration::from_secs(at)));
+        if envelope["request"]["body"].is_object() {
+            envelope["request"]["body"]["accessToken"] = json!(self.token);
+        }
+        envelope
+    }
+
     /// A request of any type, with nothing but the common fields.
     pub fn anything(&mut self, kind: &str) -> Value {
         let request = self.request(kind, json!({}));
@@ -283,6 +301,12 @@ impl Echo {
             "request": request,
         })
     }
+}
+
+/// Alexa knows each user of a skill by an id of its own, which is that of no account.
+fn alexa_user_of(token: &str) -> String {
+    let whose = token.rsplit('=').next().unwrap_or_default();
+    format!("amzn1.ask.account.{}", whose.to_uppercase())
 }
 
 /// `2026-11-22T00:04:05Z`, as Alexa writes a time.

@@ -63,6 +63,9 @@ struct Rule {
 pub struct Call {
     pub operation: String,
     pub path: String,
+    pub query: String,
+    /// The certificate that is meant, where a header names it.
+    pub principal: Option<String>,
     pub body: Bytes,
     /// What AWS made of it, whatever the caller got to hear of that.
     pub status: Option<StatusCode>,
@@ -245,7 +248,7 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request<Body>) -> Response
     let body = body.to_bytes();
     let path = head.uri.path().to_owned();
     let operation = operation(&head.method, &path, &body);
-    let number = gate.note(&operation, &path, &body);
+    let number = gate.note(&operation, &head, &body);
     let arrived = Arrived { head, body, path, operation, number };
     match gate.conduct(&arrived.operation) {
         None => effect(&gate, arrived).await,
@@ -301,9 +304,16 @@ impl Gate {
         std::future::pending().await
     }
 
-    fn note(&self, operation: &str, path: &str, body: &Bytes) -> usize {
-        let call =
-            Call { operation: operation.to_owned(), path: path.to_owned(), body: body.clone(), status: None, answer: Bytes::default() };
+    fn note(&self, operation: &str, head: &Parts, body: &Bytes) -> usize {
+        let call = Call {
+            operation: operation.to_owned(),
+            path: head.uri.path().to_owned(),
+            principal: head.headers.get("x-amzn-principal").and_then(|arn| arn.to_str().ok()).map(str::to_owned),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            body: body.clone(),
+            status: None,
+            answer: Bytes::default(),
+        };
         let mut number = 0;
         self.calls.send_modify(|calls| {
             number = calls.len();
@@ -343,9 +353,16 @@ async fn relay(gate: &Gate, arrived: Arrived) -> Response<Body> {
         Some(gaps) => gaps.enter(&operation, &path, &body).await,
         None => Passage::Open,
     };
-    if matches!(passage, Passage::Conflict) {
-        gate.note_answer(number, StatusCode::CONFLICT, &Bytes::default());
-        return refusal(&path, 409, "VersionConflictException", "The version of the thing is not the expected one.");
+    match &passage {
+        Passage::Refused(status, code, message) => {
+            gate.note_answer(number, StatusCode::from_u16(*status).expect("a status"), &Bytes::default());
+            return refusal(&path, *status, code, message);
+        }
+        Passage::Answered(body) => {
+            gate.note_answer(number, StatusCode::OK, &body.to_string().into());
+            return http::json(200, body);
+        }
+        Passage::Open | Passage::Thing { .. } | Passage::Mail { .. } => {}
     }
     let query = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut request = Request::builder().method(head.method.clone()).uri(format!("{upstream}{query}"));
@@ -358,6 +375,7 @@ async fn relay(gate: &Gate, arrived: Arrived) -> Response<Body> {
     match http::exchange(&gate.connections, request).await {
         Ok((mut head, body)) => {
             passage.leave(head.status).await;
+            let body = gate.gaps.as_ref().map_or(body.clone(), |gaps| gaps.amend(&operation, body));
             gate.note_answer(number, head.status, &body);
             head.headers.remove("connection");
             head.headers.remove("transfer-encoding");

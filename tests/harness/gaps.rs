@@ -7,6 +7,10 @@
 //!   versions and ignores what was expected. As every write comes through
 //!   here, counting what succeeds is exact.
 //! - Writes to one thing come one after the other.
+//! - `DeleteThing` counts as a write, too, and the emulator itself compares the version.
+//! - GetConnection and DeleteConnection. Who is connected is what the test says; AWS answers
+//!   ResourceNotFoundException (404) where it knows nothing of a client.
+//! - Certificates get old. The emulator's clock cannot be set, so the gate changes the dates in the list.
 //! - Mail arrives in the order in which it was taken. The emulator hands each
 //!   on in the background; here the next is taken when the last one is there.
 //!
@@ -19,7 +23,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::post_office::Mail;
@@ -33,6 +37,10 @@ pub struct Gaps {
     /// Held from taking a mail until it has arrived.
     counter: Arc<tokio::sync::Mutex<()>>,
     mailbox: watch::Receiver<Vec<Mail>>,
+    /// What GetConnection answers, by the client's id.
+    connections: Mutex<HashMap<String, Value>>,
+    /// How much older than it is a certificate looks, in seconds, by its id.
+    ages: Mutex<HashMap<String, u64>>,
 }
 
 /// A call that is on its way to the emulator.
@@ -43,8 +51,10 @@ pub enum Passage {
     Thing { change: Change, version: OwnedMutexGuard<Version> },
     /// A mail, alone at the counter, and how many had arrived before it.
     Mail { before: usize, mailbox: watch::Receiver<Vec<Mail>>, counter: OwnedMutexGuard<()> },
-    /// The version of the thing is not the one that was expected.
-    Conflict,
+    /// AWS would say no: status, code and message.
+    Refused(u16, &'static str, &'static str),
+    /// The emulator has no such call; AWS would say this.
+    Answered(Value),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +66,46 @@ pub enum Change {
 
 impl Gaps {
     pub fn of(mailbox: watch::Receiver<Vec<Mail>>) -> Self {
-        Self { things: Mutex::default(), counter: Arc::default(), mailbox }
+        let (connections, ages) = (Mutex::default(), Mutex::default());
+        Self { things: Mutex::default(), counter: Arc::default(), mailbox, connections, ages }
+    }
+
+    /// From now on GetConnection says this of the client.
+    pub fn says_of(&self, client: &str, state: Value) {
+        self.connections.lock().expect("the connections").insert(client.to_owned(), state);
+    }
+
+    /// From now on the certificate looks so many seconds older than it is.
+    pub fn ages(&self, certificate: &str, seconds: u64) {
+        self.ages.lock().expect("the ages").insert(certificate.to_owned(), seconds);
+    }
+
+    /// What AWS would have answered where the emulator answers `body`.
+    pub fn amend(&self, operation: &str, body: Bytes) -> Bytes {
+        let ages = self.ages.lock().expect("the ages");
+        if operation != "ListCertificates" || ages.is_empty() {
+            return body;
+        }
+        let Ok(mut listed) = serde_json::from_slice::<Value>(&body) else { return body };
+        for certificate in listed["certificates"].as_array_mut().into_iter().flatten() {
+            let age = certificate["certificateId"].as_str().and_then(|id| ages.get(id)).copied();
+            if let (Some(age), Some(made_at)) = (age, certificate["creationDate"].as_f64()) {
+                certificate["creationDate"] = json!(made_at - f64::from(u32::try_from(age).expect("a possible age")));
+            }
+        }
+        listed.to_string().into()
+    }
+
+    fn connection(&self, operation: &str, client: &str) -> Passage {
+        let mut connections = self.connections.lock().expect("the connections");
+        let known = match operation {
+            "DeleteConnection" => {
+                connections.remove(client);
+                Some(json!({}))
+            }
+            _ => connections.get(client).cloned(),
+        };
+        known.map_or(Passage::Refused(404, "ResourceNotFoundException", "No such client."), Passage::Answered)
     }
 
     /// Waits until nothing is in the way of the call, and says what has to be done about it.
@@ -71,6 +120,7 @@ impl Gaps {
                 let before = mailbox.borrow().len();
                 return Passage::Mail { before, mailbox, counter };
             }
+            "GetConnection" | "DeleteConnection" => return self.connection(operation, path.rsplit('/').next().unwrap_or_default()),
             _ => return Passage::Open,
         };
         let name = path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -78,7 +128,9 @@ impl Gaps {
         let version = thing.lock_owned().await;
         let expected = serde_json::from_slice::<Value>(body).ok().and_then(|body| body["expectedVersion"].as_u64());
         match (change, expected, *version) {
-            (Change::Update, Some(expected), Some(version)) if expected != version => Passage::Conflict,
+            (Change::Update, Some(expected), Some(version)) if expected != version => {
+                Passage::Refused(409, "VersionConflictException", "The version of the thing is not the expected one.")
+            }
             _ => Passage::Thing { change, version },
         }
     }
@@ -91,7 +143,7 @@ impl Passage {
             return;
         }
         match self {
-            Passage::Open | Passage::Conflict => {}
+            Passage::Open | Passage::Refused(..) | Passage::Answered(_) => {}
             Passage::Thing { change, mut version } => {
                 *version = match (change, *version) {
                     // The same once more succeeds and changes nothing.

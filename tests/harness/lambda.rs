@@ -115,6 +115,18 @@ impl Lambda {
         Invocation { outcome, took: started.elapsed() }
     }
 
+    /// What an invocation by the schedule or by SNS reports, which may take so long.
+    pub async fn reports(&self, event: &Value, limit: Duration) -> Value {
+        let outcome = tokio::select! {
+            outcome = self.api.invoke(event.to_string().into(), limit, Duration::ZERO) => outcome,
+            status = self.process.end() => Outcome::Died(status),
+        };
+        match outcome {
+            Outcome::Answered(body) => serde_json::from_slice(&body).expect("a report in JSON"),
+            other => panic!("no report but {other:?}; the log:\n{}", self.log()),
+        }
+    }
+
     /// What Alexa makes of the answer: checked against the rules of the
     /// response format, in time, and remembered by the device that asked.
     pub async fn answer(&self, echo: &mut Echo, request: &Value) -> Answer {
@@ -159,6 +171,12 @@ impl Lambda {
     pub async fn logs(&self, text: &str) -> String {
         let what = format!("the log says {text:?}");
         self.process.writes(Duration::from_secs(5), &what, |log| log.contains(text)).await
+    }
+
+    /// Waits until the log says this so many times.
+    pub async fn logs_times(&self, text: &str, times: usize) -> String {
+        let what = format!("the log says {text:?} {times} times");
+        self.process.writes(Duration::from_secs(5), &what, |log| log.matches(text).count() >= times).await
     }
 
     /// Ends it and hands over everything it ever logged.

@@ -96,6 +96,16 @@ impl Ministack {
         Aws::in_front_of_emulator(&self.url, &self.gaps).await
     }
 
+    /// From now on AWS says this of the connection of a client.
+    pub fn says_of(&self, client: &str, state: Value) {
+        self.gaps.says_of(client, state);
+    }
+
+    /// From now on a certificate looks so many seconds older than it is.
+    pub fn ages(&self, certificate: &str, seconds: u64) {
+        self.gaps.ages(certificate, seconds);
+    }
+
     /// Everything that is in the account now.
     pub async fn holds(&self) -> Value {
         describe(&self.url).await
@@ -184,10 +194,26 @@ pub async fn calls(url: &str, operation: &str, arguments: Value) -> Result<(), S
     outcome["refused"].as_str().map_or(Ok(()), |code| Err(code.to_owned()))
 }
 
-/// The keys of someone who may do what the role of the stack may do, and nothing else.
+/// One call of any service with the keys of somebody else, or the code of its refusal.
+pub async fn calls_as(url: &str, keys: &(String, String), service: &str, operation: &str, arguments: Value) -> Result<(), String> {
+    let order = json!({"do": "call", "service": service, "operation": operation, "arguments": arguments});
+    let mut order = asked(url, order);
+    order["access_key"] = json!(keys.0);
+    order["secret_key"] = json!(keys.1);
+    let outcome = foreign::run("account.py", &order).await;
+    outcome["refused"].as_str().map_or(Ok(()), |code| Err(code.to_owned()))
+}
+
+/// The keys of someone who may do what the role of the function that speaks may do, and nothing else.
 pub async fn rights_of_the_stack(url: &str) -> (String, String) {
+    rights_of(url, "Role").await
+}
+
+/// The same of any role of the stack, by its name in the template.
+pub async fn rights_of(url: &str, role: &str) -> (String, String) {
     let given = json!({
         "template": foreign::workspace().join("infra/template.yaml"),
+        "role": role,
         "parameters": {"MailFrom": MAIL_FROM, "MailIdentity": MAIL_FROM},
     });
     let keys = foreign::run("role.py", &asked(url, given)).await;

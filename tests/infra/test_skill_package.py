@@ -21,7 +21,7 @@ DEVICE = tomllib.loads((ROOT / "device.toml").read_text())
 every_locale = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 
 BUILT_IN_INTENTS = {
-    f"AMAZON.{name}Intent" for name in ("Help", "Stop", "Cancel", "Fallback", "NavigateHome")
+    f"AMAZON.{name}Intent" for name in ("Help", "Stop", "Cancel", "Fallback", "NavigateHome", "Yes", "No")
 }
 # What every device can be asked for, whatever device.toml says.
 OURS = {"SendCertificateIntent", "ForgetMeIntent", "ConnectionIntent"}

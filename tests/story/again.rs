@@ -6,7 +6,6 @@ use crate::harness::alexa::Echo;
 use crate::harness::answer::Answer;
 use crate::harness::aws::Conduct;
 use crate::harness::device::{Device, Identity, connection};
-use crate::harness::ministack::Account;
 use crate::town::{Town, check_no_stray_certificate_is_live, check_one_owner_one_thing};
 
 const INTENT: &str = "SendCertificateIntent";
@@ -21,13 +20,9 @@ async fn ask_and_agree(town: &Town, echo: &mut Echo) -> Answer {
     town.ask(echo, &request).await
 }
 
-async fn built() -> Town {
-    Town::with(&Account::deployed(), |deployment| deployment.set("LEASE_SECONDS", "1")).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_old_certificate_works_until_the_device_says_that_it_uses_the_new_one() {
-    let town = built().await;
+    let town = Town::of_short_leases().await;
     let ada = town.house.welcomes("Ada");
     let mut owner = town.moves_in(&ada, 0).await;
 
@@ -52,6 +47,7 @@ async fn the_old_certificate_works_until_the_device_says_that_it_uses_the_new_on
     let reported = json!({"status": "idle", "certificateId": connection(&bundle)["certificateId"]});
     device.publish(&owner.topic("update"), &json!({"state": {"reported": reported}})).await;
     device.receive(&owner.topic("update/accepted")).await;
+    town.lease_passes().await;
     let other = town.another_function().await;
     let mut echo = Echo::linked(&ada.token);
     let request = echo.intent("PauseIntent", &[]);
@@ -65,7 +61,7 @@ async fn the_old_certificate_works_until_the_device_says_that_it_uses_the_new_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_no_keeps_the_old_one() {
-    let town = built().await;
+    let town = Town::of_short_leases().await;
     let mut owner = town.moves_in(&town.house.welcomes("Ada"), 0).await;
     town.house.aws.forgets();
     let request = owner.echo.intent_in("COMPLETED", "DENIED", INTENT, &[]);
@@ -76,7 +72,7 @@ async fn who_says_no_keeps_the_old_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_mails_a_day_are_enough() {
-    let town = built().await;
+    let town = Town::of_short_leases().await;
     let ada = town.house.welcomes("Ada");
     let mut owner = town.moves_in(&ada, 0).await;
     ask_and_agree(&town, &mut owner.echo).await.says(&["new certificate"]);
@@ -89,7 +85,7 @@ async fn three_mails_a_day_are_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stops_half_way_is_finished_by_the_next_contact() {
-    let town = built().await;
+    let town = Town::of_short_leases().await;
     let ada = town.house.welcomes("Ada");
     let mut owner = town.moves_in(&ada, 0).await;
     town.house.aws.makes("SendRawEmail", Conduct::Hangs);
@@ -109,7 +105,7 @@ async fn what_stops_half_way_is_finished_by_the_next_contact() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_certainly_failed_leaves_everything_as_it_was() {
-    let town = built().await;
+    let town = Town::of_short_leases().await;
     let ada = town.house.welcomes("Ada");
     let mut owner = town.moves_in(&ada, 0).await;
     town.house.aws.makes("SendRawEmail", Conduct::Refuses(400, "Throttling", "Maximum sending rate exceeded."));

@@ -3,12 +3,15 @@
 //! in the last mail. Which calls there are is seen on the wire, so a change of
 //! their order or kind changes the matrix with it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::harness::answer::Answer;
 use crate::harness::aws::{self, Aws, Conduct};
+use crate::harness::http::query_value;
 use crate::harness::login::User;
 use crate::household::{Household, Village, is_served, words_of};
 use crate::town::check_no_stray_certificate_is_live;
@@ -84,17 +87,41 @@ enum Past {
     New,
     /// A contact whose process was killed when this had been done.
     KilledAfter(&'static str),
+    /// A certificate, and now they want another one.
+    Served,
 }
 
 impl Past {
     /// Whether it happened.
     async fn happens(self, village: &Village, home: &mut Household) -> bool {
-        let Past::KilledAfter(operation) = self else { return true };
-        home.gate.makes_once(operation, 1, Conduct::KillsAfterwards);
+        match self {
+            Past::New => return true,
+            Past::KilledAfter(operation) => home.gate.makes_once(operation, 1, Conduct::KillsAfterwards),
+            Past::Served => {}
+        }
         let answer = home.speaks().await;
         home.gate.mends();
         village.lease_passes().await;
-        answer.is_none()
+        match self {
+            Past::Served => answer.is_some_and(|answer| answer.is_a_welcome()),
+            _ => answer.is_none(),
+        }
+    }
+
+    /// The contact whose calls go wrong.
+    async fn goes_on(self, home: &mut Household) -> Option<Answer> {
+        match self {
+            Past::Served => home.asks_for_another().await,
+            _ => home.speaks().await,
+        }
+    }
+
+    /// Whether that contact needs no other.
+    fn is_content(self, answer: &Answer) -> bool {
+        match self {
+            Past::Served => answer.speech().contains("new certificate"),
+            _ => is_served(answer),
+        }
     }
 }
 
@@ -112,8 +139,8 @@ async fn observe(village: &Village, past: Past) -> Vec<Call> {
     let mut home = village.settles("Observed").await;
     assert!(past.happens(village, &mut home).await, "the function was not killed");
     home.gate.forgets();
-    let answer = home.speaks().await.expect("a function that lives");
-    assert!(is_served(&answer), "{:#}", answer.json());
+    let answer = past.goes_on(&mut home).await.expect("a function that lives");
+    assert!(past.is_content(&answer), "{:#}", answer.json());
     let mut calls: Vec<Call> = Vec::new();
     for operation in home.gate.operations() {
         let nth = calls.iter().filter(|call| call.operation == operation).count() + 1;
@@ -135,7 +162,7 @@ async fn live(village: &Village, name: &str, past: Past, call: &Call, fault: Fau
     } else {
         home.gate.makes_once(&call.operation, call.nth, conduct);
     }
-    let answer = home.speaks().await;
+    let answer = past.goes_on(&mut home).await;
     if !home.gate.mends() {
         return None;
     }
@@ -149,8 +176,11 @@ async fn live(village: &Village, name: &str, past: Past, call: &Call, fault: Fau
         }
         _ => {}
     }
-    if !answer.is_some_and(|answer| is_served(&answer)) {
+    if !answer.is_some_and(|answer| past.is_content(&answer)) {
         wrong.extend(home.speaks_until_served(village).await.err());
+    }
+    if matches!(past, Past::Served) {
+        wrong.extend(gaps_in_service(&home.gate));
     }
     let calls = format!("{}\n{}", told(&home.gate), home.failures());
     Some(Ending { made: home.gate.certificates_made(), calls, user: home.user, wrong })
@@ -165,6 +195,29 @@ async fn try_out(village: &Village, number: usize, past: Past, call: &Call, faul
         }
     }
     panic!("the call was not made");
+}
+
+/// From the first mail on, some certificate that was mailed is ACTIVE and attached at every moment: seen on the
+/// wire, by what AWS has done.
+fn gaps_in_service(gate: &Aws) -> Vec<String> {
+    let (mut mailed, mut active, mut attached) = (Vec::new(), HashSet::new(), HashSet::new());
+    let mut gaps = Vec::new();
+    for call in gate.calls().into_iter().filter(|call| call.status.is_some_and(|status| status.is_success())) {
+        let id = call.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let tied = call.principal.as_deref().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default().to_owned();
+        match &*call.operation {
+            "SendRawEmail" => mailed.extend(std::str::from_utf8(&call.body).ok().and_then(|form| query_value(form, "Tags.member.2.Value"))),
+            "UpdateCertificate" if call.query.contains("newStatus=ACTIVE") => drop(active.insert(id)),
+            "UpdateCertificate" => drop(active.remove(&id)),
+            "AttachThingPrincipal" => drop(attached.insert(tied)),
+            "DetachThingPrincipal" => drop(attached.remove(&tied)),
+            _ => {}
+        }
+        if !mailed.is_empty() && !mailed.iter().any(|id| active.contains(id) && attached.contains(id)) {
+            gaps.push(format!("no certificate works after {}", call.operation));
+        }
+    }
+    gaps
 }
 
 /// The calls in order, each with what AWS made of it.
@@ -232,4 +285,9 @@ async fn so_is_one_whose_first_contact_died_with_nothing_but_a_thing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn so_is_one_whose_first_contact_died_with_a_live_certificate_in_the_mail() {
     check(Past::KilledAfter("SendRawEmail")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_asks_for_another_certificate_is_never_without_one_that_works() {
+    check(Past::Served).await;
 }

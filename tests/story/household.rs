@@ -18,7 +18,7 @@ use crate::harness::lambda::Lambda;
 use crate::harness::login::{Login, User};
 use crate::harness::ministack::Ministack;
 use crate::harness::runtime_api::Outcome;
-use crate::town::{broken_promises, list};
+use crate::town::{broken_promises, list, replaced};
 
 /// So many owners are served in the same moment, because a test machine is small. Nobody keeps a turn while
 /// they wait for a lease or a deadline.
@@ -83,7 +83,7 @@ impl Village {
         let mut opened = self.ministack.open_all(&mails).await.into_iter();
         let account = self.ministack.holds().await;
         let judge = |(user, made): &(User, Vec<String>)| {
-            let mut wrong = live_ones(&account, made);
+            let mut wrong = live_ones(&account, user, made);
             let Some((read, bundle)) = last_mail(user).and_then(|_| opened.next()) else {
                 wrong.push("no mail has come".to_owned());
                 return wrong;
@@ -99,11 +99,13 @@ impl Village {
     }
 }
 
-/// Of the certificates that were made for one owner, attached or not, one is ACTIVE.
-fn live_ones(account: &Value, made: &[String]) -> Vec<String> {
+/// Of the certificates that were made for one owner, attached or not, one is ACTIVE, and those that it replaces.
+fn live_ones(account: &Value, user: &User, made: &[String]) -> Vec<String> {
     let ours = |certificate: &&Value| made.iter().any(|id| certificate["id"] == id.as_str());
     let live = list(account, "certificates").iter().filter(ours).filter(|certificate| certificate["status"] == "ACTIVE").count();
-    if live == 1 { Vec::new() } else { vec![format!("{live} certificates made for them are ACTIVE")] }
+    let theirs = list(account, "things").iter().find(|thing| thing["attributes"]["UserId"] == user.user_id.as_str());
+    let expected = 1 + theirs.map_or(0, |thing| replaced(thing).len());
+    if live == expected { Vec::new() } else { vec![format!("{live} certificates made for them are ACTIVE, and not {expected}")] }
 }
 
 /// An owner, with a function of their own and a gate in front of all that it calls.
@@ -116,19 +118,40 @@ pub struct Household {
 }
 
 impl Household {
-    /// "Alexa, open my printer." A function that was killed is started anew, as Lambda does. The answer is
-    /// valid and in time; there is none where the function was killed meanwhile.
+    /// "Alexa, open my printer."
     pub async fn speaks(&mut self) -> Option<Answer> {
-        let turn = TURNS.acquire().await.expect("a turn");
         self.echo.start_over();
         let request = self.echo.launch();
+        self.says(&request).await
+    }
+
+    /// "Send my certificate again", and yes.
+    pub async fn asks_for_another(&mut self) -> Option<Answer> {
+        self.echo.start_over();
+        let request = self.echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
+        self.says(&request).await
+    }
+
+    /// "Forget me", and yes to both questions.
+    pub async fn wants_to_be_forgotten(&mut self) -> Option<Answer> {
+        self.echo.start_over();
+        let request = self.echo.intent_in("COMPLETED", "CONFIRMED", "ForgetMeIntent", &[]);
+        self.says(&request).await?;
+        let request = self.echo.intent("AMAZON.YesIntent", &[]);
+        self.says(&request).await
+    }
+
+    /// One request. A function that was killed is started anew, as Lambda does. The answer is valid and in
+    /// time; there is none where the function was killed meanwhile.
+    async fn says(&mut self, request: &Value) -> Option<Answer> {
+        let turn = TURNS.acquire().await.expect("a turn");
         let lambda = match self.lambda.take().filter(Lambda::is_running) {
             Some(lambda) => lambda,
             None => Lambda::start(&self.deployment).await,
         };
         self.gate.aims_at(lambda.reaper());
         let invocation = {
-            let mut invocation = pin!(lambda.invoke(&request));
+            let mut invocation = pin!(lambda.invoke(request));
             tokio::select! {
                 ended = &mut invocation => ended,
                 () = self.gate.falls_silent() => {
@@ -141,6 +164,7 @@ impl Household {
             Outcome::Died(_) => None,
             _ => Some(lambda.expect_answer(invocation)),
         };
+        answer.iter().for_each(|answer| self.echo.hear(answer));
         self.lambda = Some(lambda);
         answer
     }

@@ -1,18 +1,54 @@
-//! The role of the stack gives the function what it needs.
+//! The roles of the stack give each function what it needs, and not what another one needs.
+
+use serde_json::{Value, json};
 
 use crate::harness::alexa::{Echo, Slot};
-use crate::harness::aws::Conduct;
+use crate::harness::aws::{Aws, Conduct};
+use crate::harness::deployment::Deployment;
+use crate::harness::device::{Device, Identity};
 use crate::harness::house::House;
-use crate::harness::ministack::{Ministack, rights_of_the_stack};
-use crate::town::{Town, check_one_owner_one_thing, list};
+use crate::harness::lambda::Lambda;
+use crate::harness::ministack::{Ministack, calls_as, rights_of, rights_of_the_stack};
+use crate::mail_returned::{BOUNCE, by_sns};
+use crate::town::{Town, certificate, check_one_owner_one_thing, list, now, sweeps, thing};
+
+const LINKED: &str = include_str!("../fixtures/alexa/skill_account_linked.json");
+const DISABLED: &str = include_str!("../fixtures/alexa/skill_disabled.json");
+const DAY: u64 = 86_400;
+
+/// AWS has refused nothing for want of a right.
+fn check_nothing_was_denied(gate: &Aws, lambda: &Lambda) {
+    for call in gate.calls() {
+        assert_ne!(call.status.map(|status| status.as_u16()), Some(403), "{call:?}");
+    }
+    let log = lambda.log();
+    assert!(!log.contains("AccessDenied"), "{log}");
+}
+
+/// A function with the rights of a role, and a gate of its own.
+async fn function_of(town: &Town, role: &str) -> (Lambda, Aws, (String, String)) {
+    let keys = rights_of(&town.ministack.url, role).await;
+    let gate = town.ministack.gate().await;
+    let deployment = Deployment::with(&town.house.login.url(), &gate.url()).set("LEASE_SECONDS", "1");
+    let lambda = Lambda::start(&deployment.set("AWS_ACCESS_KEY_ID", &keys.0).set("AWS_SECRET_ACCESS_KEY", &keys.1)).await;
+    (lambda, gate, keys)
+}
+
+/// With these keys, the call is refused for want of a right.
+async fn is_denied(town: &Town, keys: &(String, String), service: &str, operation: &str, arguments: Value) {
+    let refused = calls_as(&town.ministack.url, keys, service, operation, arguments).await.expect_err(operation);
+    // The data plane has a word of its own for it.
+    assert!(refused.contains("AccessDenied") || refused == "ForbiddenException", "{operation}: {refused}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_of_the_stack_is_enough() {
     let ministack = Ministack::deployed().await;
     let (access_key, secret_key) = rights_of_the_stack(&ministack.url).await;
     let gate = ministack.gate().await;
+    let endpoint = format!("localhost:{}", ministack.mqtt_port);
     let house = House::deployed(gate, |deployment| {
-        let deployment = deployment.set("LEASE_SECONDS", "1");
+        let deployment = deployment.set("LEASE_SECONDS", "1").set("IOT_ENDPOINT", &endpoint);
         deployment.set("AWS_ACCESS_KEY_ID", &access_key).set("AWS_SECRET_ACCESS_KEY", &secret_key)
     })
     .await;
@@ -35,16 +71,97 @@ async fn the_role_of_the_stack_is_enough() {
     town.serves(&mut echo).await;
 
     // And what everybody does every day.
-    for request in [echo.intent("PrintIntent", &[Slot::said("model", "vase")]), echo.intent("StatusIntent", &[])] {
-        town.ask(&mut echo, &request).await;
+    let requests = [echo.intent("PrintIntent", &[Slot::said("model", "vase")]), echo.intent("StatusIntent", &[])];
+    for request in requests.into_iter().chain([echo.intent("ConnectionIntent", &[])]) {
+        let answer = town.ask(&mut echo, &request).await;
+        assert!(!answer.speech().contains("Code"), "{:#}", answer.json());
     }
     let (_, bundle) = town.ministack.open_mail(aws.times("SendRawEmail") - 1).await;
     let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
     check_one_owner_one_thing(&town.ministack.holds().await, &ada, &mailed);
 
-    for call in aws.calls() {
-        assert_ne!(call.status.map(|status| status.as_u16()), Some(403), "{call:?}");
+    // Another certificate; out of service and back; and the end.
+    echo.start_over();
+    let request = echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
+    town.ask(&mut echo, &request).await.says(&["new certificate"]);
+    let (_, bundle) = town.ministack.open_last_mail(&ada).await;
+    let identity = Identity::of_bundle(&bundle, &town.ministack.root);
+    for (event, at) in [(DISABLED, now() + 10), (LINKED, now() + 20)] {
+        let answer = lambda.answer_to(&echo.documented_event(event, at)).await;
+        assert!(answer.is_empty(), "{:#}", answer.json());
+        match event {
+            DISABLED => Device::dial(&identity).await.is_refused().await,
+            _ => drop(Device::connect(&identity).await),
+        }
     }
-    let log = lambda.log();
-    assert!(!log.contains("AccessDenied"), "{log}");
+    echo.start_over();
+    let request = echo.intent_in("COMPLETED", "CONFIRMED", "ForgetMeIntent", &[]);
+    town.ask(&mut echo, &request).await;
+    let request = echo.intent("AMAZON.YesIntent", &[]);
+    town.ask(&mut echo, &request).await.says(&["I have forgotten you and"]);
+    let account = town.ministack.holds().await;
+    assert!(list(&account, "things").is_empty() && list(&account, "certificates").is_empty(), "{account:#}");
+    check_nothing_was_denied(aws, lambda);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_of_the_sweep_is_enough_and_makes_nothing() {
+    let town = Town::of_short_leases().await;
+    let replaced = town.house.welcomes("Replaced");
+    let mut owner = town.moves_in(&replaced, 0).await;
+    let request = owner.echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
+    town.ask(&mut owner.echo, &request).await.says(&["new certificate"]);
+    let away = town.moves_in(&town.house.welcomes("Away"), 2).await;
+    town.lease_passes().await;
+    let answer = town.house.lambda.answer_to(&away.echo.documented_event(DISABLED, now())).await;
+    assert!(answer.is_empty(), "{:#}", answer.json());
+    town.house.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
+    let mut lost = Echo::linked(&town.house.welcomes("Lost").token);
+    let request = lost.launch();
+    town.ask(&mut lost, &request).await.apologises();
+    town.house.aws.mends();
+    let orphan = town.house.aws.certificates_made().pop().expect("a certificate");
+    town.ministack.ages(&orphan, 7_200);
+    town.rewrites(&owner.thing, json!({"ReplacedUntil": (now() - 1).to_string()})).await;
+    town.rewrites(&away.thing, json!({"PausedAt": (now() - 31 * DAY).to_string()})).await;
+
+    let (lambda, gate, keys) = function_of(&town, "SweepRole").await;
+    let report = sweeps(&lambda).await;
+    assert_eq!(report, json!({"tidied": 1, "forgotten": 1, "orphans": 1, "failed": 0, "complete": true}), "{}", lambda.log());
+    check_nothing_was_denied(&gate, &lambda);
+    let account = town.ministack.holds().await;
+    assert!(thing(&account, &away.thing).is_null() && certificate(&account, &orphan).is_null(), "{account:#}");
+    let (_, bundle) = town.ministack.open_last_mail(&replaced).await;
+    let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
+    check_one_owner_one_thing(&account, &replaced, &mailed);
+    drop(Device::connect(&Identity::of_bundle(&bundle, &town.ministack.root)).await);
+
+    // It could not onboard anybody, nor write to anybody.
+    is_denied(&town, &keys, "iot", "create_keys_and_certificate", json!({"setAsActive": true})).await;
+    is_denied(&town, &keys, "iot", "create_thing", json!({"thingName": "3D_Printer-aaaaaaaaaaaaaaaaaaaaaaaaaa"})).await;
+    let letter = json!({"RawMessage": {"Data": "From: a@skill.example.com\r\n\r\nHello"}, "Destinations": ["a@mail.example.com"]});
+    is_denied(&town, &keys, "ses", "send_raw_email", letter).await;
+    let mut stranger = Echo::linked(&town.house.welcomes("Stranger").token);
+    lambda.answer_to(&stranger.launch()).await.apologises();
+    assert_eq!(town.ministack.post_office.count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_of_the_mail_events_is_enough_and_deletes_nothing() {
+    let town = Town::of_short_leases().await;
+    let ada = town.house.welcomes("Ada");
+    let owner = town.moves_in(&ada, 0).await;
+    let (lambda, gate, keys) = function_of(&town, "MailEventsRole").await;
+    let event = by_sns(BOUNCE, &owner.thing, &owner.certificate_id());
+    assert_eq!(lambda.reports(&event, std::time::Duration::from_secs(30)).await, json!({"notices": 1}));
+    check_nothing_was_denied(&gate, &lambda);
+    assert_eq!(thing(&town.ministack.holds().await, &owner.thing)["attributes"]["MailReturned"], "bounced");
+
+    let id = owner.certificate_id();
+    is_denied(&town, &keys, "iot", "delete_thing", json!({"thingName": owner.thing})).await;
+    is_denied(&town, &keys, "iot", "update_certificate", json!({"certificateId": id, "newStatus": "INACTIVE"})).await;
+    is_denied(&town, &keys, "iot", "delete_certificate", json!({"certificateId": id, "forceDelete": true})).await;
+    is_denied(&town, &keys, "iot-data", "get_thing_shadow", json!({"thingName": owner.thing})).await;
+    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    drop(Device::connect(&owner.identity).await);
 }

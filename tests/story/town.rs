@@ -1,18 +1,18 @@
 //! The function on ministack, with every call between them noted, and what a
 //! test wants to know about the account.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::alexa::Echo;
 use crate::harness::answer::Answer;
 use crate::harness::deployment::Deployment;
-use crate::harness::device::Identity;
+use crate::harness::device::{Identity, connection};
 use crate::harness::house::House;
 use crate::harness::lambda::Lambda;
 use crate::harness::login::User;
-use crate::harness::ministack::{Account, Ministack, POLICY, prepare};
+use crate::harness::ministack::{Account, Ministack, POLICY, calls, prepare};
 
 pub struct Town {
     pub ministack: Ministack,
@@ -33,6 +33,28 @@ impl Town {
         let endpoint = format!("localhost:{}", ministack.mqtt_port);
         let house = House::deployed(gate, |deployment| special(deployment.set("IOT_ENDPOINT", &endpoint))).await;
         Self { ministack, house }
+    }
+
+    /// As the stack leaves it, but with leases of a second.
+    pub async fn of_short_leases() -> Self {
+        Self::with(&Account::deployed(), |deployment| deployment.set("LEASE_SECONDS", "1")).await
+    }
+
+    /// Waits until such a lease has run out. It counts whole seconds, of which one has begun.
+    pub async fn lease_passes(&self) {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+
+    /// Writes attributes of a thing, as if they had been there for long. It goes through the gate, which
+    /// counts the versions.
+    pub async fn rewrites(&self, thing: &str, attributes: Value) {
+        let change = json!({"thingName": thing, "attributePayload": {"attributes": attributes, "merge": true}});
+        assert_eq!(calls(&self.house.aws.url(), "update_thing", change).await, Ok(()));
+    }
+
+    /// The schedule sets a function off, as EventBridge does; returns its report.
+    pub async fn sweeps(&self) -> Value {
+        sweeps(&self.another_function().await).await
     }
 
     /// Another function in front of the same account, which knows nobody yet.
@@ -73,6 +95,27 @@ impl Town {
     }
 }
 
+/// The schedule sets this function off. Lambda gives it more time than an answer has.
+pub async fn sweeps(lambda: &Lambda) -> Value {
+    let event = serde_json::from_str(include_str!("../fixtures/eventbridge/scheduled.json")).expect("a documented event");
+    lambda.reports(&event, Duration::from_secs(60)).await
+}
+
+/// Seconds since the epoch.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+/// The thing with this name.
+pub fn thing<'a>(account: &'a Value, name: &str) -> &'a Value {
+    list(account, "things").iter().find(|thing| thing["name"] == name).unwrap_or(&Value::Null)
+}
+
+/// The certificate with this id.
+pub fn certificate<'a>(account: &'a Value, id: &str) -> &'a Value {
+    list(account, "certificates").iter().find(|certificate| certificate["id"] == id).unwrap_or(&Value::Null)
+}
+
 /// Someone who has their bundle.
 pub struct Owner {
     pub echo: Echo,
@@ -89,6 +132,11 @@ impl Owner {
         topic(&self.thing, rest)
     }
 
+    /// The id of their certificate, as their bundle says it.
+    pub fn certificate_id(&self) -> String {
+        connection(&self.bundle)["certificateId"].as_str().expect("the id of the certificate").to_owned()
+    }
+
     pub fn certificate(&self) -> String {
         std::fs::read_to_string(&self.identity.certificate).expect("the certificate of the bundle")
     }
@@ -100,7 +148,7 @@ pub fn topic(thing: &str, rest: &str) -> String {
 
 /// The first promise of the README: one thing bears the user id, one certificate of theirs is
 /// ACTIVE, it is attached to that thing and to no other, it carries the
-/// policy, and `mailed` is exactly that certificate.
+/// policy, and `mailed` is exactly that certificate. Beside it are only those that it replaces.
 pub fn check_one_owner_one_thing(account: &Value, user: &User, mailed: &str) {
     let broken = broken_promises(account, user, mailed);
     assert!(broken.is_empty(), "{broken:#?} in {account:#}");
@@ -121,23 +169,38 @@ pub fn broken_promises(account: &Value, user: &User, mailed: &str) -> Vec<String
         .iter()
         .filter(|certificate| certificate["status"] == "ACTIVE" && list(certificate, "things").contains(&thing["name"]))
         .collect();
-    let [certificate] = live.as_slice() else {
-        broken.push(format!("{} live certificates of one owner", live.len()));
+    for certificate in &live {
+        if list(certificate, "things").len() != 1 {
+            broken.push(format!("the certificate opens {}", certificate["things"]));
+        }
+        if list(certificate, "policies") != [Value::from(POLICY)] {
+            broken.push(format!("the certificate has the policies {}", certificate["policies"]));
+        }
+    }
+    if list(thing, "principals").len() != live.len() {
+        broken.push(format!("{} certificates are attached, and {} are live", list(thing, "principals").len(), live.len()));
+    }
+    // For a day, those that were replaced go on.
+    let replaced = replaced(thing);
+    let (old, new): (Vec<&Value>, Vec<&Value>) =
+        live.iter().partition(|certificate| replaced.iter().any(|id| certificate["id"] == id.as_str()));
+    if old.len() != replaced.len() {
+        broken.push(format!("{} of {} replaced certificates are live", old.len(), replaced.len()));
+    }
+    let [certificate] = new.as_slice() else {
+        broken.push(format!("{} live certificates of one owner", new.len()));
         return broken;
     };
-    if list(certificate, "things").len() != 1 {
-        broken.push(format!("the certificate opens {}", certificate["things"]));
-    }
-    if list(certificate, "policies") != [Value::from(POLICY)] {
-        broken.push(format!("the certificate has the policies {}", certificate["policies"]));
-    }
-    if list(thing, "principals") != [certificate["arn"].clone()] {
-        broken.push(format!("{} certificates are attached", list(thing, "principals").len()));
-    }
     if certificate["pem"].as_str().map(str::trim) != Some(mailed.trim()) {
         broken.push("the live certificate is not the one in the last mail".to_owned());
     }
     broken
+}
+
+/// The ids of the certificates that go on beside the thing's own, as its attributes say.
+pub fn replaced(thing: &Value) -> Vec<String> {
+    let ids = thing["attributes"]["Replaced"].as_str().unwrap_or_default();
+    ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect()
 }
 
 /// Nothing is ACTIVE that nobody owns.

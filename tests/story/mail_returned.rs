@@ -1,0 +1,173 @@
+//! A mail came back: SES says so by way of SNS, and the owner hears of it before anything more is sent.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::answer::Answer;
+use crate::harness::aws::Conduct;
+use crate::harness::deployment::{ACCESS_KEY, SECRET_KEY};
+use crate::harness::device::{Device, Identity};
+use crate::harness::http::query_value;
+use crate::harness::ministack::{Account, calls, calls_as};
+use crate::town::{Owner, Town, check_one_owner_one_thing, thing};
+
+pub const BOUNCE: &str = include_str!("../fixtures/ses/bounce.json");
+pub const COMPLAINT: &str = include_str!("../fixtures/ses/complaint.json");
+const TRANSIENT: &str = include_str!("../fixtures/ses/transient_bounce.json");
+const REJECT: &str = include_str!("../fixtures/ses/reject.json");
+const NOTIFICATION: &str = include_str!("../fixtures/sns/notification.json");
+const VALIDATION: &str = include_str!("../fixtures/sns/validation.json");
+const SET: &str = "onething-events";
+/// The template gives this function half a minute.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// An event of SES about the mail with this certificate, as SNS hands it on.
+pub fn by_sns(event: &str, thing: &str, certificate: &str) -> Value {
+    let mut event: Value = serde_json::from_str(event).expect("a documented event");
+    event["mail"]["tags"]["thing"] = json!([thing]);
+    event["mail"]["tags"]["certificate"] = json!([certificate]);
+    let mut notification: Value = serde_json::from_str(NOTIFICATION).expect("a documented event");
+    notification["Records"][0]["Sns"]["Message"] = json!(event.to_string());
+    notification
+}
+
+async fn returned(town: &Town, owner: &Owner) -> Value {
+    thing(&town.ministack.holds().await, &owner.thing)["attributes"]["MailReturned"].clone()
+}
+
+/// What an account holds, without the moment at which each shadow was read.
+fn lasting(mut account: Value) -> Value {
+    for thing in account["things"].as_array_mut().into_iter().flatten() {
+        thing["shadow"]["timestamp"].take();
+    }
+    account
+}
+
+/// The first word to a function that remembers nobody.
+async fn launches(town: &Town, owner: &mut Owner) -> Answer {
+    let other = town.another_function().await;
+    owner.echo.start_over();
+    let request = owner.echo.launch();
+    other.answer(&mut owner.echo, &request).await
+}
+
+async fn asks_for_another(town: &Town, owner: &mut Owner) -> Answer {
+    owner.echo.start_over();
+    let request = owner.echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
+    town.ask(&mut owner.echo, &request).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mail_says_whose_it_is_and_what_comes_back_is_told_once() {
+    let town = Town::with(&Account::deployed(), |deployment| deployment.set("LEASE_SECONDS", "1").set("SES_CONFIGURATION_SET", SET)).await;
+    let keys = (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned());
+    let set = json!({"ConfigurationSet": {"Name": SET}});
+    assert_eq!(calls_as(&town.ministack.url, &keys, "ses", "create_configuration_set", set).await, Ok(()));
+    let ada = town.house.welcomes("Ada");
+    let mut owner = town.moves_in(&ada, 0).await;
+
+    // What SES will say again when the mail comes back.
+    let sent = town.house.aws.calls().into_iter().find(|call| call.operation == "SendRawEmail").expect("a mail");
+    let form = String::from_utf8(sent.body.to_vec()).expect("a form");
+    let field = |name: &str| query_value(&form, name).unwrap_or_default();
+    assert_eq!(field("ConfigurationSetName"), SET);
+    let (thing, certificate) = (field("Tags.member.1.Value"), field("Tags.member.2.Value"));
+    assert_eq!((field("Tags.member.1.Name"), &thing), ("thing".to_owned(), &owner.thing));
+    assert_eq!((field("Tags.member.2.Name"), &certificate), ("certificate".to_owned(), &owner.certificate_id()));
+
+    // While somebody else holds the thing, a contact leaves it to the next.
+    town.lease_passes().await;
+    let events = [(BOUNCE, "bounced", "came back"), (TRANSIENT, "bounced", "came back"), (REJECT, "bounced", "came back")];
+    for (event, noted, told) in events.into_iter().chain([(COMPLAINT, "complained", "marked as spam")]) {
+        let event = by_sns(event, &thing, &certificate);
+        let lambda = &town.house.lambda;
+        assert_eq!(lambda.reports(&event, LIMIT).await, json!({"notices": 1}));
+        assert_eq!(returned(&town, &owner).await, noted);
+        // SNS may deliver it twice.
+        assert_eq!(lambda.reports(&event, LIMIT).await, json!({"notices": 1}));
+
+        let answer = launches(&town, &mut owner).await;
+        answer.says(&["is ready", told]);
+        assert!(answer.keeps_session_open(), "{:#}", answer.json());
+        assert!(returned(&town, &owner).await.is_null(), "told");
+        town.lease_passes().await;
+        let again = launches(&town, &mut owner).await;
+        assert!(!again.speech().contains(told), "{:#}", again.json());
+    }
+    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    drop(Device::connect(&owner.identity).await);
+    assert_eq!(town.ministack.post_office.count(), 1, "nothing was sent by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_another_one_is_told_first_and_gets_it_when_they_ask_again() {
+    let town = Town::of_short_leases().await;
+    let ada = town.house.welcomes("Ada");
+    let mut owner = town.moves_in(&ada, 0).await;
+    let bounce = by_sns(BOUNCE, &owner.thing, &owner.certificate_id());
+    assert_eq!(town.house.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
+
+    let answer = asks_for_another(&town, &mut owner).await;
+    answer.says(&["came back", "check the e-mail address"]);
+    assert_eq!(town.ministack.post_office.count(), 1);
+    asks_for_another(&town, &mut owner).await.says(&["new certificate"]);
+    assert_eq!(town.ministack.post_office.count(), 2);
+    let (_, bundle) = town.ministack.open_mail(1).await;
+    let anew = Identity::of_bundle(&bundle, &town.ministack.root);
+    drop(Device::connect(&anew).await);
+
+    // The same event, late: that mail is of no interest any more.
+    assert_eq!(town.house.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
+    assert!(returned(&town, &owner).await.is_null());
+    let mailed = std::fs::read_to_string(&anew.certificate).expect("a certificate");
+    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &mailed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_about_a_mail_of_ours_changes_nothing() {
+    let town = Town::of_short_leases().await;
+    let ada = town.house.welcomes("Ada");
+    let owner = town.moves_in(&ada, 0).await;
+    let before = lasting(town.ministack.holds().await);
+    let delivery = BOUNCE.replace(r#""eventType": "Bounce""#, r#""eventType": "Delivery""#);
+    let nobody = "3D_Printer-aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let events = [
+        (serde_json::from_str(VALIDATION).expect("a documented event"), 0),
+        (by_sns(&delivery, &owner.thing, &owner.certificate_id()), 0),
+        (by_sns(BOUNCE, "Lamp-aaaaaaaaaaaaaaaaaaaaaaaaaa", &owner.certificate_id()), 0),
+        (by_sns(BOUNCE, nobody, &owner.certificate_id()), 1),
+        (by_sns(BOUNCE, &owner.thing, &"0".repeat(64)), 1),
+        (json!({"Records": []}), 0),
+        (json!({"Records": [{"Sns": {}}, {"Sns": {"Message": "{"}}, 7]}), 0),
+    ];
+    for (event, notices) in events {
+        assert_eq!(town.house.lambda.reports(&event, LIMIT).await, json!({"notices": notices}), "{event}");
+    }
+    assert_eq!(lasting(town.ministack.holds().await), before);
+    check_one_owner_one_thing(&before, &ada, &owner.certificate());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_cannot_be_made_fails_so_that_lambda_repeats_it() {
+    let town = Town::of_short_leases().await;
+    let ada = town.house.welcomes("Ada");
+    let mut owner = town.moves_in(&ada, 0).await;
+    let bounce = by_sns(BOUNCE, &owner.thing, &owner.certificate_id());
+    let refusal = Conduct::Refuses(403, "AccessDeniedException", "no");
+    let error = Conduct::Refuses(500, "InternalFailureException", "out of order");
+    for (operation, conduct) in [("DescribeThing", error), ("UpdateThing", refusal), ("UpdateThingShadow", error)] {
+        town.house.aws.makes(operation, conduct);
+        let failure = town.house.lambda.expect_failure(town.house.lambda.invoke(&bounce).await);
+        assert_eq!(failure["errorType"], "NotNoted", "{operation}: {failure}");
+        assert!(!failure.to_string().contains("owner@example.com"), "{failure}");
+        town.house.aws.mends();
+    }
+    // The repetition; and somebody who writes at the same moment only delays it.
+    let rival = json!({"thingName": owner.thing, "attributePayload": {"attributes": {"Rival": "1"}, "merge": true}});
+    assert_eq!(calls(&town.house.aws.url(), "update_thing", rival).await, Ok(()));
+    assert_eq!(town.house.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
+    town.lease_passes().await;
+    launches(&town, &mut owner).await.says(&["is ready", "came back"]);
+    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+}
