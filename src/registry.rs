@@ -28,7 +28,7 @@ pub trait Registry: Send + Sync {
     fn look(&self, thing: &ThingName) -> impl Future<Output = Result<Option<Entry>, RegistryError>> + Send;
     /// Replaces the thing's record; [`RegistryError::Taken`] when its version is not `version` any more.
     fn write(&self, thing: &ThingName, version: i64, record: &Record) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// Deletes the thing; [`RegistryError::Taken`] as above, refused while a certificate is attached.
+    /// Deletes the thing; [`RegistryError::Taken`] as above, [`RegistryError::InUse`] while a certificate is.
     fn remove(&self, thing: &ThingName, version: i64) -> impl Future<Output = Result<(), RegistryError>> + Send;
     /// The certificates attached to the thing.
     fn attached(&self, thing: &ThingName) -> impl Future<Output = Result<Vec<CertificateId>, RegistryError>> + Send;
@@ -44,7 +44,7 @@ pub trait Registry: Send + Sync {
     fn detach_policy(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
     /// Unties the certificate from the thing.
     fn detach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// Deletes an INACTIVE, unattached certificate; refused while a detachment is still spreading.
+    /// Deletes a certificate; [`RegistryError::InUse`] while it is ACTIVE or attached.
     fn delete(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
 
     /// The things whose record names this Alexa user. A search: slow, and limited to few per second.
@@ -103,6 +103,9 @@ pub enum RegistryError {
     /// Over a quota; nothing was done.
     #[error("throttled")]
     Throttled,
+    /// It is ACTIVE or attached, or was until a moment ago, which takes seconds to spread; nothing was done.
+    #[error("it is still in use")]
+    InUse,
     /// Refused for good; nothing was done.
     #[error("refused with {0}")]
     Refused(String),
@@ -126,7 +129,7 @@ impl Blame for RegistryError {
     fn fault(&self) -> Fault {
         match self {
             RegistryError::ThingTypeMissing(_) | RegistryError::PolicyMissing(_) | RegistryError::Refused(_) => Fault::Maker,
-            RegistryError::Taken | RegistryError::Throttled | RegistryError::Unclear(_) => Fault::Again,
+            RegistryError::Taken | RegistryError::Throttled | RegistryError::InUse | RegistryError::Unclear(_) => Fault::Again,
         }
     }
 
@@ -136,6 +139,7 @@ impl Blame for RegistryError {
             RegistryError::ThingTypeMissing(_) => "thing_type_missing",
             RegistryError::PolicyMissing(_) => "policy_missing",
             RegistryError::Throttled => "registry_throttled",
+            RegistryError::InUse => "registry_in_use",
             RegistryError::Refused(_) => "registry_refused",
             RegistryError::Unclear(_) => "registry_unclear",
         }

@@ -13,8 +13,8 @@ pub(crate) async fn retire(registry: &impl Registry, certificate: &CertificateId
     untied?;
     stripped?;
     match registry.delete(certificate).await {
-        Err(RegistryError::Refused(code)) => {
-            tracing::info!(%certificate, code, "a certificate out of service is not deleted yet");
+        Err(RegistryError::InUse) => {
+            tracing::info!(%certificate, "a certificate out of service is not deleted yet");
             Ok(())
         }
         outcome => outcome,

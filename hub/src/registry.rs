@@ -170,7 +170,7 @@ impl Registry for LocalRegistry {
         let tied = state.certificates.values().any(|registration| registration.thing.as_deref() == Some(thing.as_str()));
         match state.things.get(thing.as_str()) {
             Some(there) if there.entry.version != version => Err(RegistryError::Taken),
-            Some(_) if tied => Err(refused("InvalidRequestException")),
+            Some(_) if tied => Err(RegistryError::InUse),
             _ => {
                 state.things.remove(thing.as_str());
                 Ok(())
@@ -237,8 +237,8 @@ impl Registry for LocalRegistry {
     async fn delete(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
         let mut state = self.lock();
         match state.certificates.get(certificate) {
-            Some(Registration { status: Status::Active, .. }) => Err(refused("CertificateStateException")),
-            Some(Registration { thing: Some(_), .. }) => Err(refused("DeleteConflictException")),
+            Some(Registration { status: Status::Active, .. }) => Err(RegistryError::InUse),
+            Some(Registration { thing: Some(_), .. }) => Err(RegistryError::InUse),
             _ => {
                 state.certificates.remove(certificate);
                 Ok(())

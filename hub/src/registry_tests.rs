@@ -57,8 +57,4 @@ async fn a_refusal_has_the_code_of_aws() {
     check_code(&registry.attach_thing(&id, &ben).await, "InvalidRequestException");
     check_code(&registry.activate(&CertificateId::of(b"never made")).await, "ResourceNotFoundException");
     check_code(&registry.attach_policy(&CertificateId::of(b"never made")).await, "ResourceNotFoundException");
-    check_code(&registry.remove(&ana, 1).await, "InvalidRequestException");
-    check_code(&registry.delete(&id).await, "DeleteConflictException");
-    registry.activate(&id).await.unwrap();
-    check_code(&registry.delete(&id).await, "CertificateStateException");
 }

@@ -337,13 +337,18 @@ impl Registry for IotRegistry {
 
     async fn delete(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
         // Detaching spreads over some seconds; forcing drops only the condition that no policy is attached.
-        gone_is_done(self.service.send(certificate_call(Method::DELETE, certificate).query("forceDelete", "true")).await)
+        match self.service.send(certificate_call(Method::DELETE, certificate).query("forceDelete", "true")).await {
+            Err(failure) if failure.is("DeleteConflictException") || failure.is("CertificateStateException") => Err(RegistryError::InUse),
+            outcome => gone_is_done(outcome),
+        }
     }
 
     async fn remove(&self, thing: &ThingName, version: i64) -> Result<(), RegistryError> {
         let call = thing_call(Method::DELETE, thing).query("expectedVersion", &version.to_string());
         match self.service.send(call).await {
             Err(failure) if failure.is(VERSION_CONFLICT) => Err(RegistryError::Taken),
+            // The one thing that is wrong with such a request.
+            Err(failure) if failure.is("InvalidRequestException") => Err(RegistryError::InUse),
             outcome => gone_is_done(outcome),
         }
     }

@@ -43,8 +43,8 @@ pub async fn forget<R: Registry, S: Shadows>(registry: &R, shadows: &S, lease: &
     shadows.delete(thing).await?;
     match held.meanwhile(registry.remove(thing, held.version())).await {
         Ok(()) => Ok(Forgotten::Wholly),
-        Err(RegistryError::Refused(code)) => {
-            tracing::info!(%thing, code, "the thing is not deleted yet");
+        Err(RegistryError::InUse) => {
+            tracing::info!(%thing, "the thing is not deleted yet");
             held.release(|_| {}).await?;
             Ok(Forgotten::ButForRemains)
         }

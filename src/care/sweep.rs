@@ -269,8 +269,8 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         }
         match registry.delete(id).await {
             Ok(()) => Ok(true),
-            Err(RegistryError::Refused(code)) => {
-                tracing::info!(certificate = %id, code, "a dead certificate is not deleted yet");
+            Err(RegistryError::InUse) => {
+                tracing::info!(certificate = %id, "a dead certificate is not deleted yet");
                 Ok(false)
             }
             Err(error) => Err(error),

@@ -46,7 +46,7 @@ fn is_taken(error: &RegistryError) -> bool {
 }
 
 pub(super) fn is_refused(error: &RegistryError) -> bool {
-    matches!(error, RegistryError::Refused(_))
+    matches!(error, RegistryError::Refused(_) | RegistryError::InUse)
 }
 
 pub(super) fn held(run: &str) -> Record {

@@ -145,7 +145,7 @@ impl Registry for Port {
         self.repeated("DeleteThing", move |account| match &account.thing {
             Some(there) if there.version != version => Err(RegistryError::Taken),
             Some(_) if account.certificates.values().any(|registration| registration.thing || registration.is_detaching()) => {
-                Err(RegistryError::Refused("InvalidRequestException".into()))
+                Err(RegistryError::InUse)
             }
             _ => {
                 account.thing = None;
@@ -211,9 +211,9 @@ impl Registry for Port {
         let (id, idle) = (id.clone(), self.flawed(Flaw::NothingIsRetired));
         self.repeated("DeleteCertificate", move |account| match account.certificates.get(&id) {
             _ if idle => Ok(()),
-            Some(registration) if registration.active => Err(RegistryError::Refused("CertificateStateException".into())),
-            Some(registration) if registration.is_detaching() => Err(RegistryError::Refused("DeleteConflictException".into())),
-            Some(registration) if registration.thing => Err(RegistryError::Refused("DeleteConflictException".into())),
+            Some(registration) if registration.active => Err(RegistryError::InUse),
+            Some(registration) if registration.is_detaching() => Err(RegistryError::InUse),
+            Some(registration) if registration.thing => Err(RegistryError::InUse),
             _ => {
                 account.certificates.remove(&id);
                 Ok(())

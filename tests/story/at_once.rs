@@ -72,10 +72,10 @@ async fn a_new_owner_of_many_echos_is_one_owner() {
     check_no_stray_certificate_is_live(&village.ministack.holds().await);
 }
 
-/// One function hangs at a call after it has taken the lease; three others come when the lease is over.
-async fn overtake(village: &Village, name: &str, operation: &str, conduct: Conduct) -> (User, Vec<String>) {
+/// One function hangs at a call after it has taken the lease; so many others come when the lease is over.
+async fn overtake(village: &Village, name: &str, operation: &str, conduct: Conduct, others: usize) -> (User, Vec<String>) {
     let mut stuck = village.settles(name).await;
-    let crowd = Crowd::gathers(village, &stuck.user, 3).await;
+    let crowd = Crowd::gathers(village, &stuck.user, others).await;
     let gate = Arc::clone(&stuck.gate);
     gate.makes(operation, conduct);
     let overtaken = async {
@@ -123,7 +123,8 @@ async fn a_holder_that_is_stuck_is_overtaken_when_its_lease_is_over() {
             cases.spawn(async move {
                 let _place = places.acquire_owned().await.expect("a place");
                 let name = format!("{conduct:?} {operation}");
-                let case = tokio::spawn(async move { overtake(&village, &format!("{conduct:?} {operation}"), &operation, conduct).await });
+                let case =
+                    tokio::spawn(async move { overtake(&village, &format!("{conduct:?} {operation}"), &operation, conduct, 3).await });
                 (name, case.await)
             });
         }
@@ -143,6 +144,17 @@ async fn a_holder_that_is_stuck_is_overtaken_when_its_lease_is_over() {
         wrong.extend(verdict.iter().map(|verdict| format!("{name}: {verdict}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    check_no_stray_certificate_is_live(&village.ministack.holds().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_six_and_twenty_functions_one_is_stuck_and_the_others_come_after_its_lease() {
+    let village = Village::built(3).await;
+    for (count, operation) in [(2, "AttachPolicy"), (6, "SendRawEmail"), (20, "SendRawEmail")] {
+        let owner = overtake(&village, &format!("Owner of {count}"), operation, Conduct::HangsAfterwards, count - 1).await;
+        let wrong = village.judges(&[owner]).await.concat();
+        assert!(wrong.is_empty(), "{count} at once: {wrong:#?}");
+    }
     check_no_stray_certificate_is_live(&village.ministack.holds().await);
 }
 
