@@ -6,18 +6,13 @@ use std::sync::OnceLock;
 
 use http::Method;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use super::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
 use super::signed::{Call, Failure, Patience, Reply, Service};
-use crate::registry::{Described, Entry, Listing, Record, Registered, Registry, RegistryError, Returned};
+use crate::registry::{Described, Entry, Listing, Record, Registered, Registry, RegistryError};
 use crate::signing_request::{self, SigningRequest};
 use crate::thing::{AlexaUser, Certificate, CertificateId, OwnerId, ThingName, ThingPrefix};
-
-/// The owner, who never changes. Searchable, as `AlexaUser` and `Unfinished` are, by the thing type.
-const USER_ID: &str = "UserId";
-const ALEXA_USER: &str = "AlexaUser";
-const UNFINISHED: &str = "Unfinished";
-const YES: &str = "yes";
 
 /// Which identity a call about a certificate's things is for, by ARN.
 const PRINCIPAL: &str = "x-amzn-principal";
@@ -172,60 +167,6 @@ impl IotRegistry {
             ThingName::recall(&self.prefix, thing.thing_name.as_deref()?)
         });
         Ok(Listing { items: items.collect(), next: listed.next_token })
-    }
-}
-
-/// The record as attributes. An empty value deletes an attribute, so all are named, and those of others stay.
-fn attributes(record: &Record) -> Map<String, Value> {
-    let ids = |ids: &[CertificateId]| ids.iter().map(CertificateId::as_str).collect::<Vec<_>>().join(",");
-    let times = |times: &[u64]| times.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-    let time = |time: Option<u64>| time.map(|time| time.to_string()).unwrap_or_default();
-    let yes = |yes: bool| if yes { YES } else { "" }.to_owned();
-    let returned = record.returned.map_or("", |how| match how {
-        Returned::Bounced => "bounced",
-        Returned::Complained => "complained",
-    });
-    let attributes = [
-        ("Run", record.run.clone()),
-        ("LeaseUntil", record.until.to_string()),
-        ("CertificateId", ids(record.certificate.as_slice())),
-        ("DeliveredAt", time(record.delivered)),
-        ("Sent", times(&record.sent)),
-        ("Replaced", ids(&record.replaced)),
-        ("ReplacedUntil", time(Some(record.replaced_until).filter(|_| !record.replaced.is_empty()))),
-        ("Again", yes(record.again)),
-        ("PausedAt", time(record.paused)),
-        ("MailReturned", returned.to_owned()),
-        ("Forget", yes(record.forget)),
-        (ALEXA_USER, record.alexa_user.as_ref().map(|user| user.as_str().to_owned()).unwrap_or_default()),
-        ("LinkedAt", record.linked.to_string()),
-        (UNFINISHED, yes(record.is_unfinished())),
-    ];
-    attributes.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
-}
-
-/// The record that attributes say. What somebody else wrote there counts as not written.
-fn record(attributes: &BTreeMap<String, String>) -> Record {
-    let attribute = |name: &str| attributes.get(name).map(String::as_str).unwrap_or_default();
-    let time = |name: &str| attribute(name).parse::<u64>().ok();
-    Record {
-        run: attribute("Run").to_owned(),
-        until: time("LeaseUntil").unwrap_or_default(),
-        certificate: CertificateId::parse(attribute("CertificateId")),
-        delivered: time("DeliveredAt"),
-        sent: attribute("Sent").split(',').filter_map(|sent| sent.parse().ok()).collect(),
-        replaced: attribute("Replaced").split(',').filter_map(CertificateId::parse).collect(),
-        replaced_until: time("ReplacedUntil").unwrap_or_default(),
-        again: attribute("Again") == YES,
-        paused: time("PausedAt"),
-        returned: match attribute("MailReturned") {
-            "bounced" => Some(Returned::Bounced),
-            "complained" => Some(Returned::Complained),
-            _ => None,
-        },
-        forget: attribute("Forget") == YES,
-        alexa_user: AlexaUser::parse(attribute(ALEXA_USER)),
-        linked: time("LinkedAt").unwrap_or_default(),
     }
 }
 
@@ -403,42 +344,5 @@ impl Registry for IotRegistry {
                 Ok(!listed.things.is_empty() || listed.next_token.is_some())
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(written: &Record) {
-        let mut stored = BTreeMap::new();
-        for (name, value) in attributes(written) {
-            let value = value.as_str().unwrap().to_owned();
-            // AWS allows 800 of these characters.
-            assert!(value.len() <= 800 && value.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.,@/:#=[]-".contains(&c)), "{value}");
-            if !value.is_empty() {
-                stored.insert(name, value);
-            }
-        }
-        assert_eq!(&record(&stored), written);
-        assert_eq!(stored.contains_key(UNFINISHED), written.is_unfinished());
-    }
-
-    #[test]
-    fn a_record_comes_back_as_it_was_written() {
-        check(&Record::default());
-        let id = |name: &[u8]| CertificateId::of(name);
-        let settled = Record { run: "a".into(), certificate: Some(id(b"1")), delivered: Some(7), linked: 6, ..Record::default() };
-        check(&settled);
-        check(&Record { replaced: vec![id(b"2"), id(b"3")], replaced_until: 9, sent: vec![1, 2, 3], ..settled.clone() });
-        check(&Record { paused: Some(8), returned: Some(Returned::Bounced), alexa_user: Some(AlexaUser::of("x")), ..settled.clone() });
-        check(&Record { again: true, forget: true, returned: Some(Returned::Complained), until: 9, ..settled });
-    }
-
-    #[test]
-    fn what_others_write_into_the_attributes_counts_as_not_written() {
-        let odd = ["Run", "LeaseUntil", "CertificateId", "Sent", "Replaced", "PausedAt", "MailReturned", "AlexaUser", "Again", "Forget"];
-        let odd = odd.map(|name| (name.to_owned(), "odd,:".to_owned())).into();
-        assert_eq!(record(&odd), Record { run: "odd,:".into(), ..Record::default() });
     }
 }

@@ -1,9 +1,9 @@
 //! The owner wants to be forgotten: certificates, shadow, thing and attributes go.
 //!
-//! The wish stands in the record first. The shadow goes before everything else: whoever speaks from then
-//! on finds nobody there, and starts afresh.
+//! The shadow says "look" before the wish stands in the record, and goes before everything else: whoever
+//! speaks from then on is not taken for ready, and starts afresh.
 
-use super::CareError;
+use super::{CareError, cut_off};
 use crate::lease::{Held, Lease};
 use crate::registry::{Registry, RegistryError};
 use crate::relay::{Patch, Shadows};
@@ -37,9 +37,7 @@ pub async fn forget<R: Registry, S: Shadows>(registry: &R, shadows: &S, lease: &
         held.meanwhile(retire(registry, certificate, thing)).await?;
     }
     // A device that is still connected could write its shadow anew.
-    if let Err(error) = shadows.disconnect(thing).await {
-        tracing::info!(%thing, %error, "the device may stay connected for some minutes");
-    }
+    cut_off(shadows, thing).await;
     shadows.delete(thing).await?;
     match held.meanwhile(registry.remove(thing, held.version())).await {
         Ok(()) => Ok(Forgotten::Wholly),

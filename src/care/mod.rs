@@ -17,7 +17,16 @@ pub use self::returned::{Notice, note};
 pub use self::sweep::{Report, Sweep, sweep};
 use crate::fault::{Blame, Fault, Step};
 use crate::registry::RegistryError;
-use crate::relay::ShadowError;
+use crate::relay::{ShadowError, Shadows};
+use crate::thing::ThingName;
+
+/// Ends the connection of a device whose certificates are out of service. AWS does so by itself, within
+/// minutes; this does it now.
+async fn cut_off(shadows: &impl Shadows, thing: &ThingName) {
+    if let Err(error) = shadows.disconnect(thing).await {
+        tracing::info!(%thing, %error, "the device may stay connected for some minutes");
+    }
+}
 
 /// Why it was not done.
 #[derive(Debug, Error)]

@@ -3,7 +3,7 @@
 //! When they link again, or just speak, the same certificates become ACTIVE and no mail is sent
 //! ([`crate::onboard`]). Events come late, twice and out of order: what counts is when they were made.
 
-use super::CareError;
+use super::{CareError, cut_off};
 use crate::lease::{Held, Lease};
 use crate::registry::{Registry, RegistryError};
 use crate::relay::{Patch, Shadows};
@@ -57,9 +57,6 @@ pub(super) async fn finish<R: Registry, S: Shadows>(
     for certificate in held.record().certificates() {
         held.meanwhile(registry.deactivate(certificate)).await?;
     }
-    // AWS ends the connection by itself, within minutes; this does it now.
-    if let Err(error) = shadows.disconnect(thing).await {
-        tracing::info!(%thing, %error, "the device may stay connected for some minutes");
-    }
+    cut_off(shadows, thing).await;
     held.release(|_| {}).await.map_err(RegistryError::into)
 }

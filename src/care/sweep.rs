@@ -21,7 +21,7 @@ use crate::thing::{CertificateId, ThingName};
 /// What is younger may still be in somebody's hands.
 const AN_HOUR: u64 = 3_600;
 /// Certificates older than this have been seen by many sweeps; the list is not read any further.
-const LOOK_BACK: u64 = 7 * 86_400;
+const LOOK_BACK: u64 = 7 * A_DAY;
 /// Between two things, certificates or pages. The registry's lists and changes of certificates have quotas
 /// of ten calls per second and account; each item takes one of a kind.
 const PACE: Duration = Duration::from_millis(250);

@@ -357,11 +357,11 @@ where
         }
         let serves = match &self.known.place {
             Place::Theirs(entry) | Place::Ours(entry) => entry.record.serves() || (self.known.resumed && self.before.delivered.is_some()),
-            Place::Unread => self.who.visit.shadow.as_ref().is_some_and(|shadow| shadow.onboarded),
+            Place::Unread => self.who.visit.is_onboarded(),
             Place::Unknown => false,
         };
         // Where the shadow is missing, or what a new owner said in it, that is what failed.
-        let has_shadow = !self.known.mailed && self.known.visit.shadow.as_ref().is_some_and(|shadow| shadow.onboarded);
+        let has_shadow = !self.known.mailed && self.known.visit.is_onboarded();
         if serves && has_shadow && !self.who.visit.asks() {
             if let OnboardError::Returned(how) = error {
                 self.returned = Some(how);

@@ -46,6 +46,11 @@ impl Visit {
         self.shadow.as_ref().is_some_and(Shadow::is_ready)
     }
 
+    /// Whether the shadow bears the mark of an owner who has been onboarded.
+    pub(super) fn is_onboarded(&self) -> bool {
+        self.shadow.as_ref().is_some_and(|shadow| shadow.onboarded)
+    }
+
     fn in_use(&self) -> Option<&CertificateId> {
         self.shadow.as_ref()?.in_use.as_ref()
     }
@@ -231,8 +236,7 @@ fn outside(known: &Known, record: &Record, now: u64) -> Step {
     let held = record.is_held(now);
     let idle = !visit.has_business(record, now) || visit.is_outdated(record);
     // Whoever holds the thing of an owner who can do without will see to it.
-    let has_shadow = visit.shadow.as_ref().is_some_and(|shadow| shadow.onboarded);
-    let others_do_it = held && record.serves() && has_shadow && !visit.asks();
+    let others_do_it = held && record.serves() && visit.is_onboarded() && !visit.asks();
     let useless = idle || held || !(record.needs_certificate() || visit.asks());
     match record.returned {
         _ if known.minted.is_some() && useless => Step::Discard,

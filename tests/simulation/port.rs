@@ -29,7 +29,7 @@ pub struct Port {
 type Outcome<T> = Result<T, RegistryError>;
 
 impl Port {
-    /// A call that the client repeats when its outcome is not clear, as the SDK does.
+    /// A call that the client repeats when its outcome is not clear, as the client of AWS does.
     async fn repeated<T: Send + 'static>(
         &self,
         name: &'static str,

@@ -8,7 +8,7 @@ use crate::harness::device::{Device, Identity};
 use crate::household::{Village, is_served};
 use crate::town::{Town, check_no_stray_certificate_is_live, check_one_owner_one_thing, list};
 
-/// What is undone needs a lease that outlives the SDK's retries on a busy machine.
+/// What is undone needs a lease that outlives the client's retries on a busy machine.
 const LEASE: u64 = 5;
 
 #[tokio::test(flavor = "multi_thread")]
