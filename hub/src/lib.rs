@@ -8,6 +8,7 @@
 //! AWS IoT does, so that the skill cannot tell the difference.
 
 pub mod authority;
+pub mod broker;
 pub mod clock;
 pub mod mailbox;
 pub mod policy;

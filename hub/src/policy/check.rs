@@ -1,0 +1,80 @@
+//! Why a policy says what it says, in words: what `onething-hub policy check` prints.
+
+use std::fmt;
+
+use super::context::Context;
+use super::decide::{Decision, Ground, Request, decide};
+use super::document::{Effect, Policy, Statement};
+
+/// What a policy says to one request, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What it says.
+    pub decision: Decision,
+    /// What was asked, such as `iot:Publish of topic/a`.
+    pub asked: String,
+    /// The statement that decided; for what nothing is about, why each statement on this action is not.
+    pub reasons: Vec<String>,
+}
+
+/// Asks one policy and says why it answers so.
+pub fn check(policy: &Policy, request: &Request<'_>, context: &Context) -> Verdict {
+    let decision = decide([policy], request, context);
+    let statements = policy.statements();
+    let reasons = match decision {
+        Decision::Allowed(ground) | Decision::ExplicitDeny(ground) => vec![decided(statements, ground, context)],
+        Decision::ImplicitDeny => {
+            let related = statements.iter().enumerate().filter(|(_, statement)| statement.covers(request));
+            let reasons: Vec<String> = related.map(|(position, statement)| missed(position, statement, request, context)).collect();
+            if reasons.is_empty() { vec![format!("no statement is about {}", request.action())] } else { reasons }
+        }
+    };
+    Verdict { decision, asked: format!("{} of {}", request.action(), request.resource()), reasons }
+}
+
+/// The statement that decided, with its resource before and after the variables were put in.
+fn decided(statements: &[Statement], ground: Ground, context: &Context) -> String {
+    let Ground { statement, resource, .. } = ground;
+    let Some(pattern) = statements.get(statement).and_then(|statement| statement.patterns().get(resource)) else {
+        return format!("Statement[{statement}] says so");
+    };
+    let verb = match statements[statement].effect() {
+        Effect::Allow => "allows",
+        Effect::Deny => "denies",
+    };
+    let (written, means) = (pattern.to_string(), pattern.resolved(context));
+    let here = if written == means { String::new() } else { format!(", here {means}") };
+    format!("Statement[{statement}] {verb} {} of {written}{here}", statements[statement].actions().join(", "))
+}
+
+/// Why a statement on this action is not about this request.
+fn missed(position: usize, statement: &Statement, request: &Request<'_>, context: &Context) -> String {
+    let matching = statement.patterns().iter().any(|pattern| pattern.matches(request.text(), context));
+    if matching {
+        let failed = |condition: &&super::condition::Condition| !condition.holds(statement.effect(), request, context);
+        let keys = statement.conditions().iter().filter(failed).map(|condition| condition.key().to_string());
+        return format!(
+            "Statement[{position}] has the resource, but its condition on {} does not hold",
+            keys.collect::<Vec<_>>().join(", ")
+        );
+    }
+    match statement.patterns().iter().find_map(|pattern| pattern.unresolved(context)) {
+        Some(variable) => format!("Statement[{position}] needs ${{{variable}}}, which has no value on this connection"),
+        None => {
+            let resources: Vec<String> = statement.patterns().iter().map(|pattern| pattern.resolved(context)).collect();
+            format!("Statement[{position}] is about {}", resources.join(", "))
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.decision {
+            Decision::Allowed(_) => "allowed",
+            Decision::ExplicitDeny(_) => "denied",
+            Decision::ImplicitDeny => "denied, because nothing allows it",
+        };
+        write!(formatter, "{}: {word}", self.asked)?;
+        self.reasons.iter().try_for_each(|reason| write!(formatter, "\n  {reason}"))
+    }
+}

@@ -1,0 +1,153 @@
+//! May this connection do that? An explicit Deny goes before an Allow, and what nothing allows is denied.
+//!
+//! Source: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html>,
+//! <https://docs.aws.amazon.com/iot/latest/developerguide/iot-action-resources.html>,
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>.
+
+use super::context::Context;
+use super::document::{Effect, Policy, Statement};
+use super::pattern::Text;
+
+/// What a client wants, with the name of what it wants it of.
+///
+/// A message with the RETAIN flag is two requests: `Publish` and `RetainPublish`. A subscription is asked for by its filter as sent,
+/// `$share/…` included, and once; `Receive` is asked for every delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// `iot:Connect` with a client id.
+    Connect(&'a str),
+    /// `iot:Publish` to a topic.
+    Publish(&'a str),
+    /// `iot:RetainPublish` to a topic.
+    RetainPublish(&'a str),
+    /// `iot:Subscribe` to a topic filter.
+    Subscribe(&'a str),
+    /// `iot:Receive` from a topic.
+    Receive(&'a str),
+}
+
+/// The actions that a broker asks for.
+pub(super) const ACTIONS: [&str; 5] = ["iot:Connect", "iot:Publish", "iot:RetainPublish", "iot:Subscribe", "iot:Receive"];
+
+impl<'a> Request<'a> {
+    /// A request by the name of its action, with or without `iot:` and in any case, such as `publish`.
+    pub fn of(action: &str, name: &'a str) -> Option<Self> {
+        let is = |full: &&str| full.eq_ignore_ascii_case(action) || full["iot:".len()..].eq_ignore_ascii_case(action);
+        match ACTIONS.iter().position(|full| is(full))? {
+            0 => Some(Self::Connect(name)),
+            1 => Some(Self::Publish(name)),
+            2 => Some(Self::RetainPublish(name)),
+            3 => Some(Self::Subscribe(name)),
+            _ => Some(Self::Receive(name)),
+        }
+    }
+
+    /// The action as policies name it, such as `iot:Publish`.
+    pub fn action(&self) -> &'static str {
+        ACTIONS[self.position()]
+    }
+
+    /// The resource as policies name it, without the ARN's beginning, such as `topic/a`.
+    pub fn resource(&self) -> String {
+        let (kind, name) = self.parts();
+        format!("{kind}{name}")
+    }
+
+    /// Where its action is among [`ACTIONS`].
+    pub(super) fn position(&self) -> usize {
+        match self {
+            Self::Connect(_) => 0,
+            Self::Publish(_) => 1,
+            Self::RetainPublish(_) => 2,
+            Self::Subscribe(_) => 3,
+            Self::Receive(_) => 4,
+        }
+    }
+
+    pub(super) fn text(&self) -> Text<'a> {
+        let (kind, name) = self.parts();
+        Text::of(kind, name)
+    }
+
+    /// The beginning of the resource, which depends on the action, and the name.
+    fn parts(&self) -> (&'static str, &'a str) {
+        match *self {
+            Self::Connect(client_id) => ("client/", client_id),
+            Self::Publish(topic) | Self::RetainPublish(topic) | Self::Receive(topic) => ("topic/", topic),
+            Self::Subscribe(filter) => ("topicfilter/", filter),
+        }
+    }
+}
+
+/// What policies say to a request, in the words of AWS IoT's TestAuthorization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// A statement allows it and none denies it.
+    Allowed(Ground),
+    /// A statement denies it, whatever others say.
+    ExplicitDeny(Ground),
+    /// No statement is about it.
+    ImplicitDeny,
+}
+
+impl Decision {
+    /// Whether it may be done.
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allowed(_))
+    }
+}
+
+/// What decided, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// Which of the policies.
+    pub policy: usize,
+    /// Which of its statements.
+    pub statement: usize,
+    /// Which of its resources.
+    pub resource: usize,
+}
+
+/// Asks all the policies of a certificate, of which there are up to ten.
+///
+/// A resource with a variable that has no value matches nothing, in an Allow as in a Deny: AWS IoT leaves the text of such a variable
+/// where it is, and no resource bears that name.
+pub fn decide<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Request<'_>, context: &Context) -> Decision {
+    let mut decision = Decision::ImplicitDeny;
+    for (policy, document) in policies.into_iter().enumerate() {
+        for (statement, rule) in document.statements().iter().enumerate() {
+            if decision.is_allowed() && rule.effect() == Effect::Allow {
+                continue;
+            }
+            let Some(resource) = rule.applies(request, context) else { continue };
+            let ground = Ground { policy, statement, resource };
+            match rule.effect() {
+                Effect::Deny => return Decision::ExplicitDeny(ground),
+                Effect::Allow => decision = Decision::Allowed(ground),
+            }
+        }
+    }
+    decision
+}
+
+impl Statement {
+    /// The resource because of which the statement is about the request, if it is.
+    fn applies(&self, request: &Request<'_>, context: &Context) -> Option<usize> {
+        if !self.covers(request) {
+            return None;
+        }
+        let text = request.text();
+        let resource = self.patterns().iter().position(|pattern| pattern.matches(text, context))?;
+        let holds = self.conditions().iter().all(|condition| condition.holds(self.effect(), request, context));
+        holds.then_some(resource)
+    }
+
+    /// Whether it is about the action of the request.
+    pub(super) fn covers(&self, request: &Request<'_>) -> bool {
+        self.covered() & (1 << request.position()) != 0
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

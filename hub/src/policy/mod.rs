@@ -1,0 +1,44 @@
+//! What a certificate may do: policy documents of AWS IoT, read once and asked for every connect, publish, subscribe and delivery.
+//!
+//! - [`document`] reads a policy; [`context`] is what is known of a connection; [`decide`] answers a request; [`check`] says why.
+//! - `json`, `pattern`, `key` and `condition` are what a document is made of.
+//!
+//! Everything here is pure. Two rules hold whatever a document says: the value of a variable is text, never a wildcard or another
+//! variable; and what is not known (a variable without a value, a condition key of another service) never makes an Allow apply.
+//!
+//! Sources: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html> and the pages below it,
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>,
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>.
+
+pub mod check;
+pub mod context;
+pub mod decide;
+pub mod document;
+
+mod condition;
+mod json;
+mod key;
+mod pattern;
+
+pub use context::{Attachment, Context, ThingContext, association};
+pub use decide::{Decision, Ground, Request, decide};
+pub use document::{Effect, Permission, Policy, PolicyError, Statement};
+
+use onething::thing::ThingName;
+
+/// The device policy, which is the very file that the AWS stack deploys.
+pub const DEVICE_DOCUMENT: &str = include_str!("../../../infra/device-policy.json");
+
+/// What the certificate of a thing may do, statement by statement. `None` when the device policy is not one.
+pub fn permissions(thing: &ThingName) -> Option<Vec<Permission>> {
+    let thing = ThingContext { name: thing.to_string(), ..ThingContext::default() };
+    let context = Context { client_id: thing.name.clone(), thing: Some(thing), ..Context::default() };
+    Some(Policy::parse(DEVICE_DOCUMENT).ok()?.permissions(&context))
+}
+
+#[cfg(test)]
+mod adversary_tests;
+#[cfg(test)]
+mod aws_tests;
+#[cfg(test)]
+mod model_tests;
