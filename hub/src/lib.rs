@@ -2,6 +2,7 @@
 //!
 //! - [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and [`policy`] limits;
 //!   [`shadow`] keeps what is wanted of a device and what it says; [`mailbox`] takes the mail.
+//! - [`signature`] knows Amazon's requests from other people's.
 //! - [`skill`] puts them into the skill; [`echo`] speaks to it as Alexa does, and [`demo`] tells the story.
 //!
 //! Everything but the mail lives as long as the process. What the registry and the shadows do is what
@@ -15,6 +16,7 @@ pub mod policy;
 pub mod registry;
 pub mod shadow;
 pub mod sign_in;
+pub mod signature;
 
 pub mod skill;
 

@@ -1,0 +1,267 @@
+//! When a request was made, and whether it was here before.
+//!
+//! A request may be 150 seconds away from our clock, in both directions: Alexa's may be ahead. A skill event, of
+//! five types, may be an hour old. Within that time a request with the id of one that was already here is a replay.
+//! (<https://developer.amazon.com/en-US/docs/alexa/custom-skills/host-a-custom-skill-as-a-web-service.html#timestamp>)
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Seconds that a request may be away from the clock.
+pub const REQUEST_WINDOW: u64 = 150;
+/// Seconds that a skill event may be away from the clock.
+pub const EVENT_WINDOW: u64 = 3_600;
+/// The types for which Amazon allows an hour.
+const EVENTS: [&str; 5] = [
+    "AlexaSkillEvent.SkillEnabled",
+    "AlexaSkillEvent.SkillDisabled",
+    "AlexaSkillEvent.SkillPermissionChanged",
+    "AlexaSkillEvent.SkillPermissionAccepted",
+    "AlexaSkillEvent.SkillAccountLinked",
+];
+/// Four hundred requests a second, as nobody's hub has, are some five megabytes.
+const MAX_SEEN: usize = 65_536;
+
+/// Why a request is not fresh.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum StampFault {
+    /// The body is not JSON with a `request`.
+    #[error("the body is not a request")]
+    NoRequest,
+    /// No `timestamp`, or none that is ISO 8601 with a zone.
+    #[error("the request does not say when it was made")]
+    NoTime,
+    /// Too far from our clock.
+    #[error("the request is {0} seconds old")]
+    Old(u64),
+    /// Too far from our clock; perhaps that one is wrong.
+    #[error("the request is {0} seconds ahead of the clock")]
+    Ahead(u64),
+}
+
+/// What tells one request from another, and when it was made.
+#[derive(Debug)]
+pub struct Stamp {
+    id: [u8; 32],
+    made_at: u64,
+    event: bool,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    request: Request,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    #[serde(rename = "type", default)]
+    kind: serde_json::Value,
+    #[serde(default, rename = "requestId")]
+    id: serde_json::Value,
+    #[serde(default)]
+    timestamp: serde_json::Value,
+}
+
+impl Stamp {
+    /// Reads a request's envelope. One without an id is told from others by its bytes.
+    pub fn read(body: &[u8]) -> Result<Self, StampFault> {
+        let Envelope { request } = serde_json::from_slice(body).map_err(|_| StampFault::NoRequest)?;
+        let made_at = request.timestamp.as_str().and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
+        let made_at = made_at.and_then(|time| u64::try_from(time.unix_timestamp()).ok()).ok_or(StampFault::NoTime)?;
+        let id = request.id.as_str().filter(|id| !id.is_empty()).map_or(body, str::as_bytes);
+        let event = request.kind.as_str().is_some_and(|kind| EVENTS.contains(&kind));
+        Ok(Self { id: Sha256::digest(id).into(), made_at, event })
+    }
+
+    /// Whether it is one of the events that may be an hour late.
+    pub fn is_event(&self) -> bool {
+        self.event
+    }
+
+    /// Whether the request may come at a time, in seconds since the epoch. Both ends count.
+    pub fn check(&self, now: u64) -> Result<(), StampFault> {
+        let away = now.abs_diff(self.made_at);
+        match away <= self.window() {
+            true => Ok(()),
+            false if self.made_at > now => Err(StampFault::Ahead(away)),
+            false => Err(StampFault::Old(away)),
+        }
+    }
+
+    fn window(&self) -> u64 {
+        if self.event { EVENT_WINDOW } else { REQUEST_WINDOW }
+    }
+
+    /// The last second at which [`Self::check`] lets the request pass: so long it has to be remembered.
+    fn good_until(&self) -> u64 {
+        self.made_at.saturating_add(self.window())
+    }
+}
+
+/// The requests that were here, each for as long as it would pass again.
+#[derive(Default)]
+pub struct Seen(Mutex<Memory>);
+
+#[derive(Default)]
+struct Memory {
+    ids: HashSet<[u8; 32]>,
+    by_end: BTreeSet<(u64, [u8; 32])>,
+}
+
+impl Seen {
+    /// Whether a request is here for the first time; from now on it is not. Only verified requests come here, so it is
+    /// Amazon who fills the memory; when it is full, what would be forgotten first is forgotten now.
+    pub fn admit(&self, stamp: &Stamp, now: u64) -> bool {
+        // No change of the memory panics half-way.
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while memory.by_end.first().is_some_and(|(end, _)| *end < now) {
+            memory.forget_first();
+        }
+        if memory.ids.contains(&stamp.id) {
+            return false;
+        }
+        if memory.ids.len() >= MAX_SEEN {
+            memory.forget_first();
+        }
+        memory.ids.insert(stamp.id);
+        memory.by_end.insert((stamp.good_until(), stamp.id));
+        true
+    }
+}
+
+impl Memory {
+    fn forget_first(&mut self) {
+        if let Some((_, id)) = self.by_end.pop_first() {
+            self.ids.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::iso8601;
+
+    /// 2026-11-22T00:00:00Z.
+    const NOW: u64 = 1_795_305_600;
+
+    fn body(kind: &str, timestamp: &str) -> Vec<u8> {
+        format!(r#"{{"version":"1.0","request":{{"type":"{kind}","requestId":"id","timestamp":{timestamp}}}}}"#).into_bytes()
+    }
+
+    fn check(kind: &str, made_at: u64, expected: Result<(), StampFault>) {
+        let stamp = Stamp::read(&body(kind, &format!("\"{}\"", iso8601(made_at)))).unwrap();
+        assert_eq!(stamp.check(NOW), expected, "{kind} {made_at}");
+    }
+
+    #[test]
+    fn a_request_may_be_150_seconds_away_in_both_directions() {
+        for made_at in [NOW, NOW - 75, NOW - 149, NOW - 150, NOW + 1, NOW + 150] {
+            check("LaunchRequest", made_at, Ok(()));
+        }
+        check("LaunchRequest", NOW - 151, Err(StampFault::Old(151)));
+        check("IntentRequest", NOW - 3_600, Err(StampFault::Old(3_600)));
+        check("LaunchRequest", NOW + 151, Err(StampFault::Ahead(151)));
+        check("LaunchRequest", 0, Err(StampFault::Old(NOW)));
+    }
+
+    #[test]
+    fn five_skill_events_may_be_an_hour_old_and_no_other() {
+        for event in EVENTS {
+            check(event, NOW - 3_600, Ok(()));
+            check(event, NOW, Ok(()));
+            check(event, NOW + 150, Ok(()));
+            check(event, NOW - 3_601, Err(StampFault::Old(3_601)));
+            check(event, NOW + 3_601, Err(StampFault::Ahead(3_601)));
+        }
+        let others = [
+            "AlexaSkillEvent.ProactiveSubscriptionChanged",
+            "AlexaSkillEvent.SkillEnabled2",
+            "alexaskillevent.skillenabled",
+            "Reminders.ReminderCreated",
+            "",
+        ];
+        for other in others {
+            check(other, NOW - 151, Err(StampFault::Old(151)));
+        }
+    }
+
+    fn check_time(timestamp: &str, expected: Result<u64, StampFault>) {
+        assert_eq!(Stamp::read(&body("LaunchRequest", timestamp)).map(|stamp| stamp.made_at), expected, "{timestamp}");
+    }
+
+    #[test]
+    fn a_timestamp_is_iso_8601_with_or_without_a_fraction() {
+        check_time(r#""2026-11-22T00:00:00Z""#, Ok(NOW));
+        check_time(r#""2026-11-22T00:00:00.999Z""#, Ok(NOW));
+        check_time(r#""2026-11-22T00:00:00.123456789Z""#, Ok(NOW));
+        check_time(r#""2026-11-22T00:00:00+00:00""#, Ok(NOW));
+        check_time(r#""2026-11-22T01:30:00+01:30""#, Ok(NOW));
+        for none in ["null", "\"\"", "\"now\"", "1795305600000", "\"1795305600\"", "{}", r#""2026-11-22T00:00:00""#, r#""2026-11-22""#] {
+            check_time(none, Err(StampFault::NoTime));
+        }
+        check_time(r#""1969-12-31T23:59:59Z""#, Err(StampFault::NoTime));
+    }
+
+    #[test]
+    fn what_is_no_request_has_no_time() {
+        for (body, expected) in [
+            ("", StampFault::NoRequest),
+            ("null", StampFault::NoRequest),
+            ("{}", StampFault::NoRequest),
+            (r#"{"request":null}"#, StampFault::NoRequest),
+            (r#"{"request":"LaunchRequest"}"#, StampFault::NoRequest),
+            (r#"{"request":{}}"#, StampFault::NoTime),
+            ("{\"request\":{\"timestamp\":\"2026-11-22T00:00:00Z\"}", StampFault::NoRequest),
+        ] {
+            assert_eq!(Stamp::read(body.as_bytes()).map(|stamp| stamp.made_at), Err(expected), "{body}");
+        }
+    }
+
+    fn stamp(id: &str, made_at: u64) -> Stamp {
+        Stamp { id: Sha256::digest(id.as_bytes()).into(), made_at, event: false }
+    }
+
+    #[test]
+    fn a_request_is_remembered_for_as_long_as_it_would_pass() {
+        let seen = Seen::default();
+        assert!(seen.admit(&stamp("a", NOW), NOW));
+        assert!(seen.admit(&stamp("b", NOW), NOW));
+        for later in [0, 1, 150] {
+            assert!(!seen.admit(&stamp("a", NOW), NOW + later), "{later}");
+        }
+        // From here on it is too old anyway.
+        assert!(stamp("a", NOW).check(NOW + 151).is_err());
+        assert!(seen.admit(&stamp("c", NOW + 151), NOW + 151));
+        assert_eq!(seen.0.lock().unwrap().ids.len(), 1);
+        // A request of the future is remembered until it is old.
+        assert!(seen.admit(&stamp("d", NOW + 300), NOW + 151));
+        assert!(!seen.admit(&stamp("d", NOW + 300), NOW + 450));
+    }
+
+    #[test]
+    fn the_memory_is_bounded() {
+        let seen = Seen::default();
+        for n in 0..=MAX_SEEN {
+            assert!(seen.admit(&stamp(&n.to_string(), NOW), NOW));
+        }
+        let memory = seen.0.lock().unwrap();
+        assert_eq!((memory.ids.len(), memory.by_end.len()), (MAX_SEEN, MAX_SEEN));
+    }
+
+    #[test]
+    fn a_request_without_an_id_is_told_by_its_bytes() {
+        let read = |body: &str| Stamp::read(body.as_bytes()).unwrap().id;
+        let one = read(r#"{"request":{"timestamp":"2026-11-22T00:00:00Z"}}"#);
+        assert_eq!(one, read(r#"{"request":{"timestamp":"2026-11-22T00:00:00Z"}}"#));
+        assert_ne!(one, read(r#"{"request":{"timestamp":"2026-11-22T00:00:01Z"}}"#));
+        let id = read(r#"{"request":{"timestamp":"2026-11-22T00:00:00Z","requestId":"a"}}"#);
+        assert_eq!(id, read(r#"{"request":{"timestamp":"2026-11-22T00:00:09Z","requestId":"a"}}"#));
+    }
+}
