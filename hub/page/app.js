@@ -1,0 +1,37 @@
+// The Alexa app: whether the account is linked, and the cards that the skill has sent.
+
+import { signInPage } from "./api.js";
+import { copyOf, keyed, markNext, one, setText, showTime } from "./dom.js";
+
+export function connectApp({ unlink }) {
+  one("#unlink").addEventListener("click", unlink);
+}
+
+export function drawApp({ user, names, echo }, step) {
+  setText(one("#account"), user.linked ? `Linked as ${user.name}` : "Not linked");
+  one(".account").toggleAttribute("data-linked", user.linked);
+  one("#unlink").hidden = !user.linked;
+
+  const cards = echo.cards.map((entry, index) => ({ ...entry, index })).reverse();
+  one("#cards-empty").hidden = cards.length > 0;
+  keyed(one("#cards"), cards, (entry) => `${user.user} ${entry.at} ${entry.index}`, (entry) => makeCard(entry, user, names), (node, { index, card }) => {
+    // Of several cards that ask for the same, the newest is the one to press; none of them once it is done.
+    const link = one(".button", node);
+    const isLast = index === echo.cards.length - 1;
+    link.hidden = card.type !== "LinkAccount" || user.linked;
+    markNext(link, step.press === "link" && isLast);
+    node.toggleAttribute("data-old", !isLast);
+  });
+}
+
+function makeCard({ at, card }, user, names) {
+  const node = copyOf("card-template");
+  setText(one(".card-from span", node), names.invocation.replace(/\b[a-z]/g, (letter) => letter.toUpperCase()));
+  showTime(one("time", node), at);
+  const asksToLink = card.type === "LinkAccount";
+  setText(one("h3", node), asksToLink ? "Link your account" : (card.title ?? ""));
+  const text = asksToLink ? `To use your ${names.device}, the skill has to know who you are.` : (card.text ?? card.content ?? "");
+  setText(one(".card-text", node), text);
+  one(".button", node).href = signInPage(user.user);
+  return node;
+}

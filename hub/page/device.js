@@ -1,0 +1,78 @@
+// The device: a simulated printer that was started from a bundle, what it does, and what the cloud knows of it.
+
+import { keyed, markNext, one, setText, showTime } from "./dom.js";
+import { drawPicture } from "./printer-picture.js";
+import { drawShadow } from "./shadow.js";
+
+const CONNECTION = { off: "Offline", connecting: "Connecting …", connected: "Connected", refused: "Refused" };
+const connect = one("#connect");
+
+/** Connects the controls. `act(what)` does something with the device of the current user. */
+export function connectDevice({ act }) {
+  connect.addEventListener("click", () => act(connect.dataset.do));
+  one("#slow").addEventListener("change", (event) => act(event.target.checked ? "slow" : "normal"));
+  one("#fail").addEventListener("change", (event) => act(event.target.checked ? "fail" : "mend"));
+}
+
+export function drawDevice({ device, thing }, step) {
+  const { running, connection, printer } = device;
+  const badge = one("#connection");
+  setText(badge, running ? CONNECTION[connection] : "Not started");
+  badge.dataset.connection = running ? connection : "none";
+
+  drawPicture(device);
+  setText(one("#doing"), doing(device));
+  const isPrint = running && Boolean(printer?.model);
+  one("#progress").hidden = !isPrint;
+  one("#progress").value = printer?.progress ?? 0;
+  setText(one("#percent"), isPrint ? `${printer.progress} %` : "");
+
+  one("#facts").hidden = !running || !printer;
+  if (printer) {
+    setText(one("#fact-nozzle"), `${Math.round(printer.nozzle)} °C`);
+    setText(one("#fact-bed"), `${Math.round(printer.bed)} °C`);
+    setText(one("#fact-power"), printer.power === "OFF" ? "off" : "on");
+  }
+
+  one("#controls").hidden = !running;
+  const isUp = connection === "connected" || connection === "connecting";
+  connect.dataset.do = isUp ? "disconnect" : "connect";
+  setText(connect, isUp ? "Disconnect" : "Connect");
+  markNext(connect, step.press === "connect");
+  one("#slow").checked = device.slow;
+  one("#fail").checked = device.fails;
+  markNext(one("#fail"), step.press === "mend");
+
+  drawShadow(thing);
+  const entries = device.log.map((entry, index) => ({ ...entry, index })).reverse();
+  one("#log-empty").hidden = entries.length > 0;
+  keyed(one("#log"), entries, (entry) => `${thing?.thing} ${entry.at} ${entry.text} ${entry.index}`, makeEntry);
+}
+
+function doing({ running, connection, printer, fails }) {
+  if (!running || !printer) return "No device yet. It starts from the bundle in the mail.";
+  if (printer.power === "OFF") return "Switched off";
+  const model = printer.model ?? "something";
+  const what = (printer.copies ?? 1) > 1 ? `${printer.copies} × ${model}` : `a ${model}`.replace(/^a (?=[aeiou])/i, "an ");
+  const away = connection === "connected" ? "" : " (offline)";
+  switch (printer.status) {
+    case "printing":
+      return `Printing ${what}${away}`;
+    case "paused":
+      return `Paused: ${what}${away}`;
+    case "error":
+      return fails ? "It failed, as you wanted" : "Something went wrong";
+    default:
+      return printer.progress >= 100 ? `Printed ${what}${away}` : `Idle${away}`;
+  }
+}
+
+function makeEntry(entry) {
+  const item = document.createElement("li");
+  const time = document.createElement("time");
+  showTime(time, entry.at);
+  const text = document.createElement("span");
+  text.textContent = entry.text;
+  item.append(time, text);
+  return item;
+}

@@ -1,0 +1,65 @@
+// The few things that every pane does with the document.
+
+export const one = (selector, root = document) => root.querySelector(selector);
+
+export const copyOf = (template) => document.getElementById(template).content.firstElementChild.cloneNode(true);
+
+/** Sets a text. One that stays is left alone, or screen readers would say it again. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/**
+ * Makes the children of `parent` those of `items`. What is there already stays the same element, so it keeps
+ * its focus, its open details and its place in the scroll.
+ */
+export function keyed(parent, items, key, make, update = () => {}) {
+  const wanted = new Set(items.map((item, index) => String(key(item, index))));
+  const there = new Map();
+  for (const node of [...parent.children]) {
+    if (wanted.has(node.dataset.key)) there.set(node.dataset.key, node);
+    else node.remove();
+  }
+  let place = parent.firstElementChild;
+  items.forEach((item, index) => {
+    const name = String(key(item, index));
+    let node = there.get(name);
+    if (!node) {
+      node = make(item, index);
+      node.dataset.key = name;
+    }
+    update(node, item, index);
+    if (node === place) place = place.nextElementSibling;
+    else parent.insertBefore(node, place);
+  });
+}
+
+/** Draws, and when that takes away what had the focus, gives it to the heading of the pane. */
+export function keepingFocus(pane, draw) {
+  const before = document.activeElement;
+  const inside = pane.contains(before) && before !== pane;
+  draw();
+  if (inside && (!before.isConnected || before.disabled || before.closest("[hidden]"))) {
+    one("h2", pane).focus({ preventScroll: true });
+  }
+}
+
+/** Marks the one control that is the next step, and lets it be described by the hint. */
+export function markNext(node, isNext) {
+  node.toggleAttribute("data-next", isNext);
+  if (isNext) node.setAttribute("aria-describedby", "guide-text");
+  else node.removeAttribute("aria-describedby");
+}
+
+/** A time of the hub (seconds since the epoch) as people write it: the hour today, else the day as well. */
+export function timeOf(seconds) {
+  const time = new Date(seconds * 1000);
+  const today = time.toDateString() === new Date().toDateString();
+  const hour = { hour: "2-digit", minute: "2-digit" };
+  return time.toLocaleString("en-GB", today ? hour : { day: "numeric", month: "short", ...hour });
+}
+
+export function showTime(node, seconds) {
+  node.dateTime = new Date(seconds * 1000).toISOString();
+  setText(node, timeOf(seconds));
+}

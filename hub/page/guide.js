@@ -1,0 +1,70 @@
+// What a newcomer should do next. At each moment it is one thing, in one pane. This is a pure decision over
+// what the page knows, so the way from "open my printer" to a print is written down in one place.
+
+/** The next step: the pane it is in, the hint, and what is to be pressed (`press`), if anything. */
+export function nextStep(home) {
+  const { user, users, names, utterances, echo, mail, device } = home;
+  const said = (intent) => utterances.groups.find((group) => group.intent === intent)?.say[0];
+  const start = utterances.start[0];
+  const say = (words, hint) => ({ pane: "echo", hint, press: "say", words });
+
+  if (!user.linked) {
+    // Only what came after the account was unlinked asks to link it again.
+    if (echo.cards.at(-1)?.card.type !== "LinkAccount") return say(start, `Say “${start}” to the Echo.`);
+    return { pane: "app", hint: "The skill does not know you yet. Link your account in the Alexa app.", press: "link" };
+  }
+  const bundle = mail.findLast((one) => one.attachment);
+  if (!bundle) return say(start, `You are linked. Say “${start}” again, and your ${names.device} gets an identity of its own.`);
+
+  if (!device.running) {
+    return { pane: "mailbox", hint: "A mail has come, with the certificate. Start the device with its bundle.", press: "start", mail: bundle.id };
+  }
+  if (device.connection === "connecting") return { pane: "device", hint: "The device connects with its certificate …", press: null };
+  if (device.connection === "refused") {
+    // A certificate that was replaced opens nothing any more. If the new one has come, it is in the last mail.
+    if (home.startedWith !== bundle.id) {
+      return { pane: "mailbox", hint: "The device was refused. Start it with the newest bundle.", press: "start", mail: bundle.id };
+    }
+    const again = said("SendCertificateIntent") ?? start;
+    return say(again, `The device was refused: its certificate is no longer good. Say “${again}”.`);
+  }
+  if (device.connection === "off") return { pane: "device", hint: "The device is offline. Connect it.", press: "connect" };
+
+  const printer = device.printer;
+  if (!printer) return { pane: "device", hint: "The device is connected.", press: null };
+  if (device.fails) return { pane: "device", hint: "The device fails, as you wanted. Mend it.", press: "mend" };
+  if (printer.power === "OFF") {
+    const on = utterances.groups.find((group) => group.intent === "SetPowerIntent")?.say.find((words) => / on\b/.test(words));
+    return on ? say(on, `The printer is switched off. Say “${on}”.`) : { pane: "device", hint: "The printer is switched off.", press: null };
+  }
+  if (printer.status === "printing") {
+    return { pane: "device", hint: `It prints: the ${printer.model ?? "thing"} grows layer by layer. Ask for the status, or just watch.`, press: null };
+  }
+  if (printer.status === "paused") {
+    const resume = said("ResumeIntent");
+    return resume ? say(resume, `The print is paused. Say “${resume}”.`) : { pane: "device", hint: "The print is paused.", press: null };
+  }
+  if (printer.progress >= 100) {
+    const other = users.find((one) => one.user !== user.user && !one.linked);
+    const hint = `The ${printer.model ?? "print"} is done. `;
+    return other
+      ? { pane: null, hint: `${hint}Now be ${other.name}: everybody has an Echo, a mailbox and a device of their own.`, press: "user", user: other.user }
+      : { pane: null, hint: `${hint}That is the whole story. Say what you like.`, press: null };
+  }
+  const print = said("PrintIntent");
+  return print ? say(print, `The device is ready. Say “${print}”.`) : { pane: null, hint: "The device is ready. Say what you like.", press: null };
+}
+
+/** How far the story has come in each pane: `done`, `now` or `later`. */
+export function progressOf(home, step) {
+  const printed = (home.device.printer?.progress ?? 0) >= 100;
+  const done = {
+    echo: home.echo.turns.length > 0,
+    app: home.user.linked,
+    mailbox: home.device.running,
+    device: printed,
+  };
+  return Object.fromEntries(
+    Object.entries(done).map(([pane, isDone]) => [pane, pane === step.pane ? "now" : isDone ? "done" : "later"]),
+  );
+}

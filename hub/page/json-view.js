@@ -1,0 +1,40 @@
+// JSON as people read it: indented, coloured by kind, and to be copied.
+
+import { copyOf, one } from "./dom.js";
+
+const TOKEN = /("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g;
+
+function coloured(text) {
+  const parts = document.createDocumentFragment();
+  let from = 0;
+  for (const token of text.matchAll(TOKEN)) {
+    const [, string, colon, word] = token;
+    const piece = document.createElement("span");
+    piece.className = string ? (colon ? "j-key" : "j-string") : word ? "j-word" : "j-number";
+    piece.textContent = string ?? token[0];
+    parts.append(text.slice(from, token.index), piece, colon ?? "");
+    from = token.index + token[0].length;
+  }
+  parts.append(text.slice(from));
+  return parts;
+}
+
+export function jsonFigure(title, value) {
+  const text = JSON.stringify(value, null, 2);
+  const figure = copyOf("json-template");
+  one("figcaption span", figure).textContent = title;
+  const code = one("pre", figure);
+  code.setAttribute("aria-label", `${title} as JSON`);
+  code.append(coloured(text));
+  const copy = one("button", figure);
+  copy.setAttribute("aria-label", `Copy ${title.toLowerCase()}`);
+  // There is a clipboard only in secure contexts, which a hub in the home network need not be.
+  copy.hidden = !navigator.clipboard;
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text).then(
+      () => (copy.textContent = "Copied"),
+      () => (copy.textContent = "Not allowed"),
+    );
+  });
+  return figure;
+}

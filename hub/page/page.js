@@ -1,0 +1,190 @@
+// The page: what is known of the home of one user, kept up to date by the hub's events, and drawn into four
+// panes. Whatever changes, everything is drawn again; what stays the same is left alone (see dom.js).
+
+import * as api from "./api.js";
+import { connectApp, drawApp } from "./app.js";
+import { connectDevice, drawDevice } from "./device.js";
+import { keepingFocus, one, setText } from "./dom.js";
+import { connectEcho, drawEcho, showPending } from "./echo.js";
+import { nextStep, progressOf } from "./guide.js";
+import { connectMailbox, drawMailbox } from "./mailbox.js";
+import { speak } from "./speech.js";
+import { connectUsers, drawUsers } from "./users.js";
+
+const PANES = { echo: drawEcho, app: drawApp, mailbox: drawMailbox, device: drawDevice };
+const NO_DEVICE = { running: false, connection: "off", slow: false, fails: false, printer: null, log: [], thing: null };
+const emptyHome = () => ({ echo: { turns: [], cards: [] }, mail: [], device: NO_DEVICE, thing: null, startedWith: null, isKnown: false });
+
+/** Everything that is drawn. The parts of `emptyHome` belong to `user`, and are drawn when all of them are known. */
+let home = { user: null, users: [], names: {}, utterances: { start: [], groups: [] }, ...emptyHome() };
+
+/** How each part is asked for, and where its answer goes. */
+const PARTS = {
+  users: async () => {
+    const { users, ...names } = await api.users();
+    home.users = users;
+    home.names = names;
+    home.user = users.find((one) => one.user === home.user?.user) ?? users[0];
+  },
+  echo: (user) => api.echo(user).then((echo) => () => (home.echo = echo)),
+  mail: (user) => api.mail(user).then(({ mail }) => () => (home.mail = mail)),
+  device: (user) => api.device(user).then((device) => () => (home.device = device)),
+  shadow: (user) => api.things(user).then(({ things }) => () => (home.thing = things[0] ?? null)),
+};
+const OF_USER = ["echo", "mail", "device", "shadow"];
+
+// Events come faster than answers: a part that is being asked for is asked for once more afterwards.
+const asking = new Map();
+
+async function refresh(part) {
+  if (asking.has(part)) {
+    asking.set(part, true);
+    return asking.get(`${part} done`);
+  }
+  const work = (async () => {
+    do {
+      asking.set(part, false);
+      const user = home.user?.user;
+      const apply = await PARTS[part](user);
+      // The answer is about somebody else when the user was switched meanwhile.
+      if (apply && user === home.user.user) apply();
+      else if (apply) asking.set(part, true);
+    } while (asking.get(part));
+  })();
+  asking.set(`${part} done`, work);
+  try {
+    await work;
+  } finally {
+    asking.delete(part);
+    asking.delete(`${part} done`);
+  }
+  draw();
+}
+
+async function refreshAll() {
+  if (!home.utterances.start.length) home.utterances = await api.utterances();
+  await refresh("users");
+  await refreshHome();
+}
+
+async function refreshHome() {
+  const { user } = home.user;
+  await Promise.all(OF_USER.map(refresh));
+  if (user === home.user.user) home.isKnown = true;
+  draw();
+}
+
+const attempt = (work) => work.catch(complainOf);
+
+function draw() {
+  if (!home.isKnown) return;
+  const step = nextStep(home);
+  const progress = progressOf(home, step);
+  drawUsers(home, step);
+  setText(one("#guide-text"), step.hint);
+  one(".guide").toggleAttribute("data-rest", step.press === null);
+  for (const [name, drawPane] of Object.entries(PANES)) {
+    const pane = one(`#${name}`);
+    pane.dataset.progress = progress[name];
+    keepingFocus(pane, () => drawPane(home, step));
+  }
+  const button = one("#guide-go");
+  button.hidden = !one("[data-next]");
+}
+
+function showNext() {
+  const next = one("[data-next]");
+  if (!next) return;
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "center", behavior: still ? "auto" : "smooth" });
+}
+
+async function say(words) {
+  const user = home.user.user;
+  showPending(user, words);
+  draw();
+  try {
+    const { heard } = await api.say(user, words);
+    await Promise.all(["echo", "users"].map(refresh));
+    speak(heard.speech);
+  } catch (problem) {
+    complainOf(problem);
+  } finally {
+    showPending(user, null);
+    draw();
+  }
+}
+
+function choose(name) {
+  const user = home.users.find((one) => one.user === name);
+  home = { ...home, ...emptyHome(), user };
+  history.replaceState(null, "", `/?user=${encodeURIComponent(name)}`);
+  attempt(refreshHome());
+}
+
+async function addUser(name) {
+  const { user } = await api.addUser(name);
+  await refresh("users");
+  choose(user);
+}
+
+async function act(what, more) {
+  const user = home.user.user;
+  try {
+    const device = await api.doWithDevice(user, what, more);
+    if (user !== home.user.user) return;
+    home.device = device;
+    if (what === "start") home.startedWith = more.mail;
+  } catch (problem) {
+    complainOf(problem);
+  }
+  // Drawn in any case: a switch that was refused goes back.
+  draw();
+}
+
+function onChange({ user, what, device, thing }) {
+  if (what === "users" || what === "link") attempt(refresh("users"));
+  if (user !== home.user?.user) return;
+  if (what === "device" && device) home.device = device;
+  else if (what === "shadow" && thing) home.thing = thing;
+  else if (what in PARTS) return attempt(refresh(what));
+  draw();
+}
+
+function complain(title, detail) {
+  setText(one("#notice-title"), title);
+  setText(one("#notice-detail"), detail ?? "");
+  one("#notice").hidden = false;
+}
+
+function complainOf(problem) {
+  complain(problem.message, problem.detail);
+}
+
+function reconnecting(isDown) {
+  document.body.toggleAttribute("data-down", isDown);
+  setText(one("#reconnecting"), isDown ? "The hub is away. Reconnecting …" : "");
+}
+
+one("#notice-close").addEventListener("click", () => (one("#notice").hidden = true));
+one("#guide-go").addEventListener("click", showNext);
+connectEcho({ say, complain });
+connectApp({ unlink: () => attempt(api.unlink(home.user.user).then(() => refresh("users"))) });
+connectMailbox({ start: (mail) => act("start", { mail }), draw });
+connectDevice({ act });
+connectUsers({ choose, add: (name) => attempt(addUser(name)) });
+
+const wanted = new URLSearchParams(location.search).get("user");
+if (wanted) home.user = { user: wanted };
+api.listen({
+  onChange,
+  onDown: () => reconnecting(true),
+  onUp: () => {
+    reconnecting(false);
+    one("#notice").hidden = true;
+    attempt(refreshAll());
+  },
+});
+// Back from the sign-in page one goes on where one left.
+if (document.referrer.startsWith(`${location.origin}/sign-in`)) one("#app-title").focus({ preventScroll: true });

@@ -1,0 +1,89 @@
+// The shadow: desired, reported and delta side by side, a row for each field, and what has just changed.
+
+import { keyed, one, setText } from "./dom.js";
+import { jsonFigure } from "./json-view.js";
+
+const COLUMNS = ["desired", "reported", "delta"];
+
+let seen = { thing: null, version: null, cells: new Map() };
+let changed = new Set();
+let figures = null;
+
+const isGroup = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length > 0;
+
+/** The fields of the three documents as rows, those of an object below a row of its name. */
+function rowsOf(parts, path = [], rows = []) {
+  const names = new Set(parts.flatMap((part) => Object.keys(part ?? {})));
+  for (const name of names) {
+    const values = parts.map((part) => part?.[name]);
+    const group = values.some(isGroup);
+    const here = [...path, name];
+    const cells = values.map((value) => (value === undefined || (group && isGroup(value)) ? "" : JSON.stringify(value)));
+    rows.push({ path: here.join("."), name, depth: path.length, group, cells });
+    if (group) rowsOf(values.map((value) => (isGroup(value) ? value : undefined)), here, rows);
+  }
+  return rows;
+}
+
+export function drawShadow(thing) {
+  const shadow = thing?.shadow;
+  one("#identity").hidden = !thing;
+  if (thing) drawIdentity(thing);
+  one("#shadow-empty").hidden = Boolean(shadow);
+  one("#shadow").hidden = !shadow;
+  one("#shadow-json").hidden = !shadow;
+  setText(one("#shadow-version"), shadow ? `version ${shadow.version}` : "");
+  if (!shadow) return;
+
+  const rows = rowsOf(COLUMNS.map((column) => shadow.state[column] ?? {}));
+  remember(thing, rows);
+  keyed(one("#shadow-rows"), rows, (row) => row.path, makeRow, (node, row) => {
+    node.toggleAttribute("data-group", row.group);
+    [...node.cells].slice(1).forEach((cell, index) => {
+      setText(cell, row.cells[index]);
+      cell.toggleAttribute("data-changed", changed.has(`${row.path} ${index}`));
+    });
+  });
+  drawJson(shadow);
+}
+
+/** What differs from the version before is marked until the next version. */
+function remember(thing, rows) {
+  const version = thing.shadow.version;
+  if (seen.thing === thing.thing && seen.version === version) return;
+  const cells = new Map(rows.flatMap((row) => row.cells.map((cell, index) => [`${row.path} ${index}`, cell])));
+  const isFirst = seen.thing !== thing.thing;
+  changed = new Set(isFirst ? [] : [...cells].filter(([key, cell]) => (seen.cells.get(key) ?? "") !== cell).map(([key]) => key));
+  seen = { thing: thing.thing, version, cells };
+}
+
+function drawIdentity(thing) {
+  setText(one("#thing-name"), thing.thing);
+  const live = thing.certificates.find((certificate) => certificate.status === "ACTIVE") ?? thing.certificates.at(-1);
+  setText(one("#certificate"), live ? `certificate ${live.id.slice(0, 8)} ${live.status}` : "no certificate");
+}
+
+function makeRow(row) {
+  const node = document.createElement("tr");
+  const name = document.createElement("th");
+  name.scope = "row";
+  name.dataset.depth = String(row.depth);
+  name.textContent = row.name;
+  node.append(name);
+  for (const column of COLUMNS) {
+    const cell = document.createElement("td");
+    cell.className = column;
+    node.append(cell);
+  }
+  return node;
+}
+
+function drawJson(shadow) {
+  const details = one("#shadow-json");
+  details.ontoggle = () => drawJson(shadow);
+  const key = JSON.stringify(shadow.state);
+  if (!details.open || figures === key) return;
+  figures = key;
+  const titles = { desired: "Desired", reported: "Reported", delta: "Delta" };
+  one(".json-body", details).replaceChildren(...COLUMNS.map((column) => jsonFigure(titles[column], shadow.state[column] ?? {})));
+}
