@@ -1,6 +1,6 @@
 //! Device shadows: what is wanted of a device, what it says, and the difference.
 //!
-//! What a message on a shadow topic does is decided by [`exchange`], which is pure: from what is stored, a
+//! What a message on a shadow topic does is decided by [`exchange()`], which is pure: from what is stored, a
 //! request and the time it makes what is to be stored and what is to be published. [`topic`] says which
 //! topics are a shadow's, [`Document`] how a state changes, [`Stored`] what a database keeps, and
 //! [`Rejected`] why nothing changed.
@@ -30,3 +30,5 @@ pub use topic::{Operation, ShadowKey};
 mod arbitrary;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod walkthrough_tests;

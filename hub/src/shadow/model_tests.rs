@@ -94,7 +94,7 @@ fn state(table: &Table) -> Value {
 }
 
 fn metadata(table: &Table) -> Value {
-    tree(table, |value, at| seconds(value, at))
+    tree(table, seconds)
 }
 
 /// The lists of [`object`] hold no lists and no objects.
