@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use onething::answer::answer;
@@ -19,7 +20,8 @@ use crate::policy::permissions;
 use crate::registry::{Registration, Status};
 use crate::screen::Screen;
 use crate::sign_in::User;
-use crate::skill::{LocalSkill, OpenError, POLICY, SKILL_ID, open};
+use crate::skill::{LocalSkill, OpenError, POLICY, SKILL_ID, interaction_model, open};
+use crate::utterance::interaction::InteractionModel;
 
 /// A terminal waits longer than Alexa: on a busy machine a debug build takes its time for an RSA key.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,8 +43,9 @@ pub enum DemoError {
 /// Tells the story to `out`, with mail and bundles in the data folder.
 pub async fn run(data: &Path, out: impl Write, colour: bool) -> Result<(), DemoError> {
     let mut stage = Stage { skill: open(data)?, screen: Screen::new(out, colour) };
-    let mut ana = Owner::new("Ana", "ana@example.com")?;
-    let mut ben = Owner::new("Ben", "ben@example.com")?;
+    let model = Arc::new(interaction_model()?);
+    let mut ana = Owner::new("Ana", "ana@example.com", &model)?;
+    let mut ben = Owner::new("Ben", "ben@example.com", &model)?;
     stage.not_linked(&mut ana).await?;
     let first = stage.onboarded("2. Ana links her Amazon account", &mut ana).await?;
     stage.print_a_vase(&mut ana, &first).await?;
@@ -58,9 +61,9 @@ struct Owner {
 }
 
 impl Owner {
-    fn new(name: &str, address: &str) -> Result<Self, DemoError> {
+    fn new(name: &str, address: &str, model: &Arc<InteractionModel>) -> Result<Self, DemoError> {
         let user = User::new(name, address).ok_or(DemoError::Otherwise("an account could not be made"))?;
-        Ok(Self { echo: Echo::new(SKILL_ID, &name.to_ascii_uppercase()), user })
+        Ok(Self { echo: Echo::new(SKILL_ID, &name.to_ascii_uppercase(), Arc::clone(model)), user })
     }
 }
 
@@ -80,8 +83,7 @@ struct Stage<W> {
 impl<W: Write> Stage<W> {
     async fn not_linked(&mut self, owner: &mut Owner) -> Result<(), DemoError> {
         self.screen.headline("1. Ana has enabled the skill, and linked no account")?;
-        let request = owner.echo.open();
-        let heard = self.tell(owner, "open my printer", &request).await?;
+        let heard = self.tell(owner, "open my printer").await?;
         expect(heard.card == Some(Card::LinkAccount), "the skill did not ask for a link")?;
         let (things, certificates) = (self.skill.registry.things().len(), self.skill.registry.registrations().len());
         expect(things + certificates + self.skill.mailer.sent().len() == 0, "something was made for nobody")?;
@@ -92,8 +94,7 @@ impl<W: Write> Stage<W> {
         self.screen.headline(headline)?;
         let token = self.skill.login.link(&owner.user).ok_or(DemoError::Otherwise("a token could not be made"))?;
         owner.echo.link(token);
-        let request = owner.echo.open();
-        self.tell(owner, "open my printer", &request).await?;
+        self.tell(owner, "open my printer").await?;
 
         let thing = ThingName::of(&self.skill.model.thing_prefix, owner.user.owner());
         let tied_to_it = |(_, registration): &(CertificateId, Registration)| registration.thing.as_deref() == Some(thing.as_str());
@@ -118,8 +119,7 @@ impl<W: Write> Stage<W> {
 
     async fn print_a_vase(&mut self, owner: &mut Owner, its: &Possession) -> Result<(), DemoError> {
         self.screen.headline("3. Ana wants a vase, before her printer is online")?;
-        let request = owner.echo.ask("PrintIntent", &[("model", "vase")]);
-        self.tell(owner, "ask my printer to print a vase", &request).await?;
+        self.tell(owner, "ask my printer to print a vase").await?;
         let shadow = self.skill.shadows.document(&its.thing).unwrap_or_default();
         let delta = Value::Object(shadow.delta());
         expect(delta.pointer("/command/args/model") == Some(&json!("vase")), "the command is not in the shadow")?;
@@ -132,8 +132,7 @@ impl<W: Write> Stage<W> {
         self.screen.headline("4. Ana's printer comes online, takes the command and reports")?;
         let report = self.printer_takes_the_command(its)?;
         self.screen.document("reported", &report)?;
-        let request = owner.echo.ask("StatusIntent", &[]);
-        let heard = self.tell(owner, "ask my printer for the status", &request).await?;
+        let heard = self.tell(owner, "ask my printer for the status").await?;
         expect(heard.speech.contains("12"), "the report did not come through")
     }
 
@@ -162,16 +161,17 @@ impl<W: Write> Stage<W> {
         Ok(())
     }
 
-    /// Puts a request to the skill, and shows what was said and what came back.
-    async fn tell(&mut self, owner: &mut Owner, words: &str, request: &Value) -> Result<Heard, DemoError> {
-        self.screen.says(owner.user.name(), &format!("Alexa, {words}."))?;
-        let answer = answer(&self.skill, request, Instant::now() + PATIENCE).await;
+    /// Says something to the Echo, and shows what was said and what came back.
+    async fn tell(&mut self, owner: &mut Owner, words: &str) -> Result<Heard, DemoError> {
+        let words = format!("Alexa, {words}.");
+        self.screen.says(owner.user.name(), &words)?;
+        let request = owner.echo.say(&words).map_err(|_| DemoError::Otherwise("the Echo took the words for somebody else's"))?;
+        let answer = answer(&self.skill, &request, Instant::now() + PATIENCE).await;
         let heard = owner.echo.hear(&answer.map_err(|_| DemoError::Otherwise("the skill took the request for a stranger's"))?);
         self.screen.says("Alexa", &heard.speech)?;
-        match &heard.card {
-            Some(Card::LinkAccount) => self.screen.shows("Alexa app", "[ Link account ]")?,
-            Some(Card::Titled(title)) => self.screen.shows("Alexa app", &format!("[ {title} ]"))?,
-            None => {}
+        let shown = heard.card.as_ref().map(|card| card.title().unwrap_or("Link account"));
+        if let Some(shown) = shown {
+            self.screen.shows("Alexa app", &format!("[ {shown} ]"))?;
         }
         Ok(heard)
     }

@@ -3,7 +3,8 @@
 //! - [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and [`policy`] limits;
 //!   [`shadow`] keeps what is wanted of a device and what it says; [`mailbox`] takes the mail.
 //! - [`signature`] knows Amazon's requests from other people's.
-//! - [`skill`] puts them into the skill; [`echo`] speaks to it as Alexa does, and [`demo`] tells the story.
+//! - [`skill`] puts them into the skill; [`utterance`] understands what somebody says, [`echo`] speaks to the skill
+//!   as Alexa does, and [`demo`] tells the story.
 //!
 //! Everything but the mail lives as long as the process. What the registry and the shadows do is what
 //! AWS IoT does, so that the skill cannot tell the difference.
@@ -20,6 +21,8 @@ pub mod signature;
 
 pub mod skill;
 
-pub mod demo;
 pub mod echo;
+pub mod utterance;
+
+pub mod demo;
 mod screen;

@@ -19,6 +19,7 @@ use crate::mailbox::MailFolder;
 use crate::registry::LocalRegistry;
 use crate::shadow::LocalShadows;
 use crate::sign_in::{self, LocalLogin};
+use crate::utterance::interaction::{InteractionError, InteractionModel};
 
 /// The skill that this hub is.
 pub type LocalSkill = Skill<LocalLogin, LocalRegistry, LocalShadows, MailFolder>;
@@ -27,6 +28,8 @@ pub type LocalSkill = Skill<LocalLogin, LocalRegistry, LocalShadows, MailFolder>
 pub const SKILL_ID: &str = "amzn1.ask.skill.onething-hub";
 /// The device policy's name, as the AWS stack has it.
 pub const POLICY: &str = "OneUserOneThing";
+/// What can be said to the skill in American English: the very file that Alexa gets.
+const INTERACTION_MODEL: &str = include_str!("../../skill-package/interactionModels/custom/en-US.json");
 const LEASE_SECONDS: u64 = 15;
 
 /// Why the hub did not start.
@@ -41,9 +44,17 @@ pub enum OpenError {
     /// The built-in device model is broken.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The built-in interaction model is broken.
+    #[error(transparent)]
+    Interaction(#[from] InteractionError),
     /// The built-in sender is no mail address.
     #[error("the sender of mail is not an address")]
     Sender,
+}
+
+/// What can be said to the skill.
+pub fn interaction_model() -> Result<InteractionModel, OpenError> {
+    Ok(InteractionModel::parse(INTERACTION_MODEL)?)
 }
 
 /// Opens the skill over a data folder: mail goes to `mail` in it, the rest stays in memory.

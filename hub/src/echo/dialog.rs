@@ -1,0 +1,189 @@
+//! A dialog about one intent: its slots as they fill, and the question that is open.
+//!
+//! The intent is kept as Alexa and skills write it, because each hands it to the other as a whole
+//! (<https://developer.amazon.com/docs/alexa/custom-skills/dialog-interface-reference.html>).
+
+use serde_json::{Map, Value, json};
+
+use crate::utterance::interaction::{Intent, InteractionModel};
+use crate::utterance::resolve::{Filled, Match, Resolution};
+
+/// What the speaker is being asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// What a slot holds.
+    Slot(String),
+    /// Whether a slot was understood rightly.
+    ConfirmSlot(String),
+    /// Whether to do it.
+    ConfirmIntent,
+}
+
+/// An intent and what is open about it.
+#[derive(Clone, Debug)]
+pub(super) struct Dialog {
+    /// As it goes over the wire.
+    pub(super) intent: Value,
+    /// The open question.
+    pub(super) question: Option<Question>,
+    /// Whether Alexa leads it without the skill.
+    pub(super) automatic: bool,
+}
+
+/// A dialog directive of a skill.
+pub(super) enum Directive {
+    /// The skill's speech asks this.
+    Ask(Question),
+    /// Alexa asks by the prompts of the dialog model.
+    Delegate,
+}
+
+impl Directive {
+    /// The directive that leads the dialog, with the intent it brings along.
+    pub(super) fn read(directives: &[Value]) -> Option<(Self, Option<&Value>)> {
+        directives.iter().find_map(|directive| {
+            let text = |field: &str| directive[field].as_str().unwrap_or_default().to_owned();
+            let read = match directive["type"].as_str()? {
+                "Dialog.ElicitSlot" => Directive::Ask(Question::Slot(text("slotToElicit"))),
+                "Dialog.ConfirmSlot" => Directive::Ask(Question::ConfirmSlot(text("slotToConfirm"))),
+                "Dialog.ConfirmIntent" => Directive::Ask(Question::ConfirmIntent),
+                "Dialog.Delegate" => Directive::Delegate,
+                _ => return None,
+            };
+            Some((read, directive.get("updatedIntent").filter(|intent| intent.is_object())))
+        })
+    }
+}
+
+impl Dialog {
+    /// A dialog that begins with what was understood.
+    pub(super) fn begin(model: &InteractionModel, skill_id: &str, found: &Match) -> Self {
+        let known = model.intent(&found.intent);
+        let slots = known.map(|known| known.slots.iter().map(|slot| (slot.name.clone(), unfilled(&slot.name))).collect::<Map<_, _>>());
+        let mut intent = json!({"name": found.intent, "confirmationStatus": "NONE"});
+        if let Some(slots) = slots.filter(|slots| !slots.is_empty()) {
+            intent["slots"] = Value::Object(slots);
+        }
+        let automatic = known.and_then(|known| known.dialog.as_ref()).is_some_and(|dialog| dialog.automatic);
+        let mut dialog = Self { intent, question: None, automatic };
+        dialog.fill(skill_id, found);
+        dialog
+    }
+
+    /// The intent's name.
+    pub(super) fn name(&self) -> &str {
+        self.intent["name"].as_str().unwrap_or_default()
+    }
+
+    /// Takes the slots that were understood; the others stay as they are.
+    pub(super) fn fill(&mut self, skill_id: &str, found: &Match) {
+        for (name, filled) in &found.slots {
+            self.put(name, slot(skill_id, name, filled));
+        }
+    }
+
+    /// Takes yes or no to a question of confirmation.
+    pub(super) fn confirm(&mut self, yes: bool) {
+        let status = json!(if yes { "CONFIRMED" } else { "DENIED" });
+        match &self.question {
+            Some(Question::ConfirmSlot(name)) => {
+                if let Some(Value::Object(slot)) = self.intent.get_mut("slots").and_then(|slots| slots.get_mut(name)) {
+                    slot.insert("confirmationStatus".into(), status);
+                }
+            }
+            Some(Question::ConfirmIntent) => {
+                if let Value::Object(intent) = &mut self.intent {
+                    intent.insert("confirmationStatus".into(), status);
+                }
+            }
+            Some(Question::Slot(_)) | None => {}
+        }
+    }
+
+    /// The next question by the dialog model, with its prompt; `None` when the dialog is complete.
+    pub(super) fn next(&mut self, known: &Intent) -> Option<(Question, String)> {
+        let status = |value: &Value| value["confirmationStatus"].as_str().unwrap_or("NONE").to_owned();
+        // Nothing more to ask about what will not be done.
+        if status(&self.intent) == "DENIED" {
+            return None;
+        }
+        for slot in &known.slots {
+            let Some(rules) = &slot.dialog else { continue };
+            let now = self.intent["slots"][&slot.name].clone();
+            let denied = rules.confirmation.is_some() && status(&now) == "DENIED";
+            if denied {
+                self.put(&slot.name, unfilled(&slot.name));
+            }
+            let question = match (&rules.elicitation, &rules.confirmation) {
+                (Some(prompt), _) if denied || now["value"].is_null() => (Question::Slot(slot.name.clone()), prompt),
+                (_, Some(prompt)) if !denied && !now["value"].is_null() && status(&now) == "NONE" => {
+                    (Question::ConfirmSlot(slot.name.clone()), prompt)
+                }
+                _ => continue,
+            };
+            return Some((question.0, self.prompt(question.1)));
+        }
+        let confirmation = known.dialog.as_ref()?.confirmation.as_ref()?;
+        (status(&self.intent) == "NONE").then(|| (Question::ConfirmIntent, self.prompt(confirmation)))
+    }
+
+    /// Whether the dialog model allows a question; of any other Alexa says that the answer is not valid.
+    pub(super) fn allows(&self, known: Option<&Intent>, question: Option<&Question>) -> Result<(), String> {
+        let name = self.name();
+        let Some(known) = known.filter(|known| known.dialog.is_some()) else {
+            return Err(format!("a dialog directive about {name}, which is not in the dialog model"));
+        };
+        match question {
+            Some(Question::Slot(slot) | Question::ConfirmSlot(slot)) if known.slot(slot).is_none_or(|slot| slot.dialog.is_none()) => {
+                Err(format!("a dialog directive about the slot {slot}, which the dialog model of {name} does not have"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A prompt with the values of slots where it has their names.
+    fn prompt(&self, text: &str) -> String {
+        let slots = self.intent["slots"].as_object().into_iter().flatten();
+        slots.fold(text.to_owned(), |text, (name, slot)| text.replace(&format!("{{{name}}}"), slot["value"].as_str().unwrap_or_default()))
+    }
+
+    fn put(&mut self, name: &str, slot: Value) {
+        let Value::Object(intent) = &mut self.intent else { return };
+        let slots = intent.entry("slots").or_insert_with(|| json!({}));
+        if let Value::Object(slots) = slots {
+            slots.insert(name.to_owned(), slot);
+        }
+    }
+}
+
+fn unfilled(name: &str) -> Value {
+    json!({"name": name, "confirmationStatus": "NONE"})
+}
+
+/// A slot as Alexa writes it: without a match `values` is absent.
+fn slot(skill_id: &str, name: &str, filled: &Filled) -> Value {
+    let mut slot = json!({"name": name, "value": filled.value, "confirmationStatus": "NONE", "source": "USER"});
+    let mut simple = json!({"type": "Simple", "value": filled.value});
+    if let Some(resolution) = &filled.resolution {
+        let resolutions = json!({"resolutionsPerAuthority": [authority(skill_id, resolution)]});
+        slot["resolutions"] = resolutions.clone();
+        simple["resolutions"] = resolutions;
+    }
+    slot["slotValue"] = simple;
+    slot
+}
+
+fn authority(skill_id: &str, resolution: &Resolution) -> Value {
+    let name = format!("amzn1.er-authority.echo-sdk.{skill_id}.{}", resolution.slot_type);
+    if resolution.values.is_empty() {
+        return json!({"authority": name, "status": {"code": "ER_SUCCESS_NO_MATCH"}});
+    }
+    let values = resolution.values.iter().map(|value| {
+        let mut wire = json!({"name": value.name});
+        if let Some(id) = &value.id {
+            wire["id"] = json!(id);
+        }
+        json!({"value": wire})
+    });
+    json!({"authority": name, "status": {"code": "ER_SUCCESS_MATCH"}, "values": values.collect::<Vec<_>>()})
+}

@@ -1,0 +1,343 @@
+//! A simulated Echo: what somebody says, as the Alexa service puts it to a skill, and what comes back.
+//!
+//! Envelopes have the form of Alexa's *Request and Response JSON Reference*; the session is kept as Alexa
+//! keeps it (<https://developer.amazon.com/docs/alexa/custom-skills/manage-skill-session-and-session-attributes.html>),
+//! and so is the dialog about an intent. This Echo has no screen.
+//!
+//! No request names an `apiEndpoint`: a skill that wants to speak before its answer has nowhere to call, so
+//! nothing that is said here leaves the machine.
+
+mod dialog;
+mod envelope;
+mod heard;
+
+use std::sync::Arc;
+
+use onething::identify::AccessToken;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use self::dialog::{Dialog, Directive, Question};
+use self::envelope::Session;
+pub use self::heard::{Card, Heard};
+use crate::utterance::built_in;
+use crate::utterance::interaction::InteractionModel;
+use crate::utterance::resolve::Match;
+use crate::utterance::spoken::{self, Spoken};
+use crate::utterance::words::{Phrase, Utterance};
+
+/// How much more a value in the list counts that answers the open question: "off" to "on or off?" is no wish
+/// to stop.
+const ANSWERS_THE_QUESTION: i32 = 5;
+
+/// One Echo in one household.
+pub struct Echo {
+    skill_id: String,
+    household: String,
+    user_id: String,
+    model: Arc<InteractionModel>,
+    enabled: bool,
+    token: Option<AccessToken>,
+    session: Option<Session>,
+}
+
+/// Alexa keeps it to herself: nothing goes to the skill.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[error("that is not for the skill")]
+pub struct NotForTheSkill {
+    /// What she says about it, if anything. She may go on listening, where she asks back by the interaction
+    /// model or has understood nothing within a session.
+    pub heard: Heard,
+    /// How it can be said so that it reaches the skill.
+    pub hint: Option<String>,
+}
+
+/// Why a session ends without the skill's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The speaker said so.
+    UserInitiated,
+    /// Nobody answered, not even to the reprompt.
+    ExceededMaxReprompts,
+    /// Something broke.
+    Error,
+}
+
+impl Echo {
+    /// An Echo whose owner has enabled the skill and linked nothing.
+    pub fn new(skill_id: &str, household: &str, model: Arc<InteractionModel>) -> Self {
+        let user_id = format!("amzn1.ask.account.{household}");
+        Self { skill_id: skill_id.to_owned(), household: household.to_owned(), user_id, model, enabled: true, token: None, session: None }
+    }
+
+    /// From now on every request carries this token.
+    pub fn link(&mut self, token: AccessToken) {
+        self.token = Some(token);
+    }
+
+    /// From now on no request carries a token. Alexa tells the skill nothing about it.
+    pub fn unlink(&mut self) {
+        self.token = None;
+    }
+
+    /// Whether an account is linked.
+    pub fn is_linked(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Whether a session is open: no name is needed to be heard by the skill.
+    pub fn is_listening(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Somebody speaks. The request that Alexa sends, or what she does instead.
+    pub fn say(&mut self, text: &str) -> Result<Value, NotForTheSkill> {
+        let model = Arc::clone(&self.model);
+        let utterance = Utterance::read(text);
+        let said = spoken::addressed(utterance.all());
+        let spoken = spoken::read(&model, &utterance);
+        if !self.enabled {
+            let heard = Heard::from_alexa("Sorry, I don't know that one.", false);
+            return Err(NotForTheSkill { heard, hint: Some("enable the skill first".into()) });
+        }
+        match spoken {
+            Spoken::Launch => {
+                self.session = None;
+                Ok(self.in_session(json!({"type": "LaunchRequest"})))
+            }
+            Spoken::Asked(found) => {
+                self.session = None;
+                self.understood(found)
+            }
+            Spoken::AskedLast(found) if self.session.is_some() => self.go_on(said, Some(found)),
+            Spoken::AskedLast(found) => self.understood(Some(found)),
+            Spoken::Unnamed(found) if self.session.is_some() => self.go_on(said, found),
+            Spoken::Unnamed(found) => Err(self.for_alexa(said, found.as_ref())),
+        }
+    }
+
+    /// Puts a request of the caller's into an envelope; what it does not have of id, time and locale is added.
+    pub fn request(&mut self, request: Value) -> Value {
+        let kind = request["type"].as_str().unwrap_or_default();
+        if envelope::is_out_of_session(kind) {
+            return self.out_of_session(request);
+        }
+        if kind == "SessionEndedRequest" {
+            return self.last_of_session(request);
+        }
+        let intent = (kind == "IntentRequest").then(|| request["intent"].clone());
+        let envelope = self.in_session(request);
+        if let (Some(intent), Some(session)) = (intent, &mut self.session) {
+            session.dialog = Some(Dialog { intent, question: None, automatic: false });
+        }
+        envelope
+    }
+
+    /// Takes the skill's answer, which ends or carries on the session and the dialog.
+    pub fn hear(&mut self, answer: &Value) -> Heard {
+        let response = &answer["response"];
+        let mut heard = Heard::read(response);
+        let Some(mut session) = self.session.take() else { return heard };
+        session.is_new = false;
+        session.attributes = answer.get("sessionAttributes").cloned().unwrap_or_else(|| json!({}));
+        if !response.is_object() {
+            self.session = Some(session);
+            return self.not_valid("an answer without a response");
+        }
+        let directive = Directive::read(&heard.directives).map(|(directive, intent)| (directive, intent.cloned()));
+        let stays = match response.get("shouldEndSession") {
+            Some(Value::Bool(ends)) => !ends,
+            Some(Value::Null) => true,
+            Some(_) => false,
+            // Without a screen nothing stays open but a dialog.
+            None => directive.is_some(),
+        };
+        if !stays {
+            return heard;
+        }
+        heard.listening = true;
+        let Some((directive, updated)) = directive else {
+            session.dialog = None;
+            self.session = Some(session);
+            return heard;
+        };
+        let before = session.dialog.take().map(|dialog| dialog.intent);
+        let mut dialog = Dialog { intent: updated.or(before).unwrap_or_default(), question: None, automatic: false };
+        let model = Arc::clone(&self.model);
+        let known = model.intent(dialog.name());
+        let asked = match &directive {
+            Directive::Ask(question) => Some(question),
+            Directive::Delegate => None,
+        };
+        let allowed = dialog.allows(known, asked);
+        match (allowed, directive, known) {
+            (Err(fault), ..) => {
+                self.session = Some(session);
+                return self.not_valid(&fault);
+            }
+            (Ok(()), Directive::Ask(question), _) => dialog.question = Some(question),
+            (Ok(()), Directive::Delegate, known) => match known.and_then(|known| dialog.next(known)) {
+                Some((question, prompt)) => {
+                    dialog.question = Some(question);
+                    heard.asked(&prompt);
+                }
+                None => {
+                    let request = json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": dialog.intent});
+                    session.dialog = Some(dialog);
+                    self.session = Some(session);
+                    heard.listening = false;
+                    heard.follow_up = Some(self.in_session(request));
+                    return heard;
+                }
+            },
+        }
+        session.dialog = Some(dialog);
+        self.session = Some(session);
+        heard
+    }
+
+    /// Ends the session from outside: the request that tells the skill, which cannot answer it. `None` when no
+    /// session is open.
+    pub fn end(&mut self, reason: EndReason) -> Option<Value> {
+        self.session.as_ref()?;
+        let reason = match reason {
+            EndReason::UserInitiated => "USER_INITIATED",
+            EndReason::ExceededMaxReprompts => "EXCEEDED_MAX_REPROMPTS",
+            EndReason::Error => "ERROR",
+        };
+        Some(self.last_of_session(json!({"type": "SessionEndedRequest", "reason": reason})))
+    }
+
+    /// Within a session: an answer to the open question, or something else.
+    fn go_on(&mut self, said: Phrase<'_>, found: Option<Match>) -> Result<Value, NotForTheSkill> {
+        let polite = spoken::polite(said);
+        if polite.is_empty() {
+            return Err(NotForTheSkill { heard: Heard::from_alexa("", true), hint: None });
+        }
+        if found.is_none() && built_in::ends_session(polite.text()) {
+            let ended = self.end(EndReason::UserInitiated);
+            return ended.ok_or(NotForTheSkill { heard: Heard::default(), hint: None });
+        }
+        let model = Arc::clone(&self.model);
+        let Some(dialog) = self.session.as_mut().and_then(|session| session.dialog.as_mut()) else { return self.understood(found) };
+        match &dialog.question {
+            Some(Question::Slot(slot)) => {
+                let readings = [said, polite].into_iter().filter_map(|said| model.resolve_slot(dialog.name(), slot, said));
+                let answer = readings.max_by_key(|answer| answer.score);
+                let better = |answer: &Match| match &found {
+                    Some(other) => answer.certain && answer.score + ANSWERS_THE_QUESTION > other.score,
+                    // Whatever was said is the answer when it is nothing else.
+                    None => true,
+                };
+                match answer.filter(better) {
+                    Some(answer) => self.understood(Some(answer)),
+                    None => self.understood(found),
+                }
+            }
+            Some(Question::ConfirmSlot(_) | Question::ConfirmIntent) => match agreed(polite, found.as_ref()) {
+                Some(yes) => {
+                    dialog.confirm(yes);
+                    self.send_dialog("IN_PROGRESS")
+                }
+                None => self.understood(found),
+            },
+            None => self.understood(found),
+        }
+    }
+
+    /// Sends what was understood: more about the intent of the open question, or another intent.
+    fn understood(&mut self, found: Option<Match>) -> Result<Value, NotForTheSkill> {
+        let fallback = || {
+            let intent = self.model.intent(built_in::FALLBACK)?.name.clone();
+            Some(Match { intent, slots: Vec::new(), score: 0, certain: false })
+        };
+        let Some(found) = found.or_else(fallback) else {
+            let heard = Heard::from_alexa("Sorry, I didn't understand.", self.session.is_some());
+            return Err(NotForTheSkill { heard, hint: None });
+        };
+        let model = Arc::clone(&self.model);
+        let skill_id = self.skill_id.clone();
+        let session = self.session.get_or_insert_with(Session::new);
+        match &mut session.dialog {
+            Some(dialog) if dialog.question.is_some() && dialog.name() == found.intent => {
+                dialog.fill(&skill_id, &found);
+                self.send_dialog("IN_PROGRESS")
+            }
+            other => {
+                *other = Some(Dialog::begin(&model, &skill_id, &found));
+                self.send_dialog("STARTED")
+            }
+        }
+    }
+
+    /// The request about the intent as it is now; where Alexa leads the dialog, only when it is complete.
+    fn send_dialog(&mut self, state: &str) -> Result<Value, NotForTheSkill> {
+        let model = Arc::clone(&self.model);
+        let session = self.session.get_or_insert_with(Session::new);
+        let Some(dialog) = &mut session.dialog else { return Ok(self.in_session(json!({"type": "IntentRequest"}))) };
+        dialog.question = None;
+        let known = model.intent(dialog.name()).filter(|known| known.dialog.is_some());
+        let mut state = state;
+        if let (Some(known), true) = (known, dialog.automatic) {
+            if let Some((question, prompt)) = dialog.next(known) {
+                dialog.question = Some(question);
+                let mut heard = Heard::default();
+                heard.asked(&prompt);
+                return Err(NotForTheSkill { heard, hint: None });
+            }
+            state = "COMPLETED";
+        }
+        let mut request = json!({"type": "IntentRequest", "intent": dialog.intent});
+        if known.is_some() {
+            request["dialogState"] = json!(state);
+        }
+        Ok(self.in_session(request))
+    }
+
+    /// What Alexa says to what names no skill.
+    fn for_alexa(&self, said: Phrase<'_>, found: Option<&Match>) -> NotForTheSkill {
+        let name = &self.model.invocation_name;
+        let text = said.heard();
+        let hint = match found {
+            Some(found) if !found.intent.starts_with("AMAZON.") => match said.word(0) {
+                Some("the" | "a" | "an" | "my" | "its") => format!("ask {name} for {text}"),
+                Some("what" | "how" | "is" | "are" | "when" | "why" | "which" | "who" | "whether" | "if") => format!("ask {name} {text}"),
+                _ => format!("ask {name} to {text}"),
+            },
+            _ => format!("open {name}"),
+        };
+        // To what ends or cancels something, where there is nothing, she is silent.
+        let silent = said.is_empty() || built_in::ends_session(said.text()) || found.is_some_and(|found| is_farewell(&found.intent));
+        let speech = if silent { "" } else { "Sorry, I don't know that one." };
+        NotForTheSkill { heard: Heard::from_alexa(speech, false), hint: Some(hint) }
+    }
+
+    /// What Alexa says of an answer that she cannot use, and what she sends to the skill that gave it.
+    fn not_valid(&mut self, fault: &str) -> Heard {
+        let error = json!({"type": "INVALID_RESPONSE", "message": fault});
+        let request = json!({"type": "SessionEndedRequest", "reason": "ERROR", "error": error});
+        let follow_up = Some(self.last_of_session(request));
+        Heard { follow_up, ..Heard::from_alexa("There was a problem with the requested skill's response.", false) }
+    }
+}
+
+fn is_farewell(intent: &str) -> bool {
+    matches!(intent, "AMAZON.StopIntent" | "AMAZON.CancelIntent" | "AMAZON.NavigateHomeIntent")
+}
+
+/// Yes or no, by Alexa's words or by the model's.
+fn agreed(said: Phrase<'_>, found: Option<&Match>) -> Option<bool> {
+    let says = |intent: &str| {
+        let alexas = built_in::samples(intent).contains(&said.text());
+        alexas || found.is_some_and(|found| found.intent == intent)
+    };
+    if says(built_in::YES) { Some(true) } else { says(built_in::NO).then_some(false) }
+}
+
+#[cfg(test)]
+#[path = "echo_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "dialog_tests.rs"]
+mod dialog_tests;

@@ -1,0 +1,72 @@
+//! The phrases that name a skill.
+
+use super::*;
+use crate::skill::interaction_model;
+
+fn check(said: &str, expected: &str) {
+    let words = |found: Match| {
+        let slots = found.slots.into_iter().map(|(name, filled)| format!(" {name}={}", filled.value));
+        std::iter::once(found.intent).chain(slots).collect::<String>()
+    };
+    let meant = match read(&interaction_model().unwrap(), &Utterance::read(said)) {
+        Spoken::Launch => "launch".to_owned(),
+        Spoken::Asked(found) => format!("asked {}", found.map_or("nothing".into(), words)),
+        Spoken::AskedLast(found) => format!("asked {}", words(found)),
+        Spoken::Unnamed(found) => format!("unnamed {}", found.map_or("nothing".into(), words)),
+    };
+    assert_eq!(meant, expected, "{said}");
+}
+
+#[test]
+fn a_skill_is_opened_by_its_name() {
+    for said in [
+        "open my printer",
+        "Alexa, open my printer.",
+        "Hey Alexa, please launch my printer!",
+        "start my printer",
+        "my printer",
+        "run my printer",
+        "talk to my printer",
+        "open my printer skill",
+        "open my printer please",
+        "ask my printer",
+    ] {
+        check(said, "launch");
+    }
+}
+
+#[test]
+fn a_skill_is_asked_in_one_breath() {
+    check("ask my printer to print a vase", "asked PrintIntent model=vase");
+    check("Alexa, tell my printer to print two vases, please", "asked PrintIntent copies=2 model=vases");
+    check("ask my printer for the status", "asked StatusIntent");
+    check("ask my printer what's the status", "asked StatusIntent");
+    check("ask my printer whether it is connected", "asked ConnectionIntent");
+    check("ask my printer if it's online", "asked ConnectionIntent");
+    check("open my printer and cancel the print", "asked CancelPrintIntent");
+    check("use my printer to print a vase", "asked PrintIntent model=vase");
+    check("ask my printer to send my certificate again", "asked SendCertificateIntent");
+    check("ask my printer to forget me", "asked ForgetMeIntent");
+    check("tell my printer to set the nozzle to two hundred degrees", "asked SetTemperatureIntent part=nozzle degrees=200");
+    check("ask my printer for help", "asked AMAZON.HelpIntent");
+    check("ask my printer to dance", "asked nothing");
+}
+
+#[test]
+fn a_skill_may_be_named_at_the_end() {
+    check("print a vase with my printer", "asked PrintIntent model=vase");
+    check("Print a vase using my printer, please.", "asked PrintIntent model=vase");
+    check("print three cups on my printer", "asked PrintIntent copies=3 model=cups");
+    check("get the weather from my printer", "unnamed nothing");
+}
+
+#[test]
+fn what_does_not_name_the_skill_is_not_for_it() {
+    check("print a vase", "unnamed PrintIntent model=vase");
+    check("turn my printer on", "unnamed SetPowerIntent power=on");
+    check("open the door", "unnamed nothing");
+    check("with my printer on", "asked nothing");
+    check("open your printer", "unnamed nothing");
+    check("", "unnamed nothing");
+    check("Alexa", "unnamed nothing");
+}

@@ -1,0 +1,282 @@
+//! What somebody said, as the words that are compared: lower case, no punctuation, contractions in full.
+//!
+//! Samples, slot values and utterances go through the same reading, so that they meet whatever their spelling.
+//! The spelling that was heard is kept beside it: it is what a slot holds.
+
+use std::ops::Range;
+
+/// More words than anybody says to an Echo in one breath; what has more matches nothing.
+pub const MAX_WORDS: usize = 64;
+
+/// Before `'s`, these are followed by a verb; any other word owns something.
+const FOLLOWED_BY_IS: &[&str] = &["what", "that", "it", "he", "she", "who", "where", "when", "how", "there", "here", "why"];
+/// Contractions of those who type without apostrophes; "its" is a word of its own.
+const WITHOUT_APOSTROPHE: &[(&str, &str, &str)] = &[
+    ("whats", "what", "is"),
+    ("thats", "that", "is"),
+    ("hows", "how", "is"),
+    ("wheres", "where", "is"),
+    ("whos", "who", "is"),
+    ("im", "i", "am"),
+    ("ive", "i", "have"),
+    ("dont", "do", "not"),
+    ("isnt", "is", "not"),
+    ("cant", "can", "not"),
+    ("cannot", "can", "not"),
+];
+
+/// An utterance and its words.
+#[derive(Clone, Debug, Default)]
+pub struct Utterance {
+    heard: String,
+    text: String,
+    words: Vec<Word>,
+}
+
+/// Where one word stands in both spellings.
+#[derive(Clone, Debug)]
+struct Word {
+    heard: Range<usize>,
+    text: Range<usize>,
+}
+
+impl Utterance {
+    /// Reads any text; of a very long one only its beginning, which is still too long to match.
+    pub fn read(said: &str) -> Self {
+        let heard = said.to_lowercase().replace(['’', '‘', '`'], "'");
+        let mut utterance = Self::default();
+        let mut at = 0;
+        while let Some((range, next)) = raw_word(&heard, at) {
+            if utterance.words.len() > MAX_WORDS {
+                break;
+            }
+            utterance.take(&heard, range);
+            at = next;
+        }
+        Self { heard, ..utterance }
+    }
+
+    /// All of it.
+    pub fn all(&self) -> Phrase<'_> {
+        Phrase { utterance: self, from: 0, to: self.words.len() }
+    }
+
+    /// The words as they are compared, each followed by one space.
+    pub fn text(&self) -> &str {
+        self.text.trim_end()
+    }
+
+    fn take(&mut self, heard: &str, range: Range<usize>) {
+        let raw = &heard[range.clone()];
+        match raw {
+            "%" => return self.push("percent", range),
+            "°" => return self.push("degrees", range),
+            "&" => return self.push("and", range),
+            "-" => return self.push("minus", range),
+            _ => {}
+        }
+        if let Some((_, first, second)) = WITHOUT_APOSTROPHE.iter().find(|(short, ..)| *short == raw) {
+            self.push(first, range.clone());
+            return self.push(second, range);
+        }
+        let Some((stem, end)) = raw.rsplit_once('\'') else { return self.push(&raw.replace(',', ""), range) };
+        let (before, after) = (range.start..range.start + stem.len(), range.start + stem.len()..range.end);
+        let (stem, second) = match (stem, end) {
+            (stem, "s") if FOLLOWED_BY_IS.contains(&stem) => (stem, "is"),
+            (stem, "s") => (stem, "s"),
+            (stem, "re") => (stem, "are"),
+            (stem, "m") => (stem, "am"),
+            (stem, "ve") => (stem, "have"),
+            (stem, "ll") => (stem, "will"),
+            (stem, "d") => (stem, "would"),
+            ("can", "t") => ("can", "not"),
+            ("won", "t") => ("will", "not"),
+            (stem, "t") if stem.len() > 1 && stem.ends_with('n') => (&stem[..stem.len() - 1], "not"),
+            _ => return self.push(&raw.replace('\'', ""), range),
+        };
+        if !stem.is_empty() {
+            self.push(&stem.replace('\'', ""), before);
+        }
+        self.push(second, after);
+    }
+
+    fn push(&mut self, word: &str, heard: Range<usize>) {
+        let start = self.text.len();
+        self.text.push_str(word);
+        self.words.push(Word { heard, text: start..self.text.len() });
+        self.text.push(' ');
+    }
+}
+
+/// The next word at or after `at`, and where to look for the one after it.
+fn raw_word(heard: &str, at: usize) -> Option<(Range<usize>, usize)> {
+    let mut rest = heard.get(at..)?.char_indices().peekable();
+    let (mut start, mut previous) = (None, None);
+    while let Some((offset, c)) = rest.next() {
+        let here = at + offset;
+        let following = rest.peek().map(|(_, c)| *c);
+        let digits_around = previous.is_some_and(|p: char| p.is_ascii_digit()) && following.is_some_and(|f| f.is_ascii_digit());
+        let letters_around = previous.is_none_or(char::is_alphanumeric) && following.is_some_and(char::is_alphanumeric);
+        let part = match c {
+            c if c.is_alphanumeric() => true,
+            '.' | ',' => start.is_some() && digits_around,
+            '\'' if start.is_some() => letters_around,
+            // What follows a slot in a sample: "{room}'s lamp".
+            '\'' => following == Some('s') && !heard[here + 2..].starts_with(char::is_alphanumeric),
+            _ => false,
+        };
+        let sign = matches!(c, '%' | '°' | '&') || (c == '-' && following.is_some_and(|f| f.is_ascii_digit()));
+        match (part, start) {
+            (true, None) => start = Some(here),
+            (true, Some(_)) => {}
+            (false, Some(start)) => return Some((start..here, here)),
+            // A hyphen inside of a word is a space, before a number it is a sign.
+            (false, None) if sign && !(c == '-' && previous_of(heard, here).is_some_and(char::is_alphanumeric)) => {
+                let next = here + c.len_utf8();
+                return Some((here..next, next));
+            }
+            (false, None) => {}
+        }
+        previous = Some(c);
+    }
+    start.map(|start| (start..heard.len(), heard.len()))
+}
+
+fn previous_of(heard: &str, at: usize) -> Option<char> {
+    heard[..at].chars().next_back()
+}
+
+/// Some words of an utterance that follow each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Phrase<'u> {
+    utterance: &'u Utterance,
+    from: usize,
+    to: usize,
+}
+
+impl<'u> Phrase<'u> {
+    /// How many words.
+    pub fn len(self) -> usize {
+        self.to - self.from
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.from == self.to
+    }
+
+    /// The word at this place.
+    pub fn word(self, at: usize) -> Option<&'u str> {
+        if at < self.len() { Some(self.part(at, at + 1).text()) } else { None }
+    }
+
+    /// The words from one place to before another.
+    pub fn part(self, from: usize, to: usize) -> Self {
+        let to = (self.from + to).min(self.to);
+        Self { utterance: self.utterance, from: (self.from + from).min(to), to }
+    }
+
+    /// All but the first words.
+    pub fn after(self, words: usize) -> Self {
+        self.part(words, self.len())
+    }
+
+    /// The words as they are compared, with one space between.
+    pub fn text(self) -> &'u str {
+        let words = &self.utterance.words[self.from..self.to];
+        let range = words.first().zip(words.last()).map(|(first, last)| first.text.start..last.text.end);
+        range.map_or("", |range| &self.utterance.text[range])
+    }
+
+    /// The words as they were heard.
+    pub fn heard(self) -> &'u str {
+        let words = &self.utterance.words[self.from..self.to];
+        let range = words.first().zip(words.last()).map(|(first, last)| first.heard.start..last.heard.end);
+        range.map_or("", |range| &self.utterance.heard[range])
+    }
+
+    /// The words one by one.
+    pub fn words(self) -> impl Iterator<Item = &'u str> {
+        self.text().split_ascii_whitespace()
+    }
+
+    /// What follows these words, where they stand at the beginning.
+    pub fn strip(self, beginning: &[String]) -> Option<Self> {
+        let same = beginning.len() <= self.len() && self.words().zip(beginning).all(|(word, wanted)| word == wanted);
+        same.then(|| self.after(beginning.len()))
+    }
+
+    /// What precedes these words, where they stand at the end.
+    pub fn strip_end(self, end: &[String]) -> Option<Self> {
+        let from = self.len().checked_sub(end.len())?;
+        self.after(from).strip(end).map(|_| self.part(0, from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(said: &str, words: &str) {
+        assert_eq!(Utterance::read(said).text(), words, "{said}");
+    }
+
+    #[test]
+    fn case_punctuation_and_contractions_make_no_difference() {
+        check("  Print, a VASE!  ", "print a vase");
+        check("What's the status?", "what is the status");
+        check("whats the status", "what is the status");
+        check("what’s up", "what is up");
+        check("I don't know, it isn't and can't", "i do not know it is not and can not");
+        check("I've lost it; we'll see", "i have lost it we will see");
+        check("Bob's lamp", "bob s lamp");
+        check("'s lamp", "s lamp");
+        check("twenty-one 'quoted' words", "twenty one quoted words");
+        check("five o'clock", "five oclock");
+        check("20.5 °C, 1,000 and 60%", "20.5 degrees c 1000 and 60 percent");
+        check("to -5 A.M.", "to minus 5 a m");
+        check("Größe für 日本", "größe für 日本");
+        check("", "");
+        check("'", "");
+    }
+
+    #[test]
+    fn a_phrase_keeps_what_was_heard() {
+        let said = Utterance::read("Print the Mother's-Day Box, please");
+        assert_eq!(said.all().part(2, 6).heard(), "mother's-day box");
+        assert_eq!(said.all().part(2, 6).text(), "mother s day box");
+        assert_eq!(said.all().word(0), Some("print"));
+        assert_eq!(said.all().word(99), None);
+        assert_eq!(said.all().part(5, 99).after(7).text(), "");
+    }
+
+    #[test]
+    fn words_are_taken_off_both_ends() {
+        let said = Utterance::read("ask my printer to pause with my printer");
+        let name = ["my".to_owned(), "printer".to_owned()];
+        assert_eq!(said.all().after(1).strip(&name).unwrap().text(), "to pause with my printer");
+        assert_eq!(said.all().strip_end(&name).unwrap().text(), "ask my printer to pause with");
+        assert!(said.all().strip(&name).is_none());
+        assert!(Utterance::default().all().strip_end(&name).is_none());
+    }
+
+    #[test]
+    fn a_very_long_utterance_is_read_to_beyond_the_limit_only() {
+        let said = Utterance::read(&"word ".repeat(1_000_000));
+        assert!((MAX_WORDS + 1..MAX_WORDS + 4).contains(&said.all().len()));
+    }
+
+    proptest! {
+        /// Any text can be read, any part of it taken, and reading what was read changes nothing.
+        #[test]
+        fn reading_is_stable(said in "(\\PC|['’.,% -]|[a-z0-9]){0,80}", from in 0_usize..30, to in 0_usize..30) {
+            let utterance = Utterance::read(&said);
+            let part = utterance.all().part(from, to);
+            prop_assert_eq!(part.words().count(), part.len());
+            let _ = part.heard();
+            prop_assert_eq!(Utterance::read(utterance.text()).text(), utterance.text());
+        }
+    }
+}
