@@ -42,7 +42,9 @@ pub enum DemoError {
 
 /// Tells the story to `out`, with mail and bundles in the data folder.
 pub async fn run(data: &Path, out: impl Write, colour: bool) -> Result<(), DemoError> {
-    let mut stage = Stage { skill: open(data)?, screen: Screen::new(out, colour) };
+    let skill = open(data)?;
+    let earlier = skill.mailer.sent().len();
+    let mut stage = Stage { skill, earlier, screen: Screen::new(out, colour) };
     let model = Arc::new(interaction_model()?);
     let mut ana = Owner::new("Ana", "ana@example.com", &model)?;
     let mut ben = Owner::new("Ben", "ben@example.com", &model)?;
@@ -77,6 +79,8 @@ struct Possession {
 /// The skill and those who watch it.
 struct Stage<W> {
     skill: LocalSkill,
+    /// How many mails an earlier telling has left in the folder.
+    earlier: usize,
     screen: Screen<W>,
 }
 
@@ -86,7 +90,7 @@ impl<W: Write> Stage<W> {
         let heard = self.tell(owner, "open my printer").await?;
         expect(heard.card == Some(Card::LinkAccount), "the skill did not ask for a link")?;
         let (things, certificates) = (self.skill.registry.things().len(), self.skill.registry.registrations().len());
-        expect(things + certificates + self.skill.mailer.sent().len() == 0, "something was made for nobody")?;
+        expect(things + certificates == 0 && self.skill.mailer.sent().len() == self.earlier, "something was made for nobody")?;
         Ok(self.screen.fact("behind", "nothing: no thing, no certificate, no mail")?)
     }
 

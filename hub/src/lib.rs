@@ -14,6 +14,7 @@ pub mod broker;
 pub mod clock;
 pub mod mailbox;
 pub mod policy;
+pub mod printer;
 pub mod registry;
 pub mod shadow;
 pub mod sign_in;

@@ -111,7 +111,8 @@ fn each_mail_holds_a_bundle_that_opens_one_thing() {
     let screen = told(&hub().arg("demo").env("ONETHING_DATA", place.path()).output().unwrap());
     let mail = place.path().join("mail");
     let messages = files(&mail, "eml");
-    assert_eq!((messages.len(), files(&mail, "zip").len(), fs::read_dir(&mail).unwrap().count()), (2, 2, 4));
+    assert_eq!((messages.len(), files(&mail, "zip").len(), fs::read_dir(&mail).unwrap().count()), (2, 2, 5));
+    assert_eq!(fs::read_to_string(mail.join("index.jsonl")).unwrap().lines().count(), 2);
 
     let mut seen = Vec::new();
     for message in messages {

@@ -1,0 +1,218 @@
+//! One connection of a device: mutual TLS and MQTT 3.1.1 by somebody else's client, up to the shadow's five answers.
+//!
+//! A connection lives once; whoever wants another one opens another one. The question for the shadow is put after the
+//! subscriptions are acknowledged, never before: an answer that comes earlier is an answer that nobody hears
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-comms-device.html>).
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rumqttc::{
+    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
+    SubscribeFilterInput, SubscribeReasonCode, TlsConfiguration, Transport,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::bundle::{Bundle, Topics};
+
+/// In seconds.
+const KEEP_ALIVE: u16 = 30;
+/// From the first packet to the acknowledged subscriptions.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For the last words.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// A shadow document with its metadata is larger than the 8 KB of its state.
+const PACKET_LIMIT: usize = 128 * 1024;
+const QUEUE: usize = 16;
+
+/// What a connection tells.
+#[derive(Debug, PartialEq)]
+pub(super) enum News {
+    /// It stands, and the shadow has been asked for.
+    Up,
+    /// `get/accepted`.
+    Shadow(Bytes),
+    /// `get/rejected`.
+    NoShadow(Bytes),
+    /// `update/delta`.
+    Delta(Bytes),
+    /// `update/rejected`.
+    ReportRefused(Bytes),
+    /// It is gone: the server does not let this device in.
+    Refused(&'static str),
+    /// It is gone, or never was.
+    Lost(&'static str),
+}
+
+/// A connection, which ends with this value.
+pub(super) struct Link {
+    client: AsyncClient,
+    update: String,
+    news: mpsc::Receiver<News>,
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    /// Begins to connect.
+    pub(super) fn open(bundle: &Bundle) -> Self {
+        let connection = &bundle.connection;
+        let mut options = MqttOptions::new(&connection.client_id, (connection.endpoint.as_str(), connection.port));
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&bundle.tls))));
+        options.set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_max_packet_size(PACKET_LIMIT, PACKET_LIMIT);
+        let (client, events) = AsyncClient::builder(options).capacity(QUEUE).build();
+        let (tell, news) = mpsc::channel(QUEUE);
+        let (asking, topics) = (client.clone(), connection.topics.clone());
+        let task = tokio::spawn(async move {
+            let end = match run(events, &asking, &topics, &tell).await {
+                Ok(never) => match never {},
+                Err(end) => end,
+            };
+            // Nobody listens any more when the device has let go of the connection.
+            let _ = tell.send(end).await;
+        });
+        Self { client, update: connection.topics.update.clone(), news, task }
+    }
+
+    /// What comes next; after the end nothing does.
+    pub(super) async fn news(&mut self) -> News {
+        self.news.recv().await.unwrap_or(News::Lost("the connection broke down"))
+    }
+
+    /// Sends a report. One that does not fit into the queue is lost with the connection, which has stalled.
+    pub(super) fn report(&self, update: String) -> bool {
+        self.client.try_publish(self.update.as_str(), update, PublishOptions::at_least_once()).is_ok()
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(mut self) {
+        if self.client.try_disconnect_now().is_ok() {
+            // Whether the last words got through or not, the connection ends here. What still comes in has to be taken, so
+            // that the other side of the channel does not wait.
+            let _ = timeout(FAREWELL, async { while self.news.recv().await.is_some() {} }).await;
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+enum Never {}
+
+/// Keeps the connection until it ends.
+async fn run(mut events: EventLoop, client: &AsyncClient, topics: &Topics, tell: &mpsc::Sender<News>) -> Result<Never, News> {
+    timeout(PATIENCE, subscribe(&mut events, client, topics)).await.map_err(|_| News::Lost("no answer in time"))??;
+    client.try_publish(topics.get.as_str(), "", PublishOptions::at_least_once()).map_err(stalled)?;
+    let mut news = News::Up;
+    loop {
+        tell.send(news).await.map_err(|_| News::Lost("nobody listens"))?;
+        news = loop {
+            if let Packet::Publish(message) = next(&mut events).await?
+                && let Some(news) = heard(topics, &message.topic, message.payload)
+            {
+                break news;
+            }
+        };
+    }
+}
+
+/// Connects, and subscribes to what the shadow answers.
+async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics) -> Result<(), News> {
+    while !matches!(next(events).await?, Packet::ConnAck(_)) {}
+    let answers = [&topics.get_accepted, &topics.get_rejected, &topics.update_accepted, &topics.update_rejected, &topics.update_delta];
+    let filters = answers.map(|topic| SubscribeFilterInput::new(topic.as_str(), QoS::AtLeastOnce));
+    client.try_subscribe_many(filters).map_err(stalled)?;
+    loop {
+        if let Packet::SubAck(answer) = next(events).await? {
+            let all = answer.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_)));
+            return if all { Ok(()) } else { Err(News::Refused("the device may not listen to its shadow")) };
+        }
+    }
+}
+
+async fn next(events: &mut EventLoop) -> Result<Packet, News> {
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(packet)) => return Ok(packet),
+            Ok(Event::Outgoing(_)) => {}
+            Err(error) => return Err(ended(&error)),
+        }
+    }
+}
+
+fn heard(topics: &Topics, topic: &[u8], payload: Bytes) -> Option<News> {
+    let kinds: [(&str, fn(Bytes) -> News); 4] = [
+        (&topics.get_accepted, News::Shadow),
+        (&topics.get_rejected, News::NoShadow),
+        (&topics.update_delta, News::Delta),
+        (&topics.update_rejected, News::ReportRefused),
+    ];
+    kinds.into_iter().find(|(name, _)| name.as_bytes() == topic).map(|(_, kind)| kind(payload))
+}
+
+fn stalled(_: ClientError) -> News {
+    News::Lost("the connection stalled")
+}
+
+/// Whether the server said no, or there was no server.
+fn ended(error: &ConnectionError) -> News {
+    if let ConnectionError::ConnectionRefused(code) = error {
+        return match code {
+            ConnectReturnCode::ServiceUnavailable => News::Lost("the hub is not ready"),
+            _ => News::Refused("the hub does not let this device connect"),
+        };
+    }
+    match tls_error(error) {
+        Some(rustls::Error::AlertReceived(_)) => News::Refused("the hub does not accept the certificate"),
+        Some(rustls::Error::InvalidCertificate(_)) => News::Refused("the server is not the hub of this bundle"),
+        Some(_) => News::Lost("no secure connection"),
+        None => News::Lost("the connection was lost"),
+    }
+}
+
+/// TLS speaks through the errors of a socket, which hide it at different depths.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut link = Some(error);
+    while let Some(error) = link {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(tls);
+        }
+        link = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError};
+
+    use super::*;
+
+    fn by_socket(error: rustls::Error) -> ConnectionError {
+        ConnectionError::Io(io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    #[test]
+    fn a_no_of_the_server_is_told_from_its_absence() {
+        let refused = |error: &ConnectionError| matches!(ended(error), News::Refused(_));
+        assert!(refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized)));
+        assert!(!refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable)));
+        assert!(refused(&by_socket(rustls::Error::AlertReceived(AlertDescription::CertificateUnknown))));
+        let deep = rumqttc::StateError::Io(io::Error::other(rustls::Error::AlertReceived(AlertDescription::AccessDenied)));
+        assert!(refused(&ConnectionError::MqttState(deep)));
+        assert!(refused(&by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))));
+        assert!(!refused(&by_socket(rustls::Error::HandshakeNotComplete)));
+        assert!(!refused(&ConnectionError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))));
+        assert!(!refused(&ConnectionError::NetworkTimeout));
+    }
+}

@@ -1,0 +1,418 @@
+use onething::model::{Model, ValueKind};
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: u64 = 1_795_305_600;
+const TICK: Duration = Duration::from_millis(250);
+
+fn print_order(id: &str, model: &str, copies: u64) -> Value {
+    json!({"id": id, "name": "print", "args": {"model": model, "copies": copies}, "issuedAt": NOW, "expiresAt": NOW + 60})
+}
+
+fn plainly(id: &str, name: &str) -> Value {
+    json!({"id": id, "name": name, "args": {}, "issuedAt": NOW, "expiresAt": NOW + 60})
+}
+
+/// A printer and its shadow, as the broker would keep it.
+struct Bench {
+    machine: Machine,
+    shadow: Value,
+    version: u64,
+    reports: Vec<Map<String, Value>>,
+}
+
+impl Bench {
+    /// Connected to an empty shadow, with everything reported.
+    fn new() -> Self {
+        let mut bench = Self { machine: Machine::new(Some("c".repeat(64))), shadow: json!({}), version: 1, reports: Vec::new() };
+        bench.machine.take_no_shadow(NOW);
+        bench.wait(1.0);
+        bench
+    }
+
+    fn wants(&mut self, state: Value) {
+        self.version += 1;
+        self.machine.take_delta(&json!({"version": self.version, "timestamp": NOW, "state": state}), NOW);
+    }
+
+    fn commands(&mut self, command: Value) {
+        self.wants(json!({"command": command}));
+    }
+
+    fn wait(&mut self, seconds: f64) {
+        let mut left = Duration::from_secs_f64(seconds);
+        while !left.is_zero() {
+            let report = self.machine.tick(TICK);
+            for (name, value) in report.iter().flatten() {
+                self.shadow[name] = value.clone();
+            }
+            self.reports.extend(report);
+            left = left.saturating_sub(TICK);
+        }
+    }
+
+    fn says(&self, name: &str) -> &Value {
+        &self.shadow[name]
+    }
+
+    fn answer(&self) -> (&str, &str, &str) {
+        let field = |name: &str| self.shadow["command"][name].as_str().unwrap_or_default();
+        (field("id"), field("status"), field("detail"))
+    }
+
+    /// Another device with the same bundle, which knows only the shadow.
+    fn after_a_power_cut(&self, desired: Value) -> Self {
+        let mut machine = Machine::new(Some("c".repeat(64)));
+        let delta = json!({"command": desired["command"]});
+        let state = json!({"desired": desired, "reported": self.shadow, "delta": delta});
+        machine.take_shadow(&json!({"version": self.version, "state": state}), NOW);
+        Self { machine, shadow: self.shadow.clone(), version: self.version, reports: Vec::new() }
+    }
+}
+
+#[test]
+fn a_print_gets_hot_then_on_and_is_done() {
+    let mut bench = Bench::new();
+    bench.commands(print_order("1", "vase", 1));
+    bench.wait(1.0);
+    assert_eq!(bench.answer(), ("1", "accepted", "vase is being printed"));
+    assert_eq!((bench.says("status"), bench.says("progress"), bench.says("model")), (&json!("printing"), &json!(0), &json!("vase")));
+    bench.wait(9.0);
+    let half = bench.says("progress").as_u64().unwrap();
+    assert!((20..80).contains(&half), "{half}");
+    assert_eq!((bench.says("nozzle"), bench.says("bed")), (&json!(200), &json!(60)));
+    bench.wait(12.0);
+    assert_eq!(bench.answer(), ("1", "done", "vase is printed"));
+    assert_eq!((bench.says("status"), bench.says("progress")), (&json!("idle"), &json!(100)));
+    bench.wait(60.0);
+    assert_eq!((bench.says("nozzle"), bench.says("bed")), (&json!(21), &json!(21)), "it cools down");
+}
+
+#[test]
+fn copies_are_printed_one_after_the_other() {
+    let mut bench = Bench::new();
+    bench.commands(print_order("1", "cup", 3));
+    bench.wait(2.5);
+    let mut copies = Vec::new();
+    for _ in 0..60 {
+        copies.push(bench.machine.shown().copy);
+        bench.wait(1.0);
+    }
+    copies.dedup();
+    assert_eq!(copies, [1, 2, 3]);
+    assert_eq!(bench.answer(), ("1", "done", "3 times cup is printed"));
+}
+
+#[test]
+fn a_slow_printer_takes_five_times_as_long() {
+    let mut bench = Bench::new();
+    bench.machine.be_slow(true);
+    bench.commands(print_order("1", "vase", 1));
+    bench.wait(90.0);
+    assert_eq!(bench.says("status"), "printing");
+    bench.wait(20.0);
+    assert_eq!(bench.answer().1, "done");
+}
+
+#[test]
+fn pause_resume_and_cancel_do_what_they_say() {
+    let mut bench = Bench::new();
+    bench.commands(plainly("1", "pause"));
+    bench.wait(1.0);
+    assert_eq!(bench.answer(), ("1", "refused", "nothing is printed"));
+    bench.commands(print_order("2", "vase", 1));
+    bench.wait(8.0);
+    bench.commands(plainly("3", "pause"));
+    bench.wait(1.0);
+    assert_eq!((bench.answer(), bench.says("status")), (("3", "done", "paused"), &json!("paused")));
+    let stands = bench.says("progress").clone();
+    bench.wait(60.0);
+    assert_eq!(bench.says("progress"), &stands);
+    bench.commands(print_order("4", "cup", 1));
+    bench.wait(1.0);
+    assert_eq!(bench.answer(), ("4", "refused", "the printer is busy"));
+    bench.commands(plainly("5", "resume"));
+    bench.wait(1.0);
+    assert_eq!(bench.says("status"), "printing");
+    bench.commands(plainly("6", "cancel"));
+    bench.wait(1.0);
+    assert_eq!((bench.answer(), bench.says("status")), (("6", "done", "cancelled"), &json!("idle")));
+    assert_eq!(bench.says("progress"), 0);
+}
+
+#[test]
+fn the_end_of_a_print_does_not_take_the_place_of_a_newer_answer() {
+    let mut bench = Bench::new();
+    bench.commands(print_order("1", "vase", 1));
+    bench.wait(5.0);
+    bench.commands(plainly("2", "pause"));
+    bench.commands(plainly("3", "resume"));
+    bench.wait(60.0);
+    assert_eq!((bench.answer(), bench.says("status")), (("3", "done", "resumed"), &json!("idle")));
+}
+
+#[test]
+fn what_is_set_is_reported_as_the_very_value() {
+    let mut bench = Bench::new();
+    bench.wants(json!({"nozzleTarget": 200.0, "bedTarget": 60, "power": "ON"}));
+    bench.wait(10.0);
+    assert_eq!(bench.says("nozzleTarget").to_string(), "200.0");
+    assert_eq!((bench.says("bedTarget"), bench.says("nozzle"), bench.says("power")), (&json!(60), &json!(200), &json!("ON")));
+    bench.wants(json!({"nozzleTarget": 301, "bedTarget": "hot", "power": "MAYBE", "colour": "red"}));
+    bench.wait(1.0);
+    assert_eq!(bench.says("nozzleTarget").to_string(), "200.0", "what cannot be stays a delta");
+    assert_eq!((bench.says("power"), bench.says("colour")), (&json!("ON"), &json!(null)));
+    assert!(bench.machine.notes().contains(&"has no colour to be set".to_owned()));
+}
+
+#[test]
+fn power_off_throws_a_print_away_and_refuses_the_next() {
+    let mut bench = Bench::new();
+    bench.commands(print_order("1", "vase", 1));
+    bench.wait(5.0);
+    bench.wants(json!({"power": "OFF"}));
+    bench.wait(1.0);
+    assert_eq!(bench.answer(), ("1", "failed", "the printer was switched off"));
+    assert_eq!((bench.says("status"), bench.says("power")), (&json!("idle"), &json!("OFF")));
+    bench.commands(print_order("2", "vase", 1));
+    bench.wait(1.0);
+    assert_eq!(bench.answer(), ("2", "refused", "the printer is switched off"));
+    bench.wants(json!({"power": "ON", "command": print_order("3", "vase", 1)}));
+    bench.wait(1.0);
+    assert_eq!(bench.answer().1, "accepted", "it is switched on before it is told to print");
+}
+
+#[test]
+fn without_filament_a_print_fails_until_somebody_mends_it() {
+    let mut bench = Bench::new();
+    bench.machine.fail(true);
+    bench.commands(print_order("1", "vase", 1));
+    bench.wait(10.0);
+    assert_eq!((bench.answer(), bench.says("status")), (("1", "failed", "the filament has run out"), &json!("error")));
+    bench.commands(print_order("2", "vase", 1));
+    bench.wait(1.0);
+    assert_eq!(bench.answer().1, "refused");
+    bench.machine.fail(false);
+    bench.wait(1.0);
+    assert_eq!(bench.says("status"), "idle");
+    bench.commands(print_order("3", "vase", 1));
+    bench.wait(30.0);
+    assert_eq!(bench.answer().1, "done");
+}
+
+#[test]
+fn a_command_counts_up_to_its_second_and_not_without_one() {
+    for (end, status) in [(json!(NOW + 1), "accepted"), (json!(NOW), "refused"), (json!(null), "refused"), (json!("later"), "refused")] {
+        let mut bench = Bench::new();
+        let mut command = print_order("1", "vase", 1);
+        command["expiresAt"] = end;
+        bench.commands(command);
+        bench.wait(1.0);
+        assert_eq!(bench.answer().1, status);
+    }
+}
+
+#[test]
+fn what_cannot_be_printed_is_refused() {
+    for (args, why) in [
+        (json!({}), "it does not say what to print"),
+        (json!({"model": "x".repeat(65)}), "it does not say what to print"),
+        (json!({"model": "vase", "copies": 0}), "it does not say how many"),
+        (json!({"model": "vase", "copies": 21}), "it does not say how many"),
+        (json!({"model": "vase", "copies": "many"}), "it does not say how many"),
+    ] {
+        let mut bench = Bench::new();
+        bench.commands(json!({"id": "1", "name": "print", "args": args, "expiresAt": NOW + 1}));
+        bench.wait(1.0);
+        assert_eq!(bench.answer(), ("1", "refused", why));
+    }
+    let mut bench = Bench::new();
+    bench.commands(plainly("1", "dance"));
+    bench.wait(1.0);
+    assert_eq!(bench.answer(), ("1", "refused", "the printer cannot do this"));
+}
+
+#[test]
+fn a_delta_without_an_id_or_of_an_old_version_is_nothing_new() {
+    let mut bench = Bench::new();
+    bench.commands(json!({"name": "print", "args": {"model": "vase"}, "expiresAt": NOW + 60}));
+    bench.version -= 1;
+    bench.commands(print_order("1", "vase", 1));
+    bench.version -= 1;
+    bench.wants(json!({"power": "OFF"}));
+    bench.wait(1.0);
+    assert_eq!((bench.answer().0, bench.says("power")), ("", &json!("ON")));
+}
+
+#[test]
+fn a_delta_that_overtakes_the_shadow_is_taken_after_it() {
+    let mut machine = Machine::new(None);
+    machine.take_delta(&json!({"version": 9, "state": {"power": "OFF"}}), NOW);
+    machine.take_delta(&json!({"version": 8, "state": {"power": "ON"}}), NOW);
+    assert_eq!(machine.tick(TICK), None, "nothing is said before it is known what was said");
+    machine.take_shadow(&json!({"version": 7, "state": {"reported": {"power": "ON"}}}), NOW);
+    assert_eq!(machine.tick(TICK).unwrap()["power"], "OFF");
+}
+
+#[test]
+fn reports_are_no_more_than_two_a_second_and_only_what_is_new() {
+    let mut bench = Bench::new();
+    bench.reports.clear();
+    bench.wait(30.0);
+    assert_eq!(bench.reports, [], "an idle printer is silent");
+    bench.commands(print_order("1", "vase", 1));
+    bench.wait(20.0);
+    assert!(bench.reports.len() <= 41, "{}", bench.reports.len());
+    assert!(bench.reports.iter().skip(1).all(|report| !report.contains_key("model")));
+}
+
+#[test]
+fn a_refused_report_is_made_again_and_whole() {
+    let mut bench = Bench::new();
+    bench.reports.clear();
+    bench.machine.was_refused();
+    bench.wait(4.0);
+    assert_eq!(bench.reports, []);
+    bench.wait(2.0);
+    assert_eq!(bench.reports.len(), 1);
+    assert!(bench.reports[0].contains_key("status") && bench.reports[0].contains_key("certificateId"));
+}
+
+#[test]
+fn what_the_shadow_missed_is_reported_with_the_next_connection() {
+    let mut bench = Bench::new();
+    bench.commands(print_order("1", "vase", 1));
+    bench.wait(5.0);
+    bench.machine.is_alone();
+    bench.reports.clear();
+    bench.wait(30.0);
+    assert_eq!((bench.reports.len(), bench.answer().1), (0, "accepted"));
+    let state = json!({"reported": bench.shadow, "desired": {"command": print_order("1", "vase", 1)}});
+    bench.machine.take_shadow(&json!({"version": 1, "state": state}), NOW);
+    bench.wait(1.0);
+    assert_eq!((bench.answer().1, bench.says("progress")), ("done", &json!(100)));
+}
+
+#[test]
+fn after_a_power_cut_a_print_is_gone_on_with_and_nothing_is_done_again() {
+    let mut before = Bench::new();
+    before.wants(json!({"nozzleTarget": 210, "command": print_order("1", "vase", 2)}));
+    before.wait(25.0);
+    let stood = before.says("progress").as_u64().unwrap();
+    let mut after = before.after_a_power_cut(json!({"command": print_order("1", "vase", 2)}));
+    assert_eq!((after.machine.shown().copies, after.machine.shown().status), (2, Status::Printing));
+    after.wait(1.0);
+    assert!(after.says("progress").as_u64().unwrap().abs_diff(stood) <= 1);
+    assert_eq!(after.says("nozzleTarget"), 210);
+    after.wait(30.0);
+    assert_eq!(after.answer(), ("1", "done", "2 times vase is printed"));
+    let mut again = after.after_a_power_cut(json!({"command": print_order("1", "vase", 2)}));
+    again.wait(5.0);
+    assert_eq!((again.says("status"), again.answer().1), (&json!("idle"), "done"));
+}
+
+#[test]
+fn a_print_that_was_accepted_and_never_begun_has_failed() {
+    let mut before = Bench::new();
+    before.commands(print_order("1", "vase", 1));
+    before.wait(1.0);
+    before.shadow["status"] = json!("idle");
+    let mut after = before.after_a_power_cut(json!({"command": print_order("1", "vase", 1)}));
+    after.wait(1.0);
+    assert_eq!(after.answer(), ("1", "failed", "the power was cut"));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Command { id: u8, name: &'static str, expired: bool },
+    Again,
+    Set(Value),
+    Wait(f64),
+    Fail(bool),
+    Reconnect,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let names = prop::sample::select(vec!["print", "print", "print", "pause", "resume", "cancel", "dance"]);
+    prop_oneof![
+        4 => (0_u8..8, names, prop::bool::weighted(0.2)).prop_map(|(id, name, expired)| Step::Command { id, name, expired }),
+        2 => Just(Step::Again),
+        1 => prop::sample::select(vec![
+            json!({"power": "OFF"}), json!({"power": "ON"}), json!({"nozzleTarget": 250.5}), json!({"bedTarget": -1}), json!({"x": null}),
+        ]).prop_map(Step::Set),
+        4 => (0.25..40.0).prop_map(Step::Wait),
+        1 => any::<bool>().prop_map(Step::Fail),
+        1 => Just(Step::Reconnect),
+    ]
+}
+
+fn is_valid(model: &Model, name: &str, value: &Value) -> bool {
+    match (name, model.properties.get(name).map(|property| &property.kind)) {
+        ("command", _) => ["accepted", "done", "refused", "failed"].iter().any(|status| value["status"] == **status),
+        ("certificateId", _) => value.is_string(),
+        (_, Some(ValueKind::Switch)) => value == "ON" || value == "OFF",
+        (_, Some(ValueKind::Choice { values })) => values.iter().any(|known| value == known),
+        (_, Some(ValueKind::Text { max_length })) => value.as_str().is_some_and(|text| text.chars().count() <= *max_length),
+        (_, Some(ValueKind::Number { min, max, whole, .. })) => {
+            value.as_f64().is_some_and(|n| n >= *min && n <= *max) && (!whole || value.is_u64())
+        }
+        _ => false,
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_command_is_done_once_and_every_report_is_true_to_the_model(steps in prop::collection::vec(step(), 1..40)) {
+        let model = Model::parse(Model::SAMPLE).unwrap();
+        let mut bench = Bench::new();
+        let mut last = json!(null);
+        let (mut answers, mut expired_ids) = (Vec::<(String, String)>::new(), Vec::new());
+        let mut starts = 0;
+        for step in steps {
+            match step {
+                Step::Command { id, name, expired } => {
+                    // What an id stands for never changes.
+                    let id = format!("{id}{name}{expired}");
+                    last = if name == "print" { print_order(&id, "vase", 2) } else { plainly(&id, name) };
+                    if expired {
+                        last["expiresAt"] = json!(NOW);
+                        expired_ids.push(id);
+                    }
+                    bench.commands(last.clone());
+                }
+                Step::Again => bench.commands(last.clone()),
+                Step::Set(state) => bench.wants(state),
+                Step::Wait(seconds) => bench.wait(seconds),
+                Step::Fail(fails) => bench.machine.fail(fails),
+                Step::Reconnect => {
+                    bench.machine.is_alone();
+                    let state = json!({"reported": bench.shadow, "desired": {"command": last}, "delta": {"command": last}});
+                    bench.version += 1;
+                    bench.machine.take_shadow(&json!({"version": bench.version, "state": state}), NOW);
+                }
+            }
+            starts += bench.machine.notes().iter().filter(|note| note.starts_with("print accepted")).count();
+            bench.wait(1.0);
+            let (id, status, _) = bench.answer();
+            if answers.last().is_none_or(|(i, s)| (i.as_str(), s.as_str()) != (id, status)) {
+                answers.push((id.to_owned(), status.to_owned()));
+            }
+        }
+        for report in &bench.reports {
+            for (name, value) in report {
+                prop_assert!(is_valid(&model, name, value), "{name} {value}");
+            }
+        }
+        let accepted = answers.iter().filter(|(_, status)| status == "accepted");
+        let mut ids: Vec<_> = accepted.map(|(id, _)| id).collect();
+        let all = ids.len();
+        ids.sort();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), all, "a command was begun twice: {:?}", answers);
+        prop_assert_eq!(starts, all);
+        for id in expired_ids {
+            prop_assert!(answers.iter().filter(|(i, _)| *i == id).all(|(_, status)| status == "refused"));
+        }
+    }
+}
