@@ -42,3 +42,26 @@ mod adversary_tests;
 mod aws_tests;
 #[cfg(test)]
 mod model_tests;
+
+#[cfg(test)]
+mod tests {
+    use onething::thing::{OwnerId, ThingPrefix};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_may_do_what_its_thing_needs_and_nothing_else() {
+        let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());
+        let permissions = permissions(&thing).unwrap();
+        let actions: Vec<&str> = permissions.iter().map(|permission| permission.action.as_str()).collect();
+        assert_eq!(actions, ["iot:Connect", "iot:Publish", "iot:Subscribe", "iot:Receive"]);
+        assert_eq!(permissions[0].resources, [format!("client/{thing}")]);
+        let own = format!("$aws/things/{thing}/shadow/");
+        for permission in &permissions[1..] {
+            for resource in &permission.resources {
+                let (_, topic) = resource.split_once('/').unwrap();
+                assert!(topic.starts_with(&own) && !topic.contains("${"), "{resource}");
+            }
+        }
+    }
+}
