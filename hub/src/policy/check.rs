@@ -34,17 +34,16 @@ pub fn check(policy: &Policy, request: &Request<'_>, context: &Context) -> Verdi
 
 /// The statement that decided, with its resource before and after the variables were put in.
 fn decided(statements: &[Statement], ground: Ground, context: &Context) -> String {
-    let Ground { statement, resource, .. } = ground;
-    let Some(pattern) = statements.get(statement).and_then(|statement| statement.patterns().get(resource)) else {
-        return format!("Statement[{statement}] says so");
-    };
-    let verb = match statements[statement].effect() {
+    let Ground { statement: position, resource, .. } = ground;
+    let statement = &statements[position];
+    let pattern = &statement.patterns()[resource];
+    let verb = match statement.effect() {
         Effect::Allow => "allows",
         Effect::Deny => "denies",
     };
     let (written, means) = (pattern.to_string(), pattern.resolved(context));
     let here = if written == means { String::new() } else { format!(", here {means}") };
-    format!("Statement[{statement}] {verb} {} of {written}{here}", statements[statement].actions().join(", "))
+    format!("Statement[{position}] {verb} {} of {written}{here}", statement.actions().join(", "))
 }
 
 /// Why a statement on this action is not about this request.

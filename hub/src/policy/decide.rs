@@ -33,7 +33,7 @@ impl<'a> Request<'a> {
     /// A request by the name of its action, with or without `iot:` and in any case, such as `publish`.
     pub fn of(action: &str, name: &'a str) -> Option<Self> {
         let is = |full: &&str| full.eq_ignore_ascii_case(action) || full["iot:".len()..].eq_ignore_ascii_case(action);
-        match ACTIONS.iter().position(|full| is(full))? {
+        match ACTIONS.iter().position(is)? {
             0 => Some(Self::Connect(name)),
             1 => Some(Self::Publish(name)),
             2 => Some(Self::RetainPublish(name)),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::policy::DEVICE_DOCUMENT;
 
-fn policy(statement: Value) -> Result<Policy, PolicyError> {
+fn policy(statement: &Value) -> Result<Policy, PolicyError> {
     Policy::parse(&json!({"Version": "2012-10-17", "Statement": statement}).to_string())
 }
 
@@ -32,8 +32,8 @@ fn the_device_policy_is_read_and_fits() {
 
 #[test]
 fn one_or_many_are_the_same() {
-    let one = policy(json!({"Sid": "x", "Effect": "Deny", "Action": "iot:*", "Resource": "arn:aws:iot:eu-west-1:1:topic/a"}));
-    let many = policy(json!([{"Effect": "Deny", "Action": ["iot:*"], "Resource": ["arn:aws-cn:iot:*:*:topic/a"]}]));
+    let one = policy(&json!({"Sid": "x", "Effect": "Deny", "Action": "iot:*", "Resource": "arn:aws:iot:eu-west-1:1:topic/a"}));
+    let many = policy(&json!([{"Effect": "Deny", "Action": ["iot:*"], "Resource": ["arn:aws-cn:iot:*:*:topic/a"]}]));
     assert_eq!(one.unwrap(), many.unwrap());
 }
 
@@ -84,7 +84,7 @@ fn a_fault_is_told_with_its_place() {
         ),
     ];
     for (statement, expected) in cases {
-        assert_eq!(complaint(policy(statement)), *expected);
+        assert_eq!(complaint(policy(&statement)), *expected);
     }
 }
 

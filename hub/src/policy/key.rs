@@ -88,7 +88,7 @@ impl Key {
             Kind::Subject(attribute, Which::Nth(position)) => {
                 let value = subject(attribute, context).get(*position)?;
                 let usable = value.chars().count() <= CERTIFICATE_ATTRIBUTE_LIMIT && !value.contains(['*', '?']);
-                usable.then(|| Cow::Borrowed(value.as_str()))
+                usable.then_some(Cow::Borrowed(value.as_str()))
             }
             Kind::Subject(_, Which::List) | Kind::ConnectAttributes | Kind::LastWillTopic | Kind::Unknown => None,
         }

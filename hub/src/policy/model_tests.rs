@@ -204,7 +204,7 @@ fn request<'a>(action: usize, name: &'a str) -> Request<'a> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn a_pattern_matches_what_the_model_matches(
