@@ -1,5 +1,7 @@
 //! The device policy against somebody who holds the certificate of one thing and wants something of another.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::check::check;
@@ -24,9 +26,7 @@ const SHADOW_ENDINGS: [&str; 14] = [
     "defender/metrics/json",
 ];
 
-fn device() -> Policy {
-    Policy::parse(DEVICE_DOCUMENT).unwrap()
-}
+static DEVICE: LazyLock<Policy> = LazyLock::new(|| Policy::parse(DEVICE_DOCUMENT).unwrap());
 
 /// What the connection is that presents A's certificate with this client id.
 fn with_certificate_of_a(client_id: &str, exclusive: bool) -> Context {
@@ -40,7 +40,7 @@ fn every(name: &str) -> [Request<'_>; 5] {
 }
 
 fn is_allowed(request: Request<'_>, context: &Context) -> bool {
-    decide([&device()], &request, context).is_allowed()
+    decide([&*DEVICE], &request, context).is_allowed()
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_stranger_may_nothing() {
     let stranger = Context { client_id: A.into(), ..Context::default() };
     for name in [A, "$aws/things/onething-a/shadow/get", "$aws/things//shadow/get"] {
         for request in every(name) {
-            assert_eq!(decide([&device()], &request, &stranger), Decision::ImplicitDeny);
+            assert_eq!(decide([&*DEVICE], &request, &stranger), Decision::ImplicitDeny);
         }
     }
 }
@@ -146,7 +146,7 @@ fn a_verdict_says_which_statement_decided() {
     let own = with_certificate_of_a(A, true);
     let topic = format!("$aws/things/{A}/shadow/update");
     assert_eq!(
-        check(&device(), &Request::Publish(&topic), &own).to_string(),
+        check(&DEVICE, &Request::Publish(&topic), &own).to_string(),
         "iot:Publish of topic/$aws/things/onething-a/shadow/update: allowed\n  \
          Statement[1] allows iot:Publish of topic/$aws/things/${iot:Connection.Thing.ThingName}/shadow/update, \
          here topic/$aws/things/onething-a/shadow/update"
@@ -156,7 +156,7 @@ fn a_verdict_says_which_statement_decided() {
 #[test]
 fn a_verdict_says_why_nothing_allows_it() {
     let own = with_certificate_of_a(A, true);
-    let why = |request, context: &Context| check(&device(), &request, context).to_string();
+    let why = |request, context: &Context| check(&DEVICE, &request, context).to_string();
     assert_eq!(
         why(Request::Publish("a"), &own),
         "iot:Publish of topic/a: denied, because nothing allows it\n  \

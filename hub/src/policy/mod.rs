@@ -1,6 +1,6 @@
 //! What a certificate may do: policy documents of AWS IoT, read once and asked for every connect, publish, subscribe and delivery.
 //!
-//! - [`document`] reads a policy; [`context`] is what is known of a connection; [`decide`] answers a request; [`check`] says why.
+//! - [`document`] reads a policy; [`context`] is what is known of a connection; [`decide()`] answers a request; [`check`] says why.
 //! - `json`, `pattern`, `key` and `condition` are what a document is made of.
 //!
 //! Everything here is pure. Two rules hold whatever a document says: the value of a variable is text, never a wildcard or another
