@@ -127,17 +127,19 @@ impl Dialog {
         (status(&self.intent) == "NONE").then(|| (Question::ConfirmIntent, self.prompt(confirmation)))
     }
 
-    /// Whether the dialog model allows a question; of any other Alexa says that the answer is not valid.
-    pub(super) fn allows(&self, known: Option<&Intent>, question: Option<&Question>) -> Result<(), String> {
+    /// The dialog model of the intent, where it allows the directive; of any other Alexa says that the answer is
+    /// not valid.
+    pub(super) fn rules<'m>(&self, model: &'m InteractionModel, directive: &Directive) -> Result<&'m Intent, String> {
         let name = self.name();
-        let Some(known) = known.filter(|known| known.dialog.is_some()) else {
-            return Err(format!("a dialog directive about {name}, which is not in the dialog model"));
-        };
-        match question {
-            Some(Question::Slot(slot) | Question::ConfirmSlot(slot)) if known.slot(slot).is_none_or(|slot| slot.dialog.is_none()) => {
+        let known = model.intent(name).filter(|known| known.dialog.is_some());
+        let known = known.ok_or_else(|| format!("a dialog directive about {name}, which is not in the dialog model"))?;
+        match directive {
+            Directive::Ask(Question::Slot(slot) | Question::ConfirmSlot(slot))
+                if known.slot(slot).is_none_or(|slot| slot.dialog.is_none()) =>
+            {
                 Err(format!("a dialog directive about the slot {slot}, which the dialog model of {name} does not have"))
             }
-            _ => Ok(()),
+            _ => Ok(known),
         }
     }
 

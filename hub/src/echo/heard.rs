@@ -16,7 +16,7 @@ pub struct Heard {
     /// The directives of the answer, as they came.
     pub directives: Vec<Value>,
     /// What Alexa sends at once, without anybody speaking: a delegated dialog is complete, or the answer was
-    /// not valid. Its answer has to be heard as well.
+    /// not valid. Its answer has to be heard as well. Like every request it carries the access token.
     pub follow_up: Option<Value>,
 }
 
@@ -85,11 +85,6 @@ impl Heard {
             directives: response["directives"].as_array().cloned().unwrap_or_default(),
             follow_up: None,
         }
-    }
-
-    /// What Alexa says by herself.
-    pub(super) fn from_alexa(speech: impl Into<String>, listening: bool) -> Self {
-        Self { speech: speech.into(), listening, ..Self::default() }
     }
 
     /// Adds a question that Alexa asks by herself, once more when nobody answers.

@@ -7,6 +7,7 @@
 //! No request names an `apiEndpoint`: a skill that wants to speak before its answer has nowhere to call, so
 //! nothing that is said here leaves the machine.
 
+mod answer;
 mod dialog;
 mod envelope;
 mod heard;
@@ -17,7 +18,7 @@ use onething::identify::AccessToken;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use self::dialog::{Dialog, Directive, Question};
+use self::dialog::{Dialog, Question};
 use self::envelope::Session;
 pub use self::heard::{Card, Heard};
 use crate::utterance::built_in;
@@ -29,6 +30,9 @@ use crate::utterance::words::{Phrase, Utterance};
 /// How much more a value in the list counts that answers the open question: "off" to "on or off?" is no wish
 /// to stop.
 const ANSWERS_THE_QUESTION: i32 = 5;
+
+/// What Alexa says to what is for nobody she knows.
+const UNKNOWN: &str = "Sorry, I don't know that one.";
 
 /// One Echo in one household.
 pub struct Echo {
@@ -45,9 +49,11 @@ pub struct Echo {
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("that is not for the skill")]
 pub struct NotForTheSkill {
-    /// What she says about it, if anything. She may go on listening, where she asks back by the interaction
-    /// model or has understood nothing within a session.
-    pub heard: Heard,
+    /// What she says about it; empty where she is silent.
+    pub speech: String,
+    /// Whether she goes on listening: she asks back by the interaction model, or has understood nothing within
+    /// a session.
+    pub listening: bool,
     /// How it can be said so that it reaches the skill.
     pub hint: Option<String>,
 }
@@ -61,6 +67,17 @@ pub enum EndReason {
     ExceededMaxReprompts,
     /// Something broke.
     Error,
+}
+
+impl EndReason {
+    fn request(self) -> Value {
+        let reason = match self {
+            EndReason::UserInitiated => "USER_INITIATED",
+            EndReason::ExceededMaxReprompts => "EXCEEDED_MAX_REPROMPTS",
+            EndReason::Error => "ERROR",
+        };
+        json!({"type": "SessionEndedRequest", "reason": reason})
+    }
 }
 
 impl Echo {
@@ -97,8 +114,7 @@ impl Echo {
         let said = spoken::addressed(utterance.all());
         let spoken = spoken::read(&model, &utterance);
         if !self.enabled {
-            let heard = Heard::from_alexa("Sorry, I don't know that one.", false);
-            return Err(NotForTheSkill { heard, hint: Some("enable the skill first".into()) });
+            return Err(NotForTheSkill { speech: UNKNOWN.into(), listening: false, hint: Some("enable the skill first".into()) });
         }
         match spoken {
             Spoken::Launch => {
@@ -133,90 +149,21 @@ impl Echo {
         envelope
     }
 
-    /// Takes the skill's answer, which ends or carries on the session and the dialog.
-    pub fn hear(&mut self, answer: &Value) -> Heard {
-        let response = &answer["response"];
-        let mut heard = Heard::read(response);
-        let Some(mut session) = self.session.take() else { return heard };
-        session.is_new = false;
-        session.attributes = answer.get("sessionAttributes").cloned().unwrap_or_else(|| json!({}));
-        if !response.is_object() {
-            self.session = Some(session);
-            return self.not_valid("an answer without a response");
-        }
-        let directive = Directive::read(&heard.directives).map(|(directive, intent)| (directive, intent.cloned()));
-        let stays = match response.get("shouldEndSession") {
-            Some(Value::Bool(ends)) => !ends,
-            Some(Value::Null) => true,
-            Some(_) => false,
-            // Without a screen nothing stays open but a dialog.
-            None => directive.is_some(),
-        };
-        if !stays {
-            return heard;
-        }
-        heard.listening = true;
-        let Some((directive, updated)) = directive else {
-            session.dialog = None;
-            self.session = Some(session);
-            return heard;
-        };
-        let before = session.dialog.take().map(|dialog| dialog.intent);
-        let mut dialog = Dialog { intent: updated.or(before).unwrap_or_default(), question: None, automatic: false };
-        let model = Arc::clone(&self.model);
-        let known = model.intent(dialog.name());
-        let asked = match &directive {
-            Directive::Ask(question) => Some(question),
-            Directive::Delegate => None,
-        };
-        let allowed = dialog.allows(known, asked);
-        match (allowed, directive, known) {
-            (Err(fault), ..) => {
-                self.session = Some(session);
-                return self.not_valid(&fault);
-            }
-            (Ok(()), Directive::Ask(question), _) => dialog.question = Some(question),
-            (Ok(()), Directive::Delegate, known) => match known.and_then(|known| dialog.next(known)) {
-                Some((question, prompt)) => {
-                    dialog.question = Some(question);
-                    heard.asked(&prompt);
-                }
-                None => {
-                    let request = json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": dialog.intent});
-                    session.dialog = Some(dialog);
-                    self.session = Some(session);
-                    heard.listening = false;
-                    heard.follow_up = Some(self.in_session(request));
-                    return heard;
-                }
-            },
-        }
-        session.dialog = Some(dialog);
-        self.session = Some(session);
-        heard
-    }
-
     /// Ends the session from outside: the request that tells the skill, which cannot answer it. `None` when no
     /// session is open.
     pub fn end(&mut self, reason: EndReason) -> Option<Value> {
         self.session.as_ref()?;
-        let reason = match reason {
-            EndReason::UserInitiated => "USER_INITIATED",
-            EndReason::ExceededMaxReprompts => "EXCEEDED_MAX_REPROMPTS",
-            EndReason::Error => "ERROR",
-        };
-        Some(self.last_of_session(json!({"type": "SessionEndedRequest", "reason": reason})))
+        Some(self.last_of_session(reason.request()))
     }
 
     /// Within a session: an answer to the open question, or something else.
     fn go_on(&mut self, said: Phrase<'_>, found: Option<Match>) -> Result<Value, NotForTheSkill> {
         let polite = spoken::polite(said);
         if polite.is_empty() {
-            return Err(NotForTheSkill { heard: Heard::from_alexa("", true), hint: None });
+            return Err(NotForTheSkill { speech: String::new(), listening: true, hint: None });
         }
         if found.is_none() && built_in::ends_session(polite.text()) {
-            let ended = self.end(EndReason::UserInitiated);
-            return ended.ok_or(NotForTheSkill { heard: Heard::default(), hint: None });
+            return Ok(self.last_of_session(EndReason::UserInitiated.request()));
         }
         let model = Arc::clone(&self.model);
         let Some(dialog) = self.session.as_mut().and_then(|session| session.dialog.as_mut()) else { return self.understood(found) };
@@ -247,13 +194,9 @@ impl Echo {
 
     /// Sends what was understood: more about the intent of the open question, or another intent.
     fn understood(&mut self, found: Option<Match>) -> Result<Value, NotForTheSkill> {
-        let fallback = || {
-            let intent = self.model.intent(built_in::FALLBACK)?.name.clone();
-            Some(Match { intent, slots: Vec::new(), score: 0, certain: false })
-        };
-        let Some(found) = found.or_else(fallback) else {
-            let heard = Heard::from_alexa("Sorry, I didn't understand.", self.session.is_some());
-            return Err(NotForTheSkill { heard, hint: None });
+        let Some(found) = found.or_else(|| self.model.fallback()) else {
+            let speech = "Sorry, I didn't understand.".to_owned();
+            return Err(NotForTheSkill { speech, listening: self.session.is_some(), hint: None });
         };
         let model = Arc::clone(&self.model);
         let skill_id = self.skill_id.clone();
@@ -281,9 +224,7 @@ impl Echo {
         if let (Some(known), true) = (known, dialog.automatic) {
             if let Some((question, prompt)) = dialog.next(known) {
                 dialog.question = Some(question);
-                let mut heard = Heard::default();
-                heard.asked(&prompt);
-                return Err(NotForTheSkill { heard, hint: None });
+                return Err(NotForTheSkill { speech: prompt, listening: true, hint: None });
             }
             state = "COMPLETED";
         }
@@ -308,16 +249,8 @@ impl Echo {
         };
         // To what ends or cancels something, where there is nothing, she is silent.
         let silent = said.is_empty() || built_in::ends_session(said.text()) || found.is_some_and(|found| is_farewell(&found.intent));
-        let speech = if silent { "" } else { "Sorry, I don't know that one." };
-        NotForTheSkill { heard: Heard::from_alexa(speech, false), hint: Some(hint) }
-    }
-
-    /// What Alexa says of an answer that she cannot use, and what she sends to the skill that gave it.
-    fn not_valid(&mut self, fault: &str) -> Heard {
-        let error = json!({"type": "INVALID_RESPONSE", "message": fault});
-        let request = json!({"type": "SessionEndedRequest", "reason": "ERROR", "error": error});
-        let follow_up = Some(self.last_of_session(request));
-        Heard { follow_up, ..Heard::from_alexa("There was a problem with the requested skill's response.", false) }
+        let speech = if silent { "" } else { UNKNOWN };
+        NotForTheSkill { speech: speech.to_owned(), listening: false, hint: Some(hint) }
     }
 }
 

@@ -67,12 +67,10 @@ impl InteractionModel {
         best
     }
 
-    /// The same, with the fallback for what matches nothing; `None` when the model has none.
-    pub fn resolve_or_fallback(&self, said: Phrase<'_>) -> Option<Match> {
-        self.resolve(said).or_else(|| {
-            let fallback = self.intent(built_in::FALLBACK)?;
-            Some(Match { intent: fallback.name.clone(), slots: Vec::new(), score: 0, certain: false })
-        })
+    /// The intent for what matches nothing; `None` when the model has none.
+    pub fn fallback(&self) -> Option<Match> {
+        let intent = self.intent(built_in::FALLBACK)?.name.clone();
+        Some(Match { intent, slots: Vec::new(), score: 0, certain: false })
     }
 
     /// The meaning of an utterance as the answer to the question for one slot: by the slot's own samples, or
