@@ -351,25 +351,5 @@ fn wait(failures: u32, random: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_up_to_a_limit_and_differ() {
-        assert_eq!((wait(0, 0), wait(0, u32::MAX)), (FIRST_WAIT / 2, FIRST_WAIT));
-        assert_eq!((wait(2, 0), wait(2, u32::MAX)), (FIRST_WAIT * 2, FIRST_WAIT * 4));
-        assert_eq!((wait(99, 0), wait(u32::MAX, u32::MAX)), (LONGEST_WAIT / 2, LONGEST_WAIT));
-    }
-
-    #[test]
-    fn no_device_is_a_state_too() {
-        let none = json!({"running": false, "connection": "off", "slow": false, "fails": false, "printer": null, "log": [], "thing": null});
-        assert_eq!(serde_json::to_value(State::default()).unwrap(), none);
-    }
-
-    #[test]
-    fn a_rejection_tells_its_code() {
-        assert_eq!(code(br#"{"code":404,"message":"No shadow exists"}"#), Some(404));
-        assert_eq!((code(b"{}"), code(b"no json")), (None, None));
-    }
-}
+#[path = "device_tests.rs"]
+mod tests;

@@ -148,13 +148,18 @@ async fn next(events: &mut EventLoop) -> Result<Packet, News> {
 }
 
 fn heard(topics: &Topics, topic: &[u8], payload: Bytes) -> Option<News> {
-    let kinds: [(&str, fn(Bytes) -> News); 4] = [
-        (&topics.get_accepted, News::Shadow),
-        (&topics.get_rejected, News::NoShadow),
-        (&topics.update_delta, News::Delta),
-        (&topics.update_rejected, News::ReportRefused),
-    ];
-    kinds.into_iter().find(|(name, _)| name.as_bytes() == topic).map(|(_, kind)| kind(payload))
+    let is = |name: &str| name.as_bytes() == topic;
+    if is(&topics.get_accepted) {
+        Some(News::Shadow(payload))
+    } else if is(&topics.get_rejected) {
+        Some(News::NoShadow(payload))
+    } else if is(&topics.update_delta) {
+        Some(News::Delta(payload))
+    } else if is(&topics.update_rejected) {
+        Some(News::ReportRefused(payload))
+    } else {
+        None
+    }
 }
 
 fn stalled(_: ClientError) -> News {

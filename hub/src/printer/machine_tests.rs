@@ -31,13 +31,13 @@ impl Bench {
         bench
     }
 
-    fn wants(&mut self, state: Value) {
+    fn wants(&mut self, state: &Value) {
         self.version += 1;
         self.machine.take_delta(&json!({"version": self.version, "timestamp": NOW, "state": state}), NOW);
     }
 
-    fn commands(&mut self, command: Value) {
-        self.wants(json!({"command": command}));
+    fn commands(&mut self, command: &Value) {
+        self.wants(&json!({"command": command}));
     }
 
     fn wait(&mut self, seconds: f64) {
@@ -62,7 +62,7 @@ impl Bench {
     }
 
     /// Another device with the same bundle, which knows only the shadow.
-    fn after_a_power_cut(&self, desired: Value) -> Self {
+    fn after_a_power_cut(&self, desired: &Value) -> Self {
         let mut machine = Machine::new(Some("c".repeat(64)));
         let delta = json!({"command": desired["command"]});
         let state = json!({"desired": desired, "reported": self.shadow, "delta": delta});
@@ -74,7 +74,7 @@ impl Bench {
 #[test]
 fn a_print_gets_hot_then_on_and_is_done() {
     let mut bench = Bench::new();
-    bench.commands(print_order("1", "vase", 1));
+    bench.commands(&print_order("1", "vase", 1));
     bench.wait(1.0);
     assert_eq!(bench.answer(), ("1", "accepted", "vase is being printed"));
     assert_eq!((bench.says("status"), bench.says("progress"), bench.says("model")), (&json!("printing"), &json!(0), &json!("vase")));
@@ -92,7 +92,7 @@ fn a_print_gets_hot_then_on_and_is_done() {
 #[test]
 fn copies_are_printed_one_after_the_other() {
     let mut bench = Bench::new();
-    bench.commands(print_order("1", "cup", 3));
+    bench.commands(&print_order("1", "cup", 3));
     bench.wait(2.5);
     let mut copies = Vec::new();
     for _ in 0..60 {
@@ -108,7 +108,7 @@ fn copies_are_printed_one_after_the_other() {
 fn a_slow_printer_takes_five_times_as_long() {
     let mut bench = Bench::new();
     bench.machine.be_slow(true);
-    bench.commands(print_order("1", "vase", 1));
+    bench.commands(&print_order("1", "vase", 1));
     bench.wait(90.0);
     assert_eq!(bench.says("status"), "printing");
     bench.wait(20.0);
@@ -118,24 +118,24 @@ fn a_slow_printer_takes_five_times_as_long() {
 #[test]
 fn pause_resume_and_cancel_do_what_they_say() {
     let mut bench = Bench::new();
-    bench.commands(plainly("1", "pause"));
+    bench.commands(&plainly("1", "pause"));
     bench.wait(1.0);
     assert_eq!(bench.answer(), ("1", "refused", "nothing is printed"));
-    bench.commands(print_order("2", "vase", 1));
+    bench.commands(&print_order("2", "vase", 1));
     bench.wait(8.0);
-    bench.commands(plainly("3", "pause"));
+    bench.commands(&plainly("3", "pause"));
     bench.wait(1.0);
     assert_eq!((bench.answer(), bench.says("status")), (("3", "done", "paused"), &json!("paused")));
     let stands = bench.says("progress").clone();
     bench.wait(60.0);
     assert_eq!(bench.says("progress"), &stands);
-    bench.commands(print_order("4", "cup", 1));
+    bench.commands(&print_order("4", "cup", 1));
     bench.wait(1.0);
     assert_eq!(bench.answer(), ("4", "refused", "the printer is busy"));
-    bench.commands(plainly("5", "resume"));
+    bench.commands(&plainly("5", "resume"));
     bench.wait(1.0);
     assert_eq!(bench.says("status"), "printing");
-    bench.commands(plainly("6", "cancel"));
+    bench.commands(&plainly("6", "cancel"));
     bench.wait(1.0);
     assert_eq!((bench.answer(), bench.says("status")), (("6", "done", "cancelled"), &json!("idle")));
     assert_eq!(bench.says("progress"), 0);
@@ -144,10 +144,10 @@ fn pause_resume_and_cancel_do_what_they_say() {
 #[test]
 fn the_end_of_a_print_does_not_take_the_place_of_a_newer_answer() {
     let mut bench = Bench::new();
-    bench.commands(print_order("1", "vase", 1));
+    bench.commands(&print_order("1", "vase", 1));
     bench.wait(5.0);
-    bench.commands(plainly("2", "pause"));
-    bench.commands(plainly("3", "resume"));
+    bench.commands(&plainly("2", "pause"));
+    bench.commands(&plainly("3", "resume"));
     bench.wait(60.0);
     assert_eq!((bench.answer(), bench.says("status")), (("3", "done", "resumed"), &json!("idle")));
 }
@@ -155,11 +155,11 @@ fn the_end_of_a_print_does_not_take_the_place_of_a_newer_answer() {
 #[test]
 fn what_is_set_is_reported_as_the_very_value() {
     let mut bench = Bench::new();
-    bench.wants(json!({"nozzleTarget": 200.0, "bedTarget": 60, "power": "ON"}));
+    bench.wants(&json!({"nozzleTarget": 200.0, "bedTarget": 60, "power": "ON"}));
     bench.wait(10.0);
     assert_eq!(bench.says("nozzleTarget").to_string(), "200.0");
     assert_eq!((bench.says("bedTarget"), bench.says("nozzle"), bench.says("power")), (&json!(60), &json!(200), &json!("ON")));
-    bench.wants(json!({"nozzleTarget": 301, "bedTarget": "hot", "power": "MAYBE", "colour": "red"}));
+    bench.wants(&json!({"nozzleTarget": 301, "bedTarget": "hot", "power": "MAYBE", "colour": "red"}));
     bench.wait(1.0);
     assert_eq!(bench.says("nozzleTarget").to_string(), "200.0", "what cannot be stays a delta");
     assert_eq!((bench.says("power"), bench.says("colour")), (&json!("ON"), &json!(null)));
@@ -169,16 +169,16 @@ fn what_is_set_is_reported_as_the_very_value() {
 #[test]
 fn power_off_throws_a_print_away_and_refuses_the_next() {
     let mut bench = Bench::new();
-    bench.commands(print_order("1", "vase", 1));
+    bench.commands(&print_order("1", "vase", 1));
     bench.wait(5.0);
-    bench.wants(json!({"power": "OFF"}));
+    bench.wants(&json!({"power": "OFF"}));
     bench.wait(1.0);
     assert_eq!(bench.answer(), ("1", "failed", "the printer was switched off"));
     assert_eq!((bench.says("status"), bench.says("power")), (&json!("idle"), &json!("OFF")));
-    bench.commands(print_order("2", "vase", 1));
+    bench.commands(&print_order("2", "vase", 1));
     bench.wait(1.0);
     assert_eq!(bench.answer(), ("2", "refused", "the printer is switched off"));
-    bench.wants(json!({"power": "ON", "command": print_order("3", "vase", 1)}));
+    bench.wants(&json!({"power": "ON", "command": print_order("3", "vase", 1)}));
     bench.wait(1.0);
     assert_eq!(bench.answer().1, "accepted", "it is switched on before it is told to print");
 }
@@ -187,16 +187,16 @@ fn power_off_throws_a_print_away_and_refuses_the_next() {
 fn without_filament_a_print_fails_until_somebody_mends_it() {
     let mut bench = Bench::new();
     bench.machine.fail(true);
-    bench.commands(print_order("1", "vase", 1));
+    bench.commands(&print_order("1", "vase", 1));
     bench.wait(10.0);
     assert_eq!((bench.answer(), bench.says("status")), (("1", "failed", "the filament has run out"), &json!("error")));
-    bench.commands(print_order("2", "vase", 1));
+    bench.commands(&print_order("2", "vase", 1));
     bench.wait(1.0);
     assert_eq!(bench.answer().1, "refused");
     bench.machine.fail(false);
     bench.wait(1.0);
     assert_eq!(bench.says("status"), "idle");
-    bench.commands(print_order("3", "vase", 1));
+    bench.commands(&print_order("3", "vase", 1));
     bench.wait(30.0);
     assert_eq!(bench.answer().1, "done");
 }
@@ -207,7 +207,7 @@ fn a_command_counts_up_to_its_second_and_not_without_one() {
         let mut bench = Bench::new();
         let mut command = print_order("1", "vase", 1);
         command["expiresAt"] = end;
-        bench.commands(command);
+        bench.commands(&command);
         bench.wait(1.0);
         assert_eq!(bench.answer().1, status);
     }
@@ -223,12 +223,12 @@ fn what_cannot_be_printed_is_refused() {
         (json!({"model": "vase", "copies": "many"}), "it does not say how many"),
     ] {
         let mut bench = Bench::new();
-        bench.commands(json!({"id": "1", "name": "print", "args": args, "expiresAt": NOW + 1}));
+        bench.commands(&json!({"id": "1", "name": "print", "args": args, "expiresAt": NOW + 1}));
         bench.wait(1.0);
         assert_eq!(bench.answer(), ("1", "refused", why));
     }
     let mut bench = Bench::new();
-    bench.commands(plainly("1", "dance"));
+    bench.commands(&plainly("1", "dance"));
     bench.wait(1.0);
     assert_eq!(bench.answer(), ("1", "refused", "the printer cannot do this"));
 }
@@ -236,11 +236,11 @@ fn what_cannot_be_printed_is_refused() {
 #[test]
 fn a_delta_without_an_id_or_of_an_old_version_is_nothing_new() {
     let mut bench = Bench::new();
-    bench.commands(json!({"name": "print", "args": {"model": "vase"}, "expiresAt": NOW + 60}));
+    bench.commands(&json!({"name": "print", "args": {"model": "vase"}, "expiresAt": NOW + 60}));
     bench.version -= 1;
-    bench.commands(print_order("1", "vase", 1));
+    bench.commands(&print_order("1", "vase", 1));
     bench.version -= 1;
-    bench.wants(json!({"power": "OFF"}));
+    bench.wants(&json!({"power": "OFF"}));
     bench.wait(1.0);
     assert_eq!((bench.answer().0, bench.says("power")), ("", &json!("ON")));
 }
@@ -261,7 +261,7 @@ fn reports_are_no_more_than_two_a_second_and_only_what_is_new() {
     bench.reports.clear();
     bench.wait(30.0);
     assert_eq!(bench.reports, [], "an idle printer is silent");
-    bench.commands(print_order("1", "vase", 1));
+    bench.commands(&print_order("1", "vase", 1));
     bench.wait(20.0);
     assert!(bench.reports.len() <= 41, "{}", bench.reports.len());
     assert!(bench.reports.iter().skip(1).all(|report| !report.contains_key("model")));
@@ -282,7 +282,7 @@ fn a_refused_report_is_made_again_and_whole() {
 #[test]
 fn what_the_shadow_missed_is_reported_with_the_next_connection() {
     let mut bench = Bench::new();
-    bench.commands(print_order("1", "vase", 1));
+    bench.commands(&print_order("1", "vase", 1));
     bench.wait(5.0);
     bench.machine.is_alone();
     bench.reports.clear();
@@ -297,17 +297,17 @@ fn what_the_shadow_missed_is_reported_with_the_next_connection() {
 #[test]
 fn after_a_power_cut_a_print_is_gone_on_with_and_nothing_is_done_again() {
     let mut before = Bench::new();
-    before.wants(json!({"nozzleTarget": 210, "command": print_order("1", "vase", 2)}));
+    before.wants(&json!({"nozzleTarget": 210, "command": print_order("1", "vase", 2)}));
     before.wait(25.0);
     let stood = before.says("progress").as_u64().unwrap();
-    let mut after = before.after_a_power_cut(json!({"command": print_order("1", "vase", 2)}));
+    let mut after = before.after_a_power_cut(&json!({"command": print_order("1", "vase", 2)}));
     assert_eq!((after.machine.shown().copies, after.machine.shown().status), (2, Status::Printing));
     after.wait(1.0);
     assert!(after.says("progress").as_u64().unwrap().abs_diff(stood) <= 1);
     assert_eq!(after.says("nozzleTarget"), 210);
     after.wait(30.0);
     assert_eq!(after.answer(), ("1", "done", "2 times vase is printed"));
-    let mut again = after.after_a_power_cut(json!({"command": print_order("1", "vase", 2)}));
+    let mut again = after.after_a_power_cut(&json!({"command": print_order("1", "vase", 2)}));
     again.wait(5.0);
     assert_eq!((again.says("status"), again.answer().1), (&json!("idle"), "done"));
 }
@@ -315,10 +315,10 @@ fn after_a_power_cut_a_print_is_gone_on_with_and_nothing_is_done_again() {
 #[test]
 fn a_print_that_was_accepted_and_never_begun_has_failed() {
     let mut before = Bench::new();
-    before.commands(print_order("1", "vase", 1));
+    before.commands(&print_order("1", "vase", 1));
     before.wait(1.0);
     before.shadow["status"] = json!("idle");
-    let mut after = before.after_a_power_cut(json!({"command": print_order("1", "vase", 1)}));
+    let mut after = before.after_a_power_cut(&json!({"command": print_order("1", "vase", 1)}));
     after.wait(1.0);
     assert_eq!(after.answer(), ("1", "failed", "the power was cut"));
 }
@@ -379,10 +379,10 @@ proptest! {
                         last["expiresAt"] = json!(NOW);
                         expired_ids.push(id);
                     }
-                    bench.commands(last.clone());
+                    bench.commands(&last);
                 }
-                Step::Again => bench.commands(last.clone()),
-                Step::Set(state) => bench.wants(state),
+                Step::Again => bench.commands(&last),
+                Step::Set(state) => bench.wants(&state),
                 Step::Wait(seconds) => bench.wait(seconds),
                 Step::Fail(fails) => bench.machine.fail(fails),
                 Step::Reconnect => {
