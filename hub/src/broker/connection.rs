@@ -1,0 +1,316 @@
+//! One connection: CONNECT, then packet after packet until one side ends it.
+//!
+//! A connection is one task. It handles a packet, waits for what the packet needs, and only then reads the next, so whoever floods the
+//! broker is slowed down by TCP and slows down nobody else. Whether the connection must end is looked at before anything else.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use onething::thing::CertificateId;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Broker;
+use super::answer::{Answer, TOPIC_ALIASES};
+use super::backend::{Backend, Request, RequestError};
+use super::grant::Grant;
+use super::message::Message;
+use super::packet::{Connect, Packet, Publish, Subscribe, Version};
+use super::reason::Reason;
+use super::router::{Arrival, Place};
+use super::topic;
+use super::wire::Wire;
+
+/// How long a client may take to say CONNECT.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// The longest keep-alive, in seconds, which is also that of a client without one.
+/// (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>)
+const KEEP_ALIVE: u16 = 1_200;
+/// The longest client id, in bytes.
+const CLIENT_ID: usize = 128;
+/// How many bytes of messages are taken to be sent at a time.
+const ROOM: usize = 16 * 1024;
+
+/// Who is on the other side, as TLS knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) certificate: CertificateId,
+    pub(super) address: IpAddr,
+}
+
+/// A client that is in.
+struct Client {
+    id: Arc<str>,
+    place: Place,
+    version: Version,
+    /// How long it may be silent.
+    silence: Duration,
+    /// Topics by their aliases, from 1 on.
+    aliases: Vec<Option<Arc<str>>>,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(broker: Broker<B>, stream: S, peer: Peer) {
+    let counters = broker.counters();
+    let mut wire = Wire::new(stream, counters);
+    let last = match Box::pin(enter(&broker, &mut wire, &peer)).await {
+        Err((reason, client_id)) => {
+            counters.refused(reason).add(1);
+            tracing::info!(client_id, certificate = %peer.certificate, %reason, "refused");
+            (reason != Reason::Lost).then_some(Answer::Refused(reason))
+        }
+        Ok(mut client) => {
+            counters.connects.add(1);
+            tracing::debug!(client_id = &*client.id, "connected");
+            let mut expiry = None;
+            let Err(reason) = stay(&broker, &mut wire, &mut client, &mut expiry).await;
+            // The store hears of it in its own time.
+            let _ = broker.change(|router, now, fx| router.disconnect(&client.place, reason, expiry, now, fx));
+            counters.ended(reason).add(1);
+            tracing::info!(client_id = &*client.id, %reason, "disconnected");
+            reason.code().map(|_| Answer::Disconnect(reason))
+        }
+    };
+    let now = (broker.0.now)();
+    Box::pin(wire.close(last, now)).await;
+}
+
+/// Reads CONNECT and answers it. A refusal comes with the client id, once that is known.
+async fn enter<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
+    broker: &Broker<B>,
+    wire: &mut Wire<'_, S>,
+    peer: &Peer,
+) -> Result<Client, (Reason, String)> {
+    let unknown = |reason| (reason, String::new());
+    let connect = timeout(CONNECT_TIME, first(broker, wire)).await.map_err(|_| unknown(Reason::NoConnect))?.map_err(unknown)?;
+    let id = connect.client_id.clone();
+    admit(broker, wire, peer, connect).await.map_err(|reason| (reason, loggable(id)))
+}
+
+/// A client id that is no name of anything may be anything.
+fn loggable(id: String) -> String {
+    if id.len() <= CLIENT_ID && !id.contains(char::is_control) { id } else { String::new() }
+}
+
+async fn first<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(broker: &Broker<B>, wire: &mut Wire<'_, S>) -> Result<Box<Connect>, Reason> {
+    loop {
+        match wire.packet((broker.0.now)())? {
+            Some(Packet::Connect(connect)) => return Ok(connect),
+            Some(_) => return Err(Reason::ProtocolError),
+            None => wire.fill().await?,
+        }
+    }
+}
+
+async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
+    broker: &Broker<B>,
+    wire: &mut Wire<'_, S>,
+    peer: &Peer,
+    connect: Box<Connect>,
+) -> Result<Client, Reason> {
+    let assigned = if connect.client_id.is_empty() { Some(chosen()?) } else { None };
+    let id: Arc<str> = assigned.clone().unwrap_or_else(|| connect.client_id.as_str().into());
+    if id.len() > CLIENT_ID || id.contains('\0') {
+        return Err(Reason::ClientIdInvalid);
+    }
+    if connect.session_expiry > 0 && broker.0.journal.is_failing() {
+        return Err(Reason::Unavailable);
+    }
+    let (version, session_expiry, maximum) = (connect.version, connect.session_expiry, connect.maximum_packet);
+    let keep_alive = if connect.keep_alive == 0 { KEEP_ALIVE } else { connect.keep_alive.min(KEEP_ALIVE) };
+    let mut connect = Some(connect);
+    let (place, session_present, ticket) = loop {
+        let revision = broker.lock().revision();
+        let standing = broker.0.backend.standing(&peer.certificate).await.map_err(|_| Reason::Unavailable)?;
+        let Some(asked) = &connect else { return Err(Reason::ProtocolError) };
+        let grant = Grant::new(standing.unwrap_or_default(), &peer.certificate, &id, peer.address, asked);
+        if !grant.may_connect() {
+            return Err(Reason::NotAuthorized);
+        }
+        let arrival = |connect| Arrival { client_id: Arc::clone(&id), certificate: peer.certificate.clone(), grant, connect };
+        let (outcome, ticket) = broker.change(|router, now, fx| {
+            if router.revision() != revision {
+                return Ok(None);
+            }
+            match connect.take() {
+                Some(connect) => router.connect(arrival(connect), now, fx).map(Some),
+                None => Ok(None),
+            }
+        });
+        if let Some((place, present)) = outcome? {
+            break (place, present, ticket);
+        }
+    };
+    if let Err(reason) = ticket.durable().await {
+        let _ = broker.change(|router, now, fx| router.disconnect(&place, reason, None, now, fx));
+        return Err(reason);
+    }
+    wire.maximum = maximum;
+    wire.put(Answer::Welcome { session_present, session_expiry, keep_alive, assigned }, (broker.0.now)());
+    let silence = Duration::from_millis(u64::from(keep_alive) * 1_500);
+    Ok(Client { id, place, version, silence, aliases: Vec::new() })
+}
+
+/// A client id for a client without one.
+fn chosen() -> Result<Arc<str>, Reason> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| Reason::Unavailable)?;
+    Ok(HEXLOWER.encode(&random).into())
+}
+
+/// Exchanges packets until the connection must end; `expiry` is what the client said last about its session.
+async fn stay<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
+    broker: &Broker<B>,
+    wire: &mut Wire<'_, S>,
+    client: &mut Client,
+    expiry: &mut Option<u32>,
+) -> Result<std::convert::Infallible, Reason> {
+    let bell = Arc::clone(&client.place.bell);
+    let mut heard = Instant::now();
+    loop {
+        while wire.pending() < ROOM
+            && let Some(packet) = wire.packet((broker.0.now)())?
+        {
+            heard = Instant::now();
+            // What a packet has begun is finished even if the connection ends now; nobody hears of it.
+            tokio::select! {
+                biased;
+                handled = Box::pin(handle(broker, wire, client, packet, expiry)) => handled?,
+                reason = bell.ended() => return Err(reason),
+            }
+        }
+        // Sending may have missed a ring: there is no rest until there is nothing to send.
+        loop {
+            if let Some(reason) = bell.stopped() {
+                return Err(reason);
+            }
+            collect(broker, wire, client);
+            if wire.pending() == 0 {
+                break;
+            }
+            Box::pin(wire.send(&bell)).await?;
+        }
+        tokio::select! {
+            biased;
+            () = bell.heard() => {}
+            filled = timeout_at(heard + client.silence, wire.fill()) => filled.map_err(|_| Reason::KeepAliveTimeout)??,
+        }
+    }
+}
+
+/// Takes what waits for the client, as far as there is room.
+fn collect<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(broker: &Broker<B>, wire: &mut Wire<'_, S>, client: &Client) {
+    if wire.pending() >= ROOM {
+        return;
+    }
+    let (deliveries, _) = broker.change(|router, now, fx| router.take(&client.place, now, ROOM, fx));
+    let now = (broker.0.now)();
+    for delivery in deliveries {
+        let id = delivery.id;
+        if wire.put(Answer::Deliver(delivery), now) {
+            broker.counters().delivered.add(1);
+        } else {
+            broker.counters().dropped.add(1);
+            let _ = broker.change(|router, _, fx| id.is_some_and(|id| router.acknowledge(&client.place, id, fx)));
+        }
+    }
+}
+
+async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
+    broker: &Broker<B>,
+    wire: &mut Wire<'_, S>,
+    client: &mut Client,
+    packet: Packet,
+    expiry: &mut Option<u32>,
+) -> Result<(), Reason> {
+    let answer = match packet {
+        Packet::Connect(_) => return Err(Reason::ProtocolError),
+        Packet::Publish(publish) => match take(broker, client, *publish).await? {
+            Some(id) => Answer::Acknowledge(id),
+            None => return Ok(()),
+        },
+        Packet::Acknowledge(id) => {
+            let _ = broker.change(|router, _, fx| router.acknowledge(&client.place, id, fx));
+            return Ok(());
+        }
+        Packet::Subscribe(subscribe) => {
+            let Subscribe { id, subscriptions } = *subscribe;
+            if broker.0.journal.is_failing() {
+                return Err(Reason::Unavailable);
+            }
+            let (outcome, ticket) =
+                broker.change(|router, now, fx| router.subscribe(&client.place, client.version, subscriptions, now, fx));
+            let outcome = outcome?;
+            ticket.durable().await?;
+            Answer::Subscribed(id, outcome)
+        }
+        Packet::Unsubscribe(id, filters) => {
+            let (existed, ticket) = broker.change(|router, _, fx| router.unsubscribe(&client.place, &filters, fx));
+            ticket.durable().await?;
+            Answer::Unsubscribed(id, existed)
+        }
+        Packet::Ping => Answer::Pong,
+        Packet::Disconnect { with_will, session_expiry } => {
+            *expiry = session_expiry;
+            return Err(if with_will { Reason::GoodbyeWithWill } else { Reason::Goodbye });
+        }
+    };
+    wire.put(answer, (broker.0.now)());
+    Ok(())
+}
+
+/// Takes a message, and returns what to acknowledge once it is safe.
+async fn take<B: Backend>(broker: &Broker<B>, client: &mut Client, publish: Publish) -> Result<Option<NonZeroU16>, Reason> {
+    let Publish { id, mut message, alias } = publish;
+    if let Some(alias) = alias {
+        message.topic = resolve(&mut client.aliases, alias, message.topic)?;
+    }
+    let grant = broker.lock().grant(&client.place).ok_or(Reason::TakenOver)?;
+    if !grant.may_publish(&message.topic, message.retain) {
+        return Err(Reason::NotAuthorized);
+    }
+    if broker.0.journal.is_failing() {
+        return Err(Reason::Unavailable);
+    }
+    let messages = if topic::is_reserved(&message.topic) { request(broker, client, message).await? } else { vec![message] };
+    let from = client.place.session;
+    let ((), ticket) = broker.change(|router, now, fx| {
+        for message in messages {
+            router.publish(message, Some(from), now, fx);
+        }
+    });
+    ticket.durable().await?;
+    broker.counters().published.add(1);
+    Ok(id)
+}
+
+/// What the rest of the hub says to a message to a reserved topic.
+async fn request<B: Backend>(broker: &Broker<B>, client: &Client, message: Message) -> Result<Vec<Message>, Reason> {
+    if !message.topic.starts_with("$aws/") {
+        return Err(Reason::TopicNameInvalid);
+    }
+    let request = Request { topic: message.topic, payload: message.payload, client_id: Arc::clone(&client.id) };
+    broker.0.backend.request(request).await.map_err(|error| match error {
+        RequestError::NoSuchTopic => Reason::TopicNameInvalid,
+        RequestError::Unavailable => Reason::Unavailable,
+    })
+}
+
+/// The topic that an alias stands for, or stands for from now on (MQTT 5, section 3.3.2.3.4).
+fn resolve(aliases: &mut Vec<Option<Arc<str>>>, alias: NonZeroU16, named: Arc<str>) -> Result<Arc<str>, Reason> {
+    if alias.get() > TOPIC_ALIASES {
+        return Err(Reason::TopicAliasInvalid);
+    }
+    let place = usize::from(alias.get()) - 1;
+    if named.is_empty() {
+        return aliases.get(place).cloned().flatten().ok_or(Reason::TopicAliasInvalid);
+    }
+    if aliases.len() <= place {
+        aliases.resize(place + 1, None);
+    }
+    aliases[place] = Some(Arc::clone(&named));
+    Ok(named)
+}

@@ -1,0 +1,139 @@
+//! Lets connections in: TCP, mutual TLS, then MQTT.
+//!
+//! The caller binds the socket, makes the TLS configuration and says when to stop. A storm of connections must not keep commands from
+//! those who are connected: only so many handshakes go on at a time, and only so many more wait; the rest stay with the kernel.
+
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onething::thing::CertificateId;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::Broker;
+use super::backend::Backend;
+use super::connection::{self, Peer};
+
+/// How long a client may take for its TLS handshake, once it is its turn.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How many handshakes go on at a time.
+const HANDSHAKES: usize = 64;
+/// How many connections there may be, with those that wait.
+const CONNECTIONS: usize = 10_000;
+/// How long to wait when the system has no more sockets.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long connections may take to end when the broker stops.
+const DRAIN_TIME: Duration = Duration::from_millis(900);
+/// How many bytes TLS keeps for a client that does not read.
+const TLS_BUFFER: usize = 16 * 1024;
+
+/// Why there is no TLS configuration.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// The client certificates cannot be verified.
+    #[error("the root certificate is of no use")]
+    Root(#[from] VerifierBuilderError),
+    /// The server's certificate, its key or the root.
+    #[error("the server's certificate is of no use")]
+    Certificate(#[from] rustls::Error),
+}
+
+/// TLS 1.2 and 1.3 for clients with a certificate of `root`. A client that names protocols must name MQTT, as AWS IoT calls it on port
+/// 443 or as IANA does. There is no resumption: a connection of a device is long, and what its certificate is worth may change.
+pub fn tls(
+    root: CertificateDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(root)?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13, &TLS12])?;
+    let mut config = builder.with_client_cert_verifier(verifier).with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"x-amzn-mqtt-ca".to_vec(), b"mqtt".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// Serves connections until `stop` is ready, then ends them all, within a second.
+pub async fn serve<B: Backend>(broker: Broker<B>, listener: TcpListener, tls: Arc<ServerConfig>, stop: impl Future<Output = ()> + Send) {
+    let acceptor = TlsAcceptor::from(tls);
+    let (handshakes, places) = (Arc::new(Semaphore::new(HANDSHAKES)), Arc::new(Semaphore::new(CONNECTIONS)));
+    let mut connections = JoinSet::new();
+    let accepting = async {
+        loop {
+            // The semaphore is never closed.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let (socket, address) = loop {
+                tokio::select! {
+                    accepted = listener.accept() => match accepted {
+                        Ok(accepted) => break accepted,
+                        Err(error) => refused(&error).await,
+                    },
+                    Some(_) = connections.join_next() => {}
+                }
+            };
+            let (broker, acceptor, handshakes) = (broker.clone(), acceptor.clone(), Arc::clone(&handshakes));
+            connections.spawn(async move {
+                let _place = place;
+                broker.counters().accepted.add(1);
+                match Box::pin(handshake(&acceptor, &handshakes, socket, address.ip())).await {
+                    Ok((stream, peer)) => connection::serve(broker, stream, peer).await,
+                    Err(error) => {
+                        broker.counters().handshakes_failed.add(1);
+                        tracing::debug!(address = %address.ip(), error = %error, "handshake failed");
+                    }
+                }
+            });
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop => {}
+        () = accepting => {}
+    }
+    drop(listener);
+    broker.close();
+    // Whoever is still busy then is left behind.
+    let _ = timeout(DRAIN_TIME, async { while connections.join_next().await.is_some() {} }).await;
+    connections.abort_all();
+    let _ = timeout(DRAIN_TIME, broker.0.journal.all().durable()).await;
+}
+
+/// Out of sockets or memory, or a client that has gone already.
+async fn refused(error: &io::Error) {
+    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        tracing::warn!(%error, "no connection can be accepted");
+        sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+async fn handshake(
+    acceptor: &TlsAcceptor,
+    handshakes: &Semaphore,
+    socket: TcpStream,
+    address: IpAddr,
+) -> io::Result<(TlsStream<TcpStream>, Peer)> {
+    let _turn = handshakes.acquire().await.map_err(io::Error::other)?;
+    socket.set_nodelay(true)?;
+    let accepting = acceptor.accept_with(socket, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
+    let stream = timeout(HANDSHAKE_TIME, accepting).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let certificate = leaf.map(|leaf| CertificateId::of(leaf)).ok_or(io::ErrorKind::PermissionDenied)?;
+    Ok((stream, Peer { certificate, address }))
+}

@@ -1,0 +1,192 @@
+//! Who gets a message: the part of the [`Router`] about subscriptions and retained messages.
+//!
+//! A client gets a message once, however many of its subscriptions are for it: with the best QoS of them, and with all their
+//! identifiers (MQTT 5, section 3.3.4).
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::backend::{Change, Waiting};
+use super::message::{Message, Qos};
+use super::packet::{RetainHandling, Subscription, Version};
+use super::reason::Reason;
+use super::router::{Effects, Place, Router};
+use super::session::Offered;
+use super::topic::{self, Subscription as Filter};
+
+/// How many subscriptions a session may have: AWS IoT's fifty.
+/// (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>)
+pub(super) const SUBSCRIPTIONS: usize = 50;
+/// How many filters one SUBSCRIBE may have: AWS IoT's eight.
+pub(super) const FILTERS: usize = 8;
+/// How many topics may have a retained message, so that nobody fills the memory.
+const RETAINED: usize = 10_000;
+
+/// What the index knows of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Options {
+    qos: Qos,
+    no_local: bool,
+    retain_as_published: bool,
+    identifier: Option<NonZeroU32>,
+}
+
+impl From<&Subscription> for Options {
+    fn from(subscription: &Subscription) -> Self {
+        let &Subscription { qos, no_local, retain_as_published, identifier, .. } = subscription;
+        Self { qos, no_local, retain_as_published, identifier }
+    }
+}
+
+impl Router {
+    /// Gives a message to all who want it and may have it, and keeps it if it is to be retained. `from` is the session of its
+    /// publisher. Who gets it is the number of clients.
+    pub(super) fn publish(&mut self, message: Message, from: Option<u64>, now: u64, fx: &mut Effects) -> usize {
+        if message.expired(now) {
+            return 0;
+        }
+        if message.retain {
+            self.retain(&message, fx);
+        }
+        let mut found: Vec<(u64, Options)> = Vec::new();
+        self.index.visit(&message.topic, |session, options| {
+            if !(options.no_local && from == Some(session)) {
+                found.push((session, options));
+            }
+        });
+        found.sort_unstable_by_key(|(session, _)| *session);
+        let mut readers = 0;
+        for its in found.chunk_by(|one, other| one.0 == other.0) {
+            let best = its.iter().map(|(_, options)| options.qos).max().unwrap_or(Qos::AtMostOnce);
+            let mut copy = message.clone();
+            copy.qos = message.qos.min(best);
+            copy.retain = message.retain && its.iter().any(|(_, options)| options.retain_as_published);
+            self.offer(its[0].0, copy, its.iter().filter_map(|(_, options)| options.identifier).collect(), fx);
+            readers += 1;
+        }
+        readers
+    }
+
+    fn offer(&mut self, session: u64, message: Message, identifiers: Box<[NonZeroU32]>, fx: &mut Effects) {
+        let Some(session) = self.sessions.get_mut(&session) else { return };
+        let kept = session.is_persistent().then(|| (message.clone(), identifiers.clone()));
+        match session.offer(message, identifiers) {
+            Offered::Dropped => fx.dropped += 1,
+            Offered::Taken { number, dropped } => {
+                fx.dropped += dropped.len();
+                session.dequeued(dropped, fx);
+                if let (Some(number), Some((message, identifiers))) = (number, kept) {
+                    let waiting = Waiting { number, message, identifiers };
+                    fx.changes.push(Change::Queued { client_id: Arc::clone(&session.client_id), waiting });
+                }
+                fx.bells.extend(session.link.as_ref().map(|link| Arc::clone(&link.bell)));
+            }
+        }
+    }
+
+    /// An empty message takes away what its topic has (MQTT 5, section 3.3.1.3).
+    fn retain(&mut self, message: &Message, fx: &mut Effects) {
+        let topic = &message.topic;
+        if message.payload.is_empty() {
+            if self.retained.remove(topic).is_some() {
+                fx.changes.push(Change::Unretained { topic: Arc::clone(topic) });
+            }
+        } else if self.retained.len() < RETAINED || self.retained.contains_key(topic) {
+            self.retained.insert(Arc::clone(topic), message.clone());
+            fx.changes.push(Change::Retained { message: message.clone() });
+        } else {
+            fx.dropped += 1;
+        }
+    }
+
+    /// Makes the subscriptions that the policy allows, and says of each which QoS it has, or why there is none. AWS IoT disconnects
+    /// a client with MQTT 3.1.1 that asks for what it may not have.
+    pub(super) fn subscribe(
+        &mut self,
+        place: &Place,
+        version: Version,
+        asked: Vec<Subscription>,
+        now: u64,
+        fx: &mut Effects,
+    ) -> Result<Vec<Result<Qos, Reason>>, Reason> {
+        if asked.len() > FILTERS {
+            return Err(Reason::QuotaExceeded);
+        }
+        let grant = self.grant(place).ok_or(Reason::TakenOver)?;
+        let refusal = |subscription: &Subscription| {
+            if matches!(Filter::parse(&subscription.filter), Ok(Filter::Shared { .. })) {
+                Some(Reason::SharedNotSupported)
+            } else {
+                (!grant.may_subscribe(&subscription.filter)).then_some(Reason::NotAuthorized)
+            }
+        };
+        let judged: Vec<_> = asked.into_iter().map(|subscription| (refusal(&subscription), subscription)).collect();
+        if version == Version::V311 && judged.iter().any(|(refusal, _)| *refusal == Some(Reason::NotAuthorized)) {
+            return Err(Reason::NotAuthorized);
+        }
+        let outcomes = judged.into_iter().map(|(refusal, subscription)| match refusal {
+            Some(refusal) => Err(refusal),
+            None => self.subscribe_one(place, subscription, now, fx),
+        });
+        Ok(outcomes.collect())
+    }
+
+    fn subscribe_one(&mut self, place: &Place, subscription: Subscription, now: u64, fx: &mut Effects) -> Result<Qos, Reason> {
+        let session = self.held(place).ok_or(Reason::TakenOver)?;
+        let new = session.subscriptions.iter().all(|held| held.filter != subscription.filter);
+        if new && session.subscriptions.len() >= SUBSCRIPTIONS {
+            return Err(Reason::QuotaExceeded);
+        }
+        if session.is_persistent() {
+            fx.changes.push(Change::Subscribed { client_id: Arc::clone(&session.client_id), subscription: subscription.clone() });
+        }
+        let wanted = match subscription.retain_handling {
+            RetainHandling::Always => true,
+            RetainHandling::WhenNew => new,
+            RetainHandling::Never => false,
+        };
+        if wanted {
+            self.send_retained(place.session, &subscription, now, fx);
+        }
+        Ok(self.hold(place.session, subscription))
+    }
+
+    /// Puts a subscription into its session and into the index.
+    pub(super) fn hold(&mut self, session: u64, subscription: Subscription) -> Qos {
+        let qos = subscription.qos;
+        if let Some(held) = self.sessions.get_mut(&session) {
+            self.index.insert(&subscription.filter, session, Options::from(&subscription));
+            held.subscriptions.retain(|other| other.filter != subscription.filter);
+            held.subscriptions.push(subscription);
+        }
+        qos
+    }
+
+    fn send_retained(&mut self, session: u64, subscription: &Subscription, now: u64, fx: &mut Effects) {
+        let found: Vec<Message> = if topic::has_wildcard(&subscription.filter) {
+            self.retained.values().filter(|message| topic::matches(&subscription.filter, &message.topic)).cloned().collect()
+        } else {
+            self.retained.get(&subscription.filter).cloned().into_iter().collect()
+        };
+        for mut message in found.into_iter().filter(|message| !message.expired(now)) {
+            message.qos = message.qos.min(subscription.qos);
+            self.offer(session, message, subscription.identifier.into_iter().collect(), fx);
+        }
+    }
+
+    /// Takes subscriptions away, and says of each whether it was there.
+    pub(super) fn unsubscribe(&mut self, place: &Place, filters: &[Arc<str>], fx: &mut Effects) -> Vec<bool> {
+        let existed = filters.iter().map(|filter| {
+            let Some(session) = self.held(place) else { return false };
+            let before = session.subscriptions.len();
+            session.subscriptions.retain(|held| held.filter != *filter);
+            let existed = session.subscriptions.len() < before;
+            if existed && session.is_persistent() {
+                fx.changes.push(Change::Unsubscribed { client_id: Arc::clone(&session.client_id), filter: Arc::clone(filter) });
+            }
+            self.index.remove(filter, place.session);
+            existed
+        });
+        existed.collect()
+    }
+}
