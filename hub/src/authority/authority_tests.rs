@@ -15,10 +15,10 @@ use rustls::server::WebPkiClientVerifier;
 use super::*;
 
 /// 2026-11-22T00:00:00Z.
-const NOW: u64 = 1_795_305_600;
+pub(super) const NOW: u64 = 1_795_305_600;
 
 /// Whether a TLS server that trusts `root` lets a client with this certificate in.
-fn admitted(root: &str, certificate: &str, at: u64) -> Result<(), rustls::Error> {
+pub(super) fn admitted(root: &str, certificate: &str, at: u64) -> Result<(), rustls::Error> {
     admitted_by_way_of(root, &[], certificate, at)
 }
 
@@ -33,7 +33,7 @@ fn admitted_by_way_of(root: &str, between: &[&str], certificate: &str, at: u64) 
 }
 
 /// The private key, from the one place where it can be seen.
-fn private_key(certificate: &Certificate) -> String {
+pub(super) fn private_key(certificate: &Certificate) -> String {
     let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap());
     let broker = Broker { host: "localhost".into(), port: 8883, roots: Vec::new() };
     let zip = bundle::zip(&thing, certificate, &broker, NOW, "").unwrap();
@@ -86,10 +86,8 @@ fn no_two_certificates_are_alike() {
 fn a_device_certificate_issues_nothing() {
     let authority = Authority::new(NOW).unwrap();
     let device = authority.issue(NOW).unwrap();
-    let issuer = rcgen::Issuer::new(params("AWS IoT Certificate", NOW).unwrap(), KeyPair::from_pem(&private_key(&device)).unwrap());
-    let mut child = params("child", NOW).unwrap();
-    child.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let child = child.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+    let issuer = rcgen::Issuer::from_ca_cert_pem(&device.pem, KeyPair::from_pem(&private_key(&device)).unwrap()).unwrap();
+    let child = super::device(DistinguishedName::new()).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
     let refusal = admitted_by_way_of(&authority.root_pem(), &[&device.pem], &child.pem(), NOW).unwrap_err();
     assert!(format!("{refusal:?}").contains("EndEntityUsedAsCa"), "{refusal:?}");
 }
@@ -97,4 +95,30 @@ fn a_device_certificate_issues_nothing() {
 #[test]
 fn a_clock_before_time_is_an_error() {
     assert!(matches!(Authority::new(u64::MAX), Err(AuthorityError::Clock)));
+}
+
+#[test]
+fn certificates_are_written_as_other_tools_write_them() {
+    let authority = Authority::new(NOW).unwrap();
+    let der = CertificateDer::from_pem_slice(authority.root_pem().as_bytes()).unwrap();
+    assert_eq!(der, *authority.root.certificate());
+    let lines: Vec<_> = authority.root_pem().lines().map(str::len).collect();
+    assert!(lines[1..lines.len() - 2].iter().all(|length| *length == 64) && authority.root_pem().ends_with("-----\n"));
+    assert_eq!(encode_string("CERTIFICATE", LineEnding::LF, &der).unwrap(), authority.root_pem());
+}
+
+#[test]
+fn what_a_former_root_issued_is_admitted_for_ever() {
+    let first = Authority::new(NOW).unwrap();
+    let certificate = first.issue(NOW).unwrap();
+    let third = first.succeeded(NOW).unwrap().succeeded(NOW).unwrap();
+    let admits = |certificate: &str| {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let roots = third.trusted().unwrap();
+        let server = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        server.verify_client_cert(&certificate, &[], UnixTime::since_unix_epoch(Duration::from_secs(NOW))).is_ok()
+    };
+    assert!(admits(&certificate.pem) && admits(&third.issue(NOW).unwrap().pem));
+    assert!(!admits(&Authority::new(NOW).unwrap().issue(NOW).unwrap().pem));
 }

@@ -1,0 +1,292 @@
+//! The folder as first starts, crashes, operators and accidents leave it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, DnValue, IsCa, KeyUsagePurpose, PKCS_RSA_SHA256};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+
+use super::super::tests::{NOW, admitted};
+use super::*;
+
+struct Place {
+    _above: TempDir,
+    dir: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let above = tempfile::tempdir().unwrap();
+        Self { dir: above.path().join("data/authority"), _above: above }
+    }
+
+    /// With files in it, as an operator puts them there.
+    fn with(files: &[(&str, &str)]) -> Self {
+        let place = Self::new();
+        fs::create_dir_all(&place.dir).unwrap();
+        place.set_mode("", 0o700);
+        for (name, content) in files {
+            place.put(name, content);
+        }
+        place
+    }
+
+    fn put(&self, name: &str, content: &str) {
+        fs::write(self.dir.join(name), content).unwrap();
+        self.set_mode(name, 0o600);
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.dir.join(name)).unwrap()
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        fs::metadata(self.dir.join(name)).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set_mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.dir.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn open(&self) -> Authority {
+        Authority::open(&self.dir, NOW).unwrap()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(&self.dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// What is said when it is opened in vain.
+    #[track_caller]
+    fn check_refused(&self, expected: &str) {
+        let Err(error) = Authority::open(&self.dir, NOW) else { panic!("it was opened") };
+        let said = onething::fault::chain(&error).replace(self.dir.to_str().unwrap(), "DIR");
+        assert_eq!(said, expected);
+    }
+}
+
+const FILES: [&str; 3] = ["lock", KEY, CERTIFICATES];
+
+#[test]
+fn an_authority_is_made_once_and_read_afterwards() {
+    let place = Place::new();
+    let first = place.open();
+    let device = first.issue(NOW).unwrap();
+    assert_eq!((place.names(), place.text(CERTIFICATES)), (FILES.map(str::to_owned).to_vec(), first.root_pem()));
+    assert_eq!((place.mode(""), place.mode(KEY)), (0o700, 0o600));
+    let again = place.open();
+    assert_eq!(again.root_pem(), first.root_pem());
+    admitted(&again.root_pem(), &device.pem, NOW).unwrap();
+    admitted(&first.root_pem(), &again.issue(NOW).unwrap().pem, NOW).unwrap();
+}
+
+#[test]
+fn two_that_start_at_once_make_one_authority() {
+    let place = Place::new();
+    let roots: Vec<String> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| place.open().root_pem())).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    assert!(roots.iter().all(|root| *root == place.text(CERTIFICATES)));
+}
+
+#[test]
+fn a_key_that_others_may_read_and_a_folder_they_may_write_to_are_refused() {
+    let place = Place::new();
+    place.open();
+    for mode in [0o640, 0o604, 0o660] {
+        place.set_mode(KEY, mode);
+        place.check_refused("others than its owner may read the key DIR/root.key.pem; say: chmod 600 DIR/root.key.pem");
+    }
+    place.set_mode(KEY, 0o400);
+    for mode in [0o770, 0o702, 0o777] {
+        place.set_mode("", mode);
+        place.check_refused("others than its owner may write to the folder DIR; say: chmod go-w DIR");
+    }
+    place.set_mode("", 0o755);
+    place.open();
+}
+
+#[test]
+fn a_start_that_was_cut_off_is_finished_by_the_next() {
+    // Before anything was whole.
+    let place = Place::with(&[("root.key.pem.half", "-----BEGIN PRI")]);
+    place.set_mode("root.key.pem.half", 0o644);
+    place.open();
+    assert_eq!((place.names(), place.mode(KEY)), (FILES.map(str::to_owned).to_vec(), 0o600));
+    // Between the key and its root.
+    let key = place.text(KEY);
+    fs::remove_file(place.dir.join(CERTIFICATES)).unwrap();
+    place.put("root.pem.half", "-----BEGIN CERT");
+    place.open();
+    assert_eq!((place.text(KEY), place.names()), (key, FILES.map(str::to_owned).to_vec()));
+    assert_eq!(place.open().root_pem(), place.text(CERTIFICATES));
+}
+
+/// A folder before and after its root was replaced, and all that can lie there between.
+#[test]
+fn a_replacement_that_was_cut_off_is_done_or_not_done() {
+    let place = Place::new();
+    let old = place.open();
+    let (old_key, old_root) = (place.text(KEY), place.text(CERTIFICATES));
+    let new = Authority::replace(&place.dir, NOW).unwrap();
+    let (new_key, new_root) = (place.text(KEY), place.text(CERTIFICATES));
+    assert!(old_key != new_key && new_root.starts_with(&new.root_pem()) && new_root.ends_with(&old_root));
+    assert_eq!((place.names(), place.mode(KEY)), (FILES.map(str::to_owned).to_vec(), 0o600));
+
+    let check = |files: &[(&str, &str)], expected: &Authority| {
+        let place = Place::with(files);
+        let opened = place.open();
+        assert_eq!(opened.root_pem(), expected.root_pem());
+        admitted(&expected.root_pem(), &opened.issue_for(CSR, NOW).unwrap().pem, NOW).unwrap();
+        assert!(!place.dir.join(NEXT_KEY).exists() && place.open().root_pem() == expected.root_pem());
+        // It can be replaced in any case, now.
+        Authority::replace(&place.dir, NOW).unwrap();
+    };
+    check(&[(KEY, &old_key), (CERTIFICATES, &old_root)], &old);
+    check(&[(KEY, &old_key), (CERTIFICATES, &old_root), ("next.key.pem.half", &new_key[..40])], &old);
+    check(&[(KEY, &old_key), (CERTIFICATES, &old_root), (NEXT_KEY, &new_key)], &old);
+    check(&[(KEY, &old_key), (CERTIFICATES, &old_root), (NEXT_KEY, &new_key), ("root.pem.half", &new_root[..90])], &old);
+    check(&[(KEY, &old_key), (CERTIFICATES, &new_root), (NEXT_KEY, &new_key)], &new);
+    check(&[(KEY, &new_key), (CERTIFICATES, &new_root)], &new);
+}
+
+const CSR: &str = include_str!("../../tests/fixtures/requests/openssl.pem");
+
+#[test]
+fn what_was_replaced_is_remembered_in_order() {
+    let place = Place::new();
+    let first = place.open().root_pem();
+    let second = Authority::replace(&place.dir, NOW).unwrap().root_pem();
+    let third = Authority::replace(&place.dir, NOW).unwrap();
+    let opened = place.open();
+    assert_eq!(opened.root_pem(), third.root_pem());
+    assert_eq!((&opened.former, &opened.crosses), (&third.former, &third.crosses));
+    assert_eq!(opened.former.iter().map(|root| super::super::pem(root)).collect::<Vec<_>>(), [second, first]);
+    assert_eq!(opened.crosses.len(), 2);
+}
+
+/// An operator's root, with a change; the files for it.
+fn brought(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CountryName, DnValue::PrintableString("DE".try_into().unwrap()));
+    params.distinguished_name.push(DnType::CommonName, "A Maker's Root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    (params.not_before, params.not_after) = (at(NOW - 1_000), at(NOW + 1_000_000));
+    change(&mut params);
+    (params.self_signed(key).unwrap().pem(), key.serialize_pem())
+}
+
+fn at(seconds: u64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).unwrap()).unwrap()
+}
+
+#[test]
+fn an_operators_own_root_is_taken_and_followed_like_any_other() {
+    for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &PKCS_RSA_SHA256] {
+        let (root, key) = brought(&KeyPair::generate_for(algorithm).unwrap(), |_| ());
+        let place = Place::with(&[(CERTIFICATES, &root), (KEY, &key)]);
+        let authority = place.open();
+        assert_eq!(CertificateDer::from_pem_slice(root.as_bytes()).unwrap(), *authority.root.certificate());
+        let device = authority.issue_for(CSR, NOW).unwrap().pem;
+        // No certificate outlives the root.
+        admitted(&root, &device, NOW + 1_000_000).unwrap();
+        assert!(admitted(&root, &device, NOW + 1_000_001).is_err());
+        let error = authority.issue_for(CSR, NOW + 1_000_000).unwrap_err();
+        assert!(matches!(error, AuthorityError::RootExpired), "{error:?}");
+        let next = Authority::replace(&place.dir, NOW).unwrap();
+        assert_eq!((next.former.len(), next.crosses.len()), (1, 1));
+        place.open();
+    }
+}
+
+#[track_caller]
+fn check_brought(root: &str, key: &str, expected: &str) {
+    Place::with(&[(CERTIFICATES, root), (KEY, key)]).check_refused(expected);
+}
+
+#[test]
+fn an_operators_root_that_is_of_no_use_is_refused_with_the_reason() {
+    let key = KeyPair::generate().unwrap();
+    let says = |reason: &str| format!("DIR/root.pem cannot be the root: {reason}");
+    let not_ca = says("it is not a certificate authority's: basic constraints and key usage must let it sign certificates");
+
+    for kind in [IsCa::NoCa, IsCa::ExplicitNoCa] {
+        let (root, pem) = brought(&key, |params| params.is_ca = kind);
+        check_brought(&root, &pem, &not_ca);
+    }
+    let (root, pem) = brought(&key, |params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+    check_brought(&root, &pem, &not_ca);
+    let (root, pem) = brought(&key, |params| params.not_after = at(NOW));
+    check_brought(&root, &pem, &says("it has expired"));
+    let (root, pem) = brought(&key, |params| params.not_before = at(NOW + 1));
+    check_brought(&root, &pem, &says("it is not valid yet, or the clock is wrong"));
+    let (root, pem) = brought(&key, |_| ());
+    check_brought(&root, &KeyPair::generate().unwrap().serialize_pem(), &says("the private key beside it is not its own"));
+
+    let above = rcgen::Issuer::from_ca_cert_pem(&root, KeyPair::from_pem(&pem).unwrap()).unwrap();
+    let mut between = CertificateParams::default();
+    between.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let own = KeyPair::generate().unwrap();
+    check_brought(&between.signed_by(&own, &above).unwrap().pem(), &own.serialize_pem(), &says("it is not self-signed"));
+}
+
+#[test]
+fn a_root_that_allows_no_authority_below_it_works_but_has_no_successor() {
+    let (root, key) = brought(&KeyPair::generate().unwrap(), |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+    let place = Place::with(&[(CERTIFICATES, &root), (KEY, &key)]);
+    admitted(&root, &place.open().issue_for(CSR, NOW).unwrap().pem, NOW).unwrap();
+    let Err(error) = Authority::replace(&place.dir, NOW) else { panic!("it was replaced") };
+    assert!(matches!(error, AuthorityError::NoSuccessor), "{error:?}");
+    assert_eq!((place.text(CERTIFICATES), place.text(KEY)), (root, key));
+}
+
+#[test]
+fn a_broken_file_is_named_in_one_sentence() {
+    let place = Place::new();
+    place.open();
+    let (root, key) = (place.text(CERTIFICATES), place.text(KEY));
+    let unreadable = "DIR/root.pem cannot be the root: it is not a certificate in PEM";
+    let no_key = "DIR/root.key.pem is not a private key in PEM";
+    check_brought("", &key, unreadable);
+    check_brought("garbage", &key, unreadable);
+    check_brought(&root[..root.len() / 2], &key, unreadable);
+    check_brought("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &key, unreadable);
+    check_brought(&format!("{root}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), &key, unreadable);
+    check_brought(&root, "", no_key);
+    check_brought(&root, "garbage", no_key);
+    check_brought(&root, &key[..key.len() / 2], no_key);
+    check_brought(&root, &root, no_key);
+    check_brought(&root, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", no_key);
+    let missing = "the key DIR/root.key.pem is missing: put it back, or take away the root certificate beside it for a new authority";
+    Place::with(&[(CERTIFICATES, &root)]).check_refused(missing);
+
+    fs::remove_file(place.dir.join(CERTIFICATES)).unwrap();
+    fs::create_dir(place.dir.join(CERTIFICATES)).unwrap();
+    place.check_refused("DIR/root.pem cannot be used: Is a directory (os error 21)");
+}
+
+#[test]
+fn a_place_where_no_folder_can_be_is_named() {
+    let above = tempfile::tempdir().unwrap();
+    fs::write(above.path().join("file"), "").unwrap();
+    let place = Place { dir: above.path().join("file/authority"), _above: above };
+    place.check_refused("DIR cannot be used: Not a directory (os error 20)");
+}
+
+#[test]
+fn nothing_that_is_said_holds_a_key() {
+    let place = Place::new();
+    place.open();
+    let key = place.text(KEY);
+    place.put(CERTIFICATES, &key);
+    let Err(error) = Authority::open(&place.dir, NOW) else { panic!("it was opened") };
+    let shown = format!("{} {error:?}", onething::fault::chain(&error));
+    assert!(key.lines().filter(|line| line.len() > 20).all(|line| !shown.contains(line)) && !shown.contains("BEGIN"), "{shown}");
+}

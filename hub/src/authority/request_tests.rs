@@ -1,0 +1,144 @@
+//! Requests as devices send them, and what becomes of them by other people's parsers.
+
+use onething::signing_request::SigningRequest;
+use onething::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
+use rcgen::{
+    CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PKCS_RSA_SHA256,
+};
+use x509_parser::certificate::X509Certificate;
+
+use super::super::tests::{NOW, admitted};
+use super::super::{Authority, AuthorityError, Issued};
+use super::*;
+
+/// Made by `openssl req` on P-256, signed with SHA-384, and asking to be an authority, for a name, and for what nobody knows.
+const OPENSSL: &str = include_str!("../../tests/fixtures/requests/openssl.pem");
+
+fn request(key: &KeyPair) -> String {
+    CertificateParams::default().serialize_request(key).unwrap().pem().unwrap()
+}
+
+/// Issues, and holds the certificate to what was asked.
+fn check(authority: &Authority, csr: &str) -> Issued {
+    let issued = authority.issue_for(csr, NOW).unwrap();
+    admitted(&authority.root_pem(), &issued.pem, NOW).unwrap();
+    admitted(&authority.root_pem(), &issued.pem, 2_524_607_999).unwrap();
+
+    let (_, asked) = parse_x509_pem(csr.as_bytes()).unwrap();
+    let (_, asked) = X509CertificationRequest::from_der(&asked.contents).unwrap();
+    let asked = &asked.certification_request_info;
+    let (_, got) = parse_x509_pem(issued.pem.as_bytes()).unwrap();
+    assert_eq!(issued.id, CertificateId::of(&got.contents));
+    let (_, got) = X509Certificate::from_der(&got.contents).unwrap();
+    assert_eq!((got.subject().as_raw(), got.public_key().raw), (asked.subject.as_raw(), asked.subject_pki.raw));
+    assert!(!got.is_ca() && got.subject_alternative_name().unwrap().is_none());
+    let usage = got.key_usage().unwrap().unwrap().value;
+    assert!(usage.digital_signature() && !usage.key_cert_sign());
+    issued
+}
+
+#[test]
+fn a_request_becomes_a_certificate_under_its_own_name_and_key() {
+    let authority = Authority::new(NOW).unwrap();
+    for algorithm in [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_RSA_SHA256] {
+        check(&authority, &request(&KeyPair::generate_for(algorithm).unwrap()));
+    }
+    let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap());
+    let issued = check(&authority, &SigningRequest::new(&thing).unwrap().pem);
+    assert_eq!(onething::signing_request::thing_of(&issued.pem).as_deref(), Some(thing.as_str()));
+}
+
+#[test]
+fn what_a_request_asks_beyond_its_name_is_not_granted() {
+    let authority = Authority::new(NOW).unwrap();
+    check(&authority, OPENSSL);
+    check(&authority, &OPENSSL.replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"));
+}
+
+#[test]
+fn the_same_request_again_is_another_certificate() {
+    let authority = Authority::new(NOW).unwrap();
+    let (one, other) = (check(&authority, OPENSSL), check(&authority, OPENSSL));
+    let serial = |issued: &Issued| {
+        let (_, pem) = parse_x509_pem(issued.pem.as_bytes()).unwrap();
+        X509Certificate::from_der(&pem.contents).unwrap().1.raw_serial().to_vec()
+    };
+    assert_ne!(one.id, other.id);
+    assert_ne!(serial(&one), serial(&other));
+}
+
+#[track_caller]
+fn check_refused(csr: &str, expected: RequestFault) {
+    let fault = Authority::new(NOW).unwrap().issue_for(csr, NOW).unwrap_err();
+    assert!(matches!(fault, AuthorityError::Request(fault) if fault == expected), "{fault:?}");
+}
+
+#[test]
+fn keys_that_aws_would_not_take_either_and_odd_ones_are_refused() {
+    check_refused(include_str!("../../tests/fixtures/requests/rsa-1024.pem"), RequestFault::Key);
+    check_refused(&request(&KeyPair::generate_for(&PKCS_ED25519).unwrap()), RequestFault::Key);
+    check_refused(&request(&KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).unwrap()), RequestFault::Key);
+}
+
+#[test]
+fn a_name_that_cannot_be_kept_as_it_is_is_refused() {
+    check_refused(include_str!("../../tests/fixtures/requests/two-units.pem"), RequestFault::Name);
+    check_refused(include_str!("../../tests/fixtures/requests/multi-valued.pem"), RequestFault::Name);
+}
+
+/// The request of [`OPENSSL`] with one byte changed: the `n`th, from the end if negative.
+fn changed(n: isize) -> String {
+    let (_, pem) = parse_x509_pem(OPENSSL.as_bytes()).unwrap();
+    let mut der = pem.contents;
+    let at = n.rem_euclid(isize::try_from(der.len()).unwrap()).unsigned_abs();
+    der[at] ^= 1;
+    pkcs8::der::pem::encode_string("CERTIFICATE REQUEST", pkcs8::LineEnding::LF, &der).unwrap()
+}
+
+#[test]
+fn a_request_for_somebody_elses_key_is_refused() {
+    check_refused(&changed(-1), RequestFault::Signature);
+    // Within the name, the key, and the extensions.
+    let der = parse_x509_pem(OPENSSL.as_bytes()).unwrap().1.contents;
+    let within = |text: &[u8]| isize::try_from(der.windows(text.len()).position(|window| window == text).unwrap()).unwrap();
+    check_refused(&changed(within(b"printer-1")), RequestFault::Signature);
+    check_refused(&changed(within(b"\x52\xd4\x59\xe7")), RequestFault::Signature);
+    check_refused(&changed(within(b"secret")), RequestFault::Signature);
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    let certificate = Authority::new(NOW).unwrap().root_pem();
+    let relabelled = certificate.replace("CERTIFICATE", "CERTIFICATE REQUEST");
+    for garbage in [
+        "",
+        "garbage",
+        &OPENSSL[..200],
+        &certificate,
+        &relabelled,
+        "-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE REQUEST-----\n",
+    ] {
+        check_refused(garbage, RequestFault::Unreadable);
+    }
+    check_refused(&format!("{OPENSSL}{}", "\n".repeat(4_097 - OPENSSL.len())), RequestFault::Length);
+    check(&Authority::new(NOW).unwrap(), &format!("{OPENSSL}{}", "\n".repeat(4_096 - OPENSSL.len())));
+}
+
+#[test]
+fn no_changed_bit_crashes_the_authority_or_makes_another_certificate() {
+    let der = parse_x509_pem(OPENSSL.as_bytes()).unwrap().1.contents;
+    let asked = Request::read(OPENSSL).unwrap();
+    for bit in 0..der.len() * 8 {
+        let mut der = der.clone();
+        der[bit / 8] ^= 1 << (bit % 8);
+        let pem = pkcs8::der::pem::encode_string("CERTIFICATE REQUEST", pkcs8::LineEnding::LF, &der).unwrap();
+        // What nobody reads (how many bits of the signature's last byte count) may change.
+        if let Ok(read) = Request::read(&pem) {
+            assert_eq!((read.subject, read.key), (asked.subject.clone(), asked.key.clone()), "{bit}");
+        }
+    }
+    for end in 0..der.len() {
+        let pem = pkcs8::der::pem::encode_string("CERTIFICATE REQUEST", pkcs8::LineEnding::LF, &der[..end]).unwrap();
+        assert!(Request::read(&pem).is_err(), "{end}");
+    }
+}

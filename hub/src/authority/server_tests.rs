@@ -1,0 +1,297 @@
+//! Devices that meet the hub, in memory, by the handshake of `rustls`.
+
+use std::cell::Cell;
+use std::sync::LazyLock;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, ServerConnection, SupportedProtocolVersion};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use super::super::tests::NOW;
+use super::*;
+
+thread_local! {
+    static CLOCK: Cell<u64> = const { Cell::new(NOW) };
+}
+
+fn clock() -> u64 {
+    CLOCK.get()
+}
+
+fn set_clock(to: u64) {
+    CLOCK.set(to);
+}
+
+const ONLY_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
+const ONLY_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
+
+static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
+
+/// A device: what it knows the hub by, and what it shows.
+#[derive(Clone)]
+struct Device {
+    root: CertificateDer<'static>,
+    certificate: Option<CertificateDer<'static>>,
+    versions: &'static [&'static SupportedProtocolVersion],
+    protocols: Vec<Vec<u8>>,
+    host: &'static str,
+}
+
+impl Device {
+    /// One that has its bundle from this authority.
+    fn of(authority: &Authority) -> Self {
+        let csr = CertificateParams::default().serialize_request(&*KEY).unwrap().pem().unwrap();
+        let issued = authority.issue_for(&csr, clock()).unwrap();
+        Self {
+            root: certificate(&authority.root_pem()),
+            certificate: Some(certificate(&issued.pem)),
+            versions: rustls::ALL_VERSIONS,
+            protocols: Vec::new(),
+            host: "localhost",
+        }
+    }
+
+    fn connection(&self) -> ClientConnection {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_details(provider, Arc::new(Clock(clock))).with_protocol_versions(self.versions);
+        let config = config.unwrap().with_root_certificates(roots);
+        let mut config = match &self.certificate {
+            Some(certificate) => {
+                let key = PrivateKeyDer::Pkcs8(KEY.serialize_der().into());
+                config.with_client_auth_cert(vec![certificate.clone()], key).unwrap()
+            }
+            None => config.with_no_client_auth(),
+        };
+        config.alpn_protocols.clone_from(&self.protocols);
+        ClientConnection::new(Arc::new(config), ServerName::try_from(self.host).unwrap()).unwrap()
+    }
+}
+
+fn certificate(pem: &str) -> CertificateDer<'static> {
+    use rustls::pki_types::pem::PemObject;
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+}
+
+/// What the two agreed on.
+struct Met {
+    version: ProtocolVersion,
+    protocol: Option<Vec<u8>>,
+    chain: Vec<CertificateDer<'static>>,
+    shown: Vec<CertificateDer<'static>>,
+}
+
+fn meet(device: &Device, server: &Arc<ServerConfig>) -> Result<Met, rustls::Error> {
+    let mut client = device.connection();
+    let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
+    while client.is_handshaking() || server.is_handshaking() {
+        let mut wire = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut wire).unwrap();
+        }
+        let mut rest = &wire[..];
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).unwrap();
+            server.process_new_packets()?;
+        }
+        let mut wire = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut wire).unwrap();
+        }
+        let mut rest = &wire[..];
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets()?;
+        }
+    }
+    Ok(Met {
+        version: server.protocol_version().unwrap(),
+        protocol: server.alpn_protocol().map(<[u8]>::to_vec),
+        chain: client.peer_certificates().unwrap().to_vec(),
+        shown: server.peer_certificates().unwrap().to_vec(),
+    })
+}
+
+fn server(authority: Authority, names: &[&str]) -> Arc<ServerConfig> {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let identity = Arc::new(ServerIdentity::new(Arc::new(authority), &names, clock).unwrap());
+    Arc::new(server_config(identity).unwrap())
+}
+
+#[test]
+fn a_device_and_the_hub_know_each_other() {
+    let authority = Authority::new(NOW).unwrap();
+    let device = Device::of(&authority);
+    let server = server(authority, &[]);
+    for (versions, expected) in
+        [(rustls::ALL_VERSIONS, ProtocolVersion::TLSv1_3), (ONLY_1_3, ProtocolVersion::TLSv1_3), (ONLY_1_2, ProtocolVersion::TLSv1_2)]
+    {
+        let met = meet(&Device { versions, ..device.clone() }, &server).unwrap();
+        assert_eq!((met.version, met.protocol), (expected, None));
+        assert_eq!(met.shown, [device.certificate.clone().unwrap()]);
+        assert_eq!(met.chain.len(), 1);
+    }
+}
+
+#[test]
+fn the_protocol_is_mqtt_under_either_name() {
+    let authority = Authority::new(NOW).unwrap();
+    let device = Device::of(&authority);
+    let server = server(authority, &[]);
+    let meet = |protocols: &[&str]| {
+        let protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        meet(&Device { protocols, ..device.clone() }, &server).map(|met| met.protocol.map(|name| String::from_utf8(name).unwrap()))
+    };
+    assert_eq!(meet(&["x-amzn-mqtt-ca"]).unwrap().as_deref(), Some("x-amzn-mqtt-ca"));
+    assert_eq!(meet(&["mqtt"]).unwrap().as_deref(), Some("mqtt"));
+    assert_eq!(meet(&["h2", "mqtt"]).unwrap().as_deref(), Some("mqtt"));
+    assert!(meet(&["h2"]).is_err());
+}
+
+#[test]
+fn a_device_without_a_certificate_of_this_authority_is_refused() {
+    let authority = Authority::new(NOW).unwrap();
+    let stranger = Device::of(&Authority::new(NOW).unwrap());
+    let device = Device { root: certificate(&authority.root_pem()), ..stranger };
+    let mut params = CertificateParams::default();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let self_signed = params.self_signed(&*KEY).unwrap().der().clone();
+    let for_servers = {
+        let mut params = CertificateParams::default();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        authority.root.sign(params, &*KEY, NOW, NOW + DAY).unwrap().der().clone()
+    };
+    let expired = {
+        let mut params = CertificateParams::default();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        authority.root.sign(params, &*KEY, NOW - 2 * DAY, NOW - DAY).unwrap().der().clone()
+    };
+    let server = server(authority, &[]);
+    for versions in [ONLY_1_3, ONLY_1_2] {
+        let device = Device { versions, ..device.clone() };
+        assert!(meet(&device, &server).is_err());
+        for certificate in [None, Some(self_signed.clone()), Some(for_servers.clone()), Some(expired.clone())] {
+            assert!(meet(&Device { certificate, ..device.clone() }, &server).is_err());
+        }
+    }
+}
+
+#[test]
+fn the_hub_answers_to_its_names_and_no_other() {
+    let authority = Authority::new(NOW).unwrap();
+    let device = Device::of(&authority);
+    let server = server(authority, &["hub.example.com", "192.168.1.2", "fe80::1", "localhost"]);
+    for host in ["localhost", "127.0.0.1", "::1", "hub.example.com", "192.168.1.2", "fe80::1"] {
+        meet(&Device { host, ..device.clone() }, &server).unwrap();
+    }
+    for host in ["example.com", "x.hub.example.com", "127.0.0.2", "::2"] {
+        assert!(meet(&Device { host, ..device.clone() }, &server).is_err(), "{host}");
+    }
+    // Nor do devices take another authority's hub for it.
+    assert!(meet(&Device { root: certificate(&Authority::new(NOW).unwrap().root_pem()), ..device }, &server).is_err());
+}
+
+#[test]
+fn what_is_no_name_is_refused() {
+    for name in ["", "a b", "http://hub", "hub:8883", "b\u{fc}ro", "*.example.com", "-"] {
+        let names = [name.to_owned()];
+        let refusal = ServerIdentity::new(Arc::new(Authority::new(NOW).unwrap()), &names, clock).unwrap_err();
+        assert!(matches!(refusal, AuthorityError::Name(ref refused) if refused == name), "{name} {refusal:?}");
+    }
+}
+
+/// From when to when the certificate is good that a device is shown.
+fn validity(met: &Met) -> (u64, u64) {
+    let (_, parsed) = X509Certificate::from_der(&met.chain[0]).unwrap();
+    let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap();
+    (seconds(parsed.validity().not_before), seconds(parsed.validity().not_after))
+}
+
+#[test]
+fn the_hubs_certificate_is_renewed_while_it_runs() {
+    let authority = Authority::new(NOW).unwrap();
+    let device = Device::of(&authority);
+    let server = server(authority, &[]);
+    let first = meet(&device, &server).unwrap();
+    assert_eq!(validity(&first), (NOW - 120, NOW + 90 * DAY));
+    set_clock(NOW + 60 * DAY - 1);
+    assert_eq!(meet(&device, &server).unwrap().chain, first.chain);
+    set_clock(NOW + 60 * DAY);
+    let second = meet(&device, &server).unwrap();
+    assert_eq!(validity(&second), (NOW + 60 * DAY - 120, NOW + 150 * DAY));
+    assert_eq!(meet(&device, &server).unwrap().chain, second.chain);
+    // A hub that nobody spoke to for a year.
+    set_clock(NOW + 500 * DAY);
+    assert_eq!(validity(&meet(&device, &server).unwrap()).1, NOW + 590 * DAY);
+    // And one whose clock was wrong for a while.
+    set_clock(NOW + 10 * DAY);
+    assert_eq!(validity(&meet(&device, &server).unwrap()).1, NOW + 100 * DAY);
+}
+
+#[test]
+fn the_hubs_certificate_does_not_outlive_the_root() {
+    let end = 2_524_607_999;
+    set_clock(end - 100 * DAY);
+    let authority = Authority::new(clock()).unwrap();
+    let device = Device::of(&authority);
+    let server = server(authority, &[]);
+    assert_eq!(validity(&meet(&device, &server).unwrap()).1, end - 10 * DAY);
+    set_clock(end - 40 * DAY);
+    let last = meet(&device, &server).unwrap();
+    assert_eq!(validity(&last).1, end);
+    set_clock(end - 1);
+    assert_eq!(meet(&device, &server).unwrap().chain, last.chain);
+    // After that nothing can be renewed; the device is who says so.
+    set_clock(end + 1);
+    assert!(meet(&device, &server).is_err());
+}
+
+#[test]
+fn devices_of_every_root_know_the_hub_after_several_replacements() {
+    let mut authority = Authority::new(NOW).unwrap();
+    let mut devices = vec![Device::of(&authority)];
+    for _ in 0..MAX_CROSSES {
+        authority = authority.succeeded(NOW).unwrap();
+        devices.push(Device::of(&authority));
+    }
+    let another = Device { root: devices[0].root.clone(), ..Device::of(&Authority::new(NOW).unwrap()) };
+    let server = server(authority, &[]);
+    for (age, device) in devices.iter().rev().enumerate() {
+        for versions in [ONLY_1_3, ONLY_1_2] {
+            let met = meet(&Device { versions, ..device.clone() }, &server).unwrap_or_else(|error| panic!("{age}: {error}"));
+            assert_eq!(met.chain.len(), 1 + MAX_CROSSES);
+        }
+    }
+    assert!(meet(&another, &server).is_err());
+}
+
+#[test]
+fn a_root_that_was_followed_too_often_still_vouches_for_its_devices() {
+    let first = Authority::new(NOW).unwrap();
+    let device = Device::of(&first);
+    let mut authority = first;
+    for _ in 0..=MAX_CROSSES {
+        authority = authority.succeeded(NOW).unwrap();
+    }
+    let root = certificate(&authority.root_pem());
+    let server = server(authority, &[]);
+    assert!(meet(&device, &server).is_err());
+    let met = meet(&Device { root, ..device }, &server).unwrap();
+    assert_eq!(met.chain.len(), 1 + MAX_CROSSES);
+}
+
+#[test]
+fn nothing_of_a_connection_is_kept_for_the_next() {
+    let authority = Authority::new(NOW).unwrap();
+    let server = server(authority, &[]);
+    assert!(!server.session_storage.can_cache() && !server.ticketer.enabled());
+    assert_eq!(server.send_tls13_tickets, 0);
+}
+
+#[test]
+fn an_identity_shows_its_names_and_no_key() {
+    let identity = ServerIdentity::new(Arc::new(Authority::new(NOW).unwrap()), &[], clock).unwrap();
+    assert_eq!(format!("{identity:?}"), r#"ServerIdentity { names: ["localhost", "127.0.0.1", "::1"], .. }"#);
+}
