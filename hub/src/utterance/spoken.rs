@@ -80,7 +80,10 @@ pub fn read(model: &InteractionModel, utterance: &Utterance) -> Spoken {
 
 /// The best meaning of several readings, each also without a "please".
 fn best<'u>(model: &InteractionModel, readings: impl IntoIterator<Item = Phrase<'u>>) -> Option<Match> {
-    let readings = readings.into_iter().flat_map(|reading| [reading, polite(reading)]);
+    let readings = readings.into_iter().flat_map(|reading| {
+        let polite = polite(reading);
+        [Some(reading), (polite.len() < reading.len()).then_some(polite)].into_iter().flatten()
+    });
     let mut best: Option<Match> = None;
     for found in readings.filter_map(|reading| model.resolve(reading)) {
         if best.as_ref().is_none_or(|best| best.score < found.score) {
