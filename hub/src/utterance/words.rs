@@ -61,7 +61,7 @@ impl Utterance {
         Phrase { utterance: self, from: 0, to: self.words.len() }
     }
 
-    /// The words as they are compared, each followed by one space.
+    /// The words as they are compared, with one space between.
     pub fn text(&self) -> &str {
         self.text.trim_end()
     }
