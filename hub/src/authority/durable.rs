@@ -69,7 +69,8 @@ impl Exclusive {
         let metadata = file.metadata().map_err(failed)?;
         check(&metadata)?;
         // Room for all of it, so that no grown buffer leaves a copy of a key behind.
-        let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len().min(MAX_BYTES)).unwrap_or_default() + 1));
+        let room = usize::try_from(metadata.len().min(MAX_BYTES)).map_or(0, |length| length + 1);
+        let mut content = Zeroizing::new(Vec::with_capacity(room));
         file.take(MAX_BYTES).read_to_end(&mut content).map_err(failed)?;
         Ok(Some(content))
     }

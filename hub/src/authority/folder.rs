@@ -64,7 +64,7 @@ impl Folder {
             let list = if is_self_issued(&other).map_err(fault)? { &mut former } else { &mut crosses };
             list.push(other);
         }
-        let root = Root::read(root.clone(), self.key_of(&root)?, now).map_err(fault)?;
+        let root = Root::read(&root, self.key_of(&root)?, now).map_err(fault)?;
         Ok(Authority { root, former, crosses })
     }
 
@@ -97,5 +97,6 @@ impl Folder {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 #[path = "folder_tests.rs"]
 mod tests;

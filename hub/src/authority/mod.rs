@@ -64,7 +64,7 @@ pub enum AuthorityError {
     /// The parts do not make a TLS server.
     #[error("the TLS server could not be set up")]
     Tls(#[source] rustls::Error),
-    /// No such file system.
+    /// The folder or a file of it cannot be read or written.
     #[error("{} cannot be used", .0.display())]
     Folder(PathBuf, #[source] std::io::Error),
     /// Who may change the folder may put in a root of their own.

@@ -78,8 +78,8 @@ impl Root {
     }
 
     /// Takes a certificate with its key for a root.
-    pub(super) fn read(certificate: CertificateDer<'static>, key: KeyPair, now: u64) -> Result<Self, RootFault> {
-        let parsed = parse(&certificate)?;
+    pub(super) fn read(certificate: &CertificateDer<'static>, key: KeyPair, now: u64) -> Result<Self, RootFault> {
+        let parsed = parse(certificate)?;
         if parsed.subject().as_raw() != parsed.issuer().as_raw() {
             return Err(RootFault::NotSelfSigned);
         }
@@ -91,6 +91,7 @@ impl Root {
         if parsed.public_key().raw != key.subject_public_key_info() {
             return Err(RootFault::KeyMismatch);
         }
+        // A time before 1970 is the same as 1970 here: it has passed.
         let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap_or_default();
         let (not_before, not_after) = (seconds(parsed.validity().not_before), seconds(parsed.validity().not_after));
         if not_after <= now {
@@ -103,7 +104,7 @@ impl Root {
             return Err(RootFault::Name);
         }
         let may_vouch = constraints.is_some_and(|constraints| constraints.path_len_constraint != Some(0));
-        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|_| RootFault::Name)?;
+        let issuer = Issuer::from_ca_cert_der(certificate, key).map_err(|_| RootFault::Name)?;
         let root = Self { issuer, not_after, may_vouch, certificate: certificate.clone() };
         root.try_out(now)?;
         Ok(root)
@@ -174,7 +175,7 @@ pub(super) fn is_self_issued(certificate: &CertificateDer<'_>) -> Result<bool, R
 
 fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, RootFault> {
     match X509Certificate::from_der(certificate) {
-        Ok((rest, parsed)) if rest.is_empty() => Ok(parsed),
+        Ok(([], parsed)) => Ok(parsed),
         _ => Err(RootFault::Unreadable),
     }
 }

@@ -53,9 +53,14 @@ pub trait ChainSource: Send + Sync {
 /// Amazon's own server. No redirect is followed.
 impl ChainSource for Https {
     async fn fetch(&self, url: &ChainUrl) -> Result<Bytes, SourceFault> {
-        let reply = self.send(Call::get(ORIGIN, url.path())).await.map_err(SourceFault::NoAnswer)?;
-        if reply.status == 200 { Ok(reply.body) } else { Err(SourceFault::Status(reply.status)) }
+        fetch(self, ORIGIN, url).await
     }
+}
+
+/// The file that an address names, from a server.
+pub(super) async fn fetch(https: &Https, server: &str, url: &ChainUrl) -> Result<Bytes, SourceFault> {
+    let reply = https.send(Call::get(server, url.path())).await.map_err(SourceFault::NoAnswer)?;
+    if reply.status == 200 { Ok(reply.body) } else { Err(SourceFault::Status(reply.status)) }
 }
 
 /// What is known of one address. The lock around it is held while a chain is fetched.

@@ -5,9 +5,10 @@
 //! that is trusted no longer. The way is built and all dates are looked at anew each time, so a chain that was good when it
 //! was fetched does not stay so by being kept. (RFC 5280, section 6)
 
+use std::time::Duration;
+
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use std::time::Duration;
 use thiserror::Error;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage};
 

@@ -87,6 +87,7 @@ impl ChainUrl {
 
     /// The path, which begins with `/echo.api/`.
     pub fn path(&self) -> &str {
+        // Every address begins so: another scheme, host or port was refused.
         self.0.strip_prefix(ORIGIN).unwrap_or_default()
     }
 }
@@ -191,7 +192,7 @@ mod tests {
                     let again = Url::parse(url.as_str()).unwrap();
                     proptest::prop_assert_eq!(again.as_str(), url.as_str());
                     proptest::prop_assert!(url.as_str().starts_with("https://s3.amazonaws.com/echo.api/"));
-                    proptest::prop_assert!(!url.path().contains("..") || !url.path().split('/').any(|part| part == ".."));
+                    proptest::prop_assert!(!url.path().split('/').any(|part| part == ".."));
                 }
             }
         }

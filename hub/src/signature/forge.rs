@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use onething::https::{Call, Https};
+use onething::https::Https;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_RSA_SHA256, SigningKey,
@@ -18,6 +18,7 @@ use rcgen::{
 use rustls::pki_types::TrustAnchor;
 use time::{Duration, OffsetDateTime};
 
+use super::cache::fetch;
 use super::chain::NAME;
 use super::chain_url::ChainUrl;
 use super::{ChainSource, SourceFault};
@@ -179,7 +180,6 @@ pub(crate) struct Elsewhere {
 
 impl ChainSource for Elsewhere {
     async fn fetch(&self, url: &ChainUrl) -> Result<Bytes, SourceFault> {
-        let reply = self.https.send(Call::get(&self.base, url.path())).await.map_err(SourceFault::NoAnswer)?;
-        if reply.status == 200 { Ok(reply.body) } else { Err(SourceFault::Status(reply.status)) }
+        fetch(&self.https, &self.base, url).await
     }
 }
