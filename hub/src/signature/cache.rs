@@ -146,7 +146,8 @@ impl<S: ChainSource> ChainCache<S> {
         places.uses += 1;
         let used = places.uses;
         if !places.by_url.contains_key(url) && places.by_url.len() >= MAX_CHAINS {
-            let holds_chain = |place: &Place| place.known.try_lock().is_ok_and(|known| known.chain.is_some());
+            // One that is being used right now is taken for one with a chain.
+            let holds_chain = |place: &Place| place.known.try_lock().map_or(true, |known| known.chain.is_some());
             let leaves = places.by_url.iter().min_by_key(|(_, place)| (holds_chain(place), place.used));
             if let Some(url) = leaves.map(|(url, _)| url.clone()) {
                 places.by_url.remove(&url);

@@ -178,3 +178,11 @@ async fn a_fault_quotes_nothing_of_the_request() {
         assert!(!shown.contains("secret") && !shown.contains("c2VjcmV0"), "{shown}");
     }
 }
+
+/// Servers spawn what they do for a request.
+#[tokio::test]
+async fn a_verification_may_move_between_threads() {
+    let verifier = std::sync::Arc::new(Verifier::of_alexa(clock));
+    let verdict = tokio::spawn(async move { verifier.verify(&HeaderMap::new(), b"").await }).await.unwrap();
+    assert!(matches!(verdict, Err(Unverified::HeaderMissing(CHAIN_URL))));
+}
