@@ -30,8 +30,8 @@ pub struct Entry {
     pub size: u64,
     /// `Name <address>`, or an address.
     pub from: String,
-    /// The recipients' addresses.
-    pub to: Vec<String>,
+    /// The recipient's address.
+    pub to: String,
     /// What it is about.
     pub subject: String,
     /// Whose bundle it carries.
@@ -60,7 +60,7 @@ impl Entry {
             micros,
             size,
             from: String::new(),
-            to: Vec::new(),
+            to: String::new(),
             subject: String::new(),
             thing: None,
             certificate: None,
@@ -71,7 +71,7 @@ impl Entry {
         let bundle = attached.as_ref().and_then(|(_, content)| Bundle::open(content).ok()).map(|bundle| bundle.connection);
         Self {
             from: message::sender(&parsed),
-            to: message::recipients(&parsed),
+            to: message::recipient(&parsed),
             subject: parsed.subject().unwrap_or_default().to_owned(),
             thing: bundle.as_ref().map(|connection| connection.thing_name.clone()),
             certificate: bundle.and_then(|connection| connection.certificate_id),
@@ -82,7 +82,7 @@ impl Entry {
 
     /// Whether it is to this address.
     pub fn is_to(&self, address: &str) -> bool {
-        self.to.iter().any(|to| to.eq_ignore_ascii_case(address))
+        self.to.eq_ignore_ascii_case(address)
     }
 
     /// When it was sent, in seconds since the epoch.

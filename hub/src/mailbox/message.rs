@@ -16,8 +16,8 @@ pub struct Message {
     pub at: u64,
     /// `Name <address>`, or an address.
     pub from: String,
-    /// The recipients' addresses.
-    pub to: Vec<String>,
+    /// The recipient's address.
+    pub to: String,
     /// What it is about.
     pub subject: String,
     /// Whose bundle it carries.
@@ -65,6 +65,8 @@ pub(super) fn sender(parsed: &mail_parser::Message<'_>) -> String {
     sender.map(written).unwrap_or_default()
 }
 
-pub(super) fn recipients(parsed: &mail_parser::Message<'_>) -> Vec<String> {
-    parsed.to().into_iter().flat_map(|to| to.iter()).filter_map(Addr::address).map(str::to_owned).collect()
+/// The first of them: mail of this skill has one.
+pub(super) fn recipient(parsed: &mail_parser::Message<'_>) -> String {
+    let recipient = parsed.to().and_then(|to| to.first()).and_then(Addr::address);
+    recipient.unwrap_or_default().to_owned()
 }

@@ -360,3 +360,7 @@ fn plain(words: &str) -> String {
 #[cfg(test)]
 #[path = "machine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "machine_property_tests.rs"]
+mod property_tests;

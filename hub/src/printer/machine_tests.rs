@@ -1,46 +1,43 @@
-use onething::model::{Model, ValueKind};
-use proptest::prelude::*;
-
 use super::*;
 
-const NOW: u64 = 1_795_305_600;
+pub(super) const NOW: u64 = 1_795_305_600;
 const TICK: Duration = Duration::from_millis(250);
 
-fn print_order(id: &str, model: &str, copies: u64) -> Value {
+pub(super) fn print_order(id: &str, model: &str, copies: u64) -> Value {
     json!({"id": id, "name": "print", "args": {"model": model, "copies": copies}, "issuedAt": NOW, "expiresAt": NOW + 60})
 }
 
-fn plainly(id: &str, name: &str) -> Value {
+pub(super) fn plainly(id: &str, name: &str) -> Value {
     json!({"id": id, "name": name, "args": {}, "issuedAt": NOW, "expiresAt": NOW + 60})
 }
 
 /// A printer and its shadow, as the broker would keep it.
-struct Bench {
-    machine: Machine,
-    shadow: Value,
-    version: u64,
-    reports: Vec<Map<String, Value>>,
+pub(super) struct Bench {
+    pub(super) machine: Machine,
+    pub(super) shadow: Value,
+    pub(super) version: u64,
+    pub(super) reports: Vec<Map<String, Value>>,
 }
 
 impl Bench {
     /// Connected to an empty shadow, with everything reported.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut bench = Self { machine: Machine::new(Some("c".repeat(64))), shadow: json!({}), version: 1, reports: Vec::new() };
         bench.machine.take_no_shadow(NOW);
         bench.wait(1.0);
         bench
     }
 
-    fn wants(&mut self, state: &Value) {
+    pub(super) fn wants(&mut self, state: &Value) {
         self.version += 1;
         self.machine.take_delta(&json!({"version": self.version, "timestamp": NOW, "state": state}), NOW);
     }
 
-    fn commands(&mut self, command: &Value) {
+    pub(super) fn commands(&mut self, command: &Value) {
         self.wants(&json!({"command": command}));
     }
 
-    fn wait(&mut self, seconds: f64) {
+    pub(super) fn wait(&mut self, seconds: f64) {
         let mut left = Duration::from_secs_f64(seconds);
         while !left.is_zero() {
             let report = self.machine.tick(TICK);
@@ -56,7 +53,7 @@ impl Bench {
         &self.shadow[name]
     }
 
-    fn answer(&self) -> (&str, &str, &str) {
+    pub(super) fn answer(&self) -> (&str, &str, &str) {
         let field = |name: &str| self.shadow["command"][name].as_str().unwrap_or_default();
         (field("id"), field("status"), field("detail"))
     }
@@ -321,98 +318,4 @@ fn a_print_that_was_accepted_and_never_begun_has_failed() {
     let mut after = before.after_a_power_cut(&json!({"command": print_order("1", "vase", 1)}));
     after.wait(1.0);
     assert_eq!(after.answer(), ("1", "failed", "the power was cut"));
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Command { id: u8, name: &'static str, expired: bool },
-    Again,
-    Set(Value),
-    Wait(f64),
-    Fail(bool),
-    Reconnect,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let names = prop::sample::select(vec!["print", "print", "print", "pause", "resume", "cancel", "dance"]);
-    prop_oneof![
-        4 => (0_u8..8, names, prop::bool::weighted(0.2)).prop_map(|(id, name, expired)| Step::Command { id, name, expired }),
-        2 => Just(Step::Again),
-        1 => prop::sample::select(vec![
-            json!({"power": "OFF"}), json!({"power": "ON"}), json!({"nozzleTarget": 250.5}), json!({"bedTarget": -1}), json!({"x": null}),
-        ]).prop_map(Step::Set),
-        4 => (0.25..40.0).prop_map(Step::Wait),
-        1 => any::<bool>().prop_map(Step::Fail),
-        1 => Just(Step::Reconnect),
-    ]
-}
-
-fn is_valid(model: &Model, name: &str, value: &Value) -> bool {
-    match (name, model.properties.get(name).map(|property| &property.kind)) {
-        ("command", _) => ["accepted", "done", "refused", "failed"].iter().any(|status| value["status"] == **status),
-        ("certificateId", _) => value.is_string(),
-        (_, Some(ValueKind::Switch)) => value == "ON" || value == "OFF",
-        (_, Some(ValueKind::Choice { values })) => values.iter().any(|known| value == known),
-        (_, Some(ValueKind::Text { max_length })) => value.as_str().is_some_and(|text| text.chars().count() <= *max_length),
-        (_, Some(ValueKind::Number { min, max, whole, .. })) => {
-            value.as_f64().is_some_and(|n| n >= *min && n <= *max) && (!whole || value.is_u64())
-        }
-        _ => false,
-    }
-}
-
-proptest! {
-    #[test]
-    fn a_command_is_done_once_and_every_report_is_true_to_the_model(steps in prop::collection::vec(step(), 1..40)) {
-        let model = Model::parse(Model::SAMPLE).unwrap();
-        let mut bench = Bench::new();
-        let mut last = json!(null);
-        let (mut answers, mut expired_ids) = (Vec::<(String, String)>::new(), Vec::new());
-        let mut starts = 0;
-        for step in steps {
-            match step {
-                Step::Command { id, name, expired } => {
-                    // What an id stands for never changes.
-                    let id = format!("{id}{name}{expired}");
-                    last = if name == "print" { print_order(&id, "vase", 2) } else { plainly(&id, name) };
-                    if expired {
-                        last["expiresAt"] = json!(NOW);
-                        expired_ids.push(id);
-                    }
-                    bench.commands(&last);
-                }
-                Step::Again => bench.commands(&last),
-                Step::Set(state) => bench.wants(&state),
-                Step::Wait(seconds) => bench.wait(seconds),
-                Step::Fail(fails) => bench.machine.fail(fails),
-                Step::Reconnect => {
-                    bench.machine.is_alone();
-                    let state = json!({"reported": bench.shadow, "desired": {"command": last}, "delta": {"command": last}});
-                    bench.version += 1;
-                    bench.machine.take_shadow(&json!({"version": bench.version, "state": state}), NOW);
-                }
-            }
-            starts += bench.machine.notes().iter().filter(|note| note.starts_with("print accepted")).count();
-            bench.wait(1.0);
-            let (id, status, _) = bench.answer();
-            if answers.last().is_none_or(|(i, s)| (i.as_str(), s.as_str()) != (id, status)) {
-                answers.push((id.to_owned(), status.to_owned()));
-            }
-        }
-        for report in &bench.reports {
-            for (name, value) in report {
-                prop_assert!(is_valid(&model, name, value), "{name} {value}");
-            }
-        }
-        let accepted = answers.iter().filter(|(_, status)| status == "accepted");
-        let mut ids: Vec<_> = accepted.map(|(id, _)| id).collect();
-        let all = ids.len();
-        ids.sort();
-        ids.dedup();
-        prop_assert_eq!(ids.len(), all, "a command was begun twice: {:?}", answers);
-        prop_assert_eq!(starts, all);
-        for id in expired_ids {
-            prop_assert!(answers.iter().filter(|(i, _)| *i == id).all(|(_, status)| status == "refused"));
-        }
-    }
 }
