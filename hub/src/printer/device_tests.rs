@@ -203,9 +203,9 @@ async fn a_device_listens_asks_obeys_and_reports() {
     assert!(state.running && state.thing == Some(server.thing.clone()));
 
     device.fail(true).await;
-    device.slow(true).await;
     session.reports("/command/status", &json!("failed")).await;
-    assert!(device.state().fails && device.state().slow);
+    device.slow(true).await;
+    soon(device.watch().wait_for(|state| state.fails && state.slow)).await.unwrap();
     device.fail(false).await;
     session.reports("/status", &json!("idle")).await;
     device.stop().await;
