@@ -265,6 +265,17 @@ async fn a_refusal_is_shown_and_tried_again() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_closed_instead_of_answered_is_refused() {
+    let server = Server::new().await;
+    let device = server.device();
+    let (mut session, _) = server.meet().await;
+    session.stream.shutdown().await.unwrap();
+    becomes(&device, Online::Refused).await;
+    server.welcome().await;
+    becomes(&device, Online::Connected).await;
+}
+
+#[tokio::test]
 async fn a_certificate_that_the_server_does_not_know_is_refused() {
     let (issuer, believed) = (Authority::new(clock::now()).unwrap(), Authority::new(clock::now()).unwrap());
     let server = Server::with(&issuer, &believed).await;

@@ -29,6 +29,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// A shadow document with its metadata is larger than the 8 KB of its state.
 const PACKET_LIMIT: usize = 128 * 1024;
 const QUEUE: usize = 16;
+const NOT_LET_IN: &str = "the hub does not let this device connect";
 
 /// What a connection tells.
 #[derive(Debug, PartialEq)]
@@ -125,7 +126,7 @@ async fn run(mut events: EventLoop, client: &AsyncClient, topics: &Topics, tell:
 
 /// Connects, and subscribes to what the shadow answers.
 async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics) -> Result<(), News> {
-    while !matches!(next(events).await?, Packet::ConnAck(_)) {}
+    welcome(events).await?;
     let answers = [&topics.get_accepted, &topics.get_rejected, &topics.update_accepted, &topics.update_rejected, &topics.update_delta];
     let filters = answers.map(|topic| SubscribeFilterInput::new(topic.as_str(), QoS::AtLeastOnce));
     client.try_subscribe_many(filters).map_err(stalled)?;
@@ -133,6 +134,23 @@ async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics
         if let Packet::SubAck(answer) = next(events).await? {
             let all = answer.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_)));
             return if all { Ok(()) } else { Err(News::Refused("the device may not listen to its shadow")) };
+        }
+    }
+}
+
+/// Waits for CONNACK. AWS IoT sends none to whom it does not let in by MQTT 3.1.1: it closes the connection that TLS has made
+/// (<https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html>), and so does the hub.
+async fn welcome(events: &mut EventLoop) -> Result<(), News> {
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => {
+                return Err(match (ended(&error), &error) {
+                    (News::Lost(_), ConnectionError::MqttState(_)) => News::Refused(NOT_LET_IN),
+                    (news, _) => news,
+                });
+            }
         }
     }
 }
@@ -171,7 +189,7 @@ fn ended(error: &ConnectionError) -> News {
     if let ConnectionError::ConnectionRefused(code) = error {
         return match code {
             ConnectReturnCode::ServiceUnavailable => News::Lost("the hub is not ready"),
-            _ => News::Refused("the hub does not let this device connect"),
+            _ => News::Refused(NOT_LET_IN),
         };
     }
     match tls_error(error) {
