@@ -193,11 +193,13 @@ impl Body {
     }
 
     pub(super) fn shown(&self) -> Printer {
+        let progress = whole(self.done / f64::from(self.copies) * 100.0);
         Printer {
             power: if self.on { "ON" } else { "OFF" },
             status: self.status,
             model: self.model.clone(),
-            progress: whole(self.done / f64::from(self.copies) * 100.0),
+            // Nothing is whole before it is done.
+            progress: if self.is_busy() { progress.min(99) } else { progress },
             nozzle: whole(self.heat.nozzle),
             bed: whole(self.heat.bed),
             nozzle_target: self.nozzle_target.clone(),

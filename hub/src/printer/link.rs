@@ -138,8 +138,8 @@ async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics
     }
 }
 
-/// Waits for CONNACK. AWS IoT sends none to whom it does not let in by MQTT 3.1.1: it closes the connection that TLS has made
-/// (<https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html>), and so does the hub.
+/// Waits for CONNACK. A server of MQTT 3.1.1 may close the connection instead of saying no, section 3.2.2.3
+/// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT and the hub do.
 async fn welcome(events: &mut EventLoop) -> Result<(), News> {
     loop {
         match events.poll().await {
