@@ -1,7 +1,7 @@
 // The Alexa app: whether the account is linked, and the cards that the skill has sent.
 
 import { signInPage } from "./api.js";
-import { copyOf, keyed, markNext, one, setText, showTime } from "./dom.js";
+import { copyOf, keyed, markNext, numbered, one, setText, showTime } from "./dom.js";
 
 export function connectApp({ unlink }) {
   one("#unlink").addEventListener("click", unlink);
@@ -12,15 +12,14 @@ export function drawApp({ user, names, echo }, step) {
   one(".account").toggleAttribute("data-linked", user.linked);
   one("#unlink").hidden = !user.linked;
 
-  const cards = echo.cards.map((entry, index) => ({ ...entry, index })).reverse();
+  const cards = numbered(echo.cards).reverse();
   one("#cards-empty").hidden = cards.length > 0;
-  keyed(one("#cards"), cards, (entry) => `${user.user} ${entry.at} ${entry.index}`, (entry) => makeCard(entry, user, names), (node, { index, card }) => {
-    // Of several cards that ask for the same, the newest is the one to press; none of them once it is done.
+  keyed(one("#cards"), cards, (entry) => `${user.user} ${entry.key}`, (entry) => makeCard(entry, user, names), (node, { card }, index) => {
+    // Of several cards that ask for the same, the newest is the one to press; none of them once that is done.
     const link = one(".button", node);
-    const isLast = index === echo.cards.length - 1;
+    const isNewest = index === 0;
     link.hidden = card.type !== "LinkAccount" || user.linked;
-    markNext(link, step.press === "link" && isLast);
-    node.toggleAttribute("data-old", !isLast);
+    markNext(link, step.press === "link" && isNewest);
   });
 }
 

@@ -1,6 +1,6 @@
 // The device: a simulated printer that was started from a bundle, what it does, and what the cloud knows of it.
 
-import { keyed, markNext, one, setText, showTime } from "./dom.js";
+import { keyed, markNext, numbered, one, setText, showTime } from "./dom.js";
 import { drawPicture } from "./printer-picture.js";
 import { drawShadow } from "./shadow.js";
 
@@ -14,7 +14,7 @@ export function connectDevice({ act }) {
   one("#fail").addEventListener("change", (event) => act(event.target.checked ? "fail" : "mend"));
 }
 
-export function drawDevice({ device, thing }, step) {
+export function drawDevice({ user, device, thing }, step) {
   const { running, connection, printer } = device;
   const badge = one("#connection");
   setText(badge, running ? CONNECTION[connection] : "Not started");
@@ -44,9 +44,9 @@ export function drawDevice({ device, thing }, step) {
   markNext(one("#fail"), step.press === "mend");
 
   drawShadow(thing);
-  const entries = device.log.map((entry, index) => ({ ...entry, index })).reverse();
+  const entries = numbered(device.log).reverse();
   one("#log-empty").hidden = entries.length > 0;
-  keyed(one("#log"), entries, (entry) => `${thing?.thing} ${entry.at} ${entry.text} ${entry.index}`, makeEntry);
+  keyed(one("#log"), entries, (entry) => `${user.user} ${entry.key}`, makeEntry);
 }
 
 function doing({ running, connection, printer, fails }) {

@@ -34,6 +34,19 @@ export function keyed(parent, items, key, make, update = () => {}) {
   });
 }
 
+/**
+ * Gives each entry of a history a key that it keeps when the hub forgets the oldest: its time, and its number
+ * among those of the same second.
+ */
+export function numbered(entries) {
+  const seen = new Map();
+  return entries.map((entry) => {
+    const number = seen.get(entry.at) ?? 0;
+    seen.set(entry.at, number + 1);
+    return { ...entry, key: `${entry.at} ${number}` };
+  });
+}
+
 /** Draws, and when that takes away what had the focus, gives it to the heading of the pane. */
 export function keepingFocus(pane, draw) {
   const before = document.activeElement;

@@ -1,10 +1,17 @@
 // The Echo: what one says, what Alexa says, and both sides of the wire on demand.
 
-import { copyOf, keyed, markNext, one, setText } from "./dom.js";
+import { awaited } from "./dialog.js";
+import { copyOf, keyed, markNext, numbered, one, setText } from "./dom.js";
 import { jsonFigure } from "./json-view.js";
 import * as speech from "./speech.js";
 
-const CHIPS = 4;
+const CHIPS = 3;
+/** What one is likely to want of a printer in each state; for any other device, what its model lists first. */
+const LIKELY = {
+  printing: ["StatusIntent", "PauseIntent", "CancelPrintIntent"],
+  paused: ["ResumeIntent", "CancelPrintIntent", "StatusIntent"],
+  idle: ["PrintIntent", "SetTemperatureIntent", "StatusIntent"],
+};
 const talk = one("#talk");
 const words = one("#words");
 
@@ -12,6 +19,8 @@ let sayIt = () => {};
 /** What each user has said and was not answered yet. */
 const pending = new Map();
 let whose = null;
+/** Whether the newest turn is to be kept in view: until one scrolls back to read. */
+let follows = true;
 
 /** Connects the controls. `say(words)` says something as the current user, and `complain` shows a problem. */
 export function connectEcho({ say, complain }) {
@@ -24,6 +33,10 @@ export function connectEcho({ say, complain }) {
     say(text);
   });
   one("#say-next").addEventListener("click", () => say(one("#say-next-words").textContent));
+
+  talk.addEventListener("scroll", () => (follows = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 24));
+  // What is below the conversation grows and shrinks with what can be said.
+  new ResizeObserver(showNewest).observe(talk);
 
   const voice = one("#voice");
   voice.hidden = !speech.canSpeak;
@@ -56,19 +69,17 @@ export function showPending(user, text) {
 }
 
 /** What can be said now, without what the next step says already. */
-function suggestions({ user, echo, mail, utterances }, step) {
-  const last = echo.turns.at(-1);
-  if (last?.heard.listening && asksYesOrNo(last)) return ["yes", "no"];
-  const all = user.linked && mail.length ? utterances.groups.map((group) => group.say[0]) : utterances.start;
-  return all.filter((text) => text !== step.words).slice(0, CHIPS);
-}
-
-function asksYesOrNo({ heard, response }) {
-  const directives = response?.response?.directives ?? [];
-  if (directives.some((directive) => directive.type?.startsWith("Dialog.Confirm"))) return true;
-  // Without a directive the words have to tell: "Shall I …?", but not "Shall I switch it on or off?".
-  const question = heard.speech.split(/(?<=[.?!]) /).at(-1);
-  return question.includes("yes or no") || (/^(shall|do you)\b/i.test(question) && !/ or /.test(question));
+function suggestions({ user, echo, mail, device, utterances }, step) {
+  const awaits = awaited(echo.turns.at(-1));
+  if (awaits === "yes or no") return ["yes", "no"];
+  if (awaits === "value") return ["stop"];
+  if (!user.linked || !mail.length || !device.running) return utterances.start.filter((text) => text !== step.words);
+  const likely = LIKELY[device.printer?.status] ?? [];
+  const rank = ({ intent }) => (likely.includes(intent) ? likely.indexOf(intent) : likely.length);
+  const groups = utterances.groups.toSorted((a, b) => rank(a) - rank(b));
+  // The next step says one of them already; its group has another way to be used.
+  const texts = groups.map(({ say }) => say.find((text) => text !== step.words)).filter(Boolean);
+  return texts.slice(0, CHIPS);
 }
 
 export function drawEcho(home, step) {
@@ -81,11 +92,11 @@ export function drawEcho(home, step) {
   const saying = pending.get(user.user) ?? null;
 
   one("#talk-empty").hidden = echo.turns.length > 0 || saying !== null;
-  keyed(one("#turns"), echo.turns, (turn, index) => `${user.user} ${turn.at} ${index}`, makeTurn);
+  keyed(one("#turns"), numbered(echo.turns), (turn) => `${user.user} ${turn.key}`, makeTurn);
   const waiting = one("#pending");
   waiting.hidden = saying === null;
   setText(one(".you", waiting), saying ?? "");
-  if (isNew || saying !== null || echo.turns.length !== length) talk.scrollTop = talk.scrollHeight;
+  if (isNew || saying !== null || echo.turns.length !== length) follows = true;
 
   const listening = saying === null && Boolean(echo.turns.at(-1)?.heard.listening);
   one("#listening").hidden = !listening;
@@ -99,6 +110,11 @@ export function drawEcho(home, step) {
 
   keyed(one("#chips"), saying === null ? suggestions(home, step) : [], (text) => text, makeChip);
   drawAllWords(utterances);
+  showNewest();
+}
+
+function showNewest() {
+  if (follows) talk.scrollTop = talk.scrollHeight;
 }
 
 function makeTurn(turn) {

@@ -1,6 +1,8 @@
 // What a newcomer should do next. At each moment it is one thing, in one pane. This is a pure decision over
 // what the page knows, so the way from "open my printer" to a print is written down in one place.
 
+import { awaited } from "./dialog.js";
+
 /** The next step: the pane it is in, the hint, and what is to be pressed (`press`), if anything. */
 export function nextStep(home) {
   const { user, users, names, utterances, echo, mail, device } = home;
@@ -9,7 +11,6 @@ export function nextStep(home) {
   const say = (words, hint) => ({ pane: "echo", hint, press: "say", words });
 
   if (!user.linked) {
-    // Only what came after the account was unlinked asks to link it again.
     if (echo.cards.at(-1)?.card.type !== "LinkAccount") return say(start, `Say “${start}” to the Echo.`);
     return { pane: "app", hint: "The skill does not know you yet. Link your account in the Alexa app.", press: "link" };
   }
@@ -29,6 +30,10 @@ export function nextStep(home) {
     return say(again, `The device was refused: its certificate is no longer good. Say “${again}”.`);
   }
   if (device.connection === "off") return { pane: "device", hint: "The device is offline. Connect it.", press: "connect" };
+
+  const awaits = awaited(echo.turns.at(-1));
+  if (awaits === "yes or no") return { pane: "echo", hint: "Alexa has asked you. Answer yes or no.", press: null };
+  if (awaits === "value") return { pane: "echo", hint: "Alexa has asked you. Answer in the Echo.", press: null };
 
   const printer = device.printer;
   if (!printer) return { pane: "device", hint: "The device is connected.", press: null };

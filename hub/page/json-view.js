@@ -20,21 +20,27 @@ function coloured(text) {
 }
 
 export function jsonFigure(title, value) {
-  const text = JSON.stringify(value, null, 2);
   const figure = copyOf("json-template");
   one("figcaption span", figure).textContent = title;
   const code = one("pre", figure);
   code.setAttribute("aria-label", `${title} as JSON`);
-  code.append(coloured(text));
+  showJson(figure, value);
   const copy = one("button", figure);
   copy.setAttribute("aria-label", `Copy ${title.toLowerCase()}`);
   // There is a clipboard only in secure contexts, which a hub in the home network need not be.
   copy.hidden = !navigator.clipboard;
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(text).then(
+    await navigator.clipboard.writeText(code.textContent).then(
       () => (copy.textContent = "Copied"),
       () => (copy.textContent = "Not allowed"),
     );
   });
   return figure;
+}
+
+/** Shows another value in a figure that is there already. */
+export function showJson(figure, value) {
+  const text = JSON.stringify(value, null, 2);
+  const code = one("pre", figure);
+  if (code.textContent !== text) code.replaceChildren(coloured(text));
 }

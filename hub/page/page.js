@@ -32,32 +32,45 @@ const PARTS = {
   shadow: (user) => api.things(user).then(({ things }) => () => (home.thing = things[0] ?? null)),
 };
 const OF_USER = ["echo", "mail", "device", "shadow"];
+/** Where that goes which an event brings along. */
+const TOLD = { device: "device", shadow: "thing" };
 
-// Events come faster than answers: a part that is being asked for is asked for once more afterwards.
+// Events come faster than answers. A part that is being asked for is asked for once more afterwards (`again`);
+// and what an event has told meanwhile (`isTold`) is newer than the answer, which may have been overtaken.
 const asking = new Map();
 
-async function refresh(part) {
-  if (asking.has(part)) {
-    asking.set(part, true);
-    return asking.get(`${part} done`);
+function refresh(part) {
+  const running = asking.get(part);
+  if (running) {
+    running.again = true;
+    return running.done;
   }
-  const work = (async () => {
+  const turn = {};
+  asking.set(part, turn);
+  turn.done = ask(part, turn);
+  return turn.done;
+}
+
+async function ask(part, turn) {
+  try {
     do {
-      asking.set(part, false);
+      turn.again = false;
+      turn.isTold = false;
       const user = home.user?.user;
       const apply = await PARTS[part](user);
       // The answer is about somebody else when the user was switched meanwhile.
-      if (apply && user === home.user.user) apply();
-      else if (apply) asking.set(part, true);
-    } while (asking.get(part));
-  })();
-  asking.set(`${part} done`, work);
-  try {
-    await work;
+      if (apply && user !== home.user.user) turn.again = true;
+      else if (!turn.isTold) apply?.();
+    } while (turn.again);
   } finally {
     asking.delete(part);
-    asking.delete(`${part} done`);
   }
+  draw();
+}
+
+function told(part, value) {
+  home[TOLD[part]] = value;
+  if (asking.has(part)) asking.get(part).isTold = true;
   draw();
 }
 
@@ -74,6 +87,9 @@ async function refreshHome() {
   draw();
 }
 
+/** The pane in which the next step is. */
+let aim = null;
+
 const attempt = (work) => work.catch(complainOf);
 
 function draw() {
@@ -88,16 +104,16 @@ function draw() {
     pane.dataset.progress = progress[name];
     keepingFocus(pane, () => drawPane(home, step));
   }
-  const button = one("#guide-go");
-  button.hidden = !one("[data-next]");
+  aim = step.pane;
+  one("#guide-go").hidden = !one("[data-next]") && !aim;
 }
 
+/** Goes to the control that is the next step; where there is none, to the pane where something happens. */
 function showNext() {
-  const next = one("[data-next]");
-  if (!next) return;
+  const next = one("[data-next]") ?? one(`#${aim} h2`);
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   next.focus({ preventScroll: true });
-  next.scrollIntoView({ block: "center", behavior: still ? "auto" : "smooth" });
+  next.scrollIntoView({ block: next.matches("h2") ? "start" : "center", behavior: still ? "auto" : "smooth" });
 }
 
 async function say(words) {
@@ -132,24 +148,23 @@ async function addUser(name) {
 async function act(what, more) {
   const user = home.user.user;
   try {
-    const device = await api.doWithDevice(user, what, more);
-    if (user !== home.user.user) return;
-    home.device = device;
-    if (what === "start") home.startedWith = more.mail;
+    // What this answers may be older than the event that has come meanwhile, so the device is asked again.
+    await api.doWithDevice(user, what, more);
+    if (what === "start" && user === home.user.user) home.startedWith = more.mail;
+    await refresh("device");
   } catch (problem) {
     complainOf(problem);
+    // A switch that was refused goes back.
+    draw();
   }
-  // Drawn in any case: a switch that was refused goes back.
-  draw();
 }
 
 function onChange({ user, what, device, thing }) {
   if (what === "users" || what === "link") attempt(refresh("users"));
   if (user !== home.user?.user) return;
-  if (what === "device" && device) home.device = device;
-  else if (what === "shadow" && thing) home.thing = thing;
-  else if (what in PARTS) return attempt(refresh(what));
-  draw();
+  if (what === "device" && device) told(what, device);
+  else if (what === "shadow" && thing) told(what, thing);
+  else if (OF_USER.includes(what)) attempt(refresh(what));
 }
 
 function complain(title, detail) {
@@ -180,10 +195,10 @@ if (wanted) home.user = { user: wanted };
 api.listen({
   onChange,
   onDown: () => reconnecting(true),
+  // What was shown while the hub was away is old until everything has been asked for again.
   onUp: () => {
-    reconnecting(false);
     one("#notice").hidden = true;
-    attempt(refreshAll());
+    refreshAll().then(() => reconnecting(false), complainOf);
   },
 });
 // Back from the sign-in page one goes on where one left.

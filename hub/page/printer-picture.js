@@ -148,3 +148,5 @@ function place() {
   head.setAttribute("transform", `translate(${shown.x.toFixed(1)} 0)`);
   thread.setAttribute("d", `M256 2C250 ${(tip * 0.3).toFixed(1)} ${shown.x.toFixed(1)} ${(tip * 0.3).toFixed(1)} ${shown.x.toFixed(1)} ${(tip - 50).toFixed(1)}`);
 }
+
+place();

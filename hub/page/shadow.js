@@ -1,21 +1,28 @@
 // The shadow: desired, reported and delta side by side, a row for each field, and what has just changed.
 
 import { keyed, one, setText } from "./dom.js";
-import { jsonFigure } from "./json-view.js";
+import { jsonFigure, showJson } from "./json-view.js";
 
 const COLUMNS = ["desired", "reported", "delta"];
+const TITLES = { desired: "Desired", reported: "Reported", delta: "Delta" };
+
+/** What the figures below the table show when they are opened. */
+let state = {};
+const json = one("#shadow-json");
+json.addEventListener("toggle", () => drawJson(state));
 
 let seen = { thing: null, version: null, cells: new Map() };
 let changed = new Set();
-let figures = null;
 
 const isGroup = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length > 0;
 
 /** The fields of the three documents as rows, those of an object below a row of its name. */
 function rowsOf(parts, path = [], rows = []) {
-  const names = new Set(parts.flatMap((part) => Object.keys(part ?? {})));
-  for (const name of names) {
-    const values = parts.map((part) => part?.[name]);
+  const names = [...new Set(parts.flatMap((part) => Object.keys(part ?? {})))];
+  const fields = names.map((name) => ({ name, values: parts.map((part) => part?.[name]) }));
+  // Plain properties first: they are what one looks for, and a command is long.
+  const ordered = [...fields.filter(({ values }) => !values.some(isGroup)), ...fields.filter(({ values }) => values.some(isGroup))];
+  for (const { name, values } of ordered) {
     const group = values.some(isGroup);
     const here = [...path, name];
     const cells = values.map((value) => (value === undefined || (group && isGroup(value)) ? "" : JSON.stringify(value)));
@@ -31,8 +38,8 @@ export function drawShadow(thing) {
   if (thing) drawIdentity(thing);
   one("#shadow-empty").hidden = Boolean(shadow);
   one("#shadow").hidden = !shadow;
-  one("#shadow-json").hidden = !shadow;
-  setText(one("#shadow-version"), shadow ? `version ${shadow.version}` : "");
+  json.hidden = !shadow;
+  setText(one("#shadow-version"), shadow ? `version ${shadow.version}, ${isGroup(shadow.state.delta ?? null) ? "they differ" : "no difference"}` : "");
   if (!shadow) return;
 
   const rows = rowsOf(COLUMNS.map((column) => shadow.state[column] ?? {}));
@@ -44,7 +51,8 @@ export function drawShadow(thing) {
       cell.toggleAttribute("data-changed", changed.has(`${row.path} ${index}`));
     });
   });
-  drawJson(shadow);
+  state = shadow.state;
+  drawJson(state);
 }
 
 /** What differs from the version before is marked until the next version. */
@@ -60,7 +68,7 @@ function remember(thing, rows) {
 function drawIdentity(thing) {
   setText(one("#thing-name"), thing.thing);
   const live = thing.certificates.find((certificate) => certificate.status === "ACTIVE") ?? thing.certificates.at(-1);
-  setText(one("#certificate"), live ? `certificate ${live.id.slice(0, 8)} ${live.status}` : "no certificate");
+  setText(one("#certificate"), live ? `Certificate ${live.id.slice(0, 8)} ${live.status}` : "No certificate");
 }
 
 function makeRow(row) {
@@ -78,12 +86,10 @@ function makeRow(row) {
   return node;
 }
 
-function drawJson(shadow) {
-  const details = one("#shadow-json");
-  details.ontoggle = () => drawJson(shadow);
-  const key = JSON.stringify(shadow.state);
-  if (!details.open || figures === key) return;
-  figures = key;
-  const titles = { desired: "Desired", reported: "Reported", delta: "Delta" };
-  one(".json-body", details).replaceChildren(...COLUMNS.map((column) => jsonFigure(titles[column], shadow.state[column] ?? {})));
+/** The three documents whole, for those who want to see or copy them. */
+function drawJson(state) {
+  if (!json.open) return;
+  const body = one(".json-body", json);
+  if (!body.childElementCount) body.append(...COLUMNS.map((column) => jsonFigure(TITLES[column], {})));
+  COLUMNS.forEach((column, index) => showJson(body.children[index], state[column] ?? {}));
 }
