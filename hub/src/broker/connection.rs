@@ -65,10 +65,10 @@ pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
         Ok(mut client) => {
             counters.connects.add(1);
             tracing::debug!(client_id = &*client.id, "connected");
-            let mut expiry = None;
-            let Err(reason) = stay(&broker, &mut wire, &mut client, &mut expiry).await;
-            // The store hears of it in its own time.
-            let _ = broker.change(|router, now, fx| router.disconnect(&client.place, reason, expiry, now, fx));
+            let mut stay = Stay { broker: &broker, place: client.place.clone(), reason: Reason::Lost, expiry: None };
+            let Err(reason) = exchange(&broker, &mut wire, &mut client, &mut stay.expiry).await;
+            stay.reason = reason;
+            drop(stay);
             counters.ended(reason).add(1);
             tracing::info!(client_id = &*client.id, %reason, "disconnected");
             reason.code().map(|_| Answer::Disconnect(reason))
@@ -161,8 +161,25 @@ fn chosen() -> Result<Arc<str>, Reason> {
     Ok(HEXLOWER.encode(&random).into())
 }
 
+/// The time between CONNACK and the end. Whatever ends the task, the router hears of it.
+struct Stay<'b, B: Backend> {
+    broker: &'b Broker<B>,
+    place: Place,
+    reason: Reason,
+    /// What the client said last about its session.
+    expiry: Option<u32>,
+}
+
+impl<B: Backend> Drop for Stay<'_, B> {
+    fn drop(&mut self) {
+        let reason = self.place.bell.stopped().unwrap_or(self.reason);
+        // The store hears of it in its own time.
+        let _ = self.broker.change(|router, now, fx| router.disconnect(&self.place, reason, self.expiry, now, fx));
+    }
+}
+
 /// Exchanges packets until the connection must end; `expiry` is what the client said last about its session.
-async fn stay<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
+async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker<B>,
     wire: &mut Wire<'_, S>,
     client: &mut Client,
@@ -175,12 +192,9 @@ async fn stay<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
             && let Some(packet) = wire.packet((broker.0.now)())?
         {
             heard = Instant::now();
-            // What a packet has begun is finished even if the connection ends now; nobody hears of it.
-            tokio::select! {
-                biased;
-                handled = Box::pin(handle(broker, wire, client, packet, expiry)) => handled?,
-                reason = bell.ended() => return Err(reason),
-            }
+            // What a packet has begun is finished, whoever ends the connection meanwhile: a shadow that
+            // has changed must be heard of.
+            Box::pin(handle(broker, wire, client, packet, expiry)).await?;
         }
         // Sending may have missed a ring: there is no rest until there is nothing to send.
         loop {
@@ -278,7 +292,7 @@ async fn take<B: Backend>(broker: &Broker<B>, client: &mut Client, publish: Publ
     let messages = if topic::is_reserved(&message.topic) { request(broker, client, message).await? } else { vec![message] };
     let from = client.place.session;
     let ((), ticket) = broker.change(|router, now, fx| {
-        for message in messages {
+        for message in &messages {
             router.publish(message, Some(from), now, fx);
         }
     });
@@ -314,3 +328,7 @@ fn resolve(aliases: &mut Vec<Option<Arc<str>>>, alias: NonZeroU16, named: Arc<st
     aliases[place] = Some(Arc::clone(&named));
     Ok(named)
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

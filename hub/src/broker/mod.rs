@@ -1,8 +1,9 @@
 //! The MQTT broker: MQTT 3.1.1 and 5 over mutual TLS, with the policies, the limits and the manners of AWS IoT.
 //!
 //! - [`packet`] and [`answer`] are what is heard and said, in one language for both versions; [`topic`] and [`subscriptions`] know
-//!   what a filter is for; `session` is what one client has waiting; `router` who gets what. All of these are pure.
-//! - `journal` makes durable what was promised; `connection` and [`listener`] are the only ones that know sockets.
+//!   what a filter is for; `session` is what one client has waiting, `retained` what a topic has; `router` and `routing` say who is there and
+//!   who gets what; `grant` asks the policies. All of these are pure.
+//! - `journal` makes durable what was promised; `wire`, `connection` and [`listener`] are the only ones that know bytes and sockets.
 //! - [`backend`] is the port to the rest of the hub.
 //!
 //! Invariants:
@@ -29,6 +30,7 @@ mod bell;
 mod connection;
 mod grant;
 mod journal;
+mod retained;
 mod router;
 mod routing;
 mod session;
@@ -85,7 +87,7 @@ impl<B: Backend> Broker<B> {
 
     /// Publishes messages of the hub itself; no policy is asked but those of the readers. They are durable for
     /// the persistent sessions that are to get them when this returns.
-    pub async fn publish(&self, messages: Vec<Message>) -> Result<(), Unavailable> {
+    pub async fn publish(&self, messages: &[Message]) -> Result<(), Unavailable> {
         let ((), ticket) = self.change(|router, now, fx| {
             for message in messages {
                 router.publish(message, None, now, fx);

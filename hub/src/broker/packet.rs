@@ -371,3 +371,7 @@ fn valid_qos(qos: QoS) -> Result<Qos, Reason> {
 fn valid_payload(payload: &[u8]) -> Result<Bytes, Reason> {
     if payload.len() > MAXIMUM_PAYLOAD { Err(Reason::PacketTooLarge) } else { Ok(Bytes::copy_from_slice(payload)) }
 }
+
+#[cfg(test)]
+#[path = "packet_tests.rs"]
+mod tests;

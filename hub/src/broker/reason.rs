@@ -120,7 +120,7 @@ impl Reason {
             Self::UnsupportedVersion => 0x84,
             Self::ClientIdInvalid => 0x85,
             Self::NotAuthorized => 0x87,
-            Self::Unavailable => 0x88,
+            Self::Unavailable => 0x89,
             Self::ShuttingDown => 0x8B,
             Self::BadAuthenticationMethod => 0x8C,
             Self::KeepAliveTimeout => 0x8D,

@@ -6,7 +6,7 @@
 //! One connection has a client id at a time. A session that outlives its connection is the client's, whichever certificate it comes
 //! with: the policy says who may connect under its name, and every message is checked again before it is sent.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use super::answer::Delivery;
 use super::backend::{Change, Notice, Standing, Stored};
 use super::bell::Bell;
 use super::grant::Grant;
-use super::message::Message;
 use super::packet::{Connect, Will};
 use super::reason::Reason;
+use super::retained::Retained;
 use super::routing::Options;
 use super::session::{DelayedWill, Link, Session};
 use super::subscriptions::Subscriptions;
@@ -82,11 +82,9 @@ pub(super) struct Router {
     pub(super) sessions: HashMap<u64, Session>,
     names: HashMap<Arc<str>, u64>,
     pub(super) index: Subscriptions<u64, Options>,
-    pub(super) retained: HashMap<Arc<str>, Message>,
+    pub(super) retained: Retained,
     connected: HashMap<Arc<str>, u64>,
     disconnected: HashMap<Arc<str>, (u64, Reason)>,
-    /// Who has disconnected when, in that order.
-    forgetting: VecDeque<(u64, Arc<str>)>,
     numbers: u64,
     revision: u64,
     closing: bool,
@@ -104,7 +102,9 @@ impl Router {
                 self.hold(number, subscription);
             }
         }
-        self.retained = stored.retained.into_iter().map(|message| (Arc::clone(&message.topic), message)).collect();
+        for message in stored.retained {
+            self.retained.insert(message);
+        }
     }
 
     pub(super) fn next_number(&mut self) -> u64 {
@@ -208,7 +208,6 @@ impl Router {
     fn note_end(&mut self, client_id: &Arc<str>, link: &Link, now: u64, reason: Reason, fx: &mut Effects) {
         self.connected.remove(client_id);
         self.disconnected.insert(Arc::clone(client_id), (now, reason));
-        self.forgetting.push_back((now, Arc::clone(client_id)));
         let thing = link.grant.thing().map(Into::into);
         let (client_id, connection) = (Arc::clone(client_id), link.number);
         fx.notices.push(Notice { client_id, thing, at: now, connection, disconnected: Some(reason) });
@@ -234,7 +233,7 @@ impl Router {
             return;
         }
         message.expires = will.lifetime.map(|lifetime| now + u64::from(lifetime));
-        self.publish(message, None, now, fx);
+        self.publish(&message, None, now, fx);
     }
 
     /// Forgets a session.
@@ -264,17 +263,8 @@ impl Router {
                 self.publish_will(delayed.will, &delayed.grant, now, fx);
             }
         }
-        while let Some((_, client_id)) = self.forgetting.pop_front_if(|(at, _)| *at + REMEMBERED <= now) {
-            if self.disconnected.get(&client_id).is_some_and(|(at, _)| *at + REMEMBERED <= now) {
-                self.disconnected.remove(&client_id);
-            }
-        }
-        let expired: Vec<Arc<str>> =
-            self.retained.iter().filter(|(_, message)| message.expired(now)).map(|(topic, _)| Arc::clone(topic)).collect();
-        for topic in expired {
-            self.retained.remove(&topic);
-            fx.changes.push(Change::Unretained { topic });
-        }
+        self.disconnected.retain(|_, (at, _)| *at + REMEMBERED > now);
+        fx.changes.extend(self.retained.expire(now).into_iter().map(|topic| Change::Unretained { topic }));
     }
 
     /// Says that grants are about to be read again: those who are on their way in must do so, too.

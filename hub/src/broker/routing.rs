@@ -12,15 +12,13 @@ use super::packet::{RetainHandling, Subscription, Version};
 use super::reason::Reason;
 use super::router::{Effects, Place, Router};
 use super::session::Offered;
-use super::topic::{self, Subscription as Filter};
+use super::topic::Subscription as Filter;
 
 /// How many subscriptions a session may have: AWS IoT's fifty.
 /// (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>)
 pub(super) const SUBSCRIPTIONS: usize = 50;
 /// How many filters one SUBSCRIBE may have: AWS IoT's eight.
 pub(super) const FILTERS: usize = 8;
-/// How many topics may have a retained message, so that nobody fills the memory.
-const RETAINED: usize = 10_000;
 
 /// What the index knows of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +39,12 @@ impl From<&Subscription> for Options {
 impl Router {
     /// Gives a message to all who want it and may have it, and keeps it if it is to be retained. `from` is the session of its
     /// publisher. Who gets it is the number of clients.
-    pub(super) fn publish(&mut self, message: Message, from: Option<u64>, now: u64, fx: &mut Effects) -> usize {
+    pub(super) fn publish(&mut self, message: &Message, from: Option<u64>, now: u64, fx: &mut Effects) -> usize {
         if message.expired(now) {
             return 0;
         }
         if message.retain {
-            self.retain(&message, fx);
+            self.retain(message, fx);
         }
         let mut found: Vec<(u64, Options)> = Vec::new();
         self.index.visit(&message.topic, |session, options| {
@@ -86,13 +84,11 @@ impl Router {
 
     /// An empty message takes away what its topic has (MQTT 5, section 3.3.1.3).
     fn retain(&mut self, message: &Message, fx: &mut Effects) {
-        let topic = &message.topic;
         if message.payload.is_empty() {
-            if self.retained.remove(topic).is_some() {
-                fx.changes.push(Change::Unretained { topic: Arc::clone(topic) });
+            if self.retained.remove(&message.topic) {
+                fx.changes.push(Change::Unretained { topic: Arc::clone(&message.topic) });
             }
-        } else if self.retained.len() < RETAINED || self.retained.contains_key(topic) {
-            self.retained.insert(Arc::clone(topic), message.clone());
+        } else if self.retained.insert(message.clone()) {
             fx.changes.push(Change::Retained { message: message.clone() });
         } else {
             fx.dropped += 1;
@@ -163,12 +159,7 @@ impl Router {
     }
 
     fn send_retained(&mut self, session: u64, subscription: &Subscription, now: u64, fx: &mut Effects) {
-        let found: Vec<Message> = if topic::has_wildcard(&subscription.filter) {
-            self.retained.values().filter(|message| topic::matches(&subscription.filter, &message.topic)).cloned().collect()
-        } else {
-            self.retained.get(&subscription.filter).cloned().into_iter().collect()
-        };
-        for mut message in found.into_iter().filter(|message| !message.expired(now)) {
+        for mut message in self.retained.matching(&subscription.filter, now) {
             message.qos = message.qos.min(subscription.qos);
             self.offer(session, message, subscription.identifier.into_iter().collect(), fx);
         }

@@ -247,6 +247,12 @@ impl Session {
         }
         Some(entry.number)
     }
+
+    /// The numbers of what waits.
+    #[cfg(test)]
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.queue.iter().map(|entry| entry.number).collect()
+    }
 }
 
 #[cfg(test)]

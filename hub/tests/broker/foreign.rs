@@ -5,7 +5,8 @@ use onething_hub::broker::message::Message;
 use rumqttc::mqttbytes::v4::LastWill;
 use rumqttc::{PublishOptions, QoS};
 
-use crate::support::{Foreign, Hub};
+use crate::clients::Foreign;
+use crate::support::Hub;
 
 const QOS1: PublishOptions = PublishOptions::at_least_once();
 
@@ -20,7 +21,7 @@ async fn a_device_connects_and_hears_what_it_has_subscribed_to() {
     assert!(matches!(hub.broker.connection("lamp"), Connection::Connected { .. }));
     device.client.publish("lamp/in", "hello", QOS1).await.unwrap();
     assert_eq!(device.message().await, ("lamp/in".into(), b"hello".to_vec(), false));
-    hub.broker.publish(vec![Message::new("lamp/in", "from the hub")]).await.unwrap();
+    hub.broker.publish(&[Message::new("lamp/in", "from the hub")]).await.unwrap();
     assert_eq!(device.message().await.1, b"from the hub");
 }
 
@@ -61,10 +62,10 @@ async fn a_persistent_session_keeps_its_messages_across_a_crash_of_the_hub() {
     device.subscribed().await;
     drop(device);
     for payload in ["1", "2", "3"] {
-        hub.broker.publish(vec![Message::new("lamp/in", payload)]).await.unwrap();
+        hub.broker.publish(&[Message::new("lamp/in", payload)]).await.unwrap();
     }
     let hub = hub.kill_and_start_again().await;
-    hub.broker.publish(vec![Message::new("lamp/in", "4")]).await.unwrap();
+    hub.broker.publish(&[Message::new("lamp/in", "4")]).await.unwrap();
     let mut options = hub.options(&lamp);
     options.set_clean_session(false);
     let mut device = Foreign::new(options);
