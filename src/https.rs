@@ -95,11 +95,7 @@ impl Https {
     }
 
     /// One exchange without a time limit of its own: the whole answer, of at most `limit` bytes.
-    pub(crate) async fn exchange(
-        &self,
-        mut request: http::Request<Full<Bytes>>,
-        limit: usize,
-    ) -> Result<http::Response<Bytes>, HttpsError> {
+    pub async fn exchange(&self, mut request: http::Request<Full<Bytes>>, limit: usize) -> Result<http::Response<Bytes>, HttpsError> {
         let connection = capture_connection(&mut request);
         let answer = self.client.request(request).await.map_err(HttpsError::Unreachable)?;
         if answer.status().is_server_error() {

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod signing_request;
 pub mod thing;
 
+pub mod attributes;
 pub mod lease;
 pub mod onboard;
 pub mod registry;

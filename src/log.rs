@@ -21,6 +21,13 @@ pub fn start(json: bool, level: Option<&str>) {
     };
 }
 
+/// Starts logging as text to standard error, for programs whose standard output is an answer.
+pub fn start_beside(level: Option<&str>) {
+    let registry = tracing_subscriber::registry().with(filter(level.unwrap_or_default()));
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(std::io::stderr);
+    let _ = registry.with(lines).try_init();
+}
+
 fn filter(level: &str) -> Targets {
     let wanted = match level.to_ascii_uppercase().as_str() {
         // Lambda's names, where they are not tracing's.

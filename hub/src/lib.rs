@@ -1,29 +1,48 @@
-//! The skill on one machine: the ports of [`onething`] without Amazon.
+//! The skill on one machine: the ports of [`onething`] without Amazon, and all that is needed around them.
 //!
-//! - [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and [`policy`] limits;
-//!   [`shadow`] keeps what is wanted of a device and what it says; [`mailbox`] takes the mail.
-//! - [`signature`] knows Amazon's requests from other people's.
-//! - [`skill`] puts them into the skill; [`utterance`] understands what somebody says, [`echo`] speaks to the skill
-//!   as Alexa does, and [`demo`] tells the story.
+//! In reading order:
 //!
-//! Everything but the mail lives as long as the process. What the registry and the shadows do is what
-//! AWS IoT does, so that the skill cannot tell the difference.
+//! 1. [`store`] keeps everything, and answers when it is on the disk.
+//! 2. [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and
+//!    [`policy`] limits; [`shadow`] keeps what is wanted of a device and what it says; [`mailbox`] takes the mail.
+//! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest.
+//! 4. [`hub`] puts them into the skill; [`signature`] sees that it is Alexa who calls, and [`web`] answers.
+//! 5. For trying: [`utterance`] and [`echo`] are what Alexa does with words, [`households`] the Echos of the local users,
+//!    [`printer`] and [`devices`] what stands at the other end. [`demo`] tells it all in a terminal.
+//!
+//! What decides is pure (`policy`, `shadow::exchange`, the broker's routing, `utterance`, the printer's machine); what
+//! happens around it is in one file beside. What the registry, the broker and the shadows do is what AWS IoT does, so that
+//! neither the skill nor a device can tell the difference.
+
+pub mod clock;
+pub mod store;
 
 pub mod authority;
-pub mod broker;
-pub mod clock;
 pub mod mailbox;
 pub mod policy;
-pub mod printer;
 pub mod registry;
 pub mod shadow;
 pub mod sign_in;
+
+pub mod backend;
+pub mod broker;
+
+pub mod events;
+pub mod hub;
+pub mod metrics;
+pub mod serve;
+pub mod settings;
 pub mod signature;
+pub mod web;
 
-pub mod skill;
-
+pub mod devices;
 pub mod echo;
+pub mod households;
+pub mod printer;
 pub mod utterance;
 
+pub mod command_line;
+pub mod commands;
 pub mod demo;
+pub mod remote;
 mod screen;

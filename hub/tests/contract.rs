@@ -13,9 +13,11 @@ use onething::identify::{AccessToken, EmailAddress, Profile};
 use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use onething_hub::authority::Authority;
 use onething_hub::mailbox::MailFolder;
-use onething_hub::registry::LocalRegistry;
-use onething_hub::shadow::LocalShadows;
-use onething_hub::sign_in::{CLIENT_ID, LocalLogin, User};
+use onething_hub::policy::DEVICE_DOCUMENT;
+use onething_hub::registry::{LocalRegistry, Stack};
+use onething_hub::shadow::{LocalShadows, Operation};
+use onething_hub::sign_in::{CLIENT_ID, LocalLogin, UserName};
+use onething_hub::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -33,20 +35,44 @@ fn now() -> u64 {
 }
 
 struct Hub {
+    place: Place,
     authority: Arc<Authority>,
     registry: Arc<LocalRegistry>,
     shadows: LocalShadows,
     newcomers: Cell<usize>,
 }
 
-impl Hub {
+/// A database of its own.
+struct Place {
+    store: Store,
+    _folder: TempDir,
+}
+
+impl Place {
     fn new() -> Self {
-        let authority = Arc::new(Authority::new(now()).unwrap());
-        let registry = LocalRegistry::new(Arc::clone(&authority), "3d-printer", "OneUserOneThing", now);
-        registry.create_thing_type("3d-printer");
-        registry.create_policy("OneUserOneThing");
-        Self { authority, registry: Arc::new(registry), shadows: LocalShadows::new(now), newcomers: Cell::default() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { store: Store::open(&folder.path().join("hub.db")).unwrap(), _folder: folder }
     }
+}
+
+impl Hub {
+    async fn new() -> Self {
+        let (place, authority) = (Place::new(), Arc::new(Authority::new(now()).unwrap()));
+        let stack = stack("3d-printer", "OneUserOneThing");
+        let registry = LocalRegistry::new(place.store.clone(), Arc::clone(&authority), stack, now);
+        registry.create_thing_type("3d-printer").await.unwrap();
+        registry.create_policy("OneUserOneThing", DEVICE_DOCUMENT).await.unwrap();
+        let shadows = LocalShadows::new(place.store.clone(), now);
+        Self { place, authority, registry: Arc::new(registry), shadows, newcomers: Cell::default() }
+    }
+}
+
+fn stack(thing_type: &str, policy: &str) -> Stack {
+    Stack { thing_type: thing_type.to_owned(), thing_prefix: prefix(), policy: policy.to_owned() }
+}
+
+fn prefix() -> ThingPrefix {
+    ThingPrefix::parse("3D_Printer-").unwrap()
 }
 
 impl Account for Hub {
@@ -62,14 +88,15 @@ impl Account for Hub {
     }
 
     fn registry_without_its_stack(&self) -> Arc<LocalRegistry> {
-        Arc::new(LocalRegistry::new(Arc::clone(&self.authority), MISSING_TYPE, MISSING_POLICY, now))
+        let stack = stack(MISSING_TYPE, MISSING_POLICY);
+        Arc::new(LocalRegistry::new(self.place.store.clone(), Arc::clone(&self.authority), stack, now))
     }
 
     fn newcomer(&self) -> Newcomer {
         let number = self.newcomers.get();
         self.newcomers.set(number + 1);
         let owner = OwnerId::parse(&format!("amzn1.account.OWNER{number}")).unwrap();
-        let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &owner);
+        let thing = ThingName::of(&prefix(), &owner);
         Newcomer { owner, thing }
     }
 
@@ -82,11 +109,14 @@ impl Account for Hub {
     }
 
     async fn reports(&self, thing: &ThingName, reported: Value) {
-        self.shadows.take(thing, &json!({"state": {"reported": reported}})).unwrap();
+        let update = json!({"state": {"reported": reported}}).to_string();
+        let answers = self.shadows.ask(thing.into(), Operation::Update, update.into_bytes()).await.unwrap();
+        assert!(answers[0].topic.ends_with("/accepted"), "{answers:?}");
     }
 
     async fn desired(&self, thing: &ThingName) -> Value {
-        self.shadows.document(thing).map(|document| document.read(now())["state"]["desired"].clone()).unwrap_or_default()
+        let document = self.shadows.document(thing).await.unwrap();
+        document.map(|document| document["state"]["desired"].clone()).unwrap_or_default()
     }
 }
 
@@ -120,21 +150,30 @@ impl Post for Mailbox {
     }
 }
 
-#[derive(Default)]
-struct SignIn(LocalLogin);
+struct SignIn {
+    login: LocalLogin,
+    _place: Place,
+}
+
+impl SignIn {
+    fn new() -> Self {
+        let place = Place::new();
+        Self { login: LocalLogin::new(place.store.clone()), _place: place }
+    }
+}
 
 impl Doors for SignIn {
     type Login = LocalLogin;
 
     fn login(&self) -> &LocalLogin {
-        &self.0
+        &self.login
     }
 
-    fn links(&self, name: &str) -> (AccessToken, Profile) {
-        let address = format!("{name}@example.com");
-        let user = User::new(name, &address).unwrap();
-        let profile = Profile { owner: user.owner().clone(), name: Some(name.to_owned()), email: EmailAddress::parse(&address) };
-        (self.0.link(&user).unwrap(), profile)
+    async fn links(&self, name: &str) -> (AccessToken, Profile) {
+        let (user, address) = (UserName::parse(name).unwrap(), format!("{name}@example.com"));
+        self.login.user(&user, Some(&address)).await.unwrap();
+        let profile = Profile { owner: user.owner().unwrap(), name: Some(name.to_owned()), email: EmailAddress::parse(&address) };
+        (self.login.link(&user).await.unwrap(), profile)
     }
 
     fn client_id(&self) -> &'static str {
@@ -144,10 +183,10 @@ impl Doors for SignIn {
 
 #[tokio::test]
 async fn the_hub_keeps_the_contract() {
-    let mut verdicts = contract::registry::judge(async || Hub::new()).await;
-    verdicts.extend(contract::certificates::judge(async || Hub::new()).await);
-    verdicts.extend(contract::shadows::judge(async || Hub::new()).await);
+    let mut verdicts = contract::registry::judge(async || Hub::new().await).await;
+    verdicts.extend(contract::certificates::judge(async || Hub::new().await).await);
+    verdicts.extend(contract::shadows::judge(async || Hub::new().await).await);
     verdicts.extend(contract::mailer::judge(async || Mailbox::new()).await);
-    verdicts.extend(contract::login::judge(async || SignIn::default()).await);
+    verdicts.extend(contract::login::judge(async || SignIn::new()).await);
     gaps::check(&verdicts, gaps::HUB);
 }

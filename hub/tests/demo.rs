@@ -79,8 +79,7 @@ fn the_story_is_told_from_the_link_to_the_report() {
             "[ Link account ]",
             "no thing, no certificate, no mail",
             "Ana links",
-            "has its own identity now",
-            "[ Your 3D printer is set up ]",
+            "is ready",
             "3D_Printer-",
             "ACTIVE",
             "OneUserOneThing",
@@ -91,10 +90,11 @@ fn the_story_is_told_from_the_link_to_the_report() {
             "desired {\"command\": {",
             "delta {\"command\": {\"args\": {\"copies\": 1, \"model\": \"vase\"}",
             "reported {",
+            "\"status\": \"printing\"",
             "ask my printer for the status",
-            "12 percent",
+            "percent of vase is done",
             "Ben has a printer, too",
-            "has its own identity now",
+            "is ready",
             "3D_Printer-",
             ".eml to b…@example.com",
             "Two owners, two things, two certificates",
@@ -109,7 +109,7 @@ fn the_story_is_told_from_the_link_to_the_report() {
 fn each_mail_holds_a_bundle_that_opens_one_thing() {
     let place = tempfile::tempdir().unwrap();
     let screen = told(&hub().arg("demo").env("ONETHING_DATA", place.path()).output().unwrap());
-    let mail = place.path().join("mail");
+    let mail = place.path().join("demo/mail");
     let messages = files(&mail, "eml");
     assert_eq!((messages.len(), files(&mail, "zip").len(), fs::read_dir(&mail).unwrap().count()), (2, 2, 5));
     assert_eq!(fs::read_to_string(mail.join("index.jsonl")).unwrap().lines().count(), 2);
@@ -137,7 +137,8 @@ fn check_bundle(zip: &[u8], screen: &str) -> String {
     let thing = connection["thingName"].as_str().unwrap().to_owned();
     assert!(screen.contains(&thing));
     assert_eq!(connection["clientId"], json!(thing));
-    assert_eq!((&connection["endpoint"], &connection["port"]), (&json!("localhost"), &json!(8883)));
+    assert_eq!(connection["endpoint"], "localhost");
+    assert!(connection["port"].as_u64().is_some_and(|port| port > 0), "the demo's own broker");
     assert_eq!(connection["rootCas"], json!(["RootCA.pem"]));
 
     let certificate = CertificateDer::from_pem_slice(files["certificate.pem"].as_bytes()).unwrap();
@@ -161,8 +162,8 @@ fn the_story_can_be_told_again_over_the_same_folder() {
     let place = tempfile::tempdir().unwrap();
     for run in 1..=2 {
         told(&hub().args(["demo", "--data"]).arg(place.path()).output().unwrap());
-        let mail = place.path().join("mail");
-        assert_eq!((files(&mail, "eml").len(), files(&mail, "zip").len()), (2 * run, 2));
+        let mail = place.path().join("demo/mail");
+        assert_eq!((files(&mail, "eml").len(), files(&mail, "zip").len()), (2, 2), "run {run}");
     }
 }
 
@@ -178,12 +179,9 @@ fn a_folder_that_cannot_be_is_one_sentence_and_status_1() {
 }
 
 #[test]
-fn without_a_command_there_is_help_and_status_2() {
-    let output = hub().output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("Usage: onething-hub <COMMAND>"), "{}", text(&output.stderr));
+fn help_has_examples() {
     let help = hub().args(["demo", "--help"]).output().unwrap();
     assert!(help.status.success() && text(&help.stdout).contains("--data <DIR>"));
     let help = hub().arg("--help").output().unwrap();
-    assert!(text(&help.stdout).contains("Example: onething-hub demo"));
+    assert!(text(&help.stdout).contains("onething-hub demo"));
 }

@@ -8,8 +8,8 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
 use super::signed::{Call, Failure, Patience, Reply, Service};
+use crate::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
 use crate::registry::{Described, Entry, Listing, Record, Registered, Registry, RegistryError};
 use crate::signing_request::{self, SigningRequest};
 use crate::thing::{AlexaUser, Certificate, CertificateId, OwnerId, ThingName, ThingPrefix};

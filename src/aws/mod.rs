@@ -3,7 +3,6 @@
 //! The answer is due in seconds, so calls are bounded far below the SDKs' defaults, and those that must not
 //! happen twice (minting a certificate, sending a mail) are never retried.
 
-mod attributes;
 mod iot;
 mod ses;
 mod shadow;

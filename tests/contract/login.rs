@@ -11,7 +11,7 @@ pub trait Doors {
 
     fn login(&self) -> &Self::Login;
     /// Links somebody new; their token, and what is known about them.
-    fn links(&self, name: &str) -> (AccessToken, Profile);
+    async fn links(&self, name: &str) -> (AccessToken, Profile);
     /// The client id that tokens are made for.
     fn client_id(&self) -> &str;
 }
@@ -25,7 +25,7 @@ pub async fn judge<D: Doors>(fresh: impl AsyncFn() -> D) -> Vec<Verdict> {
 }
 
 async fn a_token_has_the_profile_of_its_holder(doors: &impl Doors) -> Kept {
-    let people = [doors.links("Ana"), doors.links("Ben")];
+    let people = [doors.links("Ana").await, doors.links("Ben").await];
     for (token, expected) in people {
         let found = doors.login().profile(&token).await?;
         same((found.owner, found.name, found.email), (expected.owner, expected.name, expected.email), "the profile")?;
@@ -34,7 +34,7 @@ async fn a_token_has_the_profile_of_its_holder(doors: &impl Doors) -> Kept {
 }
 
 async fn a_token_tells_its_client_and_how_long_it_is_good(doors: &impl Doors) -> Kept {
-    let (token, holder) = doors.links("Ana");
+    let (token, holder) = doors.links("Ana").await;
     let info = doors.login().token_info(&token).await?;
     same((info.audience.as_str(), info.owner), (doors.client_id(), holder.owner), "whose token it is")?;
     holds((1..=3_600).contains(&info.seconds_left), "it is good for an hour at most")
@@ -42,7 +42,7 @@ async fn a_token_tells_its_client_and_how_long_it_is_good(doors: &impl Doors) ->
 
 /// 400 `invalid_token`, and no outage: only this costs the owner a new link.
 async fn a_token_that_nobody_was_given_is_invalid(doors: &impl Doors) -> Kept {
-    doors.links("Ana");
+    doors.links("Ana").await;
     let token = AccessToken::new("Atza|nobody-was-given-this".to_owned());
     let is_invalid = |error: &IdentifyError| matches!(error, IdentifyError::TokenInvalid);
     refuses(&doors.login().profile(&token).await, is_invalid, "its profile")?;

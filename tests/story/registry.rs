@@ -238,7 +238,7 @@ impl Doors for SignIn {
         &self.client
     }
 
-    fn links(&self, name: &str) -> (AccessToken, Profile) {
+    async fn links(&self, name: &str) -> (AccessToken, Profile) {
         let user = User::named(name);
         self.server.knows(&user);
         let owner = OwnerId::parse(&user.user_id).expect("an owner");

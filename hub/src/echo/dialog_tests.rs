@@ -3,35 +3,36 @@
 use std::time::Duration;
 
 use onething::answer::answer;
-use onething::thing::ThingName;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::sign_in::User;
-use crate::skill::{LocalSkill, SKILL_ID, interaction_model, open};
+use crate::hub::Hub;
+use crate::settings::{Asked, SKILL_ID, Settings};
+use crate::sign_in::UserName;
+use onething::config::Environment;
 
 /// Somebody at home, with an Echo and a thing to come.
 struct Home {
     _folder: tempfile::TempDir,
-    skill: LocalSkill,
-    user: User,
+    hub: Arc<Hub>,
+    user: UserName,
     echo: Echo,
 }
 
 impl Home {
-    fn new() -> Self {
+    async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let skill = open(folder.path()).unwrap();
-        let user = User::new("Ana", "ana@example.com").unwrap();
-        let echo = Echo::new(SKILL_ID, "ANA", Arc::new(interaction_model().unwrap()));
-        Self { _folder: folder, skill, user, echo }
+        let settings = Settings::read(Asked::over(folder.path()), &Environment).unwrap();
+        let hub = Hub::open(settings, 8883).await.unwrap();
+        let model = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
+        Self { _folder: folder, hub, user: UserName::parse("ana").unwrap(), echo: Echo::new(SKILL_ID, "ANA", Arc::new(model)) }
     }
 
     /// A home whose owner has an identity already.
     async fn ready() -> Self {
-        let mut home = Self::new();
-        let token = home.skill.login.link(&home.user).unwrap();
+        let mut home = Self::new().await;
+        let token = home.hub.users.link(&home.user).await.unwrap();
         home.echo.link(token);
         home.says("open my printer").await;
         home
@@ -44,7 +45,7 @@ impl Home {
     }
 
     async fn sends(&mut self, request: &Value) -> Heard {
-        let answer = answer(&self.skill, request, Instant::now() + Duration::from_secs(60)).await.unwrap();
+        let answer = answer(&self.hub.skill, request, Instant::now() + Duration::from_secs(60)).await.unwrap();
         self.echo.hear(&answer)
     }
 
@@ -56,15 +57,15 @@ impl Home {
         heard
     }
 
-    fn desired(&self) -> Value {
-        let thing = ThingName::of(&self.skill.model.thing_prefix, self.user.owner());
-        self.skill.shadows.document(&thing).map_or(Value::Null, |shadow| Value::Object(shadow.desired().clone()))
+    async fn desired(&self) -> Value {
+        let shadow = self.hub.skill.shadows.document(&self.hub.thing_of(&self.user).unwrap()).await.unwrap();
+        shadow.map_or(Value::Null, |shadow| shadow["state"].get("desired").cloned().unwrap_or_else(|| json!({})))
     }
 }
 
 #[tokio::test]
 async fn who_has_not_linked_is_shown_the_button() {
-    let mut home = Home::new();
+    let mut home = Home::new().await;
     for words in ["open my printer", "ask my printer to print a vase"] {
         let heard = home.check(words, "To use your 3D printer, please link", false).await;
         assert_eq!(heard.card, Some(Card::LinkAccount));
@@ -73,8 +74,8 @@ async fn who_has_not_linked_is_shown_the_button() {
 
 #[tokio::test]
 async fn who_has_linked_is_welcomed_with_a_card() {
-    let mut home = Home::new();
-    let token = home.skill.login.link(&home.user).unwrap();
+    let mut home = Home::new().await;
+    let token = home.hub.users.link(&home.user).await.unwrap();
     home.echo.link(token);
     let heard = home.check("open my printer", "Your 3D printer has its own identity now.", false).await;
     let Some(Card::Simple { title, content }) = heard.card else { panic!("no card") };
@@ -89,7 +90,7 @@ async fn something_becomes_a_vase() {
     assert_eq!(heard.reprompt.as_deref(), Some("What shall I print?"));
     assert_eq!(heard.directives[0]["type"], "Dialog.ElicitSlot");
     home.check("a vase", "Printing 1 vase.", false).await;
-    assert_eq!(home.desired()["command"]["args"], json!({"model": "vase", "copies": 1}));
+    assert_eq!(home.desired().await["command"]["args"], json!({"model": "vase", "copies": 1}));
 }
 
 #[tokio::test]
@@ -98,7 +99,7 @@ async fn an_answer_may_say_more_than_it_was_asked_for() {
     home.check("ask my printer to start a print", "What shall I print?", true).await;
     home.check("twenty-one copies of a thing", "21 is not possible.", true).await;
     home.check("two", "Printing 2 a thing.", false).await;
-    assert_eq!(home.desired()["command"]["args"], json!({"model": "a thing", "copies": 2}));
+    assert_eq!(home.desired().await["command"]["args"], json!({"model": "a thing", "copies": 2}));
 }
 
 #[tokio::test]
@@ -107,10 +108,10 @@ async fn cancelling_the_print_has_to_be_confirmed() {
     let question = "This throws away what is printed so far. Shall I cancel the print?";
     home.check("ask my printer to cancel the print", question, true).await;
     home.check("no", "All right, I leave it as it is.", false).await;
-    assert_eq!(home.desired().get("command"), None);
+    assert_eq!(home.desired().await.get("command"), None);
     home.check("ask my printer to cancel the print", question, true).await;
     home.check("yes, please", "Cancelling the print.", false).await;
-    assert_eq!(home.desired()["command"]["name"], "cancel");
+    assert_eq!(home.desired().await["command"]["name"], "cancel");
 }
 
 #[tokio::test]
@@ -118,9 +119,9 @@ async fn who_says_yes_twice_is_forgotten() {
     let mut home = Home::ready().await;
     home.check("ask my printer to forget me", "I would delete the identity", true).await;
     home.check("yes", "This cannot be undone.", true).await;
-    assert_eq!(home.skill.registry.things().len(), 1);
+    assert_eq!(home.hub.registry.things().await.unwrap().len(), 1);
     home.check("yes", "I have forgotten you", false).await;
-    assert_eq!(home.skill.registry.things().len(), 0);
+    assert_eq!(home.hub.registry.things().await.unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -129,21 +130,21 @@ async fn who_says_no_at_the_end_is_not_forgotten() {
     home.check("ask my printer to forget me", "I would delete the identity", true).await;
     home.check("yes", "This cannot be undone.", true).await;
     home.check("no", "All right, I leave it as it is.", false).await;
-    assert_eq!(home.skill.registry.things().len(), 1);
+    assert_eq!(home.hub.registry.things().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_temperature_is_said_in_words_and_checked() {
     let mut home = Home::ready().await;
     home.check("tell my printer to set the nozzle to two hundred degrees", "Setting the nozzle to 200 degrees.", false).await;
-    assert_eq!(home.desired()["nozzleTarget"], 200);
+    assert_eq!(home.desired().await["nozzleTarget"], 200);
     home.check("ask my printer to set the hot end to nine hundred and five", "905 is not possible.", true).await;
     home.check("two hundred and five", "Setting the nozzle to 205 degrees.", false).await;
-    assert_eq!(home.desired()["nozzleTarget"], 205);
+    assert_eq!(home.desired().await["nozzleTarget"], 205);
     home.check("ask my printer to change the temperature", "The nozzle or the bed?", true).await;
     home.check("the bed", "To how many degrees?", true).await;
     home.check("sixty degrees", "Setting the bed to 60 degrees.", false).await;
-    assert_eq!(home.desired()["bedTarget"], 60);
+    assert_eq!(home.desired().await["bedTarget"], 60);
     home.check("ask my printer to set the bed to something hot", "I did not get the number.", true).await;
     home.check("50", "Setting the bed to 50 degrees.", false).await;
 }
@@ -155,7 +156,7 @@ async fn off_answers_a_question_and_stop_ends_it() {
     home.check("off", "Switching the printer off.", false).await;
     home.check("ask my printer to change the power", "Shall I switch it on or off?", true).await;
     home.check("stop", "Goodbye.", false).await;
-    assert_eq!(home.desired()["power"], "OFF");
+    assert_eq!(home.desired().await["power"], "OFF");
 }
 
 #[tokio::test]
@@ -167,7 +168,7 @@ async fn within_a_session_no_name_is_needed() {
     home.check("is it connected", "I cannot tell whether your 3D printer is connected", false).await;
     home.check("open my printer", "Your 3D printer is ready.", true).await;
     home.check("print three vases", "Printing 3 vase.", false).await;
-    assert_eq!(home.desired()["command"]["args"], json!({"model": "vase", "copies": 3}));
+    assert_eq!(home.desired().await["command"]["args"], json!({"model": "vase", "copies": 3}));
 }
 
 #[tokio::test]
@@ -175,7 +176,7 @@ async fn another_wish_takes_the_place_of_an_open_question() {
     let mut home = Home::ready().await;
     home.check("ask my printer to cancel the print", "This throws away", true).await;
     home.check("set the bed to 60 degrees", "Setting the bed to 60 degrees.", false).await;
-    assert_eq!(home.desired().get("command"), None);
+    assert_eq!(home.desired().await.get("command"), None);
 }
 
 #[tokio::test]
@@ -187,17 +188,17 @@ async fn silence_and_exit_end_a_dialog_without_a_word() {
     home.check("ask my printer to cancel the print", "This throws away", true).await;
     assert_eq!(home.says("exit").await, Heard::default());
     assert!(home.echo.say("yes").is_err(), "the question is closed");
-    assert_eq!(home.desired().get("command"), None);
+    assert_eq!(home.desired().await.get("command"), None);
 }
 
 #[tokio::test]
 async fn the_events_of_the_alexa_app_reach_the_skill() {
-    let mut home = Home::new();
-    let token = home.skill.login.link(&home.user).unwrap();
+    let mut home = Home::new().await;
+    let token = home.hub.users.link(&home.user).await.unwrap();
     home.echo.link(token);
     let linked = home.echo.linked_event().unwrap();
     assert_eq!(home.sends(&linked).await, Heard::default());
-    assert_eq!((home.skill.registry.things().len(), home.skill.mailer.sent().len()), (1, 1));
+    assert_eq!((home.hub.registry.things().await.unwrap().len(), home.hub.mail.sent().len()), (1, 1));
     let disabled = home.echo.disable();
     assert_eq!(home.sends(&disabled).await, Heard::default());
 }

@@ -6,12 +6,12 @@ use onething::alexa::request::{Kind, Request};
 use proptest::prelude::*;
 
 use super::*;
-use crate::skill::interaction_model;
+use crate::utterance::interaction::InteractionModel;
 
 const SKILL: &str = "amzn1.ask.skill.test";
 
 fn echo() -> Echo {
-    static MODEL: LazyLock<Arc<InteractionModel>> = LazyLock::new(|| Arc::new(interaction_model().unwrap()));
+    static MODEL: LazyLock<Arc<InteractionModel>> = LazyLock::new(|| Arc::new(InteractionModel::parse(InteractionModel::SAMPLE).unwrap()));
     Echo::new(SKILL, "ANA", Arc::clone(&MODEL))
 }
 

@@ -240,11 +240,7 @@ impl Echo {
         let name = &self.model.invocation_name;
         let text = said.heard();
         let hint = match found {
-            Some(found) if !found.intent.starts_with("AMAZON.") => match said.word(0) {
-                Some("the" | "a" | "an" | "my" | "its") => format!("ask {name} for {text}"),
-                Some("what" | "how" | "is" | "are" | "when" | "why" | "which" | "who" | "whether" | "if") => format!("ask {name} {text}"),
-                _ => format!("ask {name} to {text}"),
-            },
+            Some(found) if !found.intent.starts_with("AMAZON.") => spoken::asked_of(name, text),
             _ => format!("open {name}"),
         };
         // To what ends or cancels something, where there is nothing, she is silent.

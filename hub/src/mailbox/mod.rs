@@ -25,6 +25,9 @@ pub use self::message::Message;
 pub use self::outbox::Outbox;
 use crate::clock;
 
+/// What [`MailFolder::probe`] writes.
+const PROBE: &str = ".probe";
+
 /// A folder that takes mail.
 #[derive(Clone)]
 pub struct MailFolder {
@@ -97,6 +100,12 @@ impl MailFolder {
         }
         folder::write_whole(&self.path, &name, content)?;
         Ok(self.path.join(name))
+    }
+
+    /// Whether mail can be put here, tried with a file that is gone again.
+    pub fn probe(&self) -> io::Result<()> {
+        folder::write_whole(&self.path, PROBE, b"")?;
+        fs::remove_file(self.path.join(PROBE))
     }
 
     /// Tells how many messages there are, whenever one arrives.

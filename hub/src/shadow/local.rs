@@ -1,86 +1,198 @@
-//! Shadows in memory, for as long as the process lives.
+//! The shadows of all things, in the hub's database. A shadow needs no registered thing, as with AWS IoT.
+//!
+//! What a change has to be told to devices is told once it is on the disk. Two changes of one shadow may be
+//! told in another order than they happened, as on AWS; each message has the version that it is about.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use onething::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
 use onething::thing::ThingName;
+use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
+use tokio::sync::broadcast;
 
-use super::document::Document;
-use super::exchange::{Exchange, delete, update};
+use super::exchange::{Exchange, Message, delete, exchange, update};
 use super::rejected::Rejected;
 use super::stored::Stored;
-use super::topic::ShadowKey;
+use super::topic::{Operation, ShadowKey};
+use crate::backend::Behind;
+use crate::broker::{self, Broker};
+use crate::store::{Store, StoreError};
 
-/// The shadows of all things, in memory. A shadow needs no registered thing, as with AWS IoT.
+/// How many changes a slow listener may be behind.
+const BEHIND: usize = 256;
+
+/// The shadows of one hub; clones are the same ones.
+#[derive(Clone)]
 pub struct LocalShadows {
-    shadows: Mutex<HashMap<ShadowKey, Stored>>,
+    store: Store,
     now: fn() -> u64,
+    broker: Arc<OnceLock<Broker<Behind>>>,
+    changed: broadcast::Sender<String>,
+}
+
+/// Why a shadow was not changed.
+enum Failed {
+    Rejected(Rejected),
+    Store(StoreError),
+}
+
+impl From<Rejected> for Failed {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Failed> for ShadowError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Rejected(Rejected::Conflict) => ShadowError::Conflict,
+            Failed::Rejected(Rejected::TooLarge) => ShadowError::TooLarge,
+            Failed::Rejected(_) => ShadowError::Refused("InvalidRequestException".into()),
+            Failed::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ShadowError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(_) => ShadowError::Refused("InternalFailureException".into()),
+            StoreError::Unclear => ShadowError::Unclear("the database did not say".into()),
+        }
+    }
 }
 
 impl LocalShadows {
-    /// No shadows yet. `now` is in seconds since the epoch.
-    pub fn new(now: fn() -> u64) -> Self {
-        Self { shadows: Mutex::default(), now }
+    /// The shadows in this database. `now` is in seconds since the epoch.
+    pub fn new(store: Store, now: fn() -> u64) -> Self {
+        Self { store, now, broker: Arc::default(), changed: broadcast::channel(BEHIND).0 }
     }
 
-    /// A thing's shadow, where there is one.
-    pub fn document(&self, thing: &ThingName) -> Option<Document> {
-        self.lock().get(&thing.into()).and_then(Stored::document).cloned()
+    /// From now on devices that are connected here hear of changes.
+    pub fn connect(&self, broker: Broker<Behind>) {
+        // There is one broker in a hub.
+        let _ = self.broker.set(broker);
     }
 
-    /// Takes an update of a thing's shadow, from the skill or from the device.
-    pub fn take(&self, thing: &ThingName, patch: &Value) -> Result<(), Rejected> {
-        self.change(thing.into(), |current, key, now| update(current, key, patch, now))
+    /// From now on hears which thing's shadow has changed.
+    pub fn watch(&self) -> broadcast::Receiver<String> {
+        self.changed.subscribe()
     }
 
-    /// Nothing is published: nobody can be connected.
-    fn change(
-        &self,
-        key: ShadowKey,
-        decide: impl FnOnce(Option<&Stored>, &ShadowKey, u64) -> Result<Exchange, Rejected>,
-    ) -> Result<(), Rejected> {
-        let mut shadows = self.lock();
-        if let Some(stored) = decide(shadows.get(&key), &key, (self.now)())?.change {
-            shadows.insert(key, stored);
+    /// A thing's classic shadow as GetThingShadow returns it, where there is one.
+    pub async fn document(&self, thing: &ThingName) -> Result<Option<Value>, StoreError> {
+        let (key, now) = (ShadowKey::from(thing), (self.now)());
+        let read = self.store.read(move |db| current(db, &key)).await?;
+        Ok(read.as_ref().and_then(Stored::document).map(|document| document.read(now)))
+    }
+
+    /// Does what a device asks for on a shadow's topic; what it returns is to be published.
+    pub async fn ask(&self, key: ShadowKey, operation: Operation, payload: Vec<u8>) -> Result<Vec<Message>, StoreError> {
+        let now = (self.now)();
+        if operation == Operation::Get {
+            let read = move |db: &rusqlite::Connection| Ok(exchange(current(db, &key)?.as_ref(), &key, operation, &payload, now).messages);
+            return self.store.read(read).await;
         }
+        self.change(key, move |stored, key| Ok::<_, StoreError>(exchange(stored, key, operation, &payload, now))).await
+    }
+
+    /// Takes an update from within the hub, and publishes what it comes to.
+    async fn take(&self, thing: &ThingName, patch: Value) -> Result<(), Failed> {
+        let now = (self.now)();
+        let messages = self.change(thing.into(), move |stored, key| Ok::<_, Failed>(update(stored, key, &patch, now)?)).await?;
+        self.publish(messages).await;
         Ok(())
     }
 
-    /// A panic elsewhere leaves whole documents behind: they are exchanged, never changed in place.
-    fn lock(&self) -> MutexGuard<'_, HashMap<ShadowKey, Stored>> {
-        self.shadows.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn change<E: From<StoreError> + Send + 'static>(
+        &self,
+        key: ShadowKey,
+        decide: impl FnOnce(Option<&Stored>, &ShadowKey) -> Result<Exchange, E> + Send + 'static,
+    ) -> Result<Vec<Message>, E> {
+        let thing = key.thing().to_owned();
+        let messages = self.store.change::<_, E>(move |db| {
+            let Exchange { change, messages } = decide(current(db, &key)?.as_ref(), &key)?;
+            if let Some(stored) = change {
+                keep(db, &key, &stored)?;
+            }
+            Ok(messages)
+        });
+        let messages: Vec<Message> = messages.await?;
+        self.noticed(&thing);
+        Ok(messages)
     }
+
+    /// The shadow is changed, whether its device hears of it now or reads it later.
+    async fn publish(&self, messages: Vec<Message>) {
+        let Some(broker) = self.broker.get() else { return };
+        let messages = messages.into_iter().map(|message| broker::message::Message::new(&message.topic, message.payload));
+        if let Err(error) = broker.publish(&messages.collect::<Vec<_>>()).await {
+            tracing::warn!(step = "relay", cause = "broker_store", "{error}");
+        }
+    }
+
+    /// A device has connected or disconnected.
+    pub(crate) fn noticed(&self, thing: &str) {
+        // Nobody has to listen.
+        let _ = self.changed.send(thing.to_owned());
+    }
+}
+
+fn current(db: &rusqlite::Connection, key: &ShadowKey) -> Result<Option<Stored>, StoreError> {
+    let sql = "SELECT document FROM shadow WHERE thing = ?1 AND name = ?2";
+    let name = key.name().unwrap_or_default();
+    let text = db.prepare_cached(sql)?.query_row([key.thing(), name], |row| row.get::<_, String>(0)).optional()?;
+    let unreadable = |corrupt| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(corrupt));
+    Ok(text.map(|text| Stored::restore(&text).map_err(unreadable)).transpose()?)
+}
+
+fn keep(db: &rusqlite::Connection, key: &ShadowKey, stored: &Stored) -> Result<(), StoreError> {
+    let sql = "INSERT INTO shadow VALUES (?1, ?2, ?3) ON CONFLICT (thing, name) DO UPDATE SET document = excluded.document";
+    let name = key.name().unwrap_or_default();
+    db.prepare_cached(sql)?.execute(params![key.thing(), name, stored.text()])?;
+    Ok(())
 }
 
 impl Shadows for LocalShadows {
     async fn read(&self, thing: &ThingName) -> Result<Option<Shadow>, ShadowError> {
-        Ok(self.document(thing).map(|document| Shadow::read(&document.read((self.now)()))))
+        Ok(self.document(thing).await?.map(|document| Shadow::read(&document)))
     }
 
     async fn update(&self, thing: &ThingName, patch: &Patch) -> Result<(), ShadowError> {
-        self.take(thing, patch.document()).map_err(|rejected| match rejected {
-            Rejected::Conflict => ShadowError::Conflict,
-            Rejected::TooLarge => ShadowError::TooLarge,
-            _ => ShadowError::Refused("InvalidRequestException".into()),
-        })
+        Ok(self.take(thing, patch.document().clone()).await?)
     }
 
     async fn delete(&self, thing: &ThingName) -> Result<(), ShadowError> {
-        match self.change(thing.into(), delete) {
-            Ok(()) | Err(Rejected::NotFound(_)) => Ok(()),
-            Err(rejected) => Err(ShadowError::Refused(rejected.to_string())),
+        let now = (self.now)();
+        let deleted = self.change(thing.into(), move |stored, key| Ok::<_, Failed>(delete(stored, key, now)?)).await;
+        match deleted {
+            Ok(messages) => self.publish(messages).await,
+            Err(Failed::Rejected(Rejected::NotFound(_))) => {}
+            Err(failed) => return Err(failed.into()),
         }
+        Ok(())
     }
 
-    /// There is no broker that could know.
-    async fn connection(&self, _: &ThingName) -> Result<Connection, ShadowError> {
-        Ok(Connection::Unknown)
+    async fn connection(&self, thing: &ThingName) -> Result<Connection, ShadowError> {
+        let known = self.broker.get().map(|broker| broker.connection(thing.as_str()));
+        Ok(match known {
+            Some(broker::Connection::Connected { since }) => Connection::Connected { since: Some(since) },
+            Some(broker::Connection::Disconnected { since, .. }) => Connection::Disconnected { since: Some(since) },
+            Some(broker::Connection::Unknown) | None => Connection::Unknown,
+        })
     }
 
-    /// Nothing is connected.
-    async fn disconnect(&self, _: &ThingName) -> Result<(), ShadowError> {
+    async fn disconnect(&self, thing: &ThingName) -> Result<(), ShadowError> {
+        if let Some(broker) = self.broker.get() {
+            broker.disconnect(thing.as_str());
+        }
         Ok(())
     }
 }

@@ -126,6 +126,9 @@ pub(super) enum Part {
 }
 
 impl InteractionModel {
+    /// The 3D printer's, which is built in.
+    pub const SAMPLE: &str = include_str!("../../../skill-package/interactionModels/custom/en-US.json");
+
     /// Compiles a model from its file.
     pub fn parse(json: &str) -> Result<Self, InteractionError> {
         if json.len() > MAX_BYTES {
@@ -140,6 +143,22 @@ impl InteractionModel {
     /// An intent by its name.
     pub fn intent(&self, name: &str) -> Option<&Intent> {
         self.intents.iter().find(|intent| intent.name == name)
+    }
+
+    /// What one can say for an intent: its samples, with a value in each slot.
+    pub fn examples(&self, intent: &Intent) -> impl Iterator<Item = String> {
+        let value = |slot: &Slot| match &slot.kind {
+            SlotKind::Number => "three".to_owned(),
+            SlotKind::Listed(kind) => {
+                self.types.get(kind).and_then(|kind| kind.values.first()).map_or("it", |value| &value.name).to_owned()
+            }
+            SlotKind::Words => "something".to_owned(),
+        };
+        let part = move |part: &Part| match part {
+            Part::Word(word) => word.clone(),
+            Part::Slot(place) => intent.slots.get(*place).map(value).unwrap_or_default(),
+        };
+        intent.samples.iter().map(move |sample| sample.iter().map(&part).collect::<Vec<_>>().join(" "))
     }
 
     pub(super) fn slot_type(&self, name: &str) -> Option<&SlotType> {

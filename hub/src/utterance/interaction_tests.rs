@@ -14,7 +14,7 @@ fn faults(model: &Value) -> Vec<String> {
 
 #[test]
 fn a_model_is_compiled_with_its_dialog() {
-    let model = crate::skill::interaction_model().unwrap();
+    let model = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     assert_eq!((model.invocation_name.as_str(), model.invocation.len()), ("my printer", 2));
     let print = model.intent("PrintIntent").unwrap();
     assert_eq!(print.slot("copies").unwrap().kind, SlotKind::Number);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::skill::interaction_model;
+use crate::utterance::interaction::InteractionModel;
 use crate::utterance::words::Utterance;
 
 fn lamp() -> InteractionModel {
@@ -116,7 +116,7 @@ fn a_model_without_a_fallback_understands_nothing() {
 
 #[test]
 fn the_printer_understands_what_its_owners_say() {
-    let printer = interaction_model().unwrap();
+    let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     check(&printer, "print three vases", "PrintIntent copies=3 model=vases(vase)");
     check(&printer, "print a three d benchy", "PrintIntent model=three d benchy(benchy)");
     check(&printer, "print twenty one red dragons", "PrintIntent copies=21 model=red dragons()");
@@ -134,7 +134,7 @@ fn the_printer_understands_what_its_owners_say() {
 
 #[test]
 fn the_answer_to_a_question_may_be_the_value_alone() {
-    let printer = interaction_model().unwrap();
+    let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     let answer = |slot: &str, said: &str| {
         let intent = if slot == "model" || slot == "copies" { "PrintIntent" } else { "SetTemperatureIntent" };
         meaning(printer.resolve_slot(intent, slot, Utterance::read(said).all()))
@@ -153,7 +153,7 @@ fn the_answer_to_a_question_may_be_the_value_alone() {
 /// Two intents that share a sample: what is said belongs to the first, and the second never gets it.
 #[test]
 fn no_two_intents_of_the_printer_share_a_sample() {
-    let printer = interaction_model().unwrap();
+    let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     let mut owners: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for intent in &printer.intents {
         for sample in &intent.samples {
@@ -212,7 +212,7 @@ fn say_and_check(model: &InteractionModel, intent: &Intent, sample: &Sample, mut
 /// comes back as that intent, for every value of a slot.
 #[test]
 fn every_sample_means_its_own_intent_with_every_value() {
-    let printer = interaction_model().unwrap();
+    let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     for intent in &printer.intents {
         for sample in &intent.samples {
             let values = |part: &Part| match part {
@@ -242,7 +242,7 @@ proptest! {
     /// A value that is in no list is taken as it was said.
     #[test]
     fn any_value_out_of_the_list_fills_a_slot(value in "[b-z]{4,9}( [b-z]{4,9}){0,2}") {
-        static PRINTER: LazyLock<InteractionModel> = LazyLock::new(|| interaction_model().unwrap());
+        static PRINTER: LazyLock<InteractionModel> = LazyLock::new(|| InteractionModel::parse(InteractionModel::SAMPLE).unwrap());
         let found = PRINTER.resolve(Utterance::read(&format!("start printing a {value}")).all()).unwrap();
         prop_assert_eq!(found.intent, "PrintIntent");
         prop_assert_eq!(&found.slots[0].1.value, &value);

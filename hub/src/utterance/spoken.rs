@@ -114,6 +114,15 @@ fn after<'u>(said: Phrase<'u>, words: &str) -> Option<Phrase<'u>> {
     (said.len() >= count && said.part(0, count).text() == words).then(|| said.after(count))
 }
 
+/// How something is said so that the skill of this name hears it.
+pub fn asked_of(name: &str, words: &str) -> String {
+    match words.split(' ').next() {
+        Some("the" | "a" | "an" | "my" | "its") => format!("ask {name} for {words}"),
+        Some("what" | "how" | "is" | "are" | "when" | "why" | "which" | "who" | "whether" | "if" | "for") => format!("ask {name} {words}"),
+        _ => format!("ask {name} to {words}"),
+    }
+}
+
 #[cfg(test)]
 #[path = "spoken_tests.rs"]
 mod tests;

@@ -1,14 +1,14 @@
 //! The phrases that name a skill.
 
 use super::*;
-use crate::skill::interaction_model;
+use crate::utterance::interaction::InteractionModel;
 
 fn check(said: &str, expected: &str) {
     let words = |found: Match| {
         let slots = found.slots.into_iter().map(|(name, filled)| format!(" {name}={}", filled.value));
         std::iter::once(found.intent).chain(slots).collect::<String>()
     };
-    let meant = match read(&interaction_model().unwrap(), &Utterance::read(said)) {
+    let meant = match read(&InteractionModel::parse(InteractionModel::SAMPLE).unwrap(), &Utterance::read(said)) {
         Spoken::Launch => "launch".to_owned(),
         Spoken::Asked(found) => format!("asked {}", found.map_or("nothing".into(), words)),
         Spoken::AskedLast(found) => format!("asked {}", words(found)),

@@ -1,4 +1,4 @@
-//! The record of an owner as the attributes of their thing.
+//! The record of an owner as the attributes of their thing: what a registry keeps with it, AWS IoT's as the hub's.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,16 @@ use crate::registry::{Record, Returned};
 use crate::thing::{AlexaUser, CertificateId};
 
 /// The owner, who never changes. Searchable, as `AlexaUser` and `Unfinished` are, by the thing type.
-pub(super) const USER_ID: &str = "UserId";
-pub(super) const ALEXA_USER: &str = "AlexaUser";
-pub(super) const UNFINISHED: &str = "Unfinished";
-pub(super) const YES: &str = "yes";
+pub const USER_ID: &str = "UserId";
+/// Who the owner is to Alexa.
+pub const ALEXA_USER: &str = "AlexaUser";
+/// There is something here for the sweep.
+pub const UNFINISHED: &str = "Unfinished";
+/// What holds; what does not hold is not there.
+pub const YES: &str = "yes";
 
 /// The record as attributes. An empty value deletes an attribute, so all are named, and those of others stay.
-pub(super) fn attributes(record: &Record) -> Map<String, Value> {
+pub fn attributes(record: &Record) -> Map<String, Value> {
     let ids = |ids: &[CertificateId]| ids.iter().map(CertificateId::as_str).collect::<Vec<_>>().join(",");
     let times = |times: &[u64]| times.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let time = |time: Option<u64>| time.map(|time| time.to_string()).unwrap_or_default();
@@ -43,7 +46,7 @@ pub(super) fn attributes(record: &Record) -> Map<String, Value> {
 }
 
 /// The record that attributes say. What somebody else wrote there counts as not written.
-pub(super) fn record(attributes: &BTreeMap<String, String>) -> Record {
+pub fn record(attributes: &BTreeMap<String, String>) -> Record {
     let attribute = |name: &str| attributes.get(name).map(String::as_str).unwrap_or_default();
     let time = |name: &str| attribute(name).parse::<u64>().ok();
     Record {

@@ -1,0 +1,143 @@
+//! What each command does.
+
+use std::io::{IsTerminal, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use onething::config::{Environment, Source};
+use onething::log;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::authority::Authority;
+use crate::command_line::{Arguments, Authority as AuthorityCommand, Command, Policy as PolicyCommand, Remote, Serve};
+use crate::policy::check::check;
+use crate::policy::{Context, Policy, Request, ThingContext};
+use crate::remote::{self, RemoteHub};
+use crate::settings::Settings;
+use crate::{clock, demo, serve};
+
+/// What a command comes to: its exit code, or why it failed.
+pub type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+/// What is asked for cannot be.
+const UNUSABLE: u8 = 2;
+
+/// A file that is needed cannot be read.
+#[derive(Debug, Error)]
+#[error("{0} cannot be read")]
+struct Unreadable(String, #[source] std::io::Error);
+
+/// Does what was asked for.
+pub async fn run(arguments: Arguments) -> Outcome {
+    match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+        Command::Serve(options) => serve(options).await,
+        Command::Demo { data } => tell(&data).await,
+        Command::Say { utterance, user, hub } => {
+            let turn = connect(&hub).say(&user, &utterance).await?;
+            show(&hub, &turn, |colour| remote::print_turn(stdout(), colour, &user, &utterance, &turn))
+        }
+        Command::Things(hub) => {
+            let things = connect(&hub).things().await?;
+            show(&hub, &things, |colour| remote::print_things(stdout(), colour, &things))
+        }
+        Command::Mail(hub) => {
+            let mail = connect(&hub).mail().await?;
+            show(&hub, &mail, |colour| remote::print_mail(stdout(), colour, &mail))
+        }
+        Command::Policy(question) => decide(question),
+        Command::Authority(AuthorityCommand::Replace { data }) => {
+            Authority::replace(&data.join("authority"), clock::now())?;
+            println!("There is a new root. The next start of the hub serves with it, and new bundles hold it.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "onething-hub", &mut stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn serve(options: Serve) -> Outcome {
+    log::start_beside(Environment.variable("RUST_LOG").as_deref());
+    match Settings::read(options.into(), &Environment) {
+        Ok(settings) => serve::serve(settings, signal()).await?,
+        Err(faults) => {
+            eprintln!("onething-hub: {faults}");
+            return Ok(ExitCode::from(UNUSABLE));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C, or what a service manager sends.
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    // Where signals cannot be heard, the process ends by the signal itself.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn tell(data: &Path) -> Outcome {
+    // The story has the screen to itself, unless somebody wants to know more.
+    if let Some(level) = Environment.variable("RUST_LOG") {
+        log::start_beside(Some(&level));
+    }
+    demo::run(&data.join("demo"), stdout(), is_coloured()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn decide(question: PolicyCommand) -> Outcome {
+    let PolicyCommand::Check { file, action, on, thing, client_id, json } = question;
+    let document = std::fs::read_to_string(&file).map_err(|error| Unreadable(file.display().to_string(), error))?;
+    let policy = match Policy::parse(&document) {
+        Ok(policy) => policy,
+        Err(error) => {
+            eprintln!("onething-hub: {} is no policy: {error}", file.display());
+            return Ok(ExitCode::from(UNUSABLE));
+        }
+    };
+    let Some(request) = Request::of(&action, &on) else {
+        eprintln!("onething-hub: there is no action `{action}`");
+        return Ok(ExitCode::from(UNUSABLE));
+    };
+    let client_id = client_id.or_else(|| thing.clone()).unwrap_or_default();
+    let thing = thing.map(|name| ThingContext { name, ..ThingContext::default() });
+    let verdict = check(&policy, &request, &Context { client_id, thing, ..Context::default() });
+    let allowed = verdict.decision.is_allowed();
+    if json {
+        println!("{:#}", json!({"asked": verdict.asked, "allowed": allowed, "reasons": verdict.reasons}));
+    } else {
+        println!("{verdict}");
+    }
+    Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn connect(hub: &Remote) -> RemoteHub {
+    RemoteHub::new(&hub.hub, Environment.variable("ONETHING_PASSWORD"))
+}
+
+fn show(hub: &Remote, answer: &Value, print: impl FnOnce(bool) -> std::io::Result<()>) -> Outcome {
+    if hub.json {
+        println!("{answer:#}");
+    } else {
+        print(is_coloured())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_coloured() -> bool {
+    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

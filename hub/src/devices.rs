@@ -1,0 +1,152 @@
+//! The simulated devices of the local users. Which of them was started from which mail is kept, so that a hub
+//! that starts again has them again, as a real device would be there again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::params;
+use serde::Deserialize;
+use serde_json::json;
+use thiserror::Error;
+
+use crate::clock;
+use crate::events::{Events, Subject};
+use crate::mailbox::MailFolder;
+use crate::printer::bundle::BundleError;
+use crate::printer::device::{Device, State};
+use crate::sign_in::UserName;
+use crate::store::{Store, StoreError};
+
+/// Why a device did not do it.
+#[derive(Debug, Error)]
+pub enum DeviceError {
+    /// The mail is not there, or has no attachment.
+    #[error("there is no such mail with a bundle")]
+    NoSuchMail,
+    /// The attachment is no bundle.
+    #[error("the attachment is no bundle: {0}")]
+    Bundle(BundleError),
+    /// There is no device yet.
+    #[error("there is no device yet: start it with the bundle from a mail")]
+    NotStarted,
+    /// The mailbox.
+    #[error("the mailbox cannot be read")]
+    Mail(#[from] std::io::Error),
+    /// The database.
+    #[error("the device cannot be kept")]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for DeviceError {
+    fn from(error: rusqlite::Error) -> Self {
+        StoreError::Refused(error).into()
+    }
+}
+
+/// What somebody does to a device.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(tag = "do", rename_all = "lowercase")]
+pub enum Wish {
+    /// Switches it on, with the bundle that came with a mail.
+    Start {
+        /// The mail's id.
+        mail: String,
+    },
+    /// Plugs its network in.
+    Connect,
+    /// Pulls its network out.
+    Disconnect,
+    /// Makes it slow.
+    Slow,
+    /// Makes it as quick as it was.
+    Normal,
+    /// Makes it fail.
+    Fail,
+    /// Mends it.
+    Mend,
+}
+
+/// All devices.
+pub struct Devices {
+    store: Store,
+    mail: MailFolder,
+    events: Events,
+    running: Mutex<HashMap<UserName, Arc<Device>>>,
+}
+
+impl Devices {
+    /// No device runs yet.
+    pub fn new(store: Store, mail: MailFolder, events: Events) -> Self {
+        Self { store, mail, events, running: Mutex::default() }
+    }
+
+    /// Starts those that were started before.
+    pub async fn restore(&self) -> Result<(), StoreError> {
+        let read = self.store.read(|db| {
+            let mut query = db.prepare("SELECT user, mail FROM local_device")?;
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok::<_, StoreError>(rows.collect::<rusqlite::Result<Vec<(String, String)>>>()?)
+        });
+        for (user, mail) in read.await? {
+            let started = match UserName::parse(&user) {
+                Ok(user) => self.start(&user, &mail).await,
+                Err(_) => continue,
+            };
+            if let Err(error) = started {
+                tracing::warn!(step = "device", "a simulated device was not started again: {}", onething::fault::chain(&error));
+            }
+        }
+        Ok(())
+    }
+
+    /// How a user's device is.
+    pub fn state(&self, user: &UserName) -> State {
+        self.lock().get(user).map(|device| device.state()).unwrap_or_default()
+    }
+
+    /// Does something to a user's device, and says how it is then.
+    pub async fn wish(&self, user: &UserName, wish: Wish) -> Result<State, DeviceError> {
+        if let Wish::Start { mail } = &wish {
+            self.start(user, mail).await?;
+            let (user, mail) = (user.as_str().to_owned(), mail.clone());
+            let sql = "INSERT INTO local_device VALUES (?1, ?2) ON CONFLICT (user) DO UPDATE SET mail = excluded.mail";
+            self.store.change::<_, DeviceError>(move |db| Ok(db.execute(sql, params![user, mail]).map(drop)?)).await?;
+        } else {
+            let device = self.lock().get(user).cloned().ok_or(DeviceError::NotStarted)?;
+            match wish {
+                Wish::Start { .. } => {}
+                Wish::Connect => device.connect().await,
+                Wish::Disconnect => device.disconnect().await,
+                Wish::Slow => device.slow(true).await,
+                Wish::Normal => device.slow(false).await,
+                Wish::Fail => device.fail(true).await,
+                Wish::Mend => device.fail(false).await,
+            }
+        }
+        Ok(self.state(user))
+    }
+
+    /// A new device takes the place of the one before.
+    async fn start(&self, user: &UserName, mail: &str) -> Result<(), DeviceError> {
+        let (folder, mail) = (self.mail.clone(), mail.to_owned());
+        let attachment = tokio::task::spawn_blocking(move || folder.attachment(&mail)).await.map_err(std::io::Error::other)??;
+        let (_, zip) = attachment.ok_or(DeviceError::NoSuchMail)?;
+        let device = Device::start(&zip, clock::now).map_err(DeviceError::Bundle)?;
+        let mut changes = device.watch();
+        let (events, whose) = (self.events.clone(), user.clone());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let now = json!(*changes.borrow_and_update());
+                events.tell_with(&whose, Subject::Device, &now);
+            }
+        });
+        self.lock().insert(user.clone(), Arc::new(device));
+        self.events.tell(user, Subject::Device);
+        Ok(())
+    }
+
+    /// Devices are exchanged whole, so a panic elsewhere leaves nothing half done.
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserName, Arc<Device>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,291 @@
+//! The hub: the skill with the ports of this machine, and what stands around it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use onething::answer::Skill;
+use onething::care::{Sweep, sweep};
+use onething::https::Https;
+use onething::invocation::invoke;
+use onething::login::LoginWithAmazon;
+use onething::memory::Memory;
+use onething::registry::A_DAY;
+use onething::thing::ThingName;
+use serde_json::{Value, json};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant};
+
+use crate::authority::{Authority, AuthorityError};
+use crate::backend::Behind;
+use crate::broker::{self, Broker};
+use crate::clock;
+use crate::devices::Devices;
+use crate::events::{Events, Subject};
+use crate::households::{EchoError, Households, Turn, Words, not_for_the_skill, shown};
+use crate::mailbox::{MailFolder, Outbox};
+use crate::metrics;
+use crate::policy;
+use crate::registry::{LocalRegistry, Stack};
+use crate::settings::{Mode, Settings};
+use crate::shadow::LocalShadows;
+use crate::sign_in::{LocalLogin, SignIn, UserError, UserName};
+use crate::signature::Verifier;
+use crate::store::{self, Store, StoreError};
+
+/// The skill that this hub is.
+pub type LocalSkill = Skill<SignIn, LocalRegistry, LocalShadows, Outbox>;
+
+/// The device policy's name, as the AWS stack has it.
+pub const POLICY: &str = "OneUserOneThing";
+const LEASE_SECONDS: u64 = 15;
+const RETENTION: u64 = 30 * A_DAY;
+/// How long a request of the simulated Echo may take: a second longer than the skill's own limit.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// Alexa asks for more than one turn of a dialog that she leads only when an answer was complete or wrong.
+const FOLLOW_UPS: usize = 2;
+/// A sweep reads two short lists here.
+const SWEEP_LIMIT: Duration = Duration::from_secs(600);
+
+/// Why the hub did not start.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// No data folder, or no place for mail.
+    #[error("the folder {} cannot be used", .0.display())]
+    Folder(PathBuf, #[source] std::io::Error),
+    /// No certificate authority.
+    #[error("the certificate authority cannot be used")]
+    Authority(#[from] AuthorityError),
+    /// No database.
+    #[error(transparent)]
+    Database(#[from] store::OpenError),
+    /// A database that does not take what every hub needs.
+    #[error("the database cannot be prepared")]
+    Store(#[from] StoreError),
+    /// The broker could not read what it kept.
+    #[error("the broker did not start")]
+    Broker(#[from] broker::backend::StoreError),
+    /// The first users could not be made.
+    #[error("the local users cannot be prepared")]
+    Users(#[from] UserError),
+}
+
+/// A hub whose parts are all there. Nothing listens yet.
+pub struct Hub {
+    /// The skill.
+    pub skill: Arc<LocalSkill>,
+    /// Whether what calls itself Alexa is Alexa.
+    pub verifier: Verifier,
+    /// Things and certificates.
+    pub registry: LocalRegistry,
+    /// Where devices connect.
+    pub broker: Broker<Behind>,
+    /// Certificates, of devices and of this hub.
+    pub authority: Arc<Authority>,
+    /// The mailbox.
+    pub mail: MailFolder,
+    /// The local users.
+    pub users: LocalLogin,
+    /// Their Echos.
+    pub households: Households,
+    /// Their simulated devices.
+    pub devices: Devices,
+    /// What happens.
+    pub events: Events,
+    store: Store,
+    mode: Mode,
+    ending: watch::Sender<bool>,
+}
+
+impl Hub {
+    /// Opens everything over the data folder. Devices will connect at `mqtt_port`.
+    pub async fn open(settings: Settings, mqtt_port: u16) -> Result<Arc<Self>, OpenError> {
+        folder(&settings.data)?;
+        let store = Store::open(&settings.data.join("hub.db"))?;
+        let authority = Arc::new(Authority::open(&settings.data.join("authority"), clock::now())?);
+        let mail = MailFolder::open(&settings.mail).map_err(|error| OpenError::Folder(settings.mail.clone(), error))?;
+        let model = settings.model;
+        let stack = Stack { thing_type: model.thing_type.clone(), thing_prefix: model.thing_prefix.clone(), policy: POLICY.to_owned() };
+        let registry = LocalRegistry::new(store.clone(), Arc::clone(&authority), stack, clock::now);
+        registry.create_thing_type(&model.thing_type).await?;
+        registry.create_policy(POLICY, policy::DEVICE_DOCUMENT).await?;
+        let shadows = LocalShadows::new(store.clone(), clock::now);
+        let behind = Arc::new(Behind::new(registry.clone(), shadows.clone(), store.clone()));
+        let broker = Broker::open(behind, clock::now).await?;
+        shadows.connect(broker.clone());
+
+        let users = LocalLogin::new(store.clone());
+        let login = match &settings.mode {
+            Mode::Trying => {
+                for name in ["ana", "ben"] {
+                    users.user(&UserName::parse(name)?, None).await?;
+                }
+                SignIn::Local(users.clone())
+            }
+            Mode::Real { endpoint, .. } => SignIn::Amazon(LoginWithAmazon::new(Https::default(), endpoint)),
+        };
+        let roots = vec![("RootCA.pem".to_owned(), authority.root_pem())];
+        let events = Events::default();
+        let skill = Skill {
+            skill_ids: settings.skill_ids,
+            client_id: Some(settings.mode.client_id().to_owned()),
+            lease: LEASE_SECONDS,
+            retention: RETENTION,
+            model,
+            broker: onething::bundle::Broker { host: settings.host, port: mqtt_port, roots },
+            sender: settings.sender,
+            login,
+            registry: registry.clone(),
+            shadows,
+            mailer: settings.smtp.map_or_else(|| Outbox::Folder(mail.clone()), Outbox::Smtp),
+            https: Https::default(),
+            now: clock::now,
+            memory: Memory::default(),
+            measure: metrics::count,
+        };
+        Ok(Arc::new(Self {
+            verifier: Verifier::of_alexa(clock::now),
+            households: Households::new(skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
+            devices: Devices::new(store.clone(), mail.clone(), events.clone()),
+            skill: Arc::new(skill),
+            registry,
+            broker,
+            authority,
+            mail,
+            users,
+            events,
+            store,
+            mode: settings.mode,
+            ending: watch::Sender::new(false),
+        }))
+    }
+
+    /// Whether the simulated Echo and the local users are there.
+    pub fn trying(&self) -> bool {
+        self.mode == Mode::Trying
+    }
+
+    /// Turns true when the hub ends.
+    pub fn ending(&self) -> watch::Receiver<bool> {
+        self.ending.subscribe()
+    }
+
+    /// Lets everything end that listens or runs.
+    pub fn end(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// What does not work, in words for an operator.
+    pub async fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Err(error) =
+            self.store.change::<_, StoreError>(|db| Ok(db.execute("UPDATE thing_type SET name = name", []).map(drop)?)).await
+        {
+            faults.push(format!("the database does not write: {}", onething::fault::chain(&error)));
+        }
+        if let Err(error) = self.mail.probe() {
+            faults.push(format!("the mailbox does not take mail: {error}"));
+        }
+        faults
+    }
+
+    /// The name of a user's thing, whether there is one or not.
+    pub fn thing_of(&self, user: &UserName) -> Option<ThingName> {
+        Some(ThingName::of(&self.skill.model.thing_prefix, &user.owner()?))
+    }
+
+    /// A user says something to their Echo, or it is given a request.
+    pub async fn say(&self, user: &UserName, words: Words) -> Result<Turn, EchoError> {
+        let token = self.users.user(user, None).await?.token();
+        let household = self.households.of(user);
+        let mut household = household.lock().await;
+        household.hold(token);
+        let (say, request) = match words {
+            Words::Said(text) => (Some(text.clone()), household.echo.say(&text)),
+            Words::Request(request) => (None, Ok(household.echo.request(request))),
+        };
+        let mut turn = Turn { at: clock::now(), say, ..Turn::default() };
+        match request {
+            Err(for_alexa) => turn.heard = not_for_the_skill(&for_alexa),
+            Ok(request) => {
+                let mut request = Some(request);
+                // A dialog that Alexa leads is answered with another request at once; by its limit it has ended.
+                for _follow_up in 0..=FOLLOW_UPS {
+                    let Some(next) = request.take() else { break };
+                    let response = invoke(Arc::clone(&self.skill), next.clone(), ANSWER_WITHIN).await?;
+                    let heard = household.echo.hear(&response);
+                    household.card(turn.at, heard.card.as_ref());
+                    turn.heard = shown(&heard);
+                    (turn.request, turn.response) = (Some(without_token(next)), Some(response));
+                    request = heard.follow_up;
+                }
+            }
+        }
+        household.keep(&turn);
+        self.events.tell(user, Subject::Echo);
+        Ok(turn)
+    }
+
+    /// A user agrees that the skill may know them: Alexa gets a token, and tells the skill so.
+    pub async fn link(&self, user: &UserName) -> Result<(), UserError> {
+        let token = self.users.link(user).await?;
+        self.events.tell(user, Subject::Link);
+        let household = self.households.of(user);
+        let mut household = household.lock().await;
+        household.hold(Some(token));
+        let event = household.echo.linked_event();
+        drop(household);
+        // What could not be done now is done with the first word.
+        if let Some(event) = event
+            && let Err(failure) = invoke(Arc::clone(&self.skill), event, ANSWER_WITHIN).await
+        {
+            tracing::warn!(step = "request", "the skill did not take the news of a link: {failure}");
+        }
+        Ok(())
+    }
+
+    /// A user takes that back.
+    pub async fn unlink(&self, user: &UserName) -> Result<(), UserError> {
+        self.users.unlink(user).await?;
+        self.households.of(user).lock().await.hold(None);
+        self.events.tell(user, Subject::Link);
+        Ok(())
+    }
+
+    /// What one can say, by intent.
+    pub fn suggestions(&self) -> Value {
+        self.households.suggestions()
+    }
+
+    /// One sweep of what crashes left behind.
+    pub async fn sweep(&self) {
+        let means = Sweep {
+            registry: &self.skill.registry,
+            shadows: &self.skill.shadows,
+            lease: self.skill.lease(),
+            retention: self.skill.retention,
+            deadline: Instant::now() + SWEEP_LIMIT,
+            measure: self.skill.measure,
+        };
+        sweep(&means).await;
+    }
+}
+
+/// A request as it may be shown: its token belongs to nobody who looks.
+fn without_token(mut request: Value) -> Value {
+    for holder in ["/session/user", "/context/System/user"] {
+        if let Some(token) = request.pointer_mut(&format!("{holder}/accessToken")) {
+            *token = json!("(not shown)");
+        }
+    }
+    request
+}
+
+/// Makes the data folder, for its owner only.
+fn folder(path: &Path) -> Result<(), OpenError> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(path).map_err(|error| OpenError::Folder(path.to_owned(), error))
+}

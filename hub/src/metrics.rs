@@ -1,0 +1,159 @@
+//! What the hub counts, as Prometheus reads it (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+//! No label names an owner, a thing or a topic.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use onething::metrics::Measure;
+
+use crate::broker::counters::{Counter, Counters};
+use crate::broker::reason::Reason;
+
+/// What the skill has done since the start of the process.
+#[derive(Debug, Default)]
+struct Skill {
+    onboardings_started: AtomicU64,
+    onboardings_done: AtomicU64,
+    onboardings_failed: AtomicU64,
+    mails_accepted: AtomicU64,
+    mails_refused: AtomicU64,
+    relayed: AtomicU64,
+    relayed_micros: AtomicU64,
+}
+
+/// A meter is a function, so what it counts belongs to the process.
+static SKILL: Skill = Skill {
+    onboardings_started: AtomicU64::new(0),
+    onboardings_done: AtomicU64::new(0),
+    onboardings_failed: AtomicU64::new(0),
+    mails_accepted: AtomicU64::new(0),
+    mails_refused: AtomicU64::new(0),
+    relayed: AtomicU64::new(0),
+    relayed_micros: AtomicU64::new(0),
+};
+
+/// Counts what the skill does: its [`onething::metrics::Meter`].
+pub fn count(measure: &Measure) {
+    match measure {
+        Measure::OnboardingStarted => add(&SKILL.onboardings_started, 1),
+        Measure::OnboardingDone => add(&SKILL.onboardings_done, 1),
+        Measure::OnboardingFailed { .. } => add(&SKILL.onboardings_failed, 1),
+        Measure::MailAccepted => add(&SKILL.mails_accepted, 1),
+        Measure::MailRefused => add(&SKILL.mails_refused, 1),
+        Measure::RelayTime(took) => {
+            add(&SKILL.relayed, 1);
+            add(&SKILL.relayed_micros, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        }
+        // The steps are in the log; here no mail comes back by itself, and a sweep finds its own lines.
+        Measure::StepTime { .. } | Measure::MailReturned(_) | Measure::Swept { .. } => {}
+    }
+}
+
+fn add(counter: &AtomicU64, number: u64) {
+    counter.fetch_add(number, Relaxed);
+}
+
+/// A page of metrics in the making.
+#[derive(Debug, Default)]
+pub struct Page {
+    text: String,
+}
+
+impl Page {
+    /// A number that only grows.
+    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.line(name, "counter", help, &[(String::new(), value)]);
+    }
+
+    /// A number that comes and goes.
+    pub fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.line(name, "gauge", help, &[(String::new(), value)]);
+    }
+
+    /// Several counters under one name, told apart by one label.
+    pub fn counters(&mut self, name: &str, help: &str, label: &str, values: &[(&str, u64)]) {
+        let labelled: Vec<_> = values.iter().map(|(value, number)| (format!("{{{label}=\"{value}\"}}"), *number)).collect();
+        self.line(name, "counter", help, &labelled);
+    }
+
+    fn line(&mut self, name: &str, kind: &str, help: &str, values: &[(String, u64)]) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(self.text, "{name}{labels} {value}");
+        }
+    }
+
+    /// What the skill has counted.
+    pub fn skill(&mut self) {
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        let onboardings = [
+            ("started", read(&SKILL.onboardings_started)),
+            ("done", read(&SKILL.onboardings_done)),
+            ("failed", read(&SKILL.onboardings_failed)),
+        ];
+        self.counters(
+            "onething_onboardings_total",
+            "Owners who were about to get a certificate, and what came of it.",
+            "outcome",
+            &onboardings,
+        );
+        let mails = [("accepted", read(&SKILL.mails_accepted)), ("refused", read(&SKILL.mails_refused))];
+        self.counters("onething_mails_total", "Mails with a certificate.", "outcome", &mails);
+        self.counter("onething_relayed_total", "Commands and settings that went to a shadow.", read(&SKILL.relayed));
+        self.counter("onething_relayed_microseconds_total", "The time that they took.", read(&SKILL.relayed_micros));
+    }
+
+    /// What a broker has counted.
+    pub fn broker(&mut self, counters: &Counters) {
+        self.gauge("onething_mqtt_connected", "Devices that are connected.", counters.connected.read());
+        self.gauge("onething_mqtt_sessions", "Sessions, with and without a connection.", counters.sessions.read());
+        self.gauge("onething_mqtt_subscriptions", "Subscriptions.", counters.subscriptions.read());
+        self.gauge("onething_mqtt_retained", "Retained messages.", counters.retained.read());
+        self.counter("onething_mqtt_accepted_total", "Sockets that were accepted.", counters.accepted.read());
+        self.counter("onething_mqtt_handshakes_failed_total", "Sockets that failed at TLS.", counters.handshakes_failed.read());
+        self.counter("onething_mqtt_connects_total", "Connects that were granted.", counters.connects.read());
+        let by_reason =
+            |count: fn(&Counters, Reason) -> &Counter| Reason::ALL.map(|reason| (reason.name(), count(counters, reason).read()));
+        let (refused, ended) = (by_reason(Counters::refused), by_reason(Counters::ended));
+        self.counters("onething_mqtt_refused_total", "Connects that were refused.", "reason", &refused);
+        self.counters("onething_mqtt_ended_total", "Connections that ended.", "reason", &ended);
+        self.counter("onething_mqtt_published_total", "Messages taken from devices.", counters.published.read());
+        self.counter("onething_mqtt_delivered_total", "Messages sent to devices.", counters.delivered.read());
+        self.counter("onething_mqtt_dropped_total", "Messages that did not reach a device.", counters.dropped.read());
+        self.counter("onething_mqtt_received_bytes_total", "Bytes of MQTT from devices.", counters.bytes_in.read());
+        self.counter("onething_mqtt_sent_bytes_total", "Bytes of MQTT to devices.", counters.bytes_out.read());
+    }
+
+    /// The page.
+    pub fn text(self) -> String {
+        self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_the_form_that_prometheus_reads() {
+        let mut page = Page::default();
+        page.gauge("a_now", "A number.", 7);
+        page.counters("b_total", "Others.", "kind", &[("x", 1), ("y", 2)]);
+        let expected = "# HELP a_now A number.\n# TYPE a_now gauge\na_now 7\n\
+            # HELP b_total Others.\n# TYPE b_total counter\nb_total{kind=\"x\"} 1\nb_total{kind=\"y\"} 2\n";
+        assert_eq!(page.text(), expected);
+    }
+
+    #[test]
+    fn what_the_skill_does_is_counted() {
+        count(&Measure::RelayTime(std::time::Duration::from_micros(5)));
+        count(&Measure::OnboardingStarted);
+        let mut page = Page::default();
+        page.skill();
+        let text = page.text();
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap();
+        assert!(value("onething_relayed_total ") >= 1 && value("onething_relayed_microseconds_total ") >= 5);
+        assert!(value("onething_onboardings_total{outcome=\"started\"} ") >= 1);
+    }
+}

@@ -1,0 +1,165 @@
+//! A running hub, asked from a terminal.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request};
+use http_body_util::Full;
+use onething::https::{Https, HttpsError};
+use serde_json::{Value, json};
+use thiserror::Error;
+use tokio::time::{Duration, timeout};
+
+use crate::screen::Screen;
+
+/// A hub answers within seven seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of an answer: thousands of things.
+const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Why the hub was not asked, or did not do it.
+#[derive(Debug, Error)]
+pub enum RemoteError {
+    /// The address or the password cannot be part of a request.
+    #[error("`{0}` is no address of a hub: it has to be like http://127.0.0.1:8080")]
+    Address(String),
+    /// Nobody answers there.
+    #[error("no hub answers at {0}; start one with `onething-hub`, or name its address with --hub")]
+    Unreachable(String, #[source] HttpsError),
+    /// It took too long.
+    #[error("the hub at {0} did not answer in time")]
+    Silent(String),
+    /// It said no.
+    #[error("the hub refused: {0}")]
+    Refused(String),
+    /// What came was no answer of a hub.
+    #[error("what answers at {0} is no hub")]
+    NoHub(String),
+    /// Nobody to print for.
+    #[error("the answer could not be written")]
+    Output(#[from] io::Error),
+}
+
+/// A hub at an address.
+pub struct RemoteHub {
+    address: String,
+    password: Option<String>,
+    https: Https,
+}
+
+impl RemoteHub {
+    /// The hub at this address. The password is the one it was started with.
+    pub fn new(address: &str, password: Option<String>) -> Self {
+        Self { address: address.trim_end_matches('/').to_owned(), password, https: Https::default() }
+    }
+
+    /// Says something to a user's Echo.
+    pub async fn say(&self, user: &str, utterance: &str) -> Result<Value, RemoteError> {
+        self.ask(Method::POST, "/echo", Some(&json!({"user": user, "say": utterance}))).await
+    }
+
+    /// Its things.
+    pub async fn things(&self) -> Result<Value, RemoteError> {
+        self.ask(Method::GET, "/api/things", None).await
+    }
+
+    /// Its mailbox.
+    pub async fn mail(&self) -> Result<Value, RemoteError> {
+        self.ask(Method::GET, "/api/mail", None).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, RemoteError> {
+        let address = || self.address.clone();
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.address));
+        if let Some(password) = &self.password {
+            let credentials = HeaderValue::try_from(format!("Basic {}", BASE64.encode(format!(":{password}").as_bytes())));
+            let mut credentials = credentials.map_err(|_| RemoteError::Address(address()))?;
+            credentials.set_sensitive(true);
+            request = request.header(AUTHORIZATION, credentials);
+        }
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let request = request.body(Full::new(body)).map_err(|_| RemoteError::Address(address()))?;
+        if request.uri().host().is_none() {
+            return Err(RemoteError::Address(address()));
+        }
+        let answered = timeout(PATIENCE, self.https.exchange(request, ANSWER_LIMIT)).await.map_err(|_| RemoteError::Silent(address()))?;
+        let answer = answered.map_err(|error| RemoteError::Unreachable(address(), error))?;
+        let body: Option<Value> = serde_json::from_slice(answer.body()).ok();
+        match (answer.status().is_success(), body) {
+            (true, Some(body)) => Ok(body),
+            (false, Some(problem)) if problem["detail"].is_string() => {
+                Err(RemoteError::Refused(problem["detail"].as_str().unwrap_or_default().to_owned()))
+            }
+            _ => Err(RemoteError::NoHub(address())),
+        }
+    }
+}
+
+/// Prints what was said and what came back.
+pub fn print_turn(out: impl Write, colour: bool, user: &str, utterance: &str, turn: &Value) -> io::Result<()> {
+    let mut screen = Screen::new(out, colour);
+    let heard = &turn["heard"];
+    screen.says(user, &format!("Alexa, {utterance}."))?;
+    screen.says("Alexa", heard["speech"].as_str().unwrap_or_default())?;
+    match heard["card"]["type"].as_str() {
+        Some("LinkAccount") => screen.shows("Alexa app", "[ Link account ] on the page of the hub")?,
+        Some(_) => screen.shows("Alexa app", &format!("[ {} ]", heard["card"]["title"].as_str().unwrap_or_default()))?,
+        None => {}
+    }
+    if heard["listening"] == true { screen.fact("", "Alexa is listening") } else { Ok(()) }
+}
+
+/// Prints things with their certificates and shadows.
+pub fn print_things(out: impl Write, colour: bool, things: &Value) -> io::Result<()> {
+    let mut screen = Screen::new(out, colour);
+    let things = things["things"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if things.is_empty() {
+        return screen.headline("There are no things yet. Say \"open my printer\".");
+    }
+    for thing in things {
+        screen.headline(thing["thing"].as_str().unwrap_or_default())?;
+        if let Some(user) = thing["user"].as_str() {
+            screen.fact("owner", user)?;
+        }
+        screen.fact("device", if thing["connected"] == true { "connected" } else { "not connected" })?;
+        for certificate in thing["certificates"].as_array().into_iter().flatten() {
+            let text = |name: &str| certificate[name].as_str().unwrap_or_default();
+            screen.fact("certificate", &format!("{} {}", text("status"), text("id")))?;
+        }
+        for section in ["desired", "reported", "delta"] {
+            if let Some(state) = thing.pointer(&format!("/shadow/state/{section}")) {
+                screen.document(section, state)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Prints the mailbox, newest last.
+pub fn print_mail(out: impl Write, colour: bool, mail: &Value) -> io::Result<()> {
+    let mut screen = Screen::new(out, colour);
+    let messages = mail["mail"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if messages.is_empty() {
+        return screen.headline("There is no mail yet.");
+    }
+    for message in messages {
+        let text = |name: &str| message[name].as_str().unwrap_or_default();
+        screen.headline(text("subject"))?;
+        for recipient in message["to"].as_array().into_iter().flatten() {
+            screen.fact("to", recipient.as_str().unwrap_or_default())?;
+        }
+        screen.fact("message", text("id"))?;
+        if let Some(name) = message["attachment"]["name"].as_str() {
+            screen.fact("bundle", name)?;
+        }
+        for line in text("text").lines() {
+            screen.fact("", line)?;
+        }
+    }
+    Ok(())
+}

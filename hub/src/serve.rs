@@ -1,0 +1,206 @@
+//! A running hub: listeners, what runs beside them, and the end.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onething::thing::CertificateId;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::json;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::authority::server::{ServerIdentity, server_config};
+use crate::clock;
+use crate::events::Subject;
+use crate::hub::{Hub, OpenError};
+use crate::settings::Settings;
+use crate::sign_in::UserName;
+use crate::{broker, web};
+
+/// Between two sweeps, as on AWS.
+const SWEEPS: Duration = Duration::from_secs(3_600);
+/// What every system gives a process.
+const FILES_AT_LEAST: u64 = 1_024;
+/// What the database, the mailbox and the web side take.
+const FILES_OF_THE_HUB: u64 = 384;
+/// Before a certificate is read again that could not be.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long the end takes at most.
+const END: Duration = Duration::from_millis(900);
+
+/// Why the hub does not run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The address is taken, or is not this machine's.
+    #[error("{what} cannot listen at {address}")]
+    Listen {
+        /// HTTP or MQTT.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The certificate files of the web side.
+    #[error("the TLS certificate {} and its key cannot be used: {what}", path.display())]
+    Tls {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A part of the hub.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It would go on without one of its parts.
+    #[error("a part of the hub has stopped; its log says which")]
+    Stopped,
+    /// The line that says where everything is.
+    #[error("the addresses cannot be printed")]
+    Output(#[from] std::io::Error),
+}
+
+/// Runs until `end` is ready, and for a second after that at most. Prints where everything is.
+pub async fn serve(settings: Settings, end: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let mut running = Running::start(settings).await?;
+    let ready = json!({"ready": true, "http": running.http, "mqtt": running.mqtt.to_string()});
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{ready}").and_then(|()| out.flush())?;
+    drop(out);
+    let stopped = tokio::select! {
+        () = end => false,
+        _ = running.parts.join_next() => true,
+    };
+    running.end().await;
+    if stopped { Err(ServeError::Stopped) } else { Ok(()) }
+}
+
+/// A hub that answers.
+pub struct Running {
+    /// Its parts.
+    pub hub: Arc<Hub>,
+    /// The address of the page.
+    pub http: String,
+    /// Where devices connect.
+    pub mqtt: SocketAddr,
+    parts: JoinSet<()>,
+}
+
+impl Running {
+    /// Starts everything; when this returns, it answers.
+    pub async fn start(settings: Settings) -> Result<Self, ServeError> {
+        let http = listen("HTTP", settings.http).await?;
+        let mqtt = listen("MQTT", settings.mqtt).await?;
+        let (http_at, mqtt_at) = (http.local_addr()?, mqtt.local_addr()?);
+        let tls = settings.tls.as_ref().map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let (host, password) = (settings.host.clone(), settings.password.clone());
+        let hub = Hub::open(settings, mqtt_at.port()).await?;
+        let identity = ServerIdentity::new(Arc::clone(&hub.authority), &[host], clock::now).map_err(OpenError::from)?;
+        let server = server_config(Arc::new(identity)).map_err(OpenError::from)?;
+
+        let mut parts = JoinSet::new();
+        parts.spawn(broker::listener::serve(hub.broker.clone(), mqtt, Arc::new(server), room_for_devices(), ended(hub.ending())));
+        parts.spawn(web::serve(http, tls, web::router(Arc::clone(&hub), password), hub.ending()));
+        parts.spawn(tell_the_broker(Arc::clone(&hub)));
+        parts.spawn(tell_the_page(Arc::clone(&hub)));
+        parts.spawn(sweeps(Arc::clone(&hub)));
+        hub.devices.restore().await.map_err(OpenError::from)?;
+        Ok(Self { hub, http: format!("{scheme}://{http_at}"), mqtt: mqtt_at, parts })
+    }
+
+    /// Ends everything. What has not ended within a second ends with the process; all that was answered is on
+    /// the disk.
+    pub async fn end(mut self) {
+        self.hub.end();
+        let _ = timeout(END, async { while self.parts.join_next().await.is_some() {} }).await;
+    }
+}
+
+async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|cause| ServeError::Listen { what, address, cause })
+}
+
+/// How many devices may be connected: each has a file descriptor, of which the process takes as many as it may.
+fn room_for_devices() -> usize {
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(FILES_AT_LEAST);
+    usize::try_from(files.saturating_sub(FILES_OF_THE_HUB).max(FILES_OF_THE_HUB)).unwrap_or(usize::MAX)
+}
+
+async fn ended(mut ending: watch::Receiver<bool>) {
+    // The hub is gone: that is an end, too.
+    let _ = ending.wait_for(|ending| *ending).await;
+}
+
+/// TLS with certificate files of the operator's own.
+fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
+    let fault = |what: String| ServeError::Tls { path: certificate.to_owned(), what };
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| fault(error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| fault(error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
+    Ok(TlsAcceptor::from(Arc::new(config.map_err(|error| fault(error.to_string()))?)))
+}
+
+/// A certificate that has changed may open less than when its device connected.
+async fn tell_the_broker(hub: Arc<Hub>) {
+    let (changed, mut changes) = unbounded_channel::<CertificateId>();
+    hub.registry.watch(changed);
+    let mut ending = pin!(ended(hub.ending()));
+    loop {
+        tokio::select! {
+            Some(certificate) = changes.recv() => {
+                while let Err(error) = hub.broker.certificate_changed(&certificate).await {
+                    tracing::error!(step = "store", fault = "maker", cause = "store_unclear", "{}", onething::fault::chain(&error));
+                    sleep(PAUSE).await;
+                }
+            }
+            () = &mut ending => return,
+        }
+    }
+}
+
+/// Shadows, connections and mails, by whose they are.
+async fn tell_the_page(hub: Arc<Hub>) {
+    let (mut things, mut mails, mut ending) = (hub.skill.shadows.watch(), hub.mail.arrivals(), pin!(ended(hub.ending())));
+    loop {
+        tokio::select! {
+            Ok(thing) = things.recv() => if hub.events.is_heard() && let Some(user) = whose(&hub, &thing).await {
+                hub.events.tell(&user, Subject::Shadow);
+            },
+            Ok(()) = mails.changed() => for user in hub.users.users().await.unwrap_or_default() {
+                hub.events.tell(&user.user, Subject::Mail);
+            },
+            () = &mut ending => return,
+        }
+    }
+}
+
+async fn whose(hub: &Hub, thing: &str) -> Option<UserName> {
+    let users = hub.users.users().await.ok()?;
+    users.into_iter().map(|user| user.user).find(|user| hub.thing_of(user).is_some_and(|own| own.as_str() == thing))
+}
+
+async fn sweeps(hub: Arc<Hub>) {
+    let (mut hours, mut ending) = (interval(SWEEPS), pin!(ended(hub.ending())));
+    hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = hours.tick() => hub.sweep().await,
+            () = &mut ending => return,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What a hub is told at its start: read whole, judged whole, every fault reported at once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use onething::config::Source;
+use onething::deliver::Sender;
+use onething::model::Model;
+use onething::smtp::Smtp;
+use thiserror::Error;
+
+use crate::sign_in::CLIENT_ID;
+use crate::utterance::interaction::InteractionModel;
+use crate::web::Password;
+
+/// The id under which the simulated Echo calls, where no other is given.
+pub const SKILL_ID: &str = "amzn1.ask.skill.onething-hub";
+/// Amazon's own.
+const LOGIN_ENDPOINT: &str = "https://api.amazon.com";
+const SENDER: &str = "onething hub <hub@localhost>";
+
+/// What was asked for, as the command line and its variables give it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// `--data`.
+    pub data: PathBuf,
+    /// `--http`.
+    pub http: SocketAddr,
+    /// `--mqtt`.
+    pub mqtt: SocketAddr,
+    /// `--host`.
+    pub host: String,
+    /// `--mail`.
+    pub mail: Option<PathBuf>,
+    /// `--device-model`.
+    pub device_model: Option<PathBuf>,
+    /// `--interaction-model`.
+    pub interaction_model: Option<PathBuf>,
+    /// `--skill-id`.
+    pub skill_id: Option<String>,
+    /// `--lwa-client-id`.
+    pub lwa_client_id: Option<String>,
+    /// `--tls-certificate` and `--tls-key`.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+impl Asked {
+    /// A hub over this folder, at free ports of this machine, and nothing else said.
+    pub fn over(data: &Path) -> Self {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            data: data.to_owned(),
+            http: free,
+            mqtt: free,
+            host: "localhost".to_owned(),
+            mail: None,
+            device_model: None,
+            interaction_model: None,
+            skill_id: None,
+            lwa_client_id: None,
+            tls: None,
+        }
+    }
+}
+
+/// A hub that can be started.
+pub struct Settings {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where HTTP is spoken.
+    pub http: SocketAddr,
+    /// Where MQTT is spoken.
+    pub mqtt: SocketAddr,
+    /// By which name devices find this machine.
+    pub host: String,
+    /// Where mail is put.
+    pub mail: PathBuf,
+    /// What the device can do.
+    pub model: Model,
+    /// What can be said to it.
+    pub speech: InteractionModel,
+    /// The skills that may call.
+    pub skill_ids: Vec<String>,
+    /// Who signs owners in.
+    pub mode: Mode,
+    /// Who mail comes from.
+    pub sender: Sender,
+    /// Through which server mail goes out, if it does.
+    pub smtp: Option<Smtp>,
+    /// What opens the page to others than this machine.
+    pub password: Option<Password>,
+    /// Certificate chain and key of the web side, as files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// Who signs owners in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The hub itself, with a simulated Echo in front: for trying.
+    Trying,
+    /// Amazon.
+    Real {
+        /// The client id that tokens must be made for.
+        client_id: String,
+        /// The base URL of Login with Amazon.
+        endpoint: String,
+    },
+}
+
+impl Mode {
+    /// The client id that tokens must be made for.
+    pub fn client_id(&self) -> &str {
+        match self {
+            Mode::Trying => CLIENT_ID,
+            Mode::Real { client_id, .. } => client_id,
+        }
+    }
+}
+
+/// Everything that is wrong with what was asked for.
+#[derive(Debug, Error)]
+#[error("{}", .0.join("\n"))]
+pub struct SettingsError(pub Vec<String>);
+
+impl Settings {
+    /// Judges what was asked for, with the variables that hold secrets or belong to the mail.
+    pub fn read(asked: Asked, source: &impl Source) -> Result<Self, SettingsError> {
+        let mut faults = Vec::new();
+        let mut fault = |what: String| faults.push(what);
+
+        let model = match &asked.device_model {
+            None => Ok(Model::SAMPLE.to_owned()),
+            Some(path) => {
+                source.file(&path.to_string_lossy()).map_err(|error| format!("--device-model {} cannot be read: {error}", path.display()))
+            }
+        };
+        let model = model.and_then(|toml| Model::parse(&toml).map_err(|error| format!("--device-model: {error}")));
+        let model = model.map_err(&mut fault).ok();
+        let speech = match &asked.interaction_model {
+            None => Ok(InteractionModel::SAMPLE.to_owned()),
+            Some(path) => source
+                .file(&path.to_string_lossy())
+                .map_err(|error| format!("--interaction-model {} cannot be read: {error}", path.display())),
+        };
+        let speech = speech.and_then(|json| InteractionModel::parse(&json).map_err(|error| format!("--interaction-model: {error}")));
+        let speech = speech.map_err(&mut fault).ok();
+
+        let host_char = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == ':';
+        if asked.host.is_empty() || !asked.host.chars().all(host_char) {
+            fault("--host must be the name or address by which devices find this machine, without a port".into());
+        }
+        let skill_ids: Vec<String> = asked.skill_id.iter().flat_map(|ids| ids.split(',')).map(|id| id.trim().to_owned()).collect();
+        if !skill_ids.iter().all(|id| id.starts_with("amzn1.ask.skill.")) {
+            fault("--skill-id must be skill ids, `amzn1.ask.skill.…`, separated by commas".into());
+        }
+        let mode = match asked.lwa_client_id {
+            None => Mode::Trying,
+            Some(client_id) => {
+                if skill_ids.is_empty() {
+                    fault("--skill-id is needed with --lwa-client-id: without it any skill could call".into());
+                }
+                let endpoint = source.variable("LWA_ENDPOINT").unwrap_or_else(|| LOGIN_ENDPOINT.to_owned());
+                if !(endpoint.starts_with("https://") || endpoint.starts_with("http://")) {
+                    fault("LWA_ENDPOINT must be an http or https URL".into());
+                }
+                Mode::Real { client_id, endpoint }
+            }
+        };
+        let sender = source.variable("MAIL_FROM").unwrap_or_else(|| SENDER.to_owned()).parse();
+        let sender = sender.map_err(|_| fault("MAIL_FROM must be an address or `Name <address>`".into())).ok();
+        let smtp = source.variable("SMTP_URL").map(|url| Smtp::new(&url)).transpose();
+        let smtp = smtp.map_err(|what| fault(format!("SMTP_URL {what}"))).ok();
+
+        match (model, speech, sender, smtp) {
+            (Some(model), Some(speech), Some(from), Some(smtp)) if faults.is_empty() => Ok(Self {
+                mail: asked.mail.unwrap_or_else(|| asked.data.join("mail")),
+                data: asked.data,
+                http: asked.http,
+                mqtt: asked.mqtt,
+                host: asked.host,
+                model,
+                speech,
+                skill_ids: if skill_ids.is_empty() { vec![SKILL_ID.to_owned()] } else { skill_ids },
+                mode,
+                sender: Sender { from, reply_to: None },
+                smtp,
+                password: source.variable("ONETHING_PASSWORD").map(|password| Password::new(&password)),
+                tls: asked.tls,
+            }),
+            _ => Err(SettingsError(faults)),
+        }
+    }
+}

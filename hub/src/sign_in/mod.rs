@@ -1,0 +1,32 @@
+//! Who owners are: Amazon's users, or in trying mode the users of this hub.
+
+mod users;
+
+use onething::identify::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
+use onething::login::LoginWithAmazon;
+
+pub use self::users::{CLIENT_ID, LocalLogin, User, UserError, UserName};
+
+/// Who signs owners in.
+pub enum SignIn {
+    /// Login with Amazon.
+    Amazon(LoginWithAmazon),
+    /// Nobody but this hub, for trying.
+    Local(LocalLogin),
+}
+
+impl Login for SignIn {
+    async fn profile(&self, token: &AccessToken) -> Result<Profile, IdentifyError> {
+        match self {
+            SignIn::Amazon(amazon) => amazon.profile(token).await,
+            SignIn::Local(local) => local.profile(token).await,
+        }
+    }
+
+    async fn token_info(&self, token: &AccessToken) -> Result<TokenInfo, IdentifyError> {
+        match self {
+            SignIn::Amazon(amazon) => amazon.token_info(token).await,
+            SignIn::Local(local) => local.token_info(token).await,
+        }
+    }
+}

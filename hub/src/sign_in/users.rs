@@ -1,0 +1,281 @@
+//! A local stand-in for Login with Amazon: users of this hub, and the access tokens that link them.
+//!
+//! A token is random. It is kept for the simulated Echo, which sends it along as Alexa would, and is found by its
+//! fingerprint.
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use onething::identify::{AccessToken, EmailAddress, IdentifyError, Login, Profile, TokenInfo};
+use onething::thing::OwnerId;
+use rusqlite::{OptionalExtension, Row, params};
+use thiserror::Error;
+
+use crate::store::{Store, StoreError};
+
+/// The client id that local tokens are made for.
+pub const CLIENT_ID: &str = "amzn1.application-oa2-client.onething-hub";
+/// Tokens of Login with Amazon last an hour; local ones are always as good as new.
+const SECONDS_LEFT: u64 = 3_600;
+
+/// Why there is no such user.
+#[derive(Debug, Error)]
+pub enum UserError {
+    /// It cannot be a name.
+    #[error("a user is named by 1 to 32 letters, digits, `_` or `-`")]
+    Name,
+    /// No mail address can be made of it.
+    #[error("this is no mail address")]
+    Address,
+    /// There is a user of this name.
+    #[error("there is a user of this name already")]
+    Taken,
+    /// The kernel gives no randomness.
+    #[error("no token can be made")]
+    NoToken,
+    /// The database.
+    #[error("the users cannot be read or written")]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for UserError {
+    fn from(error: rusqlite::Error) -> Self {
+        StoreError::Refused(error).into()
+    }
+}
+
+/// By what a user is named in requests: lower-case, the same for `Ana` and `ana`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserName(String);
+
+impl UserName {
+    /// Accepts 1 to 32 letters, digits, `_` and `-`.
+    pub fn parse(name: &str) -> Result<Self, UserError> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        let named = (1..=32).contains(&name.len()) && name.bytes().all(allowed);
+        if named { Ok(Self(name.to_ascii_lowercase())) } else { Err(UserError::Name) }
+    }
+
+    /// The name, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The user id that stands for them, where Amazon's would: made of the name, so the same user has the
+    /// same thing at every start of the hub.
+    pub fn owner(&self) -> Option<OwnerId> {
+        OwnerId::parse(&format!("amzn1.account.{}", self.0.to_ascii_uppercase()))
+    }
+
+    /// Who an owner is, where they are one of these.
+    pub fn of(owner: &OwnerId) -> Option<Self> {
+        Self::parse(owner.as_str().strip_prefix("amzn1.account.")?).ok()
+    }
+}
+
+/// Somebody with an account on this hub.
+#[derive(Clone)]
+pub struct User {
+    /// By what they are named.
+    pub user: UserName,
+    /// What others call them.
+    pub name: String,
+    address: String,
+    token: Option<String>,
+}
+
+impl User {
+    /// Their mail address, which only they and their mail may see whole.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The mail address as it may be shown: its first letter and its domain.
+    pub fn masked_address(&self) -> String {
+        let (local, domain) = self.address.split_once('@').unwrap_or_default();
+        format!("{}…@{domain}", local.chars().take(1).collect::<String>())
+    }
+
+    /// The token of the account, while it is linked.
+    pub fn token(&self) -> Option<AccessToken> {
+        self.token.clone().map(AccessToken::new)
+    }
+
+    fn profile(&self) -> Option<Profile> {
+        Some(Profile { owner: self.user.owner()?, name: Some(self.name.clone()), email: EmailAddress::parse(&self.address) })
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { user: UserName(row.get(0)?), name: row.get(1)?, address: row.get(2)?, token: row.get(3)? })
+    }
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "User({})", self.user.as_str())
+    }
+}
+
+/// The users of this hub, and who of them is linked.
+#[derive(Clone)]
+pub struct LocalLogin {
+    store: Store,
+}
+
+impl LocalLogin {
+    /// The users in this database.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The user of this name, who is made where there is none: called as the name says, with the address
+    /// given or one that leads nowhere.
+    pub async fn user(&self, user: &UserName, address: Option<&str>) -> Result<User, UserError> {
+        let mut name = user.0.clone();
+        if let Some(first) = name.get_mut(0..1) {
+            first.make_ascii_uppercase();
+        }
+        let address = address.map_or_else(|| format!("{}@example.com", user.0), str::to_owned);
+        if EmailAddress::parse(&address).is_none() {
+            return Err(UserError::Address);
+        }
+        let user = user.0.clone();
+        let found = self.store.change(move |db| {
+            db.execute("INSERT OR IGNORE INTO local_user (user, name, address) VALUES (?1, ?2, ?3)", params![user, name, address])?;
+            let sql = "SELECT user, name, address, token FROM local_user WHERE user = ?1";
+            Ok::<_, UserError>(db.query_row(sql, [&user], User::read)?)
+        });
+        found.await
+    }
+
+    /// Makes a user, who must not be there.
+    pub async fn add(&self, user: &UserName, address: Option<&str>) -> Result<User, UserError> {
+        if self.users().await?.iter().any(|there| there.user == *user) {
+            return Err(UserError::Taken);
+        }
+        self.user(user, address).await
+    }
+
+    /// All users, by name.
+    pub async fn users(&self) -> Result<Vec<User>, UserError> {
+        let read = self.store.read(|db| {
+            let mut query = db.prepare_cached("SELECT user, name, address, token FROM local_user ORDER BY user")?;
+            let users = query.query_map([], User::read)?.collect::<rusqlite::Result<_>>()?;
+            Ok::<_, UserError>(users)
+        });
+        read.await
+    }
+
+    /// Links a user, who is made where there is none: the token is what Alexa sends along from now on.
+    pub async fn link(&self, user: &UserName) -> Result<AccessToken, UserError> {
+        let mut random = [0_u8; 32];
+        getrandom::fill(&mut random).map_err(|_| UserError::NoToken)?;
+        self.user(user, None).await?;
+        let token = AccessToken::new(format!("Atza|local-{}", HEXLOWER.encode(&random)));
+        self.keep(user, Some(&token)).await?;
+        Ok(token)
+    }
+
+    /// Takes a link back: its token is no good any more.
+    pub async fn unlink(&self, user: &UserName) -> Result<(), UserError> {
+        self.keep(user, None).await
+    }
+
+    async fn keep(&self, user: &UserName, token: Option<&AccessToken>) -> Result<(), UserError> {
+        let (user, fingerprint) = (user.0.clone(), token.map(|token| token.fingerprint().hex()));
+        let token = token.map(|token| token.secret().to_owned());
+        let sql = "UPDATE local_user SET token = ?2, fingerprint = ?3 WHERE user = ?1";
+        self.store.change(move |db| Ok(db.execute(sql, params![user, token, fingerprint]).map(drop)?)).await
+    }
+
+    async fn holder(&self, token: &AccessToken) -> Result<Profile, IdentifyError> {
+        let fingerprint = token.fingerprint().hex();
+        let sql = "SELECT user, name, address, token FROM local_user WHERE fingerprint = ?1";
+        let found = self.store.read::<_, UserError>(move |db| Ok(db.query_row(sql, [fingerprint], User::read).optional()?)).await;
+        let found = found.map_err(|error| IdentifyError::Unavailable(error.to_string()))?;
+        found.and_then(|user| user.profile()).ok_or(IdentifyError::TokenInvalid)
+    }
+}
+
+impl Login for LocalLogin {
+    async fn profile(&self, token: &AccessToken) -> Result<Profile, IdentifyError> {
+        self.holder(token).await
+    }
+
+    async fn token_info(&self, token: &AccessToken) -> Result<TokenInfo, IdentifyError> {
+        let owner = self.holder(token).await?.owner;
+        Ok(TokenInfo { audience: CLIENT_ID.to_owned(), owner, seconds_left: SECONDS_LEFT })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onething::identify::identify;
+
+    use super::*;
+
+    struct Hub {
+        login: LocalLogin,
+        place: tempfile::TempDir,
+    }
+
+    fn over(place: &tempfile::TempDir) -> LocalLogin {
+        LocalLogin::new(Store::open(&place.path().join("hub.db")).unwrap())
+    }
+
+    fn hub() -> Hub {
+        let place = tempfile::tempdir().unwrap();
+        Hub { login: over(&place), place }
+    }
+
+    fn ana() -> UserName {
+        UserName::parse("Ana").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_token_stands_for_the_user_who_linked_also_after_a_restart() {
+        let Hub { login, place } = hub();
+        let token = login.link(&ana()).await.unwrap();
+        drop(login);
+        let login = over(&place);
+        let identity = identify(&login, Some(CLIENT_ID), &token).await.unwrap();
+        assert_eq!(identity.profile.owner.as_str(), "amzn1.account.ANA");
+        assert_eq!(UserName::of(&identity.profile.owner), Some(ana()));
+        assert_eq!(identity.profile.name.as_deref(), Some("Ana"));
+        assert_eq!(login.users().await.unwrap()[0].token().unwrap().secret(), token.secret());
+    }
+
+    #[tokio::test]
+    async fn a_token_that_nobody_was_given_or_that_was_taken_back_is_invalid() {
+        let Hub { login, place: _place } = hub();
+        let first = login.link(&ana()).await.unwrap();
+        let second = login.link(&ana()).await.unwrap();
+        assert!(matches!(login.profile(&first).await, Err(IdentifyError::TokenInvalid)), "a new link replaces the old one");
+        login.profile(&second).await.unwrap();
+        login.unlink(&ana()).await.unwrap();
+        for token in [first, second, AccessToken::new("Atza|made-up".into())] {
+            assert!(matches!(login.profile(&token).await, Err(IdentifyError::TokenInvalid)));
+            assert!(matches!(login.token_info(&token).await, Err(IdentifyError::TokenInvalid)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_user_is_made_once_and_shown_without_their_address() {
+        let Hub { login, place: _place } = hub();
+        let user = login.user(&ana(), None).await.unwrap();
+        assert_eq!((user.name.as_str(), user.address(), user.masked_address().as_str()), ("Ana", "ana@example.com", "a…@example.com"));
+        assert_eq!(format!("{user:?}"), "User(ana)");
+        let again = login.user(&ana(), Some("other@example.com")).await.unwrap();
+        assert_eq!(again.address(), "ana@example.com");
+        assert!(matches!(login.user(&UserName::parse("ben").unwrap(), Some("nowhere")).await, Err(UserError::Address)));
+        assert_eq!(login.users().await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_name_is_one_word() {
+        for bad in ["", "two words", "ä", "a/b", "../x", &"x".repeat(33)] {
+            assert!(UserName::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(UserName::parse("Ben_2-x").unwrap().as_str(), "ben_2-x");
+    }
+}

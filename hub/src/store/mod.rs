@@ -1,0 +1,211 @@
+//! The hub's database: one SQLite file, one writer, and nothing answered before it is durable.
+//!
+//! All work goes through one thread, in the order it was handed over. Whatever waits is done in one
+//! transaction, and each caller is answered when that transaction is on the disk; so a thousand callers share
+//! one `fsync` instead of waiting for a thousand. A change that fails half way is taken back alone, by a
+//! savepoint. A caller that goes away changes nothing: what was handed over is done.
+//!
+//! The write-ahead log is synced at every commit (`synchronous = FULL`,
+//! <https://www.sqlite.org/pragma.html#pragma_synchronous>), so what was answered survives the power cut.
+
+mod schema;
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+/// How many pieces of work share a transaction at most: more would make the first of them wait for the last.
+const BATCH: usize = 512;
+/// How many may wait before a caller has to.
+const WAITING: usize = 4 * BATCH;
+/// How long a start waits for a hub that is just ending.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why the database cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The folder or the file.
+    #[error("the database {} cannot be opened", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// Two hubs on one folder would each believe they are the only one.
+    #[error("another hub is using the database {}", .0.display())]
+    InUse(PathBuf),
+    /// Written by a hub that knows more.
+    #[error("the database {} was made by a newer hub: its schema is {found}, this hub knows up to {known}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: usize,
+        /// The newest that is known here.
+        known: usize,
+    },
+    /// Not a database, or a broken one.
+    #[error("the database {} cannot be used", .0.display())]
+    Unusable(PathBuf, #[source] rusqlite::Error),
+}
+
+/// Why something was not done.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// SQLite refused, before anything was kept.
+    #[error("the database refused")]
+    Refused(#[from] rusqlite::Error),
+    /// Nobody knows whether it was kept.
+    #[error("the database did not say whether it was kept")]
+    Unclear,
+}
+
+/// Work, which leaves behind how its caller is to be answered.
+type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// Tells a caller what became of it, once it is durable or not.
+type Answer = Box<dyn FnOnce(bool) + Send>;
+
+/// The database of a hub; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    work: SyncSender<Work>,
+}
+
+impl Store {
+    /// Opens the database at `path`, makes it where there is none, and brings its schema up to date.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let file = |error| OpenError::File(path.to_owned(), error);
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path).and_then(|file| file.sync_all()).map_err(file)?;
+        if let Some(folder) = path.parent() {
+            fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(file)?;
+        }
+        let connection = Connection::open(path).and_then(prepared);
+        let mut connection = connection.map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path.to_owned()),
+            _ => OpenError::Unusable(path.to_owned(), error),
+        })?;
+        schema::migrate(&mut connection, path)?;
+        Ok(Self::over(connection))
+    }
+
+    fn over(connection: Connection) -> Self {
+        let (work, waiting) = sync_channel(WAITING);
+        thread::spawn(move || serve(&connection, &waiting));
+        Self { work }
+    }
+
+    /// Reads: sees everything that was handed over before.
+    pub async fn read<T, E>(&self, read: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.hand_over(read).await
+    }
+
+    /// Changes: as a whole or, on an error, not at all. It is on the disk when this returns.
+    pub async fn change<T, E>(&self, change: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.hand_over(|connection| whole(connection, change)).await
+    }
+
+    /// The same for one who does not wait for it: it is on the disk with whatever is answered afterwards.
+    pub async fn change_soon(&self, change: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) {
+        let queued = self.queue(Box::new(move |connection| {
+            let changed = whole(connection, change);
+            Box::new(move |_| {
+                if let Err(error) = changed {
+                    tracing::error!(step = "store", fault = "maker", cause = "store_refused", "{}", onething::fault::chain(&error));
+                }
+            })
+        }));
+        queued.await;
+    }
+
+    async fn hand_over<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let queued = self.queue(Box::new(move |connection| {
+            let outcome = work(connection);
+            Box::new(move |durable| {
+                // A caller that has gone away does not hear it.
+                let _ = tell.send(if durable { outcome } else { Err(StoreError::Unclear.into()) });
+            })
+        }));
+        queued.await;
+        told.await.unwrap_or_else(|_| Err(StoreError::Unclear.into()))
+    }
+
+    /// Waits where the queue is full. That the thread is gone shows in the answer that does not come.
+    async fn queue(&self, work: Work) {
+        if let Err(TrySendError::Full(work)) = self.work.try_send(work) {
+            let queue = self.work.clone();
+            let _ = tokio::task::spawn_blocking(move || queue.send(work)).await;
+        }
+    }
+}
+
+/// Only this process writes, and every commit is synced.
+fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // Takes the lock now, and not with the first change.
+    connection.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
+    Ok(connection)
+}
+
+/// A change inside a transaction that others share.
+fn whole<T, E: From<StoreError>>(connection: &Connection, change: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+    run(connection, "SAVEPOINT change")?;
+    let outcome = change(connection);
+    if outcome.is_err() {
+        run(connection, "ROLLBACK TO change")?;
+    }
+    run(connection, "RELEASE change")?;
+    outcome
+}
+
+fn run(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+/// Does what waits until nobody can hand over any more.
+fn serve(connection: &Connection, waiting: &Receiver<Work>) {
+    while let Ok(first) = waiting.recv() {
+        let begun = run(connection, "BEGIN IMMEDIATE");
+        let answers: Vec<Answer> = std::iter::once(first).chain(waiting.try_iter().take(BATCH - 1)).map(|work| work(connection)).collect();
+        let committed = begun.and_then(|()| run(connection, "COMMIT"));
+        if let Err(error) = &committed {
+            tracing::error!(step = "store", fault = "maker", cause = "store_unclear", "{}", onething::fault::chain(error));
+            // What is left of the transaction must not swallow the next one.
+            if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
+                return;
+            }
+        }
+        for answer in answers {
+            answer(committed.is_ok());
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

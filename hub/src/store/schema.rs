@@ -1,0 +1,30 @@
+//! The schema and how an older one becomes it: a database remembers how many migrations it has seen
+//! (`PRAGMA user_version`), and each is taken as a whole.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::OpenError;
+
+/// In order; what has been released is never changed, only followed.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
+
+/// Brings a database up to date.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let unusable = |error| OpenError::Unusable(path.to_owned(), error);
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
+    let (found, known) = (found as usize, MIGRATIONS.len());
+    let Some(missing) = MIGRATIONS.get(found..) else {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    };
+    for (migration, version) in missing.iter().zip(found + 1..) {
+        let step = connection.transaction().and_then(|transaction| {
+            transaction.execute_batch(migration)?;
+            transaction.pragma_update(None, "user_version", u32::try_from(version).unwrap_or(u32::MAX))?;
+            transaction.commit()
+        });
+        step.map_err(unusable)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The simulated Echo.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use super::users::{of, refusal};
+use crate::households::{EchoError, Words};
+use crate::hub::Hub;
+use crate::sign_in::UserName;
+
+/// What reaches the Echo: words, or a request that somebody has written.
+#[derive(Deserialize)]
+pub(super) struct Spoken {
+    user: String,
+    say: Option<String>,
+    request: Option<Value>,
+}
+
+pub(super) async fn say(State(hub): State<Arc<Hub>>, body: Result<Json<Spoken>, JsonRejection>) -> Result<Json<Value>, Problem> {
+    let Spoken { user, say, request } = of(body)?;
+    let user = UserName::parse(&user).map_err(|error| refusal(&error))?;
+    let words = match (say, request) {
+        (Some(say), None) => Words::Said(say),
+        (None, Some(Value::Object(request))) => Words::Request(Value::Object(request)),
+        _ => return Err(Problem::request("either `say`, a text, or `request`, an object, has to be there")),
+    };
+    let turn = hub.say(&user, words).await.map_err(|error| match error {
+        EchoError::NotOurs(_) => Problem::request(error.to_string()),
+        EchoError::User(error) => refusal(&error),
+    })?;
+    Ok(Json(json!({"request": turn.request, "response": turn.response, "heard": turn.heard})))
+}
+
+pub(super) async fn utterances(State(hub): State<Arc<Hub>>) -> Json<Value> {
+    Json(hub.suggestions())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Whose {
+    user: String,
+}
+
+pub(super) async fn history(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>) -> Result<Json<Value>, Problem> {
+    let user = UserName::parse(&whose.user).map_err(|error| refusal(&error))?;
+    let (turns, cards) = hub.households.history(&user).await;
+    Ok(Json(json!({"turns": turns, "cards": cards})))
+}

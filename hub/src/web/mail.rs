@@ -1,0 +1,67 @@
+//! The mailbox of the page: only in trying mode, where its readers are the users of this hub.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use crate::hub::Hub;
+use crate::sign_in::UserName;
+
+/// A mail is somebody else's words: it shows, and does nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox";
+
+#[derive(Deserialize)]
+pub(super) struct Whose {
+    user: Option<String>,
+}
+
+pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>) -> Result<Json<Value>, Problem> {
+    let address = match whose.user {
+        None => None,
+        Some(user) => {
+            let user = UserName::parse(&user).map_err(|error| Problem::request(error.to_string()))?;
+            let user = hub.users.user(&user, None).await.map_err(|error| Problem::ours(&error))?;
+            Some(user.address().to_owned())
+        }
+    };
+    let folder = hub.mail.clone();
+    let messages = blocking(move || folder.messages(address.as_deref())).await?;
+    Ok(Json(json!({"mail": messages})))
+}
+
+pub(super) async fn raw(State(hub): State<Arc<Hub>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let message = read(&hub, move |folder| folder.raw(&id)).await?;
+    Ok(([(CONTENT_TYPE, "message/rfc822")], message).into_response())
+}
+
+pub(super) async fn html(State(hub): State<Arc<Hub>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let html = read(&hub, move |folder| folder.html(&id)).await?;
+    Ok(([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)], html).into_response())
+}
+
+pub(super) async fn attachment(State(hub): State<Arc<Hub>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let (name, content) = read(&hub, move |folder| folder.attachment(&id)).await?;
+    // A name of ours: prefix, hash and `.zip`; whatever else stood there must not end the header.
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
+    let headers = [(CONTENT_TYPE, "application/zip".to_owned()), (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""))];
+    Ok((headers, content).into_response())
+}
+
+async fn read<T: Send + 'static>(
+    hub: &Hub,
+    read: impl FnOnce(&crate::mailbox::MailFolder) -> std::io::Result<Option<T>> + Send + 'static,
+) -> Result<T, Problem> {
+    let folder = hub.mail.clone();
+    blocking(move || read(&folder)).await?.ok_or_else(|| Problem::missing("there is no such mail"))
+}
+
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T, Problem> {
+    let outcome = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::ours(&error))?;
+    outcome.map_err(|error| Problem::ours(&error))
+}

@@ -1,0 +1,90 @@
+//! The web side of the hub: Alexa's way in, the page with what stands behind it, and what an operator looks at.
+
+mod alexa;
+mod echo;
+mod events;
+mod guard;
+mod health;
+mod listener;
+mod mail;
+mod page;
+mod problem;
+mod things;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+
+pub use self::guard::Password;
+pub use self::listener::serve;
+use self::problem::Problem;
+use crate::hub::Hub;
+
+/// Alexa's requests have a few kilobytes.
+const BODY_LIMIT: usize = 128 * 1024;
+/// How long an answer takes at most: the skill itself gives up earlier.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// The page needs nothing from elsewhere, and nothing of it is made of text.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-src 'self'; object-src 'none'; base-uri 'none'; \
+                      form-action 'self'; frame-ancestors 'self'";
+
+/// Everything that can be asked for.
+pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
+    let watched = Router::new().route("/metrics", get(health::metrics)).merge(match hub.trying() {
+        true => trying(),
+        false => Router::new().route("/", get(page::in_use)),
+    });
+    let watched = watched.layer(from_fn_with_state(password, guard::guard));
+    Router::new()
+        .route("/alexa", post(alexa::alexa))
+        .route("/health", get(health::health))
+        .merge(watched)
+        .fallback(async || Problem::missing("there is nothing at this address"))
+        .method_not_allowed_fallback(async || Problem::method())
+        .layer(map_response(headers))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(health::count))
+        .with_state(hub)
+}
+
+/// The page and the simulated Echo.
+fn trying() -> Router<Arc<Hub>> {
+    Router::new()
+        .merge(page::router())
+        .route("/echo", post(echo::say))
+        .route("/link", post(users::link))
+        .route("/unlink", post(users::unlink))
+        .route("/api/users", get(users::list).post(users::add))
+        .route("/api/utterances", get(echo::utterances))
+        .route("/api/echo", get(echo::history))
+        .route("/api/mail", get(mail::list))
+        .route("/api/mail/{id}", get(mail::raw))
+        .route("/api/mail/{id}/html", get(mail::html))
+        .route("/api/mail/{id}/attachment", get(mail::attachment))
+        .route("/api/things", get(things::list))
+        .route("/api/device", get(things::device).post(things::tell_device))
+        .route("/api/events", get(events::events))
+}
+
+/// What every answer says, where it does not say otherwise.
+async fn headers(mut response: Response) -> Response {
+    let always = [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "SAMEORIGIN"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in always {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,74 @@
+//! Things with their certificates and shadows, and the simulated devices that stand for them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Query, State};
+use onething::thing::ThingName;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use super::users::{of, refusal};
+use crate::broker::Connection;
+use crate::devices::{DeviceError, Wish};
+use crate::hub::Hub;
+use crate::printer::device::State as Printer;
+use crate::sign_in::UserName;
+
+#[derive(Deserialize)]
+pub(super) struct Whose {
+    user: Option<String>,
+}
+
+pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>) -> Result<Json<Value>, Problem> {
+    let whose = whose.user.map(|user| UserName::parse(&user)).transpose().map_err(|error| refusal(&error))?;
+    let things = hub.registry.things().await.map_err(|error| Problem::ours(&error))?;
+    let certificates = hub.registry.registrations().await.map_err(|error| Problem::ours(&error))?;
+    let mut shown = Vec::new();
+    for thing in things {
+        let user = thing.owner.as_ref().and_then(UserName::of);
+        if whose.is_some() && whose != user {
+            continue;
+        }
+        let own = certificates.iter().filter(|(_, made)| made.thing.as_deref() == Some(&thing.name));
+        let own: Vec<Value> = own.map(|(id, made)| json!({"id": id.as_str(), "status": made.status.as_str()})).collect();
+        let shadow = match ThingName::recall(&hub.skill.model.thing_prefix, &thing.name) {
+            Some(name) => hub.skill.shadows.document(&name).await.map_err(|error| Problem::ours(&error))?,
+            None => None,
+        };
+        shown.push(json!({
+            "thing": thing.name, "user": user.as_ref().map(UserName::as_str), "connected": matches!(hub.broker.connection(&thing.name), Connection::Connected { .. }),
+            "certificates": own, "shadow": shadow,
+        }));
+    }
+    Ok(Json(json!({"things": shown})))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Owned {
+    user: String,
+}
+
+pub(super) async fn device(State(hub): State<Arc<Hub>>, Query(owned): Query<Owned>) -> Result<Json<Printer>, Problem> {
+    let user = UserName::parse(&owned.user).map_err(|error| refusal(&error))?;
+    Ok(Json(hub.devices.state(&user)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Told {
+    user: String,
+    #[serde(flatten)]
+    wish: Wish,
+}
+
+pub(super) async fn tell_device(State(hub): State<Arc<Hub>>, body: Result<Json<Told>, JsonRejection>) -> Result<Json<Printer>, Problem> {
+    let Told { user, wish } = of(body)?;
+    let user = UserName::parse(&user).map_err(|error| refusal(&error))?;
+    let state = hub.devices.wish(&user, wish).await.map_err(|error| match error {
+        DeviceError::NoSuchMail | DeviceError::Bundle(_) | DeviceError::NotStarted => Problem::conflict(error.to_string()),
+        DeviceError::Mail(_) | DeviceError::Store(_) => Problem::ours(&error),
+    })?;
+    Ok(Json(state))
+}

@@ -1,0 +1,79 @@
+//! The local users, and their links: what the consent page and the Alexa app of the page do.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use crate::events::Subject;
+use crate::hub::Hub;
+use crate::sign_in::{User, UserError, UserName};
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    user: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Newcomer {
+    name: String,
+    email: Option<String>,
+}
+
+pub(super) async fn list(State(hub): State<Arc<Hub>>) -> Result<Json<Value>, Problem> {
+    let users = hub.users.users().await.map_err(|error| refusal(&error))?;
+    let things = hub.registry.things().await.map_err(|error| Problem::ours(&error))?;
+    let owned = |user: &User| user.user.owner().is_some_and(|owner| things.iter().any(|thing| thing.owner.as_ref() == Some(&owner)));
+    let users: Vec<Value> = users.iter().map(|user| shown(&hub, user, owned(user))).collect();
+    Ok(Json(json!({"users": users, "invocation": hub.skill.model.invocation, "device": hub.skill.model.name})))
+}
+
+pub(super) async fn add(State(hub): State<Arc<Hub>>, body: Result<Json<Newcomer>, JsonRejection>) -> Result<Json<Value>, Problem> {
+    let Newcomer { name, email } = of(body)?;
+    let user = UserName::parse(name.trim()).map_err(|error| refusal(&error))?;
+    let user = hub.users.add(&user, email.as_deref()).await.map_err(|error| refusal(&error))?;
+    hub.events.tell(&user.user, Subject::Users);
+    Ok(Json(shown(&hub, &user, false)))
+}
+
+pub(super) async fn link(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<StatusCode, Problem> {
+    let user = named(body)?;
+    hub.link(&user).await.map_err(|error| refusal(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn unlink(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<StatusCode, Problem> {
+    let user = named(body)?;
+    hub.unlink(&user).await.map_err(|error| refusal(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(hub: &Hub, user: &User, has_thing: bool) -> Value {
+    let thing = has_thing.then(|| hub.thing_of(&user.user)).flatten();
+    json!({
+        "user": user.user.as_str(), "name": user.name, "email": user.masked_address(), "linked": user.token().is_some(),
+        "thing": thing.map(|thing| thing.to_string()),
+    })
+}
+
+/// A JSON body, or what is wrong with it.
+pub(super) fn of<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
+    body.map(|Json(body)| body).map_err(|rejection| Problem::request(rejection.body_text()))
+}
+
+fn named(body: Result<Json<Named>, JsonRejection>) -> Result<UserName, Problem> {
+    UserName::parse(&of(body)?.user).map_err(|error| refusal(&error))
+}
+
+pub(super) fn refusal(error: &UserError) -> Problem {
+    match error {
+        UserError::Name | UserError::Address => Problem::request(error.to_string()),
+        UserError::Taken => Problem::conflict(error.to_string()),
+        UserError::NoToken | UserError::Store(_) => Problem::ours(error),
+    }
+}
