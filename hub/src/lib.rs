@@ -30,6 +30,7 @@ pub mod broker;
 pub mod events;
 pub mod hub;
 pub mod metrics;
+pub mod password;
 pub mod serve;
 pub mod settings;
 pub mod signature;

@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -110,10 +111,12 @@ impl Running {
         let identity = ServerIdentity::new(Arc::clone(&hub.authority), &[host], clock::now).map_err(OpenError::from)?;
         let server = server_config(Arc::new(identity)).map_err(OpenError::from)?;
 
+        let (changed, changes) = unbounded_channel();
+        hub.registry.watch(changed);
         let mut parts = JoinSet::new();
         parts.spawn(broker::listener::serve(hub.broker.clone(), mqtt, Arc::new(server), room_for_devices(), ended(hub.ending())));
         parts.spawn(web::serve(http, tls, web::router(Arc::clone(&hub), password), hub.ending()));
-        parts.spawn(tell_the_broker(Arc::clone(&hub)));
+        parts.spawn(tell_the_broker(Arc::clone(&hub), changes));
         parts.spawn(tell_the_page(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
         hub.devices.restore().await.map_err(OpenError::from)?;
@@ -156,19 +159,17 @@ fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
 }
 
 /// A certificate that has changed may open less than when its device connected.
-async fn tell_the_broker(hub: Arc<Hub>) {
-    let (changed, mut changes) = unbounded_channel::<CertificateId>();
-    hub.registry.watch(changed);
+async fn tell_the_broker(hub: Arc<Hub>, mut changes: UnboundedReceiver<CertificateId>) {
     let mut ending = pin!(ended(hub.ending()));
     loop {
-        tokio::select! {
-            Some(certificate) = changes.recv() => {
-                while let Err(error) = hub.broker.certificate_changed(&certificate).await {
-                    tracing::error!(step = "store", fault = "maker", cause = "store_unclear", "{}", onething::fault::chain(&error));
-                    sleep(PAUSE).await;
-                }
-            }
-            () = &mut ending => return,
+        let certificate = tokio::select! {
+            certificate = changes.recv() => certificate,
+            () = &mut ending => None,
+        };
+        let Some(certificate) = certificate else { return };
+        while let Err(error) = hub.broker.certificate_changed(&certificate).await {
+            tracing::error!(step = "store", fault = "maker", cause = "store_unclear", "{}", onething::fault::chain(&error));
+            sleep(PAUSE).await;
         }
     }
 }
@@ -178,11 +179,19 @@ async fn tell_the_page(hub: Arc<Hub>) {
     let (mut things, mut mails, mut ending) = (hub.skill.shadows.watch(), hub.mail.arrivals(), pin!(ended(hub.ending())));
     loop {
         tokio::select! {
-            Ok(thing) = things.recv() => if hub.events.is_heard() && let Some(user) = whose(&hub, &thing).await {
-                hub.events.tell(&user, Subject::Shadow);
+            thing = things.recv() => match thing {
+                Ok(thing) => if hub.events.is_heard() && let Some(user) = whose(&hub, &thing).await {
+                    hub.events.tell(&user, Subject::Shadow);
+                },
+                // The page reads everything again when it sees the next event.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
             },
-            Ok(()) = mails.changed() => for user in hub.users.users().await.unwrap_or_default() {
-                hub.events.tell(&user.user, Subject::Mail);
+            arrived = mails.changed() => match arrived {
+                Ok(()) => for user in hub.users.users().await.unwrap_or_default() {
+                    hub.events.tell(&user.user, Subject::Mail);
+                },
+                Err(_) => return,
             },
             () = &mut ending => return,
         }

@@ -9,9 +9,9 @@ use onething::model::Model;
 use onething::smtp::Smtp;
 use thiserror::Error;
 
+use crate::password::Password;
 use crate::sign_in::CLIENT_ID;
 use crate::utterance::interaction::InteractionModel;
-use crate::web::Password;
 
 /// The id under which the simulated Echo calls, where no other is given.
 pub const SKILL_ID: &str = "amzn1.ask.skill.onething-hub";

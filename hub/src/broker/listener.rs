@@ -10,12 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onething::thing::CertificateId;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::version::{TLS12, TLS13};
-use rustls::{RootCertStore, ServerConfig};
-use thiserror::Error;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -37,36 +32,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN_TIME: Duration = Duration::from_millis(900);
 /// How many bytes TLS keeps for a client that does not read.
 const TLS_BUFFER: usize = 16 * 1024;
-
-/// Why there is no TLS configuration.
-#[derive(Debug, Error)]
-pub enum TlsError {
-    /// The client certificates cannot be verified.
-    #[error("the root certificate is of no use")]
-    Root(#[from] VerifierBuilderError),
-    /// The server's certificate, its key or the root.
-    #[error("the server's certificate is of no use")]
-    Certificate(#[from] rustls::Error),
-}
-
-/// TLS 1.2 and 1.3 for clients with a certificate of `root`. A client that names protocols must name MQTT, as AWS IoT calls it on port
-/// 443 or as IANA does. There is no resumption: a connection of a device is long, and what its certificate is worth may change.
-pub fn tls(
-    root: CertificateDer<'static>,
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<ServerConfig, TlsError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(root)?;
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
-    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13, &TLS12])?;
-    let mut config = builder.with_client_cert_verifier(verifier).with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"x-amzn-mqtt-ca".to_vec(), b"mqtt".to_vec()];
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(config)
-}
 
 /// Serves connections until `stop` is ready, then ends them all, within a second. There are never more than `most`, each of which takes
 /// a file descriptor; whoever comes then waits with the kernel.

@@ -119,42 +119,25 @@ impl Store {
         self.hand_over(|connection| whole(connection, change)).await
     }
 
-    /// The same for one who does not wait for it: it is on the disk with whatever is answered afterwards.
-    pub async fn change_soon(&self, change: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) {
-        let queued = self.queue(Box::new(move |connection| {
-            let changed = whole(connection, change);
-            Box::new(move |_| {
-                if let Err(error) = changed {
-                    tracing::error!(step = "store", fault = "maker", cause = "store_refused", "{}", onething::fault::chain(&error));
-                }
-            })
-        }));
-        queued.await;
-    }
-
     async fn hand_over<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (tell, told) = oneshot::channel();
-        let queued = self.queue(Box::new(move |connection| {
+        let work: Work = Box::new(move |connection| {
             let outcome = work(connection);
             Box::new(move |durable| {
                 // A caller that has gone away does not hear it.
                 let _ = tell.send(if durable { outcome } else { Err(StoreError::Unclear.into()) });
             })
-        }));
-        queued.await;
-        told.await.unwrap_or_else(|_| Err(StoreError::Unclear.into()))
-    }
-
-    /// Waits where the queue is full. That the thread is gone shows in the answer that does not come.
-    async fn queue(&self, work: Work) {
+        });
         if let Err(TrySendError::Full(work)) = self.work.try_send(work) {
             let queue = self.work.clone();
+            // That the thread is gone shows in the answer that does not come.
             let _ = tokio::task::spawn_blocking(move || queue.send(work)).await;
         }
+        told.await.unwrap_or_else(|_| Err(StoreError::Unclear.into()))
     }
 }
 

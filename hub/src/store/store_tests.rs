@@ -82,16 +82,6 @@ async fn more_than_fit_into_the_queue_wait_and_are_kept() {
     assert_eq!(names(&store).await, names_of_all);
 }
 
-#[tokio::test]
-async fn what_nobody_waits_for_is_kept_with_what_is_answered_later() {
-    let (_place, path) = place();
-    let store = Store::open(&path).unwrap();
-    store.change_soon(|db| Ok(db.execute("INSERT INTO thing_type VALUES ('soon')", []).map(drop)?)).await;
-    add(&store, "later").await.unwrap();
-    let store = reopened(&path, store);
-    assert_eq!(names(&store).await, ["later", "soon"]);
-}
-
 #[test]
 fn a_second_hub_on_one_folder_is_told() {
     let (_place, path) = place();

@@ -8,33 +8,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, FORWARDED, HOST, ORIGIN, VIA, WWW_AUTHENTICATE};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use sha2::{Digest, Sha256};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::problem::Problem;
-
-/// What opens the page to others.
-#[derive(Clone)]
-pub struct Password([u8; 32]);
-
-impl Password {
-    /// Takes a password; it is kept as its SHA-256 only.
-    pub fn new(password: &str) -> Self {
-        Self(Sha256::digest(password.as_bytes()).into())
-    }
-
-    /// Compares fingerprints in constant time, so that nothing can be learnt from how long it takes.
-    fn is(&self, password: &str) -> bool {
-        verify_slices_are_equal(&self.0, &Self::new(password).0).is_ok()
-    }
-}
+use crate::password::Password;
 
 /// Lets a request through, or says why not.
 pub(super) async fn guard(
@@ -45,7 +28,7 @@ pub(super) async fn guard(
 ) -> Response {
     let headers = request.headers();
     if let Err(refusal) = admit(password.as_ref(), peer.ip(), headers) {
-        return refusal;
+        return refusal.into_response();
     }
     if request.method() != Method::GET && !is_of_this_site(headers) {
         return Problem::forbidden("another site's page may not do this").into_response();
@@ -53,26 +36,41 @@ pub(super) async fn guard(
     next.run(request).await
 }
 
-fn admit(password: Option<&Password>, peer: IpAddr, headers: &HeaderMap) -> Result<(), Response> {
-    match password {
-        Some(password) => match given(headers) {
-            Some(given) if password.is(&given) => Ok(()),
-            _ => Err(ask_for_password()),
-        },
-        None if is_local(peer) && asked_for_locally(headers) && !is_passed_on(headers) => Ok(()),
-        None => {
-            let how = "only this machine may see the page: open it at 127.0.0.1 or localhost, or start the hub with ONETHING_PASSWORD";
-            Err(Problem::forbidden(how).into_response())
+/// Why somebody is not let in.
+#[derive(Debug)]
+enum Refusal {
+    /// They are not on this machine.
+    NotHere,
+    /// They have not said the password.
+    NoPassword,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Refusal::NotHere => {
+                let how = "only this machine may see the page: open it at 127.0.0.1 or localhost, or start the hub with ONETHING_PASSWORD";
+                Problem::forbidden(how).into_response()
+            }
+            Refusal::NoPassword => {
+                let mut response = Problem::unauthorized("the password of this hub is needed").into_response();
+                let challenge = HeaderValue::from_static("Basic realm=\"onething hub\", charset=\"UTF-8\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                response
+            }
         }
     }
 }
 
-fn ask_for_password() -> Response {
-    let problem = Problem::forbidden("the password of this hub is needed").into_response();
-    let (mut head, body) = problem.into_parts();
-    head.status = StatusCode::UNAUTHORIZED;
-    head.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"onething hub\", charset=\"UTF-8\""));
-    Response::from_parts(head, body)
+fn admit(password: Option<&Password>, peer: IpAddr, headers: &HeaderMap) -> Result<(), Refusal> {
+    match password {
+        Some(password) => match given(headers) {
+            Some(given) if password.is(&given) => Ok(()),
+            _ => Err(Refusal::NoPassword),
+        },
+        None if is_local(peer) && asked_for_locally(headers) && !is_passed_on(headers) => Ok(()),
+        None => Err(Refusal::NotHere),
+    }
 }
 
 /// The password of `Authorization: Basic`, whatever the user name.

@@ -23,10 +23,10 @@ use axum::routing::{get, post};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 
-pub use self::guard::Password;
 pub use self::listener::serve;
 use self::problem::Problem;
 use crate::hub::Hub;
+use crate::password::Password;
 
 /// Alexa's requests have a few kilobytes.
 const BODY_LIMIT: usize = 128 * 1024;

@@ -4,14 +4,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use onething::thing::CertificateId;
+use onething_hub::authority::Authority;
+use onething_hub::authority::server::{ServerIdentity, server_config};
 use onething_hub::broker::Broker;
 use onething_hub::broker::backend::{Attached, Standing};
 use onething_hub::broker::listener;
 use onething_hub::clock;
 use onething_hub::policy::{Policy, ThingContext};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{CertificateParams, KeyPair};
 use rmqtt_codec::{v3, v5};
 use rumqttc::{MqttOptions, Transport};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpListener, TcpStream};
@@ -51,35 +54,14 @@ pub(crate) struct Hub {
     serving: Option<JoinHandle<()>>,
 }
 
-struct Authority {
-    root: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "the root of a test");
-        Self { root: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
-    }
-
-    fn issue(&self, usage: ExtendedKeyUsagePurpose) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        params.extended_key_usages = vec![usage];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.root).unwrap();
-        (certificate.der().clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into())
-    }
-}
-
 impl Hub {
     pub(crate) async fn start() -> Self {
-        Self::over(Arc::new(Store::default()), Arc::new(Authority::new())).await
+        Self::over(Arc::new(Store::default()), Arc::new(Authority::new(clock::now()).unwrap())).await
     }
 
     async fn over(store: Arc<Store>, authority: Arc<Authority>) -> Self {
-        let (chain, key) = authority.issue(ExtendedKeyUsagePurpose::ServerAuth);
-        let tls = listener::tls(authority.root.der().clone(), vec![chain], key).unwrap();
+        let identity = ServerIdentity::new(Arc::clone(&authority), &[], clock::now).unwrap();
+        let tls = server_config(Arc::new(identity)).unwrap();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
         let broker = Broker::open(Arc::clone(&store), clock::now).await.unwrap();
@@ -107,15 +89,18 @@ impl Hub {
     }
 
     pub(crate) fn certified(&self, name: &str, protocols: &[&[u8]]) -> Identity {
-        let (certificate, key) = self.authority.issue(ExtendedKeyUsagePurpose::ClientAuth);
+        let key = KeyPair::generate().unwrap();
+        let request = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
+        let issued = self.authority.issue_for(&request, clock::now()).unwrap();
+        let certificate = CertificateDer::from_pem_slice(issued.pem.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let mut roots = RootCertStore::empty();
-        roots.add(self.authority.root.der().clone()).unwrap();
+        roots.add(CertificateDer::from_pem_slice(self.authority.root_pem().as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let id = CertificateId::of(&certificate);
         let mut tls = builder.with_root_certificates(roots).with_client_auth_cert(vec![certificate], key).unwrap();
         tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Identity { name: name.to_owned(), certificate: id, tls: Arc::new(tls) }
+        Identity { name: name.to_owned(), certificate: issued.id, tls: Arc::new(tls) }
     }
 
     /// A device with a thing of its name, and the rights of [`DEVICE`].
