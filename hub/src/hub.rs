@@ -268,6 +268,9 @@ impl Hub {
             measure: self.skill.measure,
         };
         sweep(&means).await;
+        if let Err(error) = self.skill.shadows.tidy().await {
+            tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 
 use super::exchange::{Exchange, Message, delete, exchange, update};
 use super::rejected::Rejected;
-use super::stored::Stored;
+use super::stored::{REMEMBERED, Stored};
 use super::topic::{Operation, ShadowKey};
 use crate::backend::Behind;
 use crate::broker::{self, Broker};
@@ -101,6 +101,13 @@ impl LocalShadows {
             return self.store.read(read).await;
         }
         self.change(key, move |stored, key| Ok::<_, StoreError>(exchange(stored, key, operation, &payload, now))).await
+    }
+
+    /// Forgets the versions of shadows that were deleted long ago.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        let long_ago = i64::try_from((self.now)().saturating_sub(REMEMBERED)).unwrap_or(i64::MAX);
+        let sql = "DELETE FROM shadow WHERE json_extract(document, '$.deleted') < ?1";
+        self.store.change(move |db| Ok(db.execute(sql, [long_ago]).map(drop)?)).await
     }
 
     /// Takes an update from within the hub, and publishes what it comes to.
@@ -196,3 +203,7 @@ impl Shadows for LocalShadows {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "local_tests.rs"]
+mod tests;

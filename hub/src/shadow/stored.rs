@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::document::{Document, Section};
 
 /// For how long after its deletion a shadow's version is remembered, in seconds.
-const REMEMBERED: u64 = 48 * 60 * 60;
+pub(super) const REMEMBERED: u64 = 48 * 60 * 60;
 
 /// What is kept of a shadow.
 #[derive(Clone, Debug, PartialEq)]

@@ -31,7 +31,7 @@ const DRAIN: Duration = Duration::from_millis(700);
 /// Before connections are accepted again that could not be.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until the hub ends, and then for as long as answers are under way, at most [`DRAIN`].
+/// Serves until the hub ends, and then for as long as answers are under way, at most 700 ms.
 pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, mut ending: watch::Receiver<bool>) {
     let (graceful, room) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
     loop {

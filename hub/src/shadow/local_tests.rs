@@ -1,0 +1,85 @@
+//! What is the database's part; what an update comes to, `exchange` decides.
+
+use std::cell::Cell;
+
+use onething::thing::{OwnerId, ThingPrefix};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+
+thread_local! {
+    static NOW: Cell<u64> = const { Cell::new(1_795_305_600) };
+}
+
+fn over(place: &TempDir) -> LocalShadows {
+    LocalShadows::new(Store::open(&place.path().join("hub.db")).unwrap(), || NOW.get())
+}
+
+fn thing() -> ThingName {
+    ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap())
+}
+
+async fn report(shadows: &LocalShadows, reported: &Value) -> Vec<Message> {
+    let update = json!({"state": {"reported": reported}}).to_string();
+    shadows.ask((&thing()).into(), Operation::Update, update.into_bytes()).await.unwrap()
+}
+
+async fn rows(shadows: &LocalShadows) -> i64 {
+    let count = |db: &rusqlite::Connection| Ok::<_, StoreError>(db.query_row("SELECT count(*) FROM shadow", [], |row| row.get(0))?);
+    shadows.store.read(count).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_restart() {
+    let place = tempfile::tempdir().unwrap();
+    let shadows = over(&place);
+    let answers = report(&shadows, &json!({"status": "idle"})).await;
+    assert!(answers[0].topic.ends_with("/shadow/update/accepted"), "{answers:?}");
+    drop(shadows);
+    let document = over(&place).document(&thing()).await.unwrap().unwrap();
+    assert_eq!((&document["state"]["reported"]["status"], &document["version"]), (&json!("idle"), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_refused_update_is_answered_and_changes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let shadows = over(&place);
+    report(&shadows, &json!({"status": "idle"})).await;
+    let answers = shadows.ask((&thing()).into(), Operation::Update, b"{".to_vec()).await.unwrap();
+    assert!(answers.len() == 1 && answers[0].topic.ends_with("/shadow/update/rejected"), "{answers:?}");
+    assert_eq!(shadows.document(&thing()).await.unwrap().unwrap()["version"], 1);
+}
+
+#[tokio::test]
+async fn a_deleted_shadow_goes_on_counting_for_two_days_and_is_then_forgotten() {
+    let place = tempfile::tempdir().unwrap();
+    let shadows = over(&place);
+    for _twice in 0..2 {
+        report(&shadows, &json!({"status": "idle"})).await;
+    }
+    shadows.delete(&thing()).await.unwrap();
+    NOW.set(NOW.get() + REMEMBERED);
+    shadows.tidy().await.unwrap();
+    assert_eq!(rows(&shadows).await, 1, "its version is still known");
+    report(&shadows, &json!({"status": "idle"})).await;
+    assert_eq!(shadows.document(&thing()).await.unwrap().unwrap()["version"], 3);
+
+    shadows.tidy().await.unwrap();
+    assert_eq!(rows(&shadows).await, 1, "it is there");
+    shadows.delete(&thing()).await.unwrap();
+    NOW.set(NOW.get() + REMEMBERED + 1);
+    shadows.tidy().await.unwrap();
+    assert_eq!(rows(&shadows).await, 0);
+}
+
+#[tokio::test]
+async fn who_watches_hears_whose_shadow_has_changed() {
+    let place = tempfile::tempdir().unwrap();
+    let shadows = over(&place);
+    let mut heard = shadows.watch();
+    shadows.ask((&thing()).into(), Operation::Get, Vec::new()).await.unwrap();
+    assert!(heard.try_recv().is_err(), "reading changes nothing");
+    report(&shadows, &json!({"status": "idle"})).await;
+    assert_eq!(heard.try_recv().unwrap(), thing().as_str());
+}
