@@ -229,3 +229,7 @@ fn load(db: &Connection) -> Result<Stored, store::StoreError> {
     let retained = query.query_map([], |row| message(row, 0).map(|(message, _)| message))?.collect::<rusqlite::Result<_>>()?;
     Ok(Stored { sessions, retained })
 }
+
+#[cfg(test)]
+#[path = "backend_tests.rs"]
+mod tests;
