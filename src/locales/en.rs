@@ -167,7 +167,8 @@ pub(super) fn mail(facts: &MailFacts<'_>) -> MailWords {
     let text = format!("{hello}\n\n{what}\n\n{how}\n\n    {command}\n\n{then}\n\n{lost}\n");
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><body style=\"font-family:sans-serif;max-width:36em\">\n\
-         <p>{}</p>\n<p>{}</p>\n<p>{}</p>\n<pre style=\"background:#eee;color:#111;padding:.8em\">{}</pre>\n<p>{}</p>\n<p>{}</p>\n</body></html>\n",
+         <p>{}</p>\n<p>{}</p>\n<p>{}</p>\n\
+         <pre style=\"background:#eee;color:#111;padding:.8em;white-space:pre-wrap;overflow-wrap:anywhere\">{}</pre>\n<p>{}</p>\n<p>{}</p>\n</body></html>\n",
         html_escape(&hello),
         html_escape(&what),
         html_escape(&how),
