@@ -1,6 +1,6 @@
 // What the hub can be asked over HTTP, and what it tells by itself.
 
-/** An answer that was not a success, in the words of the hub's problem document. */
+/** Something that did not work: what, and why. */
 export class Problem extends Error {
   constructor(title, detail) {
     super(title);
@@ -9,6 +9,9 @@ export class Problem extends Error {
 }
 
 const TROUBLE = "The hub does not answer";
+
+/** The detail of a problem document is made to stand in a line; here it is a sentence. */
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 async function ask(path, options) {
   let answer;
@@ -20,7 +23,8 @@ async function ask(path, options) {
   if (answer.status === 204) return null;
   // A proxy in between, or a hub that is just ending, may answer with something that is no JSON.
   const body = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Problem(body?.title ?? `${TROUBLE} as it should (${answer.status})`, body?.detail);
+  if (!answer.ok && body?.detail) throw new Problem("That did not work", sentence(body.detail));
+  if (!answer.ok || body === null) throw new Problem(`${TROUBLE} as it should`, `It says ${answer.status}.`);
   return body;
 }
 
@@ -46,11 +50,12 @@ export const mailPart = (id, part = "") => `/api/mail/${encodeURIComponent(id)}$
 
 /**
  * Listens to changes for as long as the page lives. `onChange` gets each one, `onDown` is called when the hub
- * is gone, `onUp` when it is (back) there: then everything may have changed.
+ * is gone, `onUp` when it is (back) there or some changes were missed: then everything may be different.
  */
 export function listen({ onChange, onUp, onDown }) {
   const source = new EventSource("/api/events");
   source.addEventListener("open", onUp);
+  source.addEventListener("behind", onUp);
   source.addEventListener("change", (event) => onChange(JSON.parse(event.data)));
   source.addEventListener("error", () => {
     onDown();

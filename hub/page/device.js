@@ -25,12 +25,14 @@ export function drawDevice({ user, device, thing }, step) {
   const isPrint = running && Boolean(printer?.model);
   one("#progress").hidden = !isPrint;
   one("#progress").value = printer?.progress ?? 0;
-  setText(one("#percent"), isPrint ? `${printer.progress} %` : "");
+  setText(one("#percent"), isPrint ? progressOf(printer) : "");
 
   one("#facts").hidden = !running || !printer;
   if (printer) {
     setText(one("#fact-nozzle"), `${Math.round(printer.nozzle)} °C`);
+    setText(one("#target-nozzle"), targetOf(printer.nozzleTarget));
     setText(one("#fact-bed"), `${Math.round(printer.bed)} °C`);
+    setText(one("#target-bed"), targetOf(printer.bedTarget));
     setText(one("#fact-power"), printer.power === "OFF" ? "off" : "on");
   }
 
@@ -47,6 +49,14 @@ export function drawDevice({ user, device, thing }, step) {
   const entries = numbered(device.log).reverse();
   one("#log-empty").hidden = entries.length > 0;
   keyed(one("#log"), entries, (entry) => `${user.user} ${entry.key}`, makeEntry);
+}
+
+/** What the owner has set; nothing is set where it is 0. */
+const targetOf = (degrees) => (degrees > 0 ? `set to ${Math.round(degrees)}` : "");
+
+function progressOf({ status, progress, copy, copies }) {
+  const isBusy = status === "printing" || status === "paused";
+  return `${isBusy && copies > 1 ? `${copy} of ${copies} · ` : ""}${progress} %`;
 }
 
 function doing({ running, connection, printer, fails }) {

@@ -119,9 +119,16 @@ function showNewest() {
 
 function makeTurn(turn) {
   const node = copyOf("turn-template");
-  setText(one(".you-words", node), turn.say);
+  // A request that somebody has sent as it stands was not spoken.
+  setText(one(".you-words", node), turn.say ?? turn.request?.request?.type ?? "");
   setText(one(".alexa-words", node), turn.heard.speech);
   one(".carded", node).hidden = !turn.heard.card;
+  one(".alexa", node).hidden = !turn.heard.speech;
+  const { hint } = turn.heard;
+  const hinted = one(".hinted", node);
+  hinted.hidden = !hint;
+  setText(hinted, `Say “${hint}”`);
+  hinted.addEventListener("click", () => sayIt(hint));
   const details = one("details", node);
   details.hidden = !turn.request;
   details.addEventListener("toggle", () => {

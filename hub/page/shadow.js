@@ -14,6 +14,11 @@ json.addEventListener("toggle", () => drawJson(state));
 let seen = { thing: null, version: null, cells: new Map() };
 let changed = new Set();
 
+/** A cell is narrow: of a fingerprint the first digits do; the whole is in the JSON below. */
+const LONGEST = 24;
+const SHORTENED = 10;
+const shown = (value) => JSON.stringify(typeof value === "string" && value.length > LONGEST ? `${value.slice(0, SHORTENED)}…` : value);
+
 const isGroup = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length > 0;
 
 /** The fields of the three documents as rows, those of an object below a row of its name. */
@@ -25,7 +30,7 @@ function rowsOf(parts, path = [], rows = []) {
   for (const { name, values } of ordered) {
     const group = values.some(isGroup);
     const here = [...path, name];
-    const cells = values.map((value) => (value === undefined || (group && isGroup(value)) ? "" : JSON.stringify(value)));
+    const cells = values.map((value) => (value === undefined || (group && isGroup(value)) ? "" : shown(value)));
     rows.push({ path: here.join("."), name, depth: path.length, group, cells });
     if (group) rowsOf(values.map((value) => (isGroup(value) ? value : undefined)), here, rows);
   }

@@ -12,6 +12,7 @@ from home import Browser, Hub
 
 PHONE = (390, 844)
 SMALL_PHONE = (360, 740)
+TABLET = (768, 1024)
 DESKTOP = (1440, 900)
 # A whole print, with a heater that warms up first.
 PRINT = 180
@@ -115,10 +116,9 @@ def print_vase(browser):
     browser.judge("printed")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, request, size, scheme):
-    browser = browse("-".join(reversed(request.node.callspec.id.split("-"))), *size, scheme)
+@pytest.mark.parametrize(("name", "size", "scheme"), [("phone-dark", PHONE, "dark"), ("desktop-light", DESKTOP, "light")])
+def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, name, size, scheme):
+    browser = browse(name, *size, scheme)
     browser.open(hub.url)
     link(browser)
     start_device(browser)
@@ -166,6 +166,66 @@ def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, re
     assert has_printed(browser)
     assert browser.complaints() == []
     assert browser.strangers() == []
+
+
+LOOKS = [("phone-light", PHONE, "light"), ("tablet-light", TABLET, "light"), ("tablet-dark", TABLET, "dark"), ("desktop-dark", DESKTOP, "dark")]
+
+
+@pytest.mark.parametrize(("name", "size", "scheme"), LOOKS)
+def test_a_print_that_fails_is_mended_and_done_again_on_every_screen(hub, browse, name, size, scheme):
+    browser = browse(name, *size, scheme)
+    browser.open(hub.url)
+    link(browser)
+    start_device(browser)
+    browser.until(lambda: is_at(browser, "say-next"), "the offer to print")
+    browser.ask("document.querySelector('#fail').click()")
+    browser.until(lambda: is_at(browser, "fail"), "the offer to mend it")
+    say(browser, "ask my printer to print a cup")
+    browser.until(lambda: browser.text("#doing") == "It failed, as you wanted", "a print that fails")
+    browser.judge("failed")
+    browser.press_next()
+    browser.until(lambda: is_at(browser, "say-next"), "the offer to print again")
+    # Alexa says what she cannot do, and the page how it is said.
+    say(browser, "turn off my printer")
+    browser.until(lambda: browser.all("#turns .hinted:not([hidden])"), "how to say it")
+    assert browser.text("#turns li:last-child .hinted") == "Say “ask my printer to turn off my printer”"
+    browser.judge("hint")
+    browser.ask("document.querySelector('#turns li:last-child .hinted').click()")
+    browser.until(lambda: browser.text("#doing") == "Switched off", "a printer that is off")
+    browser.judge("off")
+    browser.until(lambda: browser.next_steps(), "how to switch it on")
+    browser.press_next()
+    browser.until(lambda: browser.text("#doing").startswith("Idle"), "a printer that is on")
+    say(browser, "ask my printer to set the nozzle to two hundred degrees")
+    browser.until(lambda: browser.text("#target-nozzle") == "set to 200", "what is wanted of the nozzle")
+    say(browser, "ask my printer to print two cups")
+    browser.until(lambda: browser.text("#percent").startswith("1 of 2"), "the first of two cups")
+    browser.one("#connect").click()
+    browser.until(lambda: browser.text("#connection") == "Offline", "a device without a network")
+    browser.judge("offline")
+    browser.press_next()
+    browser.until(lambda: browser.text("#connection") == "Connected", "the device again")
+    browser.judge("printing")
+    assert browser.complaints() == []
+
+
+def say(browser, words):
+    turns = len(said(browser))
+    browser.one("#words").send_keys(words, Keys.ENTER)
+    browser.until(lambda: len(said(browser)) > turns, f"an answer to: {words}")
+
+
+@pytest.mark.parametrize(("name", "size", "scheme"), [("phone-dark", PHONE, "dark"), ("desktop-light", DESKTOP, "light")])
+def test_a_hub_in_use_says_so(tmp_path, browse, name, size, scheme):
+    hub = Hub(tmp_path / "data", "--lwa-client-id", "amzn1.application-oa2-client.test", "--skill-id", "amzn1.ask.skill.test")
+    try:
+        browser = browse(f"in-use-{name}", *size, scheme)
+        browser.open(hub.url)
+        assert browser.text("h1") == "This hub is in use"
+        browser.judge("in-use")
+        assert browser.complaints() == []
+    finally:
+        hub.kill()
 
 
 def press(browser, *keys):

@@ -148,7 +148,7 @@ impl InteractionModel {
     /// What one can say for an intent: its samples, with a value in each slot.
     pub fn examples(&self, intent: &Intent) -> impl Iterator<Item = String> {
         let value = |slot: &Slot| match &slot.kind {
-            SlotKind::Number => "three".to_owned(),
+            SlotKind::Number => "two hundred".to_owned(),
             SlotKind::Listed(kind) => {
                 self.types.get(kind).and_then(|kind| kind.values.first()).map_or("it", |value| &value.name).to_owned()
             }

@@ -150,6 +150,24 @@ fn the_answer_to_a_question_may_be_the_value_alone() {
     assert_eq!(answer("nowhere", "x"), "nothing");
 }
 
+/// What somebody says who has read nothing.
+#[test]
+fn the_first_words_of_an_ordinary_person_are_understood() {
+    let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
+    check(&printer, "print", "PrintIntent");
+    check(&printer, "start printing", "PrintIntent");
+    check(&printer, "print something for me", "PrintIntent");
+    check(&printer, "I want to print two vases", "PrintIntent copies=2 model=vases(vase)");
+    check(&printer, "pause my printer", "PauseIntent");
+    check(&printer, "continue my print", "ResumeIntent");
+    check(&printer, "stop the printer", "CancelPrintIntent");
+    check(&printer, "turn off my printer", "SetPowerIntent power=off(OFF)");
+    check(&printer, "switch my printer on", "SetPowerIntent power=on(ON)");
+    check(&printer, "preheat the bed", "SetTemperatureIntent part=bed(bed)");
+    check(&printer, "how is my print going", "StatusIntent");
+    check(&printer, "is it finished?", "StatusIntent");
+}
+
 /// Two intents that share a sample: what is said belongs to the first, and the second never gets it.
 #[test]
 fn no_two_intents_of_the_printer_share_a_sample() {

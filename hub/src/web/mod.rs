@@ -40,7 +40,7 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-src 'self'
 pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
     let watched = Router::new().route("/metrics", get(health::metrics)).merge(match hub.trying() {
         true => trying(),
-        false => Router::new().route("/", get(page::in_use)),
+        false => page::in_use(),
     });
     let watched = watched.layer(from_fn_with_state(password, guard::guard));
     Router::new()

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
 
@@ -24,6 +23,8 @@ macro_rules! files {
 const FILES: &[(&str, &str, &str)] = &files! {
     "/" HTML "index.html"
     "/page.css" CSS "page.css"
+    "/printer.css" CSS "printer.css"
+    "/small-page.css" CSS "small-page.css"
     "/page.js" SCRIPT "page.js"
     "/api.js" SCRIPT "api.js"
     "/app.js" SCRIPT "app.js"
@@ -42,19 +43,27 @@ const FILES: &[(&str, &str, &str)] = &files! {
     "/sign-in.js" SCRIPT "sign-in.js"
 };
 
-/// Where Amazon signs owners in, there is nothing to simulate.
-const IN_USE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>onething hub</title>\
-<h1>This hub is in use</h1><p>Amazon's Alexa service calls it at <code>/alexa</code>. The page with the simulated Echo is there in \
-trying mode only: start a hub without <code>--lwa-client-id</code>, with a data folder of its own.</p>";
+/// What stands at `/` where Amazon signs owners in: there is nothing to simulate.
+const IN_USE: &[(&str, &str, &str)] = &files! {
+    "/" HTML "in-use.html"
+    "/page.css" CSS "page.css"
+    "/small-page.css" CSS "small-page.css"
+};
 
+/// The page of a hub in trying mode.
 pub(super) fn router() -> Router<Arc<Hub>> {
-    FILES.iter().fold(Router::new(), |router, &(address, kind, content)| {
-        router.route(address, get(move || std::future::ready(([(CONTENT_TYPE, kind)], content))))
-    })
+    serve(FILES)
 }
 
-pub(super) async fn in_use() -> Response {
-    ([(CONTENT_TYPE, HTML)], IN_USE).into_response()
+/// The page of a hub in use.
+pub(super) fn in_use() -> Router<Arc<Hub>> {
+    serve(IN_USE)
+}
+
+fn serve(files: &'static [(&str, &str, &str)]) -> Router<Arc<Hub>> {
+    files.iter().fold(Router::new(), |router, &(address, kind, content)| {
+        router.route(address, get(move || std::future::ready(([(CONTENT_TYPE, kind)], content))))
+    })
 }
 
 #[cfg(test)]
@@ -67,19 +76,21 @@ mod tests {
         let mut there: Vec<String> =
             std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
         there.sort();
-        let name = |address: &str| match address {
+        let file = |(address, _, content): &(&str, &str, &str)| match *address {
+            "/" if content == &IN_USE[0].2 => "in-use.html".to_owned(),
             "/" => "index.html".to_owned(),
             "/sign-in" => "sign-in.html".to_owned(),
             file => file[1..].to_owned(),
         };
-        let mut served: Vec<String> = FILES.iter().map(|(address, _, _)| name(address)).collect();
+        let mut served: Vec<String> = FILES.iter().chain(IN_USE).map(file).collect();
         served.sort();
+        served.dedup();
         assert_eq!(served, there);
     }
 
     #[test]
     fn what_a_file_of_the_page_asks_for_is_of_the_page() {
-        for (address, _, content) in FILES {
+        for (address, _, content) in FILES.iter().chain(IN_USE) {
             for outside in ["https://", "//cdn", "@import"] {
                 assert!(!content.contains(outside), "{address} has {outside}");
             }
