@@ -30,7 +30,7 @@ use crate::registry::{LocalRegistry, Stack};
 use crate::settings::{Mode, Settings};
 use crate::shadow::LocalShadows;
 use crate::sign_in::{LocalLogin, SignIn, UserError, UserName};
-use crate::signature::Verifier;
+use crate::signature::Verify;
 use crate::store::{self, Store, StoreError};
 
 /// The skill that this hub is.
@@ -75,7 +75,7 @@ pub struct Hub {
     /// The skill.
     pub skill: Arc<LocalSkill>,
     /// Whether what calls itself Alexa is Alexa.
-    pub verifier: Verifier,
+    pub verifier: Box<dyn Verify>,
     /// Things and certificates.
     pub registry: LocalRegistry,
     /// Where devices connect.
@@ -98,8 +98,9 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Opens everything over the data folder. Devices will connect at `mqtt_port`.
-    pub async fn open(settings: Settings, mqtt_port: u16) -> Result<Arc<Self>, OpenError> {
+    /// Opens everything over the data folder. Devices will connect at `mqtt_port`; `verifier` says which requests are
+    /// Alexa's.
+    pub async fn open(settings: Settings, mqtt_port: u16, verifier: Box<dyn Verify>) -> Result<Arc<Self>, OpenError> {
         folder(&settings.data)?;
         let store = Store::open(&settings.data.join("hub.db"))?;
         let authority = Arc::new(Authority::open(&settings.data.join("authority"), clock::now())?);
@@ -109,6 +110,7 @@ impl Hub {
         let registry = LocalRegistry::new(store.clone(), Arc::clone(&authority), stack, clock::now);
         registry.create_thing_type(&model.thing_type).await?;
         registry.create_policy(POLICY, policy::DEVICE_DOCUMENT).await?;
+        registry.give_free().await?;
         let shadows = LocalShadows::new(store.clone(), clock::now);
         let behind = Arc::new(Behind::new(registry.clone(), shadows.clone(), store.clone()));
         let broker = Broker::open(behind, clock::now).await?;
@@ -144,7 +146,7 @@ impl Hub {
             measure: metrics::count,
         };
         Ok(Arc::new(Self {
-            verifier: Verifier::of_alexa(clock::now),
+            verifier,
             households: Households::new(skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
             devices: Devices::new(store.clone(), mail.clone(), events.clone()),
             skill: Arc::new(skill),

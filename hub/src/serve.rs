@@ -26,6 +26,7 @@ use crate::events::Subject;
 use crate::hub::{Hub, OpenError};
 use crate::settings::Settings;
 use crate::sign_in::UserName;
+use crate::signature::Verifier;
 use crate::{broker, web};
 
 /// Between two sweeps, as on AWS.
@@ -107,7 +108,8 @@ impl Running {
         let tls = settings.tls.as_ref().map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (host, password) = (settings.host.clone(), settings.password.clone());
-        let hub = Hub::open(settings, mqtt_at.port()).await?;
+        let verifier = Box::new(Verifier::of_alexa(clock::now));
+        let hub = Hub::open(settings, mqtt_at.port(), verifier).await?;
         let identity = ServerIdentity::new(Arc::clone(&hub.authority), &[host], clock::now).map_err(OpenError::from)?;
         let server = server_config(Arc::new(identity)).map_err(OpenError::from)?;
 

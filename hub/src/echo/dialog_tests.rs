@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
+use crate::clock;
 use crate::hub::Hub;
 use crate::settings::{Asked, SKILL_ID, Settings};
 use crate::sign_in::UserName;
+use crate::signature::Verifier;
 use onething::config::Environment;
 
 /// Somebody at home, with an Echo and a thing to come.
@@ -24,7 +26,7 @@ impl Home {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::read(Asked::over(folder.path()), &Environment).unwrap();
-        let hub = Hub::open(settings, 8883).await.unwrap();
+        let hub = Hub::open(settings, 8883, Box::new(Verifier::of_alexa(clock::now))).await.unwrap();
         let model = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
         Self { _folder: folder, hub, user: UserName::parse("ana").unwrap(), echo: Echo::new(SKILL_ID, "ANA", Arc::new(model)) }
     }

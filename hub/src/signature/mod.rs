@@ -15,6 +15,7 @@ pub mod freshness;
 mod cache;
 
 use data_encoding::BASE64;
+use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use onething::https::Https;
 use rustls::pki_types::TrustAnchor;
@@ -65,6 +66,18 @@ pub enum Unverified {
     /// The same request once more.
     #[error("the request was already answered")]
     Replayed,
+}
+
+/// Tells requests of Alexa's from all others: Amazon's way is [`Verifier`].
+pub trait Verify: Send + Sync {
+    /// Passes a request that Alexa made just now. `body` is the body's bytes as they came.
+    fn verify<'a>(&'a self, headers: &'a HeaderMap, body: &'a [u8]) -> BoxFuture<'a, Result<(), Unverified>>;
+}
+
+impl<S: ChainSource> Verify for Verifier<S> {
+    fn verify<'a>(&'a self, headers: &'a HeaderMap, body: &'a [u8]) -> BoxFuture<'a, Result<(), Unverified>> {
+        Box::pin(Verifier::verify(self, headers, body))
+    }
 }
 
 /// Verifies requests. It holds what it learnt: certificates and the ids of recent requests, both bounded.

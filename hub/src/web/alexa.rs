@@ -28,3 +28,7 @@ pub(super) async fn alexa(State(hub): State<Arc<Hub>>, headers: HeaderMap, body:
         Err(failure) => Err(Problem::request(failure.to_string())),
     }
 }
+
+#[cfg(test)]
+#[path = "alexa_tests.rs"]
+mod tests;
