@@ -74,6 +74,14 @@ impl LocalRegistry {
         self.store.change(move |db| Ok(db.execute(sql, [name, document]).map(drop)?)).await
     }
 
+    /// Ends every lease. At the start of a hub whoever held a thing is gone, with all that was under way: nobody has to
+    /// be kept waiting for them.
+    pub async fn give_free(&self) -> Result<(), StoreError> {
+        let sql = "UPDATE thing SET version = version + 1, attributes = json_set(attributes, '$.LeaseUntil', '0')
+            WHERE json_extract(attributes, '$.LeaseUntil') <> '0'";
+        self.store.change(move |db| Ok(db.execute(sql, []).map(drop)?)).await
+    }
+
     /// From now on the certificates that change are named here.
     pub fn watch(&self, changed: UnboundedSender<CertificateId>) {
         // The second watcher of a registry would have to be a second broker.

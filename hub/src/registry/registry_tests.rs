@@ -44,6 +44,21 @@ async fn settle(registry: &LocalRegistry, name: &str) -> ThingName {
 }
 
 #[tokio::test]
+async fn whoever_held_a_thing_before_a_restart_holds_it_no_longer() {
+    let Hub { registry, place } = hub().await;
+    let held = Record { run: "a run".into(), until: NOW + 15, ..Record::default() };
+    registry.claim(&thing("ana"), &owner("ana"), &held).await.unwrap();
+    let ben = settle(&registry, "ben").await;
+    drop(registry);
+
+    let registry = over(&place);
+    registry.give_free().await.unwrap();
+    let free = registry.look(&thing("ana")).await.unwrap().unwrap();
+    assert_eq!((free.version, free.record), (2, Record { until: 0, ..held }));
+    assert_eq!(registry.look(&ben).await.unwrap().unwrap().version, 1, "nobody held it");
+}
+
+#[tokio::test]
 async fn what_became_of_a_certificate_is_known_after_a_restart() {
     let Hub { registry, place } = hub().await;
     let ana = settle(&registry, "ana").await;
