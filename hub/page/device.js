@@ -22,7 +22,7 @@ export function drawDevice({ user, device, thing }, step) {
 
   drawPicture(device);
   setText(one("#doing"), doing(device));
-  const isPrint = running && Boolean(printer?.model);
+  const isPrint = running && (isBusy(printer) || printer?.progress > 0);
   one("#progress").hidden = !isPrint;
   one("#progress").value = printer?.progress ?? 0;
   setText(one("#percent"), isPrint ? progressOf(printer) : "");
@@ -54,9 +54,10 @@ export function drawDevice({ user, device, thing }, step) {
 /** What the owner has set; nothing is set where it is 0. */
 const targetOf = (degrees) => (degrees > 0 ? `set to ${Math.round(degrees)}` : "");
 
+const isBusy = (printer) => printer?.status === "printing" || printer?.status === "paused";
+
 function progressOf({ status, progress, copy, copies }) {
-  const isBusy = status === "printing" || status === "paused";
-  return `${isBusy && copies > 1 ? `${copy} of ${copies} · ` : ""}${progress} %`;
+  return `${isBusy({ status }) && copies > 1 ? `${copy} of ${copies} · ` : ""}${progress} %`;
 }
 
 function doing({ running, connection, printer, fails }) {
@@ -73,7 +74,8 @@ function doing({ running, connection, printer, fails }) {
     case "error":
       return fails ? "It failed, as you wanted" : "Something went wrong";
     default:
-      return printer.progress >= 100 ? `Printed ${what}${away}` : `Idle${away}`;
+      if (printer.progress >= 100) return `Printed ${what}${away}`;
+      return printer.progress > 0 ? `Unfinished: ${what}${away}` : `Idle${away}`;
   }
 }
 

@@ -11,6 +11,8 @@ const LIKELY = {
   printing: ["StatusIntent", "PauseIntent", "CancelPrintIntent"],
   paused: ["ResumeIntent", "CancelPrintIntent", "StatusIntent"],
   idle: ["PrintIntent", "SetTemperatureIntent", "StatusIntent"],
+  error: ["StatusIntent", "ConnectionIntent", "SetPowerIntent"],
+  off: ["SetPowerIntent", "StatusIntent", "ConnectionIntent"],
 };
 const talk = one("#talk");
 const words = one("#words");
@@ -74,7 +76,7 @@ function suggestions({ user, echo, mail, device, utterances }, step) {
   if (awaits === "yes or no") return ["yes", "no"];
   if (awaits === "value") return ["stop"];
   if (!user.linked || !mail.length || !device.running) return utterances.start.filter((text) => text !== step.words);
-  const likely = LIKELY[device.printer?.status] ?? [];
+  const likely = LIKELY[device.printer?.power === "OFF" ? "off" : device.printer?.status] ?? [];
   const rank = ({ intent }) => (likely.includes(intent) ? likely.indexOf(intent) : likely.length);
   const groups = utterances.groups.toSorted((a, b) => rank(a) - rank(b));
   // The next step says one of them already; its group has another way to be used.

@@ -37,7 +37,7 @@ export function nextStep(home) {
 
   const printer = device.printer;
   if (!printer) return { pane: "device", hint: "The device is connected.", press: null };
-  if (device.fails) return { pane: "device", hint: "The device fails, as you wanted. Mend it.", press: "mend" };
+  if (device.fails) return { pane: "device", hint: "The device fails, as you wanted. Switch that off, and it is mended.", press: "mend" };
   if (printer.power === "OFF") {
     const on = utterances.groups.find((group) => group.intent === "SetPowerIntent")?.say.find((words) => / on\b/.test(words));
     return on ? say(on, `The printer is switched off. Say “${on}”.`) : { pane: "device", hint: "The printer is switched off.", press: null };

@@ -14,10 +14,11 @@ json.addEventListener("toggle", () => drawJson(state));
 let seen = { thing: null, version: null, cells: new Map() };
 let changed = new Set();
 
-/** A cell is narrow: of a fingerprint the first digits do; the whole is in the JSON below. */
+/** A cell is narrow: of a long id the first digits behind its last dot do; the whole is in the JSON below. */
 const LONGEST = 24;
-const SHORTENED = 10;
-const shown = (value) => JSON.stringify(typeof value === "string" && value.length > LONGEST ? `${value.slice(0, SHORTENED)}…` : value);
+const DIGITS = 6;
+const shortened = (id) => `${id.slice(id.lastIndexOf(".") + 1).slice(0, DIGITS)}…`;
+const shown = (value) => JSON.stringify(typeof value === "string" && value.length > LONGEST ? shortened(value) : value);
 
 const isGroup = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length > 0;
 

@@ -195,12 +195,12 @@ def test_a_print_that_fails_is_mended_and_done_again_on_every_screen(hub, browse
     browser.judge("off")
     browser.until(lambda: browser.next_steps(), "how to switch it on")
     browser.press_next()
-    browser.until(lambda: browser.text("#doing").startswith("Idle"), "a printer that is on")
+    browser.until(lambda: browser.text("#fact-power") == "on", "a printer that is on")
     say(browser, "ask my printer to set the nozzle to two hundred degrees")
     browser.until(lambda: browser.text("#target-nozzle") == "set to 200", "what is wanted of the nozzle")
     say(browser, "ask my printer to print two cups")
     browser.until(lambda: browser.text("#percent").startswith("1 of 2"), "the first of two cups")
-    browser.one("#connect").click()
+    browser.ask("document.querySelector('#connect').click()")
     browser.until(lambda: browser.text("#connection") == "Offline", "a device without a network")
     browser.judge("offline")
     browser.press_next()
@@ -210,6 +210,7 @@ def test_a_print_that_fails_is_mended_and_done_again_on_every_screen(hub, browse
 
 
 def say(browser, words):
+    browser.until(lambda: not browser.one("#pending").is_displayed(), "the answer to what was said before")
     turns = len(said(browser))
     browser.one("#words").send_keys(words, Keys.ENTER)
     browser.until(lambda: len(said(browser)) > turns, f"an answer to: {words}")
