@@ -48,6 +48,7 @@ export function drawDevice({ user, device, thing }, step) {
   drawShadow(thing);
   const entries = numbered(device.log).reverse();
   one("#log-empty").hidden = entries.length > 0;
+  one("#log").hidden = entries.length === 0;
   keyed(one("#log"), entries, (entry) => `${user.user} ${entry.key}`, makeEntry);
 }
 
