@@ -1,0 +1,65 @@
+//! The bundle as a foreign device takes it: unzipped, and its certificates read by parsers of others.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use rumqttc::{MqttOptions, TlsConfiguration, Transport};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// What a device needs to connect.
+#[derive(Clone)]
+pub struct Bundle {
+    pub thing: String,
+    /// SHA-256 of the certificate's DER form, by which the registry knows it.
+    pub certificate: String,
+    tls: Arc<ClientConfig>,
+}
+
+impl Bundle {
+    pub fn open(zip: &[u8]) -> Self {
+        let files = unzip(zip);
+        let connection: Value = serde_json::from_str(&files["connection.json"]).unwrap();
+        let file = |name: &str| files[connection[name].as_str().unwrap()].as_bytes();
+        let mut roots = RootCertStore::empty();
+        for name in connection["rootCas"].as_array().unwrap() {
+            roots.add(CertificateDer::from_pem_slice(files[name.as_str().unwrap()].as_bytes()).unwrap()).unwrap();
+        }
+        let certificate = CertificateDer::from_pem_slice(file("certificate")).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(file("privateKey")).unwrap();
+        let id = HEXLOWER.encode(&Sha256::digest(&certificate));
+        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let tls = builder.with_client_auth_cert(vec![certificate], key).expect("a key that is the certificate's");
+        Self { thing: connection["clientId"].as_str().unwrap().to_owned(), certificate: id, tls: Arc::new(tls) }
+    }
+
+    /// How the device connects to the hub at this port, which may be another one after a restart.
+    pub fn options(&self, port: u16) -> MqttOptions {
+        let mut options = MqttOptions::new(&self.thing, ("localhost", port));
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&self.tls))));
+        options.set_keep_alive(60);
+        options
+    }
+
+    pub fn shadow(&self, suffix: &str) -> String {
+        format!("$aws/things/{}/shadow/{suffix}", self.thing)
+    }
+}
+
+fn unzip(zip: &[u8]) -> BTreeMap<String, String> {
+    let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
+    (0..zip.len())
+        .map(|number| {
+            let mut file = zip.by_index(number).unwrap();
+            let mut content = String::new();
+            file.read_to_string(&mut content).unwrap();
+            (file.name().unwrap().into_owned(), content)
+        })
+        .collect()
+}

@@ -1,0 +1,224 @@
+//! The hub as a process: started with what a user gives it, asked over HTTP, killed or asked to end.
+//!
+//! Every wait is for an event, with a limit; every port is one that the operating system gave.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+use onething::https::Https;
+use serde_json::{Value, json};
+
+/// How long anything may take that is to happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a test waits for happens within `limit`, or the test fails by saying what did not happen.
+pub async fn within<T>(limit: Duration, what: &str, event: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(limit, event).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: not within {limit:?}"),
+    }
+}
+
+/// The binary, with nothing of the environment that the tests run in.
+pub fn hub() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onething-hub"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+/// `serve` over a data folder, at free ports of this machine.
+pub fn serve(data: &Path) -> Command {
+    let mut command = hub();
+    command.arg("serve").arg("--data").arg(data).args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
+    command
+}
+
+/// A hub that has been started, and may not answer yet. It does not outlive this value.
+pub struct Starting {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    log: JoinHandle<String>,
+}
+
+impl Starting {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (out, mut error) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let log = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = error.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Self { child, out: BufReader::new(out), log }
+    }
+
+    /// Reads the line that says that everything answers.
+    pub fn ready(mut self) -> Running {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        let Ok(ready) = serde_json::from_str::<Value>(&line) else {
+            let _ = self.child.kill();
+            panic!("no ready line but {line:?}; the log: {}", self.log.join().unwrap());
+        };
+        assert_eq!(ready["ready"], true);
+        let text = |name: &str| ready[name].as_str().unwrap().to_owned();
+        Running {
+            http: text("http"),
+            mqtt: text("mqtt"),
+            https: Https::default(),
+            process: Process { child: self.child, log: Some(self.log) },
+        }
+    }
+
+    /// Cuts its power before it answers.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+struct Process {
+    child: Child,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A hub that answers.
+pub struct Running {
+    pub http: String,
+    pub mqtt: String,
+    https: Https,
+    process: Process,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub kind: String,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+}
+
+/// How HTTP is spoken with a running hub. `None` where it did not answer: it may have done it or not.
+#[derive(Clone)]
+pub struct Client {
+    pub http: String,
+    https: Https,
+}
+
+impl Client {
+    pub async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Option<Answer> {
+        let request = request.body(Full::new(body.into())).unwrap();
+        let answer = within(PATIENCE, "an answer", self.https.exchange(request, 64 << 20)).await.ok()?;
+        let kind = answer.headers().get("content-type").map_or("", |kind| kind.to_str().unwrap()).to_owned();
+        Some(Answer { status: answer.status().as_u16(), kind, body: answer.into_body() })
+    }
+
+    pub async fn get(&self, path: &str) -> Option<Answer> {
+        self.send(Request::get(format!("{}{path}", self.http)), Bytes::new()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Option<Answer> {
+        let request = Request::builder().method(Method::POST).uri(format!("{}{path}", self.http));
+        self.send(request.header("content-type", "application/json"), body.to_string()).await
+    }
+
+    /// Says something to a user's Echo: the request, the response, and what is heard.
+    pub async fn say(&self, user: &str, words: &str) -> Option<Value> {
+        let answer = self.post("/echo", &json!({"user": user, "say": words})).await?;
+        assert_eq!(answer.status, 200, "{words}: {answer:?}");
+        Some(answer.json())
+    }
+
+    /// What Alexa says to it.
+    pub async fn speech(&self, user: &str, words: &str) -> Option<String> {
+        Some(self.say(user, words).await?["heard"]["speech"].as_str().unwrap().to_owned())
+    }
+
+    /// What the sign-in page does when the user agrees.
+    pub async fn link(&self, user: &str) -> Option<()> {
+        let answer = self.post("/link", &json!({"user": user})).await?;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        Some(())
+    }
+
+    /// The things of a user, which are one at most.
+    pub async fn thing(&self, user: &str) -> Option<Value> {
+        let things = self.get(&format!("/api/things?user={user}")).await?.json()["things"].take();
+        let mut things = things.as_array().unwrap().clone();
+        assert!(things.len() <= 1, "{user} has {} things", things.len());
+        Some(things.pop().unwrap_or_default())
+    }
+
+    /// The bundle in the last mail of a user that has one.
+    pub async fn last_bundle(&self, user: &str) -> Option<Bytes> {
+        let mail = self.get(&format!("/api/mail?user={user}")).await?.json();
+        let last = mail["mail"].as_array().unwrap().iter().rev().find(|mail| mail["attachment"].is_object()).cloned();
+        let id = last.unwrap_or_default()["id"].as_str().unwrap_or_default().to_owned();
+        let attachment = self.get(&format!("/api/mail/{id}/attachment")).await?;
+        (attachment.status == 200).then_some(attachment.body)
+    }
+}
+
+impl Running {
+    /// Starts a hub over a data folder.
+    pub fn start(data: &Path) -> Self {
+        Starting::start(serve(data)).ready()
+    }
+
+    pub fn client(&self) -> Client {
+        Client { http: self.http.clone(), https: self.https.clone() }
+    }
+
+    /// The port at which devices connect.
+    pub fn mqtt_port(&self) -> u16 {
+        self.mqtt.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// Cuts its power.
+    pub fn kill(mut self) {
+        self.process.child.kill().unwrap();
+        self.process.child.wait().unwrap();
+    }
+
+    /// Sends a signal, as a terminal or a service manager does: `INT` or `TERM`.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.process.child.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end, and returns how it ended and what it logged.
+    pub async fn ended(mut self) -> (ExitStatus, String) {
+        let waited = tokio::task::spawn_blocking(move || {
+            let status = self.process.child.wait().unwrap();
+            (status, self.process.log.take().unwrap().join().unwrap())
+        });
+        within(PATIENCE, "the end of the hub", waited).await.unwrap()
+    }
+
+    /// Asks it to end.
+    pub async fn stop(self) {
+        self.signal("TERM");
+        let (status, log) = self.ended().await;
+        assert!(status.success(), "{status} {log}");
+    }
+}

@@ -1,0 +1,111 @@
+//! After the last cut: everybody speaks once, and everything is as if no power had ever been cut.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use mail_parser::{MessageParser, MimeHeaders};
+use rumqttc::{AsyncClient, Event, Incoming, PublishOptions, QoS, SubscribeFilterInput};
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+use crate::bundle_of;
+use crate::harness::{Client, PATIENCE, Running, within};
+use crate::person::Person;
+
+pub(crate) async fn reigns(hub: Running, data: &Path, people: &[Arc<Person>]) {
+    let client = hub.client();
+    join_all(people.iter().map(|person| speaks(person, &client))).await;
+    for person in people {
+        let bundle = bundle_of(person, &client).await.expect("a mail with a bundle");
+        within(PATIENCE, "a device that reads its shadow", works(&bundle, hub.mqtt_port())).await;
+    }
+    hub.stop().await;
+    let bundles = check_mail(&data.join("mail"));
+    check_database(&data.join("hub.db"), people, &bundles);
+}
+
+async fn speaks(person: &Person, client: &Client) {
+    client.link(person.name).await.unwrap();
+    let speech = client.speech(person.name, "open my printer").await.unwrap();
+    assert!(speech.contains("is ready") || speech.contains("welcome"), "{} hears: {speech}", person.name);
+}
+
+/// The certificate in a mail opens the thing of its owner.
+async fn works(bundle: &Bundle, port: u16) {
+    let mut options = bundle.options(port);
+    options.set_max_packet_size(128 * 1024, 128 * 1024);
+    let (client, mut events) = AsyncClient::builder(options).capacity(4).build();
+    client.try_subscribe_many([SubscribeFilterInput::new(bundle.shadow("get/accepted"), QoS::AtLeastOnce)]).unwrap();
+    loop {
+        match events.poll().await.expect("a connection") {
+            Event::Incoming(Incoming::SubAck(_)) => {
+                client.try_publish(bundle.shadow("get"), "", PublishOptions::at_least_once()).unwrap();
+            }
+            Event::Incoming(Incoming::Publish(_)) => return,
+            _ => {}
+        }
+    }
+}
+
+/// All mails are whole, the index knows exactly them, and there is nothing else. Returns recipients and bundles, oldest first.
+fn check_mail(folder: &Path) -> Vec<(String, Bundle)> {
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let index = names.pop().unwrap();
+    assert_eq!(index, "index.jsonl");
+    assert!(names.iter().all(|name| name.ends_with(".eml")), "{names:?}");
+    let index = fs::read_to_string(folder.join(index)).unwrap();
+    let known: Vec<String> =
+        index.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(known, names, "what the index knows");
+    names.iter().filter_map(|name| whole(&fs::read(folder.join(name)).unwrap())).collect()
+}
+
+/// A mail has a recipient, a subject, words and, unless it is a farewell, a bundle.
+fn whole(mail: &[u8]) -> Option<(String, Bundle)> {
+    let mail = MessageParser::default().parse(mail).unwrap();
+    let to = mail.to().unwrap().first().unwrap().address().unwrap().to_owned();
+    assert!(!mail.subject().unwrap().is_empty() && !mail.body_text(0).unwrap().is_empty() && mail.body_html(0).is_some());
+    let attachment = mail.attachment(0)?;
+    assert!(attachment.attachment_name().unwrap().ends_with(".zip"));
+    Some((to, Bundle::open(attachment.contents())))
+}
+
+fn texts(db: &Connection, sql: &str, params: impl rusqlite::Params) -> BTreeSet<String> {
+    let mut query = db.prepare(sql).unwrap();
+    query.query_map(params, |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+fn check_database(path: &Path, people: &[Arc<Person>], bundles: &[(String, Bundle)]) {
+    let db = Connection::open(path).unwrap();
+    assert_eq!(texts(&db, "PRAGMA integrity_check", []), BTreeSet::from(["ok".to_owned()]));
+    assert!(texts(&db, "SELECT \"table\" FROM pragma_foreign_key_check", []).is_empty());
+    for Person { name, .. } in people.iter().map(AsRef::as_ref) {
+        let owner = format!("amzn1.account.{}", name.to_ascii_uppercase());
+        let things = texts(&db, "SELECT name FROM thing WHERE json_extract(attributes, '$.UserId') = ?1", [&owner]);
+        assert_eq!(things.len(), 1, "the things of {name}");
+        let thing = things.first().unwrap();
+        let attributes: String = db.query_row("SELECT attributes FROM thing WHERE name = ?1", [thing], |row| row.get(0)).unwrap();
+        let record: Value = serde_json::from_str(&attributes).unwrap();
+        let newest = record["CertificateId"].as_str().unwrap().to_owned();
+
+        let mut expected: BTreeSet<String> = record["Replaced"].as_str().unwrap_or_default().split(',').map(str::to_owned).collect();
+        expected.remove("");
+        expected.insert(newest.clone());
+        let active = texts(&db, "SELECT id FROM certificate WHERE active AND (made_for = ?1 OR thing = ?1)", [thing]);
+        assert_eq!(active, expected, "the certificates of {name} that open something");
+        assert_eq!(texts(&db, "SELECT id FROM certificate WHERE thing = ?1", [thing]), expected, "what is attached to the thing of {name}");
+        for certificate in &active {
+            let policies = texts(&db, "SELECT policy FROM attached_policy WHERE certificate = ?1", [certificate]);
+            assert_eq!(policies, BTreeSet::from(["OneUserOneThing".to_owned()]));
+        }
+        let (_, last) = bundles.iter().rev().find(|(to, _)| *to == format!("{name}@example.com")).expect("a mail");
+        assert_eq!((&last.certificate, &last.thing), (&newest, thing), "what the last mail of {name} holds");
+    }
+    let things: i64 = db.query_row("SELECT count(*) FROM thing", [], |row| row.get(0)).unwrap();
+    assert_eq!(usize::try_from(things).unwrap(), people.len());
+}

@@ -1,0 +1,149 @@
+//! Somebody who talks to their Echo, and remembers what they were told.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use crate::chance::Chance;
+use crate::harness::Client;
+
+pub(crate) struct Person {
+    pub(crate) name: &'static str,
+    /// Has a device, stays linked, and does not want to be forgotten.
+    pub(crate) settled: bool,
+    pub(crate) known: Mutex<Known>,
+}
+
+/// What somebody may rely on.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Whether the account is linked; `None` where the answer did not come.
+    linked: Option<bool>,
+    /// They were told that they are forgotten, and have not said anything since.
+    forgotten: bool,
+    /// The last command, where it was acknowledged and nothing is open since.
+    command: Option<String>,
+    /// The device's subscriptions were acknowledged.
+    pub(crate) listening: bool,
+    /// Commands that were acknowledged since.
+    pub(crate) told: HashSet<String>,
+    /// Commands that reached the device.
+    pub(crate) heard: HashSet<String>,
+    /// The last report that the device has made, and the last one that was acknowledged.
+    pub(crate) reported: u64,
+    pub(crate) accepted: u64,
+    /// How often something was acknowledged: links, commands, words about the identity.
+    pub(crate) answers: u64,
+    /// The highest version that an answer had.
+    pub(crate) version: u64,
+}
+
+impl Person {
+    pub(crate) fn new(name: &'static str, settled: bool) -> Self {
+        Self { name, settled, known: Mutex::new(Known { linked: Some(false), ..Known::default() }) }
+    }
+
+    /// Against what the hub shows after a cut.
+    pub(crate) fn check(&self, users: &Value, thing: &Value) {
+        let (name, mut known) = (self.name, self.known.lock().unwrap());
+        let user = users["users"].as_array().unwrap().iter().find(|user| user["user"] == name);
+        if let Some(linked) = known.linked {
+            assert_eq!(user.is_some_and(|user| user["linked"] == true), linked, "whether {name} is linked");
+        }
+        if known.forgotten {
+            assert_eq!(*thing, Value::Null, "{name} was forgotten");
+        }
+        let state = &thing["shadow"]["state"];
+        if let Some(command) = &known.command {
+            assert_eq!(state["desired"]["command"]["id"], command.as_str(), "the last command of {name}: {thing}");
+        }
+        if self.settled {
+            let reported = state["reported"]["progress"].as_u64().unwrap_or_default();
+            assert!((known.accepted..=known.reported).contains(&reported), "{name}: {reported}, {} accepted", known.accepted);
+            let version = thing["shadow"]["version"].as_u64().unwrap_or_default();
+            assert!(version >= known.version, "the shadow of {name} went back from {} to {version}", known.version);
+            known.version = version;
+        }
+    }
+
+    fn knows(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.lock().unwrap());
+    }
+}
+
+/// Talks until the hub is gone.
+pub(crate) async fn talks(person: Arc<Person>, client: Client, chance: Chance) {
+    while says_something(&person, &client, &chance).await.is_some() {
+        person.knows(|known| known.answers += 1);
+    }
+}
+
+async fn says_something(person: &Person, client: &Client, chance: &Chance) -> Option<()> {
+    let linked = person.known.lock().unwrap().linked == Some(true);
+    match chance.below(12) {
+        _ if !linked && !chance.one_in(4) => links(person, client).await,
+        0 => links(person, client).await,
+        1 if !person.settled => {
+            person.knows(|known| known.linked = None);
+            let answer = client.post("/unlink", &serde_json::json!({"user": person.name})).await?;
+            assert_eq!(answer.status, 204);
+            person.knows(|known| known.linked = Some(false));
+            Some(())
+        }
+        2 | 3 if !person.settled => is_forgotten(person, client).await,
+        2..=4 => {
+            contact(person);
+            client.say(person.name, "ask my printer to send my certificate again").await?;
+            client.say(person.name, "yes").await.map(drop)
+        }
+        5 | 6 => {
+            contact(person);
+            client.say(person.name, "open my printer").await.map(drop)
+        }
+        _ => prints(person, client).await,
+    }
+}
+
+fn contact(person: &Person) {
+    person.knows(|known| known.forgotten = false);
+}
+
+async fn links(person: &Person, client: &Client) -> Option<()> {
+    contact(person);
+    person.knows(|known| known.linked = None);
+    client.link(person.name).await?;
+    person.knows(|known| known.linked = Some(true));
+    Some(())
+}
+
+async fn prints(person: &Person, client: &Client) -> Option<()> {
+    contact(person);
+    let (mut before, mut listening) = (None, false);
+    person.knows(|known| (before, listening) = (known.command.take(), known.listening));
+    let turn = client.say(person.name, "ask my printer to print a vase").await?;
+    let speech = turn["heard"]["speech"].as_str().unwrap();
+    if speech.starts_with("Printing 1 vase") {
+        let id = turn["request"]["request"]["requestId"].as_str().unwrap().to_owned();
+        person.knows(|known| {
+            if listening {
+                known.told.insert(id.clone());
+            }
+            known.command = Some(id);
+        });
+    } else if speech.contains("link your Amazon account") {
+        person.knows(|known| known.command = before);
+    }
+    Some(())
+}
+
+async fn is_forgotten(person: &Person, client: &Client) -> Option<()> {
+    contact(person);
+    person.knows(|known| known.command = None);
+    client.say(person.name, "ask my printer to forget me").await?;
+    client.say(person.name, "yes").await?;
+    let speech = client.speech(person.name, "yes").await?;
+    let forgotten = speech.starts_with("I have forgotten you and your");
+    person.knows(|known| known.forgotten = forgotten);
+    Some(())
+}
