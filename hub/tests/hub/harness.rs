@@ -168,13 +168,16 @@ impl Client {
         Some(things.pop().unwrap_or_default())
     }
 
-    /// The bundle in the last mail of a user that has one.
-    pub async fn last_bundle(&self, user: &str) -> Option<Bytes> {
+    /// The bundles in the mails of a user, newest first.
+    pub async fn bundles(&self, user: &str) -> Option<Vec<Bytes>> {
         let mail = self.get(&format!("/api/mail?user={user}")).await?.json();
-        let last = mail["mail"].as_array().unwrap().iter().rev().find(|mail| mail["attachment"].is_object()).cloned();
-        let id = last.unwrap_or_default()["id"].as_str().unwrap_or_default().to_owned();
-        let attachment = self.get(&format!("/api/mail/{id}/attachment")).await?;
-        (attachment.status == 200).then_some(attachment.body)
+        let mut bundles = Vec::new();
+        for mail in mail["mail"].as_array().unwrap().iter().rev().filter(|mail| mail["attachment"].is_object()) {
+            let attachment = self.get(&format!("/api/mail/{}/attachment", mail["id"].as_str().unwrap())).await?;
+            assert_eq!(attachment.status, 200, "{attachment:?}");
+            bundles.push(attachment.body);
+        }
+        Some(bundles)
     }
 }
 

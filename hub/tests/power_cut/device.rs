@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::harness::Client;
 use crate::person::Person;
-use crate::{bundle_of, person};
+use crate::{bundles_of, person};
 
-struct Device {
+pub(crate) struct Device {
     person: Arc<Person>,
     bundle: Bundle,
     client: AsyncClient,
@@ -85,30 +85,31 @@ impl Device {
             self.knows(|known| known.accepted = known.accepted.max(number));
         }
     }
-}
 
-/// Connects with the bundle in the last mail, where there is one, and reports until the hub is gone.
-pub(crate) async fn reports(person: Arc<Person>, client: Client, port: u16) {
-    let Some(bundle) = bundle_of(&person, &client).await else { return };
-    let mut device = Device::new(&person, bundle, port);
-    let lived = async {
-        device.connects().await?;
-        device.listens().await?;
-        device.counts().await
-    };
-    // The power is cut, or the certificate of the bundle has just been replaced by one in another mail.
-    drop(lived.await);
-}
-
-/// Hears all that was acknowledged while it was away.
-pub(crate) async fn catches_up(person: &Arc<Person>, client: &Client, port: u16) {
-    if !person.known.lock().unwrap().listening {
-        return;
+    /// Connects with the newest bundle that opens something, and hears all that was acknowledged while it was away. `None`
+    /// where its owner has not had any mail.
+    ///
+    /// What a cut left half done may have made the newest one void, until its owner speaks; the one that it is to replace
+    /// goes on working.
+    pub(crate) async fn comes_back(person: &Arc<Person>, client: &Client, port: u16) -> Option<Self> {
+        let bundles = bundles_of(person, client).await.expect("an answer");
+        let mails = bundles.len();
+        for bundle in bundles {
+            let mut device = Device::new(person, bundle, port);
+            if device.connects().await.is_ok() {
+                device.listens().await.unwrap();
+                while !device.knows(|known| known.told.is_subset(&known.heard)) {
+                    device.next().await.unwrap();
+                }
+                return Some(device);
+            }
+        }
+        assert_eq!(mails, 0, "none of the bundles of {} opens anything", person.name);
+        None
     }
-    let bundle = bundle_of(person, client).await.expect("a bundle, which there was");
-    let mut device = Device::new(person, bundle, port);
-    device.connects().await.unwrap_or_else(|error| panic!("the last bundle of {} does not connect: {error}", person.name));
-    while !device.knows(|known| known.told.is_subset(&known.heard)) {
-        device.next().await.unwrap();
+
+    /// Reports until the power is cut, or the certificate of its bundle has been replaced by one in another mail.
+    pub(crate) async fn reports(mut self) {
+        drop(self.counts().await);
     }
 }

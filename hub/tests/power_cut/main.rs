@@ -32,14 +32,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use crate::bundle::Bundle;
 use crate::chance::Chance;
+use crate::device::Device;
 use crate::harness::{Client, PATIENCE, Running, Starting, serve, within};
 use crate::person::Person;
 
 /// How many cuts a folder lives through: then it is looked at closely, and another one begun.
-const CUTS_OF_A_FOLDER: usize = 15;
+const CUTS_OF_A_FOLDER: usize = 25;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|number| number.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
@@ -69,6 +71,12 @@ async fn live(chance: &Chance, cuts: usize) -> Vec<Arc<Person>> {
     let people: Vec<Arc<Person>> = [("ana", true), ("ben", true), ("cleo", true), ("dan", false), ("eve", false)]
         .map(|(name, settled)| Arc::new(Person::new(name, settled)))
         .into();
+    // Some folders are cut before anybody has a thing, the others when some have.
+    if !chance.one_in(4) {
+        let hub = Running::start(&data);
+        settle(&hub, &people).await;
+        hub.kill();
+    }
     for cut in 1..=cuts {
         if chance.one_in(6) {
             let starting = Starting::start(serve(&data));
@@ -78,9 +86,13 @@ async fn live(chance: &Chance, cuts: usize) -> Vec<Arc<Person>> {
             continue;
         }
         let hub = Running::start(&data);
-        check(&hub, &data, &people).await;
-        let lasts = Duration::from_millis(20 + chance.below(380));
-        let load: Vec<_> = people.iter().flat_map(|person| load(person, &hub, chance)).collect();
+        // A device that is away for a while has to hear everything afterwards.
+        let there: Vec<_> = people.iter().filter(|person| person.settled && !chance.one_in(3)).cloned().collect();
+        let devices = check(&hub, &data, &people, &there).await;
+        // Long enough now and then for what takes long: keys, and what an earlier cut has left half done.
+        let lasts = Duration::from_millis(if chance.one_in(5) { 400 + chance.below(600) } else { 20 + chance.below(380) });
+        let talk = people.iter().map(|person| tokio::spawn(person::talks(Arc::clone(person), hub.client(), chance.split())));
+        let load: Vec<_> = talk.chain(devices.into_iter().map(|device| tokio::spawn(device.reports()))).collect();
         // Nobody comes to an end before the power does.
         sleep(lasts).await;
         hub.kill();
@@ -89,24 +101,26 @@ async fn live(chance: &Chance, cuts: usize) -> Vec<Arc<Person>> {
         println!("cut {cut} after {lasts:?}");
     }
     let hub = Running::start(&data);
-    check(&hub, &data, &people).await;
+    let settled: Vec<_> = people.iter().filter(|person| person.settled).cloned().collect();
+    drop(check(&hub, &data, &people, &settled).await);
     peace::reigns(hub, &data, &people).await;
     people
 }
 
-/// Whoever is there does what they do until the hub is gone.
-fn load(person: &Arc<Person>, hub: &Running, chance: &Chance) -> Vec<tokio::task::JoinHandle<()>> {
-    let (client, port) = (hub.client(), hub.mqtt_port());
-    let mut tasks = vec![tokio::spawn(person::talks(Arc::clone(person), client.clone(), chance.split()))];
-    // A device that is away for a while has to hear everything afterwards.
-    if person.settled && !chance.one_in(3) {
-        tasks.push(tokio::spawn(device::reports(Arc::clone(person), client, port)));
-    }
-    tasks
+/// Those who have a device get their mail, and set it up.
+async fn settle(hub: &Running, people: &[Arc<Person>]) {
+    let client = hub.client();
+    let settled = people.iter().filter(|person| person.settled);
+    let set_up = settled.map(async |person| {
+        person::links(person, &client).await.expect("an answer");
+        let device = Device::comes_back(person, &client, hub.mqtt_port()).await;
+        assert!(device.is_some(), "no mail came");
+    });
+    join_all(set_up).await;
 }
 
 /// Everything that was answered is there.
-async fn check(hub: &Running, data: &Path, people: &[Arc<Person>]) {
+async fn check(hub: &Running, data: &Path, people: &[Arc<Person>], there: &[Arc<Person>]) -> Vec<Device> {
     for file in std::fs::read_dir(data.join("mail")).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         assert!(!name.ends_with(".tmp"), "{name} is half written");
@@ -116,11 +130,12 @@ async fn check(hub: &Running, data: &Path, people: &[Arc<Person>]) {
     for person in people {
         person.check(&users, &client.thing(person.name).await.unwrap());
     }
-    let devices = people.iter().filter(|person| person.settled).map(|person| device::catches_up(person, &client, hub.mqtt_port()));
-    timeout(PATIENCE, join_all(devices)).await.expect("a device did not hear of a command that was acknowledged");
+    let devices = there.iter().map(|person| Device::comes_back(person, &client, hub.mqtt_port()));
+    let devices = within(PATIENCE, "devices that hear of all commands that were acknowledged", join_all(devices)).await;
+    devices.into_iter().flatten().collect()
 }
 
-/// What is answered while nobody cuts anything.
-async fn bundle_of(person: &Person, client: &Client) -> Option<bundle::Bundle> {
-    Some(bundle::Bundle::open(&client.last_bundle(person.name).await?))
+/// The bundles in somebody's mails, newest first.
+async fn bundles_of(person: &Person, client: &Client) -> Option<Vec<Bundle>> {
+    Some(client.bundles(person.name).await?.iter().map(|zip| Bundle::open(zip)).collect())
 }

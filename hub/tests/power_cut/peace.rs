@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::bundle::Bundle;
-use crate::bundle_of;
+use crate::bundles_of;
 use crate::harness::{Client, PATIENCE, Running, within};
 use crate::person::Person;
 
@@ -20,8 +20,9 @@ pub(crate) async fn reigns(hub: Running, data: &Path, people: &[Arc<Person>]) {
     let client = hub.client();
     join_all(people.iter().map(|person| speaks(person, &client))).await;
     for person in people {
-        let bundle = bundle_of(person, &client).await.expect("a mail with a bundle");
-        within(PATIENCE, "a device that reads its shadow", works(&bundle, hub.mqtt_port())).await;
+        let bundles = bundles_of(person, &client).await.unwrap();
+        let bundle = bundles.first().expect("a mail with a bundle");
+        within(PATIENCE, "a device that reads its shadow", works(bundle, hub.mqtt_port())).await;
     }
     hub.stop().await;
     let bundles = check_mail(&data.join("mail"));
@@ -31,6 +32,7 @@ pub(crate) async fn reigns(hub: Running, data: &Path, people: &[Arc<Person>]) {
 async fn speaks(person: &Person, client: &Client) {
     client.link(person.name).await.unwrap();
     let speech = client.speech(person.name, "open my printer").await.unwrap();
+    println!("{} hears: {speech}", person.name);
     assert!(speech.contains("is ready") || speech.contains("welcome"), "{} hears: {speech}", person.name);
 }
 
@@ -91,7 +93,7 @@ fn check_database(path: &Path, people: &[Arc<Person>], bundles: &[(String, Bundl
         let thing = things.first().unwrap();
         let attributes: String = db.query_row("SELECT attributes FROM thing WHERE name = ?1", [thing], |row| row.get(0)).unwrap();
         let record: Value = serde_json::from_str(&attributes).unwrap();
-        let newest = record["CertificateId"].as_str().unwrap().to_owned();
+        let newest = record["CertificateId"].as_str().unwrap_or_else(|| panic!("{name} has no certificate: {record}")).to_owned();
 
         let mut expected: BTreeSet<String> = record["Replaced"].as_str().unwrap_or_default().split(',').map(str::to_owned).collect();
         expected.remove("");

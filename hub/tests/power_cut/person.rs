@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::harness::Client;
@@ -81,23 +81,18 @@ pub(crate) async fn talks(person: Arc<Person>, client: Client, chance: Chance) {
 
 async fn says_something(person: &Person, client: &Client, chance: &Chance) -> Option<()> {
     let linked = person.known.lock().unwrap().linked == Some(true);
-    match chance.below(12) {
+    // Whoever asks about their identity so soon after it was made is made to wait, so they do it rarely.
+    match chance.below(40) {
         _ if !linked && !chance.one_in(4) => links(person, client).await,
         0 => links(person, client).await,
-        1 if !person.settled => {
-            person.knows(|known| known.linked = None);
-            let answer = client.post("/unlink", &serde_json::json!({"user": person.name})).await?;
-            assert_eq!(answer.status, 204);
-            person.knows(|known| known.linked = Some(false));
-            Some(())
-        }
-        2 | 3 if !person.settled => is_forgotten(person, client).await,
-        2..=4 => {
+        1 | 2 => {
             contact(person);
             client.say(person.name, "ask my printer to send my certificate again").await?;
             client.say(person.name, "yes").await.map(drop)
         }
-        5 | 6 => {
+        3..=5 if !person.settled => is_forgotten(person, client).await,
+        6 | 7 if !person.settled => unlinks(person, client).await,
+        8..=14 => {
             contact(person);
             client.say(person.name, "open my printer").await.map(drop)
         }
@@ -109,11 +104,19 @@ fn contact(person: &Person) {
     person.knows(|known| known.forgotten = false);
 }
 
-async fn links(person: &Person, client: &Client) -> Option<()> {
+pub(crate) async fn links(person: &Person, client: &Client) -> Option<()> {
     contact(person);
     person.knows(|known| known.linked = None);
     client.link(person.name).await?;
     person.knows(|known| known.linked = Some(true));
+    Some(())
+}
+
+async fn unlinks(person: &Person, client: &Client) -> Option<()> {
+    person.knows(|known| known.linked = None);
+    let answer = client.post("/unlink", &json!({"user": person.name})).await?;
+    assert_eq!(answer.status, 204);
+    person.knows(|known| known.linked = Some(false));
     Some(())
 }
 
