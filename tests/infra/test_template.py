@@ -554,6 +554,8 @@ def test_the_only_wildcards_are_what_the_shadow_says_to_its_device():
         if "*" in action + resource or "?" in resource or re.search(r"[#+]", resource)
     }
     assert wild == {
+        # To a policy a `+` is a `+`: this is the one filter, and no pattern of filters.
+        ("iot:Subscribe", f"topicfilter/$aws/things/{THING}/shadow/get/+"),
         ("iot:Receive", f"topic/$aws/things/{THING}/shadow/get/*"),
         ("iot:Receive", f"topic/$aws/things/{THING}/shadow/update/*"),
     }
@@ -588,6 +590,8 @@ SHADOW = "$aws/things/A/shadow"
         ("iot:Connect", "client/A"),
         ("iot:Publish", f"topic/{SHADOW}/get"),
         ("iot:Publish", f"topic/{SHADOW}/update"),
+        # How the second shadow client of Amazon's SDKs listens for the answers to its gets.
+        ("iot:Subscribe", f"topicfilter/{SHADOW}/get/+"),
         *(
             (action, f"{kind}/{SHADOW}/{answer}")
             for action, kind in [("iot:Subscribe", "topicfilter"), ("iot:Receive", "topic")]

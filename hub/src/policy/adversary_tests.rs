@@ -9,12 +9,13 @@ use super::{Attachment, Context, DEVICE_DOCUMENT, Decision, Policy, Request, Thi
 
 const A: &str = "onething-a";
 const B: &str = "onething-b";
-const SHADOW_ENDINGS: [&str; 14] = [
+const SHADOW_ENDINGS: [&str; 15] = [
     "shadow/get",
     "shadow/update",
     "shadow/delete",
     "shadow/get/accepted",
     "shadow/get/rejected",
+    "shadow/get/+",
     "shadow/update/accepted",
     "shadow/update/rejected",
     "shadow/update/delta",
@@ -56,6 +57,7 @@ fn a_thing_may_do_what_it_needs_and_nothing_else() {
             &["iot:Publish"][..],
             &["iot:Publish"],
             &[],
+            &["iot:Subscribe", "iot:Receive"],
             &["iot:Subscribe", "iot:Receive"],
             &["iot:Subscribe", "iot:Receive"],
             &["iot:Subscribe", "iot:Receive"],
