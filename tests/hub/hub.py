@@ -1,0 +1,123 @@
+"""The hub as its owner starts it: the real binary, and its HTTP interface."""
+
+import io
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+LIMIT = 30
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The files of a mailed bundle, and what `connection.json` says."""
+
+    host: str
+    port: int
+    thing: str
+    certificate: Path
+    key: Path
+    root: Path
+
+
+class Hub:
+    def __init__(self, binary, place):
+        self.binary = binary
+        self.place = Path(place)
+        self.data = self.place / "data"
+        self.mqtt = "127.0.0.1:0"
+        self.process = None
+        self.http = None
+
+    def start(self):
+        """Starts it; once it has had a port, it takes that one again, as the bundles name it."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("ONETHING_", "RUST_"))}
+        with open(self.place / "hub.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [self.binary, "serve", "--data", self.data, "--http", "127.0.0.1:0", "--mqtt", self.mqtt],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+            )
+        lines = queue.Queue()
+        threading.Thread(target=lambda: [lines.put(line) for line in self.process.stdout], daemon=True).start()
+        try:
+            ready = json.loads(lines.get(timeout=LIMIT))
+        except queue.Empty:
+            raise AssertionError(f"the hub is not ready within {LIMIT} s:\n{self.log()}") from None
+        assert ready["ready"] is True, ready
+        self.http, self.mqtt = ready["http"], ready["mqtt"]
+        return self
+
+    def kill(self):
+        """The power fails."""
+        self.process.kill()
+        self.process.wait(LIMIT)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(LIMIT)
+
+    def replace_authority(self):
+        """What an operator does while the hub is stopped."""
+        subprocess.run([self.binary, "authority", "replace", "--data", self.data], check=True, timeout=LIMIT, capture_output=True)
+
+    def log(self):
+        return (self.place / "hub.log").read_text(errors="replace")
+
+    def get(self, path):
+        with urllib.request.urlopen(self.http + path, timeout=LIMIT) as answer:
+            return answer.read()
+
+    def post(self, path, body):
+        request = urllib.request.Request(self.http + path, json.dumps(body).encode(), {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=LIMIT) as answer:
+            return json.loads(answer.read() or "null")
+
+    def say(self, user, words):
+        return self.post("/echo", {"user": user, "say": words})
+
+    def thing(self, user):
+        """The one thing of a user, with its shadow."""
+        [thing] = json.loads(self.get(f"/api/things?user={user}"))["things"]
+        return thing
+
+    def move_in(self, user):
+        """Links the account of a user, and unpacks the bundle from the mail that comes."""
+        self.post("/link", {"user": user})
+        return self.open_mail(user)
+
+    def open_mail(self, user):
+        mails = json.loads(self.get(f"/api/mail?user={user}"))["mail"]
+        mail = max(mails, key=lambda mail: mail["at"])
+        attachment = self.get(f"/api/mail/{mail['id']}/attachment")
+        folder = self.place / f"bundle-{user}-{len(mails)}"
+        with zipfile.ZipFile(io.BytesIO(attachment)) as files:
+            files.extractall(folder)
+        told = json.loads((folder / "connection.json").read_text())
+        return Bundle(
+            host=told["endpoint"],
+            port=told["port"],
+            thing=told["clientId"],
+            certificate=folder / told["certificate"],
+            key=folder / told["privateKey"],
+            root=folder / told["rootCas"][0],
+        )
+
+
+def eventually(what, holds, limit=LIMIT):
+    """Asks again until it holds, where nothing tells of the change."""
+    end = time.monotonic() + limit
+    pause = threading.Event()
+    while not holds():
+        assert time.monotonic() < end, f"{what}: not within {limit} s"
+        pause.wait(0.02)

@@ -1,0 +1,238 @@
+"""Where the table is tried: the hub, and ministack with AUTH=true. On both, Ada and Bob have moved in."""
+
+import itertools
+import json
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import urllib.error
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from forge import DAY, NAME, fingerprint, forge, name, subject_of
+from hub import Bundle, Hub, eventually
+from speaker import LIMIT, Speaker
+
+ROOT = Path(__file__).resolve().parents[2]
+TOPICS = ["update/delta", "update/accepted", "update/rejected", "get/accepted", "get/rejected"]
+
+
+def topic(thing, rest):
+    return f"$aws/things/{thing}/shadow/{rest}"
+
+
+class Stage:
+    """Two things. Bob listens to all of his all the time and knows to the word what he may hear."""
+
+    beats = itertools.count(1)
+    ada: Bundle
+    bob: Bundle
+
+    def raise_the_curtain(self):
+        self.bobs = Speaker(self.bob, "5").connected()
+        self.bobs.listens(*[topic(self.bob.thing, rest) for rest in TOPICS])
+        for bundle in (self.ada, self.bob):
+            speaker = self.bobs if bundle is self.bob else Speaker(bundle, "5").connected().listens(topic(bundle.thing, "update/accepted"))
+            speaker.publish(topic(bundle.thing, "update"), {"state": {"reported": {"beat": 0}}})
+            speaker.receive(topic(bundle.thing, "update/accepted"))
+            if bundle is self.ada:
+                speaker.leave()
+        self.known = self.document(self.bob.thing)
+        self.adas = self.document(self.ada.thing)["state"]
+
+    def bob_is_untouched(self):
+        """Bob says a word to his shadow. He hears the answer to it and nothing else, and nothing else has changed."""
+        assert self.bobs.is_connected(), f"Bob was cut off: {self.bobs.end}"
+        beat, bob = next(self.beats), self.bob.thing
+        assert self.bobs.publish(topic(bob, "update"), {"state": {"reported": {"beat": beat}}, "clientToken": str(beat)}) == "ok"
+        accepted = self.bobs.receive(topic(bob, "update/accepted"), lambda payload: payload.get("clientToken") == str(beat))
+        heard, self.bobs.messages = self.bobs.messages, []
+        assert heard == [], f"Bob has heard what he did not ask for: {heard}"
+        document = self.document(bob)
+        known, self.known = self.known, document
+        known["state"]["reported"]["beat"] = beat
+        assert document["state"] == known["state"]
+        assert document["version"] == accepted["version"] == known["version"] + 1
+
+    def ada_has_heard_nothing(self, speaker):
+        """Ada, back in the same session if need be, asks for her own shadow: that is all that she hears, and it is as it was."""
+        own = topic(self.ada.thing, "get/accepted")
+        if not speaker.is_connected():
+            earlier = speaker.messages
+            speaker = Speaker(self.ada, speaker.version, keeps=True, fresh=False).connected()
+            speaker.messages[:0] = earlier
+        assert speaker.publish(topic(self.ada.thing, "get"), "") == "ok"
+        answer = speaker.receive(own)
+        heard = list(speaker.messages)
+        speaker.leave()
+        assert heard == [], f"Ada has heard something: {heard}"
+        assert answer["state"] == self.adas, "Ada's shadow has changed"
+
+    def ada_has_lost_her_shadow(self, speaker):
+        """What is written down as a gap is there: the shadow is not as it was. Ada puts it right."""
+        assert self.document(self.ada.thing)["state"] != self.adas, "this is not a gap any more"
+        mended = {"state": {"desired": None, "reported": {"broken": None}}}
+        assert speaker.publish(topic(self.ada.thing, "update"), mended) == "ok"
+        speaker.leave()
+        assert self.document(self.ada.thing)["state"] == self.adas
+
+    def ada_arrives(self, version):
+        """In a session that holds nothing of an earlier one, and that stays when the connection does not."""
+        Speaker(self.ada, version).connected().leave()
+        speaker = Speaker(self.ada, version, keeps=True).connected()
+        return speaker.listens(topic(self.ada.thing, "get/accepted"))
+
+    def forgeries(self):
+        """Certificates that anybody can make: nothing of the authority's is needed."""
+        folder = self.place
+        foreign = forge(folder, "foreign-root", subject=self.root_subject, authority=True)
+        made = {
+            "of a foreign authority of the same name": forge(folder, "foreign", issuer=foreign),
+            "that signed itself": forge(folder, "self-signed"),
+            "that signed itself, with the name of the thing": forge(folder, "self-named", subject=name(self.ada.thing)),
+            "signed by a device's": forge(folder, "leaf-signed", issuer=(self.ada.certificate, self.ada.key)),
+        }
+        return made
+
+
+class HubStage(Stage):
+    def __init__(self, binary, place):
+        self.place, self.hub = place, Hub(binary, place).start()
+        self.ada, self.bob = self.hub.move_in("ana"), self.hub.move_in("ben")
+        self.hub.post("/api/users", {"name": "cyd"})
+        self.cyd = self.hub.move_in("cyd")
+        self.hub.stop()
+        authority = self.hub.data / "authority"
+        root = authority / "root.pem", authority / "root.key.pem"
+        self.root_subject = subject_of(root[0])
+        # What the registry holds dear, but for what is wrong with each.
+        registered = {
+            "good": forge(place, "good", issuer=root),
+            "expired": forge(place, "expired", issuer=root, begins=-2 * DAY, ends=-DAY),
+            "not yet valid": forge(place, "early", issuer=root, begins=DAY, ends=2 * DAY),
+            "for servers": forge(place, "for-servers", issuer=root, usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        }
+        with sqlite3.connect(self.hub.data / "hub.db") as database:
+            for files in registered.values():
+                own = (fingerprint(files[0]), self.ada.thing)
+                database.execute("INSERT INTO certificate SELECT ?1, 1, name, name, 0 FROM thing WHERE name = ?2", own)
+                database.execute("INSERT INTO attached_policy VALUES (?1, 'OneUserOneThing')", own[:1])
+            database.execute("UPDATE certificate SET active = 0 WHERE thing = ?1", (self.cyd.thing,))
+        database.close()
+        self.hub.start()
+        self.good = replace(self.ada, certificate=registered["good"][0], key=registered["good"][1])
+        self.tls_refuses = {what: registered[what] for what in ("expired", "not yet valid", "for servers")} | self.forgeries()
+        self.broker_refuses = {
+            "of the authority, unknown to the registry": (self.ada, forge(place, "unknown", issuer=root)),
+            "that is INACTIVE": (self.cyd, (self.cyd.certificate, self.cyd.key)),
+        }
+        self.raise_the_curtain()
+
+    def document(self, thing):
+        things = json.loads(self.hub.get("/api/things"))["things"]
+        return next(held["shadow"] for held in things if held["thing"] == thing)
+
+    def end(self):
+        self.hub.stop()
+
+
+class EmulatorStage(Stage):
+    def __init__(self, binary, place):
+        self.place = place
+        port, mqtt = free_port(), free_port()
+        keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"}
+        environment = {
+            "PATH": "/usr/bin:/bin", "HOME": str(place), "TMPDIR": str(place), "PYTHONDONTWRITEBYTECODE": "1", "AUTH": "true",
+            "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_PORT": str(mqtt), "SFTP_ENABLED": "0",
+            "PERSIST_STATE": "0", "MINISTACK_REGION": "eu-west-1", **keys,
+        }  # fmt: skip
+        url = f"http://127.0.0.1:{port}"
+        with open(place / "ministack.log", "wb") as log:
+            self.process = subprocess.Popen([binary], env=environment, cwd=place, stdout=log, stderr=log)
+        eventually("ministack is ready", lambda: self.is_ready(url), limit=90)
+        root = place / "ministack-root.pem"
+        root.write_bytes(urllib.request.urlopen(f"{url}/_ministack/iot/ca.pem", timeout=LIMIT).read())
+        self.root_subject = subject_of(root)
+        session = boto3.Session(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name="eu-west-1")
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
+        self.iot, self.data, sts = (session.client(its, endpoint_url=url, config=config) for its in ("iot", "iot-data", "sts"))
+        variables = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": sts.get_caller_identity()["Account"]}
+        policy = rendered(json.loads((ROOT / "infra/device-policy.json").read_text()), variables)
+        self.iot.create_policy(policyName="OneUserOneThing", policyDocument=json.dumps(policy))
+        # Letters of both cases, as the names of the hub have them.
+        self.ada, self.bob, cyd, dee = (self.moves_in(f"3D_Printer-{its}", root, mqtt) for its in ("AdaAbcdef", "BobAbcdef", "Cyd", "Dee"))
+        self.iot.update_certificate(certificateId=fingerprint(cyd.certificate), newStatus="INACTIVE")
+        self.iot.delete_certificate(certificateId=self.given_up(dee), forceDelete=True)
+        self.tls_refuses = self.forgeries()
+        self.broker_refuses = {
+            "of the authority, unknown to the registry": (self.ada, (dee.certificate, dee.key)),
+            "that is INACTIVE": (cyd, (cyd.certificate, cyd.key)),
+        }
+        self.raise_the_curtain()
+
+    def moves_in(self, thing, root, port):
+        self.iot.create_thing(thingName=thing)
+        made = self.iot.create_keys_and_certificate(setAsActive=True)
+        certificate, key = self.place / f"{thing}.pem", self.place / f"{thing}.key.pem"
+        certificate.write_text(made["certificatePem"])
+        key.write_text(made["keyPair"]["PrivateKey"])
+        self.iot.attach_policy(policyName="OneUserOneThing", target=made["certificateArn"])
+        self.iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"], thingPrincipalType="EXCLUSIVE_THING")
+        return Bundle("localhost", port, thing, certificate, key, root)
+
+    def given_up(self, bundle):
+        """Takes everything from a certificate, so that it may be deleted."""
+        identity = fingerprint(bundle.certificate)
+        arn = self.iot.describe_certificate(certificateId=identity)["certificateDescription"]["certificateArn"]
+        self.iot.detach_thing_principal(thingName=bundle.thing, principal=arn)
+        self.iot.detach_policy(policyName="OneUserOneThing", target=arn)
+        self.iot.update_certificate(certificateId=identity, newStatus="INACTIVE")
+        return identity
+
+    def is_ready(self, url):
+        assert self.process.poll() is None, (self.place / "ministack.log").read_text()
+        try:
+            with urllib.request.urlopen(f"{url}/_ministack/ready", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def document(self, thing):
+        try:
+            return json.loads(self.data.get_thing_shadow(thingName=thing)["payload"].read())
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                return None
+            raise
+
+    def end(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def rendered(value, variables):
+    """What CloudFormation makes of Fn::Sub."""
+    if isinstance(value, list):
+        return [rendered(item, variables) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Fn::Sub"}:
+        return re.sub(r"\$\{(AWS::\w+)\}", lambda found: variables[found.group(1)], value["Fn::Sub"]).replace("${!", "${")
+    return {key: rendered(item, variables) for key, item in value.items()}
+
+
+def free_port():
+    """For a server that cannot say which port it took."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]

@@ -1,0 +1,86 @@
+"""The hub's certificates, judged by OpenSSL, and what becomes of bundles when the authority is replaced."""
+
+import re
+import subprocess
+
+from hub import LIMIT
+from speaker import OK, Speaker
+from stages import topic
+
+
+class OpenSsl:
+    def __init__(self, tool):
+        self.program = tool("openssl")
+
+    def __call__(self, *arguments):
+        done = subprocess.run([self.program, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+        assert done.returncode == 0, f"openssl {arguments}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def handshakes(self, bundle, place, tls):
+        """A strict handshake with the bundle; returns the chain that the server shows, as files."""
+        told = self(
+            "s_client", "-connect", f"{bundle.host}:{bundle.port}", "-servername", bundle.host, "-verify_hostname", bundle.host,
+            "-CAfile", bundle.root, "-no-CApath", "-no-CAstore", "-cert", bundle.certificate, "-key", bundle.key,
+            "-x509_strict", "-verify_return_error", "-showcerts", tls,
+        )  # fmt: skip
+        assert "Verify return code: 0 (ok)" in told, told
+        shown = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", told, re.S)
+        files = []
+        for number, pem in enumerate(shown):
+            files.append(place / f"shown-{number}.pem")
+            files[-1].write_text(pem)
+        return files
+
+
+def test_a_bundle_is_sound(hub, tool, tmp_path):
+    openssl, bundle = OpenSsl(tool), hub.move_in("ana")
+    trusted = ["-x509_strict", "-check_ss_sig", "-no-CApath", "-no-CAstore", "-CAfile", bundle.root]
+    assert openssl("verify", *trusted, "-purpose", "sslclient", bundle.certificate).endswith(": OK\n")
+    assert openssl("verify", *trusted, bundle.root).endswith(": OK\n")
+    device = openssl("x509", "-in", bundle.certificate, "-noout", "-text")
+    for part in ("CN = AWS IoT Certificate", "Public-Key: (2048 bit)", "CA:FALSE", "TLS Web Client Authentication", "Dec 31 23:59:59 2049 GMT"):
+        assert part in device, f"{part} is not in\n{device}"
+    assert bundle.key.read_text().startswith("-----BEGIN RSA PRIVATE KEY-----")
+    assert "RSA key ok" in openssl("rsa", "-in", bundle.key, "-check", "-noout")
+    public = openssl("rsa", "-in", bundle.key, "-pubout")
+    assert public == openssl("x509", "-in", bundle.certificate, "-noout", "-pubkey")
+    assert public == (bundle.key.parent / "public.key.pem").read_text()
+    root = openssl("x509", "-in", bundle.root, "-noout", "-text")
+    for part in ("CA:TRUE", "Certificate Sign", "Subject Key Identifier"):
+        assert part in root, f"{part} is not in\n{root}"
+
+
+def test_the_server_is_who_it_says(hub, tool, tmp_path):
+    openssl, bundle = OpenSsl(tool), hub.move_in("ana")
+    for tls in ("-tls1_2", "-tls1_3"):
+        leaf = openssl.handshakes(bundle, tmp_path, tls)[0]
+        names = openssl("x509", "-in", leaf, "-noout", "-ext", "subjectAltName,extendedKeyUsage")
+        for part in ("DNS:localhost", "IP Address:127.0.0.1", "TLS Web Server Authentication"):
+            assert part in names, f"{part} is not in\n{names}"
+        assert "does match" in openssl("x509", "-in", leaf, "-noout", "-checkip", "127.0.0.1")
+        assert "NOT" in openssl("x509", "-in", leaf, "-noout", "-checkhost", "example.com")
+        # For a day from now, at least.
+        assert "will not expire" in openssl("x509", "-in", leaf, "-noout", "-checkend", "86400")
+
+
+def test_bundles_outlive_the_authority_that_made_them(hub, tool, tmp_path):
+    openssl, bundles = OpenSsl(tool), {"ana": hub.move_in("ana")}
+    for newcomer in ("ben", "cyd"):
+        hub.stop()
+        hub.replace_authority()
+        hub.start()
+        if newcomer == "cyd":
+            hub.post("/api/users", {"name": newcomer})
+        bundles[newcomer] = hub.move_in(newcomer)
+        assert len({bundle.root.read_text() for bundle in bundles.values()}) == len(bundles), "each has another root"
+        for user, bundle in bundles.items():
+            chain = openssl.handshakes(bundle, tmp_path, "-tls1_3")
+            intermediates = [part for file in chain[1:] for part in ("-untrusted", file)]
+            strictly = ["-x509_strict", "-no-CApath", "-no-CAstore", "-CAfile", bundle.root, *intermediates]
+            openssl("verify", *strictly, "-purpose", "sslserver", "-verify_hostname", "localhost", chain[0])
+            for version in ("3.1.1", "5"):
+                device = Speaker(bundle, version).connected().listens(topic(bundle.thing, "update/accepted"))
+                assert device.publish(topic(bundle.thing, "update"), {"state": {"reported": {"status": "idle"}}}) == OK
+                device.receive(topic(bundle.thing, "update/accepted"))
+                device.leave()
