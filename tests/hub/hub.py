@@ -1,5 +1,6 @@
 """The hub as its owner starts it: the real binary, and its HTTP interface."""
 
+import atexit
 import io
 import json
 import os
@@ -47,6 +48,7 @@ class Hub:
                 stderr=log,
                 env=environment,
             )
+        atexit.register(self.process.kill)
         lines = queue.Queue()
         threading.Thread(target=lambda: [lines.put(line) for line in self.process.stdout], daemon=True).start()
         try:

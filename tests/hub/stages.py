@@ -1,5 +1,6 @@
 """Where the table is tried: the hub, and ministack with AUTH=true. On both, Ada and Bob have moved in."""
 
+import atexit
 import itertools
 import json
 import os
@@ -157,6 +158,7 @@ class EmulatorStage(Stage):
         url = f"http://127.0.0.1:{port}"
         with open(place / "ministack.log", "wb") as log:
             self.process = subprocess.Popen([binary], env=environment, cwd=place, stdout=log, stderr=log)
+        atexit.register(self.process.kill)
         eventually("ministack is ready", lambda: self.is_ready(url), limit=90)
         root = place / "ministack-root.pem"
         root.write_bytes(urllib.request.urlopen(f"{url}/_ministack/iot/ca.pem", timeout=LIMIT).read())
