@@ -5,12 +5,14 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use rumqttc::{MqttOptions, TlsConfiguration, Transport};
+use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, PublishOptions, QoS, SubscribeFilterInput, TlsConfiguration, Transport};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::harness::{PATIENCE, within};
 
 /// What a device needs to connect.
 #[derive(Clone)]
@@ -45,6 +47,26 @@ impl Bundle {
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&self.tls))));
         options.set_keep_alive(60);
         options
+    }
+
+    /// The device connects, asks for its shadow, and gets it.
+    pub async fn reads_its_shadow(&self, port: u16) {
+        let mut options = self.options(port);
+        options.set_max_packet_size(128 * 1024, 128 * 1024);
+        let (client, mut events) = AsyncClient::builder(options).capacity(4).build();
+        client.try_subscribe_many([SubscribeFilterInput::new(self.shadow("get/accepted"), QoS::AtLeastOnce)]).unwrap();
+        let answered = async {
+            loop {
+                match events.poll().await.expect("a connection") {
+                    Event::Incoming(Incoming::SubAck(_)) => {
+                        client.try_publish(self.shadow("get"), "", PublishOptions::at_least_once()).unwrap();
+                    }
+                    Event::Incoming(Incoming::Publish(_)) => return,
+                    _ => {}
+                }
+            }
+        };
+        within(PATIENCE, "a device that reads its shadow", answered).await;
     }
 
     pub fn shadow(&self, suffix: &str) -> String {

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use mail_parser::{MessageParser, MimeHeaders};
-use rumqttc::{AsyncClient, Event, Incoming, PublishOptions, QoS, SubscribeFilterInput};
 use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::bundles_of;
-use crate::harness::{Client, PATIENCE, Running, within};
+use crate::harness::{Client, Running};
 use crate::person::Person;
 
 pub(crate) async fn reigns(hub: Running, data: &Path, people: &[Arc<Person>]) {
@@ -22,7 +21,7 @@ pub(crate) async fn reigns(hub: Running, data: &Path, people: &[Arc<Person>]) {
     for person in people {
         let bundles = bundles_of(person, &client).await.unwrap();
         let bundle = bundles.first().expect("a mail with a bundle");
-        within(PATIENCE, "a device that reads its shadow", works(bundle, hub.mqtt_port())).await;
+        bundle.reads_its_shadow(hub.mqtt_port()).await;
     }
     hub.stop().await;
     let bundles = check_mail(&data.join("mail"));
@@ -34,23 +33,6 @@ async fn speaks(person: &Person, client: &Client) {
     let speech = client.speech(person.name, "open my printer").await.unwrap();
     println!("{} hears: {speech}", person.name);
     assert!(speech.contains("is ready") || speech.contains("welcome"), "{} hears: {speech}", person.name);
-}
-
-/// The certificate in a mail opens the thing of its owner.
-async fn works(bundle: &Bundle, port: u16) {
-    let mut options = bundle.options(port);
-    options.set_max_packet_size(128 * 1024, 128 * 1024);
-    let (client, mut events) = AsyncClient::builder(options).capacity(4).build();
-    client.try_subscribe_many([SubscribeFilterInput::new(bundle.shadow("get/accepted"), QoS::AtLeastOnce)]).unwrap();
-    loop {
-        match events.poll().await.expect("a connection") {
-            Event::Incoming(Incoming::SubAck(_)) => {
-                client.try_publish(bundle.shadow("get"), "", PublishOptions::at_least_once()).unwrap();
-            }
-            Event::Incoming(Incoming::Publish(_)) => return,
-            _ => {}
-        }
-    }
 }
 
 /// All mails are whole, the index knows exactly them, and there is nothing else. Returns recipients and bundles, oldest first.

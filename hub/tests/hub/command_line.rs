@@ -1,0 +1,181 @@
+//! What one can ask for in a terminal, and what is said to what cannot be.
+
+use std::process::{Command, Output};
+
+use crate::harness::{Running, hub};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs to its end; exit code, what it printed, and what it complained about.
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code(), text(&stdout), text(&stderr))
+}
+
+fn with(arguments: &[&str]) -> (Option<i32>, String, String) {
+    run(hub().args(arguments))
+}
+
+/// It fails with one sentence that has these words.
+fn check_sentence((code, out, complaint): &(Option<i32>, String, String), expected: i32, words: &str) {
+    assert_eq!((*code, out.as_str()), (Some(expected), ""), "{complaint}");
+    assert!(complaint.contains(words), "{complaint}");
+    assert!(!complaint.contains("panicked") && !complaint.contains("Error {"), "{complaint}");
+    if expected == 1 {
+        assert_eq!(complaint.trim_end().lines().count(), 1, "{complaint}");
+        assert!(complaint.starts_with("onething-hub: "), "{complaint}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn say_things_and_mail_show_what_a_running_hub_does() {
+    let place = tempfile::tempdir().unwrap();
+    let running = Running::start(place.path());
+    let client = running.client();
+    let ask = |arguments: &[&str]| run(hub().args(arguments).args(["--hub", &running.http]));
+
+    assert!(ask(&["things"]).1.contains("no things yet") && ask(&["mail"]).1.contains("no mail yet"));
+    let (code, out, _) = ask(&["say", "open my printer"]);
+    assert!(code == Some(0) && out.contains("link your Amazon account") && out.contains("[ Link account ]"), "{out}");
+    client.link("ana").await.unwrap();
+    let (code, out, _) = ask(&["say", "Alexa, ask my printer to print two vases"]);
+    assert!(code == Some(0) && out.contains("Printing 2 vase"), "{out}");
+    let (code, out, _) = ask(&["say", "--json", "open my printer", "--as", "ana"]);
+    let turn: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(code == Some(0) && turn["heard"]["listening"] == true && turn["response"]["version"] == "1.0", "{turn}");
+    assert!(!out.contains("Atza"), "the token is shown");
+
+    let (code, out, _) = ask(&["things"]);
+    assert!(code == Some(0) && ["3D_Printer-", "ana", "ACTIVE", "desired", "vase"].iter().all(|part| out.contains(part)), "{out}");
+    let things: serde_json::Value = serde_json::from_str(&ask(&["things", "--json"]).1).unwrap();
+    assert_eq!(things["things"].as_array().unwrap().len(), 1);
+    let (code, out, _) = ask(&["mail"]);
+    assert!(code == Some(0) && [".eml", ".zip", "ana@example.com"].iter().all(|part| out.contains(part)), "{out}");
+    let mail: serde_json::Value = serde_json::from_str(&ask(&["mail", "--json"]).1).unwrap();
+    assert_eq!(mail["mail"].as_array().unwrap().len(), 1);
+
+    let refused = ask(&["say", "open my printer", "--as", "no name"]);
+    check_sentence(&refused, 1, "the hub refused: a user is named by");
+    running.stop().await;
+}
+
+#[test]
+fn without_a_hub_there_is_one_sentence_that_says_what_to_do() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    for command in [&["say", "open my printer"][..], &["things"], &["mail"]] {
+        let refused = run(hub().args(command).env("ONETHING_HUB", &address));
+        check_sentence(&refused, 1, "start one with `onething-hub`");
+    }
+    for odd in ["nowhere", "http://", "not an address", "127.0.0.1:8080"] {
+        check_sentence(&with(&["things", "--hub", odd]), 1, "is no address of a hub");
+    }
+}
+
+#[test]
+fn a_policy_is_checked_by_exit_code() {
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/device-policy.json");
+    let check = |file: &str, action: &str, on: &str, more: &[&str]| {
+        run(hub().args(["policy", "check", file, "--action", action, "--on", on, "--thing", "T"]).args(more))
+    };
+    let (code, out, _) = check(policy, "connect", "T", &[]);
+    assert_eq!(code, Some(0), "{out}");
+    let (code, out, _) = check(policy, "publish", "$aws/things/T/shadow/update", &["--json"]);
+    let verdict: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &verdict["allowed"]), (Some(0), &serde_json::json!(true)), "{out}");
+    for (action, on) in [("connect", "U"), ("subscribe", "#"), ("publish", "$aws/things/U/shadow/update"), ("receive", "T/x")] {
+        assert_eq!(check(policy, action, on, &[]).0, Some(1), "{action} {on}");
+    }
+    check_sentence(&check("/nowhere.json", "connect", "T", &[]), 1, "/nowhere.json cannot be read");
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("policy.json");
+    std::fs::write(&file, "{\"Version\":").unwrap();
+    check_sentence(&check(file.to_str().unwrap(), "connect", "T", &[]), 2, "is no policy");
+    check_sentence(&check(policy, "delete", "T", &[]), 2, "delete");
+}
+
+#[test]
+fn there_are_completions_for_every_shell_and_help_with_examples() {
+    for (shell, words) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef onething-hub"),
+        ("fish", "complete -c onething-hub"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let (code, out, _) = with(&["completions", shell]);
+        assert!(code == Some(0) && out.contains(words) && out.contains("policy"), "{shell}");
+    }
+    check_sentence(&with(&["completions", "dos"]), 2, "dos");
+    let (code, out, _) = with(&["--help"]);
+    assert!(code == Some(0) && out.contains("Examples:") && out.contains("ONETHING_DATA"), "{out}");
+    for command in ["serve", "demo", "say", "things", "mail", "policy", "authority", "completions"] {
+        assert!(out.contains(&format!("  {command} ")), "{command} is not in the help");
+        assert_eq!(with(&[command, "--help"]).0, Some(0), "{command}");
+    }
+    assert!(with(&["--version"]).1.starts_with("onething-hub "));
+}
+
+#[test]
+fn what_cannot_be_asked_for_has_exit_code_2_and_says_why() {
+    for (arguments, words) in [
+        (&["--nonsense"][..], "--nonsense"),
+        (&["serv"], "serv"),
+        (&["--http", "here"], "--http"),
+        (&["serve", "--mqtt", "127.0.0.1"], "--mqtt"),
+        (&["--tls-certificate", "a.pem"], "--tls-key"),
+        (&["say"], "<UTTERANCE>"),
+        (&["policy", "check"], "--action"),
+    ] {
+        check_sentence(&with(arguments), 2, words);
+    }
+}
+
+#[test]
+fn all_faults_of_what_is_asked_for_are_said_at_once() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    let faulty = place.path().join("faulty");
+    std::fs::write(&faulty, "{").unwrap();
+    let mut command = hub();
+    command.args(["--lwa-client-id", "amzn1.application-oa2-client.x", "--host", "a b", "--device-model", "/nowhere.toml"]);
+    command.arg("--data").arg(&data).arg("--interaction-model").arg(&faulty);
+    command.env("MAIL_FROM", "nobody").env("SMTP_URL", "post://office");
+    let refused = run(&mut command);
+    for words in [
+        "--lwa-client-id: without it any skill could call",
+        "--host must be",
+        "--device-model /nowhere.toml cannot be read",
+        "--interaction-model: ",
+        "MAIL_FROM must be",
+        "SMTP_URL ",
+    ] {
+        check_sentence(&refused, 2, words);
+    }
+    assert_eq!(refused.2.trim_end().lines().count(), 6, "one line for each: {}", refused.2);
+    let mut command = hub();
+    command.args(["--skill-id", "mine"]).arg("--device-model").arg(&faulty).arg("--data").arg(&data);
+    let refused = run(&mut command);
+    check_sentence(&refused, 2, "--device-model: ");
+    check_sentence(&refused, 2, "--skill-id must be skill ids");
+    assert!(!data.exists(), "nothing was begun");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_can_be_replaced_while_the_hub_is_not_running_and_old_bundles_go_on_working() {
+    let place = tempfile::tempdir().unwrap();
+    let running = Running::start(place.path());
+    running.client().link("ana").await.unwrap();
+    let old = running.client().bundles("ana").await.unwrap().remove(0);
+    running.stop().await;
+    let (code, out, complaint) = run(hub().args(["authority", "replace", "--data"]).arg(place.path()));
+    assert!(code == Some(0) && out.contains("There is a new root"), "{complaint}");
+    let running = Running::start(place.path());
+    crate::bundle::Bundle::open(&old).reads_its_shadow(running.mqtt_port()).await;
+    running.stop().await;
+    let nothing = place.path().join("file");
+    std::fs::write(&nothing, "").unwrap();
+    check_sentence(&run(hub().args(["authority", "replace", "--data"]).arg(&nothing)), 1, "cannot be used");
+}

@@ -1,0 +1,92 @@
+//! Who may see the page and use what is behind it, and which of it is there when Amazon signs owners in.
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use http::Request;
+use serde_json::json;
+
+use crate::harness::{Answer, Running, Starting, hub, serve};
+
+/// A refusal is a problem in JSON, by RFC 9457.
+pub fn check_problem(answer: &Answer, status: u16) {
+    assert_eq!((answer.status, answer.kind.as_str()), (status, "application/problem+json"), "{answer:?}");
+    let problem = answer.json();
+    assert_eq!((&problem["type"], &problem["status"]), (&json!("about:blank"), &json!(status)), "{problem}");
+    assert!(["title", "detail"].iter().all(|member| problem[member].as_str().is_some_and(|text| !text.is_empty())), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_hosts_proxies_and_sites_are_refused_while_there_is_no_password() {
+    let place = tempfile::tempdir().unwrap();
+    let hub = Running::start(place.path());
+    let client = hub.client();
+    for path in ["/", "/api/things", "/api/mail", "/metrics", "/api/events"] {
+        for (name, value) in [("host", "evil.example"), ("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")] {
+            let request = Request::get(format!("{}{path}", hub.http)).header(name, value);
+            check_problem(&client.send(request, Bytes::new()).await.unwrap(), 403);
+        }
+    }
+    for path in ["/echo", "/link", "/unlink", "/api/users", "/api/device"] {
+        for origin in ["http://evil.example", "null", "http://127.0.0.1:1"] {
+            let request = Request::post(format!("{}{path}", hub.http)).header("content-type", "application/json").header("origin", origin);
+            check_problem(&client.send(request, r#"{"user":"ana","name":"eve"}"#).await.unwrap(), 403);
+        }
+    }
+    let own = Request::post(format!("{}/link", hub.http)).header("content-type", "application/json").header("origin", &hub.http);
+    assert_eq!(client.send(own, r#"{"user":"ana"}"#).await.unwrap().status, 204, "the page itself may");
+    let health = Request::get(format!("{}/health", hub.http)).header("host", "hub.example");
+    assert_eq!(client.send(health, Bytes::new()).await.unwrap().status, 200, "health is for everybody");
+    let users = client.get("/api/users").await.unwrap().json();
+    assert!(!users.to_string().contains("eve"));
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_password_those_are_admitted_who_have_it() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = serve(place.path());
+    command.env("ONETHING_PASSWORD", "open sesame");
+    let running = Starting::start(command).ready();
+    let client = running.client();
+    for path in ["/", "/api/things", "/metrics"] {
+        check_problem(&client.get(path).await.unwrap(), 401);
+        for (password, status) in [("open sesame", 200), ("open barley", 401), ("", 401)] {
+            let credentials = format!("Basic {}", BASE64.encode(format!("anybody:{password}").as_bytes()));
+            let request =
+                Request::get(format!("{}{path}", running.http)).header("authorization", credentials).header("host", "hub.example");
+            assert_eq!(client.send(request, Bytes::new()).await.unwrap().status, status, "{path} {password}");
+        }
+    }
+    let things = |password: Option<&str>| {
+        let mut command = hub();
+        command.args(["things", "--hub", &running.http]).envs(password.map(|password| ("ONETHING_PASSWORD", password)));
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(things(Some("open sesame")), (Some(0), String::new()));
+    for wrong in [None, Some("wrong")] {
+        let (code, complaint) = things(wrong);
+        assert!(code == Some(1) && complaint.contains("the password of this hub is needed"), "{complaint}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_amazon_signs_owners_in_nothing_is_simulated() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = serve(place.path());
+    command.args(["--skill-id", "amzn1.ask.skill.mine", "--lwa-client-id", "amzn1.application-oa2-client.mine"]);
+    let hub = Starting::start(command).ready();
+    let client = hub.client();
+    for path in ["/api/things", "/api/mail", "/api/users", "/api/events", "/api/echo?user=ana", "/sign-in", "/page.js"] {
+        check_problem(&client.get(path).await.unwrap(), 404);
+    }
+    for path in ["/echo", "/link", "/unlink", "/api/device"] {
+        check_problem(&client.post(path, &json!({"user": "ana", "say": "open my printer"})).await.unwrap(), 404);
+    }
+    let page = client.get("/").await.unwrap();
+    assert!(page.status == 200 && String::from_utf8_lossy(&page.body).contains("This hub is in use"), "{page:?}");
+    check_problem(&client.post("/alexa", &json!({"version": "1.0", "request": {"type": "LaunchRequest"}})).await.unwrap(), 400);
+    assert_eq!(client.get("/health").await.unwrap().status, 200);
+    hub.stop().await;
+}

@@ -1,0 +1,17 @@
+//! The binary as those see it who run it, ask it over HTTP and operate it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs, reason = "test code: a panic is a failed test")]
+
+#[allow(dead_code, reason = "the power cuts take another part of it")]
+mod bundle;
+#[allow(dead_code, reason = "the power cuts take another part of it")]
+mod harness;
+
+mod command_line;
+mod ending;
+mod guard;
+mod http;
+mod mail;
+mod operation;
+mod start;
+mod stream;

@@ -1,0 +1,96 @@
+//! What keeps a hub from starting, and what a start finds again.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+use crate::harness::{Running, hub, serve};
+
+/// It does not start, and says why in one sentence.
+fn check_refused(mut command: Command, words: &str) {
+    let output = command.output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]), "{complaint}");
+    assert!(complaint.contains(words) && complaint.contains("onething-hub: "), "{complaint}");
+    assert_eq!(complaint.trim_end().lines().count(), 1, "{complaint}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (option, other, what) in [("--http", "--mqtt", "HTTP"), ("--mqtt", "--http", "MQTT")] {
+        let mut command = hub();
+        command.arg("--data").arg(place.path()).args([option, &address, other, "127.0.0.1:0"]);
+        check_refused(command, &format!("{what} cannot listen at {address}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_hub_on_the_same_folder_does_not_start() {
+    let place = tempfile::tempdir().unwrap();
+    let first = Running::start(place.path());
+    check_refused(serve(place.path()), "another hub is using the database");
+    assert_eq!(first.client().get("/health").await.unwrap().status, 200, "the first one goes on");
+    first.stop().await;
+}
+
+#[test]
+fn a_data_folder_that_is_a_file_and_a_database_that_is_none_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("file");
+    std::fs::write(&file, "no folder").unwrap();
+    check_refused(serve(&file), "cannot be used");
+    std::fs::write(place.path().join("hub.db"), "no database, and long enough to be read as one".repeat(100)).unwrap();
+    check_refused(serve(place.path()), "hub.db cannot be used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_newer_hub_is_left_alone() {
+    let place = tempfile::tempdir().unwrap();
+    Running::start(place.path()).stop().await;
+    let path = place.path().join("hub.db");
+    let version = |version: Option<u32>| {
+        let db = rusqlite::Connection::open(&path).unwrap();
+        if let Some(version) = version {
+            db.pragma_update(None, "user_version", version).unwrap();
+        }
+        db.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap()
+    };
+    let own = version(None);
+    version(Some(own + 1));
+    check_refused(serve(place.path()), "was made by a newer hub");
+    assert_eq!(version(Some(own)), own);
+    Running::start(place.path()).stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_things_mails_shadows_and_devices_are_there_again_after_a_restart() {
+    let place = tempfile::tempdir().unwrap();
+    let running = Running::start(place.path());
+    let client = running.client();
+    client.link("ana").await.unwrap();
+    client.say("ana", "ask my printer to print a vase").await.unwrap();
+    let mail = client.get("/api/mail?user=ana").await.unwrap().json();
+    let start = json!({"user": "ana", "do": "start", "mail": mail["mail"][0]["id"]});
+    let started = client.post("/api/device", &start).await.unwrap();
+    assert_eq!(started.status, 200, "{started:?}");
+    let before = client.thing("ana").await.unwrap();
+    running.stop().await;
+
+    let running = Running::start(place.path());
+    let client = running.client();
+    let after = client.thing("ana").await.unwrap();
+    assert_eq!((&after["thing"], &after["certificates"]), (&before["thing"], &before["certificates"]));
+    assert_eq!(after["shadow"]["state"]["desired"], before["shadow"]["state"]["desired"]);
+    assert_eq!(client.get("/api/mail?user=ana").await.unwrap().json(), mail);
+    let speech = client.speech("ana", "ask my printer for the status").await.unwrap();
+    assert!(!speech.contains("link"), "{speech}");
+    let device = client.get("/api/device?user=ana").await.unwrap().json();
+    assert_ne!(device, client.get("/api/device?user=ben").await.unwrap().json(), "the device of ana is there");
+    let bundle = Bundle::open(&client.bundles("ana").await.unwrap()[0]);
+    assert_eq!(json!(bundle.certificate), after["certificates"][0]["id"]);
+    running.stop().await;
+}
