@@ -150,9 +150,7 @@ pub fn print_mail(out: impl Write, colour: bool, mail: &Value) -> io::Result<()>
     for message in messages {
         let text = |name: &str| message[name].as_str().unwrap_or_default();
         screen.headline(text("subject"))?;
-        for recipient in message["to"].as_array().into_iter().flatten() {
-            screen.fact("to", recipient.as_str().unwrap_or_default())?;
-        }
+        screen.fact("to", text("to"))?;
         screen.fact("message", text("id"))?;
         if let Some(name) = message["attachment"]["name"].as_str() {
             screen.fact("bundle", name)?;

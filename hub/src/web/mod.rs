@@ -49,6 +49,7 @@ pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
         .merge(watched)
         .fallback(async || Problem::missing("there is nothing at this address"))
         .method_not_allowed_fallback(async || Problem::method())
+        .layer(map_response(problem::problems))
         .layer(map_response(headers))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(health::count))

@@ -63,7 +63,7 @@ fn shown(hub: &Hub, user: &User, has_thing: bool) -> Value {
 
 /// A JSON body, or what is wrong with it.
 pub(super) fn of<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    body.map(|Json(body)| body).map_err(|rejection| Problem::request(rejection.body_text()))
+    body.map(|Json(body)| body).map_err(|rejection| Problem::refused(rejection.status(), rejection.body_text()))
 }
 
 fn named(body: Result<Json<Named>, JsonRejection>) -> Result<UserName, Problem> {
