@@ -40,11 +40,6 @@ impl Problem {
         Self { status: StatusCode::FORBIDDEN, detail: detail.into() }
     }
 
-    /// The caller has not said who they are.
-    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, detail: detail.into() }
-    }
-
     /// There is no such thing.
     pub(super) fn missing(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, detail: detail.into() }

@@ -22,6 +22,8 @@ pub(crate) struct Known {
     linked: Option<bool>,
     /// They were told that they are forgotten, and have not said anything since.
     forgotten: bool,
+    /// They were told that their device is ready, so there was a mail with what opens its thing.
+    pub(crate) ready: bool,
     /// The last command, where it was acknowledged and nothing is open since.
     command: Option<String>,
     /// The device's subscriptions were acknowledged.
@@ -94,7 +96,9 @@ async fn says_something(person: &Person, client: &Client, chance: &Chance) -> Op
         6 | 7 if !person.settled => unlinks(person, client).await,
         8..=14 => {
             contact(person);
-            client.say(person.name, "open my printer").await.map(drop)
+            let speech = client.speech(person.name, "open my printer").await?;
+            person.knows(|known| known.ready |= speech.contains("is ready"));
+            Some(())
         }
         _ => prints(person, client).await,
     }
@@ -133,6 +137,7 @@ async fn prints(person: &Person, client: &Client) -> Option<()> {
                 known.told.insert(id.clone());
             }
             known.command = Some(id);
+            known.ready = true;
         });
     } else if speech.contains("link your Amazon account") {
         person.knows(|known| known.command = before);
@@ -142,7 +147,7 @@ async fn prints(person: &Person, client: &Client) -> Option<()> {
 
 async fn is_forgotten(person: &Person, client: &Client) -> Option<()> {
     contact(person);
-    person.knows(|known| known.command = None);
+    person.knows(|known| (known.command, known.ready) = (None, false));
     client.say(person.name, "ask my printer to forget me").await?;
     client.say(person.name, "yes").await?;
     let speech = client.speech(person.name, "yes").await?;
