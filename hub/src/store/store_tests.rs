@@ -46,6 +46,18 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert_eq!(names(&store).await, ["a"]);
 }
 
+/// `synchronous = 2` is FULL: the write-ahead log is synced before a commit returns.
+#[tokio::test]
+async fn the_database_syncs_at_every_commit() {
+    let (_place, path) = place();
+    let store = Store::open(&path).unwrap();
+    let read = store.read(|db| {
+        let mode: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        Ok::<_, StoreError>((mode, db.pragma_query_value(None, "synchronous", |row| row.get::<_, u32>(0))?))
+    });
+    assert_eq!(read.await.unwrap(), ("wal".to_owned(), 2));
+}
+
 #[tokio::test]
 async fn a_change_that_fails_is_taken_back_alone() {
     let (_place, path) = place();
