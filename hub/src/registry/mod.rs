@@ -74,12 +74,13 @@ impl LocalRegistry {
         self.store.change(move |db| Ok(db.execute(sql, [name, document]).map(drop)?)).await
     }
 
-    /// Ends every lease. At the start of a hub whoever held a thing is gone, with all that was under way: nobody has to
-    /// be kept waiting for them.
+    /// Ends every lease that runs. At the start of a hub whoever held a thing is gone, with all that was under way: nobody
+    /// has to be kept waiting for them. That the lease was there is kept: the sweep goes by it.
     pub async fn give_free(&self) -> Result<(), StoreError> {
-        let sql = "UPDATE thing SET version = version + 1, attributes = json_set(attributes, '$.LeaseUntil', '0')
-            WHERE json_extract(attributes, '$.LeaseUntil') <> '0'";
-        self.store.change(move |db| Ok(db.execute(sql, []).map(drop)?)).await
+        let now = i64::try_from((self.now)()).unwrap_or(i64::MAX);
+        let sql = "UPDATE thing SET version = version + 1, attributes = json_set(attributes, '$.LeaseUntil', CAST(?1 AS TEXT))
+            WHERE CAST(json_extract(attributes, '$.LeaseUntil') AS INTEGER) > ?1";
+        self.store.change(move |db| Ok(db.execute(sql, [now]).map(drop)?)).await
     }
 
     /// From now on the certificates that change are named here.

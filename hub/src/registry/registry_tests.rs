@@ -54,7 +54,8 @@ async fn whoever_held_a_thing_before_a_restart_holds_it_no_longer() {
     let registry = over(&place);
     registry.give_free().await.unwrap();
     let free = registry.look(&thing("ana")).await.unwrap().unwrap();
-    assert_eq!((free.version, free.record), (2, Record { until: 0, ..held }));
+    assert_eq!((free.version, free.record), (2, Record { until: NOW, ..held }));
+    assert!(!Record { until: NOW, ..Record::default() }.is_held(NOW));
     assert_eq!(registry.look(&ben).await.unwrap().unwrap().version, 1, "nobody held it");
 }
 
