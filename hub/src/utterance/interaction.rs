@@ -4,7 +4,8 @@
 //! (<https://developer.amazon.com/docs/alexa/smapi/interaction-model-schema.html>). It is compiled once; all that
 //! is wrong with it is reported at once, each fault with its place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Arguments};
 
 use thiserror::Error;
 
@@ -14,6 +15,10 @@ use super::words::{MAX_WORDS, Utterance};
 
 /// Alexa takes interaction models of up to 1.5 MB.
 const MAX_BYTES: usize = 1_500_000;
+/// How many faults are told, and how much of each in bytes: a file may have hundreds of thousands, each in a place with a name
+/// of a megabyte.
+const MAX_FAULTS: usize = 50;
+const MAX_FAULT: usize = 500;
 
 /// Why a file is no interaction model.
 #[derive(Debug, Error)]
@@ -24,7 +29,7 @@ pub enum InteractionError {
     /// Not JSON, or of another form; the source names line and column.
     #[error("the interaction model cannot be read")]
     Form(#[from] serde_json::Error),
-    /// It contradicts itself; one line for each fault, with its place.
+    /// It contradicts itself; one line for each of the first faults, with its place.
     #[error("the interaction model has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
     Faults(Vec<String>),
 }
@@ -135,9 +140,9 @@ impl InteractionModel {
             return Err(InteractionError::TooLarge);
         }
         let file: raw::File = serde_json::from_str(json)?;
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         let model = compile(file.model, &mut faults);
-        if faults.is_empty() { Ok(model) } else { Err(InteractionError::Faults(faults)) }
+        if faults.0.is_empty() { Ok(model) } else { Err(InteractionError::Faults(faults.0)) }
     }
 
     /// An intent by its name.
@@ -166,6 +171,25 @@ impl InteractionModel {
     }
 }
 
+/// What is wrong with a file, as far as it is told.
+#[derive(Default)]
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn add(&mut self, fault: Arguments<'_>) {
+        if self.0.len() < MAX_FAULTS {
+            let mut fault = fault.to_string();
+            if fault.len() > MAX_FAULT {
+                fault.truncate(fault.floor_char_boundary(MAX_FAULT));
+                fault.push('…');
+            }
+            self.0.push(fault);
+        } else if self.0.len() == MAX_FAULTS {
+            self.0.push("and more".into());
+        }
+    }
+}
+
 impl Intent {
     /// A slot by its name.
     pub fn slot(&self, name: &str) -> Option<&Slot> {
@@ -173,14 +197,14 @@ impl Intent {
     }
 }
 
-fn compile(model: raw::Model, faults: &mut Vec<String>) -> InteractionModel {
+fn compile(model: raw::Model, faults: &mut Faults) -> InteractionModel {
     let language = model.language;
     let invocation: Vec<String> = Utterance::read(&language.invocation_name).all().words().map(str::to_owned).collect();
     if invocation.is_empty() {
-        faults.push("languageModel.invocationName: there is no word in it".into());
+        faults.add(format_args!("languageModel.invocationName: there is no word in it"));
     }
-    unique("languageModel.types", &language.types, faults);
-    unique("languageModel.intents", &language.intents, faults);
+    unique(&"languageModel.types", &language.types, faults);
+    unique(&"languageModel.intents", &language.intents, faults);
     let types = language.types.into_iter().map(slot_type).collect();
     let mut intents: Vec<Intent> = language.intents.into_iter().map(|intent| compile_intent(intent, &types, faults)).collect();
     let prompts: HashMap<String, raw::Prompt> = model.prompts.into_iter().map(|prompt| (prompt.id.clone(), prompt)).collect();
@@ -188,10 +212,11 @@ fn compile(model: raw::Model, faults: &mut Vec<String>) -> InteractionModel {
     InteractionModel { invocation_name: language.invocation_name, invocation, intents, types }
 }
 
-fn unique(place: &str, named: &[impl Named], faults: &mut Vec<String>) {
-    for (at, one) in named.iter().enumerate() {
-        if named[..at].iter().any(|other| other.name() == one.name()) {
-            faults.push(format!("{place}: {} is there twice", one.name()));
+fn unique(place: &dyn fmt::Display, named: &[impl Named], faults: &mut Faults) {
+    let mut names = HashSet::new();
+    for one in named {
+        if !names.insert(one.name()) {
+            faults.add(format_args!("{place}: {} is there twice", one.name()));
         }
     }
 }
@@ -204,7 +229,7 @@ fn slot_type(raw: raw::SlotType) -> (String, SlotType) {
             let spelling = Utterance::read(spelling);
             compiled.longest = compiled.longest.max(spelling.all().len());
             let meanings = compiled.spellings.entry(spelling.text().to_owned()).or_default();
-            if !meanings.contains(&at) {
+            if meanings.last() != Some(&at) {
                 meanings.push(at);
             }
         }
@@ -213,35 +238,35 @@ fn slot_type(raw: raw::SlotType) -> (String, SlotType) {
     (raw.name, compiled)
 }
 
-fn compile_intent(raw: raw::Intent, types: &HashMap<String, SlotType>, faults: &mut Vec<String>) -> Intent {
-    let place = format!("languageModel.intents.{}", raw.name);
-    unique(&format!("{place}.slots"), &raw.slots, faults);
+fn compile_intent(raw: raw::Intent, types: &HashMap<String, SlotType>, faults: &mut Faults) -> Intent {
+    let place = format_args!("languageModel.intents.{}", raw.name);
+    unique(&format_args!("{place}.slots"), &raw.slots, faults);
     let names: Vec<String> = raw.slots.iter().map(|slot| slot.name.clone()).collect();
-    let compile_samples = |place: &str, samples: &[String], faults: &mut Vec<String>| -> Vec<Sample> {
+    let compile_samples = |place: Arguments<'_>, samples: &[String], faults: &mut Faults| -> Vec<Sample> {
         let read = samples.iter().filter_map(|text| match sample(text, &names) {
             Ok(sample) => Some(sample),
             Err(fault) => {
-                faults.push(format!("{place}.samples, \"{text}\": {fault}"));
+                faults.add(format_args!("{place}.samples, \"{text}\": {fault}"));
                 None
             }
         });
         read.collect()
     };
-    let mut samples = compile_samples(&place, &raw.samples, faults);
+    let mut samples = compile_samples(place, &raw.samples, faults);
     samples.extend(built_in::samples(&raw.name).iter().filter_map(|text| sample(text, &[]).ok()));
     let mut slots = Vec::new();
     for slot in &raw.slots {
-        let place = format!("{place}.slots.{}", slot.name);
+        let place = format_args!("{place}.slots.{}", slot.name);
         let kind = match slot.kind.as_str() {
             "AMAZON.NUMBER" => SlotKind::Number,
             listed if types.contains_key(listed) => SlotKind::Listed(listed.to_owned()),
             built_in if built_in.starts_with("AMAZON.") => SlotKind::Words,
             unknown => {
-                faults.push(format!("{place}: there is no type {unknown}"));
+                faults.add(format_args!("{place}: there is no type {unknown}"));
                 SlotKind::Words
             }
         };
-        let samples = compile_samples(&place, &slot.samples, faults);
+        let samples = compile_samples(place, &slot.samples, faults);
         slots.push(Slot { name: slot.name.clone(), kind, dialog: None, samples });
     }
     Intent { name: raw.name, slots, dialog: None, samples }
@@ -267,35 +292,35 @@ fn sample(text: &str, slots: &[String]) -> Result<Sample, String> {
     }
 }
 
-fn compile_dialog(dialog: raw::Dialog, prompts: &HashMap<String, raw::Prompt>, intents: &mut [Intent], faults: &mut Vec<String>) {
-    let ask = |place: &str, wanted: bool, prompt: &Option<String>, faults: &mut Vec<String>| -> Option<String> {
+fn compile_dialog(dialog: raw::Dialog, prompts: &HashMap<String, raw::Prompt>, intents: &mut [Intent], faults: &mut Faults) {
+    let ask = |place: Arguments<'_>, wanted: bool, prompt: &Option<String>, faults: &mut Faults| -> Option<String> {
         if !wanted {
             return None;
         }
         let text = prompt.as_ref().and_then(|id| prompts.get(id)).and_then(|prompt| prompt.variations.first());
         if text.is_none() {
             let id = prompt.as_deref().unwrap_or("(none)");
-            faults.push(format!("{place}: there is no prompt {id} with a variation"));
+            faults.add(format_args!("{place}: there is no prompt {id} with a variation"));
         }
         text.map(|variation| variation.value.clone())
     };
     for raw in dialog.intents {
-        let place = format!("dialog.intents.{}", raw.name);
+        let place = format_args!("dialog.intents.{}", raw.name);
         let Some(intent) = intents.iter_mut().find(|intent| intent.name == raw.name) else {
-            faults.push(format!("{place}: the language model has no such intent"));
+            faults.add(format_args!("{place}: the language model has no such intent"));
             continue;
         };
         let strategy = raw.delegation.as_ref().or(dialog.delegation.as_ref());
-        let confirmation = ask(&place, raw.confirmation_required, &raw.prompts.confirmation, faults);
+        let confirmation = ask(place, raw.confirmation_required, &raw.prompts.confirmation, faults);
         intent.dialog = Some(Dialog { confirmation, automatic: strategy.is_some_and(|strategy| strategy == "ALWAYS") });
         for raw in raw.slots {
-            let place = format!("{place}.slots.{}", raw.name);
+            let place = format_args!("{place}.slots.{}", raw.name);
             let Some(slot) = intent.slots.iter_mut().find(|slot| slot.name == raw.name) else {
-                faults.push(format!("{place}: the intent has no such slot"));
+                faults.add(format_args!("{place}: the intent has no such slot"));
                 continue;
             };
-            let elicitation = ask(&place, raw.elicitation_required, &raw.prompts.elicitation, faults);
-            let confirmation = ask(&place, raw.confirmation_required, &raw.prompts.confirmation, faults);
+            let elicitation = ask(place, raw.elicitation_required, &raw.prompts.elicitation, faults);
+            let confirmation = ask(place, raw.confirmation_required, &raw.prompts.confirmation, faults);
             slot.dialog = Some(SlotDialog { elicitation, confirmation });
         }
     }

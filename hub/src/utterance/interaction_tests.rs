@@ -85,3 +85,13 @@ proptest! {
         let _ = InteractionModel::parse(&json!({"interactionModel": {"languageModel": {"invocationName": "x", "intents": intents}}}).to_string());
     }
 }
+
+#[test]
+fn of_a_file_full_of_faults_only_some_are_told() {
+    let name = "n".repeat(700_000);
+    let samples = vec![""; 200_000];
+    let model = json!({"languageModel": {"invocationName": "x", "intents": [{"name": name, "samples": samples}]}});
+    let told = faults(&model);
+    assert_eq!((told.len(), told.last().map(String::as_str)), (51, Some("and more")));
+    assert!(told.iter().all(|fault| fault.len() <= 503));
+}
