@@ -143,10 +143,24 @@ impl Dialog {
         }
     }
 
-    /// A prompt with the values of slots where it has their names.
+    /// A prompt with the values of slots where it has their names. A value is text: braces in it name nothing.
     fn prompt(&self, text: &str) -> String {
-        let slots = self.intent["slots"].as_object().into_iter().flatten();
-        slots.fold(text.to_owned(), |text, (name, slot)| text.replace(&format!("{{{name}}}"), slot["value"].as_str().unwrap_or_default()))
+        let (mut prompt, mut rest) = (String::new(), text);
+        while let Some((before, after)) = rest.split_once('{') {
+            prompt.push_str(before);
+            let named = after.split_once('}').and_then(|(name, after)| Some((self.intent["slots"].get(name)?, after)));
+            rest = match named {
+                Some((slot, after)) => {
+                    prompt.push_str(slot["value"].as_str().unwrap_or_default());
+                    after
+                }
+                None => {
+                    prompt.push('{');
+                    after
+                }
+            };
+        }
+        prompt + rest
     }
 
     fn put(&mut self, name: &str, slot: Value) {

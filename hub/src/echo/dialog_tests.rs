@@ -296,6 +296,19 @@ fn a_skill_may_change_the_intent_it_asks_about() {
 }
 
 #[test]
+fn the_value_of_a_slot_is_text_to_a_prompt() {
+    // Each value names the next slot twice: put in again and again, they would be 2^40 letters.
+    let slot = |n: usize| (format!("s{n:02}"), json!({"value": format!("{{s{:02}}}{{s{:02}}}", n + 1, n + 1)}));
+    let mut slots: serde_json::Map<String, Value> = (0..40).map(slot).collect();
+    slots.insert("colour".into(), json!({"value": "{s00}"}));
+    let directive = json!({"type": "Dialog.Delegate", "updatedIntent": {"name": "SetIntent", "slots": slots}});
+    let mut echo = lamp("SKILL_RESPONSE");
+    echo.say("ask the lamp to set it").unwrap();
+    let heard = echo.hear(&json!({"response": {"directives": [directive], "shouldEndSession": false}}));
+    assert_eq!(heard.speech, "Did you say {s00}?");
+}
+
+#[test]
 fn a_dialog_directive_beyond_the_dialog_model_is_not_valid() {
     for (words, directive) in [
         ("ask the lamp to blink", json!({"type": "Dialog.ConfirmIntent"})),
