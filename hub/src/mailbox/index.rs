@@ -53,7 +53,7 @@ pub struct Attachment {
 
 impl Entry {
     /// Reads a message. What it does not say stays empty.
-    pub(super) fn of(id: String, micros: u64, raw: &[u8]) -> Self {
+    pub fn of(id: String, micros: u64, raw: &[u8]) -> Self {
         let size = raw.len() as u64;
         let nothing = Self {
             id,

@@ -33,7 +33,8 @@ pub struct Message {
 }
 
 impl Message {
-    pub(super) fn read(entry: Entry, raw: &[u8]) -> Self {
+    /// Puts what is in a message beside what the index says of it. It takes any bytes: what cannot be read stays empty.
+    pub fn read(entry: Entry, raw: &[u8]) -> Self {
         let parsed = mail_parser::MessageParser::default().parse(raw);
         let text = parsed.as_ref().and_then(|parsed| parsed.body_text(0)).unwrap_or_default().into_owned();
         let html = parsed.as_ref().and_then(html);

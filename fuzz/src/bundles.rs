@@ -1,0 +1,53 @@
+//! The zip out of a mail, as the simulated device opens it.
+//!
+//! It is taken as it is. Where it begins with `=== NAME`, it is also the files of a zip, each after such a line, so that what is in them
+//! gets past the checksums; `@certificate`, `@key` and `@root` stand for a pair that is made at the start, so that no key lies in the corpus.
+
+use std::io::{Cursor, Write};
+use std::sync::OnceLock;
+
+use onething_hub::printer::bundle::Bundle;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+/// Opens it.
+pub fn run(data: &[u8]) {
+    open(data);
+    if let Some(files) = data.strip_prefix(b"=== ") {
+        open(&zipped(&String::from_utf8_lossy(files)));
+    }
+}
+
+fn open(zip: &[u8]) {
+    match Bundle::open(zip) {
+        Ok(bundle) => assert!(!format!("{bundle:?}").contains("PRIVATE KEY")),
+        Err(error) => assert!(error.to_string().len() <= 256 + zip.len()),
+    }
+}
+
+fn zipped(files: &str) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for file in files.split("\n=== ") {
+        let (name, content) = file.split_once('\n').unwrap_or((file, ""));
+        // A name that a zip cannot hold, or holds already, is left out.
+        if zip.start_file(name, stored).is_ok() {
+            let _ = zip.write_all(filled(content).as_bytes());
+        }
+    }
+    zip.finish().map_or_else(|_| Vec::new(), Cursor::into_inner)
+}
+
+fn filled(content: &str) -> String {
+    static PAIR: OnceLock<(String, String)> = OnceLock::new();
+    let pair = || match rcgen::generate_simple_self_signed(["localhost".to_owned()]) {
+        Ok(pair) => (pair.cert.pem(), pair.signing_key.serialize_pem()),
+        Err(error) => panic!("{error}"),
+    };
+    let (certificate, key) = PAIR.get_or_init(pair);
+    // Once each: what is filled in must not fill a machine.
+    ["@certificate", "@root"]
+        .iter()
+        .fold(content.to_owned(), |content, place| content.replacen(place, certificate, 1))
+        .replacen("@key", key, 1)
+}

@@ -1,0 +1,35 @@
+//! An interaction model, and what is understood with it.
+
+use onething_hub::utterance::interaction::InteractionModel;
+use onething_hub::utterance::spoken;
+use onething_hub::utterance::words::Utterance;
+
+/// More examples than these bring nothing new.
+const EXAMPLES: usize = 64;
+
+/// Reads the model and says its own examples.
+pub fn run(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let model = match InteractionModel::parse(&text) {
+        Ok(model) => model,
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.len() <= 64 * 1024, "{} bytes of {}", said.len(), text.len());
+            return;
+        }
+    };
+    let _ = model.fallback();
+    for intent in &model.intents {
+        assert!(model.intent(&intent.name).is_some());
+        for example in model.examples(intent).take(EXAMPLES) {
+            let utterance = Utterance::read(&example);
+            if let Some(found) = model.resolve(utterance.all()) {
+                assert!(model.intent(&found.intent).is_some_and(|known| found.slots.iter().all(|(name, _)| known.slot(name).is_some())));
+            }
+            for slot in &intent.slots {
+                let _ = model.resolve_slot(&intent.name, &slot.name, utterance.all());
+            }
+            let _ = spoken::read(&model, &Utterance::read(&format!("ask {} to {example}", model.invocation_name)));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Whatever strangers may send to the hub, and what must hold for it.
+//!
+//! Each module is about one kind of input and has one function, `run`, which takes any bytes and panics when the hub does or
+//! when something does not hold that always should. libFuzzer calls it with bytes that it makes up (`fuzz/run`), and `cargo test`
+//! with those that were kept in `fuzz/corpus` (`hub/tests/corpus.rs`).
+//!
+//! Inputs of several parts are lines, so that the corpus can be read and written by hand.
+
+pub mod alexa_requests;
+pub mod bundles;
+pub mod interaction_models;
+pub mod mail;
+pub mod packets;
+pub mod policies;
+pub mod shadows;
+pub mod topics;
+pub mod utterances;
+
+/// The name of a kind of input, which is that of its folder in `fuzz/corpus`, and what takes it.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All kinds.
+pub const TARGETS: [Target; 9] = [
+    ("alexa_requests", alexa_requests::run),
+    ("bundles", bundles::run),
+    ("interaction_models", interaction_models::run),
+    ("mail", mail::run),
+    ("packets", packets::run),
+    ("policies", policies::run),
+    ("shadows", shadows::run),
+    ("topics", topics::run),
+    ("utterances", utterances::run),
+];
+
+/// A second of 2026, in seconds since the epoch.
+const NOW: u64 = 1_795_305_600;

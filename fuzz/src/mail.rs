@@ -1,0 +1,21 @@
+//! A message in the mailbox, as the index and the page read it.
+
+use onething_hub::mailbox::Message;
+use onething_hub::mailbox::index::Entry;
+
+use super::NOW;
+
+/// Reads it.
+pub fn run(data: &[u8]) {
+    let entry = Entry::of("message.eml".into(), NOW * 1_000_000, data);
+    assert_eq!((entry.size, entry.at()), (data.len() as u64, NOW));
+    if let Some(attachment) = &entry.attachment {
+        let name = std::path::Path::new(&attachment.name);
+        assert!(name.file_name() == Some(name.as_os_str()) && name.components().count() == 1, "{name:?}");
+        assert!(attachment.size <= data.len());
+    }
+    let read = Message::read(entry, data);
+    let size = read.text.len() + read.html.as_ref().map_or(0, String::len);
+    // A byte may become the three of U+FFFD or an entity of HTML, in both bodies.
+    assert!(size <= 4_096 + 16 * data.len(), "{size} bytes of {}", data.len());
+}

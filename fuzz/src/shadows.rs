@@ -1,0 +1,119 @@
+//! A shadow, whatever is asked of it, and the printer that hears of it.
+//!
+//! Each line begins with what happens: `u`, `g` and `d` ask for an update, the shadow or its end, with the rest of the line as payload; `=`
+//! puts the rest into the database; `w` lets 49 hours pass; `s` and `m` are a shadow and a delta that reach the printer from
+//! somewhere else. A line that begins otherwise is an update for a named shadow, of which there is nothing yet.
+
+use std::time::Duration;
+
+use onething_hub::printer::machine::Machine;
+use onething_hub::shadow::{Exchange, Operation, ShadowKey, Stored, exchange};
+use serde_json::Value;
+
+use super::NOW;
+
+/// More than any message about a shadow of 8 KB has, with a time for each of its values.
+const LONGEST: usize = 512 * 1024;
+
+/// Asks one thing after the other.
+pub fn run(data: &[u8]) {
+    let (Some(key), Some(named)) = (ShadowKey::new("thing", None), ShadowKey::new("thing", Some("named"))) else {
+        panic!("there is no such shadow")
+    };
+    let (mut stored, mut ours, mut now, mut printer) = (None, true, NOW, Machine::new(None));
+    for line in data.split(|byte| *byte == b'\n') {
+        let Some((first, rest)) = line.split_first() else { continue };
+        let operation = match first {
+            b'u' => Operation::Update,
+            b'g' => Operation::Get,
+            b'd' => Operation::Delete,
+            b'w' => {
+                now += 49 * 3_600;
+                continue;
+            }
+            b'=' => {
+                if let Ok(kept) = Stored::restore(&String::from_utf8_lossy(rest)) {
+                    (stored, ours) = (Some(kept), false);
+                }
+                continue;
+            }
+            b's' | b'm' => {
+                if let Ok(said) = serde_json::from_slice::<Value>(rest) {
+                    if *first == b's' {
+                        printer.take_shadow(&said, now)
+                    } else {
+                        printer.take_delta(&said, now)
+                    }
+                    work(&mut printer);
+                }
+                continue;
+            }
+            _ => {
+                checked(&exchange(None, &named, Operation::Update, line, now), None, true);
+                continue;
+            }
+        };
+        let done = exchange(stored.as_ref(), &key, operation, rest, now);
+        checked(&done, stored.as_ref(), ours);
+        heard(&mut printer, &key, &done, now);
+        if done.change.is_some() {
+            stored = done.change;
+        }
+    }
+}
+
+fn checked(done: &Exchange, before: Option<&Stored>, ours: bool) {
+    assert!((1..=3).contains(&done.messages.len()));
+    for message in &done.messages {
+        assert!(message.payload.len() <= LONGEST, "{} has {} bytes", message.topic, message.payload.len());
+        assert!(serde_json::from_slice::<Value>(&message.payload).is_ok_and(|said| said.is_object()), "{}", message.topic);
+    }
+    let Some(change) = &done.change else { return };
+    let text = change.text();
+    let again = Stored::restore(&text);
+    assert!(again.as_ref().is_ok_and(|again| again == change), "another shadow comes back: {text} {again:?}");
+    let version = |stored: &Stored| match stored {
+        Stored::Present(document) => document.version(),
+        Stored::Deleted { version, .. } => *version,
+    };
+    if let Stored::Present(document) = change {
+        if let Some(Stored::Present(before)) = before {
+            assert_eq!(document.version(), before.version().saturating_add(1));
+        }
+        let size = |section: &serde_json::Map<String, Value>| Value::Object(section.clone()).to_string().len();
+        let sizes = size(document.desired()) + size(document.reported());
+        assert!(!ours || sizes <= 8 * 1024 + 4, "{sizes} bytes");
+        if document.desired() == document.reported() {
+            assert!(document.delta().is_empty());
+        }
+    } else {
+        assert_eq!(before.map(version), Some(version(change)));
+    }
+}
+
+/// The printer hears what is published.
+fn heard(printer: &mut Machine, key: &ShadowKey, done: &Exchange, now: u64) {
+    for message in &done.messages {
+        let said = serde_json::from_slice::<Value>(&message.payload).unwrap_or_default();
+        if message.topic == key.accepted(Operation::Get) {
+            printer.take_shadow(&said, now);
+        } else if message.topic == key.rejected(Operation::Get) {
+            printer.take_no_shadow(now);
+        } else if message.topic == key.rejected(Operation::Update) {
+            printer.was_refused();
+        } else if message.topic == key.accepted(Operation::Delete) {
+            printer.is_alone();
+        } else if message.topic == key.delta() {
+            printer.take_delta(&said, now);
+        }
+    }
+    work(printer);
+}
+
+fn work(printer: &mut Machine) {
+    for seconds in [0, 1, 10, 1_000] {
+        let _ = printer.tick(Duration::from_secs(seconds));
+        assert!(printer.shown().progress <= 100);
+    }
+    let _ = printer.notes();
+}
