@@ -71,20 +71,30 @@ async fn serve(options: Serve) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ctrl-C, or what a service manager sends.
-async fn signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
+/// Ctrl-C, or what a service manager sends. Heard from now on, and not only from when somebody waits for it: who reads
+/// that the hub is ready may end it at once.
+#[cfg(unix)]
+fn signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match (interrupt, terminate) {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
-            return;
+            // Where signals cannot be heard, the process ends by the signal itself.
+            _ => std::future::pending().await,
         }
     }
-    // Where signals cannot be heard, the process ends by the signal itself.
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+async fn signal() {
+    // Where it cannot be heard, the process ends by it.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
