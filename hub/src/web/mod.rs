@@ -16,12 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::response::Response;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::{HeaderValue, StatusCode};
+use tokio::time::timeout;
 
 pub use self::listener::serve;
 use self::problem::Problem;
@@ -30,6 +31,8 @@ use crate::password::Password;
 
 /// Alexa's requests have a few kilobytes.
 const BODY_LIMIT: usize = 128 * 1024;
+/// How long a request may take from its head to the head of its answer: whose body never comes is let go.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long an answer takes at most: the skill itself gives up earlier.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// The page needs nothing from elsewhere, and nothing of it is made of text.
@@ -50,6 +53,7 @@ pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
         .fallback(async || Problem::missing("there is nothing at this address"))
         .method_not_allowed_fallback(async || Problem::method())
         .layer(map_response(problem::problems))
+        .layer(from_fn(bounds))
         .layer(map_response(headers))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(health::count))
@@ -73,6 +77,16 @@ fn trying() -> Router<Arc<Hub>> {
         .route("/api/things", get(things::list))
         .route("/api/device", get(things::device).post(things::tell_device))
         .route("/api/events", get(events::events))
+}
+
+/// Refuses what announces more than is taken before it is sent, and lets go of who takes too long.
+async fn bounds(request: Request, next: Next) -> Response {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > BODY_LIMIT as u64) {
+        return Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, format!("a request has at most {BODY_LIMIT} bytes")).into_response();
+    }
+    let late = |_| Problem::refused(StatusCode::REQUEST_TIMEOUT, "the request did not come in time").into_response();
+    timeout(REQUEST_LIMIT, next.run(request)).await.unwrap_or_else(late)
 }
 
 /// What every answer says, where it does not say otherwise.
