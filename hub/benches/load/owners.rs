@@ -1,0 +1,119 @@
+//! Owners who are ready, each with a thing and a certificate of its own, put into the data folder before the hub starts.
+//!
+//! Their keys are on the curve P-256: thousands of RSA keys would take many minutes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use onething::model::Model;
+use onething::registry::{Record, Registry};
+use onething::relay::Patch;
+use onething::thing::{OwnerId, ThingName};
+use onething_hub::authority::Authority;
+use onething_hub::clock;
+use onething_hub::hub::POLICY;
+use onething_hub::policy;
+use onething_hub::registry::{LocalRegistry, Stack};
+use onething_hub::shadow::{LocalShadows, Operation, ShadowKey};
+use onething_hub::sign_in::{LocalLogin, UserName};
+use onething_hub::store::Store;
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::json;
+
+use crate::Outcome;
+
+/// How many owners are made at a time: they share a commit.
+const AT_A_TIME: usize = 256;
+/// For messages between devices, which the device policy does not allow.
+const ANYTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
+
+/// What a device has of its bundle.
+pub(crate) struct Identity {
+    pub(crate) thing: String,
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: Vec<u8>,
+}
+
+/// Everybody who takes part.
+pub(crate) struct Population {
+    /// The devices of the owners `u0`, `u1` and so on.
+    pub(crate) devices: Vec<Identity>,
+    /// Devices that come all at once.
+    pub(crate) storm: Vec<Identity>,
+    /// Clients that publish to each other.
+    pub(crate) ring: Vec<Identity>,
+    /// The hub's root.
+    pub(crate) root: CertificateDer<'static>,
+    pub(crate) root_pem: String,
+}
+
+impl Population {
+    /// Who trusts the hub.
+    pub(crate) fn roots(&self) -> Outcome<Arc<RootCertStore>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone())?;
+        Ok(Arc::new(roots))
+    }
+}
+
+/// The name of an owner.
+pub(crate) fn user(number: usize) -> String {
+    format!("u{number}")
+}
+
+/// Makes so many devices, of a storm and of a ring.
+pub(crate) async fn prepare(data: &Path, devices: usize, storm: usize, ring: usize) -> Outcome<Population> {
+    let store = Store::open(&data.join("hub.db"))?;
+    let authority = Arc::new(Authority::open(&data.join("authority"), clock::now())?);
+    let model = Model::parse(Model::SAMPLE)?;
+    let registry = |policy: &str| {
+        let stack = Stack { thing_type: model.thing_type.clone(), thing_prefix: model.thing_prefix.clone(), policy: policy.to_owned() };
+        LocalRegistry::new(store.clone(), Arc::clone(&authority), stack, clock::now)
+    };
+    let (skills, rings) = (registry(POLICY), registry("Ring"));
+    skills.create_thing_type(&model.thing_type).await?;
+    skills.create_policy(POLICY, policy::DEVICE_DOCUMENT).await?;
+    rings.create_policy("Ring", ANYTHING).await?;
+    let (shadows, users) = (LocalShadows::new(store.clone(), clock::now), LocalLogin::new(store));
+
+    let make = async |registry: &LocalRegistry, name: String| {
+        let owner = OwnerId::parse(&format!("amzn1.account.{}", name.to_ascii_uppercase())).ok_or("no owner")?;
+        let thing = ThingName::of(&model.thing_prefix, &owner);
+        let key = KeyPair::generate()?;
+        let mut request = CertificateParams::default();
+        request.distinguished_name = DistinguishedName::new();
+        request.distinguished_name.push(DnType::CommonName, thing.as_str());
+        let issued = authority.issue_for(&request.serialize_request(&key)?.pem()?, clock::now())?;
+        registry.register(&issued.id, &thing).await?;
+        let record = Record { certificate: Some(issued.id.clone()), delivered: Some(clock::now()), ..Record::default() };
+        registry.claim(&thing, &owner, &record).await?;
+        registry.attach_policy(&issued.id).await?;
+        registry.attach_thing(&issued.id, &thing).await?;
+        registry.activate(&issued.id).await?;
+        let certificate = CertificateDer::from_pem_slice(issued.pem.as_bytes())?;
+        Ok::<_, crate::Fault>((thing, issued.id, Identity { thing: String::new(), certificate, key: key.serialize_der() }))
+    };
+    let owner = async |number: usize| {
+        let name = user(number);
+        let (thing, certificate, identity) = make(&skills, name.clone()).await?;
+        users.link(&UserName::parse(&name)?).await?;
+        // Their device was there before: nobody has to look whether it is.
+        let mut state = Patch::ready(clock::now(), Some(&certificate), None).document().clone();
+        state["state"]["reported"]["status"] = json!("idle");
+        shadows.ask(ShadowKey::from(&thing), Operation::Update, state.to_string().into_bytes()).await?;
+        Ok::<_, crate::Fault>(Identity { thing: thing.as_str().to_owned(), ..identity })
+    };
+    let other = async |name: String| {
+        let (thing, _, identity) = make(&rings, name).await?;
+        Ok::<_, crate::Fault>(Identity { thing: thing.as_str().to_owned(), ..identity })
+    };
+    let devices = stream::iter(0..devices).map(owner).buffered(AT_A_TIME).try_collect().await?;
+    let storm = stream::iter(0..storm).map(|number| other(format!("storm{number}"))).buffered(AT_A_TIME).try_collect().await?;
+    let ring = stream::iter(0..ring).map(|number| other(format!("ring{number}"))).buffered(AT_A_TIME).try_collect().await?;
+    let root_pem = authority.root_pem();
+    Ok(Population { devices, storm, ring, root: CertificateDer::from_pem_slice(root_pem.as_bytes())?, root_pem })
+}
