@@ -38,7 +38,8 @@ pub type LocalSkill = Skill<SignIn, LocalRegistry, LocalShadows, Outbox>;
 
 /// The device policy's name, as the AWS stack has it.
 pub const POLICY: &str = "OneUserOneThing";
-const LEASE_SECONDS: u64 = 15;
+/// A request is answered within seven seconds, and who holds a thing then has died.
+const LEASE_SECONDS: u64 = 8;
 const RETENTION: u64 = 30 * A_DAY;
 /// How long a request of the simulated Echo may take: a second longer than the skill's own limit.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
