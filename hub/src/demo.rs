@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use onething::config::Environment;
@@ -188,7 +189,7 @@ impl<W: Write> Stage<'_, W> {
     }
 
     /// Says something to the owner's Echo, and shows what was said and what came back.
-    async fn tell(&mut self, owner: &UserName, words: &str) -> Result<Turn, DemoError> {
+    async fn tell(&mut self, owner: &UserName, words: &str) -> Result<Arc<Turn>, DemoError> {
         let user = self.hub.users.user(owner, None).await?;
         self.screen.says(&user.name, &format!("Alexa, {words}."))?;
         let turn = self.hub.say(owner, Words::Said(words.to_owned())).await?;

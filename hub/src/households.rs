@@ -60,7 +60,7 @@ pub struct Turn {
 pub struct Household {
     /// The device.
     pub echo: Echo,
-    turns: Vec<Turn>,
+    turns: Vec<Arc<Turn>>,
     cards: Vec<Value>,
 }
 
@@ -74,8 +74,8 @@ impl Household {
     }
 
     /// Keeps what was said.
-    pub fn keep(&mut self, turn: &Turn) {
-        push(&mut self.turns, turn.clone());
+    pub fn keep(&mut self, turn: &Arc<Turn>) {
+        push(&mut self.turns, Arc::clone(turn));
     }
 
     /// Keeps a card that came.
@@ -151,7 +151,7 @@ impl Households {
     }
 
     /// What was said lately, and the cards in the app, oldest first.
-    pub async fn history(&self, user: &UserName) -> (Vec<Turn>, Vec<Value>) {
+    pub async fn history(&self, user: &UserName) -> (Vec<Arc<Turn>>, Vec<Value>) {
         let household = self.of(user);
         let household = household.lock().await;
         (household.turns.clone(), household.cards.clone())

@@ -198,7 +198,7 @@ impl Hub {
     }
 
     /// A user says something to their Echo, or it is given a request.
-    pub async fn say(&self, user: &UserName, words: Words) -> Result<Turn, EchoError> {
+    pub async fn say(&self, user: &UserName, words: Words) -> Result<Arc<Turn>, EchoError> {
         let token = self.users.user(user, None).await?.token();
         let household = self.households.of(user);
         let mut household = household.lock().await;
@@ -224,6 +224,7 @@ impl Hub {
                 }
             }
         }
+        let turn = Arc::new(turn);
         household.keep(&turn);
         self.events.tell(user, Subject::Echo);
         Ok(turn)

@@ -3,7 +3,9 @@
 //! A token is random. It is kept for the simulated Echo, which sends it along as Alexa would, and is found by its
 //! fingerprint.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::HEXLOWER;
 use onething::identify::{AccessToken, EmailAddress, IdentifyError, Login, Profile, TokenInfo};
@@ -120,32 +122,71 @@ impl fmt::Debug for User {
 #[derive(Clone)]
 pub struct LocalLogin {
     store: Store,
+    known: Arc<Known>,
+}
+
+/// Users who were read before: whoever speaks is not looked up again. They are as they are on the disk.
+#[derive(Default)]
+struct Known(Mutex<(HashMap<UserName, User>, u64)>);
+
+impl Known {
+    /// A panic elsewhere leaves at most a user to be read again.
+    fn lock(&self) -> MutexGuard<'_, (HashMap<UserName, User>, u64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The user, or until how many changes what is read now may be kept.
+    fn recall(&self, user: &UserName) -> Result<User, u64> {
+        let known = self.lock();
+        known.0.get(user).cloned().ok_or(known.1)
+    }
+
+    /// Keeps a user, unless somebody was changed since they were read.
+    fn keep(&self, user: &User, changes: u64) {
+        let mut known = self.lock();
+        if known.1 == changes {
+            known.0.insert(user.user.clone(), user.clone());
+        }
+    }
+
+    /// The user is somebody else now. It is said where the change is made, so who reads later reads the change.
+    fn forget(&self, user: &UserName) {
+        let mut known = self.lock();
+        known.0.remove(user);
+        known.1 += 1;
+    }
 }
 
 impl LocalLogin {
     /// The users in this database.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, known: Arc::default() }
     }
 
     /// The user of this name, who is made where there is none: called as the name says, with the address
     /// given or one that leads nowhere.
     pub async fn user(&self, user: &UserName, address: Option<&str>) -> Result<User, UserError> {
+        if address.is_some_and(|address| EmailAddress::parse(address).is_none()) {
+            return Err(UserError::Address);
+        }
+        let changes = match self.known.recall(user) {
+            Ok(user) => return Ok(user),
+            Err(changes) => changes,
+        };
         let mut name = user.0.clone();
         if let Some(first) = name.get_mut(0..1) {
             first.make_ascii_uppercase();
         }
         let address = address.map_or_else(|| format!("{}@example.com", user.0), str::to_owned);
-        if EmailAddress::parse(&address).is_none() {
-            return Err(UserError::Address);
-        }
         let user = user.0.clone();
         let found = self.store.change(move |db| {
             db.execute("INSERT OR IGNORE INTO local_user (user, name, address) VALUES (?1, ?2, ?3)", params![user, name, address])?;
             let sql = "SELECT user, name, address, token FROM local_user WHERE user = ?1";
             Ok::<_, UserError>(db.query_row(sql, [&user], User::read)?)
         });
-        found.await
+        let found = found.await?;
+        self.known.keep(&found, changes);
+        Ok(found)
     }
 
     /// Makes a user, who must not be there.
@@ -182,10 +223,15 @@ impl LocalLogin {
     }
 
     async fn keep(&self, user: &UserName, token: Option<&AccessToken>) -> Result<(), UserError> {
-        let (user, fingerprint) = (user.0.clone(), token.map(|token| token.fingerprint().hex()));
+        let (user, known, fingerprint) = (user.clone(), Arc::clone(&self.known), token.map(|token| token.fingerprint().hex()));
         let token = token.map(|token| token.secret().to_owned());
         let sql = "UPDATE local_user SET token = ?2, fingerprint = ?3 WHERE user = ?1";
-        self.store.change(move |db| Ok(db.execute(sql, params![user, token, fingerprint]).map(drop)?)).await
+        let change = move |db: &rusqlite::Connection| {
+            let changed = db.execute(sql, params![user.0, token, fingerprint]);
+            known.forget(&user);
+            Ok(changed.map(drop)?)
+        };
+        self.store.change(change).await
     }
 
     async fn holder(&self, token: &AccessToken) -> Result<Profile, IdentifyError> {
@@ -257,6 +303,18 @@ mod tests {
             assert!(matches!(login.profile(&token).await, Err(IdentifyError::TokenInvalid)));
             assert!(matches!(login.token_info(&token).await, Err(IdentifyError::TokenInvalid)));
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_was_read_before_a_link_is_read_again_after_it() {
+        let Hub { login, place: _place } = hub();
+        assert!(login.user(&ana(), None).await.unwrap().token().is_none());
+        let token = login.link(&ana()).await.unwrap();
+        assert_eq!(login.user(&ana(), None).await.unwrap().token().unwrap().secret(), token.secret());
+        // Whoever goes away while it is done changes nothing about it.
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, login.unlink(&ana())).await;
+        assert!(login.users().await.unwrap()[0].token().is_none());
+        assert!(login.user(&ana(), None).await.unwrap().token().is_none());
     }
 
     #[tokio::test]

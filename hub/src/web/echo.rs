@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
-use serde::Deserialize;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::users::{of, refusal};
-use crate::households::{EchoError, Words};
+use crate::households::{EchoError, Turn, Words};
 use crate::hub::Hub;
 use crate::sign_in::UserName;
 
@@ -22,7 +23,15 @@ pub(super) struct Spoken {
     request: Option<Value>,
 }
 
-pub(super) async fn say(State(hub): State<Arc<Hub>>, body: Result<Json<Spoken>, JsonRejection>) -> Result<Json<Value>, Problem> {
+/// What came of it. The turn is shared with the history: envelopes are long, and are not copied to be shown.
+#[derive(Serialize)]
+struct Answered<'a> {
+    request: &'a Option<Value>,
+    response: &'a Option<Value>,
+    heard: &'a Value,
+}
+
+pub(super) async fn say(State(hub): State<Arc<Hub>>, body: Result<Json<Spoken>, JsonRejection>) -> Result<Response, Problem> {
     let Spoken { user, say, request } = of(body)?;
     let user = UserName::parse(&user).map_err(|error| refusal(&error))?;
     let words = match (say, request) {
@@ -34,7 +43,8 @@ pub(super) async fn say(State(hub): State<Arc<Hub>>, body: Result<Json<Spoken>, 
         EchoError::NotOurs(_) => Problem::request(error.to_string()),
         EchoError::User(error) => refusal(&error),
     })?;
-    Ok(Json(json!({"request": turn.request, "response": turn.response, "heard": turn.heard})))
+    let Turn { request, response, heard, .. } = &*turn;
+    Ok(Json(Answered { request, response, heard }).into_response())
 }
 
 pub(super) async fn utterances(State(hub): State<Arc<Hub>>) -> Json<Value> {
@@ -49,5 +59,6 @@ pub(super) struct Whose {
 pub(super) async fn history(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>) -> Result<Json<Value>, Problem> {
     let user = UserName::parse(&whose.user).map_err(|error| refusal(&error))?;
     let (turns, cards) = hub.households.history(&user).await;
+    let turns: Vec<&Turn> = turns.iter().map(Arc::as_ref).collect();
     Ok(Json(json!({"turns": turns, "cards": cards})))
 }
