@@ -75,11 +75,7 @@ impl Utterance {
             "-" => return self.push("minus", range),
             _ => {}
         }
-        if let Some((_, first, second)) = WITHOUT_APOSTROPHE.iter().find(|(short, ..)| *short == raw) {
-            self.push(first, range.clone());
-            return self.push(second, range);
-        }
-        let Some((stem, end)) = raw.rsplit_once('\'') else { return self.push(&raw.replace(',', ""), range) };
+        let Some((stem, end)) = raw.rsplit_once('\'') else { return self.plain(raw, range) };
         let (before, after) = (range.start..range.start + stem.len(), range.start + stem.len()..range.end);
         let (stem, second) = match (stem, end) {
             (stem, "s") if FOLLOWED_BY_IS.contains(&stem) => (stem, "is"),
@@ -92,12 +88,24 @@ impl Utterance {
             ("can", "t") => ("can", "not"),
             ("won", "t") => ("will", "not"),
             (stem, "t") if stem.len() > 1 && stem.ends_with('n') => (&stem[..stem.len() - 1], "not"),
-            _ => return self.push(&raw.replace('\'', ""), range),
+            _ => return self.plain(raw, range),
         };
         if !stem.is_empty() {
-            self.push(&stem.replace('\'', ""), before);
+            self.plain(stem, before);
         }
         self.push(second, after);
+    }
+
+    /// Takes what is one word but for its apostrophes and the commas in its numbers.
+    fn plain(&mut self, raw: &str, range: Range<usize>) {
+        let word = raw.replace(['\'', ','], "");
+        match WITHOUT_APOSTROPHE.iter().find(|(short, ..)| *short == word) {
+            Some((_, first, second)) => {
+                self.push(first, range.clone());
+                self.push(second, range);
+            }
+            None => self.push(&word, range),
+        }
     }
 
     fn push(&mut self, word: &str, heard: Range<usize>) {
@@ -237,6 +245,7 @@ mod tests {
         check("five o'clock", "five oclock");
         check("20.5 °C, 1,000 and 60%", "20.5 degrees c 1000 and 60 percent");
         check("to -5 A.M.", "to minus 5 a m");
+        check("1,000's of do'nts, 1,000'x and do'nt", "1000 s of donts 1000x and do not");
         check("Größe für 日本", "größe für 日本");
         check("", "");
         check("'", "");
