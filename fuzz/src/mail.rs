@@ -12,7 +12,8 @@ pub fn run(data: &[u8]) {
     if let Some(attachment) = &entry.attachment {
         let name = std::path::Path::new(&attachment.name);
         assert!(name.file_name() == Some(name.as_os_str()) && name.components().count() == 1, "{name:?}");
-        assert!(attachment.size <= data.len());
+        // Text of another charset grows when it becomes UTF-8, from one byte to at most three.
+        assert!(attachment.size <= 3 * data.len());
     }
     let read = Message::read(entry, data);
     let size = read.text.len() + read.html.as_ref().map_or(0, String::len);
