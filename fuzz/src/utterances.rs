@@ -9,7 +9,7 @@ use onething::alexa::request::{Kind, Request};
 use onething::identify::AccessToken;
 use onething_hub::echo::{Echo, EndReason};
 use onething_hub::utterance::interaction::InteractionModel;
-use onething_hub::utterance::words::Utterance;
+use onething_hub::utterance::words::{MAX_WORDS, Utterance};
 use serde_json::Value;
 
 const SKILL: &str = "amzn1.ask.skill.fuzz";
@@ -62,7 +62,10 @@ pub fn run(data: &[u8]) {
 fn stable(said: &str) {
     let utterance = Utterance::read(said);
     assert_eq!(utterance.all().words().count(), utterance.all().len(), "{said:?}");
-    assert_eq!(Utterance::read(utterance.text()).text(), utterance.text(), "{said:?}");
+    // Of more words than anybody says only some are read.
+    if utterance.all().len() <= MAX_WORDS {
+        assert_eq!(Utterance::read(utterance.text()).text(), utterance.text(), "{said:?}");
+    }
 }
 
 /// What the skill gets is a request for it.
