@@ -186,7 +186,9 @@ impl Hub {
         {
             faults.push(format!("the database does not write: {}", onething::fault::chain(&error)));
         }
-        if let Err(error) = self.mail.probe() {
+        let mail = self.mail.clone();
+        let probed = tokio::task::spawn_blocking(move || mail.probe()).await.map_err(std::io::Error::other).flatten();
+        if let Err(error) = probed {
             faults.push(format!("the mailbox does not take mail: {error}"));
         }
         faults

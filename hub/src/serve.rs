@@ -185,18 +185,23 @@ async fn tell_the_page(hub: Arc<Hub>) {
                 Ok(thing) => if hub.events.is_heard() && let Some(user) = whose(&hub, &thing).await {
                     hub.events.tell(&user, Subject::Shadow);
                 },
-                // The page reads everything again when it sees the next event.
-                Err(RecvError::Lagged(_)) => {}
+                // Whose they were is not known any more.
+                Err(RecvError::Lagged(_)) => tell_everybody(&hub, Subject::Shadow).await,
                 Err(RecvError::Closed) => return,
             },
             arrived = mails.changed() => match arrived {
-                Ok(()) => for user in hub.users.users().await.unwrap_or_default() {
-                    hub.events.tell(&user.user, Subject::Mail);
-                },
+                Ok(()) => tell_everybody(&hub, Subject::Mail).await,
                 Err(_) => return,
             },
             () = &mut ending => return,
         }
+    }
+}
+
+async fn tell_everybody(hub: &Hub, what: Subject) {
+    match hub.users.users().await {
+        Ok(users) => users.iter().for_each(|user| hub.events.tell(&user.user, what)),
+        Err(error) => tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error)),
     }
 }
 

@@ -291,8 +291,24 @@ async fn the_label_of_a_letter_stands_in_the_index() {
     let place = tempfile::tempdir().unwrap();
     let owner = Owner::new();
     let label = Label { thing: owner.thing.clone(), certificate: owner.certificate.id.clone() };
-    let outbox = Outbox::Folder(MailFolder::open(place.path()).unwrap());
+    let folder = MailFolder::open(place.path()).unwrap();
+    let outbox = Outbox::Folder(folder.clone());
     outbox.send(Letter { label: Some(label), ..to("ana@example.com", "no bundle") }).await.unwrap();
-    let entry = outbox.folder().unwrap().entries(None).remove(0);
+    let entry = folder.entries(None).remove(0);
     assert_eq!((entry.thing.as_deref(), entry.certificate.as_deref()), (Some(owner.thing.as_str()), Some(owner.certificate.id.as_str())));
+}
+
+#[test]
+fn many_may_ask_at_once_whether_mail_is_taken_and_nothing_is_left() {
+    let place = tempfile::tempdir().unwrap();
+    let mail = MailFolder::open(place.path()).unwrap();
+    std::thread::scope(|scope| {
+        let asking = (0..8).map(|_| scope.spawn(|| (0..20).try_for_each(|_| mail.probe())));
+        let asking: Vec<_> = asking.collect();
+        asking.into_iter().for_each(|asked| asked.join().unwrap().unwrap());
+    });
+    let left = fs::read_dir(place.path()).unwrap().map(|file| file.unwrap().file_name());
+    assert_eq!(left.filter(|name| name != index::FILE).count(), 0);
+    fs::remove_dir_all(place.path()).unwrap();
+    assert!(mail.probe().is_err());
 }

@@ -104,6 +104,8 @@ impl MailFolder {
 
     /// Whether mail can be put here, tried with a file that is gone again.
     pub fn probe(&self) -> io::Result<()> {
+        // One at a time: another's probe would take this one's file away.
+        let _index = self.lock();
         folder::write_whole(&self.path, PROBE, b"")?;
         fs::remove_file(self.path.join(PROBE))
     }

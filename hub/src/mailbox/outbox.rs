@@ -14,16 +14,6 @@ pub enum Outbox {
     Smtp(Smtp),
 }
 
-impl Outbox {
-    /// The folder, when mail stays here.
-    pub fn folder(&self) -> Option<&MailFolder> {
-        match self {
-            Outbox::Folder(folder) => Some(folder),
-            Outbox::Smtp(_) => None,
-        }
-    }
-}
-
 impl Mailer for Outbox {
     async fn send(&self, letter: Letter) -> Result<(), MailError> {
         match self {

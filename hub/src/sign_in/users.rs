@@ -166,13 +166,30 @@ impl LocalLogin {
     /// The user of this name, who is made where there is none: called as the name says, with the address
     /// given or one that leads nowhere.
     pub async fn user(&self, user: &UserName, address: Option<&str>) -> Result<User, UserError> {
-        if address.is_some_and(|address| EmailAddress::parse(address).is_none()) {
+        match self.known.recall(user) {
+            Ok(known) if address.is_none_or(is_address) => Ok(known),
+            Ok(_) => Err(UserError::Address),
+            Err(changes) => {
+                let (found, _) = self.make(user, address).await?;
+                self.known.keep(&found, changes);
+                Ok(found)
+            }
+        }
+    }
+
+    /// Makes a user, who must not be there.
+    pub async fn add(&self, user: &UserName, address: Option<&str>) -> Result<User, UserError> {
+        match self.make(user, address).await? {
+            (made, true) => Ok(made),
+            (_, false) => Err(UserError::Taken),
+        }
+    }
+
+    /// The user of this name, and whether they are new.
+    async fn make(&self, user: &UserName, address: Option<&str>) -> Result<(User, bool), UserError> {
+        if !address.is_none_or(is_address) {
             return Err(UserError::Address);
         }
-        let changes = match self.known.recall(user) {
-            Ok(user) => return Ok(user),
-            Err(changes) => changes,
-        };
         let mut name = user.0.clone();
         if let Some(first) = name.get_mut(0..1) {
             first.make_ascii_uppercase();
@@ -180,21 +197,12 @@ impl LocalLogin {
         let address = address.map_or_else(|| format!("{}@example.com", user.0), str::to_owned);
         let user = user.0.clone();
         let found = self.store.change(move |db| {
-            db.execute("INSERT OR IGNORE INTO local_user (user, name, address) VALUES (?1, ?2, ?3)", params![user, name, address])?;
+            let made =
+                db.execute("INSERT OR IGNORE INTO local_user (user, name, address) VALUES (?1, ?2, ?3)", params![user, name, address])?;
             let sql = "SELECT user, name, address, token FROM local_user WHERE user = ?1";
-            Ok::<_, UserError>(db.query_row(sql, [&user], User::read)?)
+            Ok::<_, UserError>((db.query_row(sql, [&user], User::read)?, made == 1))
         });
-        let found = found.await?;
-        self.known.keep(&found, changes);
-        Ok(found)
-    }
-
-    /// Makes a user, who must not be there.
-    pub async fn add(&self, user: &UserName, address: Option<&str>) -> Result<User, UserError> {
-        if self.users().await?.iter().any(|there| there.user == *user) {
-            return Err(UserError::Taken);
-        }
-        self.user(user, address).await
+        found.await
     }
 
     /// All users, by name.
@@ -241,6 +249,10 @@ impl LocalLogin {
         let found = found.map_err(|error| IdentifyError::Unavailable(error.to_string()))?;
         found.and_then(|user| user.profile()).ok_or(IdentifyError::TokenInvalid)
     }
+}
+
+fn is_address(address: &str) -> bool {
+    EmailAddress::parse(address).is_some()
 }
 
 impl Login for LocalLogin {
@@ -327,6 +339,14 @@ mod tests {
         assert_eq!(again.address(), "ana@example.com");
         assert!(matches!(login.user(&UserName::parse("ben").unwrap(), Some("nowhere")).await, Err(UserError::Address)));
         assert_eq!(login.users().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn of_many_who_add_a_user_at_once_one_does() {
+        let Hub { login, place: _place } = hub();
+        let adding = futures_util::future::join_all((0..8).map(|_| async { login.add(&ana(), None).await })).await;
+        assert_eq!(adding.iter().filter(|added| added.is_ok()).count(), 1);
+        assert!(adding.iter().all(|added| matches!(added, Ok(_) | Err(UserError::Taken))));
     }
 
     #[test]
