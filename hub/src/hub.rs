@@ -1,6 +1,6 @@
 //! The hub: the skill with the ports of this machine, and what stands around it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use onething::answer::Skill;
@@ -21,6 +21,7 @@ use crate::backend::Behind;
 use crate::broker::{self, Broker};
 use crate::clock;
 use crate::devices::Devices;
+use crate::disk;
 use crate::events::{Events, Subject};
 use crate::households::{EchoError, Households, Turn, Words, not_for_the_skill, shown};
 use crate::mailbox::{MailFolder, Outbox};
@@ -102,7 +103,7 @@ impl Hub {
     /// Opens everything over the data folder. Devices will connect at `mqtt_port`; `verifier` says which requests are
     /// Alexa's.
     pub async fn open(settings: Settings, mqtt_port: u16, verifier: Box<dyn Verify>) -> Result<Arc<Self>, OpenError> {
-        folder(&settings.data)?;
+        disk::make_folder(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
         let store = Store::open(&settings.data.join("hub.db"))?;
         let authority = Arc::new(Authority::open(&settings.data.join("authority"), clock::now())?);
         let mail = MailFolder::open(&settings.mail).map_err(|error| OpenError::Folder(settings.mail.clone(), error))?;
@@ -288,13 +289,4 @@ fn without_token(mut request: Value) -> Value {
         }
     }
     request
-}
-
-/// Makes the data folder, for its owner only.
-fn folder(path: &Path) -> Result<(), OpenError> {
-    let mut folder = std::fs::DirBuilder::new();
-    folder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(path).map_err(|error| OpenError::Folder(path.to_owned(), error))
 }

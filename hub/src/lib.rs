@@ -15,6 +15,7 @@
 //! neither the skill nor a device can tell the difference.
 
 pub mod clock;
+mod disk;
 pub mod store;
 
 pub mod authority;

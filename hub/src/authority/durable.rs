@@ -1,12 +1,13 @@
 //! Files that are there whole or not at all, also after a power cut, in a folder for one process and one user.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::AuthorityError;
+use crate::disk::{make_folder, private, sync_folder};
 
 /// Far more than certificates need.
 const MAX_BYTES: u64 = 1 << 20;
@@ -22,14 +23,7 @@ impl Exclusive {
     /// Makes the folder if need be, and waits until no other process uses it.
     pub(super) fn open(path: &Path) -> Result<Self, AuthorityError> {
         let failed = |error| AuthorityError::Folder(path.to_owned(), error);
-        if !path.is_dir() {
-            let mut builder = DirBuilder::new();
-            platform::for_owner_only(&mut builder);
-            builder.recursive(true).create(path).map_err(failed)?;
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                platform::sync_folder(parent).map_err(failed)?;
-            }
-        }
+        make_folder(path).map_err(failed)?;
         if platform::others_may_write(&path.metadata().map_err(failed)?) {
             return Err(AuthorityError::FolderOpen(path.to_owned()));
         }
@@ -85,20 +79,18 @@ impl Exclusive {
             {
                 return Err(error);
             }
-            let mut options = OpenOptions::new();
-            platform::for_owner_only_file(&mut options);
-            let mut file = options.write(true).create_new(true).open(&half)?;
+            let mut file = private(OpenOptions::new().write(true).create_new(true)).open(&half)?;
             file.write_all(content)?;
             file.sync_all()?;
             std::fs::rename(&half, &path)?;
-            platform::sync_folder(&self.path)
+            sync_folder(&self.path)
         };
         write().map_err(|error| AuthorityError::Folder(path.clone(), error))
     }
 
     /// Puts one file in the place of another.
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), AuthorityError> {
-        let renamed = std::fs::rename(self.path(from), self.path(to)).and_then(|()| platform::sync_folder(&self.path));
+        let renamed = std::fs::rename(self.path(from), self.path(to)).and_then(|()| sync_folder(&self.path));
         renamed.map_err(|error| AuthorityError::Folder(self.path(from), error))
     }
 
@@ -113,18 +105,8 @@ impl Exclusive {
 
 #[cfg(unix)]
 mod platform {
-    use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-    use std::io;
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-    use std::path::Path;
-
-    pub(super) fn for_owner_only(builder: &mut DirBuilder) {
-        builder.mode(0o700);
-    }
-
-    pub(super) fn for_owner_only_file(options: &mut OpenOptions) {
-        options.mode(0o600);
-    }
+    use std::fs::Metadata;
+    use std::os::unix::fs::PermissionsExt;
 
     pub(super) fn others_may_write(metadata: &Metadata) -> bool {
         metadata.permissions().mode() & 0o022 != 0
@@ -133,22 +115,12 @@ mod platform {
     pub(super) fn others_may_read(metadata: &Metadata) -> bool {
         metadata.permissions().mode() & 0o077 != 0
     }
-
-    pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
-    }
 }
 
-/// Elsewhere a folder of a user's is that user's alone by what it inherits, and its entries are synchronised with the files.
+/// Elsewhere a folder of a user's is that user's alone by what it inherits.
 #[cfg(not(unix))]
 mod platform {
-    use std::fs::{DirBuilder, Metadata, OpenOptions};
-    use std::io;
-    use std::path::Path;
-
-    pub(super) fn for_owner_only(_: &mut DirBuilder) {}
-
-    pub(super) fn for_owner_only_file(_: &mut OpenOptions) {}
+    use std::fs::Metadata;
 
     pub(super) fn others_may_write(_: &Metadata) -> bool {
         false
@@ -156,9 +128,5 @@ mod platform {
 
     pub(super) fn others_may_read(_: &Metadata) -> bool {
         false
-    }
-
-    pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -1,25 +1,14 @@
 //! Files that are there whole or not at all, also after a power cut.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
+
+use crate::disk::{private, sync_folder};
 
 /// SES takes no larger message (<https://docs.aws.amazon.com/ses/latest/dg/quotas.html>).
 pub(super) const MESSAGE_LIMIT: u64 = 40 * 1024 * 1024;
 const UNFINISHED: &str = "tmp";
-
-/// Makes a folder that only its owner can look into.
-pub(super) fn make(path: &Path) -> io::Result<()> {
-    let mut folder = DirBuilder::new();
-    folder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(path)?;
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
-        _ => Ok(()),
-    }
-}
 
 /// Removes what a process that died has left: there are keys in it.
 pub(super) fn remove_unfinished(path: &Path) -> io::Result<()> {
@@ -50,7 +39,7 @@ pub(super) fn write_whole(folder: &Path, name: &str, content: &[u8]) -> io::Resu
         return moved;
     }
     // The name is in place for everybody who looks, but not yet on the disk. What may not last is taken back.
-    sync(folder).inspect_err(|_| {
+    sync_folder(folder).inspect_err(|_| {
         let _ = fs::remove_file(&path);
     })
 }
@@ -70,15 +59,4 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     file.take(MESSAGE_LIMIT).read_to_end(&mut content)?;
     Ok(Some(content))
-}
-
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
-/// Brings the names in a folder to the disk. Elsewhere than on Unix a folder is no file that could be opened for it.
-fn sync(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use self::index::{Entry, Index};
 pub use self::message::Message;
 pub use self::outbox::Outbox;
-use crate::clock;
+use crate::{clock, disk};
 
 /// What [`MailFolder::probe`] writes.
 const PROBE: &str = ".probe";
@@ -41,7 +41,7 @@ impl MailFolder {
     /// Opens a folder with what lies in it, and makes it where there is none. What an earlier process left half written is
     /// removed.
     pub fn open(path: &Path) -> io::Result<Self> {
-        folder::make(path)?;
+        disk::make_folder(path)?;
         folder::remove_unfinished(path)?;
         let index = Index::open(path)?;
         let (count, _) = watch::channel(index.entries().len());

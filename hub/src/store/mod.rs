@@ -10,7 +10,7 @@
 
 mod schema;
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -20,6 +20,8 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 use tokio::sync::oneshot;
+
+use crate::disk;
 
 /// How many pieces of work share a transaction at most: more would make the first of them wait for the last.
 const BATCH: usize = 512;
@@ -78,13 +80,9 @@ impl Store {
     /// Opens the database at `path`, makes it where there is none, and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let file = |error| OpenError::File(path.to_owned(), error);
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path).and_then(|file| file.sync_all()).map_err(file)?;
+        disk::private(OpenOptions::new().create(true).append(true)).open(path).and_then(|file| file.sync_all()).map_err(file)?;
         if let Some(folder) = path.parent() {
-            fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(file)?;
+            disk::sync_folder(folder).map_err(file)?;
         }
         let connection = Connection::open(path).and_then(prepared);
         let mut connection = connection.map_err(|error| match error.sqlite_error_code() {

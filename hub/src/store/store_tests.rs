@@ -1,5 +1,7 @@
 //! The database by what its callers rely on.
 
+use std::fs;
+
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
