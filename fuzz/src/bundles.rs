@@ -6,7 +6,7 @@
 use std::io::{Cursor, Write};
 use std::sync::OnceLock;
 
-use onething_hub::printer::bundle::Bundle;
+use onething_device::bundle::Bundle;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 

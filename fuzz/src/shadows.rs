@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use onething_hub::printer::machine::Machine;
+use onething_device::printer::machine::Machine;
 use onething_hub::shadow::{Exchange, Operation, ShadowKey, Stored, exchange};
 use serde_json::Value;
 

@@ -12,8 +12,8 @@ use thiserror::Error;
 use crate::clock;
 use crate::events::{Events, Subject};
 use crate::mailbox::MailFolder;
-use crate::printer::bundle::BundleError;
-use crate::printer::device::{Device, State};
+use onething_device::bundle::BundleError;
+use onething_device::printer::device::{Device, State};
 use crate::sign_in::UserName;
 use crate::store::{Store, StoreError};
 

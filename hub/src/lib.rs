@@ -8,7 +8,7 @@
 //! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest.
 //! 4. [`hub`] puts them into the skill; [`signature`] sees that it is Alexa who calls, and [`web`] answers.
 //! 5. For trying: [`utterance`] and [`echo`] are what Alexa does with words, [`households`] the Echos of the local users,
-//!    [`printer`] and [`devices`] what stands at the other end. [`demo`] tells it all in a terminal.
+//!    [`devices`] what stands at the other end. [`demo`] tells it all in a terminal.
 //!
 //! What decides is pure (`policy`, `shadow::exchange`, the broker's routing, `utterance`, the printer's machine); what
 //! happens around it is in one file beside. What the registry, the broker and the shadows do is what AWS IoT does, so that
@@ -40,7 +40,6 @@ pub mod web;
 pub mod devices;
 pub mod echo;
 pub mod households;
-pub mod printer;
 pub mod utterance;
 
 pub mod command_line;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{folder, message};
 use crate::clock;
-use crate::printer::bundle::Bundle;
+use onething_device::bundle::Bundle;
 
 /// The index's name in the folder.
 pub const FILE: &str = "index.jsonl";

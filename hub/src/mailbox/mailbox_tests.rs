@@ -8,7 +8,7 @@ use onething::thing::{Certificate, OwnerId, ThingName, ThingPrefix};
 
 use super::*;
 use crate::authority::Authority;
-use crate::printer::bundle::Bundle;
+use onething_device::bundle::Bundle;
 
 const NOW: u64 = 1_795_305_600;
 const MESSAGE: &str = "From: a@example.com\r\nTo: b@example.com\r\nSubject: Hi\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n\

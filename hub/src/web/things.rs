@@ -14,7 +14,7 @@ use super::users::{of, refusal};
 use crate::broker::Connection;
 use crate::devices::{DeviceError, Wish};
 use crate::hub::Hub;
-use crate::printer::device::State as Printer;
+use onething_device::printer::device::State as Printer;
 use crate::sign_in::UserName;
 
 #[derive(Deserialize)]

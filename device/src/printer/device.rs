@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::bundle::{Bundle, BundleError};
-use super::link::{Link, News};
+use crate::bundle::{Bundle, BundleError};
+use crate::link::{Link, News};
 use super::machine::{Machine, Printer};
 
 const TICK: Duration = Duration::from_millis(250);

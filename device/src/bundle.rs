@@ -101,7 +101,7 @@ pub struct Bundle {
     /// Where and as whom.
     pub connection: Connection,
     /// With certificate and key, trusting the bundle's roots and no others.
-    pub(super) tls: Arc<ClientConfig>,
+    pub(crate) tls: Arc<ClientConfig>,
 }
 
 impl fmt::Debug for Bundle {

@@ -20,8 +20,8 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::*;
-use crate::authority::Authority;
-use crate::clock;
+use onething_hub::authority::Authority;
+use onething_hub::clock;
 
 const SOON: Duration = Duration::from_secs(30);
 

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::bundle::{Bundle, Topics};
+use crate::bundle::{Bundle, Topics};
 
 /// In seconds.
 const KEEP_ALIVE: u16 = 30;
@@ -33,7 +33,7 @@ const NOT_LET_IN: &str = "the hub does not let this device connect";
 
 /// What a connection tells.
 #[derive(Debug, PartialEq)]
-pub(super) enum News {
+pub(crate) enum News {
     /// It stands, and the shadow has been asked for.
     Up,
     /// `get/accepted`.
@@ -51,7 +51,7 @@ pub(super) enum News {
 }
 
 /// A connection, which ends with this value.
-pub(super) struct Link {
+pub(crate) struct Link {
     client: AsyncClient,
     update: String,
     news: mpsc::Receiver<News>,
@@ -60,7 +60,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Begins to connect.
-    pub(super) fn open(bundle: &Bundle) -> Self {
+    pub(crate) fn open(bundle: &Bundle) -> Self {
         let connection = &bundle.connection;
         let mut options = MqttOptions::new(&connection.client_id, (connection.endpoint.as_str(), connection.port));
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&bundle.tls))));
@@ -80,17 +80,17 @@ impl Link {
     }
 
     /// What comes next; after the end nothing does.
-    pub(super) async fn news(&mut self) -> News {
+    pub(crate) async fn news(&mut self) -> News {
         self.news.recv().await.unwrap_or(News::Lost("the connection broke down"))
     }
 
     /// Sends a report. One that does not fit into the queue is lost with the connection, which has stalled.
-    pub(super) fn report(&self, update: String) -> bool {
+    pub(crate) fn report(&self, update: String) -> bool {
         self.client.try_publish(self.update.as_str(), update, PublishOptions::at_least_once()).is_ok()
     }
 
     /// Says goodbye.
-    pub(super) async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         if self.client.try_disconnect_now().is_ok() {
             // Whether the last words got through or not, the connection ends here. What still comes in has to be taken, so
             // that the other side of the channel does not wait.

@@ -7,7 +7,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::*;
-use crate::authority::Authority;
+use onething_hub::authority::Authority;
 
 const NOW: u64 = 1_795_305_600;
 
