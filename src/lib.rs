@@ -32,6 +32,8 @@ mod retire;
 pub mod bundle;
 pub mod deliver;
 
+pub mod register;
+
 pub mod model;
 pub mod relay;
 pub mod wish;

@@ -181,9 +181,19 @@ impl Fingerprint {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
+    /// Accepts what [`Fingerprint::hex`] gives.
+    pub fn parse(hex: &str) -> Option<Self> {
+        HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok().map(Self)
+    }
+
     /// Lower-case hex.
     pub fn hex(&self) -> String {
         HEXLOWER.encode(&self.0)
+    }
+
+    /// Whether both are of one secret; how long this takes tells nothing of where they differ.
+    pub fn matches(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
 }
 
@@ -221,6 +231,14 @@ mod tests {
         let id = CertificateId::of(b"abc");
         assert_eq!(id.as_str(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(CertificateId::parse(id.as_str()), Some(id));
+    }
+
+    #[test]
+    fn a_fingerprint_comes_back_from_hex() {
+        let one = Fingerprint::of("secret");
+        let again = Fingerprint::parse(&one.hex()).unwrap();
+        assert!(again.matches(&one) && !again.matches(&Fingerprint::of("another")));
+        assert_eq!((Fingerprint::parse(""), Fingerprint::parse(&one.hex()[2..])), (None, None));
     }
 
     #[test]

@@ -12,10 +12,10 @@ use thiserror::Error;
 use crate::clock;
 use crate::events::{Events, Subject};
 use crate::mailbox::MailFolder;
-use onething_device::bundle::BundleError;
-use onething_device::printer::device::{Device, State};
 use crate::sign_in::UserName;
 use crate::store::{Store, StoreError};
+use onething_device::bundle::BundleError;
+use onething_device::printer::device::{Device, State};
 
 /// Why a device did not do it.
 #[derive(Debug, Error)]

@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::machine::{Machine, Printer};
 use crate::bundle::{Bundle, BundleError};
 use crate::link::{Link, News};
-use super::machine::{Machine, Printer};
 
 const TICK: Duration = Duration::from_millis(250);
 const FIRST_WAIT: Duration = Duration::from_millis(500);

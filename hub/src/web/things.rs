@@ -14,8 +14,8 @@ use super::users::{of, refusal};
 use crate::broker::Connection;
 use crate::devices::{DeviceError, Wish};
 use crate::hub::Hub;
-use onething_device::printer::device::State as Printer;
 use crate::sign_in::UserName;
+use onething_device::printer::device::State as Printer;
 
 #[derive(Deserialize)]
 pub(super) struct Whose {

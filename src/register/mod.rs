@@ -1,0 +1,3 @@
+//! The door where devices register themselves.
+
+pub mod claims;
