@@ -18,11 +18,12 @@ mod sweeps;
 mod world;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use onething::care::{Notice, Report, Sweep, forget, note, pause, sweep};
-use onething::deliver::Letter;
+use onething::deliver::{ByMail, Letter};
 use onething::identify::EmailAddress;
 use onething::lease::Lease;
 use onething::metrics::unmeasured;
@@ -183,10 +184,11 @@ impl Process {
             let to = EmailAddress::parse("owner@example.com").expect("an address");
             Ok(Letter { from: "skill@example.com".into(), to, message: certificate.id.as_str().into(), label: None })
         };
-        let means =
-            Means { registry: port, shadows: port, mailer: port, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
+        let means = Means { registry: port, shadows: port, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
         let visit = Visit { at: (self.clock)(), occasion, alexa_user: Some(alexa_user()), shadow };
-        let applicant = Applicant { owner: &owner, thing: &thing, visit, wanted: None, write };
+        let (said, delivery) = (BTreeMap::new(), ByMail { mailer: port, write, measure: unmeasured });
+        let applicant =
+            Applicant { owner: &owner, thing: &thing, visit, wanted: None, thing_type: None, request: None, said: &said, delivery };
         let onboarded = timeout_at(deadline, onboard(&means, &applicant)).await.map_err(|_| "no answer in time".to_owned())?;
         if matches!(onboarded, Ok(Onboarded { returned: Some(_), .. }) | Err(OnboardError::Returned(_))) {
             let mut account = port.world.account.lock().unwrap();
