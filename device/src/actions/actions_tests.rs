@@ -17,6 +17,7 @@ fn model(folder: &TempDir) -> Model {
          [property.brightness]\ntype = \"integer\"\nmin = 0\nmax = 255\n\
          [property.hours]\ntype = \"integer\"\nmin = 0\nmax = 99999\nwritten_by = \"device\"\n\
          [command.blink.times]\ntype = \"integer\"\nmin = 1\nmax = 9\n\
+         [command.blink.colour]\ntype = \"choice\"\nvalues = [\"red\", \"blue\"]\ndefault = \"red\"\n\
          [command.dim]\n\
          [action.property.power]\nfile = \"{place}/power\"\nmap = {{ ON = \"255\", OFF = \"0\" }}\n\
          [action.property.brightness]\nfile = \"{place}/brightness\"\n\
@@ -39,6 +40,10 @@ fn input(folder: &TempDir) -> Value {
 
 fn done(detail: &str, reported: &Value) -> Outcome {
     Outcome::Done { detail: detail.to_owned(), reported: reported.as_object().unwrap().clone() }
+}
+
+fn thrice() -> Map<String, Value> {
+    Map::from_iter([("times".to_owned(), json!(3))])
 }
 
 fn lamp() -> (TempDir, Actions) {
@@ -92,19 +97,21 @@ async fn what_a_program_reports_of_the_property_is_the_last_word() {
 async fn a_command_reaches_its_program_and_what_it_says_is_reported() {
     let (folder, mut actions) = lamp();
     program(&folder, r#"printf '{"detail":"%s","power":"ON","hours":3.0,"command":{"id":"0"}}' "$1 $ONETHING_THING""#);
-    let args = json!({"times": 3});
-    let outcome = actions.obey("blink", "id-1", args.as_object().unwrap(), Some(1_763_763_600)).await;
+    let outcome = actions.obey("blink", "id-1", &thrice(), Some(1_763_763_600)).await;
     assert_eq!(outcome, done("--slowly Lamp-1", &json!({"power": "ON", "hours": 3})));
-    assert_eq!(input(&folder), json!({"command": "blink", "id": "id-1", "args": {"times": 3}, "expiresAt": 1_763_763_600}));
+    assert_eq!(
+        input(&folder),
+        json!({"command": "blink", "id": "id-1", "args": {"times": 3, "colour": "red"}, "expiresAt": 1_763_763_600})
+    );
 }
 
 #[tokio::test]
 async fn text_that_is_no_text_is_still_a_detail() {
     let (folder, mut actions) = lamp();
     program(&folder, "printf 'caf\\351 \\377\\nmore'");
-    assert_eq!(actions.obey("blink", "id-1", &Map::new(), None).await, done("caf\u{fffd} \u{fffd}", &json!({})));
+    assert_eq!(actions.obey("blink", "id-1", &thrice(), None).await, done("caf\u{fffd} \u{fffd}", &json!({})));
     program(&folder, "printf 'caf\\351\\n' >&2; exit 1");
-    assert_eq!(actions.obey("blink", "id-2", &Map::new(), None).await, Outcome::Failed { detail: "caf\u{fffd}".into() });
+    assert_eq!(actions.obey("blink", "id-2", &thrice(), None).await, Outcome::Failed { detail: "caf\u{fffd}".into() });
 }
 
 #[tokio::test]
@@ -124,6 +131,20 @@ async fn what_the_model_does_not_allow_is_not_tried() {
     assert_eq!(actions.set("brightness", &json!(256)).await, refused("`brightness` cannot have this value"));
     assert_eq!(actions.set("hours", &json!(1)).await, refused("this device has no property `hours` to set"));
     assert_eq!(actions.set("onboarded", &json!(true)).await, refused("this device has no property `onboarded` to set"));
+}
+
+#[tokio::test]
+async fn a_program_gets_the_arguments_of_the_model_or_is_not_started() {
+    let (folder, mut actions) = lamp();
+    program(&folder, "");
+    let obey = async |actions: &mut Actions, args: Value| actions.obey("blink", "id-1", args.as_object().unwrap(), None).await;
+    let refused = |detail: &str| Outcome::Refused { detail: detail.into() };
+    assert_eq!(obey(&mut actions, json!({})).await, refused("argument `times` is missing"));
+    assert_eq!(obey(&mut actions, json!({"times": 10})).await, refused("argument `times` cannot have this value"));
+    assert_eq!(obey(&mut actions, json!({"times": 1, "colour": "$(id)"})).await, refused("argument `colour` cannot have this value"));
+    assert!(!folder.path().join("input").exists(), "the program was started");
+    assert_eq!(obey(&mut actions, json!({"times": 2.0, "colour": "blue", "speed": "new"})).await, done("", &json!({})));
+    assert_eq!(input(&folder)["args"], json!({"times": 2, "colour": "blue"}));
 }
 
 #[test]

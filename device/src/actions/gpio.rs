@@ -76,7 +76,8 @@ fn why(line: &GpioLine, error: &gpiocdev::Error) -> String {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

@@ -15,7 +15,7 @@ mod program;
 use std::collections::BTreeMap;
 
 use onething::https::Https;
-use onething::model::{DeviceAction, Means, Model, Property};
+use onething::model::{Argument, DeviceAction, Means, Model, Property};
 use serde_json::{Map, Value, json};
 
 use self::answer::Answer;
@@ -50,6 +50,7 @@ pub enum Outcome {
 pub struct Actions {
     thing: String,
     properties: BTreeMap<String, Property>,
+    commands: BTreeMap<String, BTreeMap<String, Argument>>,
     actions: onething::model::Actions,
     lines: Lines,
     /// Made when it is first needed: many devices have no server to ask.
@@ -62,6 +63,7 @@ impl Actions {
         Self {
             thing: thing.to_owned(),
             properties: model.properties.clone(),
+            commands: model.commands.clone(),
             actions: model.actions.clone(),
             lines: Lines::default(),
             client: None,
@@ -102,10 +104,15 @@ impl Actions {
         }
     }
 
-    /// Does a command, once; that it is not done twice, or too late, is for whoever asks to see to.
+    /// Does a command, once; that it is not done twice, or too late, is for whoever asks to see to. Whatever does it can rely on
+    /// its arguments: they are all there, and each is what the device model says.
     pub async fn obey(&mut self, command: &str, id: &str, args: &Map<String, Value>, expires_at: Option<u64>) -> Outcome {
         let Some(action) = self.actions.commands.get(command).cloned() else {
             return refused(format_args!("this device has no action for `{}`", answer::plain(command)));
+        };
+        let args = match self.commands.get(command).map(|known| fitting(known, args)).transpose() {
+            Ok(args) => args.unwrap_or_default(),
+            Err(detail) => return Outcome::Refused { detail },
         };
         let input = json!({"command": command, "id": id, "args": args, "expiresAt": expires_at});
         match self.tell(&action, &input).await {
@@ -124,6 +131,18 @@ impl Actions {
         };
         Ok(answer::read(&said, &self.properties))
     }
+}
+
+/// The arguments a command has, each with a value it can have. Others are left out: a later model may know more.
+fn fitting(known: &BTreeMap<String, Argument>, args: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let fit = |(name, argument): (&String, &Argument)| {
+        let value = match args.get(name) {
+            Some(value) => argument.kind.fit(value).ok_or_else(|| format!("argument `{name}` cannot have this value")),
+            None => argument.default.clone().ok_or_else(|| format!("argument `{name}` is missing")),
+        };
+        Ok((name.clone(), value?))
+    };
+    known.iter().map(fit).collect()
 }
 
 fn refused(why: std::fmt::Arguments<'_>) -> Outcome {
