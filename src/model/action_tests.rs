@@ -127,3 +127,13 @@ fn an_address_is_of_this_machine_or_it_is_none() {
         assert!(LoopbackUrl::parse(bad).is_none(), "{bad}");
     }
 }
+
+#[test]
+fn the_examples_in_the_device_model_work_once_they_are_no_comments() {
+    let lines = include_str!("../../device.toml").lines();
+    let example =
+        |line: &str| line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_alphabetic())).map(str::to_owned);
+    let text: Vec<_> = lines.map(|line| example(line).unwrap_or_else(|| line.to_owned())).collect();
+    let actions = Model::parse(&text.join("\n")).unwrap().actions;
+    assert_eq!((actions.properties.len(), actions.commands.len()), (3, 1));
+}
