@@ -41,7 +41,9 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
 }
 
 fn check_model(file: &Path) -> Result<(), Failure> {
-    let bad = |why: String| Failure::Usage(format!("--device-model {}: {why}", file.display()));
+    // What is wrong with a file of TOML is told in several lines, with the place in it.
+    let line = |why: String| why.split_whitespace().collect::<Vec<_>>().join(" ");
+    let bad = |why: String| Failure::Usage(format!("--device-model {}: {}", file.display(), line(why)));
     let toml = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
     Model::parse(&toml).map(drop).map_err(|error| bad(chain(&error)))
 }
@@ -51,15 +53,15 @@ fn check_model(file: &Path) -> Result<(), Failure> {
 async fn stay(bundle: &Bundle, held: &Held, wait: Option<Duration>) -> Result<(), Failure> {
     let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
     let (begun, mut failures, mut was_up) = (Instant::now(), 0_u32, false);
+    say(held, Online::Connecting, None);
     loop {
-        say(held, Online::Connecting, None);
         let mut link = Link::open(bundle);
         let failure = loop {
             match link.news().await {
                 News::Up => {
                     (failures, was_up) = (0, true);
-                    info!(endpoint = %address, "connected");
                     say(held, Online::Connected, None);
+                    info!(endpoint = %address, "connected");
                 }
                 News::Refused(no) => break refused(&address, no),
                 News::Stranger(who) => break stranger(&address, who),
@@ -71,8 +73,8 @@ async fn stay(bundle: &Bundle, held: &Held, wait: Option<Duration>) -> Result<()
         if !was_up && (is_refusal || wait.is_some_and(|wait| begun.elapsed() >= wait)) {
             return Err(failure);
         }
-        warn!("{failure}");
         say(held, if is_refusal { Online::Refused } else { Online::Connecting }, Some(failure.to_string()));
+        warn!("{failure}");
         let mut next = Instant::now() + pause(failures, getrandom::u32().unwrap_or_default());
         if let Some(wait) = wait.filter(|_| !was_up) {
             next = next.min(begun + wait);
