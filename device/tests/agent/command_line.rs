@@ -40,8 +40,7 @@ fn what_cannot_be_asked_for_has_exit_code_2_and_says_why() {
     ] {
         with(arguments).check(2, words);
     }
-    let mut nowhere = agent(place.path(), &[]);
-    nowhere = { std::process::Command::new(nowhere.get_program()) };
+    let mut nowhere = std::process::Command::new(env!("CARGO_BIN_EXE_onething-device"));
     run(nowhere.env_clear().arg("status")).check(2, "name one by --state DIR");
     let mut named = agent(&place.path().join("state"), &["setup", bundle, "--offline"]);
     run(named.env("ONETHING_DEVICE_NAME", "a/b")).check(2, "the one of ONETHING_DEVICE_NAME has '/'");

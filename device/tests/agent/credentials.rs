@@ -118,6 +118,6 @@ async fn a_certificate_that_was_revoked_is_refused_with_exit_code_4() {
 }
 
 /// A root that no server shows.
-pub(crate) fn root() -> String {
+pub fn root() -> String {
     onething_hub::authority::Authority::new(onething_hub::clock::now()).unwrap().root_pem()
 }

@@ -15,13 +15,13 @@ use tempfile::TempDir;
 use zip::ZipArchive;
 
 /// The hub, which ends with this value.
-pub(crate) struct Hub {
+pub struct Hub {
     running: Running,
     place: TempDir,
 }
 
 impl Hub {
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         let place = tempfile::tempdir().unwrap();
         let settings = Settings::read(Asked::over(&place.path().join("hub")), &Environment).unwrap();
         Self { running: Running::start(settings).await.unwrap(), place }
@@ -38,7 +38,7 @@ impl Hub {
     }
 
     /// Links a user, and takes the bundle out of the mail.
-    pub(crate) async fn zip(&self, user: &str) -> PathBuf {
+    pub async fn zip(&self, user: &str) -> PathBuf {
         let answer = self.ask(|hub| Call::post(hub, "/link").json(&json!({"user": user}))).await;
         assert_eq!(answer.status, 204, "{answer:?}");
         let mail = self.ask(|hub| Call::get(hub, &format!("/api/mail?user={user}"))).await;
@@ -52,7 +52,7 @@ impl Hub {
     }
 
     /// The same, unpacked.
-    pub(crate) async fn folder(&self, user: &str) -> PathBuf {
+    pub async fn folder(&self, user: &str) -> PathBuf {
         let zip = self.zip(user).await;
         let folder = zip.with_extension("");
         unzip(&zip, &folder);
@@ -60,12 +60,12 @@ impl Hub {
     }
 
     /// Takes a certificate out of use.
-    pub(crate) async fn revoke(&self, folder: &Path) {
+    pub async fn revoke(&self, folder: &Path) {
         let id = CertificateId::parse(connection(folder)["certificateId"].as_str().unwrap()).unwrap();
         self.running.hub.registry.deactivate(&id).await.unwrap();
     }
 
-    pub(crate) async fn end(self) {
+    pub async fn end(self) {
         self.running.end().await;
     }
 }
@@ -83,19 +83,19 @@ fn unzip(zip: &Path, folder: &Path) {
 }
 
 /// What `connection.json` of an unpacked bundle says.
-pub(crate) fn connection(folder: &Path) -> Value {
+pub fn connection(folder: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(folder.join("connection.json")).unwrap()).unwrap()
 }
 
 /// Changes it.
-pub(crate) fn reconnect(folder: &Path, field: &str, value: Value) {
+pub fn reconnect(folder: &Path, field: &str, value: Value) {
     let mut connection = connection(folder);
     connection[field] = value;
     std::fs::write(folder.join("connection.json"), connection.to_string()).unwrap();
 }
 
 /// Copies an unpacked bundle, to change it.
-pub(crate) fn copied(folder: &Path) -> TempDir {
+pub fn copied(folder: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(folder).unwrap() {
         let file = file.unwrap().path();
@@ -105,7 +105,7 @@ pub(crate) fn copied(folder: &Path) -> TempDir {
 }
 
 /// A bundle of an authority of its own, unpacked, for a server at this port, which knows itself by a root of this PEM.
-pub(crate) fn made(port: u16, root: &str) -> TempDir {
+pub fn made(port: u16, root: &str) -> TempDir {
     use onething::bundle::{Broker, zip};
     use onething::thing::{OwnerId, ThingName, ThingPrefix};
     let now = onething_hub::clock::now();
@@ -120,7 +120,7 @@ pub(crate) fn made(port: u16, root: &str) -> TempDir {
 }
 
 /// The agent over a state folder, with nothing of the environment that the tests run in.
-pub(crate) fn agent(state: &Path, arguments: &[&str]) -> Command {
+pub fn agent(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onething-device"));
     command.env_clear().stdin(Stdio::null()).arg("--state").arg(state).args(arguments);
     command
@@ -128,14 +128,14 @@ pub(crate) fn agent(state: &Path, arguments: &[&str]) -> Command {
 
 /// How a process ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) complaint: String,
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub complaint: String,
 }
 
 /// Runs to its end.
-pub(crate) fn run(command: &mut Command) -> Ended {
+pub fn run(command: &mut Command) -> Ended {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let ended = Ended { code: status.code(), out: text(stdout), complaint: text(stderr) };
@@ -148,7 +148,7 @@ pub(crate) fn run(command: &mut Command) -> Ended {
 impl Ended {
     /// It failed with this code and one sentence that has these words.
     #[track_caller]
-    pub(crate) fn check(&self, code: i32, words: &str) {
+    pub fn check(&self, code: i32, words: &str) {
         assert_eq!((self.code, self.out.as_str()), (Some(code), ""), "{self:?}");
         assert!(self.complaint.contains(words), "{words:?} is not in {:?}", self.complaint);
         assert!(!self.complaint.contains("panicked") && !self.complaint.contains("Error {"), "{self:?}");
@@ -161,26 +161,26 @@ impl Ended {
 
     /// It did what was asked for.
     #[track_caller]
-    pub(crate) fn done(self) -> String {
+    pub fn done(self) -> String {
         assert_eq!((self.code, self.complaint.as_str()), (Some(0), ""), "{self:?}");
         self.out
     }
 }
 
 /// What `status --json` says.
-pub(crate) fn status(state: &Path) -> Value {
+pub fn status(state: &Path) -> Value {
     serde_json::from_str(&run(&mut agent(state, &["status", "--json"])).done()).unwrap()
 }
 
 /// An agent that runs. It does not outlive this value.
-pub(crate) struct Life {
+pub struct Life {
     child: Child,
     log: BufReader<ChildStderr>,
 }
 
 impl Life {
     /// Starts it, and waits until its log says that it is connected.
-    pub(crate) fn connected(state: &Path, arguments: &[&str]) -> Self {
+    pub fn connected(state: &Path, arguments: &[&str]) -> Self {
         let mut child = agent(state, &["run", "--wait", "30"]).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut life = Self { child, log };
@@ -189,7 +189,7 @@ impl Life {
     }
 
     /// Reads its log until these words come.
-    pub(crate) fn says(&mut self, words: &str) {
+    pub fn says(&mut self, words: &str) {
         let mut log = String::new();
         while self.log.read_line(&mut log).unwrap() > 0 {
             if log.lines().last().is_some_and(|line| line.contains(words)) {
@@ -200,14 +200,14 @@ impl Life {
     }
 
     /// Asks it to end, as a service manager does.
-    pub(crate) fn stop(mut self) -> ExitStatus {
+    pub fn stop(mut self) -> ExitStatus {
         let sent = Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         self.child.wait().unwrap()
     }
 
     /// Cuts its power.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
