@@ -64,7 +64,7 @@ async fn a_bundle_may_be_unpacked_and_another_one_takes_its_place() {
     let mut life = Life::connected(place.path(), &["--bundle", ana.to_str().unwrap()]);
     assert_eq!(status(place.path())["certificateId"], connection(&ben)["certificateId"]);
     hub.end().await;
-    life.says("was not reached");
+    life.says("no connection to localhost:");
     assert_eq!(status(place.path())["agent"]["connection"], "connecting");
     assert!(life.stop().success());
 }
