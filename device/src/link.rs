@@ -14,14 +14,13 @@ use rumqttc::{
     AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
     SubscribeFilterInput, SubscribeReasonCode, TlsConfiguration, Transport,
 };
+use rustls::CertificateError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::bundle::{Bundle, Topics};
 
-/// In seconds.
-const KEEP_ALIVE: u16 = 30;
 /// From the first packet to the acknowledged subscriptions.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// For the last words.
@@ -29,7 +28,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// A shadow document with its metadata is larger than the 8 KB of its state.
 const PACKET_LIMIT: usize = 128 * 1024;
 const QUEUE: usize = 16;
-const NOT_LET_IN: &str = "the hub does not let this device connect";
+const NOT_LET_IN: &str = "the server does not let this device connect";
 
 /// What a connection tells.
 #[derive(Debug, PartialEq)]
@@ -59,12 +58,15 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Begins to connect.
-    pub(crate) fn open(bundle: &Bundle) -> Self {
+    /// Begins to connect. Where nothing comes back for twice the `keep_alive`, in whole seconds, the connection is lost.
+    pub(crate) fn open(bundle: &Bundle, keep_alive: Duration) -> Self {
         let connection = &bundle.connection;
         let mut options = MqttOptions::new(&connection.client_id, (connection.endpoint.as_str(), connection.port));
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&bundle.tls))));
-        options.set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_max_packet_size(PACKET_LIMIT, PACKET_LIMIT);
+        options
+            .set_keep_alive(u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX))
+            .set_clean_session(true)
+            .set_max_packet_size(PACKET_LIMIT, PACKET_LIMIT);
         let (client, events) = AsyncClient::builder(options).capacity(QUEUE).build();
         let (tell, news) = mpsc::channel(QUEUE);
         let (asking, topics) = (client.clone(), connection.topics.clone());
@@ -188,16 +190,25 @@ fn stalled(_: ClientError) -> News {
 fn ended(error: &ConnectionError) -> News {
     if let ConnectionError::ConnectionRefused(code) = error {
         return match code {
-            ConnectReturnCode::ServiceUnavailable => News::Lost("the hub is not ready"),
+            ConnectReturnCode::ServiceUnavailable => News::Lost("the server is not ready"),
             _ => News::Refused(NOT_LET_IN),
         };
     }
     match tls_error(error) {
-        Some(rustls::Error::AlertReceived(_)) => News::Refused("the hub does not accept the certificate"),
-        Some(rustls::Error::InvalidCertificate(_)) => News::Refused("the server is not the hub of this bundle"),
+        Some(rustls::Error::AlertReceived(_)) => News::Refused("the server does not accept the certificate"),
+        // A device that has just been switched on may not know yet what time it is.
+        Some(rustls::Error::InvalidCertificate(error)) if is_about_time(error) => {
+            News::Lost("by this device's clock the server's certificate does not hold")
+        }
+        Some(rustls::Error::InvalidCertificate(_)) => News::Refused("the server is not the one that the bundle knows"),
         Some(_) => News::Lost("no secure connection"),
         None => News::Lost("the connection was lost"),
     }
+}
+
+fn is_about_time(error: &CertificateError) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(error, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
 }
 
 /// TLS speaks through the errors of a socket, which hide it at different depths.
@@ -217,7 +228,7 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 
 #[cfg(test)]
 mod tests {
-    use rustls::{AlertDescription, CertificateError};
+    use rustls::AlertDescription;
 
     use super::*;
 
@@ -234,6 +245,7 @@ mod tests {
         let deep = rumqttc::StateError::Io(io::Error::other(rustls::Error::AlertReceived(AlertDescription::AccessDenied)));
         assert!(refused(&ConnectionError::MqttState(deep)));
         assert!(refused(&by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))));
+        assert!(!refused(&by_socket(rustls::Error::InvalidCertificate(CertificateError::NotValidYet))));
         assert!(!refused(&by_socket(rustls::Error::HandshakeNotComplete)));
         assert!(!refused(&ConnectionError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))));
         assert!(!refused(&ConnectionError::NetworkTimeout));
