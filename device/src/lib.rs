@@ -12,3 +12,6 @@ pub mod agent;
 pub mod journal;
 pub mod life;
 pub mod printer;
+
+#[cfg(test)]
+mod scripted_server;
