@@ -64,7 +64,7 @@ impl Link {
         let mut options = MqttOptions::new(&connection.client_id, (connection.endpoint.as_str(), connection.port));
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&bundle.tls))));
         options
-            .set_keep_alive(u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX))
+            .set_keep_alive(u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX).max(1))
             .set_clean_session(true)
             .set_max_packet_size(PACKET_LIMIT, PACKET_LIMIT);
         let (client, events) = AsyncClient::builder(options).capacity(QUEUE).build();

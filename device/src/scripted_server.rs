@@ -32,7 +32,8 @@ pub(crate) struct Server {
     pub(crate) listener: TcpListener,
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) bundle: Vec<u8>,
-    pub(crate) thing: String,
+    pub(crate) thing: ThingName,
+    broker: Broker,
 }
 
 impl Server {
@@ -56,14 +57,20 @@ impl Server {
 
         let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
         let broker = Broker { host: "localhost".into(), port, roots: vec![("RootCA.pem".into(), own.cert.pem())] };
-        let bundle = zip(&thing, &issuer.issue(clock::now()).unwrap(), &broker, clock::now(), "").unwrap();
-        Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), bundle, thing: thing.to_string() }
+        let mut server = Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), bundle: Vec::new(), thing, broker };
+        server.bundle = server.bundle_by(issuer);
+        server
+    }
+
+    /// A bundle of this server's thing with a certificate of its own.
+    pub(crate) fn bundle_by(&self, issuer: &Authority) -> Vec<u8> {
+        zip(&self.thing, &issuer.issue(clock::now()).unwrap(), &self.broker, clock::now(), "").unwrap()
     }
 
     pub(crate) async fn accept(&self) -> std::io::Result<Session> {
         let (socket, _) = soon(self.listener.accept()).await?;
         let stream = soon(self.acceptor.accept(socket)).await?;
-        Ok(Session { stream, codec: Codec::default(), buffer: BytesMut::new(), thing: self.thing.clone() })
+        Ok(Session { stream, codec: Codec::default(), buffer: BytesMut::new(), thing: self.thing.to_string() })
     }
 
     /// A connection up to the CONNECT packet.

@@ -239,8 +239,6 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_024))]
-
     #[test]
     fn a_command_is_begun_once_and_in_time_and_the_newest_is_answered(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new();

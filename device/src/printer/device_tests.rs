@@ -28,7 +28,7 @@ async fn a_device_listens_asks_obeys_and_reports() {
     let device = device(&server);
     assert_eq!(device.state().connection, Online::Connecting);
     let (mut session, connect) = server.meet().await;
-    assert_eq!((connect.client_id.to_string(), connect.clean_session, connect.keep_alive), (server.thing.clone(), true, 30));
+    assert_eq!((connect.client_id.to_string(), connect.clean_session, connect.keep_alive), (server.thing.to_string(), true, 30));
     assert_eq!((connect.last_will, connect.username), (None, None));
     session.acknowledge(ConnectAckReason::ConnectionAccepted).await;
     session.subscribe(5).await;
@@ -46,7 +46,7 @@ async fn a_device_listens_asks_obeys_and_reports() {
     let state = device.state();
     let printer = serde_json::to_value(&state).unwrap()["printer"].clone();
     assert_eq!((&printer["status"], &printer["model"], &printer["power"]), (&json!("printing"), &json!("vase"), &json!("ON")));
-    assert!(state.running && state.thing == Some(server.thing.clone()));
+    assert!(state.running && state.thing == Some(server.thing.to_string()));
 
     device.fail(true).await;
     session.reports("/command/status", &json!("failed")).await;
