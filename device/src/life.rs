@@ -211,6 +211,11 @@ impl<B: Body> Life<B> {
                     self.agent.take_delta(&message, moment);
                 }
             }
+            News::Updated(update) => {
+                if let Ok(update) = serde_json::from_slice::<Value>(&update) {
+                    self.agent.take_update(&update);
+                }
+            }
             News::ReportRefused(error) => {
                 self.agent.was_refused(moment);
                 (self.log)(&format!("a report was refused{}", with(code(&error))));

@@ -41,6 +41,8 @@ pub(crate) enum News {
     NoShadow(Bytes),
     /// `update/delta`.
     Delta(Bytes),
+    /// `update/accepted`, whoever has updated the shadow.
+    Updated(Bytes),
     /// `update/rejected`.
     ReportRefused(Bytes),
     /// It is gone: the server does not let this device in.
@@ -175,6 +177,8 @@ fn heard(topics: &Topics, topic: &[u8], payload: Bytes) -> Option<News> {
         Some(News::NoShadow(payload))
     } else if is(&topics.update_delta) {
         Some(News::Delta(payload))
+    } else if is(&topics.update_accepted) {
+        Some(News::Updated(payload))
     } else if is(&topics.update_rejected) {
         Some(News::ReportRefused(payload))
     } else {

@@ -8,7 +8,7 @@ use super::*;
 
 const NOW: u64 = 1_795_305_600;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     /// A command with a new id, which counts for so many seconds.
     Command(u64),
@@ -156,10 +156,12 @@ impl World {
             self.agent.take_shadow(said, self.moment)
         } else if *topic == *self.key.rejected(Operation::Get) {
             self.agent.take_no_shadow(self.moment)
-        } else if *topic == *self.key.delta() {
-            self.agent.take_delta(said, self.moment);
-            None
         } else {
+            if *topic == *self.key.delta() {
+                self.agent.take_delta(said, self.moment);
+            } else if *topic == *self.key.accepted(Operation::Update) {
+                self.agent.take_update(said);
+            }
             None
         };
         if let Some(past) = past {

@@ -192,6 +192,19 @@ fn a_wish_that_waits_follows_the_owners_mind() {
 }
 
 #[test]
+fn a_wish_that_waits_is_taken_back_by_an_update_that_makes_no_delta() {
+    let mut agent = agent();
+    let update = |version: u64, desired: Value| json!({"version": version, "state": {"desired": desired}});
+    agent.take_delta(&delta(3, &json!({"pump": "ON", "light": 1, "command": command("1")})), at(0.0));
+    agent.take_update(&update(2, json!({"light": 0})));
+    agent.take_update(&update(3, json!({"pump": "ON", "light": 1})));
+    agent.take_update(&update(4, json!({"pump": "OFF"})));
+    assert_eq!(begins(&mut agent), ["light=1", "1"]);
+    agent.take_delta(&delta(5, &json!({"pump": "ON"})), at(0.0));
+    assert_eq!(begins(&mut agent), ["pump=\"ON\""]);
+}
+
+#[test]
 fn a_refused_report_is_made_again_whole_and_more_and_more_seldom() {
     let mut agent = Agent::new(Some("c".repeat(64)), []);
     let past = agent.take_no_shadow(at(0.0)).unwrap();
@@ -227,7 +240,7 @@ fn a_command_that_was_broken_off_has_failed_and_is_not_done_again() {
         let mut agent = after(journal(), &json!({"reported": reported, "delta": {"command": command("2")}}));
         assert_eq!(begins(&mut agent), Vec::<String>::new());
         assert_eq!(says(&mut agent, &json!({}), 0.0).unwrap()["command"], json!(stopped));
-        assert_eq!(agent.ends(), [stopped.clone()]);
+        assert_eq!(agent.ends(), std::slice::from_ref(&stopped));
     }
     // The end was reported and not noted.
     let told = json!({"reported": {"command": {"id": "2", "status": "done", "detail": "hot"}}});

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::body::{Body, Event};
-use super::order::{Answer, Command, CommandStatus, Order};
+use super::order::{Answer, Command, CommandStatus, Order, line};
 
 /// What came of an action.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +65,7 @@ impl<P: Perform> InTurn<P> {
         match order {
             Order::Do(command) => vec![Event::Answered(Answer { id: command.id, status, detail })],
             Order::Set { name, value } => {
-                let note = Event::Note(format!("{} {}: {}", super::plain(&name), status.word(), super::plain(&detail)));
+                let note = Event::Note(line(&name, status, &detail));
                 vec![note, Event::Set { name, value, worked: status == CommandStatus::Done }]
             }
         }

@@ -71,6 +71,11 @@ impl Mirror {
         false
     }
 
+    /// Whether an update of the shadow is as new as what has been seen of it. Its delta, if any, comes beside it.
+    pub(super) fn is_new(&self, update: &Value) -> bool {
+        self.reported.is_some() && version(update) >= self.version
+    }
+
     /// The delta that came before the shadow.
     pub(super) fn early(&mut self) -> Option<Value> {
         self.early.take()

@@ -21,8 +21,8 @@ use serde_json::{Map, Value, json};
 pub use body::{Body, Event, Past};
 pub use in_turn::{InTurn, Perform, Performed};
 pub use mirror::Report;
-pub(crate) use order::plain;
 pub use order::{Answer, Command, CommandStatus, Order};
+pub(crate) use order::{line, plain};
 
 use memory::Memory;
 use mirror::Mirror;
@@ -145,6 +145,22 @@ impl Agent {
         }
     }
 
+    /// Takes an update of the shadow that was accepted. What is wanted anew and is reported already makes no delta; a wish
+    /// for something else that still waits is taken back by it.
+    pub fn take_update(&mut self, update: &Value) {
+        if !self.mirror.is_new(update) {
+            return;
+        }
+        let desired = update.pointer("/state/desired").and_then(Value::as_object);
+        for (name, wanted) in desired.into_iter().flatten() {
+            let taken_back = |order: &Order| matches!(order, Order::Set { name: other, value } if other == name && value != wanted);
+            if self.queue.iter().any(taken_back) {
+                self.queue.retain(|order| !taken_back(order));
+                self.wishes.remove(name);
+            }
+        }
+    }
+
     /// The body remembers, and goes on with the command of this id. Other open ones were broken off.
     pub fn remembered(&mut self, past: &Past, goes_on: Option<&str>, moment: Moment) {
         self.remembers = true;
@@ -208,7 +224,7 @@ impl Agent {
                 let said = if begun.is_answered || begun.name.is_empty() {
                     answer.detail.clone()
                 } else {
-                    format!("{} {}: {}", plain(&begun.name), answer.status.word(), plain(&answer.detail))
+                    line(&begun.name, answer.status, &answer.detail)
                 };
                 begun.is_answered = true;
                 self.notes.push(said);

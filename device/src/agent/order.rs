@@ -99,3 +99,9 @@ pub struct Answer {
 pub(crate) fn plain(words: &str) -> String {
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(64).collect()
 }
+
+/// What became of something, for the log.
+pub(crate) fn line(name: &str, status: CommandStatus, detail: &str) -> String {
+    let (name, status) = (plain(name), status.word());
+    if detail.is_empty() { format!("{name} {status}") } else { format!("{name} {status}: {}", plain(detail)) }
+}
