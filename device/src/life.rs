@@ -156,8 +156,13 @@ impl<B: Body> Life<B> {
 
     async fn hang_up(&mut self) {
         (self.connect_at, self.report_at) = (None, None);
+        let last_words = self.agent.last_words(self.body.properties(), self.moment());
         self.agent.is_alone();
         if let Some(connected) = self.link.take() {
+            if let Some(reported) = last_words {
+                // What does not get through is said with the next connection, or after the next start.
+                connected.link.report(update(&reported));
+            }
             connected.link.close().await;
         }
     }

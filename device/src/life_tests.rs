@@ -1,12 +1,11 @@
 //! A life against a server that says what a test wants, with a body of real futures.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use onething_hub::authority::Authority;
 use onething_hub::clock;
 use rmqtt_codec::v3::{ConnectAckReason, Packet};
+use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -60,27 +59,8 @@ impl Perform for Kettle {
     }
 }
 
-/// A place for a journal, which goes with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("onething-life-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn journal(&self) -> Journal {
-        Journal::open(&self.0.join("journal")).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn journal(folder: &TempDir) -> Journal {
+    Journal::open(&folder.path().join("journal")).unwrap()
 }
 
 fn life<B: Body>(server: &Server, body: B) -> (Life<B>, Control) {
@@ -138,10 +118,10 @@ async fn actions_are_done_one_after_the_other_while_the_connection_lives() {
 
 #[tokio::test]
 async fn what_a_device_was_at_when_it_died_is_not_done_again() {
-    let (server, folder) = (Server::new().await, Folder::new());
+    let (server, folder) = (Server::new().await, TempDir::new().unwrap());
     let (kettle, wanted) = (Kettle::new(), boil("1"));
     let (first, _control) = life(&server, kettle.body());
-    let task = tokio::spawn(first.with_journal(folder.journal()).run());
+    let task = tokio::spawn(first.with_journal(journal(&folder)).run());
     let mut session = connected(&server).await;
     session.tells("update/delta", &delta(1, &json!({"command": wanted}))).await;
     session.reports("/command/status", &json!("accepted")).await;
@@ -151,7 +131,7 @@ async fn what_a_device_was_at_when_it_died_is_not_done_again() {
     // Whether the shadow has heard of it or not.
     for reported in [json!({}), json!({"command": {"id": "1", "status": "accepted", "detail": "at work"}})] {
         let (again, control) = life(&server, Kettle::quick().body());
-        let task = tokio::spawn(again.with_journal(folder.journal()).run());
+        let task = tokio::spawn(again.with_journal(journal(&folder)).run());
         let mut session = server.welcome().await;
         let state = json!({"desired": {"command": wanted}, "reported": reported, "delta": {"command": wanted}});
         session.tells("get/accepted", &delta(2, &state)).await;
@@ -161,15 +141,15 @@ async fn what_a_device_was_at_when_it_died_is_not_done_again() {
         soon(task).await.unwrap();
     }
     assert_eq!(kettle.begun(), ["1"]);
-    let begun: Vec<_> = folder.journal().begun().map(|(id, end)| (id, end.unwrap().status)).collect();
+    let begun: Vec<_> = journal(&folder).begun().map(|(id, end)| (id, end.unwrap().status)).collect();
     assert_eq!(begun, [("1".to_owned(), CommandStatus::Failed)]);
 }
 
 #[tokio::test]
 async fn a_device_that_cannot_keep_a_command_in_mind_refuses_it() {
-    let (server, folder, kettle) = (Server::new().await, Folder::new(), Kettle::quick());
+    let (server, folder, kettle) = (Server::new().await, TempDir::new().unwrap(), Kettle::quick());
     let (life, _control) = life(&server, kettle.body());
-    let life = life.with_journal(folder.journal());
+    let life = life.with_journal(journal(&folder));
     drop(folder);
     tokio::spawn(life.run());
     let mut session = connected(&server).await;
@@ -219,6 +199,21 @@ async fn a_life_says_goodbye_and_ends() {
     let (life, control) = self::life(&server, Kettle::quick().body());
     drop(control);
     soon(life.run()).await;
+}
+
+#[tokio::test]
+async fn what_is_not_said_yet_is_said_before_goodbye() {
+    let server = Server::new().await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    let task = tokio::spawn(life.run());
+    let mut session = connected(&server).await;
+    session.report().await;
+    session.tells("update/delta", &delta(1, &json!({"command": boil("1")}))).await;
+    soon(control.watch().wait_for(|status| status.command.is_some())).await.unwrap();
+    control.stop().await;
+    assert_eq!(session.report().await["command"]["status"], "done");
+    assert!(matches!(session.hear().await, Some(Packet::Disconnect)));
+    soon(task).await.unwrap();
 }
 
 #[tokio::test]

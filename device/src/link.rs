@@ -23,8 +23,9 @@ use crate::bundle::{Bundle, Topics};
 
 /// From the first packet to the acknowledged subscriptions.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// For the last words.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// For the last words to be acknowledged, and for the connection to end.
+const LAST_WORDS: Duration = Duration::from_millis(800);
+const FAREWELL: Duration = Duration::from_secs(1);
 /// A shadow document with its metadata is larger than the 8 KB of its state.
 const PACKET_LIMIT: usize = 128 * 1024;
 const QUEUE: usize = 16;
@@ -93,9 +94,9 @@ impl Link {
         self.client.try_publish(self.update.as_str(), update, PublishOptions::at_least_once()).is_ok()
     }
 
-    /// Says goodbye.
+    /// Says goodbye, after what was reported has been acknowledged.
     pub(crate) async fn close(mut self) {
-        if self.client.try_disconnect_now().is_ok() {
+        if self.client.try_disconnect_with_timeout(LAST_WORDS).is_ok() {
             // Whether the last words got through or not, the connection ends here. What still comes in has to be taken, so
             // that the other side of the channel does not wait.
             let _ = timeout(FAREWELL, async { while self.news.recv().await.is_some() {} }).await;

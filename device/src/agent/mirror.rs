@@ -95,6 +95,11 @@ impl Mirror {
         *self = Self { last_report: self.last_report, ..Self::default() };
     }
 
+    /// The next report need not keep its distance from the last one.
+    pub(super) fn hurry(&mut self) {
+        self.last_report = None;
+    }
+
     /// What has to be said of what is so; what is said counts as held.
     pub(super) fn report(&mut self, mut so: Map<String, Value>, uptime: Duration) -> Report {
         let Some(reported) = &mut self.reported else { return Report::default() };

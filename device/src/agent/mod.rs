@@ -260,6 +260,12 @@ impl Agent {
         report
     }
 
+    /// What there is left to say before the connection is closed.
+    pub fn last_words(&mut self, so: Map<String, Value>, moment: Moment) -> Option<Map<String, Value>> {
+        self.mirror.hurry();
+        self.report(so, moment).reported
+    }
+
     /// What became of the newest command that has an answer.
     pub fn newest_answer(&self) -> Option<&Answer> {
         self.memory.newest_answer()

@@ -18,7 +18,7 @@ use crate::life::{Connection, Control, Life, Pace};
 /// Somebody is looking on.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// For the task to end.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(2);
 const LOG_LENGTH: usize = 50;
 
 /// What a device says about itself. The default is that of no device.
