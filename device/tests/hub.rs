@@ -135,18 +135,14 @@ async fn a_device_lives_through_dark_and_restarts_until_it_is_let_go() {
     let (task, control) = live();
     connection(&control, "the connection after a restart", |connection| matches!(connection, Connection::Connected { .. })).await;
     say(&running.hub, &ana, "ask my printer to resume").await;
-    let fifth = soon("an answer", control.watch().wait_for(|status| status.command.as_ref().is_some_and(|answer| answer.id != fourth)))
-        .await
-        .unwrap()
-        .command
-        .clone()
-        .unwrap();
-    assert_eq!(fifth.status, CommandStatus::Done);
+    answered_after(&control, &fourth).await;
     told.push("resume null".to_owned());
     assert_eq!(quick.told(), told);
 
     // The owner leaves.
-    running.hub.unlink(&ana).await.unwrap();
+    for words in ["ask my printer to forget me", "yes", "yes"] {
+        say(&running.hub, &ana, words).await;
+    }
     connection(&control, "the refusal", |connection| matches!(connection, Connection::Refused { .. })).await;
     control.stop().await;
     soon("the end", task).await.unwrap();
