@@ -1,6 +1,8 @@
 //! A device's life against a real hub: from the mail on, through a dark time and the hub's own restart, to the day its owner
 //! leaves.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code: a panic is a failed test")]
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
