@@ -44,7 +44,7 @@ impl Kettle {
 }
 
 impl Perform for Kettle {
-    async fn set(&self, name: &str, value: &Value) -> Performed {
+    async fn set(&mut self, name: &str, value: &Value) -> Performed {
         self.act(format!("{name}={value}")).await;
         match value {
             Value::String(_) => Performed::Failed("it is a matter of degrees".to_owned()),
@@ -52,7 +52,7 @@ impl Perform for Kettle {
         }
     }
 
-    async fn perform(&self, command: &Command) -> Performed {
+    async fn perform(&mut self, command: &Command) -> Performed {
         self.act(command.id.clone()).await;
         let properties = json!({"cups": command.args["cups"]}).as_object().unwrap().clone();
         Performed::Done { detail: "it boils".to_owned(), properties }

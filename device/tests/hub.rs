@@ -31,12 +31,12 @@ impl Quick {
 }
 
 impl Perform for Quick {
-    async fn set(&self, name: &str, value: &Value) -> Performed {
+    async fn set(&mut self, name: &str, value: &Value) -> Performed {
         self.0.lock().unwrap().push(format!("{name}={value}"));
         Performed::Done { detail: String::new(), properties: Map::new() }
     }
 
-    async fn perform(&self, command: &Command) -> Performed {
+    async fn perform(&mut self, command: &Command) -> Performed {
         self.0.lock().unwrap().push(format!("{} {}", command.name, command.args["model"]));
         Performed::Done { detail: "done".to_owned(), properties: Map::new() }
     }

@@ -198,7 +198,7 @@ impl World {
                 if well {
                     self.so.insert(name.clone(), value.clone());
                 }
-                Event::Set { name, value, worked: well }
+                Event::Set { name, value }
             }
         });
         self.note();

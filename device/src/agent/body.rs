@@ -14,15 +14,13 @@ use super::order::{Answer, Order};
 pub enum Event {
     /// What became of a command that was begun. After the end of a command nothing more is heard of it.
     Answered(Answer),
-    /// What became of an order to set a property. One that is not as it is wanted stays a delta; it is ordered again when
-    /// it is wanted anew, or with the next connection.
+    /// An order to set a property has come to its end, whether it worked or not. What is not as it is wanted then stays a
+    /// delta; it is ordered again when it is wanted anew, or with the next connection.
     Set {
         /// The property, as ordered.
         name: String,
         /// The value, as ordered.
         value: Value,
-        /// Whether it is so now.
-        worked: bool,
     },
     /// A line for the log.
     Note(String),

@@ -2,7 +2,6 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -26,28 +25,33 @@ pub enum Performed {
 }
 
 /// Actions.
-pub trait Perform: Send + Sync + 'static {
+pub trait Perform: Send + 'static {
     /// Makes a property so. When that is done the property is reported with this value, or with that in
     /// [`Performed::Done`] where there is one.
-    fn set(&self, name: &str, value: &Value) -> impl Future<Output = Performed> + Send;
+    fn set(&mut self, name: &str, value: &Value) -> impl Future<Output = Performed> + Send;
 
     /// Does a command.
-    fn perform(&self, command: &Command) -> impl Future<Output = Performed> + Send;
+    fn perform(&mut self, command: &Command) -> impl Future<Output = Performed> + Send;
 }
 
-type UnderWay = Pin<Box<dyn Future<Output = (Order, Performed)> + Send>>;
+enum State<P> {
+    Free(P),
+    /// The actions come back with what came of one of them.
+    UnderWay(Pin<Box<dyn Future<Output = (P, Order, Performed)> + Send>>),
+    /// Between the two.
+    Changing,
+}
 
 /// A body that does one action at a time. What is under way ends with it.
 pub struct InTurn<P> {
-    actions: Arc<P>,
-    under_way: Option<UnderWay>,
+    state: State<P>,
     so: Map<String, Value>,
 }
 
 impl<P: Perform> InTurn<P> {
     /// Nothing has been done yet, so nothing is known of its properties but these.
     pub fn new(actions: P, so: Map<String, Value>) -> Self {
-        Self { actions: Arc::new(actions), under_way: None, so }
+        Self { state: State::Free(actions), so }
     }
 
     fn ended(&mut self, order: Order, performed: Performed) -> Vec<Event> {
@@ -66,7 +70,7 @@ impl<P: Perform> InTurn<P> {
             Order::Do(command) => vec![Event::Answered(Answer { id: command.id, status, detail })],
             Order::Set { name, value } => {
                 let note = Event::Note(line(&name, status, &detail));
-                vec![note, Event::Set { name, value, worked: status == CommandStatus::Done }]
+                vec![note, Event::Set { name, value }]
             }
         }
     }
@@ -74,24 +78,27 @@ impl<P: Perform> InTurn<P> {
 
 impl<P: Perform> Body for InTurn<P> {
     fn is_free(&self) -> bool {
-        self.under_way.is_none()
+        matches!(self.state, State::Free(_))
     }
 
     fn begin(&mut self, order: Order) {
-        let actions = Arc::clone(&self.actions);
-        self.under_way = Some(Box::pin(async move {
-            let performed = match &order {
-                Order::Set { name, value } => actions.set(name, value).await,
-                Order::Do(command) => actions.perform(command).await,
-            };
-            (order, performed)
-        }));
+        self.state = match std::mem::replace(&mut self.state, State::Changing) {
+            State::Free(mut actions) => State::UnderWay(Box::pin(async move {
+                let performed = match &order {
+                    Order::Set { name, value } => actions.set(name, value).await,
+                    Order::Do(command) => actions.perform(command).await,
+                };
+                (actions, order, performed)
+            })),
+            // Who is not free is given no order.
+            busy => busy,
+        };
     }
 
     async fn work(&mut self) -> Vec<Event> {
-        let Some(under_way) = &mut self.under_way else { return pending().await };
-        let (order, performed) = under_way.await;
-        self.under_way = None;
+        let State::UnderWay(under_way) = &mut self.state else { return pending().await };
+        let (actions, order, performed) = under_way.await;
+        self.state = State::Free(actions);
         self.ended(order, performed)
     }
 

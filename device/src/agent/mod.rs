@@ -43,13 +43,14 @@ pub struct Moment {
     pub uptime: Duration,
 }
 
-/// A wish for a property that is not fulfilled.
+/// A wish for a property that was not so when the shadow last told of it.
 #[derive(Debug, PartialEq)]
 struct Wish {
     value: Value,
     /// The shadow's note about when it was wished.
     wished: Option<Value>,
-    has_failed: bool,
+    /// It has been set, or could not be.
+    is_tried: bool,
 }
 
 /// A command that was begun.
@@ -190,7 +191,7 @@ impl Agent {
             && let Some(order) = self.queue.pop_front()
         {
             match &order {
-                Order::Set { name, value } if so.get(name) == Some(value) => drop(self.wishes.remove(name)),
+                Order::Set { name, value } if so.get(name) == Some(value) => self.was_tried(name, value),
                 Order::Set { .. } => return Some(order),
                 Order::Do(command) => match self.counts(command, moment) {
                     Err(why) => self.refuse(command, why),
@@ -209,15 +210,7 @@ impl Agent {
     pub fn hear(&mut self, event: Event) {
         match event {
             Event::Note(note) => self.notes.push(note),
-            Event::Set { name, value, worked } => {
-                if self.wishes.get(&name).is_some_and(|wish| wish.value == value) {
-                    if worked {
-                        self.wishes.remove(&name);
-                    } else if let Some(wish) = self.wishes.get_mut(&name) {
-                        wish.has_failed = true;
-                    }
-                }
-            }
+            Event::Set { name, value } => self.was_tried(&name, &value),
             Event::Answered(answer) => {
                 let Some(at) = self.begun.iter().position(|begun| begun.id == answer.id) else { return };
                 let begun = &mut self.begun[at];
@@ -331,9 +324,9 @@ impl Agent {
     fn wish(&mut self, name: &str, value: &Value, wished: Option<Value>) {
         if let Some(before) = self.wishes.get(name)
             && before.value == *value
-            && (!before.has_failed || (wished.is_some() && before.wished == wished))
+            && (!before.is_tried || (wished.is_some() && before.wished == wished))
         {
-            // It waits or is under way, or failed and was not wished again since: any report makes the shadow tell of it.
+            // It waits or is under way, or was tried and not wished again since: any report makes the shadow tell of it.
             return;
         }
         let waiting = self.queue.iter_mut().find_map(|order| match order {
@@ -348,7 +341,13 @@ impl Agent {
             // It is taken when the shadow tells of it again.
             return;
         }
-        self.wishes.insert(name.to_owned(), Wish { value: value.clone(), wished, has_failed: false });
+        self.wishes.insert(name.to_owned(), Wish { value: value.clone(), wished, is_tried: false });
+    }
+
+    fn was_tried(&mut self, name: &str, value: &Value) {
+        if let Some(wish) = self.wishes.get_mut(name).filter(|wish| wish.value == *value) {
+            wish.is_tried = true;
+        }
     }
 
     /// The shadow's clock is believed where it is ahead: a device that has just been switched on may have none.

@@ -29,8 +29,8 @@ impl Machine {
         match order {
             Order::Do(command) => self.obey(command),
             Order::Set { name, value } => {
-                let worked = self.set(&name, &value);
-                self.events.push(Event::Set { name, value, worked });
+                self.set(&name, &value);
+                self.events.push(Event::Set { name, value });
             }
         }
     }
@@ -122,19 +122,18 @@ impl Machine {
         self.works.shown()
     }
 
-    /// Whether the property is now as it is wanted.
-    fn set(&mut self, name: &str, value: &Value) -> bool {
+    fn set(&mut self, name: &str, value: &Value) {
         match (name, value.as_str()) {
             ("power", Some("ON")) => self.switch(true),
             ("power", Some("OFF")) => self.switch(false),
-            ("power", _) => self.cannot("cannot be switched to what is wanted"),
+            ("power", _) => self.note("cannot be switched to what is wanted"),
             ("nozzleTarget", _) => self.warm("nozzle", degrees(Some(value), NOZZLE_LIMIT), |works| &mut works.nozzle_target),
             ("bedTarget", _) => self.warm("bed", degrees(Some(value), BED_LIMIT), |works| &mut works.bed_target),
-            (other, _) => self.cannot(&format!("has no {} to be set", plain(other))),
+            (other, _) => self.note(&format!("has no {} to be set", plain(other))),
         }
     }
 
-    fn switch(&mut self, on: bool) -> bool {
+    fn switch(&mut self, on: bool) {
         if self.works.on != on {
             let was_busy = self.works.is_busy();
             self.works.switch(on);
@@ -143,14 +142,12 @@ impl Machine {
                 self.end_job(CommandStatus::Failed, "the printer was switched off");
             }
         }
-        true
     }
 
-    fn warm(&mut self, part: &str, wanted: Option<Number>, target: fn(&mut Works) -> &mut Number) -> bool {
-        let Some(degrees) = wanted else { return self.cannot(&format!("the {part} cannot be as warm as is wanted")) };
+    fn warm(&mut self, part: &str, wanted: Option<Number>, target: fn(&mut Works) -> &mut Number) {
+        let Some(degrees) = wanted else { return self.note(&format!("the {part} cannot be as warm as is wanted")) };
         self.note(&format!("{part} to {degrees} degrees"));
         *target(&mut self.works) = degrees;
-        true
     }
 
     fn obey(&mut self, command: Command) {
@@ -182,11 +179,6 @@ impl Machine {
     fn wares(&self) -> String {
         let model = self.works.model.as_deref().map(plain).unwrap_or_default();
         if self.works.copies == 1 { model } else { format!("{} times {model}", self.works.copies) }
-    }
-
-    fn cannot(&mut self, why: &str) -> bool {
-        self.note(why);
-        false
     }
 
     fn note(&mut self, what: &str) {
