@@ -16,6 +16,26 @@ pub const UNFINISHED: &str = "Unfinished";
 /// What holds; what does not hold is not there.
 pub const YES: &str = "yes";
 
+/// The attributes that are the record, and nobody else's to choose.
+pub const OURS: [&str; 16] = [
+    USER_ID,
+    "Run",
+    "LeaseUntil",
+    "CertificateId",
+    "DeliveredAt",
+    "Coming",
+    "Sent",
+    "Replaced",
+    "ReplacedUntil",
+    "Again",
+    "PausedAt",
+    "MailReturned",
+    "Forget",
+    ALEXA_USER,
+    "LinkedAt",
+    UNFINISHED,
+];
+
 /// The record as attributes. An empty value deletes an attribute, so all are named, and those of others stay.
 pub fn attributes(record: &Record) -> Map<String, Value> {
     let ids = |ids: &[CertificateId]| ids.iter().map(CertificateId::as_str).collect::<Vec<_>>().join(",");
@@ -31,6 +51,7 @@ pub fn attributes(record: &Record) -> Map<String, Value> {
         ("LeaseUntil", record.until.to_string()),
         ("CertificateId", ids(record.certificate.as_slice())),
         ("DeliveredAt", time(record.delivered)),
+        ("Coming", ids(record.coming.as_slice())),
         ("Sent", times(&record.sent)),
         ("Replaced", ids(&record.replaced)),
         ("ReplacedUntil", time(Some(record.replaced_until).filter(|_| !record.replaced.is_empty()))),
@@ -42,7 +63,9 @@ pub fn attributes(record: &Record) -> Map<String, Value> {
         ("LinkedAt", record.linked.to_string()),
         (UNFINISHED, yes(record.is_unfinished())),
     ];
-    attributes.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+    let said = record.said.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
+    let said = said.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+    said.chain(attributes.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)))).collect()
 }
 
 /// The record that attributes say. What somebody else wrote there counts as not written.
@@ -54,6 +77,7 @@ pub fn record(attributes: &BTreeMap<String, String>) -> Record {
         until: time("LeaseUntil").unwrap_or_default(),
         certificate: CertificateId::parse(attribute("CertificateId")),
         delivered: time("DeliveredAt"),
+        coming: CertificateId::parse(attribute("Coming")),
         sent: attribute("Sent").split(',').filter_map(|sent| sent.parse().ok()).collect(),
         replaced: attribute("Replaced").split(',').filter_map(CertificateId::parse).collect(),
         replaced_until: time("ReplacedUntil").unwrap_or_default(),
@@ -67,6 +91,11 @@ pub fn record(attributes: &BTreeMap<String, String>) -> Record {
         forget: attribute("Forget") == YES,
         alexa_user: AlexaUser::parse(attribute(ALEXA_USER)),
         linked: time("LinkedAt").unwrap_or_default(),
+        said: attributes
+            .iter()
+            .filter(|(name, _)| !OURS.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
     }
 }
 
@@ -84,6 +113,7 @@ mod tests {
                 stored.insert(name, value);
             }
         }
+        assert!(stored.keys().all(|name| OURS.contains(&name.as_str()) || written.said.contains_key(name)), "{stored:?}");
         assert_eq!(&record(&stored), written);
         assert_eq!(stored.contains_key(UNFINISHED), written.is_unfinished());
     }
@@ -96,6 +126,7 @@ mod tests {
         check(&settled);
         check(&Record { replaced: vec![id(b"2"), id(b"3")], replaced_until: 9, sent: vec![1, 2, 3], ..settled.clone() });
         check(&Record { paused: Some(8), returned: Some(Returned::Bounced), alexa_user: Some(AlexaUser::of("x")), ..settled.clone() });
+        check(&Record { coming: Some(id(b"4")), said: [("Version".into(), "1.2".into())].into(), ..settled.clone() });
         check(&Record { again: true, forget: true, returned: Some(Returned::Complained), until: 9, ..settled });
     }
 

@@ -12,7 +12,8 @@ use crate::bundle::{self, Broker};
 use crate::fault::{Blame, Fault, Step};
 use crate::identify::EmailAddress;
 use crate::locales::{Locale, MailFacts};
-use crate::thing::{Certificate, CertificateId, ThingName};
+use crate::metrics::{Measure, Meter};
+use crate::thing::{Certificate, CertificateId, Fresh, ThingName};
 
 /// A finished message: RFC 5322 with the envelope it travels in.
 pub struct Letter {
@@ -68,6 +69,33 @@ pub struct Parcel<'a> {
 pub trait Mailer: Send + Sync {
     /// Hands a message over, once: a repetition would be a second mail.
     fn send(&self, letter: Letter) -> impl Future<Output = Result<(), MailError>> + Send;
+}
+
+/// Brings a new certificate to whoever it is for, once: a repetition would be a second one.
+pub trait Delivery: Sync {
+    /// Hands it over.
+    fn deliver(&self, fresh: Fresh) -> impl Future<Output = Result<(), MailError>> + Send;
+}
+
+/// Brings it by mail.
+pub struct ByMail<'a, M, F> {
+    /// Mail.
+    pub mailer: &'a M,
+    /// Writes the mail for a certificate.
+    pub write: F,
+    /// Counts the mails.
+    pub measure: Meter,
+}
+
+impl<M: Mailer, F: Fn(&Certificate) -> Result<Letter, MailError> + Sync> Delivery for ByMail<'_, M, F> {
+    async fn deliver(&self, fresh: Fresh) -> Result<(), MailError> {
+        let Fresh::WithKey(certificate) = fresh else {
+            return Err(MailError::Unwritable("a bundle without its key".into()));
+        };
+        let sent = async { self.mailer.send((self.write)(&certificate)?).await }.await;
+        (self.measure)(if sent.is_ok() { &Measure::MailAccepted } else { &Measure::MailRefused });
+        sent
+    }
 }
 
 /// Why a mail did not go out.

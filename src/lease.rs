@@ -95,7 +95,7 @@ impl<'a, R: Registry> Held<'a, R> {
         change(&mut record);
         let written = self.meanwhile(self.registry.write(self.thing, self.entry.version, &record)).await;
         match written {
-            Ok(()) => self.entry = Entry { version: self.entry.version + 1, record },
+            Ok(()) => self.entry = self.entry.after(record),
             // A repetition whose first answer was lost finds its own version: the record tells.
             Err(RegistryError::Taken | RegistryError::Unclear(_)) => {
                 let found = self.meanwhile(self.registry.look(self.thing)).await?;

@@ -4,10 +4,13 @@
 //! version is the lock, and its attributes say who works on it until when, which certificate is its own,
 //! and what is still to be done.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use crate::fault::{Blame, Fault, Step};
-use crate::thing::{AlexaUser, Certificate, CertificateId, OwnerId, ThingName};
+use crate::signing_request::CertificateRequest;
+use crate::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName};
 
 /// The longest lease that may be configured. One that ends later was written by a clock that is off,
 /// and does not count.
@@ -19,9 +22,15 @@ pub const LONGEST_LEASE: u64 = 900;
 /// that they have no clear answer. What is already so is a success for every call but [`Registry::claim`] and [`Registry::write`]:
 /// detaching, deactivating and deleting what is gone, attaching what is attached.
 pub trait Registry: Send + Sync {
+    /// The same registry, for things of another kind.
+    fn of_kind(&self, kind: Kind) -> Self
+    where
+        Self: Sized;
     /// Makes an INACTIVE certificate with its key pair, whose subject names the thing it is meant for.
     /// Never retried: a lost answer is a lost key.
     fn mint(&self, thing: &ThingName) -> impl Future<Output = Result<Certificate, RegistryError>> + Send;
+    /// Makes an INACTIVE certificate for the key in a device's own request. Never retried, either.
+    fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> impl Future<Output = Result<Issued, RegistryError>> + Send;
     /// Creates the thing; [`RegistryError::Taken`] when it exists with another record.
     fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> impl Future<Output = Result<(), RegistryError>> + Send;
     /// Reads the thing.
@@ -57,6 +66,15 @@ pub trait Registry: Send + Sync {
     fn describe(&self, certificate: &CertificateId) -> impl Future<Output = Result<Option<Described>, RegistryError>> + Send;
     /// Whether the certificate is attached to any thing.
     fn is_attached(&self, certificate: &CertificateId) -> impl Future<Output = Result<bool, RegistryError>> + Send;
+}
+
+/// What things of one kind have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Their thing type.
+    pub thing_type: String,
+    /// The policies of their certificates.
+    pub policies: Vec<String>,
 }
 
 /// A page of a list, and where the next one begins.
@@ -151,8 +169,19 @@ impl Blame for RegistryError {
 pub struct Entry {
     /// Counts the changes, from 1.
     pub version: i64,
+    /// Whose thing it is, which never changes; `None` where that is not written, or not legibly.
+    pub owner: Option<OwnerId>,
+    /// Its thing type.
+    pub thing_type: Option<String>,
     /// What is known about its owner.
     pub record: Record,
+}
+
+impl Entry {
+    /// The thing as it is when this record has been written over it.
+    pub fn after(&self, record: Record) -> Self {
+        Self { version: self.version + 1, record, ..self.clone() }
+    }
 }
 
 /// What a thing's attributes say. The device cannot write here. All times are seconds since the epoch.
@@ -165,8 +194,11 @@ pub struct Record {
     /// The certificate that is, or is to become, the thing's own. It stands here before anything is done
     /// with it, so that whoever comes next finds it in every state.
     pub certificate: Option<CertificateId>,
-    /// When the mail with that certificate was accepted; `None` until then.
+    /// When the mail with that certificate was accepted, or a device registered with it; `None` until then.
     pub delivered: Option<u64>,
+    /// The certificate that a device is being given which registers itself. It becomes the thing's own when all is done; until
+    /// then `certificate` goes on as it was.
+    pub coming: Option<CertificateId>,
     /// When certificates were sent, within the last day or so.
     pub sent: Vec<u64>,
     /// Delivered certificates that `certificate` replaces and that go on working for a while.
@@ -185,6 +217,8 @@ pub struct Record {
     pub alexa_user: Option<AlexaUser>,
     /// When the account was last known to be linked.
     pub linked: u64,
+    /// What the device said about itself when it registered, as further attributes.
+    pub said: BTreeMap<String, String>,
 }
 
 /// What became of a mail after it was accepted.
@@ -220,7 +254,7 @@ impl Record {
 
     /// Whether there is something for a later contact or the sweep to do.
     pub fn is_unfinished(&self) -> bool {
-        self.needs_certificate() || !self.replaced.is_empty() || self.paused.is_some()
+        self.needs_certificate() || !self.replaced.is_empty() || self.paused.is_some() || self.coming.is_some()
     }
 
     /// Whether the next contact has to read this record before it goes on.
@@ -230,7 +264,7 @@ impl Record {
 
     /// The certificates that it names.
     pub fn certificates(&self) -> impl Iterator<Item = &CertificateId> {
-        self.certificate.iter().chain(&self.replaced)
+        self.certificate.iter().chain(&self.coming).chain(&self.replaced)
     }
 }
 

@@ -7,23 +7,39 @@
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,
+    EcdsaKeyPair, KeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
 use thiserror::Error;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::der::asn1::{Any, BitString, ObjectIdentifier, SetOfVec, Utf8StringRef};
-use x509_cert::der::pem::{LineEnding, encode_string};
+use x509_cert::der::pem::{LineEnding, decode_vec, encode_string};
 use x509_cert::der::{self, Decode, DecodePem, Encode, EncodePem};
 use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 use x509_cert::request::{CertReq, CertReqInfo, Version};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-use crate::thing::{PrivateKey, ThingName};
+use crate::thing::{Fingerprint, PrivateKey, ThingName};
 
 /// `id-at-commonName` and `id-at-organizationalUnitName` (RFC 5280, appendix A.1).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 /// `ecdsa-with-SHA256` (RFC 5758, section 3.2).
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+/// RSA's keys and signatures (RFC 8017, appendix A.2).
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+const SHA384_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
+const SHA512_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
+/// Keys on elliptic curves, and the two curves (RFC 5480, section 2).
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// What AWS IoT takes, in characters.
+const LONGEST_REQUEST: usize = 4_096;
 
 /// The `OU` of every certificate that this skill asks for.
 const UNIT: &str = "onething";
@@ -71,6 +87,107 @@ impl From<Unspecified> for NoKeyPair {
 impl From<der::Error> for NoKeyPair {
     fn from(_: der::Error) -> Self {
         Self
+    }
+}
+
+/// A request for a certificate that a stranger brings: signed by the key it is about, so nobody gets a certificate for
+/// somebody else's key.
+pub struct CertificateRequest {
+    pem: String,
+    key: Fingerprint,
+}
+
+/// Why a stranger's request is refused.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RequestFault {
+    /// More than 4,096 characters.
+    #[error("it is longer than 4096 characters")]
+    Length,
+    /// Not in PEM, or no certificate request in it.
+    #[error("it is not a certificate request in PEM")]
+    Unreadable,
+    /// Another key than RSA from 2,048 bits and ECDSA on P-256 or P-384.
+    #[error("its key is neither RSA of at least 2048 bits nor ECDSA on P-256 or P-384")]
+    Key,
+    /// It was not signed with its key.
+    #[error("it is not signed with its own key")]
+    Signature,
+}
+
+impl CertificateRequest {
+    /// Reads a request in PEM, and takes it only with its own key's signature. The limits are those of AWS IoT's
+    /// `CreateCertificateFromCsr` (<https://docs.aws.amazon.com/iot/latest/apireference/API_CreateCertificateFromCsr.html>).
+    pub fn parse(pem: &str) -> Result<Self, RequestFault> {
+        if pem.len() > LONGEST_REQUEST {
+            return Err(RequestFault::Length);
+        }
+        let (label, der) = decode_vec(pem.trim_ascii().as_bytes()).map_err(|_| RequestFault::Unreadable)?;
+        if !matches!(label, "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") {
+            return Err(RequestFault::Unreadable);
+        }
+        let request = CertReq::from_der(&der).map_err(|_| RequestFault::Unreadable)?;
+        let key = PublicKey::read(&request.info.public_key).ok_or(RequestFault::Key)?;
+        let signed = request.info.to_der().map_err(|_| RequestFault::Unreadable)?;
+        let signature = request.signature.as_bytes().ok_or(RequestFault::Signature)?;
+        let algorithm = key.algorithm(request.algorithm.oid).ok_or(RequestFault::Signature)?;
+        UnparsedPublicKey::new(algorithm, key.bytes).verify(&signed, signature).map_err(|_| RequestFault::Signature)?;
+        let key = request.info.public_key.to_der().map_err(|_| RequestFault::Unreadable)?;
+        // For the registry, written as everybody writes it.
+        let pem = encode_string("CERTIFICATE REQUEST", LineEnding::LF, &der).map_err(|_| RequestFault::Unreadable)?;
+        Ok(Self { pem, key: Fingerprint::of_bytes(&key) })
+    }
+
+    /// The request in PEM.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// SHA-256 of the public key (SPKI in DER): the same for every request of one device.
+    pub fn key(&self) -> Fingerprint {
+        self.key
+    }
+}
+
+/// A public key by which signatures can be verified.
+struct PublicKey<'a> {
+    kind: KeyKind,
+    bytes: &'a [u8],
+}
+
+enum KeyKind {
+    Rsa,
+    P256,
+    P384,
+}
+
+impl<'a> PublicKey<'a> {
+    fn read(spki: &'a SubjectPublicKeyInfoOwned) -> Option<Self> {
+        let curve = || spki.algorithm.parameters.as_ref()?.decode_as::<ObjectIdentifier>().ok();
+        let kind = match spki.algorithm.oid {
+            RSA_ENCRYPTION => KeyKind::Rsa,
+            EC_PUBLIC_KEY => match curve()? {
+                P256 => KeyKind::P256,
+                P384 => KeyKind::P384,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let bytes = spki.subject_public_key.as_bytes()?;
+        // A modulus of 2,048 bits has 256 bytes, and what is around it a few more.
+        (!matches!(kind, KeyKind::Rsa) || bytes.len() > 256).then_some(Self { kind, bytes })
+    }
+
+    fn algorithm(&self, oid: ObjectIdentifier) -> Option<&'static dyn VerificationAlgorithm> {
+        Some(match (&self.kind, oid) {
+            (KeyKind::Rsa, SHA256_WITH_RSA) => &RSA_PKCS1_2048_8192_SHA256,
+            (KeyKind::Rsa, SHA384_WITH_RSA) => &RSA_PKCS1_2048_8192_SHA384,
+            (KeyKind::Rsa, SHA512_WITH_RSA) => &RSA_PKCS1_2048_8192_SHA512,
+            (KeyKind::P256, ECDSA_WITH_SHA256) => &ECDSA_P256_SHA256_ASN1,
+            (KeyKind::P256, ECDSA_WITH_SHA384) => &ECDSA_P256_SHA384_ASN1,
+            (KeyKind::P384, ECDSA_WITH_SHA256) => &ECDSA_P384_SHA256_ASN1,
+            (KeyKind::P384, ECDSA_WITH_SHA384) => &ECDSA_P384_SHA384_ASN1,
+            _ => return None,
+        })
     }
 }
 

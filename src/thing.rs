@@ -66,6 +66,13 @@ impl ThingName {
         (hash.len() == 26 && hash.bytes().all(base32)).then(|| Self(name.to_owned()))
     }
 
+    /// Takes a name that a device of a fleet brings: `[a-zA-Z0-9:_-]{1,64}`, of AWS's 128 as many as fit into a certificate's
+    /// subject.
+    pub fn parse(name: &str) -> Option<Self> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || b":_-".contains(&c);
+        ((1..=64).contains(&name.len()) && name.bytes().all(allowed)).then(|| Self(name.to_owned()))
+    }
+
     /// The name as AWS IoT spells it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -171,6 +178,34 @@ pub struct Certificate {
     pub private_key: PrivateKey,
 }
 
+/// A certificate for a key that its device has made and keeps, as the registry made it: INACTIVE and attached to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// Names the certificate in the registry.
+    pub id: CertificateId,
+    /// The certificate in PEM.
+    pub pem: String,
+}
+
+/// A new certificate on its way to whoever it is for.
+#[derive(Debug)]
+pub enum Fresh {
+    /// With a key pair that was made for it.
+    WithKey(Certificate),
+    /// For a key that its device keeps.
+    ForRequest(Issued),
+}
+
+impl Fresh {
+    /// Names the certificate in the registry.
+    pub fn id(&self) -> &CertificateId {
+        match self {
+            Fresh::WithKey(certificate) => &certificate.id,
+            Fresh::ForRequest(issued) => &issued.id,
+        }
+    }
+}
+
 /// SHA-256 of a secret, which may be kept and compared where the secret itself may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
@@ -179,6 +214,11 @@ impl Fingerprint {
     /// The fingerprint of a secret.
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret.as_bytes()).into())
+    }
+
+    /// The fingerprint of bytes.
+    pub fn of_bytes(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
     }
 
     /// Accepts what [`Fingerprint::hex`] gives.

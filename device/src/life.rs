@@ -172,7 +172,7 @@ impl<B: Body> Life<B> {
         let now = Instant::now();
         if self.connect_at.is_some_and(|due| due <= now) {
             self.connect_at = None;
-            self.link = Some(Connected { link: Link::open(&self.bundle, self.pace.keep_alive), since: None, has_shadow: false });
+            self.link = Some(Connected { link: Link::with_keep_alive(&self.bundle, self.pace.keep_alive), since: None, has_shadow: false });
         }
         if self.shadow_due().is_some_and(|due| due <= now) {
             self.lose(lost("the shadow was not answered"));
@@ -226,6 +226,7 @@ impl<B: Body> Life<B> {
                 (self.log)(&format!("a report was refused{}", with(code(&error))));
             }
             News::Refused(why) => self.lose(Connection::Refused { why: why.to_owned() }),
+            News::Stranger(why) => self.lose(Connection::Stranger { why: why.to_owned() }),
             News::Lost(why) => self.lose(lost(why)),
         }
     }
@@ -248,7 +249,7 @@ impl<B: Body> Life<B> {
         let random = getrandom::u32().unwrap_or_default();
         self.connect_at = Some(Instant::now() + self.pace.wait(self.failures, random));
         self.failures = self.failures.saturating_add(1);
-        if let Connection::Refused { why } | Connection::Lost { why } = &how {
+        if let Connection::Refused { why } | Connection::Stranger { why } | Connection::Lost { why } = &how {
             (self.log)(why);
         }
         self.is(how);

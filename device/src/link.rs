@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::bundle::{Bundle, Topics};
+use crate::life::Pace;
 
 /// From the first packet to the acknowledged subscriptions.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,6 +49,8 @@ pub(crate) enum News {
     ReportRefused(Bytes),
     /// It is gone: the server does not let this device in.
     Refused(&'static str),
+    /// There was none: who answered is not the server of the bundle, and was told nothing.
+    Stranger(&'static str),
     /// It is gone, or never was.
     Lost(&'static str),
 }
@@ -61,8 +64,13 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// Begins to connect.
+    pub(crate) fn open(bundle: &Bundle) -> Self {
+        Self::with_keep_alive(bundle, Pace::default().keep_alive)
+    }
+
     /// Begins to connect. Where nothing comes back for twice the `keep_alive`, in whole seconds, the connection is lost.
-    pub(crate) fn open(bundle: &Bundle, keep_alive: Duration) -> Self {
+    pub(crate) fn with_keep_alive(bundle: &Bundle, keep_alive: Duration) -> Self {
         let connection = &bundle.connection;
         let mut options = MqttOptions::new(&connection.client_id, (connection.endpoint.as_str(), connection.port));
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&bundle.tls))));
@@ -201,19 +209,32 @@ fn ended(error: &ConnectionError) -> News {
     }
     match tls_error(error) {
         Some(rustls::Error::AlertReceived(_)) => News::Refused("the server does not accept the certificate"),
-        // A device that has just been switched on may not know yet what time it is.
-        Some(rustls::Error::InvalidCertificate(error)) if is_about_time(error) => {
-            News::Lost("by this device's clock the server's certificate does not hold")
-        }
-        Some(rustls::Error::InvalidCertificate(_)) => News::Refused("the server is not the one that the bundle knows"),
+        Some(rustls::Error::InvalidCertificate(fault)) => News::Stranger(strangeness(fault)),
         Some(_) => News::Lost("no secure connection"),
-        None => News::Lost("the connection was lost"),
+        None => News::Lost(absence(error)),
     }
 }
 
-fn is_about_time(error: &CertificateError) -> bool {
-    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    matches!(error, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+/// What is wrong with the certificate that a server shows.
+fn strangeness(fault: &CertificateError) -> &'static str {
+    match fault {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => "by the clock of this device the server's certificate is not valid now",
+        _ => "the server is not the one of this bundle",
+    }
+}
+
+/// Why there is no server.
+fn absence(error: &ConnectionError) -> &'static str {
+    let ConnectionError::Io(error) = error else { return "the connection was lost" };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nobody listens there",
+        io::ErrorKind::TimedOut => "there was no answer",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => "there is no way to it",
+        _ => "the connection was lost",
+    }
 }
 
 /// TLS speaks through the errors of a socket, which hide it at different depths.
@@ -249,8 +270,10 @@ mod tests {
         assert!(refused(&by_socket(rustls::Error::AlertReceived(AlertDescription::CertificateUnknown))));
         let deep = rumqttc::StateError::Io(io::Error::other(rustls::Error::AlertReceived(AlertDescription::AccessDenied)));
         assert!(refused(&ConnectionError::MqttState(deep)));
-        assert!(refused(&by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))));
-        assert!(!refused(&by_socket(rustls::Error::InvalidCertificate(CertificateError::NotValidYet))));
+        let stranger = by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        assert_eq!(ended(&stranger), News::Stranger("the server is not the one of this bundle"));
+        let early = by_socket(rustls::Error::InvalidCertificate(CertificateError::NotValidYet));
+        assert!(matches!(ended(&early), News::Stranger(why) if why.contains("clock")));
         assert!(!refused(&by_socket(rustls::Error::HandshakeNotComplete)));
         assert!(!refused(&ConnectionError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))));
         assert!(!refused(&ConnectionError::NetworkTimeout));

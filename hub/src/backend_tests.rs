@@ -16,7 +16,7 @@ const NOW: u64 = 1_795_305_600;
 
 fn over(place: &TempDir) -> Behind {
     let store = Store::open(&place.path().join("hub.db")).unwrap();
-    let stack = Stack { thing_type: "t".into(), thing_prefix: prefix(), policy: "P".into() };
+    let stack = Stack { kind: onething::registry::Kind { thing_type: "t".into(), policies: vec!["P".into()] }, thing_prefix: prefix() };
     let registry = LocalRegistry::new(store.clone(), Arc::new(Authority::new(NOW).unwrap()), stack, || NOW);
     Behind::new(registry, LocalShadows::new(store.clone(), || NOW), store)
 }

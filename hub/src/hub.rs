@@ -9,7 +9,7 @@ use onething::https::Https;
 use onething::invocation::invoke;
 use onething::login::LoginWithAmazon;
 use onething::memory::Memory;
-use onething::registry::A_DAY;
+use onething::registry::{A_DAY, Kind};
 use onething::thing::ThingName;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -108,7 +108,8 @@ impl Hub {
         let authority = Arc::new(Authority::open(&settings.data.join("authority"), clock::now())?);
         let mail = MailFolder::open(&settings.mail).map_err(|error| OpenError::Folder(settings.mail.clone(), error))?;
         let model = settings.model;
-        let stack = Stack { thing_type: model.thing_type.clone(), thing_prefix: model.thing_prefix.clone(), policy: POLICY.to_owned() };
+        let kind = Kind { thing_type: model.thing_type.clone(), policies: vec![POLICY.to_owned()] };
+        let stack = Stack { kind, thing_prefix: model.thing_prefix.clone() };
         let registry = LocalRegistry::new(store.clone(), Arc::clone(&authority), stack, clock::now);
         registry.create_thing_type(&model.thing_type).await?;
         registry.create_policy(POLICY, policy::DEVICE_DOCUMENT).await?;

@@ -68,7 +68,10 @@ impl Hub {
 }
 
 fn stack(thing_type: &str, policy: &str) -> Stack {
-    Stack { thing_type: thing_type.to_owned(), thing_prefix: prefix(), policy: policy.to_owned() }
+    Stack {
+        kind: onething::registry::Kind { thing_type: thing_type.to_owned(), policies: vec![policy.to_owned()] },
+        thing_prefix: prefix(),
+    }
 }
 
 fn prefix() -> ThingPrefix {

@@ -1,10 +1,12 @@
 //! The owner in front of the skill: recalled, found or made ready.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{Skill, Turn};
 use crate::alexa::progress;
-use crate::deliver::{self, MailError, Mailer, Parcel};
+use crate::deliver::{self, ByMail, MailError, Mailer, Parcel};
 use crate::identify::{AccessToken, EmailAddress, IdentifyError, Identity, Login, identify};
 use crate::locales::Phrase;
 use crate::memory::{Ready, carried, carry};
@@ -76,7 +78,6 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
         let means = Means {
             registry: &skill.registry,
             shadows: &skill.shadows,
-            mailer: &skill.mailer,
             lease: skill.lease(),
             deadline: self.answer_by,
             measure: skill.measure,
@@ -86,7 +87,9 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             let to = to.ok_or_else(|| MailError::AddressRefused("no address in the profile".into()))?;
             deliver::compose(&skill.sender, &self.parcel(profile.name.as_deref(), to, thing), certificate)
         };
-        let applicant = Applicant { owner: &profile.owner, thing, visit, wanted, write };
+        let delivery = ByMail { mailer: &skill.mailer, write, measure: skill.measure };
+        let said = BTreeMap::new();
+        let applicant = Applicant { owner: &profile.owner, thing, visit, wanted, thing_type: None, request: None, said: &said, delivery };
         let onboarding = onboard(&means, &applicant);
         // Who gets a certificate waits longest.
         let waits = applicant.visit.shadow.is_none() || occasion == Occasion::AsksForAnother;

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::signed::{Call, Failure, Patience, Reply, Service};
 use crate::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
-use crate::registry::{Described, Entry, Listing, Record, Registered, Registry, RegistryError};
-use crate::signing_request::{self, SigningRequest};
-use crate::thing::{AlexaUser, Certificate, CertificateId, OwnerId, ThingName, ThingPrefix};
+use crate::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
+use crate::signing_request::{self, CertificateRequest, SigningRequest};
+use crate::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
 
 /// Which identity a call about a certificate's things is for, by ARN.
 const PRINCIPAL: &str = "x-amzn-principal";
@@ -26,9 +26,8 @@ const VERSION_CONFLICT: &str = "VersionConflictException";
 #[derive(Clone)]
 pub struct IotRegistry {
     service: Service,
-    thing_type: String,
+    kind: Kind,
     prefix: ThingPrefix,
-    policy: String,
     /// `arn:aws:iot:REGION:ACCOUNT`, learnt from the first answer that holds an ARN.
     arns: OnceLock<String>,
 }
@@ -42,6 +41,7 @@ mod wire {
     pub(super) struct Thing {
         pub thing_arn: Option<String>,
         pub thing_name: Option<String>,
+        pub thing_type_name: Option<String>,
         #[serde(default)]
         pub version: i64,
         pub attributes: Option<BTreeMap<String, String>>,
@@ -136,8 +136,8 @@ fn gone_is_done(outcome: Result<Reply, Failure>) -> Result<(), RegistryError> {
 
 impl IotRegistry {
     pub(super) fn new(service: Service, thing_type: &str, prefix: &ThingPrefix, policy: &str) -> Self {
-        let (thing_type, policy) = (thing_type.to_owned(), policy.to_owned());
-        Self { service, thing_type, prefix: prefix.clone(), policy, arns: OnceLock::new() }
+        let kind = Kind { thing_type: thing_type.to_owned(), policies: vec![policy.to_owned()] };
+        Self { service, kind, prefix: prefix.clone(), arns: OnceLock::new() }
     }
 
     fn learn(&self, arn: Option<&str>) {
@@ -152,9 +152,20 @@ impl IotRegistry {
         Ok(format!("{prefix}:cert/{certificate}"))
     }
 
-    fn policy_call(&self, method: Method, certificate: &CertificateId) -> Result<Call, RegistryError> {
+    fn policy_call(&self, method: Method, policy: &str, certificate: &CertificateId) -> Result<Call, RegistryError> {
         let target = json!({"target": self.arn(certificate)?});
-        Ok(Call::new(method, &["target-policies", &self.policy]).json(&target))
+        Ok(Call::new(method, &["target-policies", policy]).json(&target))
+    }
+
+    async fn issue(&self, request: &str) -> Result<Issued, RegistryError> {
+        let call = Call::new(Method::POST, &["certificates"]).query("setAsActive", "false").patience(Patience::ONCE);
+        let minted = self.service.send(call.json(&json!({"certificateSigningRequest": request}))).await;
+        let minted: wire::Certificate = minted.and_then(|reply| reply.json()).map_err(read)?;
+        self.learn(minted.certificate_arn.as_deref());
+        match (minted.id(), minted.certificate_pem) {
+            (Some(id), Some(pem)) => Ok(Issued { id, pem }),
+            _ => Err(RegistryError::Unclear("a certificate without its parts".into())),
+        }
     }
 
     /// One page of the things with this attribute. Names that this skill cannot have given are left out.
@@ -178,30 +189,32 @@ fn on_page(call: Call, parameter: &str, page: Option<&str>) -> Call {
 }
 
 impl Registry for IotRegistry {
+    fn of_kind(&self, kind: Kind) -> Self {
+        Self { kind, ..self.clone() }
+    }
+
     async fn mint(&self, thing: &ThingName) -> Result<Certificate, RegistryError> {
         let request = SigningRequest::new(thing).map_err(|error| RegistryError::Refused(error.to_string()))?;
-        let call = Call::new(Method::POST, &["certificates"]).query("setAsActive", "false").patience(Patience::ONCE);
-        let minted = self.service.send(call.json(&json!({"certificateSigningRequest": request.pem}))).await;
-        let minted: wire::Certificate = minted.and_then(|reply| reply.json()).map_err(read)?;
-        self.learn(minted.certificate_arn.as_deref());
-        match (minted.id(), minted.certificate_pem) {
-            (Some(id), Some(pem)) => Ok(Certificate { id, pem, public_key: request.public_key, private_key: request.private_key }),
-            _ => Err(RegistryError::Unclear("a certificate without its parts".into())),
-        }
+        let Issued { id, pem } = self.issue(&request.pem).await?;
+        Ok(Certificate { id, pem, public_key: request.public_key, private_key: request.private_key })
+    }
+
+    async fn certify(&self, _: &ThingName, request: &CertificateRequest) -> Result<Issued, RegistryError> {
+        self.issue(request.pem()).await
     }
 
     async fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> Result<(), RegistryError> {
         let mut attributes = attributes(record);
         attributes.retain(|_, value| value != "");
         attributes.insert(USER_ID.to_owned(), json!(owner.as_str()));
-        let body = json!({"thingTypeName": self.thing_type, "attributePayload": {"attributes": attributes}});
+        let body = json!({"thingTypeName": self.kind.thing_type, "attributePayload": {"attributes": attributes}});
         match self.service.send(thing_call(Method::POST, thing).json(&body)).await {
             Ok(made) => {
                 self.learn(made.json::<wire::Thing>().ok().and_then(|thing| thing.thing_arn).as_deref());
                 Ok(())
             }
             Err(failure) if failure.is("ResourceAlreadyExistsException") => Err(RegistryError::Taken),
-            Err(failure) if failure.is(NOT_FOUND) => Err(RegistryError::ThingTypeMissing(self.thing_type.clone())),
+            Err(failure) if failure.is(NOT_FOUND) => Err(RegistryError::ThingTypeMissing(self.kind.thing_type.clone())),
             Err(failure) => Err(read(failure)),
         }
     }
@@ -212,7 +225,9 @@ impl Registry for IotRegistry {
             found => found.and_then(|reply| reply.json::<wire::Thing>()).map_err(read)?,
         };
         self.learn(found.thing_arn.as_deref());
-        Ok(Some(Entry { version: found.version, record: record(&found.attributes.unwrap_or_default()) }))
+        let attributes = found.attributes.unwrap_or_default();
+        let owner = attributes.get(USER_ID).and_then(|owner| OwnerId::parse(owner));
+        Ok(Some(Entry { version: found.version, owner, thing_type: found.thing_type_name, record: record(&attributes) }))
     }
 
     async fn write(&self, thing: &ThingName, version: i64, record: &Record) -> Result<(), RegistryError> {
@@ -245,12 +260,15 @@ impl Registry for IotRegistry {
     }
 
     async fn attach_policy(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        match self.service.send(self.policy_call(Method::PUT, certificate)?).await {
-            Ok(_) => Ok(()),
-            // The certificate was made a moment ago: what is missing is the policy.
-            Err(failure) if failure.is(NOT_FOUND) => Err(RegistryError::PolicyMissing(self.policy.clone())),
-            Err(failure) => Err(read(failure)),
+        for policy in &self.kind.policies {
+            match self.service.send(self.policy_call(Method::PUT, policy, certificate)?).await {
+                Ok(_) => {}
+                // The certificate was made a moment ago: what is missing is the policy.
+                Err(failure) if failure.is(NOT_FOUND) => return Err(RegistryError::PolicyMissing(policy.clone())),
+                Err(failure) => return Err(read(failure)),
+            }
         }
+        Ok(())
     }
 
     async fn attach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
@@ -268,7 +286,10 @@ impl Registry for IotRegistry {
     }
 
     async fn detach_policy(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        gone_is_done(self.service.send(self.policy_call(Method::POST, certificate)?).await)
+        for policy in &self.kind.policies {
+            gone_is_done(self.service.send(self.policy_call(Method::POST, policy, certificate)?).await)?;
+        }
+        Ok(())
     }
 
     async fn detach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {

@@ -166,6 +166,13 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             self.retire_replaced(thing, entry).await?;
             return Ok(Done::Tidied);
         }
+        if let Some(coming) = record.coming.clone().filter(|_| record.until + AN_HOUR <= now) {
+            // A registration that nobody finished: its device never had an answer.
+            let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
+            held.meanwhile(retire(registry, &coming, thing)).await?;
+            held.release(|record| record.coming = None).await?;
+            return Ok(Done::Tidied);
+        }
         if is_empty(record, now) {
             forget(registry, shadows, lease, thing).await?;
             return Ok(Done::Forgotten);
@@ -286,7 +293,7 @@ fn left_behind(record: &Record, now: u64) -> Option<&CertificateId> {
 
 /// Somebody tried to become an owner and has not come back for a day: nothing of theirs ever worked.
 fn is_empty(record: &Record, now: u64) -> bool {
-    let nothing = record.certificate.is_none() && record.replaced.is_empty() && record.delivered.is_none();
+    let nothing = record.certificates().next().is_none() && record.delivered.is_none();
     nothing && record.linked.max(record.until) + A_DAY <= now && within_a_day(&record.sent, now).is_empty()
 }
 

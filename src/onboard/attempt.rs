@@ -6,13 +6,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::decision::{Known, Occasion, Place, Step};
 use super::{Applicant, Means, OnboardError, Onboarded};
-use crate::deliver::{Letter, MailError, Mailer};
+use crate::deliver::Delivery;
 use crate::fault::chain;
 use crate::metrics::Measure;
 use crate::registry::{A_DAY, Entry, Record, Registry, RegistryError, Returned, within_a_day};
 use crate::relay::{Patch, Shadows};
 use crate::retire::retire;
-use crate::thing::{Certificate, CertificateId};
+use crate::thing::{CertificateId, Fresh};
 
 /// With less time than this, minting a certificate would leave a half-made thing behind.
 const TIME_TO_MINT: Duration = Duration::from_millis(2_500);
@@ -24,11 +24,11 @@ const TIME_TO_RELAY: Duration = Duration::from_millis(1_500);
 const WAIT: Duration = Duration::from_millis(300);
 
 /// What one request does about one owner.
-pub(super) struct Attempt<'a, R, S, M, F> {
-    means: &'a Means<'a, R, S, M>,
-    who: &'a Applicant<'a, F>,
+pub(super) struct Attempt<'a, R, S, D> {
+    means: &'a Means<'a, R, S>,
+    who: &'a Applicant<'a, D>,
     known: Known,
-    certificate: Option<Certificate>,
+    certificate: Option<Fresh>,
     /// The record as it was before this attempt changed it, to go back to.
     before: Record,
     /// What the owner has to hear.
@@ -39,14 +39,13 @@ pub(super) struct Attempt<'a, R, S, M, F> {
     end: Instant,
 }
 
-impl<'a, R, S, M, F> Attempt<'a, R, S, M, F>
+impl<'a, R, S, D> Attempt<'a, R, S, D>
 where
     R: Registry,
     S: Shadows,
-    M: Mailer,
-    F: Fn(&Certificate) -> Result<Letter, MailError> + Sync,
+    D: Delivery,
 {
-    pub(super) fn new(means: &'a Means<'a, R, S, M>, who: &'a Applicant<'a, F>) -> Self {
+    pub(super) fn new(means: &'a Means<'a, R, S>, who: &'a Applicant<'a, D>) -> Self {
         let (known, limit) = (Known::at_first(who.visit.clone()), means.deadline);
         Self { means, who, known, certificate: None, before: Record::default(), returned: None, limit, end: limit }
     }
@@ -77,16 +76,21 @@ where
                     return Err(OnboardError::NoTime);
                 }
                 (self.means.measure)(&Measure::OnboardingStarted);
-                let certificate = registry.mint(thing).await?;
-                self.known.minted = Some(certificate.id.clone());
-                self.certificate = Some(certificate);
+                let fresh = match self.who.request {
+                    Some(request) => Fresh::ForRequest(registry.certify(thing, request).await?),
+                    None => Fresh::WithKey(registry.mint(thing).await?),
+                };
+                self.known.minted = Some(fresh.id().clone());
+                self.certificate = Some(fresh);
             }
             Step::Claim => {
                 let visit = &self.known.visit;
-                self.before = Record { alexa_user: visit.alexa_user.clone(), linked: visit.at, ..Record::default() };
+                let linked = if visit.registers() { 0 } else { visit.at };
+                self.before = Record { alexa_user: visit.alexa_user.clone(), linked, ..Record::default() };
                 let record = self.naming(self.before.clone());
                 let claimed = registry.claim(thing, self.who.owner, &record).await;
-                if self.took(claimed, Entry { version: 1, record })? {
+                let owner = Some(self.who.owner.clone());
+                if self.took(claimed, Entry { version: 1, owner, thing_type: None, record })? {
                     // The thing is new: nobody can have left anything on it.
                     self.known.leftovers = Some(Vec::new());
                 }
@@ -107,9 +111,9 @@ where
                     self.known.visit.shadow = None;
                 }
                 let record = self.taken_over(&entry.record);
-                self.before = entry.record;
+                self.before = entry.record.clone();
                 let taken = registry.write(thing, entry.version, &record).await;
-                self.took(taken, Entry { version: entry.version + 1, record })?;
+                self.took(taken, entry.after(record))?;
             }
             Step::Warn => {
                 self.means.shadows.update(thing, &Patch::look(self.known.visit.at)).await?;
@@ -126,7 +130,9 @@ where
                 for replaced in &entry.record.replaced {
                     match registry.activate(replaced).await {
                         // It had its time, and only the note of that was lost.
-                        Err(error) if error.is_definite() => tracing::info!(%thing, %error, "a replaced certificate is gone"),
+                        Err(error) if error.is_definite() && registry.describe(replaced).await?.is_none() => {
+                            tracing::info!(%thing, %error, "a replaced certificate is gone")
+                        }
                         outcome => outcome?,
                     }
                 }
@@ -140,9 +146,9 @@ where
             }
             Step::Record => {
                 let Place::Ours(entry) = self.known.place.clone() else { return Ok(()) };
-                let record = self.naming(entry.record);
+                let record = self.naming(entry.record.clone());
                 let recorded = registry.write(thing, entry.version, &record).await;
-                self.took(recorded, Entry { version: entry.version + 1, record })?;
+                self.took(recorded, entry.after(record))?;
             }
             Step::Wire => {
                 if let Some(mine) = &self.known.minted {
@@ -155,21 +161,21 @@ where
             }
             Step::Mail => {
                 if let Some(certificate) = self.certificate.take() {
-                    self.means.mailer.send((self.who.write)(&certificate)?).await?;
-                    (self.means.measure)(&Measure::MailAccepted);
+                    self.who.delivery.deliver(certificate).await?;
                     self.known.mailed = true;
                 }
             }
             Step::Settle => self.settle().await?,
             Step::Tell(how) => {
                 if let Place::Ours(entry) = self.known.place.clone() {
-                    let record = Record { returned: None, again: false, until: 0, ..entry.record };
+                    let record = Record { returned: None, again: false, until: 0, ..entry.record.clone() };
                     let told = registry.write(thing, entry.version, &record).await;
-                    self.took(told, Entry { version: entry.version + 1, record })?;
+                    self.took(told, entry.after(record))?;
                 }
                 return Err(OnboardError::Returned(*how));
             }
             Step::Refuse(seconds) => return Err(OnboardError::TooOften(*seconds)),
+            Step::Close => return Err(OnboardError::OutOfService),
             Step::Done => {}
         }
         Ok(())
@@ -179,6 +185,10 @@ where
     async fn look(&mut self) -> Result<(), OnboardError> {
         self.known.place = match self.means.registry.look(self.who.thing).await? {
             None => Place::Unknown,
+            Some(entry) if !self.is_theirs(&entry) => {
+                self.known.place = Place::Theirs(entry);
+                return Err(OnboardError::NotTheirs);
+            }
             Some(entry) if entry.record.run == self.means.lease.run => Place::Ours(entry),
             Some(entry) => {
                 if self.known.mailed {
@@ -198,6 +208,13 @@ where
             }
         };
         Ok(())
+    }
+
+    /// Whether a thing is the applicant's own. One without a legible owner was made by hand, and by its name is theirs.
+    fn is_theirs(&self, entry: &Entry) -> bool {
+        let same_owner = entry.owner.as_ref().is_none_or(|owner| owner == self.who.owner);
+        let same_type = self.who.thing_type.zip(entry.thing_type.as_deref()).is_none_or(|(mine, its)| mine == its);
+        same_owner && same_type
     }
 
     async fn wait(&mut self) -> Result<(), OnboardError> {
@@ -237,11 +254,11 @@ where
         let marked = if self.known.mailed {
             let (marked, written) = tokio::join!(shadows.update(thing, &mark), registry.write(thing, entry.version, &record));
             self.known.ready |= marked.is_ok();
-            self.known.settled = self.took(written, Entry { version: entry.version + 1, record })?;
+            self.known.settled = self.took(written, entry.after(record))?;
             marked
         } else {
             let written = registry.write(thing, entry.version, &record).await;
-            self.known.settled = self.took(written, Entry { version: entry.version + 1, record })?;
+            self.known.settled = self.took(written, entry.after(record))?;
             if !self.known.settled {
                 return Ok(());
             }
@@ -273,17 +290,20 @@ where
     fn taken_over(&mut self, found: &Record) -> Record {
         let visit = &self.known.visit;
         let mut record = found.clone();
+        if !visit.registers() {
+            // Alexa's clock may be ahead of ours: the event that paused it must not count again.
+            record.linked = record.linked.max(visit.at).max(record.paused.unwrap_or_default());
+        }
         record.again |= visit.asks() && record.delivered.is_some() && !record.forget;
-        // Alexa's clock may be ahead of ours: the event that paused it must not count again.
-        record.linked = record.linked.max(visit.at).max(record.paused.unwrap_or_default());
         record.alexa_user = visit.alexa_user.clone().or(record.alexa_user);
-        if record.serves() && !visit.asks() {
+        if record.serves() && !visit.asks() && !visit.registers() {
             self.limit = self.means.deadline.checked_sub(TIME_TO_RELAY).unwrap_or(self.means.deadline);
         }
         self.held(record)
     }
 
-    /// The record, naming this attempt's certificate. One that was delivered goes on working for a day.
+    /// The record, naming this attempt's certificate. One that was delivered goes on working for a day, and where a device
+    /// registers, goes on as it was until that has ended well.
     fn naming(&mut self, mut record: Record) -> Record {
         let now = (self.means.lease.now)();
         if record.forget {
@@ -291,6 +311,11 @@ where
             record = Record { sent: record.sent, alexa_user: record.alexa_user, linked: record.linked, ..Record::default() };
         }
         record.replaced.retain(|id| !self.known.retired.contains(id));
+        if self.known.visit.registers() {
+            record.coming.clone_from(&self.known.minted);
+            return self.held(record);
+        }
+        record.coming = None;
         if record.delivered.take().is_some() {
             record.replaced.extend(record.certificate.take());
         }
@@ -304,10 +329,21 @@ where
         let now = (self.means.lease.now)();
         let mut record = Record { paused: None, ..found.clone() };
         record.replaced.retain(|id| !self.known.retired.contains(id));
-        if self.known.mailed {
+        record.coming.take_if(|id| self.known.retired.contains(id));
+        if self.known.mailed && self.known.visit.registers() {
+            // Where only the answer to this write was lost, it stands there already.
+            if let Some(mine) = record.coming.take() {
+                record.replaced.extend(record.certificate.replace(mine).filter(|_| record.delivered.is_some()));
+                record.delivered = Some(now);
+                record.replaced_until = now + A_DAY;
+            }
+            record.said.extend(self.who.said.clone());
+            // Nothing comes after this that others could overtake, and the next knock need not wait.
+            record.until = 0;
+        } else if self.known.mailed {
             record.again = false;
             record.delivered = Some(now);
-        } else if self.known.visit.occasion != Occasion::Linked {
+        } else if self.known.visit.occasion != Occasion::Linked && !self.known.visit.registers() {
             record.returned = None;
         }
         if record.replaced.is_empty() {
@@ -342,15 +378,13 @@ where
     /// connect all the same is not kept from using it: what is unfinished waits for the next contact.
     async fn fail(&mut self, step: &'static str, error: OnboardError) -> Result<Onboarded, OnboardError> {
         let thing = self.who.thing;
-        if self.known.mailed && self.known.ready {
+        // A device goes by the record alone: what that does not name as its own will be taken out of service.
+        if self.known.mailed && self.known.ready && !self.who.visit.registers() {
             tracing::warn!(%thing, step, error = chain(&error), "the owner is ready, but their record does not say so");
             return Ok(self.done());
         }
         if self.known.minted.is_some() || step == Step::Mint.name() {
             (self.means.measure)(&Measure::OnboardingFailed { step });
-        }
-        if step == Step::Mail.name() {
-            (self.means.measure)(&Measure::MailRefused);
         }
         if error.is_definite() && !self.known.mailed {
             self.undo().await;
@@ -362,7 +396,7 @@ where
         };
         // Where the shadow is missing, or what a new owner said in it, that is what failed.
         let has_shadow = !self.known.mailed && self.known.visit.is_onboarded();
-        if serves && has_shadow && !self.who.visit.asks() {
+        if serves && has_shadow && !self.who.visit.asks() && !self.who.visit.registers() {
             if let OnboardError::Returned(how) = error {
                 self.returned = Some(how);
             }
@@ -388,7 +422,7 @@ where
             }
             if let Place::Ours(entry) = &self.known.place {
                 registry.write(thing, entry.version, &before).await?;
-                self.known.place = Place::Theirs(Entry { version: entry.version + 1, record: before });
+                self.known.place = Place::Theirs(entry.after(before));
             }
             Ok::<(), RegistryError>(())
         };

@@ -18,6 +18,8 @@ pub enum Occasion {
     Spoken,
     /// They asked for another certificate, and confirmed it.
     AsksForAnother,
+    /// A device registers itself: it waits for the certificate, and nobody is mailed. It has no right to read a shadow.
+    Registers,
 }
 
 /// An owner, and what can be known about them before the registry is asked.
@@ -38,8 +40,27 @@ impl Visit {
         self.occasion == Occasion::AsksForAnother
     }
 
+    pub(super) fn registers(&self) -> bool {
+        self.occasion == Occasion::Registers
+    }
+
+    /// Whether a certificate is wanted, whatever the record says.
+    fn wants_one(&self) -> bool {
+        self.asks() || self.registers()
+    }
+
+    /// Whether this visit is for a certificate.
+    fn is_for_one(&self, record: &Record) -> bool {
+        self.registers() || record.needs_certificate()
+    }
+
     fn hears(&self) -> bool {
         self.occasion != Occasion::Linked
+    }
+
+    /// What became of the last mail, where that has to be said before another one goes out.
+    fn untold(&self, record: &Record) -> Option<Returned> {
+        record.returned.filter(|_| !record.forget && !self.registers())
     }
 
     fn seems_ready(&self) -> bool {
@@ -77,8 +98,9 @@ impl Visit {
 
     /// Whether there is anything to be done for which the thing must be held.
     fn has_business(&self, record: &Record, now: u64) -> bool {
-        self.asks()
+        self.wants_one()
             || record.forget
+            || record.coming.is_some()
             || record.needs_certificate()
             || record.paused.is_some()
             || record.overlap_is_over(self.in_use(), now)
@@ -136,9 +158,9 @@ pub struct Known {
 }
 
 impl Known {
-    /// What is known at the door: without a shadow there is most likely no thing either.
+    /// What is known at first: without a shadow there is most likely no thing either.
     pub fn at_first(visit: Visit) -> Self {
-        let place = if visit.shadow.is_some() { Place::Unread } else { Place::Unknown };
+        let place = if visit.shadow.is_some() || visit.registers() { Place::Unread } else { Place::Unknown };
         Self {
             visit,
             place,
@@ -189,6 +211,8 @@ pub enum Step {
     Tell(Returned),
     /// The owner has had enough mails for a day; the next one in so many seconds.
     Refuse(u64),
+    /// No device is let in while the owner has the skill disabled, or wants to be forgotten.
+    Close,
     /// Nothing is left to do.
     Done,
 }
@@ -213,6 +237,7 @@ impl Step {
             Step::Settle => "settle",
             Step::Tell(_) => "tell",
             Step::Refuse(_) => "refuse",
+            Step::Close => "close",
             Step::Done => "done",
         }
     }
@@ -236,29 +261,34 @@ fn outside(known: &Known, record: &Record, now: u64) -> Step {
     let held = record.is_held(now);
     let idle = !visit.has_business(record, now) || visit.is_outdated(record);
     // Whoever holds the thing of an owner who can do without will see to it.
-    let others_do_it = held && record.serves() && visit.is_onboarded() && !visit.asks();
-    let useless = idle || held || !(record.needs_certificate() || visit.asks());
-    match record.returned {
+    let others_do_it = held && record.serves() && visit.is_onboarded() && !visit.wants_one();
+    let closed = visit.registers() && (record.forget || record.paused.is_some());
+    let useless = idle || held || closed || !(record.needs_certificate() || visit.wants_one());
+    match visit.untold(record) {
         _ if known.minted.is_some() && useless => Step::Discard,
+        _ if closed => Step::Close,
         _ if idle || others_do_it => Step::Done,
         _ if held => Step::Wait,
-        Some(how) if !visit.hears() && record.needs_certificate() && !record.forget => Step::Tell(how),
+        Some(how) if !visit.hears() && record.needs_certificate() => Step::Tell(how),
         _ => visit.has_to_wait(record, now).map_or(Step::TakeOver, Step::Refuse),
     }
 }
 
 /// The thing is held by this attempt.
 fn inside(known: &Known, record: &Record, now: u64) -> Step {
-    if known.mailed || !record.needs_certificate() {
+    if known.mailed || !known.visit.is_for_one(record) {
+        // A registration that nobody finished: its device never had an answer.
+        let half_made = record.coming.as_ref().filter(|id| !known.visit.registers() && !known.retired.contains(id));
         return match record.replaced.iter().find(|id| !known.retired.contains(id)) {
             _ if record.paused.is_some() && !known.resumed => Step::Resume,
+            _ if let Some(half_made) = half_made => Step::Retire(half_made.clone()),
             Some(old) if !known.mailed && record.overlap_is_over(known.visit.in_use(), now) => Step::Retire(old.clone()),
             _ if !(known.ready && known.settled) => Step::Settle,
             _ => Step::Done,
         };
     }
-    match (&known.leftovers, record.returned) {
-        (_, Some(how)) if !record.forget => Step::Tell(how),
+    match (&known.leftovers, known.visit.untold(record)) {
+        (_, Some(how)) => Step::Tell(how),
         _ if known.visit.seems_ready() => Step::Warn,
         _ if record.paused.is_some() && !known.resumed && !record.forget => Step::Resume,
         (None, _) => Step::Survey,
@@ -267,7 +297,7 @@ fn inside(known: &Known, record: &Record, now: u64) -> Step {
             Step::Retire(record.replaced[0].clone())
         }
         _ if known.minted.is_none() => Step::Mint,
-        _ if record.certificate != known.minted => Step::Record,
+        _ if (if known.visit.registers() { &record.coming } else { &record.certificate }) != &known.minted => Step::Record,
         _ if !known.wired => Step::Wire,
         _ => Step::Mail,
     }

@@ -25,11 +25,11 @@ fn served() -> Record {
 }
 
 fn theirs(record: Record) -> Place {
-    Place::Theirs(Entry { version: 3, record })
+    Place::Theirs(Entry { version: 3, owner: None, thing_type: None, record })
 }
 
 fn ours(record: Record) -> Place {
-    Place::Ours(Entry { version: 3, record })
+    Place::Ours(Entry { version: 3, owner: None, thing_type: None, record })
 }
 
 fn check(known: &Known, expected: &Step) {

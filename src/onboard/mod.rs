@@ -11,23 +11,28 @@
 //!   every state, also ACTIVE and not yet attached.
 //! - The mail goes out only with a certificate that works, and only then the record says *delivered* and the
 //!   shadow *onboarded*. A certificate that was delivered is never taken away for one that was not.
+//! - A device that registers gets its certificate beside the one that works (`coming`), and only when the record says so
+//!   does the new one take the other's place. Half a registration takes nothing away, and nobody is mailed for it.
 //! - An attempt does nothing after its lease: another may have taken over.
 
 mod attempt;
 mod decision;
+
+use std::collections::BTreeMap;
 
 use thiserror::Error;
 use tokio::time::Instant;
 
 use self::attempt::Attempt;
 pub use self::decision::{Known, Occasion, Place, Step, Visit, next};
-use crate::deliver::{Letter, MailError, Mailer};
+use crate::deliver::{Delivery, MailError};
 use crate::fault::{Blame, Fault, Step as StoryStep};
 use crate::lease::Lease;
 use crate::metrics::Meter;
 use crate::registry::{Registry, RegistryError, Returned};
 use crate::relay::{Patch, ShadowError, Shadows};
-use crate::thing::{Certificate, OwnerId, ThingName};
+use crate::signing_request::CertificateRequest;
+use crate::thing::{OwnerId, ThingName};
 
 /// Why an owner is not ready.
 #[derive(Debug, Error)]
@@ -44,6 +49,12 @@ pub enum OnboardError {
     /// The owner has been sent enough certificates today.
     #[error("the next certificate may be sent in {0} seconds")]
     TooOften(u64),
+    /// The thing of this name belongs to somebody else, or is of another type.
+    #[error("the thing belongs to somebody else")]
+    NotTheirs,
+    /// The owner has disabled the skill or wants to be forgotten: no device of theirs is let in.
+    #[error("the owner's identity is out of service")]
+    OutOfService,
     /// The registry failed at a step.
     #[error("the registry failed")]
     Registry(#[from] RegistryError),
@@ -59,7 +70,7 @@ impl OnboardError {
     /// Whether the step that failed certainly had no effect, so that all before it can be undone.
     fn is_definite(&self) -> bool {
         match self {
-            OnboardError::Busy | OnboardError::NoTime => true,
+            OnboardError::Busy | OnboardError::NoTime | OnboardError::NotTheirs | OnboardError::OutOfService => true,
             OnboardError::Registry(error) => error.is_definite(),
             OnboardError::Mail(error) => error.is_definite(),
             // Nothing was begun; or the mail is out, and what its owner holds is not pulled away.
@@ -80,6 +91,7 @@ impl Blame for OnboardError {
         match self {
             OnboardError::Busy | OnboardError::NoTime => Fault::Again,
             OnboardError::Returned(_) | OnboardError::TooOften(_) => Fault::Speaker,
+            OnboardError::NotTheirs | OnboardError::OutOfService => Fault::Speaker,
             OnboardError::Mail(error) => error.fault(),
             OnboardError::Shadow(error) => error.fault(),
             OnboardError::Registry(error) => error.fault(),
@@ -90,6 +102,8 @@ impl Blame for OnboardError {
         match self {
             OnboardError::Busy => "busy",
             OnboardError::NoTime => "no_time",
+            OnboardError::NotTheirs => "not_theirs",
+            OnboardError::OutOfService => "out_of_service",
             OnboardError::Returned(_) => "mail_returned",
             OnboardError::TooOften(_) => "mail_too_often",
             OnboardError::Mail(error) => error.cause(),
@@ -100,7 +114,7 @@ impl Blame for OnboardError {
 }
 
 /// The owner to be made ready, and what that takes.
-pub struct Applicant<'a, F> {
+pub struct Applicant<'a, D> {
     /// Who.
     pub owner: &'a OwnerId,
     /// Their thing.
@@ -109,18 +123,22 @@ pub struct Applicant<'a, F> {
     pub visit: Visit,
     /// What a new owner said, to go along with the first state of the shadow.
     pub wanted: Option<&'a Patch>,
-    /// Writes the mail for a certificate.
-    pub write: F,
+    /// The type that the thing must have, where there is more than one.
+    pub thing_type: Option<&'a str>,
+    /// Asks for a certificate for a key of the device's own; else the key pair is made here.
+    pub request: Option<&'a CertificateRequest>,
+    /// What the device says about itself.
+    pub said: &'a BTreeMap<String, String>,
+    /// Brings them their certificate.
+    pub delivery: D,
 }
 
 /// What an attempt may use.
-pub struct Means<'a, R, S, M> {
+pub struct Means<'a, R, S> {
     /// Things and certificates.
     pub registry: &'a R,
     /// Shadows.
     pub shadows: &'a S,
-    /// Mail.
-    pub mailer: &'a M,
     /// How this attempt keeps others away.
     pub lease: Lease,
     /// When the answer must be ready.
@@ -141,12 +159,11 @@ pub struct Onboarded {
 }
 
 /// Makes an owner ready, and finishes what their record says is unfinished.
-pub async fn onboard<R, S, M, F>(means: &Means<'_, R, S, M>, who: &Applicant<'_, F>) -> Result<Onboarded, OnboardError>
+pub async fn onboard<R, S, D>(means: &Means<'_, R, S>, who: &Applicant<'_, D>) -> Result<Onboarded, OnboardError>
 where
     R: Registry,
     S: Shadows,
-    M: Mailer,
-    F: Fn(&Certificate) -> Result<Letter, MailError> + Sync,
+    D: Delivery,
 {
     Attempt::new(means, who).run().await
 }

@@ -6,10 +6,12 @@ use std::io::{Cursor, Read};
 
 use onething::bundle::{self, Broker};
 use onething::registry::{Described, Registered, Registry, RegistryError};
+use onething::signing_request::{CertificateRequest, SigningRequest};
 use onething::thing::{Certificate, CertificateId, ThingName};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
+use rustls::server::ParsedCertificate;
 
 use super::registry::{held, is_refused, pages, settler};
 use super::{Account, Broken, Kept, Newcomer, Verdict, holds, judge, refuses, same};
@@ -20,6 +22,7 @@ pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
         a_certificate_names_the_thing_it_was_made_for,
         a_certificate_has_the_hash_of_it_as_its_id,
         a_certificate_fits_its_key_pair,
+        a_device_gets_certificates_for_a_key_of_its_own,
         two_certificates_share_no_key,
         attaching_can_be_repeated,
         detaching_can_be_repeated,
@@ -123,6 +126,23 @@ async fn a_certificate_fits_its_key_pair(account: &impl Account) -> Kept {
     let private_key = any_supported_type(&private_key)?;
     same(private_key.public_key(), Some(public_key), "the public half of the private key")?;
     Ok(rustls::sign::CertifiedKey::new(vec![certificate], private_key).keys_match()?)
+}
+
+/// CreateCertificateFromCsr: "reusing the same certificate signing request (CSR) results in a distinct certificate".
+async fn a_device_gets_certificates_for_a_key_of_its_own(account: &impl Account) -> Kept {
+    let Newcomer { thing, .. } = account.newcomer();
+    let own = SigningRequest::new(&thing)?;
+    let request = CertificateRequest::parse(&own.pem)?;
+    let (one, two) = (account.registry().certify(&thing, &request).await?, account.registry().certify(&thing, &request).await?);
+    holds(one.id != two.id, "two certificates have two ids")?;
+    for issued in [one, two] {
+        let certificate = CertificateDer::from_pem_slice(issued.pem.as_bytes())?;
+        same(CertificateId::of(&certificate), issued.id.clone(), "the hash")?;
+        let certified = ParsedCertificate::try_from(&certificate)?.subject_public_key_info();
+        same(certified, SubjectPublicKeyInfoDer::from_pem_slice(own.public_key.as_bytes())?, "the key in it")?;
+        holds(described(account, &issued.id).await?.inactive, "a new certificate is INACTIVE")?;
+    }
+    Ok(())
 }
 
 async fn two_certificates_share_no_key(account: &impl Account) -> Kept {

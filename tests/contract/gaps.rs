@@ -28,7 +28,12 @@ pub const MODEL: &[Gap] = &[
     },
     Gap {
         why: "its certificates are ids: there are no keys and no DER",
-        clauses: &["a_certificate_has_the_hash_of_it_as_its_id", "a_certificate_fits_its_key_pair", "two_certificates_share_no_key"],
+        clauses: &[
+            "a_certificate_has_the_hash_of_it_as_its_id",
+            "a_certificate_fits_its_key_pair",
+            "a_device_gets_certificates_for_a_key_of_its_own",
+            "two_certificates_share_no_key",
+        ],
     },
     Gap {
         why: "it was always deployed whole",
@@ -82,7 +87,10 @@ pub const MOTO: &[Gap] = &[
         why: "CreateCertificateFromCsr takes setAsActive=false for true",
         clauses: &["a_certificate_begins_inactive_and_attached_to_nothing"],
     },
-    Gap { why: "CreateCertificateFromCsr certifies a key of its own", clauses: &["a_certificate_fits_its_key_pair"] },
+    Gap {
+        why: "CreateCertificateFromCsr certifies a key of its own, and makes it ACTIVE",
+        clauses: &["a_certificate_fits_its_key_pair", "a_device_gets_certificates_for_a_key_of_its_own"],
+    },
     Gap {
         why: "a certificate's id is the hash of its PEM, which depends on where its lines end",
         clauses: &["a_certificate_has_the_hash_of_it_as_its_id"],

@@ -17,6 +17,7 @@ pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
     judge![fresh;
         a_claim_is_exclusive,
         a_claim_is_its_owners,
+        a_thing_tells_whose_it_is_and_what,
         a_claim_can_be_repeated,
         a_claim_that_is_repeated_late_changes_nothing,
         of_many_claims_at_once_one_wins,
@@ -57,6 +58,11 @@ async fn entry(account: &impl Account, thing: &ThingName) -> Result<Entry, Broke
     account.registry().look(thing).await?.ok_or_else(|| Broken::here("there is no thing"))
 }
 
+async fn is_at(account: &impl Account, thing: &ThingName, version: i64, record: &Record, when: &'static str) -> Kept {
+    let found = entry(account, thing).await?;
+    same((found.version, &found.record), (version, record), when)
+}
+
 /// Somebody whose thing has this record, at version 1.
 pub(super) async fn settler(account: &impl Account, record: &Record) -> Result<ThingName, Broken> {
     let Newcomer { owner, thing } = account.newcomer();
@@ -70,7 +76,7 @@ async fn a_claim_is_exclusive(account: &impl Account) -> Kept {
     same(account.registry().look(&thing).await?, None, "before the claim")?;
     account.registry().claim(&thing, &owner, &held("one")).await?;
     refuses(&account.registry().claim(&thing, &owner, &held("two")).await, is_taken, "a second claim")?;
-    same(entry(account, &thing).await?, Entry { version: 1, record: held("one") }, "after both")
+    is_at(account, &thing, 1, &held("one"), "after both").await
 }
 
 /// CreateThing: the owner is an attribute, and so a part of the configuration.
@@ -80,13 +86,23 @@ async fn a_claim_is_its_owners(account: &impl Account) -> Kept {
     refuses(&account.registry().claim(&thing, &other, &held("one")).await, is_taken, "a claim by another")
 }
 
+/// DescribeThing: attributes and thing type.
+async fn a_thing_tells_whose_it_is_and_what(account: &impl Account) -> Kept {
+    let Newcomer { owner, thing } = account.newcomer();
+    account.registry().claim(&thing, &owner, &held("one")).await?;
+    account.registry().write(&thing, 1, &held("two")).await?;
+    let entry = entry(account, &thing).await?;
+    same(entry.owner.as_ref(), Some(&owner), "the owner")?;
+    holds(entry.thing_type.is_some_and(|thing_type| !thing_type.is_empty()), "the thing has its type")
+}
+
 /// CreateThing: "multiple times using the same thing name and configuration, the call will succeed".
 async fn a_claim_can_be_repeated(account: &impl Account) -> Kept {
     let Newcomer { owner, thing } = account.newcomer();
     for _again in 0..2 {
         account.registry().claim(&thing, &owner, &held("one")).await?;
     }
-    same(entry(account, &thing).await?, Entry { version: 1, record: held("one") }, "after both")
+    is_at(account, &thing, 1, &held("one"), "after both").await
 }
 
 /// CreateThing, by a client that was silent while others went on: what is configured the same is not made anew.
@@ -96,7 +112,7 @@ async fn a_claim_that_is_repeated_late_changes_nothing(account: &impl Account) -
     account.registry().write(&thing, 1, &held("two")).await?;
     account.registry().write(&thing, 2, &held("one")).await?;
     account.registry().claim(&thing, &owner, &held("one")).await?;
-    same(entry(account, &thing).await?, Entry { version: 3, record: held("one") }, "after the repetition")
+    is_at(account, &thing, 3, &held("one"), "after the repetition").await
 }
 
 /// How many of the crowd have succeeded, and with which number; all others have heard that they were too late.
@@ -148,11 +164,13 @@ fn full() -> Record {
         forget: true,
         alexa_user: Some(AlexaUser::of("amzn1.ask.account.A")),
         linked: 1_795_305_599,
+        coming: Some(id("coming")),
+        said: [("Version".to_owned(), "1.2.3".to_owned())].into(),
     }
 }
 
 /// The full record with one field as it is at first.
-fn cleared() -> [(&'static str, Record); 12] {
+fn cleared() -> [(&'static str, Record); 13] {
     [
         ("run", Record { run: String::new(), ..full() }),
         ("until", Record { until: 0, ..full() }),
@@ -167,6 +185,7 @@ fn cleared() -> [(&'static str, Record); 12] {
         ("forget", Record { forget: false, ..full() }),
         ("alexa_user", Record { alexa_user: None, ..full() }),
         ("linked", Record { linked: 0, ..full() }),
+        ("coming", Record { coming: None, ..full() }),
     ]
 }
 
@@ -220,7 +239,7 @@ async fn a_write_counts_the_version_up(account: &impl Account) -> Kept {
         same(entry(account, &thing).await?.version, version, "before the write")?;
         account.registry().write(&thing, version, &held(&version.to_string())).await?;
     }
-    same(entry(account, &thing).await?, Entry { version: 4, record: held("3") }, "in the end")
+    is_at(account, &thing, 4, &held("3"), "in the end").await
 }
 
 /// UpdateThing: ResourceNotFoundException.
@@ -249,7 +268,7 @@ async fn a_removal_needs_the_present_version(account: &impl Account) -> Kept {
     for version in [1, 3] {
         refuses(&account.registry().remove(&thing, version).await, is_taken, "removed at another version")?;
     }
-    same(entry(account, &thing).await?, Entry { version: 2, record: held("two") }, "still there")?;
+    is_at(account, &thing, 2, &held("two"), "still there").await?;
     account.registry().remove(&thing, 2).await?;
     same(account.registry().look(&thing).await?, None, "after the removal")
 }
@@ -280,7 +299,7 @@ async fn a_removed_thing_can_be_claimed_anew(account: &impl Account) -> Kept {
     account.registry().claim(&thing, &owner, &full()).await?;
     account.registry().remove(&thing, 1).await?;
     account.registry().claim(&thing, &owner, &held("two")).await?;
-    same(entry(account, &thing).await?, Entry { version: 1, record: held("two") }, "the new one")
+    is_at(account, &thing, 1, &held("two"), "the new one").await
 }
 
 // Searches.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onething::deliver::{Letter, MailError, Mailer};
-use onething::registry::{Described, Entry, Listing, Record, Registered, Registry, RegistryError};
+use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
 use onething::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
-use onething::thing::{AlexaUser, Certificate, CertificateId, OwnerId, PrivateKey, ThingName};
+use onething::signing_request::CertificateRequest;
+use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, PrivateKey, ThingName};
 use serde_json::json;
 
 use tokio::time::Instant;
@@ -92,6 +93,14 @@ impl Port {
 }
 
 impl Registry for Port {
+    fn of_kind(&self, _: Kind) -> Self {
+        self.clone()
+    }
+
+    async fn certify(&self, thing: &ThingName, _: &CertificateRequest) -> Outcome<Issued> {
+        self.mint(thing).await.map(|made| Issued { id: made.id, pem: made.pem })
+    }
+
     async fn mint(&self, _: &ThingName) -> Outcome<Certificate> {
         let active = self.flawed(Flaw::BornActive);
         let id = self
@@ -106,14 +115,15 @@ impl Registry for Port {
         Ok(Certificate { id, pem: String::new(), public_key: String::new(), private_key: PrivateKey::new(String::new()) })
     }
 
-    async fn claim(&self, _: &ThingName, _: &OwnerId, record: &Record) -> Outcome<()> {
-        let (record, shared) = (record.clone(), self.flawed(Flaw::ClaimsAreShared));
+    async fn claim(&self, _: &ThingName, owner: &OwnerId, record: &Record) -> Outcome<()> {
+        let (owner, record, shared) = (owner.clone(), record.clone(), self.flawed(Flaw::ClaimsAreShared));
         self.repeated("CreateThing", move |account| match &account.thing {
             Some(there) if there.record != record && !shared => Err(RegistryError::Taken),
             // The same once more: it is there already, whatever its version has become.
             Some(_) if !shared => Ok(()),
             _ => {
-                account.thing = Some(Entry { version: 1, record: record.clone() });
+                account.thing =
+                    Some(Entry { version: 1, owner: Some(owner.clone()), thing_type: Some("3d-printer".into()), record: record.clone() });
                 Ok(())
             }
         })
@@ -128,7 +138,7 @@ impl Registry for Port {
         let (record, any) = (record.clone(), self.flawed(Flaw::VersionsDoNotCount));
         self.repeated("UpdateThing", move |account| match &mut account.thing {
             Some(there) if there.version == version || any => {
-                *there = Entry { version: there.version + 1, record: record.clone() };
+                *there = there.after(record.clone());
                 account.delivered.extend(record.certificate.clone().filter(|_| record.delivered.is_some()));
                 if record.forget {
                     // From here on nothing is owed.
@@ -325,7 +335,8 @@ impl Mailer for Port {
             if !account.certificates.get(&id).is_some_and(Registration::works) {
                 account.broken.push("a mail with a certificate that does not work");
             }
-            account.mails.push(id);
+            account.mails.push(id.clone());
+            account.handed.push(id);
             account.told = false;
         });
         sent.await.map_err(|failure| match failure {

@@ -29,8 +29,13 @@ pub enum Connection {
         /// Seconds since the epoch.
         since: u64,
     },
-    /// The server says no, or is not the one that the bundle knows; it is tried again.
+    /// The server says no; it is tried again.
     Refused {
+        /// For a person.
+        why: String,
+    },
+    /// What answers is not the server that the bundle knows; it is tried again.
+    Stranger {
         /// For a person.
         why: String,
     },

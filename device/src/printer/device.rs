@@ -147,7 +147,7 @@ async fn run(life: Life<Simulated>, mut status: watch::Receiver<crate::life::Sta
                 Connection::Off => Online::Off,
                 Connection::Connecting | Connection::Lost { .. } => Online::Connecting,
                 Connection::Connected { .. } => Online::Connected,
-                Connection::Refused { .. } => Online::Refused,
+                Connection::Refused { .. } | Connection::Stranger { .. } => Online::Refused,
             };
             tell.send_if_modified(|state| std::mem::replace(&mut state.connection, online) != online);
         }

@@ -71,7 +71,10 @@ pub(crate) async fn prepare(data: &Path, devices: usize, storm: usize, ring: usi
     let authority = Arc::new(Authority::open(&data.join("authority"), clock::now())?);
     let model = Model::parse(Model::SAMPLE)?;
     let registry = |policy: &str| {
-        let stack = Stack { thing_type: model.thing_type.clone(), thing_prefix: model.thing_prefix.clone(), policy: policy.to_owned() };
+        let stack = Stack {
+            kind: onething::registry::Kind { thing_type: model.thing_type.clone(), policies: vec![policy.to_owned()] },
+            thing_prefix: model.thing_prefix.clone(),
+        };
         LocalRegistry::new(store.clone(), Arc::clone(&authority), stack, clock::now)
     };
     let (skills, rings) = (registry(POLICY), registry("Ring"));

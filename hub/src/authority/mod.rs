@@ -20,7 +20,7 @@ mod durable;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
-use onething::thing::{Certificate, CertificateId, PrivateKey};
+use onething::thing::{Certificate, CertificateId, Issued, PrivateKey};
 use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::Decode;
 use pkcs8::der::pem::{LineEnding, encode_string};
@@ -85,15 +85,6 @@ pub enum AuthorityError {
     /// A new root is vouched for by the old one, and this one may not.
     #[error("the root does not allow a certificate authority below it, so it cannot vouch for a new root")]
     NoSuccessor,
-}
-
-/// A certificate for somebody else's key.
-#[derive(Clone, Debug)]
-pub struct Issued {
-    /// Names the certificate in the registry.
-    pub id: CertificateId,
-    /// The certificate in PEM.
-    pub pem: String,
 }
 
 /// Issues certificates.

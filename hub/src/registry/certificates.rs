@@ -97,22 +97,24 @@ impl LocalRegistry {
     }
 
     pub(super) async fn grant(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        let (id, policy) = (certificate.as_str().to_owned(), self.stack.policy.clone());
+        let (id, policies) = (certificate.as_str().to_owned(), self.stack.kind.policies.clone());
         let change = move |db: &Connection| {
             is_there(db, &id)?;
-            if one(db, "SELECT 1 FROM policy WHERE name = ?1", [&policy], |_| Ok(()))?.is_none() {
-                return Err(RegistryError::PolicyMissing(policy).into());
+            for policy in policies {
+                if one(db, "SELECT 1 FROM policy WHERE name = ?1", [&policy], |_| Ok(()))?.is_none() {
+                    return Err(RegistryError::PolicyMissing(policy).into());
+                }
+                db.prepare_cached("INSERT OR IGNORE INTO attached_policy VALUES (?1, ?2)")?.execute([&id, &policy])?;
             }
-            db.prepare_cached("INSERT OR IGNORE INTO attached_policy VALUES (?1, ?2)")?.execute([&id, &policy])?;
             Ok(())
         };
         self.alter(certificate, change).await
     }
 
     pub(super) async fn revoke(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        let (id, policy) = (certificate.as_str().to_owned(), self.stack.policy.clone());
-        let sql = "DELETE FROM attached_policy WHERE certificate = ?1 AND policy = ?2";
-        self.alter(certificate, move |db| Ok(db.prepare_cached(sql)?.execute([id, policy]).map(drop)?)).await
+        let id = certificate.as_str().to_owned();
+        let sql = "DELETE FROM attached_policy WHERE certificate = ?1";
+        self.alter(certificate, move |db| Ok(db.prepare_cached(sql)?.execute([id]).map(drop)?)).await
     }
 
     pub(super) async fn attach(&self, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {

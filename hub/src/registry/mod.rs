@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use onething::attributes::{USER_ID, attributes, record};
-use onething::registry::{Described, Entry, Listing, Record, Registered, Registry, RegistryError};
-use onething::thing::{AlexaUser, Certificate, CertificateId, OwnerId, ThingName, ThingPrefix};
+use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
+use onething::signing_request::CertificateRequest;
+use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -36,12 +37,10 @@ pub struct LocalRegistry {
 /// What every thing and certificate of the skill has in common.
 #[derive(Clone, Debug)]
 pub struct Stack {
-    /// The type of its things.
-    pub thing_type: String,
-    /// What their names begin with.
+    /// The type of its things, and the policies of its certificates.
+    pub kind: Kind,
+    /// What the names of its things begin with.
     pub thing_prefix: ThingPrefix,
-    /// The policy of its certificates.
-    pub policy: String,
 }
 
 /// A thing in a list.
@@ -178,6 +177,10 @@ fn stored(owner: &str, record: &Record) -> String {
 }
 
 impl Registry for LocalRegistry {
+    fn of_kind(&self, kind: Kind) -> Self {
+        Self { stack: Stack { kind, ..self.stack.clone() }, ..self.clone() }
+    }
+
     async fn mint(&self, thing: &ThingName) -> Result<Certificate, RegistryError> {
         let (authority, now) = (Arc::clone(&self.authority), (self.now)());
         let issued = tokio::task::spawn_blocking(move || authority.issue(now)).await;
@@ -187,9 +190,15 @@ impl Registry for LocalRegistry {
         Ok(certificate)
     }
 
+    async fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> Result<Issued, RegistryError> {
+        let issued = self.authority.issue_for(request.pem(), (self.now)()).map_err(|error| RegistryError::Refused(error.to_string()))?;
+        self.register(&issued.id, thing).await?;
+        Ok(issued)
+    }
+
     async fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> Result<(), RegistryError> {
         let (thing_type, name, record, owner) =
-            (self.stack.thing_type.clone(), thing.as_str().to_owned(), record.clone(), owner.as_str().to_owned());
+            (self.stack.kind.thing_type.clone(), thing.as_str().to_owned(), record.clone(), owner.as_str().to_owned());
         let claimed = self.store.change::<_, Failed>(move |db| {
             if one(db, "SELECT 1 FROM thing_type WHERE name = ?1", [&thing_type], |_| Ok(()))?.is_none() {
                 return Err(RegistryError::ThingTypeMissing(thing_type).into());
@@ -215,8 +224,12 @@ impl Registry for LocalRegistry {
 
     async fn look(&self, thing: &ThingName) -> Result<Option<Entry>, RegistryError> {
         let name = thing.as_str().to_owned();
-        let sql = "SELECT version, attributes FROM thing WHERE name = ?1";
-        let entry = |row: &Row<'_>| Ok(Entry { version: row.get(0)?, record: record(&named(&row.get::<_, String>(1)?)) });
+        let sql = "SELECT version, thing_type, attributes FROM thing WHERE name = ?1";
+        let entry = |row: &Row<'_>| {
+            let attributes = named(&row.get::<_, String>(2)?);
+            let owner = attributes.get(USER_ID).and_then(|owner| OwnerId::parse(owner));
+            Ok(Entry { version: row.get(0)?, owner, thing_type: row.get(1)?, record: record(&attributes) })
+        };
         self.store.read::<_, Failed>(move |db| Ok(one(db, sql, [name], entry)?)).await.map_err(|failed| failed.0)
     }
 

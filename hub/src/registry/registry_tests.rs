@@ -22,7 +22,7 @@ async fn hub() -> Hub {
 
 fn over(place: &tempfile::TempDir) -> LocalRegistry {
     let store = Store::open(&place.path().join("hub.db")).unwrap();
-    let stack = Stack { thing_type: "3d-printer".into(), thing_prefix: prefix(), policy: POLICY.into() };
+    let stack = Stack { kind: Kind { thing_type: "3d-printer".into(), policies: vec![POLICY.into()] }, thing_prefix: prefix() };
     LocalRegistry::new(store, Arc::new(Authority::new(NOW).unwrap()), stack, || NOW)
 }
 
