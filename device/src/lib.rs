@@ -5,8 +5,10 @@
 //! 1. [`command_line`] and [`commands`]: what can be asked in a terminal.
 //! 2. [`credentials`]: which are used, in which order; [`state`] keeps them, [`bundle`] judges them, `knock` gets new ones.
 //! 3. `link` is one connection, by an MQTT client that other people wrote.
-//! 4. [`actions`] does what `device.toml` says for a property or a command; without it there is a simulated [`printer`], so that
-//!    something moves at once.
+//! 4. [`agent`] turns what the shadow wants into orders for a body, and what came of them into what is reported; [`journal`] keeps
+//!    in mind which commands were begun; [`life`] is the loop that holds all of this together.
+//! 5. Bodies: [`actions`] does what `device.toml` says for a property or a command; without it there is a simulated [`printer`],
+//!    so that something moves at once.
 
 pub mod command_line;
 pub mod commands;
@@ -24,9 +26,16 @@ pub mod status;
 mod link;
 mod reach;
 
+pub mod agent;
+pub mod journal;
+pub mod life;
+
 pub mod actions;
 pub mod printer;
 
 pub mod clock;
 pub mod failure;
 pub mod service;
+
+#[cfg(test)]
+mod scripted_server;

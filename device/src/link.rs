@@ -20,17 +20,17 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::bundle::{Bundle, Topics};
+use crate::life::Pace;
 
-/// In seconds.
-const KEEP_ALIVE: u16 = 30;
 /// From the first packet to the acknowledged subscriptions.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// For the last words.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// For the last words to be acknowledged, and for the connection to end.
+const LAST_WORDS: Duration = Duration::from_millis(800);
+const FAREWELL: Duration = Duration::from_secs(1);
 /// A shadow document with its metadata is larger than the 8 KB of its state.
 const PACKET_LIMIT: usize = 128 * 1024;
 const QUEUE: usize = 16;
-const NOT_LET_IN: &str = "the hub does not let this device connect";
+const NOT_LET_IN: &str = "the server does not let this device connect";
 
 /// What a connection tells.
 #[derive(Debug, PartialEq)]
@@ -43,6 +43,8 @@ pub(crate) enum News {
     NoShadow(Bytes),
     /// `update/delta`.
     Delta(Bytes),
+    /// `update/accepted`, whoever has updated the shadow.
+    Updated(Bytes),
     /// `update/rejected`.
     ReportRefused(Bytes),
     /// It is gone: the server does not let this device in.
@@ -64,10 +66,18 @@ pub(crate) struct Link {
 impl Link {
     /// Begins to connect.
     pub(crate) fn open(bundle: &Bundle) -> Self {
+        Self::with_keep_alive(bundle, Pace::default().keep_alive)
+    }
+
+    /// Begins to connect. Where nothing comes back for twice the `keep_alive`, in whole seconds, the connection is lost.
+    pub(crate) fn with_keep_alive(bundle: &Bundle, keep_alive: Duration) -> Self {
         let connection = &bundle.connection;
         let mut options = MqttOptions::new(&connection.client_id, (connection.endpoint.as_str(), connection.port));
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&bundle.tls))));
-        options.set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_max_packet_size(PACKET_LIMIT, PACKET_LIMIT);
+        options
+            .set_keep_alive(u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX).max(1))
+            .set_clean_session(true)
+            .set_max_packet_size(PACKET_LIMIT, PACKET_LIMIT);
         let (client, events) = AsyncClient::builder(options).capacity(QUEUE).build();
         let (tell, news) = mpsc::channel(QUEUE);
         let (asking, topics) = (client.clone(), connection.topics.clone());
@@ -92,9 +102,9 @@ impl Link {
         self.client.try_publish(self.update.as_str(), update, PublishOptions::at_least_once()).is_ok()
     }
 
-    /// Says goodbye.
+    /// Says goodbye, after what was reported has been acknowledged.
     pub(crate) async fn close(mut self) {
-        if self.client.try_disconnect_now().is_ok() {
+        if self.client.try_disconnect_with_timeout(LAST_WORDS).is_ok() {
             // Whether the last words got through or not, the connection ends here. What still comes in has to be taken, so
             // that the other side of the channel does not wait.
             let _ = timeout(FAREWELL, async { while self.news.recv().await.is_some() {} }).await;
@@ -176,6 +186,8 @@ fn heard(topics: &Topics, topic: &[u8], payload: Bytes) -> Option<News> {
         Some(News::NoShadow(payload))
     } else if is(&topics.update_delta) {
         Some(News::Delta(payload))
+    } else if is(&topics.update_accepted) {
+        Some(News::Updated(payload))
     } else if is(&topics.update_rejected) {
         Some(News::ReportRefused(payload))
     } else {
@@ -191,12 +203,12 @@ fn stalled(_: ClientError) -> News {
 fn ended(error: &ConnectionError) -> News {
     if let ConnectionError::ConnectionRefused(code) = error {
         return match code {
-            ConnectReturnCode::ServiceUnavailable => News::Lost("the hub is not ready"),
+            ConnectReturnCode::ServiceUnavailable => News::Lost("the server is not ready"),
             _ => News::Refused(NOT_LET_IN),
         };
     }
     match tls_error(error) {
-        Some(rustls::Error::AlertReceived(_)) => News::Refused("the hub does not accept the certificate"),
+        Some(rustls::Error::AlertReceived(_)) => News::Refused("the server does not accept the certificate"),
         Some(rustls::Error::InvalidCertificate(fault)) => News::Stranger(strangeness(fault)),
         Some(_) => News::Lost("no secure connection"),
         None => News::Lost(absence(error)),

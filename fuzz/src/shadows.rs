@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use onething_device::agent::{Agent, Moment, Past};
 use onething_device::printer::machine::Machine;
 use onething_hub::shadow::{Exchange, Operation, ShadowKey, Stored, exchange};
 use serde_json::Value;
@@ -20,7 +21,7 @@ pub fn run(data: &[u8]) {
     let (Some(key), Some(named)) = (ShadowKey::new("thing", None), ShadowKey::new("thing", Some("named"))) else {
         panic!("there is no such shadow")
     };
-    let (mut stored, mut ours, mut now, mut printer) = (None, true, NOW, Machine::new(None));
+    let (mut stored, mut ours, mut now, mut printer) = (None, true, NOW, Printer::new());
     for line in data.split(|byte| *byte == b'\n') {
         let Some((first, rest)) = line.split_first() else { continue };
         let operation = match first {
@@ -39,12 +40,13 @@ pub fn run(data: &[u8]) {
             }
             b's' | b'm' => {
                 if let Ok(said) = serde_json::from_slice::<Value>(rest) {
+                    printer.moment.now = now;
                     if *first == b's' {
-                        printer.take_shadow(&said, now)
+                        printer.reads(&said);
                     } else {
-                        printer.take_delta(&said, now)
+                        printer.agent.take_delta(&said, printer.moment);
                     }
-                    work(&mut printer);
+                    printer.work();
                 }
                 continue;
             }
@@ -91,29 +93,62 @@ fn checked(done: &Exchange, before: Option<&Stored>, ours: bool) {
     }
 }
 
+/// A printer and its agent.
+struct Printer {
+    agent: Agent,
+    machine: Machine,
+    moment: Moment,
+}
+
+impl Printer {
+    fn new() -> Self {
+        Self { agent: Agent::new(None, []), machine: Machine::default(), moment: Moment { now: NOW, uptime: Duration::ZERO } }
+    }
+
+    fn reads(&mut self, document: &Value) {
+        let past = self.agent.take_shadow(document, self.moment);
+        self.remember(past);
+    }
+
+    fn remember(&mut self, past: Option<Past>) {
+        if let Some(past) = past {
+            let goes_on = self.machine.remember(&past);
+            self.agent.remembered(&past, goes_on.as_deref(), self.moment);
+        }
+    }
+
+    fn work(&mut self) {
+        while let Some(order) = self.agent.next(&self.machine.properties(), self.moment) {
+            self.machine.begin(order);
+        }
+        for seconds in [0, 1, 10, 1_000] {
+            self.machine.tick(Duration::from_secs(seconds));
+            self.moment.uptime += Duration::from_secs(seconds);
+            self.machine.events().into_iter().for_each(|event| self.agent.hear(event));
+            let _ = self.agent.report(self.machine.properties(), self.moment);
+            assert!(self.machine.shown().progress <= 100);
+        }
+        let _ = (self.agent.notes(), self.agent.ends());
+    }
+}
+
 /// The printer hears what is published.
-fn heard(printer: &mut Machine, key: &ShadowKey, done: &Exchange, now: u64) {
+fn heard(printer: &mut Printer, key: &ShadowKey, done: &Exchange, now: u64) {
+    printer.moment.now = now;
     for message in &done.messages {
         let said = serde_json::from_slice::<Value>(&message.payload).unwrap_or_default();
         if message.topic == key.accepted(Operation::Get) {
-            printer.take_shadow(&said, now);
+            printer.reads(&said);
         } else if message.topic == key.rejected(Operation::Get) {
-            printer.take_no_shadow(now);
+            let past = printer.agent.take_no_shadow(printer.moment);
+            printer.remember(past);
         } else if message.topic == key.rejected(Operation::Update) {
-            printer.was_refused();
+            printer.agent.was_refused(printer.moment);
         } else if message.topic == key.accepted(Operation::Delete) {
-            printer.is_alone();
+            printer.agent.is_alone();
         } else if message.topic == key.delta() {
-            printer.take_delta(&said, now);
+            printer.agent.take_delta(&said, printer.moment);
         }
     }
-    work(printer);
-}
-
-fn work(printer: &mut Machine) {
-    for seconds in [0, 1, 10, 1_000] {
-        let _ = printer.tick(Duration::from_secs(seconds));
-        assert!(printer.shown().progress <= 100);
-    }
-    let _ = printer.notes();
+    printer.work();
 }

@@ -161,3 +161,22 @@ fn the_printer_that_is_built_in_has_no_actions() {
     assert!(Actions::new(&Model::parse(Model::SAMPLE).unwrap(), "3D_Printer-1").is_empty());
     assert!(!lamp().1.is_empty());
 }
+
+#[tokio::test]
+async fn actions_are_a_body_that_does_one_thing_after_the_other() {
+    use crate::agent::{Body, Command, CommandStatus, Event, InTurn, Order};
+    let (folder, actions) = lamp();
+    program(&folder, "echo '{\"hours\": 7}'");
+    let mut body = InTurn::new(actions, Map::new());
+    let args = Value::Object(thrice());
+    body.begin(Order::Do(Command { id: "1".to_owned(), name: "blink".to_owned(), args, expires_at: Some(9) }));
+    assert!(!body.is_free());
+    let events = body.work().await;
+    assert!(matches!(&events[..], [Event::Answered(answer)] if answer.id == "1" && answer.status == CommandStatus::Done), "{events:?}");
+    assert_eq!(Value::Object(body.properties()), json!({"hours": 7}));
+    assert_eq!(input(&folder)["args"], json!({"times": 3, "colour": "red"}));
+    body.begin(Order::Set { name: "hours".to_owned(), value: json!(0) });
+    let events = body.work().await;
+    assert!(matches!(&events[..], [Event::Note(why), Event::Set { .. }] if why.starts_with("hours refused")), "{events:?}");
+    assert_eq!(Value::Object(body.properties()), json!({"hours": 7}), "what could not be set is not so");
+}

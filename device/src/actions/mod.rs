@@ -7,6 +7,7 @@
 
 mod answer;
 mod aside;
+mod body;
 mod file;
 mod gpio;
 mod http;

@@ -71,7 +71,7 @@ async fn stay(bundle: &Bundle, voice: &mut Voice<'_>, wait: Option<Duration>) ->
                         _ => Failure::Unreachable(format!("no connection to {address}: {why}")),
                     };
                 }
-                News::Shadow(_) | News::NoShadow(_) | News::Delta(_) | News::ReportRefused(_) => {}
+                News::Shadow(_) | News::NoShadow(_) | News::Delta(_) | News::Updated(_) | News::ReportRefused(_) => {}
             }
         };
         let is_refusal = matches!(failure, Failure::Refused(_));

@@ -1,11 +1,11 @@
-//! The printer's body: what gets warm, moves and breaks, as time passes.
+//! The printer's works: what gets warm, moves and breaks, as time passes.
 
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Number, Value, json};
 
-use super::command::Order;
+use super::command::Task;
 
 /// Of hot printing, for one copy.
 const SECONDS_PER_COPY: f64 = 18.0;
@@ -83,7 +83,7 @@ pub(super) enum Effect {
 }
 
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct Works {
     pub(super) on: bool,
     pub(super) status: Status,
     pub(super) model: Option<String>,
@@ -97,7 +97,7 @@ pub(super) struct Body {
     pub(super) fails: bool,
 }
 
-impl Default for Body {
+impl Default for Works {
     /// Just plugged in.
     fn default() -> Self {
         Self {
@@ -115,28 +115,28 @@ impl Default for Body {
     }
 }
 
-impl Body {
+impl Works {
     /// Does what it is told, or says why not.
-    pub(super) fn obey(&mut self, order: Order) -> Result<Effect, &'static str> {
-        match (order, self.status) {
-            (Order::Unknown, _) => Err("the printer cannot do this"),
-            (Order::Unclear(why), _) => Err(why),
-            (Order::Print { .. }, _) if !self.on => Err("the printer is switched off"),
-            (Order::Print { .. }, Status::Printing | Status::Paused) => Err("the printer is busy"),
-            (Order::Print { .. }, Status::Error) => Err("the printer has to be mended first"),
-            (Order::Print { model, copies }, Status::Idle) => {
+    pub(super) fn obey(&mut self, task: Task) -> Result<Effect, &'static str> {
+        match (task, self.status) {
+            (Task::Unknown, _) => Err("the printer cannot do this"),
+            (Task::Unclear(why), _) => Err(why),
+            (Task::Print { .. }, _) if !self.on => Err("the printer is switched off"),
+            (Task::Print { .. }, Status::Printing | Status::Paused) => Err("the printer is busy"),
+            (Task::Print { .. }, Status::Error) => Err("the printer has to be mended first"),
+            (Task::Print { model, copies }, Status::Idle) => {
                 (self.model, self.copies, self.done) = (Some(model), copies, 0.0);
                 self.status = Status::Printing;
                 Ok(Effect::Begun)
             }
-            (Order::Pause, Status::Printing) => Ok(self.turn(Status::Paused, "paused")),
-            (Order::Resume, Status::Paused) => Ok(self.turn(Status::Printing, "resumed")),
-            (Order::Cancel, Status::Printing | Status::Paused) => {
+            (Task::Pause, Status::Printing) => Ok(self.turn(Status::Paused, "paused")),
+            (Task::Resume, Status::Paused) => Ok(self.turn(Status::Printing, "resumed")),
+            (Task::Cancel, Status::Printing | Status::Paused) => {
                 self.done = 0.0;
                 Ok(self.turn(Status::Idle, "cancelled"))
             }
-            (Order::Pause | Order::Cancel, _) => Err("nothing is printed"),
-            (Order::Resume, _) => Err("nothing is paused"),
+            (Task::Pause | Task::Cancel, _) => Err("nothing is printed"),
+            (Task::Resume, _) => Err("nothing is paused"),
         }
     }
 
@@ -182,6 +182,12 @@ impl Body {
         } else {
             None
         }
+    }
+
+    /// Whether time changes nothing.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let heat = (self.aim(&self.nozzle_target, PRINTS_AT.nozzle), self.aim(&self.bed_target, PRINTS_AT.bed));
+        self.status != Status::Printing && (self.heat.nozzle, self.heat.bed) == heat
     }
 
     fn aim(&self, target: &Number, hot: f64) -> f64 {

@@ -1,0 +1,59 @@
+//! Which commands have come, and what became of them.
+//!
+//! Only the newest that has an answer is answered. To answer an older one would make the newer one look open, and a
+//! device that has lost its memory would do it again.
+
+use std::collections::VecDeque;
+
+use super::order::{Answer, CommandStatus};
+
+/// How many commands are remembered: a shadow holds one at a time.
+const LENGTH: usize = 128;
+
+#[derive(Debug)]
+struct Known {
+    id: String,
+    answer: Option<Answer>,
+}
+
+/// Commands, the newest last.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    known: VecDeque<Known>,
+}
+
+impl Memory {
+    /// Takes a command that is wanted now, which makes it the newest. Whether it had not been known.
+    pub(super) fn take(&mut self, id: &str) -> bool {
+        let before = self.known.iter().position(|known| known.id == id).and_then(|at| self.known.remove(at));
+        let is_new = before.is_none();
+        self.known.push_back(before.unwrap_or_else(|| Known { id: id.to_owned(), answer: None }));
+        if self.known.len() > LENGTH {
+            self.known.pop_front();
+        }
+        is_new
+    }
+
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.known.iter().any(|known| known.id == id)
+    }
+
+    /// Keeps what became of a command that is known, unless that has been clear.
+    pub(super) fn answer(&mut self, answer: Answer) -> bool {
+        let known = self.known.iter_mut().find(|known| known.id == answer.id);
+        let Some(known) = known.filter(|known| known.answer.as_ref().is_none_or(|before| !before.status.is_end())) else { return false };
+        known.answer = Some(answer);
+        true
+    }
+
+    /// What is to be reported.
+    pub(super) fn newest_answer(&self) -> Option<&Answer> {
+        self.known.iter().rev().find_map(|known| known.answer.as_ref())
+    }
+
+    /// Commands without an end, oldest first.
+    pub(super) fn open(&self) -> Vec<String> {
+        let is_open = |known: &&Known| known.answer.as_ref().is_none_or(|answer| answer.status == CommandStatus::Accepted);
+        self.known.iter().filter(is_open).map(|known| known.id.clone()).collect()
+    }
+}

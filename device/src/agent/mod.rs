@@ -1,0 +1,380 @@
+//! What the shadow wants becomes orders for a [`Body`], and what came of them becomes what is reported.
+//!
+//! No network, no clock, no file: messages and time come in as arguments, orders and reports come out as values. A command
+//! is done once for its id and never after it has expired, however often and in whatever order the shadow tells of it.
+//! Orders are given in the order in which they were wanted, properties of a message before its command.
+//!
+//! The shadow's documents are those of AWS IoT
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>).
+
+mod body;
+mod in_turn;
+mod memory;
+mod mirror;
+mod order;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+pub use body::{Body, Event, Past};
+pub use in_turn::{InTurn, Perform, Performed};
+pub use mirror::Report;
+pub use order::{Answer, Command, CommandStatus, Order};
+pub(crate) use order::{line, plain};
+
+use memory::Memory;
+use mirror::Mirror;
+
+/// A command that has no answer for so long is reported as accepted.
+const ACCEPTED_AFTER: Duration = Duration::from_secs(1);
+/// How many orders wait at most.
+const QUEUE: usize = 32;
+const STOPPED: &str = "the device stopped while it was at work";
+const TOO_LATE: &str = "it came too late";
+
+/// When something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Seconds since the epoch, as far as the device knows: its clock may be wrong, and may jump.
+    pub now: u64,
+    /// On a clock that only goes forward, from any beginning on.
+    pub uptime: Duration,
+}
+
+/// A wish for a property that was not so when the shadow last told of it.
+#[derive(Debug, PartialEq)]
+struct Wish {
+    value: Value,
+    /// The shadow's note about when it was wished.
+    wished: Option<Value>,
+    /// It has been set, or could not be.
+    is_tried: bool,
+}
+
+/// A command that was begun.
+#[derive(Debug)]
+struct Begun {
+    id: String,
+    name: String,
+    since: Duration,
+    is_answered: bool,
+}
+
+/// What a device knows about what is wanted of it.
+#[derive(Debug)]
+pub struct Agent {
+    /// Reported, so that an older one of the same thing can be taken out of service.
+    certificate: Option<String>,
+    memory: Memory,
+    mirror: Mirror,
+    /// Whether it is clear what was before.
+    remembers: bool,
+    queue: VecDeque<Order>,
+    wishes: BTreeMap<String, Wish>,
+    begun: Vec<Begun>,
+    /// The time in the shadow's last message, in seconds since the epoch.
+    told_time: u64,
+    ends: Vec<Answer>,
+    notes: Vec<String>,
+}
+
+impl Agent {
+    /// With the certificate of this id, and with the commands that were begun before: oldest first, each with what became
+    /// of it, or nothing where nobody knows.
+    pub fn new(certificate: Option<String>, begun: impl IntoIterator<Item = (String, Option<Answer>)>) -> Self {
+        let mut memory = Memory::default();
+        for (id, end) in begun {
+            memory.take(&id);
+            end.map(|end| memory.answer(end));
+        }
+        Self {
+            certificate,
+            memory,
+            mirror: Mirror::default(),
+            remembers: false,
+            queue: VecDeque::new(),
+            wishes: BTreeMap::new(),
+            begun: Vec::new(),
+            told_time: 0,
+            ends: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Another certificate has taken the place of the one before.
+    pub fn renew(&mut self, certificate: Option<String>) {
+        self.certificate = certificate;
+    }
+
+    /// Takes the shadow, as it answers the question at the beginning of a connection. With the first one the body has to
+    /// be told of the past, and its answer goes to [`Agent::remembered`].
+    #[must_use = "the body has to remember, and there are no orders before"]
+    pub fn take_shadow(&mut self, document: &Value, moment: Moment) -> Option<Past> {
+        let section = |pointer: &str| document.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
+        let reported = section("/state/reported");
+        if !self.mirror.take_shadow(document, &reported) {
+            return None;
+        }
+        self.adopt(&reported);
+        // What is still wanted is in this document, and what failed is tried again.
+        self.queue.retain(|order| matches!(order, Order::Do(_)));
+        self.wishes.clear();
+        self.take(document, &section("/state/delta"), document.pointer("/metadata/desired"), moment);
+        self.take_early(moment);
+        self.past(reported, section("/state/desired"))
+    }
+
+    /// There is no shadow: nothing is wanted, and everything is news. As with [`Agent::take_shadow`], the body may have to
+    /// be told of the past.
+    #[must_use = "the body has to remember, and there are no orders before"]
+    pub fn take_no_shadow(&mut self, moment: Moment) -> Option<Past> {
+        self.mirror.take_no_shadow();
+        self.queue.retain(|order| matches!(order, Order::Do(_)));
+        self.wishes.clear();
+        self.take_early(moment);
+        self.past(Map::new(), Map::new())
+    }
+
+    /// Takes a delta, unless something as new has been seen.
+    pub fn take_delta(&mut self, message: &Value, moment: Moment) {
+        if self.mirror.take_delta(message)
+            && let Some(state) = message.get("state").and_then(Value::as_object)
+        {
+            self.take(message, state, message.get("metadata"), moment);
+        }
+    }
+
+    /// Takes an update of the shadow that was accepted. What is wanted anew and is reported already makes no delta; a wish
+    /// for something else that still waits is taken back by it.
+    pub fn take_update(&mut self, update: &Value) {
+        if !self.mirror.is_new(update) {
+            return;
+        }
+        let desired = update.pointer("/state/desired").and_then(Value::as_object);
+        for (name, wanted) in desired.into_iter().flatten() {
+            let taken_back = |order: &Order| matches!(order, Order::Set { name: other, value } if other == name && value != wanted);
+            if self.queue.iter().any(taken_back) {
+                self.queue.retain(|order| !taken_back(order));
+                self.wishes.remove(name);
+            }
+        }
+    }
+
+    /// The body remembers, and goes on with the command of this id. Other open ones were broken off.
+    pub fn remembered(&mut self, past: &Past, goes_on: Option<&str>, moment: Moment) {
+        self.remembers = true;
+        for id in &past.open {
+            if Some(id.as_str()) == goes_on {
+                self.begun.push(Begun { id: id.clone(), name: String::new(), since: moment.uptime, is_answered: false });
+            } else {
+                self.end(Answer { id: id.clone(), status: CommandStatus::Failed, detail: STOPPED.to_owned() });
+            }
+        }
+    }
+
+    /// The shadow refused a report.
+    pub fn was_refused(&mut self, moment: Moment) {
+        self.mirror.was_refused(moment.uptime);
+    }
+
+    /// The connection is gone.
+    pub fn is_alone(&mut self) {
+        self.mirror.is_alone();
+    }
+
+    /// What is to be begun next, by a body of which this is so. A command that comes out has to be on the disk before it
+    /// begins, or be refused by [`Agent::hear`].
+    pub fn next(&mut self, so: &Map<String, Value>, moment: Moment) -> Option<Order> {
+        while self.remembers
+            && let Some(order) = self.queue.pop_front()
+        {
+            match &order {
+                Order::Set { name, value } if so.get(name) == Some(value) => self.was_tried(name, value),
+                Order::Set { .. } => return Some(order),
+                Order::Do(command) => match self.counts(command, moment) {
+                    Err(why) => self.refuse(command, why),
+                    Ok(()) => {
+                        let (id, name) = (command.id.clone(), command.name.clone());
+                        self.begun.push(Begun { id, name, since: moment.uptime, is_answered: false });
+                        return Some(order);
+                    }
+                },
+            }
+        }
+        None
+    }
+
+    /// Takes what the body tells.
+    pub fn hear(&mut self, event: Event) {
+        match event {
+            Event::Note(note) => self.notes.push(note),
+            Event::Set { name, value } => self.was_tried(&name, &value),
+            Event::Answered(answer) => {
+                let Some(at) = self.begun.iter().position(|begun| begun.id == answer.id) else { return };
+                let begun = &mut self.begun[at];
+                let said = if begun.is_answered || begun.name.is_empty() {
+                    answer.detail.clone()
+                } else {
+                    line(&begun.name, answer.status, &answer.detail)
+                };
+                begun.is_answered = true;
+                self.notes.push(said);
+                if answer.status.is_end() {
+                    self.begun.remove(at);
+                    self.end(answer);
+                } else {
+                    self.memory.answer(answer);
+                }
+            }
+        }
+    }
+
+    /// What has to be said now, by a device of which this is so.
+    pub fn report(&mut self, mut so: Map<String, Value>, moment: Moment) -> Report {
+        let mut accepted_at = None;
+        for begun in self.begun.iter_mut().filter(|begun| !begun.is_answered) {
+            let due = begun.since.saturating_add(ACCEPTED_AFTER);
+            if moment.uptime < due {
+                accepted_at = Some(accepted_at.map_or(due, |other: Duration| other.min(due)));
+            } else {
+                begun.is_answered = true;
+                self.notes.push(format!("{} is being done", plain(&begun.name)));
+                self.memory.answer(Answer { id: begun.id.clone(), status: CommandStatus::Accepted, detail: "at work".to_owned() });
+            }
+        }
+        so.remove("certificateId");
+        so.remove("command");
+        so.extend(self.certificate.as_ref().map(|id| ("certificateId".to_owned(), json!(id))));
+        so.extend(self.memory.newest_answer().map(|answer| ("command".to_owned(), json!(answer))));
+        let mut report = self.mirror.report(so, moment.uptime);
+        report.again_at = report.again_at.into_iter().chain(accepted_at).min();
+        report
+    }
+
+    /// What there is left to say before the connection is closed.
+    pub fn last_words(&mut self, so: Map<String, Value>, moment: Moment) -> Option<Map<String, Value>> {
+        self.mirror.hurry();
+        self.report(so, moment).reported
+    }
+
+    /// What became of the newest command that has an answer.
+    pub fn newest_answer(&self) -> Option<&Answer> {
+        self.memory.newest_answer()
+    }
+
+    /// The commands that have ended since this was last asked: to be noted beside their beginning.
+    pub fn ends(&mut self) -> Vec<Answer> {
+        std::mem::take(&mut self.ends)
+    }
+
+    /// What has happened since this was last asked, in words.
+    pub fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// What was answered without this device's knowing is the newest that was answered, and is not done again.
+    fn adopt(&mut self, reported: &Map<String, Value>) {
+        let Some(answered) = reported.get("command").and_then(Value::as_object) else { return };
+        let said = |field: &str| answered.get(field).and_then(Value::as_str);
+        let Some(id) = said("id") else { return };
+        let status = said("status").map(|word| CommandStatus::read(word).unwrap_or(CommandStatus::Done));
+        let answer = |status| Answer { id: id.to_owned(), status, detail: said("detail").unwrap_or_default().to_owned() };
+        let is_new = !self.memory.knows(id) && self.memory.take(id);
+        // The end of one that is under way here is not for somebody else to tell.
+        if let Some(status) = status.filter(|status| is_new || !self.remembers || !status.is_end()) {
+            self.memory.answer(answer(status));
+        }
+    }
+
+    fn past(&self, reported: Map<String, Value>, desired: Map<String, Value>) -> Option<Past> {
+        let waits = |id: &String| self.queue.iter().any(|order| matches!(order, Order::Do(command) if command.id == *id));
+        let open = || self.memory.open().into_iter().filter(|id| !waits(id)).collect();
+        (!self.remembers).then(|| Past { reported, desired, open: open() })
+    }
+
+    fn take_early(&mut self, moment: Moment) {
+        if let Some(early) = self.mirror.early() {
+            self.take_delta(&early, moment);
+        }
+    }
+
+    /// What is desired and not reported.
+    fn take(&mut self, message: &Value, wanted: &Map<String, Value>, metadata: Option<&Value>, moment: Moment) {
+        self.told_time = message.get("timestamp").and_then(Value::as_u64).unwrap_or_default();
+        // A delta holds everything that is not as it is wanted: what is not in it is wanted no more, or has become so.
+        self.wishes.retain(|name, _| wanted.contains_key(name));
+        self.queue.retain(|order| !matches!(order, Order::Set { name, .. } if !wanted.contains_key(name)));
+        for (name, value) in wanted.iter().filter(|(name, _)| *name != "command") {
+            self.wish(name, value, metadata.and_then(|metadata| metadata.get(name)).cloned());
+        }
+        // What is to be done comes after what it is to be done with.
+        let Some(command) = wanted.get("command").and_then(Value::as_object).and_then(Command::read) else { return };
+        if !self.memory.take(&command.id) {
+            return;
+        }
+        let fits = if self.queue.len() < QUEUE { Ok(()) } else { Err("too much is wanted at once") };
+        match self.counts(&command, moment).and(fits) {
+            Ok(()) => self.queue.push_back(Order::Do(command)),
+            Err(why) => self.refuse(&command, why),
+        }
+    }
+
+    fn wish(&mut self, name: &str, value: &Value, wished: Option<Value>) {
+        if let Some(before) = self.wishes.get(name)
+            && before.value == *value
+            && (!before.is_tried || (wished.is_some() && before.wished == wished))
+        {
+            // It waits or is under way, or was tried and not wished again since: any report makes the shadow tell of it.
+            return;
+        }
+        let waiting = self.queue.iter_mut().find_map(|order| match order {
+            Order::Set { name: other, value } if other == name => Some(value),
+            _ => None,
+        });
+        if let Some(waiting) = waiting {
+            waiting.clone_from(value);
+        } else if self.queue.len() < 2 * QUEUE {
+            self.queue.push_back(Order::Set { name: name.to_owned(), value: value.clone() });
+        } else {
+            // It is taken when the shadow tells of it again.
+            return;
+        }
+        self.wishes.insert(name.to_owned(), Wish { value: value.clone(), wished, is_tried: false });
+    }
+
+    fn was_tried(&mut self, name: &str, value: &Value) {
+        if let Some(wish) = self.wishes.get_mut(name).filter(|wish| wish.value == *value) {
+            wish.is_tried = true;
+        }
+    }
+
+    /// The shadow's clock is believed where it is ahead: a device that has just been switched on may have none.
+    fn counts(&self, command: &Command, moment: Moment) -> Result<(), &'static str> {
+        match command.expires_at {
+            None => Err("it does not say how long it counts"),
+            Some(end) if end <= moment.now.max(self.told_time) => Err(TOO_LATE),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn refuse(&mut self, command: &Command, why: &str) {
+        self.notes.push(format!("{} refused: {why}", plain(&command.name)));
+        self.memory.answer(Answer { id: command.id.clone(), status: CommandStatus::Refused, detail: why.to_owned() });
+    }
+
+    fn end(&mut self, answer: Answer) {
+        if self.memory.answer(answer.clone()) {
+            self.ends.push(answer);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "agent_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "agent_property_tests.rs"]
+mod property_tests;

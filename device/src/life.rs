@@ -1,0 +1,350 @@
+//! The life of a device: its agent, its body and its connection in one loop, which ends when it is told to.
+//!
+//! One task owns them all, so nothing is done twice at once. A lost connection is opened again, later each time and at no
+//! fixed beat; one that is refused as well, because a certificate may come back into use. What the shadow missed meanwhile
+//! is found when it is read at the beginning of the next connection. While there is nothing to be done the loop sleeps
+//! without a timer; the connection alone wakes up, to keep itself alive.
+
+mod control;
+mod pace;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+pub use control::{Connection, Control, Status};
+pub use pace::Pace;
+
+use crate::agent::{Agent, Answer, Body, CommandStatus, Event, Moment, Order, Past};
+use crate::bundle::Bundle;
+use crate::journal::Journal;
+use crate::link::{Link, News};
+use control::Wish;
+
+/// For the answer to the question for the shadow.
+const SHADOW_WITHIN: Duration = Duration::from_secs(10);
+const FORGETFUL: &str = "the device cannot keep in mind what it does";
+
+/// A device that is about to live.
+pub struct Life<B> {
+    bundle: Bundle,
+    body: B,
+    agent: Agent,
+    journal: Option<Journal>,
+    pace: Pace,
+    now: fn() -> u64,
+    log: Box<dyn FnMut(&str) + Send>,
+    began: Instant,
+    link: Option<Connected>,
+    /// When to connect; never, when nobody wants it or it is done.
+    connect_at: Option<Instant>,
+    report_at: Option<Instant>,
+    failures: u32,
+    wishes: mpsc::Receiver<Wish>,
+    status: watch::Sender<Status>,
+}
+
+struct Connected {
+    link: Link,
+    /// Since when it stands.
+    since: Option<Instant>,
+    has_shadow: bool,
+}
+
+impl<B: Body> Life<B> {
+    /// A device with this bundle and body. `now` is in seconds since the epoch. Needs a tokio runtime with a clock.
+    pub fn new(bundle: Bundle, body: B, now: fn() -> u64) -> (Self, Control) {
+        let (control, wishes, status) = control::pair();
+        let agent = Agent::new(bundle.connection.certificate_id.clone(), []);
+        let began = Instant::now();
+        let life = Self {
+            bundle,
+            body,
+            agent,
+            journal: None,
+            pace: Pace::default(),
+            now,
+            log: Box::new(|_| {}),
+            began,
+            link: None,
+            connect_at: Some(began),
+            report_at: None,
+            failures: 0,
+            wishes,
+            status,
+        };
+        (life, control)
+    }
+
+    /// Keeps in mind, across restarts, which commands were begun. Without a journal the shadow alone is the memory.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal) -> Self {
+        self.agent = Agent::new(self.bundle.connection.certificate_id.clone(), journal.begun());
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Other times than the usual ones.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// Who is told what happens, line by line.
+    #[must_use]
+    pub fn with_log(mut self, log: impl FnMut(&str) + Send + 'static) -> Self {
+        self.log = Box::new(log);
+        self
+    }
+
+    /// Lives until it is told to stop, or nobody is left who could; then says goodbye. What the body has under way ends
+    /// with it. Dropped earlier it ends without a word.
+    pub async fn run(mut self) {
+        loop {
+            self.act();
+            let due = [self.connect_at, self.report_at, self.shadow_due()].into_iter().flatten().min();
+            tokio::select! {
+                wish = self.wishes.recv() => match wish {
+                    None | Some(Wish::Stop) => break,
+                    Some(wish) => self.grant(wish).await,
+                },
+                news = news(&mut self.link) => self.hear(news),
+                events = self.body.work() => events.into_iter().for_each(|event| self.agent.hear(event)),
+                () = until(due) => self.wake(),
+            }
+        }
+        self.hang_up().await;
+        self.is(Connection::Off);
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: (self.now)(), uptime: self.began.elapsed() }
+    }
+
+    async fn grant(&mut self, wish: Wish) {
+        match wish {
+            Wish::Connect => {
+                self.failures = 0;
+                if self.link.is_none() {
+                    self.connect_at = Some(Instant::now());
+                    self.is(Connection::Connecting);
+                }
+            }
+            Wish::Disconnect => {
+                self.hang_up().await;
+                self.is(Connection::Off);
+                (self.log)("disconnected");
+            }
+            Wish::Use(bundle) => {
+                let was_wanted = self.link.is_some() || self.connect_at.is_some();
+                self.hang_up().await;
+                self.agent.renew(bundle.connection.certificate_id.clone());
+                self.bundle = *bundle;
+                self.failures = 0;
+                (self.log)("has other credentials");
+                if was_wanted {
+                    self.connect_at = Some(Instant::now());
+                    self.is(Connection::Connecting);
+                }
+            }
+            Wish::Stop => {}
+        }
+    }
+
+    async fn hang_up(&mut self) {
+        (self.connect_at, self.report_at) = (None, None);
+        let last_words = self.agent.last_words(self.body.properties(), self.moment());
+        self.agent.is_alone();
+        if let Some(connected) = self.link.take() {
+            if let Some(reported) = last_words {
+                // What does not get through is said with the next connection, or after the next start.
+                connected.link.report(update(&reported));
+            }
+            connected.link.close().await;
+        }
+    }
+
+    /// Something is due.
+    fn wake(&mut self) {
+        let now = Instant::now();
+        if self.connect_at.is_some_and(|due| due <= now) {
+            self.connect_at = None;
+            self.link = Some(Connected { link: Link::with_keep_alive(&self.bundle, self.pace.keep_alive), since: None, has_shadow: false });
+        }
+        if self.shadow_due().is_some_and(|due| due <= now) {
+            self.lose(lost("the shadow was not answered"));
+        }
+    }
+
+    fn shadow_due(&self) -> Option<Instant> {
+        let waiting = self.link.as_ref().filter(|connected| !connected.has_shadow)?;
+        waiting.since.map(|since| since + SHADOW_WITHIN)
+    }
+
+    fn hear(&mut self, news: News) {
+        let moment = self.moment();
+        let Some(connected) = &mut self.link else { return };
+        match news {
+            News::Up => {
+                connected.since = Some(Instant::now());
+                self.is(Connection::Connected { since: moment.now });
+                (self.log)("connected");
+            }
+            News::Shadow(document) => {
+                // What is no JSON says nothing; the question is open until it is answered.
+                let Ok(document) = serde_json::from_slice::<Value>(&document) else { return };
+                connected.has_shadow = true;
+                let past = self.agent.take_shadow(&document, moment);
+                self.remember(past.as_ref());
+            }
+            News::NoShadow(error) => match code(&error) {
+                Some(404) => {
+                    connected.has_shadow = true;
+                    let past = self.agent.take_no_shadow(moment);
+                    self.remember(past.as_ref());
+                }
+                code => {
+                    let why = format!("the shadow could not be read{}", with(code));
+                    self.lose(Connection::Lost { why });
+                }
+            },
+            News::Delta(message) => {
+                if let Ok(message) = serde_json::from_slice::<Value>(&message) {
+                    self.agent.take_delta(&message, moment);
+                }
+            }
+            News::Updated(update) => {
+                if let Ok(update) = serde_json::from_slice::<Value>(&update) {
+                    self.agent.take_update(&update);
+                }
+            }
+            News::ReportRefused(error) => {
+                self.agent.was_refused(moment);
+                (self.log)(&format!("a report was refused{}", with(code(&error))));
+            }
+            News::Refused(why) => self.lose(Connection::Refused { why: why.to_owned() }),
+            News::Stranger(why) => self.lose(Connection::Stranger { why: why.to_owned() }),
+            News::Lost(why) => self.lose(lost(why)),
+        }
+    }
+
+    fn remember(&mut self, past: Option<&Past>) {
+        if let Some(past) = past {
+            let goes_on = self.body.remember(past);
+            self.agent.remembered(past, goes_on.as_deref(), self.moment());
+        }
+    }
+
+    /// The connection is gone; the next one is due in a while.
+    fn lose(&mut self, how: Connection) {
+        let since = self.link.take().and_then(|connected| connected.since);
+        self.agent.is_alone();
+        if since.is_some_and(|since| since.elapsed() >= self.pace.probation) {
+            self.failures = 0;
+        }
+        // Without randomness the beat is fixed, which is worse and still works.
+        let random = getrandom::u32().unwrap_or_default();
+        self.connect_at = Some(Instant::now() + self.pace.wait(self.failures, random));
+        self.failures = self.failures.saturating_add(1);
+        if let Connection::Refused { why } | Connection::Stranger { why } | Connection::Lost { why } = &how {
+            (self.log)(why);
+        }
+        self.is(how);
+    }
+
+    /// Begins what can be begun, keeps in mind what has ended, and says what is so.
+    fn act(&mut self) {
+        while self.body.is_free() {
+            let moment = self.moment();
+            let Some(order) = self.agent.next(&self.body.properties(), moment) else { break };
+            match self.keep_in_mind(&order) {
+                Ok(()) => self.body.begin(order),
+                Err(refusal) => self.agent.hear(Event::Answered(refusal)),
+            }
+        }
+        for end in self.agent.ends() {
+            // What is not noted counts as broken off after a restart. It is not done again.
+            if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.end(&end)) {
+                (self.log)(&error.to_string());
+            }
+        }
+        self.report();
+        for note in self.agent.notes() {
+            (self.log)(&note);
+        }
+        let answer = self.agent.newest_answer();
+        self.status.send_if_modified(|status| {
+            let changed = status.command.as_ref() != answer;
+            if changed {
+                status.command = answer.cloned();
+            }
+            changed
+        });
+    }
+
+    /// A command is on the disk before it begins. Writing holds up the loop: nothing may happen before it is there.
+    fn keep_in_mind(&mut self, order: &Order) -> Result<(), Answer> {
+        let (Order::Do(command), Some(journal)) = (order, &mut self.journal) else { return Ok(()) };
+        journal.begin(&command.id).map_err(|error| {
+            (self.log)(&error.to_string());
+            Answer { id: command.id.clone(), status: CommandStatus::Refused, detail: FORGETFUL.to_owned() }
+        })
+    }
+
+    fn report(&mut self) {
+        let report = self.agent.report(self.body.properties(), self.moment());
+        self.report_at = report.again_at.map(|uptime| self.began + uptime);
+        if let (Some(reported), Some(connected)) = (report.reported, &self.link)
+            && !connected.link.report(update(&reported))
+        {
+            self.lose(lost("the connection stalled"));
+        }
+    }
+
+    fn is(&self, connection: Connection) {
+        self.status.send_if_modified(|status| {
+            let changed = status.connection != connection;
+            status.connection = connection;
+            changed
+        });
+    }
+}
+
+fn lost(why: &str) -> Connection {
+    Connection::Lost { why: why.to_owned() }
+}
+
+fn update(reported: &Map<String, Value>) -> String {
+    json!({"state": {"reported": reported}}).to_string()
+}
+
+async fn news(link: &mut Option<Connected>) -> News {
+    match link {
+        Some(connected) => connected.link.news().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The code of a rejection
+/// (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-error-messages.html>).
+fn code(error: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<Value>(error).ok()?.get("code")?.as_u64()
+}
+
+fn with(code: Option<u64>) -> String {
+    code.map(|code| format!(" ({code})")).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "life_tests.rs"]
+mod tests;

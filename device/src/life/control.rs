@@ -1,0 +1,104 @@
+//! What can be done to a living device from outside, and what it shows of itself.
+
+use serde::Serialize;
+use tokio::sync::{mpsc, watch};
+
+use crate::agent::Answer;
+use crate::bundle::Bundle;
+
+/// How a device is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Its connection.
+    pub connection: Connection,
+    /// What became of the newest command that has an answer.
+    pub command: Option<Answer>,
+}
+
+/// The state of the connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Connection {
+    /// Nobody wants one, or the device has stopped.
+    Off,
+    /// It is tried for the first time.
+    #[default]
+    Connecting,
+    /// It stands.
+    Connected {
+        /// Seconds since the epoch.
+        since: u64,
+    },
+    /// The server says no; it is tried again.
+    Refused {
+        /// For a person.
+        why: String,
+    },
+    /// What answers is not the server that the bundle knows; it is tried again.
+    Stranger {
+        /// For a person.
+        why: String,
+    },
+    /// It could not be made, or broke off; it is tried again.
+    Lost {
+        /// For a person.
+        why: String,
+    },
+}
+
+pub(super) enum Wish {
+    Connect,
+    Disconnect,
+    Use(Box<Bundle>),
+    Stop,
+}
+
+/// A hand on a living device. When the last one is gone, the device stops.
+#[derive(Clone)]
+pub struct Control {
+    wishes: mpsc::Sender<Wish>,
+    status: watch::Receiver<Status>,
+}
+
+pub(super) fn pair() -> (Control, mpsc::Receiver<Wish>, watch::Sender<Status>) {
+    let (wishes, granted) = mpsc::channel(16);
+    let (tell, status) = watch::channel(Status::default());
+    (Control { wishes, status }, granted, tell)
+}
+
+impl Control {
+    /// Connects, at once; nothing, where there is a connection.
+    pub async fn connect(&self) {
+        self.wish(Wish::Connect).await;
+    }
+
+    /// Disconnects, and stays so.
+    pub async fn disconnect(&self) {
+        self.wish(Wish::Disconnect).await;
+    }
+
+    /// Connects anew with these credentials of the same thing, and reports their certificate.
+    pub async fn use_bundle(&self, bundle: Bundle) {
+        self.wish(Wish::Use(Box::new(bundle))).await;
+    }
+
+    /// Says goodbye and ends, as on SIGTERM.
+    pub async fn stop(&self) {
+        self.wish(Wish::Stop).await;
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Tells whenever its status has changed; ends with the device.
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    async fn wish(&self, wish: Wish) {
+        // Without a receiver the device has ended, and nothing can be done to it.
+        let _ = self.wishes.send(wish).await;
+    }
+}

@@ -1,0 +1,50 @@
+//! How fast a device gives up, and how soon it tries again.
+
+use std::time::Duration;
+
+/// The times of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Between two signs of life, in whole seconds. A dead network is noticed after twice as long. AWS IoT takes no less
+    /// than 30 seconds (<https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html#mqtt-keep-alive>).
+    pub keep_alive: Duration,
+    /// Before the second attempt, at most; before each further one twice as long.
+    pub first_wait: Duration,
+    /// Between two attempts, at most.
+    pub longest_wait: Duration,
+    /// After which a connection counts as a good one, and the next attempt comes soon.
+    pub probation: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            keep_alive: Duration::from_secs(30),
+            first_wait: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(120),
+            probation: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Pace {
+    /// Twice as long after each failure, and somewhere in the second half of it.
+    pub(super) fn wait(&self, failures: u32, random: u32) -> Duration {
+        let longest = self.first_wait.saturating_mul(2_u32.saturating_pow(failures)).min(self.longest_wait);
+        longest.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_up_to_a_limit_and_differ() {
+        let pace = Pace::default();
+        let wait = |failures, random| pace.wait(failures, random).as_millis();
+        assert_eq!((wait(0, 0), wait(0, u32::MAX)), (250, 500));
+        assert_eq!((wait(2, 0), wait(2, u32::MAX)), (1_000, 2_000));
+        assert_eq!((wait(8, 0), wait(u32::MAX, u32::MAX)), (60_000, 120_000));
+    }
+}

@@ -1,0 +1,301 @@
+//! A life against a server that says what a test wants, with a body of real futures.
+
+use std::sync::{Arc, Mutex};
+
+use onething_hub::authority::Authority;
+use onething_hub::clock;
+use rmqtt_codec::v3::{ConnectAckReason, Packet};
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::agent::{Command, InTurn, Perform, Performed};
+use crate::printer::Simulated;
+use crate::scripted_server::{Server, Session, soon};
+
+/// Actions that take as long as the test wants, and are written down.
+#[derive(Clone)]
+struct Kettle {
+    begun: Arc<Mutex<Vec<String>>>,
+    may_end: Arc<Semaphore>,
+}
+
+impl Kettle {
+    fn new() -> Self {
+        Self { begun: Arc::default(), may_end: Arc::new(Semaphore::new(0)) }
+    }
+
+    fn quick() -> Self {
+        Self { may_end: Arc::new(Semaphore::new(1_000)), ..Self::new() }
+    }
+
+    fn begun(&self) -> Vec<String> {
+        self.begun.lock().unwrap().clone()
+    }
+
+    fn body(&self) -> InTurn<Self> {
+        InTurn::new(self.clone(), Map::new())
+    }
+
+    async fn act(&self, what: String) {
+        self.begun.lock().unwrap().push(what);
+        self.may_end.acquire().await.unwrap().forget();
+    }
+}
+
+impl Perform for Kettle {
+    async fn set(&mut self, name: &str, value: &Value) -> Performed {
+        self.act(format!("{name}={value}")).await;
+        match value {
+            Value::String(_) => Performed::Failed("it is a matter of degrees".to_owned()),
+            _ => Performed::Done { detail: String::new(), properties: Map::new() },
+        }
+    }
+
+    async fn perform(&mut self, command: &Command) -> Performed {
+        self.act(command.id.clone()).await;
+        let properties = json!({"cups": command.args["cups"]}).as_object().unwrap().clone();
+        Performed::Done { detail: "it boils".to_owned(), properties }
+    }
+}
+
+fn journal(folder: &TempDir) -> Journal {
+    Journal::open(&folder.path().join("journal")).unwrap()
+}
+
+fn life<B: Body>(server: &Server, body: B) -> (Life<B>, Control) {
+    Life::new(Bundle::open(&server.bundle).unwrap(), body, clock::now)
+}
+
+async fn becomes(control: &Control, wanted: impl Fn(&Connection) -> bool) -> Status {
+    soon(control.watch().wait_for(|status| wanted(&status.connection))).await.unwrap().clone()
+}
+
+fn boil(id: &str) -> Value {
+    json!({"id": id, "name": "boil", "args": {"cups": 2}, "expiresAt": clock::now() + 600})
+}
+
+fn delta(version: u64, state: &Value) -> Value {
+    json!({"version": version, "timestamp": clock::now(), "state": state})
+}
+
+/// A connection to an empty shadow.
+async fn connected(server: &Server) -> Session {
+    let mut session = server.welcome().await;
+    session.tells("get/rejected", &json!({"code": 404, "message": "No shadow exists with name"})).await;
+    session
+}
+
+#[tokio::test]
+async fn actions_are_done_one_after_the_other_while_the_connection_lives() {
+    let (server, kettle) = (Server::new().await, Kettle::new());
+    let (life, control) = life(&server, kettle.body());
+    let task = tokio::spawn(life.run());
+    let mut session = connected(&server).await;
+    let wanted = |version, id| {
+        let metadata = json!({"degrees": {"timestamp": 7}, "unit": {"timestamp": 7}});
+        let state = json!({"command": boil(id), "degrees": 80, "unit": "hot"});
+        json!({"version": version, "timestamp": clock::now(), "state": state, "metadata": metadata})
+    };
+    session.tells("update/delta", &wanted(1, "1")).await;
+    assert!(session.report().await["certificateId"].is_string());
+    session.tells("update/delta", &wanted(2, "2")).await;
+    kettle.may_end.add_permits(2);
+    assert_eq!(session.report().await, json!({"degrees": 80}), "what could not be set is not reported");
+    let accepted = json!({"id": "1", "status": "accepted", "detail": "at work"});
+    session.reports("/command", &accepted).await;
+    assert_eq!(kettle.begun(), ["degrees=80", "unit=\"hot\"", "1"]);
+    kettle.may_end.add_permits(1);
+    let done = |id: &str| json!({"id": id, "status": "done", "detail": "it boils"});
+    assert_eq!(session.report().await, json!({"command": done("1"), "cups": 2}));
+    kettle.may_end.add_permits(1);
+    session.reports("/command", &done("2")).await;
+    assert_eq!(kettle.begun(), ["degrees=80", "unit=\"hot\"", "1", "2"]);
+    assert_eq!(control.status().command.unwrap().id, "2");
+    control.stop().await;
+    soon(task).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_device_was_at_when_it_died_is_not_done_again() {
+    let (server, folder) = (Server::new().await, TempDir::new().unwrap());
+    let (kettle, wanted) = (Kettle::new(), boil("1"));
+    let (first, _control) = life(&server, kettle.body());
+    let task = tokio::spawn(first.with_journal(journal(&folder)).run());
+    let mut session = connected(&server).await;
+    session.tells("update/delta", &delta(1, &json!({"command": wanted}))).await;
+    session.reports("/command/status", &json!("accepted")).await;
+    task.abort();
+    while session.hear().await.is_some() {}
+
+    // Whether the shadow has heard of it or not.
+    for reported in [json!({}), json!({"command": {"id": "1", "status": "accepted", "detail": "at work"}})] {
+        let (again, control) = life(&server, Kettle::quick().body());
+        let task = tokio::spawn(again.with_journal(journal(&folder)).run());
+        let mut session = server.welcome().await;
+        let state = json!({"desired": {"command": wanted}, "reported": reported, "delta": {"command": wanted}});
+        session.tells("get/accepted", &delta(2, &state)).await;
+        let failed = json!({"id": "1", "status": "failed", "detail": "the device stopped while it was at work"});
+        session.reports("/command", &failed).await;
+        control.stop().await;
+        soon(task).await.unwrap();
+    }
+    assert_eq!(kettle.begun(), ["1"]);
+    let begun: Vec<_> = journal(&folder).begun().map(|(id, end)| (id, end.unwrap().status)).collect();
+    assert_eq!(begun, [("1".to_owned(), CommandStatus::Failed)]);
+}
+
+#[tokio::test]
+async fn a_device_that_cannot_keep_a_command_in_mind_refuses_it() {
+    let (server, folder, kettle) = (Server::new().await, TempDir::new().unwrap(), Kettle::quick());
+    let (life, _control) = life(&server, kettle.body());
+    let life = life.with_journal(journal(&folder));
+    drop(folder);
+    tokio::spawn(life.run());
+    let mut session = connected(&server).await;
+    session.tells("update/delta", &delta(1, &json!({"command": boil("1"), "degrees": 80}))).await;
+    let refused = json!({"id": "1", "status": "refused", "detail": "the device cannot keep in mind what it does"});
+    session.reports("/command", &refused).await;
+    assert_eq!(kettle.begun(), ["degrees=80"]);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_used_at_once_and_reported() {
+    let authority = Authority::new(clock::now()).unwrap();
+    let server = Server::with(&authority, &authority).await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    tokio::spawn(life.run());
+    let mut session = connected(&server).await;
+    let first = session.report().await["certificateId"].clone();
+    let bundle = Bundle::open(&server.bundle_by(&authority)).unwrap();
+    let second = bundle.connection.certificate_id.clone().unwrap();
+    control.use_bundle(bundle).await;
+    let mut last = None;
+    while let Some(packet) = session.hear().await {
+        last = Some(packet);
+    }
+    assert_eq!(last, Some(Packet::Disconnect));
+    let mut session = server.welcome().await;
+    session.tells("get/accepted", &delta(2, &json!({"reported": {"certificateId": first}}))).await;
+    assert_eq!(session.report().await, json!({"certificateId": second}));
+}
+
+#[tokio::test]
+async fn a_life_says_goodbye_and_ends() {
+    let server = Server::new().await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    let task = tokio::spawn(life.run());
+    let mut session = connected(&server).await;
+    let since = becomes(&control, |connection| matches!(connection, Connection::Connected { .. })).await;
+    assert!(matches!(since.connection, Connection::Connected { since } if since.abs_diff(clock::now()) < 60));
+    session.report().await;
+    control.stop().await;
+    assert!(matches!(session.hear().await, Some(Packet::Disconnect)));
+    soon(task).await.unwrap();
+    assert_eq!(control.status().connection, Connection::Off);
+    control.stop().await;
+
+    // As when nobody is left who could stop it.
+    let (life, control) = self::life(&server, Kettle::quick().body());
+    drop(control);
+    soon(life.run()).await;
+}
+
+#[tokio::test]
+async fn what_is_not_said_yet_is_said_before_goodbye() {
+    let server = Server::new().await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    let task = tokio::spawn(life.run());
+    let mut session = connected(&server).await;
+    session.report().await;
+    session.tells("update/delta", &delta(1, &json!({"command": boil("1")}))).await;
+    soon(control.watch().wait_for(|status| status.command.is_some())).await.unwrap();
+    control.stop().await;
+    assert_eq!(session.report().await["command"]["status"], "done");
+    assert!(matches!(session.hear().await, Some(Packet::Disconnect)));
+    soon(task).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_learns_why_there_is_no_connection() {
+    let server = Server::new().await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    assert_eq!(control.status(), Status::default());
+    let task = tokio::spawn(life.run());
+    // Closed before a word is said.
+    drop(soon(server.listener.accept()).await.unwrap());
+    let lost = becomes(&control, |connection| matches!(connection, Connection::Lost { .. })).await;
+    assert!(matches!(lost.connection, Connection::Lost { why } if why == "the connection was lost"));
+    let (mut session, _) = server.meet().await;
+    session.acknowledge(ConnectAckReason::NotAuthorized).await;
+    let refused = becomes(&control, |connection| matches!(connection, Connection::Refused { .. })).await;
+    assert!(matches!(refused.connection, Connection::Refused { why } if why.contains("does not let")));
+    let mut session = connected(&server).await;
+    becomes(&control, |connection| matches!(connection, Connection::Connected { .. })).await;
+    session.report().await;
+    drop(session);
+    becomes(&control, |connection| matches!(connection, Connection::Lost { .. })).await;
+    connected(&server).await;
+    becomes(&control, |connection| matches!(connection, Connection::Connected { .. })).await;
+    control.stop().await;
+    soon(task).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_network_that_is_dead_is_noticed_and_tried_again() {
+    let server = Server::new().await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    tokio::spawn(life.with_pace(Pace { keep_alive: Duration::from_secs(1), ..Pace::default() }).run());
+    let mut session = connected(&server).await;
+    session.report().await;
+    // Nobody answers any more, and nobody closes anything.
+    becomes(&control, |connection| matches!(connection, Connection::Lost { .. })).await;
+    assert!(matches!(session.hear().await, Some(Packet::PingRequest)));
+    connected(&server).await;
+    becomes(&control, |connection| matches!(connection, Connection::Connected { .. })).await;
+}
+
+/// The device has a thread of its own, whose runtime counts how often it went to sleep.
+fn wake_ups_while_idle<B: Body + 'static>(body: impl FnOnce() -> B + Send + 'static) -> u64 {
+    let outside = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    outside.block_on(async {
+        let server = Server::new().await;
+        let bundle = Bundle::open(&server.bundle).unwrap();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (life, control) = Life::new(bundle, body(), clock::now);
+                tell.send((control, runtime.metrics())).ok();
+                life.run().await;
+            });
+        });
+        let mut session = connected(&server).await;
+        session.report().await;
+        let (control, metrics) = soon(told).await.unwrap();
+        // At rest, when it has slept through a while; then for as long as is measured.
+        let mut before = u64::MAX;
+        while before != metrics.worker_park_count(0) {
+            before = metrics.worker_park_count(0);
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let wake_ups = metrics.worker_park_count(0) - before;
+        control.stop().await;
+        while session.hear().await.is_some() {}
+        thread.join().unwrap();
+        wake_ups
+    })
+}
+
+#[test]
+fn an_idle_device_is_not_woken() {
+    assert_eq!(wake_ups_while_idle(|| Kettle::quick().body()), 0);
+    assert_eq!(wake_ups_while_idle(Simulated::default), 0);
+}
+
+#[test]
+fn a_rejection_tells_its_code() {
+    assert_eq!(code(br#"{"code":404,"message":"No shadow exists"}"#), Some(404));
+    assert_eq!((code(b"{}"), code(b"no json")), (None, None));
+}
