@@ -36,7 +36,7 @@ fn filter(level: &str) -> Targets {
         _ => level.parse().unwrap_or_else(|_| Targets::new().with_default(Level::INFO)),
     };
     let general = wanted.default_level().unwrap_or(LevelFilter::INFO);
-    let ours = ["onething", "onething_hub"].map(|target| {
+    let ours = ["onething", "onething_device", "onething_hub"].map(|target| {
         let own = wanted.iter().find(|(named, _)| *named == target).map(|(_, level)| level);
         (target, own.unwrap_or(general))
     });

@@ -1,28 +1,29 @@
-//! The bundle, as a device opens it: the zip out of the mail becomes where to connect and as whom.
+//! The bundle, as a device opens it: its files become where to connect and as whom.
 //!
-//! The zip is input like any other: nothing of it is unpacked to a disk, every size is bounded, and a key that
-//! does not belong to the certificate is found here and not by the first handshake. The private key goes
-//! straight into the TLS configuration, and nothing here prints it.
+//! A key that does not belong to the certificate, or a certificate that is not the one `connection.json` speaks of, is found
+//! here and not by the first handshake. The private key goes straight into the TLS configuration, and nothing here prints
+//! it. The server's certificate is always checked, and there is nothing to switch that off with.
 
 use std::fmt;
-use std::io::{Cursor, Read};
 use std::sync::Arc;
 
+use onething::thing::CertificateId;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use thiserror::Error;
-use zeroize::Zeroizing;
-use zip::ZipArchive;
+use x509_cert::der::Decode;
 
-/// A bundle has some 12 KB.
-const ZIP_LIMIT: usize = 256 * 1024;
-const FILE_LIMIT: u64 = 64 * 1024;
-const FILES_LIMIT: usize = 32;
-const ROOTS_LIMIT: usize = 8;
+use crate::clock;
+use crate::files::{CONNECTION, Files};
+
 const VERSION: u64 = 1;
+/// Of more roots the last are not read.
+const ROOTS_LIMIT: usize = 8;
+/// No certificate of ours is older than 2025: a clock that says less has not been set.
+const CLOCK_NOT_SET: u64 = 1_735_689_600;
 
 /// Why a bundle cannot be used.
 #[derive(Debug, Error)]
@@ -36,9 +37,21 @@ pub enum BundleError {
     /// A file that the bundle should hold, or that `connection.json` names.
     #[error("the bundle has no {0}")]
     Missing(String),
+    /// A file name that leads somewhere else, or may do so on another system.
+    #[error("connection.json names a file {0:?}, which is no plain name")]
+    Name(String),
     /// A file whose content cannot be read: compressed, encrypted or broken.
     #[error("{0} in the bundle cannot be read")]
     Unreadable(String),
+    /// A file with nothing in it.
+    #[error("{0} is empty")]
+    Empty(String),
+    /// A file that ends too early.
+    #[error("{0} is cut off: its end is missing")]
+    CutOff(String),
+    /// A file that should hold a certificate or a key, and does not.
+    #[error("{0} holds no {1} that can be read")]
+    NotPem(String, &'static str),
     /// `connection.json` does not say what it should.
     #[error("connection.json does not say how to connect")]
     Connection(#[source] serde_json::Error),
@@ -48,9 +61,31 @@ pub enum BundleError {
     /// No root by which to know the server.
     #[error("the bundle holds no root certificate")]
     Roots,
-    /// No certificate, no key, or not a pair.
+    /// Not a pair, or nothing that TLS can use.
     #[error("certificate and private key in the bundle are no pair that can be used")]
     Identity,
+    /// Files of two bundles.
+    #[error("{0} is not the certificate that connection.json speaks of: the files are of two bundles, or of another thing")]
+    Mixed(String),
+}
+
+/// Why a bundle cannot be used at a time.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Untimely {
+    /// The clock of the device was never set.
+    #[error("the clock of this device says {}; set it first", clock::date(*.0))]
+    Clock(u64),
+    /// Too early: a clock that is wrong, most likely.
+    #[error("the certificate is not valid before {}, and the clock of this device says {}", clock::moment(*.from), clock::moment(*.now))]
+    NotYet {
+        /// When its time begins.
+        from: u64,
+        /// What the clock says.
+        now: u64,
+    },
+    /// Too late.
+    #[error("the certificate expired on {}", clock::date(*.0))]
+    Expired(u64),
 }
 
 /// `connection.json`: everything a client needs to know.
@@ -71,6 +106,8 @@ pub struct Connection {
     certificate: String,
     private_key: String,
     root_cas: Vec<String>,
+    /// The URL at which devices register themselves, if the bundle knows it.
+    pub register: Option<String>,
     /// The topics of the thing's shadow.
     pub topics: Topics,
 }
@@ -95,11 +132,37 @@ pub struct Topics {
     pub update_delta: String,
 }
 
+impl Connection {
+    /// Reads `connection.json`.
+    pub(crate) fn read(json: &[u8]) -> Result<Self, BundleError> {
+        let connection: Self = serde_json::from_slice(json).map_err(|error| match error.is_eof() {
+            true => BundleError::CutOff(CONNECTION.to_owned()),
+            false => BundleError::Connection(error),
+        })?;
+        if connection.version == VERSION { Ok(connection) } else { Err(BundleError::Version(connection.version)) }
+    }
+
+    /// The other files.
+    pub(crate) fn file_names(&self) -> impl Iterator<Item = &str> {
+        [&self.certificate, &self.private_key].into_iter().chain(self.roots()).map(String::as_str)
+    }
+
+    fn roots(&self) -> impl Iterator<Item = &String> {
+        self.root_cas.iter().take(ROOTS_LIMIT)
+    }
+}
+
 /// A bundle that can be used.
 #[derive(Clone)]
 pub struct Bundle {
     /// Where and as whom.
     pub connection: Connection,
+    /// SHA-256 of the certificate, by which the registry knows it.
+    pub certificate_id: CertificateId,
+    /// When the certificate's time begins, in seconds since the epoch.
+    pub not_before: u64,
+    /// When it ends.
+    pub not_after: u64,
     /// With certificate and key, trusting the bundle's roots and no others.
     pub(crate) tls: Arc<ClientConfig>,
 }
@@ -113,57 +176,83 @@ impl fmt::Debug for Bundle {
 impl Bundle {
     /// Opens the zip.
     pub fn open(zip: &[u8]) -> Result<Self, BundleError> {
-        if zip.len() > ZIP_LIMIT {
-            return Err(BundleError::TooLarge);
+        Self::from_files(&Files::from_zip(zip)?)
+    }
+
+    /// Opens the files.
+    pub fn from_files(files: &Files) -> Result<Self, BundleError> {
+        let connection = Connection::read(files.content(CONNECTION)?)?;
+        let roots = roots(files, &connection)?;
+        let chain = certificates(files, &connection.certificate)?;
+        let unreadable = || BundleError::NotPem(connection.certificate.clone(), "certificate");
+        let leaf = chain.first().ok_or_else(unreadable)?;
+        let certificate_id = CertificateId::of(leaf);
+        if connection.certificate_id.as_ref().is_some_and(|id| !id.eq_ignore_ascii_case(certificate_id.as_str())) {
+            return Err(BundleError::Mixed(connection.certificate.clone()));
         }
-        let mut files = ZipArchive::new(Cursor::new(zip)).map_err(|_| BundleError::NotAZip)?;
-        if files.len() > FILES_LIMIT {
-            return Err(BundleError::TooLarge);
+        let read = x509_cert::Certificate::from_der(leaf).map_err(|_| unreadable())?;
+        let validity = read.tbs_certificate().validity();
+        let (not_before, not_after) = (validity.not_before.to_unix_duration().as_secs(), validity.not_after.to_unix_duration().as_secs());
+        let key = key(files, &connection.private_key)?;
+        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|_| BundleError::Identity)?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)
+            .map_err(|_| BundleError::Identity)?;
+        Ok(Self { connection, certificate_id, not_before, not_after, tls: Arc::new(tls) })
+    }
+
+    /// Whether the certificate may be used at this time, in seconds since the epoch.
+    pub fn is_valid_at(&self, now: u64) -> Result<(), Untimely> {
+        if now < CLOCK_NOT_SET {
+            Err(Untimely::Clock(now))
+        } else if now < self.not_before {
+            Err(Untimely::NotYet { from: self.not_before, now })
+        } else if now > self.not_after {
+            Err(Untimely::Expired(self.not_after))
+        } else {
+            Ok(())
         }
-        let connection = read(&mut files, "connection.json")?;
-        let connection: Connection = serde_json::from_slice(&connection).map_err(BundleError::Connection)?;
-        if connection.version != VERSION {
-            return Err(BundleError::Version(connection.version));
-        }
-        let tls = Arc::new(tls(&mut files, &connection)?);
-        Ok(Self { connection, tls })
     }
 }
 
-type Files<'a> = ZipArchive<Cursor<&'a [u8]>>;
-
-fn read(files: &mut Files<'_>, name: &str) -> Result<Zeroizing<Vec<u8>>, BundleError> {
-    let number = files.index_for_name(name).ok_or_else(|| BundleError::Missing(name.to_owned()))?;
-    let unreadable = || BundleError::Unreadable(name.to_owned());
-    let file = files.by_index(number).map_err(|_| unreadable())?;
-    // The size is what the zip says of itself; what is read is bounded all the same.
-    if file.size() > FILE_LIMIT {
-        return Err(BundleError::TooLarge);
-    }
-    let mut content = Zeroizing::new(Vec::with_capacity(4096));
-    file.take(FILE_LIMIT + 1).read_to_end(&mut content).map_err(|_| unreadable())?;
-    if content.len() as u64 > FILE_LIMIT { Err(BundleError::TooLarge) } else { Ok(content) }
-}
-
-fn tls(files: &mut Files<'_>, connection: &Connection) -> Result<ClientConfig, BundleError> {
+/// The certificates by which the server is known. A root that TLS cannot use may stand beside one that it can.
+fn roots(files: &Files, connection: &Connection) -> Result<RootCertStore, BundleError> {
     let mut roots = RootCertStore::empty();
-    for name in connection.root_cas.iter().take(ROOTS_LIMIT) {
-        let pem = read(files, name)?;
-        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+    for name in connection.roots() {
+        match certificates(files, name) {
+            Ok(certificates) => drop(roots.add_parsable_certificates(certificates)),
+            Err(BundleError::NotPem(..)) => {}
+            Err(error) => return Err(error),
+        }
     }
-    if roots.is_empty() {
-        return Err(BundleError::Roots);
+    if roots.is_empty() { Err(BundleError::Roots) } else { Ok(roots) }
+}
+
+pub(crate) fn certificates(files: &Files, name: &str) -> Result<Vec<CertificateDer<'static>>, BundleError> {
+    let pem = files.content(name)?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ if is_cut_off(pem) => Err(BundleError::CutOff(name.to_owned())),
+        _ => Err(BundleError::NotPem(name.to_owned(), "certificate")),
     }
-    let chain = read(files, &connection.certificate)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&chain).collect();
-    let chain = chain.map_err(|_| BundleError::Identity)?;
-    let key = PrivateKeyDer::from_pem_slice(&read(files, &connection.private_key)?).map_err(|_| BundleError::Identity)?;
-    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|_| BundleError::Identity)?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .map_err(|_| BundleError::Identity)
+}
+
+fn key(files: &Files, name: &str) -> Result<PrivateKeyDer<'static>, BundleError> {
+    let pem = files.content(name)?;
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| match is_cut_off(pem) {
+        true => BundleError::CutOff(name.to_owned()),
+        false => BundleError::NotPem(name.to_owned(), "private key"),
+    })
+}
+
+/// Whether a section of PEM begins and does not end (RFC 7468).
+fn is_cut_off(pem: &[u8]) -> bool {
+    let count = |mark: &[u8]| pem.windows(mark.len()).filter(|window| *window == mark).count();
+    let is_whole = pem.trim_ascii_end().ends_with(b"-----") && count(b"-----END ") >= count(b"-----BEGIN ").max(1);
+    pem.starts_with(b"-----") && !is_whole
 }
 
 #[cfg(test)]

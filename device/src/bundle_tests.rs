@@ -1,12 +1,13 @@
-use std::io::Write;
+use std::io::{Cursor, Read, Write};
 
 use onething::bundle::{Broker, zip};
 use onething::thing::{Certificate, OwnerId, ThingName, ThingPrefix};
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::*;
+use crate::files::{FILE_LIMIT, FILES_LIMIT, ZIP_LIMIT};
 use onething_hub::authority::Authority;
 
 const NOW: u64 = 1_795_305_600;
@@ -85,16 +86,22 @@ fn what_is_missing_or_broken_is_named() {
     for name in ["connection.json", "certificate.pem", "private.key.pem", "RootCA.pem"] {
         check(&with(&zip, name, None), &format!("has no {name}"));
     }
-    for name in ["certificate.pem", "private.key.pem"] {
-        check(&with(&zip, name, Some(b"nothing")), "no pair");
+    for name in ["connection.json", "certificate.pem", "private.key.pem", "RootCA.pem"] {
+        check(&with(&zip, name, Some(b" \n")), &format!("{name} is empty"));
+        let whole = files(&zip).into_iter().find(|(file, _)| file == name).unwrap().1;
+        for length in [whole.len() / 2, whole.len() - 20] {
+            check(&with(&zip, name, Some(&whole[..length])), &format!("{name} is cut off"));
+        }
     }
+    check(&with(&zip, "certificate.pem", Some(b"nothing")), "certificate.pem holds no certificate");
+    check(&with(&zip, "private.key.pem", Some(b"nothing")), "private.key.pem holds no private key");
     check(&with(&zip, "RootCA.pem", Some(b"nothing")), "no root certificate");
-    check(&with(&zip, "connection.json", Some(b"{")), "connection.json");
+    check(&with(&zip, "connection.json", Some(b"[]")), "connection.json does not say");
     check(&with_connection(&zip, "version", json!(2)), "version 2");
     check(&with_connection(&zip, "port", json!(70_000)), "how to connect");
     check(&with_connection(&zip, "topics", json!({})), "how to connect");
     check(&with_connection(&zip, "rootCas", json!([])), "no root certificate");
-    check(&with_connection(&zip, "privateKey", json!("../../key.pem")), "has no ../../key.pem");
+    check(&with_connection(&zip, "privateKey", json!("../../key.pem")), "names a file \"../../key.pem\", which is no plain name");
     check(b"PK", "not a zip");
     check(&zip[..zip.len() / 2], "not a zip");
     Bundle::open(&with_connection(&zip, "certificateId", Value::Null)).unwrap();
@@ -106,6 +113,38 @@ fn a_key_of_another_certificate_is_refused() {
     let foreign = files(&other.zip).into_iter().find(|(name, _)| name == "private.key.pem").unwrap().1;
     let zip = with(&one.zip, "private.key.pem", Some(&foreign));
     assert!(matches!(Bundle::open(&zip), Err(BundleError::Identity)));
+}
+
+#[test]
+fn a_certificate_that_connection_json_does_not_speak_of_is_refused() {
+    let (one, other) = (mailed(), mailed());
+    let of = |name: &str| files(&other.zip).into_iter().find(|(file, _)| file == name).unwrap().1;
+    let mixed = with(&one.zip, "certificate.pem", Some(&of("certificate.pem")));
+    let mixed = with(&mixed, "private.key.pem", Some(&of("private.key.pem")));
+    let error = Bundle::open(&mixed).unwrap_err();
+    assert!(matches!(&error, BundleError::Mixed(name) if name == "certificate.pem") && error.to_string().contains("another thing"));
+    Bundle::open(&with_connection(&mixed, "certificateId", json!(other.certificate.id.as_str().to_uppercase()))).unwrap();
+}
+
+#[test]
+fn a_certificate_has_its_time() {
+    let bundle = Bundle::open(&mailed().zip).unwrap();
+    assert!(bundle.not_before <= NOW && NOW < bundle.not_after);
+    for now in [bundle.not_before, NOW, bundle.not_after] {
+        bundle.is_valid_at(now).unwrap();
+    }
+    let said = |now| bundle.is_valid_at(now).unwrap_err().to_string();
+    assert_eq!(said(0), "the clock of this device says 1970-01-01; set it first");
+    assert!(said(bundle.not_before - 1).starts_with("the certificate is not valid before 2026-"), "{}", said(bundle.not_before - 1));
+    assert_eq!(said(bundle.not_after + 1), "the certificate expired on 2049-12-31");
+}
+
+#[test]
+fn the_door_is_known_if_the_bundle_knows_it() {
+    let zip = mailed().zip;
+    assert_eq!(Bundle::open(&zip).unwrap().connection.register, None);
+    let door = "https://door.example/register";
+    assert_eq!(Bundle::open(&with_connection(&zip, "register", json!(door))).unwrap().connection.register.as_deref(), Some(door));
 }
 
 #[test]

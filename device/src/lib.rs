@@ -1,8 +1,23 @@
-//! The device's side: a [`bundle`] becomes a connection, and what is wanted of the device becomes so.
-//!
-//! - [`bundle`] opens the zip out of the mail; `link` is one connection, by an MQTT client that other people wrote.
-//! - [`printer`] is a simulated 3D printer, so that something moves at once.
+//! The device's side of onething: what an owner runs on the device to make it theirs.
+
+pub mod command_line;
+pub mod commands;
+
+pub mod name;
 
 pub mod bundle;
+pub mod files;
+
+pub mod credentials;
+pub mod knock;
+pub mod state;
+pub mod status;
+
 mod link;
+mod reach;
+
 pub mod printer;
+
+pub mod clock;
+pub mod failure;
+pub mod service;

@@ -46,6 +46,8 @@ pub(crate) enum News {
     ReportRefused(Bytes),
     /// It is gone: the server does not let this device in.
     Refused(&'static str),
+    /// There was none: who answered is not the server of the bundle, and was told nothing.
+    Stranger(&'static str),
     /// It is gone, or never was.
     Lost(&'static str),
 }
@@ -194,9 +196,20 @@ fn ended(error: &ConnectionError) -> News {
     }
     match tls_error(error) {
         Some(rustls::Error::AlertReceived(_)) => News::Refused("the hub does not accept the certificate"),
-        Some(rustls::Error::InvalidCertificate(_)) => News::Refused("the server is not the hub of this bundle"),
+        Some(rustls::Error::InvalidCertificate(_)) => News::Stranger("the server is not the one of this bundle"),
         Some(_) => News::Lost("no secure connection"),
-        None => News::Lost("the connection was lost"),
+        None => News::Lost(absence(error)),
+    }
+}
+
+/// Why there is no server.
+fn absence(error: &ConnectionError) -> &'static str {
+    let ConnectionError::Io(error) = error else { return "the connection was lost" };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nobody listens there",
+        io::ErrorKind::TimedOut => "there was no answer",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => "there is no way to it",
+        _ => "the connection was lost",
     }
 }
 
@@ -233,7 +246,8 @@ mod tests {
         assert!(refused(&by_socket(rustls::Error::AlertReceived(AlertDescription::CertificateUnknown))));
         let deep = rumqttc::StateError::Io(io::Error::other(rustls::Error::AlertReceived(AlertDescription::AccessDenied)));
         assert!(refused(&ConnectionError::MqttState(deep)));
-        assert!(refused(&by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))));
+        let stranger = by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        assert!(matches!(ended(&stranger), News::Stranger(_)));
         assert!(!refused(&by_socket(rustls::Error::HandshakeNotComplete)));
         assert!(!refused(&ConnectionError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))));
         assert!(!refused(&ConnectionError::NetworkTimeout));

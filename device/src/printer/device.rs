@@ -258,7 +258,7 @@ impl Life {
                 self.machine.was_refused();
                 self.log(&format!("a report was refused{}", with(code(&error))));
             }
-            News::Refused(why) => self.lose(Online::Refused, why),
+            News::Refused(why) | News::Stranger(why) => self.lose(Online::Refused, why),
             News::Lost(why) => self.lose(Online::Connecting, why),
         }
     }

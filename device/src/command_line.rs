@@ -1,0 +1,153 @@
+//! What can be asked of the device in a terminal.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::knock::Secret;
+
+/// The onething agent: makes this device the one that Alexa speaks with.
+#[derive(Debug, Parser)]
+#[command(name = "onething-device", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+const EXAMPLES: &str = "Examples:
+  onething-device setup 3D_Printer-abc.zip      take the bundle out of the mail, and try it
+  onething-device run                           connect and stay
+  onething-device status                        whether it is connected, and if not, why
+  sudo onething-device service --write          let systemd run it
+
+Exit codes: 0 done, 1 failed, 2 asked wrongly, 3 no credentials of use, 4 refused by the server, 5 server not reached.";
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Takes a bundle: checks it, connects once, and stores it.
+    #[command(after_help = "Example: onething-device setup 3D_Printer-abc.zip")]
+    Setup {
+        /// The zip out of the mail, or a folder it was unpacked into.
+        bundle: PathBuf,
+        /// Stores it without connecting.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Connects and stays, until Ctrl-C.
+    Run(Run),
+    /// Says whether the agent runs and is connected, and for how long the certificate is good.
+    Status {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Gets credentials for a claim code: "Alexa, ask my printer for a code".
+    #[command(after_help = "Example: onething-device claim K7QF-93PD --door https://example.com/register")]
+    Claim {
+        /// The code, as it was spoken or shown.
+        code: Secret,
+        /// Where to show it.
+        #[command(flatten)]
+        door: DoorOption,
+    },
+    /// Gets credentials without an owner's help, where the maker has set that up.
+    Register(DoorOption),
+    /// Gets a new certificate in place of the stored one.
+    Renew(DoorOption),
+    /// Deletes the stored credentials.
+    Forget {
+        /// Does not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Prints or writes the systemd unit that runs this program with this state folder.
+    #[command(after_help = "Example: sudo onething-device service --write && sudo systemctl enable --now onething-device")]
+    Service {
+        /// Writes it instead.
+        #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "/etc/systemd/system/onething-device.service")]
+        write: Option<PathBuf>,
+        /// The user that runs it; else one that systemd makes up, or the one whose state folder it is.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// Prints the completions for a shell.
+    #[command(after_help = "Example: onething-device completions bash > ~/.local/share/bash-completion/completions/onething-device")]
+    Completions {
+        /// Which one.
+        shell: Shell,
+    },
+}
+
+/// Options of `run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Runs with this bundle, a zip or a folder, and does not store it.
+    #[arg(long, value_name = "BUNDLE")]
+    pub bundle: Option<PathBuf>,
+    /// A claim code, used when nothing is stored.
+    #[arg(long, value_name = "CODE", env = "ONETHING_DEVICE_CODE", hide_env_values = true)]
+    pub code: Option<Secret>,
+    /// Where to register when nothing is stored.
+    #[command(flatten)]
+    pub door: DoorOption,
+}
+
+/// The door where devices register.
+#[derive(Args, Clone, Debug)]
+pub struct DoorOption {
+    /// The URL where devices register themselves; else the one that the stored bundle knows.
+    #[arg(long = "door", value_name = "URL", env = "ONETHING_DEVICE_DOOR")]
+    pub url: Option<String>,
+}
+
+/// Options of every command. Most can also be given as the variable in brackets.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// The folder for credentials; else `onething-device` in the user's folder for data.
+    #[arg(long, global = true, value_name = "DIR", env = "ONETHING_DEVICE_STATE", help_heading = "Options of every command")]
+    pub state: Option<PathBuf>,
+    /// The name of the device; else the variable ONETHING_DEVICE_NAME, else the name of this machine.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Options of every command")]
+    pub name: Option<String>,
+    /// What the device does for which command; else it is a simulated 3D printer.
+    #[arg(long, global = true, value_name = "FILE", env = "ONETHING_DEVICE_MODEL", help_heading = "Options of every command")]
+    pub device_model: Option<PathBuf>,
+    /// A root certificate in PEM by which the server may be known, too.
+    #[arg(long, global = true, value_name = "FILE", env = "ONETHING_DEVICE_CA", help_heading = "Options of every command")]
+    pub ca: Option<PathBuf>,
+    /// How long to try to reach the server; else 30, and `run` tries for ever.
+    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Options of every command")]
+    wait: Option<u32>,
+}
+
+impl Common {
+    /// `--wait`.
+    pub fn wait(&self) -> Option<Duration> {
+        self.wait.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_code_does_not_show_in_what_was_asked() {
+        let asked = Arguments::try_parse_from(["onething-device", "claim", "K7QF-93PD"]).unwrap();
+        assert!(!format!("{asked:?}").contains("K7QF"));
+    }
+}

@@ -1,0 +1,125 @@
+//! `run`: connects and stays.
+
+use std::path::Path;
+use std::time::Duration;
+
+use onething::fault::chain;
+use onething::model::Model;
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use crate::bundle::Bundle;
+use crate::clock;
+use crate::command_line::{Common, Run};
+use crate::credentials::{Asked, obtain};
+use crate::failure::Failure;
+use crate::link::{Link, News};
+use crate::reach::{refused, stranger, unreachable};
+use crate::state::Held;
+use crate::status::{Online, Status};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
+    if let Some(file) = &common.device_model {
+        check_model(file)?;
+    }
+    let held = super::hold(common)?;
+    let door = super::at(common, &held, &options.door)?;
+    let asked = Asked { bundle: options.bundle, code: options.code, door };
+    let bundle = obtain(asked, &held, common.ca.as_deref(), clock::now()).await?;
+    info!(thing = %bundle.connection.thing_name, name = %super::name(common, &held)?, "running");
+    let end = signal();
+    let outcome = tokio::select! {
+        outcome = stay(&bundle, &held, common.wait()) => outcome,
+        () = end => Ok(()),
+    };
+    let why = outcome.as_ref().err().map(ToString::to_string);
+    say(&held, Online::Stopped, why);
+    outcome
+}
+
+fn check_model(file: &Path) -> Result<(), Failure> {
+    let bad = |why: String| Failure::Usage(format!("--device-model {}: {why}", file.display()));
+    let toml = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
+    Model::parse(&toml).map(drop).map_err(|error| bad(chain(&error)))
+}
+
+/// Connects, and again whenever the connection is lost. Who was never let in is not let in by asking on; once connected, a
+/// refusal may be one for a while.
+async fn stay(bundle: &Bundle, held: &Held, wait: Option<Duration>) -> Result<(), Failure> {
+    let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
+    let (begun, mut failures, mut was_up) = (Instant::now(), 0_u32, false);
+    loop {
+        say(held, Online::Connecting, None);
+        let mut link = Link::open(bundle);
+        let failure = loop {
+            match link.news().await {
+                News::Up => {
+                    (failures, was_up) = (0, true);
+                    info!(endpoint = %address, "connected");
+                    say(held, Online::Connected, None);
+                }
+                News::Refused(no) => break refused(&address, no),
+                News::Stranger(who) => break stranger(&address, who),
+                News::Lost(why) => break unreachable(&address, begun.elapsed(), why),
+                News::Shadow(_) | News::NoShadow(_) | News::Delta(_) | News::ReportRefused(_) => {}
+            }
+        };
+        let is_refusal = matches!(failure, Failure::Refused(_));
+        if !was_up && (is_refusal || wait.is_some_and(|wait| begun.elapsed() >= wait)) {
+            return Err(failure);
+        }
+        warn!("{failure}");
+        say(held, if is_refusal { Online::Refused } else { Online::Connecting }, Some(failure.to_string()));
+        let mut next = Instant::now() + pause(failures, getrandom::u32().unwrap_or_default());
+        if let Some(wait) = wait.filter(|_| !was_up) {
+            next = next.min(begun + wait);
+        }
+        sleep_until(next).await;
+        failures = failures.saturating_add(1);
+    }
+}
+
+/// Twice as long each time, and somewhere in the second half of it.
+fn pause(failures: u32, random: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE);
+    longest.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+}
+
+/// Who asks on the device reads it; the agent goes on without them.
+fn say(held: &Held, connection: Online, why: Option<String>) {
+    let status = Status { connection, since: clock::now(), why, last_command: None };
+    if let Err(error) = held.say(&status) {
+        warn!("{}", chain(&error));
+    }
+}
+
+/// Ctrl-C, or what a service manager sends.
+#[cfg(unix)]
+fn signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match (interrupt, terminate) {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            // Where signals cannot be heard, the process ends by the signal itself.
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+async fn signal() {
+    // Where it cannot be heard, the process ends by it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,66 @@
+//! `service`: the unit for systemd, printed or written.
+
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+
+use crate::command_line::Common;
+use crate::failure::Failure;
+use crate::service::{Runner, Unit};
+
+/// Where systemd keeps the state of services.
+const SYSTEM_STATE: &str = "/var/lib";
+const DEFAULT_STATE: &str = "onething-device";
+
+pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>) -> Result<(), Failure> {
+    let program = std::env::current_exe().map_err(|error| Failure::Other(format!("this program does not know where it is: {error}")))?;
+    let runner = runner(common, user)?;
+    let state = runner.state();
+    let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())));
+    let device_model = common.device_model.as_ref().map(absolute).transpose()?;
+    let ca = common.ca.as_ref().map(absolute).transpose()?;
+    let unit = Unit { program: &program, runner, name: common.name.as_deref(), device_model: device_model.as_deref(), ca: ca.as_deref() };
+    let text = unit.text().map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut out = stdout().lock();
+    let Some(path) = write else { return Ok(out.write_all(text.as_bytes())?) };
+    // A unit is read when systemd is told to, so half a file is nobody's harm that is written again.
+    std::fs::write(path, text).map_err(|error| Failure::Other(format!("{} cannot be written: {error}", path.display())))?;
+    writeln!(out, "{} is written.", path.display())?;
+    if !state.exists() {
+        writeln!(out, "First: `sudo onething-device --state {} setup BUNDLE.zip`.", state.display())?;
+    }
+    let name = path.file_name().map_or(DEFAULT_STATE.into(), |name| name.to_string_lossy());
+    writeln!(out, "Next: `sudo systemctl daemon-reload && sudo systemctl enable --now {name}`.")?;
+    Ok(())
+}
+
+/// Who runs it over which folder. A folder of systemd's is for a user that systemd makes up; any other one has an owner.
+fn runner(common: &Common, user: Option<&str>) -> Result<Runner, Failure> {
+    let named = match &common.state {
+        Some(folder) => Some(std::path::absolute(folder).map_err(|error| Failure::Usage(format!("--state: {error}")))?),
+        // The folder of the user who asks, if they have set one up.
+        None => super::state(common).ok().map(|state| state.path().to_owned()).filter(|folder| folder.join("current").exists()),
+    };
+    let folder = named.unwrap_or_else(|| Path::new(SYSTEM_STATE).join(DEFAULT_STATE));
+    let system = folder.strip_prefix(SYSTEM_STATE).ok().filter(|rest| rest.components().count() == 1);
+    match (user, system) {
+        (Some(user), _) => Ok(Runner::User { user: user.to_owned(), folder }),
+        (None, Some(rest)) => Ok(Runner::MadeUp { folder: rest.to_owned() }),
+        (None, None) => Ok(Runner::User { user: owner(&folder)?, folder }),
+    }
+}
+
+#[cfg(unix)]
+fn owner(folder: &Path) -> Result<String, Failure> {
+    use std::os::unix::fs::MetadataExt;
+    match folder.metadata() {
+        Ok(metadata) => Ok(metadata.uid().to_string()),
+        Err(_) => {
+            Err(Failure::Usage(format!("{} is not there yet: run `onething-device setup` first, or name a --user", folder.display())))
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn owner(folder: &Path) -> Result<String, Failure> {
+    Err(Failure::Usage(format!("whose is {}? Name a --user", folder.display())))
+}

@@ -1,0 +1,46 @@
+//! `setup`: from the mail to a device that can connect.
+
+use std::io::{self, Write, stdout};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::bundle::Bundle;
+use crate::clock;
+use crate::command_line::Common;
+use crate::credentials::{given, with_root};
+use crate::failure::Failure;
+use crate::reach::reach;
+use crate::state::Held;
+
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Nothing is stored that was not checked; what was stored before stays if the new bundle is not good.
+pub(super) async fn setup(common: &Common, path: &Path, offline: bool) -> Result<(), Failure> {
+    let files = with_root(given(path)?, common.ca.as_deref())?;
+    let of_it = |error: Failure| match error {
+        Failure::NoCredentials(why) => Failure::NoCredentials(format!("{}: {why}", path.display())),
+        other => other,
+    };
+    let bundle = Bundle::from_files(&files).map_err(|error| of_it(error.into()))?;
+    bundle.is_valid_at(clock::now()).map_err(|error| of_it(error.into()))?;
+    let held = super::hold(common)?;
+    super::name(common, &held)?;
+    if !offline {
+        reach(&bundle, common.wait().unwrap_or(WAIT)).await?;
+    }
+    held.store(&files)?;
+    Ok(done(&bundle, &held)?)
+}
+
+/// Says what there is now, and what comes next.
+pub(super) fn done(bundle: &Bundle, held: &Held) -> io::Result<()> {
+    let mut out = stdout().lock();
+    let connection = &bundle.connection;
+    writeln!(out, "This device is {} at {}:{}.", connection.thing_name, connection.endpoint, connection.port)?;
+    writeln!(
+        out,
+        "Its credentials are in {}, for you only. The bundle is not needed any more: delete it, and the mail.",
+        held.path().display()
+    )?;
+    writeln!(out, "Next: `onething-device run`, or `sudo onething-device service --write` to have it run from every start on.")
+}

@@ -1,0 +1,148 @@
+//! The files of a bundle, by name, wherever they come from: the mailed zip, a folder it was unpacked into, or an answer.
+//!
+//! They are input like any other: nothing of a zip is unpacked to a disk, only what `connection.json` names is read, every
+//! size is bounded, and a name is a plain name: whoever puts these files into a folder puts them there and nowhere else.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{Cursor, ErrorKind, Read};
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+use zip::ZipArchive;
+
+use crate::bundle::{BundleError, Connection};
+
+/// What says which other files there are.
+pub const CONNECTION: &str = "connection.json";
+
+/// A bundle has some 12 KB.
+pub(crate) const ZIP_LIMIT: usize = 256 * 1024;
+pub(crate) const FILE_LIMIT: u64 = 64 * 1024;
+pub(crate) const FILES_LIMIT: usize = 32;
+const NAME_LIMIT: usize = 128;
+/// So much of a bad name is shown.
+const SHOWN: usize = 32;
+
+/// Named contents. They are wiped from memory when dropped: one of them is the private key.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Files(BTreeMap<String, Zeroizing<Vec<u8>>>);
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Files {
+    /// No files yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The files of the mailed zip.
+    pub fn from_zip(zip: &[u8]) -> Result<Self, BundleError> {
+        if zip.len() > ZIP_LIMIT {
+            return Err(BundleError::TooLarge);
+        }
+        let mut archive = ZipArchive::new(Cursor::new(zip)).map_err(|_| BundleError::NotAZip)?;
+        if archive.len() > FILES_LIMIT {
+            return Err(BundleError::TooLarge);
+        }
+        Self::gather(|name| {
+            let number = archive.index_for_name(name).ok_or_else(|| BundleError::Missing(name.to_owned()))?;
+            let file = archive.by_index(number).map_err(|_| BundleError::Unreadable(name.to_owned()))?;
+            let size = file.size();
+            bounded(name, file, size)
+        })
+    }
+
+    /// The files of an unpacked zip.
+    pub fn from_folder(folder: &Path) -> Result<Self, BundleError> {
+        Self::gather(|name| {
+            let file = File::open(folder.join(name)).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => BundleError::Missing(name.to_owned()),
+                _ => BundleError::Unreadable(name.to_owned()),
+            })?;
+            let size = file.metadata().map_or(0, |metadata| metadata.len());
+            bounded(name, file, size)
+        })
+    }
+
+    /// `connection.json`, and what it names.
+    fn gather(mut read: impl FnMut(&str) -> Result<Zeroizing<Vec<u8>>, BundleError>) -> Result<Self, BundleError> {
+        let mut files = Self::new();
+        files.insert(CONNECTION, read(CONNECTION)?)?;
+        let connection = Connection::read(files.content(CONNECTION)?)?;
+        for name in connection.file_names() {
+            plain(name)?;
+            files.insert(name, read(name)?)?;
+        }
+        Ok(files)
+    }
+
+    /// Puts a file there, in place of one of that name.
+    pub fn insert(&mut self, name: &str, content: impl Into<Zeroizing<Vec<u8>>>) -> Result<(), BundleError> {
+        plain(name)?;
+        self.0.insert(name.to_owned(), content.into());
+        Ok(())
+    }
+
+    /// Changes `connection.json`, and keeps what else it says.
+    pub fn amend(&mut self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<(), BundleError> {
+        let mut connection = serde_json::from_slice(self.content(CONNECTION)?).map_err(BundleError::Connection)?;
+        change(&mut connection);
+        self.insert(CONNECTION, format!("{:#}\n", Value::Object(connection)).into_bytes())
+    }
+
+    /// Lets the server be known by one more root, a certificate in PEM.
+    pub fn add_root(&mut self, name: &str, pem: &[u8]) -> Result<(), BundleError> {
+        self.insert(name, pem.to_vec())?;
+        self.amend(|connection| {
+            if let Some(Value::Array(roots)) = connection.get_mut("rootCas")
+                && !roots.iter().any(|root| root == name)
+            {
+                // The first, because of many roots the last are not read.
+                roots.insert(0, name.into());
+            }
+        })
+    }
+
+    /// What a file holds, which is never nothing.
+    pub fn content(&self, name: &str) -> Result<&[u8], BundleError> {
+        match self.0.get(name) {
+            None => Err(BundleError::Missing(name.to_owned())),
+            Some(content) if content.trim_ascii().is_empty() => Err(BundleError::Empty(name.to_owned())),
+            Some(content) => Ok(content),
+        }
+    }
+
+    /// All of them, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, content)| (name.as_str(), content.as_slice()))
+    }
+}
+
+/// A name that is a name in whatever folder it is put into, and nothing else.
+fn plain(name: &str) -> Result<(), BundleError> {
+    let legal = |c: u8| c.is_ascii_alphanumeric() || b"._-".contains(&c);
+    let is_plain = (1..=NAME_LIMIT).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(legal);
+    if is_plain { Ok(()) } else { Err(BundleError::Name(name.chars().take(SHOWN).collect())) }
+}
+
+/// The size is what a file says of itself; what is read is bounded all the same.
+fn bounded(name: &str, file: impl Read, size: u64) -> Result<Zeroizing<Vec<u8>>, BundleError> {
+    if size > FILE_LIMIT {
+        return Err(BundleError::TooLarge);
+    }
+    // Room for all of it, so that no grown buffer leaves a copy of a key behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(size).map_or(0, |size| size + 1)));
+    file.take(FILE_LIMIT + 1).read_to_end(&mut content).map_err(|_| BundleError::Unreadable(name.to_owned()))?;
+    if content.len() as u64 > FILE_LIMIT { Err(BundleError::TooLarge) } else { Ok(content) }
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

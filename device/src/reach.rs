@@ -1,0 +1,59 @@
+//! One connection to see whether there can be one, and if not, whose turn it is.
+
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::bundle::Bundle;
+use crate::failure::Failure;
+use crate::link::{Link, News};
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Connects until the server has let the device listen to its shadow, and says goodbye. What is refused is refused at once;
+/// what is out of reach is tried as long as `wait` allows.
+pub(crate) async fn reach(bundle: &Bundle, wait: Duration) -> Result<(), Failure> {
+    let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
+    let until = Instant::now() + wait;
+    let mut why = "there was no answer".to_owned();
+    loop {
+        match timeout_at(until, attempt(bundle)).await {
+            Ok(News::Refused(no)) => return Err(refused(&address, no)),
+            Ok(News::Stranger(who)) => return Err(stranger(&address, who)),
+            Ok(News::Lost(absence)) => why = absence.to_owned(),
+            Ok(_) => return Ok(()),
+            Err(_) => return Err(unreachable(&address, wait, &why)),
+        }
+        if timeout_at(until, sleep(PAUSE)).await.is_err() {
+            return Err(unreachable(&address, wait, &why));
+        }
+    }
+}
+
+async fn attempt(bundle: &Bundle) -> News {
+    let (host, port) = (bundle.connection.endpoint.as_str(), bundle.connection.port);
+    if lookup_host((host, port)).await.ok().and_then(|mut found| found.next()).is_none() {
+        return News::Lost("its name is not known here");
+    }
+    let mut link = Link::open(bundle);
+    let news = link.news().await;
+    link.close().await;
+    news
+}
+
+/// Revoked, most likely, or put out of use.
+pub(crate) fn refused(address: &str, no: &str) -> Failure {
+    Failure::Refused(format!(
+        "{address} refused: {no}; the certificate may have been replaced or the skill disabled: ask for a new one, and run `onething-device setup` with it"
+    ))
+}
+
+pub(crate) fn stranger(address: &str, who: &str) -> Failure {
+    Failure::Unreachable(format!("{who}: what answers at {address} shows a certificate of somebody else, and was sent nothing"))
+}
+
+pub(crate) fn unreachable(address: &str, wait: Duration, why: &str) -> Failure {
+    Failure::Unreachable(format!("{address} was not reached within {} s: {why}", wait.as_secs()))
+}

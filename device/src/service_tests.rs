@@ -1,0 +1,100 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// Reads a unit as systemd does: sections of settings, a setting may come more than once.
+fn read(unit: &str) -> BTreeMap<String, Vec<String>> {
+    let mut settings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut section = None;
+    for line in unit.lines().filter(|line| !line.is_empty()) {
+        match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            Some(name) => section = Some(name.to_owned()),
+            None => {
+                let (name, value) = line.split_once('=').unwrap_or_else(|| panic!("{line:?} is no setting"));
+                assert!(!name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric()), "{line:?}");
+                let section = section.as_ref().expect("a section before its settings");
+                settings.entry(format!("{section}.{name}")).or_default().push(value.to_owned());
+            }
+        }
+    }
+    settings
+}
+
+/// Takes a command line apart as `systemd.service(5)` says.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted, mut chars) = (Vec::new(), String::new(), false, line.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => quoted = !quoted,
+            '\\' => word.extend(chars.next()),
+            '%' => assert_eq!(chars.next().inspect(|_| word.push('%')), Some('%'), "a specifier"),
+            ' ' if !quoted => words.push(std::mem::take(&mut word)),
+            _ => word.push(c),
+        }
+    }
+    assert!(!quoted, "{line}");
+    words.push(word);
+    words
+}
+
+fn unit<'a>(program: &'a str, runner: Runner) -> Unit<'a> {
+    Unit { program: Path::new(program), runner, name: None, device_model: None, ca: None }
+}
+
+fn made_up() -> Runner {
+    Runner::MadeUp { folder: "onething-device".into() }
+}
+
+#[test]
+fn systemd_makes_up_a_user_for_a_folder_of_its_own() {
+    let unit = read(&unit("/usr/local/bin/onething-device", made_up()).text().unwrap());
+    let is = |name: &str, value: &str| assert_eq!(unit[name], [value], "{name}");
+    is("Service.ExecStart", "/usr/local/bin/onething-device run --state /var/lib/onething-device");
+    is("Service.DynamicUser", "yes");
+    is("Service.StateDirectory", "onething-device");
+    is("Service.StateDirectoryMode", "0700");
+    is("Service.Restart", "always");
+    is("Service.NoNewPrivileges", "yes");
+    is("Service.ProtectSystem", "strict");
+    is("Service.ProtectHome", "yes");
+    is("Service.CapabilityBoundingSet", "");
+    is("Service.RestartPreventExitStatus", "2");
+    is("Unit.StartLimitIntervalSec", "0");
+    is("Unit.Wants", "network-online.target");
+    is("Install.WantedBy", "multi-user.target");
+    assert!(unit["Unit.After"][0].contains("network-online.target"));
+    assert!(!unit.contains_key("Service.User"));
+    assert!(unit.values().all(|values| values.len() == 1), "said twice: {unit:?}");
+}
+
+#[test]
+fn a_user_of_the_machine_keeps_their_folder() {
+    let folder = "/home/ana/my data/100% \"onething\"";
+    let runner = Runner::User { user: "ana".into(), folder: folder.into() };
+    let text = Unit {
+        name: Some("office:3"),
+        device_model: Some(Path::new("/etc/lamp.toml")),
+        ca: Some(Path::new("/etc/ca.pem")),
+        ..unit("/opt/a b/device", runner)
+    };
+    let unit = read(&text.text().unwrap());
+    let expected =
+        ["/opt/a b/device", "run", "--state", folder, "--device-model", "/etc/lamp.toml", "--ca", "/etc/ca.pem", "--name", "office:3"];
+    assert_eq!(words(&unit["Service.ExecStart"][0]), expected);
+    assert_eq!(words(&unit["Service.ReadWritePaths"][0]), [folder]);
+    assert_eq!((&unit["Service.User"][0], &unit["Service.ProtectHome"][0]), (&"ana".to_owned(), &"read-only".to_owned()));
+    assert!(!unit.contains_key("Service.DynamicUser"));
+    let elsewhere = Runner::User { user: "1000".into(), folder: "/srv/onething".into() };
+    assert_eq!(read(&super::tests::unit("/x", elsewhere).text().unwrap())["Service.ProtectHome"], ["yes"]);
+}
+
+#[test]
+fn what_systemd_would_read_as_something_else_is_not_written() {
+    for program in ["/opt/a\nExecStartPre=/bin/sh", "/opt/$HOME/device", ""] {
+        assert!(unit(program, made_up()).text().is_err(), "{program:?}");
+    }
+    for user in ["a b", "", "ana\nUser=root", "-", "%i"] {
+        let runner = Runner::User { user: user.into(), folder: "/srv/onething".into() };
+        assert!(unit("/x", runner).text().is_err(), "{user:?}");
+    }
+}

@@ -1,0 +1,101 @@
+//! The operations on the disk that the state folder is changed by, each of them one step at which a device may lose its power.
+//!
+//! What is made is for its owner only: there are keys in it. Elsewhere than on Unix a user's folder is that user's alone by
+//! what it inherits, and names go to the disk with their files.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+/// Does the operations. In a test it stops before any of them, and does nothing ever after, as if the power were cut.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    #[cfg(test)]
+    pub(crate) power: Option<std::cell::Cell<u32>>,
+}
+
+impl Disk {
+    #[cfg(not(test))]
+    fn step(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn step(&self) -> io::Result<()> {
+        let Some(power) = &self.power else { return Ok(()) };
+        let left = power.get().checked_sub(1).ok_or_else(|| io::Error::other("the power was cut"))?;
+        power.set(left);
+        Ok(())
+    }
+
+    pub(crate) fn make_folder(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        let mut folder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        folder.create(path)
+    }
+
+    /// A new file with this content, on the disk. Its name is not there before its folder is.
+    pub(crate) fn write_new(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        self.step()?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
+        let (half, rest) = content.split_at(content.len() / 2);
+        for part in [half, rest] {
+            self.step()?;
+            file.write_all(part)?;
+        }
+        self.step()?;
+        file.sync_all()
+    }
+
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        std::fs::rename(from, to)
+    }
+
+    /// Brings the names in a folder to the disk.
+    pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.step()?;
+        #[cfg(unix)]
+        File::open(folder)?.sync_all()?;
+        Ok(())
+    }
+
+    /// Takes a file away, if it is there.
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a folder of files away, if it is there.
+    pub(crate) fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        let files = match std::fs::read_dir(path) {
+            Ok(files) => files,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for file in files {
+            self.remove(&file?.path())?;
+        }
+        self.step()?;
+        std::fs::remove_dir(path)
+    }
+
+    /// Puts a file there in place of another. It is there whole or not at all, also after a power cut.
+    pub(crate) fn replace(&self, folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+        let half = folder.join(format!("{name}.half"));
+        // One that an earlier process left there.
+        self.remove(&half)?;
+        self.write_new(&half, content)?;
+        self.rename(&half, &folder.join(name))?;
+        self.sync_folder(folder)
+    }
+}

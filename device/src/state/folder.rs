@@ -1,0 +1,43 @@
+//! A folder that only its owner looks into.
+
+use std::fs::DirBuilder;
+use std::path::Path;
+
+use super::{LOCK, StateError};
+
+/// Makes the folder, or closes it to others if it is known to be a state folder. The sentence says that it did.
+pub(super) fn make(path: &Path) -> Result<Option<String>, StateError> {
+    let failed = |error| StateError::Folder(path.to_owned(), error);
+    if !path.is_dir() {
+        let mut folder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        folder.recursive(true).create(path).map_err(failed)?;
+        return Ok(None);
+    }
+    close(path).map_err(failed)?.ok_or_else(|| StateError::Open(path.to_owned()))
+}
+
+/// `None` where others may look into a folder that may be something else.
+#[cfg(unix)]
+fn close(path: &Path) -> std::io::Result<Option<Option<String>>> {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    if path.metadata()?.permissions().mode() & 0o077 == 0 {
+        return Ok(Some(None));
+    }
+    let is_used = path.join(LOCK).exists();
+    if !is_used && path.read_dir()?.next().is_some() {
+        return Ok(None);
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
+    // Nobody has seen anything in an empty folder.
+    Ok(Some(is_used.then(|| format!("others could look into {} until now; it is closed to them again", path.display()))))
+}
+
+/// Elsewhere a user's folder is that user's alone by what it inherits.
+#[cfg(not(unix))]
+fn close(_: &Path) -> std::io::Result<Option<Option<String>>> {
+    Ok(Some(None))
+}

@@ -1,0 +1,213 @@
+use std::cell::Cell;
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use super::*;
+
+/// Files of which every one says whose they are.
+fn credentials(thing: &str) -> Files {
+    let topics = json!({"get": thing, "getAccepted": thing, "getRejected": thing, "update": thing, "updateAccepted": thing,
+        "updateRejected": thing, "updateDelta": thing});
+    let connection = json!({"version": 1, "thingName": thing, "clientId": thing, "endpoint": "localhost", "port": 8883,
+        "certificate": "certificate.pem", "privateKey": "private.key.pem", "rootCas": ["RootCA.pem"], "topics": topics});
+    let mut files = Files::new();
+    files.insert("connection.json", connection.to_string().into_bytes()).unwrap();
+    for name in ["certificate.pem", "private.key.pem", "RootCA.pem"] {
+        files.insert(name, format!("{name} of {thing}").into_bytes()).unwrap();
+    }
+    files
+}
+
+fn hold(path: &Path) -> Held {
+    let (held, narrowed) = State::at(path).hold().unwrap();
+    assert_eq!(narrowed, None);
+    held
+}
+
+/// The folder, for a process whose power is cut after so many operations.
+fn hold_for(path: &Path, operations: u32) -> Held {
+    let mut held = hold(path);
+    held.state.disk.power = Some(Cell::new(operations));
+    held
+}
+
+fn entries(path: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_stored_is_found_again_and_the_former_is_gone() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("a/b");
+    assert_eq!(State::at(&path).credentials().unwrap(), None);
+    for thing in ["one", "two", "three"] {
+        hold(&path).store(&credentials(thing)).unwrap();
+        assert_eq!(State::at(&path).credentials().unwrap(), Some(credentials(thing)));
+    }
+    assert_eq!(entries(&path), ["credentials-3", "current", "lock"]);
+}
+
+/// Whatever operation is the last one, the old credentials are there or the new ones, and the next process can store others.
+fn check_power_cuts(old: Option<&str>) {
+    let mut found = HashMap::new();
+    for operations in 0.. {
+        let place = tempfile::tempdir().unwrap();
+        if let Some(old) = old {
+            hold(place.path()).store(&credentials(old)).unwrap();
+        }
+        let outcome = hold_for(place.path(), operations).store(&credentials("new"));
+        let there = State::at(place.path()).credentials().unwrap();
+        assert!(there == old.map(credentials) || there == Some(credentials("new")), "after {operations} operations: {there:?}");
+        assert!(outcome.is_err() || there == Some(credentials("new")), "what was said to be stored is not");
+        *found.entry(there == Some(credentials("new"))).or_insert(0) += 1;
+
+        hold(place.path()).store(&credentials("next")).unwrap();
+        assert_eq!(State::at(place.path()).credentials().unwrap(), Some(credentials("next")));
+        let folders = entries(place.path()).into_iter().filter(|name| name.starts_with("credentials-"));
+        assert_eq!(folders.count(), 1, "a key was left behind");
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    // Four operations for each of four files and the pointer, and those around them.
+    assert!(found[&false] > 20 && found[&true] > 1, "{found:?}");
+}
+
+#[test]
+fn a_power_cut_while_credentials_are_replaced_leaves_the_old_or_the_new_ones() {
+    check_power_cuts(Some("old"));
+}
+
+#[test]
+fn a_power_cut_while_the_first_credentials_are_stored_leaves_none_or_these() {
+    check_power_cuts(None);
+}
+
+#[test]
+fn a_power_cut_while_they_are_forgotten_leaves_them_whole_or_none() {
+    for operations in 0.. {
+        let place = tempfile::tempdir().unwrap();
+        hold(place.path()).store(&credentials("old")).unwrap();
+        let outcome = hold_for(place.path(), operations).forget();
+        let there = State::at(place.path()).credentials().unwrap();
+        assert!(there.is_none() || (outcome.is_err() && there == Some(credentials("old"))), "after {operations} operations");
+        hold(place.path()).forget().unwrap();
+        assert_eq!(entries(place.path()), ["lock"]);
+        if outcome.is_ok() {
+            assert!(!hold(place.path()).forget().unwrap());
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_pointer_that_is_broken_is_said_to_be_and_does_not_count_as_none() {
+    let place = tempfile::tempdir().unwrap();
+    hold(place.path()).store(&credentials("one")).unwrap();
+    for (content, words) in [
+        ("", "current is empty"),
+        ("\n", "current is empty"),
+        ("credentials-1", "current is cut off"),
+        ("../credentials-1\n", "does not say where"),
+        ("credentials-01\n", "does not say where"),
+        ("credentials-x\n", "does not say where"),
+        ("credentials-9\n", "the bundle has no connection.json"),
+    ] {
+        std::fs::write(place.path().join("current"), content).unwrap();
+        let error = onething::fault::chain(&State::at(place.path()).credentials().unwrap_err());
+        assert!(error.contains(words), "{content:?}: {error}");
+    }
+}
+
+#[test]
+fn one_process_at_a_time_changes_the_folder_and_others_may_look() {
+    let place = tempfile::tempdir().unwrap();
+    let state = State::at(place.path());
+    assert!(!state.is_held().unwrap());
+    let held = hold(place.path());
+    assert!(state.is_held().unwrap());
+    let error = State::at(place.path()).hold().unwrap_err();
+    assert!(matches!(&error, StateError::Busy(path) if path == place.path()), "{error}");
+    held.keep_name("thing-0000007").unwrap();
+    drop(held);
+    assert!(!state.is_held().unwrap());
+    assert_eq!(state.name().unwrap().as_deref(), Some("thing-0000007"));
+}
+
+#[test]
+fn the_status_is_what_was_said_last() {
+    let place = tempfile::tempdir().unwrap();
+    let held = hold(place.path());
+    assert_eq!(held.status().unwrap(), None);
+    let status = |why: &str| Status { connection: crate::status::Online::Connecting, since: 7, why: Some(why.into()), last_command: None };
+    for why in ["one", "two"] {
+        held.say(&status(why)).unwrap();
+        assert_eq!(held.status().unwrap(), Some(status(why)));
+    }
+    std::fs::write(place.path().join("status.json"), "{").unwrap();
+    assert!(matches!(held.status(), Err(StateError::Status(..))));
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_look_into_it() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("state");
+    hold(&path).store(&credentials("one")).unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
+    for folder in [&path, &path.join("credentials-1")] {
+        assert_eq!(mode(folder), 0o700);
+    }
+    for file in entries(&path.join("credentials-1")) {
+        assert_eq!(mode(&path.join("credentials-1").join(file)), 0o600);
+    }
+    assert_eq!(mode(&path.join("current")), 0o600);
+
+    let open = |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    open(&path);
+    let (held, narrowed) = State::at(&path).hold().unwrap();
+    assert!(narrowed.unwrap().contains("others could look into") && mode(held.path()) == 0o700);
+
+    // A folder that may be somebody's home is not changed.
+    let home = place.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    open(&home);
+    std::fs::write(home.join("letter"), "").unwrap();
+    assert!(matches!(State::at(&home).hold(), Err(StateError::Open(_))));
+    assert_eq!((mode(&home), entries(&home)), (0o755, vec!["letter".to_owned()]));
+    std::fs::remove_file(home.join("letter")).unwrap();
+    hold(&home);
+    assert_eq!(mode(&home), 0o700);
+}
+
+#[test]
+fn the_folder_is_where_the_platform_has_it() {
+    struct Variables(HashMap<&'static str, &'static str>);
+    impl Source for Variables {
+        fn variable(&self, name: &str) -> Option<String> {
+            self.0.get(name).map(|value| (*value).to_owned())
+        }
+        fn file(&self, _: &str) -> io::Result<String> {
+            Err(ErrorKind::NotFound.into())
+        }
+        fn packaged_model(&self) -> io::Result<String> {
+            Err(ErrorKind::NotFound.into())
+        }
+    }
+    let check = |variables: &[(&'static str, &'static str)], expected: Option<&str>| {
+        let folder = default_folder(&Variables(variables.iter().copied().collect())).ok();
+        assert_eq!(folder.as_deref(), expected.map(Path::new), "{variables:?}");
+    };
+    let (service, data, home) = (("STATE_DIRECTORY", "/var/lib/x:/var/lib/y"), ("XDG_DATA_HOME", "/data"), ("HOME", "/home/ana"));
+    check(&[service, data, home], Some("/var/lib/x"));
+    check(&[data, home], Some("/data/onething-device"));
+    check(&[home], Some("/home/ana/.local/share/onething-device"));
+    check(&[("XDG_DATA_HOME", "relative"), home], Some("/home/ana/.local/share/onething-device"));
+    check(&[("HOME", "relative")], None);
+    check(&[], None);
+}

@@ -1,0 +1,45 @@
+//! What the agent says about itself to those who ask on the device: a file in the state folder.
+
+use serde::{Deserialize, Serialize};
+
+/// The agent, at its last change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The connection.
+    pub connection: Online,
+    /// Since when, in seconds since the epoch.
+    pub since: u64,
+    /// Why there is no connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The command that came last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_command: Option<LastCommand>,
+}
+
+/// The state of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Online {
+    /// It stands.
+    Connected,
+    /// It is tried.
+    Connecting,
+    /// The server does not let this device in; it is tried again now and then.
+    Refused,
+    /// The agent has ended.
+    Stopped,
+}
+
+/// A command, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastCommand {
+    /// What was to be done, such as `print`.
+    pub name: String,
+    /// `accepted`, `done`, `refused` or `failed`.
+    pub status: String,
+    /// When, in seconds since the epoch.
+    pub at: u64,
+}
