@@ -20,6 +20,7 @@ use x509_cert::der::{self, Decode, DecodePem, Encode, EncodePem};
 use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 use x509_cert::request::{CertReq, CertReqInfo, Version};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+use zeroize::Zeroizing;
 
 use crate::thing::{Fingerprint, PrivateKey, ThingName};
 
@@ -63,18 +64,62 @@ pub struct NoKeyPair;
 impl SigningRequest {
     /// Makes a key pair for a thing's certificate. RFC 5280 has room for 64 characters in a common name.
     pub fn new(thing: &ThingName) -> Result<Self, NoKeyPair> {
+        let keys = DeviceKey::generate()?;
+        let pem = keys.request(thing.as_str())?;
+        let public_key = keys.public_key()?.to_pem(LineEnding::LF)?;
+        Ok(Self { pem, public_key, private_key: keys.private_key })
+    }
+}
+
+/// A key pair on the curve P-256 that its device keeps, and asks for certificates for.
+pub struct DeviceKey {
+    keys: EcdsaKeyPair,
+    private_key: PrivateKey,
+}
+
+impl DeviceKey {
+    /// Makes one.
+    pub fn generate() -> Result<Self, NoKeyPair> {
         let keys = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
         let private_key = encode_string("PRIVATE KEY", LineEnding::LF, keys.to_pkcs8v1()?.as_ref()).map_err(der::Error::from)?;
-        let private_key = PrivateKey::new(private_key);
-        let public_key = SubjectPublicKeyInfoOwned::from_der(keys.public_key().as_der()?.as_ref())?;
-        let public_key_pem = public_key.to_pem(LineEnding::LF)?;
+        Ok(Self { keys, private_key: PrivateKey::new(private_key) })
+    }
 
-        let info = CertReqInfo { version: Version::V1, subject: subject(thing)?, public_key, attributes: SetOfVec::new() };
-        let signature = keys.sign(&SystemRandom::new(), &info.to_der()?)?;
+    /// Takes one that was kept, in PEM (PKCS#8).
+    pub fn from_pem(pem: &str) -> Result<Self, NoKeyPair> {
+        let (label, der) = decode_vec(pem.trim_ascii().as_bytes()).map_err(der::Error::from)?;
+        let der = Zeroizing::new(der);
+        if label != "PRIVATE KEY" {
+            return Err(NoKeyPair);
+        }
+        let keys = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der).map_err(|_| NoKeyPair)?;
+        Ok(Self { keys, private_key: PrivateKey::new(pem.to_owned()) })
+    }
+
+    /// The private key, for the device's own disk.
+    pub fn private_key(&self) -> &PrivateKey {
+        &self.private_key
+    }
+
+    /// The public key (SPKI).
+    fn public_key(&self) -> Result<SubjectPublicKeyInfoOwned, NoKeyPair> {
+        Ok(SubjectPublicKeyInfoOwned::from_der(self.keys.public_key().as_der()?.as_ref())?)
+    }
+
+    /// Asks for a certificate for a name of at most 64 characters; in PEM.
+    pub fn request(&self, name: &str) -> Result<String, NoKeyPair> {
+        let (subject, public_key) = (subject(name)?, self.public_key()?);
+        let info = CertReqInfo { version: Version::V1, subject, public_key, attributes: SetOfVec::new() };
+        let signature = self.keys.sign(&SystemRandom::new(), &info.to_der()?)?;
         let signature = BitString::from_bytes(signature.as_ref())?;
         let algorithm = AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA256, parameters: None };
-        let pem = CertReq { info, algorithm, signature }.to_pem(LineEnding::LF)?;
-        Ok(Self { pem, public_key: public_key_pem, private_key })
+        Ok(CertReq { info, algorithm, signature }.to_pem(LineEnding::LF)?)
+    }
+
+    /// Whether a certificate in DER is for this key.
+    pub fn is_of(&self, certificate: &[u8]) -> bool {
+        let Ok(certificate) = x509_cert::Certificate::from_der(certificate) else { return false };
+        self.public_key().is_ok_and(|key| key == *certificate.tbs_certificate().subject_public_key_info())
     }
 }
 
@@ -191,12 +236,12 @@ impl<'a> PublicKey<'a> {
     }
 }
 
-fn subject(thing: &ThingName) -> der::Result<Name> {
+fn subject(name: &str) -> der::Result<Name> {
     let part = |oid, text| {
         let value = Any::from(Utf8StringRef::new(text)?);
         RelativeDistinguishedName::try_from(vec![AttributeTypeAndValue { oid, value }])
     };
-    let parts = vec![part(COMMON_NAME, thing.as_str())?, part(ORGANIZATIONAL_UNIT, UNIT)?];
+    let parts = vec![part(COMMON_NAME, name)?, part(ORGANIZATIONAL_UNIT, UNIT)?];
     Name::from_der(&RdnSequence::from(parts).to_der()?)
 }
 
@@ -247,6 +292,21 @@ mod tests {
         let keys = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pem.contents).unwrap();
         let (_, public_key) = parse_x509_pem(request.public_key.as_bytes()).unwrap();
         assert_eq!(keys.public_key().as_der().unwrap().as_ref(), public_key.contents);
+    }
+
+    #[test]
+    fn a_key_that_was_kept_asks_again_for_the_same_key_under_any_name() {
+        let key = DeviceKey::generate().unwrap();
+        let again = DeviceKey::from_pem(key.private_key().pem()).unwrap();
+        let (one, other) = (CertificateRequest::parse(&key.request("a").unwrap()), CertificateRequest::parse(&again.request("b").unwrap()));
+        assert_eq!(one.unwrap_or_else(|_| panic!()).key(), other.unwrap_or_else(|_| panic!()).key());
+        let issued = issue(&again.request("printer-1").unwrap());
+        assert_eq!(thing_of(&issued).as_deref(), Some("printer-1"));
+        let (_, issued) = parse_x509_pem(issued.as_bytes()).unwrap();
+        assert!(key.is_of(&issued.contents) && !DeviceKey::generate().unwrap().is_of(&issued.contents));
+        for garbage in ["", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", &request().1.public_key] {
+            assert!(DeviceKey::from_pem(garbage).is_err(), "{garbage}");
+        }
     }
 
     #[test]

@@ -153,8 +153,8 @@ impl PrivateKey {
         Self(Zeroizing::new(pem))
     }
 
-    /// The PEM text, for the bundle only.
-    pub(crate) fn pem(&self) -> &str {
+    /// The PEM text, for the bundle and for the disk of the device whose key it is.
+    pub fn pem(&self) -> &str {
         &self.0
     }
 }
