@@ -58,7 +58,7 @@ pub async fn obtain(asked: Asked, held: &Held, ca: Option<&Path>, now: u64) -> R
     let stored = if asked.bundle.is_some() { None } else { held.credentials()? };
     let bundle = match choose(asked, stored) {
         Source::Given(path) => Bundle::from_files(&with_root(given(&path)?, ca)?)?,
-        Source::Stored(files) => opened(held, with_root(*files, ca)?)?,
+        Source::Stored(files) => opened(held, &with_root(*files, ca)?)?,
         Source::Door(how, door) => {
             let files = with_root(ask(&how, &door).await?, ca)?;
             let bundle = Bundle::from_files(&files)?;
@@ -75,11 +75,11 @@ pub async fn obtain(asked: Asked, held: &Held, ca: Option<&Path>, now: u64) -> R
 /// The stored bundle, which may have expired.
 pub fn stored(state: &State) -> Result<Bundle, Failure> {
     let files = state.credentials()?.ok_or_else(|| nothing(state))?;
-    opened(state, files)
+    opened(state, &files)
 }
 
-fn opened(state: &State, files: Files) -> Result<Bundle, Failure> {
-    Bundle::from_files(&files).map_err(|error| StateError::Credentials(state.path().to_owned(), error).into())
+fn opened(state: &State, files: &Files) -> Result<Bundle, Failure> {
+    Bundle::from_files(files).map_err(|error| StateError::Credentials(state.path().to_owned(), error).into())
 }
 
 fn nothing(state: &State) -> Failure {

@@ -14,6 +14,7 @@ use rumqttc::{
     AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
     SubscribeFilterInput, SubscribeReasonCode, TlsConfiguration, Transport,
 };
+use rustls::CertificateError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -196,9 +197,20 @@ fn ended(error: &ConnectionError) -> News {
     }
     match tls_error(error) {
         Some(rustls::Error::AlertReceived(_)) => News::Refused("the hub does not accept the certificate"),
-        Some(rustls::Error::InvalidCertificate(_)) => News::Stranger("the server is not the one of this bundle"),
+        Some(rustls::Error::InvalidCertificate(fault)) => News::Stranger(strangeness(fault)),
         Some(_) => News::Lost("no secure connection"),
         None => News::Lost(absence(error)),
+    }
+}
+
+/// What is wrong with the certificate that a server shows.
+fn strangeness(fault: &CertificateError) -> &'static str {
+    match fault {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => "by the clock of this device the server's certificate is not valid now",
+        _ => "the server is not the one of this bundle",
     }
 }
 
@@ -230,7 +242,7 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 
 #[cfg(test)]
 mod tests {
-    use rustls::{AlertDescription, CertificateError};
+    use rustls::AlertDescription;
 
     use super::*;
 
@@ -247,7 +259,9 @@ mod tests {
         let deep = rumqttc::StateError::Io(io::Error::other(rustls::Error::AlertReceived(AlertDescription::AccessDenied)));
         assert!(refused(&ConnectionError::MqttState(deep)));
         let stranger = by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
-        assert!(matches!(ended(&stranger), News::Stranger(_)));
+        assert_eq!(ended(&stranger), News::Stranger("the server is not the one of this bundle"));
+        let early = by_socket(rustls::Error::InvalidCertificate(CertificateError::NotValidYet));
+        assert!(matches!(ended(&early), News::Stranger(why) if why.contains("clock")));
         assert!(!refused(&by_socket(rustls::Error::HandshakeNotComplete)));
         assert!(!refused(&ConnectionError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))));
         assert!(!refused(&ConnectionError::NetworkTimeout));

@@ -51,7 +51,7 @@ pub(crate) fn refused(address: &str, no: &str) -> Failure {
 }
 
 pub(crate) fn stranger(address: &str, who: &str) -> Failure {
-    Failure::Unreachable(format!("{who}: what answers at {address} shows a certificate of somebody else, and was sent nothing"))
+    Failure::Unreachable(format!("what answers at {address} was sent nothing: {who}"))
 }
 
 pub(crate) fn unreachable(address: &str, wait: Duration, why: &str) -> Failure {

@@ -1,8 +1,8 @@
 //! The systemd unit that runs the agent from every start of the machine on, with no more rights than it needs
 //! (`systemd.unit(5)`, `systemd.service(5)`, `systemd.exec(5)`).
 //!
-//! The agent gives up on nothing by itself: it is started again whenever it ends, but for a command line that cannot be
-//! right at the next time either. Programs that the device model runs are in the same sandbox; who needs more gives it by
+//! The agent gives up on nothing: it is started again whenever it ends, later each time where systemd knows how (254 and
+//! newer), but for a command line that cannot be right the next time either. Programs that the device model runs are in the same sandbox; who needs more gives it by
 //! a drop-in, `systemctl edit`.
 
 use std::path::{Path, PathBuf};
@@ -70,6 +70,8 @@ Type=exec
 const SANDBOX: &str = "\
 Restart=always
 RestartSec=10
+RestartSteps=5
+RestartMaxDelaySec=300
 RestartPreventExitStatus=2
 UMask=0077
 NoNewPrivileges=yes

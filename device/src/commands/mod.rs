@@ -66,10 +66,13 @@ fn at(common: &Common, held: &Held, door: &DoorOption) -> Result<Option<Door>, F
 
 /// The state folder that was named, or the one of this user.
 fn state(common: &Common) -> Result<State, Failure> {
-    match &common.state {
-        Some(folder) => Ok(State::at(folder)),
-        None => Ok(State::at(&state::default_folder(&Environment)?)),
-    }
+    // A variable that is empty counts as not set.
+    let folder = match common.state.clone().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => folder,
+        None => state::default_folder(&Environment)?,
+    };
+    let folder = std::path::absolute(&folder).map_err(|error| Failure::Usage(format!("--state {}: {error}", folder.display())))?;
+    Ok(State::at(&folder))
 }
 
 /// The state folder, for this process alone.

@@ -31,39 +31,46 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let bundle = obtain(asked, &held, common.ca.as_deref(), clock::now()).await?;
     info!(thing = %bundle.connection.thing_name, name = %super::name(common, &held)?, "running");
     let end = signal();
+    let mut voice = Voice { held: &held, last: None };
     let outcome = tokio::select! {
-        outcome = stay(&bundle, &held, common.wait()) => outcome,
+        outcome = stay(&bundle, &mut voice, common.wait()) => outcome,
         () = end => Ok(()),
     };
-    let why = outcome.as_ref().err().map(ToString::to_string);
-    say(&held, Online::Stopped, why);
+    voice.say(Online::Stopped, outcome.as_ref().err().map(ToString::to_string));
     outcome
 }
 
 fn check_model(file: &Path) -> Result<(), Failure> {
-    let bad = |why: String| Failure::Usage(format!("--device-model {}: {why}", file.display()));
+    // What is wrong with a file of TOML is told in several lines, with the place in it.
+    let line = |why: String| why.split_whitespace().collect::<Vec<_>>().join(" ");
+    let bad = |why: String| Failure::Usage(format!("--device-model {}: {}", file.display(), line(why)));
     let toml = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
     Model::parse(&toml).map(drop).map_err(|error| bad(chain(&error)))
 }
 
 /// Connects, and again whenever the connection is lost. Who was never let in is not let in by asking on; once connected, a
 /// refusal may be one for a while.
-async fn stay(bundle: &Bundle, held: &Held, wait: Option<Duration>) -> Result<(), Failure> {
+async fn stay(bundle: &Bundle, voice: &mut Voice<'_>, wait: Option<Duration>) -> Result<(), Failure> {
     let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
     let (begun, mut failures, mut was_up) = (Instant::now(), 0_u32, false);
+    voice.say(Online::Connecting, None);
     loop {
-        say(held, Online::Connecting, None);
         let mut link = Link::open(bundle);
         let failure = loop {
             match link.news().await {
                 News::Up => {
                     (failures, was_up) = (0, true);
+                    voice.say(Online::Connected, None);
                     info!(endpoint = %address, "connected");
-                    say(held, Online::Connected, None);
                 }
                 News::Refused(no) => break refused(&address, no),
                 News::Stranger(who) => break stranger(&address, who),
-                News::Lost(why) => break unreachable(&address, begun.elapsed(), why),
+                News::Lost(why) => {
+                    break match wait {
+                        Some(wait) if !was_up => unreachable(&address, wait, why),
+                        _ => Failure::Unreachable(format!("no connection to {address}: {why}")),
+                    };
+                }
                 News::Shadow(_) | News::NoShadow(_) | News::Delta(_) | News::ReportRefused(_) => {}
             }
         };
@@ -71,8 +78,10 @@ async fn stay(bundle: &Bundle, held: &Held, wait: Option<Duration>) -> Result<()
         if !was_up && (is_refusal || wait.is_some_and(|wait| begun.elapsed() >= wait)) {
             return Err(failure);
         }
-        warn!("{failure}");
-        say(held, if is_refusal { Online::Refused } else { Online::Connecting }, Some(failure.to_string()));
+        if voice.say(if is_refusal { Online::Refused } else { Online::Connecting }, Some(failure.to_string())) {
+            warn!("{failure}");
+        }
+        // Without randomness the beat is fixed, which is worse and still works.
         let mut next = Instant::now() + pause(failures, getrandom::u32().unwrap_or_default());
         if let Some(wait) = wait.filter(|_| !was_up) {
             next = next.min(begun + wait);
@@ -88,11 +97,26 @@ fn pause(failures: u32, random: u32) -> Duration {
     longest.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
 }
 
-/// Who asks on the device reads it; the agent goes on without them.
-fn say(held: &Held, connection: Online, why: Option<String>) {
-    let status = Status { connection, since: clock::now(), why, last_command: None };
-    if let Err(error) = held.say(&status) {
-        warn!("{}", chain(&error));
+/// What is said to those who ask on the device. What is no news is not said again: it would wear out the disk.
+struct Voice<'a> {
+    held: &'a Held,
+    last: Option<(Online, Option<String>)>,
+}
+
+impl Voice<'_> {
+    /// Whether it was news.
+    fn say(&mut self, connection: Online, why: Option<String>) -> bool {
+        let news = Some((connection, why.clone()));
+        if self.last == news {
+            return false;
+        }
+        self.last = news;
+        let status = Status { connection, since: clock::now(), why, last_command: None };
+        if let Err(error) = self.held.say(&status) {
+            // The agent goes on without those who ask.
+            warn!("{}", chain(&error));
+        }
+        true
     }
 }
 

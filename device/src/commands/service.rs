@@ -35,10 +35,10 @@ pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>)
 
 /// Who runs it over which folder. A folder of systemd's is for a user that systemd makes up; any other one has an owner.
 fn runner(common: &Common, user: Option<&str>) -> Result<Runner, Failure> {
-    let named = match &common.state {
-        Some(folder) => Some(std::path::absolute(folder).map_err(|error| Failure::Usage(format!("--state: {error}")))?),
-        // The folder of the user who asks, if they have set one up.
-        None => super::state(common).ok().map(|state| state.path().to_owned()).filter(|folder| folder.join("current").exists()),
+    let named = match super::state(common) {
+        Ok(state) if common.state.is_some() || state.path().join("current").exists() => Some(state.path().to_owned()),
+        // The user who asks has not set a device up in a folder of their own.
+        _ => None,
     };
     let folder = named.unwrap_or_else(|| Path::new(SYSTEM_STATE).join(DEFAULT_STATE));
     let system = folder.strip_prefix(SYSTEM_STATE).ok().filter(|rest| rest.components().count() == 1);

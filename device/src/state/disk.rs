@@ -1,74 +1,86 @@
 //! The operations on the disk that the state folder is changed by, each of them one step at which a device may lose its power.
 //!
-//! What is made is for its owner only: there are keys in it. Elsewhere than on Unix a user's folder is that user's alone by
+//! What is made is for its owner only: there are keys in it. That is the folder's owner: root may set up what another user
+//! runs. Elsewhere than on Unix a user's folder is that user's alone by
 //! what it inherits, and names go to the disk with their files.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-/// Does the operations. In a test it stops before any of them, and does nothing ever after, as if the power were cut.
+/// One operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Make,
+    Write,
+    Sync,
+    Rename,
+    SyncFolder,
+    Remove,
+}
+
+/// Does the operations. In a test it notes them, and stops before any of them and does nothing ever after, as if the power
+/// were cut.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     #[cfg(test)]
     pub(crate) power: Option<std::cell::Cell<u32>>,
+    #[cfg(test)]
+    pub(crate) done: std::cell::RefCell<Vec<(Step, std::path::PathBuf)>>,
 }
 
 impl Disk {
     #[cfg(not(test))]
-    fn step(&self) -> io::Result<()> {
+    fn step(&self, _: Step, _: &Path) -> io::Result<()> {
         Ok(())
     }
 
     #[cfg(test)]
-    fn step(&self) -> io::Result<()> {
-        let Some(power) = &self.power else { return Ok(()) };
-        let left = power.get().checked_sub(1).ok_or_else(|| io::Error::other("the power was cut"))?;
-        power.set(left);
+    fn step(&self, step: Step, path: &Path) -> io::Result<()> {
+        if let Some(power) = &self.power {
+            power.set(power.get().checked_sub(1).ok_or_else(|| io::Error::other("the power was cut"))?);
+        }
+        self.done.borrow_mut().push((step, path.to_owned()));
         Ok(())
     }
 
     pub(crate) fn make_folder(&self, path: &Path) -> io::Result<()> {
-        self.step()?;
+        self.step(Step::Make, path)?;
         let mut folder = DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-        folder.create(path)
+        folder.create(path)?;
+        inherit(&File::open(path)?, path)
     }
 
     /// A new file with this content, on the disk. Its name is not there before its folder is.
     pub(crate) fn write_new(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        self.step()?;
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
+        self.step(Step::Make, path)?;
+        let mut file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
+        inherit(&file, path)?;
         let (half, rest) = content.split_at(content.len() / 2);
         for part in [half, rest] {
-            self.step()?;
+            self.step(Step::Write, path)?;
             file.write_all(part)?;
         }
-        self.step()?;
+        self.step(Step::Sync, path)?;
         file.sync_all()
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step()?;
+        self.step(Step::Rename, to)?;
         std::fs::rename(from, to)
     }
 
     /// Brings the names in a folder to the disk.
     pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        self.step()?;
-        #[cfg(unix)]
-        File::open(folder)?.sync_all()?;
-        Ok(())
+        self.step(Step::SyncFolder, folder)?;
+        sync_folder(folder)
     }
 
     /// Takes a file away, if it is there.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
-        self.step()?;
+        self.step(Step::Remove, path)?;
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -85,7 +97,7 @@ impl Disk {
         for file in files {
             self.remove(&file?.path())?;
         }
-        self.step()?;
+        self.step(Step::Remove, path)?;
         std::fs::remove_dir(path)
     }
 
@@ -98,4 +110,35 @@ impl Disk {
         self.rename(&half, &folder.join(name))?;
         self.sync_folder(folder)
     }
+}
+
+/// A file that these options make is for its owner only.
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Brings the names in a folder to the disk.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+/// What root makes in a folder of somebody else's is theirs.
+pub(super) fn inherit(made: &File, path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let folder = path.parent().unwrap_or(Path::new(".")).metadata()?;
+        if made.metadata()?.uid() != folder.uid() {
+            fchown(made, Some(folder.uid()), Some(folder.gid()))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (made, path);
+    Ok(())
 }

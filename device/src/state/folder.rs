@@ -3,6 +3,7 @@
 use std::fs::DirBuilder;
 use std::path::Path;
 
+use super::disk::sync_folder;
 use super::{LOCK, StateError};
 
 /// Makes the folder, or closes it to others if it is known to be a state folder. The sentence says that it did.
@@ -12,7 +13,12 @@ pub(super) fn make(path: &Path) -> Result<Option<String>, StateError> {
         let mut folder = DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        let new = path.ancestors().take_while(|folder| !folder.exists()).count();
         folder.recursive(true).create(path).map_err(failed)?;
+        // Each new name is in the folder above it.
+        for folder in path.ancestors().skip(1).take(new).filter(|folder| !folder.as_os_str().is_empty()) {
+            sync_folder(folder).map_err(failed)?;
+        }
         return Ok(None);
     }
     close(path).map_err(failed)?.ok_or_else(|| StateError::Open(path.to_owned()))

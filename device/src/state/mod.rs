@@ -23,7 +23,7 @@ use std::time::Duration;
 use onething::config::Source;
 use thiserror::Error;
 
-use self::disk::Disk;
+use self::disk::{Disk, inherit, private};
 use crate::bundle::BundleError;
 use crate::files::Files;
 use crate::status::Status;
@@ -92,7 +92,7 @@ pub struct Held {
 }
 
 impl State {
-    /// A folder that need not be there.
+    /// A folder that need not be there; its path is absolute.
     pub fn at(path: &Path) -> Self {
         Self { path: path.to_owned(), disk: Disk::default() }
     }
@@ -111,7 +111,9 @@ impl State {
     /// into the folder until now.
     pub fn hold(self) -> Result<(Held, Option<String>), StateError> {
         let narrowed = folder::make(&self.path)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(self.path.join(LOCK)).map_err(self.failed())?;
+        let path = self.path.join(LOCK);
+        let lock = private(File::options().create(true).truncate(false).write(true)).open(&path).map_err(self.failed())?;
+        inherit(&lock, &path).map_err(self.failed())?;
         let mut tries = LOCK_TRIES;
         loop {
             match lock.try_lock() {
@@ -204,7 +206,8 @@ impl std::ops::Deref for Held {
 }
 
 impl Held {
-    /// Puts credentials in the place of what is stored. When this returns, they are there for good.
+    /// Puts credentials in the place of what is stored. When this returns, they are there for good; if it fails, they or the
+    /// former ones are.
     pub fn store(&self, files: &Files) -> Result<(), StateError> {
         self.put(files).map_err(self.failed())
     }

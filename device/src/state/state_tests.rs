@@ -76,6 +76,32 @@ fn check_power_cuts(old: Option<&str>) {
     assert!(found[&false] > 20 && found[&true] > 1, "{found:?}");
 }
 
+/// A rename may reach the disk before what was written earlier and not synced.
+#[test]
+fn credentials_are_named_when_they_are_on_the_disk_and_the_former_go_when_that_is_too() {
+    use super::disk::Step;
+
+    let place = tempfile::tempdir().unwrap();
+    hold(place.path()).store(&credentials("old")).unwrap();
+    let held = hold(place.path());
+    held.store(&credentials("new")).unwrap();
+    let done = held.disk.done.take();
+    let new = place.path().join("credentials-2");
+    let at = |step, path: &Path| {
+        done.iter().position(|done| *done == (step, path.to_owned())).unwrap_or_else(|| panic!("{step:?} {path:?}: {done:?}"))
+    };
+    let named = at(Step::Rename, &place.path().join("current"));
+    let last_write = done.iter().rposition(|(step, path)| *step == Step::Sync && path.starts_with(&new)).unwrap();
+    assert_eq!(done[..named].iter().filter(|(step, path)| *step == Step::Sync && path.starts_with(&new)).count(), 4);
+    assert!(last_write < at(Step::SyncFolder, &new) && at(Step::SyncFolder, &new) < named);
+    // The folder's own name, then the pointer's.
+    let synced: Vec<_> = (0..done.len()).filter(|at| done[*at] == (Step::SyncFolder, place.path().to_owned())).collect();
+    assert!(at(Step::Make, &new) < synced[0] && synced[0] < named && named < synced[1]);
+    assert!(at(Step::Sync, &place.path().join("current.half")) < named);
+    let removed = done.iter().position(|(step, path)| *step == Step::Remove && path.starts_with(place.path().join("credentials-1")));
+    assert!(synced[1] < removed.unwrap(), "{done:?}");
+}
+
 #[test]
 fn a_power_cut_while_credentials_are_replaced_leaves_the_old_or_the_new_ones() {
     check_power_cuts(Some("old"));
@@ -166,7 +192,9 @@ fn nobody_else_can_look_into_it() {
     for file in entries(&path.join("credentials-1")) {
         assert_eq!(mode(&path.join("credentials-1").join(file)), 0o600);
     }
-    assert_eq!(mode(&path.join("current")), 0o600);
+    for file in ["current", "lock"] {
+        assert_eq!(mode(&path.join(file)), 0o600);
+    }
 
     let open = |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
     open(&path);

@@ -1,0 +1,108 @@
+//! What one can ask for in a terminal, and what is said to what cannot be.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::credentials::root;
+use crate::harness::{Ended, agent, made, run};
+
+fn with(arguments: &[&str]) -> Ended {
+    let place = tempfile::tempdir().unwrap();
+    run(&mut agent(&place.path().join("state"), arguments))
+}
+
+#[test]
+fn what_cannot_be_asked_for_has_exit_code_2_and_says_why() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("file");
+    std::fs::write(&file, "nothing").unwrap();
+    let file = file.to_str().unwrap();
+    let bundle = made(1, &root());
+    let bundle = bundle.path().join("bundle.zip");
+    let bundle = bundle.to_str().unwrap();
+    for (arguments, words) in [
+        (&["--nonsense"][..], "--nonsense"),
+        (&["setp"], "setp"),
+        (&["setup"], "<BUNDLE>"),
+        (&["claim"], "<CODE>"),
+        (&["run", "--wait", "soon"], "--wait"),
+        (&["completions", "dos"], "dos"),
+        (&["setup", "/nowhere.zip"], "/nowhere.zip cannot be read"),
+        (&["setup", bundle, "--offline", "--name", "my printer"], "the one of --name has ' '"),
+        (&["setup", bundle, "--offline", "--ca", "/nowhere.pem"], "--ca /nowhere.pem cannot be read"),
+        (&["setup", bundle, "--offline", "--ca", file], "own-ca.pem holds no certificate"),
+        (&["run", "--device-model", "/nowhere.toml"], "--device-model /nowhere.toml: "),
+        (&["run", "--device-model", file], "--device-model "),
+        (&["run", "--code", "M4RS-7XQ2"], "a claim code needs a door"),
+        (&["claim", "M4RS-7XQ2"], "which door?"),
+        (&["register"], "which door?"),
+        (&["service", "--user", "a b"], "cannot stand in a unit"),
+    ] {
+        with(arguments).check(2, words);
+    }
+    let mut nowhere = std::process::Command::new(env!("CARGO_BIN_EXE_onething-device"));
+    run(nowhere.env_clear().arg("status")).check(2, "name one by --state DIR");
+    let mut named = agent(&place.path().join("state"), &["setup", bundle, "--offline"]);
+    run(named.env("ONETHING_DEVICE_NAME", "a/b")).check(2, "the one of ONETHING_DEVICE_NAME has '/'");
+}
+
+#[test]
+fn the_state_folder_may_be_named_by_a_variable() {
+    let (place, bundle) = (tempfile::tempdir().unwrap(), made(1, &root()));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_onething-device"));
+    command.env_clear().env("ONETHING_DEVICE_STATE", place.path()).args(["setup", "--offline"]).arg(bundle.path().join("bundle.zip"));
+    run(&mut command).done();
+    run(&mut agent(place.path(), &["status"])).done();
+}
+
+#[test]
+fn a_folder_that_others_may_look_into_is_closed_or_refused() {
+    let (place, bundle) = (tempfile::tempdir().unwrap(), made(1, &root()));
+    let zip = bundle.path().join("bundle.zip");
+    let setup = |state: &Path| run(&mut agent(state, &["setup", "--offline", zip.to_str().unwrap()]));
+    let open = |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    let state = place.path().join("state");
+    setup(&state).done();
+    open(&state);
+    let ended = setup(&state);
+    assert!(ended.code == Some(0) && ended.complaint.contains("it is closed to them again"), "{ended:?}");
+    assert_eq!(state.metadata().unwrap().mode() & 0o777, 0o700);
+    open(place.path());
+    setup(place.path()).check(1, "others may look into");
+}
+
+#[test]
+fn the_service_is_a_unit_for_this_program_and_this_folder() {
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    run(&mut agent(&state, &["service"])).check(2, "run `onething-device setup` first");
+    std::fs::create_dir(&state).unwrap();
+    let unit = run(&mut agent(&state, &["service"])).done();
+    let start = format!("ExecStart={} run --state {}\n", env!("CARGO_BIN_EXE_onething-device"), state.display());
+    let user = format!("User={}\n", state.metadata().unwrap().uid());
+    for line in [start.as_str(), &user, "Restart=always\n", "ProtectSystem=strict\n", "WantedBy=multi-user.target\n"] {
+        assert!(unit.contains(line), "{line} is not in {unit}");
+    }
+    let file = place.path().join("agent.service");
+    let out = run(&mut agent(&state, &["service", "--user", "ana", "--write", file.to_str().unwrap()])).done();
+    assert!(out.contains("systemctl enable --now agent.service"), "{out}");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("User=ana\n"));
+    let system = run(&mut agent(Path::new("/var/lib/onething-device"), &["service"])).done();
+    assert!(system.contains("DynamicUser=yes\nStateDirectory=onething-device\n"), "{system}");
+    run(&mut agent(&state, &["service", "--write", "/nowhere/agent.service"])).check(1, "/nowhere/agent.service cannot be written");
+}
+
+#[test]
+fn there_are_completions_for_every_shell_and_help_with_examples() {
+    for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef onething-device"), ("fish", "complete -c onething-device")] {
+        let out = with(&["completions", shell]).done();
+        assert!(out.contains(words) && out.contains("setup"), "{shell}");
+    }
+    let out = with(&["--help"]).done();
+    assert!(out.contains("Examples:") && out.contains("ONETHING_DEVICE_STATE") && out.contains("Exit codes:"), "{out}");
+    for command in ["setup", "run", "status", "claim", "register", "renew", "forget", "service", "completions"] {
+        assert!(out.contains(&format!("  {command} ")), "{command} is not in the help");
+        assert_eq!(with(&[command, "--help"]).code, Some(0), "{command}");
+    }
+    assert!(with(&["--version"]).done().starts_with("onething-device "));
+}

@@ -1,0 +1,123 @@
+//! Credentials that are of no use: exit code 3, and a sentence that names what is wrong. Nothing of them is stored, and what
+//! is stored is not used silently.
+
+use std::path::Path;
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use serde_json::{Value, json};
+
+use crate::harness::{Hub, agent, connection, copied, made, reconnect, run, status};
+
+/// Spoils a file of a bundle in each way a file is spoiled, and says what is to be said.
+fn check_spoiled(folder: &Path, check: impl Fn(&str)) {
+    for name in ["connection.json", "certificate.pem", "private.key.pem", "RootCA.pem"] {
+        let (file, whole) = (folder.join(name), std::fs::read(folder.join(name)).unwrap());
+        std::fs::write(&file, "").unwrap();
+        check(&format!("{name} is empty"));
+        std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+        check(&format!("{name} is cut off"));
+        std::fs::remove_file(&file).unwrap();
+        check(&format!("has no {name}"));
+        std::fs::write(&file, whole).unwrap();
+    }
+}
+
+fn put(from: &Path, to: &Path, names: &[&str]) {
+    for name in names {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+/// Gives a bundle a certificate of another time.
+fn age(folder: &Path, from: i32, until: i32) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
+    let key = KeyPair::generate().unwrap();
+    std::fs::write(folder.join("certificate.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(folder.join("private.key.pem"), key.serialize_pem()).unwrap();
+    reconnect(folder, "certificateId", Value::Null);
+}
+
+#[test]
+fn a_bundle_that_cannot_be_used_is_refused_and_what_was_stored_stays() {
+    let (ana, ben) = (made(1, &root()), made(1, &root()));
+    let place = tempfile::tempdir().unwrap();
+    let setup = |folder: &Path| run(&mut agent(place.path(), &["setup", "--offline", folder.to_str().unwrap()]));
+    let ana = ana.path().join("bundle");
+    setup(&ana).done();
+    let check = |folder: &Path, words: &str| {
+        setup(folder).check(3, words);
+        assert_eq!(status(place.path())["certificateId"], connection(&ana)["certificateId"]);
+    };
+    let ben = ben.path().join("bundle");
+    let bad = copied(&ben);
+    check_spoiled(bad.path(), |words| check(bad.path(), words));
+    put(&ana, bad.path(), &["private.key.pem"]);
+    check(bad.path(), "no pair that can be used");
+    put(&ana, bad.path(), &["certificate.pem"]);
+    check(bad.path(), "certificate.pem is not the certificate that connection.json speaks of");
+    let old = copied(&ben);
+    age(old.path(), 2020, 2025);
+    check(old.path(), "the certificate expired on 2025-01-01");
+    age(old.path(), 2200, 2300);
+    check(old.path(), "the certificate is not valid before 2200-01-01");
+    let new = copied(&ben);
+    reconnect(new.path(), "version", json!(2));
+    check(new.path(), "version 2");
+    let letter = place.path().join("letter.txt");
+    std::fs::write(&letter, "Dear Ana").unwrap();
+    check(&letter, "is not a zip");
+    check(tempfile::tempdir().unwrap().path(), "has no connection.json");
+}
+
+#[test]
+fn stored_files_that_are_broken_are_named_and_nothing_else_is_used() {
+    let (ana, ben) = (made(1, &root()), made(1, &root()));
+    let (ana, ben) = (ana.path().join("bundle"), ben.path().join("bundle"));
+    let place = tempfile::tempdir().unwrap();
+    run(&mut agent(place.path(), &["setup", "--offline", ana.to_str().unwrap()])).done();
+    let stored = place.path().join("credentials-1");
+    let check = |words: &str| {
+        for command in [&["run"][..], &["status"], &["run", "--code", "M4RS-7XQ2", "--door", "https://localhost:1/register"]] {
+            let ended = run(&mut agent(place.path(), command));
+            ended.check(3, words);
+            assert!(ended.complaint.contains("run `onething-device setup BUNDLE.zip`"), "{ended:?}");
+        }
+    };
+    check_spoiled(&stored, check);
+    put(&ben, &stored, &["certificate.pem", "private.key.pem"]);
+    check("of another thing");
+    let current = place.path().join("current");
+    std::fs::write(&current, "").unwrap();
+    check("current is empty");
+    std::fs::write(&current, "credentials-").unwrap();
+    check("current is cut off");
+    std::fs::write(&current, "credentials-1\n").unwrap();
+    age(&stored, 2020, 2025);
+    run(&mut agent(place.path(), &["run"])).check(3, "the certificate expired on 2025-01-01; ask for a new one");
+    assert_eq!(status(place.path())["fault"], "the certificate expired on 2025-01-01");
+    // What is broken is mended by a setup.
+    run(&mut agent(place.path(), &["setup", "--offline", ben.to_str().unwrap()])).done();
+    assert_eq!(status(place.path())["certificateId"], connection(&ben)["certificateId"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_was_revoked_is_refused_with_exit_code_4() {
+    let hub = Hub::start().await;
+    let folder = hub.folder("ana").await;
+    let (place, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(&mut agent(place.path(), &["setup", folder.to_str().unwrap()])).done();
+    hub.revoke(&folder).await;
+    let refused = run(&mut agent(other.path(), &["setup", folder.to_str().unwrap()]));
+    refused.check(4, "refused: ");
+    run(&mut agent(other.path(), &["status"])).check(3, "there are no credentials");
+    let mut command = agent(place.path(), &["run"]);
+    run(command.env("RUST_LOG", "off")).check(4, "the certificate may have been replaced");
+    assert!(run(&mut agent(place.path(), &["status"])).done().contains("does not run: localhost:"));
+    hub.end().await;
+}
+
+/// A root that no server shows.
+pub fn root() -> String {
+    onething_hub::authority::Authority::new(onething_hub::clock::now()).unwrap().root_pem()
+}

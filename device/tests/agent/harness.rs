@@ -1,0 +1,221 @@
+//! A hub in this process, bundles out of its mail, and the agent as a process of its own.
+
+use std::io::{BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+
+use onething::config::Environment;
+use onething::https::{Call, Https, HttpsError, Reply};
+use onething::registry::Registry;
+use onething::thing::CertificateId;
+use onething_hub::serve::Running;
+use onething_hub::settings::{Asked, Settings};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zip::ZipArchive;
+
+/// The hub, which ends with this value.
+pub struct Hub {
+    running: Running,
+    place: TempDir,
+}
+
+impl Hub {
+    pub async fn start() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let settings = Settings::read(Asked::over(&place.path().join("hub")), &Environment).unwrap();
+        Self { running: Running::start(settings).await.unwrap(), place }
+    }
+
+    async fn ask(&self, call: impl Fn(&str) -> Call) -> Reply {
+        loop {
+            match Https::default().send(call(&self.running.http)).await {
+                // A key of RSA takes its time on a busy machine; the next answer has it.
+                Err(HttpsError::Silent) => {}
+                answer => return answer.unwrap(),
+            }
+        }
+    }
+
+    /// Links a user, and takes the bundle out of the mail.
+    pub async fn zip(&self, user: &str) -> PathBuf {
+        let answer = self.ask(|hub| Call::post(hub, "/link").json(&json!({"user": user}))).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        let mail = self.ask(|hub| Call::get(hub, &format!("/api/mail?user={user}"))).await;
+        let mail: Value = serde_json::from_slice(&mail.body).unwrap();
+        let id = mail["mail"].as_array().unwrap().iter().find(|mail| mail["attachment"].is_object()).unwrap()["id"].clone();
+        let zip = self.ask(|hub| Call::get(hub, &format!("/api/mail/{}/attachment", id.as_str().unwrap()))).await;
+        assert_eq!(zip.status, 200);
+        let path = self.place.path().join(format!("{user}.zip"));
+        std::fs::write(&path, &zip.body).unwrap();
+        path
+    }
+
+    /// The same, unpacked.
+    pub async fn folder(&self, user: &str) -> PathBuf {
+        let zip = self.zip(user).await;
+        let folder = zip.with_extension("");
+        unzip(&zip, &folder);
+        folder
+    }
+
+    /// Takes a certificate out of use.
+    pub async fn revoke(&self, folder: &Path) {
+        let id = CertificateId::parse(connection(folder)["certificateId"].as_str().unwrap()).unwrap();
+        self.running.hub.registry.deactivate(&id).await.unwrap();
+    }
+
+    pub async fn end(self) {
+        self.running.end().await;
+    }
+}
+
+fn unzip(zip: &Path, folder: &Path) {
+    let zip = std::fs::read(zip).unwrap();
+    let mut zip = ZipArchive::new(Cursor::new(zip)).unwrap();
+    std::fs::create_dir(folder).unwrap();
+    for number in 0..zip.len() {
+        let mut file = zip.by_index(number).unwrap();
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).unwrap();
+        std::fs::write(folder.join(&*file.name().unwrap()), content).unwrap();
+    }
+}
+
+/// What `connection.json` of an unpacked bundle says.
+pub fn connection(folder: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.join("connection.json")).unwrap()).unwrap()
+}
+
+/// Changes it.
+pub fn reconnect(folder: &Path, field: &str, value: Value) {
+    let mut connection = connection(folder);
+    connection[field] = value;
+    std::fs::write(folder.join("connection.json"), connection.to_string()).unwrap();
+}
+
+/// Copies an unpacked bundle, to change it.
+pub fn copied(folder: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        std::fs::copy(&file, copy.path().join(file.file_name().unwrap())).unwrap();
+    }
+    copy
+}
+
+/// A bundle of an authority of its own, unpacked, for a server at this port, which knows itself by a root of this PEM.
+pub fn made(port: u16, root: &str) -> TempDir {
+    use onething::bundle::{Broker, zip};
+    use onething::thing::{OwnerId, ThingName, ThingPrefix};
+    let now = onething_hub::clock::now();
+    let certificate = onething_hub::authority::Authority::new(now).unwrap().issue(now).unwrap();
+    let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
+    let broker = Broker { host: "localhost".into(), port, roots: vec![("RootCA.pem".into(), root.to_owned())] };
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("bundle.zip");
+    std::fs::write(&file, zip(&thing, &certificate, &broker, now, "").unwrap()).unwrap();
+    unzip(&file, &place.path().join("bundle"));
+    place
+}
+
+/// The agent over a state folder, with nothing of the environment that the tests run in.
+pub fn agent(state: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onething-device"));
+    command.env_clear().stdin(Stdio::null()).arg("--state").arg(state).args(arguments);
+    command
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub complaint: String,
+}
+
+/// Runs to its end.
+pub fn run(command: &mut Command) -> Ended {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let ended = Ended { code: status.code(), out: text(stdout), complaint: text(stderr) };
+    for secret in ["PRIVATE KEY", "M4RS"] {
+        assert!(!ended.out.contains(secret) && !ended.complaint.contains(secret), "{ended:?}");
+    }
+    ended
+}
+
+impl Ended {
+    /// It failed with this code and one sentence that has these words.
+    #[track_caller]
+    pub fn check(&self, code: i32, words: &str) {
+        assert_eq!((self.code, self.out.as_str()), (Some(code), ""), "{self:?}");
+        assert!(self.complaint.contains(words), "{words:?} is not in {:?}", self.complaint);
+        assert!(!self.complaint.contains("panicked") && !self.complaint.contains("Error {"), "{self:?}");
+        if self.complaint.starts_with("onething-device: ") {
+            assert_eq!(self.complaint.trim_end().lines().count(), 1, "{self:?}");
+        } else {
+            assert!(code == 2 && self.complaint.starts_with("error: "), "{self:?}");
+        }
+    }
+
+    /// It did what was asked for.
+    #[track_caller]
+    pub fn done(self) -> String {
+        assert_eq!((self.code, self.complaint.as_str()), (Some(0), ""), "{self:?}");
+        self.out
+    }
+}
+
+/// What `status --json` says.
+pub fn status(state: &Path) -> Value {
+    serde_json::from_str(&run(&mut agent(state, &["status", "--json"])).done()).unwrap()
+}
+
+/// An agent that runs. It does not outlive this value.
+pub struct Life {
+    child: Child,
+    log: BufReader<ChildStderr>,
+}
+
+impl Life {
+    /// Starts it, and waits until its log says that it is connected.
+    pub fn connected(state: &Path, arguments: &[&str]) -> Self {
+        let mut child = agent(state, &["run", "--wait", "30"]).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut life = Self { child, log };
+        life.says("connected");
+        life
+    }
+
+    /// Reads its log until these words come.
+    pub fn says(&mut self, words: &str) {
+        let mut log = String::new();
+        while self.log.read_line(&mut log).unwrap() > 0 {
+            if log.lines().last().is_some_and(|line| line.contains(words)) {
+                return;
+            }
+        }
+        panic!("it never said {words}: {log}");
+    }
+
+    /// Asks it to end, as a service manager does.
+    pub fn stop(mut self) -> ExitStatus {
+        let sent = Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap()
+    }
+
+    /// Cuts its power.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
