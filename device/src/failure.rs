@@ -8,6 +8,8 @@ use thiserror::Error;
 
 use crate::bundle::{BundleError, Untimely};
 use crate::name::NameError;
+use crate::register::RegisterError;
+use crate::register::options::OptionsError;
 use crate::state::StateError;
 
 /// What to do when a device has no credentials of use.
@@ -67,6 +69,28 @@ impl From<StateError> for Failure {
             StateError::Pointer(..) | StateError::Credentials(..) => Failure::NoCredentials(format!("{sentence}; {GET_ONE}")),
             StateError::Nowhere => Failure::Usage(sentence),
             _ => Failure::Other(sentence),
+        }
+    }
+}
+
+impl From<RegisterError> for Failure {
+    fn from(error: RegisterError) -> Self {
+        let sentence = chain(&error);
+        match error {
+            RegisterError::State(error) => error.into(),
+            RegisterError::Unknown(_) | RegisterError::Credential(_) => Failure::NoCredentials(sentence),
+            RegisterError::Refused(_) => Failure::Refused(sentence),
+            RegisterError::Unreachable(_) => Failure::Unreachable(sentence),
+            RegisterError::Answer(..) | RegisterError::Key(_) => Failure::Other(sentence),
+        }
+    }
+}
+
+impl From<OptionsError> for Failure {
+    fn from(error: OptionsError) -> Self {
+        match error {
+            OptionsError::Nothing => Failure::NoCredentials(error.to_string()),
+            _ => Failure::Usage(error.to_string()),
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod bundle;
 pub mod files;
 
 pub mod credentials;
-pub mod knock;
+pub mod register;
 pub mod state;
 pub mod status;
 

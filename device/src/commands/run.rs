@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use onething::config::Environment;
 use onething::fault::chain;
 use onething::model::Model;
 use tokio::time::{Instant, sleep_until};
@@ -15,6 +16,10 @@ use crate::credentials::{Asked, obtain};
 use crate::failure::Failure;
 use crate::link::{Link, News};
 use crate::reach::{refused, stranger, unreachable};
+use crate::register::Door;
+use crate::register::credential::{Credential, Secret};
+use crate::register::options::{OptionsError, RegisterOptions};
+use crate::register::renewal::Renewal;
 use crate::state::Held;
 use crate::status::{Online, Status};
 
@@ -27,17 +32,31 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     }
     let held = super::hold(common)?;
     let door = super::at(common, &held, &options.door)?;
-    let asked = Asked { bundle: options.bundle, code: options.code, door };
-    let bundle = obtain(asked, &held, common.ca.as_deref(), clock::now()).await?;
+    let is_given = options.bundle.is_some();
+    let credential = credential(options.code, &options.with)?;
+    let asked = Asked { bundle: options.bundle, credential, door };
+    let bundle = obtain(asked, &held, common.ca.as_deref(), common.wait(), clock::now).await?;
     info!(thing = %bundle.connection.thing_name, name = %super::name(common, &held)?, "running");
+    // Only what is stored is renewed, or can be on trial. What was just got knows its door.
+    let (stored, door) = if is_given { (None, None) } else { (Some(&held), super::at(common, &held, &options.door)?) };
     let end = signal();
     let mut voice = Voice { held: &held, last: None };
     let outcome = tokio::select! {
-        outcome = stay(&bundle, &mut voice, common.wait()) => outcome,
+        outcome = stay(bundle, &mut voice, common.wait(), stored, door.as_ref()) => outcome,
         () = end => Ok(()),
     };
     voice.say(Online::Stopped, outcome.as_ref().err().map(ToString::to_string));
     outcome
+}
+
+/// With what to knock when nothing is stored, if there is anything.
+fn credential(code: Option<Secret>, with: &RegisterOptions) -> Result<Option<Credential>, Failure> {
+    match code.map(Credential::Code).map_or_else(|| with.credential(&Environment), Ok) {
+        Ok(credential) => Ok(Some(credential)),
+        // Who has nothing to knock with may have a bundle.
+        Err(OptionsError::Nothing) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn check_model(file: &Path) -> Result<(), Failure> {
@@ -48,9 +67,43 @@ fn check_model(file: &Path) -> Result<(), Failure> {
     Model::parse(&toml).map(drop).map_err(|error| bad(chain(&error)))
 }
 
+/// Stays connected, with the bundle and with those that come after it.
+async fn stay(
+    mut bundle: Bundle,
+    voice: &mut Voice<'_>,
+    mut wait: Option<Duration>,
+    stored: Option<&Held>,
+    door: Option<&Door>,
+) -> Result<(), Failure> {
+    let mut renewal = Renewal::default();
+    loop {
+        let renewed = async {
+            match stored.zip(door) {
+                Some((held, door)) => renewal.next(&bundle, door, held, clock::now).await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            failure = connect(&bundle, voice, wait, stored) => Err(failure),
+            renewed = renewed => Ok(renewed),
+        };
+        bundle = match ended {
+            Ok(renewed) => renewed,
+            Err(failure @ Failure::Refused(_)) => {
+                let Some(former) = stored.map(Held::fall_back).transpose()?.flatten() else { return Err(failure) };
+                warn!("{failure}; back to the former certificate");
+                renewal.failed();
+                Bundle::from_files(&former)?
+            }
+            Err(failure) => return Err(failure),
+        };
+        wait = None;
+    }
+}
+
 /// Connects, and again whenever the connection is lost. Who was never let in is not let in by asking on; once connected, a
 /// refusal may be one for a while.
-async fn stay(bundle: &Bundle, voice: &mut Voice<'_>, wait: Option<Duration>) -> Result<(), Failure> {
+async fn connect(bundle: &Bundle, voice: &mut Voice<'_>, wait: Option<Duration>, stored: Option<&Held>) -> Failure {
     let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
     let (begun, mut failures, mut was_up) = (Instant::now(), 0_u32, false);
     voice.say(Online::Connecting, None);
@@ -62,6 +115,10 @@ async fn stay(bundle: &Bundle, voice: &mut Voice<'_>, wait: Option<Duration>) ->
                     (failures, was_up) = (0, true);
                     voice.say(Online::Connected, None);
                     info!(endpoint = %address, "connected");
+                    if let Some(Err(error)) = stored.map(Held::confirm) {
+                        // They stay on trial until the disk has room again.
+                        warn!("{}", chain(&error));
+                    }
                 }
                 News::Refused(no) => break refused(&address, no),
                 News::Stranger(who) => break stranger(&address, who),
@@ -76,7 +133,7 @@ async fn stay(bundle: &Bundle, voice: &mut Voice<'_>, wait: Option<Duration>) ->
         };
         let is_refusal = matches!(failure, Failure::Refused(_));
         if !was_up && (is_refusal || wait.is_some_and(|wait| begun.elapsed() >= wait)) {
-            return Err(failure);
+            return failure;
         }
         if voice.say(if is_refusal { Online::Refused } else { Online::Connecting }, Some(failure.to_string())) {
             warn!("{failure}");

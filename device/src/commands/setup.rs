@@ -2,7 +2,6 @@
 
 use std::io::{self, Write, stdout};
 use std::path::Path;
-use std::time::Duration;
 
 use crate::bundle::Bundle;
 use crate::clock;
@@ -11,8 +10,6 @@ use crate::credentials::{given, with_root};
 use crate::failure::Failure;
 use crate::reach::reach;
 use crate::state::Held;
-
-const WAIT: Duration = Duration::from_secs(30);
 
 /// Nothing is stored that was not checked; what was stored before stays if the new bundle is not good.
 pub(super) async fn setup(common: &Common, path: &Path, offline: bool) -> Result<(), Failure> {
@@ -26,7 +23,7 @@ pub(super) async fn setup(common: &Common, path: &Path, offline: bool) -> Result
     let held = super::hold(common)?;
     super::name(common, &held)?;
     if !offline {
-        reach(&bundle, common.wait().unwrap_or(WAIT)).await?;
+        reach(&bundle, common.wait().unwrap_or(super::WAIT)).await?;
     }
     held.store(&files)?;
     Ok(done(&bundle, &held)?)
