@@ -35,7 +35,7 @@ pub enum Source {
     /// The state folder.
     Stored(Box<Files>),
     /// The door.
-    Door(Credential, Door),
+    Door(Credential, Box<Door>),
     /// Something to knock with, and no door to knock at.
     NoDoor,
     /// Nowhere.
@@ -47,7 +47,7 @@ pub fn choose(asked: Asked, stored: Option<Files>) -> Source {
     match (asked, stored) {
         (Asked { bundle: Some(bundle), .. }, _) => Source::Given(bundle),
         (_, Some(stored)) => Source::Stored(Box::new(stored)),
-        (Asked { credential: Some(credential), door: Some(door), .. }, None) => Source::Door(credential, door),
+        (Asked { credential: Some(credential), door: Some(door), .. }, None) => Source::Door(credential, Box::new(door)),
         (Asked { credential: Some(_), .. }, None) => Source::NoDoor,
         _ => Source::Nowhere,
     }

@@ -112,5 +112,8 @@ pub async fn register(
 }
 
 #[cfg(test)]
+mod scripted_door;
+
+#[cfg(test)]
 #[path = "register_tests.rs"]
 mod tests;

@@ -142,6 +142,7 @@ fn line(content: &[u8], from: &str) -> Result<Secret, OptionsError> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::io::ErrorKind;
 
     use super::*;
 
@@ -150,6 +151,14 @@ mod tests {
     impl Source for Variables {
         fn variable(&self, name: &str) -> Option<String> {
             self.0.get(name).map(|value| (*value).to_owned())
+        }
+
+        fn file(&self, path: &str) -> io::Result<String> {
+            std::fs::read_to_string(path)
+        }
+
+        fn packaged_model(&self) -> io::Result<String> {
+            Err(ErrorKind::NotFound.into())
         }
     }
 

@@ -7,17 +7,20 @@ const SHOWN: usize = 160;
 
 #[derive(Deserialize)]
 struct Problem {
+    /// What happens with every problem of the kind.
     title: Option<String>,
+    /// What happened this time.
+    detail: Option<String>,
     field: Option<String>,
 }
 
 /// The sentence in an answer; `None` where there is none in it.
 pub(crate) fn sentence(body: &[u8]) -> Option<String> {
     let problem: Problem = serde_json::from_slice(body).ok()?;
-    let title = plain(&problem.title?)?;
+    let words = [problem.detail, problem.title].iter().flatten().find_map(|words| plain(words))?;
     Some(match problem.field.as_deref().and_then(plain) {
-        Some(field) => format!("{title} ({field})"),
-        None => title,
+        Some(field) if !words.contains(&field) => format!("{words} ({field})"),
+        _ => words,
     })
 }
 
@@ -46,6 +49,8 @@ mod tests {
     fn a_problem_becomes_a_sentence_and_anything_else_none() {
         check(r#"{"title": "the code is not known", "status": 401}"#, Some("the code is not known"));
         check(r#"{"title": "Malformed.", "field": "csr"}"#, Some("Malformed (csr)"));
+        check(r#"{"title": "Bad Request", "detail": "`csr` has to be a text", "field": "csr"}"#, Some("`csr` has to be a text"));
+        check(r#"{"title": "Conflict", "detail": " "}"#, Some("Conflict"));
         check(r#"{"status": 401}"#, None);
         check(r#"{"title": " \n "}"#, None);
         check(r#"{"title": 7}"#, None);

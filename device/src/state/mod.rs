@@ -220,9 +220,12 @@ impl Held {
 
     fn put(&self, files: &Files) -> io::Result<()> {
         let name = self.lay_down(files)?;
-        // Nobody goes back from these to what was on trial before them.
-        self.disk.remove(&self.path.join(FORMER))?;
-        self.disk.sync_folder(&self.path)?;
+        let former = self.path.join(FORMER);
+        if former.exists() {
+            // From what comes now nobody goes back to what was before a trial.
+            self.disk.remove(&former)?;
+            self.disk.sync_folder(&self.path)?;
+        }
         self.point(CURRENT, &name)?;
         self.sweep(&[number(&name)])
     }
