@@ -1,4 +1,12 @@
-//! The device's side of onething: what an owner runs on the device to make it theirs.
+//! The device's side: a [`bundle`] becomes a connection, and what is wanted of the device becomes so.
+//!
+//! In reading order:
+//!
+//! 1. [`command_line`] and [`commands`]: what can be asked in a terminal.
+//! 2. [`credentials`]: which are used, in which order; [`state`] keeps them, [`bundle`] judges them, `knock` gets new ones.
+//! 3. `link` is one connection, by an MQTT client that other people wrote.
+//! 4. [`actions`] does what `device.toml` says for a property or a command; without it there is a simulated [`printer`], so that
+//!    something moves at once.
 
 pub mod command_line;
 pub mod commands;
@@ -16,6 +24,7 @@ pub mod status;
 mod link;
 mod reach;
 
+pub mod actions;
 pub mod printer;
 
 pub mod clock;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::action::{RawActions, actions};
 use super::{Action, Argument, IntentRule, Model, Property, Sentence, ValueKind};
 use crate::thing::ThingPrefix;
 
@@ -20,6 +21,8 @@ struct File {
     command: BTreeMap<String, BTreeMap<String, RawValue>>,
     #[serde(default)]
     intent: BTreeMap<String, RawIntent>,
+    #[serde(default)]
+    action: RawActions,
 }
 
 #[derive(Deserialize)]
@@ -108,14 +111,14 @@ struct RawSentence {
 
 /// Collects what is wrong, by place.
 #[derive(Default)]
-struct Faults(Vec<String>);
+pub(super) struct Faults(Vec<String>);
 
 impl Faults {
-    fn add(&mut self, place: &str, fault: impl std::fmt::Display) {
+    pub(super) fn add(&mut self, place: &str, fault: impl std::fmt::Display) {
         self.0.push(format!("{place}: {fault}"));
     }
 
-    fn check(&mut self, good: bool, place: &str, fault: impl std::fmt::Display) {
+    pub(super) fn check(&mut self, good: bool, place: &str, fault: impl std::fmt::Display) {
         if !good {
             self.add(place, fault);
         }
@@ -148,6 +151,7 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
             intents.insert(name, rule);
         }
     }
+    let actions = actions(file.action, &properties, &commands, &mut faults);
     match thing_prefix {
         Some(thing_prefix) if faults.0.is_empty() => Ok(Model {
             name: file.device.name,
@@ -159,6 +163,7 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
             properties,
             commands,
             intents,
+            actions,
         }),
         _ => Err(faults.0),
     }

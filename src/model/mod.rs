@@ -1,5 +1,6 @@
 //! `device.toml`: what a device can do, and which intent asks for what. The one file a maker edits.
 
+mod action;
 mod file;
 mod value;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+pub use self::action::{Actions, DeviceAction, GpioLine, LoopbackUrl, Means};
 pub use self::value::{Misfit, Value, ValueKind};
 use crate::thing::ThingPrefix;
 
@@ -31,6 +33,8 @@ pub struct Model {
     pub commands: BTreeMap<String, BTreeMap<String, Argument>>,
     /// Intents of the interaction model.
     pub intents: BTreeMap<String, IntentRule>,
+    /// What the device does.
+    pub actions: Actions,
 }
 
 /// A property of the shadow.

@@ -111,6 +111,16 @@ impl ValueKind {
         Ok(Value { json, words })
     }
 
+    /// A JSON value of this kind as the shadow keeps it: `21` for 21.0. `None` where it is none of this kind.
+    pub fn fit(&self, value: &serde_json::Value) -> Option<serde_json::Value> {
+        let said = match (self, value) {
+            (ValueKind::Number { .. }, serde_json::Value::Number(number)) => number.to_string(),
+            (ValueKind::Switch | ValueKind::Choice { .. } | ValueKind::Text { .. }, serde_json::Value::String(text)) => text.clone(),
+            _ => return None,
+        };
+        self.accept(&said, said.clone()).ok().map(|accepted| accepted.json)
+    }
+
     /// Whether a JSON value from a device model is of this kind.
     pub(super) fn allows(&self, value: &serde_json::Value) -> bool {
         let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -183,6 +193,21 @@ mod tests {
         assert_eq!(text.read(&two).unwrap().unwrap().json, json!("vase, cup"));
         assert_eq!(degrees().read(&two), Some(Err(Misfit::TooMany)));
         assert_eq!(degrees().read(&[]), None);
+    }
+
+    #[test]
+    fn a_value_out_of_json_is_of_its_own_type() {
+        assert_eq!(degrees().fit(&json!(21.0)), Some(json!(21)));
+        assert_eq!(degrees().fit(&json!(20.5)), Some(json!(20.5)));
+        assert_eq!(degrees().fit(&json!(301)), None);
+        assert_eq!(degrees().fit(&json!("21")), None);
+        assert_eq!(ValueKind::Switch.fit(&json!("on")), Some(json!("ON")));
+        assert_eq!(ValueKind::Switch.fit(&json!(true)), None);
+        let text = ValueKind::Text { max_length: 4 };
+        assert_eq!(text.fit(&json!("a\nb")), Some(json!("a b")));
+        assert_eq!(text.fit(&json!("vases")), None);
+        assert_eq!(text.fit(&json!({"a": 1})), None);
+        assert_eq!(text.fit(&json!(null)), None);
     }
 
     #[test]

@@ -130,7 +130,9 @@ where
                 for replaced in &entry.record.replaced {
                     match registry.activate(replaced).await {
                         // It had its time, and only the note of that was lost.
-                        Err(error) if error.is_definite() => tracing::info!(%thing, %error, "a replaced certificate is gone"),
+                        Err(error) if error.is_definite() && registry.describe(replaced).await?.is_none() => {
+                            tracing::info!(%thing, %error, "a replaced certificate is gone")
+                        }
                         outcome => outcome?,
                     }
                 }
@@ -329,10 +331,12 @@ where
         record.replaced.retain(|id| !self.known.retired.contains(id));
         record.coming.take_if(|id| self.known.retired.contains(id));
         if self.known.mailed && self.known.visit.registers() {
-            record.replaced.extend(record.certificate.take().filter(|_| record.delivered.is_some()));
-            record.certificate = record.coming.take();
-            record.delivered = Some(now);
-            record.replaced_until = now + A_DAY;
+            // Where only the answer to this write was lost, it stands there already.
+            if let Some(mine) = record.coming.take() {
+                record.replaced.extend(record.certificate.replace(mine).filter(|_| record.delivered.is_some()));
+                record.delivered = Some(now);
+                record.replaced_until = now + A_DAY;
+            }
             record.said.extend(self.who.said.clone());
             // Nothing comes after this that others could overtake, and the next knock need not wait.
             record.until = 0;

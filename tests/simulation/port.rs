@@ -335,7 +335,8 @@ impl Mailer for Port {
             if !account.certificates.get(&id).is_some_and(Registration::works) {
                 account.broken.push("a mail with a certificate that does not work");
             }
-            account.mails.push(id);
+            account.mails.push(id.clone());
+            account.handed.push(id);
             account.told = false;
         });
         sent.await.map_err(|failure| match failure {

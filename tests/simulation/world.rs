@@ -47,6 +47,10 @@ pub struct Account {
     pub shadow: Option<Value>,
     /// The certificate in each mail, in the order of sending.
     pub mails: Vec<CertificateId>,
+    /// The certificates that were mailed or given to a device that registered itself, in order.
+    pub handed: Vec<CertificateId>,
+    /// So many devices have knocked and had no good answer: they will knock again.
+    pub unanswered: u32,
     /// The owner has heard that the last mail came back.
     pub told: bool,
     /// The certificates that a record ever called delivered.
@@ -67,10 +71,10 @@ impl Account {
         account
     }
 
-    /// What the device with the newest mail in its mailbox would say.
+    /// What the device with the newest certificate would say.
     pub fn report(&mut self) {
         let works = |id: &&CertificateId| self.certificates.get(*id).is_some_and(Registration::works);
-        if let Some(id) = self.mails.iter().rev().find(works) {
+        if let Some(id) = self.handed.iter().rev().find(works) {
             let reported = json!({"reported": {"certificateId": id.as_str(), "status": "idle"}});
             merge(self.shadow.get_or_insert_with(|| json!({})), &reported);
         }

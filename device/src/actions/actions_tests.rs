@@ -1,0 +1,163 @@
+//! A device model's actions, as the agent asks for them.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn model(folder: &TempDir) -> Model {
+    let place = folder.path().display();
+    let text = format!(
+        "[device]\nname = \"lamp\"\ninvocation = \"my lamp\"\nthing_type = \"lamp\"\nthing_prefix = \"Lamp-\"\n\
+         [property.power]\ntype = \"switch\"\n\
+         [property.night]\ntype = \"switch\"\n\
+         [property.line]\ntype = \"switch\"\n\
+         [property.name]\ntype = \"text\"\nmax_length = 64\n\
+         [property.brightness]\ntype = \"integer\"\nmin = 0\nmax = 255\n\
+         [property.hours]\ntype = \"integer\"\nmin = 0\nmax = 99999\nwritten_by = \"device\"\n\
+         [command.blink.times]\ntype = \"integer\"\nmin = 1\nmax = 9\n\
+         [command.blink.colour]\ntype = \"choice\"\nvalues = [\"red\", \"blue\"]\ndefault = \"red\"\n\
+         [command.dim]\n\
+         [action.property.power]\nfile = \"{place}/power\"\nmap = {{ ON = \"255\", OFF = \"0\" }}\n\
+         [action.property.brightness]\nfile = \"{place}/brightness\"\n\
+         [action.property.name]\nrun = [\"{place}/action\"]\n\
+         [action.property.line]\ngpio = {{ chip = \"{place}/gpiochip0\", line = 17 }}\n\
+         [action.command.blink]\nrun = [\"{place}/action\", \"--slowly\"]\n"
+    );
+    Model::parse(&text).unwrap()
+}
+
+/// A program that keeps what it is given, and says what the test wants.
+fn program(folder: &TempDir, then: &str) {
+    let text = format!("#!/bin/sh\ncat > \"$(dirname \"$0\")/input\"\n{then}\n");
+    super::program::tests::install(&folder.path().join("action"), &text);
+}
+
+fn input(folder: &TempDir) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.path().join("input")).unwrap()).unwrap()
+}
+
+fn done(detail: &str, reported: &Value) -> Outcome {
+    Outcome::Done { detail: detail.to_owned(), reported: reported.as_object().unwrap().clone() }
+}
+
+fn thrice() -> Map<String, Value> {
+    Map::from_iter([("times".to_owned(), json!(3))])
+}
+
+fn lamp() -> (TempDir, Actions) {
+    let folder = tempfile::tempdir().unwrap();
+    let actions = Actions::new(&model(&folder), "Lamp-1");
+    (folder, actions)
+}
+
+#[tokio::test]
+async fn a_property_goes_into_its_file() {
+    let (folder, mut actions) = lamp();
+    let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    for name in ["power", "brightness"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    assert_eq!(actions.set("power", &json!("ON")).await, done("", &json!({"power": "ON"})));
+    assert_eq!(text("power"), "255\n");
+    assert_eq!(actions.set("power", &json!("OFF")).await, done("", &json!({"power": "OFF"})));
+    assert_eq!(text("power"), "0\n");
+    assert_eq!(actions.set("brightness", &json!(128.0)).await, done("", &json!({"brightness": 128})));
+    assert_eq!(text("brightness"), "128\n");
+}
+
+#[tokio::test]
+async fn what_fails_is_not_reported_as_so() {
+    let (folder, mut actions) = lamp();
+    let place = folder.path().display();
+    assert_eq!(actions.set("power", &json!("ON")).await, Outcome::Failed { detail: format!("`{place}/power` is not there") });
+    let told = if cfg!(target_os = "linux") { format!("there is no GPIO chip `{place}/gpiochip0`") } else { String::new() };
+    assert!(matches!(actions.set("line", &json!("ON")).await, Outcome::Failed { detail } if detail.contains(&told)));
+}
+
+#[tokio::test]
+async fn a_value_reaches_a_program_as_it_was_said() {
+    let (folder, mut actions) = lamp();
+    program(&folder, "");
+    let evil = "$(touch x); rm -rf / `id` \"'|&<>\\";
+    assert_eq!(actions.set("name", &json!(evil)).await, done("", &json!({"name": evil})));
+    assert_eq!(input(&folder), json!({"property": "name", "value": evil}));
+    assert!(!folder.path().join("x").exists() && !Path::new("/x").exists());
+}
+
+#[tokio::test]
+async fn what_a_program_reports_of_the_property_is_the_last_word() {
+    let (folder, mut actions) = lamp();
+    program(&folder, r#"echo '{"detail":"shortened","name":"Bo","hours":7,"colour":"red"}'"#);
+    assert_eq!(actions.set("name", &json!("Bob")).await, done("shortened", &json!({"name": "Bo", "hours": 7})));
+}
+
+#[tokio::test]
+async fn a_command_reaches_its_program_and_what_it_says_is_reported() {
+    let (folder, mut actions) = lamp();
+    program(&folder, r#"printf '{"detail":"%s","power":"ON","hours":3.0,"command":{"id":"0"}}' "$1 $ONETHING_THING""#);
+    let outcome = actions.obey("blink", "id-1", &thrice(), Some(1_763_763_600)).await;
+    assert_eq!(outcome, done("--slowly Lamp-1", &json!({"power": "ON", "hours": 3})));
+    assert_eq!(
+        input(&folder),
+        json!({"command": "blink", "id": "id-1", "args": {"times": 3, "colour": "red"}, "expiresAt": 1_763_763_600})
+    );
+}
+
+#[tokio::test]
+async fn text_that_is_no_text_is_still_a_detail() {
+    let (folder, mut actions) = lamp();
+    program(&folder, "printf 'caf\\351 \\377\\nmore'");
+    assert_eq!(actions.obey("blink", "id-1", &thrice(), None).await, done("caf\u{fffd} \u{fffd}", &json!({})));
+    program(&folder, "printf 'caf\\351\\n' >&2; exit 1");
+    assert_eq!(actions.obey("blink", "id-2", &thrice(), None).await, Outcome::Failed { detail: "caf\u{fffd}".into() });
+}
+
+#[tokio::test]
+async fn a_command_without_an_action_is_refused_and_a_property_is_taken_as_so() {
+    let (_folder, mut actions) = lamp();
+    let refused = |detail: &str| Outcome::Refused { detail: detail.into() };
+    assert_eq!(actions.obey("dim", "id-1", &Map::new(), None).await, refused("this device has no action for `dim`"));
+    assert_eq!(actions.obey("fly\n", "id-1", &Map::new(), None).await, refused("this device has no action for `fly`"));
+    assert_eq!(actions.set("night", &json!("ON")).await, done("", &json!({"night": "ON"})));
+}
+
+#[tokio::test]
+async fn what_the_model_does_not_allow_is_not_tried() {
+    let (_folder, mut actions) = lamp();
+    let refused = |detail: &str| Outcome::Refused { detail: detail.into() };
+    assert_eq!(actions.set("power", &json!("MAYBE")).await, refused("`power` cannot have this value"));
+    assert_eq!(actions.set("brightness", &json!(256)).await, refused("`brightness` cannot have this value"));
+    assert_eq!(actions.set("hours", &json!(1)).await, refused("this device has no property `hours` to set"));
+    assert_eq!(actions.set("onboarded", &json!(true)).await, refused("this device has no property `onboarded` to set"));
+}
+
+#[tokio::test]
+async fn a_program_gets_the_arguments_of_the_model_or_is_not_started() {
+    let (folder, mut actions) = lamp();
+    program(&folder, "");
+    let obey = async |actions: &mut Actions, args: Value| actions.obey("blink", "id-1", args.as_object().unwrap(), None).await;
+    let refused = |detail: &str| Outcome::Refused { detail: detail.into() };
+    assert_eq!(obey(&mut actions, json!({})).await, refused("argument `times` is missing"));
+    assert_eq!(obey(&mut actions, json!({"times": 10})).await, refused("argument `times` cannot have this value"));
+    assert_eq!(obey(&mut actions, json!({"times": 1, "colour": "$(id)"})).await, refused("argument `colour` cannot have this value"));
+    assert!(!folder.path().join("input").exists(), "the program was started");
+    assert_eq!(obey(&mut actions, json!({"times": 2.0, "colour": "blue", "speed": "new"})).await, done("", &json!({})));
+    assert_eq!(input(&folder)["args"], json!({"times": 2, "colour": "blue"}));
+}
+
+#[test]
+fn actions_run_wherever_the_agent_does() {
+    fn may_move(_: impl Send) {}
+
+    let (_folder, mut actions) = lamp();
+    may_move(actions.set("power", &json!("ON")));
+    may_move(actions.obey("dim", "id-1", &Map::new(), None));
+}
+
+#[test]
+fn the_printer_that_is_built_in_has_no_actions() {
+    assert!(Actions::new(&Model::parse(Model::SAMPLE).unwrap(), "3D_Printer-1").is_empty());
+    assert!(!lamp().1.is_empty());
+}

@@ -1,0 +1,116 @@
+//! A line of a GPIO character device is switched (<https://docs.kernel.org/userspace-api/gpio/chardev.html>).
+//!
+//! A line that has been switched stays requested as long as the agent runs: once it is released, the kernel may give it back the
+//! state it had before.
+
+use std::time::Duration;
+
+use onething::model::GpioLine;
+
+/// The lines that are held.
+#[derive(Default)]
+pub(super) struct Lines {
+    #[cfg(target_os = "linux")]
+    held: std::collections::BTreeMap<GpioLine, gpiocdev::Request>,
+}
+
+#[cfg(target_os = "linux")]
+impl Lines {
+    /// Switches a line.
+    pub(super) async fn switch(&mut self, line: &GpioLine, on: bool, limit: Duration) -> Result<(), String> {
+        let (held, wanted) = (self.held.remove(line), line.clone());
+        // What stands in front of an expander on a slow bus may take its time.
+        let request = super::aside::aside(limit, move || put(held, &wanted, on)).await?;
+        let request = request.map_err(|error| why(line, &error))?;
+        self.held.insert(line.clone(), request);
+        Ok(())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Lines {
+    /// Says that there are no lines here.
+    pub(super) async fn switch(&mut self, _line: &GpioLine, _on: bool, _limit: Duration) -> Result<(), String> {
+        Err("GPIO lines are switched on Linux only".to_owned())
+    }
+}
+
+/// Switches the line that is held, or takes hold of it. Whether high or low is `ON` is for the kernel to know.
+#[cfg(target_os = "linux")]
+fn put(held: Option<gpiocdev::Request>, line: &GpioLine, on: bool) -> Result<gpiocdev::Request, gpiocdev::Error> {
+    let value = level(on);
+    if let Some(request) = held {
+        request.set_value(line.line, value)?;
+        return Ok(request);
+    }
+    let mut request = gpiocdev::Request::builder();
+    request.on_chip(&line.chip).with_consumer("onething").with_line(line.line).as_output(value);
+    if line.active_low {
+        request.as_active_low();
+    }
+    request.request()
+}
+
+#[cfg(target_os = "linux")]
+fn level(on: bool) -> gpiocdev::line::Value {
+    if on { gpiocdev::line::Value::Active } else { gpiocdev::line::Value::Inactive }
+}
+
+#[cfg(target_os = "linux")]
+fn why(line: &GpioLine, error: &gpiocdev::Error) -> String {
+    use rustix::io::Errno;
+
+    let (chip, number) = (line.chip.display(), line.line);
+    let errno = match error {
+        gpiocdev::Error::Os(errno) => Some(errno.0),
+        gpiocdev::Error::Uapi(_, gpiocdev_uapi::Error::Os(errno)) => Some(errno.0),
+        _ => None,
+    };
+    match (errno.map(Errno::from_raw_os_error), error) {
+        (Some(Errno::NOENT), _) => format!("there is no GPIO chip `{chip}`"),
+        (Some(Errno::ACCESS | Errno::PERM), _) => format!("the agent may not use `{chip}`"),
+        (Some(Errno::BUSY), _) => format!("line {number} of `{chip}` is in use"),
+        (Some(Errno::INVAL), _) => format!("`{chip}` has no line {number} that can be switched"),
+        (Some(Errno::NOTTY | Errno::NODEV), _) | (_, gpiocdev::Error::GpioChip(..)) => format!("`{chip}` is no GPIO chip"),
+        _ => format!("line {number} of `{chip}` could not be switched: {}", super::answer::plain(&error.to_string())),
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    async fn refusal(chip: &str) -> String {
+        let line = GpioLine { chip: chip.into(), line: 17, active_low: true };
+        Lines::default().switch(&line, true, Duration::from_secs(10)).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_chip_that_is_not_there_is_said_to_be_so() {
+        assert_eq!(refusal("/dev/gpiochip-of-nobody").await, "there is no GPIO chip `/dev/gpiochip-of-nobody`");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_chip_is_said_to_be_so() {
+        assert_eq!(refusal("/dev/null").await, "`/dev/null` is no GPIO chip");
+        assert_eq!(refusal("/etc/hostname").await, "`/etc/hostname` is no GPIO chip");
+        assert_eq!(refusal("/").await, "`/` is no GPIO chip");
+    }
+
+    #[test]
+    fn on_is_active_and_off_is_not() {
+        use gpiocdev::line::Value;
+
+        assert_eq!((level(true), level(false)), (Value::Active, Value::Inactive));
+    }
+
+    #[test]
+    fn what_the_kernel_says_becomes_a_sentence() {
+        let line = GpioLine { chip: "/dev/gpiochip0".into(), line: 17, active_low: false };
+        let told = |errno: rustix::io::Errno| why(&line, &gpiocdev::Error::Os(gpiocdev_uapi::Errno(errno.raw_os_error())));
+        assert_eq!(told(rustix::io::Errno::BUSY), "line 17 of `/dev/gpiochip0` is in use");
+        assert_eq!(told(rustix::io::Errno::ACCESS), "the agent may not use `/dev/gpiochip0`");
+        assert_eq!(told(rustix::io::Errno::INVAL), "`/dev/gpiochip0` has no line 17 that can be switched");
+    }
+}

@@ -1,0 +1,55 @@
+//! A server on the device itself is asked by POST.
+//!
+//! The address was judged with the device model: it is on loopback, by number, so that no resolver has a say in it. A redirect is
+//! an answer like any other that is not 2xx: it is not followed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header;
+use http_body_util::Full;
+use onething::https::{Https, HttpsError};
+use onething::model::LoopbackUrl;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::aside::took_longer;
+use super::{ANSWER_LIMIT, answer};
+
+/// Sends the input; the body of a good answer comes back.
+pub(super) async fn post(client: &Https, url: &LoopbackUrl, input: &Value, limit: Duration) -> Result<Vec<u8>, String> {
+    let name = url.as_str();
+    let answer = timeout(limit, exchange(client, url, input)).await.map_err(|_| took_longer(limit))?;
+    let answer = answer.map_err(|error| match error {
+        HttpsError::BrokenAnswer => format!("the answer of {name} broke off, or had more than {ANSWER_LIMIT} bytes"),
+        HttpsError::Unreachable(_) | HttpsError::Unsendable(_) | HttpsError::Silent => format!("{name} does not answer"),
+    })?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer.into_body().into());
+    }
+    Err(answer::detail(answer.body()).unwrap_or_else(|| format!("{name} answered {}", status.as_u16())))
+}
+
+async fn exchange(client: &Https, url: &LoopbackUrl, input: &Value) -> Result<http::Response<Bytes>, HttpsError> {
+    let mut last = HttpsError::Silent;
+    for address in url.by_address() {
+        let request = http::Request::post(address)
+            .header(header::HOST, url.authority())
+            .header(header::CONTENT_TYPE, "application/json")
+            // A connection that is kept may be closed at the very moment when a command goes out on it.
+            .header(header::CONNECTION, "close")
+            .body(Full::new(Bytes::from(input.to_string())))
+            .map_err(HttpsError::Unsendable)?;
+        match client.exchange(request, ANSWER_LIMIT).await {
+            // Nothing was sent yet: the next address may be asked.
+            Err(HttpsError::Unreachable(error)) if error.is_connect() => last = HttpsError::Unreachable(error),
+            answer => return answer,
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

@@ -1,0 +1,154 @@
+//! What the device does when a property is set or a command comes, as `device.toml` says: a program, an HTTP call on loopback, a
+//! GPIO line, a file.
+//!
+//! Every action ends: done, refused or failed, within its time limit. Whoever drops the future of a running action ends the action,
+//! with every process of its group. What the owner wants reaches a program as JSON on its standard input and a server as JSON in
+//! the body, never as a part of a command line; what comes back is bounded, and only what fits the device model is reported.
+
+mod answer;
+mod aside;
+mod file;
+mod gpio;
+mod http;
+mod program;
+
+use std::collections::BTreeMap;
+
+use onething::https::Https;
+use onething::model::{Argument, DeviceAction, Means, Model, Property};
+use serde_json::{Map, Value, json};
+
+use self::answer::Answer;
+use self::gpio::Lines;
+
+/// In bytes: what an action may answer.
+const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// What became of an action.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It is done.
+    Done {
+        /// In the words of whatever did it; may be empty.
+        detail: String,
+        /// What the device is like now: properties of the model that fit it, and no others.
+        reported: Map<String, Value>,
+    },
+    /// It was not even tried, and never will be.
+    Refused {
+        /// Why.
+        detail: String,
+    },
+    /// It was tried.
+    Failed {
+        /// Why.
+        detail: String,
+    },
+}
+
+/// The actions of a device.
+pub struct Actions {
+    thing: String,
+    properties: BTreeMap<String, Property>,
+    commands: BTreeMap<String, BTreeMap<String, Argument>>,
+    actions: onething::model::Actions,
+    lines: Lines,
+    /// Made when it is first needed: many devices have no server to ask.
+    client: Option<Https>,
+}
+
+impl Actions {
+    /// Those of a device model, for the thing of this name.
+    pub fn new(model: &Model, thing: &str) -> Self {
+        Self {
+            thing: thing.to_owned(),
+            properties: model.properties.clone(),
+            commands: model.commands.clone(),
+            actions: model.actions.clone(),
+            lines: Lines::default(),
+            client: None,
+        }
+    }
+
+    /// Whether the device model says of anything what is done; where it does not, there is only the simulated printer.
+    pub fn is_empty(&self) -> bool {
+        self.actions.properties.is_empty() && self.actions.commands.is_empty()
+    }
+
+    /// Makes a property what it is wanted to be. A property without an action is taken as so.
+    pub async fn set(&mut self, property: &str, value: &Value) -> Outcome {
+        let Some(known) = self.properties.get(property).filter(|known| !known.reported_only) else {
+            return refused(format_args!("this device has no property `{}` to set", answer::plain(property)));
+        };
+        let Some(value) = known.kind.fit(value) else {
+            return refused(format_args!("`{property}` cannot have this value"));
+        };
+        let mut reported = Map::new();
+        reported.insert(property.to_owned(), value.clone());
+        let Some(action) = self.actions.properties.get(property).cloned() else {
+            return Outcome::Done { detail: String::new(), reported };
+        };
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let done = match &action.means {
+            Means::Gpio(line) => self.lines.switch(line, text == "ON", action.limit).await.map(|()| Answer::default()),
+            Means::File { path, map } => file::write(path, map.get(&text).unwrap_or(&text), action.limit).await.map(|()| Answer::default()),
+            Means::Program { .. } | Means::Http(_) => self.tell(&action, &json!({"property": property, "value": value})).await,
+        };
+        match done {
+            Ok(answer) => {
+                // Whatever it says about this very property is the last word: a nozzle may only get as hot as it can.
+                reported.extend(answer.reported);
+                Outcome::Done { detail: answer.detail, reported }
+            }
+            Err(detail) => Outcome::Failed { detail },
+        }
+    }
+
+    /// Does a command, once; that it is not done twice, or too late, is for whoever asks to see to. Whatever does it can rely on
+    /// its arguments: they are all there, and each is what the device model says.
+    pub async fn obey(&mut self, command: &str, id: &str, args: &Map<String, Value>, expires_at: Option<u64>) -> Outcome {
+        let Some(action) = self.actions.commands.get(command).cloned() else {
+            return refused(format_args!("this device has no action for `{}`", answer::plain(command)));
+        };
+        let args = match self.commands.get(command).map(|known| fitting(known, args)).transpose() {
+            Ok(args) => args.unwrap_or_default(),
+            Err(detail) => return Outcome::Refused { detail },
+        };
+        let input = json!({"command": command, "id": id, "args": args, "expiresAt": expires_at});
+        match self.tell(&action, &input).await {
+            Ok(Answer { detail, reported }) => Outcome::Done { detail, reported },
+            Err(detail) => Outcome::Failed { detail },
+        }
+    }
+
+    /// Asks a program or a server to do it.
+    async fn tell(&mut self, action: &DeviceAction, input: &Value) -> Result<Answer, String> {
+        let said = match &action.means {
+            Means::Program { path, args } => program::run(path, args, &input.to_string(), &self.thing, action.limit).await?,
+            Means::Http(url) => http::post(self.client.get_or_insert_default(), url, input, action.limit).await?,
+            // The device model has been judged: these two are for properties, which never come here with them.
+            Means::Gpio(_) | Means::File { .. } => return Err("this action is for a property".to_owned()),
+        };
+        Ok(answer::read(&said, &self.properties))
+    }
+}
+
+/// The arguments a command has, each with a value it can have. Others are left out: a later model may know more.
+fn fitting(known: &BTreeMap<String, Argument>, args: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let fit = |(name, argument): (&String, &Argument)| {
+        let value = match args.get(name) {
+            Some(value) => argument.kind.fit(value).ok_or_else(|| format!("argument `{name}` cannot have this value")),
+            None => argument.default.clone().ok_or_else(|| format!("argument `{name}` is missing")),
+        };
+        Ok((name.clone(), value?))
+    };
+    known.iter().map(fit).collect()
+}
+
+fn refused(why: std::fmt::Arguments<'_>) -> Outcome {
+    Outcome::Refused { detail: why.to_string() }
+}
+
+#[cfg(test)]
+#[path = "actions_tests.rs"]
+mod tests;

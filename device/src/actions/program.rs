@@ -1,0 +1,172 @@
+//! A program runs: without a shell, in a process group of its own, with the input on its standard input.
+//!
+//! It ends within its time: its group is killed when the time is up, when it says too much, and when nobody waits for it any more.
+//! What it has left running when it ends by itself is its own affair.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
+
+use super::aside::took_longer;
+use super::{ANSWER_LIMIT, answer};
+
+/// What a program needs to find others, its user's files and its language.
+const KEPT: [&str; 3] = ["PATH", "HOME", "LANG"];
+/// For what is still in the pipes of a program that has ended: whoever it has left behind may keep them open for good.
+const REST: Duration = Duration::from_millis(200);
+/// For the kernel to end what was killed.
+const BURIAL: Duration = Duration::from_secs(2);
+/// In bytes: the end of what it says about itself, enough for a last line.
+const TAIL: usize = 4 * 1024;
+const CHUNK: usize = 4 * 1024;
+
+/// Runs a program to its end; what it printed comes back.
+pub(super) async fn run(path: &str, args: &[String], input: &str, thing: &str, limit: Duration) -> Result<Vec<u8>, String> {
+    let mut program = Running::start(path, args, thing).map_err(|error| format!("`{path}` {}", why(&error)))?;
+    let ended = timeout(limit, program.finish(input)).await;
+    let result = match ended {
+        Ok(Ok(ended)) => ended.result(),
+        Ok(Err(TooMuch)) => Err(format!("it printed more than {ANSWER_LIMIT} bytes")),
+        Err(_) => Err(took_longer(limit)),
+    };
+    program.end().await;
+    result
+}
+
+/// A program and its group, which ends with this value.
+struct Running(Child);
+
+/// It printed more than it may.
+struct TooMuch;
+
+struct Ended {
+    status: io::Result<ExitStatus>,
+    printed: Vec<u8>,
+    complained: Vec<u8>,
+}
+
+impl Running {
+    fn start(path: &str, args: &[String], thing: &str) -> io::Result<Self> {
+        let kept = KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        let child = Command::new(path)
+            .args(args)
+            .env_clear()
+            .envs(kept)
+            .env("ONETHING_THING", thing)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        Ok(Self(child))
+    }
+
+    /// Gives it the input, and hears what it says until it has ended.
+    async fn finish(&mut self, input: &str) -> Result<Ended, TooMuch> {
+        let child = &mut self.0;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (mut printed, mut complained) = (Vec::new(), Vec::new());
+        let status = {
+            // All at once: whoever waits for the one while the program waits for the other waits for ever.
+            let talk = async {
+                tokio::try_join!(feed(stdin, input), hear(stdout, &mut printed, Heard::All), hear(stderr, &mut complained, Heard::Tail))
+            };
+            tokio::pin!(talk);
+            tokio::select! {
+                biased;
+                said = &mut talk => {
+                    said?;
+                    child.wait().await
+                }
+                status = child.wait() => {
+                    if let Ok(said) = timeout(REST, talk).await {
+                        said?;
+                    }
+                    status
+                }
+            }
+        };
+        Ok(Ended { status, printed, complained })
+    }
+
+    /// Kills what still runs, and waits until it is no more.
+    async fn end(mut self) {
+        self.kill();
+        // What the kernel does not let go of now is reaped when it does.
+        let _ = timeout(BURIAL, self.0.wait()).await;
+    }
+
+    /// The group has the number of its first process, which is nobody else's until that one is reaped.
+    fn kill(&self) {
+        let leader = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(leader) = leader {
+            // There is nothing to kill where everything has just ended.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Ended {
+    fn result(self) -> Result<Vec<u8>, String> {
+        let status = self.status.map_err(|error| format!("its end was not seen: {error}"))?;
+        if status.success() {
+            return Ok(self.printed);
+        }
+        let complaint = answer::last_line(&self.complained);
+        Err(if complaint.is_empty() { format!("it ended with {status}") } else { complaint })
+    }
+}
+
+/// A program need not read its input to the end.
+async fn feed(stdin: Option<ChildStdin>, input: &str) -> Result<(), TooMuch> {
+    if let Some(mut stdin) = stdin {
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Heard {
+    All,
+    Tail,
+}
+
+/// Reads to the end, and keeps all, of which there is a limit, or what came last.
+async fn hear(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, kept: Heard) -> Result<(), TooMuch> {
+    let Some(mut from) = from else { return Ok(()) };
+    let mut chunk = vec![0; CHUNK];
+    // A pipe that cannot be read has nothing more to say.
+    while let Ok(length @ 1..) = from.read(&mut chunk).await {
+        into.extend(chunk.iter().take(length));
+        if kept == Heard::Tail {
+            into.drain(..into.len().saturating_sub(TAIL));
+        } else if into.len() > ANSWER_LIMIT {
+            return Err(TooMuch);
+        }
+    }
+    Ok(())
+}
+
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "is not there, or what interprets it is not".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be run".to_owned(),
+        _ => format!("could not be started: {error}"),
+    }
+}
+
+#[cfg(test)]
+#[path = "program_tests.rs"]
+pub(super) mod tests;
