@@ -353,7 +353,7 @@ mod tests {
         let (one, other) = (CertificateRequest::parse(&key.request("a").unwrap()), CertificateRequest::parse(&again.request("b").unwrap()));
         assert_eq!(one.unwrap_or_else(|_| panic!()).key(), other.unwrap_or_else(|_| panic!()).key());
         let issued = issue(&again.request("printer-1").unwrap());
-        assert_eq!(thing_of(&issued).as_deref(), Some("printer-1"));
+        assert_eq!(made_for(&issued), MadeFor::Ours(Some("printer-1".to_owned())));
         let (_, issued) = parse_x509_pem(issued.as_bytes()).unwrap();
         assert!(key.is_of(&issued.contents) && !DeviceKey::generate().unwrap().is_of(&issued.contents));
         for garbage in ["", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", &request().1.public_key] {

@@ -173,8 +173,13 @@ fn header(scheme: &str, token: &Secret) -> Result<HeaderValue, RegisterError> {
 
 #[cfg(test)]
 mod tests {
+    use onething::register::knock as door;
+    use onething::signing_request::DeviceKey;
+    use onething::thing::Fingerprint;
+    use onething_hub::authority::Authority;
     use serde_json::{Value, json};
 
+    use super::super::scripted_door::NOW;
     use super::*;
 
     fn secret(text: &str) -> Secret {
@@ -212,6 +217,62 @@ mod tests {
             None,
             &json!({"csr": "CSR", "serial": "SN-1", "secret": "s3cret", "attributes": {"hardware": "B"}}),
         );
+    }
+
+    /// As the door itself reads it.
+    fn read(credential: &Credential) -> door::Knock {
+        let name = Name::parse("lamp-7", "--name").unwrap();
+        let csr = DeviceKey::generate().unwrap().request("lamp-7").unwrap();
+        let shown = credential.show(&name, &csr, NOW).unwrap();
+        let mut request = http::Request::post("/register").header("content-type", "application/json").body(shown.body).unwrap();
+        request.headers_mut().extend(shown.authorization.map(|value| (http::header::AUTHORIZATION, value)));
+        door::Knock::read(&request).unwrap_or_else(|problem| panic!("{problem:?}"))
+    }
+
+    #[test]
+    fn a_door_reads_what_a_device_says() {
+        assert!(matches!(read(&Credential::Code(secret("K7QF-93PD"))).by, door::By::Code(code) if code.shown() == "K7QF-93PD"));
+        assert!(matches!(read(&Credential::Bearer(secret("Atza|x"))).by, door::By::Bearer(token) if token.secret() == "Atza|x"));
+        let fleet = read(&Credential::Token(secret("s3cret"), portrait()));
+        let door::By::Token { token, thing, version, thing_type } = fleet.by else { panic!() };
+        assert!(token.matches(&Fingerprint::of("s3cret")) && fleet.attributes == portrait().attributes && fleet.csr.is_some());
+        assert_eq!((thing.as_str(), version.as_str(), thing_type.as_deref()), ("lamp-7", "1.2", Some("lamp")));
+        let door::By::Serial { serial, secret } = read(&Credential::Serial(secret("SN-1"), Some(secret("s3cret")), portrait())).by else {
+            panic!()
+        };
+        assert_eq!((serial.as_str(), secret.unwrap().as_str()), ("SN-1", "s3cret"));
+    }
+
+    /// The files of a bundle, as far as somebody who renews them looks at them.
+    fn files(certificate: &str, key: &str) -> Files {
+        let key_of = DeviceKey::generate().unwrap();
+        let mut connection = super::super::scripted_door::answer(&key_of.request("lamp-7").unwrap(), "lamp-7");
+        let fields = [("certificate", json!("c.pem")), ("privateKey", json!("k.pem")), ("rootCas", json!([])), ("version", json!(1))];
+        connection.as_object_mut().unwrap().extend(fields.map(|(name, value)| (name.to_owned(), value)));
+        let mut files = Files::new();
+        for (name, content) in [("connection.json", connection.to_string().as_str()), ("c.pem", certificate), ("k.pem", key)] {
+            files.insert(name, content.as_bytes().to_vec()).unwrap();
+        }
+        files
+    }
+
+    #[test]
+    fn a_door_believes_a_renewal_by_a_key_of_the_device_or_of_the_authority() {
+        let authority = Authority::new(NOW).unwrap();
+        let mailed = authority.issue(NOW).unwrap();
+        let own = DeviceKey::generate().unwrap();
+        let issued = authority.issue_for(&own.request("lamp-7").unwrap(), NOW).unwrap().pem;
+        for files in [files(&mailed.pem, mailed.private_key.pem()), files(&issued, own.private_key().pem())] {
+            let knock = read(&Credential::Certificate(files));
+            let (door::By::Certificate(renewal), Some(csr)) = (knock.by, knock.csr) else { panic!() };
+            assert_eq!((renewal.thing.as_str(), renewal.at), ("lamp-7", NOW));
+            assert!(renewal.certificate.has_signed(door::Renewal::message(&csr, NOW).as_bytes(), &renewal.proof));
+            assert!(!renewal.certificate.has_signed(door::Renewal::message(&csr, NOW + 1).as_bytes(), &renewal.proof));
+        }
+        let stolen = files(&issued, DeviceKey::generate().unwrap().private_key().pem());
+        let knock = read(&Credential::Certificate(stolen));
+        let (door::By::Certificate(renewal), Some(csr)) = (knock.by, knock.csr) else { panic!() };
+        assert!(!renewal.certificate.has_signed(door::Renewal::message(&csr, NOW).as_bytes(), &renewal.proof));
     }
 
     #[test]
