@@ -88,8 +88,13 @@ impl Default for Https {
 impl Https {
     /// Sends a call and reads the whole answer, whatever its status.
     pub async fn send(&self, call: Call) -> Result<Reply, HttpsError> {
+        self.send_within(call, CALL_LIMIT).await
+    }
+
+    /// The same, with a time limit of its own.
+    pub async fn send_within(&self, call: Call, within: Duration) -> Result<Reply, HttpsError> {
         let request = call.request.body(Full::new(call.body)).map_err(HttpsError::Unsendable)?;
-        let exchange = tokio::time::timeout(CALL_LIMIT, self.exchange(request, ANSWER_LIMIT));
+        let exchange = tokio::time::timeout(within, self.exchange(request, ANSWER_LIMIT));
         let answer = exchange.await.unwrap_or(Err(HttpsError::Silent))?;
         Ok(Reply { status: answer.status().as_u16(), body: answer.into_body() })
     }

@@ -8,7 +8,6 @@ mod owner;
 
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -22,7 +21,7 @@ use crate::deliver::{Mailer, Sender};
 use crate::fault::{Blame, Fault, chain};
 use crate::https::Https;
 use crate::identify::Login;
-use crate::lease::Lease;
+use crate::lease::{Lease, nonce};
 use crate::locales::Locale;
 use crate::memory::{Memory, Ready};
 use crate::metrics::{Measure, Meter};
@@ -76,7 +75,7 @@ pub struct Skill<L, R, S, M, C> {
 impl<L, R, S, M, C> Skill<L, R, S, M, C> {
     /// A lease of its own for whoever is about to change a thing.
     pub fn lease(&self) -> Lease {
-        Lease { run: nonce(), seconds: self.lease, now: self.now }
+        Lease::new(self.lease, self.now)
     }
 }
 
@@ -273,15 +272,4 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             expires_at: issued_at + self.skill.model.command_lifetime,
         })
     }
-}
-
-/// A word that nobody else uses: 128 random bits in hex.
-fn nonce() -> String {
-    let mut bits = [0_u8; 16];
-    if getrandom::fill(&mut bits).is_err() {
-        // Without the kernel's randomness there is no TLS either; the clock still tells attempts apart.
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        bits = now.as_nanos().to_be_bytes();
-    }
-    HEXLOWER.encode(&bits)
 }
