@@ -16,6 +16,11 @@ use crate::thing::{Certificate, ThingName};
 const AMAZON_ROOTS: [(&str, &str); 2] =
     [("AmazonRootCA1.pem", include_str!("roots/AmazonRootCA1.pem")), ("AmazonRootCA3.pem", include_str!("roots/AmazonRootCA3.pem"))];
 
+/// One of Amazon's roots by its name, such as `AmazonRootCA1`.
+pub(crate) fn amazon_root(name: &str) -> Option<&'static str> {
+    AMAZON_ROOTS.iter().find(|(file, _)| file.strip_suffix(".pem") == Some(name)).map(|(_, pem)| *pem)
+}
+
 /// Where devices connect, and by which roots they know the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
@@ -36,7 +41,7 @@ impl Broker {
 }
 
 /// The topics of a thing's classic shadow, by the device's use of them.
-fn topics(thing: &ThingName) -> Value {
+pub(crate) fn topics(thing: &ThingName) -> Value {
     let topic = |rest: &str| format!("$aws/things/{thing}/shadow/{rest}");
     json!({
         "get": topic("get"),
