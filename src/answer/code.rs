@@ -5,7 +5,7 @@ use crate::alexa::response::Answer;
 use crate::deliver::Mailer;
 use crate::identify::Login;
 use crate::onboard::Occasion;
-use crate::register::claims::{CODE_LIFETIME, Claim, Claims, ClaimsError, Code};
+use crate::register::claims::{Claims, new_code};
 use crate::registry::Registry;
 use crate::relay::Shadows;
 use crate::reply::Trouble;
@@ -14,8 +14,6 @@ use crate::thing::Fingerprint;
 /// So many codes an owner may have in each hour of the clock.
 const CODES_AN_HOUR: u64 = 5;
 const HOUR: u64 = 3_600;
-/// A code whose name is taken is thrown away for another. Of a million names, a few hundred are in use at once.
-const ATTEMPTS: usize = 5;
 
 impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
     /// A code for the owner's thing. It is in the answer and nowhere else.
@@ -28,14 +26,8 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         if claims.count(&whose, HOUR, now).await? > CODES_AN_HOUR {
             return Ok(self.voice.codes_too_often(HOUR - now % HOUR));
         }
-        for _attempt in 0..ATTEMPTS {
-            let code = Code::new().ok_or_else(|| ClaimsError::Refused("no randomness".into()))?;
-            let claim = Claim { fingerprint: code.fingerprint(), owner: id.clone(), until: now + CODE_LIFETIME, tries: 0, used_by: None };
-            if claims.keep(code.name(), &claim, now).await? {
-                tracing::info!(thing = %owner.ready.thing, "an owner has a code");
-                return Ok(self.voice.code(&code, owner.new));
-            }
-        }
-        Err(ClaimsError::Throttled.into())
+        let code = new_code(claims, id, now).await?;
+        tracing::info!(thing = %owner.ready.thing, "an owner has a code");
+        Ok(self.voice.code(&code, owner.new))
     }
 }
