@@ -30,13 +30,15 @@ pub struct Broker {
     pub port: u16,
     /// File name and PEM of each root.
     pub roots: Vec<(String, String)>,
+    /// Where devices register themselves, by HTTPS.
+    pub register: Option<String>,
 }
 
 impl Broker {
     /// AWS IoT Core's device data endpoint, `iot:Data-ATS`.
     pub fn aws(host: &str, port: u16) -> Self {
         let roots = AMAZON_ROOTS.map(|(name, pem)| (name.to_owned(), pem.to_owned()));
-        Self { host: host.to_owned(), port, roots: roots.into() }
+        Self { host: host.to_owned(), port, roots: roots.into(), register: None }
     }
 }
 
@@ -57,7 +59,7 @@ pub(crate) fn topics(thing: &ThingName) -> Value {
 /// The zip for one certificate. `issued_at` is in seconds since the epoch; `readme` says what this is.
 pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued_at: u64, readme: &str) -> std::io::Result<Vec<u8>> {
     let root_names: Vec<&str> = broker.roots.iter().map(|(name, _)| name.as_str()).collect();
-    let connection = json!({
+    let mut connection = json!({
         "version": 1,
         "thingName": thing.as_str(),
         "clientId": thing.as_str(),
@@ -70,6 +72,9 @@ pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued
         "topics": topics(thing),
         "issuedAt": issued_at,
     });
+    if let Some(register) = &broker.register {
+        connection["register"] = json!(register);
+    }
     let connection = format!("{connection:#}\n");
     let mut files = vec![
         ("certificate.pem", certificate.pem.as_str()),

@@ -2,6 +2,7 @@
 //!
 //! Every request that is for this skill is answered within [`ANSWER_WITHIN`], whatever hangs behind it.
 
+mod code;
 mod identity;
 mod owner;
 
@@ -26,6 +27,7 @@ use crate::memory::{Memory, Ready};
 use crate::metrics::{Measure, Meter};
 use crate::model::Model;
 use crate::onboard::Occasion;
+use crate::register::claims::Claims;
 use crate::registry::{Registry, Returned};
 use crate::relay::{Command, Patch, Shadows};
 use crate::reply::{Trouble, Voice};
@@ -34,8 +36,8 @@ use crate::wish::{Change, Wish, can_fulfill, wish};
 /// Alexa gives up after about eight seconds; the promise is seven, and the way back takes its share.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(6_500);
 
-/// The skill: what it is for, and the four ports it works through.
-pub struct Skill<L, R, S, M> {
+/// The skill: what it is for, and the ports it works through.
+pub struct Skill<L, R, S, M, C> {
     /// The skill ids that may call.
     pub skill_ids: Vec<String>,
     /// The client id that tokens must be made for.
@@ -58,6 +60,8 @@ pub struct Skill<L, R, S, M> {
     pub shadows: S,
     /// Mail.
     pub mailer: M,
+    /// Claim codes, where this skill has a door at which they count.
+    pub claims: Option<C>,
     /// For progressive responses.
     pub https: Https,
     /// Seconds since the epoch.
@@ -68,7 +72,7 @@ pub struct Skill<L, R, S, M> {
     pub measure: Meter,
 }
 
-impl<L, R, S, M> Skill<L, R, S, M> {
+impl<L, R, S, M, C> Skill<L, R, S, M, C> {
     /// A lease of its own for whoever is about to change a thing.
     pub fn lease(&self) -> Lease {
         Lease::new(self.lease, self.now)
@@ -81,8 +85,8 @@ impl<L, R, S, M> Skill<L, R, S, M> {
 pub struct NotOurs;
 
 /// Answers a request of Alexa. `answer_by` is when the answer must be ready.
-pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer>(
-    skill: &Skill<L, R, S, M>,
+pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims>(
+    skill: &Skill<L, R, S, M, C>,
     envelope: &Value,
     answer_by: Instant,
 ) -> Result<Value, NotOurs> {
@@ -137,8 +141,8 @@ pub fn apology(model: &Model, envelope: &Value) -> Value {
 }
 
 /// One request and what has become known on the way.
-struct Turn<'a, L, R, S, M> {
-    skill: &'a Skill<L, R, S, M>,
+struct Turn<'a, L, R, S, M, C> {
+    skill: &'a Skill<L, R, S, M, C>,
     request: &'a Request,
     voice: Voice<'a>,
     known: Option<(Ready, u64)>,
@@ -149,7 +153,7 @@ struct Turn<'a, L, R, S, M> {
     answer_by: Instant,
 }
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
+impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
     async fn take(&mut self) -> Result<Answer, Trouble> {
         match &self.request.kind {
             Kind::Launch | Kind::SessionResumed => {
@@ -205,6 +209,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             "SendCertificateIntent" => return self.send_certificate(intent).await,
             "ForgetMeIntent" => return self.forget_me(intent).await,
             "AMAZON.YesIntent" | "AMAZON.NoIntent" => return self.answered(intent.name == "AMAZON.YesIntent").await,
+            "GiveCodeIntent" => return self.give_code().await,
             "ConnectionIntent" => return self.connection().await,
             _ => {}
         }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::fault::{Blame, Fault, Step};
 use crate::thing::{Fingerprint, OwnerId};
 
 /// Digits and letters that are not taken for one another (Crockford's base 32, <https://www.crockford.com/base32.html>).
@@ -127,6 +128,27 @@ pub enum ClaimsError {
     /// No clear answer.
     #[error("no clear answer: {0}")]
     Unclear(String),
+}
+
+impl Blame for ClaimsError {
+    fn step(&self) -> Step {
+        Step::Register
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            ClaimsError::Throttled | ClaimsError::Unclear(_) => Fault::Again,
+            ClaimsError::Refused(_) => Fault::Maker,
+        }
+    }
+
+    fn cause(&self) -> &'static str {
+        match self {
+            ClaimsError::Throttled => "claims_throttled",
+            ClaimsError::Refused(_) => "claims_refused",
+            ClaimsError::Unclear(_) => "claims_unclear",
+        }
+    }
 }
 
 #[cfg(test)]
