@@ -61,15 +61,12 @@ pub async fn obtain(asked: Asked, held: &Held, ca: Option<&Path>, wait: Option<D
         Source::Given(path) => Bundle::from_files(&with_root(given(&path)?, ca)?)?,
         Source::Stored(files) => opened(held, &with_root(*files, ca)?)?,
         Source::Door(credential, door) => register(&credential, &door, held, wait, now).await?,
-        Source::NoDoor => return Err(Failure::Usage(NO_DOOR.to_owned())),
+        Source::NoDoor => return Err(Failure::Usage("a claim code needs a door: name its URL by --door".to_owned())),
         Source::Nowhere => return Err(nothing(held)),
     };
     bundle.is_valid_at(now())?;
     Ok(bundle)
 }
-
-/// What to say to somebody who wants in and does not say where.
-pub(crate) const NO_DOOR: &str = "which door? Name its URL by --door";
 
 /// The stored bundle, which may have expired.
 pub fn stored(state: &State) -> Result<Bundle, Failure> {

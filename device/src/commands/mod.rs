@@ -15,7 +15,7 @@ use onething::log;
 
 use crate::clock;
 use crate::command_line::{Arguments, Command, Common, DoorOption};
-use crate::credentials::{self, NO_DOOR};
+use crate::credentials;
 use crate::failure::Failure;
 use crate::files::OWN_ROOT;
 use crate::name::{self, Name};
@@ -39,9 +39,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Setup { bundle, offline } => setup::setup(&common, &bundle, offline).await,
         Command::Run(options) => run::run(&common, options).await,
         Command::Status { json } => status::status(&common, json),
-        Command::Claim { code, door } => knock(&common, &door, |_| Ok(Credential::Code(code))).await,
-        Command::Register { door, with } => knock(&common, &door, |_| Ok(with.credential(&Environment)?)).await,
-        Command::Renew(door) => knock(&common, &door, stored).await,
+        Command::Claim { code, door } => knock(&common, &hold(&common)?, &door, || Ok(Credential::Code(code))).await,
+        Command::Register { door, with } => knock(&common, &hold(&common)?, &door, || Ok(with.credential(&Environment)?)).await,
+        Command::Renew(door) => {
+            let held = hold(&common)?;
+            let stored = stored(&held)?;
+            knock(&common, &held, &door, || Ok(stored)).await
+        }
         Command::Forget { yes } => forget::forget(&common, yes),
         Command::Service { write, user } => service::service(&common, write.as_deref(), user.as_deref()),
         Command::Completions { shell } => {
@@ -53,13 +57,17 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// Gets credentials from the door, which are then stored.
-async fn knock(common: &Common, door: &DoorOption, credential: impl FnOnce(&Held) -> Result<Credential, Failure>) -> Result<(), Failure> {
-    let held = hold(common)?;
-    let credential = credential(&held)?;
-    let door = at(common, &held, door)?.ok_or_else(|| Failure::Usage(NO_DOOR.to_owned()))?;
-    let bundle = register(&credential, &door, &held, Some(common.wait().unwrap_or(WAIT)), clock::now).await?;
+async fn knock(
+    common: &Common,
+    held: &Held,
+    door: &DoorOption,
+    credential: impl FnOnce() -> Result<Credential, Failure>,
+) -> Result<(), Failure> {
+    let door = at(common, held, door)?.ok_or_else(|| Failure::Usage("which door? Name its URL by --door".to_owned()))?;
+    let credential = credential()?;
+    let bundle = register(&credential, &door, held, Some(common.wait().unwrap_or(WAIT)), clock::now).await?;
     bundle.is_valid_at(clock::now())?;
-    Ok(setup::done(&bundle, &held)?)
+    Ok(setup::done(&bundle, held, "")?)
 }
 
 /// The stored certificate, to knock with.

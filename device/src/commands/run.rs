@@ -33,7 +33,7 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let held = super::hold(common)?;
     let door = super::at(common, &held, &options.door)?;
     let is_given = options.bundle.is_some();
-    let credential = credential(options.code, &options.with)?;
+    let credential = credential(options.code, &options.with, door.is_some())?;
     let asked = Asked { bundle: options.bundle, credential, door };
     let bundle = obtain(asked, &held, common.ca.as_deref(), common.wait(), clock::now).await?;
     info!(thing = %bundle.connection.thing_name, name = %super::name(common, &held)?, "running");
@@ -50,8 +50,15 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
 }
 
 /// With what to knock when nothing is stored, if there is anything.
-fn credential(code: Option<Secret>, with: &RegisterOptions) -> Result<Option<Credential>, Failure> {
-    match code.map(Credential::Code).map_or_else(|| with.credential(&Environment), Ok) {
+fn credential(code: Option<Secret>, with: &RegisterOptions, has_door: bool) -> Result<Option<Credential>, Failure> {
+    if let Some(code) = code {
+        return Ok(Some(Credential::Code(code)));
+    }
+    if !has_door {
+        // Every board has a serial number; nobody asked to register with it.
+        return Ok(None);
+    }
+    match with.credential(&Environment) {
         Ok(credential) => Ok(Some(credential)),
         // Who has nothing to knock with may have a bundle.
         Err(OptionsError::Nothing) => Ok(None),

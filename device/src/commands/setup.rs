@@ -26,18 +26,14 @@ pub(super) async fn setup(common: &Common, path: &Path, offline: bool) -> Result
         reach(&bundle, common.wait().unwrap_or(super::WAIT)).await?;
     }
     held.store(&files)?;
-    Ok(done(&bundle, &held)?)
+    Ok(done(&bundle, &held, " The bundle is not needed any more: delete it, and the mail.")?)
 }
 
-/// Says what there is now, and what comes next.
-pub(super) fn done(bundle: &Bundle, held: &Held) -> io::Result<()> {
+/// Says what there is now, what to do with where it came from, and what comes next.
+pub(super) fn done(bundle: &Bundle, held: &Held, origin: &str) -> io::Result<()> {
     let mut out = stdout().lock();
     let connection = &bundle.connection;
     writeln!(out, "This device is {} at {}:{}.", connection.thing_name, connection.endpoint, connection.port)?;
-    writeln!(
-        out,
-        "Its credentials are in {}, for you only. The bundle is not needed any more: delete it, and the mail.",
-        held.path().display()
-    )?;
+    writeln!(out, "Its credentials are in {}, for you only.{origin}", held.path().display())?;
     writeln!(out, "Next: `onething-device run`, or `sudo onething-device service --write` to have it run from every start on.")
 }
