@@ -16,6 +16,11 @@ use crate::thing::{Certificate, ThingName};
 const AMAZON_ROOTS: [(&str, &str); 2] =
     [("AmazonRootCA1.pem", include_str!("roots/AmazonRootCA1.pem")), ("AmazonRootCA3.pem", include_str!("roots/AmazonRootCA3.pem"))];
 
+/// One of Amazon's roots by its name, such as `AmazonRootCA1`.
+pub(crate) fn amazon_root(name: &str) -> Option<&'static str> {
+    AMAZON_ROOTS.iter().find(|(file, _)| file.strip_suffix(".pem") == Some(name)).map(|(_, pem)| *pem)
+}
+
 /// Where devices connect, and by which roots they know the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
@@ -25,18 +30,20 @@ pub struct Broker {
     pub port: u16,
     /// File name and PEM of each root.
     pub roots: Vec<(String, String)>,
+    /// Where devices register themselves, by HTTPS.
+    pub register: Option<String>,
 }
 
 impl Broker {
     /// AWS IoT Core's device data endpoint, `iot:Data-ATS`.
     pub fn aws(host: &str, port: u16) -> Self {
         let roots = AMAZON_ROOTS.map(|(name, pem)| (name.to_owned(), pem.to_owned()));
-        Self { host: host.to_owned(), port, roots: roots.into() }
+        Self { host: host.to_owned(), port, roots: roots.into(), register: None }
     }
 }
 
 /// The topics of a thing's classic shadow, by the device's use of them.
-fn topics(thing: &ThingName) -> Value {
+pub(crate) fn topics(thing: &ThingName) -> Value {
     let topic = |rest: &str| format!("$aws/things/{thing}/shadow/{rest}");
     json!({
         "get": topic("get"),
@@ -52,7 +59,7 @@ fn topics(thing: &ThingName) -> Value {
 /// The zip for one certificate. `issued_at` is in seconds since the epoch; `readme` says what this is.
 pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued_at: u64, readme: &str) -> std::io::Result<Vec<u8>> {
     let root_names: Vec<&str> = broker.roots.iter().map(|(name, _)| name.as_str()).collect();
-    let connection = json!({
+    let mut connection = json!({
         "version": 1,
         "thingName": thing.as_str(),
         "clientId": thing.as_str(),
@@ -65,6 +72,9 @@ pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued
         "topics": topics(thing),
         "issuedAt": issued_at,
     });
+    if let Some(register) = &broker.register {
+        connection["register"] = json!(register);
+    }
     let connection = format!("{connection:#}\n");
     let mut files = vec![
         ("certificate.pem", certificate.pem.as_str()),

@@ -17,6 +17,8 @@ pub enum Step {
     Relay,
     /// The rest of an identity's life.
     Care,
+    /// A device at the door, or a code for it.
+    Register,
 }
 
 impl fmt::Display for Step {
@@ -28,6 +30,7 @@ impl fmt::Display for Step {
             Step::Deliver => "deliver",
             Step::Relay => "relay",
             Step::Care => "care",
+            Step::Register => "register",
         })
     }
 }

@@ -6,11 +6,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
 use crate::identify::AccessToken;
@@ -52,19 +55,49 @@ pub enum HttpsError {
     /// No connection, or it broke.
     #[error("no connection")]
     Unreachable(#[source] Broken),
-    /// The answer broke off or was too large.
+    /// The answer broke off.
     #[error("the answer broke off")]
     BrokenAnswer,
+    /// The answer is longer than anybody would wait for.
+    #[error("the answer is too large")]
+    TooLarge,
     /// Nothing in time.
     #[error("no answer in time")]
     Silent,
 }
 
+/// A file that should hold root certificates, and holds none that can be read.
+#[derive(Debug, Error)]
+#[error("it holds no certificate that can be read")]
+pub struct NoRoots;
+
 impl Default for Https {
     /// A client that trusts the roots Mozilla trusts, compiled in: reading the system's takes longer than
     /// all else at start.
     fn default() -> Self {
-        let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        Self::with_roots(mozilla(), CONNECT_LIMIT)
+    }
+}
+
+fn mozilla() -> RootCertStore {
+    RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned())
+}
+
+impl Https {
+    /// A client for a network that may be slow, which trusts the roots in PEM as well, if there are any.
+    pub fn patient(connect_within: Duration, roots: Option<&[u8]>) -> Result<Self, NoRoots> {
+        let mut trusted = mozilla();
+        if let Some(pem) = roots {
+            let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+            let (added, _) = trusted.add_parsable_certificates(read.map_err(|_| NoRoots)?);
+            if added == 0 {
+                return Err(NoRoots);
+            }
+        }
+        Ok(Self::with_roots(trusted, connect_within))
+    }
+
+    fn with_roots(roots: RootCertStore, connect_within: Duration) -> Self {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let tls = rustls::ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()
@@ -77,19 +110,22 @@ impl Default for Https {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_LIMIT));
+        tcp.set_connect_timeout(Some(connect_within));
         let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
         // The timer is what closes idle connections before a frozen process finds them dead.
         let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_LIMIT).build(connector);
         Self { client }
     }
-}
 
-impl Https {
     /// Sends a call and reads the whole answer, whatever its status.
     pub async fn send(&self, call: Call) -> Result<Reply, HttpsError> {
+        self.send_within(call, CALL_LIMIT).await
+    }
+
+    /// The same, with a time limit of its own.
+    pub async fn send_within(&self, call: Call, within: Duration) -> Result<Reply, HttpsError> {
         let request = call.request.body(Full::new(call.body)).map_err(HttpsError::Unsendable)?;
-        let exchange = tokio::time::timeout(CALL_LIMIT, self.exchange(request, ANSWER_LIMIT));
+        let exchange = tokio::time::timeout(within, self.exchange(request, ANSWER_LIMIT));
         let answer = exchange.await.unwrap_or(Err(HttpsError::Silent))?;
         Ok(Reply { status: answer.status().as_u16(), body: answer.into_body() })
     }
@@ -103,7 +139,10 @@ impl Https {
             connection.connection_metadata().as_ref().inspect(|connected| connected.poison());
         }
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, limit).collect().await.map_err(|_| HttpsError::BrokenAnswer)?;
+        let body = Limited::new(body, limit).collect().await.map_err(|error| match error.is::<LengthLimitError>() {
+            true => HttpsError::TooLarge,
+            false => HttpsError::BrokenAnswer,
+        })?;
         Ok(http::Response::from_parts(head, body.to_bytes()))
     }
 

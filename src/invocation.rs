@@ -15,6 +15,7 @@ use crate::deliver::Mailer;
 use crate::fault::{Blame, Fault, chain};
 use crate::identify::Login;
 use crate::metrics::Measure;
+use crate::register::claims::Claims;
 use crate::registry::Registry;
 use crate::relay::Shadows;
 
@@ -63,12 +64,13 @@ impl Failure {
 }
 
 /// Does what the event asks for. `left` is the time that Lambda allows.
-pub async fn invoke<L, R, S, M>(skill: Arc<Skill<L, R, S, M>>, payload: Value, left: Duration) -> Result<Value, Failure>
+pub async fn invoke<L, R, S, M, C>(skill: Arc<Skill<L, R, S, M, C>>, payload: Value, left: Duration) -> Result<Value, Failure>
 where
     L: Login + 'static,
     R: Registry + 'static,
     S: Shadows + 'static,
     M: Mailer + 'static,
+    C: Claims + 'static,
 {
     let left = left.saturating_sub(WAY_BACK);
     match Event::of(&payload) {
@@ -79,12 +81,13 @@ where
 }
 
 /// It fails only when it is not for this skill; a panic is an apology and a log line.
-async fn request<L, R, S, M>(skill: Arc<Skill<L, R, S, M>>, payload: Value, left: Duration) -> Result<Value, Failure>
+async fn request<L, R, S, M, C>(skill: Arc<Skill<L, R, S, M, C>>, payload: Value, left: Duration) -> Result<Value, Failure>
 where
     L: Login + 'static,
     R: Registry + 'static,
     S: Shadows + 'static,
     M: Mailer + 'static,
+    C: Claims + 'static,
 {
     // An event that has just arrived and has no time left comes from a clock that is off.
     let left = if left.is_zero() { ANSWER_WITHIN } else { left.min(ANSWER_WITHIN) };
@@ -104,7 +107,7 @@ where
     }
 }
 
-async fn mail<L, R: Registry, S: Shadows, M>(skill: &Skill<L, R, S, M>, payload: &Value) -> Result<Value, CareError> {
+async fn mail<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>, payload: &Value) -> Result<Value, CareError> {
     let notices = Notice::read(payload, &skill.model.thing_prefix);
     for notice in &notices {
         (skill.measure)(&Measure::MailReturned(notice.how));
@@ -120,7 +123,7 @@ async fn mail<L, R: Registry, S: Shadows, M>(skill: &Skill<L, R, S, M>, payload:
     Ok(json!({"notices": notices.len()}))
 }
 
-async fn schedule<L, R: Registry, S: Shadows, M>(skill: &Skill<L, R, S, M>, left: Duration) -> Value {
+async fn schedule<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>, left: Duration) -> Value {
     let means = Sweep {
         registry: &skill.registry,
         shadows: &skill.shadows,

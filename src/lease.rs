@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use tokio::time::{Instant, timeout_at};
 
 use crate::registry::{Entry, Record, Registry, RegistryError};
@@ -23,6 +24,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// A lease by a name of its own.
+    pub fn new(seconds: u64, now: fn() -> u64) -> Self {
+        Self { run: nonce(), seconds, now }
+    }
+
     /// Until when a thing is held that is taken now. Rounded up: nobody may take over in the last part of a
     /// second in which the holder still acts.
     pub fn until(&self) -> u64 {
@@ -105,4 +111,15 @@ impl<'a, R: Registry> Held<'a, R> {
         }
         Ok(())
     }
+}
+
+/// A word that nobody else uses: 128 random bits in hex.
+pub(crate) fn nonce() -> String {
+    let mut bits = [0_u8; 16];
+    if getrandom::fill(&mut bits).is_err() {
+        // Without the kernel's randomness there is no TLS either; the clock still tells attempts apart.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        bits = now.as_nanos().to_be_bytes();
+    }
+    HEXLOWER.encode(&bits)
 }

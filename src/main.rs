@@ -14,11 +14,13 @@ use onething::log;
 use onething::login::LoginWithAmazon;
 use onething::memory::Memory;
 use onething::metrics;
+use onething::register::claims::{Claim, Claims, ClaimsError};
 use onething::registry::A_DAY;
 use onething::smtp::Smtp;
+use onething::thing::Fingerprint;
 use serde_json::Value;
 
-type OurSkill = Skill<LoginWithAmazon, IotRegistry, IotShadows, Post>;
+type OurSkill = Skill<LoginWithAmazon, IotRegistry, IotShadows, Post, NoClaims>;
 
 /// How mail goes out.
 enum Post {
@@ -32,6 +34,27 @@ impl Mailer for Post {
             Post::Ses(ses) => ses.send(letter).await,
             Post::Smtp(smtp) => smtp.send(letter).await,
         }
+    }
+}
+
+/// This function has no door, so no codes either.
+enum NoClaims {}
+
+impl Claims for NoClaims {
+    async fn keep(&self, _: &str, _: &Claim, _: u64) -> Result<bool, ClaimsError> {
+        match *self {}
+    }
+
+    async fn attempt(&self, _: &str, _: u64) -> Result<Option<Claim>, ClaimsError> {
+        match *self {}
+    }
+
+    async fn redeem(&self, _: &str, _: &Fingerprint, _: u64) -> Result<bool, ClaimsError> {
+        match *self {}
+    }
+
+    async fn count(&self, _: &str, _: u64, _: u64) -> Result<u64, ClaimsError> {
+        match *self {}
     }
 }
 
@@ -72,6 +95,7 @@ fn skill() -> Result<OurSkill, ConfigError> {
         registry: aws.registry,
         shadows: aws.shadows,
         mailer,
+        claims: None,
         https,
         now,
         memory: Memory::default(),

@@ -100,9 +100,13 @@ pub struct Registered {
 /// A certificate, looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
+    /// Whether it is ACTIVE: one that is neither this nor INACTIVE was taken out of service for good.
+    pub active: bool,
     /// Whether it is INACTIVE.
     pub inactive: bool,
-    /// The thing it was minted for, by its subject: only this skill writes such subjects.
+    /// Whether this skill or the agent of a device asked for it, by its subject: nobody else writes such subjects.
+    pub ours: bool,
+    /// The thing it was minted for, where its subject says so. A device that asks for its first certificate may not know.
     pub made_for: Option<ThingName>,
 }
 

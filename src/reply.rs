@@ -11,6 +11,7 @@ use crate::fault::{Blame, Fault};
 use crate::locales::{Locale, Phrase};
 use crate::model::{Misfit, Model, Sentence};
 use crate::onboard::OnboardError;
+use crate::register::claims::{CODE_LIFETIME, ClaimsError, Code};
 use crate::registry::Returned;
 use crate::relay::{Connection, Patch, Shadow, ShadowError};
 use crate::wish::fill;
@@ -43,6 +44,9 @@ pub enum Trouble {
     /// The identity was not paused or forgotten.
     #[error("the identity was not taken out of service")]
     Care(#[from] CareError),
+    /// No code for a device.
+    #[error("no code was made")]
+    Claims(#[from] ClaimsError),
     /// The time for an answer was over.
     #[error("no answer in time")]
     Late,
@@ -73,6 +77,7 @@ impl Blame for Trouble {
             Trouble::Onboard(error) => error.step(),
             Trouble::Relay(error) => error.step(),
             Trouble::Care(error) => error.step(),
+            Trouble::Claims(error) => error.step(),
             Trouble::Late => crate::fault::Step::Request,
         }
     }
@@ -84,6 +89,7 @@ impl Blame for Trouble {
             Trouble::Onboard(error) => error.fault(),
             Trouble::Relay(error) => error.fault(),
             Trouble::Care(error) => error.fault(),
+            Trouble::Claims(error) => error.fault(),
             Trouble::Late => Fault::Again,
         }
     }
@@ -95,6 +101,7 @@ impl Blame for Trouble {
             Trouble::Onboard(error) => error.cause(),
             Trouble::Relay(error) => error.cause(),
             Trouble::Care(error) => error.cause(),
+            Trouble::Claims(error) => error.cause(),
             Trouble::Late => "late",
         }
     }
@@ -156,6 +163,28 @@ impl Voice<'_> {
     /// Another certificate is on its way.
     pub fn sent_again(&self) -> Answer {
         self.tell(&Phrase::SentAgain)
+    }
+
+    /// A code for a device, to be written down: said twice, and shown. A new owner has a mail on its way, too.
+    pub fn code(&self, code: &Code, new: bool) -> Answer {
+        let shown = code.shown();
+        let halves = || shown.split('-').map(str::to_owned).collect();
+        let limits = self.words(&Phrase::CodeLimits { minutes: CODE_LIFETIME / 60 });
+        let welcome = new.then(|| self.words(&Phrase::Welcome));
+        let speech = Speech::sentences(welcome.into_iter().chain([self.words(&Phrase::HereIsACode)]).collect());
+        let speech = speech.and_spelled_out(halves()).and(self.words(&Phrase::CodeAgain)).and_spelled_out(halves()).and(limits.clone());
+        let card = Card::Simple { title: self.words(&Phrase::CodeTitle), content: format!("{shown}\n\n{limits}") };
+        Answer::say(speech).with_card(card)
+    }
+
+    /// Codes would count nowhere.
+    pub fn no_codes(&self) -> Answer {
+        self.tell(&Phrase::NoCodes)
+    }
+
+    /// Too many codes; the next one can be had in so many seconds.
+    pub fn codes_too_often(&self, seconds: u64) -> Answer {
+        self.tell(&Phrase::CodesTooOften { seconds })
     }
 
     /// The owner is forgotten; `wholly` says whether the registry has let go of everything.

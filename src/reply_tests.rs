@@ -103,3 +103,31 @@ fn what_waits_for_a_device_is_said_to_wait() {
     assert!(spoken(&voice.relayed("Heating.", false, &heat)).contains("as soon as it is"));
     assert_eq!(spoken(&voice.relayed("Printing.", true, &print)), "Printing.");
 }
+
+#[test]
+fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
+    let (model, code) = (model(), Code::parse("K7QF-93PD").unwrap());
+    let voice = Voice { locale: Locale::default(), model: &model };
+    let answer = voice.code(&code, false);
+    let ssml = answer.speech.as_ref().unwrap().ssml();
+    let spelled =
+        r#"<s><say-as interpret-as="spell-out">K7QF</say-as><break time="1s"/><say-as interpret-as="spell-out">93PD</say-as></s>"#;
+    assert_eq!(ssml.matches(spelled).count(), 2, "{ssml}");
+    assert!(ssml.ends_with("<s>It is good for 10 minutes, and for one device.</s></speak>"), "{ssml}");
+    let Some(Card::Simple { title, content }) = &answer.card else { panic!("a card") };
+    assert!(title.contains("code") && content.starts_with("K7QF-93PD\n"), "{title}: {content}");
+    let rendered = answer.envelope(&Request::read(&json!({"request": {"type": "LaunchRequest"}, "session": {"sessionId": "s"}})));
+    assert_eq!(rendered["response"]["outputSpeech"]["type"], "SSML");
+    assert!(rendered.get("sessionAttributes").is_none());
+    assert!(spoken(&voice.code(&code, true)).starts_with(&voice.words(&Phrase::Welcome)), "a new owner has a mail on its way");
+}
+
+#[test]
+fn who_gets_no_code_hears_what_to_do() {
+    let model = model();
+    let voice = Voice { locale: Locale::default(), model: &model };
+    assert!(spoken(&voice.no_codes()).contains("send my certificate again"));
+    assert!(spoken(&voice.codes_too_often(1_800)).ends_with("the next one in 30 minutes."));
+    check(ClaimsError::Unclear("x".into()), "claims_unclear", Fault::Again, false, "try again");
+    check(ClaimsError::Refused("x".into()), "claims_refused", Fault::Maker, false, "maker");
+}

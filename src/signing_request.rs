@@ -20,8 +20,9 @@ use x509_cert::der::{self, Decode, DecodePem, Encode, EncodePem};
 use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 use x509_cert::request::{CertReq, CertReqInfo, Version};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+use zeroize::Zeroizing;
 
-use crate::thing::{Fingerprint, PrivateKey, ThingName};
+use crate::thing::{CertificateId, Fingerprint, PrivateKey, ThingName};
 
 /// `id-at-commonName` and `id-at-organizationalUnitName` (RFC 5280, appendix A.1).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -63,18 +64,62 @@ pub struct NoKeyPair;
 impl SigningRequest {
     /// Makes a key pair for a thing's certificate. RFC 5280 has room for 64 characters in a common name.
     pub fn new(thing: &ThingName) -> Result<Self, NoKeyPair> {
+        let keys = DeviceKey::generate()?;
+        let pem = keys.request(thing.as_str())?;
+        let public_key = keys.public_key()?.to_pem(LineEnding::LF)?;
+        Ok(Self { pem, public_key, private_key: keys.private_key })
+    }
+}
+
+/// A key pair on the curve P-256 that its device keeps, and asks for certificates for.
+pub struct DeviceKey {
+    keys: EcdsaKeyPair,
+    private_key: PrivateKey,
+}
+
+impl DeviceKey {
+    /// Makes one.
+    pub fn generate() -> Result<Self, NoKeyPair> {
         let keys = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
         let private_key = encode_string("PRIVATE KEY", LineEnding::LF, keys.to_pkcs8v1()?.as_ref()).map_err(der::Error::from)?;
-        let private_key = PrivateKey::new(private_key);
-        let public_key = SubjectPublicKeyInfoOwned::from_der(keys.public_key().as_der()?.as_ref())?;
-        let public_key_pem = public_key.to_pem(LineEnding::LF)?;
+        Ok(Self { keys, private_key: PrivateKey::new(private_key) })
+    }
 
-        let info = CertReqInfo { version: Version::V1, subject: subject(thing)?, public_key, attributes: SetOfVec::new() };
-        let signature = keys.sign(&SystemRandom::new(), &info.to_der()?)?;
+    /// Takes one that was kept, in PEM (PKCS#8).
+    pub fn from_pem(pem: &str) -> Result<Self, NoKeyPair> {
+        let (label, der) = decode_vec(pem.trim_ascii().as_bytes()).map_err(der::Error::from)?;
+        let der = Zeroizing::new(der);
+        if label != "PRIVATE KEY" {
+            return Err(NoKeyPair);
+        }
+        let keys = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der).map_err(|_| NoKeyPair)?;
+        Ok(Self { keys, private_key: PrivateKey::new(pem.to_owned()) })
+    }
+
+    /// The private key, for the device's own disk.
+    pub fn private_key(&self) -> &PrivateKey {
+        &self.private_key
+    }
+
+    /// The public key (SPKI).
+    fn public_key(&self) -> Result<SubjectPublicKeyInfoOwned, NoKeyPair> {
+        Ok(SubjectPublicKeyInfoOwned::from_der(self.keys.public_key().as_der()?.as_ref())?)
+    }
+
+    /// Asks for a certificate for a name of at most 64 characters; in PEM.
+    pub fn request(&self, name: &str) -> Result<String, NoKeyPair> {
+        let (subject, public_key) = (subject(name)?, self.public_key()?);
+        let info = CertReqInfo { version: Version::V1, subject, public_key, attributes: SetOfVec::new() };
+        let signature = self.keys.sign(&SystemRandom::new(), &info.to_der()?)?;
         let signature = BitString::from_bytes(signature.as_ref())?;
         let algorithm = AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA256, parameters: None };
-        let pem = CertReq { info, algorithm, signature }.to_pem(LineEnding::LF)?;
-        Ok(Self { pem, public_key: public_key_pem, private_key })
+        Ok(CertReq { info, algorithm, signature }.to_pem(LineEnding::LF)?)
+    }
+
+    /// Whether a certificate in DER is for this key.
+    pub fn is_of(&self, certificate: &[u8]) -> bool {
+        let Ok(certificate) = x509_cert::Certificate::from_der(certificate) else { return false };
+        self.public_key().is_ok_and(|key| key == *certificate.tbs_certificate().subject_public_key_info())
     }
 }
 
@@ -95,6 +140,7 @@ impl From<der::Error> for NoKeyPair {
 pub struct CertificateRequest {
     pem: String,
     key: Fingerprint,
+    digest: Fingerprint,
 }
 
 /// Why a stranger's request is refused.
@@ -134,7 +180,7 @@ impl CertificateRequest {
         let key = request.info.public_key.to_der().map_err(|_| RequestFault::Unreadable)?;
         // For the registry, written as everybody writes it.
         let pem = encode_string("CERTIFICATE REQUEST", LineEnding::LF, &der).map_err(|_| RequestFault::Unreadable)?;
-        Ok(Self { pem, key: Fingerprint::of_bytes(&key) })
+        Ok(Self { pem, key: Fingerprint::of_bytes(&key), digest: Fingerprint::of_bytes(&der) })
     }
 
     /// The request in PEM.
@@ -145,6 +191,47 @@ impl CertificateRequest {
     /// SHA-256 of the public key (SPKI in DER): the same for every request of one device.
     pub fn key(&self) -> Fingerprint {
         self.key
+    }
+
+    /// SHA-256 of the request in DER.
+    pub fn digest(&self) -> Fingerprint {
+        self.digest
+    }
+}
+
+/// A certificate that a device shows, and by which it can be known.
+pub struct ShownCertificate {
+    id: CertificateId,
+    expires_at: u64,
+    public_key: SubjectPublicKeyInfoOwned,
+}
+
+impl ShownCertificate {
+    /// Reads a certificate in PEM.
+    pub fn parse(pem: &str) -> Option<Self> {
+        let (label, der) = decode_vec(pem.trim_ascii().as_bytes()).ok()?;
+        let certificate = x509_cert::Certificate::from_der(&der).ok().filter(|_| label == "CERTIFICATE")?;
+        let certificate = certificate.tbs_certificate();
+        let expires_at = certificate.validity().not_after.to_unix_duration().as_secs();
+        Some(Self { id: CertificateId::of(&der), expires_at, public_key: certificate.subject_public_key_info().clone() })
+    }
+
+    /// Names it in the registry.
+    pub fn id(&self) -> &CertificateId {
+        &self.id
+    }
+
+    /// The end of its validity, in seconds since the epoch.
+    pub fn expires_at(&self) -> u64 {
+        self.expires_at
+    }
+
+    /// Whether the signature over a message, by SHA-256, was made with the certificate's private key.
+    pub fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        let Some(key) = PublicKey::read(&self.public_key) else { return false };
+        let by = if matches!(key.kind, KeyKind::Rsa) { SHA256_WITH_RSA } else { ECDSA_WITH_SHA256 };
+        let verified = |algorithm| UnparsedPublicKey::new(algorithm, key.bytes).verify(message, signature).is_ok();
+        key.algorithm(by).is_some_and(verified)
     }
 }
 
@@ -191,21 +278,31 @@ impl<'a> PublicKey<'a> {
     }
 }
 
-fn subject(thing: &ThingName) -> der::Result<Name> {
+fn subject(name: &str) -> der::Result<Name> {
     let part = |oid, text| {
         let value = Any::from(Utf8StringRef::new(text)?);
         RelativeDistinguishedName::try_from(vec![AttributeTypeAndValue { oid, value }])
     };
-    let parts = vec![part(COMMON_NAME, thing.as_str())?, part(ORGANIZATIONAL_UNIT, UNIT)?];
+    let parts = vec![part(COMMON_NAME, name)?, part(ORGANIZATIONAL_UNIT, UNIT)?];
     Name::from_der(&RdnSequence::from(parts).to_der()?)
 }
 
-/// The name in the subject of a certificate in PEM, if this skill asked for it.
-pub fn thing_of(certificate: &str) -> Option<String> {
-    let certificate = x509_cert::Certificate::from_pem(certificate.trim_ascii_end()).ok()?;
+/// Who a certificate was made for, by its subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MadeFor {
+    /// This skill, or a device's agent, asked for it; the name is there unless the device had none.
+    Ours(Option<String>),
+    /// Anybody.
+    Others,
+}
+
+/// Reads the subject of a certificate in PEM.
+pub fn made_for(certificate: &str) -> MadeFor {
+    let Ok(certificate) = x509_cert::Certificate::from_pem(certificate.trim_ascii_end()) else { return MadeFor::Others };
     let subject = certificate.tbs_certificate().subject();
-    let (unit, name) = (subject.organization_unit().ok()??, subject.common_name().ok()??);
-    (unit.value() == UNIT).then(|| name.value().into_owned())
+    let is_ours = subject.organization_unit().ok().flatten().is_some_and(|unit| unit.value() == UNIT);
+    let name = || subject.common_name().ok().flatten().map(|name| name.value().into_owned());
+    if is_ours { MadeFor::Ours(name()) } else { MadeFor::Others }
 }
 
 #[cfg(test)]
@@ -250,6 +347,21 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_was_kept_asks_again_for_the_same_key_under_any_name() {
+        let key = DeviceKey::generate().unwrap();
+        let again = DeviceKey::from_pem(key.private_key().pem()).unwrap();
+        let (one, other) = (CertificateRequest::parse(&key.request("a").unwrap()), CertificateRequest::parse(&again.request("b").unwrap()));
+        assert_eq!(one.unwrap_or_else(|_| panic!()).key(), other.unwrap_or_else(|_| panic!()).key());
+        let issued = issue(&again.request("printer-1").unwrap());
+        assert_eq!(made_for(&issued), MadeFor::Ours(Some("printer-1".to_owned())));
+        let (_, issued) = parse_x509_pem(issued.as_bytes()).unwrap();
+        assert!(key.is_of(&issued.contents) && !DeviceKey::generate().unwrap().is_of(&issued.contents));
+        for garbage in ["", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", &request().1.public_key] {
+            assert!(DeviceKey::from_pem(garbage).is_err(), "{garbage}");
+        }
+    }
+
+    #[test]
     fn no_two_requests_share_a_key() {
         assert_ne!(request().1.public_key, request().1.public_key);
     }
@@ -270,27 +382,55 @@ mod tests {
     #[test]
     fn a_certificate_says_which_thing_it_was_made_for() {
         let (thing, request) = request();
-        assert_eq!(thing_of(&issue(&request.pem)).as_deref(), Some(thing.as_str()));
+        assert_eq!(made_for(&issue(&request.pem)), MadeFor::Ours(Some(thing.to_string())));
     }
 
-    fn check_foreign(parts: &[(rcgen::DnType, &str)]) {
+    fn check_subject(parts: &[(rcgen::DnType, &str)], expected: &MadeFor) {
         let mut params = rcgen::CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         for (kind, value) in parts {
             params.distinguished_name.push(kind.clone(), *value);
         }
         let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-        assert_eq!(thing_of(&certificate.pem()), None, "{parts:?}");
+        assert_eq!(&made_for(&certificate.pem()), expected, "{parts:?}");
     }
 
     #[test]
     fn other_peoples_certificates_were_made_for_nothing_of_ours() {
         use rcgen::DnType::{CommonName, OrganizationalUnitName};
-        check_foreign(&[]);
-        check_foreign(&[(CommonName, "AWS IoT Certificate")]);
-        check_foreign(&[(CommonName, "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk")]);
-        check_foreign(&[(CommonName, "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk"), (OrganizationalUnitName, "another")]);
-        check_foreign(&[(OrganizationalUnitName, "onething")]);
-        assert_eq!((thing_of(""), thing_of("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")), (None, None));
+        check_subject(&[], &MadeFor::Others);
+        check_subject(&[(CommonName, "AWS IoT Certificate")], &MadeFor::Others);
+        check_subject(&[(CommonName, "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk")], &MadeFor::Others);
+        check_subject(&[(CommonName, "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk"), (OrganizationalUnitName, "another")], &MadeFor::Others);
+        for unreadable in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            assert_eq!(made_for(unreadable), MadeFor::Others);
+        }
+    }
+
+    #[test]
+    fn what_an_agent_asked_for_is_ours_with_and_without_a_name() {
+        use rcgen::DnType::{CommonName, OrganizationalUnitName};
+        check_subject(&[(OrganizationalUnitName, "onething")], &MadeFor::Ours(None));
+        check_subject(&[(CommonName, "my lamp"), (OrganizationalUnitName, "onething")], &MadeFor::Ours(Some("my lamp".into())));
+    }
+
+    fn check_shown(algorithm: &'static rcgen::SignatureAlgorithm) {
+        use rcgen::SigningKey;
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.not_after = rcgen::date_time_ymd(2031, 2, 3);
+        let certificate = params.self_signed(&key).unwrap();
+        let shown = ShownCertificate::parse(&certificate.pem()).unwrap();
+        assert_eq!((shown.id(), shown.expires_at()), (&CertificateId::of(certificate.der()), 1_927_843_200));
+        let signature = key.sign(b"message").unwrap();
+        assert!(shown.has_signed(b"message", &signature), "{algorithm:?}");
+        assert!(!shown.has_signed(b"another", &signature) && !shown.has_signed(b"message", &signature[1..]) && !shown.has_signed(b"", &[]));
+    }
+
+    #[test]
+    fn a_certificate_that_is_shown_tells_by_its_key_who_shows_it() {
+        check_shown(&rcgen::PKCS_ECDSA_P256_SHA256);
+        check_shown(&rcgen::PKCS_RSA_SHA256);
+        assert!(ShownCertificate::parse("").is_none() && ShownCertificate::parse(&request().1.pem).is_none());
     }
 }

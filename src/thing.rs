@@ -21,11 +21,30 @@ impl OwnerId {
         ((1..=800).contains(&id.len()) && id.bytes().all(allowed)).then(|| Self(id.to_owned()))
     }
 
+    /// Stands for the devices of a fleet, which share a token of this name.
+    pub fn of_fleet(name: &str) -> Option<Self> {
+        Self::parse(&format!("{FLEET}{name}"))
+    }
+
+    /// Stands for the device with this serial.
+    pub fn of_serial(serial: &str) -> Self {
+        Self(format!("{SERIAL}{}", Fingerprint::of(serial).hex()))
+    }
+
+    /// Whether it stands for devices, and not for anybody who signs in.
+    pub fn is_of_devices(&self) -> bool {
+        self.0.starts_with(FLEET) || self.0.starts_with(SERIAL)
+    }
+
     /// The id as Amazon wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// What the ids begin with that stand for devices. Amazon's begin with `amzn1.`.
+const FLEET: &str = "fleet:";
+const SERIAL: &str = "serial:";
 
 impl fmt::Debug for OwnerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,10 +72,26 @@ pub struct ThingName(String);
 impl ThingName {
     /// Prefix + the first 26 characters of the lower-case base32 (RFC 4648) of SHA-256(user id).
     pub fn of(prefix: &ThingPrefix, owner: &OwnerId) -> Self {
-        let mut hash = BASE32_NOPAD.encode(&Sha256::digest(owner.as_str().as_bytes()));
+        Self::hashed(prefix, owner.as_str())
+    }
+
+    /// The same for a device with a serial: the hash is that of `serial:` and the serial.
+    pub fn of_serial(prefix: &ThingPrefix, serial: &str) -> Self {
+        Self::hashed(prefix, &format!("{SERIAL}{serial}"))
+    }
+
+    fn hashed(prefix: &ThingPrefix, text: &str) -> Self {
+        let mut hash = BASE32_NOPAD.encode(&Sha256::digest(text.as_bytes()));
         hash.truncate(26);
         hash.make_ascii_lowercase();
         Self(format!("{}{hash}", prefix.0))
+    }
+
+    /// Takes the name of a thing in a list, if this skill has made the thing: by the name, or by the owner, where devices
+    /// choose their names themselves.
+    pub fn listed(prefix: &ThingPrefix, name: &str, owner: Option<&OwnerId>) -> Option<Self> {
+        let chosen = || owner.filter(|owner| owner.is_of_devices()).and_then(|_| Self::parse(name));
+        Self::recall(prefix, name).or_else(chosen)
     }
 
     /// Takes a name that this skill handed out earlier and that has come back with a session.
@@ -144,7 +179,7 @@ impl fmt::Display for CertificateId {
     }
 }
 
-/// A private key in PEM: in the memory of one invocation and in one mail, nowhere else.
+/// A private key in PEM: in the memory of one invocation and in one mail or one answer, nowhere else.
 pub struct PrivateKey(Zeroizing<String>);
 
 impl PrivateKey {
@@ -153,8 +188,8 @@ impl PrivateKey {
         Self(Zeroizing::new(pem))
     }
 
-    /// The PEM text, for the bundle only.
-    pub(crate) fn pem(&self) -> &str {
+    /// The PEM text, for the bundle, the one answer of [`crate::register`], and the disk of the device whose key it is.
+    pub fn pem(&self) -> &str {
         &self.0
     }
 }
@@ -264,6 +299,27 @@ mod tests {
         for name in ["", "3D_Printer-", "3D_Printer-short", "Lamp-abcdefghijklmnopqrstuvwxyz", "3D_Printer-abcdefghijklmnopqrstuvwxy/"] {
             assert_eq!(ThingName::recall(&prefix, name), None, "{name}");
         }
+    }
+
+    /// The expected name was computed as above, of `serial:SN-0001`.
+    #[test]
+    fn a_device_with_a_serial_has_a_name_and_an_owner_of_its_own() {
+        let prefix = ThingPrefix::parse("Lamp-").unwrap();
+        let name = ThingName::of_serial(&prefix, "SN-0001");
+        assert_eq!(ThingName::recall(&prefix, name.as_str()), Some(name.clone()));
+        let owner = OwnerId::of_serial("SN-0001");
+        assert!(owner.is_of_devices() && OwnerId::parse(owner.as_str()) == Some(owner.clone()));
+        assert_ne!(ThingName::of_serial(&prefix, "SN-0002"), name);
+    }
+
+    #[test]
+    fn a_name_in_a_list_is_ours_by_itself_or_by_its_owner() {
+        let prefix = ThingPrefix::parse("3D_Printer-").unwrap();
+        let (person, fleet) = (OwnerId::parse("amzn1.account.A").unwrap(), OwnerId::of_fleet("factory-1").unwrap());
+        let own = "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk";
+        assert!(ThingName::listed(&prefix, own, None).is_some() && ThingName::listed(&prefix, "press-7", Some(&fleet)).is_some());
+        assert_eq!(ThingName::listed(&prefix, "press-7", None), None);
+        assert_eq!(ThingName::listed(&prefix, "press-7", Some(&person)), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ const BUILT_IN: [&str; 7] = [
 ];
 
 /// What every device can be asked for, whatever its model says.
-const OURS: [&str; 3] = ["SendCertificateIntent", "ForgetMeIntent", "ConnectionIntent"];
+const OURS: [&str; 4] = ["SendCertificateIntent", "ForgetMeIntent", "GiveCodeIntent", "ConnectionIntent"];
 
 fn interaction_model() -> Value {
     serde_json::from_str::<Value>(MODEL).unwrap()["interactionModel"]["languageModel"].clone()

@@ -12,7 +12,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use x509_cert::der::Decode;
 
@@ -113,7 +113,7 @@ pub struct Connection {
 }
 
 /// The topics of a classic shadow, by the device's use of them.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Topics {
     /// Asks for the shadow.
@@ -140,6 +140,11 @@ impl Connection {
             false => BundleError::Connection(error),
         })?;
         if connection.version == VERSION { Ok(connection) } else { Err(BundleError::Version(connection.version)) }
+    }
+
+    /// Reads the one among files.
+    pub(crate) fn of(files: &Files) -> Result<Self, BundleError> {
+        Self::read(files.content(CONNECTION)?)
     }
 
     /// The other files.
@@ -181,7 +186,7 @@ impl Bundle {
 
     /// Opens the files.
     pub fn from_files(files: &Files) -> Result<Self, BundleError> {
-        let connection = Connection::read(files.content(CONNECTION)?)?;
+        let connection = Connection::of(files)?;
         let roots = roots(files, &connection)?;
         let chain = certificates(files, &connection.certificate)?;
         let unreadable = || BundleError::NotPem(connection.certificate.clone(), "certificate");
@@ -238,6 +243,11 @@ pub(crate) fn certificates(files: &Files, name: &str) -> Result<Vec<CertificateD
         _ if is_cut_off(pem) => Err(BundleError::CutOff(name.to_owned())),
         _ => Err(BundleError::NotPem(name.to_owned(), "certificate")),
     }
+}
+
+/// The certificate in PEM, and its key.
+pub(crate) fn identity<'a>(files: &'a Files, connection: &Connection) -> Result<(&'a [u8], PrivateKeyDer<'static>), BundleError> {
+    Ok((files.content(&connection.certificate)?, key(files, &connection.private_key)?))
 }
 
 fn key(files: &Files, name: &str) -> Result<PrivateKeyDer<'static>, BundleError> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::knock::Secret;
+use crate::register::credential::Secret;
+use crate::register::options::RegisterOptions;
 
 /// The onething agent: makes this device the one that Alexa speaks with.
 #[derive(Debug, Parser)]
@@ -58,7 +59,15 @@ pub enum Command {
         door: DoorOption,
     },
     /// Gets credentials without an owner's help, where the maker has set that up.
-    Register(DoorOption),
+    #[command(after_help = "Example: onething-device register --door https://example.com/register --token-file /etc/fleet-token")]
+    Register {
+        /// Where to register.
+        #[command(flatten)]
+        door: DoorOption,
+        /// With what.
+        #[command(flatten)]
+        with: RegisterOptions,
+    },
     /// Gets a new certificate in place of the stored one.
     Renew(DoorOption),
     /// Deletes the stored credentials.
@@ -97,6 +106,9 @@ pub struct Run {
     /// Where to register when nothing is stored.
     #[command(flatten)]
     pub door: DoorOption,
+    /// With what to register.
+    #[command(flatten)]
+    pub with: RegisterOptions,
 }
 
 /// The door where devices register.

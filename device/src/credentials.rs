@@ -5,13 +5,15 @@
 //! else is taken in their place unless somebody asks for that.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use onething::fault::chain;
 
 use crate::bundle::{Bundle, BundleError};
 use crate::failure::{Failure, GET_ONE};
-use crate::files::Files;
-use crate::knock::{Door, Knock, KnockError, Secret, knock};
+use crate::files::{Files, OWN_ROOT};
+use crate::register::credential::Credential;
+use crate::register::{Door, register};
 use crate::state::{Held, State, StateError};
 
 /// What was asked for.
@@ -19,8 +21,8 @@ use crate::state::{Held, State, StateError};
 pub struct Asked {
     /// A bundle, as a zip or a folder.
     pub bundle: Option<PathBuf>,
-    /// A claim code.
-    pub code: Option<Secret>,
+    /// A claim code, or whatever else to knock with.
+    pub credential: Option<Credential>,
     /// A door.
     pub door: Option<Door>,
 }
@@ -33,9 +35,9 @@ pub enum Source {
     /// The state folder.
     Stored(Box<Files>),
     /// The door.
-    Door(Knock, Door),
-    /// A claim code, and no door to show it at.
-    CodeWithoutDoor,
+    Door(Credential, Box<Door>),
+    /// Something to knock with, and no door to knock at.
+    NoDoor,
     /// Nowhere.
     Nowhere,
 }
@@ -45,30 +47,24 @@ pub fn choose(asked: Asked, stored: Option<Files>) -> Source {
     match (asked, stored) {
         (Asked { bundle: Some(bundle), .. }, _) => Source::Given(bundle),
         (_, Some(stored)) => Source::Stored(Box::new(stored)),
-        (Asked { code: Some(code), door: Some(door), .. }, None) => Source::Door(Knock::Code(code), door),
-        (Asked { code: Some(_), .. }, None) => Source::CodeWithoutDoor,
-        (Asked { door: Some(door), .. }, None) => Source::Door(Knock::Registration, door),
+        (Asked { credential: Some(credential), door: Some(door), .. }, None) => Source::Door(credential, Box::new(door)),
+        (Asked { credential: Some(_), .. }, None) => Source::NoDoor,
         _ => Source::Nowhere,
     }
 }
 
 /// Credentials that can be used at `now`. What the door gives is stored before it is used; a bundle that is named is not.
-pub async fn obtain(asked: Asked, held: &Held, ca: Option<&Path>, now: u64) -> Result<Bundle, Failure> {
+pub async fn obtain(asked: Asked, held: &Held, ca: Option<&Path>, wait: Option<Duration>, now: fn() -> u64) -> Result<Bundle, Failure> {
     // What is stored is not looked at when something else is to be used, so that it cannot stand in the way.
     let stored = if asked.bundle.is_some() { None } else { held.credentials()? };
     let bundle = match choose(asked, stored) {
         Source::Given(path) => Bundle::from_files(&with_root(given(&path)?, ca)?)?,
         Source::Stored(files) => opened(held, &with_root(*files, ca)?)?,
-        Source::Door(how, door) => {
-            let files = with_root(ask(&how, &door).await?, ca)?;
-            let bundle = Bundle::from_files(&files)?;
-            held.store(&files)?;
-            bundle
-        }
-        Source::CodeWithoutDoor => return Err(Failure::Usage("a claim code needs a door: name its URL by --door".to_owned())),
+        Source::Door(credential, door) => register(&credential, &door, held, wait, now).await?,
+        Source::NoDoor => return Err(Failure::Usage("a claim code needs a door: name its URL by --door".to_owned())),
         Source::Nowhere => return Err(nothing(held)),
     };
-    bundle.is_valid_at(now)?;
+    bundle.is_valid_at(now())?;
     Ok(bundle)
 }
 
@@ -82,16 +78,8 @@ fn opened(state: &State, files: &Files) -> Result<Bundle, Failure> {
     Bundle::from_files(files).map_err(|error| StateError::Credentials(state.path().to_owned(), error).into())
 }
 
-fn nothing(state: &State) -> Failure {
+pub(crate) fn nothing(state: &State) -> Failure {
     Failure::NoCredentials(format!("there are no credentials in {}: {GET_ONE}", state.path().display()))
-}
-
-/// Knocks at the door.
-pub async fn ask(how: &Knock, door: &Door) -> Result<Files, Failure> {
-    knock(how, door).await.map_err(|error| match error {
-        KnockError::Refused(why) => Failure::Refused(why),
-        KnockError::Unreachable(why) => Failure::Unreachable(why),
-    })
 }
 
 /// The files of a bundle that was named: a zip, or a folder it was unpacked into.
@@ -115,35 +103,34 @@ pub fn with_root(mut files: Files, ca: Option<&Path>) -> Result<Files, Failure> 
     Ok(files)
 }
 
-const OWN_ROOT: &str = "own-ca.pem";
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn door() -> Option<Door> {
-        Some(Door { url: "https://door.example/register".into(), name: crate::name::Name::parse("x", "--name").unwrap() })
+        let address = crate::register::address::Address::parse("https://door.example").unwrap();
+        Some(Door::new(address, crate::name::Name::parse("x", "--name").unwrap(), None).unwrap())
     }
 
-    fn code() -> Option<Secret> {
-        Some("K7QF-93PD".to_owned().into())
+    fn code() -> Option<Credential> {
+        Some(Credential::Code("K7QF-93PD".to_owned().into()))
     }
 
     #[test]
     fn the_first_source_that_there_is_is_used() {
         let bundle = || Some(PathBuf::from("bundle.zip"));
-        let all = || Asked { bundle: bundle(), code: code(), door: door() };
+        let all = || Asked { bundle: bundle(), credential: code(), door: door() };
         assert!(matches!(choose(all(), Some(Files::new())), Source::Given(_)));
         assert!(matches!(choose(Asked { bundle: None, ..all() }, Some(Files::new())), Source::Stored(_)));
-        assert!(matches!(choose(Asked { bundle: None, ..all() }, None), Source::Door(Knock::Code(_), _)));
-        assert!(matches!(choose(Asked { bundle: None, code: None, ..all() }, None), Source::Door(Knock::Registration, _)));
-        assert!(matches!(choose(Asked { code: code(), ..Asked::default() }, None), Source::CodeWithoutDoor));
+        assert!(matches!(choose(Asked { bundle: None, ..all() }, None), Source::Door(Credential::Code(_), _)));
+        assert!(matches!(choose(Asked { credential: code(), ..Asked::default() }, None), Source::NoDoor));
+        assert!(matches!(choose(Asked { door: door(), ..Asked::default() }, None), Source::Nowhere));
         assert!(matches!(choose(Asked::default(), None), Source::Nowhere));
     }
 
     #[test]
     fn a_claim_code_does_not_show() {
-        let shown = format!("{:?}", Asked { code: code(), door: door(), bundle: None });
+        let shown = format!("{:?}", Asked { credential: code(), door: door(), bundle: None });
         assert!(shown.contains("redacted") && !shown.contains("K7QF"), "{shown}");
     }
 }

@@ -7,7 +7,10 @@ use onething::fault::chain;
 use thiserror::Error;
 
 use crate::bundle::{BundleError, Untimely};
+use crate::journal::JournalError;
 use crate::name::NameError;
+use crate::register::RegisterError;
+use crate::register::options::OptionsError;
 use crate::state::StateError;
 
 /// What to do when a device has no credentials of use.
@@ -60,6 +63,12 @@ impl From<NameError> for Failure {
     }
 }
 
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Failure::Other(chain(&error))
+    }
+}
+
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
         let sentence = chain(&error);
@@ -67,6 +76,28 @@ impl From<StateError> for Failure {
             StateError::Pointer(..) | StateError::Credentials(..) => Failure::NoCredentials(format!("{sentence}; {GET_ONE}")),
             StateError::Nowhere => Failure::Usage(sentence),
             _ => Failure::Other(sentence),
+        }
+    }
+}
+
+impl From<RegisterError> for Failure {
+    fn from(error: RegisterError) -> Self {
+        let sentence = chain(&error);
+        match error {
+            RegisterError::State(error) => error.into(),
+            RegisterError::Unknown(_) | RegisterError::Credential(_) => Failure::NoCredentials(sentence),
+            RegisterError::Refused(_) => Failure::Refused(sentence),
+            RegisterError::Unreachable(_) => Failure::Unreachable(sentence),
+            RegisterError::Answer(..) | RegisterError::Key(_) => Failure::Other(sentence),
+        }
+    }
+}
+
+impl From<OptionsError> for Failure {
+    fn from(error: OptionsError) -> Self {
+        match error {
+            OptionsError::Nothing => Failure::NoCredentials(error.to_string()),
+            _ => Failure::Usage(error.to_string()),
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::bundle::{BundleError, Connection};
 
 /// What says which other files there are.
 pub const CONNECTION: &str = "connection.json";
+/// A root certificate that the user has added.
+pub(crate) const OWN_ROOT: &str = "own-ca.pem";
 
 /// A bundle has some 12 KB.
 pub(crate) const ZIP_LIMIT: usize = 256 * 1024;

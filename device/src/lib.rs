@@ -19,7 +19,7 @@ pub mod bundle;
 pub mod files;
 
 pub mod credentials;
-pub mod knock;
+pub mod register;
 pub mod state;
 pub mod status;
 

@@ -238,7 +238,7 @@ fn absence(error: &ConnectionError) -> &'static str {
 }
 
 /// TLS speaks through the errors of a socket, which hide it at different depths.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+pub(crate) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut link = Some(error);
     while let Some(error) = link {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {

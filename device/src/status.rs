@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Answer;
+
 /// The agent, at its last change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,10 +38,19 @@ pub enum Online {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastCommand {
-    /// What was to be done, such as `print`.
-    pub name: String,
+    /// Its id.
+    pub id: String,
     /// `accepted`, `done`, `refused` or `failed`.
     pub status: String,
-    /// When, in seconds since the epoch.
+    /// The same for a person.
+    pub detail: String,
+    /// Since when, in seconds since the epoch.
     pub at: u64,
+}
+
+impl LastCommand {
+    /// Whether it is of this command, and says the same.
+    pub(crate) fn is(&self, answer: &Answer) -> bool {
+        (self.id.as_str(), self.status.as_str()) == (answer.id.as_str(), answer.status.word())
+    }
 }

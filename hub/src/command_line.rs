@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
 use clap_complete::Shell;
 
 use crate::settings::Asked;
@@ -55,6 +55,20 @@ pub enum Command {
     Things(Remote),
     /// Shows the mailbox of a running hub.
     Mail(Remote),
+    /// Shows what became of the last knocks at `POST /register`: of a running hub, or in the data folder of one that
+    /// is not running.
+    #[command(after_help = "Example: onething-hub events --last 10 --data onething-data")]
+    Events {
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        last: u32,
+        /// The data folder of a hub that is not running.
+        #[arg(long, value_name = "DIR", conflicts_with = "hub")]
+        data: Option<PathBuf>,
+        /// Which hub.
+        #[command(flatten)]
+        hub: Remote,
+    },
     /// Looks at IoT policies.
     #[command(subcommand)]
     Policy(Policy),
@@ -75,7 +89,7 @@ pub struct Serve {
     /// The data folder.
     #[arg(long, value_name = "DIR", env = "ONETHING_DATA", default_value = "onething-data")]
     data: PathBuf,
-    /// Where HTTP is spoken: the page and `POST /alexa`. Port 0 takes a free one.
+    /// Where HTTP is spoken: the page, `POST /alexa` and `POST /register`. Port 0 takes a free one.
     #[arg(long, value_name = "ADDR", env = "ONETHING_HTTP", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
     http: SocketAddr,
     /// Where MQTT is spoken, over mutual TLS. Port 0 takes a free one.
@@ -101,6 +115,21 @@ pub struct Serve {
     /// sign-in page and a simulated Echo.
     #[arg(long, value_name = "ID", env = "ONETHING_LWA_CLIENT_ID")]
     lwa_client_id: Option<String>,
+    /// Who may register devices beside owners, and on what terms: a `register.toml`. The policies that it names
+    /// lie beside it, as `policies/NAME.json`. Without it, owners only: by code, or by access token.
+    #[arg(long, value_name = "FILE", env = "ONETHING_REGISTER")]
+    register: Option<PathBuf>,
+    /// The URL of `POST /register` as devices reach it; it goes into bundles. In trying mode, else, the hub's own
+    /// address.
+    #[arg(long, value_name = "URL", env = "ONETHING_REGISTER_URL")]
+    register_url: Option<String>,
+    /// A reverse proxy on this machine passes requests on: whom it names last in X-Forwarded-For knocks at
+    /// `/register`, and is counted by that address.
+    #[arg(long, env = "ONETHING_BEHIND_PROXY")]
+    behind_proxy: bool,
+    /// For how many days certificates of devices are good; else until the end of 2049, as AWS's are.
+    #[arg(long, value_name = "N", env = "ONETHING_CERTIFICATE_DAYS", value_parser = value_parser!(u32).range(1..=10_000))]
+    certificate_days: Option<u32>,
     /// The certificate chain for HTTPS, in PEM; without it, HTTP, for a reverse proxy in front.
     #[arg(long, value_name = "FILE", env = "ONETHING_TLS_CERTIFICATE", requires = "tls_key")]
     tls_certificate: Option<PathBuf>,
@@ -121,6 +150,10 @@ impl From<Serve> for Asked {
             interaction_model: serve.interaction_model,
             skill_id: serve.skill_id,
             lwa_client_id: serve.lwa_client_id,
+            register: serve.register,
+            register_url: serve.register_url,
+            behind_proxy: serve.behind_proxy,
+            certificate_days: serve.certificate_days,
             tls: serve.tls_certificate.zip(serve.tls_key),
         }
     }

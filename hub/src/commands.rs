@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::authority::Authority;
 use crate::command_line::{Arguments, Authority as AuthorityCommand, Command, Policy as PolicyCommand, Remote, Serve};
+use crate::door::audit;
 use crate::policy::check::check;
 use crate::policy::{Context, Policy, Request, ThingContext};
 use crate::remote::{self, RemoteHub};
@@ -45,6 +46,13 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Mail(hub) => {
             let mail = connect(&hub).mail().await?;
             show(&hub, &mail, |colour| remote::print_mail(stdout(), colour, &mail))
+        }
+        Command::Events { last, data, hub } => {
+            let events = match data {
+                Some(data) => json!({"events": audit::look(&data.join("hub.db"), last)?}),
+                None => connect(&hub).events(last).await?,
+            };
+            show(&hub, &events, |colour| remote::print_events(stdout(), colour, &events))
         }
         Command::Policy(question) => decide(question),
         Command::Authority(AuthorityCommand::Replace { data }) => {

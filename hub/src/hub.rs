@@ -9,6 +9,7 @@ use onething::https::Https;
 use onething::invocation::invoke;
 use onething::login::LoginWithAmazon;
 use onething::memory::Memory;
+use onething::register::{HttpHook, Limits, Own, Terms};
 use onething::registry::{A_DAY, Kind};
 use onething::thing::ThingName;
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ use crate::broker::{self, Broker};
 use crate::clock;
 use crate::devices::Devices;
 use crate::disk;
+use crate::door::{LocalAudit, LocalClaims, LocalDoor};
 use crate::events::{Events, Subject};
 use crate::households::{EchoError, Households, Turn, Words, not_for_the_skill, shown};
 use crate::mailbox::{MailFolder, Outbox};
@@ -35,7 +37,7 @@ use crate::signature::Verify;
 use crate::store::{self, Store, StoreError};
 
 /// The skill that this hub is.
-pub type LocalSkill = Skill<SignIn, LocalRegistry, LocalShadows, Outbox>;
+pub type LocalSkill = Skill<SignIn, LocalRegistry, LocalShadows, Outbox, LocalClaims>;
 
 /// The device policy's name, as the AWS stack has it.
 pub const POLICY: &str = "OneUserOneThing";
@@ -76,6 +78,12 @@ pub enum OpenError {
 pub struct Hub {
     /// The skill.
     pub skill: Arc<LocalSkill>,
+    /// Where devices register themselves.
+    pub door: LocalDoor,
+    /// On what terms.
+    pub terms: Terms,
+    /// Whether a proxy on this machine passes requests on.
+    pub behind_proxy: bool,
     /// Whether what calls itself Alexa is Alexa.
     pub verifier: Box<dyn Verify>,
     /// Things and certificates.
@@ -105,14 +113,25 @@ impl Hub {
     pub async fn open(settings: Settings, mqtt_port: u16, verifier: Box<dyn Verify>) -> Result<Arc<Self>, OpenError> {
         disk::make_folder(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
         let store = Store::open(&settings.data.join("hub.db"))?;
-        let authority = Arc::new(Authority::open(&settings.data.join("authority"), clock::now())?);
+        let authority = Authority::open(&settings.data.join("authority"), clock::now())?;
+        let authority = Arc::new(match settings.certificate_days {
+            Some(days) => authority.for_days(days),
+            None => authority,
+        });
         let mail = MailFolder::open(&settings.mail).map_err(|error| OpenError::Folder(settings.mail.clone(), error))?;
         let model = settings.model;
         let kind = Kind { thing_type: model.thing_type.clone(), policies: vec![POLICY.to_owned()] };
+        let own = Own { kind: kind.clone(), prefix: model.thing_prefix.clone() };
         let stack = Stack { kind, thing_prefix: model.thing_prefix.clone() };
         let registry = LocalRegistry::new(store.clone(), Arc::clone(&authority), stack, clock::now);
         registry.create_thing_type(&model.thing_type).await?;
         registry.create_policy(POLICY, policy::DEVICE_DOCUMENT).await?;
+        for (name, document) in &settings.register.policies {
+            registry.create_policy(name, document).await?;
+        }
+        for thing_type in settings.register.terms.types.keys() {
+            registry.create_thing_type(thing_type).await?;
+        }
         registry.give_free().await?;
         let shadows = LocalShadows::new(store.clone(), clock::now);
         let behind = Arc::new(Behind::new(registry.clone(), shadows.clone(), store.clone()));
@@ -130,6 +149,22 @@ impl Hub {
             Mode::Real { endpoint, .. } => SignIn::Amazon(LoginWithAmazon::new(Https::default(), endpoint)),
         };
         let roots = vec![("RootCA.pem".to_owned(), authority.root_pem())];
+        let broker_of_bundles = onething::bundle::Broker { host: settings.host, port: mqtt_port, roots, register: settings.register_url };
+        let claims = LocalClaims::new(store.clone());
+        let door = LocalDoor {
+            login: login.clone(),
+            client_id: Some(settings.mode.client_id().to_owned()),
+            registry: registry.clone(),
+            claims: claims.clone(),
+            hook: HttpHook(Https::default()),
+            audit: LocalAudit::new(store.clone()),
+            own,
+            broker: broker_of_bundles.clone(),
+            limits: Limits::default(),
+            lease: LEASE_SECONDS,
+            now: clock::now,
+            measure: metrics::count,
+        };
         let events = Events::default();
         let skill = Skill {
             skill_ids: settings.skill_ids,
@@ -137,18 +172,22 @@ impl Hub {
             lease: LEASE_SECONDS,
             retention: RETENTION,
             model,
-            broker: onething::bundle::Broker { host: settings.host, port: mqtt_port, roots },
+            broker: broker_of_bundles,
             sender: settings.sender,
             login,
             registry: registry.clone(),
             shadows,
             mailer: settings.smtp.map_or_else(|| Outbox::Folder(mail.clone()), Outbox::Smtp),
+            claims: Some(claims),
             https: Https::default(),
             now: clock::now,
             memory: Memory::default(),
             measure: metrics::count,
         };
         Ok(Arc::new(Self {
+            door,
+            terms: settings.register.terms,
+            behind_proxy: settings.behind_proxy,
             verifier,
             households: Households::new(skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
             devices: Devices::new(store.clone(), mail.clone(), events.clone()),
@@ -276,7 +315,8 @@ impl Hub {
             measure: self.skill.measure,
         };
         sweep(&means).await;
-        if let Err(error) = self.skill.shadows.tidy().await {
+        let tidied = (self.skill.shadows.tidy().await, self.door.claims.tidy(clock::now()).await);
+        for error in [tidied.0.err(), tidied.1.err()].into_iter().flatten() {
             tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
         }
     }

@@ -5,7 +5,7 @@
 //! 1. [`store`] keeps everything, and answers when it is on the disk.
 //! 2. [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and
 //!    [`policy`] limits; [`shadow`] keeps what is wanted of a device and what it says; [`mailbox`] takes the mail.
-//! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest.
+//! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest. [`door`] is where they register.
 //! 4. [`hub`] puts them into the skill; [`signature`] sees that it is Alexa who calls, and [`web`] answers.
 //! 5. For trying: [`utterance`] and [`echo`] are what Alexa does with words, [`households`] the Echos of the local users,
 //!    [`devices`] what stands at the other end. [`demo`] tells it all in a terminal.
@@ -27,6 +27,8 @@ pub mod sign_in;
 
 pub mod backend;
 pub mod broker;
+
+pub mod door;
 
 pub mod events;
 pub mod hub;

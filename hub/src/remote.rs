@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::{Duration, timeout};
 
+use crate::clock;
 use crate::screen::Screen;
 
 /// A hub answers within seven seconds.
@@ -68,6 +69,11 @@ impl RemoteHub {
     /// Its mailbox.
     pub async fn mail(&self) -> Result<Value, RemoteError> {
         self.ask(Method::GET, "/api/mail", None).await
+    }
+
+    /// What became of its last knocks.
+    pub async fn events(&self, last: u32) -> Result<Value, RemoteError> {
+        self.ask(Method::GET, &format!("/api/registrations?last={last}"), None).await
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, RemoteError> {
@@ -158,6 +164,22 @@ pub fn print_mail(out: impl Write, colour: bool, mail: &Value) -> io::Result<()>
         for line in text("text").lines() {
             screen.fact("", line)?;
         }
+    }
+    Ok(())
+}
+
+/// Prints what became of knocks, one line each, newest last.
+pub fn print_events(out: impl Write, colour: bool, events: &Value) -> io::Result<()> {
+    let mut screen = Screen::new(out, colour);
+    let events = events["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if events.is_empty() {
+        return screen.headline("Nobody has knocked yet.");
+    }
+    for event in events {
+        let text = |name: &str| event[name].as_str().unwrap_or_default();
+        let at = clock::iso8601(event["at"].as_u64().unwrap_or_default());
+        let about = [text("thing"), text("label")].join(" ");
+        screen.fact(&at, format!("{} {} {} {} {about}", event["status"], text("outcome"), text("by"), text("source")).trim_end())?;
     }
     Ok(())
 }

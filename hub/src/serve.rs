@@ -1,7 +1,7 @@
 //! A running hub: listeners, what runs beside them, and the end.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ pub struct Running {
 
 impl Running {
     /// Starts everything; when this returns, it answers.
-    pub async fn start(settings: Settings) -> Result<Self, ServeError> {
+    pub async fn start(mut settings: Settings) -> Result<Self, ServeError> {
         let http = listen("HTTP", settings.http).await?;
         let mqtt = listen("MQTT", settings.mqtt).await?;
         let (http_at, mqtt_at) = (http.local_addr()?, mqtt.local_addr()?);
@@ -109,6 +109,9 @@ impl Running {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (host, password) = (settings.host.clone(), settings.password.clone());
         let verifier = Box::new(Verifier::of_alexa(clock::now));
+        if settings.trying() && settings.register_url.is_none() {
+            settings.register_url = door_here(scheme, &host, http_at);
+        }
         let hub = Hub::open(settings, mqtt_at.port(), verifier).await?;
         let identity = ServerIdentity::new(Arc::clone(&hub.authority), &[host], clock::now).map_err(OpenError::from)?;
         let server = server_config(Arc::new(identity)).map_err(OpenError::from)?;
@@ -131,6 +134,16 @@ impl Running {
         self.hub.end();
         let _ = timeout(END, async { while self.parts.join_next().await.is_some() {} }).await;
     }
+}
+
+/// Where devices find the door when nobody says where: over HTTP, those of this machine.
+fn door_here(scheme: &str, host: &str, http: SocketAddr) -> Option<String> {
+    if scheme == "https" {
+        // The certificate is for the name.
+        return Some(format!("https://{host}:{}/register", http.port()));
+    }
+    let here = if http.ip().is_unspecified() { SocketAddr::from((Ipv4Addr::LOCALHOST, http.port())) } else { http };
+    here.ip().is_loopback().then(|| format!("http://{here}/register"))
 }
 
 async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {

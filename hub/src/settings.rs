@@ -9,6 +9,7 @@ use onething::model::Model;
 use onething::smtp::Smtp;
 use thiserror::Error;
 
+use crate::door::file::Registration;
 use crate::password::Password;
 use crate::sign_in::CLIENT_ID;
 use crate::utterance::interaction::InteractionModel;
@@ -40,6 +41,14 @@ pub struct Asked {
     pub skill_id: Option<String>,
     /// `--lwa-client-id`.
     pub lwa_client_id: Option<String>,
+    /// `--register`.
+    pub register: Option<PathBuf>,
+    /// `--register-url`.
+    pub register_url: Option<String>,
+    /// `--behind-proxy`.
+    pub behind_proxy: bool,
+    /// `--certificate-days`.
+    pub certificate_days: Option<u32>,
     /// `--tls-certificate` and `--tls-key`.
     pub tls: Option<(PathBuf, PathBuf)>,
 }
@@ -58,6 +67,10 @@ impl Asked {
             interaction_model: None,
             skill_id: None,
             lwa_client_id: None,
+            register: None,
+            register_url: None,
+            behind_proxy: false,
+            certificate_days: None,
             tls: None,
         }
     }
@@ -83,6 +96,14 @@ pub struct Settings {
     pub skill_ids: Vec<String>,
     /// Who signs owners in.
     pub mode: Mode,
+    /// On what terms devices register themselves.
+    pub register: Registration,
+    /// Where devices find the door; it goes into bundles.
+    pub register_url: Option<String>,
+    /// Whether a proxy on this machine passes requests on.
+    pub behind_proxy: bool,
+    /// For how many days certificates of devices are good, where not as long as AWS's.
+    pub certificate_days: Option<u32>,
     /// Who mail comes from.
     pub sender: Sender,
     /// Through which server mail goes out, if it does.
@@ -171,8 +192,17 @@ impl Settings {
         let smtp = source.variable("SMTP_URL").map(|url| Smtp::new(&url)).transpose();
         let smtp = smtp.map_err(|what| fault(format!("SMTP_URL {what}"))).ok();
 
-        match (model, speech, sender, smtp) {
-            (Some(model), Some(speech), Some(from), Some(smtp)) if faults.is_empty() => Ok(Self {
+        let register = match &asked.register {
+            None => Ok(Registration::default()),
+            Some(file) => Registration::read(file, source),
+        };
+        let register = register.map_err(|found| found.into_iter().for_each(&mut fault)).ok();
+        if asked.register_url.as_deref().is_some_and(|url| !is_door(url)) {
+            fault("--register-url must be an https URL such as https://hub.example.com/register, or an http URL on this machine".into());
+        }
+
+        match (model, speech, sender, smtp, register) {
+            (Some(model), Some(speech), Some(from), Some(smtp), Some(register)) if faults.is_empty() => Ok(Self {
                 mail: asked.mail.unwrap_or_else(|| asked.data.join("mail")),
                 data: asked.data,
                 http: asked.http,
@@ -182,6 +212,10 @@ impl Settings {
                 speech,
                 skill_ids: if skill_ids.is_empty() { vec![SKILL_ID.to_owned()] } else { skill_ids },
                 mode,
+                register,
+                register_url: asked.register_url,
+                behind_proxy: asked.behind_proxy,
+                certificate_days: asked.certificate_days,
                 sender: Sender { from, reply_to: None },
                 smtp,
                 password: source.variable("ONETHING_PASSWORD").map(|password| Password::new(&password)),
@@ -190,4 +224,21 @@ impl Settings {
             _ => Err(SettingsError(faults)),
         }
     }
+    /// Whether the hub is in trying mode.
+    pub fn trying(&self) -> bool {
+        self.mode == Mode::Trying
+    }
+}
+
+/// Codes and tokens go there: nobody on the way may read them.
+fn is_door(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url) else { return false };
+    let here = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let plain = url.username().is_empty() && url.password().is_none();
+    plain && (url.scheme() == "https" || (url.scheme() == "http" && here))
 }

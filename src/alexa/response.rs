@@ -46,35 +46,70 @@ pub enum Session {
 /// Sentences to be spoken, as plain text or as SSML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Speech {
-    sentences: Vec<String>,
+    sentences: Vec<Sentence>,
     markup: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Sentence {
+    Words(String),
+    /// Groups of characters, each of which is said by its name, with a pause after each group.
+    SpelledOut(Vec<String>),
+}
+
+impl Sentence {
+    fn words(&self) -> String {
+        match self {
+            Sentence::Words(words) => words.clone(),
+            Sentence::SpelledOut(groups) => groups.join(" "),
+        }
+    }
+
+    /// (<https://developer.amazon.com/docs/custom-skills/speech-synthesis-markup-language-ssml-reference.html>)
+    fn ssml(&self) -> String {
+        match self {
+            Sentence::Words(words) => format!("<s>{}</s>", escape(words)),
+            Sentence::SpelledOut(groups) => {
+                let spelled = |group: &String| format!("<say-as interpret-as=\"spell-out\">{}</say-as>", escape(group));
+                let groups: Vec<String> = groups.iter().map(spelled).collect();
+                format!("<s>{}</s><break time=\"1s\"/>", groups.join("<break time=\"1s\"/>"))
+            }
+        }
+    }
 }
 
 impl Speech {
     /// Plain text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { sentences: vec![text.into()], markup: false }
+        Self { sentences: vec![Sentence::Words(text.into())], markup: false }
     }
 
     /// One SSML sentence each, with the pause between them that a listener needs.
     pub fn sentences(sentences: Vec<String>) -> Self {
-        Self { sentences, markup: true }
+        Self { sentences: sentences.into_iter().map(Sentence::Words).collect(), markup: true }
     }
 
     /// The same, and one more sentence.
     pub fn and(mut self, sentence: String) -> Self {
-        self.sentences.push(sentence);
+        self.sentences.push(Sentence::Words(sentence));
+        self
+    }
+
+    /// The same, and groups of characters that somebody is to write down, such as the halves of a code.
+    pub fn and_spelled_out(mut self, groups: Vec<String>) -> Self {
+        self.sentences.push(Sentence::SpelledOut(groups));
+        self.markup = true;
         self
     }
 
     /// The words without markup.
     pub fn words(&self) -> String {
-        self.sentences.join(" ")
+        self.sentences.iter().map(Sentence::words).collect::<Vec<_>>().join(" ")
     }
 
     /// The speech as an SSML document, for Alexa's interfaces that take nothing else.
     pub fn ssml(&self) -> String {
-        let sentences: String = self.sentences.iter().map(|s| format!("<s>{}</s>", escape(s))).collect();
+        let sentences: String = self.sentences.iter().map(Sentence::ssml).collect();
         format!("<speak>{sentences}</speak>")
     }
 
@@ -98,7 +133,8 @@ impl Speech {
         let mut length = self.rendered_length();
         while length > limit {
             if let Some(only) = self.sentences.first_mut() {
-                *only = cut_at_sentence(only, only.chars().count() * limit / length);
+                let words = only.words();
+                *only = Sentence::Words(cut_at_sentence(&words, words.chars().count() * limit / length));
             }
             length = self.rendered_length();
         }

@@ -15,6 +15,7 @@ use crate::fault::chain;
 use crate::identify::Login;
 use crate::locales::Phrase;
 use crate::onboard::{Occasion, OnboardError};
+use crate::register::claims::Claims;
 use crate::registry::Registry;
 use crate::relay::{Connection, Shadow, Shadows};
 use crate::reply::{Diagnosis, Trouble};
@@ -26,12 +27,12 @@ const TO_ANSWER: u64 = 120;
 /// Between two attempts at what must not be left undone.
 const PAUSE: Duration = Duration::from_secs(1);
 
-impl<L, R, S, M> Skill<L, R, S, M> {
+impl<L, R, S, M, C> Skill<L, R, S, M, C> {
     /// What the names of our session attributes begin with.
     pub(super) const ATTRIBUTES: &str = "onething";
 }
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
+impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
     /// A new certificate in place of one that is lost or in wrong hands.
     pub(super) async fn send_certificate(&mut self, intent: &Intent) -> Result<Answer, Trouble> {
         match intent.confirmation {

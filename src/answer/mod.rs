@@ -2,12 +2,12 @@
 //!
 //! Every request that is for this skill is answered within [`ANSWER_WITHIN`], whatever hangs behind it.
 
+mod code;
 mod identity;
 mod owner;
 
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -21,12 +21,13 @@ use crate::deliver::{Mailer, Sender};
 use crate::fault::{Blame, Fault, chain};
 use crate::https::Https;
 use crate::identify::Login;
-use crate::lease::Lease;
+use crate::lease::{Lease, nonce};
 use crate::locales::Locale;
 use crate::memory::{Memory, Ready};
 use crate::metrics::{Measure, Meter};
 use crate::model::Model;
 use crate::onboard::Occasion;
+use crate::register::claims::Claims;
 use crate::registry::{Registry, Returned};
 use crate::relay::{Command, Patch, Shadows};
 use crate::reply::{Trouble, Voice};
@@ -35,8 +36,8 @@ use crate::wish::{Change, Wish, can_fulfill, wish};
 /// Alexa gives up after about eight seconds; the promise is seven, and the way back takes its share.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(6_500);
 
-/// The skill: what it is for, and the four ports it works through.
-pub struct Skill<L, R, S, M> {
+/// The skill: what it is for, and the ports it works through.
+pub struct Skill<L, R, S, M, C> {
     /// The skill ids that may call.
     pub skill_ids: Vec<String>,
     /// The client id that tokens must be made for.
@@ -59,6 +60,8 @@ pub struct Skill<L, R, S, M> {
     pub shadows: S,
     /// Mail.
     pub mailer: M,
+    /// Claim codes, where this skill has a door at which they count.
+    pub claims: Option<C>,
     /// For progressive responses.
     pub https: Https,
     /// Seconds since the epoch.
@@ -69,10 +72,10 @@ pub struct Skill<L, R, S, M> {
     pub measure: Meter,
 }
 
-impl<L, R, S, M> Skill<L, R, S, M> {
+impl<L, R, S, M, C> Skill<L, R, S, M, C> {
     /// A lease of its own for whoever is about to change a thing.
     pub fn lease(&self) -> Lease {
-        Lease { run: nonce(), seconds: self.lease, now: self.now }
+        Lease::new(self.lease, self.now)
     }
 }
 
@@ -82,8 +85,8 @@ impl<L, R, S, M> Skill<L, R, S, M> {
 pub struct NotOurs;
 
 /// Answers a request of Alexa. `answer_by` is when the answer must be ready.
-pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer>(
-    skill: &Skill<L, R, S, M>,
+pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims>(
+    skill: &Skill<L, R, S, M, C>,
     envelope: &Value,
     answer_by: Instant,
 ) -> Result<Value, NotOurs> {
@@ -138,8 +141,8 @@ pub fn apology(model: &Model, envelope: &Value) -> Value {
 }
 
 /// One request and what has become known on the way.
-struct Turn<'a, L, R, S, M> {
-    skill: &'a Skill<L, R, S, M>,
+struct Turn<'a, L, R, S, M, C> {
+    skill: &'a Skill<L, R, S, M, C>,
     request: &'a Request,
     voice: Voice<'a>,
     known: Option<(Ready, u64)>,
@@ -150,7 +153,7 @@ struct Turn<'a, L, R, S, M> {
     answer_by: Instant,
 }
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
+impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
     async fn take(&mut self) -> Result<Answer, Trouble> {
         match &self.request.kind {
             Kind::Launch | Kind::SessionResumed => {
@@ -206,6 +209,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             "SendCertificateIntent" => return self.send_certificate(intent).await,
             "ForgetMeIntent" => return self.forget_me(intent).await,
             "AMAZON.YesIntent" | "AMAZON.NoIntent" => return self.answered(intent.name == "AMAZON.YesIntent").await,
+            "GiveCodeIntent" => return self.give_code().await,
             "ConnectionIntent" => return self.connection().await,
             _ => {}
         }
@@ -268,15 +272,4 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             expires_at: issued_at + self.skill.model.command_lifetime,
         })
     }
-}
-
-/// A word that nobody else uses: 128 random bits in hex.
-fn nonce() -> String {
-    let mut bits = [0_u8; 16];
-    if getrandom::fill(&mut bits).is_err() {
-        // Without the kernel's randomness there is no TLS either; the clock still tells attempts apart.
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        bits = now.as_nanos().to_be_bytes();
-    }
-    HEXLOWER.encode(&bits)
 }

@@ -11,6 +11,7 @@ use crate::identify::{AccessToken, EmailAddress, IdentifyError, Identity, Login,
 use crate::locales::Phrase;
 use crate::memory::{Ready, carried, carry};
 use crate::onboard::{self, Applicant, Means, Occasion, Onboarded, Visit, onboard};
+use crate::register::claims::Claims;
 use crate::registry::Registry;
 use crate::relay::{Patch, Shadow, Shadows};
 use crate::reply::Trouble;
@@ -25,7 +26,7 @@ pub(super) struct Present {
     pub(super) new: bool,
 }
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
+impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
     pub(super) fn token(&self) -> Result<&AccessToken, IdentifyError> {
         self.request.access_token.as_ref().ok_or(IdentifyError::NotLinked)
     }
@@ -47,12 +48,17 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
             return Ok(Present { ready, shadow: None, new: false });
         }
         let identity = self.identify().await?;
+        self.present_as(&identity, occasion, wanted).await
+    }
+
+    /// The owner whom somebody was identified as, ready.
+    pub(super) async fn present_as(&mut self, identity: &Identity, occasion: Occasion, wanted: Option<&Patch>) -> Result<Present, Trouble> {
         let until = (self.skill.now)() + identity.good_for;
-        let thing = self.thing_of(&identity);
+        let thing = self.thing_of(identity);
         self.known = None;
         let shadow = self.skill.shadows.read(&thing).await?;
         let is_ready = occasion == Occasion::Spoken && shadow.as_ref().is_some_and(Shadow::is_ready);
-        let new = !is_ready && self.onboard(&identity, &thing, occasion, shadow.clone(), wanted).await?.mailed;
+        let new = !is_ready && self.onboard(identity, &thing, occasion, shadow.clone(), wanted).await?.mailed;
         let ready = Ready { thing, online_before: shadow.as_ref().is_some_and(Shadow::has_been_online) };
         self.known = Some((ready.clone(), until));
         self.remember(ready.clone());
@@ -151,7 +157,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer> Turn<'_, L, R, S, M> {
     /// The session's attributes: ours anew, those of others as they came.
     pub(super) fn attributes(&self) -> Map<String, Value> {
         let mut attributes = self.request.attributes.clone();
-        attributes.retain(|name, _| !name.starts_with(Skill::<L, R, S, M>::ATTRIBUTES));
+        attributes.retain(|name, _| !name.starts_with(Skill::<L, R, S, M, C>::ATTRIBUTES));
         attributes.extend(self.asked.clone());
         if let (Some((ready, until)), Ok(token)) = (&self.known, self.token()) {
             carry(&mut attributes, ready, *until, token.fingerprint());

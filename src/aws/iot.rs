@@ -11,7 +11,7 @@ use serde_json::json;
 use super::signed::{Call, Failure, Patience, Reply, Service};
 use crate::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
 use crate::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
-use crate::signing_request::{self, CertificateRequest, SigningRequest};
+use crate::signing_request::{self, CertificateRequest, MadeFor, SigningRequest};
 use crate::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
 
 /// Which identity a call about a certificate's things is for, by ARN.
@@ -175,7 +175,8 @@ impl IotRegistry {
         let listed: wire::Things = listed.and_then(|reply| reply.json()).map_err(read)?;
         let items = listed.things.iter().filter_map(|thing| {
             self.learn(thing.thing_arn.as_deref());
-            ThingName::recall(&self.prefix, thing.thing_name.as_deref()?)
+            let owner = thing.attributes.as_ref().and_then(|attributes| OwnerId::parse(attributes.get(USER_ID)?));
+            ThingName::listed(&self.prefix, thing.thing_name.as_deref()?, owner.as_ref())
         });
         Ok(Listing { items: items.collect(), next: listed.next_token })
     }
@@ -351,9 +352,12 @@ impl Registry for IotRegistry {
             described => described.and_then(|reply| reply.json::<wire::Description>()).map_err(read)?.certificate_description,
         };
         self.learn(described.certificate_arn.as_deref());
-        let subject = described.certificate_pem.as_deref().and_then(signing_request::thing_of);
-        let made_for = subject.and_then(|name| ThingName::recall(&self.prefix, &name));
-        Ok(Some(Described { inactive: described.is_inactive(), made_for }))
+        let (ours, made_for) = match described.certificate_pem.as_deref().map(signing_request::made_for) {
+            Some(MadeFor::Ours(name)) => (true, name.and_then(|name| ThingName::parse(&name))),
+            _ => (false, None),
+        };
+        let active = described.status.as_deref() == Some("ACTIVE");
+        Ok(Some(Described { active, inactive: described.is_inactive(), ours, made_for }))
     }
 
     async fn is_attached(&self, id: &CertificateId) -> Result<bool, RegistryError> {

@@ -220,7 +220,7 @@ impl Service {
         let credentials = credentials(self.variable).ok_or(Failure::Unsent("no credentials in the environment"))?;
         let request = self.request(call, credentials, SystemTime::now()).ok_or(Failure::Unsent("a request that cannot be made"))?;
         let answer = self.https.exchange(request, ANSWER_LIMIT).await.map_err(|error| match error {
-            HttpsError::BrokenAnswer => Failure::Unclear("the answer broke off".into()),
+            HttpsError::BrokenAnswer | HttpsError::TooLarge => Failure::Unclear("the answer broke off".into()),
             HttpsError::Unsendable(_) | HttpsError::Unreachable(_) | HttpsError::Silent => Failure::Unclear("the connection failed".into()),
         })?;
         let status = answer.status();

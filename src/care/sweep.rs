@@ -268,10 +268,17 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
     async fn delete_orphan(&self, id: &CertificateId) -> Result<bool, RegistryError> {
         let registry = self.means.registry;
         let Some(described) = registry.describe(id).await? else { return Ok(false) };
-        let Some(thing) = described.made_for.filter(|_| described.inactive) else { return Ok(false) };
-        let record = registry.look(&thing).await?.map(|entry| entry.record);
-        let named = record.is_some_and(|record| record.certificates().any(|named| named == id));
-        if named || registry.is_attached(id).await? {
+        if !(described.ours && described.inactive) {
+            return Ok(false);
+        }
+        if let Some(thing) = &described.made_for {
+            let record = registry.look(thing).await?.map(|entry| entry.record);
+            if record.is_some_and(|record| record.certificates().any(|named| named == id)) {
+                return Ok(false);
+            }
+        }
+        // A device's own request need not name its thing. A certificate that anybody uses is attached to one.
+        if registry.is_attached(id).await? {
             return Ok(false);
         }
         match registry.delete(id).await {

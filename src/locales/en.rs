@@ -33,6 +33,14 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
             "I have sent a new certificate for your {device} to the e-mail address of your Amazon account. \
              The old one works until the new one is in use, and for a day at most."
         ),
+        Phrase::HereIsACode => format!("Here is a code for your {device}. I have put it on a card in the Alexa app, too."),
+        Phrase::CodeAgain => "Once more.".into(),
+        Phrase::CodeLimits { minutes } => format!("It is good for {}, and for one device.", amount(*minutes, "minute")),
+        Phrase::CodeTitle => format!("A code for your {device}"),
+        Phrase::NoCodes => format!(
+            "This skill has no codes. Your {device} gets its certificate by mail: say, Alexa, ask {invocation} to send my certificate again."
+        ),
+        Phrase::CodesTooOften { seconds } => format!("I have given you five codes within an hour. I can give you the next one in {}.", age(*seconds)),
         Phrase::ReallyForget => {
             format!("I would delete the identity of your {device} and everything I know about you. Your {device} could not connect any more. Shall I?")
         }

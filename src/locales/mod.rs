@@ -41,6 +41,24 @@ pub enum Phrase<'a> {
         /// Until when, in seconds.
         seconds: u64,
     },
+    /// Before a code is spelled out.
+    HereIsACode,
+    /// Before it is spelled out once more.
+    CodeAgain,
+    /// What the code is good for.
+    CodeLimits {
+        /// For so many minutes.
+        minutes: u64,
+    },
+    /// The title of the card with the code.
+    CodeTitle,
+    /// There is no door at which a code would count.
+    NoCodes,
+    /// Not now.
+    CodesTooOften {
+        /// Until when, in seconds.
+        seconds: u64,
+    },
     /// Before everything is deleted.
     ReallyForget,
     /// Before it is, once more.

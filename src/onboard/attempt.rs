@@ -210,11 +210,13 @@ where
         Ok(())
     }
 
-    /// Whether a thing is the applicant's own. One without a legible owner was made by hand, and by its name is theirs.
+    /// Whether a thing is the applicant's own. One without a legible owner was made by hand, and by its name is theirs,
+    /// unless devices choose their names: then it may be anybody's.
     fn is_theirs(&self, entry: &Entry) -> bool {
-        let same_owner = entry.owner.as_ref().is_none_or(|owner| owner == self.who.owner);
-        let same_type = self.who.thing_type.zip(entry.thing_type.as_deref()).is_none_or(|(mine, its)| mine == its);
-        same_owner && same_type
+        match self.who.thing_type {
+            Some(thing_type) => entry.owner.as_ref() == Some(self.who.owner) && entry.thing_type.as_deref() == Some(thing_type),
+            None => entry.owner.as_ref().is_none_or(|owner| owner == self.who.owner),
+        }
     }
 
     async fn wait(&mut self) -> Result<(), OnboardError> {

@@ -123,7 +123,7 @@ pub struct Applicant<'a, D> {
     pub visit: Visit,
     /// What a new owner said, to go along with the first state of the shadow.
     pub wanted: Option<&'a Patch>,
-    /// The type that the thing must have, where there is more than one.
+    /// The type that the thing must have, and with it the owner, where the name alone does not say whose it is.
     pub thing_type: Option<&'a str>,
     /// Asks for a certificate for a key of the device's own; else the key pair is made here.
     pub request: Option<&'a CertificateRequest>,

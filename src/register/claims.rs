@@ -8,6 +8,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::fault::{Blame, Fault, Step};
 use crate::thing::{Fingerprint, OwnerId};
 
 /// Digits and letters that are not taken for one another (Crockford's base 32, <https://www.crockford.com/base32.html>).
@@ -19,6 +20,9 @@ const HALF: usize = 4;
 pub const CODE_LIFETIME: u64 = 600;
 /// So many tries a code has; after them it is dead.
 pub const TRIES: u32 = 5;
+
+/// So many names are tried for a new code.
+const NAMES: u32 = 5;
 
 /// A claim code.
 pub struct Code([u8; 2 * HALF]);
@@ -61,6 +65,20 @@ impl Code {
         let (name, secret) = self.0.split_at(HALF);
         format!("{}-{}", String::from_utf8_lossy(name), String::from_utf8_lossy(secret))
     }
+}
+
+/// Makes a code for an owner and keeps it. The owner hears it; nobody else does.
+pub async fn new_code(claims: &impl Claims, owner: &OwnerId, now: u64) -> Result<Code, ClaimsError> {
+    for _ in 0..NAMES {
+        let code = Code::new().ok_or_else(|| ClaimsError::Refused("no randomness".into()))?;
+        let until = now + CODE_LIFETIME;
+        let claim = Claim { fingerprint: code.fingerprint(), owner: owner.clone(), until, tries: 0, used_by: None };
+        if claims.keep(code.name(), &claim, now).await? {
+            return Ok(code);
+        }
+    }
+    // Of a million names these were all taken: so many codes are not given out within ten minutes.
+    Err(ClaimsError::Unclear("every name that was tried is taken".into()))
 }
 
 impl fmt::Debug for Code {
@@ -110,6 +128,27 @@ pub enum ClaimsError {
     /// No clear answer.
     #[error("no clear answer: {0}")]
     Unclear(String),
+}
+
+impl Blame for ClaimsError {
+    fn step(&self) -> Step {
+        Step::Register
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            ClaimsError::Throttled | ClaimsError::Unclear(_) => Fault::Again,
+            ClaimsError::Refused(_) => Fault::Maker,
+        }
+    }
+
+    fn cause(&self) -> &'static str {
+        match self {
+            ClaimsError::Throttled => "claims_throttled",
+            ClaimsError::Refused(_) => "claims_refused",
+            ClaimsError::Unclear(_) => "claims_unclear",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ BUILT_IN_INTENTS = {
     f"AMAZON.{name}Intent" for name in ("Help", "Stop", "Cancel", "Fallback", "NavigateHome", "Yes", "No")
 }
 # What every device can be asked for, whatever device.toml says.
-OURS = {"SendCertificateIntent", "ForgetMeIntent", "ConnectionIntent"}
+OURS = {"SendCertificateIntent", "ForgetMeIntent", "GiveCodeIntent", "ConnectionIntent"}
 BUILT_IN_TYPES = {"AMAZON.NUMBER"}
 
 NUMBER = (
@@ -307,6 +307,9 @@ def request_of(model, phrase):
         ("forget me", "ForgetMeIntent"),
         ("delete my data", "ForgetMeIntent"),
         ("delete my account", "ForgetMeIntent"),
+        ("give me a code", "GiveCodeIntent"),
+        ("a code for my printer", "GiveCodeIntent"),
+        ("register a device", "GiveCodeIntent"),
         ("is my printer connected", "ConnectionIntent"),
         ("is it online", "ConnectionIntent"),
         ("whether my device is connected", "ConnectionIntent"),

@@ -272,7 +272,11 @@ impl Registry for Port {
         let (id, all) = (id.clone(), self.flawed(Flaw::AllSeemOurs));
         self.repeated("DescribeCertificate", move |account| {
             let found = account.certificates.get(&id);
-            Ok(found.map(|it| Described { inactive: !it.active, made_for: (it.ours || all).then(thing) }))
+            let described = |it: &Registration| {
+                let ours = it.ours || all;
+                Described { active: it.active, inactive: !it.active, ours, made_for: (ours && !it.nameless).then(thing) }
+            };
+            Ok(found.map(described))
         })
         .await
     }

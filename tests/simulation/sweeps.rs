@@ -56,16 +56,18 @@ fn orphans_are_deleted_slowly_and_nothing_else_is() {
         let world = World::new(0, Flaw::None);
         assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
         let old = Registration { ours: true, made_at: now() - 2 * 3_600, ..Registration::default() };
-        let orphans = add(&world, 60, &old);
+        let mut orphans = add(&world, 60, &old);
+        orphans.extend(add(&world, 2, &Registration { nameless: true, ..old.clone() }));
+        let tied_and_nameless = add(&world, 2, &Registration { nameless: true, thing: true, ..old.clone() });
         let young = add(&world, 3, &Registration { made_at: now() - 3_000, ..old.clone() });
         let active = add(&world, 3, &Registration { active: true, ..old.clone() });
         let tied = add(&world, 3, &Registration { thing: true, ..old.clone() });
         let foreign = add(&world, 3, &Registration { ours: false, ..old });
 
         let report = process(&world, 1).sweeps().await;
-        assert_eq!(report, Report { orphans: 60, complete: true, ..Report::default() });
+        assert_eq!(report, Report { orphans: 62, complete: true, ..Report::default() });
         assert!(orphans.iter().all(|id| !is_there(&world, id)));
-        for left in [young, active, tied, foreign] {
+        for left in [young, active, tied, tied_and_nameless, foreign] {
             assert!(left.iter().all(|id| is_there(&world, id)));
         }
         let (calls, name) = busiest_second(&world);

@@ -24,8 +24,10 @@ pub struct Registration {
     /// Detaching takes its time: until then DeleteCertificate is refused.
     pub detaching_until: Option<Instant>,
     pub made_at: u64,
-    /// Whether its subject names the owner's thing.
+    /// Whether its subject says that the skill or a device of its asked for it.
     pub ours: bool,
+    /// Whether that is all it says: it was a device's own request.
+    pub nameless: bool,
 }
 
 impl Registration {

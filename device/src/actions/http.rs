@@ -21,7 +21,8 @@ pub(super) async fn post(client: &Https, url: &LoopbackUrl, input: &Value, limit
     let name = url.as_str();
     let answer = timeout(limit, exchange(client, url, input)).await.map_err(|_| took_longer(limit))?;
     let answer = answer.map_err(|error| match error {
-        HttpsError::BrokenAnswer => format!("the answer of {name} broke off, or had more than {ANSWER_LIMIT} bytes"),
+        HttpsError::BrokenAnswer => format!("the answer of {name} broke off"),
+        HttpsError::TooLarge => format!("the answer of {name} has more than {ANSWER_LIMIT} bytes"),
         HttpsError::Unreachable(_) | HttpsError::Unsendable(_) | HttpsError::Silent => format!("{name} does not answer"),
     })?;
     let status = answer.status();

@@ -7,19 +7,25 @@ mod setup;
 mod status;
 
 use std::io::stdout;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use onething::config::{Environment, Source};
 use onething::log;
 
-use crate::bundle::Bundle;
 use crate::clock;
 use crate::command_line::{Arguments, Command, Common, DoorOption};
 use crate::credentials;
 use crate::failure::Failure;
-use crate::knock::{Door, Knock};
+use crate::files::OWN_ROOT;
 use crate::name::{self, Name};
+use crate::register::address::Address;
+use crate::register::credential::Credential;
+use crate::register::{Door, register};
 use crate::state::{self, Held, State};
+
+/// For the server, where nobody says how long.
+const WAIT: Duration = Duration::from_secs(30);
 
 /// Does what was asked for.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -33,8 +39,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Setup { bundle, offline } => setup::setup(&common, &bundle, offline).await,
         Command::Run(options) => run::run(&common, options).await,
         Command::Status { json } => status::status(&common, json),
-        Command::Claim { code, door } => knock(&common, &Knock::Code(code), &door).await,
-        Command::Register(door) | Command::Renew(door) => knock(&common, &Knock::Registration, &door).await,
+        Command::Claim { code, door } => knock(&common, &hold(&common)?, &door, || Ok(Credential::Code(code))).await,
+        Command::Register { door, with } => knock(&common, &hold(&common)?, &door, || Ok(with.credential(&Environment)?)).await,
+        Command::Renew(door) => {
+            let held = hold(&common)?;
+            let stored = stored(&held)?;
+            knock(&common, &held, &door, || Ok(stored)).await
+        }
         Command::Forget { yes } => forget::forget(&common, yes),
         Command::Service { write, user } => service::service(&common, write.as_deref(), user.as_deref()),
         Command::Completions { shell } => {
@@ -45,15 +56,25 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Gets credentials from the door, and stores them.
-async fn knock(common: &Common, how: &Knock, door: &DoorOption) -> Result<(), Failure> {
-    let held = hold(common)?;
-    let door = at(common, &held, door)?.ok_or_else(|| Failure::Usage("which door? Name its URL by --door".to_owned()))?;
-    let files = credentials::with_root(credentials::ask(how, &door).await?, common.ca.as_deref())?;
-    let bundle = Bundle::from_files(&files)?;
+/// Gets credentials from the door, which are then stored.
+async fn knock(
+    common: &Common,
+    held: &Held,
+    door: &DoorOption,
+    credential: impl FnOnce() -> Result<Credential, Failure>,
+) -> Result<(), Failure> {
+    let door = at(common, held, door)?.ok_or_else(|| Failure::Usage("which door? Name its URL by --door".to_owned()))?;
+    let credential = credential()?;
+    let bundle = register(&credential, &door, held, Some(common.wait().unwrap_or(WAIT)), clock::now).await?;
     bundle.is_valid_at(clock::now())?;
-    held.store(&files)?;
-    Ok(setup::done(&bundle, &held)?)
+    Ok(setup::done(&bundle, held, "")?)
+}
+
+/// The stored certificate, to knock with.
+fn stored(held: &Held) -> Result<Credential, Failure> {
+    // Who has credentials that cannot be used is told so before anybody is asked.
+    credentials::stored(held)?;
+    held.credentials()?.map(Credential::Certificate).ok_or_else(|| credentials::nothing(held))
 }
 
 /// The door that was named, else the one that the stored bundle knows.
@@ -61,7 +82,14 @@ fn at(common: &Common, held: &Held, door: &DoorOption) -> Result<Option<Door>, F
     // A stored bundle that cannot be used is no reason not to get another one.
     let known = || credentials::stored(held).ok()?.connection.register;
     let Some(url) = door.url.clone().or_else(known) else { return Ok(None) };
-    Ok(Some(Door { url, name: name(common, held)? }))
+    let address = Address::parse(&url).map_err(|error| Failure::Usage(format!("--door: {error}")))?;
+    let own_root = match &common.ca {
+        Some(ca) => Some(std::fs::read(ca).map_err(|error| Failure::Usage(format!("--ca {} cannot be read: {error}", ca.display())))?),
+        // The one that was named when the stored credentials came.
+        None => held.credentials().ok().flatten().and_then(|files| files.content(OWN_ROOT).ok().map(<[u8]>::to_vec)),
+    };
+    let door = Door::new(address, name(common, held)?, own_root);
+    door.map(Some).map_err(|error| Failure::Usage(format!("--ca: {error}")))
 }
 
 /// The state folder that was named, or the one of this user.

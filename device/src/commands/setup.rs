@@ -2,7 +2,6 @@
 
 use std::io::{self, Write, stdout};
 use std::path::Path;
-use std::time::Duration;
 
 use crate::bundle::Bundle;
 use crate::clock;
@@ -11,8 +10,6 @@ use crate::credentials::{given, with_root};
 use crate::failure::Failure;
 use crate::reach::reach;
 use crate::state::Held;
-
-const WAIT: Duration = Duration::from_secs(30);
 
 /// Nothing is stored that was not checked; what was stored before stays if the new bundle is not good.
 pub(super) async fn setup(common: &Common, path: &Path, offline: bool) -> Result<(), Failure> {
@@ -26,21 +23,17 @@ pub(super) async fn setup(common: &Common, path: &Path, offline: bool) -> Result
     let held = super::hold(common)?;
     super::name(common, &held)?;
     if !offline {
-        reach(&bundle, common.wait().unwrap_or(WAIT)).await?;
+        reach(&bundle, common.wait().unwrap_or(super::WAIT)).await?;
     }
     held.store(&files)?;
-    Ok(done(&bundle, &held)?)
+    Ok(done(&bundle, &held, " The bundle is not needed any more: delete it, and the mail.")?)
 }
 
-/// Says what there is now, and what comes next.
-pub(super) fn done(bundle: &Bundle, held: &Held) -> io::Result<()> {
+/// Says what there is now, what to do with where it came from, and what comes next.
+pub(super) fn done(bundle: &Bundle, held: &Held, origin: &str) -> io::Result<()> {
     let mut out = stdout().lock();
     let connection = &bundle.connection;
     writeln!(out, "This device is {} at {}:{}.", connection.thing_name, connection.endpoint, connection.port)?;
-    writeln!(
-        out,
-        "Its credentials are in {}, for you only. The bundle is not needed any more: delete it, and the mail.",
-        held.path().display()
-    )?;
+    writeln!(out, "Its credentials are in {}, for you only.{origin}", held.path().display())?;
     writeln!(out, "Next: `onething-device run`, or `sudo onething-device service --write` to have it run from every start on.")
 }

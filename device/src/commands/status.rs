@@ -45,7 +45,7 @@ pub(super) fn status(common: &Common, json: bool) -> Result<(), Failure> {
     }
     writeln!(out, "agent         {}", agent(is_running, status.as_ref()))?;
     if let Some(command) = status.and_then(|status| status.last_command) {
-        writeln!(out, "last command  {}: {}, {}", command.name, command.status, clock::moment(command.at))?;
+        writeln!(out, "last command  {} since {}: {}", command.status, clock::moment(command.at), command.detail)?;
     }
     Ok(())
 }

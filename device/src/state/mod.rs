@@ -4,8 +4,11 @@
 //! |---|---|
 //! | `current` | the name of the folder with the credentials in use, and a line end |
 //! | `credentials-N/` | the files of a bundle; never changed once `current` names it |
+//! | `former` | while renewed credentials are on trial: the folder with those to go back to |
+//! | `pending.key.pem` | the private key of a registration under way |
 //! | `name` | the name that the device gave itself |
 //! | `status.json` | what the agent last said of itself |
+//! | `journal` | which commands were begun, and how they ended |
 //! | `lock` | held by the process that may change the folder |
 //!
 //! New credentials are written into a folder of their own, brought to the disk, and only then named by `current`, which is
@@ -14,6 +17,8 @@
 
 mod disk;
 mod folder;
+mod pending;
+mod trial;
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -24,6 +29,8 @@ use onething::config::Source;
 use thiserror::Error;
 
 use self::disk::{Disk, inherit, private};
+use self::pending::PENDING;
+use self::trial::FORMER;
 use crate::bundle::BundleError;
 use crate::files::Files;
 use crate::status::Status;
@@ -32,6 +39,7 @@ const CURRENT: &str = "current";
 const CREDENTIALS: &str = "credentials-";
 const NAME: &str = "name";
 const STATUS: &str = "status.json";
+const JOURNAL: &str = "journal";
 const LOCK: &str = "lock";
 
 /// Who only asks whether an agent runs holds the lock for an instant.
@@ -143,21 +151,21 @@ impl State {
     /// The stored credentials, if there are any.
     pub fn credentials(&self) -> Result<Option<Files>, StateError> {
         loop {
-            let Some(current) = self.current()? else { return Ok(None) };
+            let Some(current) = self.pointer(CURRENT)? else { return Ok(None) };
             let folder = self.path.join(&current);
             match Files::from_folder(&folder) {
                 Ok(files) => return Ok(Some(files)),
                 // Somebody has put others in their place meanwhile.
-                Err(_) if self.current()?.as_ref() != Some(&current) => {}
+                Err(_) if self.pointer(CURRENT)?.as_ref() != Some(&current) => {}
                 Err(error) => return Err(StateError::Credentials(folder, error)),
             }
         }
     }
 
     /// Which folder has them. A pointer without its line end has lost more than that.
-    fn current(&self) -> Result<Option<String>, StateError> {
-        let Some(content) = self.read(CURRENT)? else { return Ok(None) };
-        let fault = |what| Err(StateError::Pointer(self.path.join(CURRENT), what));
+    fn pointer(&self, pointer: &str) -> Result<Option<String>, StateError> {
+        let Some(content) = self.read(pointer)? else { return Ok(None) };
+        let fault = |what| Err(StateError::Pointer(self.path.join(pointer), what));
         if content.trim_ascii().is_empty() {
             return fault("is empty");
         }
@@ -213,6 +221,19 @@ impl Held {
     }
 
     fn put(&self, files: &Files) -> io::Result<()> {
+        let name = self.lay_down(files)?;
+        let former = self.path.join(FORMER);
+        if former.exists() {
+            // From what comes now nobody goes back to what was before a trial.
+            self.disk.remove(&former)?;
+            self.disk.sync_folder(&self.path)?;
+        }
+        self.point(CURRENT, &name)?;
+        self.sweep(&[number(&name)])
+    }
+
+    /// Writes credentials into a folder of their own, for good; its name.
+    fn lay_down(&self, files: &Files) -> io::Result<String> {
         let number = self.numbered()?.into_iter().max().map_or(1, |number| number + 1);
         let (name, disk) = (format!("{CREDENTIALS}{number}"), &self.disk);
         let folder = self.path.join(&name);
@@ -222,8 +243,12 @@ impl Held {
         }
         disk.sync_folder(&folder)?;
         disk.sync_folder(&self.path)?;
-        disk.replace(&self.path, CURRENT, format!("{name}\n").as_bytes())?;
-        self.sweep(Some(number))
+        Ok(name)
+    }
+
+    /// Where it is kept in mind which commands were begun.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join(JOURNAL)
     }
 
     /// Takes the stored credentials away, and what was said of them. `false` where there are none.
@@ -233,14 +258,16 @@ impl Held {
             // In this order: credentials that are named are whole.
             self.disk.remove(&self.path.join(CURRENT))?;
             self.disk.sync_folder(&self.path)?;
-            self.disk.remove(&self.path.join(STATUS))?;
-            self.sweep(None).map(|()| stored)
+            for file in [FORMER, PENDING, STATUS, JOURNAL] {
+                self.disk.remove(&self.path.join(file))?;
+            }
+            self.sweep(&[]).map(|()| stored)
         };
         forget().map_err(self.failed())
     }
 
-    fn sweep(&self, keep: Option<u64>) -> io::Result<()> {
-        for number in self.numbered()?.into_iter().filter(|number| Some(*number) != keep) {
+    fn sweep(&self, keep: &[Option<u64>]) -> io::Result<()> {
+        for number in self.numbered()?.into_iter().filter(|number| !keep.contains(&Some(*number))) {
             self.disk.remove_folder(&self.path.join(format!("{CREDENTIALS}{number}")))?;
         }
         self.disk.sync_folder(&self.path)

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 /// Files of which every one says whose they are.
-fn credentials(thing: &str) -> Files {
+pub(super) fn credentials(thing: &str) -> Files {
     let topics = json!({"get": thing, "getAccepted": thing, "getRejected": thing, "update": thing, "updateAccepted": thing,
         "updateRejected": thing, "updateDelta": thing});
     let connection = json!({"version": 1, "thingName": thing, "clientId": thing, "endpoint": "localhost", "port": 8883,
@@ -19,20 +19,20 @@ fn credentials(thing: &str) -> Files {
     files
 }
 
-fn hold(path: &Path) -> Held {
+pub(super) fn hold(path: &Path) -> Held {
     let (held, narrowed) = State::at(path).hold().unwrap();
     assert_eq!(narrowed, None);
     held
 }
 
 /// The folder, for a process whose power is cut after so many operations.
-fn hold_for(path: &Path, operations: u32) -> Held {
+pub(super) fn hold_for(path: &Path, operations: u32) -> Held {
     let mut held = hold(path);
     held.state.disk.power = Some(Cell::new(operations));
     held
 }
 
-fn entries(path: &Path) -> Vec<String> {
+pub(super) fn entries(path: &Path) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names

@@ -22,9 +22,39 @@ pub struct Hub {
 
 impl Hub {
     pub async fn start() -> Self {
+        Self::over(tempfile::tempdir().unwrap(), None).await
+    }
+
+    /// One whose door is open on these terms.
+    pub async fn with_terms(terms: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
-        let settings = Settings::read(Asked::over(&place.path().join("hub")), &Environment).unwrap();
+        let file = place.path().join("register.toml");
+        std::fs::write(&file, terms).unwrap();
+        Self::over(place, Some(file)).await
+    }
+
+    async fn over(place: TempDir, register: Option<PathBuf>) -> Self {
+        let asked = Asked { register, ..Asked::over(&place.path().join("hub")) };
+        let settings = Settings::read(asked, &Environment).unwrap();
         Self { running: Running::start(settings).await.unwrap(), place }
+    }
+
+    /// The URL of its door.
+    pub fn door(&self) -> String {
+        format!("{}/register", self.running.http)
+    }
+
+    /// What a linked owner reads off the card when they ask for a code.
+    pub async fn code(&self, user: &str) -> String {
+        let turn = self.ask(|hub| Call::post(hub, "/echo").json(&json!({"user": user, "say": "ask my printer to give me a code"}))).await;
+        let turn: Value = serde_json::from_slice(&turn.body).unwrap();
+        turn["heard"]["card"]["text"].as_str().unwrap().lines().next().unwrap().to_owned()
+    }
+
+    /// The access token of a linked owner.
+    pub async fn token(&self, user: &str) -> String {
+        let answer = self.ask(|hub| Call::post(hub, "/token").json(&json!({"user": user}))).await;
+        serde_json::from_slice::<Value>(&answer.body).unwrap()["accessToken"].as_str().unwrap().to_owned()
     }
 
     async fn ask(&self, call: impl Fn(&str) -> Call) -> Reply {
@@ -61,8 +91,12 @@ impl Hub {
 
     /// Takes a certificate out of use.
     pub async fn revoke(&self, folder: &Path) {
-        let id = CertificateId::parse(connection(folder)["certificateId"].as_str().unwrap()).unwrap();
-        self.running.hub.registry.deactivate(&id).await.unwrap();
+        self.revoke_id(connection(folder)["certificateId"].as_str().unwrap()).await;
+    }
+
+    /// The same, by its id.
+    pub async fn revoke_id(&self, id: &str) {
+        self.running.hub.registry.deactivate(&CertificateId::parse(id).unwrap()).await.unwrap();
     }
 
     pub async fn end(self) {
@@ -111,7 +145,7 @@ pub fn made(port: u16, root: &str) -> TempDir {
     let now = onething_hub::clock::now();
     let certificate = onething_hub::authority::Authority::new(now).unwrap().issue(now).unwrap();
     let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
-    let broker = Broker { host: "localhost".into(), port, roots: vec![("RootCA.pem".into(), root.to_owned())] };
+    let broker = Broker { host: "localhost".into(), port, roots: vec![("RootCA.pem".into(), root.to_owned())], register: None };
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("bundle.zip");
     std::fs::write(&file, zip(&thing, &certificate, &broker, now, "").unwrap()).unwrap();

@@ -7,4 +7,5 @@ mod credentials;
 mod harness;
 mod kill;
 mod life;
+mod register;
 mod server;

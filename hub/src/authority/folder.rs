@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::durable::Exclusive;
 use super::root::{Root, RootFault, is_self_issued};
-use super::{Authority, AuthorityError};
+use super::{Authority, AuthorityError, FOREVER};
 
 const CERTIFICATES: &str = "root.pem";
 const KEY: &str = "root.key.pem";
@@ -49,7 +49,7 @@ impl Folder {
                 key
             }
         };
-        let authority = Authority { root: Root::make(key, now)?, former: Vec::new(), crosses: Vec::new() };
+        let authority = Authority { root: Root::make(key, now)?, former: Vec::new(), crosses: Vec::new(), lifetime: FOREVER };
         self.0.write(CERTIFICATES, authority.certificates_pem().as_bytes())?;
         Ok(authority)
     }
@@ -65,7 +65,7 @@ impl Folder {
             list.push(other);
         }
         let root = Root::read(&root, self.key_of(&root)?, now).map_err(fault)?;
-        Ok(Authority { root, former, crosses })
+        Ok(Authority { root, former, crosses, lifetime: FOREVER })
     }
 
     /// The key for a root. If a new root has taken over and its key has not yet, it does so now.

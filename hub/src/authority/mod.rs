@@ -1,7 +1,7 @@
 //! The hub's own certificate authority: a root, what it issues, and how it is followed by another.
 //!
 //! Device certificates are like those of AWS IoT's `CreateKeysAndCertificate`: RSA of 2,048 bits, the private
-//! key as PKCS#1, the name `AWS IoT Certificate`, good until the end of 2049, with the SHA-256 of the DER
+//! key as PKCS#1, the name `AWS IoT Certificate`, good until the end of 2049 where nothing else is asked for, with the SHA-256 of the DER
 //! form as their id. So whatever reads a bundle of AWS reads one of the hub. Who makes their own key gets a
 //! certificate for it by a [`request`], as of `CreateCertificateFromCsr`.
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html>)
@@ -20,6 +20,7 @@ mod durable;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
+use onething::registry::A_DAY;
 use onething::thing::{Certificate, CertificateId, Issued, PrivateKey};
 use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::Decode;
@@ -94,18 +95,25 @@ pub struct Authority {
     former: Vec<CertificateDer<'static>>,
     /// For each root the certificate that the one before it gave it, the newest first.
     crosses: Vec<CertificateDer<'static>>,
+    /// For how long device certificates are good, in seconds.
+    lifetime: u64,
 }
 
 impl Authority {
     /// A new authority in memory, with a key of its own. `now` is in seconds since the epoch.
     pub fn new(now: u64) -> Result<Self, AuthorityError> {
         let root = Root::make(KeyPair::generate()?, now)?;
-        Ok(Self { root, former: Vec::new(), crosses: Vec::new() })
+        Ok(Self { root, former: Vec::new(), crosses: Vec::new(), lifetime: FOREVER })
     }
 
     /// The authority in a folder, which is made when it is not there. What is to lie there, [`folder`] says.
     pub fn open(dir: &Path, now: u64) -> Result<Self, AuthorityError> {
         Folder::open(dir)?.authority(now)
+    }
+
+    /// The same, and from now on its device certificates are good for so many days.
+    pub fn for_days(self, days: u32) -> Self {
+        Self { lifetime: u64::from(days) * A_DAY, ..self }
     }
 
     /// Gives the authority in a folder a new root. A hub that runs on this folder takes it up at its next start.
@@ -122,7 +130,7 @@ impl Authority {
         let cross = self.root.vouch_for(&root, now)?;
         let former = [self.root.certificate().clone()].into_iter().chain(self.former).collect();
         let crosses = [cross].into_iter().chain(self.crosses).collect();
-        Ok(Self { root, former, crosses })
+        Ok(Self { root, former, crosses, lifetime: self.lifetime })
     }
 
     /// The certificates in PEM, as [`folder`] keeps them.
@@ -145,13 +153,18 @@ impl Authority {
         pem(self.root.certificate())
     }
 
+    /// The end of what is issued now.
+    fn end(&self, now: u64) -> u64 {
+        now.saturating_add(self.lifetime).min(FOREVER)
+    }
+
     /// Issues a certificate with a new key. An RSA key takes a tenth of a second and more: this is nothing
     /// for an async task.
     pub fn issue(&self, now: u64) -> Result<Certificate, AuthorityError> {
         let key = Zeroizing::new(KeyPair::generate_for(&PKCS_RSA_SHA256)?);
         let mut name = DistinguishedName::new();
         name.push(DnType::CommonName, "AWS IoT Certificate");
-        let certificate = self.root.sign(device(name), &*key, now, FOREVER)?;
+        let certificate = self.root.sign(device(name), &*key, now, self.end(now))?;
         Ok(Certificate {
             id: CertificateId::of(certificate.der()),
             pem: pem(certificate.der()),
@@ -164,7 +177,7 @@ impl Authority {
     /// certificate, as with AWS.
     pub fn issue_for(&self, csr_pem: &str, now: u64) -> Result<Issued, AuthorityError> {
         let Request { subject, key } = Request::read(csr_pem)?;
-        let certificate = self.root.sign(device(subject), &key, now, FOREVER)?;
+        let certificate = self.root.sign(device(subject), &key, now, self.end(now))?;
         Ok(Issued { id: CertificateId::of(certificate.der()), pem: pem(certificate.der()) })
     }
 }

@@ -7,6 +7,7 @@ use onething::thing::{CertificateId, ThingName};
 use rusqlite::{Connection, params};
 
 use super::{Failed, LocalRegistry, all, one, refused};
+use crate::store::seconds;
 
 /// Whether a certificate opens anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,9 +195,4 @@ pub(super) fn registration(db: &Connection, id: &str) -> Result<Option<Registrat
     let sql = "SELECT policy FROM attached_policy WHERE certificate = ?1";
     found.policies = all(db, sql, [id], |row| row.get(0))?.into_iter().collect();
     Ok(Some(found))
-}
-
-/// SQLite counts to 2^63; a clock does not get there.
-fn seconds(now: u64) -> i64 {
-    i64::try_from(now).unwrap_or(i64::MAX)
 }

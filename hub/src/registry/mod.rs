@@ -95,14 +95,15 @@ impl LocalRegistry {
         self.store.read(move |db| all(db, "SELECT name, attributes FROM thing ORDER BY name", [], thing)).await
     }
 
-    /// The skill's own things among those of a query.
+    /// The skill's own things among those of a query, which is for names and attributes.
     async fn own_things(&self, sql: &'static str, params: impl rusqlite::Params + Send + 'static) -> Result<Vec<ThingName>, RegistryError> {
-        let names = self.store.read::<_, Failed>(move |db| Ok(all(db, sql, params, |row| row.get::<_, String>(0))?)).await;
-        Ok(names.map_err(|failed| failed.0)?.iter().filter_map(|name| self.own(name)).collect())
-    }
-
-    fn own(&self, name: &str) -> Option<ThingName> {
-        ThingName::recall(&self.stack.thing_prefix, name)
+        let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+        let found = self.store.read::<_, Failed>(move |db| Ok(all(db, sql, params, row)?)).await.map_err(|failed| failed.0)?;
+        let own = |(name, attributes): &(String, String)| {
+            let owner = named(attributes).remove(USER_ID).and_then(|owner| OwnerId::parse(&owner));
+            ThingName::listed(&self.stack.thing_prefix, name, owner.as_ref())
+        };
+        Ok(found.iter().filter_map(own).collect())
     }
 
     fn tell(&self, certificate: &CertificateId) {
@@ -296,12 +297,12 @@ impl Registry for LocalRegistry {
     }
 
     async fn things_of(&self, user: &AlexaUser) -> Result<Vec<ThingName>, RegistryError> {
-        self.own_things("SELECT name FROM thing WHERE alexa_user = ?1", [user.as_str().to_owned()]).await
+        self.own_things("SELECT name, attributes FROM thing WHERE alexa_user = ?1", [user.as_str().to_owned()]).await
     }
 
     /// All on one page: nothing here is far away.
     async fn unfinished(&self, _: Option<&str>) -> Result<Listing<ThingName>, RegistryError> {
-        Ok(Listing { items: self.own_things("SELECT name FROM thing WHERE unfinished", []).await?, next: None })
+        Ok(Listing { items: self.own_things("SELECT name, attributes FROM thing WHERE unfinished", []).await?, next: None })
     }
 
     async fn certificates(&self, _: Option<&str>) -> Result<Listing<Registered>, RegistryError> {
@@ -310,7 +311,13 @@ impl Registry for LocalRegistry {
 
     async fn describe(&self, certificate: &CertificateId) -> Result<Option<Described>, RegistryError> {
         let made = self.registration(certificate).await?;
-        Ok(made.map(|made| Described { inactive: made.status == Status::Inactive, made_for: self.own(&made.made_for) }))
+        // Only the hub's own authority issues what stands here.
+        Ok(made.map(|made| Described {
+            active: made.status == Status::Active,
+            inactive: made.status == Status::Inactive,
+            ours: true,
+            made_for: ThingName::parse(&made.made_for),
+        }))
     }
 
     async fn is_attached(&self, certificate: &CertificateId) -> Result<bool, RegistryError> {

@@ -8,6 +8,7 @@ use onething::login::LoginWithAmazon;
 pub use self::users::{CLIENT_ID, LocalLogin, User, UserError, UserName};
 
 /// Who signs owners in.
+#[derive(Clone)]
 pub enum SignIn {
     /// Login with Amazon.
     Amazon(LoginWithAmazon),

@@ -149,7 +149,7 @@ async fn an_answer_without_end_is_not_read_to_the_end() {
     let stage = Stage::new();
     let large = stage.amazon.chain.clone() + &" ".repeat(64 * 1024);
     stage.server.put(FILE, Answer::ok(large));
-    stage.check(&stage.verify(&sign(BODY)).await, "Fetch(NoAnswer(BrokenAnswer", 1);
+    stage.check(&stage.verify(&sign(BODY)).await, "Fetch(NoAnswer(TooLarge", 1);
 }
 
 #[tokio::test]

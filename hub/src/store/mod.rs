@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -49,6 +49,9 @@ pub enum OpenError {
         /// The newest that is known here.
         known: usize,
     },
+    /// Written by a hub that knows less; it is brought up to date by a start.
+    #[error("the database {} was made by an older hub; start this one over it once", .0.display())]
+    Older(PathBuf),
     /// Not a database, or a broken one.
     #[error("the database {} cannot be used", .0.display())]
     Unusable(PathBuf, #[source] rusqlite::Error),
@@ -137,6 +140,22 @@ impl Store {
         }
         told.await.unwrap_or_else(|_| Err(StoreError::Unclear.into()))
     }
+}
+
+/// SQLite counts to 2^63; a clock does not get there.
+pub(crate) fn seconds(time: u64) -> i64 {
+    i64::try_from(time).unwrap_or(i64::MAX)
+}
+
+/// Looks into the database of a hub that is not running, and changes nothing.
+pub fn look(path: &Path) -> Result<Connection, OpenError> {
+    let unusable = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path.to_owned()),
+        _ => OpenError::Unusable(path.to_owned(), error),
+    };
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(unusable)?;
+    schema::check(&connection, path, unusable)?;
+    Ok(connection)
 }
 
 /// Only this process writes, and every commit is synced.

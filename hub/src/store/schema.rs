@@ -1,6 +1,7 @@
 //! The schema and how an older one becomes it: a database remembers how many migrations it has seen
 //! (`PRAGMA user_version`), and each is taken as a whole.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -8,13 +9,27 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// In order; what has been released is never changed, only followed.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+
+/// Sees that a database is of this hub's time.
+pub(super) fn check(connection: &Connection, path: &Path, unusable: impl Fn(rusqlite::Error) -> OpenError) -> Result<(), OpenError> {
+    let (found, known) = (version(connection).map_err(unusable)?, MIGRATIONS.len());
+    match found.cmp(&known) {
+        Ordering::Less => Err(OpenError::Older(path.to_owned())),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(OpenError::Newer { path: path.to_owned(), found, known }),
+    }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(version as usize)
+}
 
 /// Brings a database up to date.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let unusable = |error| OpenError::Unusable(path.to_owned(), error);
-    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
-    let (found, known) = (found as usize, MIGRATIONS.len());
+    let (found, known) = (version(connection).map_err(unusable)?, MIGRATIONS.len());
     let Some(missing) = MIGRATIONS.get(found..) else {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     };

@@ -47,6 +47,9 @@ fn a_skill_is_asked_in_one_breath() {
     check("use my printer to print a vase", "asked PrintIntent model=vase");
     check("ask my printer to send my certificate again", "asked SendCertificateIntent");
     check("ask my printer to forget me", "asked ForgetMeIntent");
+    check("ask my printer to give me a code", "asked GiveCodeIntent");
+    check("ask my printer for a code", "asked GiveCodeIntent");
+    check("tell my printer to pair a new device", "asked GiveCodeIntent");
     check("tell my printer to set the nozzle to two hundred degrees", "asked SetTemperatureIntent part=nozzle degrees=200");
     check("ask my printer for help", "asked AMAZON.HelpIntent");
     check("ask my printer to dance", "asked nothing");

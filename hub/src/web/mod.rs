@@ -1,4 +1,4 @@
-//! The web side of the hub: Alexa's way in, the page with what stands behind it, and what an operator looks at.
+//! The web side of the hub: Alexa's way in, the door of the devices, the page with what stands behind it, and what an operator looks at.
 
 mod alexa;
 mod echo;
@@ -9,6 +9,7 @@ mod listener;
 mod mail;
 mod page;
 mod problem;
+mod register;
 mod things;
 mod users;
 
@@ -19,7 +20,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderValue, StatusCode};
 use tokio::time::timeout;
@@ -41,13 +42,16 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-src 'self'
 
 /// Everything that can be asked for.
 pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
-    let watched = Router::new().route("/metrics", get(health::metrics)).merge(match hub.trying() {
+    let watched = Router::new().route("/metrics", get(health::metrics)).route("/api/registrations", get(register::events)).merge(match hub
+        .trying()
+    {
         true => trying(),
         false => page::in_use(),
     });
     let watched = watched.layer(from_fn_with_state(password, guard::guard));
     Router::new()
         .route("/alexa", post(alexa::alexa))
+        .route("/register", any(register::knock))
         .route("/health", get(health::health))
         .merge(watched)
         .fallback(async || Problem::missing("there is nothing at this address"))
@@ -67,6 +71,7 @@ fn trying() -> Router<Arc<Hub>> {
         .route("/echo", post(echo::say))
         .route("/link", post(users::link))
         .route("/unlink", post(users::unlink))
+        .route("/token", post(users::token))
         .route("/api/users", get(users::list).post(users::add))
         .route("/api/utterances", get(echo::utterances))
         .route("/api/echo", get(echo::history))

@@ -53,6 +53,13 @@ pub(super) async fn unlink(State(hub): State<Arc<Hub>>, body: Result<Json<Named>
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What Login with Amazon gives to an app of a linked owner, such as one that sets up devices.
+pub(super) async fn token(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<Json<Value>, Problem> {
+    let user = hub.users.user(&named(body)?, None).await.map_err(|error| refusal(&error))?;
+    let token = user.token().ok_or_else(|| Problem::conflict("this user has not linked their account"))?;
+    Ok(Json(json!({"accessToken": token.secret()})))
+}
+
 fn shown(hub: &Hub, user: &User, has_thing: bool) -> Value {
     let thing = has_thing.then(|| hub.thing_of(&user.user)).flatten();
     json!({

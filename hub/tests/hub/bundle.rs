@@ -32,13 +32,26 @@ impl Bundle {
         for name in connection["rootCas"].as_array().unwrap() {
             roots.add(CertificateDer::from_pem_slice(files[name.as_str().unwrap()].as_bytes()).unwrap()).unwrap();
         }
-        let certificate = CertificateDer::from_pem_slice(file("certificate")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(file("privateKey")).unwrap();
+        Self::of(connection["clientId"].as_str().unwrap(), roots, file("certificate"), file("privateKey"))
+    }
+
+    /// From what the door answers a device, and its own key where it has one.
+    pub fn registered(answer: &Value, key: Option<&str>) -> Self {
+        let text = |name: &str| answer[name].as_str().unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(answer["rootCas"]["preferred"].as_str().unwrap().as_bytes()).unwrap()).unwrap();
+        let key = key.unwrap_or_else(|| text("privateKey"));
+        Self::of(text("clientId"), roots, text("certificatePem").as_bytes(), key.as_bytes())
+    }
+
+    fn of(client_id: &str, roots: RootCertStore, certificate: &[u8], key: &[u8]) -> Self {
+        let certificate = CertificateDer::from_pem_slice(certificate).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key).unwrap();
         let id = HEXLOWER.encode(&Sha256::digest(&certificate));
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
         let tls = builder.with_client_auth_cert(vec![certificate], key).expect("a key that is the certificate's");
-        Self { thing: connection["clientId"].as_str().unwrap().to_owned(), certificate: id, tls: Arc::new(tls) }
+        Self { thing: client_id.to_owned(), certificate: id, tls: Arc::new(tls) }
     }
 
     /// How the device connects to the hub at this port, which may be another one after a restart.
@@ -69,9 +82,46 @@ impl Bundle {
         within(PATIENCE, "a device that reads its shadow", answered).await;
     }
 
+    /// The device connects, waits for what is wanted of it, and gets it. `wish` is made when it listens.
+    pub async fn receives_a_delta(&self, port: u16, wish: impl Future<Output = ()>) -> Value {
+        let (client, mut events) = AsyncClient::builder(self.options(port)).capacity(4).build();
+        client.try_subscribe_many([SubscribeFilterInput::new(self.shadow("update/delta"), QoS::AtLeastOnce)]).unwrap();
+        let listens = async { while !matches!(events.poll().await.expect("a connection"), Event::Incoming(Incoming::SubAck(_))) {} };
+        within(PATIENCE, "a device that listens", listens).await;
+        let received = async {
+            loop {
+                if let Event::Incoming(Incoming::Publish(delta)) = events.poll().await.expect("a connection") {
+                    return serde_json::from_slice(&delta.payload).unwrap();
+                }
+            }
+        };
+        let (delta, ()) = within(PATIENCE, "a delta", async { tokio::join!(received, wish) }).await;
+        delta
+    }
+
+    /// Whether the broker takes the device in.
+    pub async fn is_admitted(&self, port: u16) -> bool {
+        let (_client, mut events) = AsyncClient::builder(self.options(port)).capacity(4).build();
+        let admitted = async {
+            loop {
+                match events.poll().await {
+                    Ok(Event::Incoming(Incoming::ConnAck(_))) => return true,
+                    Ok(_) => {}
+                    Err(_) => return false,
+                }
+            }
+        };
+        within(PATIENCE, "an answer of the broker", admitted).await
+    }
+
     pub fn shadow(&self, suffix: &str) -> String {
         format!("$aws/things/{}/shadow/{suffix}", self.thing)
     }
+}
+
+/// `connection.json` of a bundle.
+pub fn connection(zip: &[u8]) -> Value {
+    serde_json::from_str(&unzip(zip)["connection.json"]).unwrap()
 }
 
 fn unzip(zip: &[u8]) -> BTreeMap<String, String> {

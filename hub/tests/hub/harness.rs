@@ -108,6 +108,8 @@ pub struct Running {
 pub struct Answer {
     pub status: u16,
     pub kind: String,
+    /// Which page may read it.
+    pub allowed_origin: Option<String>,
     pub body: Bytes,
 }
 
@@ -128,8 +130,9 @@ impl Client {
     pub async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Option<Answer> {
         let request = request.body(Full::new(body.into())).unwrap();
         let answer = within(PATIENCE, "an answer", self.https.exchange(request, 64 << 20)).await.ok()?;
-        let kind = answer.headers().get("content-type").map_or("", |kind| kind.to_str().unwrap()).to_owned();
-        Some(Answer { status: answer.status().as_u16(), kind, body: answer.into_body() })
+        let header = |name| answer.headers().get(name).map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned());
+        let (kind, allowed_origin) = (header("content-type").unwrap_or_default(), header("access-control-allow-origin"));
+        Some(Answer { status: answer.status().as_u16(), kind, allowed_origin, body: answer.into_body() })
     }
 
     pub async fn get(&self, path: &str) -> Option<Answer> {

@@ -13,5 +13,6 @@ mod guard;
 mod http;
 mod mail;
 mod operation;
+mod register;
 mod start;
 mod stream;

@@ -1,0 +1,157 @@
+//! The knock: one `POST`, again until it is answered or nobody wants to wait any longer.
+//!
+//! The server is known by its certificate before it hears a word, and a redirect is not followed: what is said at a door is
+//! for that door. What a door says about coming again (`Retry-After`, RFC 9110 section 10.2.3) is done.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use onething::https::{Https, HttpsError};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::RegisterError;
+use super::address::Address;
+use super::credential::{Credential, Shown};
+use super::problem;
+use crate::link::tls_error;
+
+/// An answer has some 8 KB.
+const ANSWER_LIMIT: usize = 64 * 1024;
+/// For one knock; a door on AWS has 30 seconds.
+const ATTEMPT: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A door that wants to be left alone for longer is asked again all the same.
+const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
+
+/// What came of one knock.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Given(Bytes),
+    /// Nothing yet, and when to come again, if the door has said so.
+    Later(Option<Duration>, String),
+}
+
+/// Knocks until there is an answer, for as long as `wait` allows; without one, for ever. The body of the answer.
+pub(crate) async fn knock(
+    https: &Https,
+    door: &Address,
+    wait: Option<Duration>,
+    credential: &Credential,
+    mut show: impl FnMut() -> Result<Shown, RegisterError>,
+) -> Result<Bytes, RegisterError> {
+    let (begun, mut failures) = (Instant::now(), 0_u32);
+    loop {
+        let left = wait.map_or(ATTEMPT, |wait| wait.saturating_sub(begun.elapsed()).min(ATTEMPT));
+        let outcome = match timeout(left, https.exchange(request(door, show()?)?, ANSWER_LIMIT)).await {
+            Ok(Ok(answer)) => read(door, credential, answer)?,
+            Ok(Err(error)) => failed(door, &error)?,
+            Err(_) => Outcome::Later(None, "there was no answer".to_owned()),
+        };
+        let (asked, why) = match outcome {
+            Outcome::Given(answer) => return Ok(answer),
+            Outcome::Later(asked, why) => (asked, why),
+        };
+        // Without randomness the beat is fixed, which is worse and still works.
+        let pause = asked.unwrap_or_else(|| pause(failures, getrandom::u32().unwrap_or_default()));
+        if let Some(wait) = wait.filter(|wait| begun.elapsed() + pause >= *wait) {
+            let when = asked.map(|asked| format!("; come again in {} s", asked.as_secs())).unwrap_or_default();
+            let (host, wait) = (door.host(), wait.as_secs());
+            return Err(RegisterError::Unreachable(format!("{host} has not answered a knock within {wait} s: {why}{when}")));
+        }
+        sleep(pause).await;
+        failures = failures.saturating_add(1);
+    }
+}
+
+fn request(door: &Address, shown: Shown) -> Result<Request<Full<Bytes>>, RegisterError> {
+    let mut request = Request::post(door.uri().clone()).header(CONTENT_TYPE, "application/json");
+    if let Some(authorization) = shown.authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    // The parts were made above or judged before.
+    request.body(Full::new(shown.body)).map_err(|_| RegisterError::Credential("there is no way to knock at this door"))
+}
+
+/// What an answer says.
+fn read(door: &Address, credential: &Credential, answer: Response<Bytes>) -> Result<Outcome, RegisterError> {
+    let (head, body) = answer.into_parts();
+    let (host, status) = (door.host(), head.status);
+    let why = problem::sentence(&body).unwrap_or_else(|| format!("status {}", status.as_u16()));
+    let asked = || head.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().map(Duration::from_secs).ok();
+    match status {
+        StatusCode::OK => Ok(Outcome::Given(body)),
+        StatusCode::TOO_MANY_REQUESTS => Ok(Outcome::Later(asked().map(|asked| asked.min(LONGEST_ASKED)), why)),
+        _ if status.is_server_error() => Ok(Outcome::Later(asked().map(|asked| asked.min(LONGEST_ASKED)), why)),
+        StatusCode::UNAUTHORIZED => Err(unknown(&host, credential, &why)),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            Err(RegisterError::Refused(format!("there is no door at {door} ({why}): its URL ends with /register, most likely")))
+        }
+        _ if status.is_redirection() => Err(RegisterError::Refused(format!(
+            "{host} sends devices somewhere else ({why}), where this one does not go: name the door's own URL"
+        ))),
+        _ => Err(RegisterError::Refused(format!("{host} refused: {why}"))),
+    }
+}
+
+fn unknown(host: &str, credential: &Credential, why: &str) -> RegisterError {
+    RegisterError::Unknown(match credential {
+        Credential::Code(_) => {
+            format!("{host} does not take the code: {why}; ask for another one: \"Alexa, ask my printer for a code\"")
+        }
+        Credential::Bearer(_) => format!("{host} does not take the access token: {why}; sign in again for another one"),
+        Credential::Token(..) => format!("{host} does not take the token: {why}; ask the maker of the device for another one"),
+        Credential::Serial(..) => format!("{host} does not take the serial number: {why}; ask the maker of the device to let it in"),
+        Credential::Certificate(_) => {
+            return RegisterError::Refused(format!("{host} does not renew the certificate: {why}; it may have been replaced"));
+        }
+    })
+}
+
+/// What a failed exchange means: a server that shows somebody else's certificate is left alone, the rest may pass.
+fn failed(door: &Address, error: &HttpsError) -> Result<Outcome, RegisterError> {
+    let later = |why: &str| Ok(Outcome::Later(None, why.to_owned()));
+    let host = door.host();
+    match error {
+        HttpsError::TooLarge => Err(RegisterError::Refused(format!("what {host} answered is too large for a door's answer"))),
+        HttpsError::BrokenAnswer => later("its answer broke off"),
+        HttpsError::Silent => later("there was no answer"),
+        HttpsError::Unsendable(_) => Err(RegisterError::Refused(format!("there is no way to knock at {host}"))),
+        HttpsError::Unreachable(broken) => match tls_error(broken) {
+            Some(rustls::Error::InvalidCertificate(_)) => Err(RegisterError::Unreachable(format!(
+                "what answers at {host} shows a certificate of somebody else, and was sent nothing; a root of your own is named by --ca FILE"
+            ))),
+            Some(_) => later("there is no secure connection"),
+            None => later(absence(broken)),
+        },
+    }
+}
+
+/// Why there is no server.
+fn absence(error: &(dyn Error + 'static)) -> &'static str {
+    let mut link = Some(error);
+    while let Some(error) = link {
+        // The resolver of the client has no error of its own that could be told by its type.
+        if error.to_string().starts_with("dns error") {
+            return "its name is not known here";
+        }
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(ErrorKind::ConnectionRefused) => return "nobody listens there",
+            Some(ErrorKind::TimedOut) => return "there was no answer",
+            Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown) => return "there is no way to it",
+            _ => link = error.source(),
+        }
+    }
+    "the connection was lost"
+}
+
+/// Twice as long each time, and somewhere in the second half of it.
+fn pause(failures: u32, random: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE);
+    longest.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+}

@@ -1,0 +1,119 @@
+//! How a device gets credentials by itself: it knocks at the door, `POST /register`, and what the door answers becomes the
+//! same files that an owner would have got by mail.
+//!
+//! The device makes its own [`key`], which is on its disk before anybody hears of it and never leaves it. It knocks with a
+//! [`credential`], over TLS to a server whose certificate is always checked, as often as it takes ([`knock`](mod@knock)).
+//! The [`answer`] is judged before it is stored, and only then the key stops being pending. So whatever gets lost on the
+//! way, an answer or the power, costs another knock with the same key, which gets the same thing.
+
+pub mod address;
+pub mod answer;
+pub mod credential;
+pub mod key;
+pub mod knock;
+pub mod options;
+pub mod problem;
+pub mod renewal;
+
+use std::fmt;
+use std::time::Duration;
+
+use onething::https::{Https, NoRoots};
+use onething::signing_request::NoKeyPair;
+use thiserror::Error;
+
+use self::address::Address;
+use self::answer::{AnswerError, Expected};
+use self::credential::Credential;
+use crate::bundle::Bundle;
+use crate::files::OWN_ROOT;
+use crate::name::Name;
+use crate::state::{Held, StateError};
+
+/// For a connection to the door: longer than a lost packet takes to be sent again, twice.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// The door, as one device knows it.
+pub struct Door {
+    address: Address,
+    name: Name,
+    own_root: Option<Vec<u8>>,
+    https: Https,
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("address", &self.address).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// The door at an address, for a device of this name. The server may be known by the root in PEM, too; so may be the one
+    /// that the device is sent to.
+    pub fn new(address: Address, name: Name, own_root: Option<Vec<u8>>) -> Result<Self, NoRoots> {
+        let https = Https::patient(CONNECT_WITHIN, own_root.as_deref())?;
+        Ok(Self { address, name, own_root, https })
+    }
+}
+
+/// Why a device has not got credentials.
+#[derive(Debug, Error)]
+pub enum RegisterError {
+    /// The door does not know who knocks.
+    #[error("{0}")]
+    Unknown(String),
+    /// The door says no.
+    #[error("{0}")]
+    Refused(String),
+    /// There was no answer in time, or none that is one.
+    #[error("{0}")]
+    Unreachable(String),
+    /// What the door gave is no use.
+    #[error("what {0} answered cannot be used")]
+    Answer(String, #[source] AnswerError),
+    /// The credential cannot be shown at the door.
+    #[error("{0}")]
+    Credential(&'static str),
+    /// The system gives no randomness.
+    #[error(transparent)]
+    Key(#[from] NoKeyPair),
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Knocks until the door answers, for as long as `wait` allows, and stores what it gives. `now` is in seconds since the epoch.
+pub async fn register(
+    credential: &Credential,
+    door: &Door,
+    held: &Held,
+    wait: Option<Duration>,
+    now: fn() -> u64,
+) -> Result<Bundle, RegisterError> {
+    let key = key::pending(held)?;
+    let request = key.request(door.name.as_str())?;
+    let answer = knock::knock(&door.https, &door.address, wait, credential, || credential.show(&door.name, &request, now())).await?;
+    let expected = Expected { key: &key, thing: credential.thing(&door.name), door: &door.address, now: now() };
+    let judged = || -> Result<_, AnswerError> {
+        let mut files = answer::judge(&answer, &expected)?;
+        if let Some(root) = door.own_root.as_deref().or_else(|| credential.own_root()) {
+            files.add_root(OWN_ROOT, root)?;
+        }
+        let bundle = Bundle::from_files(&files)?;
+        Ok((files, bundle))
+    };
+    let (files, bundle) = judged().map_err(|error| RegisterError::Answer(door.address.host(), error))?;
+    match credential {
+        Credential::Certificate(_) => held.renew(&files)?,
+        _ => held.store(&files)?,
+    }
+    held.drop_pending_key()?;
+    Ok(bundle)
+}
+
+#[cfg(test)]
+mod scripted_door;
+
+#[cfg(test)]
+#[path = "register_tests.rs"]
+mod tests;

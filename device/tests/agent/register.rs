@@ -1,0 +1,139 @@
+//! A fresh machine at the door of a real hub: each way in, from an empty state folder to a device that is connected.
+
+use std::path::Path;
+
+use onething::thing::Fingerprint;
+use serde_json::Value;
+
+use crate::harness::{Ended, Hub, Life, agent, connection, run};
+
+const TOKEN: &str = "fleet-token-of-the-first-factory";
+const SERIAL: &str = "7f3e2a90-5bd4-4c1e-9a57-d0c2f1b8e644";
+
+fn terms() -> String {
+    let (token, serial) = (Fingerprint::of(TOKEN).hex(), Fingerprint::of(SERIAL).hex());
+    format!(
+        "[type.lamp]\nprefix = \"Lamp-\"\npolicies = [\"OneUserOneThing\"]\nattributes = [\"version\", \"hardware\"]\n\
+         [[token]]\nname = \"factory-1\"\nsha256 = \"{token}\"\ntypes = [\"lamp\"]\n[[serial]]\nsha256 = \"{serial}\"\ntype = \"lamp\"\n"
+    )
+}
+
+/// The credentials in a state folder, and whatever else there is.
+fn stored(state: &Path) -> (Value, Vec<String>) {
+    let current = std::fs::read_to_string(state.join("current")).unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    (connection(&state.join(current.trim_end())), names)
+}
+
+/// The device has credentials and nothing left over, and can connect with them.
+fn check_connects(state: &Path, arguments: &[&str]) -> Value {
+    let (connection, names) = stored(state);
+    assert!(names.iter().all(|name| !matches!(name.as_str(), "pending.key.pem" | "former")), "{names:?}");
+    assert!(Life::connected(state, arguments).stop().success());
+    connection
+}
+
+fn refused(ended: &Ended, state: &Path, code: i32, words: &str) {
+    ended.check(code, words);
+    assert!(!state.join("current").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
+    let hub = Hub::start().await;
+    let mailed = connection(&hub.folder("ana").await);
+    let (code, door) = (hub.code("ana").await, hub.door());
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    let wrong = if code.ends_with('0') { "1" } else { "0" };
+    let wrong = format!("{}{wrong}", &code[..code.len() - 1]);
+    refused(&run(&mut agent(&state, &["claim", &wrong, "--door", &door])), &state, 3, "ask for another one");
+    run(&mut agent(&state, &["claim", &code.to_lowercase(), "--door", &door])).done();
+    let claimed = check_connects(&state, &[]);
+    assert_eq!((&claimed["thingName"], &claimed["register"]), (&mailed["thingName"], &Value::from(door.as_str())));
+    assert_ne!(claimed["certificateId"], mailed["certificateId"]);
+
+    // Where the code was shown, another certificate is asked for; the old one stays until the new one has worked.
+    run(&mut agent(&state, &["renew"])).done();
+    let (renewed, names) = stored(&state);
+    assert!(names.contains(&"former".to_owned()), "{names:?}");
+    assert_eq!(renewed["thingName"], claimed["thingName"]);
+    assert_ne!(renewed["certificateId"], claimed["certificateId"]);
+    assert!(Life::connected(&state, &[]).stop().success());
+    assert_eq!(check_connects(&state, &[]), renewed);
+
+    // Another device gets nothing for the same code.
+    let other = place.path().join("other");
+    refused(&run(&mut agent(&other, &["claim", &code, "--door", &door])), &other, 3, "does not take the code");
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_whose_new_certificate_is_refused_goes_back_to_the_former() {
+    let hub = Hub::start().await;
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    run(&mut agent(&state, &["setup", hub.zip("ana").await.to_str().unwrap()])).done();
+    let (mailed, _) = stored(&state);
+    run(&mut agent(&state, &["renew"])).done();
+    let (renewed, _) = stored(&state);
+    hub.revoke_id(renewed["certificateId"].as_str().unwrap()).await;
+    assert!(Life::connected(&state, &["--door", "http://127.0.0.1:9"]).stop().success());
+    assert_eq!(stored(&state).0, mailed);
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_machine_registers_with_each_of_its_credentials() {
+    let hub = Hub::with_terms(&terms()).await;
+    let mailed = connection(&hub.folder("ana").await);
+    let door = hub.door();
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = place.path().join(name);
+        std::fs::write(&path, format!("{content}\n")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let register = |state: &Path, option: &str, path: &str| {
+        let more = if option == "--bearer-file" { &[][..] } else { &["--attribute", "hardware=B"][..] };
+        run(agent(state, &["register", "--door", &door, "--name", "lamp-7", option, path]).args(more))
+    };
+
+    let owners = place.path().join("owners");
+    register(&owners, "--bearer-file", &file("bearer", &hub.token("ana").await)).done();
+    assert_eq!(check_connects(&owners, &[])["thingName"], mailed["thingName"]);
+
+    let fleet = place.path().join("fleet");
+    register(&fleet, "--token-file", &file("token", TOKEN)).done();
+    assert_eq!(check_connects(&fleet, &[])["thingName"], "lamp-7");
+
+    let serial = place.path().join("serial");
+    register(&serial, "--serial-file", &file("serial-number", SERIAL)).done();
+    assert!(check_connects(&serial, &[])["thingName"].as_str().unwrap().starts_with("Lamp-"));
+
+    // `run` alone, with a variable.
+    let alone = place.path().join("alone");
+    let mut command = agent(&alone, &["run", "--door", &door, "--name", "lamp-8"]);
+    command.env("ONETHING_DEVICE_TOKEN", "a token of nobody").env("RUST_LOG", "off");
+    refused(&run(&mut command), &alone, 3, "the token has characters that no token has");
+    command.env("ONETHING_DEVICE_TOKEN", "a-token-of-nobody");
+    refused(&run(&mut command), &alone, 3, "does not take the token");
+    for (option, name) in [("--bearer-file", "access token"), ("--token-file", "token"), ("--serial-file", "serial number")] {
+        let nobody = place.path().join("nobody");
+        refused(&register(&nobody, option, &file("wrong", "not-one-that-anybody-has")), &nobody, 3, &format!("does not take the {name}"));
+    }
+    hub.end().await;
+}
+
+#[test]
+fn a_door_that_is_none_or_not_there_is_said_to_be() {
+    let place = tempfile::tempdir().unwrap();
+    let claim = |door: &str| run(&mut agent(place.path(), &["claim", "K7QF-93PD", "--wait", "1", "--door", door]));
+    claim("http://door.example").check(2, "anybody could listen in");
+    claim("https://me:M4RS@door.example").check(2, "is not used");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    claim(&format!("https://{nobody}")).check(5, "nobody listens there");
+    run(&mut agent(place.path(), &["claim", "K7QF-93PD"])).check(2, "which door?");
+    run(&mut agent(place.path(), &["renew"])).check(3, "there are no credentials");
+}

@@ -1,0 +1,123 @@
+//! `POST /register`: devices that register themselves, and what became of their knocks.
+
+use std::error::Error as _;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use http::HeaderMap;
+use http_body_util::LengthLimitError;
+use onething::answer::ANSWER_WITHIN;
+use onething::register::register;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::problem::Problem;
+use crate::hub::Hub;
+
+/// Who last passed a request on writes here whom it came from.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+/// Of a body, so much is read: more than the door takes, so that it is the door that refuses it.
+const BODY_LIMIT: usize = 64 * 1024;
+/// How many events are shown where nobody says how many.
+const SHOWN: u32 = 50;
+
+/// All of a request: which methods there are is the door's to say.
+pub(super) async fn knock(
+    State(hub): State<Arc<Hub>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let source = source(peer.ip(), request.headers(), hub.behind_proxy).to_string();
+    let (head, body) = request.into_parts();
+    let body = match to_bytes(body, BODY_LIMIT).await {
+        Ok(body) => body,
+        Err(error) if is_too_long(&error) => Bytes::from(vec![b' '; BODY_LIMIT]),
+        Err(_) => return Err(Problem::request("the body broke off")),
+    };
+    let request = http::Request::from_parts(head, body);
+    let answer_by = Instant::now() + ANSWER_WITHIN;
+    // What has begun is done to its end, also when who knocked goes away.
+    let answered = tokio::spawn(async move { register(&hub.door, &hub.terms, request, &source, &request_id(), answer_by).await });
+    match answered.await {
+        Ok(answer) => Ok(answer.map(Body::from)),
+        Err(error) => Err(Problem::ours(&error)),
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    error.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
+}
+
+/// Where a request comes from: the peer, or whom a proxy on this machine names last, if the hub was told of one.
+fn source(peer: IpAddr, headers: &HeaderMap, behind_proxy: bool) -> IpAddr {
+    let peer = peer.to_canonical();
+    if !behind_proxy || !peer.is_loopback() {
+        return peer;
+    }
+    let last = headers.get_all(FORWARDED_FOR).iter().next_back().and_then(|hops| hops.to_str().ok()?.rsplit(',').next());
+    last.and_then(|hop| address(hop.trim())).unwrap_or(peer)
+}
+
+/// An address as proxies write it: some add the port.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.parse().ok().or_else(|| hop.parse().ok().map(|at: SocketAddr| at.ip()));
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    bare.or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+}
+
+/// What the log and the events call a request.
+fn request_id() -> String {
+    let mut bits = [0_u8; 16];
+    // Without the kernel's randomness no connection would have come this far; the name only helps to find a line.
+    let _ = getrandom::fill(&mut bits);
+    HEXLOWER.encode(&bits)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Which {
+    last: Option<u32>,
+}
+
+/// What became of the last knocks.
+pub(super) async fn events(State(hub): State<Arc<Hub>>, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
+    let events = hub.door.audit.last(which.last.unwrap_or(SHOWN)).await.map_err(|error| Problem::ours(&error))?;
+    Ok(Json(json!({"events": events})))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(peer: &str, hops: &[&str], behind_proxy: bool, expected: &str) {
+        let headers = hops.iter().map(|hop| (http::HeaderName::from_static(FORWARDED_FOR), hop.parse().unwrap())).collect();
+        let source = source(peer.parse().unwrap(), &headers, behind_proxy);
+        assert_eq!(source.to_string(), expected, "{peer} {hops:?}");
+    }
+
+    #[test]
+    fn a_request_comes_from_its_peer_whatever_it_says() {
+        check("192.0.2.1", &["198.51.100.7"], false, "192.0.2.1");
+        check("127.0.0.1", &["198.51.100.7"], false, "127.0.0.1");
+        check("::ffff:192.0.2.1", &[], false, "192.0.2.1");
+        check("192.0.2.1", &["198.51.100.7"], true, "192.0.2.1");
+    }
+
+    #[test]
+    fn behind_a_proxy_it_comes_from_whom_the_proxy_names_last() {
+        check("127.0.0.1", &["198.51.100.7"], true, "198.51.100.7");
+        check("::1", &["203.0.113.9, 198.51.100.7"], true, "198.51.100.7");
+        check("127.0.0.1", &["203.0.113.9", "198.51.100.7"], true, "198.51.100.7");
+        check("127.0.0.1", &["198.51.100.7:4711"], true, "198.51.100.7");
+        check("127.0.0.1", &["[2001:db8::7]:4711"], true, "2001:db8::7");
+        check("127.0.0.1", &["[2001:db8::7]"], true, "2001:db8::7");
+        check("127.0.0.1", &["unknown"], true, "127.0.0.1");
+        check("127.0.0.1", &[], true, "127.0.0.1");
+    }
+}

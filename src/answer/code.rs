@@ -1,0 +1,33 @@
+//! "Give me a code": what an owner reads out to a device that has no certificate yet.
+
+use super::Turn;
+use crate::alexa::response::Answer;
+use crate::deliver::Mailer;
+use crate::identify::Login;
+use crate::onboard::Occasion;
+use crate::register::claims::{Claims, new_code};
+use crate::registry::Registry;
+use crate::relay::Shadows;
+use crate::reply::Trouble;
+use crate::thing::Fingerprint;
+
+/// So many codes an owner may have in each hour of the clock.
+const CODES_AN_HOUR: u64 = 5;
+const HOUR: u64 = 3_600;
+
+impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+    /// A code for the owner's thing. It is in the answer and nowhere else.
+    pub(super) async fn give_code(&mut self) -> Result<Answer, Trouble> {
+        let Some(claims) = &self.skill.claims else { return Ok(self.voice.no_codes()) };
+        let identity = self.identify().await?;
+        let owner = self.present_as(&identity, Occasion::Spoken, None).await?;
+        let (now, id) = ((self.skill.now)(), &identity.profile.owner);
+        let whose = format!("codes:{}", Fingerprint::of(id.as_str()).hex());
+        if claims.count(&whose, HOUR, now).await? > CODES_AN_HOUR {
+            return Ok(self.voice.codes_too_often(HOUR - now % HOUR));
+        }
+        let code = new_code(claims, id, now).await?;
+        tracing::info!(thing = %owner.ready.thing, "an owner has a code");
+        Ok(self.voice.code(&code, owner.new))
+    }
+}

@@ -1,0 +1,147 @@
+//! How often one may try.
+//!
+//! Every knock of a source is counted. Of codes, serials and tokens the failures are counted, over all sources: who guesses
+//! from a thousand addresses has no more guesses than who has one. Where there were too many, even what is right is refused
+//! until the minute is over, so that trying on tells nothing. The count is the claims' and all processes share it; that it is
+//! too high, each process has to see once for itself.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use super::claims::Claims;
+use super::problem::{Cause, Problem};
+use crate::fault::chain;
+use crate::thing::Fingerprint;
+
+/// The window in which is counted, in seconds.
+const WINDOW: u64 = 60;
+/// So many wrong codes a minute, whoever tries them. With a hundred codes alive at any time, each guess hits one of them with
+/// 1 : 10^10.
+const WRONG_CODES: u64 = 60;
+/// So many wrong secrets a minute for one serial.
+const WRONG_SECRETS: u64 = 10;
+/// So many refusals a minute for a token that a fleet shares.
+const REFUSALS: u64 = 60;
+/// More that are closed at once than an honest minute ever sees.
+const MOST_CLOSED: usize = 10_000;
+
+/// What is tried, over all sources.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Lock {
+    Codes,
+    Serial(Fingerprint),
+    Token(String),
+}
+
+impl Lock {
+    fn kind(&self) -> String {
+        match self {
+            Lock::Codes => "codes".to_owned(),
+            Lock::Serial(serial) => format!("serial:{}", serial.hex()),
+            Lock::Token(name) => format!("token:{name}"),
+        }
+    }
+
+    fn most(&self) -> u64 {
+        match self {
+            Lock::Codes => WRONG_CODES,
+            Lock::Serial(_) => WRONG_SECRETS,
+            Lock::Token(_) => REFUSALS,
+        }
+    }
+}
+
+/// What this process knows to be closed, and until when.
+#[derive(Debug, Default)]
+pub struct Limits(Mutex<HashMap<Lock, u64>>);
+
+impl Limits {
+    /// Counts a knock of this source.
+    pub(super) async fn knocked(claims: &impl Claims, source: &str, most: u64, now: u64) -> Result<(), Problem> {
+        let kind = format!("source:{}", Fingerprint::of(&subnet(source)).hex());
+        if counted(claims, &kind, now).await? > most { Err(closed(now)) } else { Ok(()) }
+    }
+
+    /// Refuses while there were too many failures.
+    pub(super) fn check(&self, lock: &Lock, now: u64) -> Result<(), Problem> {
+        let until = self.0.lock().ok().and_then(|closed| closed.get(lock).copied());
+        // A clock that was set back must not keep anything closed.
+        if until.is_some_and(|until| (now + 1..=now + WINDOW).contains(&until)) { Err(closed(now)) } else { Ok(()) }
+    }
+
+    /// Counts a failure; the refusal that answers it.
+    pub(super) async fn failed(&self, claims: &impl Claims, lock: Lock, problem: Problem, now: u64) -> Problem {
+        match counted(claims, &lock.kind(), now).await {
+            Ok(count) if count > lock.most() => {
+                self.close(lock, now);
+                closed(now)
+            }
+            Ok(_) => problem,
+            Err(unavailable) => unavailable,
+        }
+    }
+
+    fn close(&self, lock: Lock, now: u64) {
+        let Ok(mut closed) = self.0.lock() else { return };
+        if closed.len() >= MOST_CLOSED {
+            closed.retain(|_, until| *until > now);
+        }
+        // Without room for it the count still speaks: each failure finds it too high.
+        if closed.len() < MOST_CLOSED {
+            closed.insert(lock, end(now));
+        }
+    }
+}
+
+/// The end of the window that a second is in.
+fn end(now: u64) -> u64 {
+    (now / WINDOW + 1) * WINDOW
+}
+
+fn closed(now: u64) -> Problem {
+    Problem::too_many(end(now) - now)
+}
+
+async fn counted(claims: &impl Claims, kind: &str, now: u64) -> Result<u64, Problem> {
+    claims.count(kind, WINDOW, now).await.map_err(|error| unavailable(&error))
+}
+
+/// Without the claims nobody is let in.
+pub(super) fn unavailable(error: &super::claims::ClaimsError) -> Problem {
+    tracing::error!(step = "register", fault = "again", cause = "claims_unavailable", "{}", chain(error));
+    Cause::ClaimsUnavailable.into()
+}
+
+/// What one subscriber has: an address, or the first 64 bits of one with 128.
+fn subnet(source: &str) -> String {
+    match source.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V6(ip)) => ip.segments()[..4].iter().map(|part| format!("{part:x}:")).collect(),
+        Ok(IpAddr::V4(ip)) => ip.to_string(),
+        Err(_) => source.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscriber_is_one_source() {
+        assert_eq!(subnet("2001:db8:1:2::1"), subnet("2001:db8:1:2:ffff::9"));
+        assert_ne!(subnet("2001:db8:1:2::1"), subnet("2001:db8:1:3::1"));
+        assert_eq!(subnet("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_ne!(subnet("192.0.2.1"), subnet("192.0.2.2"));
+        assert_eq!(subnet("unknown"), "unknown");
+    }
+
+    #[test]
+    fn what_is_closed_opens_with_the_next_minute() {
+        let limits = Limits::default();
+        limits.close(Lock::Codes, 119);
+        assert!(limits.check(&Lock::Codes, 119).is_err() && limits.check(&Lock::Codes, 120).is_ok());
+        assert!(limits.check(&Lock::Codes, 10).is_ok(), "a clock that was set back");
+        assert!(limits.check(&Lock::Token("one".into()), 119).is_ok());
+        assert_eq!(end(60), 120);
+    }
+}

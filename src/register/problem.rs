@@ -1,0 +1,183 @@
+//! Why a device was not let in, for a program: problem JSON (RFC 9457), with the cause by a stable name.
+//!
+//! Nothing of a request is repeated in an answer, and nothing of what a registry said: that is for the log.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+/// The kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    Malformed,
+    Ambiguous,
+    NotRecognised,
+    RefusedByHook,
+    TypeNotAllowed,
+    AudienceUnchecked,
+    MethodNotAllowed,
+    NotTheirs,
+    OutOfService,
+    TooLarge,
+    NotJson,
+    TooMany,
+    RegistryRefused,
+    Busy,
+    LoginUnavailable,
+    ClaimsUnavailable,
+    HookUnavailable,
+}
+
+impl Cause {
+    /// All of them, in the order of their statuses.
+    #[cfg(test)]
+    pub(super) const ALL: [Cause; 17] = [
+        Cause::Malformed,
+        Cause::Ambiguous,
+        Cause::NotRecognised,
+        Cause::RefusedByHook,
+        Cause::TypeNotAllowed,
+        Cause::AudienceUnchecked,
+        Cause::MethodNotAllowed,
+        Cause::NotTheirs,
+        Cause::OutOfService,
+        Cause::TooLarge,
+        Cause::NotJson,
+        Cause::TooMany,
+        Cause::RegistryRefused,
+        Cause::Busy,
+        Cause::LoginUnavailable,
+        Cause::ClaimsUnavailable,
+        Cause::HookUnavailable,
+    ];
+
+    /// Its name, for programs, logs and the audit.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Cause::Malformed => "malformed",
+            Cause::Ambiguous => "ambiguous",
+            Cause::NotRecognised => "not_recognised",
+            Cause::RefusedByHook => "refused_by_hook",
+            Cause::TypeNotAllowed => "type_not_allowed",
+            Cause::AudienceUnchecked => "audience_unchecked",
+            Cause::MethodNotAllowed => "method_not_allowed",
+            Cause::NotTheirs => "not_theirs",
+            Cause::OutOfService => "out_of_service",
+            Cause::TooLarge => "too_large",
+            Cause::NotJson => "not_json",
+            Cause::TooMany => "too_many",
+            Cause::RegistryRefused => "registry_refused",
+            Cause::Busy => "busy",
+            Cause::LoginUnavailable => "login_unavailable",
+            Cause::ClaimsUnavailable => "claims_unavailable",
+            Cause::HookUnavailable => "hook_unavailable",
+        }
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Cause::Malformed | Cause::Ambiguous => StatusCode::BAD_REQUEST,
+            Cause::NotRecognised => StatusCode::UNAUTHORIZED,
+            Cause::RefusedByHook | Cause::TypeNotAllowed | Cause::AudienceUnchecked => StatusCode::FORBIDDEN,
+            Cause::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Cause::NotTheirs | Cause::OutOfService => StatusCode::CONFLICT,
+            Cause::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Cause::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Cause::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Cause::RegistryRefused => StatusCode::INTERNAL_SERVER_ERROR,
+            Cause::Busy | Cause::LoginUnavailable | Cause::ClaimsUnavailable | Cause::HookUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn detail(self) -> &'static str {
+        match self {
+            Cause::Malformed => "the request is malformed",
+            Cause::Ambiguous => "a request knocks in one way: by code, bearer token, device token, serial or certificate",
+            Cause::NotRecognised => "who knocks is not known here",
+            Cause::RefusedByHook => "the maker does not let this device in",
+            Cause::TypeNotAllowed => "this token is not for things of this type",
+            Cause::AudienceUnchecked => "owners' tokens are not taken here: their audience cannot be checked",
+            Cause::MethodNotAllowed => "devices register with POST",
+            Cause::NotTheirs => "a thing of this name belongs to somebody else, or is of another type",
+            Cause::OutOfService => "the owner's identity is out of service",
+            Cause::TooLarge => "the request is longer than 16 KB",
+            Cause::NotJson => "the request has to be application/json",
+            Cause::TooMany => "too many requests",
+            Cause::RegistryRefused => "the device could not be registered; the maker has to see to it",
+            Cause::Busy => "the device is not registered yet; the same request works in a moment",
+            Cause::LoginUnavailable => "Login with Amazon does not answer; try again",
+            Cause::ClaimsUnavailable => "codes and limits cannot be looked at; try again",
+            Cause::HookUnavailable => "the maker's program does not answer; try again",
+        }
+    }
+
+    /// In how many seconds the same request may do better, where that is all it takes.
+    fn retry_after(self) -> Option<u64> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2)
+    }
+}
+
+/// One refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    cause: Cause,
+    field: Option<&'static str>,
+    detail: String,
+    retry_after: Option<u64>,
+}
+
+impl From<Cause> for Problem {
+    fn from(cause: Cause) -> Self {
+        Self { cause, field: None, detail: cause.detail().to_owned(), retry_after: cause.retry_after() }
+    }
+}
+
+impl Problem {
+    /// A field is not what it has to be. `fault` does not quote it.
+    pub(super) fn field(field: &'static str, fault: &str) -> Self {
+        Self { field: Some(field), detail: format!("`{field}` {fault}"), ..Cause::Malformed.into() }
+    }
+
+    /// Too many, until a window of time has ended.
+    pub(super) fn too_many(seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..Cause::TooMany.into() }
+    }
+
+    /// The cause, by its name.
+    pub fn cause(&self) -> &'static str {
+        self.cause.name()
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.cause.status()
+    }
+
+    pub(super) fn response(&self, allow: &'static str) -> Response<Bytes> {
+        let (status, cause) = (self.cause.status(), self.cause.name());
+        let title = status.canonical_reason().unwrap_or("Problem");
+        let mut body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": self.detail, "cause": cause});
+        if let Some(field) = self.field {
+            body["field"] = field.into();
+        }
+        let mut response = Response::new(Bytes::from(body.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self.cause {
+            Cause::NotRecognised => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="register", DeviceToken realm="register""#));
+            }
+            Cause::MethodNotAllowed => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            _ => {}
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

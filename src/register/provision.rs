@@ -1,0 +1,112 @@
+//! From a caller to a certificate: the way of [`crate::onboard`], with the answer in place of a mail.
+
+use std::sync::Mutex;
+
+use tokio::time::Instant;
+
+use super::caller::Caller;
+use super::claims::Claims;
+use super::hook::Hook;
+use super::problem::{Cause, Problem};
+use super::{Audit, Door};
+use crate::deliver::{Delivery, MailError};
+use crate::fault::{Blame, Fault, chain};
+use crate::identify::Login;
+use crate::lease::Lease;
+use crate::onboard::{Applicant, Means, Occasion, OnboardError, Visit, next, onboard};
+use crate::registry::{Registry, RegistryError};
+use crate::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
+use crate::signing_request::CertificateRequest;
+use crate::thing::{Fresh, ThingName};
+
+/// Brings a certificate to whoever waits for the answer.
+#[derive(Default)]
+struct Tray(Mutex<Option<Fresh>>);
+
+impl Delivery for &Tray {
+    async fn deliver(&self, fresh: Fresh) -> Result<(), MailError> {
+        let mut tray = self.0.lock().map_err(|_| MailError::Unwritable("nobody waits for the answer".into()))?;
+        *tray = Some(fresh);
+        Ok(())
+    }
+}
+
+/// The door has no right to any shadow: it knows of none and leaves none.
+struct NoShadows;
+
+impl Shadows for NoShadows {
+    async fn read(&self, _: &ThingName) -> Result<Option<Shadow>, ShadowError> {
+        Ok(None)
+    }
+
+    async fn update(&self, _: &ThingName, _: &Patch) -> Result<(), ShadowError> {
+        Ok(())
+    }
+
+    async fn delete(&self, _: &ThingName) -> Result<(), ShadowError> {
+        Ok(())
+    }
+
+    async fn connection(&self, _: &ThingName) -> Result<Connection, ShadowError> {
+        Ok(Connection::Unknown)
+    }
+
+    async fn disconnect(&self, _: &ThingName) -> Result<(), ShadowError> {
+        Ok(())
+    }
+}
+
+/// Gives a caller's thing another certificate. It is handed out only when the thing's record says that it is.
+pub(super) async fn provision<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
+    door: &Door<L, R, C, H, A>,
+    caller: &Caller,
+    request: Option<&CertificateRequest>,
+    deadline: Instant,
+) -> Result<Fresh, Problem> {
+    let tray = Tray::default();
+    let means = Means {
+        registry: &door.registry.of_kind(caller.kind.clone()),
+        shadows: &NoShadows,
+        lease: Lease::new(door.lease, door.now),
+        deadline,
+        measure: door.measure,
+        decide: next,
+    };
+    let applicant = Applicant {
+        owner: &caller.owner,
+        thing: &caller.thing,
+        visit: Visit { at: (door.now)(), occasion: Occasion::Registers, alexa_user: None, shadow: None },
+        wanted: None,
+        thing_type: caller.chosen.then_some(caller.kind.thing_type.as_str()),
+        request,
+        said: &caller.said,
+        delivery: &tray,
+    };
+    onboard(&means, &applicant).await.map_err(|error| problem(&error, &caller.thing))?;
+    tray.0.into_inner().ok().flatten().ok_or_else(|| Cause::Busy.into())
+}
+
+fn problem(error: &OnboardError, thing: &ThingName) -> Problem {
+    let (step, fault, cause) = (error.step(), error.fault(), error.cause());
+    match fault {
+        Fault::Speaker => tracing::info!(%step, %fault, cause, %thing, "{}", chain(error)),
+        Fault::Again => tracing::warn!(%step, %fault, cause, %thing, "{}", chain(error)),
+        Fault::Maker => tracing::error!(%step, %fault, cause, %thing, "{}", chain(error)),
+    }
+    match error {
+        OnboardError::NotTheirs => Cause::NotTheirs.into(),
+        OnboardError::OutOfService => Cause::OutOfService.into(),
+        _ if fault == Fault::Maker => Cause::RegistryRefused.into(),
+        _ => Cause::Busy.into(),
+    }
+}
+
+/// The registry could not be asked who somebody is.
+pub(super) fn registry_problem(error: &RegistryError) -> Problem {
+    let (step, fault, cause) = ("register", error.fault(), error.cause());
+    match fault {
+        Fault::Maker => tracing::error!(step, %fault, cause, "{}", chain(error)),
+        _ => tracing::warn!(step, %fault, cause, "{}", chain(error)),
+    }
+    if fault == Fault::Maker { Cause::RegistryRefused.into() } else { Cause::Busy.into() }
+}
