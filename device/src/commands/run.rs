@@ -42,7 +42,8 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let asked = Asked { bundle: options.bundle, credential, door };
     let bundle = obtain(asked, &held, common.ca.as_deref(), common.wait(), clock::now).await?;
     let thing = bundle.connection.thing_name.clone();
-    info!(%thing, name = %super::name(common, &held)?, "running");
+    let (endpoint, port, name) = (&bundle.connection.endpoint, bundle.connection.port, super::name(common, &held)?);
+    info!(%thing, %name, endpoint, port, "running");
     // Only what is stored is renewed, or can be on trial. What was just got knows its door.
     let (stored, door) = if is_given { (None, None) } else { (Some(&held), super::at(common, &held, &options.door)?) };
     let journal = Journal::open(&held.journal())?;
@@ -163,7 +164,6 @@ async fn follow(
         };
         if online == Online::Connected && !was_up {
             was_up = true;
-            info!(endpoint = %address, "connected");
             if let Some(Err(error)) = stored.map(Held::confirm) {
                 // They stay on trial until the disk has room again.
                 warn!("{}", chain(&error));

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use onething::config::Environment;
 use onething::https::{Call, Https, HttpsError, Reply};
@@ -213,12 +214,16 @@ pub struct Life {
 }
 
 impl Life {
-    /// Starts it, and waits until its log says that it is connected.
+    /// Starts it, and waits until it says that it is connected, to its log and to those who ask.
     pub fn connected(state: &Path, arguments: &[&str]) -> Self {
         let mut child = agent(state, &["run", "--wait", "30"]).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut life = Self { child, log };
         life.says("connected");
+        let limit = Instant::now() + Duration::from_secs(30);
+        while status(state)["agent"]["connection"] != "connected" {
+            assert!(Instant::now() < limit, "it is connected and does not tell");
+        }
         life
     }
 
