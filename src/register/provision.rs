@@ -15,7 +15,7 @@ use crate::identify::Login;
 use crate::lease::Lease;
 use crate::onboard::{Applicant, Means, Occasion, OnboardError, Visit, next, onboard};
 use crate::registry::{Registry, RegistryError};
-use crate::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
+use crate::relay::NoShadows;
 use crate::signing_request::CertificateRequest;
 use crate::thing::{Fresh, ThingName};
 
@@ -27,31 +27,6 @@ impl Delivery for &Tray {
     async fn deliver(&self, fresh: Fresh) -> Result<(), MailError> {
         let mut tray = self.0.lock().map_err(|_| MailError::Unwritable("nobody waits for the answer".into()))?;
         *tray = Some(fresh);
-        Ok(())
-    }
-}
-
-/// The door has no right to any shadow: it knows of none and leaves none.
-struct NoShadows;
-
-impl Shadows for NoShadows {
-    async fn read(&self, _: &ThingName) -> Result<Option<Shadow>, ShadowError> {
-        Ok(None)
-    }
-
-    async fn update(&self, _: &ThingName, _: &Patch) -> Result<(), ShadowError> {
-        Ok(())
-    }
-
-    async fn delete(&self, _: &ThingName) -> Result<(), ShadowError> {
-        Ok(())
-    }
-
-    async fn connection(&self, _: &ThingName) -> Result<Connection, ShadowError> {
-        Ok(Connection::Unknown)
-    }
-
-    async fn disconnect(&self, _: &ThingName) -> Result<(), ShadowError> {
         Ok(())
     }
 }
@@ -82,12 +57,12 @@ pub(super) async fn provision<L: Login, R: Registry, C: Claims, H: Hook, A: Audi
         said: &caller.said,
         delivery: &tray,
     };
-    onboard(&means, &applicant).await.map_err(|error| problem(&error, &caller.thing))?;
+    onboard(&means, &applicant).await.map_err(|error| problem(&error, caller))?;
     tray.0.into_inner().ok().flatten().ok_or_else(|| Cause::Busy.into())
 }
 
-fn problem(error: &OnboardError, thing: &ThingName) -> Problem {
-    let (step, fault, cause) = (error.step(), error.fault(), error.cause());
+fn problem(error: &OnboardError, caller: &Caller) -> Problem {
+    let (step, fault, cause, thing) = (error.step(), error.fault(), error.cause(), &caller.thing);
     match fault {
         Fault::Speaker => tracing::info!(%step, %fault, cause, %thing, "{}", chain(error)),
         Fault::Again => tracing::warn!(%step, %fault, cause, %thing, "{}", chain(error)),
@@ -95,6 +70,8 @@ fn problem(error: &OnboardError, thing: &ThingName) -> Problem {
     }
     match error {
         OnboardError::NotTheirs => Cause::NotTheirs.into(),
+        // No device is ever away: the sweep takes away what another one left a day ago.
+        OnboardError::OutOfService if caller.owner.is_of_devices() => Cause::Busy.into(),
         OnboardError::OutOfService => Cause::OutOfService.into(),
         _ if fault == Fault::Maker => Cause::RegistryRefused.into(),
         _ => Cause::Busy.into(),
