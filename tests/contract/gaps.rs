@@ -27,13 +27,8 @@ pub const MODEL: &[Gap] = &[
         ],
     },
     Gap {
-        why: "its certificates are ids: there are no keys and no DER",
-        clauses: &[
-            "a_certificate_has_the_hash_of_it_as_its_id",
-            "a_certificate_fits_its_key_pair",
-            "a_device_gets_certificates_for_a_key_of_its_own",
-            "two_certificates_share_no_key",
-        ],
+        why: "the certificates that it mints are ids: there are no keys and no DER",
+        clauses: &["a_certificate_has_the_hash_of_it_as_its_id", "a_certificate_fits_its_key_pair", "two_certificates_share_no_key"],
     },
     Gap {
         why: "it was always deployed whole",

@@ -1,5 +1,5 @@
 //! What every implementation of a port promises, written once over the port: [`registry`] with [`certificates`],
-//! [`shadows`], [`mailer`] and [`login`].
+//! [`shadows`], [`mailer`], [`login`] and [`claims`].
 //!
 //! It is kept by the model of AWS that the simulation plays in (`model.rs`), by the hub (`hub/tests/contract.rs`), and by
 //! the clients of AWS on two AWS that other people wrote (`tests/story/registry.rs`). Where one of them does
@@ -9,6 +9,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "test code: no other crate reads these names")]
 
 pub mod certificates;
+pub mod claims;
 pub mod gaps;
 pub mod login;
 pub mod mailer;

@@ -1,0 +1,140 @@
+//! Codes: one device each, five tries, ten minutes, and no way to tell one wrong code from another.
+
+use onething::register::claims::{CODE_LIFETIME, new_code};
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
+
+use crate::{Answer, Device, House, now, owner, thing_of};
+
+/// A code of the same name with another secret.
+fn another_secret(code: &str) -> String {
+    let last = if code.ends_with('0') { '1' } else { '0' };
+    format!("{}{last}", &code[..code.len() - 1])
+}
+
+/// All that a device sees of an answer.
+fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
+    let headers = answer.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+    (answer.status, headers.collect(), answer.body.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_wrong_code_has_one_answer_and_costs_the_same_work() {
+    let (house, device) = (House::new(""), Device::new());
+    let (used, dead, over) = (house.code().await.shown(), house.code().await.shown(), house.code().await.shown());
+    sleep(Duration::from_secs(CODE_LIFETIME)).await;
+    let used_again = {
+        let fresh = house.code().await.shown();
+        assert_eq!(house.knocks(None, &Device::new().with(json!({"code": fresh}))).await.status, 200);
+        fresh
+    };
+    let tried = house.code().await.shown();
+    for _ in 0..5 {
+        house.knocks(None, &device.with(json!({"code": another_secret(&tried)}))).await;
+    }
+    house.door.claims.calls();
+    let mut answers = Vec::new();
+    for code in ["K7QF-93PD".to_owned(), another_secret(&used_again), tried, over, used, dead] {
+        answers.push(seen(&house.knocks(None, &device.with(json!({"code": code}))).await));
+        assert_eq!(house.door.claims.calls(), ["count", "attempt", "count"], "{code}");
+    }
+    // Only who knows the whole code could see that it was used, and by the time alone.
+    answers.push(seen(&house.knocks(None, &device.with(json!({"code": used_again}))).await));
+    assert_eq!(answers[0].0, 401);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_wrong_tries_end_a_code() {
+    for (wrong, expected) in [(4, 200), (5, 401)] {
+        let (house, device) = (House::new(""), Device::new());
+        let code = house.code().await.shown();
+        for _ in 0..wrong {
+            let answer = house.knocks(None, &device.with(json!({"code": another_secret(&code)}))).await;
+            assert_eq!(answer.outcome(), "401 not_recognised");
+        }
+        assert_eq!(house.knocks(None, &device.with(json!({"code": code}))).await.status, expected, "after {wrong} wrong ones");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_devices_at_once_with_one_code_one_is_let_in() {
+    let house = House::new("");
+    let code = house.code().await.shown();
+    let (one, other) = (Device::new().with(json!({"code": code})), Device::new().with(json!({"code": code})));
+    let (one, other) = tokio::join!(house.knocks(None, &one), house.knocks(None, &other));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 401]);
+    let winner = if one.status == 200 { one } else { other };
+    assert_eq!(house.town().working(&winner.thing()), [winner.certificate()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_costs_another_knock() {
+    let (house, device) = (House::new(""), Device::new());
+    let code = house.code().await.shown();
+    let lost = house.knocks(None, &device.with(json!({"code": code}))).await;
+    let heard = house.knocks(None, &device.with(json!({"code": code}))).await;
+    assert_eq!((lost.status, heard.status, lost.thing()), (200, 200, heard.thing()));
+    assert_ne!(lost.certificate(), heard.certificate());
+    assert!(house.town().working(&heard.thing()).contains(&heard.certificate()));
+    assert_eq!(house.knocks(None, &Device::new().with(json!({"code": code}))).await.status, 401, "another device");
+    sleep(Duration::from_secs(CODE_LIFETIME)).await;
+    assert_eq!(house.knocks(None, &device.with(json!({"code": code}))).await.status, 401, "the same one, when the code is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_keeps_no_key_has_one_knock() {
+    let house = House::new("[door]\nkeys = \"either\"");
+    let code = house.code().await.shown();
+    let first = house.knocks(None, &json!({"code": code})).await;
+    assert!(first.status == 200 && first.body["privateKey"].is_string());
+    assert_eq!(house.knocks(None, &json!({"code": code})).await.outcome(), "401 not_recognised");
+    assert_eq!(house.knocks(None, &Device::new().with(json!({"code": code}))).await.outcome(), "401 not_recognised");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_that_could_not_be_used_yet_is_good_still() {
+    let (house, device) = (House::new(""), Device::new());
+    let code = house.code().await.shown();
+    house.town().chaos(100);
+    assert_eq!(house.knocks(None, &device.with(json!({"code": code}))).await.outcome(), "503 busy");
+    house.town().chaos(0);
+    // Whatever hangs from before is over with the lease.
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(house.knocks(None, &device.with(json!({"code": code}))).await.status, 200);
+}
+
+/// From a thousand addresses there are no more guesses than from one.
+#[tokio::test(start_paused = true)]
+async fn there_are_so_many_wrong_codes_a_minute_for_all() {
+    let (house, device) = (House::new(""), Device::new());
+    let code = house.code().await.shown();
+    let guess = |number: usize| -> Value { device.with(json!({"code": format!("{number:04}-0000")})) };
+    let mut wrong = 0;
+    for number in 0..100 {
+        let answer = house.knocks(None, &guess(number)).await;
+        wrong += usize::from(answer.status == 401);
+        if answer.status == 429 {
+            let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+            assert_eq!((now() + seconds) % 60, 0, "the end of the minute");
+        }
+    }
+    assert_eq!(wrong, 60);
+    assert_eq!(house.knocks(None, &device.with(json!({"code": code}))).await.outcome(), "429 too_many", "the right one, too");
+    let bearer = house.knocks(Some("Bearer Atza|B"), &device.with(json!({}))).await;
+    assert_eq!(bearer.status, 200, "who comes another way is not kept waiting");
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(house.knocks(None, &device.with(json!({"code": code}))).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_opens_its_owners_thing_and_no_other() {
+    let (house, device) = (House::new(""), Device::new());
+    let other = new_code(&house.door.claims, &owner("B"), now()).await.unwrap().shown();
+    let mine = house.code().await.shown();
+    let (mine, other) = (device.with(json!({"code": mine})), device.with(json!({"code": other})));
+    assert_eq!(house.knocks(None, &mine).await.thing(), thing_of("A"));
+    assert_eq!(house.knocks(None, &other).await.thing(), thing_of("B"));
+}

@@ -1,0 +1,148 @@
+//! A device that is there already: knocks at once, replaced certificates, and the maker's word.
+
+use onething::care::{Sweep, sweep};
+use onething::lease::Lease;
+use onething::metrics::unmeasured;
+use onething::register::Verdict;
+use onething::registry::A_DAY;
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::{Answer, Device, House, now};
+
+const FLEET: Option<&str> = Some("DeviceToken token-1");
+
+fn lamp() -> Value {
+    json!({"thingName": "lamp-7", "version": "1.2"})
+}
+
+async fn sweeps(house: &House) {
+    let (town, shadows) = (house.town(), crate::port::Port { world: house.town().world(&lamp_name()), who: 0, chaos: 0 });
+    let deadline = Instant::now() + Duration::from_secs(300);
+    let lease = Lease::new(15, now);
+    sweep(&Sweep { registry: town, shadows: &shadows, lease, retention: 30 * A_DAY, deadline, measure: unmeasured }).await;
+}
+
+fn lamp_name() -> onething::thing::ThingName {
+    onething::thing::ThingName::parse("lamp-7").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_one_device_that_knocks_twice_at_once_the_last_answer_counts() {
+    let (house, device) = (House::new(""), Device::new());
+    let body = device.with(lamp());
+    let (one, other) = tokio::join!(house.knocks(FLEET, &body), house.knocks(FLEET, &body));
+    let let_in: Vec<&Answer> = [&one, &other].into_iter().filter(|answer| answer.status == 200).collect();
+    assert!(!let_in.is_empty(), "{} {}", one.body, other.body);
+    assert!([&one, &other].iter().all(|answer| matches!(answer.outcome().as_str(), "200" | "503 busy")), "{} {}", one.body, other.body);
+    for answer in let_in {
+        assert!(house.town().working(&lamp_name()).contains(&answer.certificate()), "whoever was answered can connect");
+    }
+    assert_eq!(house.town().things(), 1);
+    assert_eq!(house.town().world(&lamp_name()).account.lock().unwrap().broken, Vec::<&str>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_certificate_before_goes_on_until_the_new_one_reports() {
+    let (house, device) = (House::new(""), Device::new());
+    let first = house.knocks(FLEET, &device.with(lamp())).await.certificate();
+    let second = house.knocks(FLEET, &device.with(lamp())).await.certificate();
+    sweeps(&house).await;
+    assert_eq!(house.town().working(&lamp_name()).len(), 2, "nobody has used the new one yet");
+    {
+        let world = house.town().world(&lamp_name());
+        world.account.lock().unwrap().shadow = Some(json!({"reported": {"certificateId": second.as_str()}}));
+    }
+    sweeps(&house).await;
+    assert_eq!(house.town().working(&lamp_name()), [second]);
+    assert!(house.town().registration(&first).is_none_or(|it| !it.active));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_certificate_before_goes_on_for_a_day_at_most() {
+    let (house, device) = (House::new(""), Device::new());
+    house.knocks(FLEET, &device.with(lamp())).await;
+    let second = house.knocks(FLEET, &device.with(lamp())).await.certificate();
+    sleep(Duration::from_secs(A_DAY - 100)).await;
+    sweeps(&house).await;
+    assert_eq!(house.town().working(&lamp_name()).len(), 2);
+    sleep(Duration::from_secs(200)).await;
+    sweeps(&house).await;
+    assert_eq!(house.town().working(&lamp_name()), [second]);
+}
+
+/// Whatever goes wrong on the way: a device that has a working certificate keeps one, and who is answered has one.
+#[tokio::test(start_paused = true)]
+async fn half_a_registration_takes_nothing_away() {
+    for percent in [10, 30, 60] {
+        let (house, device) = (House::new(""), Device::new());
+        let mut held = house.knocks(FLEET, &device.with(lamp())).await.certificate();
+        house.town().chaos(percent);
+        for _ in 0..30 {
+            let answer = house.knocks(FLEET, &device.with(lamp())).await;
+            match answer.status {
+                200 => held = answer.certificate(),
+                503 => assert_eq!(answer.header("retry-after"), Some("2")),
+                _ => panic!("{} {}", answer.status, answer.body),
+            }
+            assert!(house.town().working(&lamp_name()).contains(&held), "{percent} of a hundred");
+            sleep(Duration::from_secs(20)).await;
+        }
+        house.town().chaos(0);
+        sleep(Duration::from_secs(20)).await;
+        let last = house.knocks(FLEET, &device.with(lamp())).await.certificate();
+        assert!(house.town().working(&lamp_name()).contains(&last));
+        assert_eq!(house.town().world(&lamp_name()).account.lock().unwrap().broken, Vec::<&str>::new());
+        sleep(Duration::from_secs(2 * A_DAY)).await;
+        sweeps(&house).await;
+        assert_eq!(house.town().working(&lamp_name()), [last], "a day later it is the only one");
+    }
+}
+
+const HOOK: &str = "[door]\nhook = \"https://maker.example.com/devices\"";
+
+#[tokio::test(start_paused = true)]
+async fn the_maker_is_asked_and_may_say_more_about_a_device() {
+    let (house, device) = (House::new(HOOK), Device::new());
+    let attributes = [("hardware", "rev-c"), ("colour", "red"), ("version", "not one!")];
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    *house.door.hook.says.lock().unwrap() = Some(Verdict { allow: true, attributes });
+    let answer = house.knocks(None, &device.with(json!({"serial": "unguessable-serial-0001"}))).await;
+    assert_eq!(answer.status, 200);
+    let asked = house.door.hook.asked.lock().unwrap().clone();
+    let asked: Vec<Value> = asked.iter().map(|question| serde_json::to_value(question).unwrap()).collect();
+    assert_eq!(asked, [json!({"serial": "unguessable-serial-0001", "thingType": "lamp", "source": "198.51.0.0"})]);
+    let said = house.town().record(&answer.thing()).unwrap().said;
+    assert_eq!(said, [("hardware".into(), "rev-c".into())].into(), "what lamps can have, and no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_the_maker_refuses_is_not_let_in() {
+    let (house, device) = (House::new(HOOK), Device::new());
+    *house.door.hook.says.lock().unwrap() = Some(Verdict::default());
+    let code = house.code().await.shown();
+    for (authorization, body) in [(FLEET, lamp()), (Some("Bearer Atza|A"), json!({})), (None, json!({"code": code}))] {
+        let answer = house.knocks(authorization, &device.with(body)).await;
+        assert_eq!(answer.outcome(), "403 refused_by_hook");
+    }
+    assert_eq!(house.town().things(), 0);
+    *house.door.hook.says.lock().unwrap() = Some(Verdict { allow: true, ..Verdict::default() });
+    assert_eq!(house.knocks(None, &Device::new().with(json!({"code": code}))).await.status, 200, "the code was not used up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_maker_who_does_not_answer_has_allowed_nothing() {
+    let (house, device) = (House::new(HOOK), Device::new());
+    let began = Instant::now();
+    let answer = house.knocks(FLEET, &device.with(lamp())).await;
+    assert_eq!((answer.outcome().as_str(), answer.header("retry-after")), ("503 hook_unavailable", Some("2")));
+    assert_eq!(began.elapsed().as_secs(), 2);
+    assert_eq!(house.town().things(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_known_is_nothing_to_ask_the_maker_about() {
+    let (house, device) = (House::new(HOOK), Device::new());
+    assert_eq!(house.knocks(Some("DeviceToken wrong"), &device.with(lamp())).await.status, 401);
+    assert!(house.door.hook.asked.lock().unwrap().is_empty());
+}
