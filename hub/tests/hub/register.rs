@@ -5,6 +5,7 @@ use std::process::Command;
 
 use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER};
+use futures_util::stream::{self, StreamExt};
 use http::Request;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
@@ -572,5 +573,31 @@ async fn other_origins_are_told_nothing_unless_the_terms_name_them() {
         let answer = client.send(asked, Bytes::new()).await.unwrap();
         assert_eq!(answer.allowed_origin.as_deref() == Some("https://setup.example.com"), allowed, "{origin} {answer:?}");
     }
+    hub.stop().await;
+}
+
+/// How many of many wrong codes are looked at; the others are told to wait.
+async fn guesses_looked_at(client: &Client, sources: u32, guesses: u32) -> u32 {
+    let guesses = (0..guesses).map(|number| async move {
+        let door = Door::of(client).from(&format!("10.{}.{}.{}", sources / 251, number % sources / 251, number % sources % 251));
+        let answer = Device::new().knocks(&door, json!({"code": format!("{:04}-{:04}", number % 10_000, number / 7)})).await;
+        assert!([401, 429].contains(&answer.status), "{answer:?}");
+        u32::from(answer.status == 401)
+    });
+    stream::iter(guesses).buffer_unordered(32).fold(0, |looked_at, one| async move { looked_at + one }).await
+}
+
+/// The minute of the clock may end in between, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_codes_has_twenty_guesses_a_minute_and_sixty_from_a_thousand_sources() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = serve(place.path());
+    command.arg("--behind-proxy");
+    let hub = Starting::start(command).ready();
+    let client = hub.client();
+    let one = guesses_looked_at(&client, 1, 300).await;
+    assert!((20..=40).contains(&one), "{one} of 300 from one source");
+    let many = guesses_looked_at(&client, 1_000, 2_000).await;
+    assert!((40..=120).contains(&many), "{many} of 2,000 from a thousand sources");
     hub.stop().await;
 }
