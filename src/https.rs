@@ -137,6 +137,11 @@ impl Call {
         Self::new("POST", base, path)
     }
 
+    /// `POST` to a whole address, as it stands.
+    pub fn post_to(url: &str) -> Self {
+        Self { request: http::Request::builder().method("POST").uri(url), body: Bytes::new() }
+    }
+
     /// With `Authorization: Bearer`.
     pub fn bearer(mut self, token: &AccessToken) -> Self {
         let value = http::HeaderValue::try_from(format!("Bearer {}", token.secret()));

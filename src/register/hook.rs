@@ -98,7 +98,7 @@ impl Hook for HttpHook {
     async fn ask(&self, address: &HookAddress, question: &Question, within: Duration) -> Result<Verdict, HookError> {
         let HookAddress::Url(url) = address else { return Err(HookError::Unsupported) };
         let question = serde_json::to_value(question).map_err(|error| HookError::Failed(error.to_string()))?;
-        let call = Call::post(url, "").json(&question);
+        let call = Call::post_to(url).json(&question);
         let reply = self.0.send_within(call, within).await.map_err(|error| match error {
             crate::https::HttpsError::Silent => HookError::Silent,
             error => HookError::Failed(crate::fault::chain(&error)),
@@ -109,3 +109,7 @@ impl Hook for HttpHook {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "hook_tests.rs"]
+mod tests;

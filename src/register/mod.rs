@@ -239,3 +239,7 @@ impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H
         answer::write(caller, fresh, &self.door.broker, self.terms.roots.as_ref())
     }
 }
+
+#[cfg(test)]
+#[path = "openapi_tests.rs"]
+mod openapi_tests;

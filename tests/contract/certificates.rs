@@ -86,7 +86,8 @@ async fn a_certificate_begins_inactive_and_attached_to_nothing(account: &impl Ac
 async fn a_certificate_names_the_thing_it_was_made_for(account: &impl Account) -> Kept {
     let Newcomer { thing, .. } = account.newcomer();
     let id = mint(account, &thing).await?;
-    same(described(account, &id).await?.made_for, Some(thing), "whose it is")
+    let described = described(account, &id).await?;
+    same((described.ours, described.made_for), (true, Some(thing)), "whose it is")
 }
 
 /// What a device gets to hold.
@@ -206,11 +207,13 @@ async fn a_certificate_is_activated_and_deactivated(account: &impl Account) -> K
     let id = mint(account, &thing).await?;
     for _again in 0..2 {
         account.registry().activate(&id).await?;
-        holds(!described(account, &id).await?.inactive, "an activated certificate is not INACTIVE")?;
+        let found = described(account, &id).await?;
+        same((found.active, found.inactive), (true, false), "whether an activated certificate is ACTIVE, and INACTIVE")?;
     }
     for _again in 0..2 {
         account.registry().deactivate(&id).await?;
-        holds(described(account, &id).await?.inactive, "a deactivated certificate is INACTIVE")?;
+        let found = described(account, &id).await?;
+        same((found.active, found.inactive), (false, true), "whether a deactivated certificate is ACTIVE, and INACTIVE")?;
     }
     Ok(())
 }

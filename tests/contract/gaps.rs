@@ -24,6 +24,7 @@ pub const MODEL: &[Gap] = &[
             "detaching_from_another_thing_changes_nothing",
             "attached_lists_nothing_of_other_things",
             "every_thing_has_a_shadow_of_its_own",
+            "unfinished_lists_the_things_of_devices_by_the_names_they_chose",
         ],
     },
     Gap {

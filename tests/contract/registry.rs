@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use onething::registry::{Entry, Listing, Record, Registry, RegistryError, Returned};
-use onething::thing::{AlexaUser, CertificateId, ThingName};
+use onething::thing::{AlexaUser, CertificateId, OwnerId, ThingName};
 use tokio::task::JoinSet;
 
 use super::certificates::served;
@@ -35,6 +35,7 @@ pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
         things_are_found_by_their_alexa_user,
         things_are_not_found_any_more_when_their_record_changes,
         unfinished_lists_exactly_what_is_unfinished,
+        unfinished_lists_the_things_of_devices_by_the_names_they_chose,
         a_missing_thing_type_is_told_by_its_name,
         a_missing_policy_is_told_by_its_name,
     ]
@@ -395,4 +396,21 @@ async fn a_missing_policy_is_told_by_its_name(account: &impl Account) -> Kept {
     let (registry, Newcomer { thing, .. }) = (account.registry_without_its_stack(), account.newcomer());
     let id = registry.mint(&thing).await?.id;
     check_told(&registry.attach_policy(&id).await, &RegistryError::PolicyMissing(MISSING_POLICY.to_owned()))
+}
+
+/// What they are called does not say that they are ours; whose they are does.
+async fn unfinished_lists_the_things_of_devices_by_the_names_they_chose(account: &impl Account) -> Kept {
+    let registry = account.registry();
+    let name = |thing: &ThingName| {
+        let chosen = ThingName::parse(&format!("press-{}", &thing.as_str()[thing.as_str().len() - 26..]));
+        chosen.ok_or_else(|| Broken::here("a device cannot have such a name"))
+    };
+    let (ours, other) = (account.newcomer(), account.newcomer());
+    let (chosen, foreign) = (name(&ours.thing)?, name(&other.thing)?);
+    let fleet = OwnerId::of_fleet("factory-1").ok_or_else(|| Broken::here("a fleet cannot have such a name"))?;
+    registry.claim(&chosen, &fleet, &held("one")).await?;
+    registry.claim(&foreign, &other.owner, &held("one")).await?;
+    let listed = pages(async |page| registry.unfinished(page.as_deref()).await).await?;
+    holds(listed.contains(&chosen), "what a device of a fleet has named is listed")?;
+    holds(!listed.contains(&foreign), "what somebody else has named is not")
 }
