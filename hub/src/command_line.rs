@@ -19,7 +19,7 @@ pub struct Arguments {
     pub command: Option<Command>,
     /// Options of `serve`.
     #[command(flatten)]
-    pub serve: Serve,
+    pub serve: Box<Serve>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -32,7 +32,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serves until Ctrl-C: the skill, the broker and the page.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Plays the story: two owners, each with a thing, a certificate and a mail of their own.
     Demo {
         /// The data folder; the demo keeps to the folder `demo` in it, and begins it anew.
