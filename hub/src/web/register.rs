@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::announces_more_than;
 use super::problem::Problem;
 use crate::hub::Hub;
 
@@ -36,10 +37,15 @@ pub(super) async fn knock(
 ) -> Result<Response, Problem> {
     let source = source(peer.ip(), request.headers(), hub.behind_proxy).to_string();
     let (head, body) = request.into_parts();
-    let body = match to_bytes(body, BODY_LIMIT).await {
-        Ok(body) => body,
-        Err(error) if is_too_long(&error) => Bytes::from(vec![b' '; BODY_LIMIT]),
-        Err(_) => return Err(Problem::request("the body broke off")),
+    let too_long = || Bytes::from_static(&[b' '; BODY_LIMIT]);
+    let body = if announces_more_than(BODY_LIMIT, &head.headers) {
+        too_long()
+    } else {
+        match to_bytes(body, BODY_LIMIT).await {
+            Ok(body) => body,
+            Err(error) if is_too_long(&error) => too_long(),
+            Err(_) => return Err(Problem::request("the body broke off")),
+        }
     };
     let request = http::Request::from_parts(head, body);
     let answer_by = Instant::now() + ANSWER_WITHIN;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::{Bundle, connection};
 use crate::harness::{Client, Running, Starting, hub, serve};
+use crate::http::check_too_large;
 use crate::knock::{Device, Door, SERIAL, check_hears_its_owner, check_refused, code, with_terms};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,6 +32,8 @@ async fn what_is_malformed_is_refused_by_its_name() {
     check_refused(&door.post("no JSON").await, 400);
     check_refused(&door.post("{}").await, 401);
     check_refused(&door.post(&format!("{{\"code\": \"{}\"}}", "A".repeat(16 * 1024))).await, 413);
+    // What is announced to be too long is refused before it is sent.
+    check_too_large(&hub, "/register").await;
     let no_json = Request::post(format!("{}/register", client.http)).header("content-type", "text/plain");
     check_refused(&client.send(no_json, "{}").await.unwrap(), 415);
     let read = client.get("/register").await.unwrap();
