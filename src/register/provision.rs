@@ -82,12 +82,12 @@ pub(super) async fn provision<L: Login, R: Registry, C: Claims, H: Hook, A: Audi
         said: &caller.said,
         delivery: &tray,
     };
-    onboard(&means, &applicant).await.map_err(|error| problem(&error, &caller.thing))?;
+    onboard(&means, &applicant).await.map_err(|error| problem(&error, caller))?;
     tray.0.into_inner().ok().flatten().ok_or_else(|| Cause::Busy.into())
 }
 
-fn problem(error: &OnboardError, thing: &ThingName) -> Problem {
-    let (step, fault, cause) = (error.step(), error.fault(), error.cause());
+fn problem(error: &OnboardError, caller: &Caller) -> Problem {
+    let (step, fault, cause, thing) = (error.step(), error.fault(), error.cause(), &caller.thing);
     match fault {
         Fault::Speaker => tracing::info!(%step, %fault, cause, %thing, "{}", chain(error)),
         Fault::Again => tracing::warn!(%step, %fault, cause, %thing, "{}", chain(error)),
@@ -95,6 +95,8 @@ fn problem(error: &OnboardError, thing: &ThingName) -> Problem {
     }
     match error {
         OnboardError::NotTheirs => Cause::NotTheirs.into(),
+        // No device is ever away: the sweep takes away what another one left a day ago.
+        OnboardError::OutOfService if caller.owner.is_of_devices() => Cause::Busy.into(),
         OnboardError::OutOfService => Cause::OutOfService.into(),
         _ if fault == Fault::Maker => Cause::RegistryRefused.into(),
         _ => Cause::Busy.into(),

@@ -137,6 +137,10 @@ async fn a_renewal_that_proves_nothing_is_refused() {
     };
     let stranger = Device::new();
     let foreign = rcgen::CertificateParams::default().self_signed(&stranger.key).unwrap().pem();
+    let other = house.knocks(FLEET_1, &stranger.with(json!({"thingName": "lamp-8", "version": "1"}))).await;
+    let mut of_another = stranger.renewal(&other, &csr, now());
+    assert_eq!(house.knocks(None, &of_another).await.status, 200, "it is good for its own thing");
+    of_another["thingName"] = "lamp-7".into();
     let mut unknown = stranger.renewal(&first, &csr, now());
     unknown["certificate"] = foreign.into();
     for (what, body) in [
@@ -146,7 +150,9 @@ async fn a_renewal_that_proves_nothing_is_refused() {
         ("signed too long ago", device.renewal(&first, &csr, now() - 301)),
         ("signed too far ahead", device.renewal(&first, &csr, now() + 302)),
         ("another thing", with("thingName", "lamp-8".into())),
+        ("no thing", with("thingName", "lamp-9".into())),
         ("a certificate that nobody issued", unknown),
+        ("a certificate of another thing", of_another),
     ] {
         assert_eq!(house.knocks(None, &body).await.outcome(), "401 not_recognised", "{what}");
     }

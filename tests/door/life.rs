@@ -4,9 +4,9 @@ use onething::care::{Sweep, sweep};
 use onething::lease::Lease;
 use onething::metrics::unmeasured;
 use onething::register::Verdict;
-use onething::registry::A_DAY;
+use onething::registry::{A_DAY, RegistryError};
 use serde_json::{Value, json};
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::{Answer, Device, House, now};
 
@@ -96,6 +96,69 @@ async fn half_a_registration_takes_nothing_away() {
         sleep(Duration::from_secs(2 * A_DAY)).await;
         sweeps(&house).await;
         assert_eq!(house.town().working(&lamp_name()), [last], "a day later it is the only one");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_knock_leaves_is_there_for_the_next_one_and_gone_after_a_day() {
+    let (house, device) = (House::new(""), Device::new());
+    house.town().refuses(Some(|| RegistryError::PolicyMissing("LampPolicy".into())));
+    assert_eq!(house.knocks(FLEET, &device.with(lamp())).await.outcome(), "500 registry_refused");
+    house.town().refuses(None);
+    assert!(house.town().working(&lamp_name()).is_empty() && house.town().things() == 1);
+    sweeps(&house).await;
+    assert_eq!(house.town().things(), 1, "somebody was here a moment ago");
+    assert_eq!(house.knocks(FLEET, &device.with(lamp())).await.status, 200);
+
+    let (house, device) = (House::new(""), Device::new());
+    house.town().refuses(Some(|| RegistryError::PolicyMissing("LampPolicy".into())));
+    house.knocks(FLEET, &device.with(lamp())).await;
+    sleep(Duration::from_secs(A_DAY)).await;
+    sweeps(&house).await;
+    assert_eq!(house.town().things(), 0);
+    house.town().refuses(None);
+    assert_eq!(house.knocks(FLEET, &device.with(lamp())).await.status, 200);
+}
+
+/// Knocks at once, processes that are killed, calls that are lost, and sweeps in between: then the network is well again.
+#[tokio::test(start_paused = true)]
+async fn whatever_dies_when_the_last_certificate_that_was_handed_out_works() {
+    for seed in 0..200 {
+        let (house, device) = (House::new(""), Device::new());
+        house.town().seed(seed);
+        house.town().chaos(seed % 5 * 15);
+        let (world, body) = (house.town().world(&lamp_name()), device.with(lamp()));
+        for _ in 0..5 {
+            let knock = async || {
+                sleep(Duration::from_millis(world.roll(3_000))).await;
+                // A process that is killed says nothing.
+                let killed = if world.roll(3) == 0 { world.roll(2_000) } else { 10_000 };
+                timeout(Duration::from_millis(killed), house.knocks(FLEET, &body)).await
+            };
+            let sweeping = async || match world.roll(4) {
+                0 => sweeps(&house).await,
+                _ => {}
+            };
+            let (one, other, ()) = tokio::join!(knock(), knock(), sweeping());
+            for answer in [one, other].into_iter().flatten() {
+                assert!(matches!(answer.status, 200 | 503), "seed {seed}: {}", answer.body);
+            }
+            sleep(Duration::from_millis(world.roll(30_000))).await;
+        }
+        house.town().chaos(0);
+        sleep(Duration::from_secs(20)).await;
+        let last = house.knocks(FLEET, &body).await;
+        assert_eq!(last.status, 200, "seed {seed}: {}", last.body);
+        let last = last.certificate();
+        assert!(house.town().working(&lamp_name()).contains(&last), "seed {seed}");
+        assert_eq!(world.account.lock().unwrap().broken, Vec::<&str>::new(), "seed {seed}");
+        for _ in 0..2 {
+            sleep(Duration::from_secs(A_DAY + 100)).await;
+            sweeps(&house).await;
+        }
+        assert_eq!(house.town().working(&lamp_name()), [last.clone()], "seed {seed}");
+        let record = house.town().record(&lamp_name()).unwrap();
+        assert_eq!(record.certificates().collect::<Vec<_>>(), [&last], "seed {seed}");
     }
 }
 

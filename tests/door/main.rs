@@ -114,6 +114,7 @@ struct House {
 
 impl House {
     fn new(more: &str) -> Self {
+        secrets::listen();
         BEGAN.set(Some(Instant::now()));
         let own = Kind { thing_type: "3d-printer".into(), policies: vec!["OneUserOneThing".into()] };
         let door = Door {

@@ -1,7 +1,7 @@
 //! No secret is in a log, a problem or the audit.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Mutex, OnceLock};
 
 use onething::registry::RegistryError;
 use serde_json::json;
@@ -9,12 +9,14 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::{Device, House, now};
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+/// What all tests of this process have logged, at every level.
+static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LINES.lock().unwrap().write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -22,13 +24,17 @@ impl Write for Lines {
     }
 }
 
+/// Writes the log down. Before the first line: whatever is logged while nobody listens may stay unheard for good.
+pub fn listen() {
+    static LISTENING: OnceLock<()> = OnceLock::new();
+    LISTENING.get_or_init(|| {
+        let layer = tracing_subscriber::fmt::layer().json().with_writer(|| Lines);
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_secret_is_told_to_anybody_else() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let layer = tracing_subscriber::fmt::layer().json().with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
-
     let (house, device) = (House::new("[door]\nkeys = \"either\""), Device::new());
     let code = house.code().await.shown();
     let mut told = String::new();
@@ -63,7 +69,7 @@ async fn no_secret_is_told_to_anybody_else() {
     let renewal = device.renewal(&given.unwrap(), &device.csr(), now());
     told += &house.knocks(None, &renewal).await.body["cause"].to_string();
     told += &format!("{:?}", house.door.audit.0.lock().unwrap());
-    told += &String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    told += &String::from_utf8(LINES.lock().unwrap().clone()).unwrap();
     assert!(told.contains("onboarding") && told.contains("registered") && told.contains("registry_refused"), "something was told");
     assert!(keys.len() >= 4, "there were keys");
     let (name, secret) = code.split_once('-').unwrap();

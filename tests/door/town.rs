@@ -26,6 +26,7 @@ struct Houses {
     tenants: Mutex<HashMap<CertificateId, ThingName>>,
     policies: Mutex<HashMap<CertificateId, Vec<String>>>,
     chaos: AtomicU64,
+    seed: AtomicU64,
     refuses: Mutex<Option<fn() -> RegistryError>>,
 }
 
@@ -39,14 +40,20 @@ impl Town {
         self.houses.chaos.store(percent, Ordering::SeqCst);
     }
 
-    /// From now on no certificate is made, but for `None`.
+    /// What goes wrong in the houses that are built from now on.
+    pub fn seed(&self, seed: u64) {
+        self.houses.seed.store(seed, Ordering::SeqCst);
+    }
+
+    /// From now on no certificate is made or gets its policy, but for `None`.
     pub fn refuses(&self, how: Option<fn() -> RegistryError>) {
         *self.houses.refuses.lock().unwrap() = how;
     }
 
     pub fn world(&self, thing: &ThingName) -> Arc<World> {
         let mut worlds = self.houses.worlds.lock().unwrap();
-        Arc::clone(worlds.entry(thing.clone()).or_insert_with(|| World::new(1, Flaw::None)))
+        let seed = self.houses.seed.load(Ordering::SeqCst);
+        Arc::clone(worlds.entry(thing.clone()).or_insert_with(|| World::new(seed, Flaw::None)))
     }
 
     /// What is there already, made by whomever.
@@ -86,6 +93,11 @@ impl Town {
         self.houses.worlds.lock().unwrap().values().filter(|world| world.account.lock().unwrap().thing.is_some()).count()
     }
 
+    fn refused(&self, here: impl FnOnce(&RegistryError) -> bool) -> Outcome<()> {
+        let refuses = *self.houses.refuses.lock().unwrap();
+        refuses.map(|refusal| refusal()).filter(here).map_or(Ok(()), Err)
+    }
+
     fn port(&self, thing: &ThingName) -> Port {
         Port { world: self.world(thing), who: 0, chaos: self.houses.chaos.load(Ordering::SeqCst) }
     }
@@ -110,19 +122,16 @@ impl Registry for Town {
     }
 
     async fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> Outcome<Issued> {
-        let refuses = *self.houses.refuses.lock().unwrap();
-        if let Some(refusal) = refuses {
-            return Err(refusal());
-        }
+        self.refused(|error| !matches!(error, RegistryError::PolicyMissing(_)))?;
         let issued = self.port(thing).certify(thing, request).await?;
         self.houses.tenants.lock().unwrap().insert(issued.id.clone(), thing.clone());
         Ok(issued)
     }
 
     async fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> Outcome<()> {
-        self.port(thing).claim(thing, owner, record).await?;
+        // Whoever is first says the type, also where the answer is lost.
         self.houses.types.lock().unwrap().entry(thing.clone()).or_insert_with(|| self.kind.thing_type.clone());
-        Ok(())
+        self.port(thing).claim(thing, owner, record).await
     }
 
     async fn look(&self, thing: &ThingName) -> Outcome<Option<Entry>> {
@@ -144,6 +153,7 @@ impl Registry for Town {
     }
 
     async fn attach_policy(&self, id: &CertificateId) -> Outcome<()> {
+        self.refused(|error| matches!(error, RegistryError::PolicyMissing(_)))?;
         self.of(id).attach_policy(id).await?;
         self.houses.policies.lock().unwrap().insert(id.clone(), self.kind.policies.clone());
         Ok(())

@@ -1,6 +1,6 @@
 //! Requests as devices send them, and what becomes of them by other people's parsers.
 
-use onething::signing_request::{MadeFor, SigningRequest, made_for};
+use onething::signing_request::{MadeFor, SigningRequest};
 use onething::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 use rcgen::{
     CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PKCS_RSA_SHA256,
@@ -45,7 +45,7 @@ fn a_request_becomes_a_certificate_under_its_own_name_and_key() {
     }
     let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap());
     let issued = check(&authority, &SigningRequest::new(&thing).unwrap().pem);
-    assert_eq!(made_for(&issued.pem), MadeFor::Ours(Some(thing.to_string())));
+    assert_eq!(onething::signing_request::made_for(&issued.pem), MadeFor::Ours(Some(thing.to_string())));
 }
 
 #[test]
