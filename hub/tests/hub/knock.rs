@@ -34,16 +34,14 @@ impl Device {
 
     /// A knock, with what shows who knocks.
     pub async fn knocks(&self, door: &Door<'_>, with: Value) -> Answer {
-        self.patiently(door, with).await.expect("an answer")
+        self.knocks_or_not(door, with).await.expect("an answer")
     }
 
-    /// The same, where the hub may end in between. Who is mailed a certificate keeps others off their thing for eight
-    /// seconds; a knock waits for six of them, and is told to come again.
-    pub async fn patiently(&self, door: &Door<'_>, with: Value) -> Option<Answer> {
+    /// The same, where the hub may end in between.
+    pub async fn knocks_or_not(&self, door: &Door<'_>, with: Value) -> Option<Answer> {
         let mut body = json!({"csr": self.csr()});
         body.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
-        let first = door.send(&body.to_string()).await?;
-        if first.status == 503 && first.json()["cause"] == "busy" { door.send(&body.to_string()).await } else { Some(first) }
+        door.send(&body.to_string()).await
     }
 
     /// What it has after a knock that was answered.
