@@ -128,7 +128,6 @@ fn what_cannot_be_asked_for_has_exit_code_2_and_says_why() {
         (&["serve", "--mqtt", "127.0.0.1"], "--mqtt"),
         (&["--tls-certificate", "a.pem"], "--tls-key"),
         (&["--certificate-days", "0"], "--certificate-days"),
-        (&["events", "--data", "a", "--hub", "http://127.0.0.1:1"], "--hub"),
         (&["say"], "<UTTERANCE>"),
         (&["policy", "check"], "--action"),
     ] {

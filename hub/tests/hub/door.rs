@@ -62,7 +62,7 @@ async fn by_default_the_key_is_the_devices_own() {
 async fn a_code_dies_of_five_wrong_tries_and_a_source_is_slowed_down() {
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
-    command.arg("--behind-proxy");
+    command.env("ONETHING_BEHIND_PROXY", "1");
     let hub = Starting::start(command).ready();
     let client = hub.client();
     client.link("ana").await.unwrap();
@@ -140,7 +140,7 @@ async fn every_knock_leaves_an_event() {
     let data = place.path().to_str().unwrap();
     let (status, _, complaint) = ask(&["--data", data]);
     assert!(status == Some(1) && complaint.contains("another hub is using the database"), "{complaint}");
-    running.signal("TERM");
+    running.signal("KILL");
     let (_, log) = running.ended().await;
     assert!(!log.contains(&code) && !log.contains(&code[5..]) && log.contains("audit=true"), "{log}");
     let (status, out, complaint) = ask(&["--data", data, "--json"]);
