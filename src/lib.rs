@@ -9,6 +9,8 @@
 //! 5. [`wish`](mod@wish) reads the intent by the device [`model`], and [`relay`] takes it to the shadow.
 //! 6. [`reply`] says what became of it.
 //!
+//! A device may come to the same thing by itself, without a mail: [`register`] is its door.
+//!
 //! The rest of an identity's life is [`care`]: paused, told about, forgotten, swept up after.
 //!
 //! What holds throughout: a secret has a type that does not show it; every request that is ours is

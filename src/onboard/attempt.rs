@@ -408,9 +408,9 @@ where
     /// the record.
     async fn undo(&mut self) {
         let (registry, thing) = (self.means.registry, self.who.thing);
-        // It is free. Where nobody has linked anything, this alone says that somebody was here a moment ago.
-        let until = if self.who.visit.registers() { (self.means.lease.now)() } else { 0 };
-        let before = Record { run: self.means.lease.run.clone(), until, ..self.before.clone() };
+        // It is free, and somebody was here a moment ago: nothing of it is over, neither what nobody finished before, nor a
+        // pause that the owner has come back from.
+        let before = Record { run: self.means.lease.run.clone(), until: (self.means.lease.now)(), ..self.before.clone() };
         // Who asked hears that it failed, and asks again; nobody else hears of it.
         let certificate = before.certificate.clone().filter(|id| !self.known.retired.contains(id));
         let before = Record { again: before.again && !self.who.visit.asks(), certificate, ..before };

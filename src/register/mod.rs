@@ -42,6 +42,7 @@ pub use self::claims::Claims;
 pub use self::hook::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
 pub use self::limits::Limits;
 pub use self::problem::Problem;
+pub use self::provision::NoShadows;
 pub use self::terms::{Terms, TermsError};
 use crate::bundle::Broker;
 use crate::fault::chain;

@@ -31,8 +31,9 @@ impl Delivery for &Tray {
     }
 }
 
-/// The door has no right to any shadow: it knows of none and leaves none.
-struct NoShadows;
+/// The shadows of a door, which has no right to any: it knows of none and leaves none.
+#[derive(Clone, Copy, Debug)]
+pub struct NoShadows;
 
 impl Shadows for NoShadows {
     async fn read(&self, _: &ThingName) -> Result<Option<Shadow>, ShadowError> {

@@ -2,7 +2,7 @@
 //! its own.
 //!
 //! A seed makes a schedule: an owner who speaks, links, asks for another certificate, disables the skill,
-//! wants to be forgotten; mails that come back, devices that connect, sweeps; at once or one after the
+//! wants to be forgotten; mails that come back, devices that connect or register themselves, sweeps; at once or one after the
 //! other, with calls that are refused, lost, late or silent, and processes that are killed. Then the
 //! network is well again and the owner speaks up to three times, one lease apart. Whatever happened
 //! before, the owner now has one thing, and the last mail holds a certificate that works. Some days and
@@ -19,18 +19,19 @@ mod world;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use onething::care::{Notice, Report, Sweep, forget, note, pause, sweep};
-use onething::deliver::{ByMail, Letter};
+use onething::deliver::{ByMail, Delivery, Letter, MailError};
 use onething::identify::EmailAddress;
 use onething::lease::Lease;
 use onething::metrics::unmeasured;
 use onething::onboard::{Applicant, Known, Means, Occasion, OnboardError, Onboarded, Step, Visit, next, onboard};
+use onething::register::NoShadows;
 use onething::registry::{A_DAY, Returned};
 use onething::relay::{Shadow, Shadows};
-use onething::thing::{AlexaUser, Certificate, OwnerId, ThingName, ThingPrefix};
+use onething::thing::{AlexaUser, Certificate, Fresh, OwnerId, ThingName, ThingPrefix};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -80,6 +81,8 @@ fn alexa_user() -> AlexaUser {
 enum Event {
     /// The owner is there.
     Contact(Occasion),
+    /// A device of theirs registers itself.
+    Registers,
     /// The skill was disabled, this many seconds ago.
     Disabled(u64),
     /// The owner said so, twice.
@@ -95,7 +98,8 @@ enum Event {
 impl Event {
     fn rolled(world: &World) -> Self {
         match world.roll(20) {
-            0..=7 => Event::Contact(Occasion::Spoken),
+            0..=6 => Event::Contact(Occasion::Spoken),
+            7 => Event::Registers,
             8..=10 => Event::Contact(Occasion::AsksForAnother),
             11 | 12 => Event::Contact(Occasion::Linked),
             13 | 14 => Event::Disabled(world.roll(40)),
@@ -131,6 +135,7 @@ impl Process {
         let answer = async {
             match event {
                 Event::Contact(occasion) => self.contact(occasion).await,
+                Event::Registers => self.registers().await,
                 // What nobody may leave undone is tried until the time is over.
                 Event::Disabled(ago) => loop {
                     match pause(port, port, &lease, &alexa_user(), (self.clock)() - ago).await {
@@ -172,6 +177,23 @@ impl Process {
         sweep(&means).await
     }
 
+    /// A knock of a device, as the door answers it. Where there is an answer, the device has what a mail would have brought.
+    async fn registers(&self) -> Result<String, String> {
+        let (port, thing, owner) = (&self.port, thing(), owner());
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let tray = Mutex::new(None);
+        let means = Means { registry: port, shadows: &NoShadows, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
+        let visit = Visit { at: (self.clock)(), occasion: Occasion::Registers, alexa_user: None, shadow: None };
+        let (said, delivery) = (BTreeMap::new(), Tray(&tray));
+        let applicant =
+            Applicant { owner: &owner, thing: &thing, visit, wanted: None, thing_type: None, request: None, said: &said, delivery };
+        let onboarded = timeout_at(deadline, onboard(&means, &applicant)).await.map_err(|_| "no answer in time".to_owned())?;
+        onboarded.map_err(|error| error.to_string())?;
+        let handed_out = tray.into_inner().unwrap().expect("a certificate");
+        port.world.account.lock().unwrap().mails.push(handed_out.id().clone());
+        Ok(format!("registered with {}", handed_out.id()))
+    }
+
     /// One request of the owner, as the skill answers it.
     async fn contact(&self, occasion: Occasion) -> Result<String, String> {
         let (port, thing, owner) = (&self.port, thing(), owner());
@@ -198,6 +220,16 @@ impl Process {
             }
         }
         onboarded.map(|onboarded| format!("{onboarded:?}")).map_err(|error| error.to_string())
+    }
+}
+
+/// Brings a certificate to a device that waits for the answer.
+struct Tray<'a>(&'a Mutex<Option<Fresh>>);
+
+impl Delivery for Tray<'_> {
+    async fn deliver(&self, fresh: Fresh) -> Result<(), MailError> {
+        *self.0.lock().unwrap() = Some(fresh);
+        Ok(())
     }
 }
 
@@ -229,6 +261,9 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     if !is_served(&world, 100, decide).await {
         return Err(format!("the owner is not ready after three quiet requests\n{}", world.story()));
     }
+    if world.story().contains("Registers") && !is_registered(&world, decide).await {
+        return Err(format!("a device cannot register although all is well\n{}", world.story()));
+    }
     verdict(&world, false)?;
     // Days and sweeps later there are no two, and of what was left behind nothing.
     for who in 200..206 {
@@ -248,6 +283,19 @@ async fn is_served(world: &Arc<World>, first: usize, decide: Decide) -> bool {
         sleep(Duration::from_secs(LEASE + 3)).await;
         world.tell(format_args!("{who}: speaks, and all is well"));
         if Process::quiet(world, who, decide).answers(Event::Contact(Occasion::Spoken)).await {
+            return true;
+        }
+    }
+    false
+}
+
+/// The device has the last answer: the one before it may have been lost. Where a disabled skill is noted and no more was done
+/// about it, the owner is not away and no device is let in; the sweep ends that, and then they are back.
+async fn is_registered(world: &Arc<World>, decide: Decide) -> bool {
+    for (who, event) in [(110, Event::Registers), (111, Event::Sweep), (112, Event::Contact(Occasion::Spoken)), (113, Event::Registers)] {
+        sleep(Duration::from_secs(LEASE + 3)).await;
+        world.tell(format_args!("{who}: {event:?}, and all is well"));
+        if Process::quiet(world, who, decide).answers(event).await && event == Event::Registers {
             return true;
         }
     }
