@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, value_parser};
 use clap_complete::Shell;
 
@@ -19,7 +20,7 @@ pub struct Arguments {
     pub command: Option<Command>,
     /// Options of `serve`.
     #[command(flatten)]
-    pub serve: Serve,
+    pub serve: Box<Serve>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -32,7 +33,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serves until Ctrl-C: the skill, the broker and the page.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Plays the story: two owners, each with a thing, a certificate and a mail of their own.
     Demo {
         /// The data folder; the demo keeps to the folder `demo` in it, and begins it anew.
@@ -62,8 +63,8 @@ pub enum Command {
         /// How many.
         #[arg(long, value_name = "N", default_value_t = 50)]
         last: u32,
-        /// The data folder of a hub that is not running.
-        #[arg(long, value_name = "DIR", conflicts_with = "hub")]
+        /// The data folder of a hub that is not running: no other is asked.
+        #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
         /// Which hub.
         #[command(flatten)]
@@ -125,7 +126,7 @@ pub struct Serve {
     register_url: Option<String>,
     /// A reverse proxy on this machine passes requests on: whom it names last in X-Forwarded-For knocks at
     /// `/register`, and is counted by that address.
-    #[arg(long, env = "ONETHING_BEHIND_PROXY")]
+    #[arg(long, env = "ONETHING_BEHIND_PROXY", value_parser = FalseyValueParser::new())]
     behind_proxy: bool,
     /// For how many days certificates of devices are good; else until the end of 2049, as AWS's are.
     #[arg(long, value_name = "N", env = "ONETHING_CERTIFICATE_DAYS", value_parser = value_parser!(u32).range(1..=10_000))]

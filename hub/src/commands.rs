@@ -33,7 +33,7 @@ struct Unreadable(String, #[source] std::io::Error);
 /// Does what was asked for.
 pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
-        Command::Serve(options) => serve(options).await,
+        Command::Serve(options) => serve(*options).await,
         Command::Demo { data } => tell(&data).await,
         Command::Say { utterance, user, hub } => {
             let turn = connect(&hub).say(&user, &utterance).await?;

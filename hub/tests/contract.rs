@@ -7,11 +7,12 @@ mod contract;
 
 use std::cell::Cell;
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use onething::identify::{AccessToken, EmailAddress, Profile};
 use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use onething_hub::authority::Authority;
+use onething_hub::door::LocalClaims;
 use onething_hub::mailbox::MailFolder;
 use onething_hub::policy::DEVICE_DOCUMENT;
 use onething_hub::registry::{LocalRegistry, Stack};
@@ -186,10 +187,19 @@ impl Doors for SignIn {
 
 #[tokio::test]
 async fn the_hub_keeps_the_contract() {
+    // The database of one clause ends with it; its folder is kept until all are judged.
+    let places = Mutex::new(Vec::new());
+    let claims = async || {
+        let place = Place::new();
+        let claims = Arc::new(LocalClaims::new(place.store.clone()));
+        places.lock().unwrap().push(place);
+        claims
+    };
     let mut verdicts = contract::registry::judge(async || Hub::new().await).await;
     verdicts.extend(contract::certificates::judge(async || Hub::new().await).await);
     verdicts.extend(contract::shadows::judge(async || Hub::new().await).await);
     verdicts.extend(contract::mailer::judge(async || Mailbox::new()).await);
     verdicts.extend(contract::login::judge(async || SignIn::new()).await);
+    verdicts.extend(contract::claims::judge(claims).await);
     gaps::check(&verdicts, gaps::HUB);
 }

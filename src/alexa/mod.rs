@@ -8,3 +8,4 @@ pub mod directive;
 pub mod progress;
 pub mod request;
 pub mod response;
+mod speech;

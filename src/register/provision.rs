@@ -17,7 +17,7 @@ use crate::onboard::{Applicant, Means, Occasion, OnboardError, Visit, next, onbo
 use crate::registry::{Registry, RegistryError};
 use crate::relay::NoShadows;
 use crate::signing_request::CertificateRequest;
-use crate::thing::{Fresh, ThingName};
+use crate::thing::Fresh;
 
 /// Brings a certificate to whoever waits for the answer.
 #[derive(Default)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from door import WAYS
 from hub import Hub
 from stages import EmulatorStage, HubStage
 
@@ -35,15 +36,16 @@ def hub(binary, tmp_path):
     hub.stop()
 
 
-@pytest.fixture(scope="session", params=["hub", "ministack"])
+@pytest.fixture(scope="session", params=[*(f"hub, by {way}" for way in WAYS), "ministack"])
 def stage(request, binary, tmp_path_factory):
-    place = tmp_path_factory.mktemp(request.param)
-    if request.param == "hub":
-        stage = HubStage(binary, place)
+    name, _, way = request.param.partition(", by ")
+    place = tmp_path_factory.mktemp(f"{name}-{way}")
+    if name == "hub":
+        stage = HubStage(binary, place, WAYS[way])
     else:
         ministack = VENVS / "ministack/bin/ministack"
         assert ministack.exists(), f"{ministack} is missing: run `.ci/run`, which installs the foreign tools"
         stage = EmulatorStage(ministack, place)
-    stage.name = request.param
+    stage.name = name
     yield stage
     stage.end()

@@ -30,10 +30,11 @@ class Bundle:
 
 
 class Hub:
-    def __init__(self, binary, place):
+    def __init__(self, binary, place, terms=None):
         self.binary = binary
         self.place = Path(place)
         self.data = self.place / "data"
+        self.options = ["--register", terms] if terms else []
         self.mqtt = "127.0.0.1:0"
         self.process = None
         self.http = None
@@ -43,7 +44,7 @@ class Hub:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("ONETHING_", "RUST_"))}
         with open(self.place / "hub.log", "ab") as log:
             self.process = subprocess.Popen(
-                [self.binary, "serve", "--data", self.data, "--http", "127.0.0.1:0", "--mqtt", self.mqtt],
+                [self.binary, "serve", "--data", self.data, "--http", "127.0.0.1:0", "--mqtt", self.mqtt, *self.options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
@@ -80,8 +81,9 @@ class Hub:
         with urllib.request.urlopen(self.http + path, timeout=LIMIT) as answer:
             return answer.read()
 
-    def post(self, path, body):
-        request = urllib.request.Request(self.http + path, json.dumps(body).encode(), {"content-type": "application/json"})
+    def post(self, path, body, **headers):
+        headers |= {"content-type": "application/json"}
+        request = urllib.request.Request(self.http + path, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=LIMIT) as answer:
             return json.loads(answer.read() or "null")
 

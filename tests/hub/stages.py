@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from door import BESIDE_A_MAIL, terms
 from forge import DAY, NAME, fingerprint, forge, name, subject_of
 from hub import Bundle, Hub, eventually
 from speaker import LIMIT, Speaker
@@ -105,9 +106,9 @@ class Stage:
 
 
 class HubStage(Stage):
-    def __init__(self, binary, place):
-        self.place, self.hub = place, Hub(binary, place).start()
-        self.ada, self.bob = self.hub.move_in("ana"), self.hub.move_in("ben")
+    def __init__(self, binary, place, way):
+        self.place, self.hub = place, Hub(binary, place, terms(place, ["ana", "ben"])).start()
+        self.ada, self.bob = way(self.hub, "ana"), way(self.hub, "ben")
         self.hub.post("/api/users", {"name": "cyd"})
         self.cyd = self.hub.move_in("cyd")
         self.hub.stop()
@@ -129,6 +130,10 @@ class HubStage(Stage):
             database.execute("UPDATE certificate SET active = 0 WHERE thing = ?1", (self.cyd.thing,))
         database.close()
         self.hub.start()
+        if way in BESIDE_A_MAIL:
+            # The sweep at the start marks the shadows of those who have another certificate, which works for a day.
+            marked = lambda bundle: "look" in self.document(bundle.thing)["state"]["reported"]["onboarded"]
+            eventually("the first sweep has been here", lambda: marked(self.ada) and marked(self.bob))
         self.good = replace(self.ada, certificate=registered["good"][0], key=registered["good"][1])
         self.tls_refuses = {what: registered[what] for what in ("expired", "not yet valid", "for servers")} | self.forgeries()
         self.broker_refuses = {

@@ -153,3 +153,12 @@ async fn news_about_mails_are_noted_or_the_invocation_fails() {
     // No address reaches the log.
     assert!(!house.lambda.log().contains("example.com"), "{}", house.lambda.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_without_a_door_has_no_codes_and_says_what_else_there_is() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let request = echo.intent("GiveCodeIntent", &[]);
+    let said = house.lambda.answer(&mut echo, &request).await;
+    said.says(&["This skill has no codes", "send my certificate again"]);
+}

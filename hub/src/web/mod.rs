@@ -22,7 +22,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::timeout;
 
 pub use self::listener::serve;
@@ -32,6 +32,8 @@ use crate::password::Password;
 
 /// Alexa's requests have a few kilobytes.
 const BODY_LIMIT: usize = 128 * 1024;
+/// Where devices register themselves.
+const DOOR: &str = "/register";
 /// How long a request may take from its head to the head of its answer: whose body never comes is let go.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long an answer takes at most: the skill itself gives up earlier.
@@ -51,7 +53,7 @@ pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
     let watched = watched.layer(from_fn_with_state(password, guard::guard));
     Router::new()
         .route("/alexa", post(alexa::alexa))
-        .route("/register", any(register::knock))
+        .route(DOOR, any(register::knock))
         .route("/health", get(health::health))
         .merge(watched)
         .fallback(async || Problem::missing("there is nothing at this address"))
@@ -84,14 +86,19 @@ fn trying() -> Router<Arc<Hub>> {
         .route("/api/events", get(events::events))
 }
 
-/// Refuses what announces more than is taken before it is sent, and lets go of who takes too long.
+/// Refuses what announces more than is taken before it is sent, and lets go of who takes too long. The door does the former
+/// by itself: it notes every knock.
 async fn bounds(request: Request, next: Next) -> Response {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > BODY_LIMIT as u64) {
+    if announces_more_than(BODY_LIMIT, request.headers()) && request.uri().path() != DOOR {
         return Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, format!("a request has at most {BODY_LIMIT} bytes")).into_response();
     }
     let late = |_| Problem::refused(StatusCode::REQUEST_TIMEOUT, "the request did not come in time").into_response();
     timeout(REQUEST_LIMIT, next.run(request)).await.unwrap_or_else(late)
+}
+
+fn announces_more_than(limit: usize, headers: &HeaderMap) -> bool {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    announced.is_some_and(|length| length > limit as u64)
 }
 
 /// What every answer says, where it does not say otherwise.

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use http::HeaderMap;
 use http_body_util::LengthLimitError;
-use onething::answer::ANSWER_WITHIN;
 use onething::register::register;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
+use super::announces_more_than;
 use super::problem::Problem;
 use crate::hub::Hub;
 
@@ -25,6 +25,9 @@ use crate::hub::Hub;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Of a body, so much is read: more than the door takes, so that it is the door that refuses it.
 const BODY_LIMIT: usize = 64 * 1024;
+/// For so long a device may wait for the answer to its knock: longer than whoever has just mailed its owner a certificate keeps
+/// others off the thing.
+const KNOCK_WITHIN: Duration = Duration::from_secs(15);
 /// How many events are shown where nobody says how many.
 const SHOWN: u32 = 50;
 
@@ -36,13 +39,18 @@ pub(super) async fn knock(
 ) -> Result<Response, Problem> {
     let source = source(peer.ip(), request.headers(), hub.behind_proxy).to_string();
     let (head, body) = request.into_parts();
-    let body = match to_bytes(body, BODY_LIMIT).await {
-        Ok(body) => body,
-        Err(error) if is_too_long(&error) => Bytes::from(vec![b' '; BODY_LIMIT]),
-        Err(_) => return Err(Problem::request("the body broke off")),
+    let too_long = || Bytes::from_static(&[b' '; BODY_LIMIT]);
+    let body = if announces_more_than(BODY_LIMIT, &head.headers) {
+        too_long()
+    } else {
+        match to_bytes(body, BODY_LIMIT).await {
+            Ok(body) => body,
+            Err(error) if is_too_long(&error) => too_long(),
+            Err(_) => return Err(Problem::request("the body broke off")),
+        }
     };
     let request = http::Request::from_parts(head, body);
-    let answer_by = Instant::now() + ANSWER_WITHIN;
+    let answer_by = Instant::now() + KNOCK_WITHIN;
     // What has begun is done to its end, also when who knocked goes away.
     let answered = tokio::spawn(async move { register(&hub.door, &hub.terms, request, &source, &request_id(), answer_by).await });
     match answered.await {

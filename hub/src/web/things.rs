@@ -34,7 +34,7 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>
         }
         let own = certificates.iter().filter(|(_, made)| made.thing.as_deref() == Some(&thing.name));
         let own: Vec<Value> = own.map(|(id, made)| json!({"id": id.as_str(), "status": made.status.as_str()})).collect();
-        let shadow = match ThingName::recall(&hub.skill.model.thing_prefix, &thing.name) {
+        let shadow = match ThingName::parse(&thing.name) {
             Some(name) => hub.skill.shadows.document(&name).await.map_err(|error| Problem::ours(&error))?,
             None => None,
         };

@@ -37,6 +37,7 @@ async fn say_things_and_mail_show_what_a_running_hub_does() {
     let ask = |arguments: &[&str]| run(hub().args(arguments).args(["--hub", &running.http]));
 
     assert!(ask(&["things"]).1.contains("no things yet") && ask(&["mail"]).1.contains("no mail yet"));
+    assert!(ask(&["events"]).1.contains("Nobody has knocked yet"));
     let (code, out, _) = ask(&["say", "open my printer"]);
     assert!(code == Some(0) && out.contains("link your Amazon account") && out.contains("[ Link account ]"), "{out}");
     client.link("ana").await.unwrap();
@@ -66,7 +67,7 @@ fn without_a_hub_there_is_one_sentence_that_says_what_to_do() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
-    for command in [&["say", "open my printer"][..], &["things"], &["mail"]] {
+    for command in [&["say", "open my printer"][..], &["things"], &["mail"], &["events"]] {
         let refused = run(hub().args(command).env("ONETHING_HUB", &address));
         check_sentence(&refused, 1, "start one with `onething-hub`");
     }
@@ -111,7 +112,7 @@ fn there_are_completions_for_every_shell_and_help_with_examples() {
     check_sentence(&with(&["completions", "dos"]), 2, "dos");
     let (code, out, _) = with(&["--help"]);
     assert!(code == Some(0) && out.contains("Examples:") && out.contains("ONETHING_DATA"), "{out}");
-    for command in ["serve", "demo", "say", "things", "mail", "policy", "authority", "completions"] {
+    for command in ["serve", "demo", "say", "things", "mail", "events", "policy", "authority", "completions"] {
         assert!(out.contains(&format!("  {command} ")), "{command} is not in the help");
         assert_eq!(with(&[command, "--help"]).0, Some(0), "{command}");
     }
@@ -126,6 +127,7 @@ fn what_cannot_be_asked_for_has_exit_code_2_and_says_why() {
         (&["--http", "here"], "--http"),
         (&["serve", "--mqtt", "127.0.0.1"], "--mqtt"),
         (&["--tls-certificate", "a.pem"], "--tls-key"),
+        (&["--certificate-days", "0"], "--certificate-days"),
         (&["say"], "<UTTERANCE>"),
         (&["policy", "check"], "--action"),
     ] {

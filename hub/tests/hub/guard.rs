@@ -20,13 +20,13 @@ async fn other_hosts_proxies_and_sites_are_refused_while_there_is_no_password() 
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
-    for path in ["/", "/api/things", "/api/mail", "/metrics", "/api/events"] {
+    for path in ["/", "/api/things", "/api/mail", "/metrics", "/api/events", "/api/registrations"] {
         for (name, value) in [("host", "evil.example"), ("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")] {
             let request = Request::get(format!("{}{path}", hub.http)).header(name, value);
             check_problem(&client.send(request, Bytes::new()).await.unwrap(), 403);
         }
     }
-    for path in ["/echo", "/link", "/unlink", "/api/users", "/api/device"] {
+    for path in ["/echo", "/link", "/unlink", "/token", "/api/users", "/api/device"] {
         for origin in ["http://evil.example", "null", "http://127.0.0.1:1"] {
             let request = Request::post(format!("{}{path}", hub.http)).header("content-type", "application/json").header("origin", origin);
             check_problem(&client.send(request, r#"{"user":"ana","name":"eve"}"#).await.unwrap(), 403);
@@ -48,7 +48,7 @@ async fn with_a_password_those_are_admitted_who_have_it() {
     command.env("ONETHING_PASSWORD", "open sesame");
     let running = Starting::start(command).ready();
     let client = running.client();
-    for path in ["/", "/api/things", "/metrics"] {
+    for path in ["/", "/api/things", "/metrics", "/api/registrations"] {
         check_problem(&client.get(path).await.unwrap(), 401);
         for (password, status) in [("open sesame", 200), ("open barley", 401), ("", 401)] {
             let credentials = format!("Basic {}", BASE64.encode(format!("anybody:{password}").as_bytes()));
@@ -81,12 +81,17 @@ async fn where_amazon_signs_owners_in_nothing_is_simulated() {
     for path in ["/api/things", "/api/mail", "/api/users", "/api/events", "/api/echo?user=ana", "/sign-in", "/page.js"] {
         check_problem(&client.get(path).await.unwrap(), 404);
     }
-    for path in ["/echo", "/link", "/unlink", "/api/device"] {
+    for path in ["/echo", "/link", "/unlink", "/token", "/api/device"] {
         check_problem(&client.post(path, &json!({"user": "ana", "say": "open my printer"})).await.unwrap(), 404);
     }
     let page = client.get("/").await.unwrap();
     assert!(page.status == 200 && String::from_utf8_lossy(&page.body).contains("This hub is in use"), "{page:?}");
     check_problem(&client.post("/alexa", &json!({"version": "1.0", "request": {"type": "LaunchRequest"}})).await.unwrap(), 400);
     assert_eq!(client.get("/health").await.unwrap().status, 200);
+    // The door is for devices, wherever they are and whatever passes them on.
+    let knock = Request::post(format!("{}/register", hub.http)).header("content-type", "application/json");
+    let knock = knock.header("host", "hub.example").header("x-forwarded-for", "192.0.2.1");
+    assert_eq!(client.send(knock, r#"{"code":"K7QF-93PD"}"#).await.unwrap().json()["cause"], "malformed", "a key is missing");
+    assert_eq!(client.get("/api/registrations").await.unwrap().json()["events"].as_array().unwrap().len(), 1);
     hub.stop().await;
 }

@@ -10,7 +10,7 @@ use crate::guard::check_problem;
 use crate::harness::{PATIENCE, Running, within};
 
 /// Who announces more than is taken is refused before a byte of it is sent.
-async fn check_too_large(hub: &Running, path: &str) {
+pub async fn check_too_large(hub: &Running, path: &str) {
     let host = hub.http.strip_prefix("http://").unwrap();
     let mut socket = TcpStream::connect(host).await.unwrap();
     let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n\r\n");

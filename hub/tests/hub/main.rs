@@ -8,9 +8,11 @@ mod bundle;
 mod harness;
 
 mod command_line;
+mod door;
 mod ending;
 mod guard;
 mod http;
+mod knock;
 mod mail;
 mod operation;
 mod register;
