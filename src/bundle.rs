@@ -30,13 +30,15 @@ pub struct Broker {
     pub port: u16,
     /// File name and PEM of each root.
     pub roots: Vec<(String, String)>,
+    /// Where devices register themselves, by HTTPS.
+    pub register: Option<String>,
 }
 
 impl Broker {
     /// AWS IoT Core's device data endpoint, `iot:Data-ATS`.
     pub fn aws(host: &str, port: u16) -> Self {
         let roots = AMAZON_ROOTS.map(|(name, pem)| (name.to_owned(), pem.to_owned()));
-        Self { host: host.to_owned(), port, roots: roots.into() }
+        Self { host: host.to_owned(), port, roots: roots.into(), register: None }
     }
 }
 
@@ -57,7 +59,7 @@ pub(crate) fn topics(thing: &ThingName) -> Value {
 /// The zip for one certificate. `issued_at` is in seconds since the epoch; `readme` says what this is.
 pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued_at: u64, readme: &str) -> std::io::Result<Vec<u8>> {
     let root_names: Vec<&str> = broker.roots.iter().map(|(name, _)| name.as_str()).collect();
-    let connection = json!({
+    let mut connection = json!({
         "version": 1,
         "thingName": thing.as_str(),
         "clientId": thing.as_str(),
@@ -70,6 +72,9 @@ pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued
         "topics": topics(thing),
         "issuedAt": issued_at,
     });
+    if let Some(register) = &broker.register {
+        connection["register"] = json!(register);
+    }
     let connection = format!("{connection:#}\n");
     let mut files = vec![
         ("certificate.pem", certificate.pem.as_str()),
@@ -88,4 +93,30 @@ pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued
         zip.write_all(content.as_bytes())?;
     }
     Ok(zip.finish()?.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::thing::{CertificateId, OwnerId, PrivateKey, ThingPrefix};
+
+    fn connection(register: Option<&str>) -> Value {
+        let thing = ThingName::of(&ThingPrefix::parse("Lamp-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());
+        let (pem, public_key, private_key) = ("a certificate".into(), "a key".into(), PrivateKey::new("another".into()));
+        let certificate = Certificate { id: CertificateId::of(b"a"), pem, public_key, private_key };
+        let broker = Broker { register: register.map(str::to_owned), ..Broker::aws("localhost", 8883) };
+        let bundle = zip(&thing, &certificate, &broker, 7, "read me").unwrap();
+        let mut text = String::new();
+        let mut bundle = zip::ZipArchive::new(Cursor::new(bundle)).unwrap();
+        bundle.by_name("connection.json").unwrap().read_to_string(&mut text).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_bundle_says_where_devices_register_where_they_can() {
+        assert_eq!(connection(Some("https://a.example.com/register"))["register"], "https://a.example.com/register");
+        assert!(connection(None).get("register").is_none());
+    }
 }

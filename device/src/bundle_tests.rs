@@ -22,7 +22,7 @@ fn mailed() -> Mailed {
     let authority = Authority::new(NOW).unwrap();
     let certificate = authority.issue(NOW).unwrap();
     let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
-    let broker = Broker { host: "localhost".into(), port: 18883, roots: vec![("RootCA.pem".into(), authority.root_pem())] };
+    let broker = Broker { host: "localhost".into(), port: 18883, roots: vec![("RootCA.pem".into(), authority.root_pem())], register: None };
     let zip = zip(&thing, &certificate, &broker, NOW, "read me").unwrap();
     Mailed { thing, certificate, zip }
 }

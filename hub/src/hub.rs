@@ -137,7 +137,7 @@ impl Hub {
             lease: LEASE_SECONDS,
             retention: RETENTION,
             model,
-            broker: onething::bundle::Broker { host: settings.host, port: mqtt_port, roots },
+            broker: onething::bundle::Broker { host: settings.host, port: mqtt_port, roots, register: None },
             sender: settings.sender,
             login,
             registry: registry.clone(),

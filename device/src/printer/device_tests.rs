@@ -53,7 +53,7 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
 
         let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
-        let broker = Broker { host: "localhost".into(), port, roots: vec![("RootCA.pem".into(), own.cert.pem())] };
+        let broker = Broker { host: "localhost".into(), port, roots: vec![("RootCA.pem".into(), own.cert.pem())], register: None };
         let bundle = zip(&thing, &issuer.issue(clock::now()).unwrap(), &broker, clock::now(), "").unwrap();
         Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), bundle, thing: thing.to_string() }
     }

@@ -35,7 +35,7 @@ fn admitted_by_way_of(root: &str, between: &[&str], certificate: &str, at: u64) 
 /// The private key, from the one place where it can be seen.
 pub(super) fn private_key(certificate: &Certificate) -> String {
     let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap());
-    let broker = Broker { host: "localhost".into(), port: 8883, roots: Vec::new() };
+    let broker = Broker { host: "localhost".into(), port: 8883, roots: Vec::new(), register: None };
     let zip = bundle::zip(&thing, certificate, &broker, NOW, "").unwrap();
     let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
     let mut pem = String::new();

@@ -35,7 +35,8 @@ impl Owner {
     fn new() -> Self {
         let authority = Authority::new(NOW).unwrap();
         let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
-        let broker = Broker { host: "localhost".into(), port: 8883, roots: vec![("RootCA.pem".into(), authority.root_pem())] };
+        let broker =
+            Broker { host: "localhost".into(), port: 8883, roots: vec![("RootCA.pem".into(), authority.root_pem())], register: None };
         Self { thing, certificate: authority.issue(NOW).unwrap(), broker }
     }
 
