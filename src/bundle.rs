@@ -94,3 +94,29 @@ pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued
     }
     Ok(zip.finish()?.into_inner())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::thing::{CertificateId, OwnerId, PrivateKey, ThingPrefix};
+
+    fn connection(register: Option<&str>) -> Value {
+        let thing = ThingName::of(&ThingPrefix::parse("Lamp-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());
+        let (pem, public_key, private_key) = ("a certificate".into(), "a key".into(), PrivateKey::new("another".into()));
+        let certificate = Certificate { id: CertificateId::of(b"a"), pem, public_key, private_key };
+        let broker = Broker { register: register.map(str::to_owned), ..Broker::aws("localhost", 8883) };
+        let bundle = zip(&thing, &certificate, &broker, 7, "read me").unwrap();
+        let mut text = String::new();
+        let mut bundle = zip::ZipArchive::new(Cursor::new(bundle)).unwrap();
+        bundle.by_name("connection.json").unwrap().read_to_string(&mut text).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_bundle_says_where_devices_register_where_they_can() {
+        assert_eq!(connection(Some("https://a.example.com/register"))["register"], "https://a.example.com/register");
+        assert!(connection(None).get("register").is_none());
+    }
+}

@@ -2,9 +2,14 @@
 //!
 //! Credentials are no part of it: they change while the process lives, and each call reads them anew.
 
+mod door;
+
+use std::iter;
+
 use lettre::message::Mailbox;
 use thiserror::Error;
 
+pub use self::door::TermsFrom;
 use crate::bundle::Broker;
 use crate::deliver::Sender;
 use crate::model::Model;
@@ -27,7 +32,7 @@ pub struct Config {
     pub model: Model,
     /// `POLICY_NAME`: the IoT policy of every certificate.
     pub policy: String,
-    /// `IOT_ENDPOINT`: the host of `iot:Data-ATS`, with a port where MQTT is not at 8883.
+    /// `IOT_ENDPOINT`: the host of `iot:Data-ATS`, with a port where MQTT is not at 8883; and `REGISTER_URL`.
     pub broker: Broker,
     /// `AWS_REGION`.
     pub region: String,
@@ -41,6 +46,11 @@ pub struct Config {
     pub configuration_set: Option<String>,
     /// `SMTP_URL`: mail goes out by this server instead of SES.
     pub smtp: Option<Smtp>,
+    /// `REGISTER=on`: the function is the door where devices register themselves, and nothing else. On which terms:
+    /// `REGISTER_TERMS…`.
+    pub door: Option<TermsFrom>,
+    /// `REGISTER_TABLE`: the table of claim codes.
+    pub claims: Option<String>,
 }
 
 /// Base URLs of the services, where they are not the region's own.
@@ -52,7 +62,16 @@ pub struct Endpoints {
     pub shadows: Option<String>,
     /// `AWS_ENDPOINT_URL_SES`.
     pub mail: Option<String>,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`.
+    pub claims: Option<String>,
+    /// `AWS_ENDPOINT_URL_SSM`.
+    pub parameters: Option<String>,
+    /// `AWS_ENDPOINT_URL_LAMBDA`.
+    pub functions: Option<String>,
 }
+
+/// The services whose place may be said by a variable.
+const SERVICES: [&str; 6] = ["IOT", "IOT_DATA_PLANE", "SES", "DYNAMODB", "SSM", "LAMBDA"];
 
 /// Everything that is wrong with the configuration.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -137,9 +156,9 @@ impl Config {
             (None, Some(_)) => fault("IOT_ENDPOINT", "must be a host name, without `https://`"),
             _ => {}
         }
-        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL_IOT_DATA_PLANE", "AWS_ENDPOINT_URL_SES"] {
-            if source.variable(name).is_some_and(|url| !is_base_url(&url)) {
-                fault(name, "must be an http or https URL without a query");
+        for name in iter::once("AWS_ENDPOINT_URL".into()).chain(SERVICES.map(|service| format!("AWS_ENDPOINT_URL_{service}"))) {
+            if source.variable(&name).is_some_and(|url| !is_base_url(&url)) {
+                fault(&name, "must be an http or https URL without a query");
             }
         }
         let region = source.variable("AWS_REGION").or_else(|| source.variable("AWS_DEFAULT_REGION"));
@@ -151,6 +170,8 @@ impl Config {
             fault("SMTP_URL", what);
             None
         });
+        let door = door::read(source, &mut faults);
+        let broker = broker.map(|broker| Broker { register: door.url, ..broker });
         let model = model(source, &mut faults);
         match (from, broker, lease.zip(retention_days), region, model) {
             (Some(from), Some(broker), Some((lease, retention_days)), Some(region), Some(model)) if faults.is_empty() => Ok(Self {
@@ -167,6 +188,8 @@ impl Config {
                 retention_days,
                 configuration_set,
                 smtp,
+                door: door.terms,
+                claims: door.claims,
             }),
             _ => Err(ConfigError(faults)),
         }
@@ -179,7 +202,14 @@ fn endpoints(source: &impl Source, broker: &Broker) -> Endpoints {
     let ignored = source.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let variable = |name: &str| source.variable(name).filter(|_| !ignored);
     let of = |service: &str| variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"));
-    Endpoints { registry: of("IOT"), shadows: of("IOT_DATA_PLANE").or_else(|| Some(format!("https://{}", broker.host))), mail: of("SES") }
+    Endpoints {
+        registry: of("IOT"),
+        shadows: of("IOT_DATA_PLANE").or_else(|| Some(format!("https://{}", broker.host))),
+        mail: of("SES"),
+        claims: of("DYNAMODB"),
+        parameters: of("SSM"),
+        functions: of("LAMBDA"),
+    }
 }
 
 fn is_base_url(url: &str) -> bool {
@@ -225,112 +255,5 @@ fn model(source: &impl Source, faults: &mut Vec<String>) -> Option<Model> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-
-    struct Given(HashMap<&'static str, &'static str>);
-
-    impl Source for Given {
-        fn variable(&self, name: &str) -> Option<String> {
-            self.0.get(name).map(|value| (*value).to_owned())
-        }
-
-        fn file(&self, path: &str) -> std::io::Result<String> {
-            if path == "broken.toml" { Ok("[device]\nname = 1".into()) } else { Err(std::io::ErrorKind::NotFound.into()) }
-        }
-
-        fn packaged_model(&self) -> std::io::Result<String> {
-            Err(std::io::ErrorKind::NotFound.into())
-        }
-    }
-
-    const GOOD: [(&str, &str); 4] = [
-        ("AWS_REGION", "eu-west-1"),
-        ("SKILL_ID", "amzn1.ask.skill.a, amzn1.ask.skill.b"),
-        ("MAIL_FROM", "My Printer <printer@example.com>"),
-        ("IOT_ENDPOINT", "abc-ats.iot.eu-west-1.amazonaws.com"),
-    ];
-
-    fn check(changes: &[(&'static str, &'static str)], expected: &[&str]) {
-        let mut given = HashMap::from(GOOD);
-        given.extend(changes.iter().copied());
-        given.retain(|_, value| !value.is_empty());
-        let faults = Config::read(&Given(given)).err().map(|error| error.0).unwrap_or_default();
-        assert_eq!(faults, expected, "{changes:?}");
-    }
-
-    #[test]
-    fn three_variables_are_enough() {
-        let config = Config::read(&Given(HashMap::from(GOOD))).unwrap();
-        assert_eq!(config.skill_ids, ["amzn1.ask.skill.a", "amzn1.ask.skill.b"]);
-        assert_eq!((config.lease, config.policy.as_str(), config.broker.port), (15, "OneUserOneThing", 8883));
-        assert_eq!(config.login_endpoint, "https://api.amazon.com");
-        let own = Endpoints { registry: None, shadows: Some("https://abc-ats.iot.eu-west-1.amazonaws.com".into()), mail: None };
-        assert_eq!((config.region.as_str(), config.endpoints), ("eu-west-1", own));
-    }
-
-    #[test]
-    fn endpoint_variables_are_read_as_every_sdk_reads_them() {
-        let read = |more: &[(&'static str, &'static str)]| {
-            let mut given = HashMap::from(GOOD);
-            given.extend(more.iter().copied());
-            let Endpoints { registry, shadows, mail } = Config::read(&Given(given)).unwrap().endpoints;
-            [registry, shadows, mail].map(Option::unwrap_or_default)
-        };
-        let own = "https://abc-ats.iot.eu-west-1.amazonaws.com";
-        assert_eq!(read(&[("AWS_ENDPOINT_URL", "http://a")]), ["http://a", "http://a", "http://a"]);
-        assert_eq!(
-            read(&[("AWS_ENDPOINT_URL", "http://a"), ("AWS_ENDPOINT_URL_IOT_DATA_PLANE", "http://b")]),
-            ["http://a", "http://b", "http://a"]
-        );
-        assert_eq!(read(&[("AWS_ENDPOINT_URL_SES", "http://c")]), ["", own, "http://c"]);
-        assert_eq!(read(&[("AWS_ENDPOINT_URL", "http://a"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")]), ["", own, ""]);
-    }
-
-    #[test]
-    fn all_faults_are_reported_at_once() {
-        check(
-            &[
-                ("SKILL_ID", ""),
-                ("MAIL_FROM", "nobody"),
-                ("IOT_ENDPOINT", "https://x"),
-                ("LEASE_SECONDS", "0"),
-                ("THING_PREFIX", "a b"),
-                ("LWA_ENDPOINT", "api.amazon.com"),
-            ],
-            &[
-                "SKILL_ID is missing: without it any skill could call",
-                "MAIL_FROM must be an address or `Name <address>`",
-                "LWA_ENDPOINT must be an http or https URL without a query",
-                "LEASE_SECONDS must be a whole number from 1 to 900",
-                "IOT_ENDPOINT must be a host name, without `https://`",
-                "THING_PREFIX must be at most 38 letters, digits, `_` and `-`",
-            ],
-        );
-    }
-
-    #[test]
-    fn each_variable_is_checked() {
-        check(&[("LEASE_SECONDS", "900")], &[]);
-        check(&[("LEASE_SECONDS", "901")], &["LEASE_SECONDS must be a whole number from 1 to 900"]);
-        check(&[("RETENTION_DAYS", "3650")], &[]);
-        check(&[("RETENTION_DAYS", "0")], &["RETENTION_DAYS must be a whole number from 1 to 3650"]);
-        check(&[("SES_CONFIGURATION_SET", "onething-mail_1")], &[]);
-        check(&[("SES_CONFIGURATION_SET", "a b")], &["SES_CONFIGURATION_SET must be 1 to 64 letters, digits, `_` and `-`"]);
-        check(&[("SKILL_ID", "my-skill")], &["SKILL_ID must be skill ids, `amzn1.ask.skill.…`, separated by commas"]);
-        check(&[("MAIL_FROM", "")], &["MAIL_FROM is missing"]);
-        check(&[("MAIL_REPLY_TO", "x y")], &["MAIL_REPLY_TO must be an address or `Name <address>`"]);
-        check(&[("POLICY_NAME", "a b")], &["POLICY_NAME must be 1 to 128 letters, digits and `_+=,.@-`"]);
-        check(&[("DEVICE_MODEL", "no.toml")], &["DEVICE_MODEL no.toml cannot be read: entity not found"]);
-        check(&[("THING_TYPE", "a/b")], &["THING_TYPE must be 1 to 128 letters, digits, `_`, `-` and `:`"]);
-        check(&[("IOT_ENDPOINT", "localhost:18883")], &[]);
-        check(&[("AWS_ENDPOINT_URL_IOT", "localhost:4566")], &["AWS_ENDPOINT_URL_IOT must be an http or https URL without a query"]);
-        check(&[("SMTP_URL", "smtps://user:secret@mail.example.com")], &[]);
-        check(
-            &[("SMTP_URL", "https://user:secret@mail.example.com")],
-            &["SMTP_URL must be an SMTP URL, such as smtps://user:password@host"],
-        );
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

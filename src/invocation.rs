@@ -1,6 +1,9 @@
-//! One invocation: a request of Alexa, news about a mail, or the schedule.
+//! One invocation: a request of Alexa, news about a mail, or the schedule; or a knock at the door.
 //!
-//! One binary serves functions with different rights; the kinds of event are told apart by their shape.
+//! One binary serves functions with different rights; the kinds of event are told apart by their shape. The door is open to
+//! everybody, so the function that is the door is told so and answers nothing else, and no other function answers a knock.
+
+mod gateway;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +12,23 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::Instant;
 
+use self::gateway::Arrived;
 use crate::answer::{ANSWER_WITHIN, NotOurs, Skill, answer, apology};
 use crate::care::{CareError, Notice, Sweep, note, sweep};
 use crate::deliver::Mailer;
 use crate::fault::{Blame, Fault, chain};
 use crate::identify::Login;
 use crate::metrics::Measure;
-use crate::register::claims::Claims;
+use crate::register::{Audit, Claims, Door, Hook, Terms, closed, register};
 use crate::registry::Registry;
 use crate::relay::Shadows;
 
 /// What Lambda takes of its own time limit.
 const WAY_BACK: Duration = Duration::from_millis(500);
+/// For so long a device may wait for the answer to its knock; the gateway would give up after half a minute.
+const KNOCK_WITHIN: Duration = Duration::from_secs(15);
+/// An event that has just arrived and has no time left comes from a clock that is off.
+const KNOCK_AT_LEAST: Duration = Duration::from_secs(5);
 
 /// What set the function off.
 enum Event {
@@ -30,6 +38,8 @@ enum Event {
     Mail,
     /// EventBridge (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>).
     Schedule,
+    /// API Gateway, which has a function of its own.
+    Knock,
 }
 
 impl Event {
@@ -37,6 +47,7 @@ impl Event {
         match (payload.get("Records"), payload.get("detail-type").and_then(Value::as_str)) {
             (Some(Value::Array(_)), _) => Event::Mail,
             (_, Some("Scheduled Event")) => Event::Schedule,
+            _ if gateway::is_one(payload) => Event::Knock,
             _ => Event::Request,
         }
     }
@@ -51,14 +62,21 @@ pub enum Failure {
     /// News about a mail that could not be noted.
     #[error("a mail that came back could not be noted")]
     NotNoted(#[from] CareError),
+    /// Something else than a knock, at the door.
+    #[error("the event is no request to the door")]
+    NoKnock,
+    /// A panic at the door, which the log has.
+    #[error("the knock could not be answered")]
+    Broken,
 }
 
 impl Failure {
     /// A stable name for CloudWatch.
     pub fn name(&self) -> &'static str {
         match self {
-            Failure::NotOurs(_) => "NotOurs",
+            Failure::NotOurs(_) | Failure::NoKnock => "NotOurs",
             Failure::NotNoted(_) => "NotNoted",
+            Failure::Broken => "Broken",
         }
     }
 }
@@ -77,7 +95,35 @@ where
         Event::Request => request(skill, payload, left).await,
         Event::Mail => Ok(mail(&skill, &payload).await?),
         Event::Schedule => Ok(schedule(&skill, left).await),
+        Event::Knock => {
+            tracing::warn!(step = "request", cause = "not_the_door", "a knock at a function that is not the door");
+            Err(NotOurs.into())
+        }
     }
+}
+
+/// Answers a device that knocks, on terms that may not be there. `left` is the time that Lambda allows.
+pub async fn knock<L, R, C, H, A>(
+    door: Arc<Door<L, R, C, H, A>>,
+    terms: Option<Arc<Terms>>,
+    event: &Value,
+    left: Duration,
+) -> Result<Value, Failure>
+where
+    L: Login + 'static,
+    R: Registry + 'static,
+    C: Claims + 'static,
+    H: Hook + 'static,
+    A: Audit + 'static,
+{
+    let Some(Arrived { request, source, id }) = gateway::read(event) else {
+        tracing::warn!(step = "request", cause = "no_knock", "an event that is no request to the door");
+        return Err(Failure::NoKnock);
+    };
+    let Some(terms) = terms else { return Ok(gateway::answer(&closed())) };
+    let answer_by = Instant::now() + left.saturating_sub(WAY_BACK).clamp(KNOCK_AT_LEAST, KNOCK_WITHIN);
+    let turn = tokio::spawn(async move { register(&door, &terms, request, &source, &id, answer_by).await });
+    turn.await.map(|response| gateway::answer(&response)).map_err(|_| Failure::Broken)
 }
 
 /// It fails only when it is not for this skill; a panic is an apology and a log line.
@@ -140,4 +186,16 @@ async fn schedule<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>
         "failed": report.failed,
         "complete": report.complete,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a function that is not the door makes of an event: it has to read as no kind of ours.
+    #[test]
+    fn a_knock_is_no_event_of_the_other_functions() {
+        let knock = json!({"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": "{}"});
+        assert!(matches!(Event::of(&knock), Event::Knock));
+    }
 }

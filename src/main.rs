@@ -5,22 +5,30 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use onething::answer::Skill;
-use onething::aws::{Aws, IotRegistry, IotShadows, Ses};
+use onething::aws::{Aws, DynamoClaims, Hooks, IotRegistry, IotShadows, Ses, StoredTerms};
 use onething::config::{Config, ConfigError, Environment, Source};
 use onething::deliver::{Letter, MailError, Mailer};
 use onething::https::Https;
-use onething::invocation::invoke;
+use onething::invocation::{invoke, knock};
 use onething::log;
 use onething::login::LoginWithAmazon;
 use onething::memory::Memory;
 use onething::metrics;
-use onething::register::claims::{Claim, Claims, ClaimsError};
-use onething::registry::A_DAY;
+use onething::register::{Door, Limits, LogAudit, Own, Terms};
+use onething::registry::{A_DAY, Kind};
 use onething::smtp::Smtp;
-use onething::thing::Fingerprint;
 use serde_json::Value;
 
-type OurSkill = Skill<LoginWithAmazon, IotRegistry, IotShadows, Post, NoClaims>;
+type OurSkill = Skill<LoginWithAmazon, IotRegistry, IotShadows, Post, DynamoClaims>;
+type OurDoor = Door<LoginWithAmazon, IotRegistry, DynamoClaims, Hooks, LogAudit>;
+
+/// What this function is.
+enum Function {
+    /// The one that speaks; or, with fewer rights, that sweeps or hears what became of mail.
+    Skill(Arc<OurSkill>),
+    /// The door where devices register themselves.
+    Door(Arc<OurDoor>, Box<StoredTerms>),
+}
 
 /// How mail goes out.
 enum Post {
@@ -37,53 +45,61 @@ impl Mailer for Post {
     }
 }
 
-/// This function has no door, so no codes either.
-enum NoClaims {}
-
-impl Claims for NoClaims {
-    async fn keep(&self, _: &str, _: &Claim, _: u64) -> Result<bool, ClaimsError> {
-        match *self {}
-    }
-
-    async fn attempt(&self, _: &str, _: u64) -> Result<Option<Claim>, ClaimsError> {
-        match *self {}
-    }
-
-    async fn redeem(&self, _: &str, _: &Fingerprint, _: u64) -> Result<bool, ClaimsError> {
-        match *self {}
-    }
-
-    async fn count(&self, _: &str, _: u64, _: u64) -> Result<u64, ClaimsError> {
-        match *self {}
-    }
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
+    if let [_, flag, file] = &std::env::args().collect::<Vec<_>>()[..]
+        && flag == "--judge-terms"
+    {
+        // What `infra/deploy` asks before it puts a `register.toml` where the door reads it: whether that is fine, and what it
+        // takes to be there.
+        return judge(file);
+    }
     let json = Environment.variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
     let level = Environment.variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| Environment.variable("RUST_LOG"));
     log::start(json, level.as_deref());
-    let skill = match skill() {
-        Ok(skill) => Arc::new(skill),
+    let function = match function() {
+        Ok(function) => Arc::new(function),
         Err(error) => {
             tracing::error!(step = "request", fault = "maker", cause = "configuration", "{error}");
             return Err(error.into());
         }
     };
-    lambda_runtime::run(service_fn(move |event| handle(Arc::clone(&skill), event))).await
+    lambda_runtime::run(service_fn(move |event| handle(Arc::clone(&function), event))).await
 }
 
-fn skill() -> Result<OurSkill, ConfigError> {
-    let config = Config::read(&Environment)?;
+fn judge(file: &str) -> Result<(), lambda_runtime::Error> {
+    match Terms::parse(&std::fs::read_to_string(file)?) {
+        Ok(terms) => {
+            for kind in terms.types.values().map(|thing_type| &thing_type.kind) {
+                println!("type {}", kind.thing_type);
+                kind.policies.iter().for_each(|policy| println!("policy {policy}"));
+            }
+            Ok(())
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            std::process::exit(1)
+        }
+    }
+}
+
+fn function() -> Result<Function, ConfigError> {
+    let mut config = Config::read(&Environment)?;
     let https = Https::default();
-    let aws = Aws::new(&config, &https, |name| Environment.variable(name));
+    let mut aws = Aws::new(&config, &https, |name| Environment.variable(name));
+    if let Some(terms) = config.door.take()
+        && let Some(claims) = aws.claims.take()
+    {
+        let terms = StoredTerms::new(terms, aws.parameters.clone());
+        return Ok(Function::Door(Arc::new(door(config, aws, claims, https)), Box::new(terms)));
+    }
     // The first handshakes begin here, beside the wait for the first event, and not with the first call.
     for host in [Some(&config.login_endpoint), config.endpoints.shadows.as_ref()].into_iter().flatten() {
         let (https, host) = (https.clone(), host.clone());
         tokio::spawn(async move { https.connect_early(&host).await });
     }
     let mailer = config.smtp.map_or(Post::Ses(aws.ses), Post::Smtp);
-    Ok(Skill {
+    Ok(Function::Skill(Arc::new(Skill {
         login: LoginWithAmazon::new(https.clone(), &config.login_endpoint),
         skill_ids: config.skill_ids,
         client_id: config.client_id,
@@ -95,20 +111,41 @@ fn skill() -> Result<OurSkill, ConfigError> {
         registry: aws.registry,
         shadows: aws.shadows,
         mailer,
-        claims: None,
+        claims: aws.claims,
         https,
         now,
         memory: Memory::default(),
         measure: metrics::embedded,
-    })
+    })))
+}
+
+fn door(config: Config, aws: Aws, claims: DynamoClaims, https: Https) -> OurDoor {
+    let kind = Kind { thing_type: config.model.thing_type, policies: vec![config.policy] };
+    Door {
+        login: LoginWithAmazon::new(https, &config.login_endpoint),
+        client_id: config.client_id,
+        registry: aws.registry,
+        claims,
+        hook: aws.hooks,
+        audit: LogAudit,
+        own: Own { kind, prefix: config.model.thing_prefix },
+        broker: config.broker,
+        limits: Limits::default(),
+        lease: config.lease,
+        now,
+        measure: metrics::embedded,
+    }
 }
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-async fn handle(skill: Arc<OurSkill>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
+async fn handle(function: Arc<Function>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-    let done = invoke(skill, event.payload, left).await;
+    let done = match &*function {
+        Function::Skill(skill) => invoke(Arc::clone(skill), event.payload, left).await,
+        Function::Door(door, terms) => knock(Arc::clone(door), terms.at(now()).await, &event.payload, left).await,
+    };
     done.map_err(|failure| Diagnostic { error_type: failure.name().into(), error_message: failure.to_string() })
 }

@@ -35,7 +35,8 @@ pub trait Registry: Send + Sync {
     fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> impl Future<Output = Result<(), RegistryError>> + Send;
     /// Reads the thing.
     fn look(&self, thing: &ThingName) -> impl Future<Output = Result<Option<Entry>, RegistryError>> + Send;
-    /// Replaces the thing's record; [`RegistryError::Taken`] when its version is not `version` any more.
+    /// Replaces the thing's record; [`RegistryError::Taken`] when its version is not `version` any more. What the device has said
+    /// is added to and never taken away.
     fn write(&self, thing: &ThingName, version: i64, record: &Record) -> impl Future<Output = Result<(), RegistryError>> + Send;
     /// Deletes the thing; [`RegistryError::Taken`] as above, [`RegistryError::InUse`] while a certificate is.
     fn remove(&self, thing: &ThingName, version: i64) -> impl Future<Output = Result<(), RegistryError>> + Send;

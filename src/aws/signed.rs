@@ -64,14 +64,20 @@ pub(super) struct Patience {
 
 impl Patience {
     /// Of a call that may happen twice. An answer is due in seconds, so this is far below the SDKs' defaults.
-    const USUAL: Self = Self { attempts: 3, each: Duration::from_millis(2_000), in_all: Duration::from_millis(3_000) };
+    pub(super) const USUAL: Self = Self { attempts: 3, each: Duration::from_millis(2_000), in_all: Duration::from_millis(3_000) };
     /// Of a call that may not.
     pub(super) const ONCE: Self = Self { attempts: 1, ..Self::USUAL };
 }
 
-/// The body of an answer that says yes.
-#[derive(Debug)]
-pub(super) struct Reply(Bytes);
+/// An answer that says yes.
+pub(super) struct Reply(http::Response<Bytes>);
+
+/// What it holds may be a secret.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({})", self.0.status().as_u16())
+    }
+}
 
 /// A failed call.
 #[derive(Debug)]
@@ -158,6 +164,16 @@ impl Call {
         self
     }
 
+    /// As an action of the JSON protocols, which name it in a header
+    /// (<https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>).
+    pub(super) fn action(mut self, version: &str, target: &str, body: &Value) -> Self {
+        self = self.json(body).header("x-amz-target", target);
+        if let Ok(content_type) = HeaderValue::try_from(format!("application/x-amz-json-{version}")) {
+            self.headers.insert(header::CONTENT_TYPE, content_type);
+        }
+        self
+    }
+
     /// With a form as its body.
     pub(super) fn form(mut self, fields: &[(&str, String)]) -> Self {
         let pairs: Vec<String> = fields.iter().map(|(name, value)| pair(name, value)).collect();
@@ -178,9 +194,24 @@ fn pair(name: &str, value: &str) -> String {
 }
 
 impl Reply {
+    #[cfg(test)]
+    pub(super) fn of(answer: http::Response<Bytes>) -> Self {
+        Self(answer)
+    }
+
+    /// What it holds, as it came.
+    pub(super) fn body(&self) -> &[u8] {
+        self.0.body()
+    }
+
+    /// Whether it has a header of this name.
+    pub(super) fn has(&self, header: &str) -> bool {
+        self.0.headers().contains_key(header)
+    }
+
     /// What it holds; an answer of another shape is no clear one.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.0).map_err(|_| Failure::Unclear("an answer that cannot be read".into()))
+        serde_json::from_slice(self.0.body()).map_err(|_| Failure::Unclear("an answer that cannot be read".into()))
     }
 }
 
@@ -224,7 +255,7 @@ impl Service {
             HttpsError::Unsendable(_) | HttpsError::Unreachable(_) | HttpsError::Silent => Failure::Unclear("the connection failed".into()),
         })?;
         let status = answer.status();
-        if status.is_success() { Ok(Reply(answer.into_body())) } else { Err(read(status.as_u16(), answer.headers(), answer.body())) }
+        if status.is_success() { Ok(Reply(answer)) } else { Err(read(status.as_u16(), answer.headers(), answer.body())) }
     }
 
     /// The call, signed.
@@ -260,7 +291,8 @@ fn pause_after(attempt: u32) -> Duration {
 
 fn read(status: u16, headers: &HeaderMap, body: &Bytes) -> Failure {
     let refusal = Refusal::new(status, code(headers, body).as_deref().unwrap_or("an unknown error"), body);
-    let throttled = ["Throttling", "TooManyRequests"].iter().any(|start| refusal.code.starts_with(start));
+    let words = ["Throttling", "TooManyRequests", "ProvisionedThroughputExceeded", "RequestLimitExceeded"];
+    let throttled = words.iter().any(|start| refusal.code.starts_with(start));
     match status {
         _ if throttled => Failure::Throttled(refusal.to_string()),
         429 => Failure::Throttled(refusal.to_string()),

@@ -39,6 +39,15 @@ fn names_are_encoded_where_they_are_no_part_of_the_address() {
     assert_eq!((form.path_and_query.as_str(), &form.body[..]), ("/", &b"Action=SendRawEmail&Source=a%40example.com"[..]));
 }
 
+#[test]
+fn an_action_is_named_in_a_header() {
+    let call = Call::new(Method::POST, &[]).action("1.0", "DynamoDB_20120810.GetItem", &serde_json::json!({"TableName": "a"}));
+    let named = |name: &str| call.headers.get(name).and_then(|value| value.to_str().ok());
+    assert_eq!((call.path_and_query.as_str(), &call.body[..]), ("/", &br#"{"TableName":"a"}"#[..]));
+    assert_eq!(named("x-amz-target"), Some("DynamoDB_20120810.GetItem"));
+    assert_eq!((call.headers.get_all("content-type").iter().count(), named("content-type")), (1, Some("application/x-amz-json-1.0")));
+}
+
 fn check_failure(status: u16, header: Option<&str>, body: &str, expected: &str) {
     let headers = header.map(|code| (header::HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_str(code).unwrap()));
     let failure = read(status, &headers.into_iter().collect(), &Bytes::copy_from_slice(body.as_bytes()));
@@ -54,6 +63,8 @@ fn a_failure_has_the_code_of_the_answer_and_not_its_words() {
     let refused = "<ErrorResponse><Error><Code>MessageRejected</Code><Message>a@example.com</Message></Error></ErrorResponse>";
     check_failure(400, None, refused, "Refused(MessageRejected (400))");
     check_failure(400, Some("ThrottlingException"), "", "Throttled(\"ThrottlingException (400)\")");
+    let busy = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}"#;
+    check_failure(400, None, busy, "Throttled(\"ProvisionedThroughputExceededException (400)\")");
     check_failure(429, None, "", "Throttled(\"an unknown error (429)\")");
     check_failure(500, None, "<html>", "Unclear(\"an unknown error (500)\")");
     check_failure(501, None, "", "Refused(an unknown error (501))");
@@ -97,7 +108,7 @@ const IMPATIENT: Patience = Patience { each: Duration::from_millis(300), ..Patie
 async fn what_may_pass_is_tried_again_and_what_is_settled_is_not() {
     let (fine, out) = ((200, ""), (503, "ServiceUnavailableException"));
     let throttled = (429, "ThrottlingException");
-    check_attempts(&[out, fine], Patience::USUAL, "Ok(Reply(b\"{}\"))", 2).await;
+    check_attempts(&[out, fine], Patience::USUAL, "Ok(Reply(200))", 2).await;
     check_attempts(&[throttled; 3], Patience::USUAL, "Err(Throttled(\"ThrottlingException (429)\"))", 3).await;
     check_attempts(&[out; 4], Patience::USUAL, "Err(Unclear(\"ServiceUnavailableException (503)\"))", 3).await;
     check_attempts(&[(403, "Forbidden"), fine], Patience::USUAL, "Err(Refused(Forbidden (403)))", 1).await;

@@ -127,6 +127,11 @@ pub async fn register<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
     response
 }
 
+/// The answer to whatever comes while there are no terms that can be read: nobody is let in.
+pub fn closed() -> Response<Bytes> {
+    Problem::from(Cause::Closed).response("POST")
+}
+
 /// Another method than `POST`. Where pages of an origin may knock, `OPTIONS` is one that is taken.
 fn options_or_problem(method: &Method, allowed: &'static str) -> Response<Bytes> {
     if method != Method::OPTIONS || !allowed.contains("OPTIONS") {

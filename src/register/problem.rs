@@ -27,12 +27,13 @@ pub(super) enum Cause {
     LoginUnavailable,
     ClaimsUnavailable,
     HookUnavailable,
+    Closed,
 }
 
 impl Cause {
     /// All of them, in the order of their statuses.
     #[cfg(test)]
-    pub(super) const ALL: [Cause; 17] = [
+    pub(super) const ALL: [Cause; 18] = [
         Cause::Malformed,
         Cause::Ambiguous,
         Cause::NotRecognised,
@@ -50,6 +51,7 @@ impl Cause {
         Cause::LoginUnavailable,
         Cause::ClaimsUnavailable,
         Cause::HookUnavailable,
+        Cause::Closed,
     ];
 
     /// Its name, for programs, logs and the audit.
@@ -72,6 +74,7 @@ impl Cause {
             Cause::LoginUnavailable => "login_unavailable",
             Cause::ClaimsUnavailable => "claims_unavailable",
             Cause::HookUnavailable => "hook_unavailable",
+            Cause::Closed => "closed",
         }
     }
 
@@ -86,7 +89,9 @@ impl Cause {
             Cause::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Cause::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Cause::RegistryRefused => StatusCode::INTERNAL_SERVER_ERROR,
-            Cause::Busy | Cause::LoginUnavailable | Cause::ClaimsUnavailable | Cause::HookUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Cause::Busy | Cause::LoginUnavailable | Cause::ClaimsUnavailable | Cause::HookUnavailable | Cause::Closed => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -109,6 +114,7 @@ impl Cause {
             Cause::LoginUnavailable => "Login with Amazon does not answer; try again",
             Cause::ClaimsUnavailable => "codes and limits cannot be looked at; try again",
             Cause::HookUnavailable => "the maker's program does not answer; try again",
+            Cause::Closed => "the terms of the door cannot be read; the maker has to see to it",
         }
     }
 

@@ -4,9 +4,11 @@ Reads one JSON object from standard input, writes one to standard output. The
 field `do` names one of the functions below; the others are its arguments.
 """
 
+import io
 import json
 import re
 import sys
+import zipfile
 
 import boto3
 from botocore.config import Config
@@ -135,6 +137,40 @@ def report(client, given):
     return {}
 
 
+def function(client, given):
+    """A Lambda function in Python, by its source."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("index.py", given["source"])
+    taken_by_lambda = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+    role = client("iam").create_role(RoleName=given["name"], AssumeRolePolicyDocument=json.dumps(taken_by_lambda))
+    client("lambda").create_function(
+        FunctionName=given["name"],
+        Runtime="python3.11",
+        Role=role["Role"]["Arn"],
+        Handler="index.handler",
+        Code={"ZipFile": packed.getvalue()},
+    )
+    return {}
+
+
+def tables(client, given):
+    """Tables for claim codes, as the stack has one."""
+    for name in given["names"]:
+        client("dynamodb").create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "claim", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "claim", "AttributeType": "S"}],
+        )
+    return {}
+
+
 def call(client, given):
     """One call, as a test words it; of the control plane where it names no other service."""
     try:
@@ -147,7 +183,8 @@ def call(client, given):
 def main():
     given = json.load(sys.stdin)
     client = clients(given["endpoint"], given["region"], given["access_key"], given["secret_key"])
-    doing = {"prepare": prepare, "describe": describe, "report": report, "call": call}[given["do"]]
+    known = (prepare, describe, report, function, tables, call)
+    (doing,) = (one for one in known if one.__name__ == given["do"])
     json.dump(doing(client, given), sys.stdout, default=str)
 
 

@@ -32,12 +32,15 @@ def function(loader, tag, node):
 Template.add_multi_constructor("!", function)
 NOTHING = object()
 
+# Where the conditions of the template are kept, beside its names.
+CONDITIONS = object()
+
 # The role of the function that speaks.
 VOICE = "Role"
 
 # ministack 1.5.33 checks these against the thing or against `*`. AWS checks
-# them against the certificate, the client and the mail identity, as the template
-# has it.
+# them against the certificate, the client, the mail identity and the path, as the
+# template has it.
 CHECKED_ELSEWHERE = {
     "iot:AttachPolicy",
     "iot:DetachPolicy",
@@ -47,6 +50,7 @@ CHECKED_ELSEWHERE = {
     "iot:GetConnection",
     "iot:DeleteConnection",
     "ses:SendRawEmail",
+    "ssm:GetParametersByPath",
 }
 
 
@@ -60,10 +64,18 @@ def resolve(value, known):
     if set(value) == {"Fn::Sub"}:
         return re.sub(r"\$\{([\w:]+)\}", lambda found: known[found.group(1)], value["Fn::Sub"])
     if set(value) == {"Fn::If"}:
-        # Every condition of the role asks whether a parameter was given.
-        condition, given, missing = value["Fn::If"]
-        return resolve(given if known.get(condition.removeprefix("Has")) else missing, known)
+        condition, then, otherwise = value["Fn::If"]
+        return resolve(then if holds(known[CONDITIONS][condition], known) else otherwise, known)
     return {name: resolve(item, known) for name, item in value.items()}
+
+
+def holds(condition, known):
+    ((function, arguments),) = condition.items()
+    if function == "Fn::Not":
+        return not holds(arguments[0], known)
+    assert function == "Fn::Equals", function
+    left, right = (str(resolve(side, known)) for side in arguments)
+    return left == right
 
 
 def as_checked(statement):
@@ -105,6 +117,8 @@ def main():
             "AWS::AccountId": client("sts").get_caller_identity()["Account"],
         }
     )
+    known["AWS::StackName"] = "onething"
+    known[CONDITIONS] = template["Conditions"]
     name = given.get("role") or VOICE
     role = template["Resources"][name]
     assert role["Type"] == "AWS::IAM::Role", f"{name} is no role"

@@ -236,6 +236,11 @@ impl Aws {
     }
 }
 
+/// The header that names the action, in the protocols that have one.
+fn target(head: &Parts) -> Option<&str> {
+    head.headers.get("x-amz-target").and_then(|target| target.to_str().ok())
+}
+
 async fn pass(State(gate): State<Arc<Gate>>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     if head.method == Method::HEAD {
@@ -247,7 +252,8 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request<Body>) -> Response
     };
     let body = body.to_bytes();
     let path = head.uri.path().to_owned();
-    let operation = operation(&head.method, &path, &body);
+    let target = target(&head);
+    let operation = operation(&head.method, &path, target, &body);
     let number = gate.note(&operation, &head, &body);
     let arrived = Arrived { head, body, path, operation, number };
     match gate.conduct(&arrived.operation) {

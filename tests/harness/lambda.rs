@@ -115,13 +115,17 @@ impl Lambda {
         Invocation { outcome, took: started.elapsed() }
     }
 
-    /// What an invocation by the schedule or by SNS reports, which may take so long.
-    pub async fn reports(&self, event: &Value, limit: Duration) -> Value {
-        let outcome = tokio::select! {
+    /// One event, with so much time.
+    pub async fn invoke_within(&self, event: &Value, limit: Duration) -> Outcome {
+        tokio::select! {
             outcome = self.api.invoke(event.to_string().into(), limit, Duration::ZERO) => outcome,
             status = self.process.end() => Outcome::Died(status),
-        };
-        match outcome {
+        }
+    }
+
+    /// What an invocation by the schedule or by SNS reports, which may take so long.
+    pub async fn reports(&self, event: &Value, limit: Duration) -> Value {
+        match self.invoke_within(event, limit).await {
             Outcome::Answered(body) => serde_json::from_slice(&body).expect("a report in JSON"),
             other => panic!("no report but {other:?}; the log:\n{}", self.log()),
         }

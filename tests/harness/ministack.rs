@@ -194,6 +194,16 @@ pub async fn calls(url: &str, operation: &str, arguments: Value) -> Result<(), S
     outcome["refused"].as_str().map_or(Ok(()), |code| Err(code.to_owned()))
 }
 
+/// Tables for claim codes.
+pub async fn tables(url: &str, names: &[String]) {
+    foreign::run("account.py", &asked(url, json!({"do": "tables", "names": names}))).await;
+}
+
+/// A Lambda function in Python, by its source.
+pub async fn function(url: &str, name: &str, source: &str) {
+    foreign::run("account.py", &asked(url, json!({"do": "function", "name": name, "source": source}))).await;
+}
+
 /// One call of any service with the keys of somebody else, or the code of its refusal.
 pub async fn calls_as(url: &str, keys: &(String, String), service: &str, operation: &str, arguments: Value) -> Result<(), String> {
     let order = json!({"do": "call", "service": service, "operation": operation, "arguments": arguments});
@@ -211,11 +221,14 @@ pub async fn rights_of_the_stack(url: &str) -> (String, String) {
 
 /// The same of any role of the stack, by its name in the template.
 pub async fn rights_of(url: &str, role: &str) -> (String, String) {
-    let given = json!({
-        "template": foreign::workspace().join("infra/template.yaml"),
-        "role": role,
-        "parameters": {"MailFrom": MAIL_FROM, "MailIdentity": MAIL_FROM},
-    });
+    rights_with(url, role, json!({})).await
+}
+
+/// The same in a stack that was deployed with these parameters.
+pub async fn rights_with(url: &str, role: &str, more: Value) -> (String, String) {
+    let mut parameters = json!({"MailFrom": MAIL_FROM, "MailIdentity": MAIL_FROM});
+    parameters.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+    let given = json!({"template": foreign::workspace().join("infra/template.yaml"), "role": role, "parameters": parameters});
     let keys = foreign::run("role.py", &asked(url, given)).await;
     let key = |name: &str| keys[name].as_str().expect("a key").to_owned();
     (key("access_key"), key("secret_key"))

@@ -1,12 +1,16 @@
 //! Which AWS operation a request on the wire is: the paths of the service
-//! models of `iot`, `iot-data` and `ses`.
+//! models of `iot`, `iot-data`, `ses` and `lambda`, and the header of those of
+//! `dynamodb` and `ssm`.
 
 use axum::http::Method;
 
 use super::http::query_value;
 
 /// The operation's name as the API reference has it.
-pub fn operation(method: &Method, path: &str, body: &[u8]) -> String {
+pub fn operation(method: &Method, path: &str, target: Option<&str>, body: &[u8]) -> String {
+    if let Some((_, action)) = target.and_then(|target| target.split_once('.')) {
+        return action.to_owned();
+    }
     let steps: Vec<&str> = path.trim_matches('/').split('/').collect();
     let name = match (method.as_str(), steps.as_slice()) {
         ("GET", ["things"]) => "ListThings",
@@ -36,6 +40,7 @@ pub fn operation(method: &Method, path: &str, body: &[u8]) -> String {
         ("POST", ["policies", _]) => "CreatePolicy",
         ("GET", ["connections", _]) => "GetConnection",
         ("DELETE", ["connections", _]) => "DeleteConnection",
+        ("POST", ["2015-03-31", "functions", _, "invocations"]) => "Invoke",
         ("POST", [""]) => return query_operation(body),
         _ => return format!("{method} {path}"),
     };

@@ -31,6 +31,7 @@ PSEUDO = {
     "AWS::Region": REGION,
     "AWS::AccountId": ACCOUNT,
     "AWS::StackName": "onething",
+    "AWS::URLSuffix": "amazonaws.com",
     "AWS::NoValue": None,
 }
 
@@ -77,9 +78,14 @@ def resolve(node, whole, values):
         assert name.split(".")[0] in whole.get("Resources", {}), f"{name} is nowhere defined"
         return f"<{name}>" if "." in name else name
 
-    def substitute(text):
+    def substitute(argument):
+        # SAM writes the long form: a text and names of its own.
+        text, own = (argument, {}) if isinstance(argument, str) else argument
+
         def value(match):
             name = match.group(1)
+            if name in own:
+                return str(walk(own[name]))
             return "${" + name[1:] + "}" if name.startswith("!") else str(lookup(name))
 
         return re.sub(r"\$\{([^}]+)\}", value, text)

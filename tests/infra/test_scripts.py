@@ -15,6 +15,7 @@ import pytest
 from stack import ROOT, SKILL_ID, template
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:onething-Function"
+REGISTER_URL = "https://abc123.execute-api.us-east-1.amazonaws.com/register"
 ENDPOINT = "a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com"
 SECRET = "the-client-secret"
 
@@ -27,7 +28,19 @@ said = " ".join([name, *args])
 if "iot describe-endpoint" in said:
     print("{endpoint}")
 elif "describe-stacks" in said:
-    print("{function}")
+    print("{register}" if "RegisterUrl" in said else "{function}")
+elif "ssm get-parameters-by-path" in said:
+    print("\t".join(os.environ.get("PARAMETERS", "").split()))
+elif "ssm put-parameter" in said:
+    value = args[args.index("--value") + 1]
+    kept = pathlib.Path(os.environ["STORE"]) / args[args.index("--name") + 1].strip("/")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(value.removeprefix("file://"), kept)
+elif said.startswith("cargo run"):
+    print("type lamp\\npolicy LampPolicy\\npolicy OneUserOneThing\\ntype 3d-printer")
+    sys.exit(os.environ.get("FAULTS"))
+elif "create-thing-type" in said or "get-policy" in said:
+    sys.exit(1 if os.environ.get("NOTHING_THERE") else 0)
 elif "describe-thing-type" in said:
     if not os.environ.get("THING_TYPE_IS_THERE"):
         sys.exit(1)
@@ -66,6 +79,7 @@ class Maker:
         self.clone = folder / "clone"
         self.uploaded = folder / "uploaded"
         self.log = folder / "calls"
+        self.store = folder / "store"
         self.bin = folder / "bin"
         self.bin.mkdir()
         for name in ("infra", "skill-package"):
@@ -83,7 +97,9 @@ class Maker:
     def install(self, tool):
         path = self.bin / tool
         path.write_text(
-            STAND_IN.format(python=sys.executable, endpoint=ENDPOINT, function=FUNCTION_ARN, skill=SKILL_ID)
+            STAND_IN.format(
+                python=sys.executable, endpoint=ENDPOINT, function=FUNCTION_ARN, register=REGISTER_URL, skill=SKILL_ID
+            )
         )
         path.chmod(0o755)
 
@@ -96,6 +112,7 @@ class Maker:
                 "HOME": str(self.clone),
                 "CALLS": str(self.log),
                 "UPLOADED": str(self.uploaded),
+                "STORE": str(self.store),
                 "AWS_REGION": "us-east-1",
             }
             | variables,
@@ -153,12 +170,148 @@ def test_one_command_deploys_everything(maker):
         "LogLevel": "INFO",
         "LogRetentionDays": "30",
         "AlarmEmail": "",
+        "Environment": "prod",
+        "RegisterBurst": "20",
+        "RegisterRate": "10",
+        "RegisterConcurrency": "0",
+        "RegisterTermsAreThere": "false",
+        "RegisterThingPrefix": "",
+        "RegisterHookFunction": "",
     }
     code = template()["Globals"]["Function"]["CodeUri"]
     package = (maker.clone / "infra" / code).resolve()
     assert {file.name for file in package.iterdir()} == {"bootstrap", "device.toml"}
     assert os.access(package / "bootstrap", os.X_OK)
     assert FUNCTION_ARN in done.stdout
+    assert REGISTER_URL in done.stdout
+
+
+def test_two_environments_share_no_name(maker):
+    maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com")
+    prod = maker.parameters() | {"stack": stack_of(maker)}
+    maker.log.unlink()
+    done = maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", ENVIRONMENT="dev")
+    assert done.returncode == 0, done.stderr
+    dev = maker.parameters() | {"stack": stack_of(maker)}
+    assert {name: (prod[name], dev[name]) for name in prod if prod[name] != dev[name]} == {
+        "stack": ("onething", "onething-dev"),
+        "Environment": ("prod", "dev"),
+        "ThingPrefix": ("3D_Printer-", "dev-3D_Printer-"),
+        "PolicyName": ("OneUserOneThing", "OneUserOneThing-dev"),
+        "RegisterThingPrefix": ("", "dev-"),
+    }
+    # A right on all that begins with the one is none on what begins with the other.
+    assert not dev["ThingPrefix"].startswith(prod["ThingPrefix"])
+
+
+def stack_of(maker):
+    (call,) = maker.calls("sam", "deploy")
+    return call[call.index("--stack-name") + 1]
+
+
+def test_an_environment_is_dev_or_prod(maker):
+    done = maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", ENVIRONMENT="staging")
+    assert done.returncode != 0
+    assert "ENVIRONMENT is 'staging'" in done.stderr
+    assert not maker.calls("sam")
+
+
+def test_the_events_of_the_registry_are_switched_on(maker):
+    maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com")
+    (call,) = maker.calls("aws", "iot", "update-event-configurations")
+    switched = json.loads(call[call.index("--event-configurations") + 1])
+    assert switched.keys() >= {"THING", "CERTIFICATE"}
+    assert all(configuration == {"Enabled": True} for configuration in switched.values())
+
+
+TERMS = """[door]
+keys = "device"
+
+[[token]]
+name = "factory-1"
+types = ["lamp"]
+"""
+
+
+def test_the_terms_of_the_door_go_into_the_parameter_store_and_on_no_command_line(maker):
+    terms = maker.clone / "register.toml"
+    terms.write_text(TERMS + f'sha256 = "{"5" * 64}"\n')
+    done = maker.run(
+        "infra/deploy",
+        SKILL_ID=SKILL_ID,
+        MAIL_FROM="a@example.com",
+        DEPLOY_REGISTER_TERMS=str(terms),
+        PARAMETERS="/onething/onething/register/10",
+    )
+    assert done.returncode == 0, done.stderr
+    (call,) = maker.calls("aws", "ssm", "put-parameter")
+    assert call[call.index("--name") + 1] == "/onething/onething/register/10"
+    assert call[call.index("--type") + 1] == "SecureString"
+    assert (maker.store / "onething/onething/register/10").read_text() + "\n" == terms.read_text()
+    assert "5" * 64 not in done.stdout + done.stderr + maker.log.read_text()
+    assert maker.parameters()["RegisterTermsAreThere"] == "true"
+    (judged,) = maker.calls("cargo", "run")
+    assert judged[-2:] == ["--judge-terms", str(terms)]
+
+
+def test_what_the_terms_need_is_made_or_missed(maker):
+    terms = maker.clone / "register.toml"
+    terms.write_text(TERMS)
+    variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com", "DEPLOY_REGISTER_TERMS": str(terms)}
+    done = maker.run("infra/deploy", **variables)
+    assert done.returncode == 0, done.stderr
+    # Searchable as the stack's own is, which is not made here.
+    (made,) = maker.calls("aws", "iot", "create-thing-type")
+    (thing_type,) = (r for r in template()["Resources"].values() if r["Type"] == "AWS::IoT::ThingType")
+    searchable = ",".join(thing_type["Properties"]["ThingTypeProperties"]["SearchableAttributes"])
+    assert made[3:] == ["--thing-type-name", "lamp", "--thing-type-properties", f"searchableAttributes={searchable}"]
+    assert maker.calls("aws", "iot", "get-policy") == [["aws", "iot", "get-policy", "--policy-name", "LampPolicy"]]
+    assert "LampPolicy" not in done.stderr
+
+    done = maker.run("infra/deploy", **variables, NOTHING_THERE="yes")
+    assert done.returncode == 0, done.stderr
+    assert "There is no IoT policy 'LampPolicy'" in done.stderr and "The thing type 'lamp' is there" in done.stderr
+
+
+def test_long_terms_go_in_parts_and_parts_of_older_ones_go(maker):
+    terms = maker.clone / "register.toml"
+    terms.write_text("".join(f'[[serial]]\nsha256 = "{number:064x}"\ntype = "lamp"\n\n' for number in range(150)))
+    path = "/onething/onething/register/"
+    done = maker.run(
+        "infra/deploy",
+        SKILL_ID=SKILL_ID,
+        MAIL_FROM="a@example.com",
+        DEPLOY_REGISTER_TERMS=str(terms),
+        PARAMETERS=" ".join(path + part for part in ("10", "11", "12", "13", "14")),
+    )
+    assert done.returncode == 0, done.stderr
+    parts = sorted((maker.store / path.strip("/")).iterdir())
+    assert [part.name for part in parts] == ["10", "11", "12", "13"]
+    assert all(0 < part.stat().st_size <= 4096 for part in parts)
+    # As the program joins them.
+    assert "\n".join(part.read_text() for part in parts) + "\n" == terms.read_text()
+    assert maker.calls("aws", "ssm", "delete-parameter") == [["aws", "ssm", "delete-parameter", "--name", path + "14"]]
+
+
+def test_terms_that_are_there_are_used_and_left_alone(maker):
+    maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", PARAMETERS="/onething/onething/register/10")
+    assert maker.parameters()["RegisterTermsAreThere"] == "true"
+    assert not maker.calls("aws", "ssm", "put-parameter") and not maker.calls("aws", "ssm", "delete-parameter")
+    assert not maker.calls("cargo", "run")
+
+
+def test_faulty_terms_are_not_deployed(maker):
+    terms = maker.clone / "register.toml"
+    terms.write_text("[door")
+    variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com"}
+    done = maker.run("infra/deploy", **variables, DEPLOY_REGISTER_TERMS=str(terms), FAULTS="register.toml has 1 fault(s)")
+    assert done.returncode != 0
+    assert "1 fault(s)" in done.stderr and "is not fine" in done.stderr
+    assert not maker.calls("sam") and not maker.calls("aws", "ssm", "put-parameter")
+
+    done = maker.run("infra/deploy", **variables, DEPLOY_REGISTER_TERMS="nowhere.toml")
+    assert done.returncode != 0
+    assert "no such file" in done.stderr
 
 
 def test_every_parameter_of_the_template_is_given_and_fits(maker):
@@ -227,9 +380,11 @@ def test_what_the_maker_says_about_the_life_of_an_identity_reaches_the_stack(mak
     assert (given["LeaseSeconds"], given["RetentionDays"]) == ("20", "365")
 
 
-@pytest.mark.parametrize("variable", ["RETENTION_DAYS", "LEASE_SECONDS", "LOG_LEVEL", "ALARM_EMAIL"])
+@pytest.mark.parametrize(
+    "variable", ["RETENTION_DAYS", "LEASE_SECONDS", "LOG_LEVEL", "ALARM_EMAIL", "ENVIRONMENT", "DEPLOY_REGISTER_TERMS"]
+)
 def test_the_usage_names_the_variable(maker, variable):
-    assert re.search(rf"^  {variable} ", maker.run("infra/deploy", "--help").stdout, re.MULTILINE)
+    assert re.search(rf"^  {variable}( |$)", maker.run("infra/deploy", "--help").stdout, re.MULTILINE)
 
 
 def test_plain_cargo_will_do_on_a_machine_like_the_functions(maker):

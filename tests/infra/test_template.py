@@ -58,9 +58,10 @@ def test_the_template_takes_the_policy_from_its_file():
 
 # What the functions are.
 
-VOICE, SWEEP, MAIL_EVENTS = "Function", "SweepFunction", "MailEventsFunction"
-ROLES = {VOICE: "Role", SWEEP: "SweepRole", MAIL_EVENTS: "MailEventsRole"}
-LOGS = {VOICE: "LogGroup", SWEEP: "SweepLogGroup", MAIL_EVENTS: "MailEventsLogGroup"}
+VOICE, SWEEP, MAIL_EVENTS, DOOR = "Function", "SweepFunction", "MailEventsFunction", "RegisterFunction"
+ROLES = {VOICE: "Role", SWEEP: "SweepRole", MAIL_EVENTS: "MailEventsRole", DOOR: "RegisterRole"}
+LOGS = {VOICE: "LogGroup", SWEEP: "SweepLogGroup", MAIL_EVENTS: "MailEventsLogGroup", DOOR: "RegisterLogGroup"}
+URL = f"https://RegisterApi.execute-api.{REGION}.amazonaws.com/register"
 
 # What the program has to have at start, and what all its functions have to agree on.
 COMMON = {
@@ -72,6 +73,12 @@ COMMON = {
     "POLICY_NAME": "OneUserOneThing",
     "LEASE_SECONDS": "15",
 }
+
+
+# For both routes, of this API and no other.
+FROM_THE_GATEWAY = [
+    f"arn:aws:execute-api:{REGION}:{ACCOUNT}:RegisterApi/*/{method}/register" for method in ("OPTIONS", "POST")
+]
 
 
 def functions(**parameters):
@@ -91,12 +98,13 @@ def test_nothing_can_invoke_a_function_but_what_it_is_there_for():
         (VOICE, "alexa-appkit.amazon.com", SKILL_ID),
         (VOICE, "alexa-connectedhome.amazon.com", SKILL_ID),
         (MAIL_EVENTS, "sns.amazonaws.com", "MailEventsTopic"),
+        *((DOOR, "apigateway.amazonaws.com", source) for source in FROM_THE_GATEWAY),
         (SWEEP, "events.amazonaws.com", "<SweepFunctionEveryHour.Arn>"),
     ]
 
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
-def test_one_program_is_three_functions(architecture):
+def test_one_program_is_four_functions(architecture):
     made = functions(Architecture=architecture)
     assert made.keys() == ROLES.keys()
     for name, function in made.items():
@@ -114,11 +122,17 @@ def test_the_functions_are_small_and_the_one_that_speaks_ends_when_alexa_stops_l
         VOICE: (256, 8),
         SWEEP: (128, 900),
         MAIL_EVENTS: (128, 30),
+        DOOR: (256, 20),
     }
 
 
 def test_the_functions_get_their_variables_and_no_empty_ones():
-    assert variables(VOICE) == COMMON | {"SES_CONFIGURATION_SET": "ConfigurationSet"}
+    assert variables(VOICE) == COMMON | {
+        "SES_CONFIGURATION_SET": "ConfigurationSet",
+        "REGISTER_TABLE": "ClaimsTable",
+        "REGISTER_URL": URL,
+    }
+    assert variables(DOOR) == COMMON | {"REGISTER": "on", "REGISTER_TABLE": "ClaimsTable"}
     assert variables(SWEEP) == COMMON | {"RETENTION_DAYS": "30"}
     assert variables(MAIL_EVENTS) == COMMON
 
@@ -133,7 +147,8 @@ def test_the_functions_get_the_optional_variables_that_are_given():
     for name in ROLES:
         assert variables(name, **given)["MAIL_FROM"] == "My Printer <printer@example.com>"
     assert variables(VOICE, **given)["MAIL_REPLY_TO"] == "help@example.com"
-    assert variables(VOICE, **given)["LWA_CLIENT_ID"] == "amzn1.x"
+    assert variables(VOICE, **given)["LWA_CLIENT_ID"] == variables(DOOR, **given)["LWA_CLIENT_ID"] == "amzn1.x"
+    assert variables(DOOR, RegisterTermsAreThere="true")["REGISTER_TERMS_PARAMETER"] == "/onething/onething/register"
     assert variables(SWEEP, **given)["RETENTION_DAYS"] == "7"
 
 
@@ -218,6 +233,129 @@ def test_what_ses_tells_goes_to_its_function_and_nowhere_else():
     assert not of_type(resources, "AWS::SQS::Queue")
 
 
+# The door.
+
+
+def test_the_door_is_one_path_and_two_methods():
+    resources = translated()
+    ((name, api),) = of_type(resources, "AWS::ApiGatewayV2::Api").items()
+    assert name == "RegisterApi"
+    (path,) = api["Body"]["paths"].items()
+    assert path[0] == "/register" and path[1].keys() == {"post", "options"}
+    for operation in path[1].values():
+        integration = operation["x-amazon-apigateway-integration"]
+        assert (integration["type"], integration["payloadFormatVersion"]) == ("aws_proxy", "2.0")
+        assert f"<{DOOR}.Arn>" in integration["uri"]
+    # The program answers for the origin of a page.
+    assert "CorsConfiguration" not in api and "x-amazon-apigateway-cors" not in api["Body"]
+
+
+def test_the_door_takes_so_much_and_no_more():
+    (stage,) = of_type(translated(), "AWS::ApiGatewayV2::Stage").values()
+    assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": "20", "ThrottlingRateLimit": "10"}
+    (stage,) = of_type(translated(RegisterBurst="5", RegisterRate="2"), "AWS::ApiGatewayV2::Stage").values()
+    assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": "5", "ThrottlingRateLimit": "2"}
+    # The gateway waits half a minute, and Lambda ends before.
+    assert functions()[DOOR]["Timeout"] < 29
+
+
+def test_a_flood_at_the_door_leaves_the_skill_what_it_needs_where_the_maker_says_so():
+    made = functions(RegisterConcurrency="7")
+    assert {name: f.get("ReservedConcurrentExecutions") for name, f in made.items()} == {
+        VOICE: None,
+        SWEEP: None,
+        MAIL_EVENTS: None,
+        DOOR: "7",
+    }
+
+
+def test_the_log_of_the_gateway_holds_nothing_that_opens_the_door():
+    (stage,) = of_type(translated(), "AWS::ApiGatewayV2::Stage").values()
+    settings = stage["AccessLogSettings"]
+    assert settings["DestinationArn"] == "<RegisterAccessLogGroup.Arn>"
+    assert "\n" not in settings["Format"]
+    line = json.loads(settings["Format"])
+    assert set(line.values()) == {
+        "$context." + name
+        for name in (
+            *("requestId", "requestTimeEpoch", "identity.sourceIp", "httpMethod", "routeKey", "status"),
+            *("responseLatency", "responseLength", "integrationErrorMessage"),
+        )
+    }
+
+
+def test_claim_codes_are_forgotten_and_cost_what_is_used():
+    resources = translated()
+    ((name, table),) = of_type(resources, "AWS::DynamoDB::Table").items()
+    assert table == {
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "claim", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "claim", "AttributeType": "S"}],
+        "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True},
+    }
+    assert variables(VOICE)["REGISTER_TABLE"] == variables(DOOR)["REGISTER_TABLE"] == name
+
+
+def test_where_the_door_is_is_told():
+    outputs = template()["Outputs"]
+    assert outputs["RegisterUrl"]["Value"]["Fn::Sub"] == (
+        "https://${RegisterApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/register"
+    )
+    assert outputs["RegisterTermsPath"]["Value"]["Fn::Sub"] == "/onething/${AWS::StackName}/register"
+
+
+def test_what_the_registry_says_is_written_down():
+    resources = translated()
+    (rule,) = of_type(resources, "AWS::IoT::TopicRule").values()
+    payload = rule["TopicRulePayload"]
+    assert payload["Sql"] == (
+        "SELECT *, topic() AS topic FROM '$aws/events/#' "
+        "WHERE topic(3) <> 'presence' AND topic(3) <> 'subscriptions'"
+    )
+    assert payload["RuleDisabled"] is False
+    assert payload["Actions"] == [
+        {"CloudwatchLogs": {"LogGroupName": "RegistryEventsLogGroup", "RoleArn": "<RegistryEventsRole.Arn>"}}
+    ]
+    role = of_type(resources, "AWS::IAM::Role")["RegistryEventsRole"]
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "iot.amazonaws.com"}
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"{ARN}rule/*"},
+    }
+
+
+# Two environments.
+
+
+def test_what_two_stacks_name_themselves_they_name_by_their_own_names():
+    """What carries no name gets one of CloudFormation's. The rest is made of the
+    stack's name, or is the maker's word, and infra/deploy gives every environment
+    another one."""
+    given = {"ThingPrefix", "PolicyName", "ThingType"}
+    named = {}
+    for name, resource in template()["Resources"].items():
+        for key, value in resource.get("Properties", {}).items():
+            if re.fullmatch("LogGroupName|FunctionName|TableName|RoleName|RuleName|PolicyName|ThingTypeName|TopicName|Name", key):
+                named[name] = value
+    assert {"LogGroup", "RegisterLogGroup", "RegistryEventsLogGroup", "DevicePolicy", "OwnersThingType"} <= named.keys()
+    for name, value in named.items():
+        ((function, argument),) = value.items()
+        made_of_the_stack = function == "Fn::Sub" and "${AWS::StackName}" in argument
+        in_the_stack = function == "Ref" and argument in template()["Resources"]
+        assert made_of_the_stack or in_the_stack or argument in given, f"{name} is called {value}"
+
+
+def test_an_environment_for_trying_does_not_start_on_the_names_of_the_real_one():
+    (rule,) = template()["Rules"].values()
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Environment"}, "dev"]}
+    parameters = template()["Parameters"]
+    asserted = [assertion["Assert"]["Fn::Not"][0]["Fn::Equals"] for assertion in rule["Assertions"]]
+    assert asserted == [
+        [{"Ref": name}, parameters[name]["Default"]] for name in ("ThingPrefix", "PolicyName")
+    ]
+
+
 # The things.
 
 
@@ -251,6 +389,9 @@ def test_the_logs_are_json_in_groups_of_their_own_that_forget():
         "LogGroup": "/onething/onething",
         "SweepLogGroup": "/onething/onething/sweep",
         "MailEventsLogGroup": "/onething/onething/mail-events",
+        "RegisterLogGroup": "/onething/onething/register",
+        "RegisterAccessLogGroup": "/onething/onething/register-access",
+        "RegistryEventsLogGroup": "/onething/onething/registry-events",
     }
     for name, group in groups.items():
         assert group["RetentionInDays"] == "7"
@@ -293,18 +434,23 @@ def test_the_alarms_watch_this_and_nothing_else():
         "ErrorsAlarm": ("AWS/Lambda", "Errors", VOICE),
         "ThrottlesAlarm": ("AWS/Lambda", "Throttles", VOICE),
         "SlowAlarm": ("AWS/Lambda", "Duration", VOICE),
+        "RegisterMakerMustActAlarm": ("onething/onething", "RegisterMakerMustAct", None),
+        "RegisterErrorsAlarm": ("AWS/ApiGateway", "5xx", "RegisterApi"),
     }
     assert {metric for space, metric, _ in watched.values() if space == "onething"} <= WRITTEN
 
 
 def test_an_alarm_that_is_made_from_the_log_reads_the_log():
-    resources = translated()
-    (metric_filter,) = of_type(resources, "AWS::Logs::MetricFilter").values()
-    assert metric_filter["LogGroupName"] == "LogGroup"
-    assert metric_filter["FilterPattern"] == '{ $.fault = "maker" }'
-    (metric,) = metric_filter["MetricTransformations"]
-    alarm = alarms()["MakerMustActAlarm"]
-    assert (metric["MetricNamespace"], metric["MetricName"]) == (alarm["Namespace"], alarm["MetricName"])
+    filters = of_type(translated(), "AWS::Logs::MetricFilter")
+    assert {name: made["LogGroupName"] for name, made in filters.items()} == {
+        "MakerMustActFilter": "LogGroup",
+        "RegisterMakerMustActFilter": "RegisterLogGroup",
+    }
+    for name, metric_filter in filters.items():
+        assert metric_filter["FilterPattern"] == '{ $.fault = "maker" }'
+        (metric,) = metric_filter["MetricTransformations"]
+        alarm = alarms()[name.replace("Filter", "Alarm")]
+        assert (metric["MetricNamespace"], metric["MetricName"]) == (alarm["Namespace"], alarm["MetricName"])
 
 
 @pytest.mark.parametrize(
@@ -316,6 +462,8 @@ def test_an_alarm_that_is_made_from_the_log_reads_the_log():
         ("MailEventsLostAlarm", 1, 300, (1, 1)),
         ("SweepErrorsAlarm", 1, 3600, (2, 3)),
         ("SweepFailedAlarm", 1, 3600, (5, 6)),
+        ("RegisterMakerMustActAlarm", 1, 300, (1, 1)),
+        ("RegisterErrorsAlarm", 5, 300, (2, 2)),
     ],
 )
 def test_an_alarm_rings_when_it_is_worth_a_look(alarm, times, period, periods):
@@ -330,7 +478,7 @@ def test_an_alarm_rings_when_it_is_worth_a_look(alarm, times, period, periods):
 def test_an_alarm_says_where_to_look():
     for name, alarm in alarms().items():
         if name != "ThrottlesAlarm":
-            assert re.search(r"log\s+group \w*LogGroup\b", alarm["AlarmDescription"]), name
+            assert re.search(r"log\s+groups? \w*LogGroup\b", alarm["AlarmDescription"]), name
 
 
 def test_no_level_that_would_silence_the_alarms_can_be_chosen():
@@ -353,8 +501,9 @@ def test_alarms_are_mailed_only_to_an_address_that_is_given():
 
 # What the functions may do.
 
+CLAIMS = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/ClaimsTable"
 THINGS, CLIENTS, CERTIFICATES = f"{ARN}thing/3D_Printer-*", f"{ARN}client/3D_Printer-*", f"{ARN}cert/*"
-OF_OUR_THINGS = {"ArnLike": {"iot:thingArn": THINGS}}
+OF_OUR_THINGS = [{"ArnLike": {"iot:thingArn": things}} for things in (THINGS, [THINGS])]
 WRITES_ITS_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 # Every right of every role: the actions on one kind of resource.
@@ -372,6 +521,7 @@ RIGHTS = {
         },
         f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/example.com": {"ses:SendRawEmail"},
         f"arn:aws:ses:{REGION}:{ACCOUNT}:configuration-set/ConfigurationSet": {"ses:SendRawEmail"},
+        CLAIMS: {"dynamodb:PutItem", "dynamodb:UpdateItem"},
         f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:LogGroup:log-stream:*": WRITES_ITS_LOG,
     },
     "SweepRole": {
@@ -391,7 +541,25 @@ RIGHTS = {
         THINGS: {"iot:DescribeThing", "iot:UpdateThing", "iot:UpdateThingShadow"},
         f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:MailEventsLogGroup:log-stream:*": WRITES_ITS_LOG,
     },
+    "RegisterRole": {
+        THINGS: {"iot:CreateThing", "iot:DescribeThing", "iot:UpdateThing", "iot:ListThingPrincipals"},
+        "*": {"iot:CreateCertificateFromCsr"},
+        CERTIFICATES: {
+            *("iot:AttachPolicy", "iot:DetachPolicy", "iot:DescribeCertificate", "iot:UpdateCertificate"),
+            *("iot:DeleteCertificate", "iot:AttachThingPrincipal", "iot:DetachThingPrincipal"),
+        },
+        CLAIMS: {"dynamodb:UpdateItem"},
+        f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/onething/onething/register": {"ssm:GetParametersByPath"},
+        f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:RegisterLogGroup:log-stream:*": WRITES_ITS_LOG,
+    },
+    # No function's: what the rule that keeps the registry's events may do.
+    "RegistryEventsRole": {
+        f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:RegistryEventsLogGroup": {"logs:DescribeLogStreams"},
+        f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:RegistryEventsLogGroup:log-stream:*": WRITES_ITS_LOG,
+    },
 }
+
+HOOK = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:who-may-register"
 
 every_role = pytest.mark.parametrize("role", RIGHTS)
 
@@ -413,7 +581,7 @@ def test_a_role_may_do_what_its_function_does_and_nothing_else(role):
     assert rights == RIGHTS[role]
 
 
-@every_role
+@pytest.mark.parametrize("role", ROLES.values())
 def test_only_lambda_takes_a_role(role):
     (statement,) = of_type(translated(), "AWS::IAM::Role")[role]["AssumeRolePolicyDocument"]["Statement"]
     assert statement == {
@@ -428,7 +596,7 @@ def test_attachments_are_changed_on_our_things_and_mail_is_sent_in_our_name(role
     for statement in role_statements(role):
         actions = set(as_list(statement["Action"]))
         if actions & {"iot:AttachThingPrincipal", "iot:DetachThingPrincipal"}:
-            assert statement["Condition"] == OF_OUR_THINGS
+            assert statement["Condition"] in OF_OUR_THINGS
         elif "ses:SendRawEmail" in actions:
             assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": "printer@example.com"}}
         else:
@@ -487,7 +655,13 @@ def takes(row, resource):
 
 @every_role
 @pytest.mark.parametrize(
-    "parameters", [{}, {"MailTestIdentity": "maker@example.org"}], ids=["plain", "with a test identity"]
+    "parameters",
+    [
+        {},
+        {"MailTestIdentity": "maker@example.org"},
+        {"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-", "RegisterHookFunction": HOOK},
+    ],
+    ids=["plain", "with a test identity", "with terms and a hook"],
 )
 def test_every_permission_exists_and_takes_its_resources_and_conditions(role, parameters):
     for statement in role_statements(role, **parameters):
@@ -507,6 +681,37 @@ def test_an_identity_that_gets_mail_is_the_only_thing_a_parameter_adds():
         f"arn:aws:ses:{REGION}:{ACCOUNT}:configuration-set/ConfigurationSet",
         f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/maker@example.org",
     ]
+
+
+def test_the_door_sees_no_shadow_sends_no_mail_lists_nothing_and_gives_out_no_code():
+    actions = {action for s in role_statements("RegisterRole") for action in as_list(s["Action"])}
+    assert not [action for action in actions if re.search("Shadow|^ses:|List(Things|Certificates)|Connection|Put(Item|Parameter)", action)]
+
+
+def rights(role, **parameters):
+    return {
+        (action, resource)
+        for s in role_statements(role, **parameters)
+        for action in as_list(s["Action"])
+        for resource in as_list(s["Resource"])
+    }
+
+
+def test_terms_open_the_things_that_they_are_for_to_the_door_and_to_the_sweep():
+    lamps = {"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-"}
+    for role in ("Role", "MailEventsRole", "RegistryEventsRole"):
+        assert rights(role, **lamps) == rights(role)
+    for role in ("RegisterRole", "SweepRole"):
+        more = rights(role, **lamps) - rights(role)
+        assert {(action, resource.replace("Lamp-", "3D_Printer-")) for action, resource in more} == {
+            (action, resource) for action, resource in rights(role) if resource in (THINGS, CLIENTS)
+        }
+        (attached,) = (s for s in role_statements(role, **lamps) if s["Sid"] == "CertificatesOfOurThings")
+        assert attached["Condition"] == {"ArnLike": {"iot:thingArn": [THINGS, f"{ARN}thing/Lamp-*"]}}
+
+
+def test_the_hook_is_the_one_function_that_the_door_may_call():
+    assert rights("RegisterRole", RegisterHookFunction=HOOK) - rights("RegisterRole") == {("lambda:InvokeFunction", HOOK)}
 
 
 # What a device may do.

@@ -25,6 +25,8 @@ mod mail_returned;
 mod metrics;
 mod onboarding;
 mod recovery;
+mod register;
+mod register_on_aws;
 mod registry;
 mod rights;
 mod secrets;

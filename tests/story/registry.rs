@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use onething::aws::{Aws, IotRegistry, IotShadows, Ses};
+use onething::aws::{Aws, DynamoClaims, IotRegistry, IotShadows, Ses};
 use onething::config::{Config, Source};
 use onething::deliver::Mailer;
 use onething::https::Https;
@@ -24,7 +24,7 @@ use self::contract::mailer::{Arrived, Post};
 use self::contract::{Account, MISSING_POLICY, MISSING_TYPE, Newcomer, Verdict, gaps};
 use crate::harness::deployment::{Deployment, MAIL_FROM};
 use crate::harness::login::{CLIENT_ID, Login, User};
-use crate::harness::ministack::{self, Ministack, describe, prepare, report};
+use crate::harness::ministack::{self, Ministack, describe, prepare, report, tables};
 use crate::harness::moto::Moto;
 use crate::harness::post_office::PostOffice;
 use crate::town::list;
@@ -123,6 +123,19 @@ async fn judge(url: &str, called: &str) -> Vec<Verdict> {
     verdicts
 }
 
+/// Claim codes in this table.
+pub fn claims(url: &str, table: &str) -> DynamoClaims {
+    clients(&configuration(url, |deployment| deployment.set("REGISTER_TABLE", table))).claims.expect("a table")
+}
+
+/// Each clause has a table of its own.
+async fn judge_claims(url: &str) -> Vec<Verdict> {
+    let names: Vec<String> = (0..30).map(|number| format!("claims-{number}")).collect();
+    tables(url, &names).await;
+    let next = AtomicUsize::new(0);
+    contract::claims::judge(async || Arc::new(claims(url, &names[next.fetch_add(1, SeqCst)]))).await
+}
+
 fn ses(called: &str) -> Ses {
     clients(&configuration(called, |deployment| deployment)).ses
 }
@@ -168,6 +181,7 @@ async fn ministack_keeps_the_contract_but_for_its_gaps() {
     let ministack = Ministack::deployed().await;
     let mut verdicts = judge(&ministack.url, &ministack.url).await;
     verdicts.extend(contract::mailer::judge(async || Relay { mailer: ses(&ministack.url), post_office: &ministack.post_office }).await);
+    verdicts.extend(judge_claims(&ministack.url).await);
     gaps::check(&verdicts, gaps::MINISTACK);
 }
 
@@ -206,6 +220,7 @@ async fn moto_keeps_the_contract_but_for_its_gaps() {
     prepare(&moto.url, &ministack::Account::deployed()).await;
     let mut verdicts = judge(&moto.url, &moto.url).await;
     verdicts.extend(contract::mailer::judge(async || Pile { ses: ses(&moto.url), moto: &moto }).await);
+    verdicts.extend(judge_claims(&moto.url).await);
     gaps::check(&verdicts, gaps::MOTO);
 }
 

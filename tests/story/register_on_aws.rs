@@ -1,0 +1,147 @@
+//! What the door has of AWS beside the registry: its terms in the Parameter Store, a function of the maker that is asked, and
+//! rights of its own.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::harness::aws::Conduct;
+use crate::harness::deployment::Deployment;
+use crate::harness::gateway::Gateway;
+use crate::harness::lambda::Lambda;
+use crate::harness::ministack::{calls_as, function, rights_with};
+use crate::harness::newcomer::Newcomer;
+use crate::register::{Entrance, TABLE, owners_keys, terms};
+use crate::town::{Town, now, thing};
+
+const PARAMETER: &str = "/onething/onething/register";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_come_from_the_parameter_store_in_parts_and_without_them_nobody_comes_in() {
+    let door = Entrance::with(|deployment| deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)).await;
+    let ada = door.town.house.welcomes("Ada");
+    let code = door.code_for(&ada).await;
+    let (_, told) = door.knocks(None, json!({"code": code})).await;
+    told.is_refused(503, "closed");
+    assert!(told.headers["retry-after"].is_string(), "{told:?}");
+    let line = door.gateway.function().logs("\"cause\":\"terms\"").await;
+    assert!(line.contains("\"fault\":\"maker\"") && line.contains(PARAMETER), "{line}");
+
+    // Another process finds them. What is more than one page long arrives whole and in order.
+    let terms = terms();
+    let lines: Vec<&str> = terms.lines().collect();
+    for (number, part) in lines.chunks(3).enumerate() {
+        let name = format!("{PARAMETER}/{}", number + 10);
+        let value = format!("#{number}\n{}", part.join("\n"));
+        let kept = json!({"Name": name, "Type": "SecureString", "Value": value});
+        assert_eq!(calls_as(&door.town.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
+    }
+    let deployment = Deployment::with(&door.town.house.login.url(), &door.gate.url())
+        .set("REGISTER", "on")
+        .set("REGISTER_TABLE", TABLE)
+        .set("REGISTER_TERMS_PARAMETER", PARAMETER);
+    let gateway = Gateway::open(Lambda::start(&deployment).await).await;
+    let device = Newcomer::new().await;
+    for _ in 0..2 {
+        let shown = json!({"serial": "0123456789abcdefghij"});
+        device.knocks(&gateway.url(), None, shown).await.lets_in();
+        door.town.lease_passes().await;
+    }
+    let pages = lines.chunks(3).count().div_ceil(10);
+    assert!(pages > 0 && door.gate.times("GetParametersByPath") >= pages);
+    // Believed, for a while.
+    let before = door.gate.times("GetParametersByPath");
+    device.knocks(&gateway.url(), None, json!({"serial": "nobody"})).await.is_refused(401, "not_recognised");
+    assert_eq!(door.gate.times("GetParametersByPath"), before);
+    assert!(!gateway.function().log().contains("one token"));
+}
+
+/// The same, and the maker has a word in it.
+fn terms_with_a_hook() -> String {
+    terms().replace("[door]", "[door]\nhook = \"lambda:who-may-register\"\nhook_seconds = 10")
+}
+
+/// Lets in what says `yes`, or says nothing because it has a certificate, and adds to it; fails at what says `broken`.
+const HOOK: &str = r#"
+def handler(question, context):
+    serial = question["serial"] or "yes"
+    if "broken" in serial:
+        raise RuntimeError("out of order")
+    assert question["thingType"] == "lamp" and question["source"]
+    return {"allow": "yes" in serial, "attributes": {"hardware": "c"}}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_of_the_maker_has_the_last_word() {
+    let door = Entrance::built(&terms_with_a_hook()).await;
+    function(&door.town.ministack.url, "who-may-register", HOOK).await;
+    let told = door.knocks(None, json!({"serial": "yes-0123456789abcdefghij"})).await.1.lets_in();
+    let account = door.town.ministack.holds().await;
+    assert_eq!(thing(&account, told.text("thingName"))["attributes"]["hardware"], "c", "{account:#}");
+    door.knocks(None, json!({"serial": "no-0123456789abcdefghij"})).await.1.is_refused(403, "refused_by_hook");
+    door.knocks(None, json!({"serial": "broken-0123456789abcdefghij"})).await.1.is_refused(503, "hook_unavailable");
+    assert_eq!(door.gate.times("Invoke"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_of_the_door_is_enough_and_reads_no_shadow() {
+    let town = Town::of_short_leases().await;
+    let given =
+        json!({"RegisterTermsAreThere": "true", "RegisterHookFunction": "arn:aws:lambda:us-east-1:000000000000:function:who-may-register"});
+    let keys = rights_with(&town.ministack.url, "RegisterRole", given).await;
+    function(&town.ministack.url, "who-may-register", HOOK).await;
+    let kept = json!({"Name": format!("{PARAMETER}/10"), "Type": "SecureString", "Value": terms_with_a_hook()});
+    assert_eq!(calls_as(&town.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
+    let door = Entrance::in_town(town, |deployment| {
+        let deployment = deployment.set("AWS_ACCESS_KEY_ID", &keys.0).set("AWS_SECRET_ACCESS_KEY", &keys.1);
+        deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)
+    })
+    .await;
+    let (device, told) = door.knocks(None, json!({"serial": "yes-0123456789abcdefghij"})).await;
+
+    // Its successors.
+    let mut last = (device, told.lets_in());
+    for _ in 0..2 {
+        door.town.lease_passes().await;
+        let (successor, at) = (Newcomer::new().await, now());
+        let shown = json!({
+            "thingName": last.1.text("thingName"), "certificate": last.1.text("certificatePem"),
+            "proof": last.0.proof(&successor, at).await, "at": at,
+        });
+        let told = successor.knocks(&door.url(), None, shown).await.lets_in();
+        last = (successor, told);
+    }
+    // What cannot be finished is taken back.
+    door.town.lease_passes().await;
+    door.gate.makes("AttachThingPrincipal", Conduct::Refuses(400, "InvalidRequestException", "no"));
+    let (_, told) = door.knocks(None, json!({"serial": "yes-0123456789abcdefghij"})).await;
+    told.is_refused(500, "registry_refused");
+    door.gate.mends();
+    for call in door.gate.calls() {
+        assert_ne!(call.status.map(|status| status.as_u16()), Some(403), "{call:?}");
+    }
+    // No right is there that nothing needs.
+    let called: BTreeSet<String> = door.gate.operations().into_iter().collect();
+    let rights = [
+        ["CreateThing", "DescribeThing", "UpdateThing", "ListThingPrincipals", "CreateCertificateFromCsr"],
+        ["AttachPolicy", "DetachPolicy", "DescribeCertificate", "UpdateCertificate", "DeleteCertificate"],
+        ["AttachThingPrincipal", "DetachThingPrincipal", "UpdateItem", "GetParametersByPath", "Invoke"],
+    ];
+    assert_eq!(called, rights.concat().into_iter().map(str::to_owned).collect());
+    let log = door.gateway.function().log();
+    assert!(!log.contains("AccessDenied"), "{log}");
+
+    let url = &door.town.ministack.url;
+    let name = last.1.text("thingName");
+    for (service, operation, arguments) in [
+        ("iot-data", "get_thing_shadow", json!({"thingName": name})),
+        ("iot-data", "update_thing_shadow", json!({"thingName": name, "payload": "{}"})),
+        ("iot", "delete_thing", json!({"thingName": name})),
+        ("dynamodb", "put_item", json!({"TableName": TABLE, "Item": {"claim": {"S": "code/0000"}}})),
+        ("dynamodb", "scan", json!({"TableName": TABLE})),
+        ("ssm", "put_parameter", json!({"Name": format!("{PARAMETER}/11"), "Type": "String", "Value": "a"})),
+    ] {
+        let refused = calls_as(url, &keys, service, operation, arguments).await.expect_err(operation);
+        assert!(refused.contains("AccessDenied") || refused == "ForbiddenException", "{operation}: {refused}");
+    }
+}
