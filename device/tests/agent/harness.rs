@@ -209,7 +209,7 @@ pub fn status(state: &Path) -> Value {
     serde_json::from_str(&run(&mut agent(state, &["status", "--json"])).done()).unwrap()
 }
 
-/// For whatever an agent has to do: a key of RSA on a busy machine takes the longest.
+/// Whatever an agent has to say, it says within this time, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// An agent that runs. It does not outlive this value.
