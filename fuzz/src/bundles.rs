@@ -7,14 +7,20 @@ use std::io::{Cursor, Write};
 use std::sync::OnceLock;
 
 use onething_device::bundle::Bundle;
+use onething_device::files::Files;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
+
+/// A root that is added.
+const ANOTHER: &str = "another-root.pem";
 
 /// Opens it.
 pub fn run(data: &[u8]) {
     open(data);
     if let Some(files) = data.strip_prefix(b"=== ") {
-        open(&zipped(&String::from_utf8_lossy(files)));
+        let files = String::from_utf8_lossy(files);
+        open(&zipped(&files));
+        gathered(&files);
     }
 }
 
@@ -23,6 +29,21 @@ fn open(zip: &[u8]) {
         Ok(bundle) => assert!(!format!("{bundle:?}").contains("PRIVATE KEY")),
         Err(error) => assert!(error.to_string().len() <= 256 + zip.len()),
     }
+}
+
+/// The same files as they lie in a folder, and with one more root.
+fn gathered(text: &str) {
+    let mut files = Files::new();
+    for file in text.split("\n=== ") {
+        let (name, content) = file.split_once('\n').unwrap_or((file, ""));
+        let kept = files.insert(name, filled(content).into_bytes()).is_ok();
+        assert!(!kept || (!name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])), "{name:?}");
+    }
+    // A bundle that names its own files so has one of them replaced.
+    let Some(bundle) = Bundle::from_files(&files).ok().filter(|_| !text.contains(ANOTHER)) else { return };
+    assert!(files.add_root(ANOTHER, filled("@root").as_bytes()).is_ok());
+    let again = Bundle::from_files(&files);
+    assert!(again.is_ok_and(|again| again.certificate_id == bundle.certificate_id));
 }
 
 fn zipped(files: &str) -> Vec<u8> {

@@ -85,16 +85,26 @@ pub(super) async fn recognise<L: Login, R: Registry, C: Claims, H: Hook, A: Audi
     }
 }
 
-async fn by_code<L, R, C: Claims, H, A>(door: &Door<L, R, C, H, A>, terms: &Terms, code: &Code, now: u64) -> Result<Caller, Problem> {
+/// The whole code is right, its life is not over, and its owner has a thing: who asked to be forgotten is not brought back by a code
+/// from before.
+async fn by_code<L, R: Registry, C: Claims, H, A>(
+    door: &Door<L, R, C, H, A>,
+    terms: &Terms,
+    code: &Code,
+    now: u64,
+) -> Result<Caller, Problem> {
     door.limits.check(&Lock::Codes, now)?;
     let claim = door.claims.attempt(code.name(), now).await.map_err(|error| unavailable(&error))?;
     // Where there is no claim, something is compared all the same.
     let expected = claim.as_ref().map_or_else(|| Fingerprint::of_bytes(&[]), |claim| claim.fingerprint);
     let matches = expected.matches(&code.fingerprint());
-    match claim.filter(|claim| claim.tries <= TRIES && now < claim.until && matches) {
-        Some(claim) => Ok(Caller { code: Some(code.name().to_owned()), ..Caller::of_owner(door, terms, claim.owner) }),
-        None => Err(door.limits.failed(&door.claims, Lock::Codes, Cause::NotRecognised.into(), now).await),
+    if let Some(claim) = claim.filter(|claim| claim.tries <= TRIES && now < claim.until && matches) {
+        let caller = Caller { code: Some(code.name().to_owned()), ..Caller::of_owner(door, terms, claim.owner) };
+        if door.registry.look(&caller.thing).await.map_err(|error| registry_problem(&error))?.is_some() {
+            return Ok(caller);
+        }
     }
+    Err(door.limits.failed(&door.claims, Lock::Codes, Cause::NotRecognised.into(), now).await)
 }
 
 async fn by_bearer<L: Login, R, C, H, A>(door: &Door<L, R, C, H, A>, terms: &Terms, token: &AccessToken) -> Result<Caller, Problem> {

@@ -242,7 +242,7 @@ fn serial(place: &str, raw: &RawSerial, names: &BTreeSet<String>, seen: &mut BTr
     let how = match (&raw.sha256, &raw.serial, &raw.secret_sha256) {
         (Some(hex), None, None) => SerialProof::Unguessable(hash(&format!("{place}: sha256"), hex, faults)?),
         (None, Some(serial), Some(hex)) => {
-            faults.check((1..=128).contains(&serial.len()), place, "serial must have 1 to 128 characters");
+            faults.check((1..=128).contains(&serial.chars().count()), place, "serial must have 1 to 128 characters");
             let secret = hash(&format!("{place}: secret_sha256"), hex, faults)?;
             SerialProof::Secret { serial: Fingerprint::of(serial), secret }
         }

@@ -23,7 +23,7 @@ pub const LONGEST_BODY: usize = 16 * 1024;
 const MOST_ATTRIBUTES: usize = 20;
 /// What AWS IoT takes as the value of an attribute.
 const LONGEST_ATTRIBUTE: usize = 800;
-/// A serial or a secret is no longer, in bytes.
+/// A serial or a secret is no longer, in characters.
 const LONGEST_SERIAL: usize = 128;
 
 /// A knock at the door.
@@ -204,7 +204,7 @@ impl Body {
     fn text(&self, field: &'static str, longest: usize) -> Result<Option<Zeroizing<String>>, Problem> {
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.len() <= longest => Ok(Some(Zeroizing::new(text.clone()))),
+            Some(Value::String(text)) if text.chars().count() <= longest => Ok(Some(Zeroizing::new(text.clone()))),
             Some(Value::String(_)) => Err(Problem::field(field, "is too long")),
             Some(_) => Err(Problem::field(field, "has to be a text")),
         }

@@ -41,6 +41,7 @@ fn there_are_five_ways_to_knock() {
         (Some("bearer Atza|x"), json!({}), "bearer"),
         (Some("DeviceToken t"), json!({"thingName": "press-7", "version": "1.2", "attributes": {"hardware": "b"}}), "token"),
         (None, json!({"serial": "SN-1"}), "serial"),
+        (None, json!({"serial": "ü".repeat(128)}), "serial"),
         (None, json!({"serial": "SN-1", "secret": "x", "csr": csr}), "serial"),
         (None, json!({"certificate": certificate, "thingName": "a", "proof": "AAAA", "at": 1, "csr": csr}), "certificate"),
     ] {
@@ -77,7 +78,7 @@ fn a_fault_names_its_field() {
         (None, json!({"serial": "a", "attributes": {"x": ""}}), "400 malformed attributes"),
         (None, json!({"serial": "a", "attributes": {"x": "a b"}}), "400 malformed attributes"),
         (None, json!({"serial": ""}), "400 malformed serial"),
-        (None, json!({"serial": "a".repeat(129)}), "400 malformed serial"),
+        (None, json!({"serial": "ü".repeat(129)}), "400 malformed serial"),
         (None, json!({"serial": "a", "secret": []}), "400 malformed secret"),
         (None, json!({"serial": "a", "csr": "x"}), "400 malformed csr"),
         (None, json!({"serial": "a", "csr": {}}), "400 malformed csr"),

@@ -1,6 +1,6 @@
 //! How often one may try.
 //!
-//! Every knock of a source is counted. Of codes, serials and tokens the failures are counted, over all sources: who guesses
+//! Whatever a source sends is counted, before anybody looks at it. Of codes, serials and tokens the failures are counted, over all sources: who guesses
 //! from a thousand addresses has no more guesses than who has one. Where there were too many, even what is right is refused
 //! until the minute is over, so that trying on tells nothing. The count is the claims' and all processes share it; that it is
 //! too high, each process has to see once for itself.
@@ -16,9 +16,12 @@ use crate::thing::Fingerprint;
 
 /// The window in which is counted, in seconds.
 const WINDOW: u64 = 60;
-/// So many wrong codes a minute, whoever tries them. With a hundred codes alive at any time, each guess hits one of them with
-/// 1 : 10^10.
-const WRONG_CODES: u64 = 60;
+/// So many wrong codes a minute, whoever tries them. They are for the sum of all sources, each of which has a limit of its own (20,
+/// unless the terms say otherwise), so it takes thirty of them to keep honest codes waiting.
+///
+/// A code has 40 bits. In the ten minutes that one lives, 6,000 guesses hit it with 1 : 183,000,000. Where a hundred codes are alive
+/// at any time, day and night, whoever guesses on for a year hits one of them with 1 : 35, and from one address with 1 : 1,046.
+const WRONG_CODES: u64 = 600;
 /// So many wrong secrets a minute for one serial.
 const WRONG_SECRETS: u64 = 10;
 /// So many refusals a minute for a token that a fleet shares.

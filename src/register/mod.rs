@@ -1,7 +1,7 @@
 //! The door where devices register themselves: `POST /register`.
 //!
-//! One function from a request to its answer, which knows no socket: [`register`]. It reads the [`knock`], counts it
-//! (`limits`), finds out who knocks (`caller`), asks the maker's [`hook`], uses a code up, and lets [`crate::onboard`] make the
+//! One function from a request to its answer, which knows no socket: [`register`]. It counts the request (`limits`), reads the
+//! [`knock`], finds out who knocks (`caller`), asks the maker's [`hook`], uses a code up, and lets [`crate::onboard`] make the
 //! certificate (`provision`), which goes out with the answer.
 //!
 //! What holds throughout:
@@ -109,15 +109,17 @@ pub async fn register<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
         Some(response) => response,
         None if request.method() != Method::POST => options_or_problem(request.method(), allowed),
         None => {
-            let mut visit = Visitor { door, terms, source, deadline: answer_by, event: event(door, source, request_id) };
+            let event = event(door, source, request_id);
+            let mut visit = Visitor { door, terms, source, deadline: answer_by, event, is_spam: false, has_spent: false };
             let outcome = timeout_at(answer_by, visit.knocks(&request)).await.unwrap_or_else(|_| Err(Cause::Busy.into()));
             let response = outcome.unwrap_or_else(|problem| {
+                let problem = visit.told(problem);
                 visit.event.outcome = problem.cause();
                 problem.response(allowed)
             });
             visit.event.status = response.status().as_u16();
             // What cannot be noted in time keeps nobody waiting.
-            if timeout(TIME_TO_NOTE, door.audit.note(&visit.event)).await.is_err() {
+            if !visit.is_spam && timeout(TIME_TO_NOTE, door.audit.note(&visit.event)).await.is_err() {
                 tracing::error!(step = "register", fault = "again", cause = "audit", request_id, "an event was not noted in time");
             }
             response
@@ -164,14 +166,21 @@ struct Visitor<'a, L, R, C, H, A> {
     source: &'a str,
     deadline: Instant,
     event: Event,
+    /// More than a source may send, and not even a knock: nothing to account for.
+    is_spam: bool,
+    /// The code is used up, by somebody who keeps no key to be known by again.
+    has_spent: bool,
 }
 
 impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H, A> {
     async fn knocks(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Problem> {
         let (door, terms, now) = (self.door, self.terms, self.event.at);
-        let knock = Knock::read(request)?;
-        self.event.by = knock.by.name();
-        Limits::knocked(&door.claims, self.source, terms.per_source, now).await?;
+        let counted = Limits::knocked(&door.claims, self.source, terms.per_source, now).await;
+        let knock = Knock::read(request);
+        self.is_spam = counted.is_err() && knock.is_err();
+        self.event.by = knock.as_ref().map_or(self.event.by, |knock| knock.by.name());
+        counted?;
+        let knock = knock?;
         if knock.csr.is_none() && terms.keys == terms::Keys::Device {
             return Err(Problem::field("csr", "is missing: the private key has to be the device's own"));
         }
@@ -213,7 +222,7 @@ impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H
     }
 
     /// A code is its first device's from now on, or it was already this one's. Who keeps no key of their own cannot come again.
-    async fn use_up(&self, caller: &Caller, knock: &Knock) -> Result<(), Problem> {
+    async fn use_up(&mut self, caller: &Caller, knock: &Knock) -> Result<(), Problem> {
         let (door, now) = (self.door, self.event.at);
         let Some(code) = &caller.code else { return Ok(()) };
         let device = match &knock.csr {
@@ -225,10 +234,18 @@ impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H
             }
         };
         match door.claims.redeem(code, &device, now).await {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.has_spent = knock.csr.is_none();
+                Ok(())
+            }
             Ok(false) => Err(door.limits.failed(&door.claims, Lock::Codes, Cause::NotRecognised.into(), now).await),
             Err(error) => Err(limits::unavailable(&error)),
         }
+    }
+
+    /// Nobody is told to come again with a code that is used up.
+    fn told(&self, problem: Problem) -> Problem {
+        if self.has_spent && problem.status() == StatusCode::SERVICE_UNAVAILABLE { Cause::CodeSpent.into() } else { problem }
     }
 
     /// A refusal to the devices of a fleet counts against their token.

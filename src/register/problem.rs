@@ -19,6 +19,7 @@ pub(super) enum Cause {
     MethodNotAllowed,
     NotTheirs,
     OutOfService,
+    CodeSpent,
     TooLarge,
     NotJson,
     TooMany,
@@ -33,7 +34,7 @@ pub(super) enum Cause {
 impl Cause {
     /// All of them, in the order of their statuses.
     #[cfg(test)]
-    pub(super) const ALL: [Cause; 18] = [
+    pub(super) const ALL: [Cause; 19] = [
         Cause::Malformed,
         Cause::Ambiguous,
         Cause::NotRecognised,
@@ -43,6 +44,7 @@ impl Cause {
         Cause::MethodNotAllowed,
         Cause::NotTheirs,
         Cause::OutOfService,
+        Cause::CodeSpent,
         Cause::TooLarge,
         Cause::NotJson,
         Cause::TooMany,
@@ -66,6 +68,7 @@ impl Cause {
             Cause::MethodNotAllowed => "method_not_allowed",
             Cause::NotTheirs => "not_theirs",
             Cause::OutOfService => "out_of_service",
+            Cause::CodeSpent => "code_spent",
             Cause::TooLarge => "too_large",
             Cause::NotJson => "not_json",
             Cause::TooMany => "too_many",
@@ -84,7 +87,7 @@ impl Cause {
             Cause::NotRecognised => StatusCode::UNAUTHORIZED,
             Cause::RefusedByHook | Cause::TypeNotAllowed | Cause::AudienceUnchecked => StatusCode::FORBIDDEN,
             Cause::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Cause::NotTheirs | Cause::OutOfService => StatusCode::CONFLICT,
+            Cause::NotTheirs | Cause::OutOfService | Cause::CodeSpent => StatusCode::CONFLICT,
             Cause::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Cause::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Cause::TooMany => StatusCode::TOO_MANY_REQUESTS,
@@ -106,6 +109,7 @@ impl Cause {
             Cause::MethodNotAllowed => "devices register with POST",
             Cause::NotTheirs => "a thing of this name belongs to somebody else, or is of another type",
             Cause::OutOfService => "the owner's identity is out of service",
+            Cause::CodeSpent => "the device is not registered and its code is used up; it takes another code",
             Cause::TooLarge => "the request is longer than 16 KB",
             Cause::NotJson => "the request has to be application/json",
             Cause::TooMany => "too many requests",

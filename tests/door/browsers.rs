@@ -80,5 +80,29 @@ async fn what_is_too_long_or_no_json_is_refused() {
     assert_eq!(send("application/json", 16_384).await, "400 malformed body");
     assert_eq!(send("application/json", 16_385).await, "413 too_large");
     assert_eq!(send("application/x-www-form-urlencoded", 2).await, "415 not_json");
-    assert!(house.door.claims.calls().is_empty(), "what is malformed costs nobody anything");
+    assert_eq!(house.door.claims.calls(), ["count"; 3], "what is malformed counts against its source, and against nothing else");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_may_send_so_much_nonsense_in_a_minute_and_no_more_of_it_is_noted() {
+    let (house, device) = (House::new(""), Device::new());
+    let sends = async |kind: &str, body: &str| {
+        let request = Request::post("/register").header("content-type", kind).body(Bytes::from(body.to_owned())).unwrap();
+        house.sends("192.0.2.1", request).await
+    };
+    let long = " ".repeat(16_385);
+    let nonsense = [("application/json", "["), ("text/plain", "{}"), ("application/json", long.as_str()), ("application/json", "{}")];
+    let mut statuses = Vec::new();
+    for number in 0..40 {
+        let (kind, body) = nonsense[number % nonsense.len()];
+        statuses.push(sends(kind, body).await.status);
+    }
+    assert_eq!((&statuses[..4], &statuses[20..]), (&[400, 415, 413, 401][..], &[429; 20][..]));
+    let noted = || house.door.audit.0.lock().unwrap().iter().map(|event| event.status).collect::<Vec<_>>();
+    assert_eq!(noted(), statuses[..20]);
+    let knock = device.with(json!({"serial": "unguessable-serial-0001"})).to_string();
+    assert_eq!(sends("application/json", &knock).await.status, 429);
+    assert_eq!(noted()[20..], [429], "who says who they are is noted");
+    house.door.claims.out_of_reach.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(sends("application/json", "[").await.outcome(), "503 claims_unavailable");
 }

@@ -34,7 +34,7 @@ use onething::metrics::unmeasured;
 use onething::register::claims::{Code, new_code};
 use onething::register::knock::Renewal;
 use onething::register::{Door, Limits, Own, Terms, register};
-use onething::registry::Kind;
+use onething::registry::{Entry, Kind, Record};
 use onething::signing_request::CertificateRequest;
 use onething::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 use rcgen::SigningKey;
@@ -138,9 +138,17 @@ impl House {
         &self.door.registry
     }
 
-    /// A code that owner A was told.
+    /// A code that owner A was told, who is onboarded.
     async fn code(&self) -> Code {
-        new_code(&self.door.claims, &owner("A"), now()).await.unwrap()
+        self.code_of("A").await
+    }
+
+    async fn code_of(&self, name: &str) -> Code {
+        if self.town().record(&thing_of(name)).is_none() {
+            let (owner, thing_type) = (Some(owner(name)), Some("3d-printer".into()));
+            self.town().settle(&thing_of(name), Entry { version: 1, owner, thing_type, record: Record::default() });
+        }
+        new_code(&self.door.claims, &owner(name), now()).await.unwrap()
     }
 
     /// Each from an address of its own, so that only what is meant to is limited.

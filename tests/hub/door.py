@@ -56,12 +56,17 @@ BESIDE_A_MAIL = (by_code, by_bearer)
 WAYS = {"mail": by_mail, "code": by_code, "bearer": by_bearer, "token": by_token, "serial": by_serial}
 
 
+def csr():
+    """A key that nobody else has, and the request for a certificate for it, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return key, request.public_bytes(serialization.Encoding.PEM).decode()
+
+
 def knock(hub, user, shown, **headers):
     """Knocks with a request for a key that nobody else has, and keeps what is answered."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
-    body = shown | {"csr": csr.public_bytes(serialization.Encoding.PEM).decode()}
-    answer = hub.post("/register", body, **headers)
+    key, request = csr()
+    answer = hub.post("/register", shown | {"csr": request}, **headers)
     assert "privateKey" not in answer
     folder = hub.place / f"registered-{user}"
     folder.mkdir()

@@ -78,19 +78,19 @@ struct RootCas {
 }
 
 /// What an answer has to fit to.
-pub(crate) struct Expected<'a> {
+pub struct Expected<'a> {
     /// The key that the certificate is for.
-    pub(crate) key: &'a DeviceKey,
+    pub key: &'a DeviceKey,
     /// The thing, where only one will do.
-    pub(crate) thing: Option<String>,
+    pub thing: Option<String>,
     /// Where it came from, and the next one will.
-    pub(crate) door: &'a Address,
+    pub door: &'a Address,
     /// In seconds since the epoch.
-    pub(crate) now: u64,
+    pub now: u64,
 }
 
 /// Makes the files of a bundle from an answer.
-pub(crate) fn judge(body: &[u8], expected: &Expected<'_>) -> Result<Files, AnswerError> {
+pub fn judge(body: &[u8], expected: &Expected<'_>) -> Result<Files, AnswerError> {
     let answer: Answer = serde_json::from_slice(body).map_err(AnswerError::Shape)?;
     let thing = ThingName::parse(&answer.thing_name).ok_or(AnswerError::Thing)?;
     if expected.thing.as_deref().is_some_and(|asked| asked != thing.as_str()) {

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use onething::config::Environment;
@@ -207,10 +209,14 @@ pub fn status(state: &Path) -> Value {
     serde_json::from_str(&run(&mut agent(state, &["status", "--json"])).done()).unwrap()
 }
 
+/// Whatever an agent has to say, it says within this time, on a busy machine too.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// An agent that runs. It does not outlive this value.
 pub struct Life {
     child: Child,
-    log: BufReader<ChildStderr>,
+    /// Its log, line by line, from a thread that ends with it.
+    log: Receiver<String>,
 }
 
 impl Life {
@@ -222,8 +228,10 @@ impl Life {
     /// The same, by another command than `run`.
     pub fn begun(state: &Path, command: &[&str]) -> Self {
         let mut child = agent(state, command).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut life = Self { child, log };
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (says, log) = channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| says.send(line)));
+        let life = Self { child, log };
         life.says("connected");
         let limit = Instant::now() + Duration::from_secs(30);
         while status(state)["agent"]["connection"] != "connected" {
@@ -233,14 +241,15 @@ impl Life {
     }
 
     /// Reads its log until these words come.
-    pub fn says(&mut self, words: &str) {
-        let mut log = String::new();
-        while self.log.read_line(&mut log).unwrap() > 0 {
-            if log.lines().last().is_some_and(|line| line.contains(words)) {
+    pub fn says(&self, words: &str) {
+        let (limit, mut log) = (Instant::now() + LIMIT, Vec::new());
+        while let Ok(line) = self.log.recv_timeout(limit.saturating_duration_since(Instant::now())) {
+            if line.contains(words) {
                 return;
             }
+            log.push(line);
         }
-        panic!("it never said {words}: {log}");
+        panic!("it has not said {words:?} within {LIMIT:?}, or not before it ended:\n{}", log.join("\n"));
     }
 
     /// Asks it to end, as a service manager does.

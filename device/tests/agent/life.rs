@@ -74,7 +74,7 @@ async fn a_bundle_may_be_unpacked_and_another_one_takes_its_place() {
         assert_eq!(status(place.path())["certificateId"], connection(folder)["certificateId"]);
     }
     // One that is named on the command line goes before what is stored, and is not stored.
-    let mut life = Life::connected(place.path(), &["--bundle", ana.to_str().unwrap()]);
+    let life = Life::connected(place.path(), &["--bundle", ana.to_str().unwrap()]);
     assert_eq!(status(place.path())["certificateId"], connection(&ben)["certificateId"]);
     hub.end().await;
     life.says("no connection to localhost:");

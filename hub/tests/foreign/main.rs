@@ -43,6 +43,11 @@ fn the_aws_iot_device_sdk_finds_what_aws_iot_has() {
 }
 
 #[test]
+fn schemathesis_finds_the_door_as_its_document_says() {
+    passes("test_openapi.py");
+}
+
+#[test]
 fn openssl_finds_no_fault_with_the_certificates() {
     passes("test_certificates.py");
 }

@@ -1,0 +1,169 @@
+//! What is behind the door, out of reach: only the claims answer and know one code, the maker lets everybody in, and every thing is there
+//! and belongs to the owner of that code.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use onething::identify::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
+use onething::register::claims::{CODE_LIFETIME, Claim, Claims, ClaimsError, Code};
+use onething::register::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
+use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
+use onething::signing_request::CertificateRequest;
+use onething::thing::{AlexaUser, Certificate, CertificateId, Fingerprint, Issued, OwnerId, ThingName};
+
+use super::NOW;
+
+/// The one code.
+const CODE: &str = "K7QF-93PD";
+
+fn owner() -> Option<OwnerId> {
+    OwnerId::parse("amzn1.account.A")
+}
+
+/// Whatever is asked.
+#[derive(Clone, Copy)]
+pub(super) struct OutOfReach;
+
+/// The status of the last answer, as it was noted.
+#[derive(Default)]
+pub(super) struct Heard(Mutex<Option<u16>>);
+
+impl Heard {
+    pub(super) fn take(&self) -> Option<u16> {
+        self.0.lock().ok()?.take()
+    }
+}
+
+impl Audit for Heard {
+    async fn note(&self, event: &Event) {
+        if let Ok(mut last) = self.0.lock() {
+            *last = Some(event.status);
+        }
+    }
+}
+
+impl Login for OutOfReach {
+    async fn profile(&self, _: &AccessToken) -> Result<Profile, IdentifyError> {
+        Err(IdentifyError::Unavailable("out of reach".into()))
+    }
+
+    async fn token_info(&self, _: &AccessToken) -> Result<TokenInfo, IdentifyError> {
+        Err(IdentifyError::Unavailable("out of reach".into()))
+    }
+}
+
+impl Hook for OutOfReach {
+    async fn ask(&self, _: &HookAddress, _: &Question, _: Duration) -> Result<Verdict, HookError> {
+        Ok(Verdict { allow: true, ..Verdict::default() })
+    }
+}
+
+impl Claims for OutOfReach {
+    async fn keep(&self, _: &str, _: &Claim, _: u64) -> Result<bool, ClaimsError> {
+        Ok(false)
+    }
+
+    async fn attempt(&self, name: &str, _: u64) -> Result<Option<Claim>, ClaimsError> {
+        let code = Code::parse(CODE).filter(|code| code.name() == name);
+        let claim = |(code, owner): (Code, _)| Claim {
+            fingerprint: code.fingerprint(),
+            owner,
+            until: NOW + CODE_LIFETIME,
+            tries: 1,
+            used_by: None,
+        };
+        Ok(code.zip(owner()).map(claim))
+    }
+
+    async fn redeem(&self, _: &str, _: &Fingerprint, _: u64) -> Result<bool, ClaimsError> {
+        Ok(true)
+    }
+
+    async fn count(&self, _: &str, _: u64, _: u64) -> Result<u64, ClaimsError> {
+        Ok(1)
+    }
+}
+
+type Outcome<T> = Result<T, RegistryError>;
+
+impl Registry for OutOfReach {
+    fn of_kind(&self, _: Kind) -> Self {
+        Self
+    }
+
+    async fn look(&self, _: &ThingName) -> Outcome<Option<Entry>> {
+        Ok(Some(Entry { version: 1, owner: owner(), thing_type: Some("lamp".into()), record: Record::default() }))
+    }
+
+    async fn mint(&self, _: &ThingName) -> Outcome<Certificate> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn certify(&self, _: &ThingName, _: &CertificateRequest) -> Outcome<Issued> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn claim(&self, _: &ThingName, _: &OwnerId, _: &Record) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn write(&self, _: &ThingName, _: i64, _: &Record) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn remove(&self, _: &ThingName, _: i64) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn attached(&self, _: &ThingName) -> Outcome<Vec<CertificateId>> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn attach_policy(&self, _: &CertificateId) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn attach_thing(&self, _: &CertificateId, _: &ThingName) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn activate(&self, _: &CertificateId) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn deactivate(&self, _: &CertificateId) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn detach_policy(&self, _: &CertificateId) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn detach_thing(&self, _: &CertificateId, _: &ThingName) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn delete(&self, _: &CertificateId) -> Outcome<()> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn things_of(&self, _: &AlexaUser) -> Outcome<Vec<ThingName>> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn unfinished(&self, _: Option<&str>) -> Outcome<Listing<ThingName>> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn certificates(&self, _: Option<&str>) -> Outcome<Listing<Registered>> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn describe(&self, _: &CertificateId) -> Outcome<Option<Described>> {
+        Err(RegistryError::Throttled)
+    }
+
+    async fn is_attached(&self, _: &CertificateId) -> Outcome<bool> {
+        Err(RegistryError::Throttled)
+    }
+}
