@@ -59,3 +59,8 @@ def test_nobody_is_let_in_whose_owner_has_left(hub, agent):
     agent.is_("refused")
     agent.stop()
     agent.fails(4, "refused", "run")
+    # Who comes back starts afresh, on the same device.
+    ana.links()
+    agent.do("setup", str(ana.mail()))
+    agent.run().is_("connected")
+    ana.hears_of(ana.wants("to print a vase"), "accepted")
