@@ -35,16 +35,16 @@ class Hub:
         self.place = Path(place)
         self.data = self.place / "data"
         self.options = ["--register", terms] if terms else []
-        self.mqtt = "127.0.0.1:0"
+        self.web, self.mqtt = "127.0.0.1:0", "127.0.0.1:0"
         self.process = None
         self.http = None
 
     def start(self):
-        """Starts it; once it has had a port, it takes that one again, as the bundles name it."""
+        """Starts it; once it has had its ports, it takes those again, as the bundles name them."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("ONETHING_", "RUST_"))}
         with open(self.place / "hub.log", "ab") as log:
             self.process = subprocess.Popen(
-                [self.binary, "serve", "--data", self.data, "--http", "127.0.0.1:0", "--mqtt", self.mqtt, *self.options],
+                [self.binary, "serve", "--data", self.data, "--http", self.web, "--mqtt", self.mqtt, *self.options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
@@ -58,6 +58,7 @@ class Hub:
             raise AssertionError(f"the hub is not ready within {LIMIT} s:\n{self.log()}") from None
         assert ready["ready"] is True, ready
         self.http, self.mqtt = ready["http"], ready["mqtt"]
+        self.web = self.http.removeprefix("http://")
         return self
 
     def kill(self):
@@ -118,10 +119,10 @@ class Hub:
         )
 
 
-def eventually(what, holds, limit=LIMIT):
+def eventually(what, holds, limit=LIMIT, every=0.02):
     """Asks again until it holds, where nothing tells of the change."""
     end = time.monotonic() + limit
     pause = threading.Event()
     while not holds():
         assert time.monotonic() < end, f"{what}: not within {limit} s"
-        pause.wait(0.02)
+        pause.wait(every)

@@ -76,10 +76,10 @@ async fn knock(
     Ok(setup::done(&bundle, held, "")?)
 }
 
-/// The stored certificate, to knock with.
+/// The stored certificate, to knock with. No door takes one whose time is over.
 fn stored(held: &Held) -> Result<Credential, Failure> {
     // Who has credentials that cannot be used is told so before anybody is asked.
-    credentials::stored(held)?;
+    credentials::stored(held)?.is_valid_at(clock::now())?;
     held.credentials()?.map(Credential::Certificate).ok_or_else(|| credentials::nothing(held))
 }
 

@@ -94,7 +94,9 @@ fn stored_files_that_are_broken_are_named_and_nothing_else_is_used() {
     check("current is cut off");
     std::fs::write(&current, "credentials-1\n").unwrap();
     age(&stored, 2020, 2025);
-    run(&mut agent(place.path(), &["run"])).check(3, "the certificate expired on 2025-01-01; ask for a new one");
+    for command in [&["run"][..], &["renew", "--door", "https://localhost:1/register"]] {
+        run(&mut agent(place.path(), command)).check(3, "the certificate expired on 2025-01-01; ask for a new one");
+    }
     assert_eq!(status(place.path())["fault"], "the certificate expired on 2025-01-01");
     // What is broken is mended by a setup.
     run(&mut agent(place.path(), &["setup", "--offline", ben.to_str().unwrap()])).done();

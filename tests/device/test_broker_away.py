@@ -1,0 +1,133 @@
+"""The broker is away for a minute, and the owner goes on talking."""
+
+import random
+import threading
+import time
+
+from home import Owner, reconnected, unpacked
+from hub import eventually
+from proxy import Wire
+from workshop import Workshop
+
+MINUTE = 60
+WISHES = 20
+# Each cut doubles the pause before the next attempt.
+CUTS = 5
+# So that a failure can be played again.
+SEED = 20260117
+# The device waits up to 64 s before its next attempt, and the hub may be slow.
+BACK = 90
+
+
+def at_the_wire(hub, owner, agent):
+    folder = unpacked(owner.mail())
+    wire = Wire("127.0.0.1", int(hub.mqtt.rpartition(":")[2]))
+    agent.do("setup", str(reconnected(folder, port=wire.port)))
+    agent.run().is_("connected")
+    return wire
+
+
+def test_after_a_minute_the_newest_command_is_done_once_and_the_last_settings_count(hub, new_agent, tmp_path):
+    workshop = Workshop(tmp_path)
+    ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
+    wire = at_the_wire(hub, ana, agent)
+    first = ana.wants("to print a bowl")
+    ana.hears_of(first, "done")
+    wire.cut()
+    dark = time.monotonic()
+    agent.is_("connecting")
+    eventually("the hub sees it go", lambda: not ana.thing()["connected"])
+    wishes = []
+    for number in range(WISHES):
+        wishes.append(ana.wants("to print a vase"))
+        ana.says(f"to set the nozzle to {100 + number} degrees")
+        ana.says(f"to turn it {'on' if number % 2 else 'off'}")
+    assert agent.status()["agent"]["connection"] == "connecting" and agent.status()["running"]
+    assert workshop.printed() == [first]
+    # A minute is how long it is away, whatever happens in it.
+    threading.Event().wait(MINUTE - (time.monotonic() - dark))
+    wire.mend()
+    agent.is_("connected", limit=BACK)
+    ana.hears_of(wishes[-1], "done")
+    eventually("the settings are so", lambda: (ana.reported()["nozzleTarget"], ana.reported()["power"]) == (100 + WISHES - 1, "ON"))
+    after = ana.wants("to print a cup")
+    ana.hears_of(after, "done")
+    assert workshop.printed() == [first, wishes[-1], after]
+
+
+def test_what_has_expired_meanwhile_is_refused(start_hub, new_agent, tmp_path):
+    workshop = Workshop(tmp_path, lifetime=3)
+    hub = start_hub("--device-model", workshop.model)
+    ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
+    wire = at_the_wire(hub, ana, agent)
+    wire.cut()
+    eventually("the hub sees it go", lambda: not ana.thing()["connected"])
+    late = ana.wants("to print a vase")
+    end = ana.desired()["command"]["expiresAt"]
+    eventually("its time is over", lambda: time.time() > end)
+    wire.mend()
+    assert ana.hears_of(late, "refused")["detail"] == "it came too late"
+    assert workshop.printed() == []
+    in_time = ana.wants("to print a cup")
+    ana.hears_of(in_time, "done")
+    assert workshop.printed() == [in_time]
+
+
+def test_a_hub_that_comes_back_is_found_again(hub, new_agent, tmp_path):
+    workshop = Workshop(tmp_path)
+    ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
+    agent.do("setup", str(ana.mail()))
+    agent.run().is_("connected")
+    hub.kill()
+    agent.is_("connecting")
+    hub.start()
+    wish = ana.wants("to print a vase")
+    ana.hears_of(wish, "done")
+    assert workshop.printed() == [wish]
+
+
+def test_a_wire_that_is_cut_at_any_moment_loses_nothing_and_doubles_nothing(hub, new_agent, tmp_path):
+    moments = random.Random(SEED)
+    workshop = Workshop(tmp_path, prints="sleep 0.1")
+    ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
+    wire = at_the_wire(hub, ana, agent)
+    wishes = []
+    for number in range(CUTS):
+        wishes.append(ana.wants("to print a vase"))
+        ana.says(f"to set the nozzle to {100 + number} degrees")
+        # Any moment is as good as another; nothing is waited for.
+        threading.Event().wait(moments.uniform(0.0, 0.3))
+        wire.cut()
+        if number % 2:
+            wishes.append(ana.wants("to print a cup"))
+        wire.mend()
+        ana.hears_of(wishes[-1], "done")
+        eventually("the setting is so", lambda: ana.reported()["nozzleTarget"] == 100 + number)
+        assert workshop.printed().count(wishes[-1]) == 1
+    printed = workshop.printed()
+    assert printed == [id for id in wishes if id in printed], "each once, in the order of the wishes"
+
+
+def test_a_hub_with_another_authority_is_still_known(hub, agent):
+    ana = Owner(hub).links()
+    agent.do("setup", str(ana.mail()))
+    agent.run().is_("connected")
+    roots = root_of(agent)
+    hub.stop()
+    agent.is_("connecting")
+    hub.replace_authority()
+    hub.start()
+    ana.hears_of(ana.wants("to print a vase"), "accepted")
+    agent.stop()
+    # Who renews knows the hub by its new root, and by no other.
+    agent.do("renew")
+    assert root_of(agent) != roots
+    agent.run().is_("connected")
+    hub.stop()
+    hub.start()
+    ana.hears_of(ana.wants("to print a cup"), "accepted", "refused")
+
+
+def root_of(agent):
+    folder, told = agent.credentials()
+    return [(folder / name).read_text() for name in told["rootCas"]]
