@@ -14,6 +14,8 @@
 mod harness;
 
 mod again;
+mod agent;
+mod agent_at_the_door;
 mod at_once;
 mod control_plane;
 mod delivery;
