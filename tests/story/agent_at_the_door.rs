@@ -92,7 +92,7 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
     let stranger = Machine::new(&door.town.ministack.root);
     stranger.tries_to_get(&["claim", &code, "--door", &url]).await.failed(3, "does not take the code");
 
-    // Where the code was shown, another certificate is asked for. The old one goes when the new one has been seen in use.
+    // Where the code was shown, another certificate is asked for.
     door.town.lease_passes().await;
     machine.gets(&["renew"]).await;
     let (same, second) = stored(&machine).await;
@@ -101,10 +101,9 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
     let status = async |id: &str| certificate(&door.town.ministack.holds().await, id)["status"].clone();
     assert_eq!((status(&first).await, status(&second).await), (json!("ACTIVE"), json!("ACTIVE")));
     let agent = obeys(&door, &machine, &mut echo, "bowl").await;
+    // The door, which cannot touch shadows, leaves the old one to the sweep: it finds the new one in use.
     door.town.lease_passes().await;
-    echo.start_over();
-    let request = echo.intent("PauseIntent", &[]);
-    door.town.another_function().await.answer(&mut echo, &request).await.says(&["Pausing"]);
+    door.town.sweeps().await;
     assert_ne!(status(&first).await, "ACTIVE");
     assert_eq!(status(&second).await, "ACTIVE");
     check_no_stray_certificate_is_live(&door.town.ministack.holds().await);

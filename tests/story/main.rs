@@ -22,6 +22,7 @@ mod delivery;
 mod every_call;
 mod household;
 mod isolation;
+mod isolation_by_row;
 mod life;
 mod mail_returned;
 mod metrics;
