@@ -22,10 +22,10 @@ pub struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  onething-device setup 3D_Printer-abc.zip      take the bundle out of the mail, and try it
-  onething-device run                           connect and stay
-  onething-device status                        whether it is connected, and if not, why
-  sudo onething-device service --write          let systemd run it
+  onething-device setup 3D_Printer-abc.zip --run   take the bundle out of the mail, connect and stay
+  onething-device run                              connect and stay, the next time
+  onething-device status                           whether it is connected, and if not, why
+  sudo onething-device service --write             let systemd run it
 
 Exit codes: 0 done, 1 failed, 2 asked wrongly, 3 no credentials of use, 4 refused by the server, 5 server not reached.";
 
@@ -33,13 +33,16 @@ Exit codes: 0 done, 1 failed, 2 asked wrongly, 3 no credentials of use, 4 refuse
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Takes a bundle: checks it, connects once, and stores it.
-    #[command(after_help = "Example: onething-device setup 3D_Printer-abc.zip")]
+    #[command(after_help = "Example: onething-device setup 3D_Printer-abc.zip --run")]
     Setup {
         /// The zip out of the mail, or a folder it was unpacked into.
         bundle: PathBuf,
         /// Stores it without connecting.
         #[arg(long)]
         offline: bool,
+        /// Goes on running once it is stored, as `run` does.
+        #[arg(long, conflicts_with = "offline")]
+        run: bool,
     },
     /// Connects and stays, until Ctrl-C.
     Run(Run),
@@ -95,7 +98,7 @@ pub enum Command {
 }
 
 /// Options of `run`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Run {
     /// Runs with this bundle, a zip or a folder, and does not store it.
     #[arg(long, value_name = "BUNDLE")]
@@ -112,7 +115,7 @@ pub struct Run {
 }
 
 /// The door where devices register.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct DoorOption {
     /// The URL where devices register themselves; else the one that the stored bundle knows.
     #[arg(long = "door", value_name = "URL", env = "ONETHING_DEVICE_DOOR")]

@@ -164,7 +164,7 @@ pub(super) fn mail(facts: &MailFacts<'_>) -> MailWords {
     let what =
         format!("this is the identity of your {device}. Whoever has the attached file can act as your {device}: keep it to yourself.");
     let how = format!("On your {device}, run this one command in the folder of the file:");
-    let command = format!("onething-device setup {thing}.zip");
+    let command = format!("onething-device setup {thing}.zip --run");
     let topic = format!("$aws/things/{thing}/shadow/update/delta");
     let then = format!("Then say: \"Alexa, open {invocation}.\"");
     let lost = format!(

@@ -14,7 +14,7 @@ use onething::config::{Environment, Source};
 use onething::log;
 
 use crate::clock;
-use crate::command_line::{Arguments, Command, Common, DoorOption};
+use crate::command_line::{Arguments, Command, Common, DoorOption, Run};
 use crate::credentials;
 use crate::failure::Failure;
 use crate::files::OWN_ROOT;
@@ -31,12 +31,18 @@ const WAIT: Duration = Duration::from_secs(30);
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { command, common } = arguments;
     // Where an answer is asked for, it has the screen to itself, unless somebody wants to know more.
-    let level = Environment.variable("RUST_LOG").or_else(|| matches!(command, Command::Run(_)).then(|| "info".to_owned()));
+    let level = Environment
+        .variable("RUST_LOG")
+        .or_else(|| matches!(command, Command::Run(_) | Command::Setup { run: true, .. }).then(|| "info".to_owned()));
     if let Some(level) = level {
         log::start_beside(Some(&level));
     }
     match command {
-        Command::Setup { bundle, offline } => setup::setup(&common, &bundle, offline).await,
+        Command::Setup { bundle, offline, run: false } => setup::setup(&common, &bundle, offline).await,
+        Command::Setup { bundle, .. } => {
+            setup::setup(&common, &bundle, false).await?;
+            run::run(&common, Run::default()).await
+        }
         Command::Run(options) => run::run(&common, options).await,
         Command::Status { json } => status::status(&common, json),
         Command::Claim { code, door } => knock(&common, &hold(&common)?, &door, || Ok(Credential::Code(code))).await,

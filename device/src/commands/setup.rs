@@ -35,5 +35,9 @@ pub(super) fn done(bundle: &Bundle, held: &Held, origin: &str) -> io::Result<()>
     let connection = &bundle.connection;
     writeln!(out, "This device is {} at {}:{}.", connection.thing_name, connection.endpoint, connection.port)?;
     writeln!(out, "Its credentials are in {}, for you only.{origin}", held.path().display())?;
-    writeln!(out, "Next: `onething-device run`, or `sudo onething-device service --write` to have it run from every start on.")
+    let folder = held.path().display();
+    writeln!(
+        out,
+        "Next: `onething-device run`, or `sudo onething-device service --write --state {folder}` to have it run from every start on."
+    )
 }

@@ -216,7 +216,12 @@ pub struct Life {
 impl Life {
     /// Starts it, and waits until it says that it is connected, to its log and to those who ask.
     pub fn connected(state: &Path, arguments: &[&str]) -> Self {
-        let mut child = agent(state, &["run", "--wait", "30"]).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        Self::begun(state, &[&["run", "--wait", "30"], arguments].concat())
+    }
+
+    /// The same, by another command than `run`.
+    pub fn begun(state: &Path, command: &[&str]) -> Self {
+        let mut child = agent(state, command).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut life = Self { child, log };
         life.says("connected");

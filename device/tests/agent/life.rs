@@ -52,6 +52,19 @@ async fn an_owner_sets_a_device_up_runs_it_and_forgets_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_one_command_of_the_mail_brings_a_device_online() {
+    let hub = Hub::start().await;
+    let zip = hub.zip("ana").await;
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    assert!(Life::begun(&state, &["setup", zip.to_str().unwrap(), "--run"]).stop().success());
+    // It is set up for good.
+    assert!(Life::connected(&state, &[]).stop().success());
+    run(&mut agent(&state, &["setup", zip.to_str().unwrap(), "--run", "--offline"])).check(2, "cannot be used with");
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_may_be_unpacked_and_another_one_takes_its_place() {
     let hub = Hub::start().await;
     let (ana, ben) = (hub.folder("ana").await, hub.folder("ben").await);
