@@ -163,7 +163,7 @@ impl Agent {
     }
 
     /// Its power is cut (SIGKILL). What it has said is returned.
-    pub async fn is_killed(self) -> String {
+    pub async fn loses_power(self) -> String {
         self.0.stop().await
     }
 }

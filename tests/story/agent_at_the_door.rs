@@ -72,7 +72,7 @@ async fn heeds(door: &Entrance, machine: &Machine) {
     let wanted = json!({"thingName": thing, "payload": json!({"state": {"desired": {"power": "ON"}}}).to_string()});
     assert_eq!(calls_as(&door.town.ministack.url, &owners_keys(), "iot-data", "update_thing_shadow", wanted).await, Ok(()));
     door.town.ministack.is_told(&thing, json!({"power": "ON", "certificateId": certificate})).await;
-    agent.is_killed().await;
+    agent.loses_power().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +88,7 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
     let (name, first) = stored(&machine).await;
     let account = door.town.ministack.holds().await;
     assert_eq!(thing(&account, &name)["attributes"]["UserId"], ada.user_id, "{account:#}");
-    obeys(&door, &machine, &mut echo, "vase").await.is_killed().await;
+    obeys(&door, &machine, &mut echo, "vase").await.loses_power().await;
     let stranger = Machine::new(&door.town.ministack.root);
     stranger.tries_to_get(&["claim", &code, "--door", &url]).await.failed(3, "does not take the code");
 
@@ -107,7 +107,7 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
     assert_ne!(status(&first).await, "ACTIVE");
     assert_eq!(status(&second).await, "ACTIVE");
     check_no_stray_certificate_is_live(&door.town.ministack.holds().await);
-    agent.is_killed().await;
+    agent.loses_power().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +120,7 @@ async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_num
     let owners = machine();
     let bearer = owners.note("bearer", &ada.token);
     owners.gets(&["register", "--door", &url, "--bearer-file", &bearer]).await;
-    obeys(&door, &owners, &mut Echo::linked(&ada.token), "vase").await.is_killed().await;
+    obeys(&door, &owners, &mut Echo::linked(&ada.token), "vase").await.loses_power().await;
 
     let fleets = machine();
     let token = fleets.note("token", "token-of-the-first-factory");
