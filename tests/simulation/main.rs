@@ -270,7 +270,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     let unanswered = {
         let account = world.account.lock().unwrap();
         // Where half a pause is left, which the sweep will finish, nobody is let in.
-        account.unanswered > 0 && !account.thing.as_ref().is_some_and(|there| there.record.paused.is_some())
+        account.unanswered > 0 && account.thing.as_ref().is_none_or(|there| there.record.paused.is_none())
     };
     if unanswered && !is_served(&world, 150, Event::Registers, decide).await {
         return Err(format!("a device has no answer after three quiet knocks\n{}", world.story()));
