@@ -8,6 +8,7 @@ import io
 import json
 import re
 import sys
+import time
 import zipfile
 
 import boto3
@@ -128,6 +129,25 @@ def shadow(data, name):
         raise
 
 
+def awaits(client, given):
+    """Asks for a shadow until its device has reported this, and whatever else; the shadow that was there last."""
+    data, end = client("iot-data"), time.monotonic() + given["limit"]
+    while True:
+        document = shadow(data, given["thing"])
+        if holds(((document or {}).get("state") or {}).get("reported"), given["reported"]):
+            return {"shadow": document, "is_so": True}
+        if time.monotonic() > end:
+            return {"shadow": document, "is_so": False}
+        time.sleep(0.1)
+
+
+def holds(value, expected):
+    """Of an object, its other fields do not matter."""
+    if isinstance(expected, dict):
+        return isinstance(value, dict) and all(holds(value.get(name), wanted) for name, wanted in expected.items())
+    return value == expected
+
+
 def report(client, given):
     """A device that says something over HTTPS, where there is no MQTT."""
     client("iot-data").update_thing_shadow(
@@ -183,7 +203,7 @@ def call(client, given):
 def main():
     given = json.load(sys.stdin)
     client = clients(given["endpoint"], given["region"], given["access_key"], given["secret_key"])
-    known = (prepare, describe, report, function, tables, call)
+    known = (prepare, describe, awaits, report, function, tables, call)
     (doing,) = (one for one in known if one.__name__ == given["do"])
     json.dump(doing(client, given), sys.stdout, default=str)
 

@@ -2,8 +2,8 @@
 
 Standard input: a list of {"message": path of the message, "into": folder}.
 Standard output: of each what the mail says, and everything that is wrong with
-it. Each zip in it is unpacked into the folder, and OpenSSL says whether the
-key in it is the one of the certificate.
+it. Each zip in it is saved beside the folder and unpacked into it, and OpenSSL
+says whether the key in it is the one of the certificate.
 """
 
 import io
@@ -35,6 +35,7 @@ def addresses(message, header):
 
 
 def unpack(content, folder):
+    Path(folder).with_suffix(".zip").write_bytes(content)
     files = []
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         damaged = archive.testzip()

@@ -14,6 +14,11 @@
 //! - Mail arrives in the order in which it was taken. The emulator hands each
 //!   on in the background; here the next is taken when the last one is there.
 //!
+//! What happens behind the gate, between a device and the broker, nothing can add: a certificate that goes INACTIVE is refused
+//! from then on, in the handshake, but a connection that stands stays. AWS IoT ends it within minutes
+//! (<https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html>); where that matters, a test cuts the line
+//! ([`Line`](super::line::Line)), and `agent.rs` sees to it that this is still so.
+//!
 //! That `CreateThing` is exclusive it has itself, and `at_once.rs` sees to it
 //! that this stays so.
 

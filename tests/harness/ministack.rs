@@ -152,6 +152,14 @@ impl Ministack {
         opened.zip(folders).collect()
     }
 
+    /// Waits until the device of a thing has reported this, and whatever else; the shadow is then as it is returned.
+    pub async fn is_told(&self, thing: &str, reported: Value) -> Value {
+        let order = json!({"do": "awaits", "thing": thing, "reported": reported, "limit": 50});
+        let told = foreign::run("account.py", &asked(&self.url, order)).await;
+        assert_eq!(told["is_so"], true, "{thing} has not reported {reported} but {:#}", told["shadow"]);
+        told["shadow"].clone()
+    }
+
     pub fn output(&self) -> String {
         self.process.output()
     }

@@ -18,6 +18,7 @@
     reason = "test code: a panic is a failed test, and no other crate reads these names"
 )]
 
+pub mod agent;
 pub mod alexa;
 pub mod alexa_api;
 pub mod answer;
@@ -30,6 +31,7 @@ pub mod gateway;
 pub mod house;
 pub mod http;
 pub mod lambda;
+pub mod line;
 pub mod login;
 pub mod ministack;
 pub mod moto;

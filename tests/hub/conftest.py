@@ -1,5 +1,6 @@
 """Where the tests find the hub and what other people made. Nothing is skipped: what is missing is a failure."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from door import WAYS
 from hub import Hub
-from stages import EmulatorStage, HubStage
+from stages import EmulatorStage, GivenStage, HubStage
 
 VENVS = Path(os.environ.get("ONETHING_TEST_VENVS") or Path(__file__).resolve().parents[2] / "target/test-venvs")
 
@@ -36,12 +37,19 @@ def hub(binary, tmp_path):
     hub.stop()
 
 
-@pytest.fixture(scope="session", params=[*(f"hub, by {way}" for way in WAYS), "ministack"])
-def stage(request, binary, tmp_path_factory):
-    name, _, way = request.param.partition(", by ")
-    place = tmp_path_factory.mktemp(f"{name}-{way}")
-    if name == "hub":
-        stage = HubStage(binary, place, WAYS[way])
+# A stage that stands already, as JSON: `cargo test --features emulators --test story isolation` says which.
+GIVEN = os.environ.get("ONETHING_STAGE")
+STAGES = ["ministack, given"] if GIVEN else [*(f"hub, by {way}" for way in WAYS), "ministack"]
+
+
+@pytest.fixture(scope="session", params=STAGES)
+def stage(request, tmp_path_factory):
+    name, _, way = request.param.partition(", ")
+    place = tmp_path_factory.mktemp(f"{name}-{way}".replace(" ", "-"))
+    if GIVEN:
+        stage = GivenStage(json.loads(GIVEN), place)
+    elif name == "hub":
+        stage = HubStage(request.getfixturevalue("binary"), place, WAYS[way.removeprefix("by ")])
     else:
         ministack = VENVS / "ministack/bin/ministack"
         assert ministack.exists(), f"{ministack} is missing: run `.ci/run`, which installs the foreign tools"

@@ -1,4 +1,5 @@
-"""Where the table is tried: the hub, and ministack with AUTH=true. On both, Ada and Bob have moved in."""
+"""Where the table is tried: the hub, and ministack with AUTH=true. On both, Ada and Bob have moved in: on the hub in each of
+the ways there are, on ministack by Amazon's SDK, or as a test of the Lambda function says that they have."""
 
 import atexit
 import itertools
@@ -167,15 +168,23 @@ class EmulatorStage(Stage):
         eventually("ministack is ready", lambda: self.is_ready(url), limit=90)
         root = place / "ministack-root.pem"
         root.write_bytes(urllib.request.urlopen(f"{url}/_ministack/iot/ca.pem", timeout=LIMIT).read())
-        self.root_subject = subject_of(root)
-        session = boto3.Session(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name="eu-west-1")
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
-        self.iot, self.data, sts = (session.client(its, endpoint_url=url, config=config) for its in ("iot", "iot-data", "sts"))
+        sts = self.speaks_with(url, "eu-west-1", keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
         variables = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": sts.get_caller_identity()["Account"]}
         policy = rendered(json.loads((ROOT / "infra/device-policy.json").read_text()), variables)
         self.iot.create_policy(policyName="OneUserOneThing", policyDocument=json.dumps(policy))
         # Letters of both cases, as the names of the hub have them.
-        self.ada, self.bob, cyd, dee = (self.moves_in(f"3D_Printer-{its}", root, mqtt) for its in ("AdaAbcdef", "BobAbcdef", "Cyd", "Dee"))
+        self.ada, self.bob = (self.moves_in(f"3D_Printer-{its}", root, mqtt) for its in ("AdaAbcdef", "BobAbcdef"))
+        self.opens()
+
+    def speaks_with(self, url, region, access_key, secret_key):
+        session = boto3.Session(access_key, secret_key, region_name=region)
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
+        self.iot, self.data, sts = (session.client(its, endpoint_url=url, config=config) for its in ("iot", "iot-data", "sts"))
+        return sts
+
+    def opens(self):
+        self.root_subject = subject_of(self.ada.root)
+        cyd, dee = (self.moves_in(f"3D_Printer-{its}", self.ada.root, self.ada.port) for its in ("Cyd", "Dee"))
         self.iot.update_certificate(certificateId=fingerprint(cyd.certificate), newStatus="INACTIVE")
         self.iot.delete_certificate(certificateId=self.given_up(dee), forceDelete=True)
         self.tls_refuses = self.forgeries()
@@ -226,6 +235,23 @@ class EmulatorStage(Stage):
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+
+class GivenStage(EmulatorStage):
+    """An emulator that somebody else runs, and two things that have got their certificates there."""
+
+    def __init__(self, given, place):
+        self.place = place
+        self.speaks_with(given["endpoint"], given["region"], given["access_key"], given["secret_key"])
+        self.ada, self.bob = (bundle_of(given[its]) for its in ("ada", "bob"))
+        self.opens()
+
+    def end(self):
+        """It is ended by whoever has begun it."""
+
+
+def bundle_of(given):
+    return Bundle(**given | {its: Path(given[its]) for its in ("certificate", "key", "root")})
 
 
 def rendered(value, variables):

@@ -11,7 +11,7 @@ use crate::town::{Town, check_no_stray_certificate_is_live, check_one_owner_one_
 const INTENT: &str = "SendCertificateIntent";
 
 /// Says it, and says yes where it is asked back. A lease of a second may still have to run out.
-async fn ask_and_agree(town: &Town, echo: &mut Echo) -> Answer {
+pub async fn ask_and_agree(town: &Town, echo: &mut Echo) -> Answer {
     echo.start_over();
     let request = echo.intent_in("STARTED", "NONE", INTENT, &[]);
     let answer = town.ask(echo, &request).await;

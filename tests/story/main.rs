@@ -14,12 +14,15 @@
 mod harness;
 
 mod again;
+mod agent;
+mod agent_at_the_door;
 mod at_once;
 mod control_plane;
 mod delivery;
 mod every_call;
 mod household;
 mod isolation;
+mod isolation_by_row;
 mod life;
 mod mail_returned;
 mod metrics;

@@ -66,7 +66,12 @@ type = "lamp"
 
 /// With the hashes in place.
 pub fn terms() -> String {
-    let mut terms = TERMS.to_owned();
+    hashed(TERMS)
+}
+
+/// Terms in which `SHA256(…)` stands for a hash.
+pub fn hashed(terms: &str) -> String {
+    let mut terms = terms.to_owned();
     while let Some((before, rest)) = terms.clone().split_once("SHA256(") {
         let (secret, after) = rest.split_once(')').expect("a hash to be computed");
         terms = format!("{before}{}{after}", onething::thing::Fingerprint::of(secret).hex());

@@ -132,6 +132,11 @@ impl Owner {
         topic(&self.thing, rest)
     }
 
+    /// Their bundle, as it was in the mail.
+    pub fn zip(&self) -> std::path::PathBuf {
+        self.bundle.with_extension("zip")
+    }
+
     /// The id of their certificate, as their bundle says it.
     pub fn certificate_id(&self) -> String {
         connection(&self.bundle)["certificateId"].as_str().expect("the id of the certificate").to_owned()

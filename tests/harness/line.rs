@@ -1,0 +1,73 @@
+//! The way from a device to its server: a relay for TCP that can be cut and mended. Where it is cut, what was connected is not
+//! any more, and who connects is hung up on.
+
+use std::sync::Arc;
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub struct Line {
+    pub port: u16,
+    state: Arc<watch::Sender<State>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct State {
+    /// The port at the other end.
+    leads_to: u16,
+    is_cut: bool,
+    /// How often it has been cut. What was connected before is not any more.
+    cuts: u32,
+}
+
+impl Line {
+    /// A line that leads nowhere yet.
+    pub async fn laid() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("a bound listener").port();
+        let state = Arc::new(watch::Sender::new(State { is_cut: true, ..State::default() }));
+        let states = Arc::clone(&state);
+        let task = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(relay(near, states.subscribe()));
+            }
+        });
+        Self { port, state, task }
+    }
+
+    /// From now on it leads there.
+    pub fn leads_to(&self, port: u16) {
+        self.state.send_modify(|state| (state.leads_to, state.is_cut) = (port, false));
+    }
+
+    pub fn cut(&self) {
+        self.state.send_modify(|state| (state.is_cut, state.cuts) = (true, state.cuts + 1));
+    }
+
+    pub fn mend(&self) {
+        self.state.send_modify(|state| state.is_cut = false);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.cut();
+    }
+}
+
+async fn relay(mut near: TcpStream, mut line: watch::Receiver<State>) {
+    let State { leads_to, is_cut, cuts } = *line.borrow();
+    if is_cut {
+        return;
+    }
+    let Ok(mut far) = TcpStream::connect(("127.0.0.1", leads_to)).await else { return };
+    tokio::select! {
+        // Whichever side hangs up, the other one is told by the end of its connection.
+        _ = copy_bidirectional(&mut near, &mut far) => {}
+        _ = line.wait_for(|line| line.cuts != cuts) => {}
+    }
+}

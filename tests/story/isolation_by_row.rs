@@ -1,0 +1,136 @@
+//! A certificate opens one thing, however the device came by it: the table of `tests/hub`, which tries all that one device could
+//! do to another, with certificates that the function gave out by mail and at the door.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::deployment::{ACCESS_KEY, REGION, SECRET_KEY};
+use crate::harness::device::Identity;
+use crate::harness::foreign::{program, workspace};
+use crate::harness::newcomer::Newcomer;
+use crate::harness::process::{Process, command};
+use crate::harness::within;
+use crate::register::{Entrance, hashed};
+
+const TERMS: &str = r#"
+[door]
+per_source = 1000
+
+[type.lamp]
+prefix = "Lamp-"
+policies = ["OneUserOneThing"]
+
+[[token]]
+name = "factory-1"
+sha256 = "SHA256(a-token)"
+types = ["lamp"]
+
+[[serial]]
+sha256 = "SHA256(0123456789-the-one-of-ada)"
+type = "lamp"
+
+[[serial]]
+sha256 = "SHA256(0123456789-the-one-of-bob)"
+type = "lamp"
+"#;
+
+/// For a few hundred attempts, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(400);
+
+/// Two devices of a town, and the table between them.
+struct Stage {
+    door: Entrance,
+    /// Who has knocked keeps the files.
+    devices: Vec<Newcomer>,
+    identities: Vec<Identity>,
+}
+
+impl Stage {
+    async fn built() -> Self {
+        Self { door: Entrance::built(&hashed(TERMS)).await, devices: Vec::new(), identities: Vec::new() }
+    }
+
+    async fn knocks(&mut self, authorization: Option<&str>, shown: Value) {
+        let (device, told) = self.door.knocks(authorization, shown).await;
+        self.identities.push(device.identity(&told.lets_in(), &self.door.town.ministack.root));
+        self.devices.push(device);
+    }
+
+    /// Everything that is tried with one of the certificates is refused, and not heard by the other.
+    async fn holds(self) {
+        let bundle = |identity: &Identity| {
+            json!({
+                "host": identity.host, "port": identity.port, "thing": identity.client_id,
+                "certificate": identity.certificate, "key": identity.key, "root": identity.root,
+            })
+        };
+        let [ada, bob] = self.identities.as_slice() else { panic!("{} devices", self.identities.len()) };
+        assert_ne!(ada.client_id, bob.client_id);
+        let stage = json!({
+            "endpoint": self.door.town.ministack.url, "region": REGION, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY,
+            "ada": bundle(ada), "bob": bundle(bob),
+        });
+        let mut pytest = command(program("hub", "python"), workspace());
+        pytest
+            .env("PATH", "/usr/bin:/bin")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("ONETHING_STAGE", stage.to_string())
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "--maxfail=20"])
+            .arg(Path::new("tests/hub/test_isolation.py"));
+        let mut table = Process::start(pytest);
+        let status = within(LIMIT, "the table comes to an end", table.ended()).await;
+        let said = table.output();
+        assert!(status.success() && said.contains(" passed") && !said.contains("skipped"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailed_certificate_opens_nothing_of_anothers() {
+    let mut stage = Stage::built().await;
+    for (number, name) in ["Ada", "Bob"].into_iter().enumerate() {
+        let user = stage.door.town.house.welcomes(name);
+        stage.identities.push(stage.door.town.moves_in(&user, number).await.identity);
+    }
+    stage.holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_for_a_code_opens_nothing_of_anothers() {
+    let mut stage = Stage::built().await;
+    for name in ["Ada", "Bob"] {
+        let code = stage.door.code_for(&stage.door.town.house.welcomes(name)).await;
+        stage.knocks(None, json!({"code": code})).await;
+    }
+    stage.holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_for_an_owners_token_opens_nothing_of_anothers() {
+    let mut stage = Stage::built().await;
+    for name in ["Ada", "Bob"] {
+        let user = stage.door.town.house.welcomes(name);
+        stage.knocks(Some(&format!("Bearer {}", user.token)), json!({})).await;
+    }
+    stage.holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_for_a_fleets_token_opens_nothing_of_anothers() {
+    let mut stage = Stage::built().await;
+    for name in ["Ada", "Bob"] {
+        let shown = json!({"thingName": format!("Lamp-Number-0123456789-in-the-Hall-of-{name}"), "version": "1"});
+        stage.knocks(Some("DeviceToken a-token"), shown).await;
+    }
+    stage.holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_for_a_serial_number_opens_nothing_of_anothers() {
+    let mut stage = Stage::built().await;
+    for name in ["ada", "bob"] {
+        stage.knocks(None, json!({"serial": format!("0123456789-the-one-of-{name}")})).await;
+    }
+    stage.holds().await;
+}
