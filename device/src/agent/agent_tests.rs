@@ -205,6 +205,18 @@ fn a_wish_that_waits_is_taken_back_by_an_update_that_makes_no_delta() {
 }
 
 #[test]
+fn an_answer_does_not_wait_for_its_turn_as_what_moves_does() {
+    let mut agent = agent();
+    assert_eq!(says(&mut agent, &json!({"progress": 1}), 0.0), Some(json!({"progress": 1})));
+    assert_eq!(says(&mut agent, &json!({"progress": 2}), 0.1), None);
+    agent.take_delta(&delta(1, &json!({"command": command("a")})), at(0.2));
+    assert_eq!(begins(&mut agent), ["a"]);
+    agent.hear(Event::Answered(answer("a", CommandStatus::Done, "hot")));
+    let said = says(&mut agent, &json!({"progress": 2}), 0.2).unwrap();
+    assert_eq!((&said["command"]["status"], &said["progress"]), (&json!("done"), &json!(2)));
+}
+
+#[test]
 fn a_refused_report_is_made_again_whole_and_more_and_more_seldom() {
     let mut agent = Agent::new(Some("c".repeat(64)), []);
     let past = agent.take_no_shadow(at(0.0)).unwrap();

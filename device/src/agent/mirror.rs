@@ -107,7 +107,9 @@ impl Mirror {
         if so.is_empty() {
             return Report::default();
         }
-        let rested = self.last_report.map(|last| last.saturating_add(REPORT_INTERVAL));
+        // Somebody waits for the answer to a command.
+        let is_answer = so.contains_key("command");
+        let rested = self.last_report.filter(|_| !is_answer).map(|last| last.saturating_add(REPORT_INTERVAL));
         if let Some(due) = rested.max(self.repeat_at).filter(|due| uptime < *due) {
             return Report { reported: None, again_at: Some(due) };
         }
