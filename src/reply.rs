@@ -274,6 +274,7 @@ impl Voice<'_> {
             .filter(|sentence| names(&sentence.say).all(known))
             .map(|sentence| fill(&sentence.say, &words))
             .collect();
+        said.extend(self.came_to_nothing(shadow));
         if said.is_empty() {
             return self.tell(&Phrase::NothingToSay);
         }
@@ -282,6 +283,18 @@ impl Voice<'_> {
             said.push(self.words(&Phrase::ReportAge { seconds }));
         }
         Answer::say(Speech::sentences(said))
+    }
+
+    /// What became of the last command, where that is not what was wanted.
+    fn came_to_nothing(&self, shadow: &Shadow) -> Option<String> {
+        let command = shadow.reported.get("command")?;
+        let refused = match command.get("status")?.as_str()? {
+            "refused" => true,
+            "failed" => false,
+            _ => return None,
+        };
+        let why = command.get("detail").and_then(spoken)?;
+        Some(self.words(&Phrase::CameToNothing { refused, why: &why }))
     }
 
     /// Asks for a slot: by the maker's question, or by Alexa's own prompts while its dialog is open.

@@ -79,6 +79,12 @@ fn a_status_says_what_was_reported_and_how_old_it_is() {
     let printing = json!({"status": "printing", "progress": 12, "model": "vase", "bed": 60});
     assert_eq!(status(&printing, 9_990), "Your printer is printing. 12 percent of vase is done. The bed has 60 degrees.");
     assert_eq!(status(&json!({"status": "idle"}), 9_000), "Your printer is idle. That was 16 minutes ago.");
+    let failed = json!({"status": "idle", "command": {"id": "1", "status": "failed", "detail": "the filament has run out"}});
+    assert_eq!(status(&failed, 9_990), "Your printer is idle. The last command failed: the filament has run out.");
+    let refused = json!({"command": {"id": "1", "status": "refused", "detail": "it came too late."}});
+    assert_eq!(status(&refused, 9_990), "It refused the last command: it came too late.");
+    let done = json!({"status": "idle", "command": {"id": "1", "status": "done", "detail": "vase is printed"}});
+    assert_eq!(status(&done, 9_990), "Your printer is idle.");
     assert_eq!(status(&json!({"firmware": {"a": 1}}), 9_990), "Your 3D printer has not said anything about that yet.");
 }
 

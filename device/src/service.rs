@@ -2,11 +2,12 @@
 //! (`systemd.unit(5)`, `systemd.service(5)`, `systemd.exec(5)`).
 //!
 //! The agent gives up on nothing: it is started again whenever it ends, later each time where systemd knows how (254 and
-//! newer), but for a command line that cannot be right the next time either. Programs that the device model runs are in the same sandbox; who needs more gives it by
-//! a drop-in, `systemctl edit`.
+//! newer), but for a command line that cannot be right the next time either. The sandbox leaves room for what the actions
+//! of the device model name; programs are in it, too, and who needs more gives it by a drop-in, `systemctl edit`.
 
 use std::path::{Path, PathBuf};
 
+use onething::model::{Means, Model};
 use thiserror::Error;
 
 /// Who runs the agent.
@@ -49,6 +50,52 @@ pub struct Unit<'a> {
     pub device_model: Option<&'a Path>,
     /// `--ca`, absolute.
     pub ca: Option<&'a Path>,
+    /// What its actions have to be let do.
+    pub needs: Needs,
+}
+
+/// What the actions of a device model need beyond the sandbox of an agent that does nothing but talk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Files that are written.
+    pub files: Vec<PathBuf>,
+    /// Whether a line of GPIO is switched.
+    pub gpio: bool,
+    /// Whether programs are run: what these need, their maker knows.
+    pub programs: bool,
+}
+
+impl Needs {
+    /// Those of a model's actions.
+    pub fn of(model: &Model) -> Self {
+        let mut needs = Self::default();
+        for action in model.actions.properties.values().chain(model.actions.commands.values()) {
+            match &action.means {
+                Means::Program { .. } => needs.programs = true,
+                Means::Gpio(_) => needs.gpio = true,
+                Means::File { path, .. } => needs.files.push(PathBuf::from(path)),
+                Means::Http(_) => {}
+            }
+        }
+        needs
+    }
+
+    fn text(&self) -> Result<String, Unwritable> {
+        let mut text = String::new();
+        if !self.programs {
+            text.push_str("DevicePolicy=closed\n");
+            if self.gpio {
+                text.push_str("DeviceAllow=char-gpiochip rw\n");
+            }
+        }
+        for file in &self.files {
+            // One that is not there yet must not keep the agent from starting.
+            text.push_str(&format!("ReadWritePaths=-{}\n", word(file)?));
+        }
+        let tunables = self.programs || self.files.iter().any(|file| file.starts_with("/sys") || file.starts_with("/proc"));
+        text.push_str(if tunables { "ProtectKernelTunables=no\n" } else { "ProtectKernelTunables=yes\n" });
+        Ok(text)
+    }
 }
 
 /// A word that a unit cannot hold.
@@ -79,14 +126,11 @@ CapabilityBoundingSet=
 AmbientCapabilities=
 ProtectSystem=strict
 PrivateTmp=yes
-DevicePolicy=closed
-DeviceAllow=char-gpiochip rw
 ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
-ProtectKernelTunables=yes
 ProtectProc=invisible
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 RestrictNamespaces=yes
@@ -127,7 +171,7 @@ impl Unit<'_> {
                 format!("User={user}\nReadWritePaths={}\nProtectHome={home}\n", word(folder)?)
             }
         };
-        Ok(format!("{UNIT}ExecStart={}\n{runner}{SANDBOX}", start.join(" ")))
+        Ok(format!("{UNIT}ExecStart={}\n{runner}{}{SANDBOX}", start.join(" "), self.needs.text()?))
     }
 }
 

@@ -38,7 +38,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn unit<'a>(program: &'a str, runner: Runner) -> Unit<'a> {
-    Unit { program: Path::new(program), runner, name: None, device_model: None, ca: None }
+    Unit { program: Path::new(program), runner, name: None, device_model: None, ca: None, needs: Needs::default() }
 }
 
 fn made_up() -> Runner {
@@ -86,6 +86,27 @@ fn a_user_of_the_machine_keeps_their_folder() {
     assert!(!unit.contains_key("Service.DynamicUser"));
     let elsewhere = Runner::User { user: "1000".into(), folder: "/srv/onething".into() };
     assert_eq!(read(&super::tests::unit("/x", elsewhere).text().unwrap())["Service.ProtectHome"], ["yes"]);
+}
+
+#[test]
+fn the_sandbox_leaves_room_for_the_actions_and_for_no_more() {
+    let nothing = read(&unit("/x", made_up()).text().unwrap());
+    assert_eq!(
+        (&nothing["Service.DevicePolicy"], &nothing["Service.ProtectKernelTunables"]),
+        (&vec!["closed".into()], &vec!["yes".into()])
+    );
+    assert!(!nothing.contains_key("Service.DeviceAllow") && !nothing.contains_key("Service.ReadWritePaths"));
+
+    let actions = "[action.property.power]\ngpio = { chip = \"/dev/gpiochip0\", line = 17 }\n\
+                   [action.property.bedTarget]\nfile = \"/sys/class/leds/bed/brightness\"\n";
+    let model = |actions: &str| Needs::of(&Model::parse(&format!("{}{actions}", Model::SAMPLE)).unwrap());
+    let some = read(&Unit { needs: model(actions), ..unit("/x", made_up()) }.text().unwrap());
+    assert_eq!((&some["Service.DevicePolicy"][0][..], &some["Service.DeviceAllow"][0][..]), ("closed", "char-gpiochip rw"));
+    assert_eq!(some["Service.ReadWritePaths"], ["-/sys/class/leds/bed/brightness"]);
+    assert_eq!(some["Service.ProtectKernelTunables"], ["no"]);
+
+    let programs = read(&Unit { needs: model("[action.command.print]\nrun = [\"/bin/true\"]\n"), ..unit("/x", made_up()) }.text().unwrap());
+    assert!(!programs.contains_key("Service.DevicePolicy"), "a program may need any device");
 }
 
 #[test]

@@ -101,6 +101,10 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
             format!("Your {device} has not been online yet. Please do the one step of the mail I sent you, and ask again.")
         }
         Phrase::NothingToSay => format!("Your {device} has not said anything about that yet."),
+        Phrase::CameToNothing { refused, why } => {
+            let what = if *refused { "It refused the last command" } else { "The last command failed" };
+            format!("{what}: {}.", why.trim_end_matches('.'))
+        }
         Phrase::ReportAge { seconds } => format!("That was {} ago.", age(*seconds)),
         Phrase::OneMoment => format!("One moment, your {device} is just being set up. Please ask again in a few seconds."),
         Phrase::TryAgain => "That did not work, and it was not your fault. Please try again in a moment.".into(),

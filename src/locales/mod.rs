@@ -128,6 +128,13 @@ pub enum Phrase<'a> {
     NeverReported,
     /// The device has reported nothing that answers the question.
     NothingToSay,
+    /// The last command came to nothing.
+    CameToNothing {
+        /// Whether the device did not even begin.
+        refused: bool,
+        /// What the device says about it.
+        why: &'a str,
+    },
     /// How old the report is.
     ReportAge {
         /// In seconds.

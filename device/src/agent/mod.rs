@@ -240,7 +240,8 @@ impl Agent {
                 accepted_at = Some(accepted_at.map_or(due, |other: Duration| other.min(due)));
             } else {
                 begun.is_answered = true;
-                self.notes.push(format!("{} is being done", plain(&begun.name)));
+                let name = if begun.name.is_empty() { "what was begun".to_owned() } else { plain(&begun.name) };
+                self.notes.push(format!("{name} is being done"));
                 self.memory.answer(Answer { id: begun.id.clone(), status: CommandStatus::Accepted, detail: "at work".to_owned() });
             }
         }

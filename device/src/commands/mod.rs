@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use onething::config::{Environment, Source};
 use onething::log;
+use onething::register::claims::Code;
 
 use crate::clock;
 use crate::command_line::{Arguments, Command, Common, DoorOption, Run};
@@ -38,13 +39,16 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         log::start_beside(Some(&level));
     }
     match command {
-        Command::Setup { bundle, offline, run: false } => setup::setup(&common, &bundle, offline).await,
+        Command::Setup { bundle, offline, run: false } => setup::setup(&common, &bundle, offline, false).await,
         Command::Setup { bundle, .. } => {
-            setup::setup(&common, &bundle, false).await?;
+            setup::setup(&common, &bundle, false, true).await?;
             run::run(&common, Run::default()).await
         }
         Command::Run(options) => run::run(&common, options).await,
         Command::Status { json } => status::status(&common, json),
+        Command::Claim { code, .. } if Code::parse(code.as_str()).is_none() => {
+            Err(Failure::Usage("a code has eight letters and digits, such as K7QF-93PD: is this the one that Alexa said?".to_owned()))
+        }
         Command::Claim { code, door } => knock(&common, &hold(&common)?, &door, || Ok(Credential::Code(code))).await,
         Command::Register { door, with } => knock(&common, &hold(&common)?, &door, || Ok(with.credential(&Environment)?)).await,
         Command::Renew(door) => {
@@ -73,7 +77,7 @@ async fn knock(
     let credential = credential()?;
     let bundle = register(&credential, &door, held, Some(common.wait().unwrap_or(WAIT)), clock::now).await?;
     bundle.is_valid_at(clock::now())?;
-    Ok(setup::done(&bundle, held, "")?)
+    Ok(setup::done(&bundle, held, "", false)?)
 }
 
 /// The stored certificate, to knock with. No door takes one whose time is over.

@@ -50,7 +50,10 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let watched = Watched { voice: Voice { held: &held, last: None }, wait: common.wait(), stored, door: door.as_ref() };
     match model.map(|model| Actions::new(&model, &thing)).filter(|actions| !actions.is_empty()) {
         Some(actions) => live(bundle, InTurn::new(actions, Map::new()), journal, watched).await,
-        None => live(bundle, Simulated::default(), journal, watched).await,
+        None => {
+            info!("without actions this is a simulated 3D printer: `--device-model device.toml` says what else to do");
+            live(bundle, Simulated::default(), journal, watched).await
+        }
     }
 }
 
@@ -64,7 +67,7 @@ fn credential(code: Option<Secret>, with: &RegisterOptions) -> Result<Option<Cre
     }
 }
 
-fn read_model(file: &Path) -> Result<Model, Failure> {
+pub(super) fn read_model(file: &Path) -> Result<Model, Failure> {
     // What is wrong with a file of TOML is told in several lines, with the place in it.
     let line = |why: String| why.split_whitespace().collect::<Vec<_>>().join(" ");
     let bad = |why: String| Failure::Usage(format!("--device-model {}: {}", file.display(), line(why)));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::command_line::Common;
 use crate::failure::Failure;
-use crate::service::{Runner, Unit};
+use crate::service::{Needs, Runner, Unit};
 
 /// Where systemd keeps the state of services.
 const SYSTEM_STATE: &str = "/var/lib";
@@ -18,7 +18,9 @@ pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>)
     let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())));
     let device_model = common.device_model.as_ref().map(absolute).transpose()?;
     let ca = common.ca.as_ref().map(absolute).transpose()?;
-    let unit = Unit { program: &program, runner, name: common.name.as_deref(), device_model: device_model.as_deref(), ca: ca.as_deref() };
+    let needs = device_model.as_deref().map(super::run::read_model).transpose()?.map(|model| Needs::of(&model)).unwrap_or_default();
+    let name = common.name.as_deref();
+    let unit = Unit { program: &program, runner, name, device_model: device_model.as_deref(), ca: ca.as_deref(), needs };
     let text = unit.text().map_err(|error| Failure::Usage(error.to_string()))?;
     let mut out = stdout().lock();
     let Some(path) = write else { return Ok(out.write_all(text.as_bytes())?) };

@@ -12,7 +12,7 @@ use crate::reach::reach;
 use crate::state::Held;
 
 /// Nothing is stored that was not checked; what was stored before stays if the new bundle is not good.
-pub(super) async fn setup(common: &Common, path: &Path, offline: bool) -> Result<(), Failure> {
+pub(super) async fn setup(common: &Common, path: &Path, offline: bool, goes_on: bool) -> Result<(), Failure> {
     let files = with_root(given(path)?, common.ca.as_deref())?;
     let of_it = |error: Failure| match error {
         Failure::NoCredentials(why) => Failure::NoCredentials(format!("{}: {why}", path.display())),
@@ -26,18 +26,19 @@ pub(super) async fn setup(common: &Common, path: &Path, offline: bool) -> Result
         reach(&bundle, common.wait().unwrap_or(super::WAIT)).await?;
     }
     held.store(&files)?;
-    Ok(done(&bundle, &held, " The bundle is not needed any more: delete it, and the mail.")?)
+    Ok(done(&bundle, &held, " The bundle is not needed any more: delete it, and the mail.", goes_on)?)
 }
 
 /// Says what there is now, what to do with where it came from, and what comes next.
-pub(super) fn done(bundle: &Bundle, held: &Held, origin: &str) -> io::Result<()> {
+pub(super) fn done(bundle: &Bundle, held: &Held, origin: &str, goes_on: bool) -> io::Result<()> {
     let mut out = stdout().lock();
     let connection = &bundle.connection;
     writeln!(out, "This device is {} at {}:{}.", connection.thing_name, connection.endpoint, connection.port)?;
     writeln!(out, "Its credentials are in {}, for you only.{origin}", held.path().display())?;
     let folder = held.path().display();
+    let next = if goes_on { "It runs now, until Ctrl-C. The next time" } else { "Next" };
     writeln!(
         out,
-        "Next: `onething-device run`, or `sudo onething-device service --write --state {folder}` to have it run from every start on."
+        "{next}: `onething-device run`, or `sudo onething-device service --write --state {folder}` to have it run from every start on."
     )
 }

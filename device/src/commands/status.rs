@@ -40,7 +40,7 @@ pub(super) fn status(common: &Common, json: bool) -> Result<(), Failure> {
     writeln!(out, "thing         {}", connection.thing_name)?;
     writeln!(out, "endpoint      {}:{}", connection.endpoint, connection.port)?;
     match fault {
-        None => writeln!(out, "certificate   good until {}", clock::date(bundle.not_after))?,
+        None => writeln!(out, "certificate   good until {}", clock::moment(bundle.not_after))?,
         Some(fault) => writeln!(out, "certificate   cannot be used: {fault}")?,
     }
     writeln!(out, "agent         {}", agent(is_running, status.as_ref()))?;

@@ -28,6 +28,9 @@ impl Registration {
         if matches!(terms.hook, Some(HookAddress::Lambda(_))) {
             faults.push("--register: door.hook: there are no Lambda functions here; name a URL".to_owned());
         }
+        if terms.roots.is_some() {
+            faults.push("--register: [roots]: devices know this hub by its own root; leave the table out".to_owned());
+        }
         let named: BTreeSet<&String> =
             terms.types.values().flat_map(|of_type| &of_type.kind.policies).filter(|name| *name != POLICY).collect();
         let mut policies = Vec::new();
