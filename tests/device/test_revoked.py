@@ -44,7 +44,7 @@ def test_another_certificate_takes_the_place_of_the_old_one(hub, agent):
     agent.stop()
     agent.do("setup", str(second_mail))
     agent.run().is_("connected")
-    eventually("the second is reported", lambda: ana.reported()["certificateId"] != first)
+    eventually("the second is reported", lambda: ana.reported().get("certificateId") != first)
     second = ana.reported()["certificateId"]
     assert second == agent.status()["certificateId"]
     ana.is_left_with(second)

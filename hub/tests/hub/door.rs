@@ -170,6 +170,7 @@ fn terms_are_judged_before_anything_begins() {
     check(lamp, Some("{}"), &["policy Lamp: ", "is no policy"]);
     check("[door]\nhook = \"lambda:ask\"\n", None, &["there are no Lambda functions here"]);
     check("[door]\nper_source = 0\n[[token]]\nname = \"a\"\nsha256 = \"b\"\ntypes = [\"c\"]\n", None, &["per_source", "token 1"]);
+    check("[roots]\npreferred = \"AmazonRootCA1\"\nbackup = \"AmazonRootCA3\"\n", None, &["devices know this hub by its own root"]);
     check("nonsense", None, &["--register: "]);
     assert!(!place.path().join("data").exists(), "nothing was begun");
 }
