@@ -4,9 +4,9 @@ use serde_json::json;
 
 use crate::harness::agent::{Agent, Machine};
 use crate::harness::alexa::{Echo, Slot};
-use crate::harness::ministack::{Account, calls_as};
-use crate::register::{Entrance, TABLE, hashed, owners_keys};
-use crate::town::{Town, certificate, check_no_stray_certificate_is_live, list, thing};
+use crate::harness::ministack::calls_as;
+use crate::register::{Entrance, hashed, owners_keys};
+use crate::town::{certificate, check_no_stray_certificate_is_live, list, thing};
 
 const TERMS: &str = r#"
 [door]
@@ -31,20 +31,6 @@ serial = "SN-0001"
 secret_sha256 = "SHA256(a-secret)"
 type = "lamp"
 "#;
-
-/// A door, and a skill that gives out codes for it.
-async fn entrance() -> Entrance {
-    let town = Town::with(&Account::deployed(), |deployment| deployment.set("LEASE_SECONDS", "1").set("REGISTER_TABLE", TABLE)).await;
-    Entrance::in_town(town, |deployment| deployment.set("REGISTER_TERMS", &hashed(TERMS))).await
-}
-
-/// The code on the card of an owner who asks for one.
-async fn code(door: &Entrance, echo: &mut Echo) -> String {
-    let request = echo.intent("GiveCodeIntent", &[]);
-    let card = door.town.ask(echo, &request).await.card_text();
-    let is_code = |word: &&str| word.len() == 9 && word.as_bytes()[4] == b'-';
-    card.split_whitespace().find(is_code).unwrap_or_else(|| panic!("no code on the card {card:?}")).to_owned()
-}
 
 /// The thing and the certificate that a machine has.
 async fn stored(machine: &Machine) -> (String, String) {
@@ -77,10 +63,10 @@ async fn heeds(door: &Entrance, machine: &Machine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
-    let door = entrance().await;
+    let door = Entrance::built(&hashed(TERMS)).await;
     let ada = door.town.house.welcomes("Ada");
     let (mut echo, url) = (Echo::linked(&ada.token), door.url());
-    let code = code(&door, &mut echo).await;
+    let code = door.code_on_card(&mut echo).await;
     let machine = Machine::new(&door.town.ministack.root);
     let wrong = format!("{}{}", &code[..8], if code.ends_with('0') { '1' } else { '0' });
     machine.tries_to_get(&["claim", &wrong, "--door", &url]).await.failed(3, "does not take the code");
@@ -112,7 +98,7 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_number() {
-    let door = entrance().await;
+    let door = Entrance::built(&hashed(TERMS)).await;
     let ada = door.town.house.welcomes("Ada");
     let url = door.url();
     let machine = || Machine::new(&door.town.ministack.root);
