@@ -26,6 +26,12 @@ use control::Wish;
 /// For the answer to the question for the shadow.
 const SHADOW_WITHIN: Duration = Duration::from_secs(10);
 const FORGETFUL: &str = "the device cannot keep in mind what it does";
+/// A server may be restarted once or twice.
+const CUT_SHORT_BY_CHANCE: u32 = 2;
+const CLOSED: &str = "the server ended the connection";
+/// Of two connections with one client id the older one has to go, section 3.1.4
+/// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>).
+const RIVAL: &str = "the server ends every connection soon after it stands: does another device use the same bundle?";
 
 /// A device that is about to live.
 pub struct Life<B> {
@@ -42,6 +48,8 @@ pub struct Life<B> {
     connect_at: Option<Instant>,
     report_at: Option<Instant>,
     failures: u32,
+    /// So many connections in a row has the server ended on their probation.
+    cut_short: u32,
     wishes: mpsc::Receiver<Wish>,
     status: watch::Sender<Status>,
 }
@@ -72,6 +80,7 @@ impl<B: Body> Life<B> {
             connect_at: Some(began),
             report_at: None,
             failures: 0,
+            cut_short: 0,
             wishes,
             status,
         };
@@ -143,7 +152,7 @@ impl<B: Body> Life<B> {
                 self.hang_up().await;
                 self.agent.renew(bundle.connection.certificate_id.clone());
                 self.bundle = *bundle;
-                self.failures = 0;
+                (self.failures, self.cut_short) = (0, 0);
                 (self.log)("has other credentials");
                 if was_wanted {
                     self.connect_at = Some(Instant::now());
@@ -227,7 +236,16 @@ impl<B: Body> Life<B> {
             }
             News::Refused(why) => self.lose(Connection::Refused { why: why.to_owned() }),
             News::Stranger(why) => self.lose(Connection::Stranger { why: why.to_owned() }),
-            News::Lost(why) => self.lose(lost(why)),
+            News::Closed => {
+                let stood = self.link.as_ref().is_some_and(|connected| connected.since.is_some());
+                self.cut_short = if stood && !self.is_proven() { self.cut_short.saturating_add(1) } else { 0 };
+                let why = if self.cut_short > CUT_SHORT_BY_CHANCE { RIVAL } else { CLOSED };
+                self.lose(lost(why));
+            }
+            News::Lost(why) => {
+                self.cut_short = 0;
+                self.lose(lost(why));
+            }
         }
     }
 
@@ -238,13 +256,19 @@ impl<B: Body> Life<B> {
         }
     }
 
+    /// Whether the connection has stood for long enough to be a good one.
+    fn is_proven(&self) -> bool {
+        let since = self.link.as_ref().and_then(|connected| connected.since);
+        since.is_some_and(|since| since.elapsed() >= self.pace.probation)
+    }
+
     /// The connection is gone; the next one is due in a while.
     fn lose(&mut self, how: Connection) {
-        let since = self.link.take().and_then(|connected| connected.since);
-        self.agent.is_alone();
-        if since.is_some_and(|since| since.elapsed() >= self.pace.probation) {
+        if self.is_proven() {
             self.failures = 0;
         }
+        self.link = None;
+        self.agent.is_alone();
         // Without randomness the beat is fixed, which is worse and still works.
         let random = getrandom::u32().unwrap_or_default();
         self.connect_at = Some(Instant::now() + self.pace.wait(self.failures, random));

@@ -225,7 +225,7 @@ async fn who_waits_learns_why_there_is_no_connection() {
     // Closed before a word is said.
     drop(soon(server.listener.accept()).await.unwrap());
     let lost = becomes(&control, |connection| matches!(connection, Connection::Lost { .. })).await;
-    assert!(matches!(lost.connection, Connection::Lost { why } if why == "the connection was lost"));
+    assert!(matches!(lost.connection, Connection::Lost { why } if why == CLOSED));
     let (mut session, _) = server.meet().await;
     session.acknowledge(ConnectAckReason::NotAuthorized).await;
     let refused = becomes(&control, |connection| matches!(connection, Connection::Refused { .. })).await;
@@ -239,6 +239,41 @@ async fn who_waits_learns_why_there_is_no_connection() {
     becomes(&control, |connection| matches!(connection, Connection::Connected { .. })).await;
     control.stop().await;
     soon(task).await.unwrap();
+}
+
+/// Of a connection that stands, and of its end.
+async fn is_cut_off(server: &Server, control: &Control) -> String {
+    let session = connected(server).await;
+    becomes(control, |connection| matches!(connection, Connection::Connected { .. })).await;
+    drop(session);
+    match becomes(control, |connection| matches!(connection, Connection::Lost { .. })).await.connection {
+        Connection::Lost { why } => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_is_cut_off_again_and_again_may_have_a_rival() {
+    let server = Server::new().await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    tokio::spawn(life.run());
+    for _ in 0..2 {
+        assert_eq!(is_cut_off(&server, &control).await, CLOSED);
+    }
+    assert_eq!(is_cut_off(&server, &control).await, RIVAL);
+    // Now there is no connection at all, so it is not that.
+    drop(soon(server.listener.accept()).await.unwrap());
+    assert_eq!(is_cut_off(&server, &control).await, CLOSED);
+}
+
+#[tokio::test]
+async fn whose_connections_last_has_no_rival() {
+    let server = Server::new().await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    tokio::spawn(life.with_pace(Pace { probation: Duration::ZERO, ..Pace::default() }).run());
+    for _ in 0..4 {
+        assert_eq!(is_cut_off(&server, &control).await, CLOSED);
+    }
 }
 
 #[tokio::test]

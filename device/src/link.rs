@@ -6,12 +6,13 @@
 
 use std::error::Error;
 use std::io;
+use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::{
-    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
+    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS, StateError,
     SubscribeFilterInput, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use rustls::CertificateError;
@@ -51,6 +52,8 @@ pub(crate) enum News {
     Refused(&'static str),
     /// There was none: who answered is not the server of the bundle, and was told nothing.
     Stranger(&'static str),
+    /// It is gone: the server has ended it without a word.
+    Closed,
     /// It is gone, or never was.
     Lost(&'static str),
 }
@@ -160,7 +163,7 @@ async fn welcome(events: &mut EventLoop) -> Result<(), News> {
             Ok(_) => {}
             Err(error) => {
                 return Err(match (ended(&error), &error) {
-                    (News::Lost(_), ConnectionError::MqttState(_)) => News::Refused(NOT_LET_IN),
+                    (News::Closed | News::Lost(_), ConnectionError::MqttState(_)) => News::Refused(NOT_LET_IN),
                     (news, _) => news,
                 });
             }
@@ -211,6 +214,7 @@ fn ended(error: &ConnectionError) -> News {
         Some(rustls::Error::AlertReceived(_)) => News::Refused("the server does not accept the certificate"),
         Some(rustls::Error::InvalidCertificate(fault)) => News::Stranger(strangeness(fault)),
         Some(_) => News::Lost("no secure connection"),
+        None if is_closed(error) => News::Closed,
         None => News::Lost(absence(error)),
     }
 }
@@ -224,6 +228,15 @@ fn strangeness(fault: &CertificateError) -> &'static str {
         | CertificateError::NotValidYetContext { .. } => "by the clock of this device the server's certificate is not valid now",
         _ => "the server is not the one of this bundle",
     }
+}
+
+/// With or without TLS' own goodbye.
+fn is_closed(error: &ConnectionError) -> bool {
+    let causes = successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted))
+        || causes
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(|cause| matches!(cause.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset))
 }
 
 /// Why there is no server.
@@ -268,7 +281,7 @@ mod tests {
         assert!(refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized)));
         assert!(!refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable)));
         assert!(refused(&by_socket(rustls::Error::AlertReceived(AlertDescription::CertificateUnknown))));
-        let deep = rumqttc::StateError::Io(io::Error::other(rustls::Error::AlertReceived(AlertDescription::AccessDenied)));
+        let deep = StateError::Io(io::Error::other(rustls::Error::AlertReceived(AlertDescription::AccessDenied)));
         assert!(refused(&ConnectionError::MqttState(deep)));
         let stranger = by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
         assert_eq!(ended(&stranger), News::Stranger("the server is not the one of this bundle"));
@@ -277,5 +290,6 @@ mod tests {
         assert!(!refused(&by_socket(rustls::Error::HandshakeNotComplete)));
         assert!(!refused(&ConnectionError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))));
         assert!(!refused(&ConnectionError::NetworkTimeout));
+        assert_eq!(ended(&ConnectionError::MqttState(StateError::ConnectionAborted)), News::Closed);
     }
 }

@@ -44,11 +44,24 @@ def test_another_certificate_takes_the_place_of_the_old_one(hub, agent):
     agent.stop()
     agent.do("setup", str(second_mail))
     agent.run().is_("connected")
-    eventually("the second is reported", lambda: ana.reported().get("certificateId") != first)
+    eventually("the second is reported", lambda: ana.reported().get("certificateId") not in (None, first))
     second = ana.reported()["certificateId"]
     assert second == agent.status()["certificateId"]
     ana.is_left_with(second)
     ana.hears_of(ana.wants("to print a cup"), "accepted", "refused")
+
+
+def test_two_devices_with_one_bundle_hear_of_each_other(hub, new_agent):
+    ana = Owner(hub).links()
+    zip_file = ana.mail()
+    rivals = [new_agent(), new_agent()]
+    for agent in rivals:
+        agent.do("setup", str(zip_file))
+        agent.run()
+    eventually("one says so", lambda: any("does another device use the same bundle?" in agent.log() for agent in rivals))
+    rivals[0].stop()
+    rivals[1].is_("connected")
+    ana.hears_of(ana.wants("to print a vase"), "accepted")
 
 
 def test_nobody_is_let_in_whose_owner_has_left(hub, agent):

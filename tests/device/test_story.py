@@ -15,7 +15,7 @@ def test_a_mail_a_setup_a_run_and_a_vase(hub, agent):
     vase = ana.wants("to print a vase")
     ana.hears_of(vase, "accepted")
     assert (ana.reported()["status"], ana.reported()["model"]) == ("printing", "vase")
-    eventually("some of it is done", lambda: 0 < ana.reported().get("progress") < 100)
+    eventually("some of it is done", lambda: 0 < ana.reported().get("progress", 0) < 100)
     heard = ana.says("for the status")
     assert "Your printer is printing." in heard and "percent of vase is done." in heard, heard
     told = agent.status()
