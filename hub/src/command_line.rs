@@ -55,7 +55,15 @@ pub enum Command {
     /// Shows the things of a running hub, with their certificates and shadows.
     Things(Remote),
     /// Shows the mailbox of a running hub.
-    Mail(Remote),
+    #[command(after_help = "Example: onething-hub mail --save .")]
+    Mail {
+        /// Saves the bundle of the newest mail that has one into this folder instead.
+        #[arg(long, value_name = "DIR")]
+        save: Option<PathBuf>,
+        /// Which hub.
+        #[command(flatten)]
+        hub: Remote,
+    },
     /// Shows what became of the last knocks at `POST /register`: of a running hub, or in the data folder of one that
     /// is not running.
     #[command(after_help = "Example: onething-hub events --last 10 --data onething-data")]

@@ -1,6 +1,6 @@
 //! What each command does.
 
-use std::io::{IsTerminal, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -43,9 +43,17 @@ pub async fn run(arguments: Arguments) -> Outcome {
             let things = connect(&hub).things().await?;
             show(&hub, &things, |colour| remote::print_things(stdout(), colour, &things))
         }
-        Command::Mail(hub) => {
-            let mail = connect(&hub).mail().await?;
-            show(&hub, &mail, |colour| remote::print_mail(stdout(), colour, &mail))
+        Command::Mail { save, hub } => {
+            let remote = connect(&hub);
+            let mail = remote.mail().await?;
+            match save {
+                None => show(&hub, &mail, |colour| remote::print_mail(stdout(), colour, &mail)),
+                Some(folder) => {
+                    let bundle = remote.save_bundle(&mail, &folder).await?;
+                    let saved = json!({"saved": bundle});
+                    show(&hub, &saved, |_| writeln!(stdout(), "{} is saved. It holds a key: keep it to yourself.", bundle.display()))
+                }
+            }
         }
         Command::Events { last, data, hub } => {
             let events = match data {

@@ -1,11 +1,14 @@
-//! Folders and files that are for their owner only, and names that are on the disk: there are keys in them, and what was
-//! answered has to be there after a power cut.
+//! Folders and files that are for their owner only, whole or not at all, and names that are on the disk: there are keys in
+//! them, and what was answered has to be there after a power cut.
 //!
 //! Elsewhere than on Unix a user's folder is that user's alone by what it inherits, and names go to the disk with their files.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
+
+/// What the name of a file ends with until it is whole.
+pub(crate) const UNFINISHED: &str = "tmp";
 
 /// Makes a folder that only its owner can look into, where there is none.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
@@ -36,4 +39,26 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = folder;
     Ok(())
+}
+
+/// Writes a file under another name and moves it into place, where it replaces an older one.
+pub(crate) fn write_whole(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let path = folder.join(name);
+    let unfinished = path.with_added_extension(format!("{}.{UNFINISHED}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    let written = private(&mut options).open(&unfinished).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    let moved = written.and_then(|()| fs::rename(&unfinished, &path));
+    if moved.is_err() {
+        // What is half written holds a key; whether it could be removed changes nothing for the caller.
+        let _ = fs::remove_file(&unfinished);
+        return moved;
+    }
+    // The name is in place for everybody who looks, but not yet on the disk. What may not last is taken back.
+    sync_folder(folder).inspect_err(|_| {
+        let _ = fs::remove_file(&path);
+    })
 }

@@ -1,11 +1,12 @@
 //! A running hub, asked from a terminal.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use onething::https::{Https, HttpsError};
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use thiserror::Error;
 use tokio::time::{Duration, timeout};
 
 use crate::clock;
+use crate::disk::write_whole;
 use crate::screen::Screen;
 
 /// A hub answers within seven seconds.
@@ -35,6 +37,12 @@ pub enum RemoteError {
     /// It said no.
     #[error("the hub refused: {0}")]
     Refused(String),
+    /// Nothing to save.
+    #[error("there is no mail with a bundle; say \"open my printer\", and link the account")]
+    NoBundle,
+    /// A bundle that cannot be a file there.
+    #[error("{} cannot be written", .0.display())]
+    Unsaved(PathBuf, #[source] io::Error),
     /// What came was no answer of a hub.
     #[error("what answers at {0} is no hub")]
     NoHub(String),
@@ -71,12 +79,32 @@ impl RemoteHub {
         self.ask(Method::GET, "/api/mail", None).await
     }
 
+    /// Saves the bundle of the newest mail that has one, for nobody but its owner to read.
+    pub async fn save_bundle(&self, mail: &Value, folder: &Path) -> Result<PathBuf, RemoteError> {
+        let newest = mail["mail"].as_array().into_iter().flatten().rfind(|message| message["attachment"].is_object());
+        let newest = newest.ok_or(RemoteError::NoBundle)?;
+        let text = |at: &str| newest.pointer(at).and_then(Value::as_str).unwrap_or_default();
+        let (id, name) = (text("/id"), text("/attachment/name"));
+        let bundle = self.exchange(Method::GET, &format!("/api/mail/{id}/attachment"), None).await?.into_body();
+        let file = folder.join(name);
+        let is_plain = Path::new(name).file_name().is_some_and(|plain| plain == name);
+        let written = if is_plain { write_whole(folder, name, &bundle) } else { Err(io::ErrorKind::InvalidFilename.into()) };
+        written.map_err(|error| RemoteError::Unsaved(file.clone(), error))?;
+        Ok(file)
+    }
+
     /// What became of its last knocks.
     pub async fn events(&self, last: u32) -> Result<Value, RemoteError> {
         self.ask(Method::GET, &format!("/api/registrations?last={last}"), None).await
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, RemoteError> {
+        let answer = self.exchange(method, path, body).await?;
+        serde_json::from_slice(answer.body()).map_err(|_| RemoteError::NoHub(self.address.clone()))
+    }
+
+    /// An answer, whatever it is, unless it is a refusal.
+    async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response<Bytes>, RemoteError> {
         let address = || self.address.clone();
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.address));
         if let Some(password) = &self.password {
@@ -95,13 +123,13 @@ impl RemoteHub {
         }
         let answered = timeout(PATIENCE, self.https.exchange(request, ANSWER_LIMIT)).await.map_err(|_| RemoteError::Silent(address()))?;
         let answer = answered.map_err(|error| RemoteError::Unreachable(address(), error))?;
-        let body: Option<Value> = serde_json::from_slice(answer.body()).ok();
-        match (answer.status().is_success(), body) {
-            (true, Some(body)) => Ok(body),
-            (false, Some(problem)) if problem["detail"].is_string() => {
-                Err(RemoteError::Refused(problem["detail"].as_str().unwrap_or_default().to_owned()))
-            }
-            _ => Err(RemoteError::NoHub(address())),
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let problem: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        match problem["detail"].as_str() {
+            Some(detail) => Err(RemoteError::Refused(detail.to_owned())),
+            None => Err(RemoteError::NoHub(address())),
         }
     }
 }

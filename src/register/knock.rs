@@ -184,8 +184,7 @@ fn by(authorization: Option<Authorization>, body: &Body) -> Result<By, Problem> 
         let at = body.0.get("at").and_then(Value::as_u64).ok_or_else(|| Problem::field("at", "has to be a time in seconds"))?;
         return Ok(By::Certificate(Renewal { thing: body.thing()?, certificate, proof, at }));
     }
-    // Nobody who says nothing is known.
-    Err(Cause::NotRecognised.into())
+    Err(Problem::unsaid())
 }
 
 /// AWS IoT's rule for the value of an attribute, which is not empty here: that would delete it.

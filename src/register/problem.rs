@@ -144,6 +144,12 @@ impl From<Cause> for Problem {
 }
 
 impl Problem {
+    /// Nothing in the request says who knocks.
+    pub(super) fn unsaid() -> Self {
+        let detail = "nothing says who knocks: it takes `code`, `serial` or `certificate`, or the header `Authorization`";
+        Self { detail: detail.to_owned(), ..Cause::NotRecognised.into() }
+    }
+
     /// A field is not what it has to be. `fault` does not quote it.
     pub(super) fn field(field: &'static str, fault: &str) -> Self {
         Self { field: Some(field), detail: format!("`{field}` {fault}"), ..Cause::Malformed.into() }

@@ -23,9 +23,11 @@ def test_every_action_is_done_once_and_answered(hub, new_agent, appliance, tmp_p
     workshop.adds(f'[action.property.nozzleTarget]\nhttp = "{appliance.url}/nozzle"')
     workshop.adds(f'[action.command.resume]\nhttp = "{appliance.url}/resume"')
     workshop.adds(f'[action.command.pause]\nrun = ["{stuck}"]')
+    workshop.adds('[action.command.cancel]\nrun = ["/nowhere/cancel"]')
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
     agent.do("setup", str(ana.mail()))
     agent.run().is_("connected")
+    assert "`cancel` cannot be done as it is now: `/nowhere/cancel` is not there" in agent.log()
 
     wanted = []
     for words, args in [("to print three vases", {"model": "vase", "copies": 3}), ("to print a cup", {"model": "cup", "copies": 1})]:

@@ -162,6 +162,22 @@ fn the_printer_that_is_built_in_has_no_actions() {
     assert!(!lamp().1.is_empty());
 }
 
+#[test]
+fn what_is_not_there_is_said_before_it_is_needed() {
+    let (folder, actions) = lamp();
+    let lacking: Vec<_> = actions.lacking().into_iter().map(|lack| lack.split('`').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(lacking, ["brightness", "line", "name", "power", "blink"]);
+    for name in ["power", "brightness", "gpiochip0", "action"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let lacking = actions.lacking();
+    let place = folder.path().display();
+    assert_eq!(lacking.last().unwrap(), &format!("`blink` cannot be done as it is now: `{place}/action` may not be run"));
+    assert_eq!(lacking.len(), 2, "{lacking:?}");
+    program(&folder, "");
+    assert_eq!(actions.lacking(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn actions_are_a_body_that_does_one_thing_after_the_other() {
     use crate::agent::{Body, Command, CommandStatus, Event, InTurn, Order};

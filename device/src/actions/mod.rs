@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use onething::https::Https;
 use onething::model::{Argument, DeviceAction, Means, Model, Property};
+use rustix::fs::{Access, access};
 use serde_json::{Map, Value, json};
 
 use self::answer::Answer;
@@ -74,6 +75,23 @@ impl Actions {
     /// Whether the device model says of anything what is done; where it does not, there is only the simulated printer.
     pub fn is_empty(&self) -> bool {
         self.actions.properties.is_empty() && self.actions.commands.is_empty()
+    }
+
+    /// What actions need and this machine does not have now, one sentence each.
+    pub fn lacking(&self) -> Vec<String> {
+        let all = self.actions.properties.iter().chain(&self.actions.commands);
+        let lack = |(name, action): (&String, &DeviceAction)| {
+            let fault = match &action.means {
+                Means::Program { path, .. } => {
+                    access(path.as_str(), Access::EXEC_OK).err().map(|error| program::fault(path, &error.into()))
+                }
+                Means::Gpio(line) => (!line.chip.exists()).then(|| format!("`{}` is not there", line.chip.display())),
+                Means::File { path, .. } => (!path.exists()).then(|| format!("`{}` is not there", path.display())),
+                Means::Http(_) => None,
+            }?;
+            Some(format!("`{name}` cannot be done as it is now: {fault}"))
+        };
+        all.filter_map(lack).collect()
     }
 
     /// Makes a property what it is wanted to be. A property without an action is taken as so.

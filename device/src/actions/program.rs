@@ -27,7 +27,7 @@ const CHUNK: usize = 4 * 1024;
 
 /// Runs a program to its end; what it printed comes back.
 pub(super) async fn run(path: &str, args: &[String], input: &str, thing: &str, limit: Duration) -> Result<Vec<u8>, String> {
-    let mut program = Running::start(path, args, thing).map_err(|error| format!("`{path}` {}", why(&error)))?;
+    let mut program = Running::start(path, args, thing).map_err(|error| fault(path, &error))?;
     let ended = timeout(limit, program.finish(input)).await;
     let result = match ended {
         Ok(Ok(ended)) => ended.result(),
@@ -159,11 +159,12 @@ async fn hear(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, kept: He
     Ok(())
 }
 
-fn why(error: &io::Error) -> String {
+/// Why it does not run.
+pub(super) fn fault(path: &str, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "is not there, or what interprets it is not".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be run".to_owned(),
-        _ => format!("could not be started: {error}"),
+        io::ErrorKind::NotFound => format!("`{path}` is not there, or what interprets it is not"),
+        io::ErrorKind::PermissionDenied => format!("`{path}` may not be run"),
+        _ => format!("`{path}` could not be started: {error}"),
     }
 }
 

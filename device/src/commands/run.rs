@@ -49,7 +49,11 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let journal = Journal::open(&held.journal())?;
     let watched = Watched { voice: Voice { held: &held, last: None }, wait: common.wait(), stored, door: door.as_ref() };
     match model.map(|model| Actions::new(&model, &thing)).filter(|actions| !actions.is_empty()) {
-        Some(actions) => live(bundle, InTurn::new(actions, Map::new()), journal, watched).await,
+        Some(actions) => {
+            // It may come later, with a disk that is mounted or a module that is loaded.
+            actions.lacking().iter().for_each(|lack| warn!("{lack}"));
+            live(bundle, InTurn::new(actions, Map::new()), journal, watched).await
+        }
         None => {
             info!("without actions this is a simulated 3D printer: `--device-model device.toml` says what else to do");
             live(bundle, Simulated::default(), journal, watched).await

@@ -1,14 +1,13 @@
-//! Files that are there whole or not at all, also after a power cut.
+//! What lies in the folder of a mailbox.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
-use crate::disk::{private, sync_folder};
+use crate::disk::{UNFINISHED, private};
 
 /// SES takes no larger message (<https://docs.aws.amazon.com/ses/latest/dg/quotas.html>).
 pub(super) const MESSAGE_LIMIT: u64 = 40 * 1024 * 1024;
-const UNFINISHED: &str = "tmp";
 
 /// Removes what a process that died has left: there are keys in it.
 pub(super) fn remove_unfinished(path: &Path) -> io::Result<()> {
@@ -20,28 +19,6 @@ pub(super) fn remove_unfinished(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Writes a file under another name and moves it into place, where it replaces an older one.
-pub(super) fn write_whole(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let path = folder.join(name);
-    let unfinished = path.with_added_extension(format!("{}.{UNFINISHED}", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    let written = private(&mut options).open(&unfinished).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()
-    });
-    let moved = written.and_then(|()| fs::rename(&unfinished, &path));
-    if moved.is_err() {
-        // What is half written holds a key; whether it could be removed changes nothing for the caller.
-        let _ = fs::remove_file(&unfinished);
-        return moved;
-    }
-    // The name is in place for everybody who looks, but not yet on the disk. What may not last is taken back.
-    sync_folder(folder).inspect_err(|_| {
-        let _ = fs::remove_file(&path);
-    })
 }
 
 /// Opens a file to be written at its end.

@@ -13,7 +13,7 @@ use mail_parser::MessageParser;
 use serde::{Deserialize, Serialize};
 
 use super::{folder, message};
-use crate::clock;
+use crate::{clock, disk};
 use onething_device::bundle::Bundle;
 
 /// The index's name in the folder.
@@ -149,7 +149,7 @@ impl Index {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        folder::write_whole(&self.folder, FILE, &lines_of(&self.entries)?)?;
+        disk::write_whole(&self.folder, FILE, &lines_of(&self.entries)?)?;
         self.is_whole = true;
         Ok(())
     }

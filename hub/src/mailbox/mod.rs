@@ -98,7 +98,7 @@ impl MailFolder {
         if name == index::FILE || name.ends_with(".eml") {
             return Err(io::Error::other("the attachment has a name that belongs to the mailbox"));
         }
-        folder::write_whole(&self.path, &name, content)?;
+        disk::write_whole(&self.path, &name, content)?;
         Ok(self.path.join(name))
     }
 
@@ -106,7 +106,7 @@ impl MailFolder {
     pub fn probe(&self) -> io::Result<()> {
         // One at a time: another's probe would take this one's file away.
         let _index = self.lock();
-        folder::write_whole(&self.path, PROBE, b"")?;
+        disk::write_whole(&self.path, PROBE, b"")?;
         fs::remove_file(self.path.join(PROBE))
     }
 
@@ -120,7 +120,7 @@ impl MailFolder {
         // Two messages of one microsecond, or a clock set back, must not change the order.
         let micros = clock::micros().max(index.latest() + 1);
         let name = format!("{}.eml", clock::file_name(micros));
-        folder::write_whole(&self.path, &name, &letter.message)?;
+        disk::write_whole(&self.path, &name, &letter.message)?;
         let mut entry = Entry::of(name, micros, &letter.message);
         if let Some(label) = &letter.label {
             entry.thing = Some(label.thing.to_string());

@@ -37,6 +37,10 @@ async fn say_things_and_mail_show_what_a_running_hub_does() {
     let ask = |arguments: &[&str]| run(hub().args(arguments).args(["--hub", &running.http]));
 
     assert!(ask(&["things"]).1.contains("no things yet") && ask(&["mail"]).1.contains("no mail yet"));
+    let folder = place.path().join("bundles");
+    std::fs::create_dir(&folder).unwrap();
+    let save = ["mail", "--save", folder.to_str().unwrap()];
+    check_sentence(&ask(&save), 1, "there is no mail with a bundle");
     assert!(ask(&["events"]).1.contains("Nobody has knocked yet"));
     let (code, out, _) = ask(&["say", "open my printer"]);
     assert!(code == Some(0) && out.contains("link your Amazon account") && out.contains("[ Link account ]"), "{out}");
@@ -56,6 +60,13 @@ async fn say_things_and_mail_show_what_a_running_hub_does() {
     assert!(code == Some(0) && [".eml", ".zip", "ana@example.com"].iter().all(|part| out.contains(part)), "{out}");
     let mail: serde_json::Value = serde_json::from_str(&ask(&["mail", "--json"]).1).unwrap();
     assert_eq!(mail["mail"].as_array().unwrap().len(), 1);
+    let (code, out, _) = ask(&save);
+    let bundle = folder.join(mail["mail"][0]["attachment"]["name"].as_str().unwrap());
+    assert!(code == Some(0) && out.starts_with(bundle.to_str().unwrap()), "{out}");
+    assert!(std::fs::read(&bundle).unwrap().starts_with(b"PK"), "no zip");
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&bundle.metadata().unwrap().permissions()) & 0o777, 0o600);
+    check_sentence(&ask(&["mail", "--save", "/nowhere"]), 1, ".zip cannot be written");
 
     let refused = ask(&["say", "open my printer", "--as", "no name"]);
     check_sentence(&refused, 1, "the hub refused: a user is named by");
