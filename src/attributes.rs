@@ -1,10 +1,11 @@
 //! The record of an owner as the attributes of their thing: what a registry keeps with it, AWS IoT's as the hub's.
 
 use std::collections::BTreeMap;
+use std::iter::repeat;
 
 use serde_json::{Map, Value};
 
-use crate::registry::{Record, Returned};
+use crate::registry::{Record, Replaced, Returned};
 use crate::thing::{AlexaUser, CertificateId};
 
 /// The owner, who never changes. Searchable, as `AlexaUser` and `Unfinished` are, by the thing type.
@@ -17,7 +18,7 @@ pub const UNFINISHED: &str = "Unfinished";
 pub const YES: &str = "yes";
 
 /// The attributes that are the record, and nobody else's to choose.
-pub const OURS: [&str; 16] = [
+pub const OURS: [&str; 17] = [
     USER_ID,
     "Run",
     "LeaseUntil",
@@ -27,6 +28,7 @@ pub const OURS: [&str; 16] = [
     "Sent",
     "Replaced",
     "ReplacedUntil",
+    "Predecessor",
     "Again",
     "PausedAt",
     "MailReturned",
@@ -53,8 +55,9 @@ pub fn attributes(record: &Record) -> Map<String, Value> {
         ("DeliveredAt", time(record.delivered)),
         ("Coming", ids(record.coming.as_slice())),
         ("Sent", times(&record.sent)),
-        ("Replaced", ids(&record.replaced)),
-        ("ReplacedUntil", time(Some(record.replaced_until).filter(|_| !record.replaced.is_empty()))),
+        ("Replaced", ids(&record.replaced.iter().map(|replaced| replaced.certificate.clone()).collect::<Vec<_>>())),
+        ("ReplacedUntil", times(&record.replaced.iter().map(|replaced| replaced.until).collect::<Vec<_>>())),
+        ("Predecessor", ids(record.predecessor.as_slice())),
         ("Again", yes(record.again)),
         ("PausedAt", time(record.paused)),
         ("MailReturned", returned.to_owned()),
@@ -79,8 +82,12 @@ pub fn record(attributes: &BTreeMap<String, String>) -> Record {
         delivered: time("DeliveredAt"),
         coming: CertificateId::parse(attribute("Coming")),
         sent: attribute("Sent").split(',').filter_map(|sent| sent.parse().ok()).collect(),
-        replaced: attribute("Replaced").split(',').filter_map(CertificateId::parse).collect(),
-        replaced_until: time("ReplacedUntil").unwrap_or_default(),
+        replaced: attribute("Replaced")
+            .split(',')
+            .zip(attribute("ReplacedUntil").split(',').chain(repeat("0")))
+            .filter_map(|(id, until)| Some(Replaced { certificate: CertificateId::parse(id)?, until: until.parse().unwrap_or_default() }))
+            .collect(),
+        predecessor: CertificateId::parse(attribute("Predecessor")),
         again: attribute("Again") == YES,
         paused: time("PausedAt"),
         returned: match attribute("MailReturned") {
@@ -124,7 +131,8 @@ mod tests {
         let id = |name: &[u8]| CertificateId::of(name);
         let settled = Record { run: "a".into(), certificate: Some(id(b"1")), delivered: Some(7), linked: 6, ..Record::default() };
         check(&settled);
-        check(&Record { replaced: vec![id(b"2"), id(b"3")], replaced_until: 9, sent: vec![1, 2, 3], ..settled.clone() });
+        let replaced = [(b"2", 8), (b"3", 9)].map(|(name, until)| Replaced { certificate: id(name), until });
+        check(&Record { replaced: replaced.into(), predecessor: Some(id(b"3")), sent: vec![1, 2, 3], ..settled.clone() });
         check(&Record { paused: Some(8), returned: Some(Returned::Bounced), alexa_user: Some(AlexaUser::of("x")), ..settled.clone() });
         check(&Record { coming: Some(id(b"4")), said: [("Version".into(), "1.2".into())].into(), ..settled.clone() });
         check(&Record { again: true, forget: true, returned: Some(Returned::Complained), until: 9, ..settled });

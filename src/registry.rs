@@ -206,10 +206,11 @@ pub struct Record {
     pub coming: Option<CertificateId>,
     /// When certificates were sent, within the last day or so.
     pub sent: Vec<u64>,
-    /// Delivered certificates that `certificate` replaces and that go on working for a while.
-    pub replaced: Vec<CertificateId>,
-    /// Until when those work at most.
-    pub replaced_until: u64,
+    /// Delivered certificates that `certificate` has taken the place of and that go on working for a while.
+    pub replaced: Vec<Replaced>,
+    /// The one of those by which the device itself asked for `certificate`, whose answer may have been lost. It may ask once
+    /// more; the others may not, or whoever has found an old one would outlive every new one.
+    pub predecessor: Option<CertificateId>,
     /// The owner has asked for another certificate.
     pub again: bool,
     /// Since when the owner has the skill disabled.
@@ -224,6 +225,15 @@ pub struct Record {
     pub linked: u64,
     /// What the device said about itself when it registered, as further attributes.
     pub said: BTreeMap<String, String>,
+}
+
+/// A certificate that another one has taken the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Which.
+    pub certificate: CertificateId,
+    /// Until when it works at most.
+    pub until: u64,
 }
 
 /// What became of a mail after it was accepted.
@@ -251,10 +261,27 @@ impl Record {
         (self.delivered.is_some() || !self.replaced.is_empty()) && self.paused.is_none() && !self.forget
     }
 
-    /// Whether the replaced certificates have had their time: the new one is in use, or the day is over.
-    pub fn overlap_is_over(&self, in_use: Option<&CertificateId>, now: u64) -> bool {
+    /// The replaced certificates that have had their time: the new one is in use, or their day is over.
+    pub fn overdue(&self, in_use: Option<&CertificateId>, now: u64) -> impl Iterator<Item = &CertificateId> {
+        let settled = !self.needs_certificate();
         let connected = in_use.is_some() && in_use == self.certificate.as_ref();
-        !self.replaced.is_empty() && !self.needs_certificate() && (connected || now >= self.replaced_until)
+        let overdue = move |replaced: &&Replaced| settled && (connected || now >= replaced.until);
+        self.replaced.iter().filter(overdue).map(|replaced| &replaced.certificate)
+    }
+
+    /// Another certificate takes the place of the thing's own. The last one that somebody has goes on working for a day.
+    pub fn replace(&mut self, by: Option<CertificateId>, now: u64) {
+        let (old, until) = (std::mem::replace(&mut self.certificate, by), now + A_DAY);
+        match (old.filter(|_| self.delivered.is_some()), self.replaced.last_mut()) {
+            (Some(certificate), _) => self.replaced.push(Replaced { certificate, until }),
+            (None, Some(last)) => last.until = until,
+            (None, None) => {}
+        }
+    }
+
+    /// Whether a device may ask for another certificate by this one.
+    pub fn may_renew(&self, certificate: &CertificateId) -> bool {
+        [&self.certificate, &self.predecessor].into_iter().flatten().any(|may| may == certificate)
     }
 
     /// Whether there is something for a later contact or the sweep to do.
@@ -269,7 +296,8 @@ impl Record {
 
     /// The certificates that it names.
     pub fn certificates(&self) -> impl Iterator<Item = &CertificateId> {
-        self.certificate.iter().chain(&self.coming).chain(&self.replaced)
+        let replaced = self.replaced.iter().map(|replaced| &replaced.certificate);
+        self.certificate.iter().chain(&self.coming).chain(replaced)
     }
 }
 

@@ -95,7 +95,17 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         };
         let delivery = ByMail { mailer: &skill.mailer, write, measure: skill.measure };
         let said = BTreeMap::new();
-        let applicant = Applicant { owner: &profile.owner, thing, visit, wanted, thing_type: None, request: None, said: &said, delivery };
+        let applicant = Applicant {
+            owner: &profile.owner,
+            thing,
+            visit,
+            wanted,
+            thing_type: None,
+            request: None,
+            predecessor: None,
+            said: &said,
+            delivery,
+        };
         let onboarding = onboard(&means, &applicant);
         // Who gets a certificate waits longest.
         let waits = applicant.visit.shadow.is_none() || occasion == Occasion::AsksForAnother;

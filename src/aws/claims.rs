@@ -167,6 +167,18 @@ impl Claims for DynamoClaims {
         }
     }
 
+    async fn forgive(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
+        let body = json!({
+            "Key": {"claim": of_code(name)},
+            "UpdateExpression": "SET tries = :none",
+            "ConditionExpression": "expires > :now",
+            "ExpressionAttributeValues": {":none": number(0), ":now": number(now)},
+            "ReturnValues": "ALL_NEW",
+        });
+        // One that is over is not brought back.
+        unless_it_failed(self.update(Patience::USUAL, body).await).map(drop)
+    }
+
     async fn redeem(&self, name: &str, device: &Fingerprint, now: u64) -> Result<bool, ClaimsError> {
         let body = json!({
             "Key": {"claim": of_code(name)},

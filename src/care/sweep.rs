@@ -162,8 +162,9 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             held.release(note).await?;
             return Ok(Done::Tidied);
         }
-        if record.overlap_is_over(shadow.in_use.as_ref(), now) {
-            self.retire_replaced(thing, entry).await?;
+        let overdue: Vec<CertificateId> = record.overdue(shadow.in_use.as_ref(), now).cloned().collect();
+        if !overdue.is_empty() {
+            self.retire_all(&overdue, thing, entry).await?;
             return Ok(Done::Tidied);
         }
         if let Some(coming) = record.coming.clone().filter(|_| record.until + AN_HOUR <= now) {
@@ -197,21 +198,17 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
     }
 
     /// Replaced certificates have had their time.
-    async fn retire_replaced(&mut self, thing: &ThingName, entry: Entry) -> Result<(), CareError> {
+    async fn retire_all(&mut self, overdue: &[CertificateId], thing: &ThingName, entry: Entry) -> Result<(), CareError> {
         let (registry, lease) = (self.means.registry, &self.means.lease);
         let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
-        for (number, certificate) in held.record().replaced.iter().enumerate() {
+        for (number, certificate) in overdue.iter().enumerate() {
             if number > 0 {
                 self.turn().await;
             }
             held.meanwhile(retire(registry, certificate, thing)).await?;
         }
         // The shadow still says "look"; the next contact finds nothing to look for and takes that away.
-        let release = |record: &mut Record| {
-            record.replaced.clear();
-            record.replaced_until = 0;
-        };
-        Ok(held.release(release).await?)
+        Ok(held.release(|record| record.replaced.retain(|replaced| !overdue.contains(&replaced.certificate))).await?)
     }
 
     /// An onboarding that nobody finished: its certificate goes if it was never ACTIVE, because then it was

@@ -9,7 +9,7 @@ use super::{Applicant, Means, OnboardError, Onboarded};
 use crate::deliver::Delivery;
 use crate::fault::chain;
 use crate::metrics::Measure;
-use crate::registry::{A_DAY, Entry, Record, Registry, RegistryError, Returned, within_a_day};
+use crate::registry::{Entry, Record, Registry, RegistryError, Replaced, Returned, within_a_day};
 use crate::relay::{Patch, Shadows};
 use crate::retire::retire;
 use crate::thing::{CertificateId, Fresh};
@@ -127,7 +127,7 @@ where
                 if let (Some(certificate), Some(_)) = (&entry.record.certificate, entry.record.delivered) {
                     registry.activate(certificate).await?;
                 }
-                for replaced in &entry.record.replaced {
+                for Replaced { certificate: replaced, .. } in &entry.record.replaced {
                     match registry.activate(replaced).await {
                         // It had its time, and only the note of that was lost.
                         Err(error) if error.is_definite() && registry.describe(replaced).await?.is_none() => {
@@ -236,7 +236,9 @@ where
         left.extend(record.certificates().cloned());
         let delivered = record.certificate.as_ref().filter(|_| record.delivered.is_some());
         // Of an owner who wanted to be forgotten, nothing is kept.
-        let kept = |id: &CertificateId| !record.forget && (Some(id) == delivered || record.replaced.contains(id));
+        let kept = |id: &CertificateId| {
+            !record.forget && (Some(id) == delivered || record.replaced.iter().any(|replaced| replaced.certificate == *id))
+        };
         left.retain(|id| !kept(id) && Some(id) != self.known.minted.as_ref());
         left.sort();
         left.dedup();
@@ -312,17 +314,13 @@ where
             // Who speaks after that starts afresh; only the mails that were sent still count.
             record = Record { sent: record.sent, alexa_user: record.alexa_user, linked: record.linked, ..Record::default() };
         }
-        record.replaced.retain(|id| !self.known.retired.contains(id));
+        record.replaced.retain(|replaced| !self.known.retired.contains(&replaced.certificate));
         if self.known.visit.registers() {
             record.coming.clone_from(&self.known.minted);
             return self.held(record);
         }
-        record.coming = None;
-        if record.delivered.take().is_some() {
-            record.replaced.extend(record.certificate.take());
-        }
-        record.certificate.clone_from(&self.known.minted);
-        record.replaced_until = if record.replaced.is_empty() { 0 } else { now + A_DAY };
+        record.replace(self.known.minted.clone(), now);
+        (record.coming, record.predecessor, record.delivered) = (None, None, None);
         record.sent = [within_a_day(&record.sent, now), vec![now]].concat();
         self.held(record)
     }
@@ -330,14 +328,14 @@ where
     fn settled(&self, found: &Record) -> Record {
         let now = (self.means.lease.now)();
         let mut record = Record { paused: None, ..found.clone() };
-        record.replaced.retain(|id| !self.known.retired.contains(id));
+        record.replaced.retain(|replaced| !self.known.retired.contains(&replaced.certificate));
         record.coming.take_if(|id| self.known.retired.contains(id));
         if self.known.mailed && self.known.visit.registers() {
             // Where only the answer to this write was lost, it stands there already.
             if let Some(mine) = record.coming.take() {
-                record.replaced.extend(record.certificate.replace(mine).filter(|_| record.delivered.is_some()));
+                record.replace(Some(mine), now);
                 record.delivered = Some(now);
-                record.replaced_until = now + A_DAY;
+                record.predecessor = self.who.predecessor.cloned();
             }
             record.said.extend(self.who.said.clone());
             // Nothing comes after this that others could overtake, and the next knock need not wait.
@@ -347,9 +345,6 @@ where
             record.delivered = Some(now);
         } else if self.known.visit.occasion != Occasion::Linked && !self.known.visit.registers() {
             record.returned = None;
-        }
-        if record.replaced.is_empty() {
-            record.replaced_until = 0;
         }
         record
     }
@@ -417,7 +412,8 @@ where
         let before = Record { run: self.means.lease.run.clone(), until: (self.means.lease.now)(), ..self.before.clone() };
         // Who asked hears that it failed, and asks again; nobody else hears of it.
         let certificate = before.certificate.clone().filter(|id| !self.known.retired.contains(id));
-        let before = Record { again: before.again && !self.who.visit.asks(), certificate, ..before };
+        let mut before = Record { again: before.again && !self.who.visit.asks(), certificate, ..before };
+        before.replaced.retain(|replaced| !self.known.retired.contains(&replaced.certificate));
         let undone = async {
             match (&self.known.place, self.known.minted.take()) {
                 (Place::Ours(_), Some(mine)) => retire(registry, &mine, thing).await?,

@@ -103,7 +103,7 @@ impl Visit {
             || record.coming.is_some()
             || record.needs_certificate()
             || record.paused.is_some()
-            || record.overlap_is_over(self.in_use(), now)
+            || record.overdue(self.in_use(), now).next().is_some()
             || (self.hears() && record.returned.is_some())
             || (self.alexa_user.is_some() && record.alexa_user != self.alexa_user)
             || (!self.hears() && record.linked < self.at)
@@ -276,13 +276,14 @@ fn outside(known: &Known, record: &Record, now: u64) -> Step {
 
 /// The thing is held by this attempt.
 fn inside(known: &Known, record: &Record, now: u64) -> Step {
+    let overdue = record.overdue(known.visit.in_use(), now).find(|id| !known.retired.contains(id));
     if known.mailed || !known.visit.is_for_one(record) {
         // A registration that nobody finished: its device never had an answer.
         let half_made = record.coming.as_ref().filter(|id| !known.visit.registers() && !known.retired.contains(id));
-        return match record.replaced.iter().find(|id| !known.retired.contains(id)) {
+        return match overdue {
             _ if record.paused.is_some() && !known.resumed => Step::Resume,
             _ if let Some(half_made) = half_made => Step::Retire(half_made.clone()),
-            Some(old) if !known.mailed && record.overlap_is_over(known.visit.in_use(), now) => Step::Retire(old.clone()),
+            Some(old) if !known.mailed => Step::Retire(old.clone()),
             _ if !(known.ready && known.settled) => Step::Settle,
             _ => Step::Done,
         };
@@ -293,10 +294,13 @@ fn inside(known: &Known, record: &Record, now: u64) -> Step {
         _ if record.paused.is_some() && !known.resumed && !record.forget => Step::Resume,
         (None, _) => Step::Survey,
         (Some(left), _) if !left.is_empty() => Step::Retire(left[0].clone()),
-        _ if known.minted.is_none() && known.retired.is_empty() && record.replaced.len() >= MOST_REPLACED => {
-            Step::Retire(record.replaced[0].clone())
-        }
-        _ if known.minted.is_none() => Step::Mint,
+        _ if known.minted.is_none() => match overdue {
+            Some(old) => Step::Retire(old.clone()),
+            None if known.retired.is_empty() && record.replaced.len() >= MOST_REPLACED => {
+                Step::Retire(record.replaced[0].certificate.clone())
+            }
+            None => Step::Mint,
+        },
         _ if (if known.visit.registers() { &record.coming } else { &record.certificate }) != &known.minted => Step::Record,
         _ if !known.wired => Step::Wire,
         _ => Step::Mail,

@@ -1,9 +1,13 @@
 //! The decision alone: what comes next for every state an attempt can find.
 
 use super::*;
-use crate::registry::LONGEST_LEASE;
+use crate::registry::{LONGEST_LEASE, Replaced};
 
 const NOW: u64 = 1_763_760_000;
+
+fn replaced(digit: char, until: u64) -> Replaced {
+    Replaced { certificate: id(digit), until }
+}
 
 fn id(digit: char) -> CertificateId {
     CertificateId::parse(&digit.to_string().repeat(64)).unwrap()
@@ -118,7 +122,8 @@ fn another_certificate_replaces_the_one_that_works_without_touching_it() {
     known.leftovers = Some(Vec::new());
     known.minted = Some(id('b'));
     check(&known, &Step::Record);
-    let replaced = Record { again: true, delivered: None, certificate: Some(id('b')), replaced: vec![id('a')], ..served() };
+    let replaced =
+        Record { again: true, delivered: None, certificate: Some(id('b')), replaced: vec![replaced('a', NOW + A_DAY)], ..served() };
     known.place = ours(replaced);
     check(&known, &Step::Wire);
 }
@@ -139,25 +144,51 @@ fn three_certificates_a_day_are_enough() {
 
 #[test]
 fn replaced_certificates_go_when_the_new_one_is_in_use_or_their_day_is_over() {
-    let replaced = |until| Record { certificate: Some(id('b')), replaced: vec![id('a')], replaced_until: until, ..served() };
-    check(&looking(theirs(replaced(NOW + 1))), &Step::Done);
-    check(&looking(theirs(replaced(NOW))), &Step::TakeOver);
-    let mut in_use = looking(theirs(replaced(NOW + 1)));
+    let until = |until| Record { certificate: Some(id('b')), replaced: vec![replaced('a', until)], ..served() };
+    check(&looking(theirs(until(NOW + 1))), &Step::Done);
+    check(&looking(theirs(until(NOW))), &Step::TakeOver);
+    let mut in_use = looking(theirs(until(NOW + 1)));
     in_use.visit.shadow.as_mut().unwrap().in_use = Some(id('a'));
     check(&in_use, &Step::Done);
     in_use.visit.shadow.as_mut().unwrap().in_use = Some(id('b'));
     check(&in_use, &Step::TakeOver);
 
-    let mut known = looking(ours(replaced(NOW)));
+    let mut known = looking(ours(until(NOW)));
     check(&known, &Step::Retire(id('a')));
     known.retired = vec![id('a')];
     check(&known, &Step::Settle);
 }
 
 #[test]
+fn each_replaced_certificate_has_a_day_of_its_own() {
+    let mut record = Record { certificate: Some(id('c')), replaced: vec![replaced('a', NOW), replaced('b', NOW + 1)], ..served() };
+    let overdue = |record: &Record, in_use: Option<&CertificateId>| record.overdue(in_use, NOW).cloned().collect::<Vec<_>>();
+    assert_eq!(overdue(&record, None), [id('a')]);
+    assert_eq!(overdue(&record, Some(&id('a'))), [id('a')]);
+    assert_eq!(overdue(&record, Some(&id('c'))), [id('a'), id('b')]);
+    record.replace(Some(id('d')), NOW);
+    assert_eq!(record.replaced, [replaced('a', NOW), replaced('b', NOW + 1), replaced('c', NOW + A_DAY)]);
+    // Nobody has got that one, so the last that somebody has goes on.
+    record.delivered = None;
+    record.replace(Some(id('e')), NOW + 9);
+    assert_eq!(record.replaced, [replaced('a', NOW), replaced('b', NOW + 1), replaced('c', NOW + 9 + A_DAY)]);
+    assert_eq!(overdue(&record, None), Vec::new(), "no time is over before the new one is delivered");
+}
+
+#[test]
+fn a_device_that_registers_finds_what_is_overdue_gone() {
+    let record = Record { certificate: Some(id('c')), replaced: vec![replaced('a', NOW), replaced('b', NOW + 1)], ..served() };
+    let mut known = Known { place: ours(record), ..Known::at_first(visit(Occasion::Registers, None)) };
+    known.leftovers = Some(Vec::new());
+    check(&known, &Step::Retire(id('a')));
+    known.retired = vec![id('a')];
+    check(&known, &Step::Mint);
+}
+
+#[test]
 fn of_many_replaced_certificates_the_oldest_goes() {
-    let replaced: Vec<CertificateId> = "01234567".chars().map(id).collect();
-    let mut known = looking(ours(Record { again: true, replaced, replaced_until: NOW + 1, ..served() }));
+    let replaced = "01234567".chars().map(|name| replaced(name, NOW + 1)).collect();
+    let mut known = looking(ours(Record { again: true, replaced, ..served() }));
     known.leftovers = Some(Vec::new());
     check(&known, &Step::Retire(id('0')));
     known.retired = vec![id('0')];

@@ -32,7 +32,7 @@ use crate::metrics::Meter;
 use crate::registry::{Registry, RegistryError, Returned};
 use crate::relay::{Patch, ShadowError, Shadows};
 use crate::signing_request::CertificateRequest;
-use crate::thing::{OwnerId, ThingName};
+use crate::thing::{CertificateId, OwnerId, ThingName};
 
 /// Why an owner is not ready.
 #[derive(Debug, Error)]
@@ -127,6 +127,8 @@ pub struct Applicant<'a, D> {
     pub thing_type: Option<&'a str>,
     /// Asks for a certificate for a key of the device's own; else the key pair is made here.
     pub request: Option<&'a CertificateRequest>,
+    /// The certificate by which the device asks for its successor.
+    pub predecessor: Option<&'a CertificateId>,
     /// What the device says about itself.
     pub said: &'a BTreeMap<String, String>,
     /// Brings them their certificate.

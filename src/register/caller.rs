@@ -17,7 +17,7 @@ use crate::fault::chain;
 use crate::identify::{AccessToken, IdentifyError, Login, identify};
 use crate::registry::{Kind, Registry};
 use crate::signing_request::CertificateRequest;
-use crate::thing::{Fingerprint, OwnerId, ThingName};
+use crate::thing::{CertificateId, Fingerprint, OwnerId, ThingName};
 
 /// So far a clock may be off that a renewal was signed by, in seconds.
 const SKEW: u64 = 300;
@@ -40,6 +40,8 @@ pub(super) struct Caller {
     pub(super) label: Option<String>,
     /// The name of the code that has to be used up.
     pub(super) code: Option<String>,
+    /// The certificate by which it asks for another.
+    pub(super) predecessor: Option<CertificateId>,
 }
 
 impl Caller {
@@ -48,7 +50,7 @@ impl Caller {
         let kind = door.own.kind.clone();
         let attributes = terms.types.get(&kind.thing_type).map(|terms| terms.attributes.clone()).unwrap_or_default();
         let thing = ThingName::of(&door.own.prefix, &owner);
-        Self { owner, thing, kind, chosen: false, said: BTreeMap::new(), attributes, serial: None, label: None, code: None }
+        Self::with(owner, thing, kind, attributes)
     }
 
     /// A device that the maker's terms let in.
@@ -57,7 +59,12 @@ impl Caller {
             return Err(Problem::field("attributes", "has a name that things of this type do not have"));
         }
         let (kind, attributes) = (terms.kind.clone(), terms.attributes.clone());
-        Ok(Self { owner, thing, kind, chosen: true, said, attributes, serial: None, label: None, code: None })
+        Ok(Self { chosen: true, said, ..Self::with(owner, thing, kind, attributes) })
+    }
+
+    fn with(owner: OwnerId, thing: ThingName, kind: Kind, attributes: Vec<String>) -> Self {
+        let said = BTreeMap::new();
+        Self { owner, thing, kind, chosen: false, said, attributes, serial: None, label: None, code: None, predecessor: None }
     }
 }
 
@@ -99,6 +106,8 @@ async fn by_code<L, R: Registry, C: Claims, H, A>(
     let expected = claim.as_ref().map_or_else(|| Fingerprint::of_bytes(&[]), |claim| claim.fingerprint);
     let matches = expected.matches(&code.fingerprint());
     if let Some(claim) = claim.filter(|claim| claim.tries <= TRIES && now < claim.until && matches) {
+        // Whatever comes in between now, the same request is good in a moment.
+        door.claims.forgive(code.name(), now).await.map_err(|error| unavailable(&error))?;
         let caller = Caller { code: Some(code.name().to_owned()), ..Caller::of_owner(door, terms, claim.owner) };
         if door.registry.look(&caller.thing).await.map_err(|error| registry_problem(&error))?.is_some() {
             return Ok(caller);
@@ -179,7 +188,7 @@ async fn by_serial<L, R, C: Claims, H, A>(
     Ok(Caller { serial: Some(serial.to_owned()), ..caller })
 }
 
-/// A certificate that stands in its thing's record, works, and whose key has signed the request for its successor.
+/// A certificate that is its thing's newest, or the one before a renewal, works, and whose key has signed the request for its successor.
 async fn by_certificate<L, R: Registry, C, H, A>(
     door: &Door<L, R, C, H, A>,
     terms: &Terms,
@@ -193,7 +202,7 @@ async fn by_certificate<L, R: Registry, C, H, A>(
         return Err(Cause::NotRecognised.into());
     }
     let entry = door.registry.look(&renewal.thing).await.map_err(|error| registry_problem(&error))?.ok_or(Cause::NotRecognised)?;
-    let (Some(owner), true) = (entry.owner, entry.record.certificates().any(|named| named == certificate.id())) else {
+    let (Some(owner), true) = (entry.owner, entry.record.may_renew(certificate.id())) else {
         return Err(Cause::NotRecognised.into());
     };
     let described = door.registry.describe(certificate.id()).await.map_err(|error| registry_problem(&error))?;
@@ -204,10 +213,14 @@ async fn by_certificate<L, R: Registry, C, H, A>(
     if in_service && !works {
         return Err(Cause::NotRecognised.into());
     }
-    if !owner.is_of_devices() {
-        let caller = Caller::of_owner(door, terms, owner);
-        return if caller.thing == renewal.thing { Ok(caller) } else { Err(Cause::NotRecognised.into()) };
+    let caller = if owner.is_of_devices() {
+        let thing_type = entry.thing_type.as_deref().and_then(|name| terms.types.get(name)).ok_or(Cause::NotRecognised)?;
+        Caller::of_type(thing_type, owner, renewal.thing.clone(), BTreeMap::new())?
+    } else {
+        Caller::of_owner(door, terms, owner)
+    };
+    if caller.thing != renewal.thing {
+        return Err(Cause::NotRecognised.into());
     }
-    let thing_type = entry.thing_type.as_deref().and_then(|name| terms.types.get(name)).ok_or(Cause::NotRecognised)?;
-    Caller::of_type(thing_type, owner, renewal.thing.clone(), BTreeMap::new())
+    Ok(Caller { predecessor: Some(certificate.id().clone()), ..caller })
 }

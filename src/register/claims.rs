@@ -109,6 +109,8 @@ pub trait Claims: Send + Sync {
     /// Counts a try, and only then tells of the claim, with that try counted. `None` where there is none or it has expired.
     /// No two tries at once are counted as one.
     fn attempt(&self, name: &str, now: u64) -> impl Future<Output = Result<Option<Claim>, ClaimsError>> + Send;
+    /// Sets the tries of a claim to none: whoever came has shown the whole code.
+    fn forgive(&self, name: &str, now: u64) -> impl Future<Output = Result<(), ClaimsError>> + Send;
     /// Notes the device that uses a claim, and sets its tries to none. `true` for the first device, and for the same one again.
     fn redeem(&self, name: &str, device: &Fingerprint, now: u64) -> impl Future<Output = Result<bool, ClaimsError>> + Send;
     /// Counts an event of this kind in the window of time that `now` is in; how many there were in it, with this one. Windows

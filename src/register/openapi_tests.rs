@@ -140,6 +140,7 @@ fn the_answer_has_the_fields_that_are_documented() {
         serial: None,
         label: None,
         code: None,
+        predecessor: None,
     };
     let example = at(&document, "/paths/~1register/post/responses/200/content/application~1json/examples/registered/value");
     let certificate = Certificate {

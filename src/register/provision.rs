@@ -54,6 +54,7 @@ pub(super) async fn provision<L: Login, R: Registry, C: Claims, H: Hook, A: Audi
         wanted: None,
         thing_type: caller.chosen.then_some(caller.kind.thing_type.as_str()),
         request,
+        predecessor: caller.predecessor.as_ref(),
         said: &caller.said,
         delivery: &tray,
     };

@@ -24,6 +24,7 @@ pub async fn judge<C: Claims + 'static>(fresh: impl AsyncFn() -> Arc<C>) -> Vec<
         a_device_that_has_not_changes_nothing,
         of_many_devices_at_once_one_has_the_claim,
         one_device_may_come_many_times_at_once,
+        a_claim_that_is_forgiven_has_no_tries_and_is_as_it_was,
         nobody_has_a_claim_that_there_is_not,
         a_code_is_kept_for_its_owner,
         events_are_counted,
@@ -146,6 +147,17 @@ async fn a_device_that_has_the_claim_sets_its_tries_to_none<C: Claims>(claims: &
         same(claims.attempt("K7QF", NOW).await?.map(|claim| claim.tries), Some(1), "the tries")?;
     }
     Ok(())
+}
+
+async fn a_claim_that_is_forgiven_has_no_tries_and_is_as_it_was<C: Claims>(claims: &Arc<C>) -> Kept {
+    kept(claims.as_ref(), "K7QF").await?;
+    claims.attempt("K7QF", NOW).await?;
+    claims.forgive("K7QF", NOW).await?;
+    same(claims.attempt("K7QF", NOW).await?, Some(Claim { tries: 1, ..claim("K7QF93PD") }), "the claim")?;
+    claims.forgive("K7QF", NOW + CODE_LIFETIME).await?;
+    same(claims.attempt("K7QF", NOW).await?.map(|claim| claim.tries), Some(2), "the tries of one that was over then")?;
+    claims.forgive("93PD", NOW).await?;
+    same(claims.attempt("93PD", NOW).await?, None, "what is told of one that there is not")
 }
 
 async fn a_device_that_has_not_changes_nothing<C: Claims>(claims: &Arc<C>) -> Kept {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use onething::registry::{Entry, Listing, Record, Registry, RegistryError, Returned};
+use onething::registry::{Entry, Listing, Record, Registry, RegistryError, Replaced, Returned};
 use onething::thing::{AlexaUser, CertificateId, OwnerId, ThingName};
 use tokio::task::JoinSet;
 
@@ -157,8 +157,8 @@ fn full() -> Record {
         certificate: Some(id("new")),
         delivered: Some(1_795_305_601),
         sent: vec![1_795_305_000, 1_795_305_300, 1_795_305_600],
-        replaced: vec![id("old"), id("older")],
-        replaced_until: 1_795_392_000,
+        replaced: vec![replaced("old", 1_795_392_000), replaced("older", 1_795_392_001)],
+        predecessor: Some(id("older")),
         again: true,
         paused: Some(1_795_305_602),
         returned: Some(Returned::Bounced),
@@ -170,16 +170,20 @@ fn full() -> Record {
     }
 }
 
+fn replaced(name: &str, until: u64) -> Replaced {
+    Replaced { certificate: CertificateId::of(name.as_bytes()), until }
+}
+
 /// The full record with one field as it is at first.
-fn cleared() -> [(&'static str, Record); 13] {
+fn cleared() -> [(&'static str, Record); 14] {
     [
         ("run", Record { run: String::new(), ..full() }),
         ("until", Record { until: 0, ..full() }),
         ("certificate", Record { certificate: None, ..full() }),
         ("delivered", Record { delivered: None, ..full() }),
         ("sent", Record { sent: Vec::new(), ..full() }),
-        // When nothing is replaced, there is no time until when it is.
-        ("replaced", Record { replaced: Vec::new(), replaced_until: 0, ..full() }),
+        ("replaced", Record { replaced: Vec::new(), ..full() }),
+        ("predecessor", Record { predecessor: None, ..full() }),
         ("again", Record { again: false, ..full() }),
         ("paused", Record { paused: None, ..full() }),
         ("returned", Record { returned: None, ..full() }),
@@ -363,7 +367,7 @@ async fn unfinished_lists_exactly_what_is_unfinished(account: &impl Account) -> 
     let states = [
         ("no certificate was delivered", Record { delivered: None, ..finished() }),
         ("another certificate is wanted", Record { again: true, ..finished() }),
-        ("a certificate is being replaced", Record { replaced: vec![CertificateId::of(b"old")], replaced_until: 9, ..finished() }),
+        ("a certificate is being replaced", Record { replaced: vec![replaced("old", 9)], ..finished() }),
         ("the skill is disabled", Record { paused: Some(7), ..finished() }),
         ("the owner wants to be forgotten", Record { forget: true, ..finished() }),
     ];

@@ -124,6 +124,38 @@ async fn a_device_renews_its_certificate_by_the_one_it_has() {
     }
 }
 
+/// The answer was lost: the device has what it had.
+#[tokio::test(start_paused = true)]
+async fn a_device_may_ask_again_by_the_certificate_that_was_renewed() {
+    let (house, device) = (House::new(""), Device::new());
+    let first = house.knocks(FLEET_1, &device.with(lamp())).await;
+    let next = Device::new();
+    let lost = house.knocks(None, &device.renewal(&first, &next.csr(), now())).await;
+    let heard = house.knocks(None, &device.renewal(&first, &next.csr(), now())).await;
+    assert_eq!((lost.status, heard.status), (200, 200));
+    let third = house.knocks(None, &next.renewal(&heard, &Device::new().csr(), now())).await;
+    assert_eq!(third.status, 200, "{}", third.body);
+    let late = house.knocks(None, &device.renewal(&first, &next.csr(), now())).await;
+    assert_eq!(late.outcome(), "401 not_recognised", "its successor has asked since");
+}
+
+/// Whoever has found a certificate does not outlive the next one.
+#[tokio::test(start_paused = true)]
+async fn nobody_renews_by_a_certificate_that_its_owner_has_replaced() {
+    let (house, thief) = (House::new(""), Device::new());
+    let stolen = house.knocks(Some("Bearer Atza|A"), &thief.with(json!({}))).await;
+    let renewed = house.knocks(None, &thief.renewal(&stolen, &thief.csr(), now())).await;
+    assert_eq!(renewed.status, 200, "nobody knows yet");
+    let code = house.code().await.shown();
+    let owners = house.knocks(None, &Device::new().with(json!({"code": code}))).await;
+    for old in [&stolen, &renewed] {
+        let answer = house.knocks(None, &thief.renewal(old, &thief.csr(), now())).await;
+        assert_eq!(answer.outcome(), "401 not_recognised");
+    }
+    let record = house.town().record(&owners.thing()).unwrap();
+    assert_eq!(record.certificate, Some(owners.certificate()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_proves_nothing_is_refused() {
     let (house, device) = (House::new(""), Device::new());

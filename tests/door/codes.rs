@@ -1,5 +1,6 @@
 //! Codes: one device each, five tries, ten minutes, and no way to tell one wrong code from another.
 
+use onething::register::Verdict;
 use onething::register::claims::{CODE_LIFETIME, new_code};
 use onething::registry::RegistryError;
 use serde_json::json;
@@ -104,6 +105,19 @@ async fn a_code_that_could_not_be_used_yet_is_good_still() {
     house.town().chaos(0);
     // Whatever hangs from before is over with the lease.
     sleep(Duration::from_secs(20)).await;
+    assert_eq!(house.knocks(None, &device.with(json!({"code": code}))).await.status, 200);
+}
+
+/// The agent comes again as it is told.
+#[tokio::test(start_paused = true)]
+async fn a_good_code_outlives_an_outage_of_any_length() {
+    let (house, device) = (House::new("[door]\nhook = \"https://maker.example.com/devices\""), Device::new());
+    let code = house.code().await.shown();
+    for _ in 0..20 {
+        assert_eq!(house.knocks(None, &device.with(json!({"code": code}))).await.outcome(), "503 hook_unavailable");
+        sleep(Duration::from_secs(20)).await;
+    }
+    *house.door.hook.says.lock().unwrap() = Some(Verdict { allow: true, ..Verdict::default() });
     assert_eq!(house.knocks(None, &device.with(json!({"code": code}))).await.status, 200);
 }
 

@@ -71,6 +71,18 @@ async fn the_certificate_before_goes_on_for_a_day_at_most() {
     assert_eq!(house.town().working(&lamp_name()), [second]);
 }
 
+/// A device that comes every few hours and never says what it uses keeps nothing alive for longer than a day.
+#[tokio::test(start_paused = true)]
+async fn certificates_do_not_pile_up_with_a_device_that_comes_often() {
+    let (house, device) = (House::new(""), Device::new());
+    for number in 0..40 {
+        let last = house.knocks(FLEET, &device.with(lamp())).await.certificate();
+        let working = house.town().working(&lamp_name());
+        assert!(working.contains(&last) && working.len() <= 4, "after {number} times: {}", working.len());
+        sleep(Duration::from_secs(A_DAY * 2 / 5)).await;
+    }
+}
+
 /// Whatever goes wrong on the way: a device that has a working certificate keeps one, and who is answered has one.
 #[tokio::test(start_paused = true)]
 async fn half_a_registration_takes_nothing_away() {
