@@ -15,7 +15,7 @@ use crate::deliver::Sender;
 use crate::model::Model;
 use crate::registry::LONGEST_LEASE;
 use crate::smtp::Smtp;
-use crate::thing::ThingPrefix;
+use crate::thing::{ThingName, ThingPrefix};
 
 /// The configuration of a process.
 #[derive(Debug)]
@@ -51,6 +51,11 @@ pub struct Config {
     pub door: Option<TermsFrom>,
     /// `REGISTER_TABLE`: the table of claim codes.
     pub claims: Option<String>,
+    /// `FLEET_THINGS`: what the names of things begin with that are no owner's and that this stack may sweep up after. Empty is
+    /// every name.
+    pub fleets: String,
+    /// `METRIC_NAMESPACE`: under which CloudWatch finds the metrics.
+    pub metric_namespace: String,
 }
 
 /// Base URLs of the services, where they are not the region's own.
@@ -171,6 +176,14 @@ impl Config {
             None
         });
         let door = door::read(source, &mut faults);
+        let fleets = match source.variable("FLEET_THINGS").as_deref().map(|names| names.strip_suffix('*')) {
+            None => String::new(),
+            Some(Some(prefix)) if prefix.is_empty() || ThingName::parse(prefix).is_some() => prefix.to_owned(),
+            Some(_) => {
+                faults.push("FLEET_THINGS must be the beginning of names and a `*`, such as `Lamp-*`".into());
+                String::new()
+            }
+        };
         let broker = broker.map(|broker| Broker { register: door.url, ..broker });
         let model = model(source, &mut faults);
         match (from, broker, lease.zip(retention_days), region, model) {
@@ -190,6 +203,8 @@ impl Config {
                 smtp,
                 door: door.terms,
                 claims: door.claims,
+                fleets,
+                metric_namespace: source.variable("METRIC_NAMESPACE").unwrap_or_else(|| "onething".to_owned()),
             }),
             _ => Err(ConfigError(faults)),
         }

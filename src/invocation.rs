@@ -120,7 +120,7 @@ where
         tracing::warn!(step = "request", cause = "no_knock", "an event that is no request to the door");
         return Err(Failure::NoKnock);
     };
-    let Some(terms) = terms else { return Ok(gateway::answer(&closed())) };
+    let Some(terms) = terms else { return Ok(gateway::answer(&closed(&*door, &source, &id).await)) };
     let answer_by = Instant::now() + left.saturating_sub(WAY_BACK).clamp(KNOCK_AT_LEAST, KNOCK_WITHIN);
     let turn = tokio::spawn(async move { register(&door, &terms, request, &source, &id, answer_by).await });
     turn.await.map(|response| gateway::answer(&response)).map_err(|_| Failure::Broken)

@@ -14,7 +14,7 @@
 //! The rest of an identity's life is [`care`]: paused, told about, forgotten, swept up after.
 //!
 //! What holds throughout: a secret has a type that does not show it; every request that is ours is
-//! answered in time; and nothing here names AWS, HTTP or a database, but for the adapters at the end.
+//! answered in time; and nothing here speaks to AWS, by HTTP or to a database, but for the adapters at the end.
 
 pub mod alexa;
 pub mod answer;

@@ -70,9 +70,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 fn judge(file: &str) -> Result<(), lambda_runtime::Error> {
     match Terms::parse(&std::fs::read_to_string(file)?) {
         Ok(terms) => {
-            for kind in terms.types.values().map(|thing_type| &thing_type.kind) {
-                println!("type {}", kind.thing_type);
-                kind.policies.iter().for_each(|policy| println!("policy {policy}"));
+            for thing_type in terms.types.values() {
+                println!("type {}\nprefix {}", thing_type.kind.thing_type, thing_type.prefix.as_str());
+                thing_type.kind.policies.iter().for_each(|policy| println!("policy {policy}"));
             }
             Ok(())
         }
@@ -85,6 +85,7 @@ fn judge(file: &str) -> Result<(), lambda_runtime::Error> {
 
 fn function() -> Result<Function, ConfigError> {
     let mut config = Config::read(&Environment)?;
+    metrics::name_space(&config.metric_namespace);
     let https = Https::default();
     let mut aws = Aws::new(&config, &https, |name| Environment.variable(name));
     if let Some(terms) = config.door.take()
@@ -142,10 +143,16 @@ fn now() -> u64 {
 }
 
 async fn handle(function: Arc<Function>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
-    let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let left = || event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
     let done = match &*function {
-        Function::Skill(skill) => invoke(Arc::clone(skill), event.payload, left).await,
-        Function::Door(door, terms) => knock(Arc::clone(door), terms.at(now()).await, &event.payload, left).await,
+        Function::Skill(skill) => {
+            let left = left();
+            invoke(Arc::clone(skill), event.payload, left).await
+        }
+        Function::Door(door, terms) => {
+            let terms = terms.at(now()).await;
+            knock(Arc::clone(door), terms, &event.payload, left()).await
+        }
     };
     done.map_err(|failure| Diagnostic { error_type: failure.name().into(), error_message: failure.to_string() })
 }

@@ -3,6 +3,7 @@
 //! a line of the log that is a metric too, so nothing is called and nothing waits.
 
 use std::io::Write as _;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -50,6 +51,14 @@ pub enum Measure {
 /// Takes a measurement.
 pub type Meter = fn(&Measure);
 
+/// Under which CloudWatch finds all of them.
+static NAMESPACE: OnceLock<String> = OnceLock::new();
+
+/// Says under which name CloudWatch finds what is measured from now on. The first word counts.
+pub fn name_space(name: &str) {
+    NAMESPACE.get_or_init(|| name.to_owned());
+}
+
 /// Writes a measurement to standard output, which is the function's log.
 pub fn embedded(measure: &Measure) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -87,7 +96,7 @@ fn embedded_line(measure: &Measure, now_ms: u64) -> Value {
     let mut line = json!({
         "_aws": {
             "Timestamp": now_ms,
-            "CloudWatchMetrics": [{"Namespace": "onething", "Dimensions": by, "Metrics": metrics}],
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE.get_or_init(|| "onething".to_owned()), "Dimensions": by, "Metrics": metrics}],
         },
     });
     for (name, _, value) in values {

@@ -166,14 +166,17 @@ impl Voice<'_> {
     }
 
     /// A code for a device, to be written down: said twice, and shown. A new owner has a mail on its way, too.
-    pub fn code(&self, code: &Code, new: bool) -> Answer {
+    /// `door` is where it opens.
+    pub fn code(&self, code: &Code, door: Option<&str>, new: bool) -> Answer {
         let shown = code.shown();
         let halves = || shown.split('-').map(str::to_owned).collect();
         let limits = self.words(&Phrase::CodeLimits { minutes: CODE_LIFETIME / 60 });
         let welcome = new.then(|| self.words(&Phrase::Welcome));
         let speech = Speech::sentences(welcome.into_iter().chain([self.words(&Phrase::HereIsACode)]).collect());
         let speech = speech.and_spelled_out(halves()).and(self.words(&Phrase::CodeAgain)).and_spelled_out(halves()).and(limits.clone());
-        let card = Card::Simple { title: self.words(&Phrase::CodeTitle), content: format!("{shown}\n\n{limits}") };
+        let command = door.map(|door| self.words(&Phrase::CodeCommand { code: &shown, door }));
+        let content = [Some(shown.clone()), command, Some(limits)].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
+        let card = Card::Simple { title: self.words(&Phrase::CodeTitle), content };
         Answer::say(speech).with_card(card)
     }
 

@@ -63,6 +63,11 @@ impl ThingPrefix {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
         (prefix.len() <= 38 && prefix.bytes().all(allowed)).then(|| Self(prefix.to_owned()))
     }
+
+    /// The prefix as names begin with it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The name of an owner's thing; it is the MQTT client id of the owner's device, too.
@@ -88,9 +93,10 @@ impl ThingName {
     }
 
     /// Takes the name of a thing in a list, if this skill has made the thing: by the name, or by the owner, where devices
-    /// choose their names themselves.
-    pub fn listed(prefix: &ThingPrefix, name: &str, owner: Option<&OwnerId>) -> Option<Self> {
-        let chosen = || owner.filter(|owner| owner.is_of_devices()).and_then(|_| Self::parse(name));
+    /// choose their names themselves, and then only with this beginning.
+    pub fn listed(prefix: &ThingPrefix, fleets: &str, name: &str, owner: Option<&OwnerId>) -> Option<Self> {
+        let is_a_fleets = || name.starts_with(fleets) && owner.is_some_and(OwnerId::is_of_devices);
+        let chosen = || is_a_fleets().then(|| Self::parse(name)).flatten();
         Self::recall(prefix, name).or_else(chosen)
     }
 
@@ -317,9 +323,10 @@ mod tests {
         let prefix = ThingPrefix::parse("3D_Printer-").unwrap();
         let (person, fleet) = (OwnerId::parse("amzn1.account.A").unwrap(), OwnerId::of_fleet("factory-1").unwrap());
         let own = "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk";
-        assert!(ThingName::listed(&prefix, own, None).is_some() && ThingName::listed(&prefix, "press-7", Some(&fleet)).is_some());
-        assert_eq!(ThingName::listed(&prefix, "press-7", None), None);
-        assert_eq!(ThingName::listed(&prefix, "press-7", Some(&person)), None);
+        let listed = |name, owner| ThingName::listed(&prefix, "press", name, owner).is_some();
+        assert!(listed(own, None) && listed("press-7", Some(&fleet)));
+        assert!(!listed("press-7", None) && !listed("press-7", Some(&person)));
+        assert!(!listed("dev-press-7", Some(&fleet)), "another stack's");
     }
 
     #[test]

@@ -75,6 +75,10 @@ impl Claims for OutOfReach {
         Ok(code.zip(owner()).map(claim))
     }
 
+    async fn forgive(&self, _: &str, _: u64) -> Result<(), ClaimsError> {
+        Ok(())
+    }
+
     async fn redeem(&self, _: &str, _: &Fingerprint, _: u64) -> Result<bool, ClaimsError> {
         Ok(true)
     }

@@ -28,6 +28,6 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         }
         let code = new_code(claims, id, now).await?;
         tracing::info!(thing = %owner.ready.thing, "an owner has a code");
-        Ok(self.voice.code(&code, owner.new))
+        Ok(self.voice.code(&code, self.skill.broker.register.as_deref(), owner.new))
     }
 }

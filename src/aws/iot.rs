@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::signed::{Call, Failure, Patience, Reply, Service};
 use crate::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
+use crate::config::Config;
 use crate::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
 use crate::signing_request::{self, CertificateRequest, MadeFor, SigningRequest};
 use crate::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
@@ -28,6 +29,8 @@ pub struct IotRegistry {
     service: Service,
     kind: Kind,
     prefix: ThingPrefix,
+    /// What the names of things begin with that are no owner's.
+    fleets: String,
     /// `arn:aws:iot:REGION:ACCOUNT`, learnt from the first answer that holds an ARN.
     arns: OnceLock<String>,
 }
@@ -135,9 +138,17 @@ fn gone_is_done(outcome: Result<Reply, Failure>) -> Result<(), RegistryError> {
 }
 
 impl IotRegistry {
-    pub(super) fn new(service: Service, thing_type: &str, prefix: &ThingPrefix, policy: &str) -> Self {
-        let kind = Kind { thing_type: thing_type.to_owned(), policies: vec![policy.to_owned()] };
-        Self { service, kind, prefix: prefix.clone(), arns: OnceLock::new() }
+    pub(super) fn new(service: Service, config: &Config) -> Self {
+        let (model, policies) = (&config.model, vec![config.policy.clone()]);
+        let kind = Kind { thing_type: model.thing_type.clone(), policies };
+        Self { service, kind, prefix: model.thing_prefix.clone(), fleets: config.fleets.clone(), arns: OnceLock::new() }
+    }
+
+    /// The thing that a certificate names. A device's own request may name anything, and what is no thing of this stack's
+    /// its functions may not look at.
+    fn named(&self, name: &str) -> Option<ThingName> {
+        let fleets = || name.starts_with(&self.fleets).then(|| ThingName::parse(name)).flatten();
+        ThingName::recall(&self.prefix, name).or_else(fleets)
     }
 
     fn learn(&self, arn: Option<&str>) {
@@ -176,7 +187,7 @@ impl IotRegistry {
         let items = listed.things.iter().filter_map(|thing| {
             self.learn(thing.thing_arn.as_deref());
             let owner = thing.attributes.as_ref().and_then(|attributes| OwnerId::parse(attributes.get(USER_ID)?));
-            ThingName::listed(&self.prefix, thing.thing_name.as_deref()?, owner.as_ref())
+            ThingName::listed(&self.prefix, &self.fleets, thing.thing_name.as_deref()?, owner.as_ref())
         });
         Ok(Listing { items: items.collect(), next: listed.next_token })
     }
@@ -353,7 +364,7 @@ impl Registry for IotRegistry {
         };
         self.learn(described.certificate_arn.as_deref());
         let (ours, made_for) = match described.certificate_pem.as_deref().map(signing_request::made_for) {
-            Some(MadeFor::Ours(name)) => (true, name.and_then(|name| ThingName::parse(&name))),
+            Some(MadeFor::Ours(name)) => (true, name.and_then(|name| self.named(&name))),
             _ => (false, None),
         };
         let active = described.status.as_deref() == Some("ACTIVE");

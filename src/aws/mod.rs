@@ -1,4 +1,4 @@
-//! The AWS side of every port: one file per service, one method per call. Nothing outside this folder names AWS.
+//! The AWS side of every port: one file per service, one method per call. Nothing outside this folder speaks its protocols.
 //!
 //! The answer is due in seconds, so calls are bounded far below the SDKs' defaults, and those that must not
 //! happen twice (minting a certificate, sending a mail) are never retried.
@@ -49,9 +49,9 @@ impl Aws {
             Some(endpoint) => Service::new(https, endpoint, region, name, variable),
             None => Service::new(https, &regional(host, region), region, name, variable),
         };
-        let (endpoints, model) = (&config.endpoints, &config.model);
+        let endpoints = &config.endpoints;
         Self {
-            registry: IotRegistry::new(service("iot", "iot", &endpoints.registry), &model.thing_type, &model.thing_prefix, &config.policy),
+            registry: IotRegistry::new(service("iot", "iot", &endpoints.registry), config),
             shadows: IotShadows::new(service("iotdata", "data-ats.iot", &endpoints.shadows)),
             ses: Ses::new(service("ses", "email", &endpoints.mail), config.configuration_set.as_deref()),
             claims: config.claims.as_ref().map(|table| DynamoClaims::new(service("dynamodb", "dynamodb", &endpoints.claims), table)),

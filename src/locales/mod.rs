@@ -52,6 +52,13 @@ pub enum Phrase<'a> {
     },
     /// The title of the card with the code.
     CodeTitle,
+    /// What to type on the device, which has nothing yet.
+    CodeCommand {
+        /// The code.
+        code: &'a str,
+        /// The address of the door.
+        door: &'a str,
+    },
     /// There is no door at which a code would count.
     NoCodes,
     /// Not now.

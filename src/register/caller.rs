@@ -1,7 +1,7 @@
 //! Who knocks: from what a request shows to the thing that its device may have.
 //!
-//! Whoever is not known is told that, and no more: a code that never was, one that is dead, used or over, and a wrong secret
-//! have one answer and cost one and the same work.
+//! Whoever is not known is told that, and no more: a code that never was, one that is dead or over, and a wrong secret have one
+//! answer and cost one and the same work. A code that is used has the same answer, to whoever knows all of it.
 
 use std::collections::BTreeMap;
 

@@ -96,7 +96,7 @@ pub struct Claim {
     pub owner: OwnerId,
     /// Until when it is good, in seconds since the epoch.
     pub until: u64,
-    /// How often it was tried without success.
+    /// How often it was tried since the whole code was shown.
     pub tries: u32,
     /// The device that has used it: SHA-256 of its public key.
     pub used_by: Option<Fingerprint>,

@@ -1,9 +1,10 @@
 //! How often one may try.
 //!
-//! Whatever a source sends is counted, before anybody looks at it. Of codes, serials and tokens the failures are counted, over all sources: who guesses
-//! from a thousand addresses has no more guesses than who has one. Where there were too many, even what is right is refused
-//! until the minute is over, so that trying on tells nothing. The count is the claims' and all processes share it; that it is
-//! too high, each process has to see once for itself.
+//! Whatever a source sends is counted, before anybody looks at it. Of codes, serials and tokens the failures are counted, over
+//! all sources: who guesses from a thousand addresses has no more guesses than who has thirty. Where there were too many, even
+//! what is right is refused until the minute is over, so that trying on tells nothing. That is why no source may reach such a
+//! number alone: it could keep everybody else out. The count is the claims' and all processes share it; that it is too high,
+//! each process has to see once for itself.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,8 +23,9 @@ const WINDOW: u64 = 60;
 /// A code has 40 bits. In the ten minutes that one lives, 6,000 guesses hit it with 1 : 183,000,000. Where a hundred codes are alive
 /// at any time, day and night, whoever guesses on for a year hits one of them with 1 : 35, and from one address with 1 : 1,046.
 const WRONG_CODES: u64 = 600;
-/// So many wrong secrets a minute for one serial.
-const WRONG_SECRETS: u64 = 10;
+/// So many wrong secrets a minute for one serial, which takes five sources. Ten letters and digits at random are found in
+/// seventy million years.
+const WRONG_SECRETS: u64 = 100;
 /// So many refusals a minute for a token that a fleet shares.
 const REFUSALS: u64 = 60;
 /// More that are closed at once than an honest minute ever sees.
@@ -116,10 +118,11 @@ pub(super) fn unavailable(error: &super::claims::ClaimsError) -> Problem {
     Cause::ClaimsUnavailable.into()
 }
 
-/// What one subscriber has: an address, or the first 64 bits of one with 128.
+/// What one subscriber has, wherever it is given out generously: an address, or the first 48 bits of one with 128
+/// (<https://www.rfc-editor.org/rfc/rfc6177>).
 fn subnet(source: &str) -> String {
     match source.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        Ok(IpAddr::V6(ip)) => ip.segments()[..4].iter().map(|part| format!("{part:x}:")).collect(),
+        Ok(IpAddr::V6(ip)) => ip.segments()[..3].iter().map(|part| format!("{part:x}:")).collect(),
         Ok(IpAddr::V4(ip)) => ip.to_string(),
         Err(_) => source.to_owned(),
     }
@@ -131,8 +134,8 @@ mod tests {
 
     #[test]
     fn a_subscriber_is_one_source() {
-        assert_eq!(subnet("2001:db8:1:2::1"), subnet("2001:db8:1:2:ffff::9"));
-        assert_ne!(subnet("2001:db8:1:2::1"), subnet("2001:db8:1:3::1"));
+        assert_eq!(subnet("2001:db8:1:2::1"), subnet("2001:db8:1:ffff::9"));
+        assert_ne!(subnet("2001:db8:1:2::1"), subnet("2001:db8:2:2::1"));
         assert_eq!(subnet("::ffff:192.0.2.1"), "192.0.2.1");
         assert_ne!(subnet("192.0.2.1"), subnet("192.0.2.2"));
         assert_eq!(subnet("unknown"), "unknown");

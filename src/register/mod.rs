@@ -118,9 +118,8 @@ pub async fn register<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
                 problem.response(allowed)
             });
             visit.event.status = response.status().as_u16();
-            // What cannot be noted in time keeps nobody waiting.
-            if !visit.is_spam && timeout(TIME_TO_NOTE, door.audit.note(&visit.event)).await.is_err() {
-                tracing::error!(step = "register", fault = "again", cause = "audit", request_id, "an event was not noted in time");
+            if !visit.is_spam {
+                note(&door.audit, &visit.event).await;
             }
             response
         }
@@ -130,8 +129,19 @@ pub async fn register<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
 }
 
 /// The answer to whatever comes while there are no terms that can be read: nobody is let in.
-pub fn closed() -> Response<Bytes> {
-    Problem::from(Cause::Closed).response("POST")
+pub async fn closed<L, R, C, H, A: Audit>(door: &Door<L, R, C, H, A>, source: &str, request_id: &str) -> Response<Bytes> {
+    let problem = Problem::from(Cause::Closed);
+    let event = event(door, source, request_id);
+    note(&door.audit, &Event { outcome: problem.cause(), status: problem.status().as_u16(), ..event }).await;
+    problem.response("POST")
+}
+
+/// What cannot be noted in time keeps nobody waiting.
+async fn note(audit: &impl Audit, event: &Event) {
+    if timeout(TIME_TO_NOTE, audit.note(event)).await.is_err() {
+        let request_id = &event.request_id;
+        tracing::error!(step = "register", fault = "again", cause = "audit", request_id, "an event was not noted in time");
+    }
 }
 
 /// Another method than `POST`. Where pages of an origin may knock, `OPTIONS` is one that is taken.

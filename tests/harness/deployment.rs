@@ -20,6 +20,7 @@ impl Deployment {
         Self::empty()
             .set("SKILL_ID", SKILL_ID)
             .set("MAIL_FROM", &format!("Your printer <{MAIL_FROM}>"))
+            .set("METRIC_NAMESPACE", "onething/stack")
             .set("LWA_ENDPOINT", login)
             .set("IOT_ENDPOINT", "localhost")
             .set("AWS_ENDPOINT_URL", aws)

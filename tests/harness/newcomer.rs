@@ -50,10 +50,15 @@ impl Told {
 impl Newcomer {
     pub async fn new() -> Self {
         let home = tempfile::tempdir().expect("a folder of its own");
-        let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=newcomer"];
+        let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/OU=onething/CN=newcomer"];
         openssl(home.path(), &[&new[..], &["-keyout", "key.pem", "-out", "csr.pem"]].concat()).await;
         let csr = std::fs::read_to_string(home.path().join("csr.pem")).expect("a request of OpenSSL");
         Self { home, csr }
+    }
+
+    /// Its request for a certificate, in PEM.
+    pub fn csr(&self) -> &str {
+        &self.csr
     }
 
     /// Knocks, with the request for a certificate beside what is shown.

@@ -30,6 +30,8 @@ if "iot describe-endpoint" in said:
 elif "describe-stacks" in said:
     print("{register}" if "RegisterUrl" in said else "{function}")
 elif "ssm get-parameters-by-path" in said:
+    if os.environ.get("CLOSED_STORE"):
+        sys.exit("AccessDeniedException")
     print("\t".join(os.environ.get("PARAMETERS", "").split()))
 elif "ssm put-parameter" in said:
     value = args[args.index("--value") + 1]
@@ -37,7 +39,7 @@ elif "ssm put-parameter" in said:
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(value.removeprefix("file://"), kept)
 elif said.startswith("cargo run"):
-    print("type lamp\\npolicy LampPolicy\\npolicy OneUserOneThing\\ntype 3d-printer")
+    print("type lamp\\nprefix Lamp-\\npolicy LampPolicy\\npolicy OneUserOneThing\\ntype 3d-printer\\nprefix 3D_Printer-")
     sys.exit(os.environ.get("FAULTS"))
 elif "create-thing-type" in said or "get-policy" in said:
     sys.exit(1 if os.environ.get("NOTHING_THERE") else 0)
@@ -312,6 +314,22 @@ def test_faulty_terms_are_not_deployed(maker):
     done = maker.run("infra/deploy", **variables, DEPLOY_REGISTER_TERMS="nowhere.toml")
     assert done.returncode != 0
     assert "no such file" in done.stderr
+
+
+def test_terms_for_things_that_the_stack_may_not_make_are_not_deployed(maker):
+    terms = maker.clone / "register.toml"
+    terms.write_text(TERMS)
+    variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com", "DEPLOY_REGISTER_TERMS": str(terms)}
+    done = maker.run("infra/deploy", **variables, REGISTER_THING_PREFIX="Press-")
+    assert done.returncode != 0
+    assert "'Lamp-'" in done.stderr and "'Press-' (REGISTER_THING_PREFIX)" in done.stderr, done.stderr
+    assert not maker.calls("sam") and not maker.calls("aws", "ssm", "put-parameter")
+
+
+def test_terms_that_cannot_be_looked_for_are_not_taken_for_none(maker):
+    done = maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", CLOSED_STORE="yes")
+    assert done.returncode != 0
+    assert "cannot be read" in done.stderr and not maker.calls("sam")
 
 
 def test_every_parameter_of_the_template_is_given_and_fits(maker):

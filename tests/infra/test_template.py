@@ -72,6 +72,7 @@ COMMON = {
     "THING_PREFIX": "3D_Printer-",
     "POLICY_NAME": "OneUserOneThing",
     "LEASE_SECONDS": "15",
+    "METRIC_NAMESPACE": "onething/onething",
 }
 
 
@@ -133,7 +134,7 @@ def test_the_functions_get_their_variables_and_no_empty_ones():
         "REGISTER_URL": URL,
     }
     assert variables(DOOR) == COMMON | {"REGISTER": "on", "REGISTER_TABLE": "ClaimsTable"}
-    assert variables(SWEEP) == COMMON | {"RETENTION_DAYS": "30"}
+    assert variables(SWEEP) == COMMON | {"RETENTION_DAYS": "30", "FLEET_THINGS": "3D_Printer-*"}
     assert variables(MAIL_EVENTS) == COMMON
 
 
@@ -150,6 +151,8 @@ def test_the_functions_get_the_optional_variables_that_are_given():
     assert variables(VOICE, **given)["LWA_CLIENT_ID"] == variables(DOOR, **given)["LWA_CLIENT_ID"] == "amzn1.x"
     assert variables(DOOR, RegisterTermsAreThere="true")["REGISTER_TERMS_PARAMETER"] == "/onething/onething/register"
     assert variables(SWEEP, **given)["RETENTION_DAYS"] == "7"
+    lamps = {"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-"}
+    assert variables(SWEEP, **lamps)["FLEET_THINGS"] == "Lamp-*", "what its role lets it look at"
 
 
 def test_an_identity_out_of_service_is_kept_for_a_day_to_ten_years():
@@ -425,19 +428,22 @@ def test_the_alarms_watch_this_and_nothing_else():
         watched[name] = (alarm["Namespace"], alarm["MetricName"], dimension["Value"])
     assert watched == {
         "MakerMustActAlarm": ("onething/onething", "MakerMustAct", None),
-        "MailRefusedAlarm": ("onething", "MailRefused", None),
-        "MailBouncedAlarm": ("onething", "MailBounced", None),
-        "MailComplainedAlarm": ("onething", "MailComplained", None),
+        "MailRefusedAlarm": ("onething/onething", "MailRefused", None),
+        "MailBouncedAlarm": ("onething/onething", "MailBounced", None),
+        "MailComplainedAlarm": ("onething/onething", "MailComplained", None),
         "MailEventsLostAlarm": ("AWS/Lambda", "AsyncEventsDropped", MAIL_EVENTS),
         "SweepErrorsAlarm": ("AWS/Lambda", "Errors", SWEEP),
-        "SweepFailedAlarm": ("onething", "SweepFailed", None),
+        "SweepFailedAlarm": ("onething/onething", "SweepFailed", None),
         "ErrorsAlarm": ("AWS/Lambda", "Errors", VOICE),
         "ThrottlesAlarm": ("AWS/Lambda", "Throttles", VOICE),
         "SlowAlarm": ("AWS/Lambda", "Duration", VOICE),
         "RegisterMakerMustActAlarm": ("onething/onething", "RegisterMakerMustAct", None),
         "RegisterErrorsAlarm": ("AWS/ApiGateway", "5xx", "RegisterApi"),
     }
-    assert {metric for space, metric, _ in watched.values() if space == "onething"} <= WRITTEN
+    ours = {metric for space, metric, _ in watched.values() if space == "onething/onething"}
+    assert ours <= WRITTEN | {"MakerMustAct", "RegisterMakerMustAct"}
+    for name, function in of_type(translated(), "AWS::Lambda::Function").items():
+        assert function["Environment"]["Variables"]["METRIC_NAMESPACE"] == "onething/onething", name
 
 
 def test_an_alarm_that_is_made_from_the_log_reads_the_log():
@@ -516,8 +522,8 @@ RIGHTS = {
         "*": {"iot:ListThings", "iot:CreateCertificateFromCsr"},
         CLIENTS: {"iot:GetConnection", "iot:DeleteConnection"},
         CERTIFICATES: {
-            *("iot:AttachPolicy", "iot:DetachPolicy", "iot:UpdateCertificate", "iot:DeleteCertificate"),
-            *("iot:AttachThingPrincipal", "iot:DetachThingPrincipal"),
+            *("iot:AttachPolicy", "iot:DetachPolicy", "iot:DescribeCertificate", "iot:UpdateCertificate"),
+            *("iot:DeleteCertificate", "iot:AttachThingPrincipal", "iot:DetachThingPrincipal"),
         },
         f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/example.com": {"ses:SendRawEmail"},
         f"arn:aws:ses:{REGION}:{ACCOUNT}:configuration-set/ConfigurationSet": {"ses:SendRawEmail"},

@@ -37,7 +37,7 @@ fn datums(line: &Value) -> Vec<Datum> {
     let made_at = line["_aws"]["Timestamp"].as_u64().unwrap_or_default();
     assert!(made_at.abs_diff(now() * 1_000) < 300_000, "a time in milliseconds, about now: {line}");
     let [directive] = line["_aws"]["CloudWatchMetrics"].as_array().expect("directives").as_slice() else { panic!("{line}") };
-    assert_eq!(directive["Namespace"], "onething", "{line}");
+    assert_eq!(directive["Namespace"], "onething/stack", "{line}");
     let sets = directive["Dimensions"].as_array().expect("sets of dimensions");
     assert!(!sets.is_empty(), "without a set nothing is stored: {line}");
     let named: Vec<&str> = sets.iter().flat_map(|set| set.as_array().expect("a set")).map(|name| name.as_str().expect("a name")).collect();

@@ -24,6 +24,7 @@ async fn terms_come_from_the_parameter_store_in_parts_and_without_them_nobody_co
     let (_, told) = door.knocks(None, json!({"code": code})).await;
     told.is_refused(503, "closed");
     assert!(told.headers["retry-after"].is_string(), "{told:?}");
+    door.gateway.function().logs("\"outcome\":\"closed\"").await;
     let line = door.gateway.function().logs("\"cause\":\"terms\"").await;
     assert!(line.contains("\"fault\":\"maker\"") && line.contains(PARAMETER), "{line}");
 

@@ -8,7 +8,8 @@ use crate::harness::deployment::Deployment;
 use crate::harness::device::{Device, Identity};
 use crate::harness::house::House;
 use crate::harness::lambda::Lambda;
-use crate::harness::ministack::{Ministack, calls_as, rights_of, rights_of_the_stack};
+use crate::harness::ministack::{Ministack, calls, calls_as, rights_of, rights_of_the_stack};
+use crate::harness::newcomer::Newcomer;
 use crate::mail_returned::{BOUNCE, by_sns};
 use crate::town::{Town, certificate, check_one_owner_one_thing, list, now, sweeps, thing};
 
@@ -29,7 +30,7 @@ fn check_nothing_was_denied(gate: &Aws, lambda: &Lambda) {
 async fn function_of(town: &Town, role: &str) -> (Lambda, Aws, (String, String)) {
     let keys = rights_of(&town.ministack.url, role).await;
     let gate = town.ministack.gate().await;
-    let deployment = Deployment::with(&town.house.login.url(), &gate.url()).set("LEASE_SECONDS", "1");
+    let deployment = Deployment::with(&town.house.login.url(), &gate.url()).set("LEASE_SECONDS", "1").set("FLEET_THINGS", "3D_Printer-*");
     let lambda = Lambda::start(&deployment.set("AWS_ACCESS_KEY_ID", &keys.0).set("AWS_SECRET_ACCESS_KEY", &keys.1)).await;
     (lambda, gate, keys)
 }
@@ -122,15 +123,22 @@ async fn the_role_of_the_sweep_is_enough_and_makes_nothing() {
     town.house.aws.mends();
     let orphan = town.house.aws.certificates_made().pop().expect("a certificate");
     town.ministack.ages(&orphan, 7_200);
+    // What a device asked for itself names what the device is called, which is no thing of the stack's.
+    let device = Newcomer::new().await;
+    let asked = json!({"certificateSigningRequest": device.csr(), "setAsActive": false});
+    assert_eq!(calls(&town.house.aws.url(), "create_certificate_from_csr", asked).await, Ok(()));
+    let asked_for = town.house.aws.certificates_made().pop().expect("a certificate");
+    town.ministack.ages(&asked_for, 7_200);
     town.rewrites(&owner.thing, json!({"ReplacedUntil": (now() - 1).to_string()})).await;
     town.rewrites(&away.thing, json!({"PausedAt": (now() - 31 * DAY).to_string()})).await;
 
     let (lambda, gate, keys) = function_of(&town, "SweepRole").await;
     let report = sweeps(&lambda).await;
-    assert_eq!(report, json!({"tidied": 1, "forgotten": 1, "orphans": 1, "failed": 0, "complete": true}), "{}", lambda.log());
+    assert_eq!(report, json!({"tidied": 1, "forgotten": 1, "orphans": 2, "failed": 0, "complete": true}), "{}", lambda.log());
     check_nothing_was_denied(&gate, &lambda);
     let account = town.ministack.holds().await;
     assert!(thing(&account, &away.thing).is_null() && certificate(&account, &orphan).is_null(), "{account:#}");
+    assert!(certificate(&account, &asked_for).is_null(), "{account:#}");
     let (_, bundle) = town.ministack.open_last_mail(&replaced).await;
     let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
     check_one_owner_one_thing(&account, &replaced, &mailed);

@@ -101,7 +101,7 @@ impl LocalRegistry {
         let found = self.store.read::<_, Failed>(move |db| Ok(all(db, sql, params, row)?)).await.map_err(|failed| failed.0)?;
         let own = |(name, attributes): &(String, String)| {
             let owner = named(attributes).remove(USER_ID).and_then(|owner| OwnerId::parse(&owner));
-            ThingName::listed(&self.stack.thing_prefix, name, owner.as_ref())
+            ThingName::listed(&self.stack.thing_prefix, "", name, owner.as_ref())
         };
         Ok(found.iter().filter_map(own).collect())
     }
