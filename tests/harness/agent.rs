@@ -1,6 +1,7 @@
 //! The real agent, `onething-device`, as its user starts it: on a machine that has nothing but a state folder and what is on the
 //! command line.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Machine {
     home: TempDir,
     /// The root that signed the broker's certificate.
     root: PathBuf,
+    /// What runs a program there, where that is not the machine of the test.
+    inside: Vec<OsString>,
 }
 
 /// What the agent has done when it has ended.
@@ -46,12 +49,18 @@ fn binary() -> PathBuf {
 impl Machine {
     /// A machine that has never been near a mail. The broker of the test is known by this root, which is not Amazon's.
     pub fn new(root: &Path) -> Self {
-        Self { home: tempfile::tempdir().expect("a folder of its own"), root: root.to_owned() }
+        Self::inside(&[], root)
+    }
+
+    /// One to which this command leads.
+    pub fn inside(inside: &[OsString], root: &Path) -> Self {
+        Self { home: tempfile::tempdir().expect("a folder of its own"), root: root.to_owned(), inside: inside.to_vec() }
     }
 
     fn start(&self, arguments: &[&str]) -> Process {
-        let mut command = command(binary(), self.home.path());
-        command.env("PATH", "/usr/bin:/bin").arg("--state").arg(self.file("state")).args(arguments);
+        let mut words = self.inside.iter().cloned().chain([binary().into_os_string()]);
+        let mut command = command(words.next().expect("a program"), self.home.path());
+        command.args(words).env("PATH", "/usr/bin:/bin").arg("--state").arg(self.file("state")).args(arguments);
         Process::start(command)
     }
 

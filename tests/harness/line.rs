@@ -26,7 +26,12 @@ struct State {
 impl Line {
     /// A line that leads nowhere yet.
     pub async fn laid() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::laid_at("127.0.0.1").await
+    }
+
+    /// The same, for devices that come from elsewhere to this address.
+    pub async fn laid_at(address: &str) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("a bound listener").port();
         let state = Arc::new(watch::Sender::new(State { is_cut: true, ..State::default() }));
         let states = Arc::clone(&state);

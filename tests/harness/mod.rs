@@ -35,6 +35,7 @@ pub mod line;
 pub mod login;
 pub mod ministack;
 pub mod moto;
+pub mod network;
 pub mod newcomer;
 pub mod operations;
 pub mod post_office;

@@ -1,5 +1,7 @@
 //! The real agent at the door, in each of the ways in: from an empty state folder to a device that does what is wanted.
 
+use aws_lc_rs::hmac;
+use data_encoding::{BASE64, HEXLOWER};
 use serde_json::json;
 
 use crate::harness::agent::{Agent, Machine};
@@ -29,6 +31,11 @@ type = "lamp"
 [[serial]]
 serial = "SN-0001"
 secret_sha256 = "SHA256(a-secret)"
+type = "lamp"
+
+[[serial_key]]
+key = "KEY"
+prefix = "HMAC-"
 type = "lamp"
 "#;
 
@@ -63,7 +70,7 @@ async fn heeds(door: &Entrance, machine: &Machine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
-    let door = Entrance::built(&hashed(TERMS)).await;
+    let door = Entrance::built(&hashed(TERMS).replace("KEY", &BASE64.encode(&[0; 32]))).await;
     let ada = door.town.house.welcomes("Ada");
     let (mut echo, url) = (Echo::linked(&ada.token), door.url());
     let code = door.code_on_card(&mut echo).await;
@@ -98,7 +105,9 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_number() {
-    let door = Entrance::built(&hashed(TERMS)).await;
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).expect("randomness");
+    let door = Entrance::built(&hashed(TERMS).replace("KEY", &BASE64.encode(&key))).await;
     let ada = door.town.house.welcomes("Ada");
     let url = door.url();
     let machine = || Machine::new(&door.town.ministack.root);
@@ -128,10 +137,16 @@ async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_num
     guessable.tries_to_get(&alone).await.failed(3, "does not take the serial number");
     guessable.gets(&[&alone[..], &["--secret-file", &secret]].concat()).await;
     heeds(&door, &guessable).await;
-    for machine in [&numbered, &guessable] {
+    // Or with one that was computed when it was made.
+    let computed = machine();
+    let secret = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), b"HMAC-0001");
+    let (number, secret) = (computed.note("serial", "HMAC-0001"), computed.note("secret", &HEXLOWER.encode(secret.as_ref())));
+    computed.gets(&["register", "--door", &url, "--serial-file", &number, "--secret-file", &secret]).await;
+    heeds(&door, &computed).await;
+    for machine in [&numbered, &guessable, &computed] {
         assert!(stored(machine).await.0.starts_with("Lamp-"));
     }
-    assert_eq!(list(&door.town.ministack.holds().await, "things").len(), 4);
+    assert_eq!(list(&door.town.ministack.holds().await, "things").len(), 5);
 
     let nobody = machine();
     for (option, name) in [("--bearer-file", "access token"), ("--token-file", "token"), ("--serial-file", "serial number")] {

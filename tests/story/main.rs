@@ -26,6 +26,7 @@ mod isolation_by_row;
 mod life;
 mod mail_returned;
 mod metrics;
+mod networks;
 mod onboarding;
 mod recovery;
 mod register;

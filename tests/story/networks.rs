@@ -1,0 +1,42 @@
+//! The real agent on an AWS that somebody else wrote, when its machine changes from one network to another.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::agent::Machine;
+use crate::harness::line::Line;
+use crate::harness::ministack::Account;
+use crate::harness::network::{Network, Wire, in_a_network_of_its_own};
+use crate::town::Town;
+
+/// For two signs of life, 30 s apart, the attempts after them, and a machine that is busy.
+const LIMIT: Duration = Duration::from_secs(400);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_changes_its_network_does_once_what_was_said_meanwhile() {
+    if !in_a_network_of_its_own("networks::a_device_that_changes_its_network_does_once_what_was_said_meanwhile", LIMIT).await {
+        return;
+    }
+    let (line, network) = (Line::laid_at("0.0.0.0").await, Network::laid().await);
+    let endpoint = format!("localhost:{}", line.port);
+    let town = Town::with(&Account::deployed(), |deployment| deployment.set("IOT_ENDPOINT", &endpoint)).await;
+    line.leads_to(town.ministack.mqtt_port);
+    let mut ada = town.moves_in(&town.house.welcomes("Ada"), 0).await;
+
+    let machine = Machine::inside(&network.inside(), &town.ministack.root);
+    network.plug(Wire::Wifi).await;
+    machine.sets_up(&ada.zip()).await;
+    let printer = machine.printer();
+    let agent = machine.runs(&["--device-model", &printer]).await;
+    let vase = ada.wants(&town, "vase").await;
+    town.ministack.is_told(&ada.thing, json!({"command": {"id": vase, "status": "done"}})).await;
+
+    network.unplug(Wire::Wifi).await;
+    let bowl = ada.wants(&town, "bowl").await;
+    network.plug(Wire::Cable).await;
+    agent.says("connected", 2).await;
+    town.ministack.is_told(&ada.thing, json!({"command": {"id": bowl, "status": "done"}})).await;
+    assert_eq!(machine.printed(), ["vase", "bowl"]);
+    agent.loses_power().await;
+}
