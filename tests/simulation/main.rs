@@ -71,6 +71,17 @@ fn thing() -> ThingName {
     ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &owner())
 }
 
+/// The owner, as a visit of theirs or of a device of theirs has them made ready.
+fn applicant<'a, D>(
+    owner: &'a OwnerId,
+    thing: &'a ThingName,
+    visit: Visit,
+    said: &'a BTreeMap<String, String>,
+    delivery: D,
+) -> Applicant<'a, D> {
+    Applicant { owner, thing, visit, wanted: None, thing_type: None, request: None, predecessor: None, said, delivery }
+}
+
 fn alexa_user() -> AlexaUser {
     AlexaUser::of("amzn1.ask.account.A")
 }
@@ -189,17 +200,7 @@ impl Process {
         let visit = Visit { at: (self.clock)(), occasion: Occasion::Registers, alexa_user: None, shadow: None };
         let (said, slot) = (BTreeMap::new(), Slot::default());
         let delivery = &slot;
-        let applicant = Applicant {
-            owner: &owner,
-            thing: &thing,
-            visit,
-            wanted: None,
-            thing_type: None,
-            request: None,
-            predecessor: None,
-            said: &said,
-            delivery,
-        };
+        let applicant = applicant(&owner, &thing, visit, &said, delivery);
         let onboarded = timeout_at(deadline, onboard(&means, &applicant)).await.map_err(|_| "no answer in time".to_owned())?;
         onboarded.map_err(|error| error.to_string())?;
         let id = slot.0.lock().unwrap().take().ok_or("registered, and without a certificate")?;
@@ -234,17 +235,7 @@ impl Process {
         let means = Means { registry: port, shadows: port, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
         let visit = Visit { at: (self.clock)(), occasion, alexa_user: Some(alexa_user()), shadow };
         let (said, delivery) = (BTreeMap::new(), ByMail { mailer: port, write, measure: unmeasured });
-        let applicant = Applicant {
-            owner: &owner,
-            thing: &thing,
-            visit,
-            wanted: None,
-            thing_type: None,
-            request: None,
-            predecessor: None,
-            said: &said,
-            delivery,
-        };
+        let applicant = applicant(&owner, &thing, visit, &said, delivery);
         let onboarded = timeout_at(deadline, onboard(&means, &applicant)).await.map_err(|_| "no answer in time".to_owned())?;
         if matches!(onboarded, Ok(Onboarded { returned: Some(_), .. }) | Err(OnboardError::Returned(_))) {
             let mut account = port.world.account.lock().unwrap();
