@@ -133,7 +133,7 @@ impl Voice<'_> {
 
     /// What one can say.
     pub fn help(&self) -> Answer {
-        self.ask(&Phrase::Help)
+        self.ask(&Phrase::Help { tells_status: self.model.intents.contains_key("StatusIntent") })
     }
 
     /// Words that match nothing.

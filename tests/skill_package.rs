@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onething::alexa::request::{Kind, Request, SlotValue};
+use onething::answer::OWN_INTENTS;
 use onething::model::{Model, ValueKind};
 use onething::wish::{Wish, wish};
 use serde_json::{Value, json};
@@ -23,9 +24,6 @@ const BUILT_IN: [&str; 7] = [
     "AMAZON.YesIntent",
 ];
 
-/// What every device can be asked for, whatever its model says.
-const OURS: [&str; 4] = ["SendCertificateIntent", "ForgetMeIntent", "GiveCodeIntent", "ConnectionIntent"];
-
 fn interaction_model() -> Value {
     serde_json::from_str::<Value>(MODEL).unwrap()["interactionModel"]["languageModel"].clone()
 }
@@ -43,7 +41,7 @@ fn name(value: &Value) -> String {
 }
 
 fn of_the_device(intent: &&Value) -> bool {
-    !name(intent).starts_with("AMAZON.") && !OURS.contains(&name(intent).as_str())
+    !name(intent).starts_with("AMAZON.") && !OWN_INTENTS.contains(&name(intent).as_str())
 }
 
 /// The values of each slot type of our own, as Alexa resolves them.
@@ -60,7 +58,7 @@ fn slot_types() -> BTreeMap<String, Vec<SlotValue>> {
 fn every_intent_is_in_both_and_nothing_else() {
     let interaction: BTreeSet<String> = each(&interaction_model(), "intents").map(name).collect();
     let handled: BTreeSet<String> =
-        device_model().intents.keys().cloned().chain(BUILT_IN.into_iter().chain(OURS).map(str::to_owned)).collect();
+        device_model().intents.keys().cloned().chain(BUILT_IN.into_iter().chain(OWN_INTENTS).map(str::to_owned)).collect();
     assert_eq!(interaction, handled);
 }
 

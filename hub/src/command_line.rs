@@ -54,12 +54,25 @@ pub enum Command {
     },
     /// Shows the things of a running hub, with their certificates and shadows.
     Things(Remote),
+    /// Enables the skill for a local user of a running hub and links their account, as the page does.
+    #[command(after_help = "Example: onething-hub link --as ben")]
+    Link {
+        /// Whose: a local user, who is made where there is none.
+        #[arg(long = "as", value_name = "USER", default_value = "ana")]
+        user: String,
+        /// Which hub.
+        #[command(flatten)]
+        hub: Remote,
+    },
     /// Shows the mailbox of a running hub.
-    #[command(after_help = "Example: onething-hub mail --save .")]
+    #[command(after_help = "Example: onething-hub mail --as ben --save .")]
     Mail {
         /// Saves the bundle of the newest mail that has one into this folder instead.
         #[arg(long, value_name = "DIR")]
         save: Option<PathBuf>,
+        /// The mail of this local user only; else everybody's.
+        #[arg(long = "as", value_name = "USER")]
+        user: Option<String>,
         /// Which hub.
         #[command(flatten)]
         hub: Remote,
@@ -99,10 +112,10 @@ pub struct Serve {
     #[arg(long, value_name = "DIR", env = "ONETHING_DATA", default_value = "onething-data")]
     data: PathBuf,
     /// Where HTTP is spoken: the page, `POST /alexa` and `POST /register`. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", env = "ONETHING_HTTP", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
+    #[arg(long, value_name = "ADDR", env = "ONETHING_HTTP", value_parser = address, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
     http: SocketAddr,
     /// Where MQTT is spoken, over mutual TLS. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", env = "ONETHING_MQTT", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8883)))]
+    #[arg(long, value_name = "ADDR", env = "ONETHING_MQTT", value_parser = address, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8883)))]
     mqtt: SocketAddr,
     /// The name or address by which devices find this machine; it goes into bundles.
     #[arg(long, value_name = "NAME", env = "ONETHING_HOST", default_value = "localhost")]
@@ -145,6 +158,10 @@ pub struct Serve {
     /// Its private key, in PEM.
     #[arg(long, value_name = "FILE", env = "ONETHING_TLS_KEY", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address of this machine and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080".to_owned())
 }
 
 impl From<Serve> for Asked {

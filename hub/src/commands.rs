@@ -30,6 +30,11 @@ const UNUSABLE: u8 = 2;
 #[error("{0} cannot be read")]
 struct Unreadable(String, #[source] std::io::Error);
 
+/// A new root would be nobody's.
+#[derive(Debug, Error)]
+#[error("there is no authority at {0} to replace: `--data` names the data folder of a hub")]
+struct NoAuthority(String);
+
 /// Does what was asked for.
 pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
@@ -43,9 +48,14 @@ pub async fn run(arguments: Arguments) -> Outcome {
             let things = connect(&hub).things().await?;
             show(&hub, &things, |colour| remote::print_things(stdout(), colour, &things))
         }
-        Command::Mail { save, hub } => {
+        Command::Link { user, hub } => {
+            connect(&hub).link(&user).await?;
+            let linked = json!({"linked": user});
+            show(&hub, &linked, |_| writeln!(stdout(), "The account of {user} is linked, and a mail is on its way."))
+        }
+        Command::Mail { save, user, hub } => {
             let remote = connect(&hub);
-            let mail = remote.mail().await?;
+            let mail = remote.mail(user.as_deref()).await?;
             match save {
                 None => show(&hub, &mail, |colour| remote::print_mail(stdout(), colour, &mail)),
                 Some(folder) => {
@@ -64,7 +74,11 @@ pub async fn run(arguments: Arguments) -> Outcome {
         }
         Command::Policy(question) => decide(question),
         Command::Authority(AuthorityCommand::Replace { data }) => {
-            Authority::replace(&data.join("authority"), clock::now())?;
+            let authority = data.join("authority");
+            if !authority.is_dir() {
+                return Err(NoAuthority(authority.display().to_string()).into());
+            }
+            Authority::replace(&authority, clock::now())?;
             println!("There is a new root. The next start of the hub serves with it, and new bundles hold it.");
             Ok(ExitCode::SUCCESS)
         }

@@ -12,6 +12,7 @@ use onething::https::{Https, HttpsError};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::{Duration, timeout};
+use url::form_urlencoded::byte_serialize;
 
 use crate::clock;
 use crate::disk::write_whole;
@@ -38,7 +39,7 @@ pub enum RemoteError {
     #[error("the hub refused: {0}")]
     Refused(String),
     /// Nothing to save.
-    #[error("there is no mail with a bundle; say \"open my printer\", and link the account")]
+    #[error("there is no mail with a bundle; `onething-hub link` links an account, and the mail follows")]
     NoBundle,
     /// A bundle that cannot be a file there.
     #[error("{} cannot be written", .0.display())]
@@ -74,9 +75,15 @@ impl RemoteHub {
         self.ask(Method::GET, "/api/things", None).await
     }
 
-    /// Its mailbox.
-    pub async fn mail(&self) -> Result<Value, RemoteError> {
-        self.ask(Method::GET, "/api/mail", None).await
+    /// Enables the skill for a user and links their account.
+    pub async fn link(&self, user: &str) -> Result<(), RemoteError> {
+        self.exchange(Method::POST, "/link", Some(&json!({"user": user}))).await.map(drop)
+    }
+
+    /// Its mailbox, or the part of it that is this user's.
+    pub async fn mail(&self, user: Option<&str>) -> Result<Value, RemoteError> {
+        let whose = user.map(|user| format!("?user={}", byte_serialize(user.as_bytes()).collect::<String>()));
+        self.ask(Method::GET, &format!("/api/mail{}", whose.unwrap_or_default()), None).await
     }
 
     /// Saves the bundle of the newest mail that has one, for nobody but its owner to read.
@@ -141,7 +148,7 @@ pub fn print_turn(out: impl Write, colour: bool, user: &str, utterance: &str, tu
     screen.says(user, &format!("Alexa, {utterance}."))?;
     screen.says("Alexa", heard["speech"].as_str().unwrap_or_default())?;
     match heard["card"]["type"].as_str() {
-        Some("LinkAccount") => screen.shows("Alexa app", "[ Link account ] on the page of the hub")?,
+        Some("LinkAccount") => screen.shows("Alexa app", "[ Link account ] on the page of the hub, or `onething-hub link`")?,
         Some(_) => screen.shows("Alexa app", &format!("[ {} ]", heard["card"]["title"].as_str().unwrap_or_default()))?,
         None => {}
     }

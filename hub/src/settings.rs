@@ -1,10 +1,12 @@
 //! What a hub is told at its start: read whole, judged whole, every fault reported at once.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use onething::answer::OWN_INTENTS;
 use onething::config::Source;
 use onething::deliver::Sender;
+use onething::fault::chain;
 use onething::model::Model;
 use onething::smtp::Smtp;
 use thiserror::Error;
@@ -155,7 +157,8 @@ impl Settings {
                 source.file(&path.to_string_lossy()).map_err(|error| format!("--device-model {} cannot be read: {error}", path.display()))
             }
         };
-        let model = model.and_then(|toml| Model::parse(&toml).map_err(|error| format!("--device-model: {error}")));
+        let model =
+            model.and_then(|toml| Model::parse(&toml).map_err(|error| format!("--device-model{}: {error}", named(&asked.device_model))));
         let model = model.map_err(&mut fault).ok();
         let speech = match &asked.interaction_model {
             None => Ok(InteractionModel::SAMPLE.to_owned()),
@@ -163,11 +166,14 @@ impl Settings {
                 .file(&path.to_string_lossy())
                 .map_err(|error| format!("--interaction-model {} cannot be read: {error}", path.display())),
         };
-        let speech = speech.and_then(|json| InteractionModel::parse(&json).map_err(|error| format!("--interaction-model: {error}")));
+        let place = named(&asked.interaction_model);
+        let speech = speech
+            .and_then(|json| InteractionModel::parse(&json).map_err(|error| format!("--interaction-model{place}: {}", chain(&error))));
         let speech = speech.map_err(&mut fault).ok();
 
         let host_char = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == ':';
-        if asked.host.is_empty() || !asked.host.chars().all(host_char) {
+        let has_port = asked.host.contains(':') && asked.host.parse::<IpAddr>().is_err();
+        if asked.host.is_empty() || has_port || !asked.host.chars().all(host_char) {
             fault("--host must be the name or address by which devices find this machine, without a port".into());
         }
         let skill_ids: Vec<String> = asked.skill_id.iter().flat_map(|ids| ids.split(',')).map(|id| id.trim().to_owned()).collect();
@@ -224,10 +230,37 @@ impl Settings {
             _ => Err(SettingsError(faults)),
         }
     }
+
+    /// Where device model and interaction model do not say the same, one sentence each.
+    pub fn disagreements(&self) -> Vec<String> {
+        let (model, speech) = (&self.model, &self.speech);
+        if model.invocation != speech.invocation_name {
+            return vec![format!(
+                "the device model is called `{}`, and the interaction model `{}`: is there one for this device, for --interaction-model?",
+                model.invocation, speech.invocation_name
+            )];
+        }
+        let own = |name: &str| name.starts_with("AMAZON.") || OWN_INTENTS.contains(&name);
+        let unheard = model.intents.keys().filter(|name| !speech.intents.iter().any(|intent| intent.name == **name));
+        let unknown = speech.intents.iter().map(|intent| &intent.name).filter(|name| !own(name) && !model.intents.contains_key(*name));
+        let unheard =
+            unheard.map(|name| format!("nobody can say what the device model calls {name}: the interaction model has no such intent"));
+        unheard
+            .chain(unknown.map(|name| {
+                format!("who says what the interaction model calls {name} is not understood: the device model has no such intent")
+            }))
+            .collect()
+    }
+
     /// Whether the hub is in trying mode.
     pub fn trying(&self) -> bool {
         self.mode == Mode::Trying
     }
+}
+
+/// The file that was named, after its option.
+fn named(file: &Option<PathBuf>) -> String {
+    file.as_ref().map(|file| format!(" {}", file.display())).unwrap_or_default()
 }
 
 /// Codes and tokens go there: nobody on the way may read them.

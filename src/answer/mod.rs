@@ -36,6 +36,9 @@ use crate::wish::{Change, Wish, can_fulfill, wish};
 /// Alexa gives up after about eight seconds; the promise is seven, and the way back takes its share.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(6_500);
 
+/// What an owner of any device can ask for, whatever its model says: intents that the skill answers itself.
+pub const OWN_INTENTS: [&str; 4] = ["SendCertificateIntent", "ForgetMeIntent", "GiveCodeIntent", "ConnectionIntent"];
+
 /// The skill: what it is for, and the ports it works through.
 pub struct Skill<L, R, S, M, C> {
     /// The skill ids that may call.

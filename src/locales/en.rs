@@ -89,9 +89,10 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         }
         Phrase::KeptForDevice => format!("Your {device} has not been online yet. It will do so as soon as it is."),
         Phrase::Greeting => format!("Your {device} is ready. What shall it do?"),
-        Phrase::Help => format!(
-            "I pass on to your {device} what you say. For example: ask {invocation} for the status. What would you like?"
-        ),
+        Phrase::Help { tells_status } => {
+            let example = if *tells_status { "for the status" } else { "if it is connected" };
+            format!("I pass on to your {device} what you say. For example: ask {invocation} {example}. What would you like?")
+        }
         Phrase::WhatNext => "What would you like? Say help to hear what I can do, or stop to end.".into(),
         Phrase::NotUnderstood => "I did not get that. Say help to hear what I can do. What would you like?".into(),
         Phrase::Goodbye => "Goodbye.".into(),

@@ -118,7 +118,10 @@ pub enum Phrase<'a> {
     /// "Open my printer", by somebody known.
     Greeting,
     /// What one can say.
-    Help,
+    Help {
+        /// Whether the device can be asked how it is.
+        tells_status: bool,
+    },
     /// After a silence.
     WhatNext,
     /// Something was not understood.

@@ -125,8 +125,14 @@ impl Faults {
     }
 }
 
+/// What is wrong with TOML, after the number of the line.
+pub(crate) fn in_its_line(toml: &str, error: &toml::de::Error, message: &str) -> String {
+    let line = error.span().map_or(1, |span| toml.bytes().take(span.start).filter(|c| *c == b'\n').count() + 1);
+    format!("line {line}: {}", message.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
-    let file: File = toml::from_str(toml).map_err(|error| vec![error.to_string().trim_end().to_owned()])?;
+    let file: File = toml::from_str(toml).map_err(|error| vec![in_its_line(toml, &error, error.message())])?;
     let mut faults = Faults::default();
     let faults_ref = &mut faults;
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 pub use self::action::{Actions, DeviceAction, GpioLine, LoopbackUrl, Means};
+pub(crate) use self::file::in_its_line;
 pub use self::value::{Misfit, Value, ValueKind};
 use crate::thing::ThingPrefix;
 

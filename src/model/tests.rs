@@ -57,7 +57,7 @@ fn every_fault_is_reported_with_its_place() {
 #[test]
 fn a_fault_of_the_file_names_its_line() {
     let ModelError(faults) = Model::parse("[device]\nname = lamp\n").unwrap_err();
-    assert!(faults[0].contains("line 2"), "{faults:?}");
+    assert!(faults[0].starts_with("line 2: ") && !faults[0].contains('\n'), "{faults:?}");
     let ModelError(faults) = Model::parse(&format!("{DEVICE}[property.a]\ntype = \"colour\"\n")).unwrap_err();
     assert!(faults[0].contains("line 7") && faults[0].contains("colour"), "{faults:?}");
 }

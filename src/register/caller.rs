@@ -56,7 +56,8 @@ impl Caller {
     /// A device that the maker's terms let in.
     fn of_type(terms: &TypeTerms, owner: OwnerId, thing: ThingName, said: BTreeMap<String, String>) -> Result<Self, Problem> {
         if !said.keys().all(|name| terms.attributes.contains(name)) {
-            return Err(Problem::field("attributes", "has a name that things of this type do not have"));
+            let allowed = format!("may have these names, and no others: {:?}", terms.attributes);
+            return Err(Problem::field("attributes", &allowed));
         }
         let (kind, attributes) = (terms.kind.clone(), terms.attributes.clone());
         Ok(Self { chosen: true, said, ..Self::with(owner, thing, kind, attributes) })

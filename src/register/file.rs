@@ -13,6 +13,7 @@ use super::hook::HookAddress;
 use super::terms::{DeviceToken, Keys, Roots, Serial, SerialKey, SerialProof, Terms, TypeTerms};
 use crate::attributes::OURS;
 use crate::bundle::amazon_root;
+use crate::model::in_its_line;
 use crate::registry::Kind;
 use crate::signing_request::ShownCertificate;
 use crate::thing::{Fingerprint, OwnerId, ThingPrefix};
@@ -139,11 +140,10 @@ pub(super) fn parse(toml: &str) -> Result<Terms, Vec<String>> {
 
 /// What is wrong with the TOML, and in which line; the parser itself would quote that line, which may hold a key.
 fn in_words(toml: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map_or(1, |span| toml.bytes().take(span.start).filter(|c| *c == b'\n').count() + 1);
     // A value of the wrong type is quoted in the message itself.
     let message = error.message();
     let message = if message.starts_with("invalid ") { message.split(['"', '`']).next().unwrap_or_default().trim() } else { message };
-    format!("line {line}: {message}")
+    in_its_line(toml, error, message)
 }
 
 fn door(raw: &RawDoor, terms: &mut Terms, faults: &mut Faults) {

@@ -255,6 +255,7 @@ impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H
 
     /// Nobody is told to come again with a code that is used up.
     fn told(&self, problem: Problem) -> Problem {
+        let problem = problem.about(self.event.by);
         if self.has_spent && problem.status() == StatusCode::SERVICE_UNAVAILABLE { Cause::CodeSpent.into() } else { problem }
     }
 

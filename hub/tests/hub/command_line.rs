@@ -2,7 +2,9 @@
 
 use std::process::{Command, Output};
 
-use crate::harness::{Running, hub};
+use onething::model::Model;
+
+use crate::harness::{Running, Starting, hub, serve};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -33,7 +35,6 @@ fn check_sentence((code, out, complaint): &(Option<i32>, String, String), expect
 async fn say_things_and_mail_show_what_a_running_hub_does() {
     let place = tempfile::tempdir().unwrap();
     let running = Running::start(place.path());
-    let client = running.client();
     let ask = |arguments: &[&str]| run(hub().args(arguments).args(["--hub", &running.http]));
 
     assert!(ask(&["things"]).1.contains("no things yet") && ask(&["mail"]).1.contains("no mail yet"));
@@ -44,7 +45,8 @@ async fn say_things_and_mail_show_what_a_running_hub_does() {
     assert!(ask(&["events"]).1.contains("Nobody has knocked yet"));
     let (code, out, _) = ask(&["say", "open my printer"]);
     assert!(code == Some(0) && out.contains("link your Amazon account") && out.contains("[ Link account ]"), "{out}");
-    client.link("ana").await.unwrap();
+    let (code, out, _) = ask(&["link"]);
+    assert!(code == Some(0) && out.contains("The account of ana is linked"), "{out}");
     let (code, out, _) = ask(&["say", "Alexa, ask my printer to print two vases"]);
     assert!(code == Some(0) && out.contains("Printing 2 vase"), "{out}");
     let (code, out, _) = ask(&["say", "--json", "open my printer", "--as", "ana"]);
@@ -67,6 +69,13 @@ async fn say_things_and_mail_show_what_a_running_hub_does() {
     #[cfg(unix)]
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&bundle.metadata().unwrap().permissions()) & 0o777, 0o600);
     check_sentence(&ask(&["mail", "--save", "/nowhere"]), 1, ".zip cannot be written");
+    check_sentence(&ask(&["mail", "--as", "ben", "--save", "."]), 1, "there is no mail with a bundle");
+    assert_eq!(ask(&["link", "--as", "ben"]).0, Some(0));
+    let bens: serde_json::Value = serde_json::from_str(&ask(&["mail", "--as", "ben", "--json"]).1).unwrap();
+    let ours: serde_json::Value = serde_json::from_str(&ask(&["mail", "--as", "ana", "--json"]).1).unwrap();
+    assert_eq!((bens["mail"].as_array().unwrap().len(), ours["mail"].as_array().unwrap().len()), (1, 1));
+    assert_ne!(bens["mail"][0]["attachment"]["name"], ours["mail"][0]["attachment"]["name"]);
+    check_sentence(&ask(&["link", "--as", "no name"]), 1, "a user is named by");
 
     let refused = ask(&["say", "open my printer", "--as", "no name"]);
     check_sentence(&refused, 1, "the hub refused: a user is named by");
@@ -123,7 +132,7 @@ fn there_are_completions_for_every_shell_and_help_with_examples() {
     check_sentence(&with(&["completions", "dos"]), 2, "dos");
     let (code, out, _) = with(&["--help"]);
     assert!(code == Some(0) && out.contains("Examples:") && out.contains("ONETHING_DATA"), "{out}");
-    for command in ["serve", "demo", "say", "things", "mail", "events", "policy", "authority", "completions"] {
+    for command in ["serve", "demo", "say", "things", "link", "mail", "events", "policy", "authority", "completions"] {
         assert!(out.contains(&format!("  {command} ")), "{command} is not in the help");
         assert_eq!(with(&[command, "--help"]).0, Some(0), "{command}");
     }
@@ -161,7 +170,7 @@ fn all_faults_of_what_is_asked_for_are_said_at_once() {
         "--lwa-client-id: without it any skill could call",
         "--host must be",
         "--device-model /nowhere.toml cannot be read",
-        "--interaction-model: ",
+        &format!("--interaction-model {}: the interaction model cannot be read: EOF while parsing", faulty.display()),
         "MAIL_FROM must be",
         "SMTP_URL ",
     ] {
@@ -171,9 +180,38 @@ fn all_faults_of_what_is_asked_for_are_said_at_once() {
     let mut command = hub();
     command.args(["--skill-id", "mine"]).arg("--device-model").arg(&faulty).arg("--data").arg(&data);
     let refused = run(&mut command);
-    check_sentence(&refused, 2, "--device-model: ");
+    check_sentence(&refused, 2, &format!("--device-model {}: the device model has 1 fault(s):\nline 1: ", faulty.display()));
     check_sentence(&refused, 2, "--skill-id must be skill ids");
+    for (option, value, words) in [
+        ("--host", "hub.example.com:8883", "without a port"),
+        ("--http", "localhost:8080", "such as 127.0.0.1:8080"),
+        ("--mqtt", "8883", "such as 127.0.0.1:8080"),
+    ] {
+        check_sentence(&run(hub().args([option, value]).arg("--data").arg(&data)), 2, words);
+    }
     assert!(!data.exists(), "nothing was begun");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_that_say_different_things_are_told_at_the_start() {
+    let place = tempfile::tempdir().unwrap();
+    let (lamp, fewer) = (place.path().join("lamp.toml"), place.path().join("fewer.toml"));
+    std::fs::write(&lamp, Model::SAMPLE.replace("my printer", "my lamp")).unwrap();
+    std::fs::write(&fewer, Model::SAMPLE.replace("[intent.PauseIntent]", "[intent.RestIntent]")).unwrap();
+    for (model, words) in [
+        (lamp, &["the device model is called `my lamp`, and the interaction model `my printer`"][..]),
+        (fewer, &["the device model calls RestIntent", "the interaction model calls PauseIntent is not understood"]),
+    ] {
+        let data = place.path().join(model.file_stem().unwrap());
+        let mut command = serve(&data);
+        command.arg("--device-model").arg(&model);
+        let running = Starting::start(command).ready();
+        running.signal("TERM");
+        let (_, log) = running.ended().await;
+        for words in words {
+            assert!(log.contains(words), "{words} in {log}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,5 +228,9 @@ async fn a_root_can_be_replaced_while_the_hub_is_not_running_and_old_bundles_go_
     running.stop().await;
     let nothing = place.path().join("file");
     std::fs::write(&nothing, "").unwrap();
-    check_sentence(&run(hub().args(["authority", "replace", "--data"]).arg(&nothing)), 1, "cannot be used");
+    let nowhere = place.path().join("nowhere");
+    for data in [&nothing, &nowhere] {
+        check_sentence(&run(hub().args(["authority", "replace", "--data"]).arg(data)), 1, "there is no authority at");
+    }
+    assert!(!nowhere.exists(), "nothing was begun");
 }
