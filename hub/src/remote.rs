@@ -170,7 +170,9 @@ pub fn print_things(out: impl Write, colour: bool, things: &Value) -> io::Result
         screen.fact("device", if thing["connected"] == true { "connected" } else { "not connected" })?;
         for certificate in thing["certificates"].as_array().into_iter().flatten() {
             let text = |name: &str| certificate[name].as_str().unwrap_or_default();
-            screen.fact("certificate", &format!("{} {}", text("status"), text("id")))?;
+            let replaced =
+                certificate["replacedUntil"].as_u64().map(|until| format!(", replaced, until {} at most", clock::iso8601(until)));
+            screen.fact("certificate", &format!("{} {}{}", text("status"), text("id"), replaced.unwrap_or_default()))?;
         }
         for section in ["desired", "reported", "delta"] {
             if let Some(state) = thing.pointer(&format!("/shadow/state/{section}")) {

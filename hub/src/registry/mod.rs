@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use onething::attributes::{USER_ID, attributes, record};
-use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
+use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError, Replaced};
 use onething::signing_request::CertificateRequest;
 use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -50,6 +50,8 @@ pub struct Thing {
     pub name: String,
     /// Its owner's user id.
     pub owner: Option<OwnerId>,
+    /// Those of its certificates that another one has taken the place of.
+    pub replaced: Vec<Replaced>,
 }
 
 impl LocalRegistry {
@@ -90,8 +92,11 @@ impl LocalRegistry {
 
     /// All things, by name.
     pub async fn things(&self) -> Result<Vec<Thing>, StoreError> {
-        let owner = |attributes: String| named(&attributes).remove(USER_ID).and_then(|owner| OwnerId::parse(&owner));
-        let thing = move |row: &Row<'_>| Ok(Thing { name: row.get(0)?, owner: owner(row.get(1)?) });
+        let thing = |row: &Row<'_>| {
+            let attributes = named(&row.get::<_, String>(1)?);
+            let owner = attributes.get(USER_ID).and_then(|owner| OwnerId::parse(owner));
+            Ok(Thing { name: row.get(0)?, owner, replaced: record(&attributes).replaced })
+        };
         self.store.read(move |db| all(db, "SELECT name, attributes FROM thing ORDER BY name", [], thing)).await
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
-use onething::thing::ThingName;
+use onething::thing::{CertificateId, ThingName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -33,7 +33,9 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>
             continue;
         }
         let own = certificates.iter().filter(|(_, made)| made.thing.as_deref() == Some(&thing.name));
-        let own: Vec<Value> = own.map(|(id, made)| json!({"id": id.as_str(), "status": made.status.as_str()})).collect();
+        let until = |id: &CertificateId| thing.replaced.iter().find(|replaced| replaced.certificate == *id).map(|replaced| replaced.until);
+        let own = own.map(|(id, made)| json!({"id": id.as_str(), "status": made.status.as_str(), "replacedUntil": until(id)}));
+        let own: Vec<Value> = own.collect();
         let shadow = match ThingName::parse(&thing.name) {
             Some(name) => hub.skill.shadows.document(&name).await.map_err(|error| Problem::ours(&error))?,
             None => None,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::bundle::Bundle;
-use crate::harness::{Running, Starting, serve};
+use crate::harness::{Running, Starting, hub, serve};
 use crate::knock::{Device, Door, KEY, SECRET, SERIAL, TOKEN, check_hears_a_delta, check_hears_its_owner, check_refused, code, with_terms};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +73,11 @@ async fn a_fleets_devices_have_the_names_they_bring() {
     let stranger = Door::of(&client).with("DeviceToken another");
     check_refused(&device.knocks(&stranger, json!({"thingName": "lamp-2", "version": "1"})).await, 401);
     let things = client.get("/api/things").await.unwrap().json();
-    assert!(things.to_string().contains("lamp-in-the-hall"), "{things}");
+    let lamp = things["things"].as_array().unwrap().iter().find(|thing| thing["thing"] == "lamp-in-the-hall").expect("the lamp");
+    let replaced = |certificate: &&Value| certificate["replacedUntil"].is_u64();
+    assert_eq!(lamp["certificates"].as_array().unwrap().iter().filter(replaced).count(), 1, "{lamp}");
+    let (code, out) = shown(&hub, "things");
+    assert!(code == Some(0) && out.contains(", replaced,"), "{out}");
     hub.stop().await;
 }
 
@@ -110,6 +114,12 @@ async fn a_device_with_a_serial_has_always_the_same_thing() {
         check_refused(&Device::new().knocks(&door, shown).await, 401);
     }
     hub.stop().await;
+}
+
+/// What a terminal shows of a running hub.
+fn shown(running: &Running, what: &str) -> (Option<i32>, String) {
+    let output = hub().args([what, "--hub", &running.http]).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
 /// What proves that a device has the key of its certificate.
