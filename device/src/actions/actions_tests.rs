@@ -196,3 +196,45 @@ async fn actions_are_a_body_that_does_one_thing_after_the_other() {
     assert!(matches!(&events[..], [Event::Note(why), Event::Set { .. }] if why.starts_with("hours refused")), "{events:?}");
     assert_eq!(Value::Object(body.properties()), json!({"hours": 7}), "what could not be set is not so");
 }
+
+fn past(reported: &Value, desired: &Value) -> crate::agent::Past {
+    let map = |value: &Value| value.as_object().unwrap().clone();
+    crate::agent::Past { reported: map(reported), desired: map(desired), open: Vec::new() }
+}
+
+/// Works until there is nothing more to be set.
+async fn settled(body: &mut impl crate::agent::Body) {
+    while !body.is_free() {
+        body.work().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_power_cut_has_undone_is_set_anew_though_the_shadow_holds_it_as_so() {
+    use crate::agent::{Body, InTurn};
+    let (folder, actions) = lamp();
+    program(&folder, "");
+    for name in ["power", "brightness"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let mut body = InTurn::new(actions, Map::new());
+    let state = json!({"power": "ON", "brightness": 128, "name": "Bob", "night": "ON", "hours": 7, "colour": "red"});
+    assert_eq!(body.remember(&past(&state, &state)), None);
+    assert!(!body.is_free(), "other orders wait");
+    settled(&mut body).await;
+    assert_eq!(Value::Object(body.properties()), json!({"power": "ON", "brightness": 128}));
+    let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!((text("power").as_str(), text("brightness").as_str()), ("255\n", "128\n"));
+    assert!(!folder.path().join("input").exists(), "a program keeps by itself what it was told");
+}
+
+#[tokio::test]
+async fn what_cannot_be_set_anew_is_not_reported_as_it_was() {
+    use crate::agent::{Body, InTurn};
+    let (_folder, actions) = lamp();
+    let mut body = InTurn::new(actions, Map::new());
+    let state = json!({"power": "ON"});
+    body.remember(&past(&state, &state));
+    settled(&mut body).await;
+    assert_eq!(Value::Object(body.properties()), json!({"power": null}), "the shadow forgets it, and it is wanted still");
+}

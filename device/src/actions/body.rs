@@ -14,6 +14,10 @@ impl Perform for Actions {
         let args = command.args.as_object().cloned().unwrap_or_default();
         self.obey(&command.name, &command.id, &args, command.expires_at).await.into()
     }
+
+    fn is_undone_by_restart(&self, name: &str) -> bool {
+        Self::is_undone_by_restart(self, name)
+    }
 }
 
 impl From<Outcome> for Performed {

@@ -123,6 +123,13 @@ impl Actions {
         }
     }
 
+    /// Whether the machine forgets at a restart what a property was set to: a line is released, and a file of the kernel's begins
+    /// anew. Programs and servers keep it themselves.
+    pub fn is_undone_by_restart(&self, property: &str) -> bool {
+        let means = self.actions.properties.get(property).map(|action| &action.means);
+        matches!(means, Some(Means::Gpio(_) | Means::File { .. }))
+    }
+
     /// Does a command, once; that it is not done twice, or too late, is for whoever asks to see to. Whatever does it can rely on
     /// its arguments: they are all there, and each is what the device model says.
     pub async fn obey(&mut self, command: &str, id: &str, args: &Map<String, Value>, expires_at: Option<u64>) -> Outcome {
