@@ -36,11 +36,10 @@ use crate::status::{LastCommand, Online, Status};
 pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let model = common.device_model.as_deref().map(read_model).transpose()?;
     let held = super::hold(common)?;
-    let door = super::at(common, &held, &options.door)?;
     let is_given = options.bundle.is_some();
-    let credential = credential(options.code, &options.with)?;
-    let asked = Asked { bundle: options.bundle, credential, door };
-    let bundle = obtain(asked, &held, common.ca.as_deref(), common.wait(), clock::now).await?;
+    let door = if is_given { None } else { super::at(common, &held, &options.door)? };
+    let asked = Asked { bundle: options.bundle, door, ca: common.ca.as_deref(), wait: common.wait() };
+    let bundle = obtain(asked, || credential(options.code, &options.with), &held, clock::now).await?;
     let thing = bundle.connection.thing_name.clone();
     let (endpoint, port, name) = (&bundle.connection.endpoint, bundle.connection.port, super::name(common, &held)?);
     info!(%thing, %name, endpoint, port, "running");
