@@ -1,7 +1,5 @@
 //! A device model's actions, as the agent asks for them.
 
-use std::path::Path;
-
 use tempfile::TempDir;
 
 use super::*;
@@ -176,6 +174,22 @@ fn what_is_not_there_is_said_before_it_is_needed() {
     assert_eq!(lacking.len(), 2, "{lacking:?}");
     program(&folder, "");
     assert_eq!(actions.lacking(), Vec::<String>::new());
+}
+
+#[test]
+fn what_may_not_be_written_is_said_before_it_is_needed() {
+    let path = Path::new("/dev/gpiochip0");
+    let said = |errno| unwritable(path, Err(errno)).unwrap();
+    assert_eq!(said(Errno::NOENT), "`/dev/gpiochip0` is not there");
+    assert_eq!(said(Errno::ACCESS), "`/dev/gpiochip0` may not be written by this user");
+    assert_eq!(said(Errno::ROFS), "`/dev/gpiochip0` is read-only here");
+    let (folder, actions) = lamp();
+    let power = folder.path().join("power");
+    std::fs::write(&power, "").unwrap();
+    std::fs::set_permissions(&power, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+    let is_said = actions.lacking().iter().any(|lack| lack.starts_with("`power`"));
+    // To root everything is open.
+    assert_eq!(is_said, !rustix::process::geteuid().is_root());
 }
 
 #[tokio::test]

@@ -14,10 +14,12 @@ mod http;
 mod program;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use onething::https::Https;
-use onething::model::{Argument, DeviceAction, Means, Model, Property};
+use onething::model::{Argument, DeviceAction, GpioLine, Means, Model, Property};
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use serde_json::{Map, Value, json};
 
 use self::answer::Answer;
@@ -85,8 +87,7 @@ impl Actions {
                 Means::Program { path, .. } => {
                     access(path.as_str(), Access::EXEC_OK).err().map(|error| program::fault(path, &error.into()))
                 }
-                Means::Gpio(line) => (!line.chip.exists()).then(|| format!("`{}` is not there", line.chip.display())),
-                Means::File { path, .. } => (!path.exists()).then(|| format!("`{}` is not there", path.display())),
+                Means::Gpio(GpioLine { chip: path, .. }) | Means::File { path, .. } => unwritable(path, access(path, Access::WRITE_OK)),
                 Means::Http(_) => None,
             }?;
             Some(format!("`{name}` cannot be done as it is now: {fault}"))
@@ -157,6 +158,16 @@ impl Actions {
         };
         Ok(answer::read(&said, &self.properties))
     }
+}
+
+/// Why a file or a chip cannot be written, where the system says so beforehand.
+fn unwritable(path: &Path, access: Result<(), Errno>) -> Option<String> {
+    let path = path.display();
+    Some(match access.err()? {
+        Errno::NOENT => format!("`{path}` is not there"),
+        Errno::ROFS => format!("`{path}` is read-only here"),
+        _ => format!("`{path}` may not be written by this user"),
+    })
 }
 
 /// The arguments a command has, each with a value it can have. Others are left out: a later model may know more.
