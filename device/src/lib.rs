@@ -10,6 +10,9 @@
 //! 5. Bodies: [`actions`] does what `device.toml` says for a property or a command; without it there is a simulated [`printer`],
 //!    so that something moves at once.
 
+#[cfg(not(unix))]
+compile_error!("the agent keeps its keys by the rules of Unix, and ends processes by groups: it runs on Unix only");
+
 pub mod command_line;
 pub mod commands;
 

@@ -233,9 +233,9 @@ impl Voice<'_> {
 }
 
 /// Ctrl-C, or what a service manager sends.
-#[cfg(unix)]
 fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
+
     let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     async move {
         match (interrupt, terminate) {
@@ -248,14 +248,5 @@ fn signal() -> impl Future<Output = ()> {
             // Where signals cannot be heard, the process ends by the signal itself.
             _ => std::future::pending().await,
         }
-    }
-}
-
-/// Ctrl-C.
-#[cfg(not(unix))]
-async fn signal() {
-    // Where it cannot be heard, the process ends by it.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
