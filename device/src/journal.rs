@@ -10,7 +10,6 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -18,6 +17,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::agent::{Answer, CommandStatus};
+use crate::state::disk::{folder_of, inherit, private, sync_folder};
 
 /// How many commands are kept: an agent remembers no more.
 const KEPT: usize = 128;
@@ -171,19 +171,14 @@ impl Journal {
             text.push_str(&format!("{line}\n"));
         }
         let new = self.path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
+        inherit(&file, &new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
-        sync_folder(&self.path)?;
+        sync_folder(folder_of(&self.path))?;
         Ok(text.len() as u64)
     }
-}
-
-/// Brings the name to the disk.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

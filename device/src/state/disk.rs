@@ -110,20 +110,25 @@ impl Disk {
 }
 
 /// A file that these options make is for its owner only.
-pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
 }
 
 /// Brings the names in a folder to the disk.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// What root makes in a folder of somebody else's is theirs.
-pub(super) fn inherit(made: &File, path: &Path) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new(".")).metadata()?;
+pub(crate) fn inherit(made: &File, path: &Path) -> io::Result<()> {
+    let folder = folder_of(path).metadata()?;
     if made.metadata()?.uid() != folder.uid() {
         fchown(made, Some(folder.uid()), Some(folder.gid()))?;
     }
     Ok(())
+}
+
+/// The folder that a name is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

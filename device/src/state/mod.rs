@@ -15,7 +15,7 @@
 //! replaced by a rename. The former ones go afterwards. So whenever a device loses its power, it has the old ones or the new
 //! ones. What is stored and cannot be used is an error that says what it is, and never counts as nothing.
 
-mod disk;
+pub(crate) mod disk;
 mod folder;
 mod pending;
 mod trial;
