@@ -23,20 +23,20 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// What was asked for.
 #[derive(Debug, Default)]
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// A bundle, as a zip or a folder.
-    pub bundle: Option<PathBuf>,
+    pub(crate) bundle: Option<PathBuf>,
     /// A door.
-    pub door: Option<Door>,
+    pub(crate) door: Option<Door>,
     /// A root by which the server may be known, too.
-    pub ca: Option<&'a Path>,
+    pub(crate) ca: Option<&'a Path>,
     /// For how long the door, or a clock that has not been set, is waited for; else for ever.
-    pub wait: Option<Duration>,
+    pub(crate) wait: Option<Duration>,
 }
 
 /// Credentials that can be used now. What the door gives is stored before it is used; a bundle that is named is not. What to
 /// knock with is looked for only where it is needed: a device that has what it needs is not stopped by a token that is gone.
-pub async fn obtain(
+pub(crate) async fn obtain(
     asked: Asked<'_>,
     credential: impl FnOnce() -> Result<Option<Credential>, Failure>,
     held: &Held,
@@ -107,7 +107,7 @@ async fn in_time(bundle: Bundle, wait: Option<Duration>, now: fn() -> u64) -> Re
 }
 
 /// The stored bundle, which may have expired.
-pub fn stored(state: &State) -> Result<Bundle, Failure> {
+pub(crate) fn stored(state: &State) -> Result<Bundle, Failure> {
     let files = state.credentials()?.ok_or_else(|| nothing(state))?;
     opened(state, &files)
 }
@@ -121,7 +121,7 @@ pub(crate) fn nothing(state: &State) -> Failure {
 }
 
 /// The files of a bundle that was named: a zip, or a folder it was unpacked into.
-pub fn given(path: &Path) -> Result<Files, Failure> {
+pub(crate) fn given(path: &Path) -> Result<Files, Failure> {
     let unreadable = |error: std::io::Error| Failure::Usage(format!("{} cannot be read: {error}", path.display()));
     let of_it = |error: BundleError| Failure::NoCredentials(format!("{}: {}", path.display(), chain(&error)));
     if path.is_dir() {
@@ -132,7 +132,7 @@ pub fn given(path: &Path) -> Result<Files, Failure> {
 }
 
 /// Lets the server be known by the root certificate in a file as well.
-pub fn with_root(mut files: Files, ca: Option<&Path>) -> Result<Files, Failure> {
+pub(crate) fn with_root(mut files: Files, ca: Option<&Path>) -> Result<Files, Failure> {
     let Some(ca) = ca else { return Ok(files) };
     let pem = std::fs::read(ca).map_err(|error| Failure::Usage(format!("--ca {} cannot be read: {error}", ca.display())))?;
     let bad = |error: BundleError| Failure::Usage(format!("--ca {}: {}", ca.display(), chain(&error)));

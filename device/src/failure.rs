@@ -102,7 +102,7 @@ impl From<OptionsError> for Failure {
     }
 }
 
-/// A bundle that was just given. What is wrong with a stored one, [`StateError::Credentials`] says.
+/// A bundle that was just given. What is wrong with a stored one, `StateError::Credentials` says.
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
         Failure::NoCredentials(chain(&error))

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use onething::model::{Means, Model};
 use thiserror::Error;
 
-pub use groups::Groups;
+pub(crate) use groups::Groups;
 
 /// Who runs the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Runner {
+pub(crate) enum Runner {
     /// A user that systemd makes up for as long as it runs.
     MadeUp {
         /// Its folder below `/var/lib`.
@@ -35,7 +35,7 @@ pub enum Runner {
 
 impl Runner {
     /// Where the state is.
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         match self {
             Runner::MadeUp { folder } => Path::new("/var/lib").join(folder),
             Runner::User { folder, .. } => folder.clone(),
@@ -45,37 +45,37 @@ impl Runner {
 
 /// What the unit is made from.
 #[derive(Clone, Debug)]
-pub struct Unit<'a> {
+pub(crate) struct Unit<'a> {
     /// The agent's binary, absolute.
-    pub program: &'a Path,
+    pub(crate) program: &'a Path,
     /// Who runs it.
-    pub runner: Runner,
+    pub(crate) runner: Runner,
     /// `--name`.
-    pub name: Option<&'a str>,
+    pub(crate) name: Option<&'a str>,
     /// `--device-model`, absolute.
-    pub device_model: Option<&'a Path>,
+    pub(crate) device_model: Option<&'a Path>,
     /// `--ca`, absolute.
-    pub ca: Option<&'a Path>,
+    pub(crate) ca: Option<&'a Path>,
     /// What its actions have to be let do.
-    pub needs: Needs,
+    pub(crate) needs: Needs,
     /// By which a user that systemd makes up may write what the actions write.
-    pub groups: BTreeSet<String>,
+    pub(crate) groups: BTreeSet<String>,
 }
 
 /// What the actions of a device model need beyond the sandbox of an agent that does nothing but talk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub(crate) struct Needs {
     /// Files that are written.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Chips of which a GPIO line is switched.
-    pub chips: Vec<PathBuf>,
+    pub(crate) chips: Vec<PathBuf>,
     /// Programs that are run: what these need, their maker knows.
-    pub programs: Vec<PathBuf>,
+    pub(crate) programs: Vec<PathBuf>,
 }
 
 impl Needs {
     /// Those of a model's actions.
-    pub fn of(model: &Model) -> Self {
+    pub(crate) fn of(model: &Model) -> Self {
         let mut needs = Self::default();
         for action in model.actions.properties.values().chain(model.actions.commands.values()) {
             match &action.means {
@@ -108,7 +108,7 @@ impl Needs {
 
 /// Why there is no unit that would work.
 #[derive(Debug, Error)]
-pub enum UnitError {
+pub(crate) enum UnitError {
     /// A word that a unit cannot hold.
     #[error("{0:?} cannot stand in a unit of systemd")]
     Word(String),
@@ -175,7 +175,7 @@ WantedBy=multi-user.target
 
 impl Unit<'_> {
     /// The unit.
-    pub fn text(&self) -> Result<String, UnitError> {
+    pub(crate) fn text(&self) -> Result<String, UnitError> {
         let state = self.runner.state();
         let mut start = vec![word(self.program)?, "run".to_owned(), "--state".to_owned(), word(&state)?];
         for (option, value) in [("--device-model", self.device_model), ("--ca", self.ca), ("--name", self.name.map(Path::new))] {

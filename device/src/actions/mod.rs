@@ -29,7 +29,7 @@ use crate::agent::{Command, Perform, Performed};
 const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// The actions of a device.
-pub struct Actions {
+pub(crate) struct Actions {
     thing: String,
     properties: BTreeMap<String, Property>,
     commands: BTreeMap<String, BTreeMap<String, Argument>>,
@@ -41,7 +41,7 @@ pub struct Actions {
 
 impl Actions {
     /// Those of a device model, for the thing of this name.
-    pub fn new(model: &Model, thing: &str) -> Self {
+    pub(crate) fn new(model: &Model, thing: &str) -> Self {
         Self {
             thing: thing.to_owned(),
             properties: model.properties.clone(),
@@ -53,12 +53,12 @@ impl Actions {
     }
 
     /// Whether the device model says of anything what is done; where it does not, there is only the simulated printer.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.actions.properties.is_empty() && self.actions.commands.is_empty()
     }
 
     /// What actions need and this machine does not have now, one sentence each.
-    pub fn lacking(&self) -> Vec<String> {
+    pub(crate) fn lacking(&self) -> Vec<String> {
         let all = self.actions.properties.iter().chain(&self.actions.commands);
         let lack = |(name, action): (&String, &DeviceAction)| {
             let fault = match &action.means {

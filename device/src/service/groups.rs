@@ -9,16 +9,16 @@ use super::{Needs, UnitError};
 
 /// The groups, and what cannot be judged.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Groups {
+pub(crate) struct Groups {
     /// By name, or by number where they have none.
-    pub groups: BTreeSet<String>,
+    pub(crate) groups: BTreeSet<String>,
     /// What is not there now.
-    pub missing: Vec<PathBuf>,
+    pub(crate) missing: Vec<PathBuf>,
 }
 
 impl Groups {
     /// Those of this machine, of which `names` is `/etc/group`.
-    pub fn of(needs: &Needs, names: &str) -> Result<Self, UnitError> {
+    pub(crate) fn of(needs: &Needs, names: &str) -> Result<Self, UnitError> {
         let mut found = Self::default();
         for path in needs.chips.iter().chain(&needs.files) {
             match path.metadata().map(|metadata| by_whom(metadata.mode(), metadata.gid())) {
