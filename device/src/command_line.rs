@@ -52,7 +52,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Gets credentials for a claim code: "Alexa, ask my printer for a code".
+    /// Gets credentials for a claim code: open the skill and say "give me a code".
     #[command(after_help = "Example: onething-device claim K7QF-93PD --door https://example.com/register")]
     Claim {
         /// The code, as it was spoken or shown.

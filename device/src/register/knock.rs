@@ -106,7 +106,7 @@ fn read(door: &Address, credential: &Credential, answer: Response<Bytes>) -> Res
 fn unknown(host: &str, credential: &Credential, why: &str) -> RegisterError {
     RegisterError::Unknown(match credential {
         Credential::Code(_) => {
-            format!("{host} does not take the code: {why}; ask for another one: \"Alexa, ask my printer for a code\"")
+            format!("{host} does not take the code: {why}; ask for another one: open the skill and say \"give me a code\"")
         }
         Credential::Bearer(_) => format!("{host} does not take the access token: {why}; sign in again for another one"),
         Credential::Token(..) => format!("{host} does not take the token: {why}; ask the maker of the device for another one"),
