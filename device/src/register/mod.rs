@@ -21,6 +21,7 @@ use std::time::Duration;
 use onething::https::{Https, NoRoots};
 use onething::signing_request::NoKeyPair;
 use thiserror::Error;
+use tracing::info;
 
 use self::address::Address;
 use self::answer::{AnswerError, Expected};
@@ -91,6 +92,7 @@ pub(crate) async fn register(
     now: fn() -> u64,
 ) -> Result<Bundle, RegisterError> {
     let key = key::pending(held)?;
+    info!(name = %door.name, door = %door.address, "registering");
     let request = key.request(door.name.as_str())?;
     let answer = knock::knock(&door.https, &door.address, wait, credential, || credential.show(&door.name, &request, now())).await?;
     let expected = Expected { key: &key, thing: credential.thing(&door.name), door: &door.address, now: now() };
