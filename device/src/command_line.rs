@@ -103,10 +103,10 @@ pub(crate) struct Run {
     /// Runs with this bundle, a zip or a folder, and does not store it.
     #[arg(long, value_name = "BUNDLE")]
     pub(crate) bundle: Option<PathBuf>,
-    /// A claim code, used when nothing is stored.
+    /// A claim code, used when nothing of use is stored.
     #[arg(long, value_name = "CODE", env = "ONETHING_DEVICE_CODE", hide_env_values = true)]
     pub(crate) code: Option<Secret>,
-    /// Where to register when nothing is stored.
+    /// Where to register when nothing of use is stored.
     #[command(flatten)]
     pub(crate) door: DoorOption,
     /// With what to register.

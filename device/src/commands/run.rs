@@ -29,15 +29,15 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let model = common.device_model.as_deref().map(read_model).transpose()?;
     let held = super::hold(common)?;
     let is_given = options.bundle.is_some();
-    let door = if is_given { None } else { super::at(common, &held, &options.door)? };
-    let asked = Asked { bundle: options.bundle, door, ca: common.ca.as_deref(), wait: common.wait() };
+    let door = || if is_given { Ok(None) } else { super::at(common, &held, &options.door) };
+    let asked = Asked { bundle: options.bundle, door: door()?, ca: common.ca.as_deref(), wait: common.wait() };
     let bundle = obtain(asked, || credential(options.code, &options.with), &held, clock::now).await?;
     let thing = bundle.connection.thing_name.clone();
     let (endpoint, port, name) = (&bundle.connection.endpoint, bundle.connection.port, super::name(common, &held)?);
     info!(%thing, %name, endpoint, port, "running");
     let journal = Journal::open(&held.journal())?;
     // What was just got knows its door. Only what is stored is renewed, or can be on trial.
-    let door = if is_given { None } else { super::at(common, &held, &options.door)? };
+    let door = door()?;
     let watched = match is_given {
         true => Watched::with_given(&held, common.wait()),
         false => Watched::with_stored(&held, door.as_ref(), common.wait()),
