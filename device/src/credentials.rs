@@ -45,13 +45,12 @@ pub(crate) async fn obtain(
     // What is stored is not looked at when something else is to be used, so that it cannot stand in the way.
     if let Some(path) = &asked.bundle {
         let bundle = Bundle::from_files(&with_root(given(path)?, asked.ca)?)?;
-        return in_time(bundle, asked.wait, now).await;
+        return Ok(in_time(bundle, asked.wait, now).await?);
     }
-    let unusable = match kept(&asked, held, now).await {
-        Ok(Some(bundle)) => return Ok(bundle),
-        Ok(None) => None,
-        Err(why @ Failure::NoCredentials(_)) => Some(why),
-        Err(failure) => return Err(failure),
+    let unusable = match kept(&asked, held, now).await? {
+        Kept::Usable(bundle) => return Ok(*bundle),
+        Kept::Unusable(why) => Some(why),
+        Kept::Nothing => None,
     };
     let next = credential().and_then(|credential| match (credential, asked.door) {
         (Some(credential), Some(door)) => Ok((credential, door)),
@@ -74,17 +73,38 @@ pub(crate) async fn obtain(
         }
     };
     let bundle = register(&credential, &door, held, asked.wait, now).await?;
-    in_time(bundle, asked.wait, now).await
+    Ok(in_time(bundle, asked.wait, now).await?)
 }
 
-/// What is stored, if there is anything.
-async fn kept(asked: &Asked<'_>, held: &Held, now: fn() -> u64) -> Result<Option<Bundle>, Failure> {
-    let Some(files) = held.credentials()? else { return Ok(None) };
-    in_time(opened(held, &with_root(files, asked.ca)?)?, asked.wait, now).await.map(Some)
+/// What is stored.
+enum Kept {
+    Usable(Box<Bundle>),
+    /// It will never be of use, and why.
+    Unusable(Failure),
+    Nothing,
+}
+
+async fn kept(asked: &Asked<'_>, held: &Held, now: fn() -> u64) -> Result<Kept, Failure> {
+    let read = || {
+        let Some(files) = held.credentials()? else { return Ok(None) };
+        opened(held, &with_root(files, asked.ca)?).map(Some)
+    };
+    let bundle = match read() {
+        Ok(Some(bundle)) => bundle,
+        Ok(None) => return Ok(Kept::Nothing),
+        Err(why @ Failure::NoCredentials(_)) => return Ok(Kept::Unusable(why)),
+        Err(failure) => return Err(failure),
+    };
+    match in_time(bundle, asked.wait, now).await {
+        Ok(bundle) => Ok(Kept::Usable(Box::new(bundle))),
+        Err(expired @ Untimely::Expired(_)) => Ok(Kept::Unusable(expired.into())),
+        // A clock that is wrong says nothing about them.
+        Err(early) => Err(early.into()),
+    }
 }
 
 /// Waits for the clock where it is behind the certificate: a device without a battery learns the time from the network.
-async fn in_time(bundle: Bundle, wait: Option<Duration>, now: fn() -> u64) -> Result<Bundle, Failure> {
+async fn in_time(bundle: Bundle, wait: Option<Duration>, now: fn() -> u64) -> Result<Bundle, Untimely> {
     let (begun, mut is_said) = (Instant::now(), false);
     loop {
         match bundle.is_valid_at(now()) {
@@ -100,7 +120,7 @@ async fn in_time(bundle: Bundle, wait: Option<Duration>, now: fn() -> u64) -> Re
                     is_said = true;
                 }
             }
-            Err(untimely) => return Err(untimely.into()),
+            Err(untimely) => return Err(untimely),
         }
         sleep(wait.map_or(LOOK_AGAIN, |wait| LOOK_AGAIN.min(wait.saturating_sub(begun.elapsed())))).await;
     }

@@ -32,6 +32,11 @@ fn empty(place: &Path) -> Held {
     State::at(&place.join("state")).hold().unwrap().0
 }
 
+fn door() -> Door {
+    let address = crate::register::address::Address::parse("https://localhost:1").unwrap();
+    Door::new(address, crate::name::Name::parse("x", "--name").unwrap(), None).unwrap()
+}
+
 fn gone() -> Result<Option<Credential>, Failure> {
     Err(Failure::Usage("/etc/token cannot be read: entity not found".to_owned()))
 }
@@ -95,12 +100,14 @@ async fn a_clock_that_has_not_been_set_is_waited_for() {
     let failure = obtain(asked, none, &held, || 60).await.unwrap_err();
     assert!(matches!(&failure, Failure::NoCredentials(why) if why.contains("1970-01-01")), "{failure}");
     assert_eq!(begun.elapsed().as_secs(), 7);
+    // No clock is a reason to ask anybody for other credentials.
+    let asked = Asked { wait: Some(Duration::from_secs(7)), door: Some(door()), ..Asked::default() };
+    let failure = obtain(asked, code, &held, || 60).await.unwrap_err();
+    assert!(matches!(&failure, Failure::NoCredentials(why) if why.contains("1970-01-01")), "{failure}");
 }
 
 #[test]
 fn a_door_that_is_asked_shows_little_of_itself() {
-    let address = crate::register::address::Address::parse("https://door.example").unwrap();
-    let door = Door::new(address, crate::name::Name::parse("x", "--name").unwrap(), None).unwrap();
-    let shown = format!("{:?} {:?}", Asked { door: Some(door), ..Asked::default() }, code());
+    let shown = format!("{:?} {:?}", Asked { door: Some(door()), ..Asked::default() }, code());
     assert!(shown.contains("redacted") && !shown.contains("K7QF"), "{shown}");
 }
