@@ -1,7 +1,8 @@
 """Measures the agent beside the same device in Python, taking turns, on one machine against one hub.
 
 usage: bench/device.py AGENT HUB PYTHON [TURNS [IDLE_SECONDS]]
-PYTHON is one that has tests/foreign/requirements-hub.txt. Prints medians, and their ratios.
+PYTHON is one that has tests/foreign/requirements-hub.txt. Prints medians, and their ratios. Fails when the agent has outgrown the small
+machines that it is for.
 """
 
 import json
@@ -19,6 +20,10 @@ sys.path.insert(0, str(ROOT / "tests/hub"))
 from hub import Hub, eventually  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
+RESIDENT = "resident, MiB"
+# In bytes; both have to be smaller.
+MOST_RESIDENT = 8e6
+LARGEST_BINARY = 5e6
 
 
 def until_connected(process, stream):
@@ -63,7 +68,7 @@ def measure(hub, start, commands, idle):
         return {
             "start to connected, ms": connected,
             "utterance to report, ms": statistics.median(took),
-            "resident, MiB": resident(process.pid),
+            RESIDENT: resident(process.pid),
             "CPU while idle, ms per minute": (cpu(process.pid) - before) * 60 / idle,
         }
     finally:
@@ -104,7 +109,11 @@ def main(agent, hub, python, turns="5", idle="30"):
         one, other = (statistics.median(run[what] for run in runs[name]) for name in ["onething", "Python"])
         ratio = f"{other / one:.1f}" if one else "-"
         print(f"| {what} | {one:.1f} | {other:.1f} | {ratio} |")
-    print(f"| binary, MB | {os.path.getsize(agent) / 1e6:.1f} | | |")
+    binary = os.path.getsize(agent)
+    print(f"| binary, MB | {binary / 1e6:.1f} | | |")
+    most = max(run[RESIDENT] for run in runs["onething"]) * 1024 * 1024
+    if most >= MOST_RESIDENT or binary >= LARGEST_BINARY:
+        raise SystemExit(f"the agent is too large: {most / 1e6:.1f} MB resident, {binary / 1e6:.1f} MB on the disk")
 
 
 main(*sys.argv[1:])

@@ -15,10 +15,10 @@ use crate::register::options::RegisterOptions;
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
     /// Options of every command.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -31,7 +31,7 @@ Exit codes: 0 done, 1 failed, 2 asked wrongly, 3 no credentials of use, 4 refuse
 
 /// A command.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Takes a bundle: checks it, connects once, and stores it.
     #[command(after_help = "Example: onething-device setup 3D_Printer-abc.zip --run")]
     Setup {
@@ -52,7 +52,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Gets credentials for a claim code: "Alexa, ask my printer for a code".
+    /// Gets credentials for a claim code: open the skill and say "give me a code".
     #[command(after_help = "Example: onething-device claim K7QF-93PD --door https://example.com/register")]
     Claim {
         /// The code, as it was spoken or shown.
@@ -99,44 +99,44 @@ pub enum Command {
 
 /// Options of `run`.
 #[derive(Args, Debug, Default)]
-pub struct Run {
+pub(crate) struct Run {
     /// Runs with this bundle, a zip or a folder, and does not store it.
     #[arg(long, value_name = "BUNDLE")]
-    pub bundle: Option<PathBuf>,
-    /// A claim code, used when nothing is stored.
+    pub(crate) bundle: Option<PathBuf>,
+    /// A claim code, used when nothing of use is stored.
     #[arg(long, value_name = "CODE", env = "ONETHING_DEVICE_CODE", hide_env_values = true)]
-    pub code: Option<Secret>,
-    /// Where to register when nothing is stored.
+    pub(crate) code: Option<Secret>,
+    /// Where to register when nothing of use is stored.
     #[command(flatten)]
-    pub door: DoorOption,
+    pub(crate) door: DoorOption,
     /// With what to register.
     #[command(flatten)]
-    pub with: RegisterOptions,
+    pub(crate) with: RegisterOptions,
 }
 
 /// The door where devices register.
 #[derive(Args, Clone, Debug, Default)]
-pub struct DoorOption {
+pub(crate) struct DoorOption {
     /// The URL where devices register themselves; else the one that the stored bundle knows.
     #[arg(long = "door", value_name = "URL", env = "ONETHING_DEVICE_DOOR")]
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
 /// Options of every command. Most can also be given as the variable in brackets.
 #[derive(Args, Clone, Debug)]
-pub struct Common {
+pub(crate) struct Common {
     /// The folder for credentials; else `onething-device` in the user's folder for data.
     #[arg(long, global = true, value_name = "DIR", env = "ONETHING_DEVICE_STATE", help_heading = "Options of every command")]
-    pub state: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
     /// The name of the device; else the variable ONETHING_DEVICE_NAME, else the name of this machine.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Options of every command")]
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// What the device does for which command; else it is a simulated 3D printer.
     #[arg(long, global = true, value_name = "FILE", env = "ONETHING_DEVICE_MODEL", help_heading = "Options of every command")]
-    pub device_model: Option<PathBuf>,
+    pub(crate) device_model: Option<PathBuf>,
     /// A root certificate in PEM by which the server may be known, too.
     #[arg(long, global = true, value_name = "FILE", env = "ONETHING_DEVICE_CA", help_heading = "Options of every command")]
-    pub ca: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
     /// How long to try to reach the server; else 30, and `run` tries for ever.
     #[arg(long, global = true, value_name = "SECONDS", help_heading = "Options of every command")]
     wait: Option<u32>,
@@ -144,7 +144,7 @@ pub struct Common {
 
 impl Common {
     /// `--wait`.
-    pub fn wait(&self) -> Option<Duration> {
+    pub(crate) fn wait(&self) -> Option<Duration> {
         self.wait.map(|seconds| Duration::from_secs(seconds.into()))
     }
 }

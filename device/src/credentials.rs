@@ -1,75 +1,133 @@
 //! Which credentials a device uses, the first of: those it is given, those it has stored, those a claim code gets it, those
 //! that it registers itself for.
 //!
-//! What is stored counts as stored whether it can be used or not: credentials that are broken are said to be, and nothing
-//! else is taken in their place unless somebody asks for that.
+//! What is stored and cannot be used is said to be so, and the next in this order takes its place where there is one; it stays
+//! until the new credentials are stored. A clock that has not been set yet makes nothing useless: it is waited for.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use onething::fault::chain;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
 
-use crate::bundle::{Bundle, BundleError};
+use crate::bundle::{Bundle, BundleError, Untimely};
 use crate::failure::{Failure, GET_ONE};
 use crate::files::{Files, OWN_ROOT};
 use crate::register::credential::Credential;
 use crate::register::{Door, register};
 use crate::state::{Held, State, StateError};
 
+/// Between two looks at a clock that has not been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+
 /// What was asked for.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub(crate) struct Asked<'a> {
     /// A bundle, as a zip or a folder.
-    pub bundle: Option<PathBuf>,
-    /// A claim code, or whatever else to knock with.
-    pub credential: Option<Credential>,
+    pub(crate) bundle: Option<PathBuf>,
     /// A door.
-    pub door: Option<Door>,
+    pub(crate) door: Option<Door>,
+    /// A root by which the server may be known, too.
+    pub(crate) ca: Option<&'a Path>,
+    /// For how long the door, or a clock that has not been set, is waited for; else for ever.
+    pub(crate) wait: Option<Duration>,
 }
 
-/// Where credentials come from.
-#[derive(Debug)]
-pub enum Source {
-    /// A bundle that was named.
-    Given(PathBuf),
-    /// The state folder.
-    Stored(Box<Files>),
-    /// The door.
-    Door(Credential, Box<Door>),
-    /// Something to knock with, and no door to knock at.
-    NoDoor,
-    /// Nowhere.
-    Nowhere,
+/// Credentials that can be used now. What the door gives is stored before it is used; a bundle that is named is not. What to
+/// knock with is looked for only where it is needed: a device that has what it needs is not stopped by a token that is gone.
+pub(crate) async fn obtain(
+    asked: Asked<'_>,
+    credential: impl FnOnce() -> Result<Option<Credential>, Failure>,
+    held: &Held,
+    now: fn() -> u64,
+) -> Result<Bundle, Failure> {
+    // What is stored is not looked at when something else is to be used, so that it cannot stand in the way.
+    if let Some(path) = &asked.bundle {
+        let bundle = Bundle::from_files(&with_root(given(path)?, asked.ca)?)?;
+        return Ok(in_time(bundle, asked.wait, now).await?);
+    }
+    let unusable = match kept(&asked, held, now).await? {
+        Kept::Usable(bundle) => return Ok(*bundle),
+        Kept::Unusable(why) => Some(why),
+        Kept::Nothing => None,
+    };
+    let next = credential().and_then(|credential| match (credential, asked.door) {
+        (Some(credential), Some(door)) => Ok((credential, door)),
+        (Some(Credential::Code(_)), None) => Err(Failure::Usage("a claim code needs a door: name its URL by --door".to_owned())),
+        (Some(_), None) => Err(Failure::NoCredentials(format!("{}; or name the URL of a door by --door", nothing(held)))),
+        (None, _) => Err(nothing(held)),
+    });
+    let (credential, door) = match (next, unusable) {
+        (Ok(next), None) => next,
+        (Ok(next), Some(why)) => {
+            warn!("{why}; registering anew");
+            next
+        }
+        (Err(failure), None) => return Err(failure),
+        (Err(failure), Some(why)) => {
+            if !matches!(failure, Failure::NoCredentials(_)) {
+                warn!("{failure}");
+            }
+            return Err(why);
+        }
+    };
+    let bundle = register(&credential, &door, held, asked.wait, now).await?;
+    Ok(in_time(bundle, asked.wait, now).await?)
 }
 
-/// The first of the sources that there is.
-pub fn choose(asked: Asked, stored: Option<Files>) -> Source {
-    match (asked, stored) {
-        (Asked { bundle: Some(bundle), .. }, _) => Source::Given(bundle),
-        (_, Some(stored)) => Source::Stored(Box::new(stored)),
-        (Asked { credential: Some(credential), door: Some(door), .. }, None) => Source::Door(credential, Box::new(door)),
-        (Asked { credential: Some(_), .. }, None) => Source::NoDoor,
-        _ => Source::Nowhere,
+/// What is stored.
+enum Kept {
+    Usable(Box<Bundle>),
+    /// It will never be of use, and why.
+    Unusable(Failure),
+    Nothing,
+}
+
+async fn kept(asked: &Asked<'_>, held: &Held, now: fn() -> u64) -> Result<Kept, Failure> {
+    let read = || {
+        let Some(files) = held.credentials()? else { return Ok(None) };
+        opened(held, &with_root(files, asked.ca)?).map(Some)
+    };
+    let bundle = match read() {
+        Ok(Some(bundle)) => bundle,
+        Ok(None) => return Ok(Kept::Nothing),
+        Err(why @ Failure::NoCredentials(_)) => return Ok(Kept::Unusable(why)),
+        Err(failure) => return Err(failure),
+    };
+    match in_time(bundle, asked.wait, now).await {
+        Ok(bundle) => Ok(Kept::Usable(Box::new(bundle))),
+        Err(expired @ Untimely::Expired(_)) => Ok(Kept::Unusable(expired.into())),
+        // A clock that is wrong says nothing about them.
+        Err(early) => Err(early.into()),
     }
 }
 
-/// Credentials that can be used at `now`. What the door gives is stored before it is used; a bundle that is named is not.
-pub async fn obtain(asked: Asked, held: &Held, ca: Option<&Path>, wait: Option<Duration>, now: fn() -> u64) -> Result<Bundle, Failure> {
-    // What is stored is not looked at when something else is to be used, so that it cannot stand in the way.
-    let stored = if asked.bundle.is_some() { None } else { held.credentials()? };
-    let bundle = match choose(asked, stored) {
-        Source::Given(path) => Bundle::from_files(&with_root(given(&path)?, ca)?)?,
-        Source::Stored(files) => opened(held, &with_root(*files, ca)?)?,
-        Source::Door(credential, door) => register(&credential, &door, held, wait, now).await?,
-        Source::NoDoor => return Err(Failure::Usage("a claim code needs a door: name its URL by --door".to_owned())),
-        Source::Nowhere => return Err(nothing(held)),
-    };
-    bundle.is_valid_at(now())?;
-    Ok(bundle)
+/// Waits for the clock where it is behind the certificate: a device without a battery learns the time from the network.
+async fn in_time(bundle: Bundle, wait: Option<Duration>, now: fn() -> u64) -> Result<Bundle, Untimely> {
+    let (begun, mut is_said) = (Instant::now(), false);
+    loop {
+        match bundle.is_valid_at(now()) {
+            Ok(()) => {
+                if is_said {
+                    info!("the clock is set");
+                }
+                return Ok(bundle);
+            }
+            Err(early @ (Untimely::Clock(_) | Untimely::NotYet { .. })) if wait.is_none_or(|wait| begun.elapsed() < wait) => {
+                if !is_said {
+                    warn!("{early}; waiting for the clock");
+                    is_said = true;
+                }
+            }
+            Err(untimely) => return Err(untimely),
+        }
+        sleep(wait.map_or(LOOK_AGAIN, |wait| LOOK_AGAIN.min(wait.saturating_sub(begun.elapsed())))).await;
+    }
 }
 
 /// The stored bundle, which may have expired.
-pub fn stored(state: &State) -> Result<Bundle, Failure> {
+pub(crate) fn stored(state: &State) -> Result<Bundle, Failure> {
     let files = state.credentials()?.ok_or_else(|| nothing(state))?;
     opened(state, &files)
 }
@@ -83,7 +141,7 @@ pub(crate) fn nothing(state: &State) -> Failure {
 }
 
 /// The files of a bundle that was named: a zip, or a folder it was unpacked into.
-pub fn given(path: &Path) -> Result<Files, Failure> {
+pub(crate) fn given(path: &Path) -> Result<Files, Failure> {
     let unreadable = |error: std::io::Error| Failure::Usage(format!("{} cannot be read: {error}", path.display()));
     let of_it = |error: BundleError| Failure::NoCredentials(format!("{}: {}", path.display(), chain(&error)));
     if path.is_dir() {
@@ -94,7 +152,7 @@ pub fn given(path: &Path) -> Result<Files, Failure> {
 }
 
 /// Lets the server be known by the root certificate in a file as well.
-pub fn with_root(mut files: Files, ca: Option<&Path>) -> Result<Files, Failure> {
+pub(crate) fn with_root(mut files: Files, ca: Option<&Path>) -> Result<Files, Failure> {
     let Some(ca) = ca else { return Ok(files) };
     let pem = std::fs::read(ca).map_err(|error| Failure::Usage(format!("--ca {} cannot be read: {error}", ca.display())))?;
     let bad = |error: BundleError| Failure::Usage(format!("--ca {}: {}", ca.display(), chain(&error)));
@@ -104,33 +162,5 @@ pub fn with_root(mut files: Files, ca: Option<&Path>) -> Result<Files, Failure> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn door() -> Option<Door> {
-        let address = crate::register::address::Address::parse("https://door.example").unwrap();
-        Some(Door::new(address, crate::name::Name::parse("x", "--name").unwrap(), None).unwrap())
-    }
-
-    fn code() -> Option<Credential> {
-        Some(Credential::Code("K7QF-93PD".to_owned().into()))
-    }
-
-    #[test]
-    fn the_first_source_that_there_is_is_used() {
-        let bundle = || Some(PathBuf::from("bundle.zip"));
-        let all = || Asked { bundle: bundle(), credential: code(), door: door() };
-        assert!(matches!(choose(all(), Some(Files::new())), Source::Given(_)));
-        assert!(matches!(choose(Asked { bundle: None, ..all() }, Some(Files::new())), Source::Stored(_)));
-        assert!(matches!(choose(Asked { bundle: None, ..all() }, None), Source::Door(Credential::Code(_), _)));
-        assert!(matches!(choose(Asked { credential: code(), ..Asked::default() }, None), Source::NoDoor));
-        assert!(matches!(choose(Asked { door: door(), ..Asked::default() }, None), Source::Nowhere));
-        assert!(matches!(choose(Asked::default(), None), Source::Nowhere));
-    }
-
-    #[test]
-    fn a_claim_code_does_not_show() {
-        let shown = format!("{:?}", Asked { credential: code(), door: door(), bundle: None });
-        assert!(shown.contains("redacted") && !shown.contains("K7QF"), "{shown}");
-    }
-}
+#[path = "credentials_tests.rs"]
+mod tests;

@@ -102,7 +102,7 @@ impl From<OptionsError> for Failure {
     }
 }
 
-/// A bundle that was just given. What is wrong with a stored one, [`StateError::Credentials`] says.
+/// A bundle that was just given. What is wrong with a stored one, `StateError::Credentials` says.
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
         Failure::NoCredentials(chain(&error))
@@ -112,7 +112,7 @@ impl From<BundleError> for Failure {
 impl From<Untimely> for Failure {
     fn from(error: Untimely) -> Self {
         Failure::NoCredentials(match error {
-            Untimely::Expired(_) => format!("{error}; ask for a new one: \"Alexa, ask my printer to send my certificate again\""),
+            Untimely::Expired(_) => format!("{error}; ask for a new one: open the skill and say \"send my certificate again\""),
             _ => error.to_string(),
         })
     }

@@ -17,6 +17,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::agent::{Answer, CommandStatus};
+use crate::state::disk::{folder_of, inherit, private, sync_folder};
 
 /// How many commands are kept: an agent remembers no more.
 const KEPT: usize = 128;
@@ -170,29 +171,14 @@ impl Journal {
             text.push_str(&format!("{line}\n"));
         }
         let new = self.path.with_extension("new");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new)?;
+        let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
+        inherit(&file, &new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
-        sync_folder(&self.path)?;
+        sync_folder(folder_of(&self.path))?;
         Ok(text.len() as u64)
     }
-}
-
-/// Brings the name to the disk. Elsewhere than on Unix names go to the disk with their files.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -122,11 +122,22 @@ fn a_journal_that_cannot_be_read_is_no_empty_one() {
     assert!(matches!(Journal::open(&file(&folder)), Err(JournalError::Read(_))));
 }
 
-#[cfg(unix)]
 #[test]
 fn a_journal_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder();
     open(&folder).begin("1").unwrap();
     assert_eq!(fs::metadata(file(&folder)).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn what_root_writes_into_a_folder_of_somebody_elses_is_theirs() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = folder();
+    if rustix::process::geteuid().is_root() {
+        chown(folder.path(), Some(4_321), Some(4_321)).unwrap();
+    }
+    open(&folder).begin("1").unwrap();
+    let owner = |path: &Path| path.metadata().map(|metadata| (metadata.uid(), metadata.gid())).unwrap();
+    assert_eq!(owner(&file(&folder)), owner(folder.path()));
 }

@@ -3,25 +3,28 @@
 //! In reading order:
 //!
 //! 1. [`command_line`] and [`commands`]: what can be asked in a terminal.
-//! 2. [`credentials`]: which are used, in which order; [`state`] keeps them, [`bundle`] judges them, `knock` gets new ones.
+//! 2. `credentials`: which are used, in which order; `state` keeps them, [`bundle`] judges them, [`register`] gets new ones.
 //! 3. `link` is one connection, by an MQTT client that other people wrote.
 //! 4. [`agent`] turns what the shadow wants into orders for a body, and what came of them into what is reported; [`journal`] keeps
 //!    in mind which commands were begun; [`life`] is the loop that holds all of this together.
-//! 5. Bodies: [`actions`] does what `device.toml` says for a property or a command; without it there is a simulated [`printer`],
+//! 5. Bodies: `actions` does what `device.toml` says for a property or a command; without it there is a simulated [`printer`],
 //!    so that something moves at once.
+
+#[cfg(not(unix))]
+compile_error!("the agent keeps its keys by the rules of Unix, and ends processes by groups: it runs on Unix only");
 
 pub mod command_line;
 pub mod commands;
 
-pub mod name;
+mod name;
 
 pub mod bundle;
 pub mod files;
 
-pub mod credentials;
+mod credentials;
 pub mod register;
-pub mod state;
-pub mod status;
+mod state;
+mod status;
 
 mod link;
 mod reach;
@@ -30,12 +33,12 @@ pub mod agent;
 pub mod journal;
 pub mod life;
 
-pub mod actions;
+mod actions;
 pub mod printer;
 
-pub mod clock;
+mod clock;
 pub mod failure;
-pub mod service;
+mod service;
 
 #[cfg(test)]
 mod scripted_server;

@@ -5,7 +5,7 @@
 //! is found when it is read at the beginning of the next connection. While there is nothing to be done the loop sleeps
 //! without a timer; the connection alone wakes up, to keep itself alive.
 
-mod control;
+pub(crate) mod control;
 mod pace;
 
 use std::time::Duration;
@@ -64,7 +64,7 @@ struct Connected {
 impl<B: Body> Life<B> {
     /// A device with this bundle and body. `now` is in seconds since the epoch. Needs a tokio runtime with a clock.
     pub fn new(bundle: Bundle, body: B, now: fn() -> u64) -> (Self, Control) {
-        let (control, wishes, status) = control::pair();
+        let (control, wishes, status) = control::pair(bundle.certificate_id.clone());
         let agent = Agent::new(bundle.connection.certificate_id.clone(), []);
         let began = Instant::now();
         let life = Self {
@@ -154,10 +154,12 @@ impl<B: Body> Life<B> {
                 self.bundle = *bundle;
                 (self.failures, self.cut_short) = (0, 0);
                 (self.log)("has other credentials");
-                if was_wanted {
-                    self.connect_at = Some(Instant::now());
-                    self.is(Connection::Connecting);
-                }
+                self.connect_at = was_wanted.then(Instant::now);
+                // At once, so that nobody takes the old connection for one of the new certificate.
+                self.status.send_modify(|status| {
+                    status.certificate = self.bundle.certificate_id.clone();
+                    status.connection = if was_wanted { Connection::Connecting } else { Connection::Off };
+                });
             }
             Wish::Stop => {}
         }

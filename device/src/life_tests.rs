@@ -169,12 +169,16 @@ async fn a_new_certificate_is_used_at_once_and_reported() {
     let first = session.report().await["certificateId"].clone();
     let bundle = Bundle::open(&server.bundle_by(&authority)).unwrap();
     let second = bundle.connection.certificate_id.clone().unwrap();
+    let id = bundle.certificate_id.clone();
     control.use_bundle(bundle).await;
+    let mut status = control.watch();
+    let known = tokio::spawn(async move { status.wait_for(|status| status.certificate == id).await.unwrap().connection.clone() });
     let mut last = None;
     while let Some(packet) = session.hear().await {
         last = Some(packet);
     }
     assert_eq!(last, Some(Packet::Disconnect));
+    assert_eq!(soon(known).await.unwrap(), Connection::Connecting, "the old connection is not one of the new certificate");
     let mut session = server.welcome().await;
     session.tells("get/accepted", &delta(2, &json!({"reported": {"certificateId": first}}))).await;
     assert_eq!(session.report().await, json!({"certificateId": second}));
@@ -220,7 +224,7 @@ async fn what_is_not_said_yet_is_said_before_goodbye() {
 async fn who_waits_learns_why_there_is_no_connection() {
     let server = Server::new().await;
     let (life, control) = life(&server, Kettle::quick().body());
-    assert_eq!(control.status(), Status::default());
+    assert_eq!((control.status().connection, control.status().command), (Connection::Connecting, None));
     let task = tokio::spawn(life.run());
     // Closed before a word is said.
     drop(soon(server.listener.accept()).await.unwrap());

@@ -11,11 +11,11 @@ const LONGEST: usize = 64;
 
 /// A name that a thing may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name(String);
+pub(crate) struct Name(String);
 
 /// A name that was asked for and cannot be.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum NameError {
+pub(crate) enum NameError {
     /// Nothing, or too much.
     #[error("a name has 1 to {LONGEST} characters, and the one of {0} has {1}")]
     Length(&'static str, usize),
@@ -32,7 +32,7 @@ impl fmt::Display for Name {
 
 impl Name {
     /// Accepts 1 to 64 of `a-z A-Z 0-9 : _ -`; `from` says who gave it.
-    pub fn parse(name: &str, from: &'static str) -> Result<Self, NameError> {
+    pub(crate) fn parse(name: &str, from: &'static str) -> Result<Self, NameError> {
         if let Some(bad) = name.chars().find(|c| !is_legal(*c)) {
             return Err(NameError::Character(from, bad));
         }
@@ -56,7 +56,7 @@ impl Name {
     }
 
     /// The name in text.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -67,19 +67,19 @@ fn is_legal(c: char) -> bool {
 
 /// Who names the device, the first that does.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// `--name`.
-    pub option: Option<&'a str>,
+    pub(crate) option: Option<&'a str>,
     /// `ONETHING_DEVICE_NAME`.
-    pub variable: Option<&'a str>,
+    pub(crate) variable: Option<&'a str>,
     /// What the machine is called.
-    pub host: Option<&'a str>,
+    pub(crate) host: Option<&'a str>,
     /// What it called itself earlier.
-    pub kept: Option<&'a str>,
+    pub(crate) kept: Option<&'a str>,
 }
 
 /// The name, and whether the device has just given it to itself, so that it has to be kept.
-pub fn choose(asked: Asked<'_>, random: u32) -> Result<(Name, bool), NameError> {
+pub(crate) fn choose(asked: Asked<'_>, random: u32) -> Result<(Name, bool), NameError> {
     if let Some(name) = asked.option {
         return Ok((Name::parse(name, "--name")?, false));
     }

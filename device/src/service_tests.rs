@@ -38,7 +38,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn unit<'a>(program: &'a str, runner: Runner) -> Unit<'a> {
-    Unit { program: Path::new(program), runner, name: None, device_model: None, ca: None, needs: Needs::default() }
+    Unit { program: Path::new(program), runner, name: None, device_model: None, ca: None, needs: Needs::default(), groups: BTreeSet::new() }
 }
 
 fn made_up() -> Runner {
@@ -103,10 +103,44 @@ fn the_sandbox_leaves_room_for_the_actions_and_for_no_more() {
     let some = read(&Unit { needs: model(actions), ..unit("/x", made_up()) }.text().unwrap());
     assert_eq!((&some["Service.DevicePolicy"][0][..], &some["Service.DeviceAllow"][0][..]), ("closed", "char-gpiochip rw"));
     assert_eq!(some["Service.ReadWritePaths"], ["-/sys/class/leds/bed/brightness"]);
+    assert!(!some.contains_key("Service.SupplementaryGroups"));
     assert_eq!(some["Service.ProtectKernelTunables"], ["no"]);
 
     let programs = read(&Unit { needs: model("[action.command.print]\nrun = [\"/bin/true\"]\n"), ..unit("/x", made_up()) }.text().unwrap());
     assert!(!programs.contains_key("Service.DevicePolicy"), "a program may need any device");
+}
+
+#[test]
+fn a_user_who_is_made_up_gets_the_groups_of_what_the_actions_write() {
+    let groups = || BTreeSet::from(["gpio".to_owned(), "leds".to_owned()]);
+    let made = Unit { groups: groups(), ..unit("/x", made_up()) };
+    assert_eq!(read(&made.text().unwrap())["Service.SupplementaryGroups"], ["gpio leds"]);
+    let ana = Runner::User { user: "ana".into(), folder: "/srv/onething".into() };
+    let of_ana = Unit { groups: groups(), ..unit("/x", ana) };
+    assert!(!read(&of_ana.text().unwrap()).contains_key("Service.SupplementaryGroups"), "a user of the machine has their own");
+}
+
+#[test]
+fn what_is_in_a_home_is_seen_by_whose_home_it_is_and_by_nobody_else() {
+    let in_home = |program, model: &'static str, runner| {
+        let needs = Needs { programs: vec!["/usr/bin/true".into()], ..Needs::default() };
+        Unit { device_model: Some(Path::new(model)), needs, ..unit(program, runner) }
+    };
+    let user = |name: &str| Runner::User { user: name.into(), folder: "/srv/onething".into() };
+    let home = |unit: Unit<'_>| read(&unit.text().unwrap())["Service.ProtectHome"][0].clone();
+    assert_eq!(home(in_home("/home/ana/onething-device", "/etc/lamp.toml", user("ana"))), "read-only");
+    assert_eq!(home(in_home("/usr/bin/x", "/home/ana/lamp.toml", user("ana"))), "read-only");
+    assert_eq!(home(in_home("/root/x", "/etc/lamp.toml", user("root"))), "read-only");
+    assert_eq!(home(in_home("/usr/bin/x", "/etc/lamp.toml", user("ana"))), "yes");
+
+    let refusal = |unit: Unit<'_>| unit.text().unwrap_err().to_string();
+    let program = refusal(in_home("/home/ana/onething-device", "/etc/lamp.toml", made_up()));
+    assert!(program.contains("`sudo install /home/ana/onething-device /usr/local/bin/`"), "{program}");
+    let model = refusal(in_home("/usr/bin/x", "/run/user/1000/lamp.toml", made_up()));
+    assert!(model.contains("cannot see /run/user/1000/lamp.toml"), "{model}");
+    assert!(refusal(in_home("/root/x", "/etc/lamp.toml", user("ana"))).contains("cannot see this program in /root"));
+    let needs = Needs { programs: vec!["/home/ana/print".into()], ..Needs::default() };
+    assert!(refusal(Unit { needs, ..unit("/x", made_up()) }).contains("cannot see /home/ana/print"));
 }
 
 #[test]

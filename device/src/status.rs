@@ -7,23 +7,23 @@ use crate::agent::Answer;
 /// The agent, at its last change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
+pub(crate) struct Status {
     /// The connection.
-    pub connection: Online,
+    pub(crate) connection: Online,
     /// Since when, in seconds since the epoch.
-    pub since: u64,
+    pub(crate) since: u64,
     /// Why there is no connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub(crate) why: Option<String>,
     /// The command that came last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_command: Option<LastCommand>,
+    pub(crate) last_command: Option<LastCommand>,
 }
 
 /// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Online {
+pub(crate) enum Online {
     /// It stands.
     Connected,
     /// It is tried.
@@ -37,15 +37,15 @@ pub enum Online {
 /// A command, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LastCommand {
+pub(crate) struct LastCommand {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// `accepted`, `done`, `refused` or `failed`.
-    pub status: String,
+    pub(crate) status: String,
     /// The same for a person.
-    pub detail: String,
+    pub(crate) detail: String,
     /// Since when, in seconds since the epoch.
-    pub at: u64,
+    pub(crate) at: u64,
 }
 
 impl LastCommand {

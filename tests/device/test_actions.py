@@ -49,9 +49,19 @@ def test_every_action_is_done_once_and_answered(hub, new_agent, appliance, tmp_p
     assert ana.hears_of(pause, "failed")["detail"] == "the motor is stuck"
     assert "the motor is stuck" in agent.do("status")
 
-    # After a restart nothing is done again.
-    agent.stop()
+    # After a restart no command is done again, and what the machine has forgotten is as it was wanted.
+    agent.kill()
+    power.write_text("")
     agent.run().is_("connected")
+    eventually("the power is off again", lambda: power.read_text() == "0\n")
+    # What cannot be so again is not said to be so, and is done when it is wanted the next time.
+    agent.kill()
+    power.unlink()
+    agent.run().is_("connected")
+    eventually("nobody knows whether it is on", lambda: "power" not in ana.reported())
+    power.touch()
+    ana.says("to turn it off")
+    eventually("the power is off", lambda: (ana.reported().get("power"), power.read_text()) == ("OFF", "0\n"))
     last = ana.wants("to print a bowl")
     ana.hears_of(last, "done")
     wanted.append((last, {"model": "bowl", "copies": 1}))

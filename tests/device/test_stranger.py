@@ -1,11 +1,15 @@
 """Somebody stands between the device and its server, with a certificate of an authority of their own."""
 
+import datetime
 import socket
 import ssl
 import threading
+from pathlib import Path
 
 import pytest
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from forge import forge, name
 from home import Owner, reconnected, unpacked
@@ -14,13 +18,32 @@ from hub import eventually
 CODE = "K7QF-93PD"
 
 
+def passport(place, root):
+    """A certificate for `localhost` that is right in all but who has signed it: a file with its chain, and one with its key."""
+    issuer = x509.load_pem_x509_certificate(root[0].read_bytes())
+    signer = serialization.load_pem_private_key(root[1].read_bytes(), None)
+    key, now, day = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(days=1)
+    builder = x509.CertificateBuilder(issuer.subject, name("localhost"), key.public_key(), x509.random_serial_number(), now - day, now + day)
+    for extension in [
+        x509.SubjectAlternativeName([x509.DNSName("localhost")]),
+        x509.BasicConstraints(ca=False, path_length=None),
+        x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]),
+    ]:
+        builder = builder.add_extension(extension, critical=False)
+    certificate = builder.sign(signer, hashes.SHA256())
+    files = Path(place) / "stranger.pem", Path(place) / "stranger.key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + root[0].read_bytes())
+    plain = serialization.NoEncryption()
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain))
+    return files
+
+
 class Stranger:
     """Takes whatever it is told after a handshake."""
 
     def __init__(self, place):
         self.root = forge(place, "strangers-root", subject=name("onething hub"), authority=True)
-        # The subject is all that there is to know it by: it has no other names.
-        certificate, key = forge(place, "stranger", issuer=self.root, subject=name("localhost"), usage=ExtendedKeyUsageOID.SERVER_AUTH)
+        certificate, key = passport(place, self.root)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -40,6 +63,11 @@ class Stranger:
                     self.heard.append(secure.recv(65536))
             except (ssl.SSLError, OSError) as error:
                 self.turned_away.append(str(error))
+
+    def was_not_known(self):
+        """Nobody has told it anything, and all that it lacked was an authority that others believe in."""
+        alerts = [why.lower() for why in self.turned_away if "alert" in why.lower()]
+        return self.heard == [] and alerts and all("unknown ca" in why for why in alerts)
 
     def end(self):
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -62,14 +90,23 @@ def test_a_stranger_at_the_broker_is_told_nothing(hub, agent, stranger):
     eventually("it tries again", lambda: len(stranger.turned_away) >= 3)
     agent.is_("connecting")
     assert "the server is not the one of this bundle" in agent.status()["agent"]["why"]
-    assert stranger.heard == [] and any("unknown ca" in why.lower() for why in stranger.turned_away), stranger.turned_away
     agent.stop()
+    assert stranger.was_not_known(), (stranger.heard, stranger.turned_away)
     # The true one is still there.
     agent.do("setup", str(zip_file))
     agent.run().is_("connected")
 
 
 def test_a_stranger_at_the_door_is_told_nothing(agent, stranger):
-    agent.fails(5, f"localhost:{stranger.port}", "claim", CODE, "--door", f"https://localhost:{stranger.port}/register", "--wait", "3")
-    assert stranger.heard == [] and stranger.turned_away
+    words = f"what answers at localhost:{stranger.port} shows a certificate of somebody else"
+    door = f"https://localhost:{stranger.port}/register"
+    agent.fails(5, words, "claim", CODE, "--door", door, "--wait", "3")
+    assert stranger.was_not_known(), (stranger.heard, stranger.turned_away)
     assert not (agent.state / "current").exists()
+
+
+def test_a_stranger_whose_authority_is_believed_in_is_heard(agent, stranger):
+    """So what stops it in the other tests is its authority, and nothing else."""
+    door = f"https://localhost:{stranger.port}/register"
+    agent.fails(5, "has not answered", "claim", CODE, "--door", door, "--wait", "2", "--ca", str(stranger.root[0]))
+    assert any(heard.startswith(b"POST /register") for heard in stranger.heard), stranger.turned_away

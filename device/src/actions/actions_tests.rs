@@ -1,7 +1,5 @@
 //! A device model's actions, as the agent asks for them.
 
-use std::path::Path;
-
 use tempfile::TempDir;
 
 use super::*;
@@ -38,12 +36,16 @@ fn input(folder: &TempDir) -> Value {
     serde_json::from_slice(&std::fs::read(folder.path().join("input")).unwrap()).unwrap()
 }
 
-fn done(detail: &str, reported: &Value) -> Outcome {
-    Outcome::Done { detail: detail.to_owned(), reported: reported.as_object().unwrap().clone() }
+fn done(detail: &str, reported: &Value) -> Performed {
+    Performed::Done { detail: detail.to_owned(), properties: reported.as_object().unwrap().clone() }
 }
 
-fn thrice() -> Map<String, Value> {
-    Map::from_iter([("times".to_owned(), json!(3))])
+fn command(name: &str, args: Value) -> Command {
+    Command { id: "id-1".to_owned(), name: name.to_owned(), args, expires_at: Some(1_763_763_600) }
+}
+
+fn thrice() -> Command {
+    command("blink", json!({"times": 3}))
 }
 
 fn lamp() -> (TempDir, Actions) {
@@ -71,9 +73,9 @@ async fn a_property_goes_into_its_file() {
 async fn what_fails_is_not_reported_as_so() {
     let (folder, mut actions) = lamp();
     let place = folder.path().display();
-    assert_eq!(actions.set("power", &json!("ON")).await, Outcome::Failed { detail: format!("`{place}/power` is not there") });
+    assert_eq!(actions.set("power", &json!("ON")).await, Performed::Failed(format!("`{place}/power` is not there")));
     let told = if cfg!(target_os = "linux") { format!("there is no GPIO chip `{place}/gpiochip0`") } else { String::new() };
-    assert!(matches!(actions.set("line", &json!("ON")).await, Outcome::Failed { detail } if detail.contains(&told)));
+    assert!(matches!(actions.set("line", &json!("ON")).await, Performed::Failed(detail) if detail.contains(&told)));
 }
 
 #[tokio::test]
@@ -97,7 +99,7 @@ async fn what_a_program_reports_of_the_property_is_the_last_word() {
 async fn a_command_reaches_its_program_and_what_it_says_is_reported() {
     let (folder, mut actions) = lamp();
     program(&folder, r#"printf '{"detail":"%s","power":"ON","hours":3.0,"command":{"id":"0"}}' "$1 $ONETHING_THING""#);
-    let outcome = actions.obey("blink", "id-1", &thrice(), Some(1_763_763_600)).await;
+    let outcome = actions.perform(&thrice()).await;
     assert_eq!(outcome, done("--slowly Lamp-1", &json!({"power": "ON", "hours": 3})));
     assert_eq!(
         input(&folder),
@@ -109,24 +111,24 @@ async fn a_command_reaches_its_program_and_what_it_says_is_reported() {
 async fn text_that_is_no_text_is_still_a_detail() {
     let (folder, mut actions) = lamp();
     program(&folder, "printf 'caf\\351 \\377\\nmore'");
-    assert_eq!(actions.obey("blink", "id-1", &thrice(), None).await, done("caf\u{fffd} \u{fffd}", &json!({})));
+    assert_eq!(actions.perform(&thrice()).await, done("caf\u{fffd} \u{fffd}", &json!({})));
     program(&folder, "printf 'caf\\351\\n' >&2; exit 1");
-    assert_eq!(actions.obey("blink", "id-2", &thrice(), None).await, Outcome::Failed { detail: "caf\u{fffd}".into() });
+    assert_eq!(actions.perform(&thrice()).await, Performed::Failed("caf\u{fffd}".into()));
 }
 
 #[tokio::test]
 async fn a_command_without_an_action_is_refused_and_a_property_is_taken_as_so() {
     let (_folder, mut actions) = lamp();
-    let refused = |detail: &str| Outcome::Refused { detail: detail.into() };
-    assert_eq!(actions.obey("dim", "id-1", &Map::new(), None).await, refused("this device has no action for `dim`"));
-    assert_eq!(actions.obey("fly\n", "id-1", &Map::new(), None).await, refused("this device has no action for `fly`"));
+    let refused = |detail: &str| Performed::Refused(detail.into());
+    assert_eq!(actions.perform(&command("dim", Value::Null)).await, refused("this device has no action for `dim`"));
+    assert_eq!(actions.perform(&command("fly\n", Value::Null)).await, refused("this device has no action for `fly`"));
     assert_eq!(actions.set("night", &json!("ON")).await, done("", &json!({"night": "ON"})));
 }
 
 #[tokio::test]
 async fn what_the_model_does_not_allow_is_not_tried() {
     let (_folder, mut actions) = lamp();
-    let refused = |detail: &str| Outcome::Refused { detail: detail.into() };
+    let refused = |detail: &str| Performed::Refused(detail.into());
     assert_eq!(actions.set("power", &json!("MAYBE")).await, refused("`power` cannot have this value"));
     assert_eq!(actions.set("brightness", &json!(256)).await, refused("`brightness` cannot have this value"));
     assert_eq!(actions.set("hours", &json!(1)).await, refused("this device has no property `hours` to set"));
@@ -137,8 +139,8 @@ async fn what_the_model_does_not_allow_is_not_tried() {
 async fn a_program_gets_the_arguments_of_the_model_or_is_not_started() {
     let (folder, mut actions) = lamp();
     program(&folder, "");
-    let obey = async |actions: &mut Actions, args: Value| actions.obey("blink", "id-1", args.as_object().unwrap(), None).await;
-    let refused = |detail: &str| Outcome::Refused { detail: detail.into() };
+    let obey = async |actions: &mut Actions, args: Value| actions.perform(&command("blink", args)).await;
+    let refused = |detail: &str| Performed::Refused(detail.into());
     assert_eq!(obey(&mut actions, json!({})).await, refused("argument `times` is missing"));
     assert_eq!(obey(&mut actions, json!({"times": 10})).await, refused("argument `times` cannot have this value"));
     assert_eq!(obey(&mut actions, json!({"times": 1, "colour": "$(id)"})).await, refused("argument `colour` cannot have this value"));
@@ -153,7 +155,8 @@ fn actions_run_wherever_the_agent_does() {
 
     let (_folder, mut actions) = lamp();
     may_move(actions.set("power", &json!("ON")));
-    may_move(actions.obey("dim", "id-1", &Map::new(), None));
+    let command = command("dim", Value::Null);
+    may_move(actions.perform(&command));
 }
 
 #[test]
@@ -178,21 +181,78 @@ fn what_is_not_there_is_said_before_it_is_needed() {
     assert_eq!(actions.lacking(), Vec::<String>::new());
 }
 
+#[test]
+fn what_may_not_be_written_is_said_before_it_is_needed() {
+    let path = Path::new("/dev/gpiochip0");
+    let said = |errno| unwritable(path, Err(errno)).unwrap();
+    assert_eq!(said(Errno::NOENT), "`/dev/gpiochip0` is not there");
+    assert_eq!(said(Errno::ACCESS), "`/dev/gpiochip0` may not be written by this user");
+    assert_eq!(said(Errno::ROFS), "`/dev/gpiochip0` is read-only here");
+    let (folder, actions) = lamp();
+    let power = folder.path().join("power");
+    std::fs::write(&power, "").unwrap();
+    std::fs::set_permissions(&power, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+    let is_said = actions.lacking().iter().any(|lack| lack.starts_with("`power`"));
+    // To root everything is open.
+    assert_eq!(is_said, !rustix::process::geteuid().is_root());
+}
+
 #[tokio::test]
 async fn actions_are_a_body_that_does_one_thing_after_the_other() {
-    use crate::agent::{Body, Command, CommandStatus, Event, InTurn, Order};
+    use crate::agent::{Body, CommandStatus, Event, InTurn, Order};
     let (folder, actions) = lamp();
     program(&folder, "echo '{\"hours\": 7}'");
     let mut body = InTurn::new(actions, Map::new());
-    let args = Value::Object(thrice());
-    body.begin(Order::Do(Command { id: "1".to_owned(), name: "blink".to_owned(), args, expires_at: Some(9) }));
+    body.begin(Order::Do(thrice()));
     assert!(!body.is_free());
     let events = body.work().await;
-    assert!(matches!(&events[..], [Event::Answered(answer)] if answer.id == "1" && answer.status == CommandStatus::Done), "{events:?}");
+    assert!(matches!(&events[..], [Event::Answered(answer)] if answer.id == "id-1" && answer.status == CommandStatus::Done), "{events:?}");
     assert_eq!(Value::Object(body.properties()), json!({"hours": 7}));
     assert_eq!(input(&folder)["args"], json!({"times": 3, "colour": "red"}));
     body.begin(Order::Set { name: "hours".to_owned(), value: json!(0) });
     let events = body.work().await;
     assert!(matches!(&events[..], [Event::Note(why), Event::Set { .. }] if why.starts_with("hours refused")), "{events:?}");
     assert_eq!(Value::Object(body.properties()), json!({"hours": 7}), "what could not be set is not so");
+}
+
+fn past(reported: &Value, desired: &Value) -> crate::agent::Past {
+    let map = |value: &Value| value.as_object().unwrap().clone();
+    crate::agent::Past { reported: map(reported), desired: map(desired), open: Vec::new() }
+}
+
+/// Works until there is nothing more to be set.
+async fn settled(body: &mut impl crate::agent::Body) {
+    while !body.is_free() {
+        body.work().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_power_cut_has_undone_is_set_anew_though_the_shadow_holds_it_as_so() {
+    use crate::agent::{Body, InTurn};
+    let (folder, actions) = lamp();
+    program(&folder, "");
+    for name in ["power", "brightness"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let mut body = InTurn::new(actions, Map::new());
+    let state = json!({"power": "ON", "brightness": 128, "name": "Bob", "night": "ON", "hours": 7, "colour": "red"});
+    assert_eq!(body.remember(&past(&state, &state)), None);
+    assert!(!body.is_free(), "other orders wait");
+    settled(&mut body).await;
+    assert_eq!(Value::Object(body.properties()), json!({"power": "ON", "brightness": 128}));
+    let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!((text("power").as_str(), text("brightness").as_str()), ("255\n", "128\n"));
+    assert!(!folder.path().join("input").exists(), "a program keeps by itself what it was told");
+}
+
+#[tokio::test]
+async fn what_cannot_be_set_anew_is_not_reported_as_it_was() {
+    use crate::agent::{Body, InTurn};
+    let (_folder, actions) = lamp();
+    let mut body = InTurn::new(actions, Map::new());
+    let state = json!({"power": "ON"});
+    body.remember(&past(&state, &state));
+    settled(&mut body).await;
+    assert_eq!(Value::Object(body.properties()), json!({"power": null}), "the shadow forgets it, and it is wanted still");
 }

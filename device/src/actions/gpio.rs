@@ -1,30 +1,44 @@
 //! A line of a GPIO character device is switched (<https://docs.kernel.org/userspace-api/gpio/chardev.html>).
 //!
 //! A line that has been switched stays requested as long as the agent runs: once it is released, the kernel may give it back the
-//! state it had before.
+//! state it had before. That is so, too, where nobody waits any longer for a slow line, and where switching it again has failed.
 
 use std::time::Duration;
 
 use onething::model::GpioLine;
+#[cfg(target_os = "linux")]
+use rustix::io::Errno;
+
+/// A line, once it is requested. Whoever switches it has it for as long as that takes.
+#[cfg(target_os = "linux")]
+type Slot<T> = std::sync::Arc<std::sync::Mutex<Option<T>>>;
 
 /// The lines that are held.
 #[derive(Default)]
 pub(super) struct Lines {
     #[cfg(target_os = "linux")]
-    held: std::collections::BTreeMap<GpioLine, gpiocdev::Request>,
+    held: std::collections::BTreeMap<GpioLine, Slot<gpiocdev::Request>>,
 }
 
 #[cfg(target_os = "linux")]
 impl Lines {
     /// Switches a line.
     pub(super) async fn switch(&mut self, line: &GpioLine, on: bool, limit: Duration) -> Result<(), String> {
-        let (held, wanted) = (self.held.remove(line), line.clone());
-        // What stands in front of an expander on a slow bus may take its time.
-        let request = super::aside::aside(limit, move || put(held, &wanted, on)).await?;
-        let request = request.map_err(|error| why(line, &error))?;
-        self.held.insert(line.clone(), request);
-        Ok(())
+        let (slot, wanted) = (self.held.entry(line.clone()).or_default(), line.clone());
+        held(slot, limit, move |held| put(held, &wanted, on)).await?.map_err(|error| why(line, &error))
     }
+}
+
+/// Does something with what is held. What stands in front of an expander on a slow bus may take its time, and whoever has
+/// stopped waiting for it takes nothing away.
+#[cfg(target_os = "linux")]
+async fn held<T: Send + 'static, R: Send + 'static>(
+    slot: &Slot<T>,
+    limit: Duration,
+    work: impl FnOnce(&mut Option<T>) -> R + Send + 'static,
+) -> Result<R, String> {
+    let slot = std::sync::Arc::clone(slot);
+    super::aside::aside(limit, move || work(&mut slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner))).await
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -37,18 +51,31 @@ impl Lines {
 
 /// Switches the line that is held, or takes hold of it. Whether high or low is `ON` is for the kernel to know.
 #[cfg(target_os = "linux")]
-fn put(held: Option<gpiocdev::Request>, line: &GpioLine, on: bool) -> Result<gpiocdev::Request, gpiocdev::Error> {
+fn put(held: &mut Option<gpiocdev::Request>, line: &GpioLine, on: bool) -> Result<(), gpiocdev::Error> {
     let value = level(on);
-    if let Some(request) = held {
-        request.set_value(line.line, value)?;
-        return Ok(request);
+    let Some(request) = held else {
+        let mut request = gpiocdev::Request::builder();
+        request.on_chip(&line.chip).with_consumer("onething").with_line(line.line).as_output(value);
+        if line.active_low {
+            request.as_active_low();
+        }
+        *held = Some(request.request()?);
+        return Ok(());
+    };
+    let set = request.set_value(line.line, value);
+    if set.as_ref().is_err_and(|error| errno(error) == Some(Errno::NODEV)) {
+        // The chip was pulled out. When it is there again, the line has to be requested anew.
+        *held = None;
     }
-    let mut request = gpiocdev::Request::builder();
-    request.on_chip(&line.chip).with_consumer("onething").with_line(line.line).as_output(value);
-    if line.active_low {
-        request.as_active_low();
+    set
+}
+
+#[cfg(target_os = "linux")]
+fn errno(error: &gpiocdev::Error) -> Option<Errno> {
+    match error {
+        gpiocdev::Error::Os(errno) | gpiocdev::Error::Uapi(_, gpiocdev_uapi::Error::Os(errno)) => Some(Errno::from_raw_os_error(errno.0)),
+        _ => None,
     }
-    request.request()
 }
 
 #[cfg(target_os = "linux")]
@@ -58,15 +85,8 @@ fn level(on: bool) -> gpiocdev::line::Value {
 
 #[cfg(target_os = "linux")]
 fn why(line: &GpioLine, error: &gpiocdev::Error) -> String {
-    use rustix::io::Errno;
-
     let (chip, number) = (line.chip.display(), line.line);
-    let errno = match error {
-        gpiocdev::Error::Os(errno) => Some(errno.0),
-        gpiocdev::Error::Uapi(_, gpiocdev_uapi::Error::Os(errno)) => Some(errno.0),
-        _ => None,
-    };
-    match (errno.map(Errno::from_raw_os_error), error) {
+    match (errno(error), error) {
         (Some(Errno::NOENT), _) => format!("there is no GPIO chip `{chip}`"),
         (Some(Errno::ACCESS | Errno::PERM), _) => format!("the agent may not use `{chip}`"),
         (Some(Errno::BUSY), _) => format!("line {number} of `{chip}` is in use"),
@@ -96,6 +116,24 @@ mod tests {
         assert_eq!(refusal("/dev/null").await, "`/dev/null` is no GPIO chip");
         assert_eq!(refusal("/etc/hostname").await, "`/etc/hostname` is no GPIO chip");
         assert_eq!(refusal("/").await, "`/` is no GPIO chip");
+    }
+
+    #[tokio::test]
+    async fn a_slow_line_is_held_though_nobody_waits_for_it_any_longer() {
+        let slot = Slot::default();
+        let (goes_on, waits) = std::sync::mpsc::channel::<()>();
+        let slow = move |held: &mut Option<&'static str>| {
+            waits.recv().unwrap();
+            *held = Some("the line");
+        };
+        assert_eq!(held(&slot, Duration::from_millis(1), slow).await.unwrap_err(), "it took longer than 0 seconds");
+        goes_on.send(()).unwrap();
+        // Who comes next may come before the slow one has begun.
+        loop {
+            if held(&slot, Duration::from_secs(10), |held| *held).await.unwrap().is_some() {
+                break;
+            }
+        }
     }
 
     #[test]

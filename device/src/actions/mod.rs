@@ -7,49 +7,29 @@
 
 mod answer;
 mod aside;
-mod body;
 mod file;
 mod gpio;
 mod http;
 mod program;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use onething::https::Https;
-use onething::model::{Argument, DeviceAction, Means, Model, Property};
+use onething::model::{Argument, DeviceAction, GpioLine, Means, Model, Property};
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use serde_json::{Map, Value, json};
 
 use self::answer::Answer;
 use self::gpio::Lines;
+use crate::agent::{Command, Perform, Performed};
 
 /// In bytes: what an action may answer.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
-/// What became of an action.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// It is done.
-    Done {
-        /// In the words of whatever did it; may be empty.
-        detail: String,
-        /// What the device is like now: properties of the model that fit it, and no others.
-        reported: Map<String, Value>,
-    },
-    /// It was not even tried, and never will be.
-    Refused {
-        /// Why.
-        detail: String,
-    },
-    /// It was tried.
-    Failed {
-        /// Why.
-        detail: String,
-    },
-}
-
 /// The actions of a device.
-pub struct Actions {
+pub(crate) struct Actions {
     thing: String,
     properties: BTreeMap<String, Property>,
     commands: BTreeMap<String, BTreeMap<String, Argument>>,
@@ -61,7 +41,7 @@ pub struct Actions {
 
 impl Actions {
     /// Those of a device model, for the thing of this name.
-    pub fn new(model: &Model, thing: &str) -> Self {
+    pub(crate) fn new(model: &Model, thing: &str) -> Self {
         Self {
             thing: thing.to_owned(),
             properties: model.properties.clone(),
@@ -73,71 +53,24 @@ impl Actions {
     }
 
     /// Whether the device model says of anything what is done; where it does not, there is only the simulated printer.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.actions.properties.is_empty() && self.actions.commands.is_empty()
     }
 
     /// What actions need and this machine does not have now, one sentence each.
-    pub fn lacking(&self) -> Vec<String> {
+    pub(crate) fn lacking(&self) -> Vec<String> {
         let all = self.actions.properties.iter().chain(&self.actions.commands);
         let lack = |(name, action): (&String, &DeviceAction)| {
             let fault = match &action.means {
                 Means::Program { path, .. } => {
                     access(path.as_str(), Access::EXEC_OK).err().map(|error| program::fault(path, &error.into()))
                 }
-                Means::Gpio(line) => (!line.chip.exists()).then(|| format!("`{}` is not there", line.chip.display())),
-                Means::File { path, .. } => (!path.exists()).then(|| format!("`{}` is not there", path.display())),
+                Means::Gpio(GpioLine { chip: path, .. }) | Means::File { path, .. } => unwritable(path, access(path, Access::WRITE_OK)),
                 Means::Http(_) => None,
             }?;
             Some(format!("`{name}` cannot be done as it is now: {fault}"))
         };
         all.filter_map(lack).collect()
-    }
-
-    /// Makes a property what it is wanted to be. A property without an action is taken as so.
-    pub async fn set(&mut self, property: &str, value: &Value) -> Outcome {
-        let Some(known) = self.properties.get(property).filter(|known| !known.reported_only) else {
-            return refused(format_args!("this device has no property `{}` to set", answer::plain(property)));
-        };
-        let Some(value) = known.kind.fit(value) else {
-            return refused(format_args!("`{property}` cannot have this value"));
-        };
-        let mut reported = Map::new();
-        reported.insert(property.to_owned(), value.clone());
-        let Some(action) = self.actions.properties.get(property).cloned() else {
-            return Outcome::Done { detail: String::new(), reported };
-        };
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let done = match &action.means {
-            Means::Gpio(line) => self.lines.switch(line, text == "ON", action.limit).await.map(|()| Answer::default()),
-            Means::File { path, map } => file::write(path, map.get(&text).unwrap_or(&text), action.limit).await.map(|()| Answer::default()),
-            Means::Program { .. } | Means::Http(_) => self.tell(&action, &json!({"property": property, "value": value})).await,
-        };
-        match done {
-            Ok(answer) => {
-                // Whatever it says about this very property is the last word: a nozzle may only get as hot as it can.
-                reported.extend(answer.reported);
-                Outcome::Done { detail: answer.detail, reported }
-            }
-            Err(detail) => Outcome::Failed { detail },
-        }
-    }
-
-    /// Does a command, once; that it is not done twice, or too late, is for whoever asks to see to. Whatever does it can rely on
-    /// its arguments: they are all there, and each is what the device model says.
-    pub async fn obey(&mut self, command: &str, id: &str, args: &Map<String, Value>, expires_at: Option<u64>) -> Outcome {
-        let Some(action) = self.actions.commands.get(command).cloned() else {
-            return refused(format_args!("this device has no action for `{}`", answer::plain(command)));
-        };
-        let args = match self.commands.get(command).map(|known| fitting(known, args)).transpose() {
-            Ok(args) => args.unwrap_or_default(),
-            Err(detail) => return Outcome::Refused { detail },
-        };
-        let input = json!({"command": command, "id": id, "args": args, "expiresAt": expires_at});
-        match self.tell(&action, &input).await {
-            Ok(Answer { detail, reported }) => Outcome::Done { detail, reported },
-            Err(detail) => Outcome::Failed { detail },
-        }
     }
 
     /// Asks a program or a server to do it.
@@ -152,8 +85,71 @@ impl Actions {
     }
 }
 
+impl Perform for Actions {
+    /// A property without an action is taken as so.
+    async fn set(&mut self, property: &str, value: &Value) -> Performed {
+        let Some(known) = self.properties.get(property).filter(|known| !known.reported_only) else {
+            return Performed::Refused(format!("this device has no property `{}` to set", answer::plain(property)));
+        };
+        let Some(value) = known.kind.fit(value) else {
+            return Performed::Refused(format!("`{property}` cannot have this value"));
+        };
+        let mut properties = Map::from_iter([(property.to_owned(), value.clone())]);
+        let Some(action) = self.actions.properties.get(property).cloned() else {
+            return Performed::Done { detail: String::new(), properties };
+        };
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let done = match &action.means {
+            Means::Gpio(line) => self.lines.switch(line, text == "ON", action.limit).await.map(|()| Answer::default()),
+            Means::File { path, map } => file::write(path, map.get(&text).unwrap_or(&text), action.limit).await.map(|()| Answer::default()),
+            Means::Program { .. } | Means::Http(_) => self.tell(&action, &json!({"property": property, "value": value})).await,
+        };
+        match done {
+            Ok(answer) => {
+                // Whatever it says about this very property is the last word: a nozzle may only get as hot as it can.
+                properties.extend(answer.reported);
+                Performed::Done { detail: answer.detail, properties }
+            }
+            Err(why) => Performed::Failed(why),
+        }
+    }
+
+    /// Whatever does it can rely on its arguments: they are all there, and each is what the device model says.
+    async fn perform(&mut self, command: &Command) -> Performed {
+        let Some(action) = self.actions.commands.get(&command.name).cloned() else {
+            return Performed::Refused(format!("this device has no action for `{}`", answer::plain(&command.name)));
+        };
+        let args = match self.commands.get(&command.name).map(|known| fitting(known, &command.args)).transpose() {
+            Ok(args) => args.unwrap_or_default(),
+            Err(why) => return Performed::Refused(why),
+        };
+        let input = json!({"command": command.name, "id": command.id, "args": args, "expiresAt": command.expires_at});
+        match self.tell(&action, &input).await {
+            Ok(Answer { detail, reported }) => Performed::Done { detail, properties: reported },
+            Err(why) => Performed::Failed(why),
+        }
+    }
+
+    /// The machine forgets a line, which is released, and a file of the kernel's, which begins anew. Programs and servers keep by
+    /// themselves what they were told.
+    fn is_undone_by_restart(&self, property: &str) -> bool {
+        let means = self.actions.properties.get(property).map(|action| &action.means);
+        matches!(means, Some(Means::Gpio(_) | Means::File { .. }))
+    }
+}
+
+/// Why a file or a chip cannot be written, where the system says so beforehand.
+fn unwritable(path: &Path, access: Result<(), Errno>) -> Option<String> {
+    let path = path.display();
+    Some(match access.err()? {
+        Errno::NOENT => format!("`{path}` is not there"),
+        Errno::ROFS => format!("`{path}` is read-only here"),
+        _ => format!("`{path}` may not be written by this user"),
+    })
+}
+
 /// The arguments a command has, each with a value it can have. Others are left out: a later model may know more.
-fn fitting(known: &BTreeMap<String, Argument>, args: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+fn fitting(known: &BTreeMap<String, Argument>, args: &Value) -> Result<Map<String, Value>, String> {
     let fit = |(name, argument): (&String, &Argument)| {
         let value = match args.get(name) {
             Some(value) => argument.kind.fit(value).ok_or_else(|| format!("argument `{name}` cannot have this value")),
@@ -162,10 +158,6 @@ fn fitting(known: &BTreeMap<String, Argument>, args: &Map<String, Value>) -> Res
         Ok((name.clone(), value?))
     };
     known.iter().map(fit).collect()
-}
-
-fn refused(why: std::fmt::Arguments<'_>) -> Outcome {
-    Outcome::Refused { detail: why.to_string() }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! A body that does one thing after the other, each by a future: programs, calls, lines and files.
 
+use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::pin::Pin;
 
 use serde_json::{Map, Value};
 
-use super::body::{Body, Event};
+use super::body::{Body, Event, Past};
 use super::order::{Answer, Command, CommandStatus, Order, line};
 
 /// What came of an action.
@@ -32,6 +33,13 @@ pub trait Perform: Send + 'static {
 
     /// Does a command.
     fn perform(&mut self, command: &Command) -> impl Future<Output = Performed> + Send;
+
+    /// Whether a restart undoes what was set, as that of a machine does with its lines. Such a property is set anew after each
+    /// start: the shadow holds it as reported still, so nobody else would ask for it.
+    fn is_undone_by_restart(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 }
 
 enum State<P> {
@@ -46,12 +54,21 @@ enum State<P> {
 pub struct InTurn<P> {
     state: State<P>,
     so: Map<String, Value>,
+    /// To be set as it was before the restart.
+    anew: VecDeque<Order>,
 }
 
 impl<P: Perform> InTurn<P> {
     /// Nothing has been done yet, so nothing is known of its properties but these.
     pub fn new(actions: P, so: Map<String, Value>) -> Self {
-        Self { state: State::Free(actions), so }
+        Self { state: State::Free(actions), so, anew: VecDeque::new() }
+    }
+
+    /// What is to be set anew comes before any other order.
+    fn go_on(&mut self) {
+        if let Some(order) = self.anew.pop_front() {
+            self.begin(order);
+        }
     }
 
     fn ended(&mut self, order: Order, performed: Performed) -> Vec<Event> {
@@ -98,11 +115,28 @@ impl<P: Perform> Body for InTurn<P> {
     async fn work(&mut self) -> Vec<Event> {
         let State::UnderWay(under_way) = &mut self.state else { return pending().await };
         let (actions, order, performed) = under_way.await;
+        if let Order::Set { name, .. } = &order
+            && actions.is_undone_by_restart(name)
+        {
+            // If it could not be set, nobody knows how it is: what the shadow holds of it is of the time before.
+            self.so.entry(name.clone()).or_insert(Value::Null);
+        }
         self.state = State::Free(actions);
-        self.ended(order, performed)
+        let events = self.ended(order, performed);
+        self.go_on();
+        events
     }
 
     fn properties(&self) -> Map<String, Value> {
         self.so.clone()
+    }
+
+    fn remember(&mut self, past: &Past) -> Option<String> {
+        if let State::Free(actions) = &self.state {
+            let undone = past.desired.iter().filter(|(name, _)| actions.is_undone_by_restart(name));
+            self.anew = undone.map(|(name, value)| Order::Set { name: name.clone(), value: value.clone() }).collect();
+        }
+        self.go_on();
+        None
     }
 }

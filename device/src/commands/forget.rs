@@ -15,7 +15,7 @@ pub(super) fn forget(common: &Common, yes: bool) -> Result<(), Failure> {
         return Err(Failure::Other("nothing was deleted".to_owned()));
     }
     let said = match held.forget()? {
-        true => "The credentials are deleted. The certificate itself is good until it is replaced: \"Alexa, ask my printer to forget me\".",
+        true => "The credentials are deleted. The certificate itself is good until it is replaced: open the skill and say \"forget me\".",
         false => "There is nothing to forget.",
     };
     Ok(writeln!(stdout(), "{said}")?)

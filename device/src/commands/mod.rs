@@ -5,6 +5,7 @@ mod run;
 mod service;
 mod setup;
 mod status;
+mod watch;
 
 use std::io::stdout;
 use std::time::Duration;

@@ -1,20 +1,17 @@
 //! `run`: connects, and stays.
 //!
-//! The device lives ([`Life`]); beside it this watches how that goes: it tells those who ask on the device, exchanges the certificate
-//! in time, and ends where going on is of no use.
+//! The device lives ([`Life`]), and is watched ([`Watched`]).
 
 use std::path::Path;
 use std::pin::pin;
-use std::time::Duration;
 
 use onething::config::Environment;
 use onething::fault::chain;
 use onething::model::Model;
 use serde_json::Map;
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
+use super::watch::Watched;
 use crate::actions::Actions;
 use crate::agent::{Body, InTurn};
 use crate::bundle::Bundle;
@@ -23,31 +20,28 @@ use crate::command_line::{Common, Run};
 use crate::credentials::{Asked, obtain};
 use crate::failure::Failure;
 use crate::journal::Journal;
-use crate::life::{Connection, Control, Life, Status as Living};
+use crate::life::Life;
 use crate::printer::Simulated;
-use crate::reach::{refused, stranger, unreachable};
-use crate::register::Door;
 use crate::register::credential::{Credential, Secret};
 use crate::register::options::{OptionsError, RegisterOptions};
-use crate::register::renewal::Renewal;
-use crate::state::Held;
-use crate::status::{LastCommand, Online, Status};
 
 pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let model = common.device_model.as_deref().map(read_model).transpose()?;
     let held = super::hold(common)?;
-    let door = super::at(common, &held, &options.door)?;
     let is_given = options.bundle.is_some();
-    let credential = credential(options.code, &options.with)?;
-    let asked = Asked { bundle: options.bundle, credential, door };
-    let bundle = obtain(asked, &held, common.ca.as_deref(), common.wait(), clock::now).await?;
+    let door = || if is_given { Ok(None) } else { super::at(common, &held, &options.door) };
+    let asked = Asked { bundle: options.bundle, door: door()?, ca: common.ca.as_deref(), wait: common.wait() };
+    let bundle = obtain(asked, || credential(options.code, &options.with), &held, clock::now).await?;
     let thing = bundle.connection.thing_name.clone();
     let (endpoint, port, name) = (&bundle.connection.endpoint, bundle.connection.port, super::name(common, &held)?);
     info!(%thing, %name, endpoint, port, "running");
-    // Only what is stored is renewed, or can be on trial. What was just got knows its door.
-    let (stored, door) = if is_given { (None, None) } else { (Some(&held), super::at(common, &held, &options.door)?) };
     let journal = Journal::open(&held.journal())?;
-    let watched = Watched { voice: Voice { held: &held, last: None }, wait: common.wait(), stored, door: door.as_ref() };
+    // What was just got knows its door. Only what is stored is renewed, or can be on trial.
+    let door = door()?;
+    let watched = match is_given {
+        true => Watched::with_given(&held, common.wait()),
+        false => Watched::with_stored(&held, door.as_ref(), common.wait()),
+    };
     match model.map(|model| Actions::new(&model, &thing)).filter(|actions| !actions.is_empty()) {
         Some(actions) => {
             // It may come later, with a disk that is mounted or a module that is loaded.
@@ -91,152 +85,14 @@ async fn live<B: Body>(bundle: Bundle, body: B, journal: Journal, mut watched: W
         () = end => Ok(()),
     };
     tokio::join!(control.stop(), life);
-    watched.voice.say(Online::Stopped, outcome.as_ref().err().map(ToString::to_string), &control.status());
+    watched.stopped(outcome.as_ref().err(), &control.status());
     outcome
 }
 
-/// What is beside a living device.
-struct Watched<'a> {
-    voice: Voice<'a>,
-    wait: Option<Duration>,
-    stored: Option<&'a Held>,
-    door: Option<&'a Door>,
-}
-
-impl Watched<'_> {
-    /// Sees that the certificate is exchanged in time, and goes back to the former one where the server does not take the new.
-    async fn watch(&mut self, mut bundle: Bundle, control: &Control) -> Failure {
-        let mut renewal = Renewal::default();
-        let mut status = control.watch();
-        let mut give_up = self.wait.map(|wait| Instant::now() + wait);
-        loop {
-            let renewed = async {
-                match self.stored.zip(self.door) {
-                    Some((held, door)) => renewal.next(&bundle, door, held, clock::now).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let ended = tokio::select! {
-                failure = follow(&bundle, &mut status, &mut self.voice, self.stored, (self.wait, give_up)) => Err(failure),
-                renewed = renewed => Ok(renewed),
-            };
-            bundle = match ended {
-                Ok(renewed) => renewed,
-                Err(failure) => match self.former(&failure) {
-                    Some(former) => {
-                        warn!("{failure}; back to the former certificate");
-                        renewal.failed();
-                        former
-                    }
-                    None => return failure,
-                },
-            };
-            give_up = None;
-            control.use_bundle(bundle.clone()).await;
-            // How it was with the bundle before says nothing about this one.
-            status.borrow_and_update();
-            if status.changed().await.is_err() {
-                return Failure::Other("the device has ended".to_owned());
-            }
-        }
-    }
-
-    /// The credentials before those that the server has refused, where these are on trial.
-    fn former(&self, failure: &Failure) -> Option<Bundle> {
-        let held = self.stored.filter(|_| matches!(failure, Failure::Refused(_)))?;
-        let former = held.fall_back().inspect_err(|error| warn!("{}", chain(error))).ok()??;
-        Bundle::from_files(&former).inspect_err(|error| warn!("{}", chain(error))).ok()
-    }
-}
-
-/// Tells how the device is with this bundle, until it is of no use to go on. Who was never let in is not let in by asking on;
-/// once connected, a refusal may be one for a while.
-async fn follow(
-    bundle: &Bundle,
-    status: &mut watch::Receiver<Living>,
-    voice: &mut Voice<'_>,
-    stored: Option<&Held>,
-    (wait, give_up): (Option<Duration>, Option<Instant>),
-) -> Failure {
-    let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
-    let (mut was_up, mut last) = (false, None);
-    loop {
-        let living = status.borrow_and_update().clone();
-        let (online, failure) = match &living.connection {
-            Connection::Off | Connection::Connecting => (Online::Connecting, None),
-            Connection::Connected { .. } => (Online::Connected, None),
-            Connection::Refused { why } => (Online::Refused, Some(refused(&address, why))),
-            Connection::Stranger { why } => (Online::Connecting, Some(stranger(&address, why))),
-            Connection::Lost { why } => (Online::Connecting, Some(Failure::Unreachable(format!("no connection to {address}: {why}")))),
-        };
-        if online == Online::Connected && !was_up {
-            was_up = true;
-            if let Some(Err(error)) = stored.map(Held::confirm) {
-                // They stay on trial until the disk has room again.
-                warn!("{}", chain(&error));
-            }
-        }
-        if voice.say(online, failure.as_ref().map(ToString::to_string), &living)
-            && let Some(failure) = &failure
-        {
-            warn!("{failure}");
-        }
-        if !was_up && matches!(failure, Some(Failure::Refused(_))) {
-            return failure.unwrap_or_else(|| unreachable!("it was just seen"));
-        }
-        last = failure.map(|failure| (living.connection.clone(), failure)).or(last);
-        let changed = match give_up.filter(|_| !was_up) {
-            Some(end) => timeout_at(end, status.changed()).await,
-            None => Ok(status.changed().await),
-        };
-        match (changed, wait) {
-            (Ok(Ok(())), _) => {}
-            (Err(_), Some(wait)) => {
-                return match last {
-                    Some((Connection::Stranger { .. }, failure)) => failure,
-                    Some((Connection::Lost { why }, _)) => unreachable(&address, wait, &why),
-                    _ => unreachable(&address, wait, "no answer"),
-                };
-            }
-            _ => return Failure::Other("the device has ended".to_owned()),
-        }
-    }
-}
-
-/// What is said to those who ask on the device. What is no news is not said again: it would wear out the disk.
-struct Voice<'a> {
-    held: &'a Held,
-    last: Option<Status>,
-}
-
-impl Voice<'_> {
-    /// Whether the connection was news.
-    fn say(&mut self, connection: Online, why: Option<String>, living: &Living) -> bool {
-        let now = clock::now();
-        let is_news = self.last.as_ref().is_none_or(|last| (last.connection, &last.why) != (connection, &why));
-        let since = self.last.as_ref().filter(|_| !is_news).map_or(now, |last| last.since);
-        let before = self.last.as_ref().and_then(|last| last.last_command.clone());
-        let answer = living.command.as_ref().map(|answer| {
-            let at = before.as_ref().filter(|before| before.is(answer)).map_or(now, |before| before.at);
-            LastCommand { id: answer.id.clone(), status: answer.status.word().to_owned(), detail: answer.detail.clone(), at }
-        });
-        let status = Status { connection, since, why, last_command: answer.or(before) };
-        if self.last.as_ref() == Some(&status) {
-            return false;
-        }
-        if let Err(error) = self.held.say(&status) {
-            // The agent goes on without those who ask.
-            warn!("{}", chain(&error));
-        }
-        self.last = Some(status);
-        is_news
-    }
-}
-
 /// Ctrl-C, or what a service manager sends.
-#[cfg(unix)]
 fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
+
     let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     async move {
         match (interrupt, terminate) {
@@ -249,14 +105,5 @@ fn signal() -> impl Future<Output = ()> {
             // Where signals cannot be heard, the process ends by the signal itself.
             _ => std::future::pending().await,
         }
-    }
-}
-
-/// Ctrl-C.
-#[cfg(not(unix))]
-async fn signal() {
-    // Where it cannot be heard, the process ends by it.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

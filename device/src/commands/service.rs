@@ -1,15 +1,17 @@
 //! `service`: the unit for systemd, printed or written.
 
 use std::io::{Write, stdout};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::command_line::Common;
 use crate::failure::Failure;
-use crate::service::{Needs, Runner, Unit};
+use crate::service::{Groups, Needs, Runner, Unit, UnitError};
 
 /// Where systemd keeps the state of services.
 const SYSTEM_STATE: &str = "/var/lib";
 const DEFAULT_STATE: &str = "onething-device";
+const GROUPS: &str = "/etc/group";
 
 pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>) -> Result<(), Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::Other(format!("this program does not know where it is: {error}")))?;
@@ -19,9 +21,18 @@ pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>)
     let device_model = common.device_model.as_ref().map(absolute).transpose()?;
     let ca = common.ca.as_ref().map(absolute).transpose()?;
     let needs = device_model.as_deref().map(super::run::read_model).transpose()?.map(|model| Needs::of(&model)).unwrap_or_default();
+    let impossible = |error: UnitError| Failure::Usage(error.to_string());
+    let Groups { groups, missing } = match runner {
+        // A group without a name has a number.
+        Runner::MadeUp { .. } => Groups::of(&needs, &std::fs::read_to_string(GROUPS).unwrap_or_default()).map_err(impossible)?,
+        Runner::User { .. } => Groups::default(),
+    };
     let name = common.name.as_deref();
-    let unit = Unit { program: &program, runner, name, device_model: device_model.as_deref(), ca: ca.as_deref(), needs };
-    let text = unit.text().map_err(|error| Failure::Usage(error.to_string()))?;
+    let unit = Unit { program: &program, runner, name, device_model: device_model.as_deref(), ca: ca.as_deref(), needs, groups };
+    let text = unit.text().map_err(impossible)?;
+    for path in missing {
+        eprintln!("onething-device: {} is not there now: if it belongs to a group, write the unit again when it is", path.display());
+    }
     let mut out = stdout().lock();
     let Some(path) = write else { return Ok(out.write_all(text.as_bytes())?) };
     // A unit is read when systemd is told to, so half a file is nobody's harm that is written again.
@@ -51,18 +62,11 @@ fn runner(common: &Common, user: Option<&str>) -> Result<Runner, Failure> {
     }
 }
 
-#[cfg(unix)]
 fn owner(folder: &Path) -> Result<String, Failure> {
-    use std::os::unix::fs::MetadataExt;
     match folder.metadata() {
         Ok(metadata) => Ok(metadata.uid().to_string()),
         Err(_) => {
             Err(Failure::Usage(format!("{} is not there yet: run `onething-device setup` first, or name a --user", folder.display())))
         }
     }
-}
-
-#[cfg(not(unix))]
-fn owner(folder: &Path) -> Result<String, Failure> {
-    Err(Failure::Usage(format!("whose is {}? Name a --user", folder.display())))
 }

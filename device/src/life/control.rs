@@ -1,23 +1,24 @@
 //! What can be done to a living device from outside, and what it shows of itself.
 
-use serde::Serialize;
+use onething::thing::CertificateId;
 use tokio::sync::{mpsc, watch};
 
 use crate::agent::Answer;
 use crate::bundle::Bundle;
 
 /// How a device is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Its connection.
     pub connection: Connection,
+    /// Of the bundle that this connection is made with.
+    pub certificate: CertificateId,
     /// What became of the newest command that has an answer.
     pub command: Option<Answer>,
 }
 
 /// The state of the connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Connection {
     /// Nobody wants one, or the device has stopped.
     Off,
@@ -46,7 +47,7 @@ pub enum Connection {
     },
 }
 
-pub(super) enum Wish {
+pub(crate) enum Wish {
     Connect,
     Disconnect,
     Use(Box<Bundle>),
@@ -60,9 +61,9 @@ pub struct Control {
     status: watch::Receiver<Status>,
 }
 
-pub(super) fn pair() -> (Control, mpsc::Receiver<Wish>, watch::Sender<Status>) {
+pub(crate) fn pair(certificate: CertificateId) -> (Control, mpsc::Receiver<Wish>, watch::Sender<Status>) {
     let (wishes, granted) = mpsc::channel(16);
-    let (tell, status) = watch::channel(Status::default());
+    let (tell, status) = watch::channel(Status { connection: Connection::default(), certificate, command: None });
     (Control { wishes, status }, granted, tell)
 }
 

@@ -21,7 +21,7 @@ const BODY_LIMIT: usize = 16 * 1024;
 
 /// Something that is not shown, such as a claim code. It is wiped from memory when dropped.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,25 +37,25 @@ impl From<String> for Secret {
 
 impl Secret {
     /// The text, for the door only.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 /// What a device says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SelfPortrait {
+pub(crate) struct SelfPortrait {
     /// What kind of thing it is, where the door serves several.
-    pub thing_type: Option<String>,
+    pub(crate) thing_type: Option<String>,
     /// The version of its software.
-    pub version: String,
+    pub(crate) version: String,
     /// Whatever else its maker wants to know.
-    pub attributes: BTreeMap<String, String>,
+    pub(crate) attributes: BTreeMap<String, String>,
 }
 
 /// With what a device knocks.
 #[derive(Clone, Debug)]
-pub enum Credential {
+pub(crate) enum Credential {
     /// A claim code that an owner was told.
     Code(Secret),
     /// An installer's access token: the owner's own.

@@ -63,7 +63,6 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_pending_key_is_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;

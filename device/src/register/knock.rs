@@ -1,7 +1,8 @@
 //! The knock: one `POST`, again until it is answered or nobody wants to wait any longer.
 //!
 //! The server is known by its certificate before it hears a word, and a redirect is not followed: what is said at a door is
-//! for that door. What a door says about coming again (`Retry-After`, RFC 9110 section 10.2.3) is done.
+//! for that door. What a door says about coming again (`Retry-After`, RFC 9110 section 10.2.3) is done, never sooner than
+//! without it, and by each device at a moment of its own: a door may say the same to a fleet.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -57,14 +58,17 @@ pub(crate) async fn knock(
             Outcome::Given(answer) => return Ok(answer),
             Outcome::Later(asked, why) => (asked, why),
         };
-        // Without randomness the beat is fixed, which is worse and still works.
-        let pause = asked.unwrap_or_else(|| pause(failures, getrandom::u32().unwrap_or_default()));
-        if let Some(wait) = wait.filter(|wait| begun.elapsed() + pause >= *wait) {
+        let (least, more) = pause(asked, failures);
+        let left = wait.map(|wait| wait.saturating_sub(begun.elapsed()));
+        if let Some(wait) = wait.filter(|_| left.is_some_and(|left| left <= least)) {
             let when = asked.map(|asked| format!("; come again in {} s", asked.as_secs())).unwrap_or_default();
             let (host, wait) = (door.host(), wait.as_secs());
             return Err(RegisterError::Unreachable(format!("{host} has not answered a knock within {wait} s: {why}{when}")));
         }
-        sleep(pause).await;
+        // Who waits to the very end has no time to knock.
+        let more = left.map_or(more, |left| more.min(left.saturating_sub(least) / 2));
+        // Without randomness the beat is fixed, which is worse and still works.
+        sleep(least + share(more, getrandom::u32().unwrap_or_default())).await;
         failures = failures.saturating_add(1);
     }
 }
@@ -102,7 +106,7 @@ fn read(door: &Address, credential: &Credential, answer: Response<Bytes>) -> Res
 fn unknown(host: &str, credential: &Credential, why: &str) -> RegisterError {
     RegisterError::Unknown(match credential {
         Credential::Code(_) => {
-            format!("{host} does not take the code: {why}; ask for another one: \"Alexa, ask my printer for a code\"")
+            format!("{host} does not take the code: {why}; ask for another one: open the skill and say \"give me a code\"")
         }
         Credential::Bearer(_) => format!("{host} does not take the access token: {why}; sign in again for another one"),
         Credential::Token(..) => format!("{host} does not take the token: {why}; ask the maker of the device for another one"),
@@ -150,8 +154,38 @@ fn absence(error: &(dyn Error + 'static)) -> &'static str {
     "the connection was lost"
 }
 
-/// Twice as long each time, and somewhere in the second half of it.
-fn pause(failures: u32, random: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE);
-    longest.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+/// For how long the door is left alone at least, and how much longer at most: twice as long each time.
+fn pause(asked: Option<Duration>, failures: u32) -> (Duration, Duration) {
+    let own = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE);
+    match asked {
+        Some(asked) => (asked.max(own), asked.max(own) / 2),
+        None => (own / 2, own / 2),
+    }
+}
+
+/// So much of something as the random number is of all there are.
+fn share(of: Duration, random: u32) -> Duration {
+    of.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_grows_and_is_never_shorter_than_what_the_door_has_asked_for() {
+        let check = |asked: Option<u64>, failures, least, most| {
+            let (short, more) = pause(asked.map(Duration::from_secs), failures);
+            assert_eq!((short.as_millis(), (short + more).as_millis()), (least, most), "{asked:?} {failures}");
+        };
+        check(None, 0, 250, 500);
+        check(None, 2, 1_000, 2_000);
+        check(None, u32::MAX, 30_000, 60_000);
+        check(Some(0), 0, 500, 750);
+        check(Some(0), 3, 4_000, 6_000);
+        check(Some(10), 0, 10_000, 15_000);
+        check(Some(10), u32::MAX, 60_000, 90_000);
+        let ten = Duration::from_secs(10);
+        assert_eq!((share(ten, 0), share(ten, u32::MAX)), (Duration::ZERO, ten));
+    }
 }

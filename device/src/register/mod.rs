@@ -1,19 +1,19 @@
 //! How a device gets credentials by itself: it knocks at the door, `POST /register`, and what the door answers becomes the
 //! same files that an owner would have got by mail.
 //!
-//! The device makes its own [`key`], which is on its disk before anybody hears of it and never leaves it. It knocks with a
-//! [`credential`], over TLS to a server whose certificate is always checked, as often as it takes ([`knock`](mod@knock)).
+//! The device makes its own `key`, which is on its disk before anybody hears of it and never leaves it. It knocks with a
+//! `credential`, over TLS to a server whose certificate is always checked, as often as it takes (`knock`).
 //! The [`answer`] is judged before it is stored, and only then the key stops being pending. So whatever gets lost on the
 //! way, an answer or the power, costs another knock with the same key, which gets the same thing.
 
 pub mod address;
 pub mod answer;
-pub mod credential;
-pub mod key;
-pub mod knock;
-pub mod options;
-pub mod problem;
-pub mod renewal;
+pub(crate) mod credential;
+mod key;
+mod knock;
+pub(crate) mod options;
+mod problem;
+pub(crate) mod renewal;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use std::time::Duration;
 use onething::https::{Https, NoRoots};
 use onething::signing_request::NoKeyPair;
 use thiserror::Error;
+use tracing::info;
 
 use self::address::Address;
 use self::answer::{AnswerError, Expected};
@@ -34,7 +35,7 @@ use crate::state::{Held, StateError};
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// The door, as one device knows it.
-pub struct Door {
+pub(crate) struct Door {
     address: Address,
     name: Name,
     own_root: Option<Vec<u8>>,
@@ -50,7 +51,7 @@ impl fmt::Debug for Door {
 impl Door {
     /// The door at an address, for a device of this name. The server may be known by the root in PEM, too; so may be the one
     /// that the device is sent to.
-    pub fn new(address: Address, name: Name, own_root: Option<Vec<u8>>) -> Result<Self, NoRoots> {
+    pub(crate) fn new(address: Address, name: Name, own_root: Option<Vec<u8>>) -> Result<Self, NoRoots> {
         let https = Https::patient(CONNECT_WITHIN, own_root.as_deref())?;
         Ok(Self { address, name, own_root, https })
     }
@@ -58,7 +59,7 @@ impl Door {
 
 /// Why a device has not got credentials.
 #[derive(Debug, Error)]
-pub enum RegisterError {
+pub(crate) enum RegisterError {
     /// The door does not know who knocks.
     #[error("{0}")]
     Unknown(String),
@@ -83,7 +84,7 @@ pub enum RegisterError {
 }
 
 /// Knocks until the door answers, for as long as `wait` allows, and stores what it gives. `now` is in seconds since the epoch.
-pub async fn register(
+pub(crate) async fn register(
     credential: &Credential,
     door: &Door,
     held: &Held,
@@ -91,6 +92,7 @@ pub async fn register(
     now: fn() -> u64,
 ) -> Result<Bundle, RegisterError> {
     let key = key::pending(held)?;
+    info!(name = %door.name, door = %door.address, "registering");
     let request = key.request(door.name.as_str())?;
     let answer = knock::knock(&door.https, &door.address, wait, credential, || credential.show(&door.name, &request, now())).await?;
     let expected = Expected { key: &key, thing: credential.thing(&door.name), door: &door.address, now: now() };

@@ -24,33 +24,33 @@ const SECRET_LIMIT: u64 = 4_096;
 
 /// With what to register. Secrets are given as files, `-` for standard input, or as variables.
 #[derive(Args, Clone, Debug, Default)]
-pub struct RegisterOptions {
+pub(crate) struct RegisterOptions {
     /// The file with the fleet's token; else the variable ONETHING_DEVICE_TOKEN.
     #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
     /// The file with an owner's access token; else the variable ONETHING_DEVICE_BEARER.
     #[arg(long, value_name = "FILE")]
-    pub bearer_file: Option<PathBuf>,
+    pub(crate) bearer_file: Option<PathBuf>,
     /// The file with the serial number; else the variable ONETHING_DEVICE_SERIAL, else the board's own.
     #[arg(long, value_name = "FILE")]
-    pub serial_file: Option<PathBuf>,
+    pub(crate) serial_file: Option<PathBuf>,
     /// The file with the serial number's secret; else the variable ONETHING_DEVICE_SECRET.
     #[arg(long, value_name = "FILE")]
-    pub secret_file: Option<PathBuf>,
+    pub(crate) secret_file: Option<PathBuf>,
     /// What kind of thing the device is, where a fleet has several.
     #[arg(long, value_name = "TYPE")]
-    pub thing_type: Option<String>,
+    pub(crate) thing_type: Option<String>,
     /// The version of the device's software; else the one of this program.
     #[arg(long, value_name = "VERSION")]
-    pub software: Option<String>,
+    pub(crate) software: Option<String>,
     /// What else the maker wants to know; may be given several times.
     #[arg(long = "attribute", value_name = "NAME=VALUE")]
-    pub attributes: Vec<String>,
+    pub(crate) attributes: Vec<String>,
 }
 
 /// Why there is nothing to knock with.
 #[derive(Debug, Error)]
-pub enum OptionsError {
+pub(crate) enum OptionsError {
     /// A file that was named.
     #[error("{} cannot be read: {}", .0.display(), .1)]
     Unreadable(PathBuf, io::ErrorKind),
@@ -70,7 +70,7 @@ pub enum OptionsError {
 
 impl RegisterOptions {
     /// With what to knock: what was named, else what the variables hold, else the board's serial number.
-    pub fn credential(&self, source: &impl Source) -> Result<Credential, OptionsError> {
+    pub(crate) fn credential(&self, source: &impl Source) -> Result<Credential, OptionsError> {
         self.credential_of(source, Path::new(BOARD))
     }
 

@@ -127,6 +127,15 @@ async fn a_door_that_is_busy_is_asked_again_when_it_says() {
 }
 
 #[tokio::test]
+async fn a_door_that_does_not_want_to_be_waited_for_is_not_stormed() {
+    let door = ScriptedDoor::open(|_, _| says(429, "Retry-After: 0\r\n", "")).await;
+    let (outcome, ..) = outcome(&code(), &door, Duration::from_millis(2_500)).await;
+    assert!(matches!(outcome, Err(RegisterError::Unreachable(_))), "{outcome:?}");
+    // After 0.5 seconds, after one more, and no more than that.
+    assert!((2..=3).contains(&door.heard().len()), "{}", door.heard().len());
+}
+
+#[tokio::test]
 async fn a_door_that_stays_busy_for_longer_than_somebody_waits_is_out_of_reach_at_once() {
     let door = ScriptedDoor::open(|_, _| says(429, "Retry-After: 3600\r\n", r#"{"title": "too many knocks"}"#)).await;
     let (outcome, stored, is_pending) = outcome(&code(), &door, Duration::from_secs(3_000)).await;

@@ -34,7 +34,7 @@ const WAIT: Duration = Duration::from_secs(120);
 ///
 /// The moment lies in the first half of the last third of its life. Who comes later than that comes within the hour, and at
 /// once when less than a day is left.
-pub fn due(not_before: u64, not_after: u64, now: u64, random: u32) -> Option<Duration> {
+pub(crate) fn due(not_before: u64, not_after: u64, now: u64, random: u32) -> Option<Duration> {
     let life = not_after.checked_sub(not_before).filter(|life| *life > 0 && not_after < NEVER)?;
     let moment = not_after - life / 3 + share(life / 6, random);
     let soonest = if now.saturating_add(DAY) < not_after { now.saturating_add(share(HOUR, random)) } else { now };
@@ -44,7 +44,7 @@ pub fn due(not_before: u64, not_after: u64, now: u64, random: u32) -> Option<Dur
 
 /// How long until a renewal that has failed so often is tried again: twice as long each time, up to a day, and never beyond
 /// an hour when the next day is the last.
-pub fn again(failures: u32, not_after: u64, now: u64, random: u32) -> Duration {
+pub(crate) fn again(failures: u32, not_after: u64, now: u64, random: u32) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(2_u64.saturating_pow(failures.saturating_sub(1)));
     // Nobody sleeps far into the last day.
     let before_last_day = not_after.saturating_sub(now).saturating_sub(DAY);
@@ -74,14 +74,14 @@ fn message(request: &[u8], at: u64) -> String {
 
 /// Renews the stored credentials when it is time, as often as it takes.
 #[derive(Debug, Default)]
-pub struct Renewal {
+pub(crate) struct Renewal {
     failures: u32,
 }
 
 impl Renewal {
     /// Waits until the stored certificate is due and has been renewed. The new one is stored on trial: who connects with it
     /// says how that went by [`Held::confirm`], or by [`Held::fall_back`] and [`Renewal::failed`]. May be dropped at any time.
-    pub async fn next(&mut self, bundle: &Bundle, door: &Door, held: &Held, now: fn() -> u64) -> Bundle {
+    pub(crate) async fn next(&mut self, bundle: &Bundle, door: &Door, held: &Held, now: fn() -> u64) -> Bundle {
         let random = getrandom::u32().unwrap_or_default();
         loop {
             match due(bundle.not_before, bundle.not_after, now(), random) {
@@ -116,7 +116,7 @@ impl Renewal {
     }
 
     /// The server does not let the device in with the new certificate: the next attempt comes later.
-    pub fn failed(&mut self) {
+    pub(crate) fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
     }
 }

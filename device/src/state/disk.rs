@@ -1,11 +1,11 @@
 //! The operations on the disk that the state folder is changed by, each of them one step at which a device may lose its power.
 //!
 //! What is made is for its owner only: there are keys in it. That is the folder's owner: root may set up what another user
-//! runs. Elsewhere than on Unix a user's folder is that user's alone by
-//! what it inherits, and names go to the disk with their files.
+//! runs.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 /// One operation.
@@ -46,10 +46,7 @@ impl Disk {
 
     pub(crate) fn make_folder(&self, path: &Path) -> io::Result<()> {
         self.step(Step::Make, path)?;
-        let mut folder = DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-        folder.create(path)?;
+        DirBuilder::new().mode(0o700).create(path)?;
         inherit(&File::open(path)?, path)
     }
 
@@ -113,32 +110,25 @@ impl Disk {
 }
 
 /// A file that these options make is for its owner only.
-pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.mode(0o600)
 }
 
 /// Brings the names in a folder to the disk.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// What root makes in a folder of somebody else's is theirs.
-pub(super) fn inherit(made: &File, path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt, fchown};
-        let folder = path.parent().unwrap_or(Path::new(".")).metadata()?;
-        if made.metadata()?.uid() != folder.uid() {
-            fchown(made, Some(folder.uid()), Some(folder.gid()))?;
-        }
+pub(crate) fn inherit(made: &File, path: &Path) -> io::Result<()> {
+    let folder = folder_of(path).metadata()?;
+    if made.metadata()?.uid() != folder.uid() {
+        fchown(made, Some(folder.uid()), Some(folder.gid()))?;
     }
-    #[cfg(not(unix))]
-    let _ = (made, path);
     Ok(())
+}
+
+/// The folder that a name is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

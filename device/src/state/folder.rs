@@ -1,6 +1,7 @@
 //! A folder that only its owner looks into.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use super::disk::sync_folder;
@@ -10,11 +11,8 @@ use super::{LOCK, StateError};
 pub(super) fn make(path: &Path) -> Result<Option<String>, StateError> {
     let failed = |error| StateError::Folder(path.to_owned(), error);
     if !path.is_dir() {
-        let mut folder = DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
         let new = path.ancestors().take_while(|folder| !folder.exists()).count();
-        folder.recursive(true).create(path).map_err(failed)?;
+        DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(failed)?;
         // Each new name is in the folder above it.
         for folder in path.ancestors().skip(1).take(new).filter(|folder| !folder.as_os_str().is_empty()) {
             sync_folder(folder).map_err(failed)?;
@@ -25,11 +23,7 @@ pub(super) fn make(path: &Path) -> Result<Option<String>, StateError> {
 }
 
 /// `None` where others may look into a folder that may be something else.
-#[cfg(unix)]
 fn close(path: &Path) -> std::io::Result<Option<Option<String>>> {
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
-
     if path.metadata()?.permissions().mode() & 0o077 == 0 {
         return Ok(Some(None));
     }
@@ -40,10 +34,4 @@ fn close(path: &Path) -> std::io::Result<Option<Option<String>>> {
     std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
     // Nobody has seen anything in an empty folder.
     Ok(Some(is_used.then(|| format!("others could look into {} until now; it is closed to them again", path.display()))))
-}
-
-/// Elsewhere a user's folder is that user's alone by what it inherits.
-#[cfg(not(unix))]
-fn close(_: &Path) -> std::io::Result<Option<Option<String>>> {
-    Ok(Some(None))
 }

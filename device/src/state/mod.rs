@@ -15,7 +15,7 @@
 //! replaced by a rename. The former ones go afterwards. So whenever a device loses its power, it has the old ones or the new
 //! ones. What is stored and cannot be used is an error that says what it is, and never counts as nothing.
 
-mod disk;
+pub(crate) mod disk;
 mod folder;
 mod pending;
 mod trial;
@@ -48,7 +48,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why the state folder cannot be used, or what is stored in it cannot.
 #[derive(Debug, Error)]
-pub enum StateError {
+pub(crate) enum StateError {
     /// There is no way to it, or the disk is full or broken.
     #[error("the state folder {} cannot be used", .0.display())]
     Folder(PathBuf, #[source] io::Error),
@@ -74,7 +74,7 @@ pub enum StateError {
 
 /// The folder where nobody named one: systemd's for the service, else the user's folder for data
 /// (<https://specifications.freedesktop.org/basedir/latest/>, `systemd.exec(5)`).
-pub fn default_folder(source: &impl Source) -> Result<PathBuf, StateError> {
+pub(crate) fn default_folder(source: &impl Source) -> Result<PathBuf, StateError> {
     // Of several folders the first is ours.
     let service = source.variable("STATE_DIRECTORY").and_then(|folders| folders.split(':').next().map(PathBuf::from));
     let absolute = |folder: String| Some(PathBuf::from(folder)).filter(|folder| folder.is_absolute());
@@ -87,26 +87,26 @@ pub fn default_folder(source: &impl Source) -> Result<PathBuf, StateError> {
 
 /// The folder, to read in.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     path: PathBuf,
     disk: Disk,
 }
 
 /// The folder, which no other process changes as long as this lives.
 #[derive(Debug)]
-pub struct Held {
+pub(crate) struct Held {
     state: State,
     _lock: File,
 }
 
 impl State {
     /// A folder that need not be there; its path is absolute.
-    pub fn at(path: &Path) -> Self {
+    pub(crate) fn at(path: &Path) -> Self {
         Self { path: path.to_owned(), disk: Disk::default() }
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -117,7 +117,7 @@ impl State {
 
     /// Makes the folder where there is none, and takes it for this process. The sentence is for the user: others could look
     /// into the folder until now.
-    pub fn hold(self) -> Result<(Held, Option<String>), StateError> {
+    pub(crate) fn hold(self) -> Result<(Held, Option<String>), StateError> {
         let narrowed = folder::make(&self.path)?;
         let path = self.path.join(LOCK);
         let lock = private(File::options().create(true).truncate(false).write(true)).open(&path).map_err(self.failed())?;
@@ -135,7 +135,7 @@ impl State {
     }
 
     /// Whether a process holds the folder.
-    pub fn is_held(&self) -> Result<bool, StateError> {
+    pub(crate) fn is_held(&self) -> Result<bool, StateError> {
         let lock = match File::open(self.path.join(LOCK)) {
             Ok(lock) => lock,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -149,7 +149,7 @@ impl State {
     }
 
     /// The stored credentials, if there are any.
-    pub fn credentials(&self) -> Result<Option<Files>, StateError> {
+    pub(crate) fn credentials(&self) -> Result<Option<Files>, StateError> {
         loop {
             let Some(current) = self.pointer(CURRENT)? else { return Ok(None) };
             let folder = self.path.join(&current);
@@ -177,12 +177,12 @@ impl State {
     }
 
     /// The name that the device gave itself.
-    pub fn name(&self) -> Result<Option<String>, StateError> {
+    pub(crate) fn name(&self) -> Result<Option<String>, StateError> {
         Ok(self.read(NAME)?.and_then(|name| String::from_utf8(name).ok()).map(|name| name.trim_ascii().to_owned()))
     }
 
     /// What the agent last said of itself.
-    pub fn status(&self) -> Result<Option<Status>, StateError> {
+    pub(crate) fn status(&self) -> Result<Option<Status>, StateError> {
         let Some(content) = self.read(STATUS)? else { return Ok(None) };
         serde_json::from_slice(&content).map(Some).map_err(|_| StateError::Status(self.path.join(STATUS), "it is no status"))
     }
@@ -216,7 +216,7 @@ impl std::ops::Deref for Held {
 impl Held {
     /// Puts credentials in the place of what is stored. When this returns, they are there for good; if it fails, they or the
     /// former ones are.
-    pub fn store(&self, files: &Files) -> Result<(), StateError> {
+    pub(crate) fn store(&self, files: &Files) -> Result<(), StateError> {
         self.put(files).map_err(self.failed())
     }
 
@@ -247,12 +247,12 @@ impl Held {
     }
 
     /// Where it is kept in mind which commands were begun.
-    pub fn journal(&self) -> PathBuf {
+    pub(crate) fn journal(&self) -> PathBuf {
         self.path.join(JOURNAL)
     }
 
     /// Takes the stored credentials away, and what was said of them. `false` where there are none.
-    pub fn forget(&self) -> Result<bool, StateError> {
+    pub(crate) fn forget(&self) -> Result<bool, StateError> {
         let forget = || {
             let stored = !self.numbered()?.is_empty() || self.path.join(CURRENT).exists();
             // In this order: credentials that are named are whole.
@@ -274,12 +274,12 @@ impl Held {
     }
 
     /// Keeps the name that the device gave itself.
-    pub fn keep_name(&self, name: &str) -> Result<(), StateError> {
+    pub(crate) fn keep_name(&self, name: &str) -> Result<(), StateError> {
         self.disk.replace(&self.path, NAME, format!("{name}\n").as_bytes()).map_err(self.failed())
     }
 
     /// Says something about the agent, in place of what was said before.
-    pub fn say(&self, status: &Status) -> Result<(), StateError> {
+    pub(crate) fn say(&self, status: &Status) -> Result<(), StateError> {
         let status = serde_json::to_vec(status).map_err(io::Error::other);
         status.and_then(|status| self.disk.replace(&self.path, STATUS, &status)).map_err(self.failed())
     }

@@ -177,7 +177,6 @@ fn the_status_is_what_was_said_last() {
     assert!(matches!(held.status(), Err(StateError::Status(..))));
 }
 
-#[cfg(unix)]
 #[test]
 fn nobody_else_can_look_into_it() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};

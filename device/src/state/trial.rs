@@ -12,7 +12,7 @@ pub(super) const FORMER: &str = "former";
 
 impl State {
     /// The credentials to go back to, while others are on trial.
-    pub fn former(&self) -> Result<Option<Files>, StateError> {
+    pub(crate) fn former(&self) -> Result<Option<Files>, StateError> {
         let Some(name) = self.former_name()? else { return Ok(None) };
         let folder = self.path.join(name);
         Files::from_folder(&folder).map(Some).map_err(|error| StateError::Credentials(folder, error))
@@ -26,7 +26,7 @@ impl State {
 
 impl Held {
     /// Puts renewed credentials in the place of what is stored, on trial. Where some are on trial already, those go.
-    pub fn renew(&self, files: &Files) -> Result<(), StateError> {
+    pub(crate) fn renew(&self, files: &Files) -> Result<(), StateError> {
         let former = match self.former_name()? {
             Some(former) => Some(former),
             None => self.pointer(CURRENT)?,
@@ -43,7 +43,7 @@ impl Held {
     }
 
     /// The trial is over: what is stored is good, and the former credentials go.
-    pub fn confirm(&self) -> Result<(), StateError> {
+    pub(crate) fn confirm(&self) -> Result<(), StateError> {
         if self.pointer(FORMER)?.is_none() {
             return Ok(());
         }
@@ -57,7 +57,7 @@ impl Held {
     }
 
     /// The trial has failed: back to the former credentials. `None`, and nothing changes, where none are on trial.
-    pub fn fall_back(&self) -> Result<Option<Files>, StateError> {
+    pub(crate) fn fall_back(&self) -> Result<Option<Files>, StateError> {
         // What cannot be used is not gone back to.
         let (Some(name), Some(files)) = (self.former_name()?, self.former()?) else { return Ok(None) };
         self.point(CURRENT, &name).map_err(self.failed())?;

@@ -87,9 +87,29 @@ fn the_service_is_a_unit_for_this_program_and_this_folder() {
     let out = run(&mut agent(&state, &["service", "--user", "ana", "--write", file.to_str().unwrap()])).done();
     assert!(out.contains("systemctl enable --now agent.service"), "{out}");
     assert!(std::fs::read_to_string(&file).unwrap().contains("User=ana\n"));
-    let system = run(&mut agent(Path::new("/var/lib/onething-device"), &["service"])).done();
-    assert!(system.contains("DynamicUser=yes\nStateDirectory=onething-device\n"), "{system}");
     run(&mut agent(&state, &["service", "--write", "/nowhere/agent.service"])).check(1, "/nowhere/agent.service cannot be written");
+}
+
+#[test]
+fn the_service_has_a_user_of_its_own_where_that_one_may_do_what_it_has_to() {
+    let place = tempfile::tempdir().unwrap();
+    // Where these tests were built may be a home.
+    let program = place.path().join("onething-device");
+    // By a process of its own: a file that this one has open to write could not be run.
+    assert!(std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_onething-device")).arg(&program).status().unwrap().success());
+    let model = place.path().join("lamp.toml");
+    let service = |action: &str, more: &[&str]| {
+        std::fs::write(&model, format!("{}{action}", onething::model::Model::SAMPLE)).unwrap();
+        let mut command = std::process::Command::new(&program);
+        run(command.env_clear().args(["--state", "/var/lib/onething-device", "service", "--device-model"]).arg(&model).args(more))
+    };
+    assert!(service("", &[]).done().contains("DynamicUser=yes\nStateDirectory=onething-device\n"));
+    // A setting of the kernel belongs to root on every machine.
+    let roots = "[action.property.power]\nfile = \"/proc/sys/vm/swappiness\"\n";
+    service(roots, &[]).check(2, "or run the agent by `--user root`");
+    assert!(service(roots, &["--user", "root"]).done().contains("User=root\n"));
+    let later = service("[action.property.power]\ngpio = { chip = \"/dev/gpiochip-of-nobody\", line = 1 }\n", &[]);
+    assert!(later.code == Some(0) && later.complaint.contains("write the unit again when it is"), "{later:?}");
 }
 
 #[test]

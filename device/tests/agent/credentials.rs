@@ -6,7 +6,7 @@ use std::path::Path;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
-use crate::harness::{Hub, agent, connection, copied, made, reconnect, run, status};
+use crate::harness::{Hub, Life, agent, connection, copied, made, reconnect, run, status};
 
 /// Spoils a file of a bundle in each way a file is spoiled, and says what is to be said.
 fn check_spoiled(folder: &Path, check: impl Fn(&str)) {
@@ -71,16 +71,21 @@ fn a_bundle_that_cannot_be_used_is_refused_and_what_was_stored_stays() {
 }
 
 #[test]
-fn stored_files_that_are_broken_are_named_and_nothing_else_is_used() {
+fn stored_files_that_are_broken_are_named_before_anything_else_is_used() {
     let (ana, ben) = (made(1, &root()), made(1, &root()));
     let (ana, ben) = (ana.path().join("bundle"), ben.path().join("bundle"));
     let place = tempfile::tempdir().unwrap();
     run(&mut agent(place.path(), &["setup", "--offline", ana.to_str().unwrap()])).done();
     let stored = place.path().join("credentials-1");
     let check = |words: &str| {
-        for command in [&["run"][..], &["status"], &["run", "--code", "M4RS-7XQ2", "--door", "https://localhost:1/register"]] {
+        // The next way in is taken, and it is said why.
+        let arguments = ["run", "--wait", "1", "--code", "M4RS-7XQ2", "--door", "https://localhost:1/register"];
+        let ended = run(&mut agent(place.path(), &arguments));
+        assert_eq!(ended.code, Some(5), "{ended:?}");
+        assert!(ended.complaint.contains(words) && ended.complaint.contains("nobody listens there"), "{ended:?}");
+        for command in [&["run"][..], &["status"], &["run", "--token-file", "/nowhere/token", "--door", "https://localhost:1/register"]] {
             let ended = run(&mut agent(place.path(), command));
-            ended.check(3, words);
+            assert!(ended.code == Some(3) && ended.complaint.contains(words), "{ended:?}");
             assert!(ended.complaint.contains("run `onething-device setup BUNDLE.zip`"), "{ended:?}");
         }
     };
@@ -116,6 +121,34 @@ async fn a_certificate_that_was_revoked_is_refused_with_exit_code_4() {
     let mut command = agent(place.path(), &["run"]);
     run(command.env("RUST_LOG", "off")).check(4, "the certificate may have been replaced");
     assert!(run(&mut agent(place.path(), &["status"])).done().contains("does not run: localhost:"));
+    hub.end().await;
+}
+
+/// A headless device that was off beyond its certificate's end, or whose disk has lost a part of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_whose_credentials_are_of_no_use_registers_anew() {
+    let token = "fleet-token-of-the-first-factory";
+    let terms = format!(
+        "[type.lamp]\nprefix = \"Lamp-\"\npolicies = [\"OneUserOneThing\"]\n[[token]]\nname = \"factory-1\"\nsha256 = \"{}\"\n\
+         types = [\"lamp\"]\n",
+        onething::thing::Fingerprint::of(token).hex()
+    );
+    let hub = Hub::with_terms(&terms).await;
+    let bundle = made(1, &root());
+    let spoil: [fn(&Path); 2] = [|stored| age(stored, 2020, 2025), |stored| std::fs::write(stored.join("private.key.pem"), "").unwrap()];
+    for spoil in spoil {
+        let place = tempfile::tempdir().unwrap();
+        run(&mut agent(place.path(), &["setup", "--offline", bundle.path().join("bundle").to_str().unwrap()])).done();
+        spoil(&place.path().join("credentials-1"));
+        let file = place.path().join("token");
+        std::fs::write(&file, token).unwrap();
+        let options = ["--door", &hub.door(), "--name", "lamp-9", "--token-file", file.to_str().unwrap()];
+        assert!(Life::connected(place.path(), &options).stop().success());
+        assert_eq!(status(place.path())["thing"], "lamp-9");
+        // From now on the token is not needed.
+        std::fs::remove_file(&file).unwrap();
+        assert!(Life::connected(place.path(), &options).stop().success());
+    }
     hub.end().await;
 }
 

@@ -105,8 +105,13 @@ async fn a_fresh_machine_registers_with_each_of_its_credentials() {
     assert_eq!(check_connects(&owners, &[])["thingName"], mailed["thingName"]);
 
     let fleet = place.path().join("fleet");
-    register(&fleet, "--token-file", &file("token", TOKEN)).done();
+    let token = file("token", TOKEN);
+    register(&fleet, "--token-file", &token).done();
     assert_eq!(check_connects(&fleet, &[])["thingName"], "lamp-7");
+    // Who has several of one name sees which.
+    let mut command = agent(&fleet, &["register", "--door", &door, "--name", "lamp-7", "--token-file", &token]);
+    let ended = run(command.env("RUST_LOG", "info"));
+    assert!(ended.code == Some(0) && ended.complaint.contains("registering") && ended.complaint.contains("lamp-7"), "{ended:?}");
 
     let serial = place.path().join("serial");
     register(&serial, "--serial-file", &file("serial-number", SERIAL)).done();

@@ -1,0 +1,203 @@
+//! What is beside a living device: it tells those who ask on the device how it goes, sees that the certificate is exchanged in time,
+//! and says where going on is of no use.
+
+use std::time::Duration;
+
+use onething::fault::chain;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use crate::bundle::Bundle;
+use crate::clock;
+use crate::failure::Failure;
+use crate::life::{Connection, Control, Status as Living};
+use crate::reach::{refused, stranger, unreachable};
+use crate::register::Door;
+use crate::register::renewal::Renewal;
+use crate::state::Held;
+use crate::status::{LastCommand, Online, Status};
+
+/// Who watches.
+pub(super) struct Watched<'a> {
+    voice: Voice<'a>,
+    wait: Option<Duration>,
+    /// The folder, where what is in use is stored in it.
+    stored: Option<&'a Held>,
+    door: Option<&'a Door>,
+}
+
+/// A first connection is not waited for any longer.
+#[derive(Clone, Copy)]
+struct Limit {
+    wait: Duration,
+    end: Instant,
+}
+
+impl<'a> Watched<'a> {
+    /// A device with a bundle that is not stored.
+    pub(super) fn with_given(held: &'a Held, wait: Option<Duration>) -> Self {
+        Self { voice: Voice { held, last: None }, wait, stored: None, door: None }
+    }
+
+    /// A device with the stored credentials, which are renewed where there is a door.
+    pub(super) fn with_stored(held: &'a Held, door: Option<&'a Door>, wait: Option<Duration>) -> Self {
+        Self { stored: Some(held), door, ..Self::with_given(held, wait) }
+    }
+
+    /// Sees that the certificate is exchanged in time, and goes back to the former one where the server does not take the new.
+    pub(super) async fn watch(&mut self, mut bundle: Bundle, control: &Control) -> Failure {
+        let (stored, door, mut renewal) = (self.stored, self.door, Renewal::default());
+        let mut status = control.watch();
+        let mut limit = self.wait.map(|wait| Limit { wait, end: Instant::now() + wait });
+        loop {
+            let renewed = async {
+                match stored.zip(door) {
+                    Some((held, door)) => renewal.next(&bundle, door, held, clock::now).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                failure = self.follow(&bundle, &mut status, limit) => Err(failure),
+                renewed = renewed => Ok(renewed),
+            };
+            bundle = match ended {
+                Ok(renewed) => renewed,
+                Err(failure) => match self.former(&failure) {
+                    Some(former) => {
+                        warn!("{failure}; back to the former certificate");
+                        renewal.failed();
+                        former
+                    }
+                    None => return failure,
+                },
+            };
+            limit = None;
+            if let Err(failure) = exchange(&bundle, control, &mut status).await {
+                return failure;
+            }
+        }
+    }
+
+    /// The device has ended.
+    pub(super) fn stopped(&mut self, why: Option<&Failure>, living: &Living) {
+        self.voice.say(Online::Stopped, why.map(ToString::to_string), living);
+    }
+
+    /// Tells how the device is with this bundle, until it is of no use to go on. Who was never let in is not let in by asking on;
+    /// once connected, a refusal may be one for a while.
+    async fn follow(&mut self, bundle: &Bundle, status: &mut watch::Receiver<Living>, limit: Option<Limit>) -> Failure {
+        let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
+        let (mut was_up, mut last) = (false, Connection::Connecting);
+        loop {
+            let living = status.borrow_and_update().clone();
+            let (online, failure) = judged(&address, &living.connection);
+            if online == Online::Connected && !was_up {
+                was_up = true;
+                self.confirm();
+            }
+            if self.voice.say(online, failure.as_ref().map(ToString::to_string), &living)
+                && let Some(failure) = &failure
+            {
+                warn!("{failure}");
+            }
+            match failure {
+                Some(failure @ Failure::Refused(_)) if !was_up => return failure,
+                Some(_) => last = living.connection,
+                None => {}
+            }
+            let changed = match limit.filter(|_| !was_up) {
+                None => status.changed().await,
+                Some(limit) => match timeout_at(limit.end, status.changed()).await {
+                    Ok(changed) => changed,
+                    Err(_) => return limit.passed(&address, &last),
+                },
+            };
+            if changed.is_err() {
+                return ended();
+            }
+        }
+    }
+
+    /// The server has let the device in: a trial is over.
+    fn confirm(&self) {
+        if let Some(Err(error)) = self.stored.map(Held::confirm) {
+            // They stay on trial until the disk has room again.
+            warn!("{}", chain(&error));
+        }
+    }
+
+    /// The credentials before those that the server has refused, where these are on trial.
+    fn former(&self, failure: &Failure) -> Option<Bundle> {
+        let held = self.stored.filter(|_| matches!(failure, Failure::Refused(_)))?;
+        let former = held.fall_back().inspect_err(|error| warn!("{}", chain(error))).ok()??;
+        Bundle::from_files(&former).inspect_err(|error| warn!("{}", chain(error))).ok()
+    }
+}
+
+impl Limit {
+    /// Why nobody was reached, as far as it is known.
+    fn passed(self, address: &str, last: &Connection) -> Failure {
+        match last {
+            Connection::Stranger { why } => stranger(address, why),
+            Connection::Lost { why } => unreachable(address, self.wait, why),
+            _ => unreachable(address, self.wait, "no answer"),
+        }
+    }
+}
+
+/// The same for those who ask on the device, and why there is no connection.
+fn judged(address: &str, connection: &Connection) -> (Online, Option<Failure>) {
+    match connection {
+        Connection::Off | Connection::Connecting => (Online::Connecting, None),
+        Connection::Connected { .. } => (Online::Connected, None),
+        Connection::Refused { why } => (Online::Refused, Some(refused(address, why))),
+        Connection::Stranger { why } => (Online::Connecting, Some(stranger(address, why))),
+        Connection::Lost { why } => (Online::Connecting, Some(Failure::Unreachable(format!("no connection to {address}: {why}")))),
+    }
+}
+
+/// Gives the device another bundle, and waits until it has it: how it was with the one before says nothing about this one.
+async fn exchange(bundle: &Bundle, control: &Control, status: &mut watch::Receiver<Living>) -> Result<(), Failure> {
+    control.use_bundle(bundle.clone()).await;
+    let has_it = |living: &Living| living.certificate == bundle.certificate_id;
+    status.wait_for(has_it).await.map(drop).map_err(|_| ended())
+}
+
+fn ended() -> Failure {
+    Failure::Other("the device has ended".to_owned())
+}
+
+/// What is said to those who ask on the device. What is no news is not said again: it would wear out the disk.
+struct Voice<'a> {
+    held: &'a Held,
+    last: Option<Status>,
+}
+
+impl Voice<'_> {
+    /// Whether the connection was news.
+    fn say(&mut self, connection: Online, why: Option<String>, living: &Living) -> bool {
+        let now = clock::now();
+        let is_news = self.last.as_ref().is_none_or(|last| (last.connection, &last.why) != (connection, &why));
+        let since = self.last.as_ref().filter(|_| !is_news).map_or(now, |last| last.since);
+        let before = self.last.as_ref().and_then(|last| last.last_command.clone());
+        let answer = living.command.as_ref().map(|answer| {
+            let at = before.as_ref().filter(|before| before.is(answer)).map_or(now, |before| before.at);
+            LastCommand { id: answer.id.clone(), status: answer.status.word().to_owned(), detail: answer.detail.clone(), at }
+        });
+        let status = Status { connection, since, why, last_command: answer.or(before) };
+        if self.last.as_ref() == Some(&status) {
+            return false;
+        }
+        if let Err(error) = self.held.say(&status) {
+            // The agent goes on without those who ask.
+            warn!("{}", chain(&error));
+        }
+        self.last = Some(status);
+        is_news
+    }
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

@@ -1,0 +1,46 @@
+use onething_hub::authority::Authority;
+
+use super::*;
+use crate::agent::{Answer, CommandStatus};
+use crate::life::control::{Wish, pair};
+use crate::scripted_server::{Server, soon};
+
+fn answer(id: &str) -> Answer {
+    Answer { id: id.to_owned(), status: CommandStatus::Done, detail: String::new() }
+}
+
+#[tokio::test]
+async fn the_old_connection_is_no_proof_of_the_new_certificate() {
+    let authority = Authority::new(clock::now()).unwrap();
+    let server = Server::with(&authority, &authority).await;
+    let [old, new] = [(); 2].map(|()| Bundle::open(&server.bundle_by(&authority)).unwrap());
+    let (control, mut wishes, tell) = pair(old.certificate_id.clone());
+    tell.send_modify(|living| living.connection = Connection::Connected { since: 1 });
+    let (expected, mut status) = (new.certificate_id.clone(), control.watch());
+    let exchanged = tokio::spawn(async move {
+        exchange(&new, &control, &mut status).await.unwrap();
+        status.borrow().clone()
+    });
+    assert!(matches!(soon(wishes.recv()).await, Some(Wish::Use(_))));
+    // A command ends before the old connection does.
+    tell.send_modify(|living| living.command = Some(answer("1")));
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!exchanged.is_finished());
+    tell.send_modify(|living| (living.certificate, living.connection) = (expected.clone(), Connection::Connecting));
+    let living = soon(exchanged).await.unwrap();
+    assert_eq!((living.certificate, living.connection), (expected, Connection::Connecting));
+}
+
+#[test]
+fn what_is_said_at_the_end_of_the_wait_is_what_was_seen_last() {
+    let limit = Limit { wait: Duration::from_secs(7), end: Instant::now() };
+    let said = |last| limit.passed("localhost:1", &last).to_string();
+    assert_eq!(said(Connection::Connecting), "localhost:1 was not reached within 7 s: no answer");
+    assert_eq!(
+        said(Connection::Lost { why: "nobody listens there".into() }),
+        "localhost:1 was not reached within 7 s: nobody listens there"
+    );
+    assert_eq!(said(Connection::Stranger { why: "who is it?".into() }), "what answers at localhost:1 was sent nothing: who is it?");
+}
