@@ -32,7 +32,7 @@ pub enum BundleError {
     #[error("the bundle is too large")]
     TooLarge,
     /// Not a zip, or a broken one.
-    #[error("the bundle is not a zip that can be read")]
+    #[error("the bundle is not a zip that can be read: save it again out of the mail")]
     NotAZip,
     /// A file that the bundle should hold, or that `connection.json` names.
     #[error("the bundle has no {0}")]

@@ -55,8 +55,9 @@ pub(crate) enum Command {
     /// Gets credentials for a claim code: open the skill and say "give me a code".
     #[command(after_help = "Example: onething-device claim K7QF-93PD --door https://example.com/register")]
     Claim {
-        /// The code, as it was spoken or shown.
-        code: Secret,
+        /// The code, as it was spoken or shown; its halves may be apart.
+        #[arg(num_args = 1..=2, required = true)]
+        code: Vec<Secret>,
         /// Where to show it.
         #[command(flatten)]
         door: DoorOption,

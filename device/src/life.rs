@@ -26,6 +26,8 @@ use control::Wish;
 /// For the answer to the question for the shadow.
 const SHADOW_WITHIN: Duration = Duration::from_secs(10);
 const FORGETFUL: &str = "the device cannot keep in mind what it does";
+/// A connection that is ended sooner was cut short.
+const SHORT: Duration = Duration::from_secs(15);
 /// A server may be restarted once or twice.
 const CUT_SHORT_BY_CHANCE: u32 = 2;
 const CLOSED: &str = "the server ended the connection";
@@ -48,7 +50,7 @@ pub struct Life<B> {
     connect_at: Option<Instant>,
     report_at: Option<Instant>,
     failures: u32,
-    /// So many connections in a row has the server ended on their probation.
+    /// So many connections in a row has the server cut short.
     cut_short: u32,
     wishes: mpsc::Receiver<Wish>,
     status: watch::Sender<Status>,
@@ -239,8 +241,9 @@ impl<B: Body> Life<B> {
             News::Refused(why) => self.lose(Connection::Refused { why: why.to_owned() }),
             News::Stranger(why) => self.lose(Connection::Stranger { why: why.to_owned() }),
             News::Closed => {
-                let stood = self.link.as_ref().is_some_and(|connected| connected.since.is_some());
-                self.cut_short = if stood && !self.is_proven() { self.cut_short.saturating_add(1) } else { 0 };
+                let since = connected.since;
+                let is_short = since.is_some_and(|since| since.elapsed() < SHORT.min(self.pace.probation));
+                self.cut_short = if is_short { self.cut_short.saturating_add(1) } else { 0 };
                 let why = if self.cut_short > CUT_SHORT_BY_CHANCE { RIVAL } else { CLOSED };
                 self.lose(lost(why));
             }

@@ -11,13 +11,14 @@ pub(super) fn forget(common: &Common, yes: bool) -> Result<(), Failure> {
         return Ok(writeln!(stdout(), "There is nothing to forget.")?);
     }
     let held = super::hold(common)?;
+    if !held.has_credentials()? {
+        return Ok(writeln!(stdout(), "There is nothing to forget.")?);
+    }
     if !yes && !agreed(&held.path().display().to_string())? {
         return Err(Failure::Other("nothing was deleted".to_owned()));
     }
-    let said = match held.forget()? {
-        true => "The credentials are deleted. The certificate itself is good until it is replaced: open the skill and say \"forget me\".",
-        false => "There is nothing to forget.",
-    };
+    held.forget()?;
+    let said = "The credentials are deleted. The certificate itself is good until it is replaced: open the skill and say \"forget me\".";
     Ok(writeln!(stdout(), "{said}")?)
 }
 

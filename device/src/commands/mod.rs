@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::files::OWN_ROOT;
 use crate::name::{self, Name};
 use crate::register::address::Address;
-use crate::register::credential::Credential;
+use crate::register::credential::{Credential, Secret};
 use crate::register::{Door, register};
 use crate::state::{self, Held, State};
 
@@ -47,10 +47,15 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Run(options) => run::run(&common, options).await,
         Command::Status { json } => status::status(&common, json),
-        Command::Claim { code, .. } if Code::parse(code.as_str()).is_none() => {
-            Err(Failure::Usage("a code has eight letters and digits, such as K7QF-93PD: is this the one that Alexa said?".to_owned()))
+        Command::Claim { code, door } => {
+            let code = Secret::from(code.iter().map(Secret::as_str).collect::<String>());
+            if Code::parse(code.as_str()).is_none() {
+                return Err(Failure::Usage(
+                    "a code has eight letters and digits, such as K7QF-93PD: is this the one that Alexa said?".to_owned(),
+                ));
+            }
+            knock(&common, &hold(&common)?, &door, || Ok(Credential::Code(code))).await
         }
-        Command::Claim { code, door } => knock(&common, &hold(&common)?, &door, || Ok(Credential::Code(code))).await,
         Command::Register { door, with } => knock(&common, &hold(&common)?, &door, || Ok(with.credential(&Environment)?)).await,
         Command::Renew(door) => {
             let held = hold(&common)?;
@@ -74,11 +79,11 @@ async fn knock(
     door: &DoorOption,
     credential: impl FnOnce() -> Result<Credential, Failure>,
 ) -> Result<(), Failure> {
-    let door = at(common, held, door)?.ok_or_else(|| Failure::Usage("which door? Name its URL by --door".to_owned()))?;
-    let credential = credential()?;
+    let door = at(common, held, door)?.ok_or_else(|| Failure::Usage("which door? Name its URL by --door, such as https://example.com/register: it is on the card with the code, and its maker knows it".to_owned()))?;
+    let (credential, former) = (credential()?, setup::thing(held));
     let bundle = register(&credential, &door, held, Some(common.wait().unwrap_or(WAIT)), clock::now).await?;
     bundle.is_valid_at(clock::now())?;
-    Ok(setup::done(&bundle, held, "", false)?)
+    Ok(setup::done(&bundle, held, former, "", false)?)
 }
 
 /// The stored certificate, to knock with. No door takes one whose time is over.

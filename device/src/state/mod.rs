@@ -56,7 +56,7 @@ pub(crate) enum StateError {
     #[error("there is no place for a state folder: name one by --state DIR")]
     Nowhere,
     /// Keys would lie open, and closing the folder might take something away from others.
-    #[error("others may look into {dir}, which is no state folder yet: name an empty folder, or say: chmod 700 {dir}", dir = .0.display())]
+    #[error("others may look into {}, which is no state folder yet: name a folder that is new or empty", .0.display())]
     Open(PathBuf),
     /// Another process has the lock.
     #[error("an agent runs with the state folder {}: stop it first", .0.display())]
@@ -118,6 +118,9 @@ impl State {
     /// Makes the folder where there is none, and takes it for this process. The sentence is for the user: others could look
     /// into the folder until now.
     pub(crate) fn hold(self) -> Result<(Held, Option<String>), StateError> {
+        if self.path.is_file() {
+            return Err(self.failed()(io::Error::other("it is a file, and no folder")));
+        }
         let narrowed = folder::make(&self.path)?;
         let path = self.path.join(LOCK);
         let lock = private(File::options().create(true).truncate(false).write(true)).open(&path).map_err(self.failed())?;
@@ -253,17 +256,23 @@ impl Held {
 
     /// Takes the stored credentials away, and what was said of them. `false` where there are none.
     pub(crate) fn forget(&self) -> Result<bool, StateError> {
+        let stored = self.has_credentials()?;
         let forget = || {
-            let stored = !self.numbered()?.is_empty() || self.path.join(CURRENT).exists();
             // In this order: credentials that are named are whole.
             self.disk.remove(&self.path.join(CURRENT))?;
             self.disk.sync_folder(&self.path)?;
             for file in [FORMER, PENDING, STATUS, JOURNAL] {
                 self.disk.remove(&self.path.join(file))?;
             }
-            self.sweep(&[]).map(|()| stored)
+            self.sweep(&[])
         };
-        forget().map_err(self.failed())
+        forget().map(|()| stored).map_err(self.failed())
+    }
+
+    /// Whether any are stored, good or bad.
+    pub(crate) fn has_credentials(&self) -> Result<bool, StateError> {
+        let numbered = self.numbered().map_err(self.failed())?;
+        Ok(!numbered.is_empty() || self.path.join(CURRENT).exists())
     }
 
     fn sweep(&self, keep: &[Option<u64>]) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::credentials::root;
-use crate::harness::{Ended, agent, made, run};
+use crate::harness::{Ended, agent, made, made_for, run};
 
 fn with(arguments: &[&str]) -> Ended {
     let place = tempfile::tempdir().unwrap();
@@ -68,7 +68,33 @@ fn a_folder_that_others_may_look_into_is_closed_or_refused() {
     assert!(ended.code == Some(0) && ended.complaint.contains("it is closed to them again"), "{ended:?}");
     assert_eq!(state.metadata().unwrap().mode() & 0o777, 0o700);
     open(place.path());
-    setup(place.path()).check(1, "others may look into");
+    let ended = setup(place.path());
+    ended.check(1, "name a folder that is new or empty");
+    assert!(!ended.complaint.contains("chmod"), "it may be anybody's: {ended:?}");
+    let file = place.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    setup(&file).check(1, "it is a file, and no folder");
+}
+
+#[test]
+fn who_becomes_another_device_is_told_so() {
+    let (place, bundles) = (tempfile::tempdir().unwrap(), [made(1, &root()), made_for("amzn1.account.BEN", 1, &root())]);
+    let setup = |number: usize| {
+        let zip = bundles[number].path().join("bundle.zip");
+        run(&mut agent(place.path(), &["setup", "--offline", zip.to_str().unwrap()])).done()
+    };
+    let said = [setup(0), setup(0), setup(1)].map(|said| said.contains("Until now this device was "));
+    assert_eq!(said, [false, false, true]);
+}
+
+#[test]
+fn who_has_nothing_is_not_asked_whether_to_forget_it() {
+    let place = tempfile::tempdir().unwrap();
+    assert_eq!(run(&mut agent(place.path(), &["forget"])).done(), "There is nothing to forget.\n");
+    let zip = made(1, &root());
+    run(&mut agent(place.path(), &["setup", "--offline", zip.path().join("bundle.zip").to_str().unwrap()])).done();
+    run(&mut agent(place.path(), &["forget"])).check(2, "say --yes");
+    run(&mut agent(place.path(), &["forget", "--yes"])).done();
 }
 
 #[test]

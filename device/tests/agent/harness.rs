@@ -143,11 +143,16 @@ pub fn copied(folder: &Path) -> TempDir {
 
 /// A bundle of an authority of its own, unpacked, for a server at this port, which knows itself by a root of this PEM.
 pub fn made(port: u16, root: &str) -> TempDir {
+    made_for("amzn1.account.ANA", port, root)
+}
+
+/// The same, for this owner.
+pub fn made_for(owner: &str, port: u16, root: &str) -> TempDir {
     use onething::bundle::{Broker, zip};
     use onething::thing::{OwnerId, ThingName, ThingPrefix};
     let now = onething_hub::clock::now();
     let certificate = onething_hub::authority::Authority::new(now).unwrap().issue(now).unwrap();
-    let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
+    let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse(owner).unwrap());
     let broker = Broker { host: "localhost".into(), port, roots: vec![("RootCA.pem".into(), root.to_owned())], register: None };
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("bundle.zip");

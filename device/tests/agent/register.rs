@@ -49,7 +49,10 @@ async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
     let wrong = if code.ends_with('0') { "1" } else { "0" };
     let wrong = format!("{}{wrong}", &code[..code.len() - 1]);
     refused(&run(&mut agent(&state, &["claim", &wrong, "--door", &door])), &state, 3, "ask for another one");
-    run(&mut agent(&state, &["claim", &code.to_lowercase(), "--door", &door])).done();
+    // As it was spoken: the halves apart.
+    let spoken = code.to_lowercase();
+    let (name, secret) = spoken.split_once('-').unwrap();
+    run(&mut agent(&state, &["claim", name, secret, "--door", &door])).done();
     let claimed = check_connects(&state, &[]);
     assert_eq!((&claimed["thingName"], &claimed["register"]), (&mailed["thingName"], &Value::from(door.as_str())));
     assert_ne!(claimed["certificateId"], mailed["certificateId"]);
