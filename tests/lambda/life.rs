@@ -48,7 +48,7 @@ async fn the_time_to_relay_is_a_metric_in_the_log() {
     let log = house.lambda.logs("RelayTime").await;
     let [line] = metrics(&log).try_into().expect("one metric");
     let declared = &line["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(declared["Namespace"], "onething");
+    assert_eq!(declared["Namespace"], "onething/stack");
     assert_eq!(declared["Metrics"], json!([{"Name": "RelayTime", "Unit": "Milliseconds"}]));
     assert!(line["RelayTime"].as_f64().is_some_and(|time| time > 0.0), "{line}");
     assert!(!log.contains(&ada.user_id), "a metric names nobody");
