@@ -151,10 +151,15 @@ pub(crate) fn given(path: &Path) -> Result<Files, Failure> {
     Files::from_zip(&zip).map_err(of_it)
 }
 
+/// The root certificate in a file, as it stands there.
+pub(crate) fn root(ca: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(ca).map_err(|error| Failure::Usage(format!("--ca {} cannot be read: {error}", ca.display())))
+}
+
 /// Lets the server be known by the root certificate in a file as well.
 pub(crate) fn with_root(mut files: Files, ca: Option<&Path>) -> Result<Files, Failure> {
     let Some(ca) = ca else { return Ok(files) };
-    let pem = std::fs::read(ca).map_err(|error| Failure::Usage(format!("--ca {} cannot be read: {error}", ca.display())))?;
+    let pem = root(ca)?;
     let bad = |error: BundleError| Failure::Usage(format!("--ca {}: {}", ca.display(), chain(&error)));
     files.add_root(OWN_ROOT, &pem).map_err(bad)?;
     crate::bundle::certificates(&files, OWN_ROOT).map_err(bad)?;

@@ -27,6 +27,7 @@ mod state;
 mod status;
 
 mod link;
+mod pause;
 mod reach;
 
 pub mod agent;

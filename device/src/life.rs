@@ -20,7 +20,7 @@ pub use pace::Pace;
 use crate::agent::{Agent, Answer, Body, CommandStatus, Event, Moment, Order, Past};
 use crate::bundle::Bundle;
 use crate::journal::Journal;
-use crate::link::{Link, News};
+use crate::link::{CLOSED, Link, News};
 use control::Wish;
 
 /// For the answer to the question for the shadow.
@@ -30,7 +30,6 @@ const FORGETFUL: &str = "the device cannot keep in mind what it does";
 const SHORT: Duration = Duration::from_secs(15);
 /// A server may be restarted once or twice.
 const CUT_SHORT_BY_CHANCE: u32 = 2;
-const CLOSED: &str = "the server ended the connection";
 /// Of two connections with one client id the older one has to go, section 3.1.4
 /// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>).
 const RIVAL: &str = "the server ends every connection soon after it stands: does another device use the same bundle?";

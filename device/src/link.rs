@@ -31,6 +31,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A shadow document with its metadata is larger than the 8 KB of its state.
 const PACKET_LIMIT: usize = 128 * 1024;
 const QUEUE: usize = 16;
+/// [`News::Closed`], for a person.
+pub(crate) const CLOSED: &str = "the server ended the connection";
 const NOT_LET_IN: &str = "the server does not let this device connect";
 
 /// What a connection tells.

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::bundle::Bundle;
 use crate::failure::Failure;
-use crate::link::{Link, News};
+use crate::link::{CLOSED, Link, News};
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -23,7 +23,7 @@ pub(crate) async fn reach(bundle: &Bundle, wait: Duration) -> Result<(), Failure
             Ok(News::Refused(no)) => return Err(refused(&address, no)),
             Ok(News::Stranger(who)) => return Err(stranger(&address, who)),
             Ok(News::Lost(absence)) => why = absence.to_owned(),
-            Ok(News::Closed) => why = "the server ended the connection".to_owned(),
+            Ok(News::Closed) => why = CLOSED.to_owned(),
             Ok(_) => return Ok(()),
             Err(_) => return Err(unreachable(&address, wait, &why)),
         }

@@ -3,10 +3,8 @@
 import io
 import json
 import zipfile
-from dataclasses import dataclass
-from pathlib import Path
 
-from hub import LIMIT, eventually
+from hub import LIMIT, Bundle, eventually
 
 ANA = "ana"
 
@@ -125,19 +123,8 @@ def reconnected(folder, **changes):
     return folder
 
 
-@dataclass
-class Credentials:
-    """A device's own credentials, as the foreign client takes them."""
-
-    host: str
-    port: int
-    thing: str
-    certificate: Path
-    key: Path
-    root: Path
-
-    @classmethod
-    def of(cls, agent):
-        folder, told = agent.credentials()
-        files = (folder / name for name in (told["certificate"], told["privateKey"], told["rootCas"][0]))
-        return cls(told["endpoint"], told["port"], told["thingName"], *files)
+def credentials_of(agent):
+    """An agent's own credentials, as the foreign client takes them."""
+    folder, told = agent.credentials()
+    files = (folder / name for name in (told["certificate"], told["privateKey"], told["rootCas"][0]))
+    return Bundle(told["endpoint"], told["port"], told["thingName"], *files)

@@ -7,7 +7,7 @@ from base64 import b64encode
 
 import pytest
 
-from home import Credentials, Owner
+from home import Owner, credentials_of
 from hub import eventually
 from speaker import OK, Speaker
 
@@ -111,7 +111,7 @@ NOBODYS = {
 def test_without_an_owner_by(by, door, agent):
     options, shown = NOBODYS[by]
     agent.do("--name", "hall-7", "register", "--door", f"{door.http}/register", *options, **shown)
-    device = Credentials.of(agent)
+    device = credentials_of(agent)
     assert device.thing == "hall-7" if by == "a token" else device.thing.startswith("Lamp-")
     # Nobody speaks to it; what it is to do, it says to itself, as far as the shadow can tell.
     update = f"$aws/things/{device.thing}/shadow/update"

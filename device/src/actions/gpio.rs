@@ -3,24 +3,25 @@
 //! A line that has been switched stays requested as long as the agent runs: once it is released, the kernel may give it back the
 //! state it had before. That is so, too, where nobody waits any longer for a slow line, and where switching it again has failed.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use onething::model::GpioLine;
-#[cfg(target_os = "linux")]
 use rustix::io::Errno;
 
+use super::answer;
+use super::aside::aside;
+
 /// A line, once it is requested. Whoever switches it has it for as long as that takes.
-#[cfg(target_os = "linux")]
-type Slot<T> = std::sync::Arc<std::sync::Mutex<Option<T>>>;
+type Slot<T> = Arc<Mutex<Option<T>>>;
 
 /// The lines that are held.
 #[derive(Default)]
 pub(super) struct Lines {
-    #[cfg(target_os = "linux")]
-    held: std::collections::BTreeMap<GpioLine, Slot<gpiocdev::Request>>,
+    held: BTreeMap<GpioLine, Slot<gpiocdev::Request>>,
 }
 
-#[cfg(target_os = "linux")]
 impl Lines {
     /// Switches a line.
     pub(super) async fn switch(&mut self, line: &GpioLine, on: bool, limit: Duration) -> Result<(), String> {
@@ -31,26 +32,16 @@ impl Lines {
 
 /// Does something with what is held. What stands in front of an expander on a slow bus may take its time, and whoever has
 /// stopped waiting for it takes nothing away.
-#[cfg(target_os = "linux")]
 async fn held<T: Send + 'static, R: Send + 'static>(
     slot: &Slot<T>,
     limit: Duration,
     work: impl FnOnce(&mut Option<T>) -> R + Send + 'static,
 ) -> Result<R, String> {
-    let slot = std::sync::Arc::clone(slot);
-    super::aside::aside(limit, move || work(&mut slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner))).await
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Lines {
-    /// Says that there are no lines here.
-    pub(super) async fn switch(&mut self, _line: &GpioLine, _on: bool, _limit: Duration) -> Result<(), String> {
-        Err("GPIO lines are switched on Linux only".to_owned())
-    }
+    let slot = Arc::clone(slot);
+    aside(limit, move || work(&mut slot.lock().unwrap_or_else(PoisonError::into_inner))).await
 }
 
 /// Switches the line that is held, or takes hold of it. Whether high or low is `ON` is for the kernel to know.
-#[cfg(target_os = "linux")]
 fn put(held: &mut Option<gpiocdev::Request>, line: &GpioLine, on: bool) -> Result<(), gpiocdev::Error> {
     let value = level(on);
     let Some(request) = held else {
@@ -70,7 +61,6 @@ fn put(held: &mut Option<gpiocdev::Request>, line: &GpioLine, on: bool) -> Resul
     set
 }
 
-#[cfg(target_os = "linux")]
 fn errno(error: &gpiocdev::Error) -> Option<Errno> {
     match error {
         gpiocdev::Error::Os(errno) | gpiocdev::Error::Uapi(_, gpiocdev_uapi::Error::Os(errno)) => Some(Errno::from_raw_os_error(errno.0)),
@@ -78,12 +68,10 @@ fn errno(error: &gpiocdev::Error) -> Option<Errno> {
     }
 }
 
-#[cfg(target_os = "linux")]
 fn level(on: bool) -> gpiocdev::line::Value {
     if on { gpiocdev::line::Value::Active } else { gpiocdev::line::Value::Inactive }
 }
 
-#[cfg(target_os = "linux")]
 fn why(line: &GpioLine, error: &gpiocdev::Error) -> String {
     let (chip, number) = (line.chip.display(), line.line);
     match (errno(error), error) {
@@ -92,12 +80,11 @@ fn why(line: &GpioLine, error: &gpiocdev::Error) -> String {
         (Some(Errno::BUSY), _) => format!("line {number} of `{chip}` is in use"),
         (Some(Errno::INVAL), _) => format!("`{chip}` has no line {number} that can be switched"),
         (Some(Errno::NOTTY | Errno::NODEV), _) | (_, gpiocdev::Error::GpioChip(..)) => format!("`{chip}` is no GPIO chip"),
-        _ => format!("line {number} of `{chip}` could not be switched: {}", super::answer::plain(&error.to_string())),
+        _ => format!("line {number} of `{chip}` could not be switched: {}", answer::plain(&error.to_string())),
     }
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

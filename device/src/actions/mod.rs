@@ -8,6 +8,7 @@
 mod answer;
 mod aside;
 mod file;
+#[cfg_attr(not(target_os = "linux"), path = "no_gpio.rs")]
 mod gpio;
 mod http;
 mod program;

@@ -72,6 +72,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+const WHICH_DOOR: &str = "which door? Name its URL by --door, such as https://example.com/register: \
+    it is on the card with the code, and its maker knows it";
+
 /// Gets credentials from the door, which are then stored.
 async fn knock(
     common: &Common,
@@ -79,7 +82,7 @@ async fn knock(
     door: &DoorOption,
     credential: impl FnOnce() -> Result<Credential, Failure>,
 ) -> Result<(), Failure> {
-    let door = at(common, held, door)?.ok_or_else(|| Failure::Usage("which door? Name its URL by --door, such as https://example.com/register: it is on the card with the code, and its maker knows it".to_owned()))?;
+    let door = at(common, held, door)?.ok_or_else(|| Failure::Usage(WHICH_DOOR.to_owned()))?;
     let (credential, former) = (credential()?, setup::thing(held));
     let bundle = register(&credential, &door, held, Some(common.wait().unwrap_or(WAIT)), clock::now).await?;
     bundle.is_valid_at(clock::now())?;
@@ -100,7 +103,7 @@ fn at(common: &Common, held: &Held, door: &DoorOption) -> Result<Option<Door>, F
     let Some(url) = door.url.clone().or_else(known) else { return Ok(None) };
     let address = Address::parse(&url).map_err(|error| Failure::Usage(format!("--door: {error}")))?;
     let own_root = match &common.ca {
-        Some(ca) => Some(std::fs::read(ca).map_err(|error| Failure::Usage(format!("--ca {} cannot be read: {error}", ca.display())))?),
+        Some(ca) => Some(credentials::root(ca)?),
         // The one that was named when the stored credentials came.
         None => held.credentials().ok().flatten().and_then(|files| files.content(OWN_ROOT).ok().map(<[u8]>::to_vec)),
     };

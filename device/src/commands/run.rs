@@ -66,7 +66,7 @@ fn credential(code: Option<Secret>, with: &RegisterOptions) -> Result<Option<Cre
 }
 
 pub(super) fn read_model(file: &Path) -> Result<Model, Failure> {
-    // What is wrong with a file of TOML is told in several lines, with the place in it.
+    // There is a line for each fault.
     let line = |why: String| why.split_whitespace().collect::<Vec<_>>().join(" ");
     let bad = |why: String| Failure::Usage(format!("--device-model {}: {}", file.display(), line(why)));
     let toml = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::pause::{doubled, share};
+
 /// The times of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -30,8 +32,8 @@ impl Default for Pace {
 impl Pace {
     /// Twice as long after each failure, and somewhere in the second half of it.
     pub(super) fn wait(&self, failures: u32, random: u32) -> Duration {
-        let longest = self.first_wait.saturating_mul(2_u32.saturating_pow(failures)).min(self.longest_wait);
-        longest.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+        let half = doubled(self.first_wait, failures, self.longest_wait) / 2;
+        half + share(half, random)
     }
 }
 

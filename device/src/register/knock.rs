@@ -20,6 +20,7 @@ use super::address::Address;
 use super::credential::{Credential, Shown};
 use super::problem;
 use crate::link::tls_error;
+use crate::pause::{doubled, share};
 
 /// An answer has some 8 KB.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -156,16 +157,11 @@ fn absence(error: &(dyn Error + 'static)) -> &'static str {
 
 /// For how long the door is left alone at least, and how much longer at most: twice as long each time.
 fn pause(asked: Option<Duration>, failures: u32) -> (Duration, Duration) {
-    let own = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE);
+    let own = doubled(FIRST_PAUSE, failures, LONGEST_PAUSE);
     match asked {
         Some(asked) => (asked.max(own), asked.max(own) / 2),
         None => (own / 2, own / 2),
     }
-}
-
-/// So much of something as the random number is of all there are.
-fn share(of: Duration, random: u32) -> Duration {
-    of.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -185,7 +181,5 @@ mod tests {
         check(Some(0), 3, 4_000, 6_000);
         check(Some(10), 0, 10_000, 15_000);
         check(Some(10), u32::MAX, 60_000, 90_000);
-        let ten = Duration::from_secs(10);
-        assert_eq!((share(ten, 0), share(ten, u32::MAX)), (Duration::ZERO, ten));
     }
 }

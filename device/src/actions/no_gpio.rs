@@ -1,0 +1,16 @@
+//! Lines of a GPIO character device, where there are none.
+
+use std::time::Duration;
+
+use onething::model::GpioLine;
+
+/// No lines.
+#[derive(Default)]
+pub(super) struct Lines {}
+
+impl Lines {
+    /// Says that there are no lines here.
+    pub(super) async fn switch(&mut self, _line: &GpioLine, _on: bool, _limit: Duration) -> Result<(), String> {
+        Err("GPIO lines are switched on Linux only".to_owned())
+    }
+}
