@@ -40,8 +40,6 @@ pub const OURS: [&str; 17] = [
 
 /// The record as attributes. An empty value deletes an attribute, so all are named, and those of others stay.
 pub fn attributes(record: &Record) -> Map<String, Value> {
-    let ids = |ids: &[CertificateId]| ids.iter().map(CertificateId::as_str).collect::<Vec<_>>().join(",");
-    let times = |times: &[u64]| times.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let time = |time: Option<u64>| time.map(|time| time.to_string()).unwrap_or_default();
     let yes = |yes: bool| if yes { YES } else { "" }.to_owned();
     let returned = record.returned.map_or("", |how| match how {
@@ -51,13 +49,13 @@ pub fn attributes(record: &Record) -> Map<String, Value> {
     let attributes = [
         ("Run", record.run.clone()),
         ("LeaseUntil", record.until.to_string()),
-        ("CertificateId", ids(record.certificate.as_slice())),
+        ("CertificateId", list(&record.certificate)),
         ("DeliveredAt", time(record.delivered)),
-        ("Coming", ids(record.coming.as_slice())),
-        ("Sent", times(&record.sent)),
-        ("Replaced", ids(&record.replaced.iter().map(|replaced| replaced.certificate.clone()).collect::<Vec<_>>())),
-        ("ReplacedUntil", times(&record.replaced.iter().map(|replaced| replaced.until).collect::<Vec<_>>())),
-        ("Predecessor", ids(record.predecessor.as_slice())),
+        ("Coming", list(&record.coming)),
+        ("Sent", list(&record.sent)),
+        ("Replaced", list(record.replaced.iter().map(|replaced| &replaced.certificate))),
+        ("ReplacedUntil", list(record.replaced.iter().map(|replaced| replaced.until))),
+        ("Predecessor", list(&record.predecessor)),
         ("Again", yes(record.again)),
         ("PausedAt", time(record.paused)),
         ("MailReturned", returned.to_owned()),
@@ -69,6 +67,10 @@ pub fn attributes(record: &Record) -> Map<String, Value> {
     let said = record.said.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
     let said = said.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
     said.chain(attributes.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)))).collect()
+}
+
+fn list(values: impl IntoIterator<Item = impl ToString>) -> String {
+    values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join(",")
 }
 
 /// The record that attributes say. What somebody else wrote there counts as not written.

@@ -54,8 +54,8 @@ pub struct Config {
     /// `FLEET_THINGS`: what the names of things begin with that are no owner's and that this stack may sweep up after. Empty is
     /// every name.
     pub fleets: String,
-    /// `METRIC_NAMESPACE`: under which CloudWatch finds the metrics.
-    pub metric_namespace: String,
+    /// `METRIC_NAMESPACE`: under which CloudWatch finds the metrics, where that is not their usual name.
+    pub metric_namespace: Option<String>,
 }
 
 /// Base URLs of the services, where they are not the region's own.
@@ -204,7 +204,7 @@ impl Config {
                 door: door.terms,
                 claims: door.claims,
                 fleets,
-                metric_namespace: source.variable("METRIC_NAMESPACE").unwrap_or_else(|| "onething".to_owned()),
+                metric_namespace: source.variable("METRIC_NAMESPACE"),
             }),
             _ => Err(ConfigError(faults)),
         }

@@ -85,7 +85,9 @@ fn judge(file: &str) -> Result<(), lambda_runtime::Error> {
 
 fn function() -> Result<Function, ConfigError> {
     let mut config = Config::read(&Environment)?;
-    metrics::name_space(&config.metric_namespace);
+    if let Some(name) = &config.metric_namespace {
+        metrics::name_space(name);
+    }
     let https = Https::default();
     let mut aws = Aws::new(&config, &https, |name| Environment.variable(name));
     if let Some(terms) = config.door.take()

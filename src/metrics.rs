@@ -51,7 +51,7 @@ pub enum Measure {
 /// Takes a measurement.
 pub type Meter = fn(&Measure);
 
-/// Under which CloudWatch finds all of them.
+/// Under which CloudWatch finds all of them, where that has been said.
 static NAMESPACE: OnceLock<String> = OnceLock::new();
 
 /// Says under which name CloudWatch finds what is measured from now on. The first word counts.
@@ -96,7 +96,7 @@ fn embedded_line(measure: &Measure, now_ms: u64) -> Value {
     let mut line = json!({
         "_aws": {
             "Timestamp": now_ms,
-            "CloudWatchMetrics": [{"Namespace": NAMESPACE.get_or_init(|| "onething".to_owned()), "Dimensions": by, "Metrics": metrics}],
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE.get().map_or("onething", String::as_str), "Dimensions": by, "Metrics": metrics}],
         },
     });
     for (name, _, value) in values {

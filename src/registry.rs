@@ -279,6 +279,11 @@ impl Record {
         }
     }
 
+    /// Replaced certificates that are no more are not named any longer.
+    pub fn let_go(&mut self, retired: &[CertificateId]) {
+        self.replaced.retain(|replaced| !retired.contains(&replaced.certificate));
+    }
+
     /// Whether a device may ask for another certificate by this one.
     pub fn may_renew(&self, certificate: &CertificateId) -> bool {
         [&self.certificate, &self.predecessor].into_iter().flatten().any(|may| may == certificate)

@@ -1,5 +1,6 @@
 //! What a hub is told at its start: read whole, judged whole, every fault reported at once.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -151,24 +152,8 @@ impl Settings {
         let mut faults = Vec::new();
         let mut fault = |what: String| faults.push(what);
 
-        let model = match &asked.device_model {
-            None => Ok(Model::SAMPLE.to_owned()),
-            Some(path) => {
-                source.file(&path.to_string_lossy()).map_err(|error| format!("--device-model {} cannot be read: {error}", path.display()))
-            }
-        };
-        let model =
-            model.and_then(|toml| Model::parse(&toml).map_err(|error| format!("--device-model{}: {error}", named(&asked.device_model))));
-        let model = model.map_err(&mut fault).ok();
-        let speech = match &asked.interaction_model {
-            None => Ok(InteractionModel::SAMPLE.to_owned()),
-            Some(path) => source
-                .file(&path.to_string_lossy())
-                .map_err(|error| format!("--interaction-model {} cannot be read: {error}", path.display())),
-        };
-        let place = named(&asked.interaction_model);
-        let speech = speech
-            .and_then(|json| InteractionModel::parse(&json).map_err(|error| format!("--interaction-model{place}: {}", chain(&error))));
+        let model = judged("--device-model", &asked.device_model, Model::SAMPLE, source, Model::parse).map_err(&mut fault).ok();
+        let speech = judged("--interaction-model", &asked.interaction_model, InteractionModel::SAMPLE, source, InteractionModel::parse);
         let speech = speech.map_err(&mut fault).ok();
 
         let host_char = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == ':';
@@ -241,15 +226,15 @@ impl Settings {
             )];
         }
         let own = |name: &str| name.starts_with("AMAZON.") || OWN_INTENTS.contains(&name);
-        let unheard = model.intents.keys().filter(|name| !speech.intents.iter().any(|intent| intent.name == **name));
-        let unknown = speech.intents.iter().map(|intent| &intent.name).filter(|name| !own(name) && !model.intents.contains_key(*name));
-        let unheard =
-            unheard.map(|name| format!("nobody can say what the device model calls {name}: the interaction model has no such intent"));
-        unheard
-            .chain(unknown.map(|name| {
-                format!("who says what the interaction model calls {name} is not understood: the device model has no such intent")
-            }))
-            .collect()
+        let said: BTreeSet<&String> = speech.intents.iter().map(|intent| &intent.name).filter(|name| !own(name)).collect();
+        let known: BTreeSet<&String> = model.intents.keys().collect();
+        let unsaid = known
+            .difference(&said)
+            .map(|name| format!("nobody can say what the device model calls {name}: the interaction model has no such intent"));
+        let unknown = said
+            .difference(&known)
+            .map(|name| format!("who says what the interaction model calls {name} is not understood: the device model has no such intent"));
+        unsaid.chain(unknown).collect()
     }
 
     /// Whether the hub is in trying mode.
@@ -258,9 +243,23 @@ impl Settings {
     }
 }
 
-/// The file that was named, after its option.
-fn named(file: &Option<PathBuf>) -> String {
-    file.as_ref().map(|file| format!(" {}", file.display())).unwrap_or_default()
+/// What the file of an option says, or the sample where none was named.
+fn judged<T, E: std::error::Error>(
+    option: &str,
+    file: &Option<PathBuf>,
+    sample: &str,
+    source: &impl Source,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, String> {
+    let (place, text) = match file {
+        None => (option.to_owned(), sample.to_owned()),
+        Some(file) => {
+            let place = format!("{option} {}", file.display());
+            let text = source.file(&file.to_string_lossy()).map_err(|error| format!("{place} cannot be read: {error}"))?;
+            (place, text)
+        }
+    };
+    parse(&text).map_err(|error| format!("{place}: {}", chain(&error)))
 }
 
 /// Codes and tokens go there: nobody on the way may read them.

@@ -1,6 +1,6 @@
 //! The sweep: what nobody came back for.
 //!
-//! It deletes certificates only that are provably ours (their subject names one of our things) and
+//! It deletes certificates only that are provably ours (their subject says so) and
 //! provably dead (INACTIVE, attached to nothing, named by no record, older than an hour), and identities
 //! only whose owner asked for it or stayed away for the whole retention. It goes page by page, and slowly:
 //! the registry's quotas are shared with the owners who speak at the same moment.
@@ -208,7 +208,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             held.meanwhile(retire(registry, certificate, thing)).await?;
         }
         // The shadow still says "look"; the next contact finds nothing to look for and takes that away.
-        Ok(held.release(|record| record.replaced.retain(|replaced| !overdue.contains(&replaced.certificate))).await?)
+        Ok(held.release(|record| record.let_go(overdue)).await?)
     }
 
     /// An onboarding that nobody finished: its certificate goes if it was never ACTIVE, because then it was

@@ -94,6 +94,19 @@ impl By {
             By::Certificate(_) => "certificate",
         }
     }
+
+    /// What is said to whoever is not known; not why, which is the same for all that are wrong.
+    pub(super) fn unknown(&self) -> &'static str {
+        match self {
+            By::Code(_) => "the code is not good here: it is wrong, another device's, older than ten minutes, or was tried too often",
+            By::Bearer(_) => "the access token is not one of an owner of this skill",
+            By::Token { .. } => "the device token is not known here",
+            By::Serial { .. } => "the serial is not known here, or the secret is not its own",
+            By::Certificate(_) => {
+                "the certificate is not renewed: it is unknown, replaced, over or out of service, or the proof is not its key's"
+            }
+        }
+    }
 }
 
 /// What stands in the header `Authorization`.

@@ -194,11 +194,11 @@ impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H
         if knock.csr.is_none() && terms.keys == terms::Keys::Device {
             return Err(Problem::field("csr", "is missing: the private key has to be the device's own"));
         }
-        let mut caller = caller::recognise(door, terms, &knock, now).await?;
+        let mut caller = caller::recognise(door, terms, &knock, now).await.map_err(|problem| problem.where_unknown(knock.by.unknown()))?;
         self.event.thing = Some(caller.thing.clone());
         self.event.label.clone_from(&caller.label);
         self.ask(&mut caller).await?;
-        self.use_up(&caller, &knock).await?;
+        self.use_up(&caller, &knock).await.map_err(|problem| problem.where_unknown(knock.by.unknown()))?;
         let deadline = self.deadline.checked_sub(TIME_TO_ANSWER).unwrap_or(self.deadline);
         let fresh = match provision::provision(door, &caller, knock.csr.as_ref(), deadline).await {
             Err(problem) if problem.status() == StatusCode::CONFLICT => Err(self.refused(&caller, problem).await),
@@ -255,7 +255,6 @@ impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H
 
     /// Nobody is told to come again with a code that is used up.
     fn told(&self, problem: Problem) -> Problem {
-        let problem = problem.about(self.event.by);
         if self.has_spent && problem.status() == StatusCode::SERVICE_UNAVAILABLE { Cause::CodeSpent.into() } else { problem }
     }
 

@@ -150,20 +150,9 @@ impl Problem {
         Self { detail: detail.to_owned(), ..Cause::NotRecognised.into() }
     }
 
-    /// Says what it is that is not known, for who knocks in this way; not why, which is the same for all that are wrong.
-    pub(super) fn about(self, by: &str) -> Self {
-        let detail = match by {
-            _ if self.cause != Cause::NotRecognised => return self,
-            "code" => "the code is not good here: it is wrong, another device's, older than ten minutes, or was tried too often",
-            "bearer" => "the access token is not one of an owner of this skill",
-            "token" => "the device token is not known here",
-            "serial" => "the serial is not known here, or the secret is not its own",
-            "certificate" => {
-                "the certificate is not renewed: it is unknown, replaced, over or out of service, or the proof is not its key's"
-            }
-            _ => return self,
-        };
-        Self { detail: detail.to_owned(), ..self }
+    /// In these words where somebody is not known.
+    pub(super) fn where_unknown(self, detail: &str) -> Self {
+        if self.cause == Cause::NotRecognised { Self { detail: detail.to_owned(), ..self } } else { self }
     }
 
     /// A field is not what it has to be. `fault` does not quote it.
