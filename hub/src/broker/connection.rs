@@ -186,6 +186,9 @@ async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     expiry: &mut Option<u32>,
 ) -> Result<std::convert::Infallible, Reason> {
     let bell = Arc::clone(&client.place.bell);
+    // CONNACK goes out even where another connection has taken the place already: a client of MQTT 3.1.1 whose connection ends without
+    // one takes itself for refused.
+    Box::pin(wire.send(&bell)).await?;
     let mut heard = Instant::now();
     loop {
         while wire.pending() < ROOM

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::*;
 use crate::broker::backend::{Change, Notice, Standing, StoreError, Stored};
@@ -22,6 +23,8 @@ struct Open {
     revoked: AtomicBool,
     /// The next answer of the registry takes until the gate is opened.
     slow: AtomicBool,
+    /// The next write of the store takes until the gate is opened.
+    stuck: AtomicBool,
     gate: Notify,
 }
 
@@ -44,6 +47,9 @@ impl Backend for Open {
     }
 
     async fn write(&self, _: &[Change]) -> Result<(), StoreError> {
+        if self.stuck.swap(false, Ordering::SeqCst) {
+            self.gate.notified().await;
+        }
         Ok(())
     }
 
@@ -175,6 +181,28 @@ async fn a_certificate_that_is_revoked_while_its_client_comes_in_does_not_let_it
     backend.gate.notify_one();
     assert_eq!(pipe.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(broker.connection("abc"), Connection::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_place_is_taken_while_it_comes_in_was_let_in_all_the_same() {
+    let mut lasting = CONNECT.to_vec();
+    lasting[9] = 0;
+    let broker = broker().await;
+    let backend = &broker.0.backend;
+    backend.stuck.store(true, Ordering::SeqCst);
+    let (mut first, _task) = pipe(&broker);
+    first.write_all(&lasting).await.unwrap();
+    while backend.stuck.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    let (mut second, _task) = pipe(&broker);
+    second.write_all(&lasting).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    backend.gate.notify_one();
+    // Without this answer it would take itself for refused.
+    expect(&mut first, CONNACK).await;
+    assert_eq!(first.read(&mut [0]).await.unwrap(), 0);
+    expect(&mut second, b"\x20\x02\x01\x00").await;
 }
 
 #[tokio::test]
