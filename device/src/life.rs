@@ -26,8 +26,6 @@ use control::Wish;
 /// For the answer to the question for the shadow.
 const SHADOW_WITHIN: Duration = Duration::from_secs(10);
 const FORGETFUL: &str = "the device cannot keep in mind what it does";
-/// A connection that is ended sooner was cut short.
-const SHORT: Duration = Duration::from_secs(15);
 /// A server may be restarted once or twice.
 const CUT_SHORT_BY_CHANCE: u32 = 2;
 /// Of two connections with one client id the older one has to go, section 3.1.4
@@ -49,7 +47,7 @@ pub struct Life<B> {
     connect_at: Option<Instant>,
     report_at: Option<Instant>,
     failures: u32,
-    /// So many connections in a row has the server cut short.
+    /// So many connections has the server cut short since one was good.
     cut_short: u32,
     wishes: mpsc::Receiver<Wish>,
     status: watch::Sender<Status>,
@@ -240,16 +238,12 @@ impl<B: Body> Life<B> {
             News::Refused(why) => self.lose(Connection::Refused { why: why.to_owned() }),
             News::Stranger(why) => self.lose(Connection::Stranger { why: why.to_owned() }),
             News::Closed => {
-                let since = connected.since;
-                let is_short = since.is_some_and(|since| since.elapsed() < SHORT.min(self.pace.probation));
-                self.cut_short = if is_short { self.cut_short.saturating_add(1) } else { 0 };
-                let why = if self.cut_short > CUT_SHORT_BY_CHANCE { RIVAL } else { CLOSED };
-                self.lose(lost(why));
+                let is_cut_short = connected.since.is_some() && !self.is_proven();
+                self.cut_short = self.cut_short.saturating_add(is_cut_short.into());
+                let has_rival = is_cut_short && self.cut_short > CUT_SHORT_BY_CHANCE;
+                self.lose(lost(if has_rival { RIVAL } else { CLOSED }));
             }
-            News::Lost(why) => {
-                self.cut_short = 0;
-                self.lose(lost(why));
-            }
+            News::Lost(why) => self.lose(lost(why)),
         }
     }
 
@@ -269,7 +263,7 @@ impl<B: Body> Life<B> {
     /// The connection is gone; the next one is due in a while.
     fn lose(&mut self, how: Connection) {
         if self.is_proven() {
-            self.failures = 0;
+            (self.failures, self.cut_short) = (0, 0);
         }
         self.link = None;
         self.agent.is_alone();

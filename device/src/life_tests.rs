@@ -245,6 +245,17 @@ async fn who_waits_learns_why_there_is_no_connection() {
     soon(task).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_server_that_goes_down_before_it_answers_has_refused_nobody() {
+    let server = Server::new().await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    tokio::spawn(life.run());
+    drop(server.meet().await);
+    let told = becomes(&control, |connection| *connection != Connection::Connecting);
+    let (_session, told) = tokio::join!(server.welcome(), told);
+    assert!(matches!(told.connection, Connection::Connected { .. }), "{told:?}");
+}
+
 /// Of a connection that stands, and of its end.
 async fn is_cut_off(server: &Server, control: &Control) -> String {
     let session = connected(server).await;
@@ -263,11 +274,13 @@ async fn who_is_cut_off_again_and_again_may_have_a_rival() {
     tokio::spawn(life.run());
     for _ in 0..2 {
         assert_eq!(is_cut_off(&server, &control).await, CLOSED);
+        // An attempt that comes to nothing in between says nothing about a rival.
+        drop(soon(server.listener.accept()).await.unwrap());
     }
     assert_eq!(is_cut_off(&server, &control).await, RIVAL);
-    // Now there is no connection at all, so it is not that.
     drop(soon(server.listener.accept()).await.unwrap());
-    assert_eq!(is_cut_off(&server, &control).await, CLOSED);
+    let lost = becomes(&control, |connection| matches!(connection, Connection::Lost { why } if why != RIVAL)).await;
+    assert_eq!(lost.connection, Connection::Lost { why: CLOSED.to_owned() });
 }
 
 #[tokio::test]

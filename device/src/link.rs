@@ -18,13 +18,15 @@ use rumqttc::{
 use rustls::CertificateError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::bundle::{Bundle, Topics};
 use crate::life::Pace;
 
 /// From the first packet to the acknowledged subscriptions.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Before the server is asked once more.
+const PAUSE: Duration = Duration::from_millis(500);
 /// For the last words to be acknowledged, and for the connection to end.
 const LAST_WORDS: Duration = Duration::from_millis(800);
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -157,18 +159,23 @@ async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics
 }
 
 /// Waits for CONNACK. A server of MQTT 3.1.1 may close the connection instead of saying no, section 3.2.2.3
-/// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT and the hub do.
+/// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT does. One that is just going down closes it as
+/// well, so it means no when it happens twice.
 async fn welcome(events: &mut EventLoop) -> Result<(), News> {
+    let mut was_closed = false;
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(()),
             Ok(_) => {}
-            Err(error) => {
-                return Err(match (ended(&error), &error) {
-                    (News::Closed | News::Lost(_), ConnectionError::MqttState(_)) => News::Refused(NOT_LET_IN),
-                    (news, _) => news,
-                });
-            }
+            Err(error) => match (ended(&error), &error) {
+                (News::Closed | News::Lost(_), ConnectionError::MqttState(_)) if was_closed => return Err(News::Refused(NOT_LET_IN)),
+                (News::Closed | News::Lost(_), ConnectionError::MqttState(_)) => {
+                    was_closed = true;
+                    // To poll on is to connect anew.
+                    sleep(PAUSE).await;
+                }
+                (news, _) => return Err(news),
+            },
         }
     }
 }
@@ -238,7 +245,7 @@ fn is_closed(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted))
         || causes
             .filter_map(|cause| cause.downcast_ref::<io::Error>())
-            .any(|cause| matches!(cause.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset))
+            .any(|cause| matches!(cause.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
 }
 
 /// Why there is no server.
@@ -292,6 +299,13 @@ mod tests {
         assert!(!refused(&by_socket(rustls::Error::HandshakeNotComplete)));
         assert!(!refused(&ConnectionError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))));
         assert!(!refused(&ConnectionError::NetworkTimeout));
+    }
+
+    #[test]
+    fn a_server_that_has_hung_up_is_told_by_reading_and_by_writing() {
         assert_eq!(ended(&ConnectionError::MqttState(StateError::ConnectionAborted)), News::Closed);
+        for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe] {
+            assert_eq!(ended(&ConnectionError::MqttState(StateError::Io(kind.into()))), News::Closed);
+        }
     }
 }
