@@ -58,7 +58,12 @@ def test_two_devices_with_one_bundle_hear_of_each_other(hub, new_agent):
     for agent in rivals:
         agent.do("setup", str(zip_file))
         agent.run()
-    eventually("one says so", lambda: any("does another device use the same bundle?" in agent.log() for agent in rivals))
+
+    def says_so():
+        assert all(agent.process.poll() is None for agent in rivals), [agent.log() for agent in rivals]
+        return any("does another device use the same bundle?" in agent.log() for agent in rivals)
+
+    eventually("one says so", says_so)
     rivals[0].stop()
     rivals[1].is_("connected")
     ana.hears_of(ana.wants("to print a vase"), "accepted")
