@@ -56,7 +56,7 @@ def test_after_a_minute_the_newest_command_is_done_once_and_the_last_settings_co
 
 
 def test_what_has_expired_meanwhile_is_refused(start_hub, new_agent, tmp_path):
-    workshop = Workshop(tmp_path, lifetime=3)
+    workshop = Workshop(tmp_path, lifetime=10)
     hub = start_hub("--device-model", workshop.model)
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
     wire = at_the_wire(hub, ana, agent)

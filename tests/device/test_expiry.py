@@ -81,7 +81,7 @@ def test_a_running_device_renews_in_time(hub, agent):
 
 def test_what_has_expired_is_said_to_have(hub, agent):
     ana = Owner(hub).links()
-    folder, old = aged(hub, ana, ana.mail(), begins=-HOUR, ends=datetime.timedelta(seconds=10))
+    folder, old = aged(hub, ana, ana.mail(), begins=-HOUR, ends=datetime.timedelta(seconds=20))
     agent.do("setup", "--offline", str(folder))
     [end] = {x509.load_pem_x509_certificate((folder / "certificate.pem").read_bytes()).not_valid_after_utc}
     eventually("its time is over", lambda: agent.status()["fault"])
