@@ -162,20 +162,26 @@ async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics
 /// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT does. One that is just going down closes it as
 /// well, so it means no when it happens twice.
 async fn welcome(events: &mut EventLoop) -> Result<(), News> {
-    let mut was_closed = false;
+    if is_answered(events).await? {
+        return Ok(());
+    }
+    sleep(PAUSE).await;
+    // To poll on is to connect anew.
+    if is_answered(events).await? { Ok(()) } else { Err(News::Refused(NOT_LET_IN)) }
+}
+
+/// Whether CONNECT is answered; the server may hang up instead.
+async fn is_answered(events: &mut EventLoop) -> Result<bool, News> {
     loop {
         match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(()),
+            Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(true),
             Ok(_) => {}
-            Err(error) => match (ended(&error), &error) {
-                (News::Closed | News::Lost(_), ConnectionError::MqttState(_)) if was_closed => return Err(News::Refused(NOT_LET_IN)),
-                (News::Closed | News::Lost(_), ConnectionError::MqttState(_)) => {
-                    was_closed = true;
-                    // To poll on is to connect anew.
-                    sleep(PAUSE).await;
-                }
-                (news, _) => return Err(news),
-            },
+            Err(error) => {
+                return match (ended(&error), &error) {
+                    (News::Closed | News::Lost(_), ConnectionError::MqttState(_)) => Ok(false),
+                    (news, _) => Err(news),
+                };
+            }
         }
     }
 }
