@@ -226,13 +226,14 @@ impl Settings {
             )];
         }
         let own = |name: &str| name.starts_with("AMAZON.") || OWN_INTENTS.contains(&name);
-        let said: BTreeSet<&String> = speech.intents.iter().map(|intent| &intent.name).filter(|name| !own(name)).collect();
+        let said: BTreeSet<&String> = speech.intents.iter().map(|intent| &intent.name).collect();
         let known: BTreeSet<&String> = model.intents.keys().collect();
         let unsaid = known
             .difference(&said)
             .map(|name| format!("nobody can say what the device model calls {name}: the interaction model has no such intent"));
         let unknown = said
             .difference(&known)
+            .filter(|name| !own(name))
             .map(|name| format!("who says what the interaction model calls {name} is not understood: the device model has no such intent"));
         unsaid.chain(unknown).collect()
     }

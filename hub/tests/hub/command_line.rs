@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use onething::model::Model;
+use onething_hub::utterance::interaction::InteractionModel;
 
 use crate::harness::{Running, Starting, hub, serve};
 
@@ -194,24 +195,35 @@ fn all_faults_of_what_is_asked_for_are_said_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn models_that_say_different_things_are_told_at_the_start() {
-    let place = tempfile::tempdir().unwrap();
-    let (lamp, fewer) = (place.path().join("lamp.toml"), place.path().join("fewer.toml"));
-    std::fs::write(&lamp, Model::SAMPLE.replace("my printer", "my lamp")).unwrap();
-    std::fs::write(&fewer, Model::SAMPLE.replace("[intent.PauseIntent]", "[intent.RestIntent]")).unwrap();
-    for (model, words) in [
-        (lamp, &["the device model is called `my lamp`, and the interaction model `my printer`"][..]),
-        (fewer, &["the device model calls RestIntent", "the interaction model calls PauseIntent is not understood"]),
-    ] {
-        let data = place.path().join(model.file_stem().unwrap());
-        let mut command = serve(&data);
-        command.arg("--device-model").arg(&model);
-        let running = Starting::start(command).ready();
-        running.signal("TERM");
-        let (_, log) = running.ended().await;
-        for words in words {
-            assert!(log.contains(words), "{words} in {log}");
-        }
+    let lamp = log_with(Model::SAMPLE.replace("my printer", "my lamp"), InteractionModel::SAMPLE.to_owned()).await;
+    assert!(lamp.contains("the device model is called `my lamp`, and the interaction model `my printer`"), "{lamp}");
+    let fewer = log_with(Model::SAMPLE.replace("intent.PauseIntent", "intent.RestIntent"), InteractionModel::SAMPLE.to_owned()).await;
+    for words in ["the device model calls RestIntent", "the interaction model calls PauseIntent is not understood"] {
+        assert!(fewer.contains(words), "{words} in {fewer}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_of_amazons_that_both_models_have_is_no_disagreement() {
+    let device = Model::SAMPLE.replace("intent.PauseIntent", "intent.\"AMAZON.PauseIntent\"");
+    let speech = InteractionModel::SAMPLE.replace("\"PauseIntent\"", "\"AMAZON.PauseIntent\"");
+    assert!(speech != InteractionModel::SAMPLE && device != Model::SAMPLE, "the samples have the intent");
+    let log = log_with(device, speech).await;
+    assert!(!log.contains("the device model calls"), "{log}");
+}
+
+/// What a hub with these models writes into its log from its start to its end.
+async fn log_with(device: String, speech: String) -> String {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = serve(&place.path().join("data"));
+    for (option, text) in [("--device-model", device), ("--interaction-model", speech)] {
+        let file = place.path().join(option);
+        std::fs::write(&file, text).unwrap();
+        command.arg(option).arg(file);
+    }
+    let running = Starting::start(command).ready();
+    running.signal("TERM");
+    running.ended().await.1
 }
 
 #[tokio::test(flavor = "multi_thread")]
