@@ -182,7 +182,7 @@ impl<B: Body> Life<B> {
         let now = Instant::now();
         if self.connect_at.is_some_and(|due| due <= now) {
             self.connect_at = None;
-            self.link = Some(Connected { link: Link::with_keep_alive(&self.bundle, self.pace.keep_alive), since: None, has_shadow: false });
+            self.link = Some(Connected { link: Link::open(&self.bundle, self.pace.keep_alive), since: None, has_shadow: false });
         }
         if self.shadow_due().is_some_and(|due| due <= now) {
             self.lose(lost("the shadow was not answered"));

@@ -21,12 +21,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::bundle::{Bundle, Topics};
-use crate::life::Pace;
+use crate::pause;
 
+/// Between two signs of life, where nobody has said otherwise.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// From the first packet to the acknowledged subscriptions.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Before the server is asked once more.
-const PAUSE: Duration = Duration::from_millis(500);
 /// For the last words to be acknowledged, and for the connection to end.
 const LAST_WORDS: Duration = Duration::from_millis(800);
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -71,13 +71,8 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Begins to connect.
-    pub(crate) fn open(bundle: &Bundle) -> Self {
-        Self::with_keep_alive(bundle, Pace::default().keep_alive)
-    }
-
     /// Begins to connect. Where nothing comes back for twice the `keep_alive`, in whole seconds, the connection is lost.
-    pub(crate) fn with_keep_alive(bundle: &Bundle, keep_alive: Duration) -> Self {
+    pub(crate) fn open(bundle: &Bundle, keep_alive: Duration) -> Self {
         let connection = &bundle.connection;
         let mut options = MqttOptions::new(&connection.client_id, (connection.endpoint.as_str(), connection.port));
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&bundle.tls))));
@@ -159,13 +154,13 @@ async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics
 }
 
 /// Waits for CONNACK. A server of MQTT 3.1.1 may close the connection instead of saying no, section 3.2.2.3
-/// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT does. One that is just going down closes it as
-/// well, so it means no when it happens twice.
+/// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT and the hub do. One that is just going down closes
+/// it as well, so it means no when it happens twice.
 async fn welcome(events: &mut EventLoop) -> Result<(), News> {
     if is_answered(events).await? {
         return Ok(());
     }
-    sleep(PAUSE).await;
+    sleep(pause::FIRST).await;
     // To poll on is to connect anew.
     if is_answered(events).await? { Ok(()) } else { Err(News::Refused(NOT_LET_IN)) }
 }

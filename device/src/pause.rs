@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// After the first failure.
+pub(crate) const FIRST: Duration = Duration::from_millis(500);
+
 /// Twice as long after each failure, up to a limit.
 pub(crate) fn doubled(first: Duration, failures: u32, longest: Duration) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(failures)).min(longest)

@@ -7,10 +7,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::bundle::Bundle;
 use crate::failure::Failure;
-use crate::link::{CLOSED, Link, News};
-
-/// Between two attempts.
-const PAUSE: Duration = Duration::from_millis(500);
+use crate::link::{CLOSED, KEEP_ALIVE, Link, News};
+use crate::pause;
 
 /// Connects until the server has let the device listen to its shadow, and says goodbye. What is refused is refused at once;
 /// what is out of reach is tried as long as `wait` allows.
@@ -27,7 +25,7 @@ pub(crate) async fn reach(bundle: &Bundle, wait: Duration) -> Result<(), Failure
             Ok(_) => return Ok(()),
             Err(_) => return Err(unreachable(&address, wait, &why)),
         }
-        if timeout_at(until, sleep(PAUSE)).await.is_err() {
+        if timeout_at(until, sleep(pause::FIRST)).await.is_err() {
             return Err(unreachable(&address, wait, &why));
         }
     }
@@ -38,7 +36,7 @@ async fn attempt(bundle: &Bundle) -> News {
     if lookup_host((host, port)).await.ok().and_then(|mut found| found.next()).is_none() {
         return News::Lost("its name is not known here");
     }
-    let mut link = Link::open(bundle);
+    let mut link = Link::open(bundle, KEEP_ALIVE);
     let news = link.news().await;
     link.close().await;
     news

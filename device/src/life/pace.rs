@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::pause::{doubled, share};
+use crate::link::KEEP_ALIVE;
+use crate::pause::{self, doubled, share};
 
 /// The times of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +22,8 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            keep_alive: Duration::from_secs(30),
-            first_wait: Duration::from_millis(500),
+            keep_alive: KEEP_ALIVE,
+            first_wait: pause::FIRST,
             longest_wait: Duration::from_secs(120),
             probation: Duration::from_secs(60),
         }

@@ -20,13 +20,12 @@ use super::address::Address;
 use super::credential::{Credential, Shown};
 use super::problem;
 use crate::link::tls_error;
-use crate::pause::{doubled, share};
+use crate::pause::{self, doubled, share};
 
 /// An answer has some 8 KB.
 const ANSWER_LIMIT: usize = 64 * 1024;
 /// For one knock; a door on AWS has 30 seconds.
 const ATTEMPT: Duration = Duration::from_secs(30);
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A door that wants to be left alone for longer is asked again all the same.
 const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
@@ -59,7 +58,7 @@ pub(crate) async fn knock(
             Outcome::Given(answer) => return Ok(answer),
             Outcome::Later(asked, why) => (asked, why),
         };
-        let (least, more) = pause(asked, failures);
+        let (least, more) = left_alone(asked, failures);
         let left = wait.map(|wait| wait.saturating_sub(begun.elapsed()));
         if let Some(wait) = wait.filter(|_| left.is_some_and(|left| left <= least)) {
             let when = asked.map(|asked| format!("; come again in {} s", asked.as_secs())).unwrap_or_default();
@@ -156,8 +155,8 @@ fn absence(error: &(dyn Error + 'static)) -> &'static str {
 }
 
 /// For how long the door is left alone at least, and how much longer at most: twice as long each time.
-fn pause(asked: Option<Duration>, failures: u32) -> (Duration, Duration) {
-    let own = doubled(FIRST_PAUSE, failures, LONGEST_PAUSE);
+fn left_alone(asked: Option<Duration>, failures: u32) -> (Duration, Duration) {
+    let own = doubled(pause::FIRST, failures, LONGEST_PAUSE);
     match asked {
         Some(asked) => (asked.max(own), asked.max(own) / 2),
         None => (own / 2, own / 2),
@@ -171,7 +170,7 @@ mod tests {
     #[test]
     fn a_pause_grows_and_is_never_shorter_than_what_the_door_has_asked_for() {
         let check = |asked: Option<u64>, failures, least, most| {
-            let (short, more) = pause(asked.map(Duration::from_secs), failures);
+            let (short, more) = left_alone(asked.map(Duration::from_secs), failures);
             assert_eq!((short.as_millis(), (short + more).as_millis()), (least, most), "{asked:?} {failures}");
         };
         check(None, 0, 250, 500);
