@@ -194,11 +194,12 @@ impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H
         if knock.csr.is_none() && terms.keys == terms::Keys::Device {
             return Err(Problem::field("csr", "is missing: the private key has to be the device's own"));
         }
-        let mut caller = caller::recognise(door, terms, &knock, now).await.map_err(|problem| problem.where_unknown(knock.by.unknown()))?;
+        let where_unknown = |problem: Problem| problem.where_unknown(knock.by.unknown());
+        let mut caller = caller::recognise(door, terms, &knock, now).await.map_err(where_unknown)?;
         self.event.thing = Some(caller.thing.clone());
         self.event.label.clone_from(&caller.label);
         self.ask(&mut caller).await?;
-        self.use_up(&caller, &knock).await.map_err(|problem| problem.where_unknown(knock.by.unknown()))?;
+        self.use_up(&caller, &knock).await.map_err(where_unknown)?;
         let deadline = self.deadline.checked_sub(TIME_TO_ANSWER).unwrap_or(self.deadline);
         let fresh = match provision::provision(door, &caller, knock.csr.as_ref(), deadline).await {
             Err(problem) if problem.status() == StatusCode::CONFLICT => Err(self.refused(&caller, problem).await),
