@@ -92,7 +92,8 @@ def test_a_stranger_at_the_broker_is_told_nothing(hub, agent, stranger):
     why = "the server is not the one of this bundle"
     eventually("it says why", lambda: why in agent.status()["agent"].get("why", ""))
     agent.stop()
-    eventually("the stranger was not known", stranger.was_not_known)
+    eventually("the stranger has noticed", lambda: stranger.turned_away)
+    assert stranger.was_not_known(), (stranger.heard, stranger.turned_away)
     # The true one is still there.
     agent.do("setup", str(zip_file))
     agent.run().is_("connected")
@@ -102,7 +103,8 @@ def test_a_stranger_at_the_door_is_told_nothing(agent, stranger):
     words = f"what answers at localhost:{stranger.port} shows a certificate of somebody else"
     door = f"https://localhost:{stranger.port}/register"
     agent.fails(5, words, "claim", CODE, "--door", door, "--wait", "3")
-    eventually("the stranger was not known", stranger.was_not_known)
+    eventually("the stranger has noticed", lambda: stranger.turned_away)
+    assert stranger.was_not_known(), (stranger.heard, stranger.turned_away)
     assert not (agent.state / "current").exists()
 
 
