@@ -268,14 +268,14 @@ impl Voice<'_> {
         if !shadow.has_been_online() {
             return self.tell(&Phrase::NeverReported);
         }
-        let words: BTreeMap<String, String> =
-            shadow.reported.iter().filter_map(|(name, value)| Some((name.clone(), spoken(value)?))).collect();
-        let known = |name: &str| words.contains_key(name);
+        let raw: BTreeMap<&String, String> = shadow.reported.iter().filter_map(|(name, value)| Some((name, spoken(value)?))).collect();
+        let words = raw.iter().map(|(name, value)| ((*name).clone(), self.locale.words(value, now))).collect();
+        let known = |name: &str| shadow.reported.get(name).is_some_and(|value| spoken(value).is_some());
         let mut said: Vec<String> = sentences
             .iter()
-            .filter(|sentence| sentence.when.iter().all(|(name, value)| words.get(name) == Some(value)))
+            .filter(|sentence| sentence.when.iter().all(|(name, value)| raw.get(name) == Some(value)))
             .filter(|sentence| names(&sentence.say).all(known))
-            .map(|sentence| fill(&sentence.say, &words))
+            .map(|sentence| fill(&sentence.say, &words, self.locale))
             .collect();
         said.extend(self.came_to_nothing(shadow));
         if said.is_empty() {

@@ -89,6 +89,14 @@ fn a_status_says_what_was_reported_and_how_old_it_is() {
 }
 
 #[test]
+fn a_reported_duration_is_spoken_in_words() {
+    assert!(
+        status(&json!({"status": "printing", "model": "PT1H30M", "progress": 12}), 1_000)
+            .contains("12 percent of one hour and 30 minutes is done")
+    );
+}
+
+#[test]
 fn a_device_cannot_make_alexa_speak_markup_or_for_ever() {
     let said = status(&json!({"status": "<audio src='x'/>".repeat(100)}), 9_990);
     assert!(said.chars().count() < 250, "{said}");

@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onething::alexa::request::{Kind, Request, SlotValue};
+use onething::alexa::request::{Kind, Request, SlotMatch, SlotValue};
 use onething::answer::OWN_INTENTS;
+use onething::locales::Locale;
 use onething::model::{Model, ValueKind};
 use onething::wish::{Wish, wish};
 use serde_json::{Value, json};
@@ -48,8 +49,7 @@ fn of_the_device(intent: &&Value) -> bool {
 fn slot_types() -> BTreeMap<String, Vec<SlotValue>> {
     let value = |value: &Value| SlotValue {
         spoken: value["name"]["value"].as_str().unwrap().to_owned(),
-        id: value["id"].as_str().map(str::to_owned),
-        name: value["name"]["value"].as_str().map(str::to_owned),
+        matches: vec![SlotMatch { id: value["id"].as_str().map(str::to_owned), name: value["name"]["value"].as_str().map(str::to_owned) }],
     };
     each(&interaction_model(), "types").map(|kind| (name(kind), each(kind, "values").map(value).collect())).collect()
 }
@@ -93,9 +93,9 @@ fn every_value_of_a_slot_fits_what_it_fills() {
             };
             let accepted: BTreeSet<String> = values
                 .iter()
-                .map(|value| kind.read(std::slice::from_ref(value)).unwrap().unwrap().json.as_str().unwrap().to_owned())
+                .map(|value| kind.read(std::slice::from_ref(value), Locale::English, 0).unwrap().unwrap().json.as_str().unwrap().to_owned())
                 .collect();
-            let ids: BTreeSet<String> = values.iter().filter_map(|value| value.id.clone()).collect();
+            let ids: BTreeSet<String> = values.iter().filter_map(|value| value.matches[0].id.clone()).collect();
             assert_eq!(accepted, ids, "{slot_type}");
             match kind {
                 ValueKind::Switch => assert_eq!(accepted, BTreeSet::from(["ON".to_owned(), "OFF".to_owned()])),
@@ -113,14 +113,14 @@ fn every_intent_of_the_package_is_understood_by_the_code() {
     for intent in each(&interaction_model(), "intents").filter(of_the_device) {
         let filled = |slot: &Value| match types.get(slot["type"].as_str().unwrap()).map(|values| &values[0]) {
             Some(value) => json!({"value": value.spoken, "resolutions": {"resolutionsPerAuthority": [
-                {"status": {"code": "ER_SUCCESS_MATCH"}, "values": [{"value": {"id": value.id, "name": value.name}}]}]}}),
+                {"status": {"code": "ER_SUCCESS_MATCH"}, "values": [{"value": {"id": value.matches[0].id, "name": value.matches[0].name}}]}]}}),
             None => json!({"value": "3"}),
         };
         let slots: serde_json::Map<String, Value> = each(intent, "slots").map(|slot| (name(slot), filled(slot))).collect();
         let request = json!({"request": {"type": "IntentRequest",
             "intent": {"name": name(intent), "confirmationStatus": "CONFIRMED", "slots": slots}}});
         let Kind::Intent(read) = Request::read(&request).kind else { panic!("an intent") };
-        let wish = wish(&model, &read);
+        let wish = wish(&model, &read, Locale::English, 0);
         assert!(matches!(wish, Wish::Change { .. } | Wish::Answer(_)), "{} {wish:?}", name(intent));
     }
 }

@@ -4,6 +4,7 @@
 //! (<https://developer.amazon.com/docs/alexa/custom-skills/request-and-response-json-reference.html>).
 //! Amazon adds properties at any time, so nothing here fails on what it does not know.
 
+pub mod built_in;
 pub mod directive;
 pub mod progress;
 pub mod request;

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::identify::AccessToken;
+use crate::locales::is_article;
 use crate::thing::AlexaUser;
 
 /// A request with its envelope.
@@ -119,14 +120,25 @@ pub enum Confirmation {
     Denied,
 }
 
+/// The value of a slot of a built-in type where Alexa heard words and could not make a value of them.
+pub const NOT_UNDERSTOOD: &str = "?";
+
 /// One value of a slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotValue {
-    /// What the owner said.
+    /// What the owner said; of a built-in type what Alexa made of the words, such as `PT10M`.
     pub spoken: String,
-    /// The id of the matching slot value, where the slot type has ids and one matched.
+    /// The values of slot types that it may stand for, the likeliest of each authority first.
+    pub matches: Vec<SlotMatch>,
+}
+
+/// A value of a slot type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotMatch {
+    /// The id in the interaction model. For a value without one Alexa sends the MD5 of its name in hexadecimal digits, and for one of
+    /// her own an address (<https://developer.amazon.com/docs/alexa/custom-skills/entity-resolution.html>).
     pub id: Option<String>,
-    /// The canonical name of the matching slot value.
+    /// The canonical name.
     pub name: Option<String>,
 }
 
@@ -147,21 +159,34 @@ impl Intent {
     }
 }
 
-/// Reads `{value, resolutions}`. The first authority that matched counts; without a match `values` is
-/// absent.
+/// Reads `{value, resolutions}`. An authority without a match has no `values`. An article alone, and symbols without a letter or digit,
+/// fill nothing, unless they are a value of the slot type.
 fn slot_value(value: &Value) -> Option<SlotValue> {
     let spoken = match value.get("value")? {
-        Value::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
+        Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
     let authorities = value.pointer("/resolutions/resolutionsPerAuthority").and_then(Value::as_array);
-    let matched = authorities.into_iter().flatten().find_map(|authority| {
-        let code = authority.pointer("/status/code").and_then(Value::as_str);
-        (code == Some("ER_SUCCESS_MATCH")).then(|| authority.pointer("/values/0/value")).flatten()
-    });
-    let text = |field: &str| matched.and_then(|m| m.get(field)).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
-    Some(SlotValue { spoken, id: text("id"), name: text("name") })
+    let matched = authorities
+        .into_iter()
+        .flatten()
+        .filter(|authority| authority.pointer("/status/code").and_then(Value::as_str) == Some("ER_SUCCESS_MATCH"));
+    let values = matched.filter_map(|authority| authority.get("values")?.as_array()).flatten();
+    let text = |value: &Value, field: &str| {
+        let text = value.pointer(field).and_then(Value::as_str).map(str::trim);
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let matches = values.map(|value| SlotMatch { id: text(value, "/value/id"), name: text(value, "/value/name") });
+    let matches: Vec<SlotMatch> = matches.filter(|found| found.id.is_some() || found.name.is_some()).collect();
+    let is_filled = spoken == NOT_UNDERSTOOD || names_something(&spoken) || !matches.is_empty();
+    (!spoken.is_empty() && is_filled).then_some(SlotValue { spoken, matches })
+}
+
+/// Whether there is a word that is no article.
+fn names_something(spoken: &str) -> bool {
+    let words = spoken.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+    words.filter(|word| !word.is_empty()).any(|word| !is_article(word))
 }
 
 impl Request {
@@ -235,4 +260,69 @@ fn seconds(time: &str) -> Option<u64> {
 /// A field of an unexpected type counts as absent.
 fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(T::deserialize(Value::deserialize(deserializer)?).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn slot(slot: &Value) -> Vec<SlotValue> {
+        let request = json!({"request": {"type": "IntentRequest", "intent": {"name": "A", "slots": {"s": slot}}}});
+        let Kind::Intent(intent) = Request::read(&request).kind else { panic!("no intent") };
+        intent.slot("s")
+    }
+
+    fn authority(name: &str, values: &[(&str, &str)]) -> Value {
+        let values: Vec<Value> = values.iter().map(|(id, name)| json!({"value": {"id": id, "name": name}})).collect();
+        match values.is_empty() {
+            true => json!({"authority": name, "status": {"code": "ER_SUCCESS_NO_MATCH"}}),
+            false => json!({"authority": name, "status": {"code": "ER_SUCCESS_MATCH"}, "values": values}),
+        }
+    }
+
+    fn found(id: &str, name: &str) -> SlotMatch {
+        SlotMatch { id: Some(id.into()), name: Some(name.into()) }
+    }
+
+    #[test]
+    fn every_match_of_every_authority_is_read() {
+        let of_the_skill = authority("amzn1.er-authority.echo-sdk.amzn1.ask.skill.x.ROOM", &[("1", "kitchen"), ("2", " bath ")]);
+        let dynamic = authority("amzn1.er-authority.echo-sdk.dynamic.amzn1.ask.skill.x.ROOM", &[("3", "den")]);
+        let none = authority("AlexaEntities", &[]);
+        let value = json!({"value": "the room", "resolutions": {"resolutionsPerAuthority": [none, dynamic, of_the_skill]}});
+        let matches = vec![found("3", "den"), found("1", "kitchen"), found("2", "bath")];
+        assert_eq!(slot(&value), [SlotValue { spoken: "the room".into(), matches }]);
+        let matched = json!({"code": "ER_SUCCESS_MATCH"});
+        let odd = json!({"value": "x", "resolutions": {"resolutionsPerAuthority": [
+            {"status": matched}, {"status": matched, "values": [{}, {"value": {"id": 7, "name": ""}}, null]},
+            {"status": {"code": "ER_ERROR_TIMEOUT"}, "values": [{"value": {"id": "a", "name": "a"}}]}, 7]}});
+        assert_eq!(slot(&odd), [SlotValue { spoken: "x".into(), matches: Vec::new() }]);
+    }
+
+    #[test]
+    fn a_list_of_values_is_read_with_the_matches_of_each() {
+        let resolutions = json!({"resolutionsPerAuthority": [authority("x", &[("v", "vase")])]});
+        let value = json!({"slotValue": {"type": "List", "values": [
+            {"type": "Simple", "value": "vases", "resolutions": resolutions},
+            {"type": "Simple", "value": "cup"},
+            {"type": "Simple", "value": "a"},
+        ]}});
+        let cup = SlotValue { spoken: "cup".into(), matches: Vec::new() };
+        assert_eq!(slot(&value), [SlotValue { spoken: "vases".into(), matches: vec![found("v", "vase")] }, cup]);
+        assert_eq!(slot(&json!({"slotValue": {"type": "List", "values": []}})), []);
+    }
+
+    #[test]
+    fn an_article_alone_and_symbols_fill_nothing() {
+        for spoken in ["", " ", "a", "An", "the", "\u{1f3fa}", "a \u{1f3fa}", "-", "...", "\u{b0}"] {
+            assert_eq!(slot(&json!({"value": spoken})), [], "{spoken}");
+        }
+        for spoken in ["?", "i", "5", "\u{e9}", "a \u{1f3fa} vase", "a vase"] {
+            assert_eq!(slot(&json!({"value": spoken})).len(), 1, "{spoken}");
+        }
+        let grade = json!({"value": "a", "resolutions": {"resolutionsPerAuthority": [authority("x", &[("A", "a")])]}});
+        assert_eq!(slot(&grade)[0].matches, [found("A", "a")]);
+    }
 }

@@ -217,7 +217,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             _ => {}
         }
         let model = &self.skill.model;
-        match wish(model, intent) {
+        match wish(model, intent, self.voice.locale, (self.skill.now)()) {
             Wish::Change { change, says } => self.relay(&self.patch(change), &says).await,
             Wish::Answer(sentences) => {
                 let owner = self.present(Occasion::Spoken, None).await?;

@@ -1,5 +1,7 @@
 //! English.
 
+pub(super) mod values;
+
 use super::{FarewellWords, MailFacts, MailWords, Phrase, html_escape};
 use crate::model::Misfit;
 use crate::registry::Returned;
@@ -132,12 +134,21 @@ fn misfit_words(misfit: &Misfit) -> String {
         Misfit::NotANumber(_) => "I did not get the number. Please say it again.".into(),
         Misfit::OutOfRange { said, min, max, unit } => {
             let unit = unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
-            format!("{said} is not possible. Please say a number from {min} to {max}{unit}.")
+            format!("{} is not possible. Please say a number from {min} to {max}{unit}.", capitalized(said))
+        }
+        Misfit::NotWhole { said, unit } => {
+            format!("{} is no whole number of {unit}. Please say it in whole {unit}.", capitalized(said))
         }
         Misfit::NotOneOf { said, values } => format!("I do not know {said}. It can be {}.", values.join(" or ")),
         Misfit::TooLong { limit } => format!("That is too long. It can have {limit} letters."),
         Misfit::TooMany => "One at a time, please. Which one?".into(),
     }
+}
+
+/// The same, as the beginning of a sentence.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn amount(count: u64, unit: &str) -> String {

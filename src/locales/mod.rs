@@ -1,7 +1,12 @@
 //! The words, by language. A language is one file, and the compiler says what it still lacks.
 
 mod en;
+mod words;
 
+use time::{Date, OffsetDateTime};
+
+pub use self::words::Words;
+use crate::alexa::built_in::BuiltInValue;
 use crate::model::Misfit;
 use crate::registry::Returned;
 
@@ -219,6 +224,40 @@ impl Locale {
         }
     }
 
+    /// The words for a value as a slot or a shadow holds it: `PT10M` is "ten minutes", and any other text is its own words. `now`, in
+    /// seconds since the epoch, says which dates need their year.
+    pub fn words(self, value: &str, now: u64) -> Words {
+        let day = |now: u64| OffsetDateTime::from_unix_timestamp(i64::try_from(now).ok()?).ok().map(OffsetDateTime::date);
+        let today = day(now).unwrap_or(Date::MIN);
+        match BuiltInValue::parse(value) {
+            None => value.to_owned().into(),
+            Some(value) => match self {
+                Locale::English => en::values::words(value, today),
+            },
+        }
+    }
+
+    /// Several things in one breath.
+    pub fn list(self, items: &[String]) -> String {
+        match self {
+            Locale::English => en::values::list(items),
+        }
+    }
+
+    /// The seconds of a unit of time, as a device model names it; `None` for any other unit.
+    pub fn seconds_of(self, unit: &str) -> Option<u64> {
+        match self {
+            Locale::English => en::values::seconds_of(unit),
+        }
+    }
+
+    /// Where the preposition begins that a sentence ends with, before a time or a date.
+    fn before_preposition(self, sentence: &str) -> Option<usize> {
+        match self {
+            Locale::English => en::values::before_preposition(sentence),
+        }
+    }
+
     /// The mail that says that everything is deleted.
     pub fn farewell(self, facts: &MailFacts<'_>) -> FarewellWords {
         match self {
@@ -237,4 +276,9 @@ impl Locale {
 /// Replaces what HTML takes for markup.
 fn html_escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Whether words are nothing but an article, in any of the languages: such words name nothing.
+pub fn is_article(words: &str) -> bool {
+    en::values::is_article(words)
 }

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::alexa::request::SlotValue;
+use crate::alexa::built_in::Duration;
+use crate::alexa::request::{NOT_UNDERSTOOD, SlotValue};
+use crate::locales::{Locale, Words};
 
 /// The kinds of value a device model knows.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +40,7 @@ pub struct Value {
     /// For the device.
     pub json: serde_json::Value,
     /// For the owner.
-    pub words: String,
+    pub words: Words,
 }
 
 /// Why words do not fit, for the owner to hear.
@@ -46,6 +48,13 @@ pub struct Value {
 pub enum Misfit {
     /// Not a number at all.
     NotANumber(String),
+    /// A duration that is no whole number of the unit.
+    NotWhole {
+        /// What was said.
+        said: String,
+        /// As spoken.
+        unit: String,
+    },
     /// Below or above.
     OutOfRange {
         /// What was said.
@@ -74,41 +83,98 @@ pub enum Misfit {
 }
 
 impl ValueKind {
-    /// Turns the values of a slot into a value of this kind. `None` when the slot is not filled.
-    pub fn read(&self, slot: &[SlotValue]) -> Option<Result<Value, Misfit>> {
-        match (self, slot) {
+    /// Turns the values of a slot into a value of this kind. `None` when the slot is not filled. `now`, in seconds since the epoch, is
+    /// for the words of dates.
+    pub fn read(&self, slot: &[SlotValue], locale: Locale, now: u64) -> Option<Result<Value, Misfit>> {
+        let is_number = matches!(self, ValueKind::Number { .. });
+        // Words that Alexa could not make a value of say nothing, but of a number the owner hears that it was not understood.
+        let said: Vec<&SlotValue> = slot.iter().filter(|value| is_number || value.spoken != NOT_UNDERSTOOD).collect();
+        match (self, said.as_slice()) {
             (_, []) => None,
-            (ValueKind::Text { .. }, several) => {
-                let join = |part: fn(&SlotValue) -> &str| several.iter().map(part).collect::<Vec<_>>().join(", ");
-                Some(self.accept(&join(resolved), join(named)))
-            }
-            (_, [one]) => Some(self.accept(resolved(one), named(one).to_owned())),
+            (ValueKind::Text { .. }, several) => Some(self.read_text(several, locale, now)),
+            (_, [one]) => Some(self.read_one(one, locale, now)),
             _ => Some(Err(Misfit::TooMany)),
         }
     }
 
-    fn accept(&self, said: &str, words: String) -> Result<Value, Misfit> {
-        let not_one_of = |values: &[String]| Misfit::NotOneOf { said: words.clone(), values: values.to_vec() };
-        let json = match self {
+    /// A text takes the name of each value. What a built-in type made of the words stays as it is, and is spoken in words.
+    fn read_text(&self, values: &[&SlotValue], locale: Locale, now: u64) -> Result<Value, Misfit> {
+        let name = |value: &SlotValue| value.matches.iter().find_map(|found| found.name.clone());
+        let texts: Vec<String> = values.iter().map(|value| name(value).unwrap_or_else(|| value.spoken.clone())).collect();
+        let words = |(value, text): (&&SlotValue, &String)| match value.matches.as_slice() {
+            [] => locale.words(text, now),
+            _ => text.clone().into(),
+        };
+        let mut words: Vec<Words> = values.iter().zip(&texts).map(words).collect();
+        let words = match words.len() {
+            1 => words.remove(0),
+            _ => locale.list(&words.into_iter().map(|words| words.text).collect::<Vec<_>>()).into(),
+        };
+        Ok(Value { json: self.accept(&texts.join(", "), &words.text)?, words })
+    }
+
+    /// Tries all that a value may be: the id of each match, its name, and at last the words. An id that Alexa has made, which is the MD5
+    /// of the name or an address under `AlexaEntities`, is none that a device model has.
+    fn read_one(&self, value: &SlotValue, locale: Locale, now: u64) -> Result<Value, Misfit> {
+        let spoken = locale.words(&value.spoken, now);
+        let mut misfit = None;
+        for found in &value.matches {
+            let words = found.name.as_ref().unwrap_or(&spoken.text);
+            for said in [&found.id, &found.name].into_iter().flatten() {
+                match self.accept(said, words) {
+                    Ok(json) => return Ok(Value { json, words: self.words(words).into() }),
+                    Err(out @ Misfit::OutOfRange { .. }) => misfit = Some(out),
+                    Err(_) => {}
+                }
+            }
+        }
+        if let (ValueKind::Number { unit: Some(unit), .. }, Some(duration)) = (self, Duration::parse(&value.spoken)) {
+            return self.read_duration(duration, unit, spoken, locale);
+        }
+        match self.accept(&value.spoken, &spoken.text) {
+            Ok(json) => Ok(Value { json, words: Words { text: self.words(&spoken.text), ..spoken } }),
+            Err(out @ Misfit::OutOfRange { .. }) => Err(out),
+            Err(other) => Err(misfit.unwrap_or(other)),
+        }
+    }
+
+    /// A duration as an amount of a unit of time.
+    fn read_duration(&self, duration: Duration, unit: &str, words: Words, locale: Locale) -> Result<Value, Misfit> {
+        let Some((seconds, of_unit)) = duration.seconds().zip(locale.seconds_of(unit)) else { return Err(Misfit::NotANumber(words.text)) };
+        let whole = matches!(self, ValueKind::Number { whole: true, .. });
+        if whole && !seconds.is_multiple_of(of_unit) {
+            return Err(Misfit::NotWhole { said: words.text, unit: unit.to_owned() });
+        }
+        #[allow(clippy::cast_precision_loss, reason = "no duration that is said has 2^53 seconds")]
+        let amount = seconds as f64 / of_unit as f64;
+        Ok(Value { json: self.accept(&amount.to_string(), &words.text)?, words: Words { unit: Some(unit.to_owned()), ..words } })
+    }
+
+    /// "On" at the end of a sentence is "on".
+    fn words(&self, words: &str) -> String {
+        if *self == ValueKind::Switch { words.to_lowercase() } else { words.to_owned() }
+    }
+
+    /// The value that a text stands for; `words` name it to the owner where it does not fit.
+    fn accept(&self, said: &str, words: &str) -> Result<serde_json::Value, Misfit> {
+        let not_one_of = |values: &[String]| Misfit::NotOneOf { said: words.to_owned(), values: values.to_vec() };
+        let said = said.trim();
+        Ok(match self {
             ValueKind::Switch => match said.to_ascii_uppercase().as_str() {
                 on_off @ ("ON" | "OFF") => json!(on_off),
                 _ => return Err(not_one_of(&["on".into(), "off".into()])),
             },
-            ValueKind::Choice { values } => {
-                json!(values.iter().find(|value| value.eq_ignore_ascii_case(said)).ok_or_else(|| not_one_of(values))?)
-            }
+            ValueKind::Choice { values } => json!(choice(values, said).ok_or_else(|| not_one_of(values))?),
             ValueKind::Text { max_length } if said.chars().count() > *max_length => return Err(Misfit::TooLong { limit: *max_length }),
             ValueKind::Text { .. } => json!(said.replace(char::is_control, " ")),
             ValueKind::Number { min, max, unit, whole } => {
-                let number: f64 = said.parse().ok().filter(|n: &f64| n.is_finite()).ok_or_else(|| Misfit::NotANumber(words.clone()))?;
+                let number: f64 = said.parse().ok().filter(|n: &f64| n.is_finite()).ok_or_else(|| Misfit::NotANumber(words.to_owned()))?;
                 if number < *min || number > *max || (*whole && number.fract() != 0.0) {
-                    return Err(Misfit::OutOfRange { said: words, min: *min, max: *max, unit: unit.clone() });
+                    return Err(Misfit::OutOfRange { said: words.to_owned(), min: *min, max: *max, unit: unit.clone() });
                 }
                 plain_number(number)
             }
-        };
-        let words = if *self == ValueKind::Switch { words.to_lowercase() } else { words };
-        Ok(Value { json, words })
+        })
     }
 
     /// A JSON value of this kind as the shadow keeps it: `21` for 21.0. `None` where it is none of this kind.
@@ -118,23 +184,21 @@ impl ValueKind {
             (ValueKind::Switch | ValueKind::Choice { .. } | ValueKind::Text { .. }, serde_json::Value::String(text)) => text.clone(),
             _ => return None,
         };
-        self.accept(&said, said.clone()).ok().map(|accepted| accepted.json)
+        self.accept(&said, &said).ok()
     }
 
     /// Whether a JSON value from a device model is of this kind.
     pub(super) fn allows(&self, value: &serde_json::Value) -> bool {
         let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        self.accept(&said, said.clone()).is_ok_and(|accepted| accepted.json == *value)
+        self.accept(&said, &said).is_ok_and(|accepted| accepted == *value)
     }
 }
 
-/// The id of the match where there is one, else its name, else the words.
-fn resolved(value: &SlotValue) -> &str {
-    value.id.as_deref().or(value.name.as_deref()).unwrap_or(&value.spoken)
-}
-
-fn named(value: &SlotValue) -> &str {
-    value.name.as_deref().unwrap_or(&value.spoken)
+/// The value of a list that a text names, in capitals or not, with spaces or with `_` and `-` between its words.
+fn choice<'v>(values: &'v [String], said: &str) -> Option<&'v String> {
+    let loose = |text: &str| text.to_lowercase().split([' ', '_', '-']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let same = |value: &&String| value.to_lowercase() == said.to_lowercase();
+    values.iter().find(same).or_else(|| values.iter().find(|value| loose(value) == loose(said)))
 }
 
 /// `200`, not `200.0`, where there is no fraction.
@@ -144,76 +208,5 @@ fn plain_number(number: f64) -> serde_json::Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spoken(words: &str) -> SlotValue {
-        SlotValue { spoken: words.into(), id: None, name: None }
-    }
-
-    fn check(kind: &ValueKind, said: &str, expected: &Result<serde_json::Value, Misfit>) {
-        assert_eq!(&kind.read(&[spoken(said)]).unwrap().map(|v| v.json), expected, "{kind:?} {said}");
-    }
-
-    fn degrees() -> ValueKind {
-        ValueKind::Number { min: 0.0, max: 300.0, unit: Some("degrees".into()), whole: false }
-    }
-
-    #[test]
-    fn a_number_is_checked_against_its_range() {
-        let out = |said: &str| Misfit::OutOfRange { said: said.into(), min: 0.0, max: 300.0, unit: Some("degrees".into()) };
-        check(&degrees(), "200", &Ok(json!(200)));
-        check(&degrees(), "0", &Ok(json!(0)));
-        check(&degrees(), "20.5", &Ok(json!(20.5)));
-        check(&degrees(), "301", &Err(out("301")));
-        check(&degrees(), "-1", &Err(out("-1")));
-        check(&degrees(), "?", &Err(Misfit::NotANumber("?".into())));
-        check(&degrees(), "NaN", &Err(Misfit::NotANumber("NaN".into())));
-        check(&degrees(), "inf", &Err(Misfit::NotANumber("inf".into())));
-    }
-
-    #[test]
-    fn a_whole_number_has_no_fraction() {
-        let copies = ValueKind::Number { min: 1.0, max: 20.0, unit: None, whole: true };
-        check(&copies, "3", &Ok(json!(3)));
-        assert!(matches!(copies.read(&[spoken("1.5")]), Some(Err(Misfit::OutOfRange { .. }))));
-    }
-
-    #[test]
-    fn the_id_of_a_match_is_used_and_its_name_is_spoken() {
-        let one = SlotValue { spoken: "hot end".into(), id: Some("nozzle".into()), name: Some("the nozzle".into()) };
-        let part = ValueKind::Choice { values: vec!["nozzle".into(), "bed".into()] };
-        assert_eq!(part.read(&[one]), Some(Ok(Value { json: json!("nozzle"), words: "the nozzle".into() })));
-    }
-
-    #[test]
-    fn a_slot_list_is_one_text_or_a_question() {
-        let two = [spoken("vase"), spoken("cup")];
-        let text = ValueKind::Text { max_length: 64 };
-        assert_eq!(text.read(&two).unwrap().unwrap().json, json!("vase, cup"));
-        assert_eq!(degrees().read(&two), Some(Err(Misfit::TooMany)));
-        assert_eq!(degrees().read(&[]), None);
-    }
-
-    #[test]
-    fn a_value_out_of_json_is_of_its_own_type() {
-        assert_eq!(degrees().fit(&json!(21.0)), Some(json!(21)));
-        assert_eq!(degrees().fit(&json!(20.5)), Some(json!(20.5)));
-        assert_eq!(degrees().fit(&json!(301)), None);
-        assert_eq!(degrees().fit(&json!("21")), None);
-        assert_eq!(ValueKind::Switch.fit(&json!("on")), Some(json!("ON")));
-        assert_eq!(ValueKind::Switch.fit(&json!(true)), None);
-        let text = ValueKind::Text { max_length: 4 };
-        assert_eq!(text.fit(&json!("a\nb")), Some(json!("a b")));
-        assert_eq!(text.fit(&json!("vases")), None);
-        assert_eq!(text.fit(&json!({"a": 1})), None);
-        assert_eq!(text.fit(&json!(null)), None);
-    }
-
-    #[test]
-    fn text_is_limited_and_has_no_control_characters() {
-        let text = ValueKind::Text { max_length: 4 };
-        check(&text, "a\nb", &Ok(json!("a b")));
-        check(&text, "vases", &Err(Misfit::TooLong { limit: 4 }));
-    }
-}
+#[path = "value_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+//! Values in English: durations, times and dates.
+
+use time::Date;
+
+use crate::alexa::built_in::{BuiltInValue, Duration, PartOfDay, Season};
+use crate::locales::Words;
+
+/// The words that stand before a time or a date, and are its own to choose.
+const PREPOSITIONS: [&str; 3] = ["at", "in", "on"];
+const NUMBERS: [&str; 13] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+
+/// The words for a value. A day of the year that begins `today` needs no year.
+pub(in crate::locales) fn words(value: BuiltInValue, today: Date) -> Words {
+    let with = |preposition: &str, text: String| Words { phrase: Some(format!("{preposition} {text}")), text, unit: None };
+    let name_of = |date| day(date, today);
+    match value {
+        BuiltInValue::Duration(duration) => self::duration(duration).into(),
+        BuiltInValue::Time { hour, minute } => with("at", time(hour, minute)),
+        BuiltInValue::PartOfDay(PartOfDay::Night) => Words { phrase: Some("at night".into()), text: "the night".into(), unit: None },
+        BuiltInValue::PartOfDay(part) => with(
+            "in",
+            match part {
+                PartOfDay::Morning => "the morning".into(),
+                PartOfDay::Afternoon => "the afternoon".into(),
+                PartOfDay::Evening | PartOfDay::Night => "the evening".into(),
+            },
+        ),
+        BuiltInValue::Day(date) => with("on", name_of(date)),
+        BuiltInValue::Week(monday) => with("in", format!("the week of {}", name_of(monday))),
+        BuiltInValue::Weekend(saturday) => with("on", format!("the weekend of {}", name_of(saturday))),
+        BuiltInValue::Month(year, month) if year == today.year() => with("in", month.to_string()),
+        BuiltInValue::Month(year, month) => with("in", format!("{month} {year}")),
+        BuiltInValue::Season(year, season) => with("in", format!("{} {year}", self::season(season))),
+        BuiltInValue::Decade(year) => with("in", format!("the {year}s")),
+        BuiltInValue::Now => Words { phrase: Some("now".into()), text: "now".into(), unit: None },
+    }
+}
+
+/// "a vase, a cup and a box".
+pub(in crate::locales) fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Where the preposition begins that a sentence ends with, if it ends with one.
+pub(in crate::locales) fn before_preposition(sentence: &str) -> Option<usize> {
+    let words = sentence.strip_suffix(' ')?;
+    let at = words.rfind(' ').map_or(0, |space| space + 1);
+    PREPOSITIONS.contains(&words.get(at..)?).then_some(at)
+}
+
+/// The seconds of a unit of time.
+pub(in crate::locales) fn seconds_of(unit: &str) -> Option<u64> {
+    match unit.trim().to_lowercase().as_str() {
+        "second" | "seconds" | "sec" | "secs" | "s" => Some(1),
+        "minute" | "minutes" | "min" | "mins" => Some(60),
+        "hour" | "hours" | "hr" | "hrs" | "h" => Some(3_600),
+        "day" | "days" => Some(86_400),
+        "week" | "weeks" => Some(7 * 86_400),
+        _ => None,
+    }
+}
+
+/// Whether this is nothing but an article.
+pub(in crate::locales) fn is_article(words: &str) -> bool {
+    ["a", "an", "the"].iter().any(|article| words.eq_ignore_ascii_case(article))
+}
+
+fn duration(duration: Duration) -> String {
+    let Duration { years, months, weeks, days, hours, minutes, seconds } = duration;
+    let units = ["year", "month", "week", "day", "hour", "minute", "second"];
+    let amounts = [years, months, weeks, days, hours, minutes, seconds];
+    let parts: Vec<String> = amounts.into_iter().zip(units).filter(|(amount, _)| *amount > 0).map(|(n, unit)| amount(n, unit)).collect();
+    if parts.is_empty() { amount(0, "second") } else { list(&parts) }
+}
+
+/// Numbers up to twelve are words, as in print.
+fn amount(count: u32, unit: &str) -> String {
+    let number = usize::try_from(count).ok().and_then(|count| NUMBERS.get(count)).map_or_else(|| count.to_string(), |word| (*word).into());
+    format!("{number} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+fn time(hour: u8, minute: u8) -> String {
+    let half = if hour < 12 { "a.m." } else { "p.m." };
+    match (hour, minute) {
+        (0, 0) => "midnight".into(),
+        (12, 0) => "noon".into(),
+        (_, 0) => format!("{} {half}", (hour + 11) % 12 + 1),
+        _ => format!("{}:{minute:02} {half}", (hour + 11) % 12 + 1),
+    }
+}
+
+/// "December 1st", with the year where the day is over or more than a year away.
+fn day(date: Date, today: Date) -> String {
+    let name = format!("{} {}", date.month(), ordinal(date.day()));
+    let of_this_year = date >= today && (date - today).whole_days() < 365;
+    if of_this_year { name } else { format!("{name}, {}", date.year()) }
+}
+
+fn ordinal(number: u8) -> String {
+    let suffix = match (number % 10, number / 10) {
+        (1, tens) if tens != 1 => "st",
+        (2, tens) if tens != 1 => "nd",
+        (3, tens) if tens != 1 => "rd",
+        _ => "th",
+    };
+    format!("{number}{suffix}")
+}
+
+fn season(season: Season) -> &'static str {
+    match season {
+        Season::Winter => "winter",
+        Season::Spring => "spring",
+        Season::Summer => "summer",
+        Season::Fall => "fall",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Month;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_spoken_as_a_person_says_it() {
+        let today = Date::from_calendar_date(2026, Month::December, 1).unwrap();
+        for (value, expected) in [
+            ("PT10M", "ten minutes"),
+            ("PT1M", "one minute"),
+            ("PT1H30M", "one hour and 30 minutes"),
+            ("PT90S", "90 seconds"),
+            ("P1DT12H", "one day and twelve hours"),
+            ("P1Y2M3DT4H", "one year, two months, three days and four hours"),
+            ("PT0S", "zero seconds"),
+            ("19:00", "7 p.m."),
+            ("19:30", "7:30 p.m."),
+            ("07:05", "7:05 a.m."),
+            ("12:00", "noon"),
+            ("12:30", "12:30 p.m."),
+            ("00:00", "midnight"),
+            ("00:15", "12:15 a.m."),
+            ("MO", "the morning"),
+            ("NI", "the night"),
+            ("2026-12-01", "December 1st"),
+            ("2026-12-02", "December 2nd"),
+            ("2027-05-03", "May 3rd"),
+            ("2027-01-11", "January 11th"),
+            ("2026-12-22", "December 22nd"),
+            ("2026-11-30", "November 30th, 2026"),
+            ("2030-12-01", "December 1st, 2030"),
+            ("2026-W49-WE", "the weekend of December 5th"),
+            ("2026-W50", "the week of December 7th"),
+            ("2026-12", "December"),
+            ("2027-01", "January 2027"),
+            ("2026-WI", "winter 2026"),
+            ("202X", "the 2020s"),
+            ("PRESENT_REF", "now"),
+        ] {
+            assert_eq!(words(BuiltInValue::parse(value).unwrap(), today).text, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn several_items_are_joined_as_a_person_joins_them() {
+        let said = |items: &[&str]| list(&items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>());
+        assert_eq!(said(&["vase"]), "vase");
+        assert_eq!(said(&["vase", "cup"]), "vase and cup");
+        assert_eq!(said(&["vase", "cup", "box"]), "vase, cup and box");
+        assert_eq!(said(&[]), "");
+    }
+}
