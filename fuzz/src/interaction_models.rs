@@ -1,9 +1,11 @@
 //! An interaction model, and what is understood with it.
 
+use jiff::civil::DateTime;
 use onething_hub::utterance::interaction::InteractionModel;
 use onething_hub::utterance::spoken;
 use onething_hub::utterance::words::Utterance;
 
+const NOW: DateTime = jiff::civil::datetime(2026, 12, 1, 8, 0, 0, 0);
 /// More examples than these bring nothing new.
 const EXAMPLES: usize = 64;
 
@@ -23,13 +25,13 @@ pub fn run(data: &[u8]) {
         assert!(model.intent(&intent.name).is_some());
         for example in model.examples(intent).take(EXAMPLES) {
             let utterance = Utterance::read(&example);
-            if let Some(found) = model.resolve(utterance.all()) {
+            if let Some(found) = model.resolve(utterance.all(), NOW) {
                 assert!(model.intent(&found.intent).is_some_and(|known| found.slots.iter().all(|(name, _)| known.slot(name).is_some())));
             }
             for slot in &intent.slots {
-                let _ = model.resolve_slot(&intent.name, &slot.name, utterance.all());
+                let _ = model.resolve_slot(&intent.name, &slot.name, utterance.all(), NOW);
             }
-            let _ = spoken::read(&model, &Utterance::read(&format!("ask {} to {example}", model.invocation_name)));
+            let _ = spoken::read(&model, &Utterance::read(&format!("ask {} to {example}", model.invocation_name)), NOW);
         }
     }
 }

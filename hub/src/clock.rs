@@ -15,6 +15,11 @@ pub fn micros() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// Date and time in the time zone of this machine, which is that of an Echo beside it.
+pub fn local() -> jiff::civil::DateTime {
+    jiff::ZonedDateTime::now().datetime()
+}
+
 /// `2026-11-22T00:04:05Z`, as Alexa writes a time.
 pub fn iso8601(seconds: u64) -> String {
     let t = moment(seconds);

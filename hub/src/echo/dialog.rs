@@ -3,10 +3,14 @@
 //! The intent is kept as Alexa and skills write it, because each hands it to the other as a whole
 //! (<https://developer.amazon.com/docs/alexa/custom-skills/dialog-interface-reference.html>).
 
+use data_encoding::HEXLOWER;
+use md5::{Digest, Md5};
+use onething::locales::Locale;
 use serde_json::{Map, Value, json};
 
+use crate::clock;
 use crate::utterance::interaction::{Intent, InteractionModel};
-use crate::utterance::resolve::{Filled, Match, Resolution};
+use crate::utterance::resolve::{Authority, Filled, Match, Resolution};
 
 /// What the speaker is being asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +81,8 @@ impl Dialog {
 
     /// Takes the slots that were understood; the others stay as they are.
     pub(super) fn fill(&mut self, skill_id: &str, found: &Match) {
-        for (name, filled) in &found.slots {
-            self.put(name, slot(skill_id, name, filled));
+        for (name, values) in &found.slots {
+            self.put(name, slot(skill_id, name, values));
         }
     }
 
@@ -114,11 +118,10 @@ impl Dialog {
             if denied {
                 self.put(&slot.name, unfilled(&slot.name));
             }
+            let empty = now["value"].is_null() && now["slotValue"].is_null();
             let question = match (&rules.elicitation, &rules.confirmation) {
-                (Some(prompt), _) if denied || now["value"].is_null() => (Question::Slot(slot.name.clone()), prompt),
-                (_, Some(prompt)) if !denied && !now["value"].is_null() && status(&now) == "NONE" => {
-                    (Question::ConfirmSlot(slot.name.clone()), prompt)
-                }
+                (Some(prompt), _) if denied || empty => (Question::Slot(slot.name.clone()), prompt),
+                (_, Some(prompt)) if !denied && !empty && status(&now) == "NONE" => (Question::ConfirmSlot(slot.name.clone()), prompt),
                 _ => continue,
             };
             return Some((question.0, self.prompt(question.1)));
@@ -151,7 +154,7 @@ impl Dialog {
             let named = after.split_once('}').and_then(|(name, after)| Some((self.intent["slots"].get(name)?, after)));
             rest = match named {
                 Some((slot, after)) => {
-                    prompt.push_str(slot["value"].as_str().unwrap_or_default());
+                    prompt.push_str(&said(slot));
                     after
                 }
                 None => {
@@ -172,34 +175,63 @@ impl Dialog {
     }
 }
 
+/// The words for what a slot holds.
+fn said(slot: &Value) -> String {
+    let text = |value: &Value| Locale::default().words(value["value"].as_str().unwrap_or_default(), clock::now()).text;
+    match slot["slotValue"]["values"].as_array() {
+        Some(values) => Locale::default().list(&values.iter().map(text).collect::<Vec<_>>()),
+        None => text(slot),
+    }
+}
+
 fn unfilled(name: &str) -> Value {
     json!({"name": name, "confirmationStatus": "NONE"})
 }
 
-/// A slot as Alexa writes it: without a match `values` is absent.
-fn slot(skill_id: &str, name: &str, filled: &Filled) -> Value {
-    let mut slot = json!({"name": name, "value": filled.value, "confirmationStatus": "NONE", "source": "USER"});
-    let mut simple = json!({"type": "Simple", "value": filled.value});
-    if let Some(resolution) = &filled.resolution {
-        let resolutions = json!({"resolutionsPerAuthority": [authority(skill_id, resolution)]});
-        slot["resolutions"] = resolutions.clone();
-        simple["resolutions"] = resolutions;
+/// A slot as Alexa writes it: several values stand in its `slotValue` alone
+/// (<https://developer.amazon.com/docs/alexa/custom-skills/collect-multiple-values-in-a-slot.html>).
+fn slot(skill_id: &str, name: &str, values: &[Filled]) -> Value {
+    let mut slot = json!({"name": name, "confirmationStatus": "NONE", "source": "USER"});
+    let mut simple: Vec<Value> = values.iter().map(|filled| simple(skill_id, filled)).collect();
+    if simple.len() > 1 {
+        slot["slotValue"] = json!({"type": "List", "values": simple});
+    } else if let Some(one) = simple.pop() {
+        slot["value"] = one["value"].clone();
+        if let Some(resolutions) = one.get("resolutions") {
+            slot["resolutions"] = resolutions.clone();
+        }
+        slot["slotValue"] = one;
     }
-    slot["slotValue"] = simple;
     slot
 }
 
+fn simple(skill_id: &str, filled: &Filled) -> Value {
+    let mut simple = json!({"type": "Simple", "value": filled.value});
+    if let Some(resolution) = &filled.resolution {
+        simple["resolutions"] = json!({"resolutionsPerAuthority": [authority(skill_id, resolution)]});
+    }
+    simple
+}
+
+/// Without a match `values` is absent. A value without an id in the model has the MD5 of its name for one
+/// (<https://developer.amazon.com/docs/alexa/custom-skills/entity-resolution-for-custom-slot-types.html>), and one that Amazon knows an address
+/// (<https://developer.amazon.com/docs/alexa/custom-skills/entity-resolution-for-built-in-slot-types.html>).
 fn authority(skill_id: &str, resolution: &Resolution) -> Value {
-    let name = format!("amzn1.er-authority.echo-sdk.{skill_id}.{}", resolution.slot_type);
+    let name = match &resolution.authority {
+        Authority::SlotType(slot_type) => format!("amzn1.er-authority.echo-sdk.{skill_id}.{slot_type}"),
+        Authority::AlexaEntities => "AlexaEntities".to_owned(),
+    };
     if resolution.values.is_empty() {
         return json!({"authority": name, "status": {"code": "ER_SUCCESS_NO_MATCH"}});
     }
     let values = resolution.values.iter().map(|value| {
-        let mut wire = json!({"name": value.name});
-        if let Some(id) = &value.id {
-            wire["id"] = json!(id);
-        }
-        json!({"value": wire})
+        let digest = HEXLOWER.encode(&Md5::digest(&value.name));
+        let id = match (&value.id, &resolution.authority) {
+            (Some(id), _) => id.clone(),
+            (None, Authority::SlotType(_)) => digest,
+            (None, Authority::AlexaEntities) => format!("https://ld.amazonalexa.com/entities/v1/{}", &digest[..22]),
+        };
+        json!({"value": {"name": value.name, "id": id}})
     });
     json!({"authority": name, "status": {"code": "ER_SUCCESS_MATCH"}, "values": values.collect::<Vec<_>>()})
 }

@@ -35,7 +35,7 @@ fn a_request_is_one_of_alexas() {
     let asked = Request::read(&echo.say("Alexa, ask my printer to print a flower vase").unwrap());
     let Kind::Intent(intent) = asked.kind else { panic!("no intent") };
     let slot = &intent.slot("model")[0];
-    assert_eq!((intent.name.as_str(), slot.spoken.as_str(), slot.id.as_deref()), ("PrintIntent", "flower vase", Some("vase")));
+    assert_eq!((intent.name.as_str(), slot.spoken.as_str(), slot.matches[0].id.as_deref()), ("PrintIntent", "flower vase", Some("vase")));
     assert_eq!(intent.slot_names().collect::<Vec<_>>(), ["copies", "model"]);
     assert!(asked.dialog_open);
     assert_eq!(asked.access_token.unwrap().secret(), "Atza|x");
@@ -51,6 +51,119 @@ fn a_value_out_of_the_list_has_no_match_and_no_values() {
     let authority = &slot["resolutions"]["resolutionsPerAuthority"][0];
     assert_eq!((&authority["status"]["code"], authority.get("values")), (&json!("ER_SUCCESS_NO_MATCH"), None));
     assert_eq!(request["request"]["intent"]["slots"]["copies"], json!({"name": "copies", "confirmationStatus": "NONE"}));
+}
+
+/// A garden whose values have no ids, at noon of the first of December 2026.
+fn garden() -> Echo {
+    let file = json!({"interactionModel": {"languageModel": {
+        "invocationName": "my garden",
+        "intents": [
+            {"name": "WaterIntent",
+             "slots": [{"name": "beds", "type": "BED", "multipleValues": {"enabled": true}}, {"name": "day", "type": "AMAZON.DATE"},
+                       {"name": "for", "type": "AMAZON.DURATION"}],
+             "samples": ["water {beds} {day}", "water {beds} for {for}", "water {beds}"]},
+            {"name": "SwitchIntent", "slots": [{"name": "state", "type": "STATE"}], "samples": ["please turn it {state}", "turn the pump {state}"]},
+            {"name": "TravelIntent", "slots": [{"name": "city", "type": "AMAZON.City"}], "samples": ["i am in {city}", "{city}"]},
+            {"name": "AMAZON.FallbackIntent"}
+        ],
+        "types": [
+            {"name": "BED", "values": [{"name": {"value": "roses"}}, {"id": "LAWN", "name": {"value": "lawn", "synonyms": ["grass"]}}]},
+            {"name": "STATE", "values": [{"name": {"value": "on"}}, {"name": {"value": "off"}}]},
+        ],
+    }}});
+    let mut echo = Echo::new(SKILL, "ANA", Arc::new(InteractionModel::parse(&file.to_string()).unwrap()));
+    echo.clock = || jiff::civil::datetime(2026, 12, 1, 12, 0, 0, 0);
+    echo
+}
+
+fn slots(echo: &mut Echo, said: &str) -> Value {
+    echo.say(&format!("ask my garden to {said}")).unwrap()["request"]["intent"]["slots"].take()
+}
+
+#[test]
+fn a_value_without_an_id_has_the_md5_of_its_name() {
+    let state = slots(&mut garden(), "turn the pump on")["state"].take();
+    let resolutions = json!({"resolutionsPerAuthority": [{
+        "authority": "amzn1.er-authority.echo-sdk.amzn1.ask.skill.test.STATE",
+        "status": {"code": "ER_SUCCESS_MATCH"},
+        "values": [{"value": {"name": "on", "id": "ed2b5c0139cec8ad2873829dc1117d50"}}],
+    }]});
+    let value = json!({"type": "Simple", "value": "on", "resolutions": resolutions});
+    let whole = json!({"name": "state", "value": "on", "confirmationStatus": "NONE", "source": "USER", "resolutions": resolutions, "slotValue": value});
+    assert_eq!(state, whole);
+    let lawn = slots(&mut garden(), "water grass")["beds"].take();
+    assert_eq!(lawn.pointer("/resolutions/resolutionsPerAuthority/0/values/0/value"), Some(&json!({"name": "lawn", "id": "LAWN"})));
+}
+
+#[test]
+fn a_name_that_amazon_knows_has_an_address() {
+    let city = slots(&mut garden(), "i am in berlin")["city"].take();
+    let authority = &city["resolutions"]["resolutionsPerAuthority"][0];
+    assert_eq!((&city["value"], &authority["authority"]), (&json!("berlin"), &json!("AlexaEntities")));
+    let value = &authority["values"][0]["value"];
+    assert_eq!(value["name"], "Berlin");
+    assert!(value["id"].as_str().unwrap().starts_with("https://ld.amazonalexa.com/entities/v1/"), "{value}");
+}
+
+#[test]
+fn several_values_are_a_list_and_one_is_not() {
+    let beds = slots(&mut garden(), "water the roses and the grass for ten minutes");
+    let list = &beds["beds"]["slotValue"];
+    assert_eq!((beds["beds"].get("value"), beds["beds"].get("resolutions"), &list["type"]), (None, None, &json!("List")));
+    let said: Vec<&Value> = list["values"].as_array().unwrap().iter().map(|value| &value["value"]).collect();
+    assert_eq!(said, ["roses", "grass"]);
+    assert_eq!(list.pointer("/values/1/resolutions/resolutionsPerAuthority/0/values/0/value/id"), Some(&json!("LAWN")));
+    assert_eq!(
+        beds["for"],
+        json!({"name": "for", "value": "PT10M", "confirmationStatus": "NONE", "source": "USER",
+        "slotValue": {"type": "Simple", "value": "PT10M"}})
+    );
+    assert_eq!(slots(&mut garden(), "water the roses")["beds"]["slotValue"]["type"], "Simple");
+}
+
+#[test]
+fn a_date_is_seen_from_the_day_of_the_echo() {
+    assert_eq!(slots(&mut garden(), "water roses tomorrow")["day"]["value"], "2026-12-02");
+    assert_eq!(slots(&mut garden(), "water roses this weekend")["day"]["value"], "2026-W49-WE");
+}
+
+#[test]
+fn a_symbol_in_the_place_of_a_value_leaves_the_slot_unfilled() {
+    let unfilled = json!({"name": "state", "confirmationStatus": "NONE"});
+    assert_eq!(slots(&mut garden(), "turn the pump \u{1f506}")["state"], unfilled);
+    assert_eq!(slots(&mut garden(), "turn the pump a")["state"], unfilled);
+    assert_eq!(slots(&mut garden(), "turn the pump on \u{1f506}")["state"]["value"], "on");
+}
+
+#[test]
+fn please_makes_no_difference_in_a_session_and_out_of_it() {
+    for said in [
+        "ask my garden please to turn it on",
+        "ask my garden to please turn it on",
+        "open my garden please to turn it on",
+        "please ask my garden to turn it on please",
+    ] {
+        assert_eq!(garden().say(said).unwrap()["request"]["intent"]["slots"]["state"]["value"], "on", "{said}");
+    }
+    for said in ["turn it on", "please turn it on", "turn it on, please", "please turn the pump on please"] {
+        let mut echo = garden();
+        echo.say("open my garden please").unwrap();
+        echo.hear(&goes_on());
+        assert_eq!(echo.say(said).unwrap()["request"]["intent"]["slots"]["state"]["value"], "on", "{said}");
+    }
+}
+
+#[test]
+fn a_slot_of_any_name_leaves_the_end_of_the_session_and_gibberish_alone() {
+    for (said, expected) in [("goodbye", "SessionEndedRequest"), ("blue green colours", "AMAZON.FallbackIntent"), ("paris", "TravelIntent")]
+    {
+        let mut echo = garden();
+        echo.say("open my garden").unwrap();
+        echo.hear(&goes_on());
+        let request = echo.say(said).unwrap()["request"].take();
+        let what = request["intent"]["name"].as_str().or(request["type"].as_str()).unwrap();
+        assert_eq!(what, expected, "{said}");
+    }
 }
 
 #[test]

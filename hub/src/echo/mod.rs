@@ -14,6 +14,7 @@ mod heard;
 
 use std::sync::Arc;
 
+use jiff::civil::DateTime;
 use onething::identify::AccessToken;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -21,6 +22,7 @@ use thiserror::Error;
 use self::dialog::{Dialog, Question};
 use self::envelope::Session;
 pub use self::heard::{Card, Heard};
+use crate::clock;
 use crate::utterance::built_in;
 use crate::utterance::interaction::InteractionModel;
 use crate::utterance::resolve::Match;
@@ -43,6 +45,8 @@ pub struct Echo {
     enabled: bool,
     token: Option<AccessToken>,
     session: Option<Session>,
+    /// Date and time where the Echo stands.
+    clock: fn() -> DateTime,
 }
 
 /// Alexa keeps it to herself: nothing goes to the skill.
@@ -84,7 +88,16 @@ impl Echo {
     /// An Echo whose owner has enabled the skill and linked nothing.
     pub fn new(skill_id: &str, household: &str, model: Arc<InteractionModel>) -> Self {
         let user_id = format!("amzn1.ask.account.{household}");
-        Self { skill_id: skill_id.to_owned(), household: household.to_owned(), user_id, model, enabled: true, token: None, session: None }
+        Self {
+            skill_id: skill_id.to_owned(),
+            household: household.to_owned(),
+            user_id,
+            model,
+            enabled: true,
+            token: None,
+            session: None,
+            clock: clock::local,
+        }
     }
 
     /// From now on every request carries this token.
@@ -110,9 +123,17 @@ impl Echo {
     /// Somebody speaks. The request that Alexa sends, or what she does instead.
     pub fn say(&mut self, text: &str) -> Result<Value, NotForTheSkill> {
         let model = Arc::clone(&self.model);
-        let utterance = Utterance::read(text);
+        let (mut utterance, now) = (Utterance::read(text), (self.clock)());
+        let mut spoken = spoken::read(&model, &utterance, now);
+        if !spoken.is_understood() {
+            // "Turn it 🔆" leaves a gap where a value belongs, and the owner is asked for it.
+            let with_symbols = Utterance::read_with_symbols(text);
+            let read = spoken::read(&model, &with_symbols, now);
+            if read.is_understood() {
+                (utterance, spoken) = (with_symbols, read);
+            }
+        }
         let said = spoken::addressed(utterance.all());
-        let spoken = spoken::read(&model, &utterance);
         if !self.enabled {
             return Err(NotForTheSkill { speech: UNKNOWN.into(), listening: false, hint: Some("enable the skill first".into()) });
         }
@@ -162,19 +183,20 @@ impl Echo {
         if polite.is_empty() {
             return Err(NotForTheSkill { speech: String::new(), listening: true, hint: None });
         }
-        if found.is_none() && built_in::ends_session(polite.text()) {
+        // A name that anything could be is no answer to "goodbye".
+        if found.as_ref().is_none_or(|found| !found.certain) && built_in::ends_session(polite.text()) {
             return Ok(self.last_of_session(EndReason::UserInitiated.request()));
         }
-        let model = Arc::clone(&self.model);
+        let (model, now) = (Arc::clone(&self.model), (self.clock)());
         let Some(dialog) = self.session.as_mut().and_then(|session| session.dialog.as_mut()) else { return self.understood(found) };
         match &dialog.question {
             Some(Question::Slot(slot)) => {
-                let readings = [said, polite].into_iter().filter_map(|said| model.resolve_slot(dialog.name(), slot, said));
+                let readings = [said, polite].into_iter().filter_map(|said| model.resolve_slot(dialog.name(), slot, said, now));
                 let answer = readings.max_by_key(|answer| answer.score);
                 let better = |answer: &Match| match &found {
-                    Some(other) => answer.certain && answer.score + ANSWERS_THE_QUESTION > other.score,
+                    Some(other) if other.certain => answer.certain && answer.score + ANSWERS_THE_QUESTION > other.score,
                     // Whatever was said is the answer when it is nothing else.
-                    None => true,
+                    _ => true,
                 };
                 match answer.filter(better) {
                     Some(answer) => self.understood(Some(answer)),
@@ -257,7 +279,7 @@ fn is_farewell(intent: &str) -> bool {
 /// Yes or no, by Alexa's words or by the model's.
 fn agreed(said: Phrase<'_>, found: Option<&Match>) -> Option<bool> {
     let says = |intent: &str| {
-        let alexas = built_in::samples(intent).contains(&said.text());
+        let alexas = built_in::samples(intent).iter().any(|sample| sample.trim_start_matches("please ") == said.text());
         alexas || found.is_some_and(|found| found.intent == intent)
     };
     if says(built_in::YES) { Some(true) } else { says(built_in::NO).then_some(false) }

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::built_in;
 use super::interaction_file::{self as raw, Named};
+use super::slot_type::BuiltIn;
 use super::words::{MAX_WORDS, Utterance};
 
 /// Alexa takes interaction models of up to 1.5 MB.
@@ -74,6 +75,8 @@ pub struct Slot {
     pub name: String,
     /// What can be said for it.
     pub kind: SlotKind,
+    /// Whether it takes several values in one breath.
+    pub multiple: bool,
     /// What Alexa asks for it; `None` where the dialog model does not name it.
     pub dialog: Option<SlotDialog>,
     pub(super) samples: Vec<Sample>,
@@ -91,12 +94,10 @@ pub struct SlotDialog {
 /// What can be said for a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotKind {
-    /// `AMAZON.NUMBER`.
-    Number,
+    /// A type of Amazon's.
+    BuiltIn(BuiltIn),
     /// A type of the model, by its name: its values, and anything else without a match.
     Listed(String),
-    /// Any other built-in type: words, as they were said.
-    Words,
 }
 
 /// A slot type with its values.
@@ -153,11 +154,10 @@ impl InteractionModel {
     /// What one can say for an intent: its samples, with a value in each slot.
     pub fn examples(&self, intent: &Intent) -> impl Iterator<Item = String> {
         let value = |slot: &Slot| match &slot.kind {
-            SlotKind::Number => "two hundred".to_owned(),
+            SlotKind::BuiltIn(kind) => kind.example().to_owned(),
             SlotKind::Listed(kind) => {
                 self.types.get(kind).and_then(|kind| kind.values.first()).map_or("it", |value| &value.name).to_owned()
             }
-            SlotKind::Words => "something".to_owned(),
         };
         let part = move |part: &Part| match part {
             Part::Word(word) => word.clone(),
@@ -257,17 +257,20 @@ fn compile_intent(raw: raw::Intent, types: &HashMap<String, SlotType>, faults: &
     let mut slots = Vec::new();
     for slot in &raw.slots {
         let place = format_args!("{place}.slots.{}", slot.name);
-        let kind = match slot.kind.as_str() {
-            "AMAZON.NUMBER" => SlotKind::Number,
-            listed if types.contains_key(listed) => SlotKind::Listed(listed.to_owned()),
-            built_in if built_in.starts_with("AMAZON.") => SlotKind::Words,
-            unknown => {
-                faults.add(format_args!("{place}: there is no type {unknown}"));
-                SlotKind::Words
+        let kind = match BuiltIn::of(&slot.kind) {
+            Some(kind @ BuiltIn::Value(_)) => SlotKind::BuiltIn(kind),
+            // A list of Amazon's may be extended by values of the model's own.
+            _ if types.contains_key(&slot.kind) => SlotKind::Listed(slot.kind.clone()),
+            Some(kind) => SlotKind::BuiltIn(kind),
+            None => {
+                if !slot.kind.starts_with("AMAZON.") {
+                    faults.add(format_args!("{place}: there is no type {}", slot.kind));
+                }
+                SlotKind::BuiltIn(BuiltIn::Phrase)
             }
         };
         let samples = compile_samples(place, &slot.samples, faults);
-        slots.push(Slot { name: slot.name.clone(), kind, dialog: None, samples });
+        slots.push(Slot { name: slot.name.clone(), kind, multiple: slot.multiple.enabled, dialog: None, samples });
     }
     Intent { name: raw.name, slots, dialog: None, samples }
 }
@@ -284,6 +287,14 @@ fn sample(text: &str, slots: &[String]) -> Result<Sample, String> {
         let slot = slots.iter().position(|slot| slot == name.trim()).ok_or_else(|| format!("the intent has no slot {name}"))?;
         parts.push(Part::Slot(slot));
         rest = after;
+    }
+    // A "please" at either end is no part of what is asked.
+    let please = |part: Option<&Part>| part.is_some_and(|part| *part == Part::Word("please".into()));
+    while parts.len() > 1 && please(parts.last()) {
+        parts.pop();
+    }
+    while parts.len() > 1 && please(parts.first()) {
+        parts.remove(0);
     }
     match parts.len() {
         0 => Err("there is no word in it".into()),

@@ -49,6 +49,15 @@ pub(super) struct Slot {
     pub(super) kind: String,
     #[serde(default)]
     pub(super) samples: Vec<String>,
+    #[serde(rename = "multipleValues", default)]
+    pub(super) multiple: MultipleValues,
+}
+
+/// `languageModel.intents[].slots[].multipleValues`.
+#[derive(Default, Deserialize)]
+pub(super) struct MultipleValues {
+    #[serde(default)]
+    pub(super) enabled: bool,
 }
 
 /// `languageModel.types[]`.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::utterance::slot_type::ValueType;
 
 fn faults(model: &Value) -> Vec<String> {
     match InteractionModel::parse(&json!({"interactionModel": model}).to_string()) {
@@ -17,7 +18,7 @@ fn a_model_is_compiled_with_its_dialog() {
     let model = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     assert_eq!((model.invocation_name.as_str(), model.invocation.len()), ("my printer", 2));
     let print = model.intent("PrintIntent").unwrap();
-    assert_eq!(print.slot("copies").unwrap().kind, SlotKind::Number);
+    assert_eq!(print.slot("copies").unwrap().kind, SlotKind::BuiltIn(BuiltIn::Value(ValueType::Number)));
     assert_eq!(print.slot("model").unwrap().kind, SlotKind::Listed("PRINT_MODEL".into()));
     let asked = print.slot("model").unwrap().dialog.as_ref().unwrap();
     assert_eq!((asked.elicitation.as_deref(), &asked.confirmation), (Some("What shall I print?"), &None));

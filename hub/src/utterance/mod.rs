@@ -1,6 +1,6 @@
 //! From what somebody says to an intent with its slots, as Alexa does it by the skill's interaction model.
 //!
-//! - [`words`] makes words comparable, and [`number`] makes numbers of them.
+//! - [`words`] makes words comparable, and [`english`] makes numbers, times and dates of them, by [`slot_type`].
 //! - [`interaction`] reads the interaction model; [`built_in`] knows what needs no samples.
 //! - [`spoken`] finds out whether it is for the skill at all, and [`resolve`] what is meant.
 //!
@@ -8,9 +8,10 @@
 //! sample has to be said as it stands, with anything in its slots.
 
 pub mod built_in;
+pub mod english;
 pub mod interaction;
 mod interaction_file;
-pub mod number;
 pub mod resolve;
+pub mod slot_type;
 pub mod spoken;
 pub mod words;

@@ -1,65 +1,93 @@
 //! Which intent is meant, with which slots: the sample that covers the words best.
 //!
-//! A word of the sample that was said counts most, then a word in a slot's list, then any word in a slot; so
+//! A word of the sample that was said counts most, then a word of a value that the slot's type has, then any word in a slot; so
 //! "print three vases" is three of a vase and not a thing called "three vases". A match needs a word of the
-//! sample or a value of a list: otherwise a sample of nothing but slots would take everything.
+//! sample or a value of a type: otherwise a sample of nothing but slots would take everything.
+
+use std::cmp::Reverse;
+
+use jiff::civil::DateTime;
+use onething::alexa::request::NOT_UNDERSTOOD;
+use onething::locales::is_article;
 
 use super::built_in;
-use super::interaction::{Intent, InteractionModel, Part, Sample, SlotKind, SlotValue};
-use super::number::{begins_number, number};
+use super::interaction::{Intent, InteractionModel, Part, Sample, Slot, SlotKind, SlotValue};
+use super::slot_type::{self, BuiltIn, ValueType};
 use super::words::{MAX_WORDS, Phrase};
 
 /// For each word of the sample.
 const LITERAL: i32 = 10;
-/// For each word of a value that is in the list, or of a number.
+/// For each word of a value that the slot's type has.
 const KNOWN: i32 = 6;
 /// For each other word in a slot.
 const FREE: i32 = -1;
-/// For a slot of a number without one.
-const NO_NUMBER: i32 = -25;
+/// For words that a type should make a value of, and cannot.
+const NO_VALUE: i32 = -25;
+/// More words than a list of values has.
+const MAX_LISTED: usize = 24;
+/// More words than a name has.
+const MAX_NAME: usize = 4;
 
 /// What an utterance means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
     /// The intent's name.
     pub intent: String,
-    /// What was said for its slots; the others are unfilled.
-    pub slots: Vec<(String, Filled)>,
+    /// What was said for its slots, in a list several values; the others are unfilled.
+    pub slots: Vec<(String, Vec<Filled>)>,
     /// How well it matches; for comparison only.
     pub score: i32,
-    /// Whether a word of a sample or a value of a list was said, and not only anything.
+    /// Whether a word of a sample or a value of a type was said. A match that is not certain gives way to anything else.
     pub certain: bool,
+}
+
+impl Match {
+    /// By what matches are compared: the greater, the better.
+    pub fn rank(&self) -> (bool, i32) {
+        (self.certain, self.score)
+    }
 }
 
 /// What a slot is filled with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filled {
-    /// What was said; of a number its digits, or `?`.
+    /// What was said, or what a built-in type makes of it; `?` where it cannot.
     pub value: String,
-    /// How the model resolved it; `None` for built-in slot types.
+    /// How it was resolved; `None` for types that resolve nothing.
     pub resolution: Option<Resolution>,
 }
 
 /// A slot's words against the values of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// The slot type.
-    pub slot_type: String,
-    /// The values that it may be; none for what is not in the list.
+    /// Who knows the values.
+    pub authority: Authority,
+    /// The values that it may be; none for what is not known.
     pub values: Vec<SlotValue>,
 }
 
+/// Who knows the values of a slot type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// The interaction model, by the name of the slot type.
+    SlotType(String),
+    /// Amazon.
+    AlexaEntities,
+}
+
 impl InteractionModel {
-    /// The meaning of an utterance: the best match among all samples. `None` when nothing matches.
-    pub fn resolve(&self, said: Phrase<'_>) -> Option<Match> {
+    /// The meaning of an utterance: the best match among all samples. `None` when nothing matches. `now`, in local time, is for
+    /// dates.
+    pub fn resolve(&self, said: Phrase<'_>, now: DateTime) -> Option<Match> {
         if said.is_empty() || said.len() > MAX_WORDS {
             return None;
         }
         let mut best: Option<Match> = None;
         for intent in &self.intents {
             for sample in &intent.samples {
-                let bar = best.as_ref().map(|best| best.score);
-                if let Some(found) = self.fit(intent, sample, said, bar).filter(|found| found.certain) {
+                let bar = best.as_ref().filter(|best| best.certain).map(|best| best.score);
+                let found = self.fit(intent, sample, said, now, bar).filter(|found| found.certain || is_a_name(intent, sample, said));
+                if let Some(found) = found.filter(|found| best.as_ref().is_none_or(|best| found.rank() > best.rank())) {
                     best = Some(found);
                 }
             }
@@ -75,7 +103,7 @@ impl InteractionModel {
 
     /// The meaning of an utterance as the answer to the question for one slot: by the slot's own samples, or
     /// as nothing but its value.
-    pub fn resolve_slot(&self, intent: &str, slot: &str, said: Phrase<'_>) -> Option<Match> {
+    pub fn resolve_slot(&self, intent: &str, slot: &str, said: Phrase<'_>, now: DateTime) -> Option<Match> {
         let intent = self.intent(intent)?;
         let at = intent.slots.iter().position(|known| known.name == slot)?;
         if said.is_empty() || said.len() > MAX_WORDS {
@@ -85,13 +113,13 @@ impl InteractionModel {
         let mut best: Option<Match> = None;
         for sample in intent.slots[at].samples.iter().chain([&alone]) {
             let bar = best.as_ref().map(|best| best.score);
-            best = self.fit(intent, sample, said, bar).or(best);
+            best = self.fit(intent, sample, said, now, bar).or(best);
         }
         best
     }
 
     /// The best way to cover all words by a sample, if it is better than `bar`.
-    fn fit(&self, intent: &Intent, sample: &Sample, said: Phrase<'_>, bar: Option<i32>) -> Option<Match> {
+    fn fit(&self, intent: &Intent, sample: &Sample, said: Phrase<'_>, now: DateTime, bar: Option<i32>) -> Option<Match> {
         if !may_fit(sample, said) {
             return None;
         }
@@ -107,10 +135,15 @@ impl InteractionModel {
                     Part::Word(word) if said.word(from) == Some(word) => rest(from + 1).map(|score| (score + LITERAL, from + 1)),
                     Part::Word(_) => None,
                     Part::Slot(slot) => {
-                        let kind = &intent.slots[*slot].kind;
-                        let ends = (from + 1..=said.len()).filter_map(|to| Some((rest(to)? + self.worth(kind, said.part(from, to)), to)));
-                        // Of equals the shortest: what follows may be more of the same.
-                        ends.rev().max_by_key(|(score, _)| *score)
+                        let slot = &intent.slots[*slot];
+                        let ends =
+                            (from + 1..=said.len()).filter_map(|to| Some((rest(to)? + self.worth(slot, said.part(from, to), now), to)));
+                        match slot.kind {
+                            // Of equals the longest: "one hour thirty minutes" is one duration.
+                            SlotKind::BuiltIn(BuiltIn::Value(ValueType::Duration)) => ends.max_by_key(|(score, to)| (*score, *to)),
+                            // Of equals the shortest: what follows may be more of the same.
+                            _ => ends.max_by_key(|(score, to)| (*score, Reverse(*to))),
+                        }
                     }
                 };
             }
@@ -127,8 +160,11 @@ impl InteractionModel {
                 Part::Word(_) => found.certain = true,
                 Part::Slot(slot) => {
                     let (slot, words) = (&intent.slots[*slot], said.part(from, to));
-                    found.certain |= self.worth(&slot.kind, words) > 0;
-                    found.slots.push((slot.name.clone(), self.filled(&slot.kind, words)));
+                    found.certain |= self.worth(slot, words, now) > 0;
+                    let filled = self.fill(slot, words, now);
+                    if !filled.is_empty() {
+                        found.slots.push((slot.name.clone(), filled));
+                    }
                 }
             }
             from = to;
@@ -136,39 +172,116 @@ impl InteractionModel {
         Some(found)
     }
 
-    fn worth(&self, kind: &SlotKind, words: Phrase<'_>) -> i32 {
+    fn worth(&self, slot: &Slot, words: Phrase<'_>, now: DateTime) -> i32 {
         let count = i32::try_from(words.len()).unwrap_or(i32::MAX);
-        let known = match kind {
-            SlotKind::Number => words.word(0).is_some_and(begins_number) && number(words).is_some(),
-            SlotKind::Listed(name) => self.meanings(name, words).is_some(),
-            SlotKind::Words => false,
-        };
-        match (known, kind) {
-            (true, _) => KNOWN * count,
-            (false, SlotKind::Number) => NO_NUMBER + FREE * count,
-            (false, _) => FREE * count,
+        let known = self.value(&slot.kind, words, now).is_some() || slot.multiple && self.listed(&slot.kind, words, now).is_some();
+        match &slot.kind {
+            _ if known => KNOWN * count,
+            SlotKind::BuiltIn(BuiltIn::Value(_)) => NO_VALUE + FREE * count,
+            _ => FREE * count,
         }
     }
 
-    fn filled(&self, kind: &SlotKind, words: Phrase<'_>) -> Filled {
+    /// What a slot holds after these words: nothing where they name nothing.
+    fn fill(&self, slot: &Slot, words: Phrase<'_>, now: DateTime) -> Vec<Filled> {
+        if let Some(known) = self.value(&slot.kind, words, now) {
+            return vec![known];
+        }
+        let values = match slot.multiple {
+            true => self.listed(&slot.kind, words, now).unwrap_or_else(|| items(words)),
+            false => vec![words],
+        };
+        let named = values.into_iter().filter(|words| words.words().any(|word| word.contains(char::is_alphanumeric) && !is_article(word)));
+        named.map(|words| self.value(&slot.kind, words, now).unwrap_or_else(|| unknown(&slot.kind, words))).collect()
+    }
+
+    /// A value that the type has.
+    fn value(&self, kind: &SlotKind, words: Phrase<'_>, now: DateTime) -> Option<Filled> {
         match kind {
-            SlotKind::Number => Filled { value: number(words).unwrap_or_else(|| "?".into()), resolution: None },
-            SlotKind::Words => Filled { value: words.heard().to_owned(), resolution: None },
+            SlotKind::BuiltIn(BuiltIn::Value(kind)) => Some(Filled { value: kind.read(words, now)?, resolution: None }),
+            SlotKind::BuiltIn(BuiltIn::Names(list)) => slot_type::is_on_list(list, words).then(|| name(list, words)),
+            SlotKind::BuiltIn(BuiltIn::Phrase) => None,
             SlotKind::Listed(name) => {
-                let values = self.meanings(name, words).unwrap_or_default();
-                Filled { value: words.heard().to_owned(), resolution: Some(Resolution { slot_type: name.clone(), values }) }
+                let known = self.slot_type(name).filter(|known| words.len() <= known.longest)?;
+                let meanings = known.spellings.get(words.text())?;
+                let values = meanings.iter().filter_map(|at| known.values.get(*at).cloned()).collect();
+                let resolution = Resolution { authority: Authority::SlotType(name.clone()), values };
+                Some(Filled { value: words.heard().to_owned(), resolution: Some(resolution) })
             }
         }
     }
 
-    fn meanings(&self, slot_type: &str, words: Phrase<'_>) -> Option<Vec<SlotValue>> {
-        let known = self.slot_type(slot_type)?;
-        if words.len() > known.longest {
+    /// Several values that the type has, with "and" between them or nothing, and articles before them.
+    fn listed<'u>(&self, kind: &SlotKind, words: Phrase<'u>, now: DateTime) -> Option<Vec<Phrase<'u>>> {
+        if words.len() > MAX_LISTED {
             return None;
         }
-        let meanings = known.spellings.get(words.text())?;
-        Some(meanings.iter().filter_map(|at| known.values.get(*at).cloned()).collect())
+        // For each word, from the end: where the value ends that begins there, if all that follows are values too.
+        let mut ends: Vec<Option<usize>> = vec![None; words.len() + 1];
+        ends[words.len()] = Some(words.len());
+        for from in (0..words.len()).rev() {
+            let value = |to: &usize| ends[*to].is_some() && self.value(kind, words.part(from, *to), now).is_some();
+            let between = words.word(from).is_some_and(|word| word == "and" || is_article(word)) && from + 1 < words.len();
+            let skipped = ends[from + 1].filter(|_| between).map(|_| from);
+            ends[from] = (from + 1..=words.len()).rev().find(value).or(skipped);
+        }
+        let (mut values, mut from) = (Vec::new(), 0);
+        while from < words.len() {
+            let to = ends[from]?;
+            if to > from {
+                values.push(words.part(from, to));
+            }
+            from = to.max(from + 1);
+        }
+        (!values.is_empty()).then_some(values)
     }
+}
+
+/// Whether a sample asks for nothing but a name of one of Amazon's lists, and one word was said. More words that are not known are
+/// more likely something that nobody understands.
+fn is_a_name(intent: &Intent, sample: &Sample, said: Phrase<'_>) -> bool {
+    let [Part::Slot(slot)] = sample.as_slice() else { return false };
+    let open = matches!(intent.slots[*slot].kind, SlotKind::BuiltIn(BuiltIn::Names(list)) if !slot_type::is_closed(list));
+    open && said.len() == 1 && said.text().contains(char::is_alphabetic) && !is_article(said.text())
+}
+
+/// The items of a list that is not known, at its pauses and each "and".
+fn items(words: Phrase<'_>) -> Vec<Phrase<'_>> {
+    let (mut items, mut from) = (Vec::new(), 0);
+    for at in 0..words.len() {
+        let and = words.word(at) == Some("and");
+        if and || words.pauses_before(at) {
+            items.push(words.part(from, at));
+            from = at + usize::from(and);
+        }
+    }
+    items.push(words.part(from, words.len()));
+    items.into_iter().filter(|item| !item.is_empty()).map(without_article).collect()
+}
+
+fn without_article(words: Phrase<'_>) -> Phrase<'_> {
+    if words.len() > 1 && words.word(0).is_some_and(is_article) { words.after(1) } else { words }
+}
+
+/// What a type holds of words that it does not know.
+fn unknown(kind: &SlotKind, words: Phrase<'_>) -> Filled {
+    let heard = words.heard().to_owned();
+    match kind {
+        SlotKind::BuiltIn(BuiltIn::Value(_)) => Filled { value: NOT_UNDERSTOOD.into(), resolution: None },
+        SlotKind::BuiltIn(BuiltIn::Names(list)) => name(list, words),
+        SlotKind::BuiltIn(BuiltIn::Phrase) => Filled { value: heard, resolution: None },
+        SlotKind::Listed(name) => {
+            Filled { value: heard, resolution: Some(Resolution { authority: Authority::SlotType(name.clone()), values: Vec::new() }) }
+        }
+    }
+}
+
+/// A name out of one of Amazon's lists. Which names are in it only Amazon knows: here it is any that is short.
+fn name(list: &str, words: Phrase<'_>) -> Filled {
+    let known = words.len() <= MAX_NAME;
+    let values = known.then(|| SlotValue { id: None, name: slot_type::written(list, words.heard()) });
+    let resolution = Resolution { authority: Authority::AlexaEntities, values: values.into_iter().collect() };
+    Filled { value: words.heard().to_owned(), resolution: Some(resolution) }
 }
 
 /// A quick look before the table is made: most samples begin or end with another word.

@@ -12,6 +12,9 @@ use super::*;
 use crate::utterance::interaction::InteractionModel;
 use crate::utterance::words::Utterance;
 
+/// A Tuesday.
+const NOW: DateTime = jiff::civil::datetime(2026, 12, 1, 8, 0, 0, 0);
+
 fn lamp() -> InteractionModel {
     let devices = json!([
         {"id": "lamp", "name": {"value": "living room lamp", "synonyms": ["lamp", "light"]}},
@@ -45,18 +48,21 @@ fn lamp() -> InteractionModel {
 fn meaning(found: Option<Match>) -> String {
     let Some(found) = found else { return "nothing".into() };
     let mut text = found.intent;
-    for (name, filled) in found.slots {
-        let _ = write!(text, " {name}={}", filled.value);
-        if let Some(resolution) = filled.resolution {
-            let values: Vec<&str> = resolution.values.iter().map(|value| value.id.as_deref().unwrap_or(&value.name)).collect();
-            let _ = write!(text, "({})", values.join("|"));
+    for (name, values) in found.slots {
+        let _ = write!(text, " {name}=");
+        for (at, filled) in values.iter().enumerate() {
+            let _ = write!(text, "{}{}", if at > 0 { "+" } else { "" }, filled.value);
+            if let Some(resolution) = &filled.resolution {
+                let values: Vec<&str> = resolution.values.iter().map(|value| value.id.as_deref().unwrap_or(&value.name)).collect();
+                let _ = write!(text, "({})", values.join("|"));
+            }
         }
     }
     text
 }
 
 fn check(model: &InteractionModel, said: &str, expected: &str) {
-    assert_eq!(meaning(model.resolve(Utterance::read(said).all()).or_else(|| model.fallback())), expected, "{said}");
+    assert_eq!(meaning(model.resolve(Utterance::read(said).all(), NOW).or_else(|| model.fallback())), expected, "{said}");
 }
 
 #[test]
@@ -79,16 +85,17 @@ fn adjacent_slots_numbers_and_values_out_of_the_list_are_understood() {
 fn possession_is_not_a_contraction() {
     let lamp = lamp();
     check(&lamp, "Turn Bob's fan off!", "SwitchIntent device=bob's fan(fan) state=off(OFF)");
-    check(&lamp, "is it Ana's lamp?", "OwnerIntent who=ana");
-    check(&lamp, "What is Ana's", "OwnerIntent who=ana");
+    check(&lamp, "is it Ana's lamp?", "OwnerIntent who=ana(Ana)");
+    check(&lamp, "What is Ana's", "OwnerIntent who=ana(Ana)");
 }
 
 #[test]
-fn other_built_in_types_take_the_words_as_they_were_said() {
+fn a_phrase_is_taken_as_it_was_said() {
     let lamp = lamp();
     check(&lamp, "search for the Meaning of Life", "SearchIntent query=the meaning of life");
     check(&lamp, "look forty two up", "SearchIntent query=forty two");
-    check(&lamp, "wake me on next Monday at five o'clock", "WhenIntent day=next monday time=five o'clock");
+    check(&lamp, "wake me on next Monday at five o'clock", "WhenIntent day=2026-12-07 time=05:00");
+    check(&lamp, "wake me on tomorrow at whatever you like", "WhenIntent day=2026-12-02 time=?");
     check(&lamp, "search for", "AMAZON.FallbackIntent");
 }
 
@@ -111,7 +118,7 @@ fn built_in_intents_have_alexas_own_words() {
 fn a_model_without_a_fallback_understands_nothing() {
     let file = json!({"interactionModel": {"languageModel": {"invocationName": "x", "intents": [{"name": "A", "samples": ["a"]}]}}});
     let model = InteractionModel::parse(&file.to_string()).unwrap();
-    assert_eq!((model.resolve(Utterance::read("b").all()), model.fallback()), (None, None));
+    assert_eq!((model.resolve(Utterance::read("b").all(), NOW), model.fallback()), (None, None));
 }
 
 #[test]
@@ -137,7 +144,7 @@ fn the_answer_to_a_question_may_be_the_value_alone() {
     let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     let answer = |slot: &str, said: &str| {
         let intent = if slot == "model" || slot == "copies" { "PrintIntent" } else { "SetTemperatureIntent" };
-        meaning(printer.resolve_slot(intent, slot, Utterance::read(said).all()))
+        meaning(printer.resolve_slot(intent, slot, Utterance::read(said).all(), NOW))
     };
     assert_eq!(answer("model", "a vase"), "PrintIntent model=vase(vase)");
     assert_eq!(answer("model", "vase"), "PrintIntent model=vase(vase)");
@@ -148,6 +155,123 @@ fn the_answer_to_a_question_may_be_the_value_alone() {
     assert_eq!(answer("degrees", "very hot"), "SetTemperatureIntent degrees=?");
     assert_eq!(answer("part", "the hot end"), "SetTemperatureIntent part=hot end(nozzle)");
     assert_eq!(answer("nowhere", "x"), "nothing");
+}
+
+/// A garden with every built-in type, several values in a slot, and samples of one slot alone.
+fn garden() -> InteractionModel {
+    let beds = json!([{"name": {"value": "roses", "synonyms": ["rose bed"]}}, {"name": {"value": "lawn"}}, {"name": {"value": "salt and pepper"}}]);
+    let file = json!({"interactionModel": {"languageModel": {
+        "invocationName": "my garden",
+        "intents": [
+            {"name": "WaterIntent",
+             "slots": [{"name": "beds", "type": "BED", "multipleValues": {"enabled": true}}, {"name": "for", "type": "AMAZON.DURATION"},
+                       {"name": "pause", "type": "AMAZON.DURATION"}],
+             "samples": ["water {beds}", "water {beds} for {for}", "water for {for} {pause}", "please water the {beds} please", "{for}"]},
+            {"name": "BuyIntent", "slots": [{"name": "things", "type": "AMAZON.Food", "multipleValues": {"enabled": true}}],
+             "samples": ["buy {things}"]},
+            {"name": "PlanIntent",
+             "slots": [{"name": "day", "type": "AMAZON.DATE"}, {"name": "time", "type": "AMAZON.TIME"}],
+             "samples": ["water on {day} at {time}", "water {time}", "{day}", "{time}"]},
+            {"name": "PinIntent", "slots": [{"name": "pin", "type": "AMAZON.FOUR_DIGIT_NUMBER"}], "samples": ["{pin}", "my pin is {pin}"]},
+            {"name": "NameIntent", "slots": [{"name": "name", "type": "AMAZON.FirstName"}], "samples": ["{name}", "i am {name}"]},
+            {"name": "CallIntent", "slots": [{"name": "number", "type": "AMAZON.PhoneNumber"}], "samples": ["call {number}"]},
+            {"name": "ValveIntent", "slots": [{"name": "valve", "type": "AMAZON.Ordinal"}], "samples": ["open the {valve} valve"]},
+            {"name": "DayIntent", "slots": [{"name": "weekday", "type": "AMAZON.DayOfWeek"}], "samples": ["every {weekday}"]},
+            {"name": "AMAZON.HelpIntent"}, {"name": "AMAZON.FallbackIntent"}
+        ],
+        "types": [{"name": "BED", "values": beds}],
+    }}});
+    InteractionModel::parse(&file.to_string()).unwrap()
+}
+
+#[test]
+fn built_in_types_make_values_of_the_words() {
+    let garden = garden();
+    check(&garden, "water the roses for an hour and a half", "WaterIntent beds=roses(roses) for=PT1H30M");
+    check(&garden, "water on tomorrow at seven p.m.", "PlanIntent day=2026-12-02 time=19:00");
+    check(&garden, "water on the third of May at half past six in the morning", "PlanIntent day=2027-05-03 time=06:30");
+    check(&garden, "water in the evening", "PlanIntent time=EV");
+    check(&garden, "my pin is nineteen eighty four", "PinIntent pin=1984");
+    check(&garden, "my pin is secret", "PinIntent pin=?");
+    check(&garden, "call 555-1212", "CallIntent number=5551212");
+    check(&garden, "open the twenty first valve", "ValveIntent valve=21");
+    check(&garden, "every Monday", "DayIntent weekday=monday(Monday)");
+}
+
+#[test]
+fn a_sample_of_one_slot_alone_matches_a_value_of_its_type() {
+    let garden = garden();
+    check(&garden, "1234", "PinIntent pin=1234");
+    check(&garden, "one two three four", "PinIntent pin=1234");
+    check(&garden, "ten minutes", "WaterIntent for=PT10M");
+    check(&garden, "tomorrow", "PlanIntent day=2026-12-02");
+    check(&garden, "noon", "PlanIntent time=12:00");
+    check(&garden, "Sarah", "NameIntent name=sarah(Sarah)");
+    check(&garden, "i am mary ann", "NameIntent name=mary ann(Mary Ann)");
+}
+
+#[test]
+fn a_name_takes_nothing_that_means_anything_else() {
+    let garden = garden();
+    check(&garden, "help", "AMAZON.HelpIntent");
+    check(&garden, "colourless green ideas", "AMAZON.FallbackIntent");
+    check(&garden, "blah blah", "AMAZON.FallbackIntent");
+    check(&garden, "the", "AMAZON.FallbackIntent");
+    check(&garden, "555", "AMAZON.FallbackIntent");
+}
+
+#[test]
+fn two_durations_side_by_side_split_where_a_person_splits_them() {
+    let garden = garden();
+    check(&garden, "water for one hour thirty minutes ten minutes", "WaterIntent for=PT1H30M pause=PT10M");
+    check(&garden, "water for ten minutes five minutes", "WaterIntent for=PT10M pause=PT5M");
+    check(&garden, "water for an hour and a half two minutes ten seconds", "WaterIntent for=PT1H30M pause=PT2M10S");
+    check(&garden, "water for half an hour a minute", "WaterIntent for=PT30M pause=PT1M");
+}
+
+#[test]
+fn a_slot_for_several_values_takes_each_by_itself() {
+    let garden = garden();
+    check(&garden, "water the roses and the lawn", "WaterIntent beds=roses(roses)+lawn(lawn)");
+    check(
+        &garden,
+        "water rose bed, lawn, and salt and pepper",
+        "WaterIntent beds=rose bed(roses)+lawn(lawn)+salt and pepper(salt and pepper)",
+    );
+    check(&garden, "water salt and pepper", "WaterIntent beds=salt and pepper(salt and pepper)");
+    check(&garden, "water the roses and the tulips", "WaterIntent beds=roses(roses)+tulips()");
+    check(&garden, "water lawn for ten minutes", "WaterIntent beds=lawn(lawn) for=PT10M");
+    check(
+        &garden,
+        "buy a pear, two red apples and some salt",
+        "BuyIntent things=pear(pear)+two red apples(two red apples)+some salt(some salt)",
+    );
+    check(&garden, "buy milk", "BuyIntent things=milk(milk)");
+}
+
+#[test]
+fn please_makes_no_difference() {
+    let garden = garden();
+    let watered = "WaterIntent beds=lawn(lawn)";
+    for said in ["water the lawn", "please water the lawn please"] {
+        let utterance = Utterance::read(said);
+        let read = crate::utterance::spoken::read(&garden, &utterance, NOW);
+        assert_eq!(read, crate::utterance::spoken::Spoken::Unnamed(garden.resolve(Utterance::read("water the lawn").all(), NOW)), "{said}");
+    }
+    check(&garden, "water the lawn", watered);
+}
+
+#[test]
+fn words_that_name_nothing_leave_a_slot_unfilled() {
+    let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
+    for said in ["print a \u{1f3fa}", "print the", "print a", "print an ..."] {
+        check(&printer, said, "PrintIntent");
+    }
+    check(&printer, "print a \u{1f3fa} vase", "PrintIntent model=vase(vase)");
+    check(&printer, "set the nozzle to a", "SetTemperatureIntent part=nozzle(nozzle)");
+    let garden = garden();
+    check(&garden, "water the", "WaterIntent");
+    check(&garden, "i am a", "NameIntent");
 }
 
 /// What somebody says who has read nothing.
@@ -196,10 +320,12 @@ fn sayings(model: &InteractionModel, kind: &SlotKind) -> Vec<(String, String)> {
             values.sort();
             values
         }
-        SlotKind::Number => [("seven", "7"), ("twenty one", "21"), ("a hundred and five", "105"), ("205", "205")]
-            .map(|(said, value)| (said.to_owned(), value.to_owned()))
-            .to_vec(),
-        SlotKind::Words => vec![("some words".into(), "some words".into())],
+        SlotKind::BuiltIn(BuiltIn::Value(ValueType::Number)) => {
+            [("seven", "7"), ("twenty one", "21"), ("a hundred and five", "105"), ("205", "205")]
+                .map(|(said, value)| (said.to_owned(), value.to_owned()))
+                .to_vec()
+        }
+        SlotKind::BuiltIn(_) => vec![("some words".into(), "some words".into())],
     }
 }
 
@@ -220,9 +346,9 @@ fn say_and_check(model: &InteractionModel, intent: &Intent, sample: &Sample, mut
         }
     }
     let said = words.join(" ");
-    let found = model.resolve(Utterance::read(&said).all()).unwrap_or_else(|| panic!("nothing understood: {said}"));
+    let found = model.resolve(Utterance::read(&said).all(), NOW).unwrap_or_else(|| panic!("nothing understood: {said}"));
     let name = |filled: &Filled| filled.resolution.as_ref().and_then(|r| r.values.first()).map_or(filled.value.clone(), |v| v.name.clone());
-    let got: BTreeMap<String, String> = found.slots.iter().map(|(slot, filled)| (slot.clone(), name(filled))).collect();
+    let got: BTreeMap<String, String> = found.slots.iter().map(|(slot, filled)| (slot.clone(), name(&filled[0]))).collect();
     assert_eq!((found.intent, got), (intent.name.clone(), expected), "{said}");
 }
 
@@ -249,10 +375,10 @@ proptest! {
     fn any_words_mean_something_or_nothing(said in "\\PC{0,200}", words in proptest::collection::vec("(turn|set|the|lamp|on|to|is|it|s|two|hundred|search|for|x)", 0..80)) {
         static LAMP: LazyLock<InteractionModel> = LazyLock::new(lamp);
         let lamp = &*LAMP;
-        let _ = lamp.resolve(Utterance::read(&said).all());
-        let _ = lamp.resolve_slot("LevelIntent", "level", Utterance::read(&said).all());
+        let _ = lamp.resolve(Utterance::read(&said).all(), NOW);
+        let _ = lamp.resolve_slot("LevelIntent", "level", Utterance::read(&said).all(), NOW);
         let said = words.join(" ");
-        if let Some(found) = lamp.resolve(Utterance::read(&said).all()) {
+        if let Some(found) = lamp.resolve(Utterance::read(&said).all(), NOW) {
             prop_assert!(found.certain && lamp.intent(&found.intent).is_some());
         }
     }
@@ -261,8 +387,8 @@ proptest! {
     #[test]
     fn any_value_out_of_the_list_fills_a_slot(value in "[b-z]{4,9}( [b-z]{4,9}){0,2}") {
         static PRINTER: LazyLock<InteractionModel> = LazyLock::new(|| InteractionModel::parse(InteractionModel::SAMPLE).unwrap());
-        let found = PRINTER.resolve(Utterance::read(&format!("start printing a {value}")).all()).unwrap();
+        let found = PRINTER.resolve(Utterance::read(&format!("start printing a {value}")).all(), NOW).unwrap();
         prop_assert_eq!(found.intent, "PrintIntent");
-        prop_assert_eq!(&found.slots[0].1.value, &value);
+        prop_assert_eq!(&found.slots[0].1[0].value, &value);
     }
 }

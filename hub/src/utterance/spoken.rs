@@ -4,6 +4,8 @@
 //! (<https://developer.amazon.com/docs/alexa/custom-skills/understanding-how-users-invoke-custom-skills.html>):
 //! "open my printer", "ask my printer to …", "… with my printer".
 
+use jiff::civil::DateTime;
+
 use super::interaction::InteractionModel;
 use super::resolve::Match;
 use super::words::{Phrase, Utterance};
@@ -36,7 +38,7 @@ const BEFORE_NAME: &[&str] = &[
     "open up",
 ];
 /// What may stand between the name and what is wanted.
-const AFTER_NAME: &[&str] = &["to", "for", "about", "that", "whether", "if", "and", "and ask", "and say", "and tell it to", "please"];
+const AFTER_NAME: &[&str] = &["to", "for", "about", "that", "whether", "if", "and", "and ask", "and say", "and tell it to"];
 /// What stands before the name at the end.
 const BEFORE_LAST_NAME: &[&str] = &["with", "using", "on", "from", "in", "by", "via", "through", "at"];
 
@@ -53,14 +55,28 @@ pub enum Spoken {
     Unnamed(Option<Match>),
 }
 
+impl Spoken {
+    /// Whether it comes to anything.
+    pub fn is_understood(&self) -> bool {
+        !matches!(self, Spoken::Asked(None) | Spoken::Unnamed(None))
+    }
+}
+
 /// Reads an utterance by the phrases that name the skill. Where a session is open, no name is needed.
-pub fn read(model: &InteractionModel, utterance: &Utterance) -> Spoken {
+/// `now`, in local time, is for dates.
+pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> Spoken {
     let said = addressed(utterance.all());
     if let Some(asked) = BEFORE_NAME.iter().find_map(|before| after(said, before)?.strip(&model.invocation)) {
         let asked = after(asked, "skill").unwrap_or(asked);
         return match polite(asked) {
             asked if asked.is_empty() => Spoken::Launch,
-            asked => Spoken::Asked(best(model, std::iter::once(asked).chain(AFTER_NAME.iter().filter_map(|word| after(asked, word))))),
+            asked => {
+                // "Ask my printer please to print": "please" may stand on either side of the "to".
+                let beginnings = [Some(asked), after(asked, "please")].into_iter().flatten();
+                let readings =
+                    beginnings.flat_map(|said| std::iter::once(said).chain(AFTER_NAME.iter().filter_map(move |word| after(said, word))));
+                Spoken::Asked(best(model, readings, now))
+            }
         };
     }
     if said.strip(&model.invocation).is_some_and(Phrase::is_empty) {
@@ -71,22 +87,23 @@ pub fn read(model: &InteractionModel, utterance: &Utterance) -> Spoken {
         let last = said.len().checked_sub(1)?;
         BEFORE_LAST_NAME.contains(&said.word(last)?).then(|| said.part(0, last)).filter(|said| !said.is_empty())
     });
-    match wanted.and_then(|wanted| best(model, [wanted])) {
+    let whole = best(model, [said], now);
+    match wanted.and_then(|wanted| best(model, [wanted], now)).filter(|found| found.certain) {
         // The name may also be part of what is asked: a sample that is said as it stands goes first.
-        Some(found) if model.resolve(said).is_none_or(|whole| whole.score < found.score) => Spoken::AskedLast(found),
-        _ => Spoken::Unnamed(best(model, [said])),
+        Some(found) if whole.as_ref().is_none_or(|whole| whole.rank() < found.rank()) => Spoken::AskedLast(found),
+        _ => Spoken::Unnamed(whole),
     }
 }
 
 /// The best meaning of several readings, each also without a "please".
-fn best<'u>(model: &InteractionModel, readings: impl IntoIterator<Item = Phrase<'u>>) -> Option<Match> {
+fn best<'u>(model: &InteractionModel, readings: impl IntoIterator<Item = Phrase<'u>>, now: DateTime) -> Option<Match> {
     let readings = readings.into_iter().flat_map(|reading| {
         let polite = polite(reading);
         [Some(reading), (polite.len() < reading.len()).then_some(polite)].into_iter().flatten()
     });
     let mut best: Option<Match> = None;
-    for found in readings.filter_map(|reading| model.resolve(reading)) {
-        if best.as_ref().is_none_or(|best| best.score < found.score) {
+    for found in readings.filter_map(|reading| model.resolve(reading, now)) {
+        if best.as_ref().is_none_or(|best| best.rank() < found.rank()) {
             best = Some(found);
         }
     }

@@ -5,10 +5,14 @@ use crate::utterance::interaction::InteractionModel;
 
 fn check(said: &str, expected: &str) {
     let words = |found: Match| {
-        let slots = found.slots.into_iter().map(|(name, filled)| format!(" {name}={}", filled.value));
+        let slots = found.slots.into_iter().map(|(name, filled)| format!(" {name}={}", filled[0].value));
         std::iter::once(found.intent).chain(slots).collect::<String>()
     };
-    let meant = match read(&InteractionModel::parse(InteractionModel::SAMPLE).unwrap(), &Utterance::read(said)) {
+    let meant = match read(
+        &InteractionModel::parse(InteractionModel::SAMPLE).unwrap(),
+        &Utterance::read(said),
+        jiff::civil::datetime(2026, 12, 1, 8, 0, 0, 0),
+    ) {
         Spoken::Launch => "launch".to_owned(),
         Spoken::Asked(found) => format!("asked {}", found.map_or("nothing".into(), words)),
         Spoken::AskedLast(found) => format!("asked {}", words(found)),
@@ -53,6 +57,29 @@ fn a_skill_is_asked_in_one_breath() {
     check("tell my printer to set the nozzle to two hundred degrees", "asked SetTemperatureIntent part=nozzle degrees=200");
     check("ask my printer for help", "asked AMAZON.HelpIntent");
     check("ask my printer to dance", "asked nothing");
+}
+
+#[test]
+fn please_may_stand_at_either_end_and_after_the_name() {
+    for said in [
+        "please ask my printer to print a vase",
+        "Alexa, please ask my printer to print a vase, please",
+        "ask my printer please to print a vase",
+        "ask my printer to please print a vase",
+        "ask my printer to print a vase please",
+        "open my printer please to print a vase",
+        "open my printer, please, and print a vase",
+        "tell my printer please print a vase",
+        "please print a vase with my printer",
+        "print a vase with my printer please",
+    ] {
+        check(said, "asked PrintIntent model=vase");
+    }
+    check("please print a vase", "unnamed PrintIntent model=vase");
+    check("please turn it off", "unnamed SetPowerIntent power=off");
+    check("turn it off please", "unnamed SetPowerIntent power=off");
+    check("please open my printer please", "launch");
+    check("ask my printer please", "launch");
 }
 
 #[test]

@@ -41,12 +41,21 @@ struct Word {
 }
 
 impl Utterance {
-    /// Reads any text; of a very long one only its beginning, which is still too long to match.
+    /// Reads any text; of a very long one only its beginning, which is still too long to match. Symbols say nothing.
     pub fn read(said: &str) -> Self {
+        Self::read_as(said, false)
+    }
+
+    /// The same with a word for every symbol, such as one that was typed in the place of a name.
+    pub fn read_with_symbols(said: &str) -> Self {
+        Self::read_as(said, true)
+    }
+
+    fn read_as(said: &str, symbols: bool) -> Self {
         let heard = said.to_lowercase().replace(['’', '‘', '`'], "'");
         let mut utterance = Self::default();
         let mut at = 0;
-        while let Some((range, next)) = raw_word(&heard, at) {
+        while let Some((range, next)) = raw_word(&heard, at, symbols) {
             if utterance.words.len() > MAX_WORDS {
                 break;
             }
@@ -116,8 +125,13 @@ impl Utterance {
     }
 }
 
+/// What is typed between words, and is no symbol.
+fn is_punctuation(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || ".,;:!?'\"()[]{}/-…–—“”„«»¡¿".contains(c)
+}
+
 /// The next word at or after `at`, and where to look for the one after it.
-fn raw_word(heard: &str, at: usize) -> Option<(Range<usize>, usize)> {
+fn raw_word(heard: &str, at: usize, symbols: bool) -> Option<(Range<usize>, usize)> {
     let mut rest = heard.get(at..)?.char_indices().peekable();
     let (mut start, mut previous) = (None, None);
     while let Some((offset, c)) = rest.next() {
@@ -133,7 +147,8 @@ fn raw_word(heard: &str, at: usize) -> Option<(Range<usize>, usize)> {
             '\'' => following == Some('s') && !heard[here + 2..].starts_with(char::is_alphanumeric),
             _ => false,
         };
-        let sign = matches!(c, '%' | '°' | '&') || (c == '-' && following.is_some_and(|f| f.is_ascii_digit()));
+        let sign =
+            matches!(c, '%' | '°' | '&') || (c == '-' && following.is_some_and(|f| f.is_ascii_digit())) || symbols && !is_punctuation(c);
         match (part, start) {
             (true, None) => start = Some(here),
             (true, Some(_)) => {}
@@ -203,6 +218,13 @@ impl<'u> Phrase<'u> {
         range.map_or("", |range| &self.utterance.heard[range])
     }
 
+    /// Whether there is a comma or the like between this word and the one before it.
+    pub fn pauses_before(self, at: usize) -> bool {
+        let words = &self.utterance.words[self.from..self.to];
+        let Some((before, word)) = at.checked_sub(1).and_then(|before| words.get(before)).zip(words.get(at)) else { return false };
+        self.utterance.heard.get(before.heard.end..word.heard.start).is_some_and(|gap| gap.contains([',', ';']))
+    }
+
     /// The words one by one.
     pub fn words(self) -> impl Iterator<Item = &'u str> {
         self.text().split_ascii_whitespace()
@@ -249,6 +271,14 @@ mod tests {
         check("Größe für 日本", "größe für 日本");
         check("", "");
         check("'", "");
+    }
+
+    #[test]
+    fn symbols_say_nothing_unless_they_are_looked_for() {
+        check("print a \u{1f3fa}!", "print a");
+        let with = |said: &str| Utterance::read_with_symbols(said).text().to_owned();
+        assert_eq!(with("print a \u{1f3fa}!"), "print a \u{1f3fa}");
+        assert_eq!(with("Print, a vase\u{1f3fa} (now)..."), "print a vase \u{1f3fa} now");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Numbers as they are said: `AMAZON.NUMBER` turns "two hundred" and "200" into "200".
 
-use super::words::Phrase;
+use crate::utterance::words::Phrase;
 
 const UNITS: &[&str] = &[
     "zero",
@@ -129,11 +129,11 @@ fn digits(word: &str) -> Option<&str> {
     (all(whole) && all(fraction)).then_some(word)
 }
 
-fn small(word: &str) -> Option<u64> {
+pub(super) fn small(word: &str) -> Option<u64> {
     UNITS.iter().position(|unit| *unit == word).and_then(|value| u64::try_from(value).ok())
 }
 
-fn tens(word: &str) -> Option<u64> {
+pub(super) fn tens(word: &str) -> Option<u64> {
     TENS.iter().position(|tens| *tens == word).and_then(|at| u64::try_from(at).ok()).map(|at| (at + 2) * 10)
 }
 
