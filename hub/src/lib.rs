@@ -42,6 +42,7 @@ pub mod web;
 pub mod devices;
 pub mod echo;
 pub mod households;
+pub mod model_check;
 pub mod utterance;
 
 pub mod command_line;

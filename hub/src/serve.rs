@@ -102,9 +102,7 @@ pub struct Running {
 impl Running {
     /// Starts everything; when this returns, it answers.
     pub async fn start(mut settings: Settings) -> Result<Self, ServeError> {
-        if settings.trying() {
-            settings.disagreements().iter().for_each(|what| tracing::warn!(step = "request", fault = "maker", cause = "models", "{what}"));
-        }
+        settings.mistakes.iter().for_each(|what| tracing::warn!(step = "request", fault = "maker", cause = "models", "{what}"));
         let http = listen("HTTP", settings.http).await?;
         let mqtt = listen("MQTT", settings.mqtt).await?;
         let (http_at, mqtt_at) = (http.local_addr()?, mqtt.local_addr()?);

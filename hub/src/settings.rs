@@ -1,10 +1,8 @@
 //! What a hub is told at its start: read whole, judged whole, every fault reported at once.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use onething::answer::OWN_INTENTS;
 use onething::config::Source;
 use onething::deliver::Sender;
 use onething::fault::chain;
@@ -13,6 +11,7 @@ use onething::smtp::Smtp;
 use thiserror::Error;
 
 use crate::door::file::Registration;
+use crate::model_check::{self, File, Finding};
 use crate::password::Password;
 use crate::sign_in::CLIENT_ID;
 use crate::utterance::interaction::InteractionModel;
@@ -95,6 +94,8 @@ pub struct Settings {
     pub model: Model,
     /// What can be said to it.
     pub speech: InteractionModel,
+    /// The mistakes in the two, one sentence each.
+    pub mistakes: Vec<String>,
     /// The skills that may call.
     pub skill_ids: Vec<String>,
     /// Who signs owners in.
@@ -152,9 +153,11 @@ impl Settings {
         let mut faults = Vec::new();
         let mut fault = |what: String| faults.push(what);
 
-        let model = judged("--device-model", &asked.device_model, Model::SAMPLE, source, Model::parse).map_err(&mut fault).ok();
-        let speech = judged("--interaction-model", &asked.interaction_model, InteractionModel::SAMPLE, source, InteractionModel::parse);
-        let speech = speech.map_err(&mut fault).ok();
+        let device = FileOf { option: "--device-model", path: asked.device_model.as_deref(), sample: Model::SAMPLE };
+        let interaction =
+            FileOf { option: "--interaction-model", path: asked.interaction_model.as_deref(), sample: InteractionModel::SAMPLE };
+        let model = device.read(source, Model::parse).map_err(&mut fault).ok();
+        let speech = interaction.read(source, InteractionModel::parse).map_err(&mut fault).ok();
 
         let host_char = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == ':';
         let has_port = asked.host.contains(':') && asked.host.parse::<IpAddr>().is_err();
@@ -193,7 +196,8 @@ impl Settings {
         }
 
         match (model, speech, sender, smtp, register) {
-            (Some(model), Some(speech), Some(from), Some(smtp), Some(register)) if faults.is_empty() => Ok(Self {
+            (Some((model, _)), Some((speech, text)), Some(from), Some(smtp), Some(register)) if faults.is_empty() => Ok(Self {
+                mistakes: mistakes((&device, &model), (&interaction, &text), &speech, mode == Mode::Trying),
                 mail: asked.mail.unwrap_or_else(|| asked.data.join("mail")),
                 data: asked.data,
                 http: asked.http,
@@ -216,51 +220,56 @@ impl Settings {
         }
     }
 
-    /// Where device model and interaction model do not say the same, one sentence each.
-    pub fn disagreements(&self) -> Vec<String> {
-        let (model, speech) = (&self.model, &self.speech);
-        if model.invocation != speech.invocation_name {
-            return vec![format!(
-                "the device model is called `{}`, and the interaction model `{}`: is there one for this device, for --interaction-model?",
-                model.invocation, speech.invocation_name
-            )];
-        }
-        let own = |name: &str| name.starts_with("AMAZON.") || OWN_INTENTS.contains(&name);
-        let said: BTreeSet<&String> = speech.intents.iter().map(|intent| &intent.name).collect();
-        let known: BTreeSet<&String> = model.intents.keys().collect();
-        let unsaid = known
-            .difference(&said)
-            .map(|name| format!("nobody can say what the device model calls {name}: the interaction model has no such intent"));
-        let unknown = said
-            .difference(&known)
-            .filter(|name| !own(name))
-            .map(|name| format!("who says what the interaction model calls {name} is not understood: the device model has no such intent"));
-        unsaid.chain(unknown).collect()
-    }
-
     /// Whether the hub is in trying mode.
     pub fn trying(&self) -> bool {
         self.mode == Mode::Trying
     }
 }
 
-/// What the file of an option says, or the sample where none was named.
-fn judged<T, E: std::error::Error>(
-    option: &str,
-    file: &Option<PathBuf>,
-    sample: &str,
-    source: &impl Source,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<T, String> {
-    let (place, text) = match file {
-        None => (option.to_owned(), sample.to_owned()),
-        Some(file) => {
-            let place = format!("{option} {}", file.display());
-            let text = source.file(&file.to_string_lossy()).map_err(|error| format!("{place} cannot be read: {error}"))?;
-            (place, text)
-        }
+/// The file of an option, or the sample where none was named.
+struct FileOf<'a> {
+    option: &'static str,
+    path: Option<&'a Path>,
+    sample: &'static str,
+}
+
+impl FileOf<'_> {
+    /// What the file holds, and its text.
+    fn read<T, E: std::error::Error>(&self, source: &impl Source, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<(T, String), String> {
+        let place = self.path.map_or_else(|| self.option.to_owned(), |path| format!("{} {}", self.option, path.display()));
+        let text = match self.path {
+            None => self.sample.to_owned(),
+            Some(path) => source.file(&path.to_string_lossy()).map_err(|error| format!("{place} cannot be read: {error}"))?,
+        };
+        let value = parse(&text).map_err(|error| format!("{place}: {}", chain(&error)))?;
+        Ok((value, text))
+    }
+
+    /// What the file is called in a sentence.
+    fn name(&self) -> String {
+        self.path.map_or_else(|| format!("the printer's {}", self.option.trim_start_matches('-')), |path| path.display().to_string())
+    }
+}
+
+/// The mistakes in the two models, one sentence each. A hub in use hears from Alexa, who has the interaction model: without a file of its
+/// own there is nothing to compare.
+fn mistakes(device: (&FileOf<'_>, &Model), interaction: (&FileOf<'_>, &str), speech: &InteractionModel, trying: bool) -> Vec<String> {
+    let ((device, model), (interaction, text)) = (device, interaction);
+    if interaction.path.is_none() && !trying {
+        return Vec::new();
+    }
+    if interaction.path.is_none() && model.invocation != speech.invocation_name {
+        return vec![format!(
+            "the device model is called `{}`, and the interaction model `{}`: is there one for this device, for --interaction-model?",
+            model.invocation, speech.invocation_name
+        )];
+    }
+    let findings = model_check::check(model, text);
+    let file = |finding: &Finding| match finding.file {
+        File::DeviceModel => device.name(),
+        File::InteractionModel => interaction.name(),
     };
-    parse(&text).map_err(|error| format!("{place}: {}", chain(&error)))
+    findings.iter().map(|finding| format!("{}: {finding}", file(finding))).collect()
 }
 
 /// Codes and tokens go there: nobody on the way may read them.

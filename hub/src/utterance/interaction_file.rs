@@ -1,148 +1,162 @@
-//! The file of an interaction model as it is written: fields that nothing here needs are left out.
+//! The file of an interaction model as it is written
+//! (<https://developer.amazon.com/docs/alexa/smapi/interaction-model-schema.html>). Fields that nothing here needs are left out.
 
 use serde::Deserialize;
 
 /// The file.
 #[derive(Deserialize)]
-pub(super) struct File {
+pub(crate) struct File {
     #[serde(rename = "interactionModel")]
-    pub(super) model: Model,
+    pub(crate) model: Model,
 }
 
 /// `interactionModel`.
 #[derive(Deserialize)]
-pub(super) struct Model {
+pub(crate) struct Model {
     #[serde(rename = "languageModel")]
-    pub(super) language: Language,
+    pub(crate) language: Language,
     #[serde(default)]
-    pub(super) dialog: Dialog,
+    pub(crate) dialog: Dialog,
     #[serde(default)]
-    pub(super) prompts: Vec<Prompt>,
+    pub(crate) prompts: Vec<Prompt>,
 }
 
 /// `languageModel`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Language {
-    pub(super) invocation_name: String,
+pub(crate) struct Language {
+    pub(crate) invocation_name: String,
     #[serde(default)]
-    pub(super) intents: Vec<Intent>,
+    pub(crate) intents: Vec<Intent>,
     #[serde(default)]
-    pub(super) types: Vec<SlotType>,
+    pub(crate) types: Vec<SlotType>,
 }
 
 /// `languageModel.intents[]`.
 #[derive(Deserialize)]
-pub(super) struct Intent {
-    pub(super) name: String,
+pub(crate) struct Intent {
+    pub(crate) name: String,
     #[serde(default)]
-    pub(super) slots: Vec<Slot>,
+    pub(crate) slots: Vec<Slot>,
     #[serde(default)]
-    pub(super) samples: Vec<String>,
+    pub(crate) samples: Vec<String>,
 }
 
 /// `languageModel.intents[].slots[]`.
 #[derive(Deserialize)]
-pub(super) struct Slot {
-    pub(super) name: String,
+pub(crate) struct Slot {
+    pub(crate) name: String,
     #[serde(rename = "type")]
-    pub(super) kind: String,
+    pub(crate) kind: String,
     #[serde(default)]
-    pub(super) samples: Vec<String>,
+    pub(crate) samples: Vec<String>,
     #[serde(rename = "multipleValues", default)]
-    pub(super) multiple: MultipleValues,
+    pub(crate) multiple: MultipleValues,
 }
 
 /// `languageModel.intents[].slots[].multipleValues`.
 #[derive(Default, Deserialize)]
-pub(super) struct MultipleValues {
+pub(crate) struct MultipleValues {
     #[serde(default)]
-    pub(super) enabled: bool,
+    pub(crate) enabled: bool,
 }
 
 /// `languageModel.types[]`.
 #[derive(Deserialize)]
-pub(super) struct SlotType {
-    pub(super) name: String,
+pub(crate) struct SlotType {
+    pub(crate) name: String,
     #[serde(default)]
-    pub(super) values: Vec<Value>,
+    pub(crate) values: Vec<Value>,
+    /// Where the values come from, if they do not stand in the file.
+    #[serde(rename = "valueSupplier")]
+    pub(crate) supplier: Option<serde_json::Value>,
 }
 
 /// `languageModel.types[].values[]`.
 #[derive(Deserialize)]
-pub(super) struct Value {
-    pub(super) id: Option<String>,
-    pub(super) name: Spellings,
+pub(crate) struct Value {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Spellings,
 }
 
 /// `languageModel.types[].values[].name`.
 #[derive(Deserialize)]
-pub(super) struct Spellings {
-    pub(super) value: String,
+pub(crate) struct Spellings {
+    pub(crate) value: String,
     #[serde(default)]
-    pub(super) synonyms: Vec<String>,
+    pub(crate) synonyms: Vec<String>,
 }
 
 /// `dialog`.
 #[derive(Default, Deserialize)]
-pub(super) struct Dialog {
+pub(crate) struct Dialog {
     #[serde(rename = "delegationStrategy")]
-    pub(super) delegation: Option<String>,
+    pub(crate) delegation: Option<String>,
     #[serde(default)]
-    pub(super) intents: Vec<DialogIntent>,
+    pub(crate) intents: Vec<DialogIntent>,
 }
 
 /// `dialog.intents[]`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DialogIntent {
-    pub(super) name: String,
+pub(crate) struct DialogIntent {
+    pub(crate) name: String,
     #[serde(rename = "delegationStrategy")]
-    pub(super) delegation: Option<String>,
+    pub(crate) delegation: Option<String>,
     #[serde(default)]
-    pub(super) confirmation_required: bool,
+    pub(crate) confirmation_required: bool,
     #[serde(default)]
-    pub(super) prompts: Prompts,
+    pub(crate) prompts: Prompts,
     #[serde(default)]
-    pub(super) slots: Vec<DialogSlot>,
+    pub(crate) slots: Vec<DialogSlot>,
 }
 
 /// `dialog.intents[].slots[]`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DialogSlot {
-    pub(super) name: String,
+pub(crate) struct DialogSlot {
+    pub(crate) name: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<String>,
     #[serde(default)]
-    pub(super) elicitation_required: bool,
+    pub(crate) elicitation_required: bool,
     #[serde(default)]
-    pub(super) confirmation_required: bool,
+    pub(crate) confirmation_required: bool,
     #[serde(default)]
-    pub(super) prompts: Prompts,
+    pub(crate) prompts: Prompts,
+    #[serde(default)]
+    pub(crate) validations: Vec<Validation>,
+}
+
+/// `dialog.intents[].slots[].validations[]`.
+#[derive(Deserialize)]
+pub(crate) struct Validation {
+    pub(crate) prompt: Option<String>,
 }
 
 /// The ids of prompts.
 #[derive(Default, Deserialize)]
-pub(super) struct Prompts {
-    pub(super) elicitation: Option<String>,
-    pub(super) confirmation: Option<String>,
+pub(crate) struct Prompts {
+    pub(crate) elicitation: Option<String>,
+    pub(crate) confirmation: Option<String>,
 }
 
 /// `prompts[]`.
 #[derive(Deserialize)]
-pub(super) struct Prompt {
-    pub(super) id: String,
+pub(crate) struct Prompt {
+    pub(crate) id: String,
     #[serde(default)]
-    pub(super) variations: Vec<Variation>,
+    pub(crate) variations: Vec<Variation>,
 }
 
 /// `prompts[].variations[]`.
 #[derive(Deserialize)]
-pub(super) struct Variation {
-    pub(super) value: String,
+pub(crate) struct Variation {
+    pub(crate) value: String,
 }
 
 /// What has a name that no other one beside it may have.
-pub(super) trait Named {
+pub(crate) trait Named {
     /// The name.
     fn name(&self) -> &str;
 }

@@ -10,7 +10,7 @@
 pub mod built_in;
 pub mod english;
 pub mod interaction;
-mod interaction_file;
+pub(crate) mod interaction_file;
 pub mod resolve;
 pub mod slot_type;
 pub mod spoken;

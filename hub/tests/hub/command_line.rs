@@ -1,5 +1,6 @@
 //! What one can ask for in a terminal, and what is said to what cannot be.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use onething::model::Model;
@@ -194,13 +195,29 @@ fn all_faults_of_what_is_asked_for_are_said_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn models_that_say_different_things_are_told_at_the_start() {
+async fn mistakes_in_the_models_are_told_at_the_start_with_file_place_and_fix() {
     let lamp = log_with(Model::SAMPLE.replace("my printer", "my lamp"), InteractionModel::SAMPLE.to_owned()).await;
     assert!(lamp.contains("the device model is called `my lamp`, and the interaction model `my printer`"), "{lamp}");
     let fewer = log_with(Model::SAMPLE.replace("intent.PauseIntent", "intent.RestIntent"), InteractionModel::SAMPLE.to_owned()).await;
-    for words in ["the device model calls RestIntent", "the interaction model calls PauseIntent is not understood"] {
-        assert!(fewer.contains(words), "{words} in {fewer}");
+    for words in [
+        "device-model: intent.RestIntent: the interaction model has no such intent, so nobody can say it; add it to languageModel.intents",
+        "interaction-model: languageModel.intents.PauseIntent: the device model has no such intent",
+    ] {
+        let line = fewer.lines().find(|line| line.contains(words));
+        assert!(line.is_some_and(|line| line.contains("WARN") && line.contains("models")), "{words} in {fewer}");
     }
+    let printer = log_with(Model::SAMPLE.to_owned(), InteractionModel::SAMPLE.to_owned()).await;
+    assert!(!printer.contains("WARN"), "{printer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_model_without_its_interaction_model_is_told_in_one_line() {
+    let place = tempfile::tempdir().unwrap();
+    let lamp = place.path().join("lamp.toml");
+    std::fs::write(&lamp, Model::SAMPLE.replace("my printer", "my lamp")).unwrap();
+    let log = log_of(place.path(), &[("--device-model", &lamp)]).await;
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert!(told.len() == 1 && told[0].contains("for --interaction-model?"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,16 +226,24 @@ async fn an_intent_of_amazons_that_both_models_have_is_no_disagreement() {
     let speech = InteractionModel::SAMPLE.replace("\"PauseIntent\"", "\"AMAZON.PauseIntent\"");
     assert!(speech != InteractionModel::SAMPLE && device != Model::SAMPLE, "the samples have the intent");
     let log = log_with(device, speech).await;
-    assert!(!log.contains("the device model calls"), "{log}");
+    assert!(!log.contains("WARN"), "{log}");
 }
 
 /// What a hub with these models writes into its log from its start to its end.
 async fn log_with(device: String, speech: String) -> String {
     let place = tempfile::tempdir().unwrap();
-    let mut command = serve(&place.path().join("data"));
-    for (option, text) in [("--device-model", device), ("--interaction-model", speech)] {
-        let file = place.path().join(option);
+    let files = [("--device-model", device), ("--interaction-model", speech)].map(|(option, text)| {
+        let file = place.path().join(option.trim_start_matches('-'));
         std::fs::write(&file, text).unwrap();
+        (option, file)
+    });
+    log_of(place.path(), &files.each_ref().map(|(option, file)| (*option, file.as_path()))).await
+}
+
+/// The same with these options.
+async fn log_of(place: &Path, options: &[(&str, &Path)]) -> String {
+    let mut command = serve(&place.join("data"));
+    for (option, file) in options {
         command.arg(option).arg(file);
     }
     let running = Starting::start(command).ready();

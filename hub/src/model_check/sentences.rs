@@ -1,0 +1,89 @@
+//! Sentences that can never be spoken, and what the device model has that nothing reaches.
+
+use std::collections::BTreeSet;
+
+use onething::model::{Action, Model, Sentence};
+use serde_json::{Value, json};
+
+use super::{Findings, Models};
+
+pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
+    let device = models.device;
+    for (name, rule) in &device.intents {
+        let place = format!("intent.{name}");
+        for (slot, question) in &rule.ask {
+            let place = format!("{place}.ask.{slot}");
+            braces(&place, question, findings);
+            if question.contains('{') && question.contains('}') {
+                findings.device(&place, "it is asked before anything is filled in, so the braces are spoken", "ask without them");
+            }
+            if question.trim().is_empty() {
+                findings.device(place, "it says nothing", "write the question");
+            }
+        }
+        for (key, sentence) in [("says", Some(&rule.says)), ("confirm", rule.confirm.as_ref())] {
+            braces(&format!("{place}.{key}"), sentence.map_or("", String::as_str), findings);
+        }
+        if let Action::Answer(sentences) = &rule.action {
+            if sentences.is_empty() {
+                findings.device(format!("{place}.answer"), "there is nothing to say", "add a sentence");
+            }
+            for (at, sentence) in sentences.iter().enumerate() {
+                answer(&format!("{place}.answer[{at}]"), device, sentence, &sentences[..at], findings);
+            }
+        }
+    }
+    unreached(device, findings);
+}
+
+fn answer(place: &str, device: &Model, sentence: &Sentence, before: &[Sentence], findings: &mut Findings) {
+    braces(&format!("{place}.say"), &sentence.say, findings);
+    if sentence.say.trim().is_empty() {
+        findings.device(format!("{place}.say"), "it says nothing", "write a sentence");
+    }
+    for (property, value) in &sentence.when {
+        let Some(known) = device.properties.get(property) else { continue };
+        let reported = value.parse::<f64>().map_or_else(|_| json!(value), |number| json!(number));
+        let could_be = |json: &Value| known.kind.fit(json).is_some_and(|fit| fit.as_str().is_none_or(|fit| fit == value));
+        if !could_be(&json!(value)) && !could_be(&reported) {
+            let fault = format!("`{property}` is never `{value}`, so this is never said");
+            findings.device(format!("{place}.when.{property}"), fault, format!("write a value that property.{property} has"));
+        }
+    }
+    if before.iter().any(|other| other.say == sentence.say && other.when.iter().all(|(name, value)| sentence.when.get(name) == Some(value)))
+    {
+        findings.device(place, "an earlier sentence says the same whenever this one is said", "remove one of them");
+    }
+}
+
+/// A brace that is not closed is spoken.
+fn braces(place: &str, sentence: &str, findings: &mut Findings) {
+    let opened = sentence.split('{').skip(1).any(|rest| !rest.contains('}'));
+    let closed = sentence.split('}').rev().skip(1).any(|rest| !rest.contains('{'));
+    if opened || closed {
+        findings.device(place, "a brace stands alone in it, and is spoken", "write `{name}`");
+    }
+}
+
+/// Commands and properties that no intent reaches.
+fn unreached(device: &Model, findings: &mut Findings) {
+    let (mut commands, mut properties) = (BTreeSet::new(), BTreeSet::new());
+    for rule in device.intents.values() {
+        match &rule.action {
+            Action::Command { name, .. } => {
+                commands.insert(name);
+            }
+            Action::Set(set) => properties.extend(set.keys()),
+            Action::SetOne { properties: set, .. } => properties.extend(set.values()),
+            Action::Answer(sentences) => properties.extend(sentences.iter().flat_map(|sentence| {
+                device.properties.keys().filter(|name| sentence.when.contains_key(*name) || sentence.say.contains(&format!("{{{name}}}")))
+            })),
+        }
+    }
+    for command in device.commands.keys().filter(|name| !commands.contains(name)) {
+        findings.device(format!("command.{command}"), "no intent sends it, so nobody can say it", "add an intent, or remove it");
+    }
+    for (property, _) in device.properties.iter().filter(|(name, known)| !known.reported_only && !properties.contains(name)) {
+        findings.device(format!("property.{property}"), "no intent sets it and no answer names it", "add an intent, or remove it");
+    }
+}

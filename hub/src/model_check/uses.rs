@@ -1,0 +1,54 @@
+//! Which slot fills what, by the device model.
+
+use onething::model::{Action, Model, ValueKind};
+
+/// A slot that fills an argument or a property, or chooses a property.
+pub(super) struct Use {
+    /// The intent's name.
+    pub(super) intent: String,
+    /// The slot's name.
+    pub(super) slot: String,
+    /// Where the device model names the slot.
+    pub(super) place: String,
+    /// Where the device model says what the value can be.
+    pub(super) declared: String,
+    /// What the value can be.
+    pub(super) kind: ValueKind,
+    /// What it is when the slot is not filled, in words.
+    pub(super) default: Option<String>,
+}
+
+pub(super) fn uses(device: &Model) -> Vec<Use> {
+    let mut uses = Vec::new();
+    for (intent, rule) in &device.intents {
+        let mut add = |slot: &str, place: String, declared: String, kind: &ValueKind, default: Option<String>| {
+            uses.push(Use { intent: intent.clone(), slot: slot.to_owned(), place, declared, kind: kind.clone(), default });
+        };
+        match &rule.action {
+            Action::Answer(_) => {}
+            Action::Command { name, args } => {
+                for (arg, slot) in args {
+                    let Some(argument) = device.commands.get(name).and_then(|arguments| arguments.get(arg)) else { continue };
+                    let default = argument.default.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                    add(slot, format!("intent.{intent}.args.{arg}"), format!("command.{name}.{arg}"), &argument.kind, default);
+                }
+            }
+            Action::Set(set) => {
+                for (property, slot) in set {
+                    let Some(known) = device.properties.get(property) else { continue };
+                    add(slot, format!("intent.{intent}.set.{property}"), format!("property.{property}"), &known.kind, None);
+                }
+            }
+            Action::SetOne { slot, value, properties } => {
+                let choices = ValueKind::Choice { values: properties.keys().cloned().collect() };
+                let place = format!("intent.{intent}.set_one");
+                add(slot, format!("{place}.slot"), format!("{place}.properties"), &choices, None);
+                for property in properties.values() {
+                    let Some(known) = device.properties.get(property) else { continue };
+                    add(value, format!("{place}.value"), format!("property.{property}"), &known.kind, None);
+                }
+            }
+        }
+    }
+    uses
+}
