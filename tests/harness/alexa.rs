@@ -142,6 +142,13 @@ impl Echo {
         self.in_session(&request)
     }
 
+    /// A request as another Echo has made it.
+    pub fn turn(&mut self, request: Value) -> Value {
+        let kind = request["type"].as_str().expect("a type").to_owned();
+        let request = self.request(&kind, request);
+        self.in_session(&request)
+    }
+
     /// Alexa asks whether the skill could; nothing may happen.
     pub fn can_fulfill(&mut self, name: &str, slots: &[Slot]) -> Value {
         let mut envelope = self.intent(name, slots);

@@ -17,6 +17,7 @@ mod documented;
 mod identity;
 mod known_owner;
 mod life;
+mod models;
 mod payloads;
 mod requests;
 mod secrets;

@@ -14,6 +14,7 @@ mod guard;
 mod http;
 mod knock;
 mod mail;
+mod models;
 mod operation;
 mod register;
 mod start;
