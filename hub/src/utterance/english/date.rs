@@ -78,7 +78,9 @@ fn day(said: Phrase<'_>, today: Date) -> Option<Date> {
 
 /// "Monday", "next Monday".
 fn weekday(said: Phrase<'_>, today: Date) -> Option<Date> {
-    let (which, said) = which(said);
+    // "Monday next week".
+    let of_week = said.len().checked_sub(2).filter(|at| *at > 0 && said.after(*at).text() == "next week");
+    let (which, said) = of_week.map_or_else(|| which(said), |at| (Which::Next, said.part(0, at)));
     let weekday = WEEKDAYS.iter().find(|(name, _)| *name == said.text()).map(|(_, weekday)| *weekday)?;
     match which {
         // The one of the next week: "next Friday", said on a Tuesday, is not this Friday.
@@ -273,6 +275,7 @@ mod tests {
             ("monday", "2026-12-07"),
             ("next monday", "2026-12-07"),
             ("next friday", "2026-12-11"),
+            ("friday next week", "2026-12-11"),
             ("last friday", "2026-11-27"),
             ("last tuesday", "2026-11-24"),
             ("december first", "2026-12-01"),

@@ -26,7 +26,7 @@ pub fn alphanumeric(said: Phrase<'_>) -> Option<String> {
 /// One after the other: digits, small numbers, and what else is taken.
 fn spelled(said: Phrase<'_>, other: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut text = String::new();
-    let mut words = said.words().peekable();
+    let mut words = said.words().skip_while(|word| *word == "plus").peekable();
     let digit = |word: &str| match word {
         "oh" | "o" => Some(0),
         word => small(word).filter(|number| *number < 10),
@@ -35,6 +35,8 @@ fn spelled(said: Phrase<'_>, other: impl Fn(&str) -> Option<String>) -> Option<S
         if let Some(times) = ["double", "triple"].iter().position(|times| *times == word) {
             let repeated = words.next().and_then(|word| digit(word).map(|digit| digit.to_string()).or_else(|| other(word)))?;
             text.push_str(&repeated.repeat(times + 2));
+        } else if word == "hundred" && !text.is_empty() {
+            text.push_str("00");
         } else if word.bytes().all(|byte| byte.is_ascii_digit()) {
             text.push_str(word);
         } else if let Some(tens) = tens(word) {
@@ -91,6 +93,8 @@ mod tests {
             ("(206) 555-1212", Some("2065551212")),
             ("+1 206 555 1212", Some("12065551212")),
             ("two oh six double five five twelve twelve", Some("2065551212")),
+            ("one eight hundred five five five one two one two", Some("18005551212")),
+            ("plus four nine three oh one two three four", Some("49301234")),
             ("nine one one", Some("911")),
             ("twelve", None),
             ("call me", None),

@@ -36,8 +36,14 @@ impl Duration {
         if said.len() > MAX_WORDS {
             return None;
         }
+        let said = if said.word(0) == Some("for") { said.after(1) } else { said };
         let (mut duration, mut rest, mut last) = (Self::default(), said, None);
         loop {
+            // "An hour thirty": what is left are minutes.
+            if let Some(smaller) = last.and_then(without_unit).filter(|_| component(rest).is_none()) {
+                duration.add(thousandths(&number(rest)?).filter(|amount| (1_000..60_000).contains(amount))?, smaller)?;
+                return Some(duration);
+            }
             let (amount, unit, words) = component(rest)?;
             // "Ten minutes five minutes" are two durations.
             if last.is_some_and(|last| last >= unit) {
@@ -122,11 +128,21 @@ fn component(said: Phrase<'_>) -> Option<(u64, Unit, usize)> {
     }
     let at = said.words().position(|word| unit(word).is_some())?;
     let (unit, times) = unit(said.word(at)?)?;
-    let amount = quantity(said.part(0, at))? * times;
     // "An hour and a half", but not "an hour and a half minute".
     let more = fraction(said.after(at + 1)).filter(|(_, words)| said.word(at + 1 + words).is_none_or(|next| self::unit(next).is_none()));
+    // "Hour and a half".
+    let amount = if at == 0 && more.is_some() { times * 1_000 } else { quantity(said.part(0, at))? * times };
     let (more, words) = more.unwrap_or((0, 0));
     Some(((amount + more * times).min(MAX_AMOUNT), unit, at + 1 + words))
+}
+
+/// The unit that is not said after this one.
+fn without_unit(unit: Unit) -> Option<Unit> {
+    match unit {
+        Hour => Some(Minute),
+        Minute => Some(Second),
+        _ => None,
+    }
 }
 
 /// A unit, and how many of it a word stands for.
@@ -179,6 +195,7 @@ fn quantity(said: Phrase<'_>) -> Option<u64> {
 /// "And a half" at the beginning, in thousandths, and how many words it takes.
 fn fraction(said: Phrase<'_>) -> Option<(u64, usize)> {
     match said.part(0, 3).text() {
+        _ if said.part(0, 2).text() == "and half" => Some((500, 2)),
         "and a half" => Some((500, 3)),
         "and a quarter" => Some((250, 3)),
         "and three quarters" => Some((750, 3)),
@@ -235,6 +252,11 @@ mod tests {
             ("six months", "P6M"),
             ("a year and a half", "P1Y6M"),
             ("two years three hours ten minutes", "P2YT3H10M"),
+            ("hour and a half", "PT1H30M"),
+            ("two and half minutes", "PT2M30S"),
+            ("an hour thirty", "PT1H30M"),
+            ("one minute thirty", "PT1M30S"),
+            ("for ten minutes", "PT10M"),
             ("a couple of minutes", "PT2M"),
             ("ten minute", "PT10M"),
             ("2 hrs 5 mins 1 sec", "PT2H5M1S"),
@@ -267,6 +289,10 @@ mod tests {
             "a month and a half",
             "99999999999999 hours",
             "the second",
+            "two days thirty",
+            "an hour seventy",
+            "an hour and a half thirty",
+            "for",
             "every minute",
         ] {
             assert_eq!(duration(Utterance::read(said).all()), None, "{said}");

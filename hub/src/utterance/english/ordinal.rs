@@ -26,7 +26,7 @@ const FIRST: &[&str] = &[
 ];
 const TENS: &[&str] = &["twentieth", "thirtieth", "fortieth", "fiftieth", "sixtieth", "seventieth", "eightieth", "ninetieth"];
 
-/// The number of an ordinal below a hundred, or with digits ("105th"); `None` for what is none.
+/// The number of an ordinal up to a hundred, or with digits ("105th"); `None` for what is none.
 pub fn ordinal(said: Phrase<'_>) -> Option<u32> {
     let said = if said.word(0) == Some("the") { said.after(1) } else { said };
     match (said.len(), said.word(0)?, said.word(1)) {
@@ -41,6 +41,9 @@ pub fn ordinal(said: Phrase<'_>) -> Option<u32> {
 
 fn one_word(word: &str) -> Option<u32> {
     let position = |list: &[&str]| list.iter().position(|known| *known == word).and_then(|at| u32::try_from(at).ok());
+    if word == "hundredth" {
+        return Some(100);
+    }
     if let Some(number) = position(FIRST).map(|at| at + 1).or_else(|| position(TENS).map(|at| (at + 2) * 10)) {
         return Some(number);
     }
@@ -64,6 +67,7 @@ mod tests {
             ("twentieth", Some(20)),
             ("twenty first", Some(21)),
             ("ninety-ninth", Some(99)),
+            ("hundredth", Some(100)),
             ("2nd", Some(2)),
             ("105th", Some(105)),
             ("two", None),

@@ -38,6 +38,7 @@ const ENDINGS: &[(&str, Half)] = &[
 
 /// `AMAZON.TIME`. `now` is for "in ten minutes".
 pub fn time(said: Phrase<'_>, now: DateTime) -> Option<String> {
+    let said = if matches!(said.word(0), Some("at" | "around" | "by")) && said.text() != "at night" { said.after(1) } else { said };
     if said.is_empty() || said.len() > MAX_WORDS {
         return None;
     }
@@ -97,7 +98,7 @@ fn ending(said: Phrase<'_>) -> (Phrase<'_>, Half) {
 
 /// Hour and minute, without a half of the day.
 fn clock(said: Phrase<'_>) -> Option<(i8, i8)> {
-    let to_or_past = said.words().position(|word| matches!(word, "past" | "after" | "to" | "before"));
+    let to_or_past = said.words().position(|word| matches!(word, "past" | "after" | "to" | "before" | "of"));
     if let Some(at) = to_or_past {
         let minutes = match said.part(0, at).text() {
             "quarter" | "a quarter" => 15,
@@ -216,6 +217,9 @@ mod tests {
             ("half past seven in the evening", "19:30"),
             ("half seven", "07:30"),
             ("quarter to eight", "07:45"),
+            ("quarter of nine", "08:45"),
+            ("at six", "06:00"),
+            ("around seven p.m.", "19:00"),
             ("ten to eight p m", "19:50"),
             ("twenty minutes past nine", "09:20"),
             ("ten to one in the afternoon", "12:50"),
