@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use crate::alexa::request::{Confirmation, Intent};
 use crate::alexa::response::{Can, CanFulfill};
 use crate::locales::{Locale, Words};
-use crate::model::{Action, IntentRule, Misfit, Model, Sentence, Value, ValueKind};
+use crate::model::{Action, Argument, IntentRule, Misfit, Model, Sentence, Value, ValueKind};
 
 /// What an intent comes to.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ fn read_change(model: &Model, rule: &IntentRule, said: &Slots<'_>) -> Result<Opt
             for (arg, argument) in model.commands.get(name).into_iter().flatten() {
                 let value = match slots.get(arg).map(|slot| (slot, said.read(slot, &argument.kind))) {
                     Some((_, Ok(value))) => value,
-                    Some((_, Err(Gap::Unfilled(_)))) | None if argument.default.is_some() => said.default(argument.default.as_ref()),
+                    Some((_, Err(Gap::Unfilled(_)))) | None if argument.default.is_some() => said.default(argument),
                     Some((_, Err(gap))) => return Err(gap),
                     None => continue,
                 };
@@ -181,9 +181,14 @@ impl Slots<'_> {
         value.map_err(|misfit| Gap::Misfit(slot.to_owned(), misfit))
     }
 
-    fn default(&self, default: Option<&Json>) -> Value {
-        let json = default.cloned().unwrap_or_default();
-        let words = json.as_str().map_or_else(|| json.to_string().into(), |text| self.locale.words(text, self.now));
+    /// The default of an argument. Only a text may hold what a built-in slot type makes of words.
+    fn default(&self, argument: &Argument) -> Value {
+        let json = argument.default.clone().unwrap_or_default();
+        let words = match (&argument.kind, json.as_str()) {
+            (ValueKind::Text { .. }, Some(text)) => self.locale.words(text, self.now),
+            (_, Some(text)) => text.to_owned().into(),
+            (_, None) => json.to_string().into(),
+        };
         Value { json, words }
     }
 }

@@ -1,4 +1,4 @@
-//! The dialog model: what the skill asks, Alexa has to know of, or she takes the answer for a fault and says nothing
+//! The dialog model: a question of the skill's that is not in it is a fault to Alexa, and she says nothing
 //! (<https://developer.amazon.com/docs/alexa/custom-skills/dialog-interface-reference.html>).
 
 use std::collections::BTreeSet;
@@ -23,14 +23,14 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
     for dialog in &models.interaction.dialog.intents {
         let place = format!("dialog.intents.{}", dialog.name);
         if !names.insert(&dialog.name) {
-            findings.interaction(&place, "it is there twice", "make one of the two");
+            findings.interaction(&place, "the entry is there twice", "make one of the two");
         }
         of_interaction(models, &place, dialog, findings);
     }
     prompts(models, findings);
 }
 
-/// What the skill asks about an intent, against the dialog model.
+/// The questions of the device model about an intent, against the dialog model.
 fn of_device(models: &Models<'_>, name: &str, rule: &IntentRule, findings: &mut Findings) {
     let silent = "Alexa takes the question for a fault and stays silent";
     let key = match &rule.action {
@@ -76,7 +76,7 @@ fn of_device(models: &Models<'_>, name: &str, rule: &IntentRule, findings: &mut 
     }
 }
 
-/// What the dialog model says about an intent, against the language model.
+/// The dialog about an intent, against the language model.
 fn of_interaction(models: &Models<'_>, place: &str, dialog: &raw::DialogIntent, findings: &mut Findings) {
     unasked(place, dialog.confirmation_required, dialog.prompts.confirmation.as_ref(), "confirmation", findings);
     let strategies = [&dialog.delegation, &models.interaction.dialog.delegation];
@@ -90,7 +90,7 @@ fn of_interaction(models: &Models<'_>, place: &str, dialog: &raw::DialogIntent, 
     for slot in &dialog.slots {
         let place = format!("{place}.slots.{}", slot.name);
         if !names.insert(&slot.name) {
-            findings.interaction(&place, "it is there twice", "make one of the two");
+            findings.interaction(&place, "the entry is there twice", "make one of the two");
         }
         unasked(&place, slot.elicitation_required, slot.prompts.elicitation.as_ref(), "elicitation", findings);
         unasked(&place, slot.confirmation_required, slot.prompts.confirmation.as_ref(), "confirmation", findings);
@@ -105,7 +105,7 @@ fn of_interaction(models: &Models<'_>, place: &str, dialog: &raw::DialogIntent, 
     }
 }
 
-/// A prompt that nothing asks.
+/// A prompt that is named and never asked.
 fn unasked(place: &str, required: bool, prompt: Option<&String>, what: &str, findings: &mut Findings) {
     if let Some(prompt) = prompt.filter(|_| !required) {
         let fault = format!("the prompt {prompt} is never asked: {what}Required is not set");
@@ -127,11 +127,11 @@ fn prompts(models: &Models<'_>, findings: &mut Findings) {
     for prompt in &models.interaction.prompts {
         let place = format!("prompts.{}", prompt.id);
         if !ids.insert(&prompt.id) {
-            findings.interaction(place, "it is there twice", "put the variations into one of the two");
+            findings.interaction(place, "the prompt is there twice", "put the variations into one of the two");
         } else if !asked.contains(&prompt.id) {
-            findings.interaction(place, "nothing asks it", "name it in the dialog, or remove it");
+            findings.interaction(place, "no dialog uses the prompt", "name it in the dialog, or remove it");
         } else if prompt.variations.is_empty() {
-            findings.interaction(format!("{place}.variations"), "there are none", "add the question");
+            findings.interaction(format!("{place}.variations"), "the prompt has no variations", "add the question");
         }
     }
     for missing in validations.filter(|id| !ids.contains(*id)).collect::<BTreeSet<_>>() {

@@ -1,10 +1,10 @@
-//! Intents: which are in both models, which the skill answers itself, and which Alexa knows.
+//! Intents: those of both models, those that the skill answers itself, and those that Alexa knows.
 
 use onething::answer::OWN_INTENTS;
 
 use super::{Findings, Models};
 
-/// What every skill needs for certification, and what "forget me" asks.
+/// The intents that certification wants, and the answers to the question of "forget me".
 const NEEDED: &[(&str, &str)] = &[
     ("AMAZON.HelpIntent", "certification wants it"),
     ("AMAZON.StopIntent", "certification wants it"),
@@ -40,7 +40,7 @@ const STANDARD: &[&str] = &[
 
 pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
     for name in models.device.intents.keys().filter(|name| models.intent(name).is_none()) {
-        let fault = "the interaction model has no such intent, so nobody can say it";
+        let fault = "the interaction model has no such intent, so the intent cannot be said";
         findings.device(format!("intent.{name}"), fault, "add it to languageModel.intents, or remove it here");
     }
     for (name, why) in NEEDED.iter().filter(|(name, _)| models.intent(name).is_none()) {
@@ -59,7 +59,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
             if !needed && !STANDARD.contains(&name) && !built_in.contains('<') {
                 findings.interaction(place, "Alexa knows no such intent", "correct the name, or leave out `AMAZON.`");
             } else if !needed && !of_device {
-                let fault = "nothing answers it: the owner hears that it was not understood";
+                let fault = "the skill does not answer this intent: the owner hears that the words were not understood";
                 findings.interaction(place, fault, format!("remove it, or add [intent.\"{name}\"] to the device model"));
             }
             continue;
@@ -68,11 +68,11 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
             findings.interaction(&place, "Alexa takes names of letters and `_`", "correct the name in both files");
         }
         if !of_device && !OWN_INTENTS.contains(&name) {
-            let fault = "the device model has no such intent: the owner hears that it was not understood";
+            let fault = "the device model has no such intent: the owner hears that the words were not understood";
             findings.interaction(&place, fault, format!("add [intent.{name}] to the device model, or remove it here"));
         }
         if intent.samples.is_empty() {
-            findings.interaction(&place, "it has no samples, so nobody can say it", "add some");
+            findings.interaction(&place, "the intent has no samples, so it cannot be said", "add some");
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
     let place = "languageModel.invocationName";
     if name.to_lowercase() != of_device.to_lowercase() {
         let fault = format!(
-            "the device model is called `{of_device}`, and the interaction model `{name}`: who says what the skill tells is not heard"
+            "the device model is called `{of_device}`, and the interaction model `{name}`: the words that the skill tells the owner to say do not reach it"
         );
         findings.device("device.invocation", fault, "write the invocation name of the interaction model");
     }

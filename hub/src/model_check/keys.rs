@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Findings;
 
-/// What may stand in a place.
+/// The keys that an object may have, at any depth.
 enum Schema {
     /// Anything.
     Any,

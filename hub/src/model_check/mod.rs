@@ -1,5 +1,5 @@
-//! Mistakes in a device model and an interaction model that only show when somebody speaks: what cannot be said, what is said and not
-//! understood, and what Alexa refuses. Each is found with its place and what to do about it.
+//! Mistakes in a device model and an interaction model that only show when an owner speaks: values and intents that cannot be said, words
+//! that are said and not understood, and files that Alexa refuses. Each finding names the place and the fix.
 //!
 //! Pure: both files in, findings out. A file that cannot be read at all is no finding but an error, of [`Model::parse`] or
 //! [`InteractionModel::parse`](crate::utterance::interaction::InteractionModel::parse).
@@ -13,6 +13,7 @@ mod samples;
 mod sentences;
 mod slots;
 mod types;
+mod units;
 mod uses;
 
 use std::fmt::{self, Display};
@@ -41,9 +42,9 @@ pub struct Finding {
     pub file: File,
     /// The table of the TOML file, or the path in the JSON file. Members of lists are called by their names.
     pub place: String,
-    /// What is wrong, and what follows from it.
+    /// The mistake, and the consequence for the owner.
     pub fault: String,
-    /// What to do.
+    /// The change to make.
     pub fix: String,
 }
 
@@ -113,6 +114,7 @@ pub fn check(device: &Model, interaction: &str) -> Vec<Finding> {
     intents::check(&models, &mut findings);
     slots::check(&models, &mut findings);
     types::check(&models, &mut findings);
+    units::check(&models, &mut findings);
     samples::check(&models, &mut findings);
     dialog::check(&models, &mut findings);
     sentences::check(&models, &mut findings);

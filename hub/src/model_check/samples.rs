@@ -31,7 +31,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
             sample(&place, intent, text, findings);
             let other = heard.insert(as_heard(intent, text), &intent.name).filter(|other| *other != intent.name);
             if !written.insert(as_written(text)) {
-                findings.interaction(place, "it stands there twice", "remove one of them");
+                findings.interaction(place, "the sample is there twice", "remove one of them");
             } else if let Some(other) = other {
                 let fault = format!("{other} is said in the same words, and Alexa chooses");
                 findings.interaction(place, fault, "leave it to one of the two intents");
@@ -46,7 +46,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
                     findings.interaction(&place, format!("it says nothing for `{}`", slot.name), format!("put {{{}}} into it", slot.name));
                 }
                 if !written.insert(as_written(text)) {
-                    findings.interaction(place, "it stands there twice", "remove one of them");
+                    findings.interaction(place, "the sample is there twice", "remove one of them");
                 }
             }
         }
@@ -99,7 +99,7 @@ fn as_written(text: &str) -> String {
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// What Alexa hears of a sample: words in one spelling, and slots by their types.
+/// A sample as Alexa hears it: words in one spelling, and slots by their types.
 fn as_heard(intent: &raw::Intent, text: &str) -> String {
     let slot_type = |name: &str| intent.slots.iter().find(|slot| slot.name == name).map_or("", |slot| slot.kind.as_str());
     let heard = pieces(text).into_iter().map(|piece| match piece {

@@ -1,4 +1,4 @@
-//! Sentences that can never be spoken, and what the device model has that nothing reaches.
+//! Sentences that can never be spoken, and commands and properties that no intent reaches.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
             let place = format!("{place}.ask.{slot}");
             braces(&place, question, findings);
             if question.contains('{') && question.contains('}') {
-                findings.device(&place, "it is asked before anything is filled in, so the braces are spoken", "ask without them");
+                findings.device(&place, "a question is asked before any slot is filled, so the braces are spoken", "ask without them");
             }
             if question.trim().is_empty() {
-                findings.device(place, "it says nothing", "write the question");
+                findings.device(place, "the question is empty", "write one");
             }
         }
         for (key, sentence) in [("says", Some(&rule.says)), ("confirm", rule.confirm.as_ref())] {
@@ -26,7 +26,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
         }
         if let Action::Answer(sentences) = &rule.action {
             if sentences.is_empty() {
-                findings.device(format!("{place}.answer"), "there is nothing to say", "add a sentence");
+                findings.device(format!("{place}.answer"), "the answer has no sentences", "add one");
             }
             for (at, sentence) in sentences.iter().enumerate() {
                 answer(&format!("{place}.answer[{at}]"), device, sentence, &sentences[..at], findings);
@@ -39,7 +39,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
 fn answer(place: &str, device: &Model, sentence: &Sentence, before: &[Sentence], findings: &mut Findings) {
     braces(&format!("{place}.say"), &sentence.say, findings);
     if sentence.say.trim().is_empty() {
-        findings.device(format!("{place}.say"), "it says nothing", "write a sentence");
+        findings.device(format!("{place}.say"), "the sentence is empty", "write one");
     }
     for (property, value) in &sentence.when {
         let Some(known) = device.properties.get(property) else { continue };
@@ -81,7 +81,7 @@ fn unreached(device: &Model, findings: &mut Findings) {
         }
     }
     for command in device.commands.keys().filter(|name| !commands.contains(name)) {
-        findings.device(format!("command.{command}"), "no intent sends it, so nobody can say it", "add an intent, or remove it");
+        findings.device(format!("command.{command}"), "no intent sends the command", "add an intent, or remove it");
     }
     for (property, _) in device.properties.iter().filter(|(name, known)| !known.reported_only && !properties.contains(name)) {
         findings.device(format!("property.{property}"), "no intent sets it and no answer names it", "add an intent, or remove it");

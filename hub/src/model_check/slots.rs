@@ -36,20 +36,24 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
             let mut uses = models.uses_of(&intent.name).filter(|used| used.slot == slot.name).peekable();
             if uses.peek().is_none() {
                 if known {
-                    let fault = "the device model does nothing with it: what is said there is lost";
+                    let fault = "the device model does not use the slot: a value that is said for it is lost";
                     findings.interaction(&place, fault, format!("use it in [intent.{}], or remove it", intent.name));
                 }
                 continue;
             }
             let takes_list = uses.all(|used| matches!(used.kind, ValueKind::Text { .. }));
             if slot.multiple.enabled && !takes_list {
-                let fault = "it takes several values, and what it fills takes one: the owner is asked which";
+                let fault = "the slot takes several values and fills one: the owner is asked which of them is meant";
                 findings.interaction(format!("{place}.multipleValues"), fault, "remove it, or let it fill a text");
             }
             let is_asked = models.device.intents.get(&intent.name).is_some_and(|rule| rule.ask.contains_key(&slot.name));
             let in_a_sample = intent.samples.iter().any(|text| samples::slots(text).any(|name| name == slot.name));
             if !in_a_sample && !is_asked && !is_elicited(models, &intent.name, &slot.name) {
-                findings.interaction(&place, "no sample has it, and nobody asks for it, so it is never filled", "add it to a sample");
+                findings.interaction(
+                    &place,
+                    "no sample names the slot and no question asks for it, so it is never filled",
+                    "add it to a sample",
+                );
             }
         }
     }

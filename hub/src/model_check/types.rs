@@ -25,11 +25,11 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
             findings.interaction(&place, "Alexa takes names of letters and `_`", "correct the name");
         }
         if kind.values.is_empty() && kind.supplier.is_none() {
-            findings.interaction(format!("{place}.values"), "there are none", "add the values that can be said");
+            findings.interaction(format!("{place}.values"), "the type has no values", "add those that can be said");
         }
         spellings(&place, kind, findings);
     }
-    // What slots make of the places in the device model that take one of several values.
+    // The values that slots can bring to each place in the device model.
     let mut sayable: BTreeMap<&str, Sayable<'_>> = BTreeMap::new();
     for used in &models.uses {
         let slot = models.intent(&used.intent).and_then(|intent| intent.slots.iter().find(|slot| slot.name == used.slot));
@@ -59,11 +59,11 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
     }
 }
 
-/// What can be said for one place in the device model.
+/// The values that can be said for one place in the device model.
 struct Sayable<'u> {
     used: &'u Use,
     values: BTreeSet<String>,
-    /// Whether more can be said than is known here.
+    /// Whether other values can be said, which are not known here.
     open: bool,
 }
 
@@ -84,7 +84,7 @@ fn values(used: &Use, kind: &raw::SlotType, findings: &mut Findings) -> Vec<Stri
                 };
                 let place = format!("languageModel.types.{}.values.{name}", kind.name);
                 let fix = "correct the name, or give it an `id` that the device model has";
-                findings.interaction(place, format!("`{name}` {why}: who says it for {} is refused", used.intent), fix);
+                findings.interaction(place, format!("`{name}` {why}: an owner who says it for {} is refused", used.intent), fix);
             }
             None => {}
         }
@@ -100,7 +100,11 @@ fn spellings(place: &str, kind: &raw::SlotType, findings: &mut Findings) {
         for spelling in std::iter::once(name).chain(&value.name.synonyms) {
             let words = Utterance::read(spelling).text().to_owned();
             if words.is_empty() {
-                findings.interaction(format!("{place}.values.{name}"), format!("`{spelling}` has no word in it"), "write what is said");
+                findings.interaction(
+                    format!("{place}.values.{name}"),
+                    format!("`{spelling}` has no word in it"),
+                    "write the word that is said",
+                );
             } else if let Some(other) = spellings.insert(words, name).filter(|other| *other != name) {
                 let fault = format!("`{spelling}` is said for `{other}` too, and Alexa chooses");
                 findings.interaction(format!("{place}.values.{name}"), fault, "leave it to one of them");
@@ -115,7 +119,7 @@ fn spellings(place: &str, kind: &raw::SlotType, findings: &mut Findings) {
     }
 }
 
-/// What a type of Amazon's makes of words, said to a maker.
+/// The values that a type of Amazon's sends, in words for a maker.
 pub(super) fn makes(kind: ValueType) -> &'static str {
     match kind {
         ValueType::AlphaNumeric => "letters and digits",

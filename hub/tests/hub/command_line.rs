@@ -200,7 +200,7 @@ async fn mistakes_in_the_models_are_told_at_the_start_with_file_place_and_fix() 
     assert!(lamp.contains("the device model is called `my lamp`, and the interaction model `my printer`"), "{lamp}");
     let fewer = log_with(Model::SAMPLE.replace("intent.PauseIntent", "intent.RestIntent"), InteractionModel::SAMPLE.to_owned()).await;
     for words in [
-        "device-model: intent.RestIntent: the interaction model has no such intent, so nobody can say it; add it to languageModel.intents",
+        "device-model: intent.RestIntent: the interaction model has no such intent, so the intent cannot be said; add it to languageModel.intents",
         "interaction-model: languageModel.intents.PauseIntent: the device model has no such intent",
     ] {
         let line = fewer.lines().find(|line| line.contains(words));

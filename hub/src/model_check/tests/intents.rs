@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn an_intent_in_one_file_only_is_found() {
     let mood = "[intent.MoodIntent]\nanswer = [{ say = \"It is {status}.\" }]\n[intent.StateIntent]\nanswer";
-    device(Toml("[intent.StateIntent]\nanswer", mood), "intent.MoodIntent", "nobody can say it");
+    device(Toml("[intent.StateIntent]\nanswer", mood), "intent.MoodIntent", "cannot be said");
     language(Push(INTENTS, json!({"name": "DanceIntent", "samples": ["dance"]})), "languageModel.intents.DanceIntent", "not understood");
 }
 
@@ -36,8 +36,8 @@ fn an_intent_that_nobody_can_say_or_that_nothing_answers_is_found() {
         "languageModel.intents.AMAZON.DanceIntent",
         "Alexa knows no such intent",
     );
-    language(Push(INTENTS, json!({"name": "AMAZON.NextIntent"})), "languageModel.intents.AMAZON.NextIntent", "nothing answers it");
-    language(Put("/languageModel/intents/9/samples", json!([])), "languageModel.intents.ConnectionIntent", "no samples");
+    language(Push(INTENTS, json!({"name": "AMAZON.NextIntent"})), "languageModel.intents.AMAZON.NextIntent", "does not answer this intent");
+    language(Put("/languageModel/intents/9/samples", json!([])), "languageModel.intents.ConnectionIntent", "has no samples");
     let answered = Toml(
         "[intent.StateIntent]\nanswer",
         "[intent.\"AMAZON.PauseIntent\"]\nanswer = [{ say = \"It is {status}.\" }]\n[intent.StateIntent]\nanswer",
@@ -91,8 +91,8 @@ fn what_answers(intent: &str) -> &'static str {
 #[test]
 fn a_prompt_that_nothing_asks_or_that_is_missing_is_found() {
     let prompt = |id: &str| json!({"id": id, "variations": [{"type": "PlainText", "value": "What?"}]});
-    language(Push("/prompts", prompt("Other")), "prompts.Other", "nothing asks it");
-    language(Push("/prompts", prompt("Sure")), "prompts.Sure", "there twice");
+    language(Push("/prompts", prompt("Other")), "prompts.Other", "no dialog uses the prompt");
+    language(Push("/prompts", prompt("Sure")), "prompts.Sure", "is there twice");
     let named = json!({"elicitation": "State"});
     language(Put("/dialog/intents/1/slots/0/prompts", named), "dialog.intents.ModeIntent.slots.mode.prompts.elicitation", "never asked");
     let validation = json!([{"type": "hasEntityResolutionMatch", "prompt": "Gone"}]);
@@ -102,14 +102,14 @@ fn a_prompt_that_nothing_asks_or_that_is_missing_is_found() {
 #[test]
 fn a_dialog_that_does_not_fit_the_language_model_is_found() {
     language(Put("/dialog/intents/1/slots/0/type", json!("LEVEL")), "dialog.intents.ModeIntent.slots.mode.type", "its type is LEVEL here");
-    language(Push(DIALOG, json!({"name": "PowerIntent", "slots": [{"name": "state"}]})), "dialog.intents.PowerIntent", "there twice");
-    language(Push("/dialog/intents/1/slots", json!({"name": "mode"})), "dialog.intents.ModeIntent.slots.mode", "there twice");
+    language(Push(DIALOG, json!({"name": "PowerIntent", "slots": [{"name": "state"}]})), "dialog.intents.PowerIntent", "is there twice");
+    language(Push("/dialog/intents/1/slots", json!({"name": "mode"})), "dialog.intents.ModeIntent.slots.mode", "is there twice");
     let strategy = Member("/dialog/intents/1", "delegationStrategy", json!("SOMETIMES"));
     language(strategy, "dialog.intents.ModeIntent.delegationStrategy", "no strategy `SOMETIMES`");
 }
 
 #[test]
 fn what_no_intent_reaches_is_found() {
-    device(Toml("[command.name.to]", "[command.beep]\n[command.name.to]"), "command.beep", "nobody can say it");
+    device(Toml("[command.name.to]", "[command.beep]\n[command.name.to]"), "command.beep", "no intent sends the command");
     device(Toml("[property.mode]", "[property.lock]\ntype = \"switch\"\n[property.mode]"), "property.lock", "no intent sets it");
 }

@@ -82,7 +82,7 @@ fn a_type_without_use_or_values_is_found() {
     language(unused, "languageModel.types.COLOUR", "no slot has this type");
     let empty = ["/languageModel/intents/4/slots/0/type", "/dialog/intents/4/slots/0/type"].map(|at| Put(at, json!("NAME")));
     let changes = empty.into_iter().chain([Push(TYPES, json!({"name": "NAME", "values": []}))]).collect();
-    found(changes, File::InteractionModel, "languageModel.types.NAME.values", "there are none");
+    found(changes, File::InteractionModel, "languageModel.types.NAME.values", "has no values");
 }
 
 #[test]
@@ -129,5 +129,19 @@ fn a_range_that_a_type_cannot_say_is_found() {
         ("AMAZON.TIME", "type = \"choice\"\nvalues = [\"MO\", \"EV\"]"),
     ] {
         assert_eq!(changed(boost(kind, range)), [], "{kind} {range}");
+    }
+}
+
+#[test]
+fn a_unit_that_is_nearly_a_word_or_none_is_found() {
+    for (unit, fault) in
+        [("degress", "nearly `degrees`"), ("degree", "nearly `degrees`"), ("°", "no word"), ("precent", "nearly `percent`")]
+    {
+        let unit: &'static str = format!("unit = \"{unit}\"\nwritten_by").leak();
+        device(Toml("unit = \"degrees\"\nwritten_by", unit), "property.warmth.unit", fault);
+    }
+    for good in ["metres", "turns", "degrees Celsius", "Percent"] {
+        let unit: &'static str = format!("unit = \"{good}\"\nwritten_by").leak();
+        assert_eq!(changed(vec![Toml("unit = \"degrees\"\nwritten_by", unit)]), [], "{good}");
     }
 }

@@ -7,7 +7,7 @@ fn a_sample_that_alexa_hears_twice_is_found() {
     let samples = "/languageModel/intents/3/samples";
     for twice in ["What's a boost", "what's a  boost", "Boost {level}"] {
         let place = format!("languageModel.intents.BoostIntent.samples, \"{twice}\"");
-        language(Push(samples, json!(twice)), &place, "stands there twice");
+        language(Push(samples, json!(twice)), &place, "is there twice");
     }
     language(
         Push(samples, json!("how is it")),
@@ -20,7 +20,7 @@ fn a_sample_that_alexa_hears_twice_is_found() {
         "AMAZON.CancelIntent is said",
     );
     let of_slot = Put("/languageModel/intents/1/slots/0/samples", json!(["to {mode}", "To {mode}"]));
-    language(of_slot, "languageModel.intents.ModeIntent.slots.mode.samples, \"To {mode}\"", "stands there twice");
+    language(of_slot, "languageModel.intents.ModeIntent.slots.mode.samples, \"To {mode}\"", "is there twice");
     let contracted = "languageModel.intents.StateIntent.samples, \"what is a boost\"";
     language(Push("/languageModel/intents/5/samples", json!("what is a boost")), contracted, "BoostIntent is said in the same words");
     for other in ["please boost {level}", "what is a boost"] {
@@ -99,7 +99,7 @@ fn a_sentence_that_can_never_be_spoken_is_found() {
     device(warm, "intent.StateIntent.answer[1].when.warmth", "is never `120`");
     let again = Toml("{ say = \"It has {warmth} degrees.\", when", "{ say = \"The heater is {status}.\", when");
     found(vec![again], File::DeviceModel, "intent.StateIntent.answer[1]", "an earlier sentence");
-    device(Toml("{ say = \"The heater is {status}.\" }", "{ say = \" \" }"), "intent.StateIntent.answer[0].say", "says nothing");
+    device(Toml("{ say = \"The heater is {status}.\" }", "{ say = \" \" }"), "intent.StateIntent.answer[0].say", "is empty");
     for good in ["when = { power = \"ON\" }", "when = { warmth = \"50\" }", "when = { status = \"idle\", power = \"OFF\" }"] {
         assert_eq!(changed(vec![Toml("when = { status = \"heating\" }", good)]), [], "{good}");
     }
@@ -122,7 +122,7 @@ fn braces_that_are_spoken_are_found() {
         "intent.BoostIntent.ask.duration",
         "the braces are spoken",
     );
-    device(Toml("ask = { duration = \"For how long?\" }", "ask = { duration = \"\" }"), "intent.BoostIntent.ask.duration", "says nothing");
+    device(Toml("ask = { duration = \"For how long?\" }", "ask = { duration = \"\" }"), "intent.BoostIntent.ask.duration", "is empty");
 }
 
 #[test]
