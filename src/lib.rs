@@ -38,6 +38,7 @@ pub mod register;
 
 pub mod model;
 pub mod relay;
+pub mod slot_value;
 pub mod wish;
 
 pub mod care;

@@ -8,12 +8,13 @@ use crate::alexa::request::Intent;
 use crate::alexa::response::{Answer, Card, Dialog, Speech};
 use crate::care::CareError;
 use crate::fault::{Blame, Fault};
-use crate::locales::{Locale, Phrase, Words};
-use crate::model::{Misfit, Model, Sentence, ValueKind};
+use crate::locales::{Locale, Phrase};
+use crate::model::{Misfit, Model, Sentence};
 use crate::onboard::OnboardError;
 use crate::register::claims::{CODE_LIFETIME, ClaimsError, Code};
 use crate::registry::Returned;
 use crate::relay::{Connection, Patch, Shadow, ShadowError};
+use crate::slot_value::SlotReader;
 use crate::wish::fill;
 use crate::{deliver::MailError, identify::IdentifyError};
 
@@ -269,7 +270,12 @@ impl Voice<'_> {
             return self.tell(&Phrase::NeverReported);
         }
         let raw: BTreeMap<&String, String> = shadow.reported.iter().filter_map(|(name, value)| Some((name, spoken(value)?))).collect();
-        let words = raw.iter().map(|(name, value)| ((*name).clone(), self.words_of(name, value, now))).collect();
+        let reader = SlotReader { locale: self.locale, now };
+        let words = |name: &String, value: &String| match self.model.properties.get(name) {
+            Some(property) => reader.words(&property.kind, value),
+            None => value.clone().into(),
+        };
+        let words = raw.iter().map(|(name, value)| ((*name).clone(), words(name, value))).collect();
         let known = |name: &str| shadow.reported.get(name).is_some_and(|value| spoken(value).is_some());
         let mut said: Vec<String> = sentences
             .iter()
@@ -286,14 +292,6 @@ impl Voice<'_> {
             said.push(self.words(&Phrase::ReportAge { seconds }));
         }
         Answer::say(Speech::sentences(said))
-    }
-
-    /// The words for what a property holds. A text may hold what a built-in slot type has made.
-    fn words_of(&self, property: &str, value: &str, now: u64) -> Words {
-        match self.model.properties.get(property).map(|known| &known.kind) {
-            Some(ValueKind::Text { .. }) => self.locale.words(value, now),
-            _ => value.to_owned().into(),
-        }
     }
 
     /// What became of the last command, where that is not what was wanted.

@@ -10,7 +10,8 @@ use serde_json::{Map, Value as Json};
 use crate::alexa::request::{Confirmation, Intent};
 use crate::alexa::response::{Can, CanFulfill};
 use crate::locales::{Locale, Words};
-use crate::model::{Action, Argument, IntentRule, Misfit, Model, Sentence, Value, ValueKind};
+use crate::model::{Action, Argument, IntentRule, Misfit, Model, Sentence, ValueKind};
+use crate::slot_value::{SlotReader, Value};
 
 /// What an intent comes to.
 #[derive(Clone, Debug)]
@@ -60,22 +61,21 @@ pub enum Change {
     },
 }
 
-/// Reads an intent by the device model. The sentences are in the language of the request; `now`, in seconds since the epoch, says
-/// which dates need their year.
-pub fn wish<'m>(model: &'m Model, intent: &Intent, locale: Locale, now: u64) -> Wish<'m> {
+/// Reads an intent by the device model.
+pub fn wish<'m>(model: &'m Model, intent: &Intent, reader: SlotReader) -> Wish<'m> {
     let Some(rule) = model.intents.get(&intent.name) else { return Wish::Unknown };
     if intent.confirmation == Confirmation::Denied {
         return Wish::Declined;
     }
-    let change = match read_change(model, rule, &Slots { intent, locale, now }) {
+    let change = match read_change(model, rule, &Slots { intent, reader }) {
         Ok(None) => return answer(rule),
         Ok(Some(change)) => change,
         Err(Gap::Unfilled(slot)) => return Wish::Elicit { question: rule.ask.get(&slot).cloned(), slot },
         Err(Gap::Misfit(slot, misfit)) => return Wish::Misfit { slot, misfit },
     };
     match &rule.confirm {
-        Some(question) if intent.confirmation != Confirmation::Confirmed => Wish::Confirm(fill(question, &change.words, locale)),
-        _ => Wish::Change { says: fill(&rule.says, &change.words, locale), change: change.change },
+        Some(question) if intent.confirmation != Confirmation::Confirmed => Wish::Confirm(fill(question, &change.words, reader.locale)),
+        _ => Wish::Change { says: fill(&rule.says, &change.words, reader.locale), change: change.change },
     }
 }
 
@@ -86,15 +86,15 @@ pub fn can_fulfill(model: &Model, intent: &Intent) -> CanFulfill {
     };
     let wanted: BTreeMap<String, ValueKind> = model.slots(rule).into_iter().collect();
     // Nothing is said, so the language does not matter.
-    let read = Slots { intent, locale: Locale::default(), now: 0 };
-    let judge = |name: &str| match wanted.get(name).map(|kind| kind.read(&intent.slot(name), read.locale, read.now)) {
+    let reader = SlotReader { locale: Locale::default(), now: 0 };
+    let judge = |name: &str| match wanted.get(name).map(|kind| reader.read(kind, &intent.slot(name))) {
         None => (Can::No, Can::No),
         Some(None) => (Can::Yes, Can::Maybe),
         Some(Some(Ok(_))) => (Can::Yes, Can::Yes),
         Some(Some(Err(_))) => (Can::Yes, Can::No),
     };
     let slots: Vec<_> = intent.slot_names().map(|name| (name.to_owned(), judge(name))).collect();
-    let whole = match read_change(model, rule, &read) {
+    let whole = match read_change(model, rule, &Slots { intent, reader }) {
         Ok(_) => Can::Yes,
         Err(Gap::Unfilled(_)) => Can::Maybe,
         Err(Gap::Misfit(..)) => Can::No,
@@ -108,11 +108,10 @@ struct Read {
     words: BTreeMap<String, Words>,
 }
 
-/// The slots of an intent, and for whom their values are put into words.
+/// The slots of an intent.
 struct Slots<'i> {
     intent: &'i Intent,
-    locale: Locale,
-    now: u64,
+    reader: SlotReader,
 }
 
 /// Why there is no change yet.
@@ -177,18 +176,13 @@ fn read_change(model: &Model, rule: &IntentRule, said: &Slots<'_>) -> Result<Opt
 
 impl Slots<'_> {
     fn read(&self, slot: &str, kind: &ValueKind) -> Result<Value, Gap> {
-        let value = kind.read(&self.intent.slot(slot), self.locale, self.now).ok_or_else(|| Gap::Unfilled(slot.to_owned()))?;
+        let value = self.reader.read(kind, &self.intent.slot(slot)).ok_or_else(|| Gap::Unfilled(slot.to_owned()))?;
         value.map_err(|misfit| Gap::Misfit(slot.to_owned(), misfit))
     }
 
-    /// The default of an argument. Only a text may hold what a built-in slot type makes of words.
     fn default(&self, argument: &Argument) -> Value {
         let json = argument.default.clone().unwrap_or_default();
-        let words = match (&argument.kind, json.as_str()) {
-            (ValueKind::Text { .. }, Some(text)) => self.locale.words(text, self.now),
-            (_, Some(text)) => text.to_owned().into(),
-            (_, None) => json.to_string().into(),
-        };
+        let words = json.as_str().map_or_else(|| json.to_string().into(), |text| self.reader.words(&argument.kind, text));
         Value { json, words }
     }
 }

@@ -17,7 +17,7 @@ fn intent(name: &str, status: &str, slots: &Json) -> Intent {
 
 fn check(name: &str, slots: &Json, expected: &str) {
     let model = Model::parse(Model::SAMPLE).unwrap();
-    let got = match wish(&model, &intent(name, "NONE", slots), Locale::English, 0) {
+    let got = match wish(&model, &intent(name, "NONE", slots), READER) {
         Wish::Change { change: Change::Set(set), says } => format!("{says} {}", Json::Object(set)),
         Wish::Change { change: Change::Command { name, args }, says } => format!("{says} {name} {}", Json::Object(args)),
         Wish::Elicit { slot, question } => format!("{slot}? {}", question.unwrap_or_default()),
@@ -62,7 +62,7 @@ fn what_cannot_be_is_an_answer() {
 #[test]
 fn a_confirmed_intent_is_done_and_a_denied_one_is_not() {
     let model = Model::parse(Model::SAMPLE).unwrap();
-    let ask = |status: &str| wish(&model, &intent("CancelPrintIntent", status, &json!({})), Locale::English, 0).clone();
+    let ask = |status: &str| wish(&model, &intent("CancelPrintIntent", status, &json!({})), READER).clone();
     assert!(matches!(ask("NONE"), Wish::Confirm(_)));
     assert!(matches!(ask("CONFIRMED"), Wish::Change { .. }));
     assert!(matches!(ask("DENIED"), Wish::Declined));
@@ -124,12 +124,12 @@ const PUMP: &str = r#"
     says = "Setting the mode to {mode}."
 "#;
 
-/// 2026-12-01.
-const NOW: u64 = 1_796_083_200;
+/// On 2026-12-01.
+const READER: SlotReader = SlotReader { locale: Locale::English, now: 1_796_083_200 };
 
 fn says(name: &str, slots: &Json) -> String {
     let model = Model::parse(PUMP).unwrap();
-    match wish(&model, &intent(name, "CONFIRMED", slots), Locale::English, NOW) {
+    match wish(&model, &intent(name, "CONFIRMED", slots), READER) {
         Wish::Change { says, .. } => says,
         Wish::Misfit { misfit, .. } => Locale::English.say(&Phrase::DoesNotFit(&misfit), "pump", "my pump"),
         other => format!("{other:?}"),
@@ -172,7 +172,7 @@ fn a_default_is_spoken_in_words() {
 #[test]
 fn a_question_is_asked_with_the_words_of_the_values() {
     let model = Model::parse(PUMP).unwrap();
-    let asked = wish(&model, &intent("PlanIntent", "NONE", &json!({"time": slot("EV")})), Locale::English, NOW);
+    let asked = wish(&model, &intent("PlanIntent", "NONE", &json!({"time": slot("EV")})), READER);
     assert!(matches!(&asked, Wish::Confirm(question) if question == "Shall I begin in the evening?"), "{asked:?}");
 }
 

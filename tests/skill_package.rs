@@ -7,6 +7,7 @@ use onething::alexa::request::{Kind, Request};
 use onething::answer::OWN_INTENTS;
 use onething::locales::Locale;
 use onething::model::Model;
+use onething::slot_value::SlotReader;
 use onething::wish::{Wish, wish};
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ fn every_intent_of_the_package_is_understood_by_the_code() {
         let request = json!({"request": {"type": "IntentRequest",
             "intent": {"name": name(intent), "confirmationStatus": "CONFIRMED", "slots": slots}}});
         let Kind::Intent(read) = Request::read(&request).kind else { panic!("an intent") };
-        let wish = wish(&model, &read, Locale::English, 0);
+        let wish = wish(&model, &read, SlotReader { locale: Locale::English, now: 0 });
         assert!(matches!(wish, Wish::Change { .. } | Wish::Answer(_)), "{} {wish:?}", name(intent));
     }
 }

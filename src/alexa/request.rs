@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::identify::AccessToken;
-use crate::locales::is_article;
 use crate::thing::AlexaUser;
 
 /// A request with its envelope.
@@ -120,9 +119,6 @@ pub enum Confirmation {
     Denied,
 }
 
-/// The value of a slot of a built-in type where Alexa heard words and could not make a value of them.
-pub const NOT_UNDERSTOOD: &str = "?";
-
 /// One value of a slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotValue {
@@ -159,11 +155,10 @@ impl Intent {
     }
 }
 
-/// Reads `{value, resolutions}`. An authority without a match has no `values`. An article alone, and symbols without a letter or digit,
-/// fill nothing, unless they are a value of the slot type.
+/// Reads `{value, resolutions}`. An authority without a match has no `values`.
 fn slot_value(value: &Value) -> Option<SlotValue> {
     let spoken = match value.get("value")? {
-        Value::String(text) => text.trim().to_owned(),
+        Value::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
@@ -178,15 +173,7 @@ fn slot_value(value: &Value) -> Option<SlotValue> {
         text.filter(|text| !text.is_empty()).map(str::to_owned)
     };
     let matches = values.map(|value| SlotMatch { id: text(value, "/value/id"), name: text(value, "/value/name") });
-    let matches: Vec<SlotMatch> = matches.filter(|found| found.id.is_some() || found.name.is_some()).collect();
-    let is_filled = spoken == NOT_UNDERSTOOD || names_something(&spoken) || !matches.is_empty();
-    (!spoken.is_empty() && is_filled).then_some(SlotValue { spoken, matches })
-}
-
-/// Whether there is a word that is no article.
-fn names_something(spoken: &str) -> bool {
-    let words = spoken.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
-    words.filter(|word| !word.is_empty()).any(|word| !is_article(word))
+    Some(SlotValue { spoken, matches: matches.filter(|found| found.id.is_some() || found.name.is_some()).collect() })
 }
 
 impl Request {
@@ -307,22 +294,10 @@ mod tests {
         let value = json!({"slotValue": {"type": "List", "values": [
             {"type": "Simple", "value": "vases", "resolutions": resolutions},
             {"type": "Simple", "value": "cup"},
-            {"type": "Simple", "value": "a"},
+            {"type": "Simple", "value": " "},
         ]}});
         let cup = SlotValue { spoken: "cup".into(), matches: Vec::new() };
         assert_eq!(slot(&value), [SlotValue { spoken: "vases".into(), matches: vec![found("v", "vase")] }, cup]);
         assert_eq!(slot(&json!({"slotValue": {"type": "List", "values": []}})), []);
-    }
-
-    #[test]
-    fn an_article_alone_and_symbols_fill_nothing() {
-        for spoken in ["", " ", "a", "An", "the", "\u{1f3fa}", "a \u{1f3fa}", "-", "...", "\u{b0}"] {
-            assert_eq!(slot(&json!({"value": spoken})), [], "{spoken}");
-        }
-        for spoken in ["?", "i", "5", "\u{e9}", "a \u{1f3fa} vase", "a vase"] {
-            assert_eq!(slot(&json!({"value": spoken})).len(), 1, "{spoken}");
-        }
-        let grade = json!({"value": "a", "resolutions": {"resolutionsPerAuthority": [authority("x", &[("A", "a")])]}});
-        assert_eq!(slot(&grade)[0].matches, [found("A", "a")]);
     }
 }

@@ -31,6 +31,7 @@ use crate::register::claims::Claims;
 use crate::registry::{Registry, Returned};
 use crate::relay::{Command, Patch, Shadows};
 use crate::reply::{Trouble, Voice};
+use crate::slot_value::SlotReader;
 use crate::wish::{Change, Wish, can_fulfill, wish};
 
 /// Alexa gives up after about eight seconds; the promise is seven, and the way back takes its share.
@@ -217,7 +218,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             _ => {}
         }
         let model = &self.skill.model;
-        match wish(model, intent, self.voice.locale, (self.skill.now)()) {
+        match wish(model, intent, SlotReader { locale: self.voice.locale, now: (self.skill.now)() }) {
             Wish::Change { change, says } => self.relay(&self.patch(change), &says).await,
             Wish::Answer(sentences) => {
                 let owner = self.present(Occasion::Spoken, None).await?;

@@ -251,6 +251,13 @@ impl Locale {
         }
     }
 
+    /// Whether words are nothing but an article, which names nothing.
+    pub fn is_article(self, words: &str) -> bool {
+        match self {
+            Locale::English => en::values::is_article(words),
+        }
+    }
+
     /// Where the preposition begins that a sentence ends with, before a time or a date.
     fn before_preposition(self, sentence: &str) -> Option<usize> {
         match self {
@@ -276,9 +283,4 @@ impl Locale {
 /// Replaces what HTML takes for markup.
 fn html_escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Whether words are nothing but an article, in any of the languages: such words name nothing.
-pub fn is_article(words: &str) -> bool {
-    en::values::is_article(words)
 }

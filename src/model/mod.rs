@@ -10,7 +10,7 @@ use thiserror::Error;
 
 pub use self::action::{Actions, DeviceAction, GpioLine, LoopbackUrl, Means};
 pub(crate) use self::file::in_its_line;
-pub use self::value::{Misfit, Value, ValueKind};
+pub use self::value::{Misfit, ValueKind};
 use crate::thing::ThingPrefix;
 
 /// A device and the speech about it.

@@ -1,10 +1,6 @@
-//! What a property or an argument can be, and how a slot's words become it.
+//! What a property or an argument can be.
 
 use serde_json::json;
-
-use crate::alexa::built_in::Duration;
-use crate::alexa::request::{NOT_UNDERSTOOD, SlotValue};
-use crate::locales::{Locale, Words};
 
 /// The kinds of value a device model knows.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,15 +28,6 @@ pub enum ValueKind {
         /// Whether it has no fraction.
         whole: bool,
     },
-}
-
-/// A value for the shadow, with the words that name it to the owner.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Value {
-    /// For the device.
-    pub json: serde_json::Value,
-    /// For the owner.
-    pub words: Words,
 }
 
 /// Why words do not fit, for the owner to hear.
@@ -83,80 +70,8 @@ pub enum Misfit {
 }
 
 impl ValueKind {
-    /// Turns the values of a slot into a value of this kind. `None` when the slot is not filled. `now`, in seconds since the epoch, is
-    /// for the words of dates.
-    pub fn read(&self, slot: &[SlotValue], locale: Locale, now: u64) -> Option<Result<Value, Misfit>> {
-        let is_number = matches!(self, ValueKind::Number { .. });
-        // Words that Alexa could not make a value of say nothing, but of a number the owner hears that it was not understood.
-        let said: Vec<&SlotValue> = slot.iter().filter(|value| is_number || value.spoken != NOT_UNDERSTOOD).collect();
-        match (self, said.as_slice()) {
-            (_, []) => None,
-            (ValueKind::Text { .. }, several) => Some(self.read_text(several, locale, now)),
-            (_, [one]) => Some(self.read_one(one, locale, now)),
-            _ => Some(Err(Misfit::TooMany)),
-        }
-    }
-
-    /// A text takes the name of each value. What a built-in type made of the words stays as it is, and is spoken in words.
-    fn read_text(&self, values: &[&SlotValue], locale: Locale, now: u64) -> Result<Value, Misfit> {
-        let name = |value: &SlotValue| value.matches.iter().find_map(|found| found.name.clone());
-        let texts: Vec<String> = values.iter().map(|value| name(value).unwrap_or_else(|| value.spoken.clone())).collect();
-        let words = |(value, text): (&&SlotValue, &String)| match value.matches.as_slice() {
-            [] => locale.words(text, now),
-            _ => text.clone().into(),
-        };
-        let mut words: Vec<Words> = values.iter().zip(&texts).map(words).collect();
-        let words = match words.len() {
-            1 => words.remove(0),
-            _ => locale.list(&words.into_iter().map(|words| words.text).collect::<Vec<_>>()).into(),
-        };
-        Ok(Value { json: self.accept(&texts.join(", "), &words.text)?, words })
-    }
-
-    /// Tries all that a value may be: the id of each match, its name, and at last the words. An id that Alexa has made, which is the MD5
-    /// of the name or an address under `AlexaEntities`, is none that a device model has.
-    fn read_one(&self, value: &SlotValue, locale: Locale, now: u64) -> Result<Value, Misfit> {
-        let spoken = locale.words(&value.spoken, now);
-        let mut misfit = None;
-        for found in &value.matches {
-            let words = found.name.as_ref().unwrap_or(&spoken.text);
-            for said in [&found.id, &found.name].into_iter().flatten() {
-                match self.accept(said, words) {
-                    Ok(json) => return Ok(Value { json, words: self.words(words).into() }),
-                    Err(out @ Misfit::OutOfRange { .. }) => misfit = Some(out),
-                    Err(_) => {}
-                }
-            }
-        }
-        if let (ValueKind::Number { unit: Some(unit), .. }, Some(duration)) = (self, Duration::parse(&value.spoken)) {
-            return self.read_duration(duration, unit, spoken, locale);
-        }
-        match self.accept(&value.spoken, &spoken.text) {
-            Ok(json) => Ok(Value { json, words: Words { text: self.words(&spoken.text), ..spoken } }),
-            Err(out @ Misfit::OutOfRange { .. }) => Err(out),
-            Err(other) => Err(misfit.unwrap_or(other)),
-        }
-    }
-
-    /// A duration as an amount of a unit of time.
-    fn read_duration(&self, duration: Duration, unit: &str, words: Words, locale: Locale) -> Result<Value, Misfit> {
-        let Some((seconds, of_unit)) = duration.seconds().zip(locale.seconds_of(unit)) else { return Err(Misfit::NotANumber(words.text)) };
-        let whole = matches!(self, ValueKind::Number { whole: true, .. });
-        if whole && !seconds.is_multiple_of(of_unit) {
-            return Err(Misfit::NotWhole { said: words.text, unit: unit.to_owned() });
-        }
-        #[allow(clippy::cast_precision_loss, reason = "no duration that is said has 2^53 seconds")]
-        let amount = seconds as f64 / of_unit as f64;
-        Ok(Value { json: self.accept(&amount.to_string(), &words.text)?, words: Words { unit: Some(unit.to_owned()), ..words } })
-    }
-
-    /// "On" at the end of a sentence is "on".
-    fn words(&self, words: &str) -> String {
-        if *self == ValueKind::Switch { words.to_lowercase() } else { words.to_owned() }
-    }
-
     /// The value that a text stands for; `words` name it to the owner where it does not fit.
-    fn accept(&self, said: &str, words: &str) -> Result<serde_json::Value, Misfit> {
+    pub(crate) fn accept(&self, said: &str, words: &str) -> Result<serde_json::Value, Misfit> {
         let not_one_of = |values: &[String]| Misfit::NotOneOf { said: words.to_owned(), values: values.to_vec() };
         let said = said.trim();
         Ok(match self {
@@ -208,5 +123,22 @@ fn plain_number(number: f64) -> serde_json::Value {
 }
 
 #[cfg(test)]
-#[path = "value_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_out_of_json_is_of_its_own_type() {
+        let degrees = ValueKind::Number { min: 0.0, max: 300.0, unit: Some("degrees".into()), whole: false };
+        let text = ValueKind::Text { max_length: 4 };
+        assert_eq!(degrees.fit(&json!(21.0)), Some(json!(21)));
+        assert_eq!(degrees.fit(&json!(20.5)), Some(json!(20.5)));
+        assert_eq!(degrees.fit(&json!(301)), None);
+        assert_eq!(degrees.fit(&json!("21")), None);
+        assert_eq!(ValueKind::Switch.fit(&json!("on")), Some(json!("ON")));
+        assert_eq!(ValueKind::Switch.fit(&json!(true)), None);
+        assert_eq!(text.fit(&json!("a\nb")), Some(json!("a b")));
+        assert_eq!(text.fit(&json!("vases")), None);
+        assert_eq!(text.fit(&json!({"a": 1})), None);
+        assert_eq!(text.fit(&json!(null)), None);
+    }
+}

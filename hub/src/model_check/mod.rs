@@ -18,11 +18,15 @@ mod uses;
 
 use std::fmt::{self, Display};
 
+use onething::locales::Locale;
 use onething::model::Model;
+use onething::slot_value::SlotReader;
 
 use self::uses::{Use, uses};
 use crate::utterance::interaction_file as raw;
 
+/// Reads what slots would hold. Their words are not said, so the day does not matter.
+const READER: SlotReader = SlotReader { locale: Locale::English, now: 0 };
 /// How many findings are told: a file of another device may have hundreds.
 const MAX_FINDINGS: usize = 100;
 

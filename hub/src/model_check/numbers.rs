@@ -1,12 +1,11 @@
 //! The values of Amazon's types against what they fill: numbers and their ranges, above all.
 
 use onething::alexa::request::SlotValue;
-use onething::locales::Locale;
 use onething::model::ValueKind;
 
-use super::Findings;
 use super::types::makes;
 use super::uses::Use;
+use super::{Findings, READER};
 use crate::utterance::interaction_file as raw;
 use crate::utterance::slot_type::ValueType;
 
@@ -30,7 +29,7 @@ pub(super) fn check(used: &Use, slot: &raw::Slot, kind: ValueType, findings: &mu
             }
         }
         ValueKind::Number { min, max, unit, whole } => {
-            let time = unit.as_ref().is_some_and(|unit| Locale::English.seconds_of(unit).is_some());
+            let time = unit.as_ref().is_some_and(|unit| READER.locale.seconds_of(unit).is_some());
             match kind {
                 ValueType::Duration if time => true,
                 ValueType::Duration => {
@@ -72,7 +71,7 @@ fn can_be(kind: ValueType, value: &str) -> bool {
         let said = SlotValue { spoken: value.to_owned(), matches: Vec::new() };
         let text = ValueKind::Text { max_length: 1_000 };
         // What is spoken in other words than it is written has the form of a date, time or duration.
-        text.read(&[said], Locale::English, 0).and_then(Result::ok).is_some_and(|read| read.words.text != value)
+        READER.read(&text, &[said]).and_then(Result::ok).is_some_and(|read| read.words.text != value)
     };
     match kind {
         ValueType::Number | ValueType::Ordinal => number(),

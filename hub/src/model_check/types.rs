@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onething::alexa::request::{SlotMatch, SlotValue};
-use onething::locales::Locale;
 use onething::model::{Misfit, ValueKind};
 
 use super::intents::is_name;
 use super::uses::Use;
-use super::{Findings, Models, numbers};
+use super::{Findings, Models, READER, numbers};
 use crate::utterance::interaction_file as raw;
 use crate::utterance::slot_type::{BuiltIn, ValueType};
 use crate::utterance::words::Utterance;
@@ -74,7 +73,7 @@ fn values(used: &Use, kind: &raw::SlotType, findings: &mut Findings) -> Vec<Stri
         let name = &value.name.value;
         let found = SlotMatch { id: value.id.clone().filter(|id| !id.is_empty()), name: Some(name.clone()) };
         let said = SlotValue { spoken: name.clone(), matches: vec![found] };
-        match used.kind.read(&[said], Locale::English, 0) {
+        match READER.read(&used.kind, &[said]) {
             Some(Ok(value)) => accepted.extend(value.json.as_str().map(str::to_owned)),
             Some(Err(misfit)) => {
                 let why = match &misfit {

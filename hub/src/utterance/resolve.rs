@@ -7,10 +7,10 @@
 use std::cmp::Reverse;
 
 use jiff::civil::DateTime;
-use onething::alexa::request::NOT_UNDERSTOOD;
-use onething::locales::is_article;
+use onething::slot_value::NOT_UNDERSTOOD;
 
 use super::built_in;
+use super::english::is_article;
 use super::interaction::{Intent, InteractionModel, Part, Sample, Slot, SlotKind, SlotValue};
 use super::slot_type::{self, BuiltIn, ValueType};
 use super::words::{MAX_WORDS, Phrase};

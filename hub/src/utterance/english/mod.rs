@@ -8,3 +8,8 @@ pub mod duration;
 pub mod number;
 pub mod ordinal;
 pub mod time;
+
+/// Whether a word is an article, which names nothing by itself.
+pub fn is_article(word: &str) -> bool {
+    onething::locales::Locale::English.is_article(word)
+}

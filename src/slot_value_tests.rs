@@ -1,5 +1,7 @@
 //! What slots become, and what the owner hears of it.
 
+use serde_json::json;
+
 use super::*;
 use crate::alexa::request::SlotMatch;
 
@@ -16,7 +18,7 @@ fn matched(words: &str, matches: &[&str]) -> SlotValue {
 
 fn read(kind: &ValueKind, said: &[SlotValue]) -> Option<Result<Value, Misfit>> {
     // 2026-12-01.
-    kind.read(said, Locale::English, 1_796_083_200)
+    SlotReader { locale: Locale::English, now: 1_796_083_200 }.read(kind, said)
 }
 
 fn check(kind: &ValueKind, said: &str, expected: &Result<serde_json::Value, Misfit>) {
@@ -154,21 +156,21 @@ fn a_duration_that_is_no_amount_of_the_unit_is_refused() {
 }
 
 #[test]
-fn a_value_out_of_json_is_of_its_own_type() {
-    assert_eq!(degrees().fit(&json!(21.0)), Some(json!(21)));
-    assert_eq!(degrees().fit(&json!(20.5)), Some(json!(20.5)));
-    assert_eq!(degrees().fit(&json!(301)), None);
-    assert_eq!(degrees().fit(&json!("21")), None);
-    assert_eq!(ValueKind::Switch.fit(&json!("on")), Some(json!("ON")));
-    assert_eq!(ValueKind::Switch.fit(&json!(true)), None);
-    assert_eq!(text(4).fit(&json!("a\nb")), Some(json!("a b")));
-    assert_eq!(text(4).fit(&json!("vases")), None);
-    assert_eq!(text(4).fit(&json!({"a": 1})), None);
-    assert_eq!(text(4).fit(&json!(null)), None);
-}
-
-#[test]
 fn text_is_limited_and_has_no_control_characters() {
     check(&text(4), "a\nb", &Ok(json!("a b")));
     check(&text(4), "vases", &Err(Misfit::TooLong { limit: 4 }));
+}
+
+#[test]
+fn an_article_alone_and_symbols_fill_nothing() {
+    for nothing in ["a", "An", "the", "\u{1f3fa}", "a \u{1f3fa}", "-", "...", "\u{b0}"] {
+        assert_eq!(read(&text(64), &[spoken(nothing)]), None, "{nothing}");
+        assert_eq!(read(&degrees(), &[spoken(nothing)]), None, "{nothing}");
+    }
+    for something in ["i", "5", "\u{e9}", "a \u{1f3fa} vase", "a vase"] {
+        check_words(&text(64), &spoken(something), &json!(something), something);
+    }
+    check_words(&choice_of(&["A", "B"]), &matched("a", &["A=a"]), &json!("A"), "a");
+    let list = [spoken("vase"), spoken("a"), spoken("cup")];
+    assert_eq!(read(&text(64), &list).unwrap().unwrap().json, json!("vase, cup"));
 }
