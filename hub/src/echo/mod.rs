@@ -126,10 +126,10 @@ impl Echo {
         let (mut utterance, now) = (Utterance::read(text), (self.clock)());
         let mut spoken = spoken::read(&model, &utterance, now);
         if !spoken.is_understood() {
-            // "Turn it 🔆" leaves a gap where a value belongs, and the owner is asked for it.
+            // "Turn it 🔆" has a symbol in the place of a value, and the owner is asked for the value.
             let with_symbols = Utterance::read_with_symbols(text);
             let read = spoken::read(&model, &with_symbols, now);
-            if read.is_understood() {
+            if with_symbols.all().len() > utterance.all().len() && read.is_understood() {
                 (utterance, spoken) = (with_symbols, read);
             }
         }
