@@ -2,6 +2,7 @@
 
 mod en;
 
+use crate::fault::Fault;
 use crate::model::Misfit;
 use crate::registry::Returned;
 
@@ -36,6 +37,12 @@ pub enum Phrase<'a> {
     ReallySendAgain,
     /// After it.
     SentAgain,
+    /// A new owner whose mail waits to be sent.
+    WelcomeBeforeMail,
+    /// After a certificate was replaced, while the mail with the new one waits to be sent.
+    SentAgainBeforeMail,
+    /// The mail with the certificate waits to be sent, and who can change that.
+    MailWaits(Fault),
     /// Not now.
     SentTooOften {
         /// Until when, in seconds.
