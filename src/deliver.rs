@@ -105,7 +105,7 @@ impl<M: Mailer, F: Fn(&Certificate) -> Result<Letter, MailError> + Sync> Deliver
 }
 
 /// Why a mail did not go out.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum MailError {
     /// The recipient's address is refused.
     #[error("the recipient's address was refused with {0}")]

@@ -26,8 +26,9 @@ use crate::disk;
 use crate::door::{LocalAudit, LocalClaims, LocalDoor};
 use crate::events::{Events, Subject};
 use crate::households::{EchoError, Households, Turn, Words, not_for_the_skill, shown};
-use crate::mailbox::{MailFolder, Outbox};
+use crate::mailbox::MailFolder;
 use crate::metrics;
+use crate::outgoing::{Outgoing, Pace, Server};
 use crate::policy;
 use crate::registry::{LocalRegistry, Stack};
 use crate::settings::{Mode, Settings};
@@ -37,7 +38,7 @@ use crate::signature::Verify;
 use crate::store::{self, Store, StoreError};
 
 /// The skill that this hub is.
-pub type LocalSkill = Skill<SignIn, LocalRegistry, LocalShadows, Outbox, LocalClaims>;
+pub type LocalSkill = Skill<SignIn, LocalRegistry, LocalShadows, Outgoing, LocalClaims>;
 
 /// The device policy's name, as the AWS stack has it.
 pub const POLICY: &str = "OneUserOneThing";
@@ -166,6 +167,13 @@ impl Hub {
             measure: metrics::count,
         };
         let events = Events::default();
+        let mailer = match settings.smtp {
+            None => Outgoing::into_folder(store.clone(), mail.clone()),
+            Some(smtp) => {
+                let (registry, shadows) = (registry.clone(), shadows.clone());
+                Outgoing::to_server(store.clone(), Server { smtp, registry, shadows, lease: LEASE_SECONDS, pace: Pace::default() })
+            }
+        };
         let skill = Skill {
             skill_ids: settings.skill_ids,
             client_id: Some(settings.mode.client_id().to_owned()),
@@ -177,7 +185,7 @@ impl Hub {
             login,
             registry: registry.clone(),
             shadows,
-            mailer: settings.smtp.map_or_else(|| Outbox::Folder(mail.clone()), Outbox::Smtp),
+            mailer,
             claims: Some(claims),
             https: Https::default(),
             now: clock::now,

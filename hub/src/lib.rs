@@ -4,7 +4,8 @@
 //!
 //! 1. [`store`] keeps everything, and answers when it is on the disk.
 //! 2. [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and
-//!    [`policy`] limits; [`shadow`] keeps what is wanted of a device and what it says; [`mailbox`] takes the mail.
+//!    [`policy`] limits; [`shadow`] keeps what is wanted of a device and what it says; [`outgoing`] sends the mail, and [`mailbox`] is a
+//!    folder that takes it.
 //! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest. [`door`] is where they register.
 //! 4. [`hub`] puts them into the skill; [`signature`] sees that it is Alexa who calls, and [`web`] answers.
 //! 5. For trying: [`utterance`] and [`echo`] are what Alexa does with words, [`households`] the Echos of the local users,
@@ -20,6 +21,7 @@ pub mod store;
 
 pub mod authority;
 pub mod mailbox;
+pub mod outgoing;
 pub mod policy;
 pub mod registry;
 pub mod shadow;

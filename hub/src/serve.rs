@@ -127,6 +127,7 @@ impl Running {
         parts.spawn(tell_the_broker(Arc::clone(&hub), changes));
         parts.spawn(tell_the_page(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
+        parts.spawn(hub.skill.mailer.clone().run(ended(hub.ending())));
         hub.devices.restore().await.map_err(OpenError::from)?;
         Ok(Self { hub, http: format!("{scheme}://{http_at}"), mqtt: mqtt_at, parts })
     }

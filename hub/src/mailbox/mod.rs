@@ -9,7 +9,6 @@
 mod folder;
 pub mod index;
 mod message;
-mod outbox;
 
 use std::fs;
 use std::io;
@@ -22,7 +21,6 @@ use tokio::sync::watch;
 
 use self::index::{Entry, Index};
 pub use self::message::Message;
-pub use self::outbox::Outbox;
 use crate::{clock, disk};
 
 /// What [`MailFolder::probe`] writes.

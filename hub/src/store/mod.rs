@@ -68,8 +68,16 @@ pub enum StoreError {
     Unclear,
 }
 
+/// What the thread of the database does.
+enum Work {
+    /// In a transaction with others.
+    Shared(Shared),
+    /// Outside of any transaction; what is called now and then lets others work meanwhile.
+    Alone(Box<dyn FnOnce(&Connection, &mut dyn FnMut()) + Send>),
+}
+
 /// Work, which leaves behind how its caller is to be answered.
-type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+type Shared = Box<dyn FnOnce(&Connection) -> Answer + Send>;
 /// Tells a caller what became of it, once it is durable or not.
 type Answer = Box<dyn FnOnce(bool) + Send>;
 
@@ -126,19 +134,42 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (tell, told) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
+        let work: Shared = Box::new(move |connection| {
             let outcome = work(connection);
             Box::new(move |durable| {
                 // A caller that has gone away does not hear it.
                 let _ = tell.send(if durable { outcome } else { Err(StoreError::Unclear.into()) });
             })
         });
+        self.queue(Work::Shared(work)).await;
+        told.await.unwrap_or_else(|_| Err(StoreError::Unclear.into()))
+    }
+
+    /// Does what SQLite does in no transaction. `work` calls what it is given now and then, so that others are not kept waiting.
+    pub async fn alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &mut dyn FnMut()) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (tell, told) = oneshot::channel();
+        let work = Work::Alone(Box::new(move |connection, others| {
+            // A caller that has gone away does not hear it.
+            let _ = tell.send(work(connection, others));
+        }));
+        self.queue(work).await;
+        Ok(told.await.map_err(|_| StoreError::Unclear)??)
+    }
+
+    /// Writes the whole log into the database and empties it: what was overwritten there is gone from here, too.
+    pub async fn empty_log(&self) -> Result<(), StoreError> {
+        self.alone(|connection, _| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))).await
+    }
+
+    async fn queue(&self, work: Work) {
         if let Err(TrySendError::Full(work)) = self.work.try_send(work) {
             let queue = self.work.clone();
             // That the thread is gone shows in the answer that does not come.
             let _ = tokio::task::spawn_blocking(move || queue.send(work)).await;
         }
-        told.await.unwrap_or_else(|_| Err(StoreError::Unclear.into()))
     }
 }
 
@@ -165,6 +196,8 @@ fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // There are private keys in mail that waits: what is deleted is overwritten.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Takes the lock now, and not with the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
@@ -190,20 +223,54 @@ fn run(connection: &Connection, sql: &str) -> Result<(), StoreError> {
 /// Does what waits until nobody can hand over any more.
 fn serve(connection: &Connection, waiting: &Receiver<Work>) {
     while let Ok(first) = waiting.recv() {
-        let begun = run(connection, "BEGIN IMMEDIATE");
-        let answers: Vec<Answer> = std::iter::once(first).chain(waiting.try_iter().take(BATCH - 1)).map(|work| work(connection)).collect();
-        let committed = begun.and_then(|()| run(connection, "COMMIT"));
-        if let Err(error) = &committed {
-            tracing::error!(step = "store", fault = "maker", cause = "store_unclear", "{}", onething::fault::chain(error));
-            // What is left of the transaction must not swallow the next one.
-            if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
-                return;
-            }
-        }
-        for answer in answers {
-            answer(committed.is_ok());
+        if !turn(connection, first, waiting) {
+            return;
         }
     }
+}
+
+/// Does what waits in one transaction, up to what has to be done outside of one, and then that. Returns whether the database can still
+/// be worked with.
+fn turn(connection: &Connection, first: Work, waiting: &Receiver<Work>) -> bool {
+    let (mut shared, mut alone) = (Vec::new(), None);
+    for work in std::iter::once(first).chain(waiting.try_iter()) {
+        match work {
+            Work::Shared(work) => shared.push(work),
+            Work::Alone(work) => alone = Some(work),
+        }
+        if alone.is_some() || shared.len() == BATCH {
+            break;
+        }
+    }
+    if !shared.is_empty() && !transaction(connection, shared) {
+        return false;
+    }
+    let mut works = true;
+    if let Some(alone) = alone {
+        alone(connection, &mut || {
+            if let Ok(next) = waiting.try_recv() {
+                works &= turn(connection, next, waiting);
+            }
+        });
+    }
+    works
+}
+
+fn transaction(connection: &Connection, shared: Vec<Shared>) -> bool {
+    let begun = run(connection, "BEGIN IMMEDIATE");
+    let answers: Vec<Answer> = shared.into_iter().map(|work| work(connection)).collect();
+    let committed = begun.and_then(|()| run(connection, "COMMIT"));
+    if let Err(error) = &committed {
+        tracing::error!(step = "store", fault = "maker", cause = "store_unclear", "{}", onething::fault::chain(error));
+        // What is left of the transaction must not swallow the next one.
+        if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
+            return false;
+        }
+    }
+    for answer in answers {
+        answer(committed.is_ok());
+    }
+    true
 }
 
 #[cfg(test)]
