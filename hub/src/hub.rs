@@ -29,6 +29,7 @@ use crate::households::{EchoError, Households, Turn, Words, not_for_the_skill, s
 use crate::mailbox::MailFolder;
 use crate::metrics;
 use crate::outgoing::{Outgoing, Pace, Server};
+use crate::place;
 use crate::policy;
 use crate::registry::{LocalRegistry, Stack};
 use crate::settings::{Mode, Settings};
@@ -113,7 +114,8 @@ impl Hub {
     /// Alexa's.
     pub async fn open(settings: Settings, mqtt_port: u16, verifier: Box<dyn Verify>) -> Result<Arc<Self>, OpenError> {
         disk::make_folder(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
-        let store = Store::open(&settings.data.join("hub.db"))?;
+        let database = settings.data.join(store::FILE);
+        let store = Store::open(&database)?;
         let authority = Authority::open(&settings.data.join("authority"), clock::now())?;
         let authority = Arc::new(match settings.certificate_days {
             Some(days) => authority.for_days(days),
@@ -198,7 +200,7 @@ impl Hub {
             behind_proxy: settings.behind_proxy,
             verifier,
             households: Households::new(skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
-            devices: Devices::new(store.clone(), mail.clone(), events.clone()),
+            devices: Devices::new(store.clone(), mail.clone(), events.clone(), place::of(&database)),
             skill: Arc::new(skill),
             registry,
             broker,
@@ -241,6 +243,12 @@ impl Hub {
             faults.push(format!("the mailbox does not take mail: {error}"));
         }
         faults
+    }
+
+    /// What the hub cannot do at the moment beside everything that it can, in words for an operator.
+    pub async fn limits(&self) -> Vec<String> {
+        let mail = self.skill.mailer.faults().await;
+        mail.unwrap_or_else(|error| vec![format!("the outgoing mail cannot be read: {}", onething::fault::chain(&error))])
     }
 
     /// The name of a user's thing, whether there is one or not.

@@ -32,10 +32,12 @@ pub mod broker;
 
 pub mod door;
 
+pub mod event_log;
 pub mod events;
 pub mod hub;
 pub mod metrics;
 pub mod password;
+pub mod place;
 pub mod serve;
 pub mod settings;
 pub mod signature;

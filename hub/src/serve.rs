@@ -110,7 +110,7 @@ impl Running {
         let (http_at, mqtt_at) = (http.local_addr()?, mqtt.local_addr()?);
         let tls = settings.tls.as_ref().map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let (host, password) = (settings.host.clone(), settings.password.clone());
+        let (host, password, data) = (settings.host.clone(), settings.password.clone(), settings.data.clone());
         let verifier = Box::new(Verifier::of_alexa(clock::now));
         if settings.trying() && settings.register_url.is_none() {
             settings.register_url = door_here(scheme, &host, http_at);
@@ -124,11 +124,20 @@ impl Running {
         let mut parts = JoinSet::new();
         parts.spawn(broker::listener::serve(hub.broker.clone(), mqtt, Arc::new(server), room_for_devices(), ended(hub.ending())));
         parts.spawn(web::serve(http, tls, web::router(Arc::clone(&hub), password), hub.ending()));
+        #[cfg(unix)]
+        match web::Socket::listen(&data) {
+            Ok(socket) => drop(parts.spawn(web::serve_operator(socket, web::operators_router(Arc::clone(&hub)), hub.ending()))),
+            Err(error) => tracing::warn!(
+                step = "start",
+                "there is no socket in {}, so `things`, `mail`, `events` and `backup` cannot ask this hub by its data folder: {error}",
+                data.display()
+            ),
+        }
         parts.spawn(tell_the_broker(Arc::clone(&hub), changes));
         parts.spawn(tell_the_page(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
         parts.spawn(hub.skill.mailer.clone().run(ended(hub.ending())));
-        hub.devices.restore().await.map_err(OpenError::from)?;
+        hub.devices.restore(hub.trying()).await.map_err(OpenError::from)?;
         Ok(Self { hub, http: format!("{scheme}://{http_at}"), mqtt: mqtt_at, parts })
     }
 
@@ -196,6 +205,7 @@ async fn tell_the_broker(hub: Arc<Hub>, mut changes: UnboundedReceiver<Certifica
 /// Shadows, connections and mails, by whose they are.
 async fn tell_the_page(hub: Arc<Hub>) {
     let (mut things, mut mails, mut ending) = (hub.skill.shadows.watch(), hub.mail.arrivals(), pin!(ended(hub.ending())));
+    let mut outgoing = hub.skill.mailer.watch();
     loop {
         tokio::select! {
             thing = things.recv() => match thing {
@@ -207,6 +217,10 @@ async fn tell_the_page(hub: Arc<Hub>) {
                 Err(RecvError::Closed) => return,
             },
             arrived = mails.changed() => match arrived {
+                Ok(()) => tell_everybody(&hub, Subject::Mail).await,
+                Err(_) => return,
+            },
+            changed = outgoing.changed() => match changed {
                 Ok(()) => tell_everybody(&hub, Subject::Mail).await,
                 Err(_) => return,
             },

@@ -23,6 +23,8 @@ use tokio::sync::oneshot;
 
 use crate::disk;
 
+/// The name of the database in a data folder.
+pub const FILE: &str = "hub.db";
 /// How many pieces of work share a transaction at most: more would make the first of them wait for the last.
 const BATCH: usize = 512;
 /// How many may wait before a caller has to.

@@ -39,6 +39,14 @@ pub fn serve(data: &Path) -> Command {
     command
 }
 
+/// A hub in use: Amazon, which is not there in these tests, signs its owners in.
+pub fn in_use(command: &mut Command) -> &mut Command {
+    let (skill, client) = ("00000000-1111-4222-8333-444444444444", "0123456789abcdef0123456789abcdef");
+    command.arg("--skill-id").arg(format!("amzn1.ask.skill.{skill}"));
+    command.arg("--lwa-client-id").arg(format!("amzn1.application-oa2-client.{client}"));
+    command.env("LWA_ENDPOINT", "http://127.0.0.1:1")
+}
+
 /// A hub that has been started, and may not answer yet. It does not outlive this value.
 pub struct Starting {
     child: Child,

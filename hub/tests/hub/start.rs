@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::bundle::Bundle;
-use crate::harness::{Running, hub, serve};
+use crate::harness::{Running, Starting, hub, in_use, serve};
 
 /// It does not start, and says why in one sentence.
 fn check_refused(mut command: Command, words: &str) {
@@ -64,6 +64,61 @@ async fn a_database_of_a_newer_hub_is_left_alone() {
     check_refused(serve(place.path()), "was made by a newer hub");
     assert_eq!(version(Some(own)), own);
     Running::start(place.path()).stop().await;
+}
+
+/// Copies a folder as `cp -r` does, but for what is no file.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, kind) = (entry.as_ref().unwrap().path(), entry.unwrap().file_type().unwrap());
+        let target = to.join(path.file_name().unwrap());
+        match kind {
+            kind if kind.is_dir() => copy(&path, &target),
+            kind if kind.is_file() => drop(std::fs::copy(&path, &target).unwrap()),
+            _ => {}
+        }
+    }
+}
+
+/// What the page shows of ana's device.
+async fn device(running: &Running) -> serde_json::Value {
+    running.client().get("/api/device?user=ana").await.unwrap().json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_folder_in_trying_mode_starts_no_device_that_throws_the_originals_out() {
+    let place = tempfile::tempdir().unwrap();
+    let (original, copied) = (place.path().join("original"), place.path().join("copied"));
+    let running = Running::start(&original);
+    let client = running.client();
+    client.link("ana").await.unwrap();
+    let mail = client.get("/api/mail?user=ana").await.unwrap().json()["mail"][0]["id"].take();
+    let start = json!({"user": "ana", "do": "start", "mail": mail});
+    assert_eq!(client.post("/api/device", &start).await.unwrap().status, 200);
+    running.kill();
+    copy(&original, &copied);
+
+    let running = Running::start(&original);
+    assert_eq!(device(&running).await["running"], true, "the original goes on");
+    running.stop().await;
+    let copy = Running::start(&copied);
+    let idle = device(&copy).await;
+    assert_eq!((&idle["running"], &idle["connection"]), (&json!(false), &json!("off")));
+    assert!(idle["log"][0]["text"].as_str().unwrap().contains("copied, restored or moved"), "{idle}");
+    assert_eq!(copy.client().post("/api/device", &start).await.unwrap().json()["running"], true, "whoever wants it starts it");
+    copy.signal("TERM");
+    let (_, log) = copy.ended().await;
+    assert!(log.contains("Not started: this data folder was copied"), "{log}");
+    let copy = Running::start(&copied);
+    assert_eq!(device(&copy).await["running"], true, "and from then on it is this place's");
+    copy.stop().await;
+
+    let mut command = serve(&original);
+    in_use(&mut command);
+    let running = Starting::start(command).ready();
+    running.signal("TERM");
+    let (_, log) = running.ended().await;
+    assert!(log.contains("a hub in use does not start its 1 simulated device"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
