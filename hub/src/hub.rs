@@ -21,6 +21,7 @@ use crate::authority::{Authority, AuthorityError};
 use crate::backend::Behind;
 use crate::broker::{self, Broker};
 use crate::clock;
+use crate::data_folder::{self, AUTHORITY};
 use crate::devices::Devices;
 use crate::disk;
 use crate::door::{LocalAudit, LocalClaims, LocalDoor};
@@ -59,6 +60,9 @@ pub enum OpenError {
     /// No data folder, or no place for mail.
     #[error("the folder {} cannot be used", .0.display())]
     Folder(PathBuf, #[source] std::io::Error),
+    /// A part of the data folder is missing, and nobody has said that it is to be made anew.
+    #[error(transparent)]
+    Missing(#[from] data_folder::Missing),
     /// No certificate authority.
     #[error("the certificate authority cannot be used")]
     Authority(#[from] AuthorityError),
@@ -114,9 +118,18 @@ impl Hub {
     /// Alexa's.
     pub async fn open(settings: Settings, mqtt_port: u16, verifier: Box<dyn Verify>) -> Result<Arc<Self>, OpenError> {
         disk::make_folder(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
+        let folder = settings.data.join(AUTHORITY);
+        match data_folder::missing(&settings.data) {
+            Some(data_folder::Missing::Database(_)) if settings.new_database => {}
+            Some(data_folder::Missing::Authority { .. }) if settings.new_authority => {
+                data_folder::lay_aside(&folder).map_err(|error| OpenError::Folder(folder.clone(), error))?;
+            }
+            Some(missing) => return Err(missing.into()),
+            None => {}
+        }
         let database = settings.data.join(store::FILE);
         let store = Store::open(&database)?;
-        let authority = Authority::open(&settings.data.join("authority"), clock::now())?;
+        let authority = Authority::open(&folder, clock::now())?;
         let authority = Arc::new(match settings.certificate_days {
             Some(days) => authority.for_days(days),
             None => authority,

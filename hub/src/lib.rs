@@ -16,6 +16,7 @@
 //! neither the skill nor a device can tell the difference.
 
 pub mod clock;
+pub mod data_folder;
 mod disk;
 pub mod store;
 

@@ -54,6 +54,10 @@ pub struct Asked {
     pub certificate_days: Option<u32>,
     /// `--tls-certificate` and `--tls-key`.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// `--new-authority`.
+    pub new_authority: bool,
+    /// `--new-database`.
+    pub new_database: bool,
 }
 
 impl Asked {
@@ -75,6 +79,8 @@ impl Asked {
             behind_proxy: false,
             certificate_days: None,
             tls: None,
+            new_authority: false,
+            new_database: false,
         }
     }
 }
@@ -115,6 +121,10 @@ pub struct Settings {
     pub password: Option<Password>,
     /// Certificate chain and key of the web side, as files.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Whether a missing authority is made anew beside what the old one has issued.
+    pub new_authority: bool,
+    /// Whether a missing database is made anew beside an authority that has been in use.
+    pub new_database: bool,
 }
 
 /// Who signs owners in.
@@ -211,6 +221,8 @@ impl Settings {
                 smtp,
                 password: source.variable("ONETHING_PASSWORD").map(|password| Password::new(&password)),
                 tls: asked.tls,
+                new_authority: asked.new_authority,
+                new_database: asked.new_database,
             }),
             _ => Err(SettingsError(faults)),
         }

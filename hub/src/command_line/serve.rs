@@ -61,6 +61,14 @@ pub struct Serve {
     /// Its private key, in PEM.
     #[arg(long, value_name = "FILE", env = "ONETHING_TLS_KEY", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
+    /// Makes a new certificate authority where the old one is missing beside what it has issued. Once: devices that are set up
+    /// cannot connect any more, until their owners have asked for new certificates.
+    #[arg(long)]
+    new_authority: bool,
+    /// Begins with an empty database where the old one is missing beside an authority that has been in use. Once: devices that are
+    /// set up are not known any more.
+    #[arg(long)]
+    new_database: bool,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -84,6 +92,8 @@ impl From<Serve> for Asked {
             behind_proxy: serve.behind_proxy,
             certificate_days: serve.certificate_days,
             tls: serve.tls_certificate.zip(serve.tls_key),
+            new_authority: serve.new_authority,
+            new_database: serve.new_database,
         }
     }
 }

@@ -14,11 +14,14 @@ use thiserror::Error;
 
 use crate::authority::Authority;
 use crate::command_line::{Arguments, Authority as AuthorityCommand, Command, Policy as PolicyCommand, Remote, Serve};
+use crate::data_folder::AUTHORITY;
 use crate::event_log;
+use crate::hub::OpenError;
 use crate::policy::check::check;
 use crate::policy::{Context, Policy, Request, ThingContext};
 use crate::remote::print::{print_events, print_things, print_turn};
 use crate::remote::{RemoteError, RemoteHub};
+use crate::serve::ServeError;
 use crate::settings::Settings;
 use crate::{clock, demo, serve, store};
 
@@ -64,7 +67,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         }
         Command::Policy(question) => decide(question),
         Command::Authority(AuthorityCommand::Replace { data }) => {
-            let authority = data.join("authority");
+            let authority = data.join(AUTHORITY);
             if !authority.is_dir() {
                 return Err(NoAuthority(authority.display().to_string()).into());
             }
@@ -81,14 +84,15 @@ pub async fn run(arguments: Arguments) -> Outcome {
 
 async fn serve(options: Serve) -> Outcome {
     log::start_beside(Environment.variable("RUST_LOG").as_deref());
-    match Settings::read(options.into(), &Environment) {
-        Ok(settings) => serve::serve(settings, signal()).await?,
-        Err(faults) => {
-            eprintln!("onething-hub: {faults}");
-            return Ok(ExitCode::from(UNUSABLE));
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    let unusable = match Settings::read(options.into(), &Environment) {
+        Ok(settings) => match serve::serve(settings, signal()).await {
+            Err(ServeError::Open(OpenError::Missing(missing))) => missing.to_string(),
+            served => return served.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        },
+        Err(faults) => faults.to_string(),
+    };
+    eprintln!("onething-hub: {unusable}");
+    Ok(ExitCode::from(UNUSABLE))
 }
 
 /// Ctrl-C, or what a service manager sends. Heard from now on, and not only from when somebody waits for it: who reads

@@ -75,8 +75,11 @@ enum Work {
     /// In a transaction with others.
     Shared(Shared),
     /// Outside of any transaction; what is called now and then lets others work meanwhile.
-    Alone(Box<dyn FnOnce(&Connection, &mut dyn FnMut()) + Send>),
+    Alone(Alone),
 }
+
+/// Work that has the database to itself but for what it lets in between.
+type Alone = Box<dyn FnOnce(&Connection, &mut dyn FnMut()) + Send>;
 
 /// Work, which leaves behind how its caller is to be answered.
 type Shared = Box<dyn FnOnce(&Connection) -> Answer + Send>;

@@ -66,6 +66,64 @@ async fn a_database_of_a_newer_hub_is_left_alone() {
     Running::start(place.path()).stop().await;
 }
 
+/// It stops with exit code 2 and says what to do; with the option it starts.
+async fn check_goes_on_only_by(data: &std::path::Path, option: &str, words: &str) {
+    let stopped = serve(data).output().unwrap();
+    let complaint = String::from_utf8(stopped.stderr).unwrap();
+    assert_eq!((stopped.status.code(), stopped.stdout.as_slice()), (Some(2), &b""[..]), "{complaint}");
+    assert!(complaint.contains(words) && complaint.contains(option) && complaint.trim_end().lines().count() == 1, "{complaint}");
+    let mut command = serve(data);
+    command.arg(option);
+    Starting::start(command).ready().stop().await;
+    Running::start(data).stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_data_folder_stops_the_start_until_one_says_how_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    let running = Running::start(&whole);
+    running.client().link("ana").await.unwrap();
+    running.stop().await;
+    let losses: [(&str, &[&str], &str, &str); 6] = [
+        ("all of it", &["authority"], "--new-authority", "every part of the certificate authority"),
+        ("the key", &["authority/root.key.pem"], "--new-authority", "the private key of the certificate authority"),
+        ("the root", &["authority/root.pem"], "--new-authority", "the root certificate of the certificate authority"),
+        ("both files", &["authority/root.pem", "authority/root.key.pem"], "--new-authority", "beside 1 certificates"),
+        ("the database", &["hub.db"], "--new-database", "hub.db is missing"),
+        ("an emptied database", &["hub.db"], "--new-database", "hub.db is missing"),
+    ];
+    for (number, (what, lost, option, words)) in losses.into_iter().enumerate() {
+        let data = folder.path().join(number.to_string());
+        copy(&whole, &data);
+        for lost in lost {
+            let lost = data.join(lost);
+            if lost.is_dir() { std::fs::remove_dir_all(lost).unwrap() } else { std::fs::remove_file(lost).unwrap() }
+        }
+        if what == "an emptied database" {
+            std::fs::write(data.join("hub.db"), "").unwrap();
+        }
+        check_goes_on_only_by(&data, option, words).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_of_the_operators_own_may_lie_there_before_the_first_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    Running::start(&first).stop().await;
+    std::fs::create_dir_all(second.join("authority")).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(second.join("authority"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    for file in ["root.pem", "root.key.pem"] {
+        std::fs::copy(first.join("authority").join(file), second.join("authority").join(file)).unwrap();
+    }
+    Running::start(&second).stop().await;
+    // And nothing was issued yet where an authority is missing.
+    std::fs::remove_dir_all(second.join("authority")).unwrap();
+    Running::start(&second).stop().await;
+}
+
 /// Copies a folder as `cp -r` does, but for what is no file.
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir(to).unwrap();
