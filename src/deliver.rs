@@ -201,6 +201,18 @@ pub fn farewell(sender: &Sender, parcel: &Parcel<'_>) -> Result<Letter, MailErro
     Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted(), label: None })
 }
 
+/// Writes a mail that shows its recipient, who runs the hub, that mail arrives.
+pub fn trial(sender: &Sender, to: &EmailAddress, now: u64) -> Result<Letter, MailError> {
+    let message = lettre::Message::builder()
+        .from(sender.from.clone())
+        .to(Mailbox::new(None, to.mailbox().clone()))
+        .subject("A test mail")
+        .date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(now))
+        .singlepart(SinglePart::plain("This mail shows that mail with certificates arrives, too.\r\n".to_owned()))
+        .map_err(|e| unwritable(&e))?;
+    Ok(Letter { from: sender.from.email.to_string(), to: to.clone(), message: message.formatted(), label: None })
+}
+
 impl Parcel<'_> {
     fn facts<'a>(&'a self, name: Option<&'a str>) -> MailFacts<'a> {
         MailFacts {

@@ -39,6 +39,7 @@ pub mod hub;
 pub mod metrics;
 pub mod password;
 pub mod place;
+pub mod readiness;
 pub mod serve;
 pub mod settings;
 pub mod signature;

@@ -24,10 +24,12 @@ use crate::authority::server::{ServerIdentity, server_config};
 use crate::clock;
 use crate::events::Subject;
 use crate::hub::{Hub, OpenError};
+use crate::readiness::machine::newest_note;
+use crate::readiness::network::Peers;
 use crate::settings::Settings;
 use crate::sign_in::UserName;
 use crate::signature::Verifier;
-use crate::{broker, web};
+use crate::{broker, readiness, web};
 
 /// Between two sweeps, as on AWS.
 const SWEEPS: Duration = Duration::from_secs(3_600);
@@ -105,6 +107,12 @@ impl Running {
         if settings.trying() {
             settings.disagreements().iter().for_each(|what| tracing::warn!(step = "request", fault = "maker", cause = "models", "{what}"));
         }
+        let peers = (!settings.trying()).then(|| {
+            let mut findings = readiness::at_once(&settings);
+            findings.push(readiness::clock::check(clock::now(), readiness::clock::built(), newest_note(&settings.data)));
+            readiness::log(&findings);
+            Peers::of(&settings)
+        });
         let http = listen("HTTP", settings.http).await?;
         let mqtt = listen("MQTT", settings.mqtt).await?;
         let (http_at, mqtt_at) = (http.local_addr()?, mqtt.local_addr()?);
@@ -136,6 +144,9 @@ impl Running {
         parts.spawn(tell_the_broker(Arc::clone(&hub), changes));
         parts.spawn(tell_the_page(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
+        if let Some(peers) = peers {
+            parts.spawn(ask(peers, ended(hub.ending())));
+        }
         parts.spawn(hub.skill.mailer.clone().run(ended(hub.ending())));
         hub.devices.restore(hub.trying()).await.map_err(OpenError::from)?;
         Ok(Self { hub, http: format!("{scheme}://{http_at}"), mqtt: mqtt_at, parts })
@@ -175,7 +186,7 @@ async fn ended(mut ending: watch::Receiver<bool>) {
 }
 
 /// TLS with certificate files of the operator's own.
-fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
+pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
     let fault = |what: String| ServeError::Tls { path: certificate.to_owned(), what };
     let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| fault(error.to_string()))?;
@@ -239,6 +250,17 @@ async fn tell_everybody(hub: &Hub, what: Subject) {
 async fn whose(hub: &Hub, thing: &str) -> Option<UserName> {
     let users = hub.users.users().await.ok()?;
     users.into_iter().map(|user| user.user).find(|user| hub.thing_of(user).is_some_and(|own| own.as_str() == thing))
+}
+
+/// Says in the log what is not ready elsewhere. That may take some seconds, which nobody has to wait for. A part of the hub runs for
+/// as long as the hub, so this one waits for the end.
+async fn ask(peers: Peers, end: impl Future<Output = ()>) {
+    let mut end = pin!(end);
+    tokio::select! {
+        findings = peers.check() => readiness::log(&findings),
+        () = &mut end => return,
+    }
+    end.await;
 }
 
 async fn sweeps(hub: Arc<Hub>) {

@@ -115,6 +115,8 @@ pub struct Settings {
     pub certificate_days: Option<u32>,
     /// Who mail comes from.
     pub sender: Sender,
+    /// Whether somebody has said who mail comes from.
+    pub has_sender: bool,
     /// Through which server mail goes out, if it does.
     pub smtp: Option<Smtp>,
     /// What opens the page to others than this machine.
@@ -188,7 +190,9 @@ impl Settings {
                 Mode::Real { client_id, endpoint }
             }
         };
-        let sender = source.variable("MAIL_FROM").unwrap_or_else(|| SENDER.to_owned()).parse();
+        let sender = source.variable("MAIL_FROM");
+        let has_sender = sender.is_some();
+        let sender = sender.unwrap_or_else(|| SENDER.to_owned()).parse();
         let sender = sender.map_err(|_| fault("MAIL_FROM must be an address or `Name <address>`".into())).ok();
         let smtp = source.variable("SMTP_URL").map(|url| Smtp::new(&url)).transpose();
         let smtp = smtp.map_err(|what| fault(format!("SMTP_URL {what}"))).ok();
@@ -218,6 +222,7 @@ impl Settings {
                 behind_proxy: asked.behind_proxy,
                 certificate_days: asked.certificate_days,
                 sender: Sender { from, reply_to: None },
+                has_sender,
                 smtp,
                 password: source.variable("ONETHING_PASSWORD").map(|password| Password::new(&password)),
                 tls: asked.tls,

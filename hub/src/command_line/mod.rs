@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use onething::identify::EmailAddress;
 
 pub use self::serve::Serve;
 
@@ -91,6 +92,10 @@ pub enum Command {
         #[command(flatten)]
         hub: Remote,
     },
+    /// Tests whether a hub with these options is ready to be used: one line for each test, and what to do. Exit code 1 where one has
+    /// failed.
+    #[command(after_help = "Example: onething-hub check --data /var/lib/onething --mail-to me@example.com")]
+    Check(Box<Check>),
     /// Looks at IoT policies.
     #[command(subcommand)]
     Policy(Policy),
@@ -103,6 +108,28 @@ pub enum Command {
         /// Which one.
         shell: Shell,
     },
+}
+
+/// What is tested.
+#[derive(Args, Clone, Debug)]
+pub struct Check {
+    /// The options of `serve`.
+    #[command(flatten)]
+    pub serve: Serve,
+    /// Sends a test mail to this address, too.
+    #[arg(long, value_name = "ADDRESS", value_parser = mail_address)]
+    pub mail_to: Option<MailTo>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The address of a test mail, which is not shown.
+#[derive(Clone, Debug)]
+pub struct MailTo(pub EmailAddress);
+
+fn mail_address(text: &str) -> Result<MailTo, String> {
+    EmailAddress::parse(text).map(MailTo).ok_or_else(|| "a mail address such as me@example.com".to_owned())
 }
 
 /// A running hub: the one at `--hub`, else the one over `--data`, else the one over `onething-data`, else the one at

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod check;
 mod mail;
 
 use std::io::{IsTerminal, stdout};
@@ -65,6 +66,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
             };
             show(&hub, &events, |colour| print_events(stdout(), colour, &events))
         }
+        Command::Check(what) => check::check(*what).await,
         Command::Policy(question) => decide(question),
         Command::Authority(AuthorityCommand::Replace { data }) => {
             let authority = data.join(AUTHORITY);

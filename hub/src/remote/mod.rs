@@ -135,6 +135,11 @@ impl RemoteHub {
         Ok(file)
     }
 
+    /// How it is.
+    pub async fn health(&self) -> Result<Value, RemoteError> {
+        self.ask(Method::GET, "/health", None).await
+    }
+
     /// What became of its last knocks.
     pub async fn events(&self, last: u32) -> Result<Value, RemoteError> {
         self.ask(Method::GET, &format!("/api/registrations?last={last}"), None).await

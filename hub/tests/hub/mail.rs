@@ -8,7 +8,7 @@ use crate::harness::{PATIENCE, Running, Starting, hub, serve};
 
 #[allow(dead_code, reason = "the story of the Lambda takes the rest of it")]
 #[path = "../../../tests/harness/post_office.rs"]
-mod post_office;
+pub mod post_office;
 
 pub use crate::harness::within;
 

@@ -12,6 +12,7 @@ mod door;
 mod ending;
 mod guard;
 mod http;
+mod in_use;
 mod knock;
 mod mail;
 mod operation;
