@@ -19,6 +19,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::authority::{Authority, AuthorityError};
 use crate::backend::Behind;
+use crate::backup;
 use crate::broker::{self, Broker};
 use crate::clock;
 use crate::data_folder::{self, AUTHORITY};
@@ -80,6 +81,17 @@ pub enum OpenError {
     Users(#[from] UserError),
 }
 
+/// Why there is no copy of the database.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// The data folder takes no file.
+    #[error("the data folder does not take a copy of the database")]
+    Folder(#[from] std::io::Error),
+    /// The database could not be copied.
+    #[error("the database could not be copied")]
+    Store(#[from] StoreError),
+}
+
 /// A hub whose parts are all there. Nothing listens yet.
 pub struct Hub {
     /// The skill.
@@ -109,6 +121,7 @@ pub struct Hub {
     /// What happens.
     pub events: Events,
     store: Store,
+    data: PathBuf,
     mode: Mode,
     ending: watch::Sender<bool>,
 }
@@ -118,6 +131,7 @@ impl Hub {
     /// Alexa's.
     pub async fn open(settings: Settings, mqtt_port: u16, verifier: Box<dyn Verify>) -> Result<Arc<Self>, OpenError> {
         disk::make_folder(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
+        backup::finish(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
         let folder = settings.data.join(AUTHORITY);
         match data_folder::missing(&settings.data) {
             Some(data_folder::Missing::Database(_)) if settings.new_database => {}
@@ -129,6 +143,7 @@ impl Hub {
         }
         let database = settings.data.join(store::FILE);
         let store = Store::open(&database)?;
+        disk::remove_unfinished(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
         let authority = Authority::open(&folder, clock::now())?;
         let authority = Arc::new(match settings.certificate_days {
             Some(days) => authority.for_days(days),
@@ -222,6 +237,7 @@ impl Hub {
             users,
             events,
             store,
+            data: settings.data,
             mode: settings.mode,
             ending: watch::Sender::new(false),
         }))
@@ -262,6 +278,17 @@ impl Hub {
     pub async fn limits(&self) -> Vec<String> {
         let mail = self.skill.mailer.faults().await;
         mail.unwrap_or_else(|error| vec![format!("the outgoing mail cannot be read: {}", onething::fault::chain(&error))])
+    }
+
+    /// A copy of the database as it is now, in a file that has no name any more.
+    #[cfg(unix)]
+    pub async fn snapshot(&self) -> Result<std::fs::File, SnapshotError> {
+        let path = self.data.join(format!("snapshot-{}.{}", clock::micros(), disk::UNFINISHED));
+        let file = disk::private(std::fs::OpenOptions::new().create_new(true).read(true).write(true)).open(&path)?;
+        let copied = self.store.copy_to(&path).await;
+        std::fs::remove_file(&path)?;
+        copied?;
+        Ok(file)
     }
 
     /// The name of a user's thing, whether there is one or not.

@@ -29,6 +29,7 @@ pub mod shadow;
 pub mod sign_in;
 
 pub mod backend;
+pub mod backup;
 pub mod broker;
 
 pub mod door;

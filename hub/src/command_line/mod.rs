@@ -96,6 +96,31 @@ pub enum Command {
     /// failed.
     #[command(after_help = "Example: onething-hub check --data /var/lib/onething --mail-to me@example.com")]
     Check(Box<Check>),
+    /// Writes everything that a hub keeps into one file, also while the hub runs: database, authority, mail. There are private keys in
+    /// it.
+    #[command(after_help = "Example: onething-hub backup /media/backup/onething.zip --data /var/lib/onething")]
+    Backup {
+        /// The file, which takes the place of an older one.
+        file: PathBuf,
+        /// The data folder of the hub.
+        #[arg(long, value_name = "DIR", env = "ONETHING_DATA", default_value = "onething-data")]
+        data: PathBuf,
+        /// The mail folder, where it is not in the data folder.
+        #[arg(long, value_name = "DIR", env = "ONETHING_MAIL")]
+        mail: Option<PathBuf>,
+    },
+    /// Puts a backup back into a data folder over which no hub runs.
+    #[command(after_help = "Example: onething-hub restore /media/backup/onething.zip --data /var/lib/onething")]
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// The data folder; it is made where there is none.
+        #[arg(long, value_name = "DIR", env = "ONETHING_DATA", default_value = "onething-data")]
+        data: PathBuf,
+        /// Puts the backup in the place of everything that is in the folder.
+        #[arg(long)]
+        replace: bool,
+    },
     /// Looks at IoT policies.
     #[command(subcommand)]
     Policy(Policy),

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod backup;
 mod check;
 mod mail;
 
@@ -67,6 +68,8 @@ pub async fn run(arguments: Arguments) -> Outcome {
             show(&hub, &events, |colour| print_events(stdout(), colour, &events))
         }
         Command::Check(what) => check::check(*what).await,
+        Command::Backup { file, data, mail } => backup::backup(&file, &data, mail.as_deref()).await,
+        Command::Restore { file, data, replace } => backup::restore(&file, &data, replace),
         Command::Policy(question) => decide(question),
         Command::Authority(AuthorityCommand::Replace { data }) => {
             let authority = data.join(AUTHORITY);

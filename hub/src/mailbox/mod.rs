@@ -40,7 +40,7 @@ impl MailFolder {
     /// removed.
     pub fn open(path: &Path) -> io::Result<Self> {
         disk::make_folder(path)?;
-        folder::remove_unfinished(path)?;
+        disk::remove_unfinished(path)?;
         let index = Index::open(path)?;
         let (count, _) = watch::channel(index.entries().len());
         Ok(Self { path: path.to_owned(), index: Arc::new(Mutex::new(index)), count })

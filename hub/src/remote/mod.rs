@@ -10,7 +10,7 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use onething::https::{Https, HttpsError};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -133,6 +133,19 @@ impl RemoteHub {
         let written = if is_plain { write_whole(folder, name, &bundle) } else { Err(io::ErrorKind::InvalidFilename.into()) };
         written.map_err(|error| RemoteError::Unsaved(file.clone(), error))?;
         Ok(file)
+    }
+
+    /// Writes its database, as it is now, into a file. It is asked for by the socket only.
+    #[cfg(unix)]
+    pub async fn copy_database(data: &Path, to: &Path) -> Result<(), RemoteError> {
+        let unsaved = |error| RemoteError::Unsaved(to.to_owned(), error);
+        let mut answer = socket::send(data, Request::get("http://localhost/database").body(Full::default())).await?.into_body();
+        let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(to).map_err(unsaved)?;
+        while let Some(frame) = answer.frame().await {
+            let frame = frame.map_err(|error| unsaved(io::Error::other(error)))?;
+            io::Write::write_all(&mut file, frame.data_ref().map_or(&[], Bytes::as_ref)).map_err(unsaved)?;
+        }
+        Ok(())
     }
 
     /// How it is.

@@ -17,6 +17,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -25,10 +26,14 @@ use crate::disk;
 
 /// The name of the database in a data folder.
 pub const FILE: &str = "hub.db";
+/// The newest schema that this hub knows.
+pub const SCHEMA: usize = schema::MIGRATIONS.len();
 /// How many pieces of work share a transaction at most: more would make the first of them wait for the last.
 const BATCH: usize = 512;
 /// How many may wait before a caller has to.
 const WAITING: usize = 4 * BATCH;
+/// So many pages are copied before others have their turn.
+const PAGES: i32 = 256;
 /// How long a start waits for a hub that is just ending.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -54,6 +59,14 @@ pub enum OpenError {
     /// Written by a hub that knows less; it is brought up to date by a start.
     #[error("the database {} was made by an older hub; start this one over it once", .0.display())]
     Older(PathBuf),
+    /// A page that is not what it should be.
+    #[error("the database {} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says of it.
+        what: String,
+    },
     /// Not a database, or a broken one.
     #[error("the database {} cannot be used", .0.display())]
     Unusable(PathBuf, #[source] rusqlite::Error),
@@ -100,11 +113,7 @@ impl Store {
         if let Some(folder) = path.parent() {
             disk::sync_folder(folder).map_err(file)?;
         }
-        let connection = Connection::open(path).and_then(prepared);
-        let mut connection = connection.map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path.to_owned()),
-            _ => OpenError::Unusable(path.to_owned(), error),
-        })?;
+        let mut connection = hold(path)?;
         schema::migrate(&mut connection, path)?;
         Ok(Self::over(connection))
     }
@@ -164,6 +173,13 @@ impl Store {
         Ok(told.await.map_err(|_| StoreError::Unclear)??)
     }
 
+    /// Copies the database into a new one, as it is at the end of the copying; others work meanwhile
+    /// (<https://www.sqlite.org/backup.html>).
+    pub async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_owned();
+        self.alone(move |source, others| copy(source, &path, others)).await
+    }
+
     /// Writes the whole log into the database and empties it: what was overwritten there is gone from here, too.
     pub async fn empty_log(&self) -> Result<(), StoreError> {
         self.alone(|connection, _| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))).await
@@ -176,6 +192,45 @@ impl Store {
             let _ = tokio::task::spawn_blocking(move || queue.send(work)).await;
         }
     }
+}
+
+/// Has a database to itself, as a running hub has, without any change to it.
+pub fn hold(path: &Path) -> Result<Connection, OpenError> {
+    Connection::open(path).and_then(prepared).map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path.to_owned()),
+        _ => OpenError::Unusable(path.to_owned(), error),
+    })
+}
+
+/// Copies the database of a hub that is not running into a new one.
+pub fn copy_at_rest(from: &Path, to: &Path) -> Result<(), OpenError> {
+    let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(from.to_owned()),
+        _ => OpenError::Unusable(from.to_owned(), error),
+    };
+    let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+    copy(&source, to, &mut || ()).map_err(failed)
+}
+
+fn copy(source: &Connection, to: &Path, others: &mut dyn FnMut()) -> rusqlite::Result<()> {
+    let mut copy = Connection::open(to)?;
+    let backup = Backup::new(source, &mut copy)?;
+    while backup.step(PAGES)? != StepResult::Done {
+        others();
+    }
+    Ok(())
+}
+
+/// Sees that a database that was copied is whole, makes one file of it, and says which schema it has.
+pub fn settle_copy(path: &Path) -> Result<usize, OpenError> {
+    let unusable = |error| OpenError::Unusable(path.to_owned(), error);
+    let copy = Connection::open(path).map_err(unusable)?;
+    let whole: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unusable)?;
+    if whole != "ok" {
+        return Err(OpenError::Damaged { path: path.to_owned(), what: whole });
+    }
+    copy.pragma_update(None, "journal_mode", "DELETE").map_err(unusable)?;
+    schema::version(&copy).map_err(unusable)
 }
 
 /// SQLite counts to 2^63; a clock does not get there.

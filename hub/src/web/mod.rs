@@ -69,11 +69,13 @@ pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
 }
 
 /// Everything that can be asked for over the socket in the data folder: whoever may open that runs the hub.
+#[cfg(unix)]
 pub fn operators_router(hub: Arc<Hub>) -> Router {
     let watched = operator::watched()
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics))
         .route("/api/registrations", get(register::events))
+        .route("/database", get(operator::database))
         .merge(if hub.trying() { trying() } else { only_while_trying() });
     finished(watched).with_state(hub)
 }

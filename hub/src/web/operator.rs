@@ -7,7 +7,15 @@
 use std::sync::Arc;
 
 use axum::Router;
+#[cfg(unix)]
+use axum::body::Body;
+#[cfg(unix)]
+use axum::extract::State;
+#[cfg(unix)]
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+#[cfg(unix)]
+use tokio_util::io::ReaderStream;
 
 use super::problem::Problem;
 use super::{outgoing, things};
@@ -34,6 +42,13 @@ pub(super) fn refused() -> Router<Arc<Hub>> {
         )
     };
     ["/api/things", "/api/outgoing-mail"].into_iter().fold(Router::new(), |router, address| router.route(address, get(told)))
+}
+
+/// The whole database as it is now, for a backup. There are keys in it, in mail that waits: it goes over the socket only.
+#[cfg(unix)]
+pub(super) async fn database(State(hub): State<Arc<Hub>>) -> Result<Response, Problem> {
+    let copy = hub.snapshot().await.map_err(|error| Problem::ours(&error))?;
+    Ok(Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(copy))).into_response())
 }
 
 #[cfg(unix)]

@@ -7,6 +7,7 @@ mod bundle;
 #[allow(dead_code, reason = "the power cuts take another part of it")]
 mod harness;
 
+mod backup;
 mod command_line;
 mod door;
 mod ending;
