@@ -42,6 +42,7 @@ pub mod password;
 pub mod place;
 pub mod readiness;
 pub mod serve;
+pub mod service;
 pub mod settings;
 pub mod signature;
 pub mod web;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use onething::identify::EmailAddress;
 
-pub use self::serve::Serve;
+pub use self::serve::{DATA, Options, Serve};
 
 /// The onething skill on one machine, with nothing else to install.
 ///
@@ -96,6 +96,11 @@ pub enum Command {
     /// failed.
     #[command(after_help = "Example: onething-hub check --data /var/lib/onething --mail-to me@example.com")]
     Check(Box<Check>),
+    /// Prints, writes or removes the systemd unit that serves with these options.
+    #[command(
+        after_help = "Example: sudo onething-hub service --write --lwa-client-id … --skill-id … --host hub.example.com --mqtt 0.0.0.0:8883"
+    )]
+    Service(Box<Service>),
     /// Writes everything that a hub keeps into one file, also while the hub runs: database, authority, mail. There are private keys in
     /// it.
     #[command(after_help = "Example: onething-hub backup /media/backup/onething.zip --data /var/lib/onething")]
@@ -156,6 +161,29 @@ pub struct MailTo(pub EmailAddress);
 fn mail_address(text: &str) -> Result<MailTo, String> {
     EmailAddress::parse(text).map(MailTo).ok_or_else(|| "a mail address such as me@example.com".to_owned())
 }
+
+/// A unit of systemd.
+#[derive(Args, Clone, Debug)]
+pub struct Service {
+    /// The options of `serve`; the data folder is `/var/lib/onething` where no other is named.
+    #[command(flatten)]
+    pub serve: Serve,
+    /// Writes the unit instead.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = UNIT, conflicts_with = "remove")]
+    pub write: Option<PathBuf>,
+    /// Ends the service and removes its unit. The data stay.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = UNIT)]
+    pub remove: Option<PathBuf>,
+    /// The user that runs it; else one that systemd makes up, or the one whose data folder it is.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The file with the variables that hold secrets, such as SMTP_URL: for root only.
+    #[arg(long, value_name = "FILE", default_value = "/etc/onething/hub.env")]
+    pub environment: PathBuf,
+}
+
+/// Where a unit is put.
+const UNIT: &str = "/etc/systemd/system/onething-hub.service";
 
 /// A running hub: the one at `--hub`, else the one over `--data`, else the one over `onething-data`, else the one at
 /// <http://127.0.0.1:8080>.

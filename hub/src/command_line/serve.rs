@@ -1,6 +1,6 @@
 //! The options of `serve`, which `check` and `service` take, too.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
@@ -8,20 +8,26 @@ use clap::{Args, value_parser};
 
 use crate::settings::Asked;
 
+/// Where data is kept when nothing else is said.
+pub const DATA: &str = "onething-data";
+const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const MQTT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8883);
+const HOST: &str = "localhost";
+
 /// Options of `serve`. Each can also be given as the variable in brackets.
 #[derive(Args, Clone, Debug)]
 pub struct Serve {
-    /// The data folder.
-    #[arg(long, value_name = "DIR", env = "ONETHING_DATA", default_value = "onething-data")]
-    data: PathBuf,
+    /// The data folder; else `onething-data`.
+    #[arg(long, value_name = "DIR", env = "ONETHING_DATA")]
+    data: Option<PathBuf>,
     /// Where HTTP is spoken: the page, `POST /alexa` and `POST /register`. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", env = "ONETHING_HTTP", value_parser = address, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
+    #[arg(long, value_name = "ADDR", env = "ONETHING_HTTP", value_parser = address, default_value_t = HTTP)]
     http: SocketAddr,
     /// Where MQTT is spoken, over mutual TLS. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", env = "ONETHING_MQTT", value_parser = address, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8883)))]
+    #[arg(long, value_name = "ADDR", env = "ONETHING_MQTT", value_parser = address, default_value_t = MQTT)]
     mqtt: SocketAddr,
     /// The name or address by which devices find this machine; it goes into bundles.
-    #[arg(long, value_name = "NAME", env = "ONETHING_HOST", default_value = "localhost")]
+    #[arg(long, value_name = "NAME", env = "ONETHING_HOST", default_value = HOST)]
     host: String,
     /// The folder that mail is put into, one `.eml` per message; else `mail` in the data folder. With the
     /// variable SMTP_URL mail goes out by that server.
@@ -71,6 +77,53 @@ pub struct Serve {
     new_database: bool,
 }
 
+/// What was asked for as a service needs it: files by absolute paths, and what is as it would be anyway left out.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `--data`.
+    pub data: Option<PathBuf>,
+    /// `--mail`.
+    pub mail: Option<PathBuf>,
+    /// `--tls-certificate` and `--tls-key`.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Other files, by their options.
+    pub files: Vec<(&'static str, PathBuf)>,
+    /// Other values, by their options; an option without a value has none.
+    pub values: Vec<(&'static str, Option<String>)>,
+    /// Whether a port is listened at that is not everybody's (`ip(7)`, `ip_unprivileged_port_start`).
+    pub has_privileged_port: bool,
+}
+
+impl Serve {
+    /// The same, for a service.
+    pub fn options(self) -> std::io::Result<Options> {
+        let absolute = |path: Option<PathBuf>| path.map(std::path::absolute).transpose();
+        let mut options = Options {
+            data: absolute(self.data)?,
+            mail: absolute(self.mail)?,
+            tls: absolute(self.tls_certificate)?.zip(absolute(self.tls_key)?),
+            has_privileged_port: [self.http, self.mqtt].iter().any(|address| (1..1_024).contains(&address.port())),
+            ..Options::default()
+        };
+        let files = [("--device-model", self.device_model), ("--interaction-model", self.interaction_model), ("--register", self.register)];
+        for (option, file) in files {
+            options.files.extend(absolute(file)?.map(|file| (option, file)));
+        }
+        let values = [
+            ("--http", Some(self.http).filter(|http| *http != HTTP).map(|http| http.to_string())),
+            ("--mqtt", Some(self.mqtt).filter(|mqtt| *mqtt != MQTT).map(|mqtt| mqtt.to_string())),
+            ("--host", Some(self.host).filter(|host| host != HOST)),
+            ("--skill-id", self.skill_id),
+            ("--lwa-client-id", self.lwa_client_id),
+            ("--register-url", self.register_url),
+            ("--certificate-days", self.certificate_days.map(|days| days.to_string())),
+        ];
+        options.values.extend(values.into_iter().filter_map(|(option, value)| Some((option, Some(value?)))));
+        options.values.extend(self.behind_proxy.then_some(("--behind-proxy", None)));
+        Ok(options)
+    }
+}
+
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an IP address of this machine and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080".to_owned())
 }
@@ -78,7 +131,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 impl From<Serve> for Asked {
     fn from(serve: Serve) -> Self {
         Self {
-            data: serve.data,
+            data: serve.data.unwrap_or_else(|| DATA.into()),
             http: serve.http,
             mqtt: serve.mqtt,
             host: serve.host,

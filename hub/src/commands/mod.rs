@@ -3,6 +3,8 @@
 mod backup;
 mod check;
 mod mail;
+#[cfg(unix)]
+mod service;
 
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
@@ -70,6 +72,10 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Check(what) => check::check(*what).await,
         Command::Backup { file, data, mail } => backup::backup(&file, &data, mail.as_deref()).await,
         Command::Restore { file, data, replace } => backup::restore(&file, &data, replace),
+        #[cfg(unix)]
+        Command::Service(what) => service::service(*what),
+        #[cfg(not(unix))]
+        Command::Service(_) => Err("there is no systemd on this system".into()),
         Command::Policy(question) => decide(question),
         Command::Authority(AuthorityCommand::Replace { data }) => {
             let authority = data.join(AUTHORITY);

@@ -47,7 +47,6 @@ fn judged(file: &Path, names: &[&str], now: u64, roots: &[TrustAnchor<'_>]) -> R
     let chain = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| format!("it cannot be read: {error}"))?;
     let (own, others) = chain.split_first().ok_or("there is no certificate in it")?;
-    let unreadable = |_| "it is no certificate".to_owned();
     let (_, parsed) = X509Certificate::from_der(own).map_err(|_| "it is no certificate")?;
     let until = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or_default();
     let from = u64::try_from(parsed.validity().not_before.timestamp()).unwrap_or_default();
@@ -57,7 +56,7 @@ fn judged(file: &Path, names: &[&str], now: u64, roots: &[TrustAnchor<'_>]) -> R
     if from > now {
         return Err(format!("it is not valid before {}, or the clock of this machine is behind", iso8601(from)));
     }
-    let leaf = EndEntityCert::try_from(own).map_err(|error| unreadable(error))?;
+    let leaf = EndEntityCert::try_from(own).map_err(|_| "it is no certificate")?;
     let time = UnixTime::since_unix_epoch(Duration::from_secs(now));
     let trusted = leaf.verify_for_usage(ALL_VERIFICATION_ALGS, roots, others, time, KeyUsage::server_auth(), None, None).map(drop);
     if let Err(error) = trusted {

@@ -17,16 +17,15 @@ use thiserror::Error;
 use tokio::time::{Duration, timeout};
 use url::form_urlencoded::byte_serialize;
 
-use crate::command_line::Remote;
+use crate::command_line::{DATA, Remote};
 use crate::disk::write_whole;
 
 /// A hub answers within seven seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Of an answer: thousands of things.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
-/// Where a hub serves and keeps its data when nothing else is said.
+/// Where a hub serves when nothing else is said.
 const ADDRESS: &str = "http://127.0.0.1:8080";
-const DATA: &str = "onething-data";
 
 /// Why the hub was not asked, or did not do it.
 #[derive(Debug, Error)]

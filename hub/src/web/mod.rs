@@ -15,6 +15,10 @@ mod register;
 mod things;
 mod users;
 
+#[cfg(all(test, feature = "foreign"))]
+#[path = "proxy_tests.rs"]
+mod foreign;
+
 use std::sync::Arc;
 use std::time::Duration;
 
