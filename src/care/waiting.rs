@@ -6,7 +6,8 @@
 //!   the one whose certificate counts;
 //! - a certificate that it replaces works for a day after it was sent, not after it was written ([`Attempted::Later`]);
 //! - where it can never be sent, its certificate was given to nobody: the record says so, what it replaced goes on, and the
-//!   next word of the owner makes another one ([`Attempted::InVain`]).
+//!   next word of the owner makes another one ([`Attempted::InVain`]). Where the mail server has taken it after all and could not say so,
+//!   the owner is told wrongly, and is mailed a certificate that works.
 
 use super::CareError;
 use crate::deliver::Label;
@@ -14,17 +15,14 @@ use crate::lease::{Held, Lease};
 use crate::registry::{A_DAY, Entry, Record, Registry, RegistryError, Returned};
 use crate::relay::{Patch, Shadows};
 
-/// How often a note is tried that somebody else's write gets ahead of.
-const TRIES: usize = 5;
-
 /// Whether a mail that waits should be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Now.
     Now,
-    /// Not while its owner has the skill disabled.
+    /// Not while its owner has the skill disabled, or somebody works on the thing.
     NotNow,
-    /// Never: its owner was forgotten, or has another certificate by now.
+    /// Never: its owner was forgotten, or has another certificate by now, or is to have one.
     Never,
 }
 
@@ -39,13 +37,23 @@ pub enum Attempted {
     InVain(Returned),
 }
 
-/// Whether the mail with this certificate should be sent.
-pub async fn wanted<R: Registry>(registry: &R, label: &Label) -> Result<Wanted, RegistryError> {
-    Ok(match named(registry, label).await? {
-        None => Wanted::Never,
-        Some(entry) if entry.record.paused.is_some() => Wanted::NotNow,
-        Some(_) => Wanted::Now,
+/// Whether the mail with this certificate should be sent. Until its first attempt is over (`first`), whoever has handed it over is about
+/// to say in the record that it was delivered; afterwards only a certificate counts of which record or shadow says so, for any other is
+/// taken out of service by the next contact.
+pub async fn wanted<R: Registry, S: Shadows>(registry: &R, shadows: &S, label: &Label, first: bool, now: u64) -> Result<Wanted, CareError> {
+    let Some(entry) = named(registry, label).await? else { return Ok(Wanted::Never) };
+    let marked =
+        async || Ok::<_, CareError>(shadows.read(&label.thing).await?.is_some_and(|it| it.delivered.as_ref() == Some(&label.certificate)));
+    let counts = first || entry.record.delivered.is_some() || marked().await?;
+    Ok(match is_active(registry, label).await? {
+        _ if !counts && !entry.record.is_held(now) => Wanted::Never,
+        true if counts && entry.record.paused.is_none() => Wanted::Now,
+        _ => Wanted::NotNow,
     })
+}
+
+async fn is_active<R: Registry>(registry: &R, label: &Label) -> Result<bool, RegistryError> {
+    Ok(registry.describe(&label.certificate).await?.is_some_and(|certificate| certificate.active))
 }
 
 /// The thing of a mail, where its record names the mail's certificate as its own.
@@ -54,7 +62,8 @@ async fn named<R: Registry>(registry: &R, label: &Label) -> Result<Option<Entry>
     Ok(entry.filter(|entry| entry.record.certificate.as_ref() == Some(&label.certificate) && !entry.record.forget))
 }
 
-/// Notes on the thing what an attempt to send its mail came to. `lease` keeps others away meanwhile.
+/// Notes on the thing what an attempt to send its mail came to. `lease` keeps others away meanwhile; while another does so, nothing is
+/// noted.
 pub async fn attempted<R: Registry, S: Shadows>(
     registry: &R,
     shadows: &S,
@@ -63,38 +72,40 @@ pub async fn attempted<R: Registry, S: Shadows>(
     what: Attempted,
 ) -> Result<(), CareError> {
     let now = (lease.now)();
-    for _ in 0..TRIES {
-        let Some(entry) = named(registry, label).await? else { return Ok(()) };
-        if let Attempted::InVain(how) = what {
-            let give_up = |record: &mut Record| (record.delivered, record.returned) = (None, Some(how));
-            let held = Held::take(registry, &label.thing, lease, entry, give_up).await?;
-            shadows.update(&label.thing, &Patch::undelivered(now)).await?;
-            return Ok(held.release(|_| {}).await?);
-        }
-        let record = noted(&entry.record, what, now);
-        if record == entry.record {
-            return Ok(());
-        }
-        match registry.write(&label.thing, entry.version, &record).await {
-            Ok(()) => return Ok(()),
-            Err(RegistryError::Taken | RegistryError::Unclear(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let Some(entry) = named(registry, label).await? else { return Ok(()) };
+    if entry.record.delivered.is_none() && !is_active(registry, label).await? {
+        // Somebody has taken it out of service meanwhile, and the next contact goes on from there.
+        return Ok(());
     }
-    Err(RegistryError::Taken.into())
+    let in_vain = matches!(what, Attempted::InVain(_));
+    // Where only the record was written, the shadow is still to be told.
+    if !in_vain && noted(&entry.record, what, now) == entry.record {
+        return Ok(());
+    }
+    let held = Held::take(registry, &label.thing, lease, entry, |record| *record = noted(record, what, now)).await?;
+    if in_vain {
+        shadows.update(&label.thing, &Patch::undelivered(now)).await?;
+    }
+    Ok(held.release(|_| {}).await?)
 }
 
-/// The record after an attempt that ended well, or will be followed by others.
+/// The record after an attempt.
 fn noted(record: &Record, what: Attempted, now: u64) -> Record {
     let mut record = record.clone();
-    if what == Attempted::Sent {
-        record.delivered = record.delivered.map(|_| now);
-        record.sent.pop();
-        record.sent.push(now);
-    }
     // Half a day is more than there is between two attempts, so a record is not written at each.
-    let short = what == Attempted::Sent || record.replaced.last().is_some_and(|replaced| replaced.until < now + A_DAY / 2);
-    if let Some(replaced) = record.replaced.last_mut().filter(|_| short) {
+    let is_short = record.replaced.last().is_some_and(|replaced| replaced.until < now + A_DAY / 2);
+    match what {
+        Attempted::InVain(how) => (record.delivered, record.returned) = (None, Some(how)),
+        Attempted::Later if is_short => {}
+        Attempted::Later => return record,
+        Attempted::Sent => {
+            record.delivered = Some(now);
+            record.sent.pop();
+            record.sent.push(now);
+            record.returned.take_if(|how| *how == Returned::Unsent);
+        }
+    }
+    if let Some(replaced) = record.replaced.last_mut() {
         replaced.until = now + A_DAY;
     }
     record

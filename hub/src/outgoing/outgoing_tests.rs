@@ -56,6 +56,10 @@ impl Stage {
         let owner = OwnerId::parse("amzn1.account.A").unwrap();
         let thing = ThingName::of(&ThingPrefix::parse("Lamp-").unwrap(), &owner);
         registry.claim(&thing, &owner, &delivered("a")).await.unwrap();
+        for certificate in ["a", "b"] {
+            registry.register(&id(certificate), &thing).await.unwrap();
+            registry.activate(&id(certificate)).await.unwrap();
+        }
         shadows.update(&thing, &Patch::ready(7, Some(&id("a")), None)).await.unwrap();
         Self { place, store, registry, shadows, thing, running: None }
     }
@@ -261,6 +265,20 @@ async fn nobody_is_sent_an_identity_that_is_replaced_or_deleted() {
         assert!(mails.len() == 1 && String::from_utf8_lossy(&mails[0].message).contains("the last mail"), "{}", mails.len());
         drop(outgoing);
     }
+}
+
+#[tokio::test]
+async fn a_mail_of_which_nobody_said_that_it_was_delivered_is_not_sent_later() {
+    let mut stage = Stage::new().await;
+    let outgoing = stage.start(&closed().await, slow());
+    outgoing.send(stage.letter("a")).await.unwrap();
+    // Whoever handed it over has died before it said so: the next word of the owner makes another certificate.
+    stage.write(|record| record.delivered = None).await;
+    stage.shadows.delete(&stage.thing).await.unwrap();
+    let office = PostOffice::open().await;
+    stage.start(&format!("smtp://{}", office.address), slow());
+    stage.until(1, State::Dropped).await;
+    assert_eq!(office.count(), 0);
 }
 
 #[tokio::test]

@@ -140,16 +140,19 @@ impl Outgoing {
     async fn tried(&self, server: &Server, number: i64, waiting: Waiting) -> Outcome {
         let Waiting { letter, at, attempts } = waiting;
         let (label, pace) = (letter.label.clone(), server.pace);
+        let first = attempts == 0 && self.first().contains_key(&number);
         let is_over = Duration::from_secs(clock::now().saturating_sub(at)) >= pace.give_up;
         let wanted = match &label {
-            Some(label) => wanted(&server.registry, label).await,
+            Some(label) => wanted(&server.registry, &server.shadows, label, first, clock::now()).await,
             None => Ok(Wanted::Now),
         };
         match wanted {
             Ok(Wanted::Now) => {}
             Ok(Wanted::Never) => return Outcome::Concluded(State::Dropped, None),
             Ok(Wanted::NotNow) if !is_over => return Outcome::Postponed(pace.longest, None),
-            Ok(Wanted::NotNow) => return self.given_up(server, label.as_ref(), MailError::Paused("the skill is disabled".into())).await,
+            Ok(Wanted::NotNow) => {
+                return self.given_up(server, label.as_ref(), MailError::Paused("the certificate is out of service".into())).await;
+            }
             Err(error) => return Outcome::Postponed(PAUSE, Some(MailError::Unclear(chain(&error)))),
         }
         let Err(error) = server.smtp.send(letter).await else { return Outcome::Concluded(State::Sent, None) };
