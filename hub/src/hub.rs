@@ -120,8 +120,9 @@ pub struct Hub {
     pub devices: Devices,
     /// What happens.
     pub events: Events,
+    /// The data folder.
+    pub data: PathBuf,
     store: Store,
-    data: PathBuf,
     mode: Mode,
     ending: watch::Sender<bool>,
 }

@@ -95,6 +95,7 @@ impl Outgoing {
         let (label, attempts) = (waiting.letter.label.clone(), waiting.attempts);
         let outcome = self.tried(server, number, waiting).await;
         log(number, label.as_ref(), attempts, &outcome);
+        let is_tried = !matches!(outcome, Outcome::Postponed(_, None));
         let state = match outcome {
             Outcome::Concluded(state, error) => {
                 self.written(move |db| table::conclude(db, number, state, error.as_ref(), clock::now())).await;
@@ -121,7 +122,9 @@ impl Outgoing {
         if state == State::Waiting {
             self.noted(server, label.as_ref(), Attempted::Later).await;
         }
-        self.tell(state);
+        if is_tried {
+            self.tell(state);
+        }
         let first = self.first().remove(&number);
         if let Some(first) = first {
             // What was refused for good has been told already.
@@ -141,7 +144,8 @@ impl Outgoing {
         let Waiting { letter, at, attempts } = waiting;
         let (label, pace) = (letter.label.clone(), server.pace);
         let first = attempts == 0 && self.first().contains_key(&number);
-        let is_over = Duration::from_secs(clock::now().saturating_sub(at)) >= pace.give_up;
+        let age = Duration::from_secs(clock::now().saturating_sub(at));
+        let is_over = age >= pace.give_up;
         let wanted = match &label {
             Some(label) => wanted(&server.registry, &server.shadows, label, first, clock::now()).await,
             None => Ok(Wanted::Now),
@@ -149,7 +153,7 @@ impl Outgoing {
         match wanted {
             Ok(Wanted::Now) => {}
             Ok(Wanted::Never) => return Outcome::Concluded(State::Dropped, None),
-            Ok(Wanted::NotNow) if !is_over => return Outcome::Postponed(pace.longest, None),
+            Ok(Wanted::NotNow) if !is_over => return Outcome::Postponed(pace.first.max(age / 2).min(pace.longest), None),
             Ok(Wanted::NotNow) => {
                 return self.given_up(server, label.as_ref(), MailError::Paused("the certificate is out of service".into())).await;
             }

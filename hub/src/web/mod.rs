@@ -15,7 +15,8 @@ mod register;
 mod things;
 mod users;
 
-#[cfg(all(test, feature = "foreign"))]
+#[cfg(test)]
+#[cfg(feature = "foreign")]
 #[path = "proxy_tests.rs"]
 mod foreign;
 
