@@ -45,6 +45,7 @@ pub fn attributes(record: &Record) -> Map<String, Value> {
     let returned = record.returned.map_or("", |how| match how {
         Returned::Bounced => "bounced",
         Returned::Complained => "complained",
+        Returned::Unsent => "unsent",
     });
     let attributes = [
         ("Run", record.run.clone()),
@@ -95,6 +96,7 @@ pub fn record(attributes: &BTreeMap<String, String>) -> Record {
         returned: match attribute("MailReturned") {
             "bounced" => Some(Returned::Bounced),
             "complained" => Some(Returned::Complained),
+            "unsent" => Some(Returned::Unsent),
             _ => None,
         },
         forget: attribute("Forget") == YES,
@@ -137,6 +139,7 @@ mod tests {
         check(&Record { replaced: replaced.into(), predecessor: Some(id(b"3")), sent: vec![1, 2, 3], ..settled.clone() });
         check(&Record { paused: Some(8), returned: Some(Returned::Bounced), alexa_user: Some(AlexaUser::of("x")), ..settled.clone() });
         check(&Record { coming: Some(id(b"4")), said: [("Version".into(), "1.2".into())].into(), ..settled.clone() });
+        check(&Record { delivered: None, returned: Some(Returned::Unsent), ..settled.clone() });
         check(&Record { again: true, forget: true, returned: Some(Returned::Complained), until: 9, ..settled });
     }
 

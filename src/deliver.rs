@@ -67,8 +67,14 @@ pub struct Parcel<'a> {
 
 /// Sends mail.
 pub trait Mailer: Send + Sync {
-    /// Hands a message over, once: a repetition would be a second mail.
+    /// Hands a message over, once: a repetition would be a second mail. A mailer that keeps what the mail server does not take yet has
+    /// taken the message when it is kept so that it survives a crash.
     fn send(&self, letter: Letter) -> impl Future<Output = Result<(), MailError>> + Send;
+
+    /// Why the mail with a thing's certificate has not gone out yet, where it was taken and waits: who can change that.
+    fn waits(&self, _thing: &ThingName) -> impl Future<Output = Option<Fault>> + Send {
+        std::future::ready(None)
+    }
 }
 
 /// Brings a new certificate to whoever it is for, once: a repetition would be a second one.
@@ -99,7 +105,7 @@ impl<M: Mailer, F: Fn(&Certificate) -> Result<Letter, MailError> + Sync> Deliver
 }
 
 /// Why a mail did not go out.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum MailError {
     /// The recipient's address is refused.
     #[error("the recipient's address was refused with {0}")]
@@ -116,6 +122,9 @@ pub enum MailError {
     /// Refused for another reason.
     #[error("the mail was refused with {0}")]
     Refused(String),
+    /// The mail server was not reached, or let nobody in: no mail was handed over.
+    #[error("the mail server cannot be used: {0}")]
+    ServerUnusable(String),
     /// The message could not be written.
     #[error("the mail could not be composed: {0}")]
     Unwritable(String),
@@ -129,6 +138,11 @@ impl MailError {
     pub fn is_definite(&self) -> bool {
         !matches!(self, MailError::Unclear(_))
     }
+
+    /// Whether the same message may be taken later, without any change to it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, MailError::ServerUnusable(_) | MailError::Paused(_) | MailError::Throttled(_) | MailError::Unclear(_))
+    }
 }
 
 impl Blame for MailError {
@@ -139,7 +153,11 @@ impl Blame for MailError {
     fn fault(&self) -> Fault {
         match self {
             MailError::AddressRefused(_) => Fault::Speaker,
-            MailError::NotVerified(_) | MailError::Paused(_) | MailError::Refused(_) | MailError::Unwritable(_) => Fault::Maker,
+            MailError::NotVerified(_)
+            | MailError::Paused(_)
+            | MailError::Refused(_)
+            | MailError::ServerUnusable(_)
+            | MailError::Unwritable(_) => Fault::Maker,
             MailError::Throttled(_) | MailError::Unclear(_) => Fault::Again,
         }
     }
@@ -151,6 +169,7 @@ impl Blame for MailError {
             MailError::Paused(_) => "mail_paused",
             MailError::Throttled(_) => "mail_throttled",
             MailError::Refused(_) => "mail_refused",
+            MailError::ServerUnusable(_) => "mail_server_unusable",
             MailError::Unwritable(_) => "mail_unwritable",
             MailError::Unclear(_) => "mail_unclear",
         }
@@ -180,6 +199,18 @@ pub fn farewell(sender: &Sender, parcel: &Parcel<'_>) -> Result<Letter, MailErro
     let words = parcel.locale.farewell(&parcel.facts(name.as_deref()));
     let message = envelope(sender, parcel, words.subject).singlepart(SinglePart::plain(words.text)).map_err(|e| unwritable(&e))?;
     Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted(), label: None })
+}
+
+/// Writes a mail that shows its recipient, who runs the hub, that mail arrives.
+pub fn trial(sender: &Sender, to: &EmailAddress, now: u64) -> Result<Letter, MailError> {
+    let message = lettre::Message::builder()
+        .from(sender.from.clone())
+        .to(Mailbox::new(None, to.mailbox().clone()))
+        .subject("A test mail")
+        .date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(now))
+        .singlepart(SinglePart::plain("This mail shows that mail with certificates arrives, too.\r\n".to_owned()))
+        .map_err(|e| unwritable(&e))?;
+    Ok(Letter { from: sender.from.email.to_string(), to: to.clone(), message: message.formatted(), label: None })
 }
 
 impl Parcel<'_> {

@@ -67,6 +67,11 @@ impl EmailAddress {
         )
     }
 
+    /// The whole address, for a private place that keeps it; [`EmailAddress::parse`] reads it again.
+    pub fn whole(&self) -> String {
+        self.0.to_string()
+    }
+
     /// For the envelope and the `To` line.
     pub(crate) fn mailbox(&self) -> &lettre::Address {
         &self.0

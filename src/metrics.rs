@@ -85,6 +85,7 @@ fn embedded_line(measure: &Measure, now_ms: u64) -> Value {
         Measure::MailRefused => (vec![("MailRefused", "Count", one)], None, json!([[]])),
         Measure::MailReturned(Returned::Bounced) => (vec![("MailBounced", "Count", one)], None, json!([[]])),
         Measure::MailReturned(Returned::Complained) => (vec![("MailComplained", "Count", one)], None, json!([[]])),
+        Measure::MailReturned(Returned::Unsent) => (vec![("MailUnsent", "Count", one)], None, json!([[]])),
         Measure::RelayTime(took) => (vec![("RelayTime", "Milliseconds", millis(took))], None, json!([[]])),
         Measure::Swept { things, certificates, failed } => {
             let count = |name, count: &u64| (name, "Count", json!(count));

@@ -243,6 +243,8 @@ pub enum Returned {
     Bounced,
     /// Its recipient called it spam.
     Complained,
+    /// It waited on this machine until there was no use in trying on, and was sent to nobody.
+    Unsent,
 }
 
 impl Record {

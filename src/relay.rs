@@ -27,6 +27,11 @@ impl Patch {
         Self(json!({"state": {"reported": {"onboarded": {"look": now}}}}))
     }
 
+    /// Takes back that a certificate was delivered, and makes the next contact read the record.
+    pub fn undelivered(now: u64) -> Self {
+        Self(json!({"state": {"reported": {"onboarded": {"certificate": null, "look": now}}}}))
+    }
+
     /// Properties to be set.
     pub fn set(properties: Map<String, Value>) -> Self {
         let desired = Value::Object(properties);

@@ -60,6 +60,8 @@ pub struct Diagnosis {
     pub address: Option<String>,
     /// When the last certificate was sent.
     pub mailed_at: Option<u64>,
+    /// Who can change it, where that mail has not gone out yet.
+    pub waits: Option<Fault>,
     /// What became of that mail.
     pub returned: Option<Returned>,
     /// Whether the device is connected.
@@ -152,27 +154,43 @@ impl Voice<'_> {
         self.tell(&Phrase::NotDone)
     }
 
-    /// A new owner, and what became of a command they began with.
-    pub fn welcome(&self, wanted: Option<&Patch>) -> Answer {
-        let welcome = self.words(&Phrase::Welcome);
+    /// A new owner, and what became of a command they began with. `waits` says who can change it, where their mail has not gone
+    /// out yet.
+    pub fn welcome(&self, wanted: Option<&Patch>, waits: Option<Fault>) -> Answer {
+        let welcome = self.new_owner(waits);
         let card = Card::Simple { title: self.words(&Phrase::WelcomeTitle), content: welcome.clone() };
         let mut sentences = vec![welcome];
         sentences.extend(wanted.map(|patch| self.waits(patch)));
         Answer::say(Speech::sentences(sentences)).with_card(card)
     }
 
-    /// Another certificate is on its way.
-    pub fn sent_again(&self) -> Answer {
-        self.tell(&Phrase::SentAgain)
+    /// What a new owner hears of their identity and of the mail.
+    pub fn new_owner(&self, waits: Option<Fault>) -> String {
+        match waits {
+            None => self.words(&Phrase::Welcome),
+            Some(fault) => format!("{} {}", self.words(&Phrase::WelcomeBeforeMail), self.words(&Phrase::MailWaits(fault))),
+        }
     }
 
-    /// A code for a device, to be written down: said twice, and shown. A new owner has a mail on its way, too.
-    /// `door` is where it opens.
-    pub fn code(&self, code: &Code, door: Option<&str>, new: bool) -> Answer {
+    /// Another certificate is on its way, or waits for that.
+    pub fn sent_again(&self, waits: Option<Fault>) -> Answer {
+        match waits {
+            None => self.tell(&Phrase::SentAgain),
+            Some(fault) => self.also(self.tell(&Phrase::SentAgainBeforeMail), &Phrase::MailWaits(fault)),
+        }
+    }
+
+    /// The device has not been heard of, which is no wonder: the mail for it has not gone out.
+    pub fn mail_waits(&self, fault: Fault) -> Answer {
+        self.tell(&Phrase::MailWaits(fault))
+    }
+
+    /// A code for a device, to be written down: said twice, and shown. `welcome` goes before it, for a new owner.
+    /// `door` is where the code opens.
+    pub fn code(&self, code: &Code, door: Option<&str>, welcome: Option<String>) -> Answer {
         let shown = code.shown();
         let halves = || shown.split('-').map(str::to_owned).collect();
         let limits = self.words(&Phrase::CodeLimits { minutes: CODE_LIFETIME / 60 });
-        let welcome = new.then(|| self.words(&Phrase::Welcome));
         let speech = Speech::sentences(welcome.into_iter().chain([self.words(&Phrase::HereIsACode)]).collect());
         let speech = speech.and_spelled_out(halves()).and(self.words(&Phrase::CodeAgain)).and_spelled_out(halves()).and(limits.clone());
         let command = door.map(|door| self.words(&Phrase::CodeCommand { code: &shown, door }));
@@ -237,8 +255,8 @@ impl Voice<'_> {
         let state = shadow.reported.get("status").and_then(spoken);
         said.extend(state.map(|state| self.words(&Phrase::LastState { state: &state })));
         said.extend(diagnosis.address.as_ref().map(|address| self.words(&Phrase::LinkedAs { address })));
-        let mailed = diagnosis.mailed_at.map(ago);
-        said.extend(mailed.map(|seconds| self.words(&Phrase::MailedBefore { seconds })));
+        let mailed = diagnosis.mailed_at.map(|at| Phrase::MailedBefore { seconds: ago(at) });
+        said.extend(diagnosis.waits.map(Phrase::MailWaits).or(mailed).map(|phrase| self.words(&phrase)));
         said.extend(diagnosis.returned.map(|how| self.words(&Phrase::MailCameBack(how))));
         Answer::say(Speech::sentences(said))
     }

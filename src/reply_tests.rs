@@ -122,7 +122,7 @@ fn what_waits_for_a_device_is_said_to_wait() {
 fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
     let (model, code) = (model(), Code::parse("K7QF-93PD").unwrap());
     let voice = Voice { locale: Locale::default(), model: &model };
-    let answer = voice.code(&code, Some("https://door.example.com/register"), false);
+    let answer = voice.code(&code, Some("https://door.example.com/register"), None);
     let ssml = answer.speech.as_ref().unwrap().ssml();
     let spelled =
         r#"<s><say-as interpret-as="spell-out">K7QF</say-as><break time="1s"/><say-as interpret-as="spell-out">93PD</say-as></s>"#;
@@ -134,7 +134,10 @@ fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
     let rendered = answer.envelope(&Request::read(&json!({"request": {"type": "LaunchRequest"}, "session": {"sessionId": "s"}})));
     assert_eq!(rendered["response"]["outputSpeech"]["type"], "SSML");
     assert!(rendered.get("sessionAttributes").is_none());
-    assert!(spoken(&voice.code(&code, None, true)).starts_with(&voice.words(&Phrase::Welcome)), "a new owner has a mail on its way");
+    assert!(
+        spoken(&voice.code(&code, None, Some(voice.new_owner(None)))).starts_with(&voice.words(&Phrase::Welcome)),
+        "a new owner has a mail on its way"
+    );
 }
 
 #[test]
@@ -145,4 +148,30 @@ fn who_gets_no_code_hears_what_to_do() {
     assert!(spoken(&voice.codes_too_often(1_800)).ends_with("the next one in 30 minutes."));
     check(ClaimsError::Unclear("x".into()), "claims_unclear", Fault::Again, false, "try again");
     check(ClaimsError::Refused("x".into()), "claims_refused", Fault::Maker, false, "maker");
+}
+
+#[test]
+fn an_owner_hears_that_the_mail_has_not_gone_out_and_who_can_change_that() {
+    let model = Model::parse(Model::SAMPLE).unwrap();
+    let voice = Voice { locale: Locale::English, model: &model };
+    for (fault, words) in [(Fault::Maker, "whoever runs this skill has to mend that"), (Fault::Again, "I try again by myself")] {
+        for answer in [voice.welcome(None, Some(fault)), voice.sent_again(Some(fault)), voice.mail_waits(fault)] {
+            let said = spoken(&answer);
+            assert!(said.contains(words) && !said.contains("I have sent") && !said.contains("ask me again"), "{said}");
+        }
+    }
+    let diagnosis = Diagnosis {
+        address: None,
+        mailed_at: Some(7),
+        waits: Some(Fault::Maker),
+        returned: None,
+        connection: Connection::Unknown,
+        shadow: Shadow::default(),
+        now: 9,
+    };
+    let said = spoken(&voice.diagnosis(&diagnosis));
+    assert!(said.contains("has to mend that") && !said.contains("I sent"), "{said}");
+    let unusable = OnboardError::Mail(MailError::ServerUnusable("x".into()));
+    let said = spoken(&voice.trouble(&Trouble::Onboard(unusable)));
+    assert!(said.contains("whoever runs this skill has to mend that") && !said.contains("in a minute"), "{said}");
 }

@@ -41,6 +41,7 @@ export const say = (user, words) => tell("/echo", { user, say: words });
 export const link = (user) => tell("/link", { user });
 export const unlink = (user) => tell("/unlink", { user });
 export const mail = (user) => ask(`/api/mail${of(user)}`);
+export const outgoing = (user) => ask(`/api/outgoing-mail${of(user)}`);
 export const things = (user) => ask(`/api/things${of(user)}`);
 export const device = (user) => ask(`/api/device${of(user)}`);
 export const doWithDevice = (user, what, more = {}) => tell("/api/device", { user, do: what, ...more });

@@ -5,7 +5,7 @@ import { awaited } from "./dialog.js";
 
 /** The next step: the pane it is in, the hint, and what is to be pressed (`press`), if anything. */
 export function nextStep(home) {
-  const { user, users, names, utterances, echo, mail, device } = home;
+  const { user, users, names, utterances, echo, mail, outgoing, device } = home;
   const said = (intent) => utterances.groups.find((group) => group.intent === intent)?.say[0];
   const start = utterances.start[0];
   const say = (words, hint) => ({ pane: "echo", hint, press: "say", words });
@@ -15,6 +15,15 @@ export function nextStep(home) {
     return { pane: "app", hint: "The skill does not know you yet. Link your account in the Alexa app.", press: "link" };
   }
   const bundle = mail.findLast((one) => one.attachment);
+  const sent = outgoing.at(-1);
+  if (!bundle && sent?.state === "waiting") {
+    const why = sent.failure ?? "the mail server has not answered yet";
+    return { pane: "mailbox", hint: `The mail with the certificate could not be sent yet: ${why}. The hub tries again by itself.`, press: null };
+  }
+  if (!bundle && sent?.state === "failed") return say(start, `The mail with the certificate was not sent: ${sent.failure}. Mend that, and say “${start}” again.`);
+  if (!bundle && sent?.state === "sent") {
+    return { pane: "mailbox", hint: `The mail with the certificate has gone out to ${sent.to}: it comes to that mailbox, not to this one.`, press: null };
+  }
   if (!bundle) return say(start, `You are linked. Say “${start}” again, and your ${names.device} gets an identity of its own.`);
 
   if (!device.running) {

@@ -13,7 +13,7 @@ import { connectUsers, drawUsers } from "./users.js";
 
 const PANES = { echo: drawEcho, app: drawApp, mailbox: drawMailbox, device: drawDevice };
 const NO_DEVICE = { running: false, connection: "off", slow: false, fails: false, printer: null, log: [], thing: null };
-const emptyHome = () => ({ echo: { turns: [], cards: [] }, mail: [], device: NO_DEVICE, thing: null, startedWith: null, isKnown: false });
+const emptyHome = () => ({ echo: { turns: [], cards: [] }, mail: [], outgoing: [], device: NO_DEVICE, thing: null, startedWith: null, isKnown: false });
 
 /** Everything that is drawn. The parts of `emptyHome` belong to `user`, and are drawn when all of them are known. */
 let home = { user: null, users: [], names: {}, utterances: { start: [], groups: [] }, ...emptyHome() };
@@ -27,7 +27,8 @@ const PARTS = {
     home.user = users.find((one) => one.user === home.user?.user) ?? users[0];
   },
   echo: (user) => api.echo(user).then((echo) => () => (home.echo = echo)),
-  mail: (user) => api.mail(user).then(({ mail }) => () => (home.mail = mail)),
+  mail: (user) =>
+    Promise.all([api.mail(user), api.outgoing(user)]).then(([{ mail }, { outgoing }]) => () => Object.assign(home, { mail, outgoing })),
   device: (user) => api.device(user).then((device) => () => (home.device = device)),
   shadow: (user) => api.things(user).then(({ things }) => () => (home.thing = things[0] ?? null)),
 };

@@ -26,7 +26,7 @@ use crate::screen::Screen;
 use crate::serve::{Running, ServeError};
 use crate::settings::{Asked, Settings, SettingsError};
 use crate::sign_in::{UserError, UserName};
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// How long the printer may take for what it does in a few seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,7 +78,7 @@ pub async fn run(data: &Path, out: impl Write, colour: bool) -> Result<(), DemoE
 
 /// Only a folder that an earlier demo made is removed: the database is the sign.
 fn begin_anew(data: &Path) -> Result<(), DemoError> {
-    if data.join("hub.db").exists() {
+    if data.join(store::FILE).exists() {
         fs::remove_dir_all(data).map_err(|error| DemoError::Folder(data.to_owned(), error))?;
     }
     Ok(())

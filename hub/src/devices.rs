@@ -1,5 +1,5 @@
-//! The simulated devices of the local users. Which of them was started from which mail is kept, so that a hub
-//! that starts again has them again, as a real device would be there again.
+//! The simulated devices of the local users. Which of them was started from which mail, and where, is kept, so that a hub
+//! that starts again at the same [`place`](crate::place) has them again, as a real device would be there again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use crate::mailbox::MailFolder;
 use crate::sign_in::UserName;
 use crate::store::{Store, StoreError};
 use onething_device::bundle::BundleError;
-use onething_device::printer::device::{Device, State};
+use onething_device::printer::device::{Device, Line, State};
 
 /// Why a device did not do it.
 #[derive(Debug, Error)]
@@ -66,32 +66,52 @@ pub enum Wish {
     Mend,
 }
 
+/// Why a device that was started before is not started by itself.
+const ELSEWHERE: &str = "Not started: this data folder was copied, restored or moved since the device was started, and the original may still \
+                         run. If it does not, start the device with the bundle from its mail.";
+
 /// All devices.
 pub struct Devices {
     store: Store,
     mail: MailFolder,
     events: Events,
+    /// Where this hub is.
+    place: String,
+    /// Those that are not started by themselves, and why.
+    idle: Mutex<HashMap<UserName, Line>>,
     running: Mutex<HashMap<UserName, Arc<Device>>>,
 }
 
 impl Devices {
-    /// No device runs yet.
-    pub fn new(store: Store, mail: MailFolder, events: Events) -> Self {
-        Self { store, mail, events, running: Mutex::default() }
+    /// No device runs yet. `place` says where this hub is.
+    pub fn new(store: Store, mail: MailFolder, events: Events, place: String) -> Self {
+        Self { store, mail, events, place, idle: Mutex::default(), running: Mutex::default() }
     }
 
-    /// Starts those that were started before.
-    pub async fn restore(&self) -> Result<(), StoreError> {
+    /// Starts those that were started at this place before. A hub in use (`trying` is false) starts none.
+    pub async fn restore(&self, trying: bool) -> Result<(), StoreError> {
         let read = self.store.read(|db| {
-            let mut query = db.prepare("SELECT user, mail FROM local_device")?;
-            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok::<_, StoreError>(rows.collect::<rusqlite::Result<Vec<(String, String)>>>()?)
+            let mut query = db.prepare("SELECT user, mail, place FROM local_device")?;
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            Ok::<_, StoreError>(rows.collect::<rusqlite::Result<Vec<(String, String, Option<String>)>>>()?)
         });
-        for (user, mail) in read.await? {
-            let started = match UserName::parse(&user) {
-                Ok(user) => self.start(&user, &mail).await,
-                Err(_) => continue,
-            };
+        let kept = read.await?;
+        if !trying && !kept.is_empty() {
+            tracing::warn!(
+                step = "device",
+                "this data folder is of trying mode: a hub in use does not start its {} simulated device(s)",
+                kept.len()
+            );
+            return Ok(());
+        }
+        for (user, mail, place) in kept {
+            let Ok(user) = UserName::parse(&user) else { continue };
+            if place.as_ref() != Some(&self.place) {
+                tracing::warn!(step = "device", user = user.as_str(), "{ELSEWHERE}");
+                self.idle().insert(user, Line { at: clock::now(), text: ELSEWHERE.to_owned() });
+                continue;
+            }
+            let started = self.start(&user, &mail).await;
             if let Err(error) = started {
                 tracing::warn!(step = "device", "a simulated device was not started again: {}", onething::fault::chain(&error));
             }
@@ -101,16 +121,18 @@ impl Devices {
 
     /// How a user's device is.
     pub fn state(&self, user: &UserName) -> State {
-        self.lock().get(user).map(|device| device.state()).unwrap_or_default()
+        let running = self.lock().get(user).map(|device| device.state());
+        running.unwrap_or_else(|| State { log: self.idle().get(user).cloned().into_iter().collect(), ..State::default() })
     }
 
     /// Does something to a user's device, and says how it is then.
     pub async fn wish(&self, user: &UserName, wish: Wish) -> Result<State, DeviceError> {
         if let Wish::Start { mail } = &wish {
             self.start(user, mail).await?;
-            let (user, mail) = (user.as_str().to_owned(), mail.clone());
-            let sql = "INSERT INTO local_device VALUES (?1, ?2) ON CONFLICT (user) DO UPDATE SET mail = excluded.mail";
-            self.store.change::<_, DeviceError>(move |db| Ok(db.execute(sql, params![user, mail]).map(drop)?)).await?;
+            let (user, mail, place) = (user.as_str().to_owned(), mail.clone(), self.place.clone());
+            let sql = "INSERT INTO local_device (user, mail, place) VALUES (?1, ?2, ?3)
+                ON CONFLICT (user) DO UPDATE SET mail = excluded.mail, place = excluded.place";
+            self.store.change::<_, DeviceError>(move |db| Ok(db.execute(sql, params![user, mail, place]).map(drop)?)).await?;
         } else {
             let device = self.lock().get(user).cloned().ok_or(DeviceError::NotStarted)?;
             match wish {
@@ -140,9 +162,14 @@ impl Devices {
                 events.tell_with(&whose, Subject::Device, &now);
             }
         });
+        self.idle().remove(user);
         self.lock().insert(user.clone(), Arc::new(device));
         self.events.tell(user, Subject::Device);
         Ok(())
+    }
+
+    fn idle(&self) -> MutexGuard<'_, HashMap<UserName, Line>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Devices are exchanged whole, so a panic elsewhere leaves nothing half done.

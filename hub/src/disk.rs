@@ -62,3 +62,15 @@ pub(crate) fn write_whole(folder: &Path, name: &str, content: &[u8]) -> io::Resu
         let _ = fs::remove_file(&path);
     })
 }
+
+/// Removes what a process that died has left: there are keys in it.
+pub(crate) fn remove_unfinished(path: &Path) -> io::Result<()> {
+    for file in fs::read_dir(path)? {
+        let file = file?;
+        let left = Path::new(&file.file_name()).extension().is_some_and(|extension| extension == UNFINISHED);
+        if left && file.file_type()?.is_file() {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}

@@ -19,15 +19,19 @@ use tokio::time::{Duration, Instant};
 
 use crate::authority::{Authority, AuthorityError};
 use crate::backend::Behind;
+use crate::backup;
 use crate::broker::{self, Broker};
 use crate::clock;
+use crate::data_folder::{self, AUTHORITY};
 use crate::devices::Devices;
 use crate::disk;
 use crate::door::{LocalAudit, LocalClaims, LocalDoor};
 use crate::events::{Events, Subject};
 use crate::households::{EchoError, Households, Turn, Words, not_for_the_skill, shown};
-use crate::mailbox::{MailFolder, Outbox};
+use crate::mailbox::MailFolder;
 use crate::metrics;
+use crate::outgoing::{Outgoing, Pace, Server};
+use crate::place;
 use crate::policy;
 use crate::registry::{LocalRegistry, Stack};
 use crate::settings::{Mode, Settings};
@@ -37,7 +41,7 @@ use crate::signature::Verify;
 use crate::store::{self, Store, StoreError};
 
 /// The skill that this hub is.
-pub type LocalSkill = Skill<SignIn, LocalRegistry, LocalShadows, Outbox, LocalClaims>;
+pub type LocalSkill = Skill<SignIn, LocalRegistry, LocalShadows, Outgoing, LocalClaims>;
 
 /// The device policy's name, as the AWS stack has it.
 pub const POLICY: &str = "OneUserOneThing";
@@ -57,6 +61,9 @@ pub enum OpenError {
     /// No data folder, or no place for mail.
     #[error("the folder {} cannot be used", .0.display())]
     Folder(PathBuf, #[source] std::io::Error),
+    /// A part of the data folder is missing, and nobody has said that it is to be made anew.
+    #[error(transparent)]
+    Missing(#[from] data_folder::Missing),
     /// No certificate authority.
     #[error("the certificate authority cannot be used")]
     Authority(#[from] AuthorityError),
@@ -72,6 +79,17 @@ pub enum OpenError {
     /// The first users could not be made.
     #[error("the local users cannot be prepared")]
     Users(#[from] UserError),
+}
+
+/// Why there is no copy of the database.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// The data folder takes no file.
+    #[error("the data folder does not take a copy of the database")]
+    Folder(#[from] std::io::Error),
+    /// The database could not be copied.
+    #[error("the database could not be copied")]
+    Store(#[from] StoreError),
 }
 
 /// A hub whose parts are all there. Nothing listens yet.
@@ -102,6 +120,8 @@ pub struct Hub {
     pub devices: Devices,
     /// What happens.
     pub events: Events,
+    /// The data folder.
+    pub data: PathBuf,
     store: Store,
     mode: Mode,
     ending: watch::Sender<bool>,
@@ -112,8 +132,20 @@ impl Hub {
     /// Alexa's.
     pub async fn open(settings: Settings, mqtt_port: u16, verifier: Box<dyn Verify>) -> Result<Arc<Self>, OpenError> {
         disk::make_folder(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
-        let store = Store::open(&settings.data.join("hub.db"))?;
-        let authority = Authority::open(&settings.data.join("authority"), clock::now())?;
+        backup::finish(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
+        let folder = settings.data.join(AUTHORITY);
+        match data_folder::missing(&settings.data) {
+            Some(data_folder::Missing::Database(_)) if settings.new_database => {}
+            Some(data_folder::Missing::Authority { .. }) if settings.new_authority => {
+                data_folder::lay_aside(&folder).map_err(|error| OpenError::Folder(folder.clone(), error))?;
+            }
+            Some(missing) => return Err(missing.into()),
+            None => {}
+        }
+        let database = settings.data.join(store::FILE);
+        let store = Store::open(&database)?;
+        disk::remove_unfinished(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
+        let authority = Authority::open(&folder, clock::now())?;
         let authority = Arc::new(match settings.certificate_days {
             Some(days) => authority.for_days(days),
             None => authority,
@@ -166,6 +198,13 @@ impl Hub {
             measure: metrics::count,
         };
         let events = Events::default();
+        let mailer = match settings.smtp {
+            None => Outgoing::into_folder(store.clone(), mail.clone()),
+            Some(smtp) => {
+                let (registry, shadows) = (registry.clone(), shadows.clone());
+                Outgoing::to_server(store.clone(), Server { smtp, registry, shadows, lease: LEASE_SECONDS, pace: Pace::default() })
+            }
+        };
         let skill = Skill {
             skill_ids: settings.skill_ids,
             client_id: Some(settings.mode.client_id().to_owned()),
@@ -177,7 +216,7 @@ impl Hub {
             login,
             registry: registry.clone(),
             shadows,
-            mailer: settings.smtp.map_or_else(|| Outbox::Folder(mail.clone()), Outbox::Smtp),
+            mailer,
             claims: Some(claims),
             https: Https::default(),
             now: clock::now,
@@ -190,7 +229,7 @@ impl Hub {
             behind_proxy: settings.behind_proxy,
             verifier,
             households: Households::new(skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
-            devices: Devices::new(store.clone(), mail.clone(), events.clone()),
+            devices: Devices::new(store.clone(), mail.clone(), events.clone(), place::of(&database)),
             skill: Arc::new(skill),
             registry,
             broker,
@@ -199,6 +238,7 @@ impl Hub {
             users,
             events,
             store,
+            data: settings.data,
             mode: settings.mode,
             ending: watch::Sender::new(false),
         }))
@@ -233,6 +273,23 @@ impl Hub {
             faults.push(format!("the mailbox does not take mail: {error}"));
         }
         faults
+    }
+
+    /// What the hub cannot do at the moment beside everything that it can, in words for an operator.
+    pub async fn limits(&self) -> Vec<String> {
+        let mail = self.skill.mailer.faults().await;
+        mail.unwrap_or_else(|error| vec![format!("the outgoing mail cannot be read: {}", onething::fault::chain(&error))])
+    }
+
+    /// A copy of the database as it is now, in a file that has no name any more.
+    #[cfg(unix)]
+    pub async fn snapshot(&self) -> Result<std::fs::File, SnapshotError> {
+        let path = self.data.join(format!("snapshot-{}.{}", clock::micros(), disk::UNFINISHED));
+        let file = disk::private(std::fs::OpenOptions::new().create_new(true).read(true).write(true)).open(&path)?;
+        let copied = self.store.copy_to(&path).await;
+        std::fs::remove_file(&path)?;
+        copied?;
+        Ok(file)
     }
 
     /// The name of a user's thing, whether there is one or not.

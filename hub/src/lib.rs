@@ -4,7 +4,8 @@
 //!
 //! 1. [`store`] keeps everything, and answers when it is on the disk.
 //! 2. [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and
-//!    [`policy`] limits; [`shadow`] keeps what is wanted of a device and what it says; [`mailbox`] takes the mail.
+//!    [`policy`] limits; [`shadow`] keeps what is wanted of a device and what it says; [`outgoing`] sends the mail, and [`mailbox`] is a
+//!    folder that takes it.
 //! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest. [`door`] is where they register.
 //! 4. [`hub`] puts them into the skill; [`signature`] sees that it is Alexa who calls, and [`web`] answers.
 //! 5. For trying: [`utterance`] and [`echo`] are what Alexa does with words, [`households`] the Echos of the local users,
@@ -15,26 +16,33 @@
 //! neither the skill nor a device can tell the difference.
 
 pub mod clock;
+pub mod data_folder;
 mod disk;
 pub mod store;
 
 pub mod authority;
 pub mod mailbox;
+pub mod outgoing;
 pub mod policy;
 pub mod registry;
 pub mod shadow;
 pub mod sign_in;
 
 pub mod backend;
+pub mod backup;
 pub mod broker;
 
 pub mod door;
 
+pub mod event_log;
 pub mod events;
 pub mod hub;
 pub mod metrics;
 pub mod password;
+pub mod place;
+pub mod readiness;
 pub mod serve;
+pub mod service;
 pub mod settings;
 pub mod signature;
 pub mod web;

@@ -8,6 +8,7 @@ use onething::metrics::Measure;
 
 use crate::broker::counters::{Counter, Counters};
 use crate::broker::reason::Reason;
+use crate::outgoing::State;
 
 /// What the skill has done since the start of the process.
 #[derive(Debug, Default)]
@@ -19,6 +20,17 @@ struct Skill {
     mails_refused: AtomicU64,
     relayed: AtomicU64,
     relayed_micros: AtomicU64,
+}
+
+/// Mails by what has become of them at an attempt.
+static MAILS: [AtomicU64; 4] = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
+const STATES: [State; 4] = [State::Sent, State::Waiting, State::Failed, State::Dropped];
+
+/// Counts what became of an attempt to send a mail.
+pub fn mail(state: State) {
+    if let Some(at) = STATES.iter().position(|other| *other == state) {
+        add(&MAILS[at], 1);
+    }
 }
 
 /// A meter is a function, so what it counts belongs to the process.
@@ -102,6 +114,13 @@ impl Page {
         self.counters("onething_mails_total", "Mails with a certificate.", "outcome", &mails);
         self.counter("onething_relayed_total", "Commands and settings that went to a shadow.", read(&SKILL.relayed));
         self.counter("onething_relayed_microseconds_total", "The time that they took.", read(&SKILL.relayed_micros));
+    }
+
+    /// What became of mail, and how much of it waits.
+    pub fn mail(&mut self, waiting: usize) {
+        let attempts: Vec<_> = STATES.iter().zip(&MAILS).map(|(state, count)| (state.as_str(), count.load(Relaxed))).collect();
+        self.counters("onething_mail_attempts_total", "Attempts to send a mail, and what came of them.", "outcome", &attempts);
+        self.gauge("onething_mails_waiting", "Mails that wait to be sent.", u64::try_from(waiting).unwrap_or(u64::MAX));
     }
 
     /// What a broker has counted.

@@ -24,10 +24,12 @@ use crate::authority::server::{ServerIdentity, server_config};
 use crate::clock;
 use crate::events::Subject;
 use crate::hub::{Hub, OpenError};
+use crate::readiness::machine::newest_note;
+use crate::readiness::network::Peers;
 use crate::settings::Settings;
 use crate::sign_in::UserName;
 use crate::signature::Verifier;
-use crate::{broker, web};
+use crate::{broker, readiness, web};
 
 /// Between two sweeps, as on AWS.
 const SWEEPS: Duration = Duration::from_secs(3_600);
@@ -103,12 +105,18 @@ impl Running {
     /// Starts everything; when this returns, it answers.
     pub async fn start(mut settings: Settings) -> Result<Self, ServeError> {
         settings.mistakes.iter().for_each(|what| tracing::warn!(step = "request", fault = "maker", cause = "models", "{what}"));
+        let peers = (!settings.trying()).then(|| {
+            let mut findings = readiness::at_once(&settings);
+            findings.push(readiness::clock::check(clock::now(), readiness::clock::built(), newest_note(&settings.data)));
+            readiness::log(&findings);
+            Peers::of(&settings)
+        });
         let http = listen("HTTP", settings.http).await?;
         let mqtt = listen("MQTT", settings.mqtt).await?;
         let (http_at, mqtt_at) = (http.local_addr()?, mqtt.local_addr()?);
         let tls = settings.tls.as_ref().map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let (host, password) = (settings.host.clone(), settings.password.clone());
+        let (host, password, data) = (settings.host.clone(), settings.password.clone(), settings.data.clone());
         let verifier = Box::new(Verifier::of_alexa(clock::now));
         if settings.trying() && settings.register_url.is_none() {
             settings.register_url = door_here(scheme, &host, http_at);
@@ -122,10 +130,23 @@ impl Running {
         let mut parts = JoinSet::new();
         parts.spawn(broker::listener::serve(hub.broker.clone(), mqtt, Arc::new(server), room_for_devices(), ended(hub.ending())));
         parts.spawn(web::serve(http, tls, web::router(Arc::clone(&hub), password), hub.ending()));
+        #[cfg(unix)]
+        match web::Socket::listen(&data) {
+            Ok(socket) => drop(parts.spawn(web::serve_operator(socket, web::operators_router(Arc::clone(&hub)), hub.ending()))),
+            Err(error) => tracing::warn!(
+                step = "start",
+                "there is no socket in {}, so `things`, `mail`, `events` and `backup` cannot ask this hub by its data folder: {error}",
+                data.display()
+            ),
+        }
         parts.spawn(tell_the_broker(Arc::clone(&hub), changes));
         parts.spawn(tell_the_page(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
-        hub.devices.restore().await.map_err(OpenError::from)?;
+        if let Some(peers) = peers {
+            parts.spawn(ask(peers, ended(hub.ending())));
+        }
+        parts.spawn(hub.skill.mailer.clone().run(ended(hub.ending())));
+        hub.devices.restore(hub.trying()).await.map_err(OpenError::from)?;
         Ok(Self { hub, http: format!("{scheme}://{http_at}"), mqtt: mqtt_at, parts })
     }
 
@@ -163,7 +184,7 @@ async fn ended(mut ending: watch::Receiver<bool>) {
 }
 
 /// TLS with certificate files of the operator's own.
-fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
+pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
     let fault = |what: String| ServeError::Tls { path: certificate.to_owned(), what };
     let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| fault(error.to_string()))?;
@@ -193,6 +214,7 @@ async fn tell_the_broker(hub: Arc<Hub>, mut changes: UnboundedReceiver<Certifica
 /// Shadows, connections and mails, by whose they are.
 async fn tell_the_page(hub: Arc<Hub>) {
     let (mut things, mut mails, mut ending) = (hub.skill.shadows.watch(), hub.mail.arrivals(), pin!(ended(hub.ending())));
+    let mut outgoing = hub.skill.mailer.watch();
     loop {
         tokio::select! {
             thing = things.recv() => match thing {
@@ -204,6 +226,10 @@ async fn tell_the_page(hub: Arc<Hub>) {
                 Err(RecvError::Closed) => return,
             },
             arrived = mails.changed() => match arrived {
+                Ok(()) => tell_everybody(&hub, Subject::Mail).await,
+                Err(_) => return,
+            },
+            changed = outgoing.changed() => match changed {
                 Ok(()) => tell_everybody(&hub, Subject::Mail).await,
                 Err(_) => return,
             },
@@ -222,6 +248,17 @@ async fn tell_everybody(hub: &Hub, what: Subject) {
 async fn whose(hub: &Hub, thing: &str) -> Option<UserName> {
     let users = hub.users.users().await.ok()?;
     users.into_iter().map(|user| user.user).find(|user| hub.thing_of(user).is_some_and(|own| own.as_str() == thing))
+}
+
+/// Says in the log what is not ready elsewhere. That may take some seconds, which nobody has to wait for. A part of the hub runs for
+/// as long as the hub, so this one waits for the end.
+async fn ask(peers: Peers, end: impl Future<Output = ()>) {
+    let mut end = pin!(end);
+    tokio::select! {
+        findings = peers.check() => readiness::log(&findings),
+        () = &mut end => return,
+    }
+    end.await;
 }
 
 async fn sweeps(hub: Arc<Hub>) {

@@ -53,6 +53,10 @@ pub struct Asked {
     pub certificate_days: Option<u32>,
     /// `--tls-certificate` and `--tls-key`.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// `--new-authority`.
+    pub new_authority: bool,
+    /// `--new-database`.
+    pub new_database: bool,
 }
 
 impl Asked {
@@ -74,6 +78,8 @@ impl Asked {
             behind_proxy: false,
             certificate_days: None,
             tls: None,
+            new_authority: false,
+            new_database: false,
         }
     }
 }
@@ -110,12 +116,18 @@ pub struct Settings {
     pub certificate_days: Option<u32>,
     /// Who mail comes from.
     pub sender: Sender,
+    /// Whether somebody has said who mail comes from.
+    pub has_sender: bool,
     /// Through which server mail goes out, if it does.
     pub smtp: Option<Smtp>,
     /// What opens the page to others than this machine.
     pub password: Option<Password>,
     /// Certificate chain and key of the web side, as files.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Whether a missing authority is made anew beside what the old one has issued.
+    pub new_authority: bool,
+    /// Whether a missing database is made anew beside an authority that has been in use.
+    pub new_database: bool,
 }
 
 /// Who signs owners in.
@@ -181,7 +193,9 @@ impl Settings {
                 Mode::Real { client_id, endpoint }
             }
         };
-        let sender = source.variable("MAIL_FROM").unwrap_or_else(|| SENDER.to_owned()).parse();
+        let sender = source.variable("MAIL_FROM");
+        let has_sender = sender.is_some();
+        let sender = sender.unwrap_or_else(|| SENDER.to_owned()).parse();
         let sender = sender.map_err(|_| fault("MAIL_FROM must be an address or `Name <address>`".into())).ok();
         let smtp = source.variable("SMTP_URL").map(|url| Smtp::new(&url)).transpose();
         let smtp = smtp.map_err(|what| fault(format!("SMTP_URL {what}"))).ok();
@@ -212,9 +226,12 @@ impl Settings {
                 behind_proxy: asked.behind_proxy,
                 certificate_days: asked.certificate_days,
                 sender: Sender { from, reply_to: None },
+                has_sender,
                 smtp,
                 password: source.variable("ONETHING_PASSWORD").map(|password| Password::new(&password)),
                 tls: asked.tls,
+                new_authority: asked.new_authority,
+                new_database: asked.new_database,
             }),
             _ => Err(SettingsError(faults)),
         }

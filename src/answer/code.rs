@@ -28,6 +28,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         }
         let code = new_code(claims, id, now).await?;
         tracing::info!(thing = %owner.ready.thing, "an owner has a code");
-        Ok(self.voice.code(&code, self.skill.broker.register.as_deref(), owner.new))
+        let welcome = if owner.new { Some(self.voice.new_owner(self.mail_waits().await)) } else { None };
+        Ok(self.voice.code(&code, self.skill.broker.register.as_deref(), welcome))
     }
 }

@@ -49,8 +49,8 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let known = shadow.is_some();
         self.unlearn();
         match self.onboard(&identity, &thing, Occasion::AsksForAnother, shadow, None).await {
-            Ok(_) if known => Ok(self.voice.sent_again()),
-            Ok(_) => Ok(self.voice.welcome(None)),
+            Ok(_) if known => Ok(self.voice.sent_again(self.skill.mailer.waits(&thing).await)),
+            Ok(_) => Ok(self.voice.welcome(None, self.skill.mailer.waits(&thing).await)),
             Err(Trouble::Onboard(OnboardError::TooOften(seconds))) => Ok(self.voice.sent_too_often(seconds)),
             Err(trouble) => Err(trouble),
         }
@@ -121,7 +121,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             // The first word, or one that finishes something.
             let owner = self.present(Occasion::Spoken, None).await?;
             if owner.new {
-                return Ok(self.voice.welcome(None));
+                return Ok(self.welcome(None).await);
             }
         }
         let connection = connection.unwrap_or_else(|error| {
@@ -132,6 +132,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let diagnosis = Diagnosis {
             address: identity.profile.email.as_ref().map(crate::identify::EmailAddress::masked),
             mailed_at: record.sent.last().copied().or(record.delivered),
+            waits: skill.mailer.waits(&thing).await,
             // What was noted meanwhile is said beside the answer.
             returned: record.returned.filter(|_| self.returned.is_none()),
             connection,

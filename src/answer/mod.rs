@@ -162,7 +162,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         match &self.request.kind {
             Kind::Launch | Kind::SessionResumed => {
                 let owner = self.present(Occasion::Spoken, None).await?;
-                Ok(if owner.new { self.voice.welcome(None) } else { self.voice.greeting() })
+                Ok(if owner.new { self.welcome(None).await } else { self.voice.greeting() })
             }
             Kind::Intent(intent) => self.intent(intent).await,
             Kind::CanFulfill(intent) => Ok(Answer { can_fulfill: Some(can_fulfill(&self.skill.model, intent)), ..Answer::default() }),
@@ -223,13 +223,18 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             Wish::Answer(sentences) => {
                 let owner = self.present(Occasion::Spoken, None).await?;
                 if owner.new {
-                    return Ok(self.voice.welcome(None));
+                    return Ok(self.welcome(None).await);
                 }
                 let shadow = match owner.shadow {
                     Some(shadow) => shadow,
                     None => self.skill.shadows.read(&owner.ready.thing).await?.unwrap_or_default(),
                 };
                 self.remember(Ready { online_before: shadow.has_been_online(), ..owner.ready });
+                if !shadow.has_been_online()
+                    && let Some(fault) = self.mail_waits().await
+                {
+                    return Ok(self.voice.mail_waits(fault));
+                }
                 Ok(self.voice.status(sentences, &shadow, (self.skill.now)()))
             }
             Wish::Elicit { slot, question } => Ok(self.voice.elicit(intent, slot, question, self.request.dialog_open)),
@@ -243,10 +248,21 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         }
     }
 
+    /// What an owner hears who has just been made ready, with what became of a command they began with.
+    async fn welcome(&self, wanted: Option<&Patch>) -> Answer {
+        self.voice.welcome(wanted, self.mail_waits().await)
+    }
+
+    /// Who can change it, where the mail of the owner who is present has not gone out yet.
+    async fn mail_waits(&self) -> Option<Fault> {
+        let (ready, _) = self.known.as_ref()?;
+        self.skill.mailer.waits(&ready.thing).await
+    }
+
     async fn relay(&mut self, patch: &Patch, says: &str) -> Result<Answer, Trouble> {
         let owner = self.present(Occasion::Spoken, Some(patch)).await?;
         if owner.new {
-            return Ok(self.voice.welcome(Some(patch)));
+            return Ok(self.welcome(Some(patch)).await);
         }
         let (shadows, thing) = (&self.skill.shadows, &owner.ready.thing);
         // A device that was never online may have come online since: asked beside the update, it costs no time.

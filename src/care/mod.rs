@@ -8,6 +8,7 @@ mod forget;
 mod pause;
 mod returned;
 mod sweep;
+mod waiting;
 
 use thiserror::Error;
 
@@ -15,6 +16,7 @@ pub use self::forget::{Forgotten, forget};
 pub use self::pause::pause;
 pub use self::returned::{Notice, note};
 pub use self::sweep::{Report, Sweep, sweep};
+pub use self::waiting::{Attempted, Wanted, attempted, wanted};
 use crate::fault::{Blame, Fault, Step};
 use crate::registry::RegistryError;
 use crate::relay::{ShadowError, Shadows};

@@ -3,6 +3,7 @@
 pub(super) mod values;
 
 use super::{FarewellWords, MailFacts, MailWords, Phrase, html_escape};
+use crate::fault::Fault;
 use crate::model::Misfit;
 use crate::registry::Returned;
 
@@ -35,6 +36,18 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
             "I have sent a new certificate for your {device} to the e-mail address of your Amazon account. \
              The old one works until the new one is in use, and for a day at most."
         ),
+        Phrase::WelcomeBeforeMail => format!("Your {device} has its own identity now."),
+        Phrase::SentAgainBeforeMail => format!(
+            "I have made a new certificate for your {device}. The old one works until the new one is in use, and for a day at most after the mail with the new one has gone out."
+        ),
+        Phrase::MailWaits(Fault::Maker) => {
+            "I cannot send you the mail with the certificate at the moment; whoever runs this skill has to mend that. \
+             It goes out by itself as soon as they have."
+                .into()
+        }
+        Phrase::MailWaits(_) => {
+            "The mail server does not take the mail with the certificate yet. I try again by myself, and you need not ask.".into()
+        }
         Phrase::HereIsACode => format!("Here is a code for your {device}. I have put it on a card in the Alexa app, too."),
         Phrase::CodeAgain => "Once more.".into(),
         Phrase::CodeLimits { minutes } => format!("It is good for {}, and for one device.", amount(*minutes, "minute")),
@@ -61,6 +74,10 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         ),
         Phrase::MailCameBack(Returned::Complained) => format!(
             "By the way: the mail with your certificate was marked as spam, so I send nothing more by myself. \
+             If you want another one, say: Alexa, ask {invocation} to send my certificate again."
+        ),
+        Phrase::MailCameBack(Returned::Unsent) => format!(
+            "By the way: I could not send the mail with your certificate. \
              If you want another one, say: Alexa, ask {invocation} to send my certificate again."
         ),
         Phrase::Connected { seconds: Some(seconds) } => format!("Your {device} is connected, for {}.", age(*seconds)),
@@ -119,7 +136,7 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
             "Sorry, something on our side is not set up right. The maker of this skill has been told. Please try again later.".into()
         }
         Phrase::MailNotPossible => {
-            "Sorry, I cannot send you a mail at the moment, and the maker of this skill has to mend that. They have been told. Please try again later.".into()
+            "Sorry, I cannot send you a mail at the moment; whoever runs this skill has to mend that. Please try again later.".into()
         }
         Phrase::MailBusy => "The mail with your certificate has to wait a moment. Please ask me again in a minute.".into(),
         Phrase::AddressRefused => {

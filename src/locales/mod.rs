@@ -7,6 +7,7 @@ use time::{Date, OffsetDateTime};
 
 pub use self::words::Words;
 use crate::alexa::built_in::BuiltInValue;
+use crate::fault::Fault;
 use crate::model::Misfit;
 use crate::registry::Returned;
 
@@ -41,6 +42,12 @@ pub enum Phrase<'a> {
     ReallySendAgain,
     /// After it.
     SentAgain,
+    /// A new owner whose mail waits to be sent.
+    WelcomeBeforeMail,
+    /// After a certificate was replaced, while the mail with the new one waits to be sent.
+    SentAgainBeforeMail,
+    /// The mail with the certificate waits to be sent, and who can change that.
+    MailWaits(Fault),
     /// Not now.
     SentTooOften {
         /// Until when, in seconds.

@@ -28,9 +28,10 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 class Hub:
     """The hub's own program, on free ports of its own choice, which it keeps over a restart."""
 
-    def __init__(self, data, *options):
+    def __init__(self, data, *options, **variables):
         self.data = data
         self.options = options
+        self.variables = variables
         self.http = "127.0.0.1:0"
         self.mqtt = "127.0.0.1:0"
         self.process = None
@@ -39,7 +40,7 @@ class Hub:
     def start(self):
         program = os.environ.get("ONETHING_HUB", str(ROOT / "target" / "debug" / "onething-hub"))
         command = [program, "serve", "--data", str(self.data), "--http", self.http, "--mqtt", self.mqtt, *self.options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | self.variables)
         ready = json.loads(self.process.stdout.readline())
         assert ready["ready"] is True
         self.url = ready["http"].rstrip("/")

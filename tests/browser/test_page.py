@@ -218,12 +218,28 @@ def say(browser, words):
 
 @pytest.mark.parametrize(("name", "size", "scheme"), [("phone-dark", PHONE, "dark"), ("desktop-light", DESKTOP, "light")])
 def test_a_hub_in_use_says_so(tmp_path, browse, name, size, scheme):
-    hub = Hub(tmp_path / "data", "--lwa-client-id", "amzn1.application-oa2-client.test", "--skill-id", "amzn1.ask.skill.test")
+    in_use = ["--lwa-client-id", "amzn1.application-oa2-client.test", "--skill-id", "amzn1.ask.skill.test"]
+    hub = Hub(tmp_path / "data", *in_use, LWA_ENDPOINT="http://127.0.0.1:1")
     try:
         browser = browse(f"in-use-{name}", *size, scheme)
         browser.open(hub.url)
         assert browser.text("h1") == "This hub is in use"
         browser.judge("in-use")
+        assert browser.complaints() == []
+    finally:
+        hub.kill()
+
+
+def test_a_mail_that_does_not_go_out_is_explained(tmp_path, browse):
+    # Nothing listens there: ports below 1024 are given to nobody by chance.
+    hub = Hub(tmp_path / "data", SMTP_URL="smtp://127.0.0.1:1", MAIL_FROM="hub@example.com")
+    try:
+        browser = browse("mail-waits", *DESKTOP, "light")
+        browser.open(hub.url)
+        link(browser)
+        browser.until(lambda: "could not be sent yet" in browser.text("#guide-text"), "why there is no mail")
+        assert "the mail server cannot be used" in browser.text("#guide-text")
+        browser.judge("mail-waits")
         assert browser.complaints() == []
     finally:
         hub.kill()

@@ -1,8 +1,9 @@
 //! Where mail ends up: a server for SMTP (RFC 5321) that takes every message
-//! and keeps it as it came.
+//! and keeps it as it came, unless it has been told to answer otherwise.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -22,25 +23,41 @@ pub struct Mail {
 pub struct PostOffice {
     pub address: SocketAddr,
     mails: Arc<watch::Sender<Vec<Mail>>>,
+    replies: Replies,
     task: JoinHandle<()>,
 }
+
+/// What is answered to a command, such as `RCPT`, instead of the usual. The greeting is the answer to `CONNECT`, the answer to a
+/// message the one to `.`; an empty reply is silence.
+type Replies = Arc<Mutex<HashMap<&'static str, String>>>;
 
 impl PostOffice {
     pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener");
         let mails = Arc::new(watch::Sender::new(Vec::new()));
-        let counter = Arc::clone(&mails);
+        let (counter, replies) = (Arc::clone(&mails), Replies::default());
+        let told = Arc::clone(&replies);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let counter = Arc::clone(&counter);
+                let (counter, told) = (Arc::clone(&counter), Arc::clone(&told));
                 // A client that hangs up in the middle has sent no mail.
                 tokio::spawn(async move {
-                    let _ = serve(stream, &counter).await;
+                    let _ = serve(stream, &counter, &told).await;
                 });
             }
         });
-        Self { address, mails, task }
+        Self { address, mails, replies, task }
+    }
+
+    /// From now on this command has this reply, such as `450 later`.
+    pub fn replies(&self, command: &'static str, reply: &str) {
+        self.replies.lock().expect("replies").insert(command, reply.to_owned());
+    }
+
+    /// From now on everything is taken again.
+    pub fn takes_all(&self) {
+        self.replies.lock().expect("replies").clear();
     }
 
     /// The mail with this number, counted from 0, as soon as it is there.
@@ -79,11 +96,15 @@ impl Drop for PostOffice {
     }
 }
 
-async fn serve(stream: TcpStream, mails: &watch::Sender<Vec<Mail>>) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, mails: &watch::Sender<Vec<Mail>>, replies: &Replies) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let mut mail = Mail::default();
-    write.write_all(b"220 post office\r\n").await?;
+    let other = |command: &str| {
+        let reply = replies.lock().expect("replies").get(command).cloned();
+        reply.map(|reply| if reply.is_empty() { reply } else { format!("{reply}\r\n") })
+    };
+    write.write_all(other("CONNECT").as_deref().unwrap_or("220 post office\r\n").as_bytes()).await?;
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -92,6 +113,10 @@ async fn serve(stream: TcpStream, mails: &watch::Sender<Vec<Mail>>) -> std::io::
         }
         let command = String::from_utf8_lossy(&line).trim_end().to_owned();
         let verb = command.get(..4).unwrap_or_default().to_ascii_uppercase();
+        if let Some(reply) = other(&verb) {
+            write.write_all(reply.as_bytes()).await?;
+            continue;
+        }
         let answer = match verb.as_str() {
             "EHLO" => "250-post office\r\n250 8BITMIME\r\n",
             "MAIL" => {
@@ -106,6 +131,10 @@ async fn serve(stream: TcpStream, mails: &watch::Sender<Vec<Mail>>) -> std::io::
                 write.write_all(b"354 go on\r\n").await?;
                 mail.message = read_message(&mut read).await?;
                 let taken = std::mem::take(&mut mail);
+                if let Some(reply) = other(".") {
+                    write.write_all(reply.as_bytes()).await?;
+                    continue;
+                }
                 mails.send_modify(|mails| mails.push(taken));
                 "250 taken\r\n"
             }

@@ -2,7 +2,7 @@
 //! its own.
 //!
 //! A seed makes a schedule: an owner who speaks, links, asks for another certificate, disables the skill,
-//! wants to be forgotten; mails that come back, devices that connect, sweeps; at once or one after the
+//! wants to be forgotten; mails that wait, are given up or come back, devices that connect, sweeps; at once or one after the
 //! other, with calls that are refused, lost, late or silent, and processes that are killed. Then the
 //! network is well again and the owner speaks up to three times, one lease apart. Whatever happened
 //! before, the owner now has one thing, and the last mail holds a certificate that works. Some days and
@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onething::care::{Notice, Report, Sweep, forget, note, pause, sweep};
-use onething::deliver::{ByMail, Delivery, Letter, MailError};
+use onething::care::{Attempted, Notice, Report, Sweep, Wanted, attempted, forget, note, pause, sweep, wanted};
+use onething::deliver::{ByMail, Delivery, Label, Letter, MailError};
 use onething::identify::EmailAddress;
 use onething::lease::Lease;
 use onething::metrics::unmeasured;
@@ -97,6 +97,11 @@ enum Event {
     Forget,
     /// A mail came back.
     MailReturned(Returned),
+    /// Mail that waits is sent, or given up.
+    MailGoes {
+        /// It is given up.
+        in_vain: bool,
+    },
     /// The device connects with what its owner has, and reports.
     DeviceReports,
     /// A device registers itself.
@@ -177,6 +182,7 @@ impl Process {
                         .map(|noted| format!("noted: {noted}"))
                         .map_err(|error| error.to_string())
                 }
+                Event::MailGoes { in_vain } => self.mail_goes(in_vain).await,
                 Event::DeviceReports => {
                     port.world.account.lock().unwrap().report();
                     Ok("reported".into())
@@ -211,6 +217,38 @@ impl Process {
         account.handed.push(id.clone());
         account.unanswered -= 1;
         Ok(format!("registered with {id}"))
+    }
+
+    /// What a mailer does that keeps mail, at one attempt.
+    async fn mail_goes(&self, in_vain: bool) -> Result<String, String> {
+        let (port, lease) = (&self.port, self.lease());
+        let Some(id) = port.world.account.lock().unwrap().waiting.clone() else { return Ok("no mail waits".into()) };
+        let label = Label { thing: thing(), certificate: id.clone() };
+        // A server that has taken a mail and could not say so does not refuse it for five days after that.
+        let in_vain = in_vain && !port.world.account.lock().unwrap().mails.contains(&id);
+        let over = |id: &CertificateId| drop(port.world.account.lock().unwrap().waiting.take_if(|waiting| waiting == id));
+        let wanted = match port.world.flaw {
+            Flaw::StaleMailGoes => Wanted::Now,
+            _ => wanted(port, port, &label, false, (self.clock)()).await.map_err(|error| error.to_string())?,
+        };
+        let what = match (wanted, in_vain) {
+            (Wanted::NotNow, _) => return Ok("not now".into()),
+            (Wanted::Never, _) => {
+                over(&id);
+                return Ok("not wanted any more".into());
+            }
+            (Wanted::Now, true) => Attempted::InVain(Returned::Unsent),
+            (Wanted::Now, false) => {
+                let sent = id.clone();
+                let sent = port.world.call(port.who, "SMTP", port.chaos, move |account| account.mailed(sent));
+                sent.await.map_err(|_| "the mail server did not take it")?;
+                over(&id);
+                Attempted::Sent
+            }
+        };
+        attempted(port, port, &lease, &label, what).await.map_err(|error| error.to_string())?;
+        over(&id);
+        Ok(format!("{what:?}"))
     }
 
     async fn sweeps(&self) -> Report {
@@ -250,12 +288,17 @@ impl Process {
 
 /// A schedule with faults, then a quiet end. What is wrong with it, if anything.
 async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
-    let world = World::new(seed, flaw);
+    let world = World::with(seed, flaw, seed.is_multiple_of(3));
     let events = 1 + world.roll(7);
     let together = world.roll(3) == 0;
     let mut processes = Vec::new();
-    for who in 0..events as usize {
-        let event = if who == 0 { Event::Contact(Occasion::Spoken) } else { Event::rolled(&world) };
+    let mails = if world.keeps_mail { 2 } else { 0 };
+    for who in 0..events as usize + mails {
+        let event = match who {
+            0 => Event::Contact(Occasion::Spoken),
+            who if who >= events as usize => Event::MailGoes { in_vain: world.roll(2) == 0 },
+            _ => Event::rolled(&world),
+        };
         let start = Duration::from_millis(if together { world.roll(20) } else { world.roll(90_000) });
         let chaos = [0, 5, 20, 40][world.roll(4) as usize];
         let killed = Duration::from_millis(if world.roll(3) == 0 { world.roll(5_000) } else { 600_000 });
@@ -273,6 +316,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     for process in processes {
         process.await.expect("a process");
     }
+    goes_out(&world, 90, decide).await;
     if !is_served(&world, 100, Event::Contact(Occasion::Spoken), decide).await {
         return Err(format!("the owner is not ready after three quiet requests\n{}", world.story()));
     }
@@ -284,6 +328,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     if unanswered && !is_served(&world, 150, Event::Registers, decide).await {
         return Err(format!("a device has no answer after three quiet knocks\n{}", world.story()));
     }
+    goes_out(&world, 190, decide).await;
     verdict(&world, false)?;
     // Days and sweeps later there are no two, and of what was left behind nothing.
     for who in 200..206 {
@@ -293,8 +338,17 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
         if !Process::quiet(&world, who, decide).answers(event).await {
             return Err(format!("{event:?} failed although all is well\n{}", world.story()));
         }
+        goes_out(&world, who + 100, decide).await;
     }
     verdict(&world, true)
+}
+
+/// What waits is sent, and all is well.
+async fn goes_out(world: &Arc<World>, who: usize, decide: Decide) {
+    if world.keeps_mail {
+        sleep(Duration::from_secs(LEASE + 3)).await;
+        Process::quiet(world, who, decide).answers(Event::MailGoes { in_vain: false }).await;
+    }
 }
 
 /// The owner speaks, or the device knocks, at most three times, one lease apart, until all is well.
@@ -338,8 +392,13 @@ fn verdict(world: &World, strict: bool) -> Result<(), String> {
     let mailed = account.handed.last().filter(|id| account.mails.contains(id));
     let newest = mailed.or(record.certificate.as_ref().filter(|id| account.handed.contains(id)));
     let newest = newest.and_then(|id| account.certificates.get(id));
+    // Half a pause, which the sweep will finish, keeps a mail waiting.
+    let waits = account.waiting.is_some() && record.paused.is_some() && !strict;
     // Who was told that a mail came back knows that it is of no use.
-    check(account.told || newest.is_some_and(Registration::works), "the newest certificate that was mailed or given does not work");
+    check(
+        waits || account.told || newest.is_some_and(Registration::works),
+        "the newest certificate that was mailed or given does not work",
+    );
     check(strangers as u64 == STRANGERS, "a stranger's certificate is gone");
     if strict {
         check(live.len() == 1, "not exactly one certificate is ACTIVE");

@@ -1,4 +1,4 @@
-//! Fourteen ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
+//! Fifteen ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
 //! would prove nothing.
 
 use onething::onboard::{Known, Place, Step, next};
@@ -115,4 +115,9 @@ fn certificates_that_are_not_retired_are_found() {
 #[test]
 fn a_sweep_that_takes_what_is_not_ours_is_found() {
     check("everything is ours", Flaw::AllSeemOurs, next);
+}
+
+#[test]
+fn a_mail_that_waited_and_is_not_wanted_any_more_is_found() {
+    check("stale mail", Flaw::StaleMailGoes, next);
 }

@@ -354,13 +354,16 @@ impl Shadows for Port {
 impl Mailer for Port {
     async fn send(&self, letter: Letter) -> Result<(), MailError> {
         let id = CertificateId::parse(std::str::from_utf8(&letter.message).unwrap()).unwrap();
+        let keeps = self.world.keeps_mail;
         let sent = self.world.call(self.who, "SendRawEmail", self.chaos, move |account| {
             if !account.certificates.get(&id).is_some_and(Registration::works) {
                 account.broken.push("a mail with a certificate that does not work");
             }
-            account.mails.push(id.clone());
-            account.handed.push(id);
-            account.told = false;
+            if keeps {
+                account.waiting = Some(id);
+            } else {
+                account.mailed(id);
+            }
         });
         sent.await.map_err(|failure| match failure {
             Failure::Refused => MailError::Throttled("simulated".into()),

@@ -47,6 +47,8 @@ pub struct Account {
     pub certificates: BTreeMap<CertificateId, Registration>,
     /// The shadow's `state`.
     pub shadow: Option<Value>,
+    /// The certificate in the mail that waits on the machine that is to send it, where mail waits.
+    pub waiting: Option<CertificateId>,
     /// The certificate in each mail, in the order of sending.
     pub mails: Vec<CertificateId>,
     /// The certificates that were mailed or given to a device that registered itself, in order.
@@ -82,6 +84,13 @@ impl Account {
         }
     }
 
+    /// A mail has come to its recipient.
+    pub fn mailed(&mut self, id: CertificateId) {
+        self.mails.push(id.clone());
+        self.handed.push(id);
+        self.told = false;
+    }
+
     /// Nobody whose device could connect is cut off for a certificate that was not delivered.
     pub fn check_cut_off(&mut self, id: &CertificateId) {
         let Some(entry) = &self.thing else { return };
@@ -89,7 +98,9 @@ impl Account {
         let others =
             self.delivered.iter().filter(|other| *other != id).any(|other| self.certificates.get(other).is_some_and(Registration::works));
         let worked = self.certificates.get(id).is_some_and(Registration::works);
-        if worked && self.delivered.contains(id) && !wanted && !others {
+        // One whose mail still waits is nobody's.
+        let had = self.delivered.contains(id) && self.handed.contains(id);
+        if worked && had && !wanted && !others {
             self.broken.push("a delivered certificate was cut off, and there is no other");
         }
     }
@@ -129,6 +140,8 @@ pub enum Flaw {
     NothingIsRetired,
     /// Every certificate in the account seems to be ours.
     AllSeemOurs,
+    /// A mail that waits is sent whether or not anybody wants it any more.
+    StaleMailGoes,
 }
 
 /// How a call goes.
@@ -150,6 +163,8 @@ enum Fate {
 pub struct World {
     pub account: Mutex<Account>,
     pub flaw: Flaw,
+    /// Whether mail waits until somebody sends it.
+    pub keeps_mail: bool,
     dice: Mutex<fastrand::Rng>,
     story: Mutex<String>,
     began: Instant,
@@ -166,9 +181,15 @@ const CALL_LIMIT: Duration = Duration::from_millis(2_000);
 
 impl World {
     pub fn new(seed: u64, flaw: Flaw) -> Arc<Self> {
+        Self::with(seed, flaw, false)
+    }
+
+    /// The same, and where `keeps_mail`, mail waits until somebody sends it.
+    pub fn with(seed: u64, flaw: Flaw, keeps_mail: bool) -> Arc<Self> {
         Arc::new(Self {
             account: Mutex::new(Account::with_strangers()),
             flaw,
+            keeps_mail,
             dice: Mutex::new(fastrand::Rng::with_seed(seed)),
             story: Mutex::default(),
             began: Instant::now(),

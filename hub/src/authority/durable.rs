@@ -11,7 +11,7 @@ use crate::disk::{make_folder, private, sync_folder};
 
 /// Far more than certificates need.
 const MAX_BYTES: u64 = 1 << 20;
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// A folder that this process has for itself as long as this lives.
 pub(super) struct Exclusive {

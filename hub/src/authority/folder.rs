@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `root.pem` | the root certificate first; after it, in any order, former roots, which are still trusted, and the certificates by which each root vouched for the next |
 //! | `root.key.pem` | the root's private key, for the owner of the process only |
+//! | `lock` | empty; the first use of the folder makes it |
 //! | `next.key.pem` | the key of a root that is about to take over; it is there for an instant only |
 //!
 //! An operator may put in a root of their own, both files, before the first start or later; former roots that are to stay
@@ -21,9 +22,11 @@ use super::durable::Exclusive;
 use super::root::{Root, RootFault, is_self_issued};
 use super::{Authority, AuthorityError, FOREVER};
 
-const CERTIFICATES: &str = "root.pem";
-const KEY: &str = "root.key.pem";
-const NEXT_KEY: &str = "next.key.pem";
+pub(crate) use super::durable::LOCK;
+
+pub(crate) const CERTIFICATES: &str = "root.pem";
+pub(crate) const KEY: &str = "root.key.pem";
+pub(crate) const NEXT_KEY: &str = "next.key.pem";
 
 pub(super) struct Folder(Exclusive);
 

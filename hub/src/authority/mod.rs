@@ -111,6 +111,21 @@ impl Authority {
         Folder::open(dir)?.authority(now)
     }
 
+    /// The authority in a folder, where there is one; nothing is made, not even the lock of a first use.
+    pub fn look(dir: &Path, now: u64) -> Result<Option<Self>, AuthorityError> {
+        if !dir.join(folder::CERTIFICATES).exists() {
+            return Ok(None);
+        }
+        let lock = dir.join(folder::LOCK);
+        let is_used = lock.exists();
+        let authority = Self::open(dir, now);
+        if !is_used {
+            // One that stays would only make a later start ask a question.
+            let _ = std::fs::remove_file(lock);
+        }
+        authority.map(Some)
+    }
+
     /// The same, and from now on its device certificates are good for so many days.
     pub fn for_days(self, days: u32) -> Self {
         Self { lifetime: u64::from(days) * A_DAY, ..self }

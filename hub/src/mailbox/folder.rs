@@ -1,25 +1,13 @@
 //! What lies in the folder of a mailbox.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::disk::{UNFINISHED, private};
+use crate::disk::private;
 
 /// SES takes no larger message (<https://docs.aws.amazon.com/ses/latest/dg/quotas.html>).
 pub(super) const MESSAGE_LIMIT: u64 = 40 * 1024 * 1024;
-
-/// Removes what a process that died has left: there are keys in it.
-pub(super) fn remove_unfinished(path: &Path) -> io::Result<()> {
-    for file in fs::read_dir(path)? {
-        let file = file?;
-        let left = Path::new(&file.file_name()).extension().is_some_and(|extension| extension == UNFINISHED);
-        if left && file.file_type()?.is_file() {
-            fs::remove_file(file.path())?;
-        }
-    }
-    Ok(())
-}
 
 /// Opens a file to be written at its end.
 pub(super) fn append(path: &Path) -> io::Result<File> {

@@ -293,8 +293,7 @@ async fn the_label_of_a_letter_stands_in_the_index() {
     let owner = Owner::new();
     let label = Label { thing: owner.thing.clone(), certificate: owner.certificate.id.clone() };
     let folder = MailFolder::open(place.path()).unwrap();
-    let outbox = Outbox::Folder(folder.clone());
-    outbox.send(Letter { label: Some(label), ..to("ana@example.com", "no bundle") }).await.unwrap();
+    folder.send(Letter { label: Some(label), ..to("ana@example.com", "no bundle") }).await.unwrap();
     let entry = folder.entries(None).remove(0);
     assert_eq!((entry.thing.as_deref(), entry.certificate.as_deref()), (Some(owner.thing.as_str()), Some(owner.certificate.id.as_str())));
 }

@@ -9,7 +9,6 @@
 mod folder;
 pub mod index;
 mod message;
-mod outbox;
 
 use std::fs;
 use std::io;
@@ -22,7 +21,6 @@ use tokio::sync::watch;
 
 use self::index::{Entry, Index};
 pub use self::message::Message;
-pub use self::outbox::Outbox;
 use crate::{clock, disk};
 
 /// What [`MailFolder::probe`] writes.
@@ -42,7 +40,7 @@ impl MailFolder {
     /// removed.
     pub fn open(path: &Path) -> io::Result<Self> {
         disk::make_folder(path)?;
-        folder::remove_unfinished(path)?;
+        disk::remove_unfinished(path)?;
         let index = Index::open(path)?;
         let (count, _) = watch::channel(index.entries().len());
         Ok(Self { path: path.to_owned(), index: Arc::new(Mutex::new(index)), count })

@@ -9,7 +9,8 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// In order; what has been released is never changed, only followed.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+pub(super) const MIGRATIONS: [&str; 3] =
+    [include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
 
 /// Sees that a database is of this hub's time.
 pub(super) fn check(connection: &Connection, path: &Path, unusable: impl Fn(rusqlite::Error) -> OpenError) -> Result<(), OpenError> {
@@ -21,7 +22,7 @@ pub(super) fn check(connection: &Connection, path: &Path, unusable: impl Fn(rusq
     }
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<usize> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(version as usize)
 }

@@ -31,4 +31,4 @@ pub(super) async fn alexa(State(hub): State<Arc<Hub>>, headers: HeaderMap, body:
 
 #[cfg(test)]
 #[path = "alexa_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -17,12 +17,12 @@ use crate::signature::Verifier;
 use crate::signature::forge::{Amazon, Answer, NOW, Server, anchor, clock, pass, sign};
 use crate::web;
 
-const CHAIN: &str = "https://s3.amazonaws.com/echo.api/echo-api-cert.pem";
+pub(in crate::web) const CHAIN: &str = "https://s3.amazonaws.com/echo.api/echo-api-cert.pem";
 
 /// A hub, the server that has Amazon's certificates, and what is kept for both.
-struct Stage {
-    hub: std::sync::Arc<Hub>,
-    address: String,
+pub(in crate::web) struct Stage {
+    pub(in crate::web) hub: std::sync::Arc<Hub>,
+    pub(in crate::web) address: String,
     https: Https,
     _amazon: Server,
     _place: tempfile::TempDir,
@@ -44,10 +44,17 @@ impl Sent {
 
 impl Stage {
     async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// One that was asked for something more.
+    pub(in crate::web) async fn with(change: impl FnOnce(&mut Asked)) -> Self {
         let (amazon, server) = (Amazon::new(), Server::start());
         server.put("/echo.api/echo-api-cert.pem", Answer::ok(amazon.chain));
         let place = tempfile::tempdir().unwrap();
-        let settings = Settings::read(Asked::over(place.path()), &Environment).unwrap();
+        let mut asked = Asked::over(place.path());
+        change(&mut asked);
+        let settings = Settings::read(asked, &Environment).unwrap();
         let verifier = Verifier::new(vec![anchor(&amazon.root)], server.source(), clock);
         let hub = Hub::open(settings, 8883, Box::new(verifier)).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -78,7 +85,7 @@ impl Stage {
     }
 
     /// Ana's "open my printer".
-    async fn launch(&self, id: &str, made_at: u64) -> Value {
+    pub(in crate::web) async fn launch(&self, id: &str, made_at: u64) -> Value {
         let token = self.hub.users.link(&UserName::parse("ana").unwrap()).await.unwrap();
         let user = json!({"userId": "amzn1.ask.account.ANA", "accessToken": token.secret()});
         let application = json!({"applicationId": SKILL_ID});

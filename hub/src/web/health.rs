@@ -24,7 +24,12 @@ static ANSWERED: [AtomicU64; 3] = [AtomicU64::new(0), AtomicU64::new(0), AtomicU
 
 pub(super) async fn health(State(hub): State<Arc<Hub>>) -> Response {
     match timeout(PATIENCE, hub.faults()).await {
-        Ok(faults) if faults.is_empty() => Json(json!({"status": "ok"})).into_response(),
+        Ok(faults) if faults.is_empty() => match timeout(PATIENCE, hub.limits()).await {
+            Ok(limits) if limits.is_empty() => Json(json!({"status": "ok"})).into_response(),
+            // Alexa and devices are served all the same: whoever goes by the status must not take the hub for dead.
+            Ok(limits) => Json(json!({"status": "degraded", "reasons": limits})).into_response(),
+            Err(_) => Problem::unavailable("the hub does not answer in time").into_response(),
+        },
         Ok(faults) => Problem::unavailable(faults.join("; ")).into_response(),
         Err(_) => Problem::unavailable("the hub does not answer in time").into_response(),
     }
@@ -33,6 +38,10 @@ pub(super) async fn health(State(hub): State<Arc<Hub>>) -> Response {
 pub(super) async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
     let mut page = Page::default();
     page.skill();
+    // What cannot be counted now is left out.
+    if let Ok(waiting) = hub.skill.mailer.waiting().await {
+        page.mail(waiting.len());
+    }
     page.broker(hub.broker.counters());
     let [done, refused, failed] = [0, 1, 2].map(|at| ANSWERED[at].load(Relaxed));
     let outcomes = [("done", done), ("refused", refused), ("failed", failed)];

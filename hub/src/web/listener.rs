@@ -75,6 +75,17 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStr
     }
 }
 
+/// Answers what is asked on a connection of this machine's own, which is let go when the hub ends.
+#[cfg(unix)]
+pub(super) async fn exchange_locally(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
+    let answer = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut router = router.clone();
+        async move { Ok::<_, Infallible>(router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+    });
+    // A connection that breaks off is its client's affair.
+    let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), answer).await;
+}
+
 async fn exchange(
     socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,

@@ -7,11 +7,18 @@ mod guard;
 mod health;
 mod listener;
 mod mail;
+mod operator;
+mod outgoing;
 mod page;
 mod problem;
 mod register;
 mod things;
 mod users;
+
+#[cfg(test)]
+#[cfg(feature = "foreign")]
+#[path = "proxy_tests.rs"]
+mod foreign;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +33,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::timeout;
 
 pub use self::listener::serve;
+#[cfg(unix)]
+pub use self::operator::{Socket, serve_operator};
 use self::problem::Problem;
 use crate::hub::Hub;
 use crate::password::Password;
@@ -42,28 +51,72 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-src 'self'; object-src 'none'; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'self'";
 
-/// Everything that can be asked for.
+/// Everything that can be asked for over the network.
 pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
+    let in_use = || match password {
+        // Whoever knows the password has shown that by the time that the request is here.
+        Some(_) => operator::watched(),
+        None => operator::refused(),
+    };
     let watched = Router::new().route("/metrics", get(health::metrics)).route("/api/registrations", get(register::events)).merge(match hub
         .trying()
     {
-        true => trying(),
-        false => page::in_use(),
+        true => operator::watched().merge(trying()),
+        false => page::in_use().merge(in_use()).merge(only_while_trying()),
     });
     let watched = watched.layer(from_fn_with_state(password, guard::guard));
-    Router::new()
+    let open = Router::new()
         .route("/alexa", post(alexa::alexa))
         .route(DOOR, any(register::knock))
         .route("/health", get(health::health))
-        .merge(watched)
+        .merge(watched);
+    finished(open).layer(from_fn(bounds)).layer(DefaultBodyLimit::max(BODY_LIMIT)).layer(from_fn(health::count)).with_state(hub)
+}
+
+/// Everything that can be asked for over the socket in the data folder: whoever may open that runs the hub.
+#[cfg(unix)]
+pub fn operators_router(hub: Arc<Hub>) -> Router {
+    let watched = operator::watched()
+        .route("/health", get(health::health))
+        .route("/metrics", get(health::metrics))
+        .route("/api/registrations", get(register::events))
+        .route("/database", get(operator::database))
+        .merge(if hub.trying() { trying() } else { only_while_trying() });
+    finished(watched).with_state(hub)
+}
+
+/// What is not there is a problem, too.
+fn finished(router: Router<Arc<Hub>>) -> Router<Arc<Hub>> {
+    router
         .fallback(async || Problem::missing("there is nothing at this address"))
         .method_not_allowed_fallback(async || Problem::method())
         .layer(map_response(problem::problems))
-        .layer(from_fn(bounds))
         .layer(map_response(headers))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(from_fn(health::count))
-        .with_state(hub)
+}
+
+/// Where a hub in trying mode has something that a hub in use has not.
+fn only_while_trying() -> Router<Arc<Hub>> {
+    let addresses = [
+        "/echo",
+        "/link",
+        "/unlink",
+        "/token",
+        "/sign-in",
+        "/api/users",
+        "/api/utterances",
+        "/api/echo",
+        "/api/mail",
+        "/api/mail/{*part}",
+        "/api/device",
+        "/api/events",
+    ];
+    let told = async || {
+        Problem::missing(
+            "this hub is in use: Amazon signs its owners in and Alexa calls it, so there are no simulated Echos, users, mailboxes and \
+             devices. A hub in trying mode has them: one without --lwa-client-id, with a data folder of its own",
+        )
+    };
+    addresses.into_iter().fold(Router::new(), |router, address| router.route(address, any(told)))
 }
 
 /// The page and the simulated Echo.
@@ -81,7 +134,6 @@ fn trying() -> Router<Arc<Hub>> {
         .route("/api/mail/{id}", get(mail::raw))
         .route("/api/mail/{id}/html", get(mail::html))
         .route("/api/mail/{id}/attachment", get(mail::attachment))
-        .route("/api/things", get(things::list))
         .route("/api/device", get(things::device).post(things::tell_device))
         .route("/api/events", get(events::events))
 }

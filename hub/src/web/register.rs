@@ -19,6 +19,7 @@ use tokio::time::{Duration, Instant};
 
 use super::announces_more_than;
 use super::problem::Problem;
+use crate::event_log;
 use crate::hub::Hub;
 
 /// Who last passed a request on writes here whom it came from.
@@ -93,9 +94,9 @@ pub(super) struct Which {
     last: Option<u32>,
 }
 
-/// What became of the last knocks.
+/// What became of the last knocks, and of mail that did not go out at once.
 pub(super) async fn events(State(hub): State<Arc<Hub>>, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
-    let events = hub.door.audit.last(which.last.unwrap_or(SHOWN)).await.map_err(|error| Problem::ours(&error))?;
+    let events = event_log::last(&hub, which.last.unwrap_or(SHOWN)).await.map_err(|error| Problem::ours(&error))?;
     Ok(Json(json!({"events": events})))
 }
 

@@ -134,7 +134,23 @@ fn there_are_completions_for_every_shell_and_help_with_examples() {
     check_sentence(&with(&["completions", "dos"]), 2, "dos");
     let (code, out, _) = with(&["--help"]);
     assert!(code == Some(0) && out.contains("Examples:") && out.contains("ONETHING_DATA"), "{out}");
-    for command in ["serve", "demo", "say", "things", "link", "mail", "events", "policy", "authority", "completions"] {
+    let commands = [
+        "serve",
+        "demo",
+        "say",
+        "things",
+        "link",
+        "mail",
+        "events",
+        "check",
+        "backup",
+        "restore",
+        "service",
+        "policy",
+        "authority",
+        "completions",
+    ];
+    for command in commands {
         assert!(out.contains(&format!("  {command} ")), "{command} is not in the help");
         assert_eq!(with(&[command, "--help"]).0, Some(0), "{command}");
     }
@@ -270,4 +286,33 @@ async fn a_root_can_be_replaced_while_the_hub_is_not_running_and_old_bundles_go_
         check_sentence(&run(hub().args(["authority", "replace", "--data"]).arg(data)), 1, "there is no authority at");
     }
     assert!(!nowhere.exists(), "nothing was begun");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_unit_for_systemd_is_printed_written_and_removed() {
+    let place = tempfile::tempdir().unwrap();
+    // A service does not see what is in somebody's home, as this binary may be.
+    let program = place.path().join("onething-hub");
+    std::fs::copy(env!("CARGO_BIN_EXE_onething-hub"), &program).unwrap();
+    let unit = place.path().join("onething-hub.service");
+    let environment = place.path().join("hub.env");
+    let service =
+        |arguments: &[&str]| run(Command::new(&program).env_clear().arg("service").args(arguments).arg("--environment").arg(&environment));
+    let (code, out, _) = service(&["--host", "hub.example.com", "--mqtt", "0.0.0.0:8883"]);
+    let start = format!("ExecStart={} serve --data /var/lib/onething --mqtt 0.0.0.0:8883 --host hub.example.com", program.display());
+    assert!(code == Some(0) && out.lines().any(|line| line == start) && out.contains("DynamicUser=yes"), "{out}");
+    let (code, told, complaint) = service(&["--write", unit.to_str().unwrap(), "--host", "hub.example.com", "--mqtt", "0.0.0.0:8883"]);
+    assert_eq!((code, std::fs::read_to_string(&unit).unwrap()), (Some(0), out), "{complaint}");
+    for words in ["is written", "SMTP_URL", "systemctl enable --now onething-hub.service"] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
+    let (code, told, _) = service(&["--remove", unit.to_str().unwrap()]);
+    assert!(code == Some(0) && told.contains("The data are left") && !unit.exists(), "{told}");
+    std::fs::write(&unit, "[Unit]\nDescription=something else\n").unwrap();
+    check_sentence(&service(&["--remove", unit.to_str().unwrap()]), 1, "is no unit of a hub");
+    check_sentence(&service(&["--remove", "/nowhere/x.service"]), 1, "cannot be used");
+    check_sentence(&service(&["--data", "/nowhere/data"]), 2, "name a --user");
+    check_sentence(&service(&["--mail", "/srv/mail"]), 2, "leave --mail out");
+    assert!(unit.exists());
 }

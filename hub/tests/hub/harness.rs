@@ -2,7 +2,7 @@
 //!
 //! Every wait is for an event, with a limit; every port is one that the operating system gave.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -13,6 +13,7 @@ use http::{Method, Request};
 use http_body_util::Full;
 use onething::https::Https;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// How long anything may take that is to happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,23 +40,36 @@ pub fn serve(data: &Path) -> Command {
     command
 }
 
+/// A hub in use: Amazon, which is not there in these tests, signs its owners in.
+pub fn in_use(command: &mut Command) -> &mut Command {
+    let (skill, client) = ("00000000-1111-4222-8333-444444444444", "0123456789abcdef0123456789abcdef");
+    command.arg("--skill-id").arg(format!("amzn1.ask.skill.{skill}"));
+    command.arg("--lwa-client-id").arg(format!("amzn1.application-oa2-client.{client}"));
+    command.env("LWA_ENDPOINT", "http://127.0.0.1:1")
+}
+
 /// A hub that has been started, and may not answer yet. It does not outlive this value.
 pub struct Starting {
     child: Child,
     out: BufReader<ChildStdout>,
     log: JoinHandle<String>,
+    logged: watch::Receiver<String>,
 }
 
 impl Starting {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (out, mut error) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (out, error) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (tell, logged) = watch::channel(String::new());
         let log = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = error.read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
+            let (mut error, mut line) = (BufReader::new(error), Vec::new());
+            while error.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                tell.send_modify(|log| log.push_str(&String::from_utf8_lossy(&line)));
+                line.clear();
+            }
+            tell.borrow().clone()
         });
-        Self { child, out: BufReader::new(out), log }
+        Self { child, out: BufReader::new(out), log, logged }
     }
 
     /// Reads the line that says that everything answers.
@@ -72,6 +86,7 @@ impl Starting {
             http: text("http"),
             mqtt: text("mqtt"),
             https: Https::default(),
+            logged: self.logged,
             process: Process { child: self.child, log: Some(self.log) },
         }
     }
@@ -100,6 +115,7 @@ pub struct Running {
     pub http: String,
     pub mqtt: String,
     https: Https,
+    logged: watch::Receiver<String>,
     process: Process,
 }
 
@@ -197,6 +213,12 @@ impl Running {
     /// The port at which devices connect.
     pub fn mqtt_port(&self) -> u16 {
         self.mqtt.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// Waits until it has logged these words.
+    pub async fn logged(&self, words: &str) {
+        let mut logged = self.logged.clone();
+        within(PATIENCE, words, logged.wait_for(|log| log.contains(words))).await.unwrap();
     }
 
     /// Cuts its power.

@@ -7,11 +7,13 @@ mod bundle;
 #[allow(dead_code, reason = "the power cuts take another part of it")]
 mod harness;
 
+mod backup;
 mod command_line;
 mod door;
 mod ending;
 mod guard;
 mod http;
+mod in_use;
 mod knock;
 mod mail;
 mod models;

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::bundle::Bundle;
-use crate::harness::{Running, hub, serve};
+use crate::harness::{Running, Starting, hub, in_use, serve};
 
 /// It does not start, and says why in one sentence.
 fn check_refused(mut command: Command, words: &str) {
@@ -64,6 +64,119 @@ async fn a_database_of_a_newer_hub_is_left_alone() {
     check_refused(serve(place.path()), "was made by a newer hub");
     assert_eq!(version(Some(own)), own);
     Running::start(place.path()).stop().await;
+}
+
+/// It stops with exit code 2 and says what to do; with the option it starts.
+async fn check_goes_on_only_by(data: &std::path::Path, option: &str, words: &str) {
+    let stopped = serve(data).output().unwrap();
+    let complaint = String::from_utf8(stopped.stderr).unwrap();
+    assert_eq!((stopped.status.code(), stopped.stdout.as_slice()), (Some(2), &b""[..]), "{complaint}");
+    assert!(complaint.contains(words) && complaint.contains(option) && complaint.trim_end().lines().count() == 1, "{complaint}");
+    let mut command = serve(data);
+    command.arg(option);
+    Starting::start(command).ready().stop().await;
+    Running::start(data).stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_data_folder_stops_the_start_until_one_says_how_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    let running = Running::start(&whole);
+    running.client().link("ana").await.unwrap();
+    running.stop().await;
+    let losses: [(&str, &[&str], &str, &str); 6] = [
+        ("all of it", &["authority"], "--new-authority", "every part of the certificate authority"),
+        ("the key", &["authority/root.key.pem"], "--new-authority", "the private key of the certificate authority"),
+        ("the root", &["authority/root.pem"], "--new-authority", "the root certificate of the certificate authority"),
+        ("both files", &["authority/root.pem", "authority/root.key.pem"], "--new-authority", "beside 1 certificates"),
+        ("the database", &["hub.db"], "--new-database", "hub.db is missing"),
+        ("an emptied database", &["hub.db"], "--new-database", "hub.db is missing"),
+    ];
+    for (number, (what, lost, option, words)) in losses.into_iter().enumerate() {
+        let data = folder.path().join(number.to_string());
+        copy(&whole, &data);
+        for lost in lost {
+            let lost = data.join(lost);
+            if lost.is_dir() { std::fs::remove_dir_all(lost).unwrap() } else { std::fs::remove_file(lost).unwrap() }
+        }
+        if what == "an emptied database" {
+            std::fs::write(data.join("hub.db"), "").unwrap();
+        }
+        check_goes_on_only_by(&data, option, words).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_of_the_operators_own_may_lie_there_before_the_first_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    Running::start(&first).stop().await;
+    std::fs::create_dir_all(second.join("authority")).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(second.join("authority"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    for file in ["root.pem", "root.key.pem"] {
+        std::fs::copy(first.join("authority").join(file), second.join("authority").join(file)).unwrap();
+    }
+    Running::start(&second).stop().await;
+    // And nothing was issued yet where an authority is missing.
+    std::fs::remove_dir_all(second.join("authority")).unwrap();
+    Running::start(&second).stop().await;
+}
+
+/// Copies a folder as `cp -r` does, but for what is no file.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, kind) = (entry.as_ref().unwrap().path(), entry.unwrap().file_type().unwrap());
+        let target = to.join(path.file_name().unwrap());
+        match kind {
+            kind if kind.is_dir() => copy(&path, &target),
+            kind if kind.is_file() => drop(std::fs::copy(&path, &target).unwrap()),
+            _ => {}
+        }
+    }
+}
+
+/// What the page shows of ana's device.
+async fn device(running: &Running) -> serde_json::Value {
+    running.client().get("/api/device?user=ana").await.unwrap().json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_folder_in_trying_mode_starts_no_device_that_throws_the_originals_out() {
+    let place = tempfile::tempdir().unwrap();
+    let (original, copied) = (place.path().join("original"), place.path().join("copied"));
+    let running = Running::start(&original);
+    let client = running.client();
+    client.link("ana").await.unwrap();
+    let mail = client.get("/api/mail?user=ana").await.unwrap().json()["mail"][0]["id"].take();
+    let start = json!({"user": "ana", "do": "start", "mail": mail});
+    assert_eq!(client.post("/api/device", &start).await.unwrap().status, 200);
+    running.kill();
+    copy(&original, &copied);
+
+    let running = Running::start(&original);
+    assert_eq!(device(&running).await["running"], true, "the original goes on");
+    running.stop().await;
+    let copy = Running::start(&copied);
+    let idle = device(&copy).await;
+    assert_eq!((&idle["running"], &idle["connection"]), (&json!(false), &json!("off")));
+    assert!(idle["log"][0]["text"].as_str().unwrap().contains("copied, restored or moved"), "{idle}");
+    assert_eq!(copy.client().post("/api/device", &start).await.unwrap().json()["running"], true, "whoever wants it starts it");
+    copy.signal("TERM");
+    let (_, log) = copy.ended().await;
+    assert!(log.contains("Not started: this data folder was copied"), "{log}");
+    let copy = Running::start(&copied);
+    assert_eq!(device(&copy).await["running"], true, "and from then on it is this place's");
+    copy.stop().await;
+
+    let mut command = serve(&original);
+    in_use(&mut command);
+    let running = Starting::start(command).ready();
+    running.signal("TERM");
+    let (_, log) = running.ended().await;
+    assert!(log.contains("a hub in use does not start its 1 simulated device"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,12 @@
 //! What each command does.
 
-use std::io::{IsTerminal, Write, stdout};
+mod backup;
+mod check;
+mod mail;
+#[cfg(unix)]
+mod service;
+
+use std::io::{IsTerminal, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,12 +18,16 @@ use thiserror::Error;
 
 use crate::authority::Authority;
 use crate::command_line::{Arguments, Authority as AuthorityCommand, Command, Policy as PolicyCommand, Remote, Serve};
-use crate::door::audit;
+use crate::data_folder::AUTHORITY;
+use crate::event_log;
+use crate::hub::OpenError;
 use crate::policy::check::check;
 use crate::policy::{Context, Policy, Request, ThingContext};
-use crate::remote::{self, RemoteHub};
+use crate::remote::print::{print_events, print_things, print_turn};
+use crate::remote::{RemoteError, RemoteHub};
+use crate::serve::ServeError;
 use crate::settings::Settings;
-use crate::{clock, demo, serve};
+use crate::{clock, demo, serve, store};
 
 /// What a command comes to: its exit code, or why it failed.
 pub type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
@@ -41,40 +51,34 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Serve(options) => serve(*options).await,
         Command::Demo { data } => tell(&data).await,
         Command::Say { utterance, user, hub } => {
-            let turn = connect(&hub).say(&user, &utterance).await?;
-            show(&hub, &turn, |colour| remote::print_turn(stdout(), colour, &user, &utterance, &turn))
+            let turn = connect(&hub).await?.say(&user, &utterance).await?;
+            show(&hub, &turn, |colour| print_turn(stdout(), colour, &user, &utterance, &turn))
         }
         Command::Things(hub) => {
-            let things = connect(&hub).things().await?;
-            show(&hub, &things, |colour| remote::print_things(stdout(), colour, &things))
+            let things = connect(&hub).await?.things().await?;
+            show(&hub, &things, |colour| print_things(stdout(), colour, &things))
         }
-        Command::Link { user, hub } => {
-            connect(&hub).link(&user).await?;
-            let linked = json!({"linked": user});
-            show(&hub, &linked, |_| writeln!(stdout(), "The account of {user} is linked, and a mail is on its way."))
-        }
-        Command::Mail { save, user, hub } => {
-            let remote = connect(&hub);
-            let mail = remote.mail(user.as_deref()).await?;
-            match save {
-                None => show(&hub, &mail, |colour| remote::print_mail(stdout(), colour, &mail)),
-                Some(folder) => {
-                    let bundle = remote.save_bundle(&mail, &folder).await?;
-                    let saved = json!({"saved": bundle});
-                    show(&hub, &saved, |_| writeln!(stdout(), "{} is saved. It holds a key: keep it to yourself.", bundle.display()))
-                }
-            }
-        }
-        Command::Events { last, data, hub } => {
-            let events = match data {
-                Some(data) => json!({"events": audit::look(&data.join("hub.db"), last)?}),
-                None => connect(&hub).events(last).await?,
+        Command::Link { user, hub } => mail::link(&hub, &user).await,
+        Command::Mail { save: None, user, hub } => mail::list(&hub, user.as_deref()).await,
+        Command::Mail { save: Some(folder), user, hub } => mail::save(&hub, user.as_deref(), &folder).await,
+        Command::Events { last, hub } => {
+            let events = match (connect(&hub).await, &hub.data) {
+                // One that is not running has its events in its database.
+                (Err(RemoteError::NotRunning(_)), Some(data)) => json!({"events": event_log::look(&data.join(store::FILE), last)?}),
+                (remote, _) => remote?.events(last).await?,
             };
-            show(&hub, &events, |colour| remote::print_events(stdout(), colour, &events))
+            show(&hub, &events, |colour| print_events(stdout(), colour, &events))
         }
+        Command::Check(what) => check::check(*what).await,
+        Command::Backup { file, data, mail } => backup::backup(&file, &data, mail.as_deref()).await,
+        Command::Restore { file, data, replace } => backup::restore(&file, &data, replace),
+        #[cfg(unix)]
+        Command::Service(what) => service::service(*what),
+        #[cfg(not(unix))]
+        Command::Service(_) => Err("there is no systemd on this system".into()),
         Command::Policy(question) => decide(question),
         Command::Authority(AuthorityCommand::Replace { data }) => {
-            let authority = data.join("authority");
+            let authority = data.join(AUTHORITY);
             if !authority.is_dir() {
                 return Err(NoAuthority(authority.display().to_string()).into());
             }
@@ -91,14 +95,15 @@ pub async fn run(arguments: Arguments) -> Outcome {
 
 async fn serve(options: Serve) -> Outcome {
     log::start_beside(Environment.variable("RUST_LOG").as_deref());
-    match Settings::read(options.into(), &Environment) {
-        Ok(settings) => serve::serve(settings, signal()).await?,
-        Err(faults) => {
-            eprintln!("onething-hub: {faults}");
-            return Ok(ExitCode::from(UNUSABLE));
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    let unusable = match Settings::read(options.into(), &Environment) {
+        Ok(settings) => match serve::serve(settings, signal()).await {
+            Err(ServeError::Open(OpenError::Missing(missing))) => missing.to_string(),
+            served => return served.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        },
+        Err(faults) => faults.to_string(),
+    };
+    eprintln!("onething-hub: {unusable}");
+    Ok(ExitCode::from(UNUSABLE))
 }
 
 /// Ctrl-C, or what a service manager sends. Heard from now on, and not only from when somebody waits for it: who reads
@@ -165,8 +170,8 @@ fn decide(question: PolicyCommand) -> Outcome {
     Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn connect(hub: &Remote) -> RemoteHub {
-    RemoteHub::new(&hub.hub, Environment.variable("ONETHING_PASSWORD"))
+async fn connect(hub: &Remote) -> Result<RemoteHub, RemoteError> {
+    RemoteHub::find(hub, Environment.variable("ONETHING_PASSWORD")).await
 }
 
 fn show(hub: &Remote, answer: &Value, print: impl FnOnce(bool) -> std::io::Result<()>) -> Outcome {

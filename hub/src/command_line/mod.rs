@@ -1,13 +1,14 @@
 //! What can be asked of the hub in a terminal.
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod serve;
+
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use onething::identify::EmailAddress;
 
-use crate::settings::Asked;
+pub use self::serve::{DATA, Options, Serve};
 
 /// The onething skill on one machine, with nothing else to install.
 ///
@@ -53,6 +54,7 @@ pub enum Command {
         hub: Remote,
     },
     /// Shows the things of a running hub, with their certificates and shadows.
+    #[command(after_help = "Example: onething-hub things --data /var/lib/onething")]
     Things(Remote),
     /// Enables the skill for a local user of a running hub and links their account, as the page does.
     #[command(after_help = "Example: onething-hub link --as ben")]
@@ -64,10 +66,12 @@ pub enum Command {
         #[command(flatten)]
         hub: Remote,
     },
-    /// Shows the mailbox of a running hub.
-    #[command(after_help = "Example: onething-hub mail --as ben --save .")]
+    /// Shows the mail of a running hub: what went out to whom, what waits, and why. In trying mode, also the mailbox.
+    #[command(after_help = "Examples:
+  onething-hub mail --as ben --save .           trying mode
+  onething-hub mail --data /var/lib/onething    a hub in use")]
     Mail {
-        /// Saves the bundle of the newest mail that has one into this folder instead.
+        /// Saves the bundle of the newest mail that has one into this folder instead; in trying mode only.
         #[arg(long, value_name = "DIR")]
         save: Option<PathBuf>,
         /// The mail of this local user only; else everybody's.
@@ -77,19 +81,50 @@ pub enum Command {
         #[command(flatten)]
         hub: Remote,
     },
-    /// Shows what became of the last knocks at `POST /register`: of a running hub, or in the data folder of one that
-    /// is not running.
+    /// Shows what became of the last knocks at `POST /register`, and of mail that did not go out at once: of a running hub, or in
+    /// the data folder of one that is not running.
     #[command(after_help = "Example: onething-hub events --last 10 --data onething-data")]
     Events {
         /// How many.
         #[arg(long, value_name = "N", default_value_t = 50)]
         last: u32,
-        /// The data folder of a hub that is not running: no other is asked.
-        #[arg(long, value_name = "DIR")]
-        data: Option<PathBuf>,
         /// Which hub.
         #[command(flatten)]
         hub: Remote,
+    },
+    /// Tests whether a hub with these options is ready to be used: one line for each test, and what to do. Exit code 1 where one has
+    /// failed.
+    #[command(after_help = "Example: onething-hub check --data /var/lib/onething --mail-to me@example.com")]
+    Check(Box<Check>),
+    /// Prints, writes or removes the systemd unit that serves with these options.
+    #[command(
+        after_help = "Example: sudo onething-hub service --write --lwa-client-id … --skill-id … --host hub.example.com --mqtt 0.0.0.0:8883"
+    )]
+    Service(Box<Service>),
+    /// Writes everything that a hub keeps into one file, also while the hub runs: database, authority, mail. There are private keys in
+    /// it.
+    #[command(after_help = "Example: onething-hub backup /media/backup/onething.zip --data /var/lib/onething")]
+    Backup {
+        /// The file, which takes the place of an older one.
+        file: PathBuf,
+        /// The data folder of the hub.
+        #[arg(long, value_name = "DIR", env = "ONETHING_DATA", default_value = "onething-data")]
+        data: PathBuf,
+        /// The mail folder, where it is not in the data folder.
+        #[arg(long, value_name = "DIR", env = "ONETHING_MAIL")]
+        mail: Option<PathBuf>,
+    },
+    /// Puts a backup back into a data folder over which no hub runs.
+    #[command(after_help = "Example: onething-hub restore /media/backup/onething.zip --data /var/lib/onething")]
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// The data folder; it is made where there is none.
+        #[arg(long, value_name = "DIR", env = "ONETHING_DATA", default_value = "onething-data")]
+        data: PathBuf,
+        /// Puts the backup in the place of everything that is in the folder.
+        #[arg(long)]
+        replace: bool,
     },
     /// Looks at IoT policies.
     #[command(subcommand)]
@@ -105,92 +140,61 @@ pub enum Command {
     },
 }
 
-/// Options of `serve`. Each can also be given as the variable in brackets.
+/// What is tested.
 #[derive(Args, Clone, Debug)]
-pub struct Serve {
-    /// The data folder.
-    #[arg(long, value_name = "DIR", env = "ONETHING_DATA", default_value = "onething-data")]
-    data: PathBuf,
-    /// Where HTTP is spoken: the page, `POST /alexa` and `POST /register`. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", env = "ONETHING_HTTP", value_parser = address, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
-    http: SocketAddr,
-    /// Where MQTT is spoken, over mutual TLS. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", env = "ONETHING_MQTT", value_parser = address, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8883)))]
-    mqtt: SocketAddr,
-    /// The name or address by which devices find this machine; it goes into bundles.
-    #[arg(long, value_name = "NAME", env = "ONETHING_HOST", default_value = "localhost")]
-    host: String,
-    /// The folder that mail is put into, one `.eml` per message; else `mail` in the data folder. With the
-    /// variable SMTP_URL mail goes out by that server.
-    #[arg(long, value_name = "DIR", env = "ONETHING_MAIL")]
-    mail: Option<PathBuf>,
-    /// The device model; else the 3D printer.
-    #[arg(long, value_name = "FILE", env = "ONETHING_DEVICE_MODEL")]
-    device_model: Option<PathBuf>,
-    /// The interaction model by which the simulated Echo understands; else the 3D printer's.
-    #[arg(long, value_name = "FILE", env = "ONETHING_INTERACTION_MODEL")]
-    interaction_model: Option<PathBuf>,
-    /// The skill ids that may call, comma separated.
-    #[arg(long, value_name = "ID", env = "ONETHING_SKILL_ID")]
-    skill_id: Option<String>,
-    /// The client id of your Login with Amazon security profile. Without it the hub is in trying mode: a local
-    /// sign-in page and a simulated Echo.
-    #[arg(long, value_name = "ID", env = "ONETHING_LWA_CLIENT_ID")]
-    lwa_client_id: Option<String>,
-    /// Who may register devices beside owners, and on what terms: a `register.toml`. The policies that it names
-    /// lie beside it, as `policies/NAME.json`. Without it, owners only: by code, or by access token.
-    #[arg(long, value_name = "FILE", env = "ONETHING_REGISTER")]
-    register: Option<PathBuf>,
-    /// The URL of `POST /register` as devices reach it; it goes into bundles. In trying mode, else, the hub's own
-    /// address.
-    #[arg(long, value_name = "URL", env = "ONETHING_REGISTER_URL")]
-    register_url: Option<String>,
-    /// A reverse proxy on this machine passes requests on: whom it names last in X-Forwarded-For knocks at
-    /// `/register`, and is counted by that address.
-    #[arg(long, env = "ONETHING_BEHIND_PROXY", value_parser = FalseyValueParser::new())]
-    behind_proxy: bool,
-    /// For how many days certificates of devices are good; else until the end of 2049, as AWS's are.
-    #[arg(long, value_name = "N", env = "ONETHING_CERTIFICATE_DAYS", value_parser = value_parser!(u32).range(1..=10_000))]
-    certificate_days: Option<u32>,
-    /// The certificate chain for HTTPS, in PEM; without it, HTTP, for a reverse proxy in front.
-    #[arg(long, value_name = "FILE", env = "ONETHING_TLS_CERTIFICATE", requires = "tls_key")]
-    tls_certificate: Option<PathBuf>,
-    /// Its private key, in PEM.
-    #[arg(long, value_name = "FILE", env = "ONETHING_TLS_KEY", requires = "tls_certificate")]
-    tls_key: Option<PathBuf>,
+pub struct Check {
+    /// The options of `serve`.
+    #[command(flatten)]
+    pub serve: Serve,
+    /// Sends a test mail to this address, too.
+    #[arg(long, value_name = "ADDRESS", value_parser = mail_address)]
+    pub mail_to: Option<MailTo>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "an IP address of this machine and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080".to_owned())
+/// The address of a test mail, which is not shown.
+#[derive(Clone, Debug)]
+pub struct MailTo(pub EmailAddress);
+
+fn mail_address(text: &str) -> Result<MailTo, String> {
+    EmailAddress::parse(text).map(MailTo).ok_or_else(|| "a mail address such as me@example.com".to_owned())
 }
 
-impl From<Serve> for Asked {
-    fn from(serve: Serve) -> Self {
-        Self {
-            data: serve.data,
-            http: serve.http,
-            mqtt: serve.mqtt,
-            host: serve.host,
-            mail: serve.mail,
-            device_model: serve.device_model,
-            interaction_model: serve.interaction_model,
-            skill_id: serve.skill_id,
-            lwa_client_id: serve.lwa_client_id,
-            register: serve.register,
-            register_url: serve.register_url,
-            behind_proxy: serve.behind_proxy,
-            certificate_days: serve.certificate_days,
-            tls: serve.tls_certificate.zip(serve.tls_key),
-        }
-    }
+/// A unit of systemd.
+#[derive(Args, Clone, Debug)]
+pub struct Service {
+    /// The options of `serve`; the data folder is `/var/lib/onething` where no other is named.
+    #[command(flatten)]
+    pub serve: Serve,
+    /// Writes the unit instead.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = UNIT, conflicts_with = "remove")]
+    pub write: Option<PathBuf>,
+    /// Ends the service and removes its unit. The data stay.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = UNIT)]
+    pub remove: Option<PathBuf>,
+    /// The user that runs it; else one that systemd makes up, or the one whose data folder it is.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The file with the variables that hold secrets, such as SMTP_URL: for root only.
+    #[arg(long, value_name = "FILE", default_value = "/etc/onething/hub.env")]
+    pub environment: PathBuf,
 }
 
-/// A running hub.
+/// Where a unit is put.
+const UNIT: &str = "/etc/systemd/system/onething-hub.service";
+
+/// A running hub: the one at `--hub`, else the one over `--data`, else the one over `onething-data`, else the one at
+/// <http://127.0.0.1:8080>.
 #[derive(Args, Clone, Debug)]
 pub struct Remote {
-    /// Its address.
-    #[arg(long, value_name = "URL", env = "ONETHING_HUB", default_value = "http://127.0.0.1:8080")]
-    pub hub: String,
+    /// The address of the hub. A hub in use shows its things and mail there only with ONETHING_PASSWORD.
+    #[arg(long, value_name = "URL", env = "ONETHING_HUB")]
+    pub hub: Option<String>,
+    /// The data folder of the hub, on the same machine; only the user whose hub it is, and root, may ask so.
+    #[arg(long, value_name = "DIR", env = "ONETHING_DATA")]
+    pub data: Option<PathBuf>,
     /// Prints the hub's answer as JSON.
     #[arg(long)]
     pub json: bool,
