@@ -246,6 +246,21 @@ async fn who_waits_learns_why_there_is_no_connection() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_available_has_refused_nobody_and_is_tried_again() {
+    let server = Server::new().await;
+    let (life, control) = life(&server, Kettle::quick().body());
+    tokio::spawn(life.run());
+    for _attempt in 0..2 {
+        let (mut session, _) = server.meet().await;
+        session.acknowledge(ConnectAckReason::ServiceUnavailable).await;
+        let told = becomes(&control, |connection| *connection != Connection::Connecting).await;
+        assert_eq!(told.connection, lost("the server is not ready"));
+    }
+    let _session = connected(&server).await;
+    becomes(&control, |connection| matches!(connection, Connection::Connected { .. })).await;
+}
+
+#[tokio::test]
 async fn a_server_that_goes_down_before_it_answers_has_refused_nobody() {
     let server = Server::new().await;
     let (life, control) = life(&server, Kettle::quick().body());

@@ -56,3 +56,23 @@ pub(crate) fn stranger(address: &str, who: &str) -> Failure {
 pub(crate) fn unreachable(address: &str, wait: Duration, why: &str) -> Failure {
     Failure::Unreachable(format!("{address} was not reached within {} s: {why}", wait.as_secs()))
 }
+
+#[cfg(test)]
+mod tests {
+    use rmqtt_codec::v3::ConnectAckReason;
+
+    use super::*;
+    use crate::scripted_server::{Server, soon};
+
+    #[tokio::test]
+    async fn a_server_that_is_not_available_is_asked_again_while_there_is_time() {
+        let server = Server::new().await;
+        let bundle = Bundle::open(&server.bundle).unwrap();
+        let late = async {
+            server.meet().await.0.acknowledge(ConnectAckReason::ServiceUnavailable).await;
+            server.welcome().await;
+        };
+        let (reached, ()) = soon(async { tokio::join!(reach(&bundle, Duration::from_secs(20)), late) }).await;
+        reached.unwrap();
+    }
+}

@@ -6,7 +6,8 @@
 use bytes::BytesMut;
 use onething_hub::broker::answer::{Answer, Delivery, write};
 use onething_hub::broker::message::{Message, Qos};
-use onething_hub::broker::packet::{Connect, MAXIMUM_PACKET, Packet, Reader, Version};
+use onething_hub::broker::packet::{Connect, MAXIMUM_PACKET, Packet, Version};
+use onething_hub::broker::reader::Reader;
 use onething_hub::broker::reason::Reason;
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Decoder as _;
@@ -44,7 +45,7 @@ fn read(bytes: &[u8], piece: usize) -> (Vec<Packet>, Option<Reason>, Option<Vers
                     assert!(buffer.capacity() <= ROOM + bytes.len(), "room for {} bytes", buffer.capacity());
                     break;
                 }
-                Err(reason) => return (packets, Some(reason), reader.version()),
+                Err(fault) => return (packets, Some(fault.reason), reader.version()),
             }
         }
     }

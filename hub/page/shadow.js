@@ -1,6 +1,6 @@
 // The shadow: desired, reported and delta side by side, a row for each field, and what has just changed.
 
-import { keyed, one, setText } from "./dom.js";
+import { keyed, one, setText, showTime } from "./dom.js";
 import { jsonFigure, showJson } from "./json-view.js";
 
 const COLUMNS = ["desired", "reported", "delta"];
@@ -42,6 +42,7 @@ export function drawShadow(thing) {
   const shadow = thing?.shadow;
   one("#identity").hidden = !thing;
   if (thing) drawIdentity(thing);
+  drawRefusal(thing?.refusal);
   one("#shadow-empty").hidden = Boolean(shadow);
   one("#shadow").hidden = !shadow;
   json.hidden = !shadow;
@@ -75,6 +76,17 @@ function drawIdentity(thing) {
   setText(one("#thing-name"), thing.thing);
   const live = thing.certificates.find((certificate) => certificate.status === "ACTIVE") ?? thing.certificates.at(-1);
   setText(one("#certificate"), live ? `Certificate ${live.id.slice(0, 8)} ${live.status}` : "No certificate");
+}
+
+/** What the broker has refused last, and why; its texts are escaped already. */
+function drawRefusal(refusal) {
+  const line = one("#refusal");
+  line.hidden = !refusal;
+  if (!refusal) return;
+  const { at, action, resource, will, detail, clientId, times } = refusal;
+  const what = action ? `${action} of “${resource}”${will ? " as a will" : ""}` : "a packet";
+  showTime(one("time", line), at);
+  setText(one("span", line), `${what}, to client “${clientId}”: ${detail}${times > 1 ? ` (${times} times)` : ""}`);
 }
 
 function makeRow(row) {

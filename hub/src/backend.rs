@@ -14,7 +14,9 @@ use crate::broker::backend::{
 };
 use crate::broker::message::{Message, Properties, Qos};
 use crate::broker::packet::{RetainHandling, Subscription};
+use crate::broker::refusal::Refusal;
 use crate::policy::{Policy, ThingContext};
+use crate::refusals::Refusals;
 use crate::registry::{LocalRegistry, Status};
 use crate::shadow::{self, LocalShadows};
 use crate::store::{self, Store};
@@ -24,6 +26,7 @@ pub struct Behind {
     registry: LocalRegistry,
     shadows: LocalShadows,
     store: Store,
+    refusals: Refusals,
     /// Documents that were read before, by their text: there is one for thousands of certificates.
     policies: Mutex<HashMap<String, Arc<Policy>>>,
 }
@@ -35,8 +38,8 @@ struct Illegible(#[source] crate::policy::PolicyError);
 
 impl Behind {
     /// What stands behind a broker.
-    pub fn new(registry: LocalRegistry, shadows: LocalShadows, store: Store) -> Self {
-        Self { registry, shadows, store, policies: Mutex::default() }
+    pub fn new(registry: LocalRegistry, shadows: LocalShadows, store: Store, refusals: Refusals) -> Self {
+        Self { registry, shadows, store, refusals, policies: Mutex::default() }
     }
 
     fn policy(&self, document: &str) -> Result<Arc<Policy>, Illegible> {
@@ -87,6 +90,10 @@ impl Backend for Behind {
             self.shadows.noticed(thing);
         }
     }
+
+    fn refused(&self, refusal: &Refusal) {
+        self.refusals.note(refusal);
+    }
 }
 
 /// The options of a subscription, as stored.
@@ -106,6 +113,8 @@ struct About {
     retain: bool,
     expires: Option<u64>,
     properties: Option<Properties>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    publisher: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     identifiers: Vec<NonZeroU32>,
 }
@@ -128,16 +137,17 @@ fn read_json<T: for<'a> Deserialize<'a>>(row: &Row<'_>, column: usize) -> rusqli
 
 fn about(message: &Message, identifiers: &[NonZeroU32]) -> rusqlite::Result<String> {
     let properties = message.properties.as_deref().cloned();
+    let publisher = message.publisher.as_deref().map(str::to_owned);
     let qos = u8::from(message.qos == Qos::AtLeastOnce);
-    json(&About { qos, retain: message.retain, expires: message.expires, properties, identifiers: identifiers.to_vec() })
+    json(&About { qos, retain: message.retain, expires: message.expires, properties, publisher, identifiers: identifiers.to_vec() })
 }
 
 /// Topic, payload and what is about them, from three columns.
 fn message(row: &Row<'_>, from: usize) -> rusqlite::Result<(Message, Box<[NonZeroU32]>)> {
     let (topic, payload): (String, Vec<u8>) = (row.get(from)?, row.get(from + 1)?);
-    let About { qos: number, retain, expires, properties, identifiers } = read_json(row, from + 2)?;
-    let (payload, properties) = (Bytes::from(payload), properties.map(Arc::new));
-    Ok((Message { topic: topic.into(), payload, qos: qos(number), retain, expires, properties }, identifiers.into()))
+    let About { qos: number, retain, expires, properties, publisher, identifiers } = read_json(row, from + 2)?;
+    let (payload, properties, publisher) = (Bytes::from(payload), properties.map(Arc::new), publisher.map(Arc::from));
+    Ok((Message { topic: topic.into(), payload, qos: qos(number), retain, expires, properties, publisher }, identifiers.into()))
 }
 
 /// Each change may come again, and one about a session that is over is about nothing.

@@ -18,7 +18,7 @@ fn over(place: &TempDir) -> Behind {
     let store = Store::open(&place.path().join("hub.db")).unwrap();
     let stack = Stack { kind: onething::registry::Kind { thing_type: "t".into(), policies: vec!["P".into()] }, thing_prefix: prefix() };
     let registry = LocalRegistry::new(store.clone(), Arc::new(Authority::new(NOW).unwrap()), stack, || NOW);
-    Behind::new(registry, LocalShadows::new(store.clone(), || NOW), store)
+    Behind::new(registry, LocalShadows::new(store.clone(), || NOW), store, Refusals::new(|| NOW))
 }
 
 fn prefix() -> ThingPrefix {
@@ -108,14 +108,16 @@ fn a_message() -> impl Strategy<Value = Message> {
         user: vec![("name".into(), "a value".into())],
     });
     let payload = prop::collection::vec(any::<u8>(), 0..5);
-    (name(), payload, a_qos(), any::<bool>(), prop::option::of(0..=NOW), prop::option::of(properties)).prop_map(
-        |(topic, payload, qos, retain, expires, properties)| Message {
+    let (expires, publisher) = (prop::option::of(0..=NOW), prop::option::of(name()));
+    (name(), payload, a_qos(), any::<bool>(), expires, prop::option::of(properties), publisher).prop_map(
+        |(topic, payload, qos, retain, expires, properties, publisher)| Message {
             topic,
             payload: payload.into(),
             qos,
             retain,
             expires,
             properties: properties.map(Arc::new),
+            publisher,
         },
     )
 }

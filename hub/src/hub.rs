@@ -1,5 +1,6 @@
 //! The hub: the skill with the ports of this machine, and what stands around it.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
 
+use crate::audit::{self, Event, Kind as EventKind};
 use crate::authority::{Authority, AuthorityError};
 use crate::backend::Behind;
 use crate::backup;
@@ -33,6 +35,7 @@ use crate::metrics;
 use crate::outgoing::{Outgoing, Pace, Server};
 use crate::place;
 use crate::policy;
+use crate::refusals::{self, Refusals};
 use crate::registry::{LocalRegistry, Stack};
 use crate::settings::{Mode, Settings};
 use crate::shadow::LocalShadows;
@@ -108,6 +111,8 @@ pub struct Hub {
     pub registry: LocalRegistry,
     /// Where devices connect.
     pub broker: Broker<Behind>,
+    /// What they were refused there.
+    pub refusals: Refusals,
     /// Certificates, of devices and of this hub.
     pub authority: Arc<Authority>,
     /// The mailbox.
@@ -166,7 +171,8 @@ impl Hub {
         }
         registry.give_free().await?;
         let shadows = LocalShadows::new(store.clone(), clock::now);
-        let behind = Arc::new(Behind::new(registry.clone(), shadows.clone(), store.clone()));
+        let refusals = Refusals::new(clock::now);
+        let behind = Arc::new(Behind::new(registry.clone(), shadows.clone(), store.clone(), refusals.clone()));
         let broker = Broker::open(behind, clock::now).await?;
         shadows.connect(broker.clone());
 
@@ -233,6 +239,7 @@ impl Hub {
             skill: Arc::new(skill),
             registry,
             broker,
+            refusals,
             authority,
             mail,
             users,
@@ -290,6 +297,22 @@ impl Hub {
         std::fs::remove_file(&path)?;
         copied?;
         Ok(file)
+    }
+
+    /// Keeps what devices are refused, until this is dropped.
+    pub async fn keep_refusals(&self) -> Infallible {
+        self.refusals.keep(&self.store).await
+    }
+
+    /// The last events that were kept, of one kind or of all, the oldest of them first.
+    pub async fn audit(&self, kind: Option<EventKind>, count: u32) -> Result<Vec<Event>, StoreError> {
+        self.store.read(move |db| audit::last(db, kind, count)).await
+    }
+
+    /// What a thing was refused last.
+    pub async fn last_refusal(&self, thing: &str) -> Result<Option<refusals::Kept>, StoreError> {
+        let thing = thing.to_owned();
+        self.store.read(move |db| refusals::last_of(db, &thing)).await
     }
 
     /// The name of a user's thing, whether there is one or not.

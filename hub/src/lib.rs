@@ -33,8 +33,10 @@ pub mod backup;
 pub mod broker;
 
 pub mod door;
+pub mod refusals;
 
-pub mod event_log;
+pub mod audit;
+
 pub mod events;
 pub mod hub;
 pub mod metrics;

@@ -141,6 +141,7 @@ impl Running {
         }
         parts.spawn(tell_the_broker(Arc::clone(&hub), changes));
         parts.spawn(tell_the_page(Arc::clone(&hub)));
+        parts.spawn(keep_refusals(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
         if let Some(peers) = peers {
             parts.spawn(ask(peers, ended(hub.ending())));
@@ -211,18 +212,23 @@ async fn tell_the_broker(hub: Arc<Hub>, mut changes: UnboundedReceiver<Certifica
     }
 }
 
-/// Shadows, connections and mails, by whose they are.
+/// Shadows, connections, refusals and mails, by whose they are.
 async fn tell_the_page(hub: Arc<Hub>) {
     let (mut things, mut mails, mut ending) = (hub.skill.shadows.watch(), hub.mail.arrivals(), pin!(ended(hub.ending())));
     let mut outgoing = hub.skill.mailer.watch();
+    let mut refusals = hub.refusals.watch();
     loop {
         tokio::select! {
             thing = things.recv() => match thing {
-                Ok(thing) => if hub.events.is_heard() && let Some(user) = whose(&hub, &thing).await {
-                    hub.events.tell(&user, Subject::Shadow);
-                },
+                Ok(thing) => tell_owner(&hub, &thing).await,
                 // Whose they were is not known any more.
                 Err(RecvError::Lagged(_)) => tell_everybody(&hub, Subject::Shadow).await,
+                Err(RecvError::Closed) => return,
+            },
+            thing = refusals.recv() => match thing {
+                Ok(Some(thing)) => tell_owner(&hub, &thing).await,
+                // It may be about anybody.
+                Ok(None) | Err(RecvError::Lagged(_)) => tell_everybody(&hub, Subject::Shadow).await,
                 Err(RecvError::Closed) => return,
             },
             arrived = mails.changed() => match arrived {
@@ -235,6 +241,15 @@ async fn tell_the_page(hub: Arc<Hub>) {
             },
             () = &mut ending => return,
         }
+    }
+}
+
+/// The thing of an owner has changed, or what is known of it.
+async fn tell_owner(hub: &Hub, thing: &str) {
+    if hub.events.is_heard()
+        && let Some(user) = whose(hub, thing).await
+    {
+        hub.events.tell(&user, Subject::Shadow);
     }
 }
 
@@ -259,6 +274,13 @@ async fn ask(peers: Peers, end: impl Future<Output = ()>) {
         () = &mut end => return,
     }
     end.await;
+}
+
+async fn keep_refusals(hub: Arc<Hub>) {
+    tokio::select! {
+        never = hub.keep_refusals() => match never {},
+        () = ended(hub.ending()) => {}
+    }
 }
 
 async fn sweeps(hub: Arc<Hub>) {

@@ -4,6 +4,13 @@ Needs a built hub (`cargo build -p onething-hub`, or its path in ONETHING_HUB), 
 `npm ci` in this folder. Pictures of each stage go to target/browser.
 """
 
+import io
+import json
+import socket
+import ssl
+import urllib.request
+import zipfile
+
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -243,6 +250,33 @@ def test_a_mail_that_does_not_go_out_is_explained(tmp_path, browse):
         assert browser.complaints() == []
     finally:
         hub.kill()
+
+
+def test_what_the_broker_has_refused_is_shown_at_the_shadow(hub, browse, tmp_path):
+    browser = browse("refused", *PHONE, "light")
+    browser.open(hub.url)
+    link(browser)
+    browser.until(lambda: browser.text("#thing-name"), "a thing")
+    assert not browser.one("#refusal").is_displayed()
+    connect(hub, tmp_path, client_id='<b>"another"')
+    browser.until(lambda: browser.one("#refusal").is_displayed(), "the refusal")
+    assert "iot:Connect of “<b>\"another\"”, to client “<b>\"another\"”: no policy statement allows it" in browser.text("#refusal")
+    browser.judge("refused")
+    assert browser.complaints() == []
+
+
+def connect(hub, place, client_id):
+    """CONNECT of MQTT 3.1.1 with Ana's certificate and this client id; waits for the end of the connection."""
+    get = lambda path: urllib.request.urlopen(hub.url + path).read()
+    mail = json.loads(get("/api/mail?user=ana"))["mail"][-1]
+    zipfile.ZipFile(io.BytesIO(get(f"/api/mail/{mail['id']}/attachment"))).extractall(place)
+    context = ssl.create_default_context(cafile=place / "RootCA.pem")
+    context.load_cert_chain(place / "certificate.pem", place / "private.key.pem")
+    host, port = "localhost", int(hub.mqtt.rpartition(":")[2])
+    with socket.create_connection((host, port)) as plain, context.wrap_socket(plain, server_hostname=host) as secure:
+        body = b"\0\4MQTT\4\2\0\x1e" + len(client_id).to_bytes(2, "big") + client_id.encode()
+        secure.sendall(b"\x10" + bytes([len(body)]) + body)
+        assert secure.recv(1) == b""
 
 
 def press(browser, *keys):

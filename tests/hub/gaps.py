@@ -46,6 +46,15 @@ differs(
     *(BOB + "/jobs/notify", "$aws/events/presence/disconnected/{b}", "$SYS/broker", "$aws//things/{b}/shadow/update"),
     *("$AWS/things/{b}/shadow/update", "$\u0430ws/things/{b}/shadow/update"),
 )
+STATES = ["$SYS/broker/connection/" + rest for rest in ("{b}/state", "{a}", "{a}/state/", "{a}/{b}/state", "/state", "{a_lower}/state")]
+differs("The same of what a bridge says of another.", "publish", {"5": 144}, *STATES, "retained $SYS/broker/connection/{b}/state")
+differs(
+    "It refuses, as AWS IoT does, what a bridge of mosquitto says of itself with its default options, so that such a bridge never stays "
+    "connected. The hub acknowledges it and gives it to no reader.",
+    "publish",
+    {"3.1.1": "closed", "5": 144},
+    "retained $SYS/broker/connection/{a}/state",
+)
 SHARED = ["$share/g/#", "$share/g/+/+", "$share/g/" + BOB + "/shadow/update/delta", "$share/g/$aws/things/+/shadow/update/delta"]
 differs(
     "It has shared subscriptions, so there is something to decide for the policy. The hub has none, and says so.",
@@ -63,7 +72,9 @@ differs(
     *("$aws/things/#/delta", "##", BOB + "/shadow\0/get"),
 )
 differs("The same of a topic with U+0000.", "publish", {"5": 135}, BOB + "/shadow\0/update")
-differs("It has no limit of 128 bytes for a client id; the policy refuses it.", "connect", {"5": 135}, "{a}{a}{a}{a}")
+differs(
+    "It has no limit of 128 bytes for a client id; the policy refuses it.", "connect", {"3.1.1": "closed", "5": 135}, "{a}{a}{a}{a}"
+)
 differs(
     "It publishes a will to the own shadow. AWS IoT does not publish wills to reserved topics "
     "(https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-comms-app.html).",

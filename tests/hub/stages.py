@@ -25,7 +25,8 @@ from hub import Bundle, Hub, eventually
 from speaker import LIMIT, Speaker
 
 ROOT = Path(__file__).resolve().parents[2]
-TOPICS = ["update/delta", "update/accepted", "update/rejected", "get/accepted", "get/rejected"]
+UPDATED = ["update/accepted", "update/documents"]
+TOPICS = [*UPDATED, "update/delta", "update/rejected", "get/accepted", "get/rejected", "delete/accepted", "delete/rejected"]
 
 
 def topic(thing, rest):
@@ -43,9 +44,11 @@ class Stage:
         self.bobs = Speaker(self.bob, "5").connected()
         self.bobs.listens(*[topic(self.bob.thing, rest) for rest in TOPICS])
         for bundle in (self.ada, self.bob):
-            speaker = self.bobs if bundle is self.bob else Speaker(bundle, "5").connected().listens(topic(bundle.thing, "update/accepted"))
+            topics = [topic(bundle.thing, rest) for rest in UPDATED]
+            speaker = self.bobs if bundle is self.bob else Speaker(bundle, "5").connected().listens(*topics)
             speaker.publish(topic(bundle.thing, "update"), {"state": {"reported": {"beat": 0}}})
-            speaker.receive(topic(bundle.thing, "update/accepted"))
+            for name in topics:
+                speaker.receive(name)
             if bundle is self.ada:
                 speaker.leave()
         self.known = self.document(self.bob.thing)
@@ -56,7 +59,9 @@ class Stage:
         assert self.bobs.is_connected(), f"Bob was cut off: {self.bobs.end}"
         beat, bob = next(self.beats), self.bob.thing
         assert self.bobs.publish(topic(bob, "update"), {"state": {"reported": {"beat": beat}}, "clientToken": str(beat)}) == "ok"
-        accepted = self.bobs.receive(topic(bob, "update/accepted"), lambda payload: payload.get("clientToken") == str(beat))
+        accepted, _documents = (
+            self.bobs.receive(topic(bob, rest), lambda payload: payload.get("clientToken") == str(beat)) for rest in UPDATED
+        )
         heard, self.bobs.messages = self.bobs.messages, []
         assert heard == [], f"Bob has heard what he did not ask for: {heard}"
         document = self.document(bob)

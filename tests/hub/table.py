@@ -1,12 +1,13 @@
 """What one device tries on another: one table, which is tried on the hub and on an AWS that somebody else wrote.
 
-`{a}` is the thing of whoever tries, `{b}` the other one. All of it has to be refused. `code` is how MQTT 5 is
+`{a}` is the thing of whoever tries, `{b}` the other one. All of it has to be refused, or to be without any effect. `code` is how MQTT 5 is
 told; 135 is "not authorized", 143 "topic filter invalid", 144 "topic name invalid".
 (https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901031)
 """
 
 from dataclasses import dataclass
 
+OK = "ok"
 NOT_AUTHORIZED, CLIENT_ID, FILTER, NAME, NOT_SHARED, FAILURE = 135, 133, 143, 144, 158, 128
 SHARED = {"code": NOT_SHARED, "old_code": FAILURE}
 ADA, BOB = "$aws/things/{a}", "$aws/things/{b}"
@@ -16,7 +17,7 @@ ADA, BOB = "$aws/things/{a}", "$aws/things/{b}"
 class Attempt:
     text: str
     code: object = NOT_AUTHORIZED
-    # How MQTT 3.1.1 is told: by the end of the connection, but for what is not there at all.
+    # How MQTT 3.1.1 is told: by the end of the connection, but for what is not there at all and for a client id that cannot be one.
     old_code: object = "closed"
     retain: bool = False
     payload: str = '{"state": {"reported": {"broken": true}, "desired": {"broken": true}}}'
@@ -65,7 +66,8 @@ DISGUISES = [
 SUBSCRIBE = [
     *attempts(
         *[BOB + "/shadow/" + rest for rest in ("update/delta", "update/accepted", "update/rejected", "update/documents")],
-        *[BOB + "/shadow/" + rest for rest in ("get/accepted", "get/rejected", "delete/accepted", "update", "get", "#", "+/+")],
+        *[BOB + "/shadow/" + rest for rest in ("get/accepted", "get/rejected", "update", "get", "#", "+/+")],
+        *[BOB + "/shadow/" + rest for rest in ("delete/accepted", "delete/rejected", "delete/+", "delete", "+/accepted", "update/*ted")],
         *[BOB + rest for rest in ("/#", "/+/+/+", "/shadow/name/+/update/delta", "/jobs/notify", "/jobs/#", "/tunnels/notify")],
         "#",
         "+",
@@ -81,7 +83,8 @@ SUBSCRIBE = [
         "+/things/{b}/shadow/update/delta",
         "+/things/{a}/shadow/update/delta",
         *[ADA + rest for rest in ("/#", "/shadow/#", "/shadow/+/accepted", "/shadow/update/+", "/shadow/update", "/shadow/get")],
-        *[ADA + rest for rest in ("/shadow/update/documents", "/shadow/delete/accepted", "/shadow/name/other/update/delta")],
+        *[ADA + rest for rest in ("/shadow/update/#", "/shadow/delete", "/shadow/delete/+", "/shadow/name/other/update/delta")],
+        *[ADA + rest for rest in ("/shadow/name/other/update/documents", "/shadow/name/other/delete/accepted")],
         *[ADA + rest for rest in ("/jobs/notify", "/jobs/notify-next", "/jobs/+/get/accepted", "/tunnels/notify", "/streams/s/data/json")],
         "$aws/events/#",
         "$aws/events/presence/connected/{b}",
@@ -102,10 +105,12 @@ SUBSCRIBE = [
 PUBLISH = [
     *attempts(
         *[BOB + "/shadow/" + rest for rest in ("update", "get", "delete", "update/accepted", "update/rejected", "update/delta")],
-        *[BOB + "/shadow/" + rest for rest in ("update/documents", "get/accepted", "delete/accepted", "name/other/update", "name/other/get")],
+        *[BOB + "/shadow/" + rest for rest in ("update/documents", "get/accepted", "name/other/update", "name/other/get")],
+        *[BOB + "/shadow/" + rest for rest in ("delete/accepted", "delete/rejected")],
         *[BOB + rest for rest in ("/jobs/get", "/jobs/start-next", "/jobs/j/update", "/jobs/notify", "/defender/metrics/json", "")],
         *[ADA + "/shadow/" + rest for rest in ("update/accepted", "update/rejected", "update/delta", "update/documents", "get/accepted")],
-        *[ADA + "/shadow/" + rest for rest in ("delete", "delete/accepted", "name/other/update", "name/other/get", "name/other/delete")],
+        *[ADA + "/shadow/" + rest for rest in ("delete", "name/other/update", "name/other/get", "name/other/delete")],
+        *[ADA + "/shadow/" + rest for rest in ("delete/accepted", "delete/rejected", "name/other/update/documents")],
         *[ADA + rest for rest in ("/jobs/get", "/jobs/start-next", "/jobs/j/update", "/shadow", "/shadow/", "")],
         "$aws/rules/r/" + BOB[1:] + "/shadow/update",
         "$aws/certificates/create/json",
@@ -113,6 +118,7 @@ PUBLISH = [
         "$aws/provisioning-templates/t/provision/json",
         "$aws/events/presence/disconnected/{b}",
         "$SYS/broker",
+        *["$SYS/broker/connection/" + rest for rest in ("{b}/state", "{a}", "{a}/state/", "{a}/{b}/state", "/state", "{a_lower}/state")],
         "hello",
         "{b}",
     ),
@@ -122,13 +128,16 @@ PUBLISH = [
         ADA + "/shadow/update", ADA + "/shadow/get", BOB + "/shadow/update", BOB + "/shadow/update/delta", BOB + "/shadow/get/accepted", retain=True
     ),
     *attempts("hello", "$aws/things/{a}/shadow/update/delta", retain=True, payload=""),
+    *attempts("$SYS/broker/connection/{b}/state", retain=True, payload="1"),
+    # A bridge of mosquitto says so of itself; it is acknowledged, and for no reader.
+    *attempts("$SYS/broker/connection/{a}/state", retain=True, payload="1", code=OK, old_code=OK),
 ]
 
 CONNECT = [
     *attempts("{b}", "{b}#", "{b}/", "{b} ", " {b}", "{b}\u200b", "{b_lower}", "{b_upper}", "{a_lower}", "{a_upper}", "{a}{b}"),
     *attempts("{a}#", "{a}/", "{a} ", "{a}/../{b}", "{a},{b}", "{a}+", "#", "+", "*", "3D_Printer-*", "?", "", "$aws", "root"),
     *attempts("${{iot:Connection.Thing.ThingName}}", "${{iot:ClientId}}", "{a_short}", "arn:aws:iot:::client/{b}"),
-    *attempts("{a}" * 4, code=CLIENT_ID),
+    *attempts("{a}" * 4, code=CLIENT_ID, old_code="connack Client identifier not valid"),
 ]
 
 # A will may be refused with the connection, or be taken and never heard; either will do, being heard will not.
@@ -138,6 +147,7 @@ WILL = [
     *attempts(*[ADA + "/shadow/" + rest for rest in ("update", "update/delta", "get/accepted", "delete")]),
     *attempts(ADA + "/shadow/update", ADA + "/shadow/get/accepted", retain=True),
     *attempts("$aws/things/+/shadow/update", "$aws/#", "#", "+", ""),
+    *attempts("$SYS/broker/connection/{a}/state", "$SYS/broker/connection/{b}/state", retain=True, payload="0"),
     *attempts("$aws/events/presence/connected/{b}", "$AWS/things/{b}/shadow/update", "hello", "$SYS/x", "$aws/things/{b}//shadow/update"),
 ]
 

@@ -47,6 +47,9 @@ class Classic:
         self.hears("get_shadow_accepted", "GetShadow")
         self.hears("get_shadow_rejected", "GetShadow")
         self.hears("shadow_delta_updated_events", "ShadowDeltaUpdated")
+        self.hears("shadow_updated_events", "ShadowUpdated")
+        self.hears("delete_shadow_accepted", "DeleteShadow")
+        self.hears("delete_shadow_rejected", "DeleteShadow")
         return self
 
     def hears(self, what, of):
@@ -89,7 +92,8 @@ def test_the_classic_shadow_client(hub):
     command = device.next("shadow_delta_updated_events").state["command"]
     assert command["args"]["model"] == "vase"
     device.update(reported={"command": command})
-    device.next("update_shadow_accepted")
+    while device.next("shadow_updated_events").current.state.reported.get("command") != command:
+        pass
     assert "delta" not in hub.thing("ana")["shadow"]["state"]
     device.leave()
 
@@ -122,7 +126,8 @@ class Modern:
     """MQTT 5 and the second shadow client: requests with an answer, and streams."""
 
     def __init__(self, bundle, keeps=False):
-        self.thing, self.deltas, self.states, self.streaming = bundle.thing, queue.Queue(), queue.Queue(), queue.Queue()
+        self.thing, self.states, self.streaming = bundle.thing, queue.Queue(), queue.Queue()
+        self.deltas, self.documents = queue.Queue(), queue.Queue()
         behavior = mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS if keeps else mqtt5.ClientSessionBehaviorType.CLEAN
         self.packets, self.stopped = queue.Queue(), Future()
         self.client = mqtt5_client_builder.mtls_from_path(
@@ -155,12 +160,17 @@ class Modern:
                 return state
 
     def streams(self):
-        request = iotshadow.ShadowDeltaUpdatedSubscriptionRequest(thing_name=self.thing)
-        options = ServiceStreamOptions(self.deltas.put, self.streaming.put)
-        self.stream = self.shadow.create_shadow_delta_updated_stream(request, options)
-        self.stream.open()
-        status = self.streaming.get(timeout=LIMIT)
-        assert status.type == mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED, status
+        """Opens the stream of `update/delta` and that of `update/documents`."""
+        delta = iotshadow.ShadowDeltaUpdatedSubscriptionRequest(thing_name=self.thing)
+        updated = iotshadow.ShadowUpdatedSubscriptionRequest(thing_name=self.thing)
+        self.opened = [
+            self.shadow.create_shadow_delta_updated_stream(delta, ServiceStreamOptions(self.deltas.put, self.streaming.put)),
+            self.shadow.create_shadow_updated_stream(updated, ServiceStreamOptions(self.documents.put, self.streaming.put)),
+        ]
+        for stream in self.opened:
+            stream.open()
+            status = self.streaming.get(timeout=LIMIT)
+            assert status.type == mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED, status
 
     def update(self, version=None, **state):
         state = iotshadow.ShadowState(**state)
@@ -192,6 +202,18 @@ def test_the_request_response_shadow_client(hub):
     assert command["args"]["model"] == "vase"
     device.update(reported={"command": command})
     assert device.get().state.delta is None
+    documents = [device.documents.get(timeout=LIMIT) for _update in ("idle", "the vase", "the command")]
+    assert [held.current.version - held.previous.version for held in documents] == [1, 1, 1]
+    assert documents[-1].current.state.reported["command"] == command
+    device.leave()
+
+
+def test_the_request_response_shadow_client_deletes_no_shadow(hub):
+    device = Modern(hub.move_in("ana"))
+    device.connected()
+    with pytest.raises(V2ServiceException):
+        device.shadow.delete_shadow(iotshadow.DeleteShadowRequest(thing_name=device.thing)).result(LIMIT)
+    assert hub.thing("ana")["shadow"] is not None
     device.leave()
 
 

@@ -767,8 +767,11 @@ def test_the_only_wildcards_are_what_the_shadow_says_to_its_device():
     assert wild == {
         # To a policy a `+` is a `+`: this is the one filter, and no pattern of filters.
         ("iot:Subscribe", f"topicfilter/$aws/things/{THING}/shadow/get/+"),
+        # `accepted` and `rejected` in one resource: with nine of them a policy would be too long.
+        *(("iot:Subscribe", f"topicfilter/$aws/things/{THING}/shadow/{request}/*ted") for request in ("get", "update", "delete")),
         ("iot:Receive", f"topic/$aws/things/{THING}/shadow/get/*"),
         ("iot:Receive", f"topic/$aws/things/{THING}/shadow/update/*"),
+        ("iot:Receive", f"topic/$aws/things/{THING}/shadow/delete/*"),
     }
 
 
@@ -806,7 +809,9 @@ SHADOW = "$aws/things/A/shadow"
         *(
             (action, f"{kind}/{SHADOW}/{answer}")
             for action, kind in [("iot:Subscribe", "topicfilter"), ("iot:Receive", "topic")]
-            for answer in ["get/accepted", "get/rejected", "update/accepted", "update/rejected", "update/delta"]
+            for answer in ["get/accepted", "get/rejected", "update/accepted", "update/rejected", "update/delta", "update/documents"]
+            # Nothing is deleted here; some SDKs subscribe to these answers before they do anything else.
+            + ["delete/accepted", "delete/rejected"]
         ),
     ],
 )
@@ -821,6 +826,8 @@ def test_a_device_can_use_its_shadow(action, resource):
         ("iot:Connect", "client/A2"),
         ("iot:Publish", "topic/$aws/things/B/shadow/update"),
         ("iot:Publish", f"topic/{SHADOW}/delete"),
+        ("iot:Publish", f"topic/{SHADOW}/delete/accepted"),
+        ("iot:Publish", f"topic/{SHADOW}/update/documents"),
         ("iot:Publish", f"topic/{SHADOW}/name/other/update"),
         ("iot:Publish", f"topic/{SHADOW}/update/accepted"),
         ("iot:Publish", "topic/$aws/things/A/jobs/start-next"),
@@ -829,6 +836,14 @@ def test_a_device_can_use_its_shadow(action, resource):
         ("iot:Subscribe", "topicfilter/$aws/things/+/shadow/update/accepted"),
         ("iot:Subscribe", f"topicfilter/{SHADOW}/#"),
         ("iot:Subscribe", f"topicfilter/{SHADOW}/update/+"),
+        ("iot:Subscribe", f"topicfilter/{SHADOW}/update/#"),
+        ("iot:Subscribe", f"topicfilter/{SHADOW}/delete/+"),
+        ("iot:Subscribe", f"topicfilter/{SHADOW}/+/accepted"),
+        ("iot:Subscribe", f"topicfilter/{SHADOW}/name/other/get/accepted"),
+        *(
+            ("iot:Subscribe", f"topicfilter/$aws/things/B/shadow/{answer}")
+            for answer in ["delete/accepted", "delete/rejected", "update/documents"]
+        ),
         ("iot:Subscribe", "topicfilter/$aws/things/B/shadow/update/delta"),
         ("iot:Subscribe", "topicfilter/$aws/events/presence/connected/+"),
         ("iot:Receive", "topic/$aws/things/B/shadow/update/delta"),

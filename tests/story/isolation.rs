@@ -18,7 +18,12 @@ async fn a_bundle_opens_one_thing_and_no_other() {
 
         // Its own thing: read, write and listen.
         let mut device = Device::connect(&own).await;
-        for rest in ["update/delta", "update/accepted", "update/rejected", "get/accepted", "get/rejected"] {
+        for request in ["get", "update", "delete"] {
+            for answer in ["accepted", "rejected"] {
+                device.subscribe(&ada.topic(&format!("{request}/{answer}"))).await;
+            }
+        }
+        for rest in ["update/delta", "update/documents"] {
             device.subscribe(&ada.topic(rest)).await;
         }
         device.publish(&ada.topic("update"), &reported).await;
@@ -38,13 +43,15 @@ async fn a_bundle_opens_one_thing_and_no_other() {
         for filter in [
             bob.topic("update/delta"),
             bob.topic("get/accepted"),
+            bob.topic("update/documents"),
+            bob.topic("delete/accepted"),
             topic("+", "update/delta"),
             "#".to_owned(),
             "$aws/#".to_owned(),
             "$aws/things/#".to_owned(),
             "+/+".to_owned(),
             ada.topic("#"),
-            ada.topic("update/documents"),
+            ada.topic("delete/+"),
             format!("$aws/things/{}/jobs/notify", ada.thing),
             format!("$aws/events/presence/connected/{}", bob.thing),
         ] {

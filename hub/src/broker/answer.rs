@@ -35,7 +35,8 @@ pub enum Answer {
         /// The client id, where the broker chose it.
         assigned: Option<Arc<str>>,
     },
-    /// CONNACK for a client that is not. There is none in MQTT 3.1.1: AWS IoT just closes the connection.
+    /// CONNACK for a client that is not. In MQTT 3.1.1 there is one for an unknown protocol level, a client id that cannot be used, and a
+    /// server that is not available (section 3.2.2.3). For all else, and for what the policy refuses, AWS IoT just closes the connection.
     Refused(Reason),
     /// PUBLISH.
     Deliver(Delivery),
@@ -92,7 +93,16 @@ fn to_v311(answer: Answer) -> Option<v3::Packet> {
         Answer::Welcome { session_present, .. } => {
             v3::Packet::ConnectAck(v3::ConnectAck { session_present, return_code: v3::ConnectAckReason::ConnectionAccepted })
         }
-        Answer::Refused(_) | Answer::Disconnect(_) => return None,
+        Answer::Refused(reason) => {
+            let return_code = match reason {
+                Reason::UnsupportedVersion => v3::ConnectAckReason::UnacceptableProtocolVersion,
+                Reason::ClientIdInvalid => v3::ConnectAckReason::IdentifierRejected,
+                Reason::Unavailable | Reason::ShuttingDown => v3::ConnectAckReason::ServiceUnavailable,
+                _ => return None,
+            };
+            v3::Packet::ConnectAck(v3::ConnectAck { session_present: false, return_code })
+        }
+        Answer::Disconnect(_) => return None,
         Answer::Deliver(delivery) => v3::Packet::Publish(Box::new(publish(delivery, None))),
         Answer::Acknowledge(packet_id) => v3::Packet::PublishAck { packet_id },
         Answer::Subscribed(packet_id, outcomes) => {
@@ -123,7 +133,10 @@ fn to_v5(answer: Answer, now: u64) -> Option<v5::Packet> {
         }
         .into(),
         Answer::Refused(reason) => {
-            let reason_code = v5::ConnectAckReason::try_from(reason.code()?).unwrap_or(v5::ConnectAckReason::UnspecifiedError);
+            let reason_code = match reason {
+                Reason::Unavailable | Reason::ShuttingDown => v5::ConnectAckReason::ServerUnavailable,
+                _ => reason.code()?.try_into().unwrap_or(v5::ConnectAckReason::UnspecifiedError),
+            };
             v5::ConnectAck { reason_code, ..v5::ConnectAck::default() }.into()
         }
         Answer::Deliver(delivery) => {

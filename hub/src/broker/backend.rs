@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::message::Message;
 use super::packet::Subscription;
 use super::reason::Reason;
+use super::refusal::Refusal;
 use crate::policy::{Policy, ThingContext};
 
 /// What a certificate is worth at the moment.
@@ -185,4 +186,7 @@ pub trait Backend: Send + Sync + 'static {
 
     /// A client has connected or disconnected. This must not block.
     fn noticed(&self, notice: &Notice);
+
+    /// A client was refused something, as often as it wants it. This must not block.
+    fn refused(&self, refusal: &Refusal);
 }

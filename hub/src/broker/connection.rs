@@ -18,14 +18,18 @@ use super::answer::{Answer, TOPIC_ALIASES};
 use super::backend::{Backend, Request, RequestError};
 use super::grant::Grant;
 use super::message::Message;
-use super::packet::{Connect, Packet, Publish, Subscribe, Version};
+use super::packet::{Connect, Fault, Packet, Publish, Subscribe, Version};
 use super::reason::Reason;
+use super::refusal::{Cause, End, Refusal, Requester};
 use super::router::{Arrival, Place};
 use super::topic;
 use super::wire::Wire;
+use crate::policy;
 
 /// How long a client may take to say CONNECT.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// How long the registry and the store may take with a CONNECT. Whoever waits for longer is told to come again.
+const ADMISSION_TIME: Duration = Duration::from_secs(5);
 /// The longest keep-alive, in seconds, which is also that of a client without one.
 /// (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>)
 const KEEP_ALIVE: u16 = 1_200;
@@ -57,20 +61,27 @@ pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
     let counters = broker.counters();
     let mut wire = Wire::new(stream, counters);
     let last = match Box::pin(enter(&broker, &mut wire, &peer)).await {
-        Err((reason, client_id)) => {
+        Err(End { reason, refusals }) => {
             counters.refused(reason).add(1);
-            tracing::info!(client_id, certificate = %peer.certificate, %reason, "refused");
+            refusals.iter().for_each(|refusal| broker.0.backend.refused(refusal));
             (reason != Reason::Lost).then_some(Answer::Refused(reason))
         }
         Ok(mut client) => {
             counters.connects.add(1);
             tracing::debug!(client_id = &*client.id, "connected");
             let mut stay = Stay { broker: &broker, place: client.place.clone(), reason: Reason::Lost, expiry: None };
-            let Err(reason) = exchange(&broker, &mut wire, &mut client, &mut stay.expiry).await;
+            let Err(mut end) = exchange(&broker, &mut wire, &mut client, &mut stay.expiry).await;
+            let reason = end.reason;
+            if reason.is_refusal() && end.refusals.is_empty() {
+                end = rejected(&broker, &client, reason.into());
+            }
+            end.refusals.iter().for_each(|refusal| broker.0.backend.refused(refusal));
             stay.reason = reason;
             drop(stay);
             counters.ended(reason).add(1);
-            tracing::info!(client_id = &*client.id, %reason, "disconnected");
+            if !reason.is_refusal() {
+                tracing::info!(client_id = &*client.id, %reason, "disconnected");
+            }
             reason.code().map(|_| Answer::Disconnect(reason))
         }
     };
@@ -78,28 +89,30 @@ pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
     Box::pin(wire.close(last, now)).await;
 }
 
-/// Reads CONNECT and answers it. A refusal comes with the client id, once that is known.
+/// Reads CONNECT and answers it.
 async fn enter<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker<B>,
     wire: &mut Wire<'_, S>,
     peer: &Peer,
-) -> Result<Client, (Reason, String)> {
-    let unknown = |reason| (reason, String::new());
-    let connect = timeout(CONNECT_TIME, first(broker, wire)).await.map_err(|_| unknown(Reason::NoConnect))?.map_err(unknown)?;
-    let id = connect.client_id.clone();
-    admit(broker, wire, peer, connect).await.map_err(|reason| (reason, loggable(id)))
+) -> Result<Client, End> {
+    let requester = |client_id| Requester { client_id, certificate: peer.certificate.clone(), thing: None, source: peer.address };
+    let read = timeout(CONNECT_TIME, first(broker, wire)).await.unwrap_or(Err(Reason::NoConnect.into()));
+    let connect = read.map_err(|fault| match fault.named {
+        Some(_) => End { reason: fault.reason, refusals: vec![Refusal::of(requester(String::new()), fault)] },
+        None => End::of_connect(requester(String::new()), fault.reason),
+    })?;
+    let client_id = connect.client_id.clone();
+    admit(broker, wire, peer, connect).await.map_err(|end| match end.refusals.is_empty() {
+        true => End::of_connect(requester(client_id), end.reason),
+        false => end,
+    })
 }
 
-/// A client id that is no name of anything may be anything.
-fn loggable(id: String) -> String {
-    if id.len() <= CLIENT_ID && !id.contains(char::is_control) { id } else { String::new() }
-}
-
-async fn first<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(broker: &Broker<B>, wire: &mut Wire<'_, S>) -> Result<Box<Connect>, Reason> {
+async fn first<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(broker: &Broker<B>, wire: &mut Wire<'_, S>) -> Result<Box<Connect>, Fault> {
     loop {
         match wire.packet((broker.0.now)())? {
             Some(Packet::Connect(connect)) => return Ok(connect),
-            Some(_) => return Err(Reason::ProtocolError),
+            Some(_) => return Err(Reason::ProtocolError.into()),
             None => wire.fill().await?,
         }
     }
@@ -110,27 +123,26 @@ async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<'_, S>,
     peer: &Peer,
     connect: Box<Connect>,
-) -> Result<Client, Reason> {
+) -> Result<Client, End> {
     let assigned = if connect.client_id.is_empty() { Some(chosen()?) } else { None };
     let id: Arc<str> = assigned.clone().unwrap_or_else(|| connect.client_id.as_str().into());
     if id.len() > CLIENT_ID || id.contains('\0') {
-        return Err(Reason::ClientIdInvalid);
+        return Err(Reason::ClientIdInvalid.into());
     }
     if connect.session_expiry > 0 && broker.0.journal.is_failing() {
-        return Err(Reason::Unavailable);
+        return Err(Reason::Unavailable.into());
     }
     let (version, session_expiry, maximum) = (connect.version, connect.session_expiry, connect.maximum_packet);
     let keep_alive = if connect.keep_alive == 0 { KEEP_ALIVE } else { connect.keep_alive.min(KEEP_ALIVE) };
     let mut connect = Some(connect);
     let (place, session_present, ticket) = loop {
         let revision = broker.lock().revision();
-        let standing = broker.0.backend.standing(&peer.certificate).await.map_err(|_| Reason::Unavailable)?;
-        let Some(asked) = &connect else { return Err(Reason::ProtocolError) };
-        let grant = Grant::new(standing.unwrap_or_default(), &peer.certificate, &id, peer.address, asked);
-        if !grant.may_connect() {
-            return Err(Reason::NotAuthorized);
-        }
-        let arrival = |connect| Arrival { client_id: Arc::clone(&id), certificate: peer.certificate.clone(), grant, connect };
+        let asking = timeout(ADMISSION_TIME, broker.0.backend.standing(&peer.certificate));
+        let standing = asking.await.map_err(|_| Reason::Unavailable)?.map_err(|_| Reason::Unavailable)?;
+        let Some(asked) = &connect else { return Err(Reason::ProtocolError.into()) };
+        let grant = Grant::new(standing, peer.certificate.clone(), &id, peer.address, asked);
+        grant.may_connect()?;
+        let arrival = |connect| Arrival { client_id: Arc::clone(&id), grant, connect };
         let (outcome, ticket) = broker.change(|router, now, fx| {
             if router.revision() != revision {
                 return Ok(None);
@@ -144,9 +156,9 @@ async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
             break (place, present, ticket);
         }
     };
-    if let Err(reason) = ticket.durable().await {
+    if let Err(reason) = timeout(ADMISSION_TIME, ticket.durable()).await.unwrap_or(Err(Reason::Unavailable)) {
         let _ = broker.change(|router, now, fx| router.disconnect(&place, reason, None, now, fx));
-        return Err(reason);
+        return Err(reason.into());
     }
     wire.maximum = maximum;
     wire.put(Answer::Welcome { session_present, session_expiry, keep_alive, assigned }, (broker.0.now)());
@@ -184,7 +196,7 @@ async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<'_, S>,
     client: &mut Client,
     expiry: &mut Option<u32>,
-) -> Result<std::convert::Infallible, Reason> {
+) -> Result<std::convert::Infallible, End> {
     let bell = Arc::clone(&client.place.bell);
     // CONNACK goes out even where another connection has taken the place already: a client of MQTT 3.1.1 whose connection ends without
     // one takes itself for refused.
@@ -192,7 +204,7 @@ async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     let mut heard = Instant::now();
     loop {
         while wire.pending() < ROOM
-            && let Some(packet) = wire.packet((broker.0.now)())?
+            && let Some(packet) = wire.packet((broker.0.now)()).map_err(|fault| rejected(broker, client, fault))?
         {
             heard = Instant::now();
             // What a packet has begun is finished, whoever ends the connection meanwhile: a shadow that
@@ -202,7 +214,7 @@ async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
         // Sending may have missed a ring: there is no rest until there is nothing to send.
         loop {
             if let Some(reason) = bell.stopped() {
-                return Err(reason);
+                return Err(reason.into());
             }
             collect(broker, wire, client);
             if wire.pending() == 0 {
@@ -216,6 +228,12 @@ async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
             filled = timeout_at(heard + client.silence, wire.fill()) => filled.map_err(|_| Reason::KeepAliveTimeout)??,
         }
     }
+}
+
+/// The end of a connection because of a packet that is not taken.
+fn rejected<B: Backend>(broker: &Broker<B>, client: &Client, fault: Fault) -> End {
+    let (reason, grant) = (fault.reason, broker.lock().grant(&client.place));
+    End { reason, refusals: grant.map(|grant| Refusal::of(grant.requester(), fault)).into_iter().collect() }
 }
 
 /// Takes what waits for the client, as far as there is room.
@@ -242,9 +260,9 @@ async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Client,
     packet: Packet,
     expiry: &mut Option<u32>,
-) -> Result<(), Reason> {
+) -> Result<(), End> {
     let answer = match packet {
-        Packet::Connect(_) => return Err(Reason::ProtocolError),
+        Packet::Connect(_) => return Err(Reason::ProtocolError.into()),
         Packet::Publish(publish) => match take(broker, client, *publish).await? {
             Some(id) => Answer::Acknowledge(id),
             None => return Ok(()),
@@ -256,7 +274,7 @@ async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
         Packet::Subscribe(subscribe) => {
             let Subscribe { id, subscriptions } = *subscribe;
             if broker.0.journal.is_failing() {
-                return Err(Reason::Unavailable);
+                return Err(Reason::Unavailable.into());
             }
             let (outcome, ticket) =
                 broker.change(|router, now, fx| router.subscribe(&client.place, client.version, subscriptions, now, fx));
@@ -272,7 +290,7 @@ async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
         Packet::Ping => Answer::Pong,
         Packet::Disconnect { with_will, session_expiry } => {
             *expiry = session_expiry;
-            return Err(if with_will { Reason::GoodbyeWithWill } else { Reason::Goodbye });
+            return Err(if with_will { Reason::GoodbyeWithWill } else { Reason::Goodbye }.into());
         }
     };
     wire.put(answer, (broker.0.now)());
@@ -280,23 +298,31 @@ async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Takes a message, and returns what to acknowledge once it is safe.
-async fn take<B: Backend>(broker: &Broker<B>, client: &mut Client, publish: Publish) -> Result<Option<NonZeroU16>, Reason> {
+async fn take<B: Backend>(broker: &Broker<B>, client: &mut Client, publish: Publish) -> Result<Option<NonZeroU16>, End> {
     let Publish { id, mut message, alias } = publish;
-    if let Some(alias) = alias {
-        message.topic = resolve(&mut client.aliases, alias, message.topic)?;
-    }
     let grant = broker.lock().grant(&client.place).ok_or(Reason::TakenOver)?;
-    if !grant.may_publish(&message.topic, message.retain) {
-        return Err(Reason::NotAuthorized);
+    let refused = |topic: &str, cause| grant.refusal(&policy::Request::Publish(topic), cause);
+    if let Some(alias) = alias {
+        let resolved = resolve(&mut client.aliases, alias, message.topic);
+        message.topic = resolved.map_err(|reason| refused("", Cause::Protocol(reason)))?;
     }
+    if topic::is_state_of_bridge(&message.topic, &client.id) {
+        // Acknowledged, and for no reader: without that no bridge with default options stays connected. AWS IoT ends the connection.
+        return Ok(id);
+    }
+    grant.may_publish(&message.topic, message.retain)?;
     if broker.0.journal.is_failing() {
-        return Err(Reason::Unavailable);
+        return Err(refused(&message.topic, Cause::Protocol(Reason::Unavailable)).into());
     }
-    let messages = if topic::is_reserved(&message.topic) { request(broker, client, message).await? } else { vec![message] };
-    let from = client.place.session;
+    message.publisher = Some(Arc::clone(&client.id));
+    let topic = Arc::clone(&message.topic);
+    let messages = match topic::is_reserved(&topic) {
+        true => request(broker, client, message).await.map_err(|cause| refused(&topic, cause))?,
+        false => vec![message],
+    };
     let ((), ticket) = broker.change(|router, now, fx| {
         for message in &messages {
-            router.publish(message, Some(from), now, fx);
+            router.publish(message, now, fx);
         }
     });
     ticket.durable().await?;
@@ -305,14 +331,14 @@ async fn take<B: Backend>(broker: &Broker<B>, client: &mut Client, publish: Publ
 }
 
 /// What the rest of the hub says to a message to a reserved topic.
-async fn request<B: Backend>(broker: &Broker<B>, client: &Client, message: Message) -> Result<Vec<Message>, Reason> {
+async fn request<B: Backend>(broker: &Broker<B>, client: &Client, message: Message) -> Result<Vec<Message>, Cause> {
     if !message.topic.starts_with("$aws/") {
-        return Err(Reason::TopicNameInvalid);
+        return Err(Cause::NoService);
     }
     let request = Request { topic: message.topic, payload: message.payload, client_id: Arc::clone(&client.id) };
     broker.0.backend.request(request).await.map_err(|error| match error {
-        RequestError::NoSuchTopic => Reason::TopicNameInvalid,
-        RequestError::Unavailable => Reason::Unavailable,
+        RequestError::NoSuchTopic => Cause::NoService,
+        RequestError::Unavailable => Cause::Protocol(Reason::Unavailable),
     })
 }
 

@@ -54,6 +54,8 @@ impl Backend for Open {
     }
 
     fn noticed(&self, _: &Notice) {}
+
+    fn refused(&self, _: &Refusal) {}
 }
 
 async fn broker() -> Broker<Open> {
@@ -203,6 +205,30 @@ async fn a_client_whose_place_is_taken_while_it_comes_in_was_let_in_all_the_same
     expect(&mut first, CONNACK).await;
     assert_eq!(first.read(&mut [0]).await.unwrap(), 0);
     expect(&mut second, b"\x20\x02\x01\x00").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_does_not_answer_a_connect_is_not_available() {
+    let broker = broker().await;
+    broker.0.backend.slow.store(true, Ordering::SeqCst);
+    let (mut pipe, _task) = pipe(&broker);
+    pipe.write_all(CONNECT).await.unwrap();
+    expect(&mut pipe, b"\x20\x02\x00\x03").await;
+    assert_eq!(pipe.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(broker.connection("abc"), Connection::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_a_connect_is_not_available() {
+    let mut lasting = CONNECT.to_vec();
+    lasting[9] = 0;
+    let broker = broker().await;
+    broker.0.backend.stuck.store(true, Ordering::SeqCst);
+    let (mut pipe, _task) = pipe(&broker);
+    pipe.write_all(&lasting).await.unwrap();
+    expect(&mut pipe, b"\x20\x02\x00\x03").await;
+    assert_eq!(pipe.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(ended(&broker), Some(Reason::Unavailable));
 }
 
 #[tokio::test]

@@ -7,40 +7,44 @@ use onething::thing::CertificateId;
 
 use super::backend::Standing;
 use super::packet::Connect;
-use crate::policy::{Attachment, Context, Request, association, decide};
+use super::refusal::{Cause, Refusal, Requester};
+use crate::policy::{Attachment, Context, Decision, Policy, Request, association, decide, is_for_things};
 
 /// What one connection may do.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
-    standing: Standing,
+    /// `None` for a certificate that the registry does not know.
+    standing: Option<Standing>,
+    certificate: CertificateId,
+    source: IpAddr,
     context: Context,
 }
 
 impl Grant {
-    /// What a connection as `client_id` may do with a certificate of this standing.
-    pub(super) fn new(standing: Standing, certificate: &CertificateId, client_id: &str, peer: IpAddr, connect: &Connect) -> Self {
+    /// What a connection as `client_id` may do with a certificate of this standing. `None` is for a certificate that is not known.
+    pub(super) fn new(standing: Option<Standing>, certificate: CertificateId, client_id: &str, source: IpAddr, connect: &Connect) -> Self {
         let context = Context {
             client_id: client_id.to_owned(),
             certificate_id: Some(certificate.to_string()),
-            source_ip: Some(peer),
+            source_ip: Some(source),
             persistent_connect: connect.session_expiry > 0,
             last_will_topic: connect.will.as_ref().map(|will| will.message.topic.to_string()),
             ..Context::default()
         };
-        let mut grant = Self { standing, context };
+        let mut grant = Self { standing, certificate, source, context };
         grant.associate();
         grant
     }
 
     /// The same connection, now that its certificate has another standing.
-    pub(super) fn with(&self, standing: Standing) -> Self {
-        let mut grant = Self { standing, context: self.context.clone() };
+    pub(super) fn with(&self, standing: Option<Standing>) -> Self {
+        let mut grant = Self { standing, ..self.clone() };
         grant.associate();
         grant
     }
 
     fn associate(&mut self) {
-        let attachments = &self.standing.attachments;
+        let attachments = self.standing.as_ref().map(|standing| standing.attachments.as_slice()).unwrap_or_default();
         let named: Vec<_> =
             attachments.iter().map(|attached| Attachment { thing: &attached.thing.name, exclusive: attached.exclusive }).collect();
         let name = association(&self.context.client_id, &named);
@@ -52,29 +56,66 @@ impl Grant {
         self.context.thing.as_ref().map(|thing| thing.name.as_str())
     }
 
-    /// Whether the certificate is still good for anything.
-    pub(super) fn is_active(&self) -> bool {
-        self.standing.active
+    /// The certificate of the connection.
+    pub(super) fn certificate(&self) -> &CertificateId {
+        &self.certificate
     }
 
-    pub(super) fn may_connect(&self) -> bool {
-        self.allows(&Request::Connect(&self.context.client_id))
+    /// Who asks on the connection.
+    pub(super) fn requester(&self) -> Requester {
+        let (certificate, thing) = (self.certificate.clone(), self.thing().map(str::to_owned));
+        Requester { client_id: self.context.client_id.clone(), certificate, thing, source: self.source }
+    }
+
+    /// Whether the certificate is still good for anything.
+    pub(super) fn is_active(&self) -> bool {
+        self.standing.as_ref().is_some_and(|standing| standing.active)
+    }
+
+    pub(super) fn may_connect(&self) -> Result<(), Box<Refusal>> {
+        self.check(&Request::Connect(&self.context.client_id))
     }
 
     /// Whether a message may be published to a topic, and retained if it is to be.
-    pub(super) fn may_publish(&self, topic: &str, retain: bool) -> bool {
-        self.allows(&Request::Publish(topic)) && (!retain || self.allows(&Request::RetainPublish(topic)))
+    pub(super) fn may_publish(&self, topic: &str, retain: bool) -> Result<(), Box<Refusal>> {
+        self.check(&Request::Publish(topic))?;
+        if retain { self.check(&Request::RetainPublish(topic)) } else { Ok(()) }
     }
 
-    pub(super) fn may_subscribe(&self, filter: &str) -> bool {
-        self.allows(&Request::Subscribe(filter))
+    pub(super) fn may_subscribe(&self, filter: &str) -> Result<(), Box<Refusal>> {
+        self.check(&Request::Subscribe(filter))
     }
 
-    pub(super) fn may_receive(&self, topic: &str) -> bool {
-        self.allows(&Request::Receive(topic))
+    pub(super) fn may_receive(&self, topic: &str) -> Result<(), Box<Refusal>> {
+        self.check(&Request::Receive(topic))
     }
 
-    fn allows(&self, request: &Request<'_>) -> bool {
-        self.standing.active && decide(self.standing.policies.iter().map(AsRef::as_ref), request, &self.context).is_allowed()
+    fn check(&self, request: &Request<'_>) -> Result<(), Box<Refusal>> {
+        match self.cause(request) {
+            None => Ok(()),
+            Some(cause) => Err(self.refusal(request, cause)),
+        }
+    }
+
+    /// That something is refused, for a cause that need not be a policy.
+    pub(super) fn refusal(&self, request: &Request<'_>, cause: Cause) -> Box<Refusal> {
+        let (action, resource) = (Some(request.action()), request.name().to_owned());
+        Box::new(Refusal { requester: self.requester(), action, resource, is_will: false, cause })
+    }
+
+    /// Why a request is refused, if it is.
+    fn cause(&self, request: &Request<'_>) -> Option<Cause> {
+        let Some(standing) = &self.standing else { return Some(Cause::CertificateUnknown) };
+        if !standing.active {
+            return Some(Cause::CertificateInactive);
+        }
+        let policies = || standing.policies.iter().map(AsRef::<Policy>::as_ref);
+        match decide(policies(), request, &self.context) {
+            Decision::Allowed(_) => None,
+            Decision::ExplicitDeny(_) => Some(Cause::ExplicitDeny),
+            Decision::ImplicitDeny if standing.policies.is_empty() => Some(Cause::NoPolicy),
+            Decision::ImplicitDeny if self.context.thing.is_none() && is_for_things(policies(), request) => Some(Cause::ThingNotAttached),
+            Decision::ImplicitDeny => Some(Cause::ImplicitDeny),
+        }
     }
 }

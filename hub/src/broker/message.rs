@@ -34,6 +34,8 @@ pub struct Message {
     pub expires: Option<u64>,
     /// What else its publisher said, with MQTT 5.
     pub properties: Option<Arc<Properties>>,
+    /// The client id of its publisher. `None` for the hub, whose services answer clients too.
+    pub publisher: Option<Arc<str>>,
 }
 
 /// What a publisher with MQTT 5 says about a message, for its readers.
@@ -63,7 +65,7 @@ impl Message {
     /// A message of the hub itself: QoS 1, so that every reader gets it as they subscribed.
     pub fn new(topic: &str, payload: impl Into<Bytes>) -> Self {
         let (topic, payload) = (topic.into(), payload.into());
-        Self { topic, payload, qos: Qos::AtLeastOnce, retain: false, expires: None, properties: None }
+        Self { topic, payload, qos: Qos::AtLeastOnce, retain: false, expires: None, properties: None, publisher: None }
     }
 
     /// What it takes of a queue, in bytes.

@@ -1,8 +1,8 @@
 //! The MQTT broker: MQTT 3.1.1 and 5 over mutual TLS, with the policies, the limits and the manners of AWS IoT.
 //!
-//! - [`packet`] and [`answer`] are what is heard and said, in one language for both versions; [`topic`] and [`subscriptions`] know
-//!   what a filter is for; `session` is what one client has waiting, `retained` what a topic has; `router` and `routing` say who is there and
-//!   who gets what; `grant` asks the policies. All of these are pure.
+//! - [`packet`] and [`answer`] are what is heard and said, in one language for both versions; [`reader`] makes packets of bytes; [`topic`]
+//!   and [`subscriptions`] know what a filter is for; `session` is what one client has waiting, `retained` what a topic has; `router` and
+//!   `routing` say who is there and who gets what; `grant` asks the policies; [`refusal`] is what they refuse. All of these are pure.
 //! - `journal` makes durable what was promised; `wire`, `connection` and [`listener`] are the only ones that know bytes and sockets.
 //! - [`backend`] is the port to the rest of the hub.
 //!
@@ -22,7 +22,9 @@ pub mod counters;
 pub mod listener;
 pub mod message;
 pub mod packet;
+pub mod reader;
 pub mod reason;
+pub mod refusal;
 pub mod subscriptions;
 pub mod topic;
 
@@ -90,7 +92,7 @@ impl<B: Backend> Broker<B> {
     pub async fn publish(&self, messages: &[Message]) -> Result<(), Unavailable> {
         let ((), ticket) = self.change(|router, now, fx| {
             for message in messages {
-                router.publish(message, None, now, fx);
+                router.publish(message, now, fx);
             }
         });
         ticket.durable().await.map_err(|_| Unavailable)
@@ -146,6 +148,7 @@ impl<B: Backend> Broker<B> {
         counters.dropped.add(fx.dropped);
         fx.bells.iter().for_each(|bell| bell.ring());
         fx.notices.iter().for_each(|notice| self.0.backend.noticed(notice));
+        fx.refusals.iter().for_each(|refusal| self.0.backend.refused(refusal));
         (outcome, ticket)
     }
 

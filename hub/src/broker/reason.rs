@@ -111,6 +111,21 @@ impl Reason {
         }
     }
 
+    /// Whether something was refused: what the client wanted was not its right, not possible, or no MQTT.
+    pub fn is_refusal(self) -> bool {
+        !matches!(
+            self,
+            Self::Goodbye
+                | Self::GoodbyeWithWill
+                | Self::Lost
+                | Self::KeepAliveTimeout
+                | Self::NotReading
+                | Self::TakenOver
+                | Self::Administrative
+                | Self::ShuttingDown
+        )
+    }
+
     /// The reason code that a client with MQTT 5 is told. `None` where there is nobody to tell.
     pub fn code(self) -> Option<u8> {
         Some(match self {

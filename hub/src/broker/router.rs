@@ -18,11 +18,13 @@ use super::bell::Bell;
 use super::grant::Grant;
 use super::packet::{Connect, Will};
 use super::reason::Reason;
+use super::refusal::{Cause, Refusal};
 use super::retained::Retained;
 use super::routing::Options;
-use super::session::{DelayedWill, Link, Session};
+use super::session::{DelayedWill, Link, Session, Taken};
 use super::subscriptions::Subscriptions;
 use super::topic;
+use crate::policy::Request;
 
 /// How long it is known that somebody has disconnected, in seconds: AWS IoT's GetConnection has half an hour.
 const REMEMBERED: u64 = 30 * 60;
@@ -36,6 +38,8 @@ pub(super) struct Effects {
     pub(super) bells: Vec<Arc<Bell>>,
     /// For the rest of the hub.
     pub(super) notices: Vec<Notice>,
+    /// What clients were refused.
+    pub(super) refusals: Vec<Refusal>,
     /// Messages that a client will not get.
     pub(super) dropped: usize,
 }
@@ -63,7 +67,6 @@ pub enum Connection {
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) client_id: Arc<str>,
-    pub(super) certificate: CertificateId,
     pub(super) grant: Grant,
     pub(super) connect: Box<Connect>,
 }
@@ -129,7 +132,7 @@ impl Router {
         if self.closing {
             return Err(Reason::ShuttingDown);
         }
-        let Arrival { client_id, certificate, grant, connect } = arrival;
+        let Arrival { client_id, grant, connect } = arrival;
         self.make_room(&client_id, connect.clean_start, now, fx);
         let (session, present) = match self.names.get(&client_id) {
             Some(&session) => (session, true),
@@ -138,9 +141,12 @@ impl Router {
         let (connection, grant_number) = (self.next_number(), self.next_number());
         let bell = Arc::new(Bell::new());
         let thing = grant.thing().map(Into::into);
-        let mut link = Link::new(connection, certificate, Arc::new(grant), grant_number, Arc::clone(&bell));
+        let mut link = Link::new(connection, Arc::new(grant), grant_number, Arc::clone(&bell));
         link.receive_maximum = connect.receive_maximum;
-        link.will = connect.will.map(Box::new);
+        link.will = connect.will.map(|mut will| {
+            will.message.publisher = Some(Arc::clone(&client_id));
+            Box::new(will)
+        });
         if let Some(held) = self.sessions.get_mut(&session) {
             let expiry = connect.session_expiry;
             if expiry > 0 {
@@ -228,12 +234,17 @@ impl Router {
     /// The policy decides as for any other message. A will to a reserved topic is not published, as with AWS IoT.
     fn publish_will(&mut self, will: Will, grant: &Grant, now: u64, fx: &mut Effects) {
         let mut message = will.message;
-        if topic::is_reserved(&message.topic) || !grant.may_publish(&message.topic, message.retain) {
+        if message.publisher.as_ref().is_some_and(|client_id| topic::is_state_of_bridge(&message.topic, client_id)) {
+            return;
+        }
+        let reserved = || topic::is_reserved(&message.topic).then(|| grant.refusal(&Request::Publish(&message.topic), Cause::ReservedWill));
+        if let Err(refusal) = grant.may_publish(&message.topic, message.retain).and_then(|()| reserved().map_or(Ok(()), Err)) {
+            fx.refusals.push(Refusal { is_will: true, ..*refusal });
             fx.dropped += 1;
             return;
         }
         message.expires = will.lifetime.map(|lifetime| now + u64::from(lifetime));
-        self.publish(&message, None, now, fx);
+        self.publish(&message, now, fx);
     }
 
     /// Forgets a session.
@@ -276,10 +287,10 @@ impl Router {
     pub(super) fn regrant(&mut self, certificate: &CertificateId, standing: Option<&Standing>) {
         let grant_number = self.next_number();
         for link in self.sessions.values_mut().filter_map(|session| session.link.as_deref_mut()) {
-            if link.certificate != *certificate {
+            if link.grant.certificate() != certificate {
                 continue;
             }
-            link.grant = Arc::new(link.grant.with(standing.cloned().unwrap_or_default()));
+            link.grant = Arc::new(link.grant.with(standing.cloned()));
             link.grant_number = grant_number;
             if !link.grant.is_active() {
                 link.bell.stop(Reason::Administrative);
@@ -329,8 +340,9 @@ impl Router {
     /// What a connection has to send now, up to `room` bytes and at least one message.
     pub(super) fn take(&mut self, place: &Place, now: u64, room: usize, fx: &mut Effects) -> Vec<Delivery> {
         let Some(session) = self.held(place) else { return Vec::new() };
-        let (deliveries, gone) = session.take(now, room);
+        let Taken { deliveries, gone, refusals } = session.take(now, room);
         fx.dropped += gone.len();
+        fx.refusals.extend(refusals);
         session.dequeued(gone, fx);
         deliveries
     }

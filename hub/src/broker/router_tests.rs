@@ -28,8 +28,8 @@ fn arrival(client_id: &str, clean_start: bool, session_expiry: u32, will: Option
         maximum_packet: u32::MAX,
         will,
     });
-    let grant = Grant::new(standing(), &certificate, client_id, IpAddr::V4(Ipv4Addr::LOCALHOST), &connect);
-    Arrival { client_id: client_id.into(), certificate, grant, connect }
+    let grant = Grant::new(Some(standing()), certificate, client_id, IpAddr::V4(Ipv4Addr::LOCALHOST), &connect);
+    Arrival { client_id: client_id.into(), grant, connect }
 }
 
 fn will(topic: &str, delay: u32) -> Option<Will> {
@@ -97,7 +97,7 @@ impl World {
     }
 
     fn publish(&mut self, topic: &str, now: u64) -> usize {
-        self.with(|router, fx| router.publish(&Message::new(topic, "x"), None, now, fx))
+        self.with(|router, fx| router.publish(&Message::new(topic, "x"), now, fx))
     }
 
     fn topics(&mut self, place: &Place, now: u64) -> Vec<String> {
@@ -191,7 +191,8 @@ fn a_session_has_so_many_subscriptions_and_a_subscribe_so_many_filters() {
     let outcome = world.with(|router, fx| router.subscribe(&place, Version::V5, more, 0, fx));
     assert_eq!(outcome, Ok(vec![Err(Reason::QuotaExceeded)]));
     let many = (0..9).map(|number| subscription(&number.to_string())).collect();
-    assert_eq!(world.with(|router, fx| router.subscribe(&place, Version::V5, many, 0, fx)), Err(Reason::QuotaExceeded));
+    let end = world.with(|router, fx| router.subscribe(&place, Version::V5, many, 0, fx)).unwrap_err();
+    assert_eq!((end.reason, end.refusals.len()), (Reason::QuotaExceeded, 1));
 }
 
 #[test]

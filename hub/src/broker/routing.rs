@@ -10,9 +10,11 @@ use super::backend::{Change, Waiting};
 use super::message::{Message, Qos};
 use super::packet::{RetainHandling, Subscription, Version};
 use super::reason::Reason;
+use super::refusal::{Cause, End, Refusal};
 use super::router::{Effects, Place, Router};
 use super::session::Offered;
 use super::topic::Subscription as Filter;
+use crate::policy::Request;
 
 /// How many subscriptions a session may have: AWS IoT's fifty.
 /// (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>)
@@ -37,9 +39,9 @@ impl From<&Subscription> for Options {
 }
 
 impl Router {
-    /// Gives a message to all who want it and may have it, and keeps it if it is to be retained. `from` is the session of its
-    /// publisher. Who gets it is the number of clients.
-    pub(super) fn publish(&mut self, message: &Message, from: Option<u64>, now: u64, fx: &mut Effects) -> usize {
+    /// Gives a message to all who want it and may have it, and keeps it if it is to be retained. Returns the number of clients that
+    /// get it.
+    pub(super) fn publish(&mut self, message: &Message, now: u64, fx: &mut Effects) -> usize {
         if message.expired(now) {
             return 0;
         }
@@ -48,7 +50,8 @@ impl Router {
         }
         let mut found: Vec<(u64, Options)> = Vec::new();
         self.index.visit(&message.topic, |session, options| {
-            if !(options.no_local && from == Some(session)) {
+            let is_own = || self.sessions.get(&session).is_some_and(|session| session.has_published(message));
+            if !(options.no_local && is_own()) {
                 found.push((session, options));
             }
         });
@@ -70,6 +73,10 @@ impl Router {
         let kept = session.is_persistent().then(|| (message.clone(), identifiers.clone()));
         match session.offer(message, identifiers) {
             Offered::Dropped => fx.dropped += 1,
+            Offered::Refused(refusal) => {
+                fx.refusals.push(*refusal);
+                fx.dropped += 1;
+            }
             Offered::Taken { number, dropped } => {
                 fx.dropped += dropped.len();
                 session.dequeued(dropped, fx);
@@ -104,27 +111,36 @@ impl Router {
         asked: Vec<Subscription>,
         now: u64,
         fx: &mut Effects,
-    ) -> Result<Vec<Result<Qos, Reason>>, Reason> {
-        if asked.len() > FILTERS {
-            return Err(Reason::QuotaExceeded);
-        }
+    ) -> Result<Vec<Result<Qos, Reason>>, End> {
         let grant = self.grant(place).ok_or(Reason::TakenOver)?;
-        let refusal = |subscription: &Subscription| {
-            if matches!(Filter::parse(&subscription.filter), Ok(Filter::Shared { .. })) {
-                Some(Reason::SharedNotSupported)
-            } else {
-                (!grant.may_subscribe(&subscription.filter)).then_some(Reason::NotAuthorized)
-            }
-        };
-        let judged: Vec<_> = asked.into_iter().map(|subscription| (refusal(&subscription), subscription)).collect();
-        if version == Version::V311 && judged.iter().any(|(refusal, _)| *refusal == Some(Reason::NotAuthorized)) {
-            return Err(Reason::NotAuthorized);
+        let refusal = |filter: &str, reason| grant.refusal(&Request::Subscribe(filter), Cause::Protocol(reason));
+        if let Some(first) = asked.first().filter(|_| asked.len() > FILTERS) {
+            return Err(refusal(&first.filter, Reason::QuotaExceeded).into());
         }
-        let outcomes = judged.into_iter().map(|(refusal, subscription)| match refusal {
-            Some(refusal) => Err(refusal),
-            None => self.subscribe_one(place, subscription, now, fx),
-        });
-        Ok(outcomes.collect())
+        let judge = |filter: &str| match Filter::parse(filter) {
+            Ok(Filter::Shared { .. }) => Some(refusal(filter, Reason::SharedNotSupported)),
+            _ => grant.may_subscribe(filter).err(),
+        };
+        let judged: Vec<_> = asked.into_iter().map(|subscription| (judge(&subscription.filter), subscription)).collect();
+        let is_unauthorized = |refusal: &Refusal| refusal.cause.reason() == Reason::NotAuthorized;
+        if version == Version::V311 && judged.iter().filter_map(|(refusal, _)| refusal.as_deref()).any(is_unauthorized) {
+            let refusals = judged.into_iter().filter_map(|(refusal, _)| refusal.map(|refusal| *refusal)).collect();
+            return Err(End { reason: Reason::NotAuthorized, refusals });
+        }
+        let mut outcomes = Vec::new();
+        for (judged, subscription) in judged {
+            let filter = Arc::clone(&subscription.filter);
+            let outcome = match judged {
+                Some(refusal) => Err(refusal),
+                None => self.subscribe_one(place, subscription, now, fx).map_err(|reason| refusal(&filter, reason)),
+            };
+            outcomes.push(outcome.map_err(|refusal| {
+                let reason = refusal.cause.reason();
+                fx.refusals.push(*refusal);
+                reason
+            }));
+        }
+        Ok(outcomes)
     }
 
     fn subscribe_one(&mut self, place: &Place, subscription: Subscription, now: u64, fx: &mut Effects) -> Result<Qos, Reason> {
@@ -159,7 +175,10 @@ impl Router {
     }
 
     fn send_retained(&mut self, session: u64, subscription: &Subscription, now: u64, fx: &mut Effects) {
-        for mut message in self.retained.matching(&subscription.filter, now) {
+        let Some(held) = self.sessions.get(&session) else { return };
+        let mut messages = self.retained.matching(&subscription.filter, now);
+        messages.retain(|message| !(subscription.no_local && held.has_published(message)));
+        for mut message in messages {
             message.qos = message.qos.min(subscription.qos);
             self.offer(session, message, subscription.identifier.into_iter().collect(), fx);
         }

@@ -9,14 +9,13 @@ use std::collections::VecDeque;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
-use onething::thing::CertificateId;
-
 use super::answer::{Delivery, RECEIVE_MAXIMUM};
 use super::backend::Waiting;
 use super::bell::Bell;
 use super::grant::Grant;
 use super::message::{Message, Qos};
 use super::packet::{Subscription, Will};
+use super::refusal::Refusal;
 
 /// How many messages of QoS 1 wait for one client.
 pub(super) const QUEUE_LENGTH: usize = 1_000;
@@ -63,7 +62,6 @@ struct Entry {
 pub(super) struct Link {
     /// Tells this connection from earlier ones.
     pub(super) number: u64,
-    pub(super) certificate: CertificateId,
     pub(super) grant: Arc<Grant>,
     /// Tells this grant from earlier ones.
     pub(super) grant_number: u64,
@@ -89,12 +87,25 @@ pub(super) enum Offered {
     Taken { number: Option<u64>, dropped: Vec<u64> },
     /// There is no place for it, or nobody who could get it.
     Dropped,
+    /// The client may not receive it.
+    Refused(Box<Refusal>),
+}
+
+/// What a connection takes out of its session.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// What is to be sent.
+    pub(super) deliveries: Vec<Delivery>,
+    /// The numbers of what is not to be sent any more.
+    pub(super) gone: Vec<u64>,
+    /// What of that the client may not receive.
+    pub(super) refusals: Vec<Refusal>,
 }
 
 impl Link {
-    pub(super) fn new(number: u64, certificate: CertificateId, grant: Arc<Grant>, grant_number: u64, bell: Arc<Bell>) -> Self {
+    pub(super) fn new(number: u64, grant: Arc<Grant>, grant_number: u64, bell: Arc<Bell>) -> Self {
         let (outbox, outbox_bytes, receive_maximum) = (VecDeque::new(), 0, RECEIVE_MAXIMUM);
-        Self { number, certificate, grant, grant_number, bell, receive_maximum, will: None, outbox, outbox_bytes }
+        Self { number, grant, grant_number, bell, receive_maximum, will: None, outbox, outbox_bytes }
     }
 }
 
@@ -120,6 +131,11 @@ impl Session {
         self.expiry > 0
     }
 
+    /// Whether its client is the publisher of a message.
+    pub(super) fn has_published(&self, message: &Message) -> bool {
+        message.publisher.as_ref() == Some(&self.client_id)
+    }
+
     /// Puts back what an earlier process has left.
     pub(super) fn restore(&mut self, waiting: Waiting) {
         self.next_number = self.next_number.max(waiting.number + 1);
@@ -137,11 +153,10 @@ impl Session {
 
     /// Offers a message, which has the QoS and the retain flag that this client gets.
     pub(super) fn offer(&mut self, message: Message, identifiers: Box<[NonZeroU32]>) -> Offered {
-        let cleared = match &self.link {
-            Some(link) if !link.grant.may_receive(&message.topic) => return Offered::Dropped,
-            Some(link) => Some(link.grant_number),
-            None => None,
-        };
+        if let Some(Err(refusal)) = self.link.as_ref().map(|link| link.grant.may_receive(&message.topic)) {
+            return Offered::Refused(refusal);
+        }
+        let cleared = self.link.as_ref().map(|link| link.grant_number);
         match (message.qos, &mut self.link) {
             (Qos::AtMostOnce, None) => Offered::Dropped,
             (Qos::AtMostOnce, Some(link)) => {
@@ -177,16 +192,16 @@ impl Session {
         Offered::Taken { number: Some(number), dropped }
     }
 
-    /// What is to be sent now, up to `room` bytes and at least one message, and the numbers of what is not to be sent any more.
-    pub(super) fn take(&mut self, now: u64, room: usize) -> (Vec<Delivery>, Vec<u64>) {
-        let (mut deliveries, mut gone, mut bytes) = (Vec::new(), Vec::new(), 0);
-        let Some(mut link) = self.link.take() else { return (deliveries, gone) };
+    /// What is to be sent now, up to `room` bytes and at least one message.
+    pub(super) fn take(&mut self, now: u64, room: usize) -> Taken {
+        let (mut taken, mut bytes) = (Taken::default(), 0);
+        let Some(mut link) = self.link.take() else { return taken };
         while bytes < room
             && let Some(delivery) = link.outbox.pop_front()
         {
             link.outbox_bytes -= delivery.message.size();
             bytes += delivery.message.size();
-            deliveries.push(delivery);
+            taken.deliveries.push(delivery);
         }
         if link.outbox.is_empty() {
             link.outbox = VecDeque::new();
@@ -194,9 +209,11 @@ impl Session {
         let window = usize::from(link.receive_maximum.min(RECEIVE_MAXIMUM));
         while bytes < room && self.sent < window {
             let Some(entry) = self.queue.get_mut(self.sent) else { break };
-            let cleared = entry.cleared == Some(link.grant_number) || link.grant.may_receive(&entry.message.topic);
-            if entry.message.expired(now) || !cleared {
-                gone.extend(self.remove(self.sent));
+            let is_cleared = entry.cleared == Some(link.grant_number);
+            let refusal = if is_cleared { None } else { link.grant.may_receive(&entry.message.topic).err() };
+            if entry.message.expired(now) || refusal.is_some() {
+                taken.refusals.extend(refusal.map(|refusal| *refusal));
+                taken.gone.extend(self.remove(self.sent));
                 continue;
             }
             entry.cleared = Some(link.grant_number);
@@ -208,7 +225,7 @@ impl Session {
             if let Some(entry) = self.queue.get_mut(self.sent) {
                 entry.id = Some(id);
                 bytes += entry.message.size();
-                deliveries.push(Delivery {
+                taken.deliveries.push(Delivery {
                     message: entry.message.clone(),
                     id: Some(id),
                     duplicate,
@@ -218,7 +235,7 @@ impl Session {
             self.sent += 1;
         }
         self.link = Some(link);
-        (deliveries, gone)
+        taken
     }
 
     /// A packet id that no message of the queue has. The queue is much shorter than there are ids.

@@ -2,16 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use onething::thing::CertificateId;
 use proptest::prelude::*;
 
 use super::*;
 use crate::broker::backend::Standing;
 use crate::broker::packet::{Connect, Version};
+use crate::broker::refusal::Cause;
 use crate::policy::Policy;
-
-fn certificate() -> CertificateId {
-    CertificateId::of(b"a certificate")
-}
 
 fn grant(receive: &str) -> Arc<Grant> {
     let document = format!(
@@ -28,11 +26,11 @@ fn grant(receive: &str) -> Arc<Grant> {
         maximum_packet: u32::MAX,
         will: None,
     };
-    Arc::new(Grant::new(standing, &certificate(), "a", IpAddr::V4(Ipv4Addr::LOCALHOST), &connect))
+    Arc::new(Grant::new(Some(standing), CertificateId::of(b"a certificate"), "a", IpAddr::V4(Ipv4Addr::LOCALHOST), &connect))
 }
 
 fn link(receive: &str, receive_maximum: u16) -> Link {
-    let mut link = Link::new(1, certificate(), grant(receive), 1, Arc::new(Bell::new()));
+    let mut link = Link::new(1, grant(receive), 1, Arc::new(Bell::new()));
     link.receive_maximum = receive_maximum;
     link
 }
@@ -57,12 +55,12 @@ fn messages_go_out_in_their_order_as_far_as_the_window_is_open() {
     for payload in ["1", "2", "3", "4"] {
         offer(&mut session, payload);
     }
-    let (first, _) = session.take(0, usize::MAX);
+    let first = session.take(0, usize::MAX).deliveries;
     assert_eq!(payloads(&first), ["1", "2", "3"]);
-    assert!(session.take(0, usize::MAX).0.is_empty());
+    assert!(session.take(0, usize::MAX).deliveries.is_empty());
     assert_eq!(session.acknowledge(first[1].id.unwrap()), Some(2));
     assert_eq!(session.acknowledge(first[1].id.unwrap()), None);
-    let (next, _) = session.take(0, usize::MAX);
+    let next = session.take(0, usize::MAX).deliveries;
     assert_eq!(payloads(&next), ["4"]);
     assert!(next[0].id != first[0].id && next[0].id != first[2].id);
 }
@@ -71,11 +69,11 @@ fn messages_go_out_in_their_order_as_far_as_the_window_is_open() {
 fn what_was_on_its_way_goes_out_again_first_and_with_its_id() {
     let mut session = session();
     offer(&mut session, "1");
-    let (first, _) = session.take(0, usize::MAX);
+    let first = session.take(0, usize::MAX).deliveries;
     session.link = None;
     offer(&mut session, "2");
     session.attach(link("*", 3));
-    let (again, _) = session.take(0, usize::MAX);
+    let again = session.take(0, usize::MAX).deliveries;
     assert_eq!(payloads(&again), ["1", "2"]);
     assert_eq!((again[0].id, again[0].duplicate, again[1].duplicate), (first[0].id, true, false));
 }
@@ -111,7 +109,7 @@ fn qos_0_is_for_those_who_are_there_and_read() {
     let message = || Message { qos: Qos::AtMostOnce, ..Message::new("t", "x") };
     let taken = (0..OUTBOX_LENGTH + 10).filter(|_| session.offer(message(), Box::default()) != Offered::Dropped).count();
     assert_eq!(taken, OUTBOX_LENGTH);
-    assert_eq!(session.take(0, usize::MAX).0.len(), OUTBOX_LENGTH);
+    assert_eq!(session.take(0, usize::MAX).deliveries.len(), OUTBOX_LENGTH);
     session.link = None;
     assert_eq!(session.offer(message(), Box::default()), Offered::Dropped);
 }
@@ -124,9 +122,12 @@ fn what_is_too_late_or_not_allowed_any_more_is_not_sent() {
     session.offer(Message::new("forbidden", "1"), Box::default());
     session.offer(Message::new("allowed", "2"), Box::default());
     session.attach(link("allowed", 3));
-    let (deliveries, gone) = session.take(10, usize::MAX);
-    assert_eq!((payloads(&deliveries), gone), (vec!["2"], vec![1, 2]));
-    assert_eq!(session.offer(Message::new("forbidden", "3"), Box::default()), Offered::Dropped);
+    let taken = session.take(10, usize::MAX);
+    assert_eq!((payloads(&taken.deliveries), taken.gone), (vec!["2"], vec![1, 2]));
+    assert_eq!(taken.refusals.len(), 1);
+    let Offered::Refused(refusal) = session.offer(Message::new("forbidden", "3"), Box::default()) else { panic!() };
+    assert_eq!(*refusal, taken.refusals[0]);
+    assert_eq!((refusal.action, refusal.resource.as_str(), refusal.cause), (Some("iot:Receive"), "forbidden", Cause::ImplicitDeny));
 }
 
 #[test]
@@ -135,9 +136,9 @@ fn no_more_is_taken_than_there_is_room_for_but_one_message() {
     for payload in ["1", "2", "3"] {
         offer(&mut session, payload);
     }
-    assert_eq!(session.take(0, 3).0.len(), 2);
-    assert_eq!(session.take(0, 1).0.len(), 1);
-    assert_eq!(session.take(0, 1).0.len(), 0);
+    assert_eq!(session.take(0, 3).deliveries.len(), 2);
+    assert_eq!(session.take(0, 1).deliveries.len(), 1);
+    assert_eq!(session.take(0, 1).deliveries.len(), 0);
 }
 
 #[derive(Clone, Debug)]

@@ -124,6 +124,13 @@ pub fn is_reserved(topic: &str) -> bool {
     topic.starts_with('$')
 }
 
+/// Whether this is the topic under which a bridge of mosquitto publishes, with its default options, that it is connected: retained, and as
+/// its will (`notifications` in <https://mosquitto.org/man/mosquitto-conf-5.html>).
+pub fn is_state_of_bridge(topic: &str, client_id: &str) -> bool {
+    let name = topic.strip_prefix("$SYS/broker/connection/").and_then(|rest| rest.strip_suffix("/state"));
+    name == Some(client_id)
+}
+
 /// Whether the filter is for more than the topic of its own name.
 pub fn has_wildcard(filter: &str) -> bool {
     filter.split('/').any(|level| level == "+" || level == "#")

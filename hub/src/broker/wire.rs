@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout};
 use super::answer::{self, Answer};
 use super::bell::Bell;
 use super::counters::Counters;
-use super::packet::{Packet, Reader, Version};
+use super::packet::{Fault, Packet, Version};
+use super::reader::Reader;
 use super::reason::Reason;
 
 /// How much is read at a time. A larger packet gets the room it needs.
@@ -45,7 +46,7 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> Wire<'c, S> {
     }
 
     /// A packet that is here already.
-    pub(super) fn packet(&mut self, now: u64) -> Result<Option<Packet>, Reason> {
+    pub(super) fn packet(&mut self, now: u64) -> Result<Option<Packet>, Fault> {
         if self.inbox.is_empty() {
             return Ok(None);
         }

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use onething::identify::EmailAddress;
 
 pub use self::serve::{DATA, Options, Serve};
+use crate::audit::Kind;
 
 /// The onething skill on one machine, with nothing else to install.
 ///
@@ -81,13 +82,16 @@ pub enum Command {
         #[command(flatten)]
         hub: Remote,
     },
-    /// Shows what became of the last knocks at `POST /register`, and of mail that did not go out at once: of a running hub, or in
-    /// the data folder of one that is not running.
-    #[command(after_help = "Example: onething-hub events --last 10 --data onething-data")]
+    /// Shows what became of devices and of mail: the outcomes of `POST /register`, what the broker refused, and mail that did not go out
+    /// at once. Of a running hub, or in the data folder of one that is not running.
+    #[command(after_help = "Example: onething-hub events --kind refusal --last 10 --data onething-data")]
     Events {
         /// How many.
         #[arg(long, value_name = "N", default_value_t = 50)]
         last: u32,
+        /// Only events of this kind.
+        #[arg(long, value_name = "KIND")]
+        kind: Option<Kind>,
         /// Which hub.
         #[command(flatten)]
         hub: Remote,

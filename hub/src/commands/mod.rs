@@ -16,10 +16,10 @@ use onething::log;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::audit;
 use crate::authority::Authority;
 use crate::command_line::{Arguments, Authority as AuthorityCommand, Command, Policy as PolicyCommand, Remote, Serve};
 use crate::data_folder::AUTHORITY;
-use crate::event_log;
 use crate::hub::OpenError;
 use crate::policy::check::check;
 use crate::policy::{Context, Policy, Request, ThingContext};
@@ -61,11 +61,11 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Link { user, hub } => mail::link(&hub, &user).await,
         Command::Mail { save: None, user, hub } => mail::list(&hub, user.as_deref()).await,
         Command::Mail { save: Some(folder), user, hub } => mail::save(&hub, user.as_deref(), &folder).await,
-        Command::Events { last, hub } => {
+        Command::Events { last, kind, hub } => {
             let events = match (connect(&hub).await, &hub.data) {
                 // One that is not running has its events in its database.
-                (Err(RemoteError::NotRunning(_)), Some(data)) => json!({"events": event_log::look(&data.join(store::FILE), last)?}),
-                (remote, _) => remote?.events(last).await?,
+                (Err(RemoteError::NotRunning(_)), Some(data)) => json!({"events": audit::look(&data.join(store::FILE), kind, last)?}),
+                (remote, _) => remote?.events(kind, last).await?,
             };
             show(&hub, &events, |colour| print_events(stdout(), colour, &events))
         }

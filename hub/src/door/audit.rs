@@ -2,19 +2,16 @@
 //!
 //! The last hundred thousand events are kept. Beside each row stands a line of the log.
 
-use std::path::Path;
-
 use onething::fault::chain;
 use onething::register::{Audit, Event, LogAudit};
 use onething::thing::{CertificateId, ThingName};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
-use thiserror::Error;
 
-use crate::store::{self, OpenError, Store, StoreError, seconds};
+use crate::store::{Store, StoreError, seconds};
 
 /// So many events are kept.
-const KEPT: i64 = 100_000;
+pub(crate) const KEPT: i64 = 100_000;
 
 /// The events of one hub.
 #[derive(Clone)]
@@ -46,35 +43,15 @@ pub struct Kept {
     pub label: Option<String>,
 }
 
-/// Why no events were read.
-#[derive(Debug, Error)]
-pub enum LookError {
-    /// No database.
-    #[error(transparent)]
-    Database(#[from] OpenError),
-    /// It does not tell.
-    #[error("the events cannot be read")]
-    Events(#[from] StoreError),
-}
-
 impl LocalAudit {
     /// The events in this database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
-
-    /// The last events, the oldest of them first.
-    pub async fn last(&self, count: u32) -> Result<Vec<Kept>, StoreError> {
-        self.store.read(move |db| last(db, count)).await
-    }
 }
 
-/// The last events in the database of a hub that is not running.
-pub fn look(database: &Path, count: u32) -> Result<Vec<Kept>, LookError> {
-    Ok(last(&store::look(database)?, count)?)
-}
-
-fn last(db: &Connection, count: u32) -> Result<Vec<Kept>, StoreError> {
+/// The last events, the oldest of them first.
+pub fn last(db: &Connection, count: u32) -> Result<Vec<Kept>, StoreError> {
     let sql = "SELECT * FROM (SELECT * FROM registration_event ORDER BY number DESC LIMIT ?1) ORDER BY number";
     Ok(db.prepare_cached(sql)?.query_map([count], kept)?.collect::<rusqlite::Result<_>>()?)
 }
@@ -112,7 +89,3 @@ impl Audit for LocalAudit {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "audit_tests.rs"]
-mod tests;

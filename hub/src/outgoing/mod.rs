@@ -26,6 +26,7 @@ use onething::thing::ThingName;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
 
+pub(crate) use self::table::delayed;
 pub use self::table::{Mail, State};
 use crate::clock;
 use crate::mailbox::MailFolder;

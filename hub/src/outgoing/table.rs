@@ -261,6 +261,16 @@ pub(crate) fn last(db: &Connection, thing: Option<&str>, count: u32) -> Result<V
     Ok(db.prepare_cached(&sql)?.query_map(params![thing, count], Mail::read)?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The last mails that did not go out at the first attempt, in the order of their last change.
+pub(crate) fn delayed(db: &Connection, count: u32) -> Result<Vec<Mail>, StoreError> {
+    let columns = Mail::COLUMNS;
+    let sql = format!(
+        "SELECT * FROM (SELECT {columns} FROM outgoing_mail WHERE state <> 'sent' OR attempts > 0 ORDER BY changed DESC, number DESC LIMIT ?1)
+         ORDER BY changed, number"
+    );
+    Ok(db.prepare_cached(&sql)?.query_map([count], Mail::read)?.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The mail of a thing that waits.
 pub(super) fn waiting_of(db: &Connection, thing: &str) -> Result<Option<Mail>, StoreError> {
     let sql = format!("SELECT {} FROM outgoing_mail WHERE thing = ?1 AND next_attempt IS NOT NULL", Mail::COLUMNS);

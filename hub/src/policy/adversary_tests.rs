@@ -9,7 +9,7 @@ use super::{Attachment, Context, DEVICE_DOCUMENT, Decision, Policy, Request, Thi
 
 const A: &str = "onething-a";
 const B: &str = "onething-b";
-const SHADOW_ENDINGS: [&str; 15] = [
+const SHADOW_ENDINGS: [&str; 20] = [
     "shadow/get",
     "shadow/update",
     "shadow/delete",
@@ -21,6 +21,11 @@ const SHADOW_ENDINGS: [&str; 15] = [
     "shadow/update/delta",
     "shadow/update/documents",
     "shadow/delete/accepted",
+    "shadow/delete/rejected",
+    "shadow/delete/+",
+    "shadow/update/+",
+    "shadow/update/#",
+    "shadow/+/accepted",
     "shadow/name/secret/get",
     "shadow/name/secret/update",
     "jobs/get",
@@ -63,6 +68,12 @@ fn a_thing_may_do_what_it_needs_and_nothing_else() {
             &["iot:Subscribe", "iot:Receive"],
             &["iot:Subscribe", "iot:Receive"],
             &["iot:Subscribe", "iot:Receive"],
+            &["iot:Subscribe", "iot:Receive"],
+            &["iot:Subscribe", "iot:Receive"],
+            &["iot:Subscribe", "iot:Receive"],
+            // To a policy `+` and `#` are letters: nothing of such a name is ever delivered.
+            &["iot:Receive"],
+            &["iot:Receive"],
             &["iot:Receive"],
             &[],
             &[],
@@ -112,7 +123,7 @@ fn with_the_certificate_of_a_nothing_of_b_is_allowed() {
         for client_id in [A, B, "*", "+", "onething-?", "${iot:ClientId}", "", "onething-b/../onething-a"] {
             let context = with_certificate_of_a(client_id, exclusive);
             for request in names.iter().flat_map(|name| every(name)) {
-                // What a thing is told it may hear in any form of its own topics; it subscribes to five of them.
+                // What a thing is told it may hear in any form of its own topics; it subscribes to nine of them.
                 let own = matches!(request, Request::Receive(topic) if topic.starts_with("$aws/things/onething-a/shadow/"));
                 assert!(own || !is_allowed(request, &context), "{request:?} as {client_id}, exclusive: {exclusive}");
             }

@@ -4,9 +4,11 @@
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/iot-action-resources.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>.
 
+use super::condition::Condition;
 use super::context::Context;
 use super::document::{Effect, Policy, Statement};
-use super::pattern::Text;
+use super::key::Key;
+use super::pattern::{Pattern, Text};
 
 /// What a client wants, with the name of what it wants it of.
 ///
@@ -45,6 +47,11 @@ impl<'a> Request<'a> {
     /// The action as policies name it, such as `iot:Publish`.
     pub fn action(&self) -> &'static str {
         ACTIONS[self.position()]
+    }
+
+    /// The client id, topic or topic filter.
+    pub fn name(&self) -> &'a str {
+        self.parts().1
     }
 
     /// The resource as policies name it, without the ARN's beginning, such as `topic/a`.
@@ -130,7 +137,18 @@ pub fn decide<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Requ
     decision
 }
 
+/// Whether a connection that is no thing is refused for that: a statement allows the action to things.
+pub fn is_for_things<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Request<'_>) -> bool {
+    let allowing = |rule: &&Statement| rule.effect() == Effect::Allow && rule.covers(request);
+    policies.into_iter().flat_map(Policy::statements).filter(allowing).any(Statement::names_thing)
+}
+
 impl Statement {
+    /// Whether a resource or a condition is about the thing of the connection.
+    fn names_thing(&self) -> bool {
+        self.patterns().iter().flat_map(Pattern::variables).chain(self.conditions().iter().map(Condition::key)).any(Key::is_of_thing)
+    }
+
     /// The resource because of which the statement is about the request, if it is.
     fn applies(&self, request: &Request<'_>, context: &Context) -> Option<usize> {
         if !self.covers(request) {

@@ -122,7 +122,7 @@ fn a_document_may_have_2048_characters_and_white_space_besides() {
 #[test]
 fn a_document_is_measured_as_it_is_deployed() {
     let template: Node = serde_json::from_str(DEVICE_DOCUMENT).unwrap();
-    assert_eq!(resolved(template, "").unwrap().size(), 1499);
+    assert_eq!(resolved(template, "").unwrap().size(), 1596);
 }
 
 #[test]

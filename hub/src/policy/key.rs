@@ -74,6 +74,11 @@ impl Key {
         self.kind == Kind::LastWillTopic
     }
 
+    /// Whether it is about the thing of the connection: `iot:Connection.Thing.…`.
+    pub(super) fn is_of_thing(&self) -> bool {
+        matches!(self.kind, Kind::ThingName | Kind::ThingTypeName | Kind::Attribute(_) | Kind::IsAttached)
+    }
+
     /// The text to put in for the variable of this name. What a CONNECT asks for is no variable.
     pub(super) fn text<'a>(&self, context: &'a Context) -> Option<Cow<'a, str>> {
         let thing = context.thing.as_ref();

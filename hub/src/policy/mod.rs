@@ -21,7 +21,7 @@ mod key;
 mod pattern;
 
 pub use context::{Attachment, Context, ThingContext, association};
-pub use decide::{Decision, Ground, Request, decide};
+pub use decide::{Decision, Ground, Request, decide, is_for_things};
 pub use document::{Effect, Permission, Policy, PolicyError, Statement};
 
 use onething::thing::ThingName;

@@ -149,8 +149,13 @@ impl Pattern {
 
     /// The first variable that has no value on this connection.
     pub(super) fn unresolved(&self, context: &Context) -> Option<&Key> {
-        self.0.iter().find_map(|piece| match piece {
-            Piece::Variable(key) if key.text(context).is_none() => Some(key),
+        self.variables().find(|key| key.text(context).is_none())
+    }
+
+    /// Its variables, in their order.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Variable(key) => Some(key),
             _ => None,
         })
     }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use clap::ValueEnum;
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
@@ -17,6 +18,7 @@ use thiserror::Error;
 use tokio::time::{Duration, timeout};
 use url::form_urlencoded::byte_serialize;
 
+use crate::audit::Kind;
 use crate::command_line::{DATA, Remote};
 use crate::disk::write_whole;
 
@@ -152,9 +154,10 @@ impl RemoteHub {
         self.ask(Method::GET, "/health", None).await
     }
 
-    /// What became of its last knocks.
-    pub async fn events(&self, last: u32) -> Result<Value, RemoteError> {
-        self.ask(Method::GET, &format!("/api/registrations?last={last}"), None).await
+    /// Its last events, of one kind or of all.
+    pub async fn events(&self, kind: Option<Kind>, last: u32) -> Result<Value, RemoteError> {
+        let kind = kind.and_then(|kind| Some(format!("&kind={}", kind.to_possible_value()?.get_name())));
+        self.ask(Method::GET, &format!("/api/audit?last={last}{}", kind.unwrap_or_default()), None).await
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, RemoteError> {

@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::clock;
 use crate::screen::Screen;
 
+/// So much of the id of a certificate tells it from others.
+const CERTIFICATE_DIGITS: usize = 12;
+
 /// Prints what was said and what came back.
 pub fn print_turn(out: impl Write, colour: bool, user: &str, utterance: &str, turn: &Value) -> io::Result<()> {
     let mut screen = Screen::new(out, colour);
@@ -39,6 +42,10 @@ pub fn print_things(out: impl Write, colour: bool, things: &Value) -> io::Result
             let replaced =
                 certificate["replacedUntil"].as_u64().map(|until| format!(", replaced, until {} at most", clock::iso8601(until)));
             screen.fact("certificate", &format!("{} {}{}", text("status"), text("id"), replaced.unwrap_or_default()))?;
+        }
+        let refused = &thing["refusal"];
+        if let Some(at) = refused["at"].as_u64() {
+            screen.fact("refused", &format!("{} {}", clock::iso8601(at), refusal(refused)))?;
         }
         for section in ["desired", "reported", "delta"] {
             if let Some(state) = thing.pointer(&format!("/shadow/state/{section}")) {
@@ -91,23 +98,39 @@ pub fn print_outgoing(out: impl Write, colour: bool, outgoing: &Value) -> io::Re
     Ok(())
 }
 
-/// Prints what became of knocks and of mail, one line each, newest last.
+/// Prints events, one line each, newest last.
 pub fn print_events(out: impl Write, colour: bool, events: &Value) -> io::Result<()> {
     let mut screen = Screen::new(out, colour);
     let events = events["events"].as_array().map(Vec::as_slice).unwrap_or_default();
     if events.is_empty() {
-        return screen.headline("Nobody has knocked yet, and no mail had to wait.");
+        return screen.headline("There are no such events.");
     }
     for event in events {
         let text = |name: &str| event[name].as_str().unwrap_or_default();
         let at = clock::iso8601(event["at"].as_u64().unwrap_or_default());
-        if text("kind") == "mail" {
-            let about = [text("to"), text("thing"), text("detail")].join(" ");
-            screen.fact(&at, format!("mail {} {about}", text("outcome")).trim_end())?;
-            continue;
-        }
-        let about = [text("thing"), text("label")].join(" ");
-        screen.fact(&at, format!("{} {} {} {} {about}", event["status"], text("outcome"), text("by"), text("source")).trim_end())?;
+        let parts = match text("kind") {
+            "refusal" => vec!["refused".to_owned(), refusal(event)],
+            "mail" => ["kind", "outcome", "to", "thing", "detail"].map(|name| text(name).to_owned()).into(),
+            _ => {
+                let texts = ["outcome", "by", "source", "thing", "label"].map(|name| text(name).to_owned());
+                [event["status"].to_string()].into_iter().chain(texts).collect()
+            }
+        };
+        screen.fact(&at, &parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))?;
     }
     Ok(())
+}
+
+/// A refusal in one line. The texts in it are escaped already.
+fn refusal(event: &Value) -> String {
+    let text = |name: &str| event[name].as_str().unwrap_or_default();
+    let what = match event["action"].as_str() {
+        Some(action) => format!("{action} of \"{}\"{}", text("resource"), if event["will"] == true { " as a will" } else { "" }),
+        None => "a packet".to_owned(),
+    };
+    let thing = event["thing"].as_str().map(|thing| format!(", thing {thing}")).unwrap_or_default();
+    let certificate: String = text("certificate").chars().take(CERTIFICATE_DIGITS).collect();
+    let times = event["times"].as_u64().filter(|times| *times > 1).map(|times| format!(", {times} times")).unwrap_or_default();
+    let (detail, client_id, source) = (text("detail"), text("clientId"), text("source"));
+    format!("{what}: {detail}; client \"{client_id}\"{thing}, certificate {certificate}…, from {source}{times}")
 }

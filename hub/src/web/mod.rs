@@ -1,6 +1,7 @@
 //! The web side of the hub: Alexa's way in, the door of the devices, the page with what stands behind it, and what an operator looks at.
 
 mod alexa;
+mod audit;
 mod echo;
 mod events;
 mod guard;
@@ -58,12 +59,12 @@ pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
         Some(_) => operator::watched(),
         None => operator::refused(),
     };
-    let watched = Router::new().route("/metrics", get(health::metrics)).route("/api/registrations", get(register::events)).merge(match hub
-        .trying()
-    {
-        true => operator::watched().merge(trying()),
-        false => page::in_use().merge(in_use()).merge(only_while_trying()),
-    });
+    let watched = Router::new().route("/metrics", get(health::metrics)).route("/api/registrations", get(audit::registrations)).merge(
+        match hub.trying() {
+            true => operator::watched().merge(trying()),
+            false => page::in_use().merge(in_use()).merge(only_while_trying()),
+        },
+    );
     let watched = watched.layer(from_fn_with_state(password, guard::guard));
     let open = Router::new()
         .route("/alexa", post(alexa::alexa))
@@ -79,7 +80,7 @@ pub fn operators_router(hub: Arc<Hub>) -> Router {
     let watched = operator::watched()
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics))
-        .route("/api/registrations", get(register::events))
+        .route("/api/registrations", get(audit::registrations))
         .route("/database", get(operator::database))
         .merge(if hub.trying() { trying() } else { only_while_trying() });
     finished(watched).with_state(hub)

@@ -18,7 +18,7 @@ use axum::routing::get;
 use tokio_util::io::ReaderStream;
 
 use super::problem::Problem;
-use super::{outgoing, things};
+use super::{audit, outgoing, things};
 use crate::hub::Hub;
 
 /// The name of the socket in the data folder.
@@ -30,7 +30,10 @@ const LONGEST: usize = 100;
 
 /// What is for whoever runs the hub, in both modes.
 pub(super) fn watched() -> Router<Arc<Hub>> {
-    Router::new().route("/api/things", get(things::list)).route("/api/outgoing-mail", get(outgoing::list))
+    Router::new()
+        .route("/api/things", get(things::list))
+        .route("/api/outgoing-mail", get(outgoing::list))
+        .route("/api/audit", get(audit::events))
 }
 
 /// The same for a hub in use that cannot tell who asks.
@@ -41,7 +44,7 @@ pub(super) fn refused() -> Router<Arc<Hub>> {
              folder, or start the hub with ONETHING_PASSWORD",
         )
     };
-    ["/api/things", "/api/outgoing-mail"].into_iter().fold(Router::new(), |router, address| router.route(address, get(told)))
+    ["/api/things", "/api/outgoing-mail", "/api/audit"].into_iter().fold(Router::new(), |router, address| router.route(address, get(told)))
 }
 
 /// The whole database as it is now, for a backup. There are keys in it, in mail that waits: it goes over the socket only.

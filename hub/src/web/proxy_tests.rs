@@ -18,6 +18,7 @@ use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
 use super::alexa::tests::{CHAIN, Stage};
+use crate::audit::{Event, Kind};
 use crate::signature::forge::{NOW, sign};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -170,8 +171,9 @@ async fn check(setup: Setup) {
     let (status, answer) = proxy.ask(knock, json!({"code": "K7QF-93PD"}).to_string().into()).await.unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!((status, &answer["cause"]), (400, &json!("malformed")), "a key is missing: {answer}");
-    let events = stage.hub.door.audit.last(9).await.unwrap();
-    assert_eq!(events.last().unwrap().source, "127.0.0.2", "who knocked, whatever they say");
+    let events = stage.hub.audit(Some(Kind::Registration), 9).await.unwrap();
+    let Some(Event::Registration(last)) = events.last() else { panic!("{events:?}") };
+    assert_eq!(last.source, "127.0.0.2", "who knocked, whatever they say");
 
     for path in [
         "/",
@@ -179,6 +181,7 @@ async fn check(setup: Setup) {
         "/metrics",
         "/api/things",
         "/api/outgoing-mail",
+        "/api/audit",
         "/api/registrations",
         "/echo",
         "/link",

@@ -1,25 +1,21 @@
-//! `POST /register`: devices that register themselves, and what became of their knocks.
+//! `POST /register`: devices that register themselves.
 
 use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use http::HeaderMap;
 use http_body_util::LengthLimitError;
 use onething::register::register;
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::announces_more_than;
 use super::problem::Problem;
-use crate::event_log;
 use crate::hub::Hub;
 
 /// Who last passed a request on writes here whom it came from.
@@ -29,8 +25,6 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// For so long a device may wait for the answer to its knock: longer than whoever has just mailed its owner a certificate keeps
 /// others off the thing.
 const KNOCK_WITHIN: Duration = Duration::from_secs(15);
-/// How many events are shown where nobody says how many.
-const SHOWN: u32 = 50;
 
 /// All of a request: which methods there are is the door's to say.
 pub(super) async fn knock(
@@ -87,17 +81,6 @@ fn request_id() -> String {
     // Without the kernel's randomness no connection would have come this far; the name only helps to find a line.
     let _ = getrandom::fill(&mut bits);
     HEXLOWER.encode(&bits)
-}
-
-#[derive(Deserialize)]
-pub(super) struct Which {
-    last: Option<u32>,
-}
-
-/// What became of the last knocks, and of mail that did not go out at once.
-pub(super) async fn events(State(hub): State<Arc<Hub>>, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
-    let events = event_log::last(&hub, which.last.unwrap_or(SHOWN)).await.map_err(|error| Problem::ours(&error))?;
-    Ok(Json(json!({"events": events})))
 }
 
 #[cfg(test)]

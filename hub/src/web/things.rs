@@ -40,9 +40,10 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>
             Some(name) => hub.skill.shadows.document(&name).await.map_err(|error| Problem::ours(&error))?,
             None => None,
         };
+        let refusal = hub.last_refusal(&thing.name).await.map_err(|error| Problem::ours(&error))?;
         shown.push(json!({
             "thing": thing.name, "user": user.as_ref().map(UserName::as_str), "connected": matches!(hub.broker.connection(&thing.name), Connection::Connected { .. }),
-            "certificates": own, "shadow": shadow,
+            "certificates": own, "shadow": shadow, "refusal": refusal,
         }));
     }
     Ok(Json(json!({"things": shown})))

@@ -78,6 +78,23 @@ async fn whoever_publishes_where_they_may_not_is_disconnected() {
 }
 
 #[tokio::test]
+async fn what_a_bridge_says_of_itself_is_acknowledged_and_reaches_no_reader() {
+    let hub = Hub::start().await;
+    let everything = [("iot:Subscribe", &["topicfilter/$SYS/*"][..]), ("iot:Receive", &["topic/$SYS/*"]), DEVICE[0]];
+    let (lamp, reader) = (hub.device("lamp"), hub.device_with("reader", policy(&everything)));
+    let mut reader = hub.connected(&reader, as_client(&reader)).await;
+    reader.subscribe("$SYS/#", v5::SubscriptionOptions::default()).await;
+    let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
+    raw.send(Publish { retain: true, ..publish("$SYS/broker/connection/lamp/state") }.into()).await;
+    assert!(matches!(raw.next().await, Some(v5::Packet::PublishAck(_))));
+    reader.send(v5::Packet::PingRequest).await;
+    assert_eq!(reader.next().await, Some(v5::Packet::PingResponse));
+    assert_eq!(hub.broker.counters().retained.read(), 0);
+    raw.send(Publish { retain: true, ..publish("$SYS/broker/connection/reader/state") }.into()).await;
+    assert_eq!(raw.disconnected().await, v5::DisconnectReasonCode::NotAuthorized);
+}
+
+#[tokio::test]
 async fn whoever_subscribes_to_what_they_may_not_is_refused_that() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");

@@ -5,7 +5,9 @@
 mod access;
 mod by_hand;
 mod clients;
+mod connack;
 mod foreign;
 mod load;
+mod refusals;
 mod store;
 mod support;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use onething::thing::CertificateId;
 use onething_hub::broker::backend::{Backend, Change, Notice, Request, RequestError, Standing, StoreError, Stored, StoredSession};
 use onething_hub::broker::message::Message;
+use onething_hub::broker::refusal::Refusal;
 use onething_hub::policy::Policy;
 
 /// What a device of the tests may do: all about topics below its own name, and its own shadow.
@@ -36,6 +37,7 @@ pub(crate) struct Store {
     standings: Mutex<BTreeMap<CertificateId, Standing>>,
     disk: Mutex<Disk>,
     pub(crate) notices: Mutex<Vec<Notice>>,
+    pub(crate) refusals: Mutex<Vec<Refusal>>,
     pub(crate) broken: AtomicBool,
 }
 
@@ -96,6 +98,9 @@ impl Store {
 
 impl Backend for Store {
     async fn standing(&self, certificate: &CertificateId) -> Result<Option<Standing>, StoreError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError("the disk is full".into()));
+        }
         Ok(self.standings.lock().unwrap().get(certificate).cloned())
     }
 
@@ -121,5 +126,9 @@ impl Backend for Store {
 
     fn noticed(&self, notice: &Notice) {
         self.notices.lock().unwrap().push(notice.clone());
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        self.refusals.lock().unwrap().push(refusal.clone());
     }
 }

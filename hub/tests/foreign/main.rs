@@ -33,6 +33,11 @@ fn the_clients_of_mosquitto_find_what_aws_iot_has() {
 }
 
 #[test]
+fn a_bridge_of_mosquitto_connects_with_default_options() {
+    passes("test_bridge.py");
+}
+
+#[test]
 fn paho_finds_what_aws_iot_has() {
     passes("test_paho.py");
 }
@@ -40,6 +45,16 @@ fn paho_finds_what_aws_iot_has() {
 #[test]
 fn the_aws_iot_device_sdk_finds_what_aws_iot_has() {
     passes("test_device_sdk.py");
+}
+
+#[test]
+fn what_is_refused_is_said_in_the_log_the_events_and_at_the_thing() {
+    passes("test_refusals.py");
+}
+
+#[test]
+fn clients_in_javascript_find_what_aws_iot_has() {
+    passes("test_javascript.py");
 }
 
 #[test]

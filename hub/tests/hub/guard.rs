@@ -20,7 +20,7 @@ async fn other_hosts_proxies_and_sites_are_refused_while_there_is_no_password() 
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
-    for path in ["/", "/api/things", "/api/mail", "/metrics", "/api/events", "/api/registrations"] {
+    for path in ["/", "/api/things", "/api/mail", "/metrics", "/api/events", "/api/registrations", "/api/audit"] {
         for (name, value) in [("host", "evil.example"), ("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")] {
             let request = Request::get(format!("{}{path}", hub.http)).header(name, value);
             check_problem(&client.send(request, Bytes::new()).await.unwrap(), 403);
@@ -91,7 +91,7 @@ async fn where_amazon_signs_owners_in_nothing_is_simulated() {
     }
     check_problem(&client.get("/page.js").await.unwrap(), 404);
     // A proxy on this machine that says nothing of it is as near as whoever runs the hub.
-    for path in ["/api/things", "/api/outgoing-mail"] {
+    for path in ["/api/things", "/api/outgoing-mail", "/api/audit"] {
         check_problem(&client.get(path).await.unwrap(), 403);
     }
     let page = client.get("/").await.unwrap();
@@ -102,6 +102,10 @@ async fn where_amazon_signs_owners_in_nothing_is_simulated() {
     let knock = Request::post(format!("{}/register", hub.http)).header("content-type", "application/json");
     let knock = knock.header("host", "hub.example").header("x-forwarded-for", "192.0.2.1");
     assert_eq!(client.send(knock, r#"{"code":"K7QF-93PD"}"#).await.unwrap().json()["cause"], "malformed", "a key is missing");
-    assert_eq!(client.get("/api/registrations").await.unwrap().json()["events"].as_array().unwrap().len(), 1);
+    for path in ["/api/registrations", "/api/audit", "/api/audit?kind=registration&last=9"] {
+        assert_eq!(client.get(path).await.unwrap().json()["events"].as_array().unwrap().len(), 1);
+    }
+    assert_eq!(client.get("/api/audit?kind=refusal").await.unwrap().json(), json!({"events": []}));
+    check_problem(&client.get("/api/audit?kind=nonsense").await.unwrap(), 400);
     hub.stop().await;
 }

@@ -9,7 +9,7 @@ use crate::broker::answer::{Answer, Delivery, write};
 const CONNECT_5: &[u8] = b"\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03abc";
 const CONNECT_311: &[u8] = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x03abc";
 
-fn read(version: Version, bytes: &[u8]) -> Result<Option<Packet>, Reason> {
+fn read(version: Version, bytes: &[u8]) -> Result<Option<Packet>, Fault> {
     let mut reader = Reader::Fresh;
     let mut buffer = BytesMut::from(if version == Version::V5 { CONNECT_5 } else { CONNECT_311 });
     assert!(matches!(reader.read(&mut buffer, 0), Ok(Some(Packet::Connect(_)))));
@@ -39,27 +39,47 @@ fn only_versions_3_1_1_and_5_are_spoken() {
         (b"GET / HTTP/1.1\r\n\r\n", Reason::MalformedPacket),
     ] {
         let outcome = Reader::Fresh.read(&mut BytesMut::from(bytes), 0);
-        assert_eq!(outcome.map(|_| ()), Err(reason), "{bytes:?}");
+        assert_eq!(outcome.map(|_| ()), Err(reason.into()), "{bytes:?}");
     }
 }
 
 #[test]
 fn what_the_codec_lets_pass_is_refused_here() {
     let deep = "a/".repeat(8);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     for topic in [&b"a/+"[..], b"#", b"a\0b", deep.as_bytes()] {
-        assert_eq!(read(Version::V311, &publish(topic)).map(|_| ()), Err(Reason::TopicNameInvalid), "{topic:?}");
+        let fault = Fault { reason: Reason::TopicNameInvalid, named: Some(Named::Topic(text(topic))) };
+        assert_eq!(read(Version::V311, &publish(topic)).map(|_| ()), Err(fault));
     }
     for filter in [&b"a/#/b"[..], b"a+", b"a/b#", b"a\0b", b"$share/a"] {
-        assert_eq!(read(Version::V311, &subscribe(filter, 0)).map(|_| ()), Err(Reason::TopicFilterInvalid), "{filter:?}");
+        let fault = Fault { reason: Reason::TopicFilterInvalid, named: Some(Named::Filter(text(filter))) };
+        assert_eq!(read(Version::V311, &subscribe(filter, 0)).map(|_| ()), Err(fault));
     }
     assert!(matches!(read(Version::V311, &publish(b"$aws/things/a/shadow/update")), Ok(Some(Packet::Publish(_)))));
 }
 
 #[test]
-fn qos_2_is_refused_in_version_3_and_becomes_1_in_a_subscription_of_version_5() {
-    assert_eq!(read(Version::V311, &subscribe(b"a", 2)).map(|_| ()), Err(Reason::QosNotSupported));
-    let Ok(Some(Packet::Subscribe(asked))) = read(Version::V5, b"\x82\x07\x00\x01\x00\x00\x01a\x02") else { panic!() };
-    assert_eq!(asked.subscriptions[0].qos, Qos::AtLeastOnce);
+fn qos_2_becomes_1_in_a_subscription_and_is_refused_in_a_message() {
+    for (version, bytes) in [(Version::V311, &subscribe(b"a", 2)[..]), (Version::V5, b"\x82\x07\x00\x01\x00\x00\x01a\x02")] {
+        let Ok(Some(Packet::Subscribe(asked))) = read(version, bytes) else { panic!() };
+        assert_eq!(asked.subscriptions[0].qos, Qos::AtLeastOnce);
+    }
+    for (version, bytes) in [(Version::V311, &b"\x34\x05\x00\x01a\x00\x01"[..]), (Version::V5, b"\x34\x06\x00\x01a\x00\x01\x00")] {
+        let fault = Fault { reason: Reason::QosNotSupported, named: Some(Named::Topic("a".into())) };
+        assert_eq!(read(version, bytes).map(|_| ()), Err(fault));
+    }
+}
+
+#[test]
+fn a_will_that_is_not_taken_is_named_with_its_client() {
+    for bytes in [
+        &b"\x10\x16\x00\x04MQTT\x04\x06\x00\x3c\x00\x03abc\x00\x01#\x00\x02no"[..],
+        b"\x10\x18\x00\x04MQTT\x05\x06\x00\x3c\x00\x00\x03abc\x00\x00\x01#\x00\x02no",
+    ] {
+        let named = Named::Will { client_id: "abc".into(), topic: "#".into() };
+        let fault = Fault { reason: Reason::TopicNameInvalid, named: Some(named) };
+        assert_eq!(Reader::Fresh.read(&mut BytesMut::from(bytes), 0).map(|_| ()), Err(fault));
+    }
 }
 
 #[test]
