@@ -116,7 +116,7 @@ impl<'a> PublicKey<'a> {
         };
         let bytes = spki.subject_public_key.as_bytes().ok_or("broken")?;
         if matches!(kind, Kind::Rsa) {
-            if !spki.algorithm.parameters.as_ref().is_some_and(|parameters| parameters.tag() == Tag::Null) {
+            if spki.algorithm.parameters.as_ref().is_none_or(|parameters| parameters.tag() != Tag::Null) {
                 return Err("RSA without the parameters that belong to it (NULL)".into());
             }
             let bits = RsaParameters::public_modulus_len(bytes).map_err(|_| "RSA that cannot be read")?;
