@@ -57,6 +57,8 @@ pub struct Parcel<'a> {
     pub device: &'a str,
     /// The invocation name of the skill.
     pub invocation: &'a str,
+    /// The part of the device model that the device needs.
+    pub device_model: &'a str,
     /// Where the device connects.
     pub broker: &'a Broker,
     /// The language of the request.
@@ -180,7 +182,8 @@ impl Blame for MailError {
 pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) -> Result<Letter, MailError> {
     let name = parcel.name.map(plain);
     let words = parcel.locale.mail(&parcel.facts(name.as_deref()));
-    let zip = bundle::zip(parcel.thing, certificate, parcel.broker, parcel.now, &words.readme).map_err(|e| unwritable(&e))?;
+    let zip = bundle::zip(parcel.thing, certificate, parcel.broker, parcel.now, parcel.device_model, &words.readme);
+    let zip = zip.map_err(|e| unwritable(&e))?;
 
     // Base64 throughout for the attachment: mail programs and relays then leave every byte alone.
     let zip = Body::new_with_encoding(zip, ContentTransferEncoding::Base64).map_err(|_| unwritable(&"encoding"))?;
