@@ -30,7 +30,7 @@ fn the_part_for_the_device_is_a_model_without_intents() {
     assert!(!model.intents.is_empty() && part.intents.is_empty());
     assert_eq!((part.name, part.thing_type, part.simulates), (model.name, model.thing_type, Some(Simulation::Printer)));
     assert_eq!(part.properties.keys().collect::<Vec<_>>(), model.properties.keys().collect::<Vec<_>>());
-    assert_eq!(part.commands["print"]["copies"].default, Some(serde_json::json!(1)));
+    assert_eq!(part.commands["print"].arguments["copies"].default, Some(serde_json::json!(1)));
     assert_eq!(part.device_part, model.device_part);
     let lamp = Model::parse(&format!(
         "{DEVICE}[property.power]\ntype = \"switch\"\n[action.property.power]\nrun = [\"/bin/lamp\", \"a \\\"b\\\"\"]\ntimeout = 5\n"
