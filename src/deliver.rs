@@ -3,9 +3,9 @@
 //! Name and address come from a profile and are hostile input. The address is parsed before it gets
 //! here; the name goes into the text only, and a header is never made of it by hand: `lettre` encodes.
 
-use lettre::message::header::ContentTransferEncoding;
-use lettre::message::header::ContentType;
-use lettre::message::{Attachment, Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
+mod attachment;
+
+use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
 use thiserror::Error;
 
 use crate::bundle::{self, Broker};
@@ -181,11 +181,7 @@ pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) 
     let name = parcel.name.map(plain);
     let words = parcel.locale.mail(&parcel.facts(name.as_deref()));
     let zip = bundle::zip(parcel.thing, certificate, parcel.broker, parcel.now, &words.readme).map_err(|e| unwritable(&e))?;
-
-    // Base64 throughout for the attachment: mail programs and relays then leave every byte alone.
-    let zip = Body::new_with_encoding(zip, ContentTransferEncoding::Base64).map_err(|_| unwritable(&"encoding"))?;
-    let zip_type = ContentType::parse("application/zip").map_err(|e| unwritable(&e))?;
-    let attachment = Attachment::new(format!("{}.zip", parcel.thing)).body(zip, zip_type);
+    let attachment = attachment::zip(parcel.thing, zip)?;
     let alternatives = MultiPart::alternative_plain_html(words.text, words.html);
     let message = envelope(sender, parcel, words.subject);
     let message = message.multipart(MultiPart::mixed().multipart(alternatives).singlepart(attachment)).map_err(|e| unwritable(&e))?;
@@ -247,3 +243,7 @@ fn unwritable(error: &dyn std::fmt::Display) -> MailError {
 fn plain(name: &str) -> String {
     name.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ").chars().take(100).collect()
 }
+
+#[cfg(test)]
+#[path = "deliver/deliver_tests.rs"]
+mod tests;

@@ -148,7 +148,7 @@ fn read_change(model: &Model, rule: &IntentRule, said: &Slots<'_>) -> Result<Opt
         Action::Answer(_) => return Ok(None),
         Action::Command { name: command, args: slots } => {
             let mut args = Map::new();
-            for (arg, argument) in model.commands.get(command).into_iter().flatten() {
+            for (arg, argument) in model.commands.get(command).into_iter().flat_map(|rule| &rule.arguments) {
                 let value = match slots.get(arg).map(|slot| (slot, said.read(slot, &argument.kind))) {
                     Some((_, Ok(value))) => value,
                     Some((_, Err(Gap::Unfilled(_)))) | None if argument.default.is_some() => said.default(argument),
@@ -160,7 +160,7 @@ fn read_change(model: &Model, rule: &IntentRule, said: &Slots<'_>) -> Result<Opt
                 args.insert(arg.clone(), value.json);
             }
             // A shadow merges: without a null it would keep the arguments of the command before.
-            for arg in model.commands.values().flat_map(BTreeMap::keys) {
+            for arg in model.commands.values().flat_map(|command| command.arguments.keys()) {
                 args.entry(arg.clone()).or_insert(Json::Null);
             }
             Change::Command { name: command.clone(), args }

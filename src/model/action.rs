@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::file::Faults;
-use super::{Argument, Property, ValueKind};
+use super::{CommandRule, Property, ValueKind};
 
 /// In seconds.
 const LIMITS: std::ops::RangeInclusive<u64> = 1..=86_400;
@@ -147,7 +147,7 @@ fn half_a_minute() -> i64 {
 pub(super) fn actions(
     raw: RawActions,
     properties: &BTreeMap<String, Property>,
-    commands: &BTreeMap<String, BTreeMap<String, Argument>>,
+    commands: &BTreeMap<String, CommandRule>,
     faults: &mut Faults,
 ) -> Actions {
     let mut actions = Actions::default();

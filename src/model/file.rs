@@ -7,11 +7,12 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::action::{RawActions, actions};
-use super::{Action, Argument, IntentRule, Model, Property, Sentence, ValueKind};
+use super::command::{CommandRule, RawMember, commands};
+use super::{Action, IntentRule, Model, Property, Sentence, ValueKind};
 use crate::thing::ThingPrefix;
 
 /// The shadow's own names, which no property may have.
-const RESERVED: [&str; 2] = ["command", "onboarded"];
+const RESERVED: [&str; 5] = ["command", "commands", "commandQueue", "failures", "onboarded"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,7 +21,7 @@ struct File {
     #[serde(default)]
     property: BTreeMap<String, RawValue>,
     #[serde(default)]
-    command: BTreeMap<String, BTreeMap<String, RawValue>>,
+    command: BTreeMap<String, BTreeMap<String, RawMember>>,
     #[serde(default)]
     intent: BTreeMap<String, RawIntent>,
     #[serde(default)]
@@ -50,7 +51,7 @@ fn five_minutes() -> u64 {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawValue {
+pub(super) struct RawValue {
     #[serde(rename = "type")]
     kind: RawKind,
     values: Option<Vec<String>>,
@@ -58,10 +59,10 @@ struct RawValue {
     min: Option<f64>,
     max: Option<f64>,
     unit: Option<String>,
-    default: Option<serde_json::Value>,
-    written_by: Option<Writer>,
+    pub(super) default: Option<serde_json::Value>,
+    pub(super) written_by: Option<Writer>,
     #[serde(default)]
-    words: BTreeMap<String, String>,
+    pub(super) words: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -76,7 +77,7 @@ enum RawKind {
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
-enum Writer {
+pub(super) enum Writer {
     Device,
     Skill,
 }
@@ -168,7 +169,7 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
     let faults_ref = &mut faults;
 
     let properties: BTreeMap<_, _> = file.property.into_iter().map(|(name, raw)| property(name, &raw, faults_ref)).collect();
-    let commands: BTreeMap<_, _> = file.command.into_iter().map(|(name, args)| command(name, args, faults_ref)).collect();
+    let commands = commands(file.command, faults_ref);
     let thing_prefix = ThingPrefix::parse(&file.device.thing_prefix);
     faults.check(thing_prefix.is_some(), "device.thing_prefix", "must be letters, digits, `_` and `-`, at most 38");
     let thing_type = &file.device.thing_type;
@@ -206,7 +207,8 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
     }
 }
 
-fn is_name(name: &str, also: &str) -> bool {
+/// Whether a name consists of letters, digits and the characters of `also`.
+pub(super) fn is_name(name: &str, also: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
 }
 
@@ -218,24 +220,6 @@ fn property(name: String, raw: &RawValue, faults: &mut Faults) -> (String, Prope
     let kind = kind(&place, raw, faults);
     let words = words(&place, raw, &kind, faults);
     (name, Property { kind, reported_only, words })
-}
-
-fn command(name: String, args: BTreeMap<String, RawValue>, faults: &mut Faults) -> (String, BTreeMap<String, Argument>) {
-    let place = format!("command.{name}");
-    faults.check(is_name(&name, "_-"), &place, "is not a name a command can have");
-    let mut arguments = BTreeMap::new();
-    for (arg, raw) in args {
-        let place = format!("{place}.{arg}");
-        faults.check(is_name(&arg, "_-"), &place, "is not a name an argument can have");
-        faults.check(raw.written_by.is_none(), &place, "`written_by` is for properties");
-        faults.check(raw.words.is_empty(), &place, "`words` is for properties");
-        let kind = kind(&place, &raw, faults);
-        if let Some(default) = &raw.default {
-            faults.check(kind.allows(default), &place, format_args!("the default {default} is not a value it can have"));
-        }
-        arguments.insert(arg, Argument { kind, default: raw.default });
-    }
-    (name, arguments)
 }
 
 /// The words for values, by the value as the shadow has it.
@@ -254,7 +238,7 @@ fn words(place: &str, raw: &RawValue, kind: &ValueKind, faults: &mut Faults) -> 
 }
 
 /// The kind of a value, with a fault for every option that is missing or does not belong to it.
-fn kind(place: &str, raw: &RawValue, faults: &mut Faults) -> ValueKind {
+pub(super) fn kind(place: &str, raw: &RawValue, faults: &mut Faults) -> ValueKind {
     let numeric = matches!(raw.kind, RawKind::Integer | RawKind::Number);
     let belongs = [
         ("values", raw.values.is_some(), raw.kind == RawKind::Choice, raw.kind == RawKind::Choice),
@@ -291,7 +275,7 @@ fn intent(
     place: &str,
     raw: RawIntent,
     properties: &BTreeMap<String, Property>,
-    commands: &BTreeMap<String, BTreeMap<String, Argument>>,
+    commands: &BTreeMap<String, CommandRule>,
     faults: &mut Faults,
 ) -> Option<IntentRule> {
     let mut settable = |property: &str| {
@@ -302,7 +286,7 @@ fn intent(
     // The slots that fill something, and the names a sentence may hold.
     let (action, slots, names): (_, Vec<&String>, Vec<&String>) = match (&raw.command, &raw.set, &raw.set_one, &raw.answer) {
         (Some(name), None, None, None) => {
-            let known = commands.get(name);
+            let known = commands.get(name).map(|command| &command.arguments);
             faults.check(known.is_some(), place, format_args!("there is no command `{name}`"));
             for arg in raw.args.keys() {
                 faults.check(

@@ -1,6 +1,7 @@
 //! `device.toml`: what a device can do, and which intent asks for what. The one file a maker edits.
 
 mod action;
+mod command;
 mod file;
 mod value;
 
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 pub use self::action::{Actions, DeviceAction, GpioLine, LoopbackUrl, Means};
+pub use self::command::{Argument, CommandRule};
 pub(crate) use self::file::in_its_line;
 pub(crate) use self::value::is_named;
 pub use self::value::{Misfit, ValueKind};
@@ -31,8 +33,8 @@ pub struct Model {
     pub report_is_old_after: u64,
     /// Properties of the shadow.
     pub properties: BTreeMap<String, Property>,
-    /// Commands, each with its arguments.
-    pub commands: BTreeMap<String, BTreeMap<String, Argument>>,
+    /// Commands, by name.
+    pub commands: BTreeMap<String, CommandRule>,
     /// Intents of the interaction model.
     pub intents: BTreeMap<String, IntentRule>,
     /// What the device does.
@@ -48,15 +50,6 @@ pub struct Property {
     pub reported_only: bool,
     /// What the owner hears instead of a value: `in an error state` for `error`.
     pub words: BTreeMap<String, String>,
-}
-
-/// An argument of a command.
-#[derive(Clone, Debug)]
-pub struct Argument {
-    /// What it can be.
-    pub kind: ValueKind,
-    /// What it is when the owner does not say.
-    pub default: Option<serde_json::Value>,
 }
 
 /// What an intent does.
@@ -124,7 +117,7 @@ impl Model {
     pub fn slots(&self, rule: &IntentRule) -> Vec<(String, ValueKind)> {
         match &rule.action {
             Action::Command { name, args } => {
-                let arguments = self.commands.get(name);
+                let arguments = self.commands.get(name).map(|command| &command.arguments);
                 let kind = |arg| arguments.and_then(|known| known.get(arg)).map(|a: &Argument| a.kind.clone());
                 args.iter().filter_map(|(arg, slot)| Some((slot.clone(), kind(arg)?))).collect()
             }

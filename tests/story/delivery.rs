@@ -36,7 +36,11 @@ async fn the_mail_and_the_bundle_are_what_they_promise() {
     let [zip] = attachments else {
         panic!("{} attachments", attachments.len());
     };
-    assert_eq!(zip["name"], format!("{}.zip", owner.thing));
+    let file = format!("{}.zip", owner.thing);
+    assert_eq!((&zip["name"], &zip["type"]), (&json!(file), &json!("application/zip")));
+    let lines =
+        [format!("Content-Type: application/zip; name=\"{file}\""), format!("Content-Disposition: attachment; filename=\"{file}\"")];
+    assert_eq!(zip["headers"], json!(lines));
     assert_eq!(zip["damaged"], Value::Null);
     let mut names: Vec<&str> = list(zip, "files").iter().filter_map(|file| file["name"].as_str()).collect();
     names.sort_unstable();

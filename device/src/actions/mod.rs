@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use onething::https::Https;
-use onething::model::{Argument, DeviceAction, GpioLine, Means, Model, Property};
+use onething::model::{Argument, CommandRule, DeviceAction, GpioLine, Means, Model, Property};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use serde_json::{Map, Value, json};
@@ -33,7 +33,7 @@ const ANSWER_LIMIT: usize = 64 * 1024;
 pub(crate) struct Actions {
     thing: String,
     properties: BTreeMap<String, Property>,
-    commands: BTreeMap<String, BTreeMap<String, Argument>>,
+    commands: BTreeMap<String, CommandRule>,
     actions: onething::model::Actions,
     lines: Lines,
     /// Made when it is first needed: many devices have no server to ask.
@@ -120,7 +120,7 @@ impl Perform for Actions {
         let Some(action) = self.actions.commands.get(&command.name).cloned() else {
             return Performed::Refused(format!("this device has no action for `{}`", answer::plain(&command.name)));
         };
-        let args = match self.commands.get(&command.name).map(|known| fitting(known, &command.args)).transpose() {
+        let args = match self.commands.get(&command.name).map(|known| fitting(&known.arguments, &command.args)).transpose() {
             Ok(args) => args.unwrap_or_default(),
             Err(why) => return Performed::Refused(why),
         };

@@ -74,7 +74,9 @@ fn says(place: &str, device: &Model, rule: &IntentRule, sentence: &Sentence, bef
 fn kind_of(device: &Model, rule: &IntentRule, name: &str) -> Option<ValueKind> {
     let by_slot = device.slots(rule).into_iter().find(|(slot, _)| slot == name).map(|(_, kind)| kind);
     match &rule.action {
-        Action::Command { name: command, .. } => device.commands.get(command)?.get(name).map(|argument| argument.kind.clone()).or(by_slot),
+        Action::Command { name: command, .. } => {
+            device.commands.get(command)?.arguments.get(name).map(|argument| argument.kind.clone()).or(by_slot)
+        }
         Action::Set(_) => device.properties.get(name).map(|property| property.kind.clone()).or(by_slot),
         Action::SetOne { slot, .. } => by_slot.filter(|_| name == slot),
         Action::Answer(_) => None,

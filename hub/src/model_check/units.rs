@@ -46,8 +46,8 @@ const KNOWN: &[&str] = &[
 
 pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
     let properties = models.device.properties.iter().map(|(name, property)| (format!("property.{name}"), &property.kind));
-    let arguments = models.device.commands.iter().flat_map(|(command, arguments)| {
-        arguments.iter().map(move |(name, argument)| (format!("command.{command}.{name}"), &argument.kind))
+    let arguments = models.device.commands.iter().flat_map(|(command, rule)| {
+        rule.arguments.iter().map(move |(name, argument)| (format!("command.{command}.{name}"), &argument.kind))
     });
     for (place, kind) in properties.chain(arguments) {
         let ValueKind::Number { unit: Some(unit), .. } = kind else { continue };

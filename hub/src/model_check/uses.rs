@@ -28,7 +28,7 @@ pub(super) fn uses(device: &Model) -> Vec<Use> {
             Action::Answer(_) => {}
             Action::Command { name, args } => {
                 for (arg, slot) in args {
-                    let Some(argument) = device.commands.get(name).and_then(|arguments| arguments.get(arg)) else { continue };
+                    let Some(argument) = device.commands.get(name).and_then(|command| command.arguments.get(arg)) else { continue };
                     let default = argument.default.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
                     add(slot, format!("intent.{intent}.args.{arg}"), format!("command.{name}.{arg}"), &argument.kind, default);
                 }

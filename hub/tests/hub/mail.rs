@@ -24,7 +24,13 @@ async fn mail_goes_out_by_the_server_that_is_named() {
     assert_eq!((mail.sender.as_str(), mail.recipients.as_slice()), ("printers@skill.example.com", &["ana@example.com".to_owned()][..]));
     let message = MessageParser::default().parse(&mail.message).unwrap();
     let attachment = message.attachment(0).unwrap();
-    assert!(attachment.attachment_name().unwrap().ends_with(".zip"));
+    let file = attachment.attachment_name().unwrap();
+    assert!(file.starts_with("3D_Printer-") && file.ends_with(".zip"), "{file}");
+    let lines: Vec<&str> = std::str::from_utf8(&mail.message).unwrap().split("\r\n").collect();
+    for line in [format!("Content-Type: application/zip; name=\"{file}\""), format!("Content-Disposition: attachment; filename=\"{file}\"")]
+    {
+        assert!(lines.contains(&line.as_str()), "{line}");
+    }
     Bundle::open(attachment.contents()).reads_its_shadow(running.mqtt_port()).await;
     assert_eq!(
         std::fs::read_dir(place.path().join("mail"))
