@@ -13,7 +13,7 @@ use crate::model::{Misfit, Model, Property, Sentence, is_named};
 use crate::onboard::OnboardError;
 use crate::register::claims::{CODE_LIFETIME, ClaimsError, Code};
 use crate::registry::Returned;
-use crate::relay::{Connection, Patch, Shadow, ShadowError};
+use crate::relay::{Connection, Patch, Presence, Shadow, ShadowError};
 use crate::wish::fill;
 use crate::{deliver::MailError, identify::IdentifyError};
 
@@ -159,7 +159,7 @@ impl Voice<'_> {
         let welcome = self.new_owner(waits);
         let card = Card::Simple { title: self.words(&Phrase::WelcomeTitle), content: welcome.clone() };
         let mut sentences = vec![welcome];
-        sentences.extend(wanted.map(|patch| self.waits(patch)));
+        sentences.extend(wanted.map(|patch| format!("{} {}", self.words(&Phrase::NotOnlineYet), self.waits(patch))));
         Answer::say(Speech::sentences(sentences)).with_card(card)
     }
 
@@ -276,12 +276,15 @@ impl Voice<'_> {
         self.tell(&Phrase::SentTooOften { seconds })
     }
 
-    /// A command or setting on its way. `online_before` says whether the device has ever been heard of.
-    pub fn relayed(&self, says: &str, online_before: bool, patch: &Patch) -> Answer {
-        match online_before {
-            true => Answer::say(Speech::text(says)),
-            false => Answer::say(Speech::sentences(vec![says.to_owned(), self.waits(patch)])),
-        }
+    /// A command or setting on its way, and what becomes of it where the device may not be there.
+    pub fn relayed(&self, says: &str, presence: Presence, patch: &Patch) -> Answer {
+        let absence = match presence {
+            Presence::Present => return Answer::say(Speech::text(says)),
+            Presence::Away { .. } => Phrase::NotConnected,
+            Presence::Unheard => Phrase::NotOnlineYet,
+            Presence::Unsure => Phrase::MaybeConnected,
+        };
+        Answer::say(Speech::sentences(vec![says.to_owned(), format!("{} {}", self.words(&absence), self.waits(patch))]))
     }
 
     /// A command waits until it expires, a setting until it is met.
@@ -292,11 +295,18 @@ impl Voice<'_> {
         })
     }
 
+    /// A device that reports nothing, which may be there all the same.
+    pub fn reports_nothing(&self, presence: Presence, now: u64) -> Answer {
+        self.tell(&match presence {
+            Presence::Present => Phrase::ReportsNothing,
+            Presence::Away { since } => Phrase::Disconnected { seconds: Some(now.saturating_sub(since)) },
+            Presence::Unheard => Phrase::NeverReported,
+            Presence::Unsure => Phrase::MaybeConnectedReportsNothing,
+        })
+    }
+
     /// An answer from what the device reported, with its age when it is old.
     pub fn status(&self, sentences: &[Sentence], shadow: &Shadow, now: u64) -> Answer {
-        if !shadow.has_been_online() {
-            return self.tell(&Phrase::NeverReported);
-        }
         let reports =
             |(name, property): (&String, &Property)| Some((name.clone(), self.locale.report(property, shadow.reported.get(name)?, now)));
         let mut report = Told::default();

@@ -71,10 +71,6 @@ fn status(reported: &Value, reported_at: u64) -> String {
 
 #[test]
 fn a_status_says_what_was_reported_and_how_old_it_is() {
-    assert_eq!(
-        status(&json!({}), 10_000),
-        "Your 3D printer has not been online yet. Please do the one step of the mail I sent you, and ask again."
-    );
     assert_eq!(status(&json!({"status": "idle", "nozzle": 21.5}), 9_990), "Your printer is idle. The nozzle has 21.5 degrees.");
     let printing = json!({"status": "printing", "progress": 12, "model": "vase", "bed": 60});
     assert_eq!(status(&printing, 9_990), "Your printer is printing. 12 percent of vase is done. The bed has 60 degrees.");
@@ -208,9 +204,30 @@ fn what_waits_for_a_device_is_said_to_wait() {
     let args = serde_json::Map::new();
     let print = Patch::command(&Command { id: "x".into(), name: "print".into(), args, issued_at: 0, expires_at: 3_600 });
     let heat = Patch::set(serde_json::Map::from_iter([("nozzleTarget".to_owned(), json!(200))]));
-    assert!(spoken(&voice.relayed("Printing.", false, &print)).contains("for 60 minutes"));
-    assert!(spoken(&voice.relayed("Heating.", false, &heat)).contains("as soon as it is"));
-    assert_eq!(spoken(&voice.relayed("Printing.", true, &print)), "Printing.");
+    let said = |presence, patch| spoken(&voice.relayed("So be it.", presence, patch));
+    for (presence, expected) in [
+        (Presence::Unheard, "Your 3D printer has not been online yet."),
+        (Presence::Away { since: 9 }, "Your 3D printer is not connected at the moment."),
+        (Presence::Unsure, "As far as I know, your 3D printer has not been online yet."),
+    ] {
+        assert_eq!(said(presence, &print), format!("So be it. {expected} The command waits for it, for 60 minutes."));
+        assert_eq!(said(presence, &heat), format!("So be it. {expected} It will do so as soon as it is."));
+    }
+    assert_eq!(said(Presence::Present, &print), "So be it.");
+}
+
+#[test]
+fn a_device_that_reports_nothing_is_only_said_to_be_new_where_nobody_has_heard_of_it() {
+    let model = model();
+    let voice = Voice { locale: Locale::default(), model: &model };
+    for (connection, expected) in [
+        (Ok(Connection::Connected { since: Some(9_000) }), "Your 3D printer is connected, but reports nothing."),
+        (Ok(Connection::Disconnected { since: Some(9_400) }), "Your 3D printer is not connected. I last heard of it 10 minutes ago."),
+        (Ok(Connection::Unknown), "Your 3D printer has not been online yet. Please do the one step of the mail I sent you, and ask again."),
+        (Err("out of order"), "Your 3D printer reports nothing, and I cannot tell whether it is connected at the moment."),
+    ] {
+        assert_eq!(spoken(&voice.reports_nothing(Presence::of(&connection), 10_000)), expected, "{connection:?}");
+    }
 }
 
 #[test]

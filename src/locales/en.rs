@@ -104,10 +104,11 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::SentTooOften { seconds } => {
             format!("I have sent you three certificates within a day. I can send the next one in {}.", age(*seconds))
         }
-        Phrase::WaitsForDevice { minutes } => {
-            format!("Your {device} has not been online yet. The command waits for it, for {}.", amount(*minutes, "minute"))
-        }
-        Phrase::KeptForDevice => format!("Your {device} has not been online yet. It will do so as soon as it is."),
+        Phrase::NotOnlineYet => format!("Your {device} has not been online yet."),
+        Phrase::NotConnected => format!("Your {device} is not connected at the moment."),
+        Phrase::MaybeConnected => format!("As far as I know, your {device} has not been online yet."),
+        Phrase::WaitsForDevice { minutes } => format!("The command waits for it, for {}.", amount(*minutes, "minute")),
+        Phrase::KeptForDevice => "It will do so as soon as it is.".into(),
         Phrase::Greeting => format!("Your {device} is ready. What shall it do?"),
         Phrase::Help { tells_status } => {
             let example = if *tells_status { "for the status" } else { "if it is connected" };
@@ -121,6 +122,10 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::Incomplete => "Something is missing in what you said. Please say it again, with all of it.".into(),
         Phrase::NeverReported => {
             format!("Your {device} has not been online yet. Please do the one step of the mail I sent you, and ask again.")
+        }
+        Phrase::ReportsNothing => format!("Your {device} is connected, but reports nothing."),
+        Phrase::MaybeConnectedReportsNothing => {
+            format!("Your {device} reports nothing, and I cannot tell whether it is connected at the moment.")
         }
         Phrase::NothingToSay => format!("Your {device} has not said anything about that yet."),
         Phrase::CannotBeRight { what } => {

@@ -120,7 +120,13 @@ pub enum Phrase<'a> {
     },
     /// What finds a failure in the log.
     Code(&'a str),
-    /// Appended where the device was never online: a command waits for it.
+    /// The device was never heard of.
+    NotOnlineYet,
+    /// The device was heard of, and is not connected now.
+    NotConnected,
+    /// Nobody could be asked whether the device is connected.
+    MaybeConnected,
+    /// After one of these three: a command waits for the device.
     WaitsForDevice {
         /// Minutes until the command expires.
         minutes: u64,
@@ -146,8 +152,12 @@ pub enum Phrase<'a> {
     DoesNotFit(&'a Misfit),
     /// A slot is missing, and Alexa cannot ask for it.
     Incomplete,
-    /// The device has never reported.
+    /// The device has never reported, and was never connected.
     NeverReported,
+    /// The device is connected, and reports nothing.
+    ReportsNothing,
+    /// The device reports nothing, and nobody could be asked whether it is connected.
+    MaybeConnectedReportsNothing,
     /// The device has reported nothing that answers the question.
     NothingToSay,
     /// The device has reported something that it cannot have.
