@@ -57,6 +57,8 @@ pub struct Parcel<'a> {
     pub device: &'a str,
     /// The invocation name of the skill.
     pub invocation: &'a str,
+    /// The part of the device model that the device needs.
+    pub device_model: &'a str,
     /// Where the device connects.
     pub broker: &'a Broker,
     /// The language of the request.
@@ -180,8 +182,8 @@ impl Blame for MailError {
 pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) -> Result<Letter, MailError> {
     let name = parcel.name.map(plain);
     let words = parcel.locale.mail(&parcel.facts(name.as_deref()));
-    let zip = bundle::zip(parcel.thing, certificate, parcel.broker, parcel.now, &words.readme).map_err(|e| unwritable(&e))?;
-    let attachment = attachment::zip(parcel.thing, zip)?;
+    let zip = bundle::zip(parcel.thing, certificate, parcel.broker, parcel.now, parcel.device_model, &words.readme);
+    let attachment = attachment::zip(parcel.thing, zip.map_err(|e| unwritable(&e))?)?;
     let alternatives = MultiPart::alternative_plain_html(words.text, words.html);
     let message = envelope(sender, parcel, words.subject);
     let message = message.multipart(MultiPart::mixed().multipart(alternatives).singlepart(attachment)).map_err(|e| unwritable(&e))?;

@@ -24,6 +24,7 @@ fn mail_to(address: &str) -> (String, ThingName) {
         thing: &thing,
         device: "printer",
         invocation: "my printer",
+        device_model: "",
         broker: &broker,
         locale: Locale::English,
         now: NOW,

@@ -237,6 +237,7 @@ pub(super) fn mail(facts: &MailFacts<'_>) -> MailWords {
          {how}\n\n    {command}\n\n\
          Any MQTT program does, too: MQTT over mutual TLS with certificate.pem and private.key.pem, the\n\
          client id of connection.json, and the server known by the root certificates that lie beside it.\n\
+         device.toml says what your {device} is and does.\n\
          To see what you say arrive, in this folder:\n\n    \
          mosquitto_sub -h {host} -p {port} -i {thing} --cafile {root} \\\n      \
          --cert certificate.pem --key private.key.pem -q 1 -t '{topic}'\n\n{lost}\n"

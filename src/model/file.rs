@@ -8,11 +8,14 @@ use serde::{Deserialize, Deserializer};
 
 use super::action::{RawActions, actions};
 use super::command::{CommandRule, RawMember, commands};
-use super::{Action, IntentRule, Model, Property, Sentence, ValueKind};
+use super::{Action, IntentRule, Model, Property, Sentence, Simulation, ValueKind};
 use crate::thing::ThingPrefix;
 
 /// The shadow's own names, which no property may have.
 const RESERVED: [&str; 5] = ["command", "commands", "commandQueue", "failures", "onboarded"];
+
+/// In bytes: the agent reads no larger file out of a bundle.
+const PART_LIMIT: usize = 48 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +42,7 @@ struct Device {
     command_lifetime: u64,
     #[serde(default = "five_minutes")]
     report_is_old_after: u64,
+    simulates: Option<Simulation>,
 }
 
 fn one_hour() -> u64 {
@@ -163,10 +167,24 @@ pub(crate) fn in_its_line(toml: &str, error: &toml::de::Error, message: &str) ->
     format!("line {line}: {}", message.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// The part of a model that concerns the device: all but its intents.
+fn device_part(toml: &str, faults: &mut Faults) -> String {
+    let mut table: toml::Table = toml::from_str(toml).unwrap_or_default();
+    table.remove("intent");
+    let part = toml::to_string(&table).unwrap_or_default();
+    faults.check(
+        part.len() <= PART_LIMIT,
+        "device",
+        format_args!("without its intents the model has {} bytes, and a bundle holds {PART_LIMIT}", part.len()),
+    );
+    part
+}
+
 pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
     let file: File = toml::from_str(toml).map_err(|error| vec![in_its_line(toml, &error, error.message())])?;
     let mut faults = Faults::default();
     let faults_ref = &mut faults;
+    let device_part = device_part(toml, faults_ref);
 
     let properties: BTreeMap<_, _> = file.property.into_iter().map(|(name, raw)| property(name, &raw, faults_ref)).collect();
     let commands = commands(file.command, faults_ref);
@@ -202,6 +220,8 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
             commands,
             intents,
             actions,
+            simulates: file.device.simulates,
+            device_part,
         }),
         _ => Err(faults.0),
     }

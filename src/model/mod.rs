@@ -7,6 +7,7 @@ mod value;
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use thiserror::Error;
 
 pub use self::action::{Actions, DeviceAction, GpioLine, LoopbackUrl, Means};
@@ -39,6 +40,18 @@ pub struct Model {
     pub intents: BTreeMap<String, IntentRule>,
     /// What the device does.
     pub actions: Actions,
+    /// What the agent plays on a device without actions.
+    pub simulates: Option<Simulation>,
+    /// The model without its intents, in TOML: what the agent on the device needs, and what a bundle carries.
+    pub device_part: String,
+}
+
+/// A device that the agent can play.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Simulation {
+    /// The 3D printer.
+    Printer,
 }
 
 /// A property of the shadow.

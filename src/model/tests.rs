@@ -24,6 +24,33 @@ fn the_sample_is_the_printer() {
 }
 
 #[test]
+fn the_part_for_the_device_is_a_model_without_intents() {
+    let model = Model::parse(Model::SAMPLE).unwrap();
+    let part = Model::parse(&model.device_part).unwrap();
+    assert!(!model.intents.is_empty() && part.intents.is_empty());
+    assert_eq!((part.name, part.thing_type, part.simulates), (model.name, model.thing_type, Some(Simulation::Printer)));
+    assert_eq!(part.properties.keys().collect::<Vec<_>>(), model.properties.keys().collect::<Vec<_>>());
+    assert_eq!(part.commands["print"].arguments["copies"].default, Some(serde_json::json!(1)));
+    assert_eq!(part.device_part, model.device_part);
+    let lamp = Model::parse(&format!(
+        "{DEVICE}[property.power]\ntype = \"switch\"\n[action.property.power]\nrun = [\"/bin/lamp\", \"a \\\"b\\\"\"]\ntimeout = 5\n"
+    ));
+    let lamp = lamp.unwrap();
+    assert_eq!(Model::parse(&lamp.device_part).unwrap().actions.properties, lamp.actions.properties);
+    assert_eq!(lamp.simulates, None, "only a printer simulates a printer");
+}
+
+#[test]
+fn a_model_that_no_bundle_holds_is_a_fault() {
+    let many: String = (0..2_000).map(|n| format!("[property.p{n}]\ntype = \"switch\"\n")).collect();
+    let ModelError(faults) = Model::parse(&format!("{DEVICE}{many}")).unwrap_err();
+    assert!(
+        faults[0].starts_with("device: without its intents the model has ") && faults[0].ends_with("a bundle holds 49152"),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn a_lamp_needs_no_rust() {
     check("[property.power]\ntype = \"switch\"\n[intent.On]\nset = { power = \"state\" }\nsays = \"Switching {state}.\"", &[]);
 }

@@ -46,7 +46,16 @@ async fn the_mail_and_the_bundle_are_what_they_promise() {
     names.sort_unstable();
     assert_eq!(
         names,
-        ["AmazonRootCA1.pem", "AmazonRootCA3.pem", "README.txt", "certificate.pem", "connection.json", "private.key.pem", "public.key.pem",]
+        [
+            "AmazonRootCA1.pem",
+            "AmazonRootCA3.pem",
+            "README.txt",
+            "certificate.pem",
+            "connection.json",
+            "device.toml",
+            "private.key.pem",
+            "public.key.pem",
+        ]
     );
 
     let connection = connection(&owner.bundle);
