@@ -61,14 +61,11 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let patch = noted.iter().fold(place.0, |patch, note| patch.and(note));
         // What may have changed since the shadow was read, and who is connected, is asked beside the update: it costs no time.
         let unsure = !ready.online_before;
-        let replaces =
-            !ready.takes_queue && matches!(&wanted, Wanted::Command(_)) && ready.sent.as_ref().is_some_and(|sent| sent.expires_at > now);
-        let look = async {
-            if owner.shadow.is_some() || !(unsure || ready.look_from <= now) {
-                return None;
-            }
-            timeout(LOOK_WITHIN, shadows.read(&thing)).await.ok().and_then(Result::ok).flatten()
-        };
+        let looks = owner.shadow.is_none() && (unsure || ready.look_from <= now);
+        let look = async { if looks { timeout(LOOK_WITHIN, shadows.read(&thing)).await.ok()?.ok()? } else { None } };
+        let may_wait = ready.sent.as_ref().is_some_and(|sent| sent.expires_at > now);
+        let is_command = matches!(&wanted, Wanted::Command(_));
+        let replaces = is_command && !ready.takes_queue && may_wait && (looks || owner.shadow.is_some());
         let presence = async { if unsure || replaces { Some(self.presence(&thing).await) } else { None } };
         let began = Instant::now();
         let update = async { shadows.update(&thing, &patch).await.inspect(|()| (skill.measure)(&Measure::RelayTime(began.elapsed()))) };
