@@ -52,7 +52,13 @@ fn each_failure_says_who_can_mend_it() {
     check(mail(MailError::NotVerified("x".into())), "mail_not_verified", Fault::Maker, false, "cannot send you a mail");
     check(mail(MailError::Paused("x".into())), "mail_paused", Fault::Maker, false, "cannot send you a mail");
     check(mail(MailError::Throttled("x".into())), "mail_throttled", Fault::Again, false, "in a minute");
-    check(mail(MailError::AddressRefused("x".into())), "mail_address_refused", Fault::Speaker, false, "address");
+    check(
+        mail(MailError::AddressRefused("x".into())),
+        "mail_address_refused",
+        Fault::Speaker,
+        false,
+        "Mail cannot be sent to the e-mail address of your Amazon account",
+    );
     check(ShadowError::Conflict, "shadow_conflict", Fault::Again, false, "try again");
     check(ShadowError::TooLarge, "shadow_too_large", Fault::Maker, false, "shorter");
     check(ShadowError::Unclear("x".into()), "shadow_unclear", Fault::Again, false, "cannot tell");

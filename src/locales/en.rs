@@ -151,7 +151,7 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         }
         Phrase::MailBusy => "The mail with your certificate has to wait a moment. Please ask me again in a minute.".into(),
         Phrase::AddressRefused => {
-            "The e-mail address of your Amazon account does not take mail from me. Please check it in your Amazon account, and ask me again.".into()
+            "Mail cannot be sent to the e-mail address of your Amazon account. Please check it there, or use another address, and ask me again.".into()
         }
         Phrase::TooMuch => format!("That is more than your {device} can keep. Please say it shorter."),
     }
