@@ -16,6 +16,9 @@ use crate::thing::{Certificate, ThingName};
 const AMAZON_ROOTS: [(&str, &str); 2] =
     [("AmazonRootCA1.pem", include_str!("roots/AmazonRootCA1.pem")), ("AmazonRootCA3.pem", include_str!("roots/AmazonRootCA3.pem"))];
 
+/// What the device is and does.
+const DEVICE_MODEL: &str = "device.toml";
+
 /// One of Amazon's roots by its name, such as `AmazonRootCA1`.
 pub(crate) fn amazon_root(name: &str) -> Option<&'static str> {
     AMAZON_ROOTS.iter().find(|(file, _)| file.strip_suffix(".pem") == Some(name)).map(|(_, pem)| *pem)
@@ -56,8 +59,16 @@ pub(crate) fn topics(thing: &ThingName) -> Value {
     })
 }
 
-/// The zip for one certificate. `issued_at` is in seconds since the epoch; `readme` says what this is.
-pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued_at: u64, readme: &str) -> std::io::Result<Vec<u8>> {
+/// The zip for one certificate. `issued_at` is in seconds since the epoch; `device_model` is the [device's part of the
+/// model](crate::model::Model::device_part); `readme` says what this is.
+pub fn zip(
+    thing: &ThingName,
+    certificate: &Certificate,
+    broker: &Broker,
+    issued_at: u64,
+    device_model: &str,
+    readme: &str,
+) -> std::io::Result<Vec<u8>> {
     let root_names: Vec<&str> = broker.roots.iter().map(|(name, _)| name.as_str()).collect();
     let mut connection = json!({
         "version": 1,
@@ -69,6 +80,7 @@ pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued
         "certificate": "certificate.pem",
         "privateKey": "private.key.pem",
         "rootCas": root_names,
+        "deviceModel": DEVICE_MODEL,
         "topics": topics(thing),
         "issuedAt": issued_at,
     });
@@ -81,6 +93,7 @@ pub fn zip(thing: &ThingName, certificate: &Certificate, broker: &Broker, issued
         ("private.key.pem", certificate.private_key.pem()),
         ("public.key.pem", certificate.public_key.as_str()),
         ("connection.json", &connection),
+        (DEVICE_MODEL, device_model),
         ("README.txt", readme),
     ];
     files.extend(broker.roots.iter().map(|(name, pem)| (name.as_str(), pem.as_str())));
@@ -102,16 +115,29 @@ mod tests {
     use super::*;
     use crate::thing::{CertificateId, OwnerId, PrivateKey, ThingPrefix};
 
-    fn connection(register: Option<&str>) -> Value {
+    fn files(register: Option<&str>) -> zip::ZipArchive<Cursor<Vec<u8>>> {
         let thing = ThingName::of(&ThingPrefix::parse("Lamp-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());
         let (pem, public_key, private_key) = ("a certificate".into(), "a key".into(), PrivateKey::new("another".into()));
         let certificate = Certificate { id: CertificateId::of(b"a"), pem, public_key, private_key };
         let broker = Broker { register: register.map(str::to_owned), ..Broker::aws("localhost", 8883) };
-        let bundle = zip(&thing, &certificate, &broker, 7, "read me").unwrap();
+        let bundle = zip(&thing, &certificate, &broker, 7, "[device]\n", "read me").unwrap();
+        zip::ZipArchive::new(Cursor::new(bundle)).unwrap()
+    }
+
+    fn text(mut files: zip::ZipArchive<Cursor<Vec<u8>>>, name: &str) -> String {
         let mut text = String::new();
-        let mut bundle = zip::ZipArchive::new(Cursor::new(bundle)).unwrap();
-        bundle.by_name("connection.json").unwrap().read_to_string(&mut text).unwrap();
-        serde_json::from_str(&text).unwrap()
+        files.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    fn connection(register: Option<&str>) -> Value {
+        serde_json::from_str(&text(files(register), "connection.json")).unwrap()
+    }
+
+    #[test]
+    fn a_bundle_says_what_the_device_is() {
+        let name = connection(None)["deviceModel"].as_str().unwrap().to_owned();
+        assert_eq!(text(files(None), &name), "[device]\n");
     }
 
     #[test]

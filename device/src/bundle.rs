@@ -106,6 +106,8 @@ pub struct Connection {
     certificate: String,
     private_key: String,
     root_cas: Vec<String>,
+    /// The file with the device model, if there is one.
+    device_model: Option<String>,
     /// The URL at which devices register themselves, if the bundle knows it.
     pub register: Option<String>,
     /// The topics of the thing's shadow.
@@ -149,7 +151,7 @@ impl Connection {
 
     /// The other files.
     pub(crate) fn file_names(&self) -> impl Iterator<Item = &str> {
-        [&self.certificate, &self.private_key].into_iter().chain(self.roots()).map(String::as_str)
+        [&self.certificate, &self.private_key].into_iter().chain(self.roots()).chain(&self.device_model).map(String::as_str)
     }
 
     fn roots(&self) -> impl Iterator<Item = &String> {
@@ -164,6 +166,8 @@ pub struct Bundle {
     pub connection: Connection,
     /// SHA-256 of the certificate, by which the registry knows it.
     pub certificate_id: CertificateId,
+    /// What the maker says that the device is and does, in TOML.
+    pub device_model: Option<String>,
     /// When the certificate's time begins, in seconds since the epoch.
     pub not_before: u64,
     /// When it ends.
@@ -205,7 +209,8 @@ impl Bundle {
             .with_root_certificates(roots)
             .with_client_auth_cert(chain, key)
             .map_err(|_| BundleError::Identity)?;
-        Ok(Self { connection, certificate_id, not_before, not_after, tls: Arc::new(tls) })
+        let device_model = device_model(files, &connection);
+        Ok(Self { connection, certificate_id, device_model, not_before, not_after, tls: Arc::new(tls) })
     }
 
     /// Whether the certificate may be used at this time, in seconds since the epoch.
@@ -233,6 +238,22 @@ fn roots(files: &Files, connection: &Connection) -> Result<RootCertStore, Bundle
         }
     }
     if roots.is_empty() { Err(BundleError::Roots) } else { Ok(roots) }
+}
+
+/// The device model. What is no text is left to whoever reads the model.
+fn device_model(files: &Files, connection: &Connection) -> Option<String> {
+    let content = files.content(connection.device_model.as_ref()?).ok()?;
+    Some(String::from_utf8_lossy(content).into_owned())
+}
+
+/// Puts the device model of a thing's former files beside its new ones, where these bring none.
+pub(crate) fn keep_device_model(former: &Files, files: &mut Files) -> Result<(), BundleError> {
+    let (before, now) = (Connection::of(former)?, Connection::of(files)?);
+    let Some(name) = before.device_model.filter(|_| before.thing_name == now.thing_name && now.device_model.is_none()) else {
+        return Ok(());
+    };
+    files.insert(&name, former.content(&name)?.to_vec())?;
+    files.amend(|connection| drop(connection.insert("deviceModel".to_owned(), name.into())))
 }
 
 pub(crate) fn certificates(files: &Files, name: &str) -> Result<Vec<CertificateDer<'static>>, BundleError> {

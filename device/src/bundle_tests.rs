@@ -1,6 +1,7 @@
 use std::io::{Cursor, Read, Write};
 
 use onething::bundle::{Broker, zip};
+use onething::model::Model;
 use onething::thing::{Certificate, OwnerId, ThingName, ThingPrefix};
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
@@ -24,7 +25,7 @@ fn mailed() -> Mailed {
     let certificate = authority.issue(NOW).unwrap();
     let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
     let broker = Broker { host: "localhost".into(), port: 18883, roots: vec![("RootCA.pem".into(), authority.root_pem())], register: None };
-    let zip = zip(&thing, &certificate, &broker, NOW, "read me").unwrap();
+    let zip = zip(&thing, &certificate, &broker, NOW, &Model::parse(Model::SAMPLE).unwrap().device_part, "read me").unwrap();
     Mailed { thing, certificate, zip }
 }
 

@@ -132,7 +132,7 @@ pub(crate) struct Common {
     /// The name of the device; else the variable ONETHING_DEVICE_NAME, else the name of this machine.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Options of every command")]
     pub(crate) name: Option<String>,
-    /// What the device does for which command; else it is a simulated 3D printer.
+    /// What the device is and does; `setup` keeps it, else it is the one out of the bundle.
     #[arg(long, global = true, value_name = "FILE", env = "ONETHING_DEVICE_MODEL", help_heading = "Options of every command")]
     pub(crate) device_model: Option<PathBuf>,
     /// A root certificate in PEM by which the server may be known, too.

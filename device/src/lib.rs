@@ -22,6 +22,7 @@ pub mod bundle;
 pub mod files;
 
 mod credentials;
+mod device_model;
 pub mod register;
 mod state;
 mod status;

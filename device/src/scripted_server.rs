@@ -64,7 +64,7 @@ impl Server {
 
     /// A bundle of this server's thing with a certificate of its own.
     pub(crate) fn bundle_by(&self, issuer: &Authority) -> Vec<u8> {
-        zip(&self.thing, &issuer.issue(clock::now()).unwrap(), &self.broker, clock::now(), "").unwrap()
+        zip(&self.thing, &issuer.issue(clock::now()).unwrap(), &self.broker, clock::now(), "", "").unwrap()
     }
 
     pub(crate) async fn accept(&self) -> std::io::Result<Session> {

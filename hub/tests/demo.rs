@@ -131,7 +131,10 @@ fn each_mail_holds_a_bundle_that_opens_one_thing() {
 fn check_bundle(zip: &[u8], screen: &str) -> String {
     let files = unzip(zip);
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
-    assert_eq!(names, ["README.txt", "RootCA.pem", "certificate.pem", "connection.json", "private.key.pem", "public.key.pem"]);
+    assert_eq!(
+        names,
+        ["README.txt", "RootCA.pem", "certificate.pem", "connection.json", "device.toml", "private.key.pem", "public.key.pem"]
+    );
 
     let connection: Value = serde_json::from_str(&files["connection.json"]).unwrap();
     let thing = connection["thingName"].as_str().unwrap().to_owned();

@@ -1,16 +1,21 @@
 //! From the TOML file to the model: every fault with its place, not only the first.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::action::{RawActions, actions};
 use super::command::{CommandRule, RawMember, commands};
-use super::{Action, IntentRule, Model, Property, Sentence, ValueKind};
+use super::{Action, IntentRule, Model, Property, Sentence, Simulation, ValueKind};
 use crate::thing::ThingPrefix;
 
 /// The shadow's own names, which no property may have.
 const RESERVED: [&str; 5] = ["command", "commands", "commandQueue", "failures", "onboarded"];
+
+/// In bytes: the agent reads no larger file out of a bundle.
+const PART_LIMIT: usize = 48 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +42,7 @@ struct Device {
     command_lifetime: u64,
     #[serde(default = "five_minutes")]
     report_is_old_after: u64,
+    simulates: Option<Simulation>,
 }
 
 fn one_hour() -> u64 {
@@ -59,6 +65,8 @@ pub(super) struct RawValue {
     unit: Option<String>,
     pub(super) default: Option<serde_json::Value>,
     pub(super) written_by: Option<Writer>,
+    #[serde(default)]
+    pub(super) words: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -90,8 +98,8 @@ struct RawIntent {
     #[serde(default)]
     ask: BTreeMap<String, String>,
     confirm: Option<String>,
-    #[serde(default)]
-    says: String,
+    #[serde(default, deserialize_with = "sentences")]
+    says: Vec<RawSentence>,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +116,33 @@ struct RawSentence {
     say: String,
     #[serde(default)]
     when: BTreeMap<String, String>,
+}
+
+/// One sentence, or a list of them with conditions.
+fn sentences<'de, D: Deserializer<'de>>(says: D) -> Result<Vec<RawSentence>, D::Error> {
+    struct Says;
+
+    impl<'de> Visitor<'de> for Says {
+        type Value = Vec<RawSentence>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sentence, or a list of sentences such as { say = \"…\", when = { name = \"value\" } }")
+        }
+
+        fn visit_str<E>(self, say: &str) -> Result<Self::Value, E> {
+            Ok(vec![RawSentence { say: say.to_owned(), when: BTreeMap::new() }])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut sentences = Vec::new();
+            while let Some(sentence) = list.next_element()? {
+                sentences.push(sentence);
+            }
+            Ok(sentences)
+        }
+    }
+
+    says.deserialize_any(Says)
 }
 
 /// Collects what is wrong, by place.
@@ -132,10 +167,24 @@ pub(crate) fn in_its_line(toml: &str, error: &toml::de::Error, message: &str) ->
     format!("line {line}: {}", message.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// The part of a model that concerns the device: all but its intents.
+fn device_part(toml: &str, faults: &mut Faults) -> String {
+    let mut table: toml::Table = toml::from_str(toml).unwrap_or_default();
+    table.remove("intent");
+    let part = toml::to_string(&table).unwrap_or_default();
+    faults.check(
+        part.len() <= PART_LIMIT,
+        "device",
+        format_args!("without its intents the model has {} bytes, and a bundle holds {PART_LIMIT}", part.len()),
+    );
+    part
+}
+
 pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
     let file: File = toml::from_str(toml).map_err(|error| vec![in_its_line(toml, &error, error.message())])?;
     let mut faults = Faults::default();
     let faults_ref = &mut faults;
+    let device_part = device_part(toml, faults_ref);
 
     let properties: BTreeMap<_, _> = file.property.into_iter().map(|(name, raw)| property(name, &raw, faults_ref)).collect();
     let commands = commands(file.command, faults_ref);
@@ -171,6 +220,8 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
             commands,
             intents,
             actions,
+            simulates: file.device.simulates,
+            device_part,
         }),
         _ => Err(faults.0),
     }
@@ -186,7 +237,24 @@ fn property(name: String, raw: &RawValue, faults: &mut Faults) -> (String, Prope
     faults.check(is_name(&name, "_-") && !RESERVED.contains(&name.as_str()), &place, "is not a name a property can have");
     faults.check(raw.default.is_none(), &place, "`default` is for arguments of commands");
     let reported_only = raw.written_by == Some(Writer::Device);
-    (name, Property { kind: kind(&place, raw, faults), reported_only })
+    let kind = kind(&place, raw, faults);
+    let words = words(&place, raw, &kind, faults);
+    (name, Property { kind, reported_only, words })
+}
+
+/// The words for values, by the value as the shadow has it.
+fn words(place: &str, raw: &RawValue, kind: &ValueKind, faults: &mut Faults) -> BTreeMap<String, String> {
+    let has_values = matches!(kind, ValueKind::Switch | ValueKind::Choice { .. });
+    faults.check(raw.words.is_empty() || has_values, place, "`words` does not belong to this type");
+    let mut words = BTreeMap::new();
+    for (value, said) in raw.words.iter().filter(|_| has_values) {
+        faults.check(!said.trim().is_empty(), place, format_args!("`words.{value}` must not be empty"));
+        match kind.accept(value, value) {
+            Ok(serde_json::Value::String(value)) => drop(words.insert(value, said.clone())),
+            _ => faults.add(place, format_args!("`words.{value}` is for a value that it cannot have")),
+        }
+    }
+    words
 }
 
 /// The kind of a value, with a fault for every option that is missing or does not belong to it.
@@ -283,17 +351,25 @@ fn intent(
     };
     let question = matches!(action, Action::Answer(_));
     faults.check(raw.args.is_empty() || raw.command.is_some(), place, "`args` goes with `command`");
-    faults.check(question || !raw.says.trim().is_empty(), place, "`says` is missing");
+    let is_said = !raw.says.is_empty() && raw.says.iter().all(|sentence| !sentence.say.trim().is_empty());
+    faults.check(question || is_said, place, "`says` is missing");
+    let always = raw.says.iter().position(|sentence| sentence.when.is_empty());
+    faults.check(
+        raw.says.is_empty() || always == Some(raw.says.len() - 1),
+        place,
+        "the last sentence of `says`, and no other, must be without `when`",
+    );
     faults.check(!question || (raw.says.is_empty() && raw.confirm.is_none()), place, "a question has neither `says` nor `confirm`");
     for slot in raw.ask.keys() {
         faults.check(slots.contains(&slot), place, format_args!("`ask.{slot}` is for a slot that fills nothing"));
     }
-    for (key, sentence) in [("says", Some(&raw.says)), ("confirm", raw.confirm.as_ref())] {
-        for name in sentence.into_iter().flat_map(|sentence| placeholders(sentence)) {
-            faults.check(names.iter().any(|known| *known == name), place, format_args!("`{key}` names `{name}`, which nothing fills"));
-        }
+    let says = raw.says.iter().flat_map(|sentence| placeholders(&sentence.say).into_iter().chain(sentence.when.keys().map(String::as_str)));
+    let confirm = raw.confirm.iter().flat_map(|sentence| placeholders(sentence));
+    for (key, name) in says.map(|name| ("says", name)).chain(confirm.map(|name| ("confirm", name))) {
+        faults.check(names.iter().any(|known| *known == name), place, format_args!("`{key}` names `{name}`, which nothing fills"));
     }
-    Some(IntentRule { action, ask: raw.ask, confirm: raw.confirm, says: raw.says })
+    let says = raw.says.into_iter().map(|sentence| Sentence { say: sentence.say, when: sentence.when }).collect();
+    Some(IntentRule { action, ask: raw.ask, confirm: raw.confirm, says })
 }
 
 /// The names in braces.

@@ -24,6 +24,33 @@ fn the_sample_is_the_printer() {
 }
 
 #[test]
+fn the_part_for_the_device_is_a_model_without_intents() {
+    let model = Model::parse(Model::SAMPLE).unwrap();
+    let part = Model::parse(&model.device_part).unwrap();
+    assert!(!model.intents.is_empty() && part.intents.is_empty());
+    assert_eq!((part.name, part.thing_type, part.simulates), (model.name, model.thing_type, Some(Simulation::Printer)));
+    assert_eq!(part.properties.keys().collect::<Vec<_>>(), model.properties.keys().collect::<Vec<_>>());
+    assert_eq!(part.commands["print"].arguments["copies"].default, Some(serde_json::json!(1)));
+    assert_eq!(part.device_part, model.device_part);
+    let lamp = Model::parse(&format!(
+        "{DEVICE}[property.power]\ntype = \"switch\"\n[action.property.power]\nrun = [\"/bin/lamp\", \"a \\\"b\\\"\"]\ntimeout = 5\n"
+    ));
+    let lamp = lamp.unwrap();
+    assert_eq!(Model::parse(&lamp.device_part).unwrap().actions.properties, lamp.actions.properties);
+    assert_eq!(lamp.simulates, None, "only a printer simulates a printer");
+}
+
+#[test]
+fn a_model_that_no_bundle_holds_is_a_fault() {
+    let many: String = (0..2_000).map(|n| format!("[property.p{n}]\ntype = \"switch\"\n")).collect();
+    let ModelError(faults) = Model::parse(&format!("{DEVICE}{many}")).unwrap_err();
+    assert!(
+        faults[0].starts_with("device: without its intents the model has ") && faults[0].ends_with("a bundle holds 49152"),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn a_lamp_needs_no_rust() {
     check("[property.power]\ntype = \"switch\"\n[intent.On]\nset = { power = \"state\" }\nsays = \"Switching {state}.\"", &[]);
 }
@@ -52,6 +79,39 @@ fn every_fault_is_reported_with_its_place() {
             "intent.G: `confirm` names `car`, which nothing fills",
         ],
     );
+}
+
+#[test]
+fn words_are_for_values_that_a_property_has() {
+    check(
+        "[property.power]\ntype = \"switch\"\nwords = { on = \"running\", OFF = \" \", HALF = \"half\" }\n\
+         [property.level]\ntype = \"integer\"\nmin = 0\nmax = 9\nwords = { 1 = \"one\" }\n\
+         [command.go.speed]\ntype = \"choice\"\nvalues = [\"a\"]\nwords = { a = \"b\" }\n",
+        &[
+            "property.level: `words` does not belong to this type",
+            "property.power: `words.HALF` is for a value that it cannot have",
+            "property.power: `words.OFF` must not be empty",
+            "command.go.speed: `words` is for properties",
+        ],
+    );
+    let model = Model::parse(&format!("{DEVICE}[property.power]\ntype = \"switch\"\nwords = {{ on = \"running\" }}")).unwrap();
+    assert_eq!(model.properties["power"].words["ON"], "running");
+}
+
+#[test]
+fn says_may_be_a_list_of_which_the_last_is_always_said() {
+    let intent = |says: &str| format!("[property.power]\ntype = \"switch\"\n[intent.On]\nset = {{ power = \"state\" }}\nsays = {says}\n");
+    check(&intent("[{ say = \"On.\", when = { power = \"ON\" } }, { say = \"It is {state}.\" }]"), &[]);
+    let last = "intent.On: the last sentence of `says`, and no other, must be without `when`";
+    check(&intent("[{ say = \"On.\", when = { state = \"ON\" } }]"), &[last]);
+    check(&intent("[{ say = \"On.\" }, { say = \"Off.\" }]"), &[last]);
+    check(&intent("[]"), &["intent.On: `says` is missing"]);
+    check(
+        &intent("[{ say = \"On.\", when = { colour = \"red\" } }, { say = \"Off.\" }]"),
+        &["intent.On: `says` names `colour`, which nothing fills"],
+    );
+    let ModelError(faults) = Model::parse(&format!("{DEVICE}{}", intent("5"))).unwrap_err();
+    assert!(faults[0].contains("a sentence, or a list of sentences"), "{faults:?}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ struct Held {
 
 /// The private key leaves the library in a bundle only.
 fn unpack(thing: &ThingName, certificate: &Certificate) -> Result<Held, Broken> {
-    let bundle = bundle::zip(thing, certificate, &Broker::aws("localhost", 8883), 1_795_305_600, "")?;
+    let bundle = bundle::zip(thing, certificate, &Broker::aws("localhost", 8883), 1_795_305_600, "", "")?;
     let mut zip = zip::ZipArchive::new(Cursor::new(bundle))?;
     let mut file = |name: &str| -> Result<Vec<u8>, Broken> {
         let mut content = Vec::new();

@@ -14,6 +14,7 @@ mod life;
 #[path = "../simulation/port.rs"]
 mod port;
 mod ports;
+mod requests;
 mod secrets;
 mod town;
 #[allow(dead_code, reason = "the simulation breaks what is whole here")]

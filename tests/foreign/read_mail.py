@@ -68,6 +68,12 @@ def lines_of(raw):
     return faults
 
 
+def attachment_headers(raw, part):
+    """The lines of the message that name the file, as they are on the wire."""
+    name = part.get_filename().encode()
+    return [line for line in raw.split(b"\r\n") if b'name="%s"' % name in line]
+
+
 def read(given):
     raw = Path(given["message"]).read_bytes()
     message = BytesParser(policy=policy.default).parsebytes(raw)
@@ -79,6 +85,7 @@ def read(given):
         attachment = {
             "name": part.get_filename(),
             "type": part.get_content_type(),
+            "headers": [line.decode() for line in attachment_headers(raw, part)],
             "size": len(content),
         }
         if zipfile.is_zipfile(io.BytesIO(content)):

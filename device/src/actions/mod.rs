@@ -12,6 +12,7 @@ mod file;
 mod gpio;
 mod http;
 mod program;
+mod unknown;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +25,7 @@ use serde_json::{Map, Value, json};
 
 use self::answer::Answer;
 use self::gpio::Lines;
+pub(crate) use self::unknown::UnknownDevice;
 use crate::agent::{Command, Perform, Performed};
 
 /// In bytes: what an action may answer.
@@ -53,7 +55,7 @@ impl Actions {
         }
     }
 
-    /// Whether the device model says of anything what is done; where it does not, there is only the simulated printer.
+    /// Whether the device model says of nothing what is done.
     pub(crate) fn is_empty(&self) -> bool {
         self.actions.properties.is_empty() && self.actions.commands.is_empty()
     }

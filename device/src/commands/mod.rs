@@ -18,6 +18,7 @@ use onething::register::claims::Code;
 use crate::clock;
 use crate::command_line::{Arguments, Command, Common, DoorOption, Run};
 use crate::credentials;
+use crate::device_model;
 use crate::failure::Failure;
 use crate::files::OWN_ROOT;
 use crate::name::{self, Name};
@@ -83,9 +84,13 @@ async fn knock(
     credential: impl FnOnce() -> Result<Credential, Failure>,
 ) -> Result<(), Failure> {
     let door = at(common, held, door)?.ok_or_else(|| Failure::Usage(WHICH_DOOR.to_owned()))?;
+    let named = common.device_model.as_deref().map(device_model::named).transpose()?;
     let (credential, former) = (credential()?, setup::thing(held));
     let bundle = register(&credential, &door, held, Some(common.wait().unwrap_or(WAIT)), clock::now).await?;
     bundle.is_valid_at(clock::now())?;
+    if let Some(named) = named {
+        held.keep_device_model(&named.device_part)?;
+    }
     Ok(setup::done(&bundle, held, former, "", false)?)
 }
 

@@ -2,22 +2,21 @@
 //!
 //! The device lives ([`Life`]), and is watched ([`Watched`]).
 
-use std::path::Path;
 use std::pin::pin;
 
 use onething::config::Environment;
-use onething::fault::chain;
-use onething::model::Model;
+use onething::model::{Model, Simulation};
 use serde_json::Map;
 use tracing::{info, warn};
 
 use super::watch::Watched;
-use crate::actions::Actions;
+use crate::actions::{Actions, UnknownDevice};
 use crate::agent::{Body, InTurn};
 use crate::bundle::Bundle;
 use crate::clock;
 use crate::command_line::{Common, Run};
 use crate::credentials::{Asked, obtain};
+use crate::device_model;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::life::Life;
@@ -26,8 +25,10 @@ use crate::register::credential::{Credential, Secret};
 use crate::register::options::{OptionsError, RegisterOptions};
 
 pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
-    let model = common.device_model.as_deref().map(read_model).transpose()?;
+    let named = common.device_model.as_deref().map(device_model::named).transpose()?;
     let held = super::hold(common)?;
+    // What was named at the setup is of what is stored.
+    let kept = if options.bundle.is_some() || named.is_some() { None } else { device_model::kept(&held)? };
     let is_given = options.bundle.is_some();
     let door = || if is_given { Ok(None) } else { super::at(common, &held, &options.door) };
     let asked = Asked { bundle: options.bundle, door: door()?, ca: common.ca.as_deref(), wait: common.wait() };
@@ -42,17 +43,21 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
         true => Watched::with_given(&held, common.wait()),
         false => Watched::with_stored(&held, door.as_ref(), common.wait()),
     };
-    match model.map(|model| Actions::new(&model, &thing)).filter(|actions| !actions.is_empty()) {
-        Some(actions) => {
-            // It may come later, with a disk that is mounted or a module that is loaded.
-            actions.lacking().iter().for_each(|lack| warn!("{lack}"));
-            live(bundle, InTurn::new(actions, Map::new()), journal, watched).await
-        }
-        None => {
-            info!("without actions this is a simulated 3D printer: `--device-model device.toml` says what else to do");
-            live(bundle, Simulated::default(), journal, watched).await
-        }
+    let Some(model) = model(named, kept, &bundle) else {
+        info!("no device model: settings are taken as so, and commands are refused; `--device-model FILE` says what to do");
+        return live(bundle, InTurn::new(UnknownDevice, Map::new()), journal, watched).await;
+    };
+    let (device, actions) = (&model.name, Actions::new(&model, &thing));
+    if actions.is_empty() && model.simulates == Some(Simulation::Printer) {
+        info!(device, "without actions this is a simulated 3D printer: `--device-model FILE` says what else to do");
+        return live(bundle, Simulated::default(), journal, watched).await;
     }
+    if actions.is_empty() {
+        info!(device, "without actions settings are taken as so, and commands are refused");
+    }
+    // It may come later, with a disk that is mounted or a module that is loaded.
+    actions.lacking().iter().for_each(|lack| warn!("{lack}"));
+    live(bundle, InTurn::new(actions, Map::new()), journal, watched).await
 }
 
 /// With what to knock when nothing is stored, if there is anything.
@@ -65,12 +70,10 @@ fn credential(code: Option<Secret>, with: &RegisterOptions) -> Result<Option<Cre
     }
 }
 
-pub(super) fn read_model(file: &Path) -> Result<Model, Failure> {
-    // There is a line for each fault.
-    let line = |why: String| why.split_whitespace().collect::<Vec<_>>().join(" ");
-    let bad = |why: String| Failure::Usage(format!("--device-model {}: {}", file.display(), line(why)));
-    let toml = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
-    Model::parse(&toml).map_err(|error| bad(chain(&error)))
+/// By which model a device with this bundle goes.
+fn model(named: Option<Model>, kept: Option<Model>, bundle: &Bundle) -> Option<Model> {
+    let bundled = || device_model::bundled(bundle).inspect_err(|why| warn!("{why}")).ok().flatten();
+    named.or(kept).or_else(bundled).or_else(|| device_model::built_in(&bundle.connection.thing_name))
 }
 
 /// The device lives until somebody ends it, or it is of no use.

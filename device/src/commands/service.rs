@@ -4,9 +4,14 @@ use std::io::{Write, stdout};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use onething::model::Model;
+
 use crate::command_line::Common;
+use crate::credentials::stored;
+use crate::device_model;
 use crate::failure::Failure;
 use crate::service::{Groups, Needs, Runner, Unit, UnitError};
+use crate::state::State;
 
 /// Where systemd keeps the state of services.
 const SYSTEM_STATE: &str = "/var/lib";
@@ -20,7 +25,11 @@ pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>)
     let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())));
     let device_model = common.device_model.as_ref().map(absolute).transpose()?;
     let ca = common.ca.as_ref().map(absolute).transpose()?;
-    let needs = device_model.as_deref().map(super::run::read_model).transpose()?.map(|model| Needs::of(&model)).unwrap_or_default();
+    let needs = match &device_model {
+        Some(file) => Some(device_model::named(file)?),
+        None => stored_model(&State::at(&state))?,
+    };
+    let needs = needs.as_ref().map(Needs::of).unwrap_or_default();
     let impossible = |error: UnitError| Failure::Usage(error.to_string());
     let Groups { groups, missing } = match runner {
         // A group without a name has a number.
@@ -44,6 +53,16 @@ pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>)
     let name = path.file_name().map_or(DEFAULT_STATE.into(), |name| name.to_string_lossy());
     writeln!(out, "Next: `sudo systemctl daemon-reload && sudo systemctl enable --now {name}`.")?;
     Ok(())
+}
+
+/// The device model by which `run` goes over this folder, which need not be there yet.
+fn stored_model(state: &State) -> Result<Option<Model>, Failure> {
+    if let Some(kept) = device_model::kept(state)? {
+        return Ok(Some(kept));
+    }
+    // What is stored and cannot be used is for `run` to say.
+    let bundled = stored(state).ok().and_then(|bundle| device_model::bundled(&bundle).ok());
+    Ok(bundled.flatten())
 }
 
 /// Who runs it over which folder. A folder of systemd's is for a user that systemd makes up; any other one has an owner.

@@ -26,7 +26,7 @@ use tracing::info;
 use self::address::Address;
 use self::answer::{AnswerError, Expected};
 use self::credential::Credential;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, keep_device_model};
 use crate::files::OWN_ROOT;
 use crate::name::Name;
 use crate::state::{Held, StateError};
@@ -100,6 +100,10 @@ pub(crate) async fn register(
         let mut files = answer::judge(&answer, &expected)?;
         if let Some(root) = door.own_root.as_deref().or_else(|| credential.own_root()) {
             files.add_root(OWN_ROOT, root)?;
+        }
+        if let Ok(Some(former)) = held.credentials() {
+            // A renewed certificate makes no other device of it; a former bundle that cannot be used has nothing to keep.
+            let _ = keep_device_model(&former, &mut files);
         }
         let bundle = Bundle::from_files(&files)?;
         Ok((files, bundle))

@@ -6,6 +6,7 @@
 //! | `credentials-N/` | the files of a bundle; never changed once `current` names it |
 //! | `former` | while renewed credentials are on trial: the folder with those to go back to |
 //! | `pending.key.pem` | the private key of a registration under way |
+//! | `device.toml` | the device model that was named at the setup |
 //! | `name` | the name that the device gave itself |
 //! | `status.json` | what the agent last said of itself |
 //! | `journal` | which commands were begun, and how they ended |
@@ -17,6 +18,7 @@
 
 pub(crate) mod disk;
 mod folder;
+mod model;
 mod pending;
 mod trial;
 
@@ -29,6 +31,7 @@ use onething::config::Source;
 use thiserror::Error;
 
 use self::disk::{Disk, inherit, private};
+use self::model::MODEL;
 use self::pending::PENDING;
 use self::trial::FORMER;
 use crate::bundle::BundleError;
@@ -261,7 +264,7 @@ impl Held {
             // In this order: credentials that are named are whole.
             self.disk.remove(&self.path.join(CURRENT))?;
             self.disk.sync_folder(&self.path)?;
-            for file in [FORMER, PENDING, STATUS, JOURNAL] {
+            for file in [FORMER, MODEL, PENDING, STATUS, JOURNAL] {
                 self.disk.remove(&self.path.join(file))?;
             }
             self.sweep(&[])

@@ -36,8 +36,22 @@ impl Hub {
         Self::over(place, Some(file)).await
     }
 
+    /// One for another device than the printer: its device model, beside the lamp's interaction model of the fixtures.
+    pub async fn of_a_lamp(device_model: &str) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("device.toml");
+        std::fs::write(&file, device_model).unwrap();
+        let speech = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models/lamp/en-US.json");
+        let asked = Asked { device_model: Some(file), interaction_model: Some(speech), ..Asked::over(&place.path().join("hub")) };
+        Self::of(place, asked).await
+    }
+
     async fn over(place: TempDir, register: Option<PathBuf>) -> Self {
         let asked = Asked { register, ..Asked::over(&place.path().join("hub")) };
+        Self::of(place, asked).await
+    }
+
+    async fn of(place: TempDir, asked: Asked) -> Self {
         let settings = Settings::read(asked, &Environment).unwrap();
         Self { running: Running::start(settings).await.unwrap(), place }
     }
@@ -58,6 +72,13 @@ impl Hub {
     pub async fn token(&self, user: &str) -> String {
         let answer = self.ask(|hub| Call::post(hub, "/token").json(&json!({"user": user}))).await;
         serde_json::from_slice::<Value>(&answer.body).unwrap()["accessToken"].as_str().unwrap().to_owned()
+    }
+
+    /// Says something to the Echo of a user, and returns what Alexa answers.
+    pub async fn say(&self, user: &str, words: &str) -> String {
+        let turn = self.ask(|hub| Call::post(hub, "/echo").json(&json!({"user": user, "say": words}))).await;
+        let turn: Value = serde_json::from_slice(&turn.body).unwrap();
+        turn["heard"]["speech"].as_str().unwrap_or_else(|| panic!("{turn:#}")).to_owned()
     }
 
     async fn ask(&self, call: impl Fn(&str) -> Call) -> Reply {
@@ -148,15 +169,20 @@ pub fn made(port: u16, root: &str) -> TempDir {
 
 /// The same, for this owner.
 pub fn made_for(owner: &str, port: u16, root: &str) -> TempDir {
+    made_of("3D_Printer-", "", owner, port, root)
+}
+
+/// The same, of a thing with this prefix and of this device model.
+pub fn made_of(prefix: &str, device_model: &str, owner: &str, port: u16, root: &str) -> TempDir {
     use onething::bundle::{Broker, zip};
     use onething::thing::{OwnerId, ThingName, ThingPrefix};
     let now = onething_hub::clock::now();
     let certificate = onething_hub::authority::Authority::new(now).unwrap().issue(now).unwrap();
-    let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse(owner).unwrap());
+    let thing = ThingName::of(&ThingPrefix::parse(prefix).unwrap(), &OwnerId::parse(owner).unwrap());
     let broker = Broker { host: "localhost".into(), port, roots: vec![("RootCA.pem".into(), root.to_owned())], register: None };
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("bundle.zip");
-    std::fs::write(&file, zip(&thing, &certificate, &broker, now, "").unwrap()).unwrap();
+    std::fs::write(&file, zip(&thing, &certificate, &broker, now, device_model, "").unwrap()).unwrap();
     unzip(&file, &place.path().join("bundle"));
     place
 }

@@ -7,5 +7,6 @@ mod credentials;
 mod harness;
 mod kill;
 mod life;
+mod model;
 mod register;
 mod server;

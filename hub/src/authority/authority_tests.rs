@@ -36,7 +36,7 @@ fn admitted_by_way_of(root: &str, between: &[&str], certificate: &str, at: u64) 
 pub(super) fn private_key(certificate: &Certificate) -> String {
     let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap());
     let broker = Broker { host: "localhost".into(), port: 8883, roots: Vec::new(), register: None };
-    let zip = bundle::zip(&thing, certificate, &broker, NOW, "").unwrap();
+    let zip = bundle::zip(&thing, certificate, &broker, NOW, "", "").unwrap();
     let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
     let mut pem = String::new();
     zip.by_name("private.key.pem").unwrap().read_to_string(&mut pem).unwrap();

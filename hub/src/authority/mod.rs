@@ -3,7 +3,7 @@
 //! Device certificates are like those of AWS IoT's `CreateKeysAndCertificate`: RSA of 2,048 bits, the private
 //! key as PKCS#1, the name `AWS IoT Certificate`, good until the end of 2049 where nothing else is asked for, with the SHA-256 of the DER
 //! form as their id. So whatever reads a bundle of AWS reads one of the hub. Who makes their own key gets a
-//! certificate for it by a [`request`], as of `CreateCertificateFromCsr`.
+//! certificate for it by a request, as of `CreateCertificateFromCsr`.
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html>)
 //!
 //! A root is kept in a [`folder`] and may be replaced. The new root is vouched for by the old one, so a device that
@@ -11,7 +11,6 @@
 //! leaves the folder, and no certificate outlives the root that issued it.
 
 pub mod folder;
-pub mod request;
 pub mod root;
 pub mod server;
 
@@ -21,18 +20,21 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
 use onething::registry::A_DAY;
+use onething::signing_request::{CertificateRequest, RequestFault};
 use onething::thing::{Certificate, CertificateId, Issued, PrivateKey};
 use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::Decode;
 use pkcs8::der::pem::{LineEnding, encode_string};
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256,
+    SubjectPublicKeyInfo,
+};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use self::folder::Folder;
-use self::request::{Request, RequestFault};
 use self::root::{Root, RootFault};
 
 /// 2049-12-31T23:59:59Z, in seconds since the epoch: the end of what AWS IoT issues.
@@ -47,6 +49,9 @@ pub enum AuthorityError {
     /// The key's form.
     #[error("a private key could not be written as PKCS#1")]
     Key(#[source] pkcs8::der::Error),
+    /// The certificate's form.
+    #[error("a certificate could not be written")]
+    Encoding(#[source] pkcs8::der::Error),
     /// The system gave no randomness.
     #[error("there is no randomness for a serial number")]
     Randomness(#[source] getrandom::Error),
@@ -191,9 +196,15 @@ impl Authority {
     /// Issues a certificate for the key in a certificate request (PKCS#10 in PEM). The same request again gives another
     /// certificate, as with AWS.
     pub fn issue_for(&self, csr_pem: &str, now: u64) -> Result<Issued, AuthorityError> {
-        let Request { subject, key } = Request::read(csr_pem)?;
-        let certificate = self.root.sign(device(subject), &key, now, self.end(now))?;
-        Ok(Issued { id: CertificateId::of(certificate.der()), pem: pem(certificate.der()) })
+        self.issue_requested(&CertificateRequest::parse(csr_pem)?, now)
+    }
+
+    /// Issues a certificate for a request that was read. Of what it asks for, only the name is granted, as with AWS: extensions are the
+    /// authority's own business.
+    pub fn issue_requested(&self, request: &CertificateRequest, now: u64) -> Result<Issued, AuthorityError> {
+        let key = SubjectPublicKeyInfo::from_der(request.public_key())?;
+        let certificate = self.root.sign_as(request.subject(), device(DistinguishedName::new()), &key, now, self.end(now))?;
+        Ok(Issued { id: CertificateId::of(&certificate), pem: pem(&certificate) })
     }
 }
 
@@ -224,3 +235,7 @@ fn pkcs1(pkcs8: &[u8]) -> Result<String, pkcs8::der::Error> {
 #[cfg(test)]
 #[path = "authority_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod request_tests;

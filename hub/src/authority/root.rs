@@ -7,9 +7,11 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use pkcs8::der::asn1::BitStringRef;
+use pkcs8::der::{Any, Decode, Encode};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
-    SerialNumber,
+    SerialNumber, SigningKey,
 };
 use rustls::pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest, Sha256};
@@ -20,7 +22,6 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use zeroize::Zeroizing;
 
-use super::request::copy;
 use super::{AuthorityError, FOREVER};
 
 /// How far the clock of a device may be behind, in seconds.
@@ -156,16 +157,42 @@ impl Root {
         Ok(params.signed_by(key, &self.issuer)?)
     }
 
+    /// The same under a name in DER, to the byte. Names as `rcgen` knows them have each attribute once.
+    pub(super) fn sign_as(
+        &self,
+        subject: &[u8],
+        mut params: CertificateParams,
+        key: &impl PublicKeyData,
+        now: u64,
+        until: u64,
+    ) -> Result<CertificateDer<'static>, AuthorityError> {
+        params.distinguished_name = DistinguishedName::new();
+        let unnamed = self.sign(params, key, now, until)?;
+        let (signed, algorithm) = named(unnamed.der(), subject).map_err(AuthorityError::Encoding)?;
+        let signature = self.issuer.key().sign(&signed)?;
+        let certificate = BitStringRef::from_bytes(&signature)
+            .and_then(|signature| vec![Any::from_der(&signed)?, algorithm, Any::encode_from(&signature)?].to_der());
+        Ok(certificate.map_err(AuthorityError::Encoding)?.into())
+    }
+
     /// Vouches for another root: a certificate under the other's name and key, by which whoever knows this one knows the other.
     pub(super) fn vouch_for(&self, other: &Root, now: u64) -> Result<CertificateDer<'static>, AuthorityError> {
         if !self.may_vouch {
             return Err(AuthorityError::NoSuccessor);
         }
-        let mut params = authority_params();
-        let name = parse(&other.certificate).ok().and_then(|parsed| copy(parsed.subject()));
-        params.distinguished_name = name.ok_or(AuthorityError::NoSuccessor)?;
-        Ok(self.sign(params, other.issuer.key(), now, other.not_after)?.der().clone())
+        let other_parsed = parse(&other.certificate).map_err(|_| AuthorityError::NoSuccessor)?;
+        self.sign_as(other_parsed.subject().as_raw(), authority_params(), other.issuer.key(), now, other.not_after)
     }
+}
+
+/// What is to be signed of a certificate (RFC 5280, section 4.1) that has another subject, and the algorithm of its signature.
+fn named(certificate: &[u8], subject: &[u8]) -> Result<(Vec<u8>, Any), pkcs8::der::Error> {
+    let mut parts = Vec::<Any>::from_der(certificate)?.into_iter();
+    let (Some(to_be_signed), Some(algorithm)) = (parts.next(), parts.next()) else { return Err(pkcs8::der::ErrorKind::Failed.into()) };
+    let mut fields = Vec::<Any>::from_der(&to_be_signed.to_der()?)?;
+    // After version, serial number, algorithm, issuer and validity.
+    *fields.get_mut(5).ok_or(pkcs8::der::ErrorKind::Failed)? = Any::from_der(subject)?;
+    Ok((fields.to_der()?, algorithm))
 }
 
 /// Whether a certificate is in its own name, as roots are and the certificates between them are not.

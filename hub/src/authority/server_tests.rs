@@ -26,13 +26,14 @@ fn set_clock(to: u64) {
 const ONLY_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
 const ONLY_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
 
-static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
+static KEY: LazyLock<Arc<KeyPair>> = LazyLock::new(|| Arc::new(KeyPair::generate().unwrap()));
 
 /// A device: what it knows the hub by, and what it shows.
 #[derive(Clone)]
 struct Device {
     root: CertificateDer<'static>,
     certificate: Option<CertificateDer<'static>>,
+    key: Arc<KeyPair>,
     versions: &'static [&'static SupportedProtocolVersion],
     protocols: Vec<Vec<u8>>,
     host: &'static str,
@@ -41,11 +42,16 @@ struct Device {
 impl Device {
     /// One that has its bundle from this authority.
     fn of(authority: &Authority) -> Self {
-        let csr = CertificateParams::default().serialize_request(&*KEY).unwrap().pem().unwrap();
+        Self::with_key(authority, &KEY)
+    }
+
+    fn with_key(authority: &Authority, key: &Arc<KeyPair>) -> Self {
+        let csr = CertificateParams::default().serialize_request(&**key).unwrap().pem().unwrap();
         let issued = authority.issue_for(&csr, clock()).unwrap();
         Self {
             root: certificate(&authority.root_pem()),
             certificate: Some(certificate(&issued.pem)),
+            key: Arc::clone(key),
             versions: rustls::ALL_VERSIONS,
             protocols: Vec::new(),
             host: "localhost",
@@ -60,7 +66,7 @@ impl Device {
         let config = config.unwrap().with_root_certificates(roots);
         let mut config = match &self.certificate {
             Some(certificate) => {
-                let key = PrivateKeyDer::Pkcs8(KEY.serialize_der().into());
+                let key = PrivateKeyDer::Pkcs8(self.key.serialize_der().into());
                 config.with_client_auth_cert(vec![certificate.clone()], key).unwrap()
             }
             None => config.with_no_client_auth(),
@@ -136,6 +142,20 @@ fn a_device_and_the_hub_know_each_other() {
 }
 
 #[test]
+fn a_device_connects_with_every_kind_of_key_that_gets_a_certificate() {
+    use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_RSA_SHA256};
+    let authority = Authority::new(NOW).unwrap();
+    let kinds = [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ECDSA_P521_SHA512, &PKCS_RSA_SHA256];
+    let devices = kinds.map(|kind| Device::with_key(&authority, &Arc::new(KeyPair::generate_for(kind).unwrap())));
+    let server = server(authority, &[]);
+    for device in devices {
+        for versions in [ONLY_1_3, ONLY_1_2] {
+            meet(&Device { versions, ..device.clone() }, &server).unwrap();
+        }
+    }
+}
+
+#[test]
 fn the_protocol_is_mqtt_under_either_name() {
     let authority = Authority::new(NOW).unwrap();
     let device = Device::of(&authority);
@@ -157,16 +177,16 @@ fn a_device_without_a_certificate_of_this_authority_is_refused() {
     let device = Device { root: certificate(&authority.root_pem()), ..stranger };
     let mut params = CertificateParams::default();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let self_signed = params.self_signed(&*KEY).unwrap().der().clone();
+    let self_signed = params.self_signed(&**KEY).unwrap().der().clone();
     let for_servers = {
         let mut params = CertificateParams::default();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        authority.root.sign(params, &*KEY, NOW, NOW + DAY).unwrap().der().clone()
+        authority.root.sign(params, &**KEY, NOW, NOW + DAY).unwrap().der().clone()
     };
     let expired = {
         let mut params = CertificateParams::default();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        authority.root.sign(params, &*KEY, NOW - 2 * DAY, NOW - DAY).unwrap().der().clone()
+        authority.root.sign(params, &**KEY, NOW - 2 * DAY, NOW - DAY).unwrap().der().clone()
     };
     let server = server(authority, &[]);
     for versions in [ONLY_1_3, ONLY_1_2] {

@@ -49,6 +49,7 @@ impl Owner {
             thing: &self.thing,
             device: "3D printer",
             invocation: "my printer",
+            device_model: "",
             broker: &self.broker,
             locale: Locale::of(Some("en-US")),
             now: NOW,

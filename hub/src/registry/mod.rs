@@ -197,7 +197,7 @@ impl Registry for LocalRegistry {
     }
 
     async fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> Result<Issued, RegistryError> {
-        let issued = self.authority.issue_for(request.pem(), (self.now)()).map_err(|error| RegistryError::Refused(error.to_string()))?;
+        let issued = self.authority.issue_requested(request, (self.now)()).map_err(|error| RegistryError::Refused(error.to_string()))?;
         self.register(&issued.id, thing).await?;
         Ok(issued)
     }

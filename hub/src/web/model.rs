@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use onething::model::{Model, Property, ValueKind};
+use onething::model::{Model, Property, Simulation, ValueKind};
 use serde_json::{Value, json};
 
 use crate::hub::Hub;
@@ -15,13 +15,8 @@ pub(super) async fn model(State(hub): State<Arc<Hub>>) -> Json<Value> {
 
 fn shown(model: &Model) -> Value {
     let properties: Vec<Value> = model.properties.iter().map(|(name, property)| shown_property(name, property)).collect();
-    let picture = is_printer(model).then_some("printer");
+    let picture = (model.simulates == Some(Simulation::Printer)).then_some("printer");
     json!({"name": model.name, "picture": picture, "properties": properties, "commands": model.commands.keys().collect::<Vec<_>>()})
-}
-
-/// Whether the device looks like the printer of the page.
-fn is_printer(model: &Model) -> bool {
-    model.thing_type == "3d-printer"
 }
 
 fn shown_property(name: &str, property: &Property) -> Value {

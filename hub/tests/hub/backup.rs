@@ -6,12 +6,10 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::bundle::Bundle;
-use crate::harness::{PATIENCE, Running, Starting, hub, serve};
+use crate::harness::{self, PATIENCE, Running, Starting, hub, serve};
 
 fn run(arguments: &[&str], data: &Path) -> (Option<i32>, String, String) {
-    let output = hub().args(arguments).arg("--data").arg(data).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+    harness::run(hub().args(arguments).arg("--data").arg(data))
 }
 
 #[tokio::test(flavor = "multi_thread")]

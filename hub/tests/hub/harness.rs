@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,6 +38,13 @@ pub fn serve(data: &Path) -> Command {
     let mut command = hub();
     command.arg("serve").arg("--data").arg(data).args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
     command
+}
+
+/// Runs to its end; exit code, what it printed, and what it complained about.
+pub fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
 }
 
 /// A hub in use: Amazon, which is not there in these tests, signs its owners in.

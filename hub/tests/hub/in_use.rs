@@ -1,22 +1,13 @@
 //! A hub in use, for whoever runs it: what is not ready, and what can be asked of it.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::harness::{Running, Starting, hub, in_use, serve};
+use crate::harness::{Running, Starting, hub, in_use, run, serve};
 use crate::mail::post_office::PostOffice;
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn run(command: &mut Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    (status.code(), text(&stdout), text(&stderr))
-}
 
 /// A server that stands where Login with Amazon stands: it refuses what has no token, and has this time.
 async fn login(ahead: i64) -> String {

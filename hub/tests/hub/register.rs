@@ -116,6 +116,39 @@ async fn a_device_with_a_serial_has_always_the_same_thing() {
     hub.stop().await;
 }
 
+/// Certificate requests as OpenSSL makes them (`tests/fixtures/requests/make`); `tests/door/requests.rs` sends them to the function's door.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_that_aws_takes_is_let_in_and_every_other_hears_what_is_not_accepted() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = with_terms(place.path(), "");
+    command.arg("--behind-proxy");
+    let hub = Starting::start(command).ready();
+    let client = hub.client();
+    let (mut accepted, mut refused) = (0, 0);
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/requests")).unwrap() {
+        let file = file.unwrap().path();
+        let Some(name) = file.to_str().and_then(|name| name.strip_suffix(".pem")?.rsplit('/').next()) else { continue };
+        let body = json!({"thingName": name, "version": "1", "csr": std::fs::read_to_string(&file).unwrap()});
+        // Each from a source of its own, so that nobody is told to wait.
+        let door = Door::of(&client).with(&format!("DeviceToken {TOKEN}")).from(&format!("198.51.100.{}", accepted + refused));
+        let answer = door.post(&body.to_string()).await;
+        if name.starts_with("refused-") {
+            let problem = check_refused(&answer, 400);
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(
+                problem["field"] == "csr" && detail.contains("it has to be RSA") && !detail.contains("its own key"),
+                "{name}: {detail}"
+            );
+            refused += 1;
+        } else {
+            assert_eq!(answer.status, 200, "{name}: {answer:?}");
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 20 && refused > 10, "{accepted} {refused}");
+    hub.stop().await;
+}
+
 /// What a terminal shows of a running hub.
 fn shown(running: &Running, what: &str) -> (Option<i32>, String) {
     let output = hub().args([what, "--hub", &running.http]).output().unwrap();

@@ -1,0 +1,71 @@
+//! Which device model a device goes by, the first of: the one that is named now, the one that was named at the setup and is kept in the
+//! state folder, the one out of its bundle. A printer's thing without any is the built-in printer; any other thing without any is a
+//! device of which nothing is known.
+
+use std::path::Path;
+
+use onething::fault::chain;
+use onething::model::{Means, Model};
+use onething::thing::ThingPrefix;
+
+use crate::bundle::Bundle;
+use crate::failure::Failure;
+use crate::state::State;
+
+/// Reads a device model that is named on the command line.
+pub(crate) fn named(file: &Path) -> Result<Model, Failure> {
+    let bad = |why: &str| Failure::Usage(format!("--device-model {}: {}", file.display(), in_one_line(why)));
+    let toml = std::fs::read_to_string(file).map_err(|error| bad(&error.to_string()))?;
+    Model::parse(&toml).map_err(|error| bad(&chain(&error)))
+}
+
+/// The device model that was named at the setup.
+pub(crate) fn kept(state: &State) -> Result<Option<Model>, Failure> {
+    let Some(toml) = state.device_model()? else { return Ok(None) };
+    let bad = |why: String| {
+        let place = state.device_model_path();
+        Failure::Usage(format!("the device model in {}: {}; name another one by --device-model FILE", place.display(), in_one_line(&why)))
+    };
+    Model::parse(&toml).map(Some).map_err(|error| bad(chain(&error)))
+}
+
+/// The device model in a bundle. The error is for the user: who made the bundle may know more than this program does.
+pub(crate) fn bundled(bundle: &Bundle) -> Result<Option<Model>, String> {
+    let Some(toml) = &bundle.device_model else { return Ok(None) };
+    let bad = |why: String| format!("the device model in the bundle cannot be used by this program: {}", in_one_line(&why));
+    Model::parse(toml).map(Some).map_err(|error| bad(chain(&error)))
+}
+
+/// What a thing is of which no model is known: the built-in printer, where its name begins like a printer's.
+pub(crate) fn built_in(thing: &str) -> Option<Model> {
+    let model = Model::parse(Model::SAMPLE).ok()?;
+    thing.starts_with(ThingPrefix::as_str(&model.thing_prefix)).then_some(model)
+}
+
+/// The programs that a model runs, by what they are run for.
+pub(crate) fn programs(model: &Model) -> Vec<String> {
+    let actions = model.actions.properties.iter().chain(&model.actions.commands);
+    let program = |(name, action): (&String, &onething::model::DeviceAction)| match &action.means {
+        Means::Program { path, .. } => Some(format!("`{path}` for {name}")),
+        _ => None,
+    };
+    actions.filter_map(program).collect()
+}
+
+/// There is a line for each fault.
+fn in_one_line(why: &str) -> String {
+    why.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_printer_is_a_printer_without_a_model() {
+        assert_eq!(built_in("3D_Printer-abc").map(|model| model.name).as_deref(), Some("3D printer"));
+        for other in ["Lamp-abc", "SN-0001", "3D_Scanner-abc", ""] {
+            assert!(built_in(other).is_none(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Which device a device is: by the model that its maker mails, and by the one that is named when it is set up.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::credentials::root;
+use crate::harness::{Hub, Life, agent, made, made_of, run};
+
+const LAMP: &str = include_str!("../../../tests/fixtures/models/lamp/device.toml");
+
+/// Waits until a file holds this line.
+fn holds(file: &Path, line: &str) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while std::fs::read_to_string(file).unwrap().trim() != line {
+        assert!(Instant::now() < limit, "{} never held {line:?}", file.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mailed_command_starts_a_lamp_as_a_lamp_that_does_what_its_maker_says() {
+    let place = tempfile::tempdir().unwrap();
+    let (power, state) = (place.path().join("power"), place.path().join("state"));
+    std::fs::write(&power, "").unwrap();
+    let hub = Hub::of_a_lamp(&format!("{LAMP}\n[action.property.power]\nfile = \"{}\"\n", power.display())).await;
+    let zip = hub.zip("ana").await;
+    let life = Life::begun(&state, &["setup", zip.to_str().unwrap(), "--run"]);
+    hub.say("ana", "ask living room lamp to turn on").await;
+    holds(&power, "ON");
+    assert!(life.stop().success());
+    // The next time, too.
+    let life = Life::connected(&state, &[]);
+    hub.say("ana", "ask living room lamp to turn off").await;
+    holds(&power, "OFF");
+    assert!(life.stop().success());
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lamp_without_actions_simulates_no_printer_and_takes_settings_as_so() {
+    let place = tempfile::tempdir().unwrap();
+    let hub = Hub::of_a_lamp(LAMP).await;
+    let zip = hub.zip("ana").await;
+    let life = Life::begun(&place.path().join("state"), &["setup", zip.to_str().unwrap(), "--run"]);
+    hub.say("ana", "ask living room lamp to turn on").await;
+    life.says("power done");
+    hub.say("ana", "ask living room lamp to fade out in ten seconds").await;
+    life.says("fade refused: this device has no action for `fade`");
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_printer_without_actions_is_simulated() {
+    let hub = Hub::start().await;
+    let place = tempfile::tempdir().unwrap();
+    let zip = hub.zip("ana").await;
+    let out = run(&mut agent(&place.path().join("one"), &["setup", zip.to_str().unwrap()])).done();
+    assert!(out.contains("By its device model it is a 3D printer."), "{out}");
+    let life = Life::connected(&place.path().join("one"), &[]);
+    hub.say("ana", "ask my printer to print a vase").await;
+    life.says("print accepted: vase is being printed");
+    hub.end().await;
+}
+
+#[test]
+fn the_model_that_is_named_at_the_setup_is_kept_and_goes_before_that_of_the_bundle() {
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    let file = |name: &str, text: &str| {
+        let file = place.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let bundle = made_of("Lamp-", LAMP, "amzn1.account.ANA", 1, &root());
+    let zip = bundle.path().join("bundle.zip").to_str().unwrap().to_owned();
+    let setup = |more: &[&str]| run(&mut agent(&state, &[&["setup", &zip, "--offline"], more].concat())).done();
+    let unit = || run(&mut agent(&state, &["service"])).done();
+
+    assert!(setup(&[]).contains("By its device model it is a lamp.\n"));
+    assert!(unit().contains("DevicePolicy=closed\n"), "it has no actions");
+
+    let own = LAMP.replace("name = \"lamp\"", "name = \"desk lamp\"");
+    let own = file("own.toml", &format!("{own}\n[action.property.power]\nrun = [\"/usr/local/bin/lamp\", \"--power\"]\n"));
+    let out = setup(&["--device-model", &own]);
+    assert!(out.contains("By its device model it is a desk lamp.\nIt runs `/usr/local/bin/lamp` for power.\n"), "{out}");
+    std::fs::remove_file(&own).unwrap();
+    assert!(!unit().contains("DevicePolicy=closed\n"), "programs are run");
+    assert!(!unit().contains("--device-model"), "it is in the state folder");
+    // A new certificate makes no other lamp of it.
+    assert!(setup(&[]).contains("it is a desk lamp."));
+
+    let printer = made(1, &root());
+    let zip = printer.path().join("bundle.zip");
+    let broken = file("broken.toml", "[device]\n");
+    run(&mut agent(&state, &["setup", zip.to_str().unwrap(), "--offline", "--device-model", &broken])).check(2, "--device-model ");
+    run(&mut agent(&state, &["forget", "--yes"])).done();
+    assert!(setup(&[]).contains("it is a lamp."), "what is forgotten is forgotten");
+}
+
+#[test]
+fn a_device_that_becomes_another_forgets_the_model_of_the_one_before() {
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    let coffee = include_str!("../../../tests/fixtures/models/coffee/device.toml");
+    let model = place.path().join("lamp.toml");
+    std::fs::write(&model, LAMP).unwrap();
+    let lamp = made_of("Lamp-", LAMP, "amzn1.account.ANA", 1, &root());
+    let other = made_of("Coffee-", coffee, "amzn1.account.ANA", 1, &root());
+    let setup = |bundle: &tempfile::TempDir, more: &[&str]| {
+        let zip = bundle.path().join("bundle.zip");
+        run(agent(&state, &["setup", "--offline"]).arg(zip).args(more))
+    };
+    setup(&lamp, &["--device-model", model.to_str().unwrap()]).done();
+    let ended = setup(&other, &[]);
+    assert!(
+        ended.code == Some(0) && ended.complaint.contains("the device model of the lamp that this device has been is forgotten"),
+        "{ended:?}"
+    );
+    assert!(!ended.out.contains("it is a lamp"), "{ended:?}");
+}
+
+#[test]
+fn a_model_of_a_later_time_does_not_keep_a_device_from_being_set_up() {
+    let place = tempfile::tempdir().unwrap();
+    let later = made_of("Lamp-", &format!("{LAMP}\n[hologram]\nkind = \"blue\"\n"), "amzn1.account.ANA", 1, &root());
+    let ended = run(agent(place.path(), &["setup", "--offline"]).arg(later.path().join("bundle.zip")));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.complaint.contains("the device model in the bundle cannot be used by this program: "), "{ended:?}");
+    assert!(ended.complaint.contains("hologram"), "{ended:?}");
+}

@@ -1,0 +1,35 @@
+//! Text that people and programs have handled, and the PEM in it (RFC 7468).
+//!
+//! Lines may be of any length, or all in one; a byte order mark, the ends of lines and whatever stands before and after do not matter.
+
+use data_encoding::BASE64;
+use x509_cert::der::{AnyRef, Decode, Reader, SliceReader, Tag, Tagged};
+
+/// The content of the first block that has one of these labels.
+pub(super) fn find(text: &str, labels: &[&str]) -> Option<Vec<u8>> {
+    let blocks = labels.iter().filter_map(|label| {
+        let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+        let at = text.find(&begin)?;
+        let block = &text[at + begin.len()..];
+        Some((at, &block[..block.find(&end)?]))
+    });
+    let (_, block) = blocks.min_by_key(|(at, _)| *at)?;
+    let base64: Vec<u8> = block.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    BASE64.decode(&base64).ok()
+}
+
+/// What a sequence in DER is made of, each part as it stands.
+pub(super) fn sequence(der: &[u8]) -> Option<Vec<AnyRef<'_>>> {
+    let sequence = AnyRef::from_der(der).ok().filter(|part| part.tag() == Tag::Sequence)?;
+    parts(sequence.value())
+}
+
+/// The parts of a constructed value.
+pub(super) fn parts(content: &[u8]) -> Option<Vec<AnyRef<'_>>> {
+    let mut reader = SliceReader::new(content).ok()?;
+    let mut parts = Vec::new();
+    while !reader.is_finished() {
+        parts.push(reader.decode().ok()?);
+    }
+    Some(parts)
+}
