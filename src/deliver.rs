@@ -5,6 +5,7 @@
 
 mod attachment;
 
+use lettre::address::Envelope;
 use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
 use thiserror::Error;
 
@@ -21,7 +22,7 @@ pub struct Letter {
     pub from: String,
     /// The recipient.
     pub to: EmailAddress,
-    /// The message, ASCII only, lines ended by CRLF.
+    /// The message, lines ended by CRLF; ASCII only, but for a recipient who is not.
     pub message: Vec<u8>,
     /// What it carries; news about the mail come back with it.
     pub label: Option<Label>,
@@ -73,6 +74,11 @@ pub trait Mailer: Send + Sync {
     /// taken the message when it is kept so that it survives a crash.
     fn send(&self, letter: Letter) -> impl Future<Output = Result<(), MailError>> + Send;
 
+    /// Whether mail to an address of such a form can go out at all.
+    fn takes(&self, _to: &EmailAddress) -> bool {
+        true
+    }
+
     /// Why the mail with a thing's certificate has not gone out yet, where it was taken and waits: who can change that.
     fn waits(&self, _thing: &ThingName) -> impl Future<Output = Option<Fault>> + Send {
         std::future::ready(None)
@@ -101,7 +107,12 @@ impl<M: Mailer, F: Fn(&Certificate) -> Result<Letter, MailError> + Sync> Deliver
             return Err(MailError::Unwritable("a bundle without its key".into()));
         };
         let sent = async { self.mailer.send((self.write)(&certificate)?).await }.await;
-        (self.measure)(if sent.is_ok() { &Measure::MailAccepted } else { &Measure::MailRefused });
+        (self.measure)(match &sent {
+            Ok(()) => &Measure::MailAccepted,
+            // An owner's address is no matter for the maker, whom a refused mail alarms.
+            Err(error) if error.fault() == Fault::Speaker => &Measure::MailAddressRefused,
+            Err(_) => &Measure::MailRefused,
+        });
         sent
     }
 }
@@ -109,8 +120,8 @@ impl<M: Mailer, F: Fn(&Certificate) -> Result<Letter, MailError> + Sync> Deliver
 /// Why a mail did not go out.
 #[derive(Clone, Debug, Error)]
 pub enum MailError {
-    /// The recipient's address is refused.
-    #[error("the recipient's address was refused with {0}")]
+    /// Mail cannot be sent to the recipient's address.
+    #[error("mail cannot be sent to the recipient's address: {0}")]
     AddressRefused(String),
     /// The sender or, in SES's sandbox, the recipient is not verified.
     #[error("an address is not verified: the account is in the SES sandbox, or MAIL_FROM is not verified ({0})")]
@@ -185,7 +196,7 @@ pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) 
     let zip = bundle::zip(parcel.thing, certificate, parcel.broker, parcel.now, parcel.device_model, &words.readme);
     let attachment = attachment::zip(parcel.thing, zip.map_err(|e| unwritable(&e))?)?;
     let alternatives = MultiPart::alternative_plain_html(words.text, words.html);
-    let message = envelope(sender, parcel, words.subject);
+    let message = envelope(sender, parcel, words.subject)?;
     let message = message.multipart(MultiPart::mixed().multipart(alternatives).singlepart(attachment)).map_err(|e| unwritable(&e))?;
     let label = Label { thing: parcel.thing.clone(), certificate: certificate.id.clone() };
     Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted(), label: Some(label) })
@@ -195,7 +206,7 @@ pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) 
 pub fn farewell(sender: &Sender, parcel: &Parcel<'_>) -> Result<Letter, MailError> {
     let name = parcel.name.map(plain);
     let words = parcel.locale.farewell(&parcel.facts(name.as_deref()));
-    let message = envelope(sender, parcel, words.subject).singlepart(SinglePart::plain(words.text)).map_err(|e| unwritable(&e))?;
+    let message = envelope(sender, parcel, words.subject)?.singlepart(SinglePart::plain(words.text)).map_err(|e| unwritable(&e))?;
     Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted(), label: None })
 }
 
@@ -204,6 +215,7 @@ pub fn trial(sender: &Sender, to: &EmailAddress, now: u64) -> Result<Letter, Mai
     let message = lettre::Message::builder()
         .from(sender.from.clone())
         .to(Mailbox::new(None, to.mailbox().clone()))
+        .envelope(addresses(sender, to)?)
         .subject("A test mail")
         .date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(now))
         .singlepart(SinglePart::plain("This mail shows that mail with certificates arrives, too.\r\n".to_owned()))
@@ -225,16 +237,22 @@ impl Parcel<'_> {
     }
 }
 
-fn envelope(sender: &Sender, parcel: &Parcel<'_>, subject: String) -> MessageBuilder {
+/// Given apart: out of the header, `lettre` does not read every address.
+fn addresses(sender: &Sender, to: &EmailAddress) -> Result<Envelope, MailError> {
+    Envelope::new(Some(sender.from.email.clone()), vec![to.mailbox().clone()]).map_err(|e| unwritable(&e))
+}
+
+fn envelope(sender: &Sender, parcel: &Parcel<'_>, subject: String) -> Result<MessageBuilder, MailError> {
     let message = lettre::Message::builder()
         .from(sender.from.clone())
         .to(Mailbox::new(None, parcel.to.mailbox().clone()))
+        .envelope(addresses(sender, parcel.to)?)
         .subject(subject)
         .date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(parcel.now));
-    match &sender.reply_to {
+    Ok(match &sender.reply_to {
         Some(reply_to) => message.reply_to(reply_to.clone()),
         None => message,
-    }
+    })
 }
 
 fn unwritable(error: &dyn std::fmt::Display) -> MailError {

@@ -4,6 +4,7 @@
 //! everybody, so the function that is the door is told so and answers nothing else, and no other function answers a knock.
 
 mod gateway;
+mod wrapped;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use self::gateway::Arrived;
+pub use self::wrapped::{NotAnAlexaRequest, is_envelope};
 use crate::answer::{ANSWER_WITHIN, NotOurs, Skill, answer, apology};
 use crate::care::{CareError, Notice, Sweep, note, sweep};
 use crate::deliver::Mailer;
@@ -59,11 +61,17 @@ pub enum Failure {
     /// A request for somebody else.
     #[error(transparent)]
     NotOurs(#[from] NotOurs),
+    /// Something else than a request of Alexa, perhaps with one inside.
+    #[error(transparent)]
+    NotAnAlexaRequest(#[from] NotAnAlexaRequest),
     /// News about a mail that could not be noted.
     #[error("a mail that came back could not be noted")]
     NotNoted(#[from] CareError),
     /// Something else than a knock, at the door.
-    #[error("the event is no request to the door")]
+    #[error(
+        "an HTTP request is expected, as an HTTP API of API Gateway passes it on in its payload format 2.0: this function is the door, \
+         where devices register by `POST /register`, and Alexa has a function of her own"
+    )]
     NoKnock,
     /// A panic at the door, which the log has.
     #[error("the knock could not be answered")]
@@ -74,7 +82,7 @@ impl Failure {
     /// A stable name for CloudWatch.
     pub fn name(&self) -> &'static str {
         match self {
-            Failure::NotOurs(_) | Failure::NoKnock => "NotOurs",
+            Failure::NotOurs(_) | Failure::NotAnAlexaRequest(_) | Failure::NoKnock => "NotOurs",
             Failure::NotNoted(_) => "NotNoted",
             Failure::Broken => "Broken",
         }
@@ -91,14 +99,15 @@ where
     C: Claims + 'static,
 {
     let left = left.saturating_sub(WAY_BACK);
+    if let Some(other) = NotAnAlexaRequest::find(&payload) {
+        tracing::warn!(step = "request", cause = "no_alexa_request", "{other}");
+        return Err(other.into());
+    }
     match Event::of(&payload) {
         Event::Request => request(skill, payload, left).await,
         Event::Mail => Ok(mail(&skill, &payload).await?),
         Event::Schedule => Ok(schedule(&skill, left).await),
-        Event::Knock => {
-            tracing::warn!(step = "request", cause = "not_the_door", "a knock at a function that is not the door");
-            Err(NotOurs.into())
-        }
+        Event::Knock => Err(NotAnAlexaRequest::HttpEvent.into()),
     }
 }
 

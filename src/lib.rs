@@ -33,6 +33,7 @@ mod retire;
 
 pub mod bundle;
 pub mod deliver;
+mod email_address;
 
 pub mod register;
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::https::{Call, Https, Reply};
-use crate::identify::{AccessToken, EmailAddress, IdentifyError, Login, Profile, TokenInfo};
+use crate::identify::{AccessToken, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
 use crate::thing::OwnerId;
 
 /// Login with Amazon at a base URL.
@@ -83,7 +83,7 @@ impl Login for LoginWithAmazon {
         Ok(Profile {
             owner: owner(&reply.user_id)?,
             name: reply.name.filter(|name| !name.trim().is_empty()),
-            email: reply.email.as_deref().and_then(EmailAddress::parse),
+            email: ProfileEmail::read(reply.email.as_deref()),
         })
     }
 

@@ -9,6 +9,7 @@ use onething::aws::{Aws, DynamoClaims, Hooks, IotRegistry, IotShadows, Ses, Stor
 use onething::config::{Config, ConfigError, Environment, Source};
 use onething::deliver::{Letter, MailError, Mailer};
 use onething::https::Https;
+use onething::identify::EmailAddress;
 use onething::invocation::{invoke, knock};
 use onething::log;
 use onething::login::LoginWithAmazon;
@@ -41,6 +42,13 @@ impl Mailer for Post {
         match self {
             Post::Ses(ses) => ses.send(letter).await,
             Post::Smtp(smtp) => smtp.send(letter).await,
+        }
+    }
+
+    fn takes(&self, to: &EmailAddress) -> bool {
+        match self {
+            Post::Ses(ses) => ses.takes(to),
+            Post::Smtp(smtp) => smtp.takes(to),
         }
     }
 }

@@ -33,6 +33,8 @@ pub enum Measure {
     MailAccepted,
     /// A mail was not accepted.
     MailRefused,
+    /// A mail was not accepted because of its recipient's address: nothing that the maker could mend.
+    MailAddressRefused,
     /// A mail that was accepted came back.
     MailReturned(Returned),
     /// A command or a setting went to a shadow.
@@ -83,6 +85,7 @@ fn embedded_line(measure: &Measure, now_ms: u64) -> Value {
         Measure::StepTime { step, took } => (vec![("StepTime", "Milliseconds", millis(took))], Some(step), json!([["Step"]])),
         Measure::MailAccepted => (vec![("MailAccepted", "Count", one)], None, json!([[]])),
         Measure::MailRefused => (vec![("MailRefused", "Count", one)], None, json!([[]])),
+        Measure::MailAddressRefused => (vec![("MailAddressRefused", "Count", one)], None, json!([[]])),
         Measure::MailReturned(Returned::Bounced) => (vec![("MailBounced", "Count", one)], None, json!([[]])),
         Measure::MailReturned(Returned::Complained) => (vec![("MailComplained", "Count", one)], None, json!([[]])),
         Measure::MailReturned(Returned::Unsent) => (vec![("MailUnsent", "Count", one)], None, json!([[]])),
@@ -132,7 +135,8 @@ mod tests {
         let swept = Measure::Swept { things: 1, certificates: 2, failed: 3 };
         let failed = Measure::OnboardingFailed { step: "wire" };
         let returned = [Measure::MailReturned(Returned::Bounced), Measure::MailReturned(Returned::Complained)];
-        for measure in [swept, failed, Measure::MailAccepted, Measure::MailRefused].into_iter().chain(returned) {
+        for measure in [swept, failed, Measure::MailAccepted, Measure::MailRefused, Measure::MailAddressRefused].into_iter().chain(returned)
+        {
             let line = embedded_line(&measure, 0);
             let declared = &line["_aws"]["CloudWatchMetrics"][0];
             for metric in declared["Metrics"].as_array().unwrap() {

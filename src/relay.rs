@@ -208,6 +208,34 @@ pub enum Connection {
     Unknown,
 }
 
+/// What is known about a device that reports nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is connected, or has reported before.
+    Present,
+    /// It is not connected now, and was before.
+    Away {
+        /// Since when, in seconds since the epoch.
+        since: u64,
+    },
+    /// It has never been heard of.
+    Unheard,
+    /// Nobody could be asked.
+    Unsure,
+}
+
+impl Presence {
+    /// Reads what a broker knows about a connection; an error knows nothing.
+    pub fn of<E>(connection: &Result<Connection, E>) -> Self {
+        match connection {
+            Ok(Connection::Connected { .. }) => Presence::Present,
+            Ok(Connection::Disconnected { since: Some(since) }) => Presence::Away { since: *since },
+            Ok(Connection::Disconnected { since: None } | Connection::Unknown) => Presence::Unheard,
+            Err(_) => Presence::Unsure,
+        }
+    }
+}
+
 /// Why a shadow was not read or changed.
 #[derive(Debug, Error)]
 pub enum ShadowError {

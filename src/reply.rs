@@ -1,6 +1,6 @@
 //! Outcome to words and cards: one honest sentence, what went wrong, and who can mend it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -8,13 +8,12 @@ use crate::alexa::request::Intent;
 use crate::alexa::response::{Answer, Card, Dialog, Speech};
 use crate::care::CareError;
 use crate::fault::{Blame, Fault};
-use crate::locales::{Locale, Phrase};
-use crate::model::{Misfit, Model, Sentence};
+use crate::locales::{Locale, Phrase, Report, Words};
+use crate::model::{Misfit, Model, Property, Sentence, is_named};
 use crate::onboard::OnboardError;
 use crate::register::claims::{CODE_LIFETIME, ClaimsError, Code};
 use crate::registry::Returned;
-use crate::relay::{Connection, Patch, Shadow, ShadowError};
-use crate::slot_value::SlotReader;
+use crate::relay::{Connection, Patch, Presence, Shadow, ShadowError};
 use crate::wish::fill;
 use crate::{deliver::MailError, identify::IdentifyError};
 
@@ -160,7 +159,7 @@ impl Voice<'_> {
         let welcome = self.new_owner(waits);
         let card = Card::Simple { title: self.words(&Phrase::WelcomeTitle), content: welcome.clone() };
         let mut sentences = vec![welcome];
-        sentences.extend(wanted.map(|patch| self.waits(patch)));
+        sentences.extend(wanted.map(|patch| format!("{} {}", self.words(&Phrase::NotOnlineYet), self.waits(patch))));
         Answer::say(Speech::sentences(sentences)).with_card(card)
     }
 
@@ -252,7 +251,7 @@ impl Voice<'_> {
             Connection::Unknown => Phrase::ConnectionUnknown { seconds: last_report },
         };
         let mut said = vec![self.words(&connection)];
-        let state = shadow.reported.get("status").and_then(spoken);
+        let state = shadow.reported.get("status").and_then(|status| self.state(status, diagnosis.now));
         said.extend(state.map(|state| self.words(&Phrase::LastState { state: &state })));
         said.extend(diagnosis.address.as_ref().map(|address| self.words(&Phrase::LinkedAs { address })));
         let mailed = diagnosis.mailed_at.map(|at| Phrase::MailedBefore { seconds: ago(at) });
@@ -261,17 +260,31 @@ impl Voice<'_> {
         Answer::say(Speech::sentences(said))
     }
 
+    /// The words for a reported status, of which a device model need not know.
+    fn state(&self, status: &Value, now: u64) -> Option<Words> {
+        match self.model.properties.get("status") {
+            Some(property) => match self.locale.report(property, status, now) {
+                Report::Fits(words, _) => Some(words),
+                Report::Nothing | Report::CannotBeRight => None,
+            },
+            None => spoken(status).map(|status| self.locale.choice(&status)),
+        }
+    }
+
     /// Too many certificates in one day; the next one can be had in so many seconds.
     pub fn sent_too_often(&self, seconds: u64) -> Answer {
         self.tell(&Phrase::SentTooOften { seconds })
     }
 
-    /// A command or setting on its way. `online_before` says whether the device has ever been heard of.
-    pub fn relayed(&self, says: &str, online_before: bool, patch: &Patch) -> Answer {
-        match online_before {
-            true => Answer::say(Speech::text(says)),
-            false => Answer::say(Speech::sentences(vec![says.to_owned(), self.waits(patch)])),
-        }
+    /// A command or setting on its way, and what becomes of it where the device may not be there.
+    pub fn relayed(&self, says: &str, presence: Presence, patch: &Patch) -> Answer {
+        let absence = match presence {
+            Presence::Present => return Answer::say(Speech::text(says)),
+            Presence::Away { .. } => Phrase::NotConnected,
+            Presence::Unheard => Phrase::NotOnlineYet,
+            Presence::Unsure => Phrase::MaybeConnected,
+        };
+        Answer::say(Speech::sentences(vec![says.to_owned(), format!("{} {}", self.words(&absence), self.waits(patch))]))
     }
 
     /// A command waits until it expires, a setting until it is met.
@@ -282,25 +295,37 @@ impl Voice<'_> {
         })
     }
 
+    /// A device that reports nothing, which may be there all the same.
+    pub fn reports_nothing(&self, presence: Presence, now: u64) -> Answer {
+        self.tell(&match presence {
+            Presence::Present => Phrase::ReportsNothing,
+            Presence::Away { since } => Phrase::Disconnected { seconds: Some(now.saturating_sub(since)) },
+            Presence::Unheard => Phrase::NeverReported,
+            Presence::Unsure => Phrase::MaybeConnectedReportsNothing,
+        })
+    }
+
     /// An answer from what the device reported, with its age when it is old.
     pub fn status(&self, sentences: &[Sentence], shadow: &Shadow, now: u64) -> Answer {
-        if !shadow.has_been_online() {
-            return self.tell(&Phrase::NeverReported);
+        let reports =
+            |(name, property): (&String, &Property)| Some((name.clone(), self.locale.report(property, shadow.reported.get(name)?, now)));
+        let mut report = Told::default();
+        for (name, reported) in self.model.properties.iter().filter_map(reports) {
+            report.take(name, reported);
         }
-        let raw: BTreeMap<&String, String> = shadow.reported.iter().filter_map(|(name, value)| Some((name, spoken(value)?))).collect();
-        let reader = SlotReader { locale: self.locale, now };
-        let words = |name: &String, value: &String| match self.model.properties.get(name) {
-            Some(property) => reader.words(&property.kind, value),
-            None => value.clone().into(),
-        };
-        let words = raw.iter().map(|(name, value)| ((*name).clone(), words(name, value))).collect();
-        let known = |name: &str| shadow.reported.get(name).is_some_and(|value| spoken(value).is_some());
-        let mut said: Vec<String> = sentences
-            .iter()
-            .filter(|sentence| sentence.when.iter().all(|(name, value)| raw.get(name) == Some(value)))
-            .filter(|sentence| names(&sentence.say).all(known))
-            .map(|sentence| fill(&sentence.say, &words, self.locale))
-            .collect();
+        let mut said: Vec<String> = Vec::new();
+        let mut wrong = Vec::new();
+        for sentence in sentences.iter().filter(|sentence| report.may_hold(sentence)) {
+            let unfit = sentence.when.keys().map(String::as_str).chain(names(&sentence.say)).filter(|name| report.wrong.contains(*name));
+            let unfit: Vec<String> = unfit.map(|name| self.locale.name(name)).collect();
+            if unfit.is_empty() && names(&sentence.say).all(|name| report.words.contains_key(name)) {
+                said.push(fill(&sentence.say, &report.words, self.locale));
+            }
+            wrong.extend(unfit.into_iter().filter(|name| !wrong.contains(name)).collect::<Vec<_>>());
+        }
+        if !wrong.is_empty() {
+            said.push(self.words(&Phrase::CannotBeRight { what: &wrong }));
+        }
         said.extend(self.came_to_nothing(shadow));
         if said.is_empty() {
             return self.tell(&Phrase::NothingToSay);
@@ -379,6 +404,34 @@ impl Voice<'_> {
             Trouble::Identify(error) if error.wants_link() => answer.with_card(Card::LinkAccount),
             _ => answer,
         }
+    }
+}
+
+/// What a device has reported, by property.
+#[derive(Default)]
+struct Told {
+    words: BTreeMap<String, Words>,
+    values: BTreeMap<String, Value>,
+    /// What cannot be right.
+    wrong: BTreeSet<String>,
+}
+
+impl Told {
+    fn take(&mut self, name: String, report: Report) {
+        match report {
+            Report::Nothing => {}
+            Report::CannotBeRight => drop(self.wrong.insert(name)),
+            Report::Fits(words, value) => {
+                self.words.insert(name.clone(), words);
+                self.values.insert(name, value);
+            }
+        }
+    }
+
+    /// Whether the conditions of a sentence hold, as far as what is reported can be right.
+    fn may_hold(&self, sentence: &Sentence) -> bool {
+        let holds = |(name, value): (&String, &String)| self.values.get(name).is_some_and(|reported| is_named(reported, value));
+        sentence.when.iter().all(|condition| self.wrong.contains(condition.0) || holds(condition))
     }
 }
 

@@ -52,7 +52,13 @@ fn each_failure_says_who_can_mend_it() {
     check(mail(MailError::NotVerified("x".into())), "mail_not_verified", Fault::Maker, false, "cannot send you a mail");
     check(mail(MailError::Paused("x".into())), "mail_paused", Fault::Maker, false, "cannot send you a mail");
     check(mail(MailError::Throttled("x".into())), "mail_throttled", Fault::Again, false, "in a minute");
-    check(mail(MailError::AddressRefused("x".into())), "mail_address_refused", Fault::Speaker, false, "address");
+    check(
+        mail(MailError::AddressRefused("x".into())),
+        "mail_address_refused",
+        Fault::Speaker,
+        false,
+        "Mail cannot be sent to the e-mail address of your Amazon account",
+    );
     check(ShadowError::Conflict, "shadow_conflict", Fault::Again, false, "try again");
     check(ShadowError::TooLarge, "shadow_too_large", Fault::Maker, false, "shorter");
     check(ShadowError::Unclear("x".into()), "shadow_unclear", Fault::Again, false, "cannot tell");
@@ -71,10 +77,6 @@ fn status(reported: &Value, reported_at: u64) -> String {
 
 #[test]
 fn a_status_says_what_was_reported_and_how_old_it_is() {
-    assert_eq!(
-        status(&json!({}), 10_000),
-        "Your 3D printer has not been online yet. Please do the one step of the mail I sent you, and ask again."
-    );
     assert_eq!(status(&json!({"status": "idle", "nozzle": 21.5}), 9_990), "Your printer is idle. The nozzle has 21.5 degrees.");
     let printing = json!({"status": "printing", "progress": 12, "model": "vase", "bed": 60});
     assert_eq!(status(&printing, 9_990), "Your printer is printing. 12 percent of vase is done. The bed has 60 degrees.");
@@ -88,6 +90,101 @@ fn a_status_says_what_was_reported_and_how_old_it_is() {
     assert_eq!(status(&json!({"firmware": {"a": 1}}), 9_990), "Your 3D printer has not said anything about that yet.");
 }
 
+const LAMP: &str = r#"
+    [device]
+    name = "lamp"
+    invocation = "my lamp"
+    thing_type = "lamp"
+    thing_prefix = "Lamp-"
+    [property.power]
+    type = "switch"
+    [property.mode]
+    type = "choice"
+    values = ["WARM_WHITE", "error", "PLA"]
+    words = { PLA = "P. L. A." }
+    written_by = "device"
+    [property.level]
+    type = "integer"
+    min = 0
+    max = 100
+    unit = "percent"
+    [property.waterTemperature]
+    type = "number"
+    min = -20
+    max = 100
+    unit = "degrees"
+    [property.note]
+    type = "text"
+    max_length = 20
+    [intent.StateIntent]
+    answer = [
+      { say = "The lamp is {power}." },
+      { say = "It is {mode}." },
+      { say = "Its mode is {mode}.", when = { power = "ON" } },
+      { say = "It shines at {level} percent." },
+      { say = "The water has {waterTemperature} degrees." },
+      { say = "Bright.", when = { level = "100" } },
+      { say = "It shows {note}." },
+    ]
+"#;
+
+fn check_lamp(reported: &Value, expected: &str) {
+    let model = Model::parse(LAMP).unwrap();
+    let crate::model::Action::Answer(sentences) = &model.intents["StateIntent"].action else { panic!("a question") };
+    let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), reported_at: Some(9_990), ..Shadow::default() };
+    assert_eq!(spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000)), expected, "{reported}");
+}
+
+#[test]
+fn a_reported_value_is_spoken_by_the_type_of_its_property() {
+    for (reported, expected) in [
+        (json!({"power": "OFF"}), "The lamp is off."),
+        (json!({"power": true}), "The lamp is on."),
+        (json!({"mode": "WARM_WHITE"}), "It is warm white."),
+        (json!({"mode": "warm white"}), "It is warm white."),
+        (json!({"mode": "PLA"}), "It is P. L. A."),
+        (json!({"mode": "error", "power": "ON"}), "The lamp is on. It is in an error state. Its mode is error."),
+        (json!({"level": 12.0}), "It shines at 12 percent."),
+        (json!({"level": 99.999_999_999_999_99}), "It shines at 100 percent. Bright."),
+        (json!({"waterTemperature": 20.499_999_999_999_97}), "The water has 20.5 degrees."),
+        (json!({"waterTemperature": -3.0}), "The water has -3 degrees."),
+        (json!({"waterTemperature": 1.0}), "The water has 1 degree."),
+        (json!({"note": "\u{1f3fa}"}), "Your lamp has not said anything about that yet."),
+        (json!({"note": ""}), "Your lamp has not said anything about that yet."),
+    ] {
+        check_lamp(&reported, expected);
+    }
+}
+
+#[test]
+fn a_report_that_does_not_fit_its_type_or_range_is_not_spoken_as_if_it_did() {
+    for (reported, expected) in [
+        (json!({"waterTemperature": 5_000}), "Your lamp reports a value for the water temperature that cannot be right."),
+        (json!({"waterTemperature": "warm"}), "Your lamp reports a value for the water temperature that cannot be right."),
+        (json!({"level": 12.5, "power": "ON"}), "The lamp is on. Your lamp reports a value for the level that cannot be right."),
+        (json!({"power": 7, "mode": "boiling"}), "Your lamp reports values for the power and the mode that cannot be right."),
+        (json!({"note": "a text that is longer than it can be"}), "Your lamp reports a value for the note that cannot be right."),
+        (json!({"note": {"a": 1}}), "Your lamp reports a value for the note that cannot be right."),
+    ] {
+        check_lamp(&reported, expected);
+    }
+}
+
+#[test]
+fn a_state_is_said_as_a_person_says_it() {
+    assert_eq!(status(&json!({"status": "error"}), 9_990), "Your printer is in an error state.");
+    let model = model();
+    let last = |reported: Value| {
+        let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), ..Shadow::default() };
+        let connection = Connection::Connected { since: None };
+        let diagnosis = Diagnosis { address: None, mailed_at: None, waits: None, returned: None, connection, shadow, now: 10_000 };
+        spoken(&Voice { locale: Locale::default(), model: &model }.diagnosis(&diagnosis))
+    };
+    assert!(last(json!({"status": "idle"})).ends_with("Its last state was idle."));
+    assert!(last(json!({"status": "error"})).ends_with("When it last reported, it was in an error state."));
+    assert_eq!(last(json!({"status": "melting"})), "Your 3D printer is connected.");
+}
+
 #[test]
 fn a_reported_duration_is_spoken_in_words() {
     assert!(
@@ -98,7 +195,7 @@ fn a_reported_duration_is_spoken_in_words() {
 
 #[test]
 fn a_device_cannot_make_alexa_speak_markup_or_for_ever() {
-    let said = status(&json!({"status": "<audio src='x'/>".repeat(100)}), 9_990);
+    let said = status(&json!({"status": "idle", "command": {"status": "failed", "detail": "<audio src='x'/>".repeat(100)}}), 9_990);
     assert!(said.chars().count() < 250, "{said}");
     let request = Request::read(&json!({"request": {"type": "LaunchRequest"}}));
     let answer = Answer::say(Speech::sentences(vec![said]));
@@ -113,9 +210,30 @@ fn what_waits_for_a_device_is_said_to_wait() {
     let args = serde_json::Map::new();
     let print = Patch::command(&Command { id: "x".into(), name: "print".into(), args, issued_at: 0, expires_at: 3_600 });
     let heat = Patch::set(serde_json::Map::from_iter([("nozzleTarget".to_owned(), json!(200))]));
-    assert!(spoken(&voice.relayed("Printing.", false, &print)).contains("for 60 minutes"));
-    assert!(spoken(&voice.relayed("Heating.", false, &heat)).contains("as soon as it is"));
-    assert_eq!(spoken(&voice.relayed("Printing.", true, &print)), "Printing.");
+    let said = |presence, patch| spoken(&voice.relayed("So be it.", presence, patch));
+    for (presence, expected) in [
+        (Presence::Unheard, "Your 3D printer has not been online yet."),
+        (Presence::Away { since: 9 }, "Your 3D printer is not connected at the moment."),
+        (Presence::Unsure, "As far as I know, your 3D printer has not been online yet."),
+    ] {
+        assert_eq!(said(presence, &print), format!("So be it. {expected} The command waits for it, for 60 minutes."));
+        assert_eq!(said(presence, &heat), format!("So be it. {expected} It will do so as soon as it is."));
+    }
+    assert_eq!(said(Presence::Present, &print), "So be it.");
+}
+
+#[test]
+fn a_device_that_reports_nothing_is_only_said_to_be_new_where_nobody_has_heard_of_it() {
+    let model = model();
+    let voice = Voice { locale: Locale::default(), model: &model };
+    for (connection, expected) in [
+        (Ok(Connection::Connected { since: Some(9_000) }), "Your 3D printer is connected, but reports nothing."),
+        (Ok(Connection::Disconnected { since: Some(9_400) }), "Your 3D printer is not connected. I last heard of it 10 minutes ago."),
+        (Ok(Connection::Unknown), "Your 3D printer has not been online yet. Please do the one step of the mail I sent you, and ask again."),
+        (Err("out of order"), "Your 3D printer reports nothing, and I cannot tell whether it is connected at the moment."),
+    ] {
+        assert_eq!(spoken(&voice.reports_nothing(Presence::of(&connection), 10_000)), expected, "{connection:?}");
+    }
 }
 
 #[test]

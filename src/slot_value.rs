@@ -50,14 +50,6 @@ impl SlotReader {
         }
     }
 
-    /// The words for a value that a device model or a shadow holds. A text may hold what a built-in type has made.
-    pub fn words(self, kind: &ValueKind, value: &str) -> Words {
-        match kind {
-            ValueKind::Text { .. } => self.locale.words(value, self.now),
-            _ => value.to_owned().into(),
-        }
-    }
-
     /// A text takes the name of each value. What a built-in type made of the words stays as it is, and is spoken in words.
     fn read_text(self, kind: &ValueKind, values: &[&SlotValue]) -> Result<Value, Misfit> {
         let name = |value: &SlotValue| value.matches.iter().find_map(|found| found.name.clone());
@@ -95,6 +87,7 @@ impl SlotReader {
             return Ok(Value { json, words: Words { unit: Some(unit.clone()), ..spoken } });
         }
         match kind.accept(&value.spoken, &spoken.text) {
+            Ok(json @ Json::Number(_)) => Ok(Value { words: self.locale.value(kind, &json, self.now), json }),
             Ok(json) => Ok(Value { json, words: Words { text: within_a_sentence(kind, &spoken.text), ..spoken } }),
             Err(out @ Misfit::OutOfRange { .. }) => Err(out),
             Err(other) => Err(misfit.unwrap_or(other)),

@@ -1,16 +1,19 @@
 //! Mail by SMTP, for those who have a mail server and no SES.
 
+mod refusal;
 mod server;
 
 use std::time::Duration;
 
-use lettre::address::Envelope;
-use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::refusal::Answered;
 use self::server::Server;
 use crate::deliver::{Letter, MailError, Mailer};
+use crate::identify::EmailAddress;
 
 /// How long the server may take for the whole exchange, where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -58,13 +61,10 @@ impl std::fmt::Debug for Smtp {
 
 impl Mailer for Smtp {
     async fn send(&self, letter: Letter) -> Result<(), MailError> {
-        let from = letter.from.parse().map_err(|_| MailError::Unwritable("the sender's address".into()))?;
-        let envelope = Envelope::new(Some(from), vec![letter.to.mailbox().clone()]);
-        let envelope = envelope.map_err(|error| MailError::Unwritable(error.to_string()))?;
         let by = Instant::now() + self.patience;
         let mut connection = self.connect(by).await?;
-        let sent = timeout_at(by, connection.send(&envelope, &letter.message)).await;
-        sent.map_err(|_| MailError::Unclear("no answer in time".into()))?.map_err(|error| read(&error))?;
+        let sent = timeout_at(by, exchange(&mut connection, &letter)).await;
+        sent.map_err(|_| MailError::Unclear("no answer in time".into()))??;
         end(connection).await;
         Ok(())
     }
@@ -75,18 +75,31 @@ async fn end(mut connection: AsyncSmtpConnection) {
     let _ = timeout(GOODBYE, connection.abort()).await;
 }
 
-/// Only the status code is kept: the text of an SMTP reply quotes addresses.
-fn read(error: &Error) -> MailError {
-    let Some(code) = error.status() else {
-        // Without a reply the message may have been taken all the same.
-        return MailError::Unclear("the connection failed".into());
-    };
-    let code = u16::from(code);
-    match code {
-        400..=499 => MailError::Throttled(format!("SMTP {code}")),
-        550 | 551 | 553 | 556 => MailError::AddressRefused(format!("SMTP {code}")),
-        _ => MailError::Refused(format!("SMTP {code}")),
+/// The commands of a mail. They are sent one by one, because what a refusal means depends on what it answers.
+async fn exchange(connection: &mut AsyncSmtpConnection, letter: &Letter) -> Result<(), MailError> {
+    let from = EmailAddress::parse(&letter.from).ok_or_else(|| MailError::Unwritable("the sender's address".into()))?;
+    let mut parameters = Vec::new();
+    if !from.is_ascii() || !letter.to.is_ascii() {
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            let why = "the mail server takes ASCII only before the @ (it does not offer SMTPUTF8)".to_owned();
+            return Err(if letter.to.is_ascii() {
+                MailError::Refused(format!("MAIL_FROM: {why}"))
+            } else {
+                MailError::AddressRefused(why)
+            });
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
     }
+    if !letter.message.is_ascii() {
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    let sender = Mail::new(Some(from.mailbox().clone()), parameters);
+    connection.command(sender).await.map_err(|error| refusal::read(&error, Answered::Sender))?;
+    let recipient = Rcpt::new(letter.to.mailbox().clone(), Vec::new());
+    connection.command(recipient).await.map_err(|error| refusal::read(&error, Answered::Recipient))?;
+    connection.command(Data).await.map_err(|error| refusal::read(&error, Answered::Message))?;
+    connection.message(&letter.message).await.map_err(|error| refusal::read(&error, Answered::Message))?;
+    Ok(())
 }
 
 #[cfg(test)]

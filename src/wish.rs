@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use crate::alexa::request::{Confirmation, Intent};
 use crate::alexa::response::{Can, CanFulfill};
 use crate::locales::{Locale, Words};
-use crate::model::{Action, Argument, IntentRule, Misfit, Model, Sentence, ValueKind};
+use crate::model::{Action, Argument, IntentRule, Misfit, Model, Sentence, ValueKind, is_named};
 use crate::slot_value::{SlotReader, Value};
 
 /// What an intent comes to.
@@ -75,7 +75,7 @@ pub fn wish<'m>(model: &'m Model, intent: &Intent, reader: SlotReader) -> Wish<'
     };
     match &rule.confirm {
         Some(question) if intent.confirmation != Confirmation::Confirmed => Wish::Confirm(fill(question, &change.words, reader.locale)),
-        _ => Wish::Change { says: fill(&rule.says, &change.words, reader.locale), change: change.change },
+        _ => Wish::Change { says: fill(change.sentence(rule), &change.words, reader.locale), change: change.change },
     }
 }
 
@@ -106,6 +106,16 @@ pub fn can_fulfill(model: &Model, intent: &Intent) -> CanFulfill {
 struct Read {
     change: Change,
     words: BTreeMap<String, Words>,
+    /// The values behind the words.
+    values: BTreeMap<String, Json>,
+}
+
+impl Read {
+    /// The first sentence whose conditions hold.
+    fn sentence<'r>(&self, rule: &'r IntentRule) -> &'r str {
+        let holds = |(name, value): (&String, &String)| self.values.get(name).is_some_and(|given| is_named(given, value));
+        rule.says.iter().find(|sentence| sentence.when.iter().all(holds)).map_or("", |sentence| &sentence.say)
+    }
 }
 
 /// The slots of an intent.
@@ -129,34 +139,39 @@ fn answer(rule: &IntentRule) -> Wish<'_> {
 
 fn read_change(model: &Model, rule: &IntentRule, said: &Slots<'_>) -> Result<Option<Read>, Gap> {
     let mut words = BTreeMap::new();
+    let mut values = BTreeMap::new();
+    let mut name = |name: &str, value: &Value| {
+        words.insert(name.to_owned(), value.words.clone());
+        values.insert(name.to_owned(), value.json.clone());
+    };
     let change = match &rule.action {
         Action::Answer(_) => return Ok(None),
-        Action::Command { name, args: slots } => {
+        Action::Command { name: command, args: slots } => {
             let mut args = Map::new();
-            for (arg, argument) in model.commands.get(name).into_iter().flat_map(|command| &command.arguments) {
+            for (arg, argument) in model.commands.get(command).into_iter().flat_map(|rule| &rule.arguments) {
                 let value = match slots.get(arg).map(|slot| (slot, said.read(slot, &argument.kind))) {
                     Some((_, Ok(value))) => value,
                     Some((_, Err(Gap::Unfilled(_)))) | None if argument.default.is_some() => said.default(argument),
                     Some((_, Err(gap))) => return Err(gap),
                     None => continue,
                 };
-                words.insert(arg.clone(), value.words.clone());
-                slots.get(arg).map(|slot| words.insert(slot.clone(), value.words.clone()));
+                name(arg, &value);
+                slots.get(arg).into_iter().for_each(|slot| name(slot, &value));
                 args.insert(arg.clone(), value.json);
             }
             // A shadow merges: without a null it would keep the arguments of the command before.
             for arg in model.commands.values().flat_map(|command| command.arguments.keys()) {
                 args.entry(arg.clone()).or_insert(Json::Null);
             }
-            Change::Command { name: name.clone(), args }
+            Change::Command { name: command.clone(), args }
         }
         Action::Set(slots) => {
             let mut set = Map::new();
             for (property, slot) in slots {
                 let Some(known) = model.properties.get(property) else { continue };
                 let value = said.read(slot, &known.kind)?;
-                words.insert(property.clone(), value.words.clone());
-                words.insert(slot.clone(), value.words);
+                name(property, &value);
+                name(slot, &value);
                 set.insert(property.clone(), value.json);
             }
             Change::Set(set)
@@ -166,12 +181,12 @@ fn read_change(model: &Model, rule: &IntentRule, said: &Slots<'_>) -> Result<Opt
             let property = choice.json.as_str().and_then(|choice| properties.get(choice)).cloned().unwrap_or_default();
             let Some(known) = model.properties.get(&property) else { return Ok(None) };
             let value = said.read(value_slot, &known.kind)?;
-            words.insert(slot.clone(), choice.words);
-            words.insert(value_slot.clone(), value.words);
+            name(slot, &choice);
+            name(value_slot, &value);
             Change::Set(Map::from_iter([(property, value.json)]))
         }
     };
-    Ok(Some(Read { change, words }))
+    Ok(Some(Read { change, words, values }))
 }
 
 impl Slots<'_> {
@@ -182,8 +197,7 @@ impl Slots<'_> {
 
     fn default(&self, argument: &Argument) -> Value {
         let json = argument.default.clone().unwrap_or_default();
-        let words = json.as_str().map_or_else(|| json.to_string().into(), |text| self.reader.words(&argument.kind, text));
-        Value { json, words }
+        Value { words: self.reader.locale.value(&argument.kind, &json, self.reader.now), json }
     }
 }
 

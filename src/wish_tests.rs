@@ -34,7 +34,18 @@ fn slot(value: &str) -> Json {
 #[test]
 fn slots_become_changes() {
     check("PrintIntent", &json!({"model": slot("vase")}), r#"Printing 1 vase. print {"copies":1,"model":"vase"}"#);
-    check("PrintIntent", &json!({"model": slot("vase"), "copies": slot("3")}), r#"Printing 3 vase. print {"copies":3,"model":"vase"}"#);
+    check(
+        "PrintIntent",
+        &json!({"model": slot("vase"), "copies": slot("3")}),
+        r#"Printing 3 copies of vase. print {"copies":3,"model":"vase"}"#,
+    );
+    check("PrintIntent", &json!({"model": slot("a unicorn")}), r#"Printing 1 unicorn. print {"copies":1,"model":"a unicorn"}"#);
+    check(
+        "PrintIntent",
+        &json!({"model": slot("a unicorn"), "copies": slot("2")}),
+        r#"Printing 2 copies of a unicorn. print {"copies":2,"model":"a unicorn"}"#,
+    );
+    check("SetTemperatureIntent", &json!({"part": slot("bed"), "degrees": slot("1")}), r#"Setting the bed to 1 degree. {"bedTarget":1}"#);
     check("PauseIntent", &json!({}), r#"Pausing the print. pause {"copies":null,"model":null}"#);
     check("SetPowerIntent", &json!({"power": slot("On")}), r#"Switching the printer on. {"power":"ON"}"#);
     check(

@@ -18,6 +18,7 @@ struct Skill {
     onboardings_failed: AtomicU64,
     mails_accepted: AtomicU64,
     mails_refused: AtomicU64,
+    addresses_refused: AtomicU64,
     relayed: AtomicU64,
     relayed_micros: AtomicU64,
 }
@@ -40,6 +41,7 @@ static SKILL: Skill = Skill {
     onboardings_failed: AtomicU64::new(0),
     mails_accepted: AtomicU64::new(0),
     mails_refused: AtomicU64::new(0),
+    addresses_refused: AtomicU64::new(0),
     relayed: AtomicU64::new(0),
     relayed_micros: AtomicU64::new(0),
 };
@@ -52,6 +54,7 @@ pub fn count(measure: &Measure) {
         Measure::OnboardingFailed { .. } => add(&SKILL.onboardings_failed, 1),
         Measure::MailAccepted => add(&SKILL.mails_accepted, 1),
         Measure::MailRefused => add(&SKILL.mails_refused, 1),
+        Measure::MailAddressRefused => add(&SKILL.addresses_refused, 1),
         Measure::RelayTime(took) => {
             add(&SKILL.relayed, 1);
             add(&SKILL.relayed_micros, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
@@ -110,7 +113,11 @@ impl Page {
             "outcome",
             &onboardings,
         );
-        let mails = [("accepted", read(&SKILL.mails_accepted)), ("refused", read(&SKILL.mails_refused))];
+        let mails = [
+            ("accepted", read(&SKILL.mails_accepted)),
+            ("refused", read(&SKILL.mails_refused)),
+            ("address_refused", read(&SKILL.addresses_refused)),
+        ];
         self.counters("onething_mails_total", "Mails with a certificate.", "outcome", &mails);
         self.counter("onething_relayed_total", "Commands and settings that went to a shadow.", read(&SKILL.relayed));
         self.counter("onething_relayed_microseconds_total", "The time that they took.", read(&SKILL.relayed_micros));

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use onething::identify::{AccessToken, EmailAddress, Profile};
+use onething::identify::{AccessToken, Profile, ProfileEmail};
 use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use onething_hub::authority::Authority;
 use onething_hub::door::LocalClaims;
@@ -176,7 +176,7 @@ impl Doors for SignIn {
     async fn links(&self, name: &str) -> (AccessToken, Profile) {
         let (user, address) = (UserName::parse(name).unwrap(), format!("{name}@example.com"));
         self.login.user(&user, Some(&address)).await.unwrap();
-        let profile = Profile { owner: user.owner().unwrap(), name: Some(name.to_owned()), email: EmailAddress::parse(&address) };
+        let profile = Profile { owner: user.owner().unwrap(), name: Some(name.to_owned()), email: ProfileEmail::read(Some(&address)) };
         (self.login.link(&user).await.unwrap(), profile)
     }
 

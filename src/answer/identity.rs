@@ -41,9 +41,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             Confirmation::Confirmed => {}
         }
         let identity = self.identify().await?;
-        if identity.profile.email.is_none() {
-            return Err(Trouble::NoEmail);
-        }
+        self.recipient(&identity.profile)?;
         let thing = self.thing_of(&identity);
         let shadow = self.skill.shadows.read(&thing).await?;
         let known = shadow.is_some();
@@ -97,7 +95,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         };
         tracing::info!(%thing, ?forgotten, "an owner was forgotten");
         // The last mail. Whether it goes out changes nothing about what it says.
-        if let Some(to) = &identity.profile.email {
+        if let Some(to) = identity.profile.email.address() {
             let parcel = self.parcel(identity.profile.name.as_deref(), to, &thing);
             let sent = match deliver::farewell(&skill.sender, &parcel) {
                 Ok(letter) => skill.mailer.send(letter).await,
@@ -130,7 +128,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         });
         let record = entry.map(|entry| entry.record).unwrap_or_default();
         let diagnosis = Diagnosis {
-            address: identity.profile.email.as_ref().map(crate::identify::EmailAddress::masked),
+            address: identity.profile.email.address().map(crate::identify::EmailAddress::masked),
             mailed_at: record.sent.last().copied().or(record.delivered),
             waits: skill.mailer.waits(&thing).await,
             // What was noted meanwhile is said beside the answer.

@@ -29,13 +29,16 @@ use crate::model::Model;
 use crate::onboard::Occasion;
 use crate::register::claims::Claims;
 use crate::registry::{Registry, Returned};
-use crate::relay::{Command, Patch, Shadows};
+use crate::relay::{Command, Patch, Presence, Shadow, ShadowError, Shadows};
 use crate::reply::{Trouble, Voice};
 use crate::slot_value::SlotReader;
+use crate::thing::ThingName;
 use crate::wish::{Change, Wish, can_fulfill, wish};
 
 /// Alexa gives up after about eight seconds; the promise is seven, and the way back takes its share.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(6_500);
+/// For so long an answer waits for what is only good to know.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
 
 /// What an owner of any device can ask for, whatever its model says: intents that the skill answers itself.
 pub const OWN_INTENTS: [&str; 4] = ["SendCertificateIntent", "ForgetMeIntent", "GiveCodeIntent", "ConnectionIntent"];
@@ -229,13 +232,18 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
                     Some(shadow) => shadow,
                     None => self.skill.shadows.read(&owner.ready.thing).await?.unwrap_or_default(),
                 };
-                self.remember(Ready { online_before: shadow.has_been_online(), ..owner.ready });
-                if !shadow.has_been_online()
-                    && let Some(fault) = self.mail_waits().await
-                {
-                    return Ok(self.voice.mail_waits(fault));
+                let presence = match shadow.has_been_online() {
+                    true => Presence::Present,
+                    false => self.presence(&owner.ready.thing).await,
+                };
+                self.remember(Ready { online_before: presence == Presence::Present, ..owner.ready });
+                if shadow.has_been_online() {
+                    return Ok(self.voice.status(sentences, &shadow, (self.skill.now)()));
                 }
-                Ok(self.voice.status(sentences, &shadow, (self.skill.now)()))
+                match self.mail_waits().await {
+                    Some(fault) if presence != Presence::Present => Ok(self.voice.mail_waits(fault)),
+                    _ => Ok(self.voice.reports_nothing(presence, (self.skill.now)())),
+                }
             }
             Wish::Elicit { slot, question } => Ok(self.voice.elicit(intent, slot, question, self.request.dialog_open)),
             Wish::Confirm(question) => Ok(self.voice.confirm(intent, &question)),
@@ -266,15 +274,26 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         }
         let (shadows, thing) = (&self.skill.shadows, &owner.ready.thing);
         // A device that was never online may have come online since: asked beside the update, it costs no time.
-        let unsure = !owner.ready.online_before && owner.shadow.is_none();
-        let look = async { if unsure { shadows.read(thing).await.ok().flatten() } else { None } };
+        let unsure = !owner.ready.online_before && !owner.shadow.as_ref().is_some_and(Shadow::has_been_online);
+        let look = async { if unsure && owner.shadow.is_none() { shadows.read(thing).await.ok().flatten() } else { None } };
+        let presence = async { if unsure { self.presence(thing).await } else { Presence::Present } };
         let began = Instant::now();
-        let (updated, shadow) = tokio::join!(shadows.update(thing, patch), look);
+        let update = async { shadows.update(thing, patch).await.inspect(|()| (self.skill.measure)(&Measure::RelayTime(began.elapsed()))) };
+        let (updated, shadow, presence) = tokio::join!(update, look, presence);
         updated?;
-        (self.skill.measure)(&Measure::RelayTime(began.elapsed()));
-        let online_before = owner.ready.online_before || shadow.is_some_and(|shadow| shadow.has_been_online());
-        self.remember(Ready { online_before, ..owner.ready });
-        Ok(self.voice.relayed(says, online_before, patch))
+        let presence = if shadow.is_some_and(|shadow| shadow.has_been_online()) { Presence::Present } else { presence };
+        self.remember(Ready { online_before: presence == Presence::Present, ..owner.ready });
+        Ok(self.voice.relayed(says, presence, patch))
+    }
+
+    /// What the broker knows about a device that has reported nothing. It is asked beside other calls, and does not keep the answer waiting.
+    async fn presence(&self, thing: &ThingName) -> Presence {
+        let asked = tokio::time::timeout(LOOK_WITHIN, self.skill.shadows.connection(thing)).await;
+        let connection = asked.unwrap_or_else(|_| Err(ShadowError::Unclear("no answer in time".into())));
+        if let Err(error) = &connection {
+            tracing::warn!(%thing, step = "relay", error = chain(error), "nobody can tell whether the device is connected");
+        }
+        Presence::of(&connection)
     }
 
     fn patch(&self, change: Change) -> Patch {

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use super::{Skill, Turn};
 use crate::alexa::progress;
 use crate::deliver::{self, ByMail, MailError, Mailer, Parcel};
-use crate::identify::{AccessToken, EmailAddress, IdentifyError, Identity, Login, identify};
+use crate::identify::{AccessToken, EmailAddress, IdentifyError, Identity, Login, Profile, ProfileEmail, identify};
 use crate::locales::Phrase;
 use crate::memory::{Ready, carried, carry};
-use crate::onboard::{self, Applicant, Means, Occasion, Onboarded, Visit, onboard};
+use crate::onboard::{self, Applicant, Means, Occasion, OnboardError, Onboarded, Visit, onboard};
 use crate::register::claims::Claims;
 use crate::registry::Registry;
 use crate::relay::{Patch, Shadow, Shadows};
@@ -74,10 +74,10 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         wanted: Option<&Patch>,
     ) -> Result<Onboarded, Trouble> {
         let (skill, profile, now) = (self.skill, &identity.profile, (self.skill.now)());
-        let to = profile.email.as_ref();
-        if to.is_none() && !shadow.as_ref().is_some_and(|shadow| shadow.onboarded) {
+        let to = self.recipient(profile);
+        if !shadow.as_ref().is_some_and(|shadow| shadow.onboarded) {
             // A new owner gets a mail, or nothing.
-            return Err(Trouble::NoEmail);
+            self.recipient(profile)?;
         }
         let at = self.request.event_at.filter(|_| occasion == Occasion::Linked).unwrap_or(now);
         let visit = Visit { at, occasion, alexa_user: self.request.alexa_user.clone(), shadow };
@@ -90,7 +90,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             decide: onboard::next,
         };
         let write = |certificate: &Certificate| {
-            let to = to.ok_or_else(|| MailError::AddressRefused("no address in the profile".into()))?;
+            let to = to.as_ref().map_err(|_| MailError::AddressRefused("the profile has none".into()))?;
             deliver::compose(&skill.sender, &self.parcel(profile.name.as_deref(), to, thing), certificate)
         };
         let delivery = ByMail { mailer: &skill.mailer, write, measure: skill.measure };
@@ -119,10 +119,26 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             }
         } else {
             onboarding.await
-        }?;
+        };
+        let onboarded = match (onboarded, to) {
+            // There was an address when the thing was made.
+            (Err(OnboardError::Mail(MailError::AddressRefused(_))), Err(trouble)) => return Err(trouble),
+            (onboarded, _) => onboarded?,
+        };
         tracing::info!(%thing, ?onboarded, "an owner is ready");
         self.returned = onboarded.returned;
         Ok(onboarded)
+    }
+
+    /// Whom a mail about the thing goes to.
+    pub(super) fn recipient<'a>(&self, profile: &'a Profile) -> Result<&'a EmailAddress, Trouble> {
+        let refused = |why: &str| Trouble::Onboard(OnboardError::Mail(MailError::AddressRefused(why.to_owned())));
+        match &profile.email {
+            ProfileEmail::Missing => Err(Trouble::NoEmail),
+            ProfileEmail::Unusable => Err(refused("the one in the profile is none that mail can carry")),
+            ProfileEmail::Address(to) if !self.skill.mailer.takes(to) => Err(refused("the mail service takes none of this form")),
+            ProfileEmail::Address(to) => Ok(to),
+        }
     }
 
     pub(super) fn parcel<'a>(&'a self, name: Option<&'a str>, to: &'a EmailAddress, thing: &'a ThingName) -> Parcel<'a> {

@@ -8,6 +8,7 @@ use http::Method;
 
 use super::signed::{Call, Failure, Patience, Service};
 use crate::deliver::{Letter, MailError, Mailer};
+use crate::identify::EmailAddress;
 
 /// Amazon SES.
 #[derive(Clone)]
@@ -24,9 +25,17 @@ impl Ses {
 
 impl Mailer for Ses {
     async fn send(&self, letter: Letter) -> Result<(), MailError> {
+        if !self.takes(&letter.to) {
+            return Err(MailError::AddressRefused("SES takes ASCII only before the @".into()));
+        }
         let patience = Patience { each: Duration::from_secs(3), ..Patience::ONCE };
         let call = Call::new(Method::POST, &[]).form(&form(&letter, self.configuration_set.as_deref())).patience(patience);
         self.service.send(call).await.map(drop).map_err(read)
+    }
+
+    /// "The local part [...] may only contain 7-bit ASCII characters."
+    fn takes(&self, to: &EmailAddress) -> bool {
+        to.is_ascii()
     }
 }
 
@@ -52,6 +61,18 @@ fn form(letter: &Letter, configuration_set: Option<&str>) -> Vec<(&'static str, 
     form
 }
 
+/// What SES says of a recipient's address within `MessageRejected`.
+const ADDRESS_REFUSALS: [&str; 8] = [
+    "Address blacklisted",
+    "suppression list",
+    "Illegal address",
+    "Invalid email address",
+    "Local address contains",
+    "Domain contains",
+    "Domain starts with",
+    "Missing final '@domain'",
+];
+
 fn read(failure: Failure) -> MailError {
     let refusal = match failure {
         Failure::Throttled(code) => return MailError::Throttled(code),
@@ -67,8 +88,9 @@ fn read(failure: Failure) -> MailError {
         | "AccountSendingPaused"
         | "ConfigurationSetSendingPausedException"
         | "ConfigurationSetSendingPaused" => MailError::Paused(full),
-        // SES checks addresses for their form only; one it cannot parse is the owner's to mend.
-        "InvalidParameterValue" => MailError::AddressRefused(full),
+        // SES checks addresses for their form, and whether mail to them has come back; both are the owner's to mend.
+        "InvalidParameterValue" | "InvalidParameter" => MailError::AddressRefused(full),
+        "MessageRejected" if ADDRESS_REFUSALS.iter().any(|words| refusal.says(words)) => MailError::AddressRefused(full),
         _ => MailError::Refused(full),
     }
 }
@@ -79,25 +101,28 @@ mod tests {
     use crate::aws::signed::Refusal;
     use crate::deliver::Label;
     use crate::fault::{Blame, Fault};
-    use crate::identify::EmailAddress;
     use crate::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 
-    fn check(code: &str, unverified: bool, cause: &str, fault: Fault) {
-        let text = if unverified { "Email address is not verified. The following identities failed the check: a@example.com" } else { "" };
-        let error = read(Failure::Refused(Refusal::new(400, code, &text.into())));
+    const UNVERIFIED: &str = "Email address is not verified. The following identities failed the check: a@example.com";
+
+    fn check(code: &str, text: &str, cause: &str, fault: Fault) {
+        let error = read(Failure::Refused(Refusal::new(400, code, &text.to_owned().into())));
         assert!(!error.to_string().contains("a@example.com"), "{error}");
         assert_eq!((error.cause(), error.fault()), (cause, fault), "{code}");
     }
 
     #[test]
     fn each_refusal_says_who_must_act() {
-        check("MessageRejected", true, "mail_not_verified", Fault::Maker);
-        check("MessageRejected", false, "mail_refused", Fault::Maker);
-        check("AccountSendingPausedException", false, "mail_paused", Fault::Maker);
-        check("ConfigurationSetSendingPausedException", false, "mail_paused", Fault::Maker);
-        check("MailFromDomainNotVerifiedException", false, "mail_not_verified", Fault::Maker);
-        check("InvalidParameterValue", false, "mail_address_refused", Fault::Speaker);
-        check("AccessDenied", false, "mail_refused", Fault::Maker);
+        check("MessageRejected", UNVERIFIED, "mail_not_verified", Fault::Maker);
+        check("MessageRejected", "", "mail_refused", Fault::Maker);
+        check("AccountSendingPausedException", "", "mail_paused", Fault::Maker);
+        check("ConfigurationSetSendingPausedException", "", "mail_paused", Fault::Maker);
+        check("MailFromDomainNotVerifiedException", "", "mail_not_verified", Fault::Maker);
+        check("InvalidParameterValue", "", "mail_address_refused", Fault::Speaker);
+        for text in ["Address blacklisted: a@example.com", "Local address contains control or whitespace", "Illegal address"] {
+            check("MessageRejected", text, "mail_address_refused", Fault::Speaker);
+        }
+        check("AccessDenied", "", "mail_refused", Fault::Maker);
         let throttled = read(Failure::Throttled("Throttling".into()));
         assert_eq!((throttled.cause(), throttled.fault()), ("mail_throttled", Fault::Again));
     }

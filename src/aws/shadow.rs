@@ -82,8 +82,7 @@ impl Shadows for IotShadows {
     async fn connection(&self, thing: &ThingName) -> Result<Connection, ShadowError> {
         match self.service.send(connection_of(thing, Method::GET)).await {
             Ok(reply) => Ok(reply.json().map_or(Connection::Unknown, |state| told(&state))),
-            // Not known, not allowed, not offered here: each says nothing of the device.
-            Err(Failure::Refused(_)) => Ok(Connection::Unknown),
+            Err(failure) if failure.is(NOT_FOUND) => Ok(Connection::Unknown),
             Err(failure) => Err(read(failure)),
         }
     }

@@ -7,16 +7,19 @@ fn sender() -> Sender {
     Sender { from: "Printers <printers@example.com>".parse().unwrap(), reply_to: None }
 }
 
-/// The mail to an address, as text, and the thing that it is about. The thing's name is as long as names can be.
-fn mail_to(address: &str) -> (String, ThingName) {
-    let thing = ThingName::of(&ThingPrefix::parse(&"P".repeat(38)).unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
-    let broker = Broker { host: "localhost".into(), port: 8883, roots: vec![("RootCA.pem".into(), "root".into())], register: None };
-    let certificate = Certificate {
+fn certificate() -> Certificate {
+    Certificate {
         id: CertificateId::of(b"ana"),
         pem: "certificate".into(),
         public_key: "public".into(),
         private_key: PrivateKey::new("private".into()),
-    };
+    }
+}
+
+/// The mail to an address, as text, and the thing that it is about. The thing's name is as long as names can be.
+fn mail_to(address: &str) -> (String, ThingName) {
+    let thing = ThingName::of(&ThingPrefix::parse(&"P".repeat(38)).unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
+    let broker = Broker { host: "localhost".into(), port: 8883, roots: vec![("RootCA.pem".into(), "root".into())], register: None };
     let to = EmailAddress::parse(address).unwrap();
     let parcel = Parcel {
         name: Some("Ana"),
@@ -29,7 +32,7 @@ fn mail_to(address: &str) -> (String, ThingName) {
         locale: Locale::English,
         now: NOW,
     };
-    (String::from_utf8(compose(&sender(), &parcel, &certificate).unwrap().message).unwrap(), thing)
+    (String::from_utf8(compose(&sender(), &parcel, &certificate()).unwrap().message).unwrap(), thing)
 }
 
 #[test]
@@ -41,4 +44,39 @@ fn the_attachment_is_named_in_full_on_one_line_by_type_and_by_disposition() {
     assert!(lines.contains(&format!("Content-Disposition: attachment; filename=\"{thing}.zip\"").as_str()), "{mail}");
     assert!(!mail.contains("name*"), "RFC 2231, which Outlook does not read");
     assert!(lines.contains(&"Content-Transfer-Encoding: base64"));
+}
+
+#[test]
+fn the_recipient_is_written_as_mail_carries_it() {
+    for (typed, line) in [
+        ("ana..b@ezweb.ne.jp", "To: \"ana..b\"@ezweb.ne.jp"),
+        ("\"ana miller\"@example.com", "To: \"ana miller\"@example.com"),
+        ("ana@bücher.example", "To: ana@xn--bcher-kva.example"),
+        ("jörg@bücher.example", "To: jörg@xn--bcher-kva.example"),
+    ] {
+        let (mail, _) = mail_to(typed);
+        assert!(mail.split("\r\n").any(|other| other == line), "{mail}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_address_is_counted_apart_from_what_alarms_the_maker() {
+    static COUNTED: std::sync::Mutex<Vec<Measure>> = std::sync::Mutex::new(Vec::new());
+    struct Refuses;
+    impl Mailer for Refuses {
+        async fn send(&self, letter: Letter) -> Result<(), MailError> {
+            Err(if letter.to.is_ascii() { MailError::Refused("x".into()) } else { MailError::AddressRefused("x".into()) })
+        }
+    }
+    let letter =
+        |address: &str| Letter { from: String::new(), to: EmailAddress::parse(address).unwrap(), message: Vec::new(), label: None };
+    for address in ["jörg@example.com", "ana@example.com"] {
+        let by_mail = ByMail {
+            mailer: &Refuses,
+            write: |_: &Certificate| Ok(letter(address)),
+            measure: |measure| COUNTED.lock().unwrap().push(*measure),
+        };
+        by_mail.deliver(Fresh::WithKey(certificate())).await.unwrap_err();
+    }
+    assert_eq!(*COUNTED.lock().unwrap(), [Measure::MailAddressRefused, Measure::MailRefused]);
 }

@@ -2,7 +2,7 @@
 
 pub(super) mod values;
 
-use super::{FarewellWords, MailFacts, MailWords, Phrase, html_escape};
+use super::{FarewellWords, MailFacts, MailWords, Phrase, Words, html_escape};
 use crate::fault::Fault;
 use crate::model::Misfit;
 use crate::registry::Returned;
@@ -93,7 +93,8 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::ConnectionUnknown { seconds: None } => {
             format!("I cannot tell whether your {device} is connected at the moment. It has never reported anything.")
         }
-        Phrase::LastState { state } => format!("Its last state was {state}."),
+        Phrase::LastState { state: Words { predicate: Some(state), .. } } => format!("When it last reported, it was {state}."),
+        Phrase::LastState { state } => format!("Its last state was {}.", state.text),
         Phrase::LinkedAs { address } => format!("You are linked as {address}."),
         Phrase::MailedBefore { seconds } => format!("I sent your certificate {} ago.", age(*seconds)),
         Phrase::Code(code) => {
@@ -103,10 +104,11 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::SentTooOften { seconds } => {
             format!("I have sent you three certificates within a day. I can send the next one in {}.", age(*seconds))
         }
-        Phrase::WaitsForDevice { minutes } => {
-            format!("Your {device} has not been online yet. The command waits for it, for {}.", amount(*minutes, "minute"))
-        }
-        Phrase::KeptForDevice => format!("Your {device} has not been online yet. It will do so as soon as it is."),
+        Phrase::NotOnlineYet => format!("Your {device} has not been online yet."),
+        Phrase::NotConnected => format!("Your {device} is not connected at the moment."),
+        Phrase::MaybeConnected => format!("As far as I know, your {device} has not been online yet."),
+        Phrase::WaitsForDevice { minutes } => format!("The command waits for it, for {}.", amount(*minutes, "minute")),
+        Phrase::KeptForDevice => "It will do so as soon as it is.".into(),
         Phrase::Greeting => format!("Your {device} is ready. What shall it do?"),
         Phrase::Help { tells_status } => {
             let example = if *tells_status { "for the status" } else { "if it is connected" };
@@ -121,7 +123,16 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::NeverReported => {
             format!("Your {device} has not been online yet. Please do the one step of the mail I sent you, and ask again.")
         }
+        Phrase::ReportsNothing => format!("Your {device} is connected, but reports nothing."),
+        Phrase::MaybeConnectedReportsNothing => {
+            format!("Your {device} reports nothing, and I cannot tell whether it is connected at the moment.")
+        }
         Phrase::NothingToSay => format!("Your {device} has not said anything about that yet."),
+        Phrase::CannotBeRight { what } => {
+            let values = if what.len() == 1 { "a value" } else { "values" };
+            let what: Vec<String> = what.iter().map(|what| format!("the {what}")).collect();
+            format!("Your {device} reports {values} for {} that cannot be right.", values::list(&what))
+        }
         Phrase::CameToNothing { refused, why } => {
             let what = if *refused { "It refused the last command" } else { "The last command failed" };
             format!("{what}: {}.", why.trim_end_matches('.'))
@@ -140,7 +151,7 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         }
         Phrase::MailBusy => "The mail with your certificate has to wait a moment. Please ask me again in a minute.".into(),
         Phrase::AddressRefused => {
-            "The e-mail address of your Amazon account does not take mail from me. Please check it in your Amazon account, and ask me again.".into()
+            "Mail cannot be sent to the e-mail address of your Amazon account. Please check it there, or use another address, and ask me again.".into()
         }
         Phrase::TooMuch => format!("That is more than your {device} can keep. Please say it shorter."),
     }
@@ -156,7 +167,10 @@ fn misfit_words(misfit: &Misfit) -> String {
         Misfit::NotWhole { said, unit } => {
             format!("{} is no whole number of {unit}. Please say it in whole {unit}.", capitalized(said))
         }
-        Misfit::NotOneOf { said, values } => format!("I do not know {said}. It can be {}.", values.join(" or ")),
+        Misfit::NotOneOf { said, values } => {
+            let values: Vec<String> = values.iter().map(|value| values::choice(value).text).collect();
+            format!("I do not know {said}. It can be {}.", values.join(" or "))
+        }
         Misfit::TooLong { limit } => format!("That is too long. It can have {limit} letters."),
         Misfit::TooMany => "One at a time, please. Which one?".into(),
     }

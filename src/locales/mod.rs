@@ -5,7 +5,7 @@ mod words;
 
 use time::{Date, OffsetDateTime};
 
-pub use self::words::Words;
+pub use self::words::{Report, Words};
 use crate::alexa::built_in::BuiltInValue;
 use crate::fault::Fault;
 use crate::model::Misfit;
@@ -105,8 +105,8 @@ pub enum Phrase<'a> {
     },
     /// The last state that the device reported.
     LastState {
-        /// In its own words.
-        state: &'a str,
+        /// The words for it.
+        state: &'a Words,
     },
     /// Whose account it is.
     LinkedAs {
@@ -120,7 +120,13 @@ pub enum Phrase<'a> {
     },
     /// What finds a failure in the log.
     Code(&'a str),
-    /// Appended where the device was never online: a command waits for it.
+    /// The device was never heard of.
+    NotOnlineYet,
+    /// The device was heard of, and is not connected now.
+    NotConnected,
+    /// Nobody could be asked whether the device is connected.
+    MaybeConnected,
+    /// After one of these three: a command waits for the device.
     WaitsForDevice {
         /// Minutes until the command expires.
         minutes: u64,
@@ -146,10 +152,19 @@ pub enum Phrase<'a> {
     DoesNotFit(&'a Misfit),
     /// A slot is missing, and Alexa cannot ask for it.
     Incomplete,
-    /// The device has never reported.
+    /// The device has never reported, and was never connected.
     NeverReported,
+    /// The device is connected, and reports nothing.
+    ReportsNothing,
+    /// The device reports nothing, and nobody could be asked whether it is connected.
+    MaybeConnectedReportsNothing,
     /// The device has reported nothing that answers the question.
     NothingToSay,
+    /// The device has reported something that it cannot have.
+    CannotBeRight {
+        /// The properties, in words.
+        what: &'a [String],
+    },
     /// The last command came to nothing.
     CameToNothing {
         /// Whether the device did not even begin.
@@ -241,6 +256,49 @@ impl Locale {
             Some(value) => match self {
                 Locale::English => en::values::words(value, today),
             },
+        }
+    }
+
+    /// The word for a switch.
+    pub fn switch(self, on: bool) -> Words {
+        let words = match self {
+            Locale::English => en::values::switch(on),
+        };
+        words.to_owned().into()
+    }
+
+    /// The words for a value of a list, as a device model writes it: `warm_white` is "warm white".
+    pub fn choice(self, value: &str) -> Words {
+        match self {
+            Locale::English => en::values::choice(value),
+        }
+    }
+
+    /// The words for the name of a property: `nozzleTarget` is "nozzle target".
+    pub fn name(self, property: &str) -> String {
+        match self {
+            Locale::English => en::values::name(property),
+        }
+    }
+
+    /// One of a unit.
+    fn singular(self, unit: &str) -> String {
+        match self {
+            Locale::English => en::values::singular(unit),
+        }
+    }
+
+    /// Whether a sentence ends so that a state goes on with it: "your printer is".
+    fn says_how_something_is(self, sentence: &str) -> bool {
+        match self {
+            Locale::English => en::values::says_how_something_is(sentence),
+        }
+    }
+
+    /// Words as they stand after what a sentence has said so far.
+    fn after<'w>(self, sentence: &str, words: &'w str) -> &'w str {
+        match self {
+            Locale::English => en::values::after(sentence, words),
         }
     }
 

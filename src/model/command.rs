@@ -101,6 +101,7 @@ fn command(name: String, members: BTreeMap<String, RawMember>, faults: &mut Faul
 fn argument(place: &str, name: &str, raw: RawValue, faults: &mut Faults) -> Argument {
     faults.check(is_name(name, "_-"), place, "is not a name an argument can have");
     faults.check(raw.written_by.is_none(), place, "`written_by` is for properties");
+    faults.check(raw.words.is_empty(), place, "`words` is for properties");
     let kind = kind(place, &raw, faults);
     if let Some(default) = &raw.default {
         faults.check(kind.allows(default), place, format_args!("the default {default} is not a value it can have"));

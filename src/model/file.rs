@@ -1,8 +1,10 @@
 //! From the TOML file to the model: every fault with its place, not only the first.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::action::{RawActions, actions};
 use super::command::{CommandRule, RawMember, commands};
@@ -63,6 +65,8 @@ pub(super) struct RawValue {
     unit: Option<String>,
     pub(super) default: Option<serde_json::Value>,
     pub(super) written_by: Option<Writer>,
+    #[serde(default)]
+    pub(super) words: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -94,8 +98,8 @@ struct RawIntent {
     #[serde(default)]
     ask: BTreeMap<String, String>,
     confirm: Option<String>,
-    #[serde(default)]
-    says: String,
+    #[serde(default, deserialize_with = "sentences")]
+    says: Vec<RawSentence>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +116,33 @@ struct RawSentence {
     say: String,
     #[serde(default)]
     when: BTreeMap<String, String>,
+}
+
+/// One sentence, or a list of them with conditions.
+fn sentences<'de, D: Deserializer<'de>>(says: D) -> Result<Vec<RawSentence>, D::Error> {
+    struct Says;
+
+    impl<'de> Visitor<'de> for Says {
+        type Value = Vec<RawSentence>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sentence, or a list of sentences such as { say = \"…\", when = { name = \"value\" } }")
+        }
+
+        fn visit_str<E>(self, say: &str) -> Result<Self::Value, E> {
+            Ok(vec![RawSentence { say: say.to_owned(), when: BTreeMap::new() }])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut sentences = Vec::new();
+            while let Some(sentence) = list.next_element()? {
+                sentences.push(sentence);
+            }
+            Ok(sentences)
+        }
+    }
+
+    says.deserialize_any(Says)
 }
 
 /// Collects what is wrong, by place.
@@ -206,7 +237,24 @@ fn property(name: String, raw: &RawValue, faults: &mut Faults) -> (String, Prope
     faults.check(is_name(&name, "_-") && !RESERVED.contains(&name.as_str()), &place, "is not a name a property can have");
     faults.check(raw.default.is_none(), &place, "`default` is for arguments of commands");
     let reported_only = raw.written_by == Some(Writer::Device);
-    (name, Property { kind: kind(&place, raw, faults), reported_only })
+    let kind = kind(&place, raw, faults);
+    let words = words(&place, raw, &kind, faults);
+    (name, Property { kind, reported_only, words })
+}
+
+/// The words for values, by the value as the shadow has it.
+fn words(place: &str, raw: &RawValue, kind: &ValueKind, faults: &mut Faults) -> BTreeMap<String, String> {
+    let has_values = matches!(kind, ValueKind::Switch | ValueKind::Choice { .. });
+    faults.check(raw.words.is_empty() || has_values, place, "`words` does not belong to this type");
+    let mut words = BTreeMap::new();
+    for (value, said) in raw.words.iter().filter(|_| has_values) {
+        faults.check(!said.trim().is_empty(), place, format_args!("`words.{value}` must not be empty"));
+        match kind.accept(value, value) {
+            Ok(serde_json::Value::String(value)) => drop(words.insert(value, said.clone())),
+            _ => faults.add(place, format_args!("`words.{value}` is for a value that it cannot have")),
+        }
+    }
+    words
 }
 
 /// The kind of a value, with a fault for every option that is missing or does not belong to it.
@@ -303,17 +351,25 @@ fn intent(
     };
     let question = matches!(action, Action::Answer(_));
     faults.check(raw.args.is_empty() || raw.command.is_some(), place, "`args` goes with `command`");
-    faults.check(question || !raw.says.trim().is_empty(), place, "`says` is missing");
+    let is_said = !raw.says.is_empty() && raw.says.iter().all(|sentence| !sentence.say.trim().is_empty());
+    faults.check(question || is_said, place, "`says` is missing");
+    let always = raw.says.iter().position(|sentence| sentence.when.is_empty());
+    faults.check(
+        raw.says.is_empty() || always == Some(raw.says.len() - 1),
+        place,
+        "the last sentence of `says`, and no other, must be without `when`",
+    );
     faults.check(!question || (raw.says.is_empty() && raw.confirm.is_none()), place, "a question has neither `says` nor `confirm`");
     for slot in raw.ask.keys() {
         faults.check(slots.contains(&slot), place, format_args!("`ask.{slot}` is for a slot that fills nothing"));
     }
-    for (key, sentence) in [("says", Some(&raw.says)), ("confirm", raw.confirm.as_ref())] {
-        for name in sentence.into_iter().flat_map(|sentence| placeholders(sentence)) {
-            faults.check(names.iter().any(|known| *known == name), place, format_args!("`{key}` names `{name}`, which nothing fills"));
-        }
+    let says = raw.says.iter().flat_map(|sentence| placeholders(&sentence.say).into_iter().chain(sentence.when.keys().map(String::as_str)));
+    let confirm = raw.confirm.iter().flat_map(|sentence| placeholders(sentence));
+    for (key, name) in says.map(|name| ("says", name)).chain(confirm.map(|name| ("confirm", name))) {
+        faults.check(names.iter().any(|known| *known == name), place, format_args!("`{key}` names `{name}`, which nothing fills"));
     }
-    Some(IntentRule { action, ask: raw.ask, confirm: raw.confirm, says: raw.says })
+    let says = raw.says.into_iter().map(|sentence| Sentence { say: sentence.say, when: sentence.when }).collect();
+    Some(IntentRule { action, ask: raw.ask, confirm: raw.confirm, says })
 }
 
 /// The names in braces.

@@ -13,6 +13,7 @@ use thiserror::Error;
 pub use self::action::{Actions, DeviceAction, GpioLine, LoopbackUrl, Means};
 pub use self::command::{Argument, CommandRule};
 pub(crate) use self::file::in_its_line;
+pub(crate) use self::value::is_named;
 pub use self::value::{Misfit, ValueKind};
 use crate::thing::ThingPrefix;
 
@@ -60,6 +61,8 @@ pub struct Property {
     pub kind: ValueKind,
     /// Whether only the device writes it.
     pub reported_only: bool,
+    /// What the owner hears instead of a value: `in an error state` for `error`.
+    pub words: BTreeMap<String, String>,
 }
 
 /// What an intent does.
@@ -71,8 +74,8 @@ pub struct IntentRule {
     pub ask: BTreeMap<String, String>,
     /// The question to be agreed to before anything is done.
     pub confirm: Option<String>,
-    /// What Alexa says when it is sent to the device.
-    pub says: String,
+    /// What Alexa says when it is sent to the device: the first sentence whose conditions hold. The last one has none.
+    pub says: Vec<Sentence>,
 }
 
 /// The effect of an intent.
@@ -100,12 +103,12 @@ pub enum Action {
     Answer(Vec<Sentence>),
 }
 
-/// A sentence of an answer, said when the device has reported everything in it.
+/// A sentence. One of an answer is said when the device has reported everything in it.
 #[derive(Clone, Debug)]
 pub struct Sentence {
-    /// With `{property}` where a value goes.
+    /// With `{property}`, or `{argument}`, where a value goes.
     pub say: String,
-    /// Said only while these properties have these values.
+    /// Said only while these properties or arguments have these values.
     pub when: BTreeMap<String, String>,
 }
 

@@ -82,6 +82,39 @@ fn every_fault_is_reported_with_its_place() {
 }
 
 #[test]
+fn words_are_for_values_that_a_property_has() {
+    check(
+        "[property.power]\ntype = \"switch\"\nwords = { on = \"running\", OFF = \" \", HALF = \"half\" }\n\
+         [property.level]\ntype = \"integer\"\nmin = 0\nmax = 9\nwords = { 1 = \"one\" }\n\
+         [command.go.speed]\ntype = \"choice\"\nvalues = [\"a\"]\nwords = { a = \"b\" }\n",
+        &[
+            "property.level: `words` does not belong to this type",
+            "property.power: `words.HALF` is for a value that it cannot have",
+            "property.power: `words.OFF` must not be empty",
+            "command.go.speed: `words` is for properties",
+        ],
+    );
+    let model = Model::parse(&format!("{DEVICE}[property.power]\ntype = \"switch\"\nwords = {{ on = \"running\" }}")).unwrap();
+    assert_eq!(model.properties["power"].words["ON"], "running");
+}
+
+#[test]
+fn says_may_be_a_list_of_which_the_last_is_always_said() {
+    let intent = |says: &str| format!("[property.power]\ntype = \"switch\"\n[intent.On]\nset = {{ power = \"state\" }}\nsays = {says}\n");
+    check(&intent("[{ say = \"On.\", when = { power = \"ON\" } }, { say = \"It is {state}.\" }]"), &[]);
+    let last = "intent.On: the last sentence of `says`, and no other, must be without `when`";
+    check(&intent("[{ say = \"On.\", when = { state = \"ON\" } }]"), &[last]);
+    check(&intent("[{ say = \"On.\" }, { say = \"Off.\" }]"), &[last]);
+    check(&intent("[]"), &["intent.On: `says` is missing"]);
+    check(
+        &intent("[{ say = \"On.\", when = { colour = \"red\" } }, { say = \"Off.\" }]"),
+        &["intent.On: `says` names `colour`, which nothing fills"],
+    );
+    let ModelError(faults) = Model::parse(&format!("{DEVICE}{}", intent("5"))).unwrap_err();
+    assert!(faults[0].contains("a sentence, or a list of sentences"), "{faults:?}");
+}
+
+#[test]
 fn a_fault_of_the_file_names_its_line() {
     let ModelError(faults) = Model::parse("[device]\nname = lamp\n").unwrap_err();
     assert!(faults[0].starts_with("line 2: ") && !faults[0].contains('\n'), "{faults:?}");

@@ -102,6 +102,32 @@ impl ValueKind {
         self.accept(&said, &said).ok()
     }
 
+    /// What it can be, in words: "a number from 0 to 300 degrees".
+    pub fn range(&self) -> String {
+        match self {
+            ValueKind::Switch => "ON or OFF".to_owned(),
+            ValueKind::Choice { values } => format!("one of {}", values.join(", ")),
+            ValueKind::Text { max_length } => format!("a text of at most {max_length} characters"),
+            ValueKind::Number { min, max, unit, whole } => {
+                let unit = unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
+                format!("a {} from {min} to {max}{unit}", if *whole { "whole number" } else { "number" })
+            }
+        }
+    }
+
+    /// A JSON value that a device has reported, as this kind has it: `12` for 12.0 where there is no fraction, and a number at most to the
+    /// second decimal place. `None` where it is of another type or out of the range.
+    pub fn reported(&self, value: &serde_json::Value) -> Option<serde_json::Value> {
+        match (self, value) {
+            (ValueKind::Switch, serde_json::Value::Bool(on)) => Some(json!(if *on { "ON" } else { "OFF" })),
+            (ValueKind::Number { .. }, serde_json::Value::Number(number)) => {
+                let rounded = to_two_places(number.as_f64()?);
+                self.accept(&rounded.to_string(), "").ok()
+            }
+            _ => self.fit(value),
+        }
+    }
+
     /// Whether a JSON value from a device model is of this kind.
     pub(super) fn allows(&self, value: &serde_json::Value) -> bool {
         let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -116,6 +142,22 @@ fn choice<'v>(values: &'v [String], said: &str) -> Option<&'v String> {
     values.iter().find(same).or_else(|| values.iter().find(|value| loose(value) == loose(said)))
 }
 
+/// A number without what a device computes beyond the second decimal place.
+fn to_two_places(number: f64) -> f64 {
+    let rounded = (number * 100.0).round() / 100.0;
+    // No minus in front of a zero; and what is too large to have decimal places stays as it is.
+    if rounded.is_finite() { rounded + 0.0 } else { number }
+}
+
+/// Whether a JSON value is the one that a condition names.
+pub(crate) fn is_named(value: &serde_json::Value, name: &str) -> bool {
+    match value {
+        serde_json::Value::String(text) => text == name,
+        serde_json::Value::Number(number) => name.parse().is_ok_and(|named: f64| number.as_f64() == Some(named)),
+        _ => false,
+    }
+}
+
 /// `200`, not `200.0`, where there is no fraction.
 fn plain_number(number: f64) -> serde_json::Value {
     let text = number.to_string();
@@ -125,6 +167,31 @@ fn plain_number(number: f64) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reported_number_is_read_by_its_type_and_its_range() {
+        let number = |whole| ValueKind::Number { min: 0.0, max: 300.0, unit: None, whole };
+        for (whole, reported, expected) in [
+            (false, json!(200.499_999_999_999_97), Some(json!(200.5))),
+            (false, json!(21.0), Some(json!(21))),
+            (false, json!(20.126), Some(json!(20.13))),
+            (false, json!(-0.001), Some(json!(0))),
+            (false, json!(300.004), Some(json!(300))),
+            (false, json!(300.01), None),
+            (false, json!(1e300), None),
+            (false, json!("21"), None),
+            (false, json!(true), None),
+            (true, json!(12.0), Some(json!(12))),
+            (true, json!(11.999_999_999_999_998), Some(json!(12))),
+            (true, json!(12.5), None),
+            (true, json!(-1), None),
+        ] {
+            assert_eq!(number(whole).reported(&reported), expected, "{reported}");
+        }
+        assert_eq!(ValueKind::Switch.reported(&json!(true)), Some(json!("ON")));
+        assert_eq!(ValueKind::Switch.reported(&json!("off")), Some(json!("OFF")));
+        assert_eq!(ValueKind::Switch.reported(&json!(1)), None);
+    }
 
     #[test]
     fn a_value_out_of_json_is_of_its_own_type() {
@@ -140,5 +207,15 @@ mod tests {
         assert_eq!(text.fit(&json!("vases")), None);
         assert_eq!(text.fit(&json!({"a": 1})), None);
         assert_eq!(text.fit(&json!(null)), None);
+    }
+
+    #[test]
+    fn a_range_is_said_in_words() {
+        let number = |whole, unit: Option<&str>| ValueKind::Number { min: 0.5, max: 300.0, unit: unit.map(str::to_owned), whole };
+        assert_eq!(number(false, Some("degrees")).range(), "a number from 0.5 to 300 degrees");
+        assert_eq!(number(true, None).range(), "a whole number from 0.5 to 300");
+        assert_eq!(ValueKind::Choice { values: vec!["idle".into(), "busy".into()] }.range(), "one of idle, busy");
+        assert_eq!(ValueKind::Text { max_length: 64 }.range(), "a text of at most 64 characters");
+        assert_eq!(ValueKind::Switch.range(), "ON or OFF");
     }
 }

@@ -17,8 +17,12 @@ async fn within<T>(limit: Duration, what: &str, event: impl Future<Output = T>) 
 }
 
 fn letter() -> Letter {
-    let to = EmailAddress::parse("ana@mail.example.com").unwrap();
-    let message = b"From: hub@example.com\r\nTo: ana@mail.example.com\r\nSubject: s\r\n\r\nHello\r\n".to_vec();
+    letter_to("ana@mail.example.com")
+}
+
+fn letter_to(address: &str) -> Letter {
+    let to = EmailAddress::parse(address).unwrap();
+    let message = format!("From: hub@example.com\r\nTo: {}\r\nSubject: s\r\n\r\nHello\r\n", to.whole()).into_bytes();
     Letter { from: "hub@example.com".parse::<Address>().unwrap().to_string(), to, message, label: None }
 }
 
@@ -80,6 +84,58 @@ async fn what_a_server_takes_later_is_nobodys_fault() {
     office.replies(".", "");
     let silent = outcome(&url).await;
     assert!(matches!(silent, MailError::Unclear(_)) && silent.may_pass() && !silent.is_definite(), "{silent}");
+}
+
+#[tokio::test]
+async fn an_address_is_written_in_the_envelope_as_smtp_wants_it() {
+    let office = PostOffice::open().await;
+    let smtp = Smtp::new(&format!("smtp://{}", office.address)).unwrap();
+    for (number, (typed, sent)) in [
+        ("ana.@docomo.ne.jp", "\"ana.\"@docomo.ne.jp"),
+        ("ana..b@ezweb.ne.jp", "\"ana..b\"@ezweb.ne.jp"),
+        ("ana+printer@example.com", "ana+printer@example.com"),
+        ("\"a>b c\"@example.com", "\"a>b c\"@example.com"),
+        ("ana@bücher.example", "ana@xn--bcher-kva.example"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        smtp.send(letter_to(typed)).await.unwrap();
+        assert_eq!(office.mail(number).await.recipients, [sent]);
+    }
+}
+
+#[tokio::test]
+async fn an_address_beyond_ascii_is_sent_to_where_the_server_offers_smtputf8() {
+    let office = PostOffice::open().await;
+    let smtp = Smtp::new(&format!("smtp://{}", office.address)).unwrap();
+    let error = smtp.send(letter_to("jörg@example.com")).await.unwrap_err();
+    assert_eq!((error.fault(), error.cause(), error.may_pass()), (Fault::Speaker, "mail_address_refused", false));
+    assert!(error.to_string().contains("SMTPUTF8") && !error.to_string().contains("jörg"), "{error}");
+    assert_eq!(office.count(), 0);
+    office.replies("EHLO", "250-post office\r\n250-8BITMIME\r\n250 SMTPUTF8");
+    smtp.send(letter_to("jörg@bücher.example")).await.unwrap();
+    let mail = office.mail(0).await;
+    assert_eq!(mail.recipients, ["jörg@xn--bcher-kva.example"]);
+    assert!(String::from_utf8(mail.message).unwrap().contains("To: jörg@xn--bcher-kva.example\r\n"));
+}
+
+#[tokio::test]
+async fn a_recipient_who_is_refused_for_good_is_never_the_operators_fault_and_a_sender_is() {
+    let office = PostOffice::open().await;
+    let url = format!("smtp://{}", office.address);
+    for reply in ["550 no such user", "551 moved", "553 5.1.3 not allowed", "501 5.1.3 bad syntax", "555 parameters", "554 5.2.2 full"] {
+        office.replies("RCPT", reply);
+        let error = outcome(&url).await;
+        assert_eq!((error.fault(), error.may_pass(), error.is_definite()), (Fault::Speaker, false, true), "{reply}: {error}");
+    }
+    office.replies("RCPT", "554 5.7.1 relay access denied");
+    assert_eq!(outcome(&url).await.fault(), Fault::Maker);
+    office.takes_all();
+    for reply in ["550 5.7.1 who are you", "553 5.1.8 no such domain", "501 bad syntax"] {
+        office.replies("MAIL", reply);
+        assert_eq!(outcome(&url).await.fault(), Fault::Maker, "{reply}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onething::identify::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
+use onething::identify::{AccessToken, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
 use onething::register::claims::{Claim, Claims, ClaimsError};
 use onething::register::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
 use onething::thing::{Fingerprint, OwnerId};
@@ -111,7 +111,7 @@ impl Amazon {
 
 impl Login for Amazon {
     async fn profile(&self, token: &AccessToken) -> Result<Profile, IdentifyError> {
-        Ok(Profile { owner: self.owner(token)?, name: None, email: None })
+        Ok(Profile { owner: self.owner(token)?, name: None, email: ProfileEmail::Missing })
     }
 
     async fn token_info(&self, token: &AccessToken) -> Result<TokenInfo, IdentifyError> {

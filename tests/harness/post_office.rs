@@ -164,5 +164,5 @@ async fn read_message(read: &mut BufReader<tokio::net::tcp::OwnedReadHalf>) -> s
 
 /// What is between the angle brackets of `MAIL FROM:<...>`.
 fn address(command: &str) -> String {
-    command.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or_else(String::new, |(address, _)| address.to_owned())
+    command.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>')).map_or_else(String::new, |(address, _)| address.to_owned())
 }

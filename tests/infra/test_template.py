@@ -410,7 +410,7 @@ def test_the_logs_are_json_in_groups_of_their_own_that_forget():
 # The metrics that the program writes into its logs.
 WRITTEN = {
     *("OnboardingStarted", "OnboardingDone", "OnboardingFailed", "StepTime", "RelayTime"),
-    *("MailAccepted", "MailRefused", "MailBounced", "MailComplained"),
+    *("MailAccepted", "MailRefused", "MailAddressRefused", "MailBounced", "MailComplained"),
     *("SweepThings", "SweepCertificates", "SweepFailed"),
 }
 

@@ -182,3 +182,33 @@ async fn a_setting_is_kept_for_a_device_that_was_never_online_and_does_not_expir
     answer.says(&["as soon as it is"]);
     assert!(!answer.speech().contains("minutes"), "{}", answer.speech());
 }
+
+/// A device that only listens, and one that has emptied its shadow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connected_device_that_reports_nothing_is_not_said_to_be_missing() {
+    let silent = r#"{"state": {"reported": {"onboarded": {"at": 1}}}, "version": 1}"#;
+    let house = House::with(Aws::with_shadow(silent).await).await;
+    let connected = r#"{"connected": true, "connectedSince": 1700000000000}"#;
+    house.aws.makes("GetConnection", Conduct::Answers(200, connected));
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let request = echo.intent("StatusIntent", &[]);
+    let status = house.lambda.answer(&mut echo, &request).await;
+    status.says(&["is connected, but reports nothing"]);
+
+    let other = House::with(Aws::with_shadow(silent).await).await;
+    let mut echo = Echo::linked(&other.welcomes("Ben").token);
+    for (conduct, says) in [
+        (Conduct::Answers(200, r#"{"connected": false, "disconnectedSince": 1700000000000}"#), "not connected at the moment"),
+        (Conduct::Refuses(500, "InternalFailureException", "out of order"), "As far as I know"),
+        (Conduct::Hangs, "As far as I know"),
+        (Conduct::Refuses(404, "ResourceNotFoundException", "Connection not found"), "has not been online yet"),
+        (Conduct::Answers(200, connected), "Pausing the print."),
+    ] {
+        other.aws.makes("GetConnection", conduct);
+        echo.start_over();
+        let request = echo.intent("PauseIntent", &[]);
+        let answer = other.lambda.answer(&mut echo, &request).await;
+        answer.says(&[says]);
+        assert_eq!(answer.speech().contains("waits for it"), says != "Pausing the print.", "{}", answer.speech());
+    }
+}

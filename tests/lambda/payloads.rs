@@ -69,6 +69,31 @@ async fn a_stranger_is_refused_and_nobody_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wrapped_request_fails_with_what_is_expected() {
+    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let user = house.welcomes("Ada");
+    let ours = Echo::linked(&user.token).launch();
+    let text = ours.to_string();
+    for (event, what) in [
+        (json!({"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": text}), "inside `body`"),
+        (json!({"httpMethod": "POST", "path": "/", "requestContext": {"stage": "prod"}, "body": text}), "inside `body`"),
+        (json!({"Records": [{"eventSource": "aws:sqs", "body": text}]}), "inside `Records[0].body`"),
+        (json!({"user": "ana", "request": ours}), "inside `request`"),
+        (json!(text), "inside `a JSON text`"),
+        (ours["request"].clone(), "only what belongs into `request`"),
+        (json!({"version": "2.0", "requestContext": {"http": {"method": "GET"}}}), "the event of an HTTP request"),
+    ] {
+        let error = house.lambda.expect_failure(house.lambda.invoke(&event).await);
+        check_failure(&error);
+        let message = error["errorMessage"].as_str().unwrap_or_default();
+        assert!(message.contains("Alexa request is expected") && message.contains(what), "{event}: {error}");
+    }
+    assert!(house.login.calls().is_empty() && house.aws.calls().is_empty());
+    assert!(!house.lambda.log().contains(&user.token));
+    house.lambda.answer_to(&ours).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn several_skills_may_share_a_function() {
     let house = House::deployed(Aws::with_shadow(SHADOW).await, |deployment| {
         deployment.set("SKILL_ID", &format!("{STRANGER} , amzn1.ask.skill.other"))

@@ -132,16 +132,25 @@ async fn names_and_addresses_are_hostile_input() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_is_none_is_as_good_as_no_address() {
+async fn an_address_that_mail_cannot_be_sent_to_is_said_to_be_that() {
     let town = Town::built().await;
-    for (number, email) in ["", "nobody", "a@b\r\nBcc: c@d.example", "a@b.example, c@d.example"].into_iter().enumerate() {
+    for (number, (email, words)) in [
+        ("", "no e-mail address"),
+        ("nobody", "Mail cannot be sent"),
+        ("a@b\r\nBcc: c@d.example", "Mail cannot be sent"),
+        ("a@b.example, c@d.example", "Mail cannot be sent"),
+        ("jörg@mail.example.com", "Mail cannot be sent"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut user = User::named(&format!("Odd{number}"));
         user.email = Some(email.to_owned());
         town.house.login.knows(&user);
         let mut echo = Echo::linked(&user.token);
         let request = echo.launch();
         let answer = town.ask(&mut echo, &request).await;
-        answer.apologises().says(&["mail"]);
+        answer.apologises().says(&[words]);
     }
     assert_eq!(town.ministack.post_office.count(), 0);
     let account = town.ministack.holds().await;

@@ -13,7 +13,7 @@ use onething::aws::{Aws, DynamoClaims, IotRegistry, IotShadows, Ses};
 use onething::config::{Config, Source};
 use onething::deliver::Mailer;
 use onething::https::Https;
-use onething::identify::{AccessToken, EmailAddress, Profile};
+use onething::identify::{AccessToken, Profile, ProfileEmail};
 use onething::login::LoginWithAmazon;
 use onething::smtp::Smtp;
 use onething::thing::{OwnerId, ThingName};
@@ -257,7 +257,7 @@ impl Doors for SignIn {
         let user = User::named(name);
         self.server.knows(&user);
         let owner = OwnerId::parse(&user.user_id).expect("an owner");
-        (AccessToken::new(user.token), Profile { owner, name: user.name, email: user.email.as_deref().and_then(EmailAddress::parse) })
+        (AccessToken::new(user.token), Profile { owner, name: user.name, email: ProfileEmail::read(user.email.as_deref()) })
     }
 
     fn client_id(&self) -> &'static str {

@@ -100,7 +100,7 @@ async fn an_answer_may_say_more_than_it_was_asked_for() {
     let mut home = Home::ready().await;
     home.check("ask my printer to start a print", "What shall I print?", true).await;
     home.check("twenty-one copies of a thing", "21 is not possible.", true).await;
-    home.check("two", "Printing 2 a thing.", false).await;
+    home.check("two", "Printing 2 copies of a thing.", false).await;
     assert_eq!(home.desired().await["command"]["args"], json!({"model": "a thing", "copies": 2}));
 }
 
@@ -169,7 +169,7 @@ async fn within_a_session_no_name_is_needed() {
     home.check("colourless green ideas", "I did not get that.", true).await;
     home.check("is it connected", "I cannot tell whether your 3D printer is connected", false).await;
     home.check("open my printer", "Your 3D printer is ready.", true).await;
-    home.check("print three vases", "Printing 3 vase.", false).await;
+    home.check("print three vases", "Printing 3 copies of vase.", false).await;
     assert_eq!(home.desired().await["command"]["args"], json!({"model": "vase", "copies": 3}));
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use mail_parser::MessageParser;
+use onething::identify::EmailAddress;
 use serde::{Deserialize, Serialize};
 
 use super::{folder, message};
@@ -80,9 +81,10 @@ impl Entry {
         }
     }
 
-    /// Whether it is to this address.
+    /// Whether it is to this address, as its owner typed it.
     pub fn is_to(&self, address: &str) -> bool {
-        self.to.eq_ignore_ascii_case(address)
+        let as_sent = |typed: &str| EmailAddress::parse(typed).map_or_else(|| typed.to_owned(), |address| address.whole());
+        self.to.eq_ignore_ascii_case(address) || as_sent(&self.to).eq_ignore_ascii_case(&as_sent(address))
     }
 
     /// When it was sent, in seconds since the epoch.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use onething::model::{Action, Model, Sentence};
+use onething::model::{Action, IntentRule, Model, Sentence, ValueKind};
 use serde_json::{Value, json};
 
 use super::{Findings, Models};
@@ -21,8 +21,14 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
                 findings.device(place, "the question is empty", "write one");
             }
         }
-        for (key, sentence) in [("says", Some(&rule.says)), ("confirm", rule.confirm.as_ref())] {
-            braces(&format!("{place}.{key}"), sentence.map_or("", String::as_str), findings);
+        braces(&format!("{place}.confirm"), rule.confirm.as_deref().unwrap_or_default(), findings);
+        match rule.says.as_slice() {
+            [only] => braces(&format!("{place}.says"), &only.say, findings),
+            several => {
+                for (at, sentence) in several.iter().enumerate() {
+                    says(&format!("{place}.says[{at}]"), device, rule, sentence, &several[..at], findings);
+                }
+            }
         }
         if let Action::Answer(sentences) = &rule.action {
             if sentences.is_empty() {
@@ -43,16 +49,50 @@ fn answer(place: &str, device: &Model, sentence: &Sentence, before: &[Sentence],
     }
     for (property, value) in &sentence.when {
         let Some(known) = device.properties.get(property) else { continue };
-        let reported = value.parse::<f64>().map_or_else(|_| json!(value), |number| json!(number));
-        let could_be = |json: &Value| known.kind.fit(json).is_some_and(|fit| fit.as_str().is_none_or(|fit| fit == value));
-        if !could_be(&json!(value)) && !could_be(&reported) {
-            let fault = format!("`{property}` is never `{value}`, so this is never said");
-            findings.device(format!("{place}.when.{property}"), fault, format!("write a value that property.{property} has"));
-        }
+        condition(&format!("{place}.when.{property}"), property, value, &known.kind, findings);
     }
     if before.iter().any(|other| other.say == sentence.say && other.when.iter().all(|(name, value)| sentence.when.get(name) == Some(value)))
     {
         findings.device(place, "an earlier sentence says the same whenever this one is said", "remove one of them");
+    }
+}
+
+/// One of several sentences that an intent may be answered with.
+fn says(place: &str, device: &Model, rule: &IntentRule, sentence: &Sentence, before: &[Sentence], findings: &mut Findings) {
+    braces(&format!("{place}.say"), &sentence.say, findings);
+    for (name, value) in &sentence.when {
+        if let Some(kind) = kind_of(device, rule, name) {
+            condition(&format!("{place}.when.{name}"), name, value, &kind, findings);
+        }
+    }
+    if before.iter().any(|other| other.when.iter().all(|(name, value)| sentence.when.get(name) == Some(value))) {
+        findings.device(place, "an earlier sentence is said whenever this one could be", "put this one before it, or remove it");
+    }
+}
+
+/// What an argument, a property or a slot of an intent can be.
+fn kind_of(device: &Model, rule: &IntentRule, name: &str) -> Option<ValueKind> {
+    let by_slot = device.slots(rule).into_iter().find(|(slot, _)| slot == name).map(|(_, kind)| kind);
+    match &rule.action {
+        Action::Command { name: command, .. } => {
+            device.commands.get(command)?.arguments.get(name).map(|argument| argument.kind.clone()).or(by_slot)
+        }
+        Action::Set(_) => device.properties.get(name).map(|property| property.kind.clone()).or(by_slot),
+        Action::SetOne { slot, .. } => by_slot.filter(|_| name == slot),
+        Action::Answer(_) => None,
+    }
+}
+
+/// A condition that can never hold.
+fn condition(place: &str, name: &str, value: &str, kind: &ValueKind, findings: &mut Findings) {
+    let number = value.parse::<f64>().map_or_else(|_| json!(value), |number| json!(number));
+    let could_be = |json: &Value| kind.fit(json).is_some_and(|fit| fit.as_str().is_none_or(|fit| fit == value));
+    if !could_be(&json!(value)) && !could_be(&number) {
+        findings.device(
+            place,
+            format!("`{name}` is never `{value}`, so this is never said"),
+            format!("write a value that `{name}` can have"),
+        );
     }
 }
 

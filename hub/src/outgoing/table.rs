@@ -81,15 +81,17 @@ impl Mail {
     const COLUMNS: &str = "number, at, changed, recipient, thing, certificate, state, attempts, next_attempt, fault, failure";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let recipient: String = row.get(3)?;
+        let (recipient, state): (String, _) = (row.get(3)?, State::parse(&row.get::<_, String>(6)?));
+        // The address of a mail that does not wait any more is masked where it is kept.
+        let masked = || EmailAddress::parse(&recipient).map_or_else(|| "***".to_owned(), |address| address.masked());
         Ok(Self {
             number: row.get(0)?,
             at: row.get::<_, i64>(1)?.unsigned_abs(),
             changed: row.get::<_, i64>(2)?.unsigned_abs(),
-            to: EmailAddress::parse(&recipient).map_or(recipient, |address| masked(&address)),
+            to: if state == State::Waiting { masked() } else { recipient },
             thing: row.get(4)?,
             certificate: row.get(5)?,
-            state: State::parse(&row.get::<_, String>(6)?),
+            state,
             attempts: row.get(7)?,
             next_attempt: row.get::<_, Option<i64>>(8)?.map(|next| next.unsigned_abs() / 1_000),
             fault: row.get(9)?,
@@ -101,11 +103,6 @@ impl Mail {
     pub fn is_the_operators(&self) -> bool {
         self.fault.as_deref() == Some("maker")
     }
-}
-
-/// Stars stay stars: what was masked is not masked again.
-fn masked(address: &EmailAddress) -> String {
-    if address.whole().contains("***") { address.whole() } else { address.masked() }
 }
 
 /// A mail that waits, as it is to be sent.
@@ -153,7 +150,7 @@ fn insert(db: &Connection, letter: &Letter, state: State, failure: Option<&MailE
     let label = letter.label.as_ref();
     let (thing, certificate) = (label.map(|label| label.thing.as_str()), label.map(|label| label.certificate.as_str()));
     let waits = state == State::Waiting;
-    let recipient = if waits { letter.to.whole() } else { masked(&letter.to) };
+    let recipient = if waits { letter.to.whole() } else { letter.to.masked() };
     let message = waits.then_some(letter.message.as_slice());
     let (fault, failure) = words(failure);
     let sql = "INSERT INTO outgoing_mail
@@ -236,7 +233,7 @@ pub(super) fn postpone(db: &Connection, number: i64, next: u64, failure: Option<
 pub(super) fn conclude(db: &Connection, number: i64, state: State, failure: Option<&MailError>, now: u64) -> Result<(), StoreError> {
     let sql = "SELECT recipient FROM outgoing_mail WHERE number = ?1 AND next_attempt IS NOT NULL";
     let Some(recipient) = db.prepare_cached(sql)?.query_row([number], |row| row.get::<_, String>(0)).optional()? else { return Ok(()) };
-    let recipient = EmailAddress::parse(&recipient).map_or_else(String::new, |address| masked(&address));
+    let recipient = EmailAddress::parse(&recipient).map_or_else(String::new, |address| address.masked());
     let (fault, words) = words(failure);
     let sql =
         "UPDATE outgoing_mail SET state = ?2, changed = ?3, recipient = ?4, message = NULL, next_attempt = NULL, fault = ?5, failure = ?6

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::HEXLOWER;
-use onething::identify::{AccessToken, EmailAddress, IdentifyError, Login, Profile, TokenInfo};
+use onething::identify::{AccessToken, EmailAddress, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
 use onething::thing::OwnerId;
 use rusqlite::{OptionalExtension, Row, params};
 use thiserror::Error;
@@ -94,8 +94,8 @@ impl User {
 
     /// The mail address as it may be shown: its first letter and its domain.
     pub fn masked_address(&self) -> String {
-        let (local, domain) = self.address.split_once('@').unwrap_or_default();
-        format!("{}…@{domain}", local.chars().take(1).collect::<String>())
+        let (local, domain) = self.address.rsplit_once('@').unwrap_or_default();
+        format!("{}…@{domain}", local.trim_matches('"').chars().take(1).collect::<String>())
     }
 
     /// The token of the account, while it is linked.
@@ -104,7 +104,7 @@ impl User {
     }
 
     fn profile(&self) -> Option<Profile> {
-        Some(Profile { owner: self.user.owner()?, name: Some(self.name.clone()), email: EmailAddress::parse(&self.address) })
+        Some(Profile { owner: self.user.owner()?, name: Some(self.name.clone()), email: ProfileEmail::read(Some(&self.address)) })
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {

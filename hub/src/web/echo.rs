@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
+use onething::invocation::{NotAnAlexaRequest, is_envelope};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -15,9 +16,13 @@ use crate::households::{EchoError, Turn, Words};
 use crate::hub::Hub;
 use crate::sign_in::UserName;
 
+/// What `POST /echo` takes.
+const EXPECTED: &str = r#"expected is {"user":"ana","say":"open my printer"}, or {"user":"ana","request":{"type":"LaunchRequest"}}: \
+the hub itself puts the request into an envelope with version, session and context"#;
+
 /// What reaches the Echo: words, or a request that somebody has written.
 #[derive(Deserialize)]
-pub(super) struct Spoken {
+struct Spoken {
     user: String,
     say: Option<String>,
     request: Option<Value>,
@@ -31,13 +36,31 @@ struct Answered<'a> {
     heard: &'a Value,
 }
 
-pub(super) async fn say(State(hub): State<Arc<Hub>>, body: Result<Json<Spoken>, JsonRejection>) -> Result<Response, Problem> {
-    let Spoken { user, say, request } = of(body)?;
+impl Spoken {
+    /// Reads a body. A whole envelope, and whatever has one inside, is named as what it is: a session of its own would not be the Echo's.
+    fn read(body: &Value) -> Result<Self, Problem> {
+        let envelope = match NotAnAlexaRequest::find(body) {
+            _ if is_envelope(body) => Some("the body is a whole envelope".to_owned()),
+            Some(NotAnAlexaRequest::Wrapped(place)) => Some(format!("there is a whole envelope inside `{place}`")),
+            Some(NotAnAlexaRequest::WithoutEnvelope) => Some("the body is a request without the user who makes it".to_owned()),
+            Some(NotAnAlexaRequest::HttpEvent) => Some("the body is the event of an HTTP request".to_owned()),
+            None => body.pointer("/request/request").map(|_| "`request` holds a request again, as an envelope does".to_owned()),
+        };
+        let wrong = |what: String| Problem::request(format!("{what}; {EXPECTED}"));
+        match envelope {
+            Some(what) => Err(wrong(what)),
+            None => Self::deserialize(body).map_err(|error| wrong(error.to_string())),
+        }
+    }
+}
+
+pub(super) async fn say(State(hub): State<Arc<Hub>>, body: Result<Json<Value>, JsonRejection>) -> Result<Response, Problem> {
+    let Spoken { user, say, request } = Spoken::read(&of(body)?)?;
     let user = UserName::parse(&user).map_err(|error| refusal(&error))?;
     let words = match (say, request) {
         (Some(say), None) => Words::Said(say),
         (None, Some(Value::Object(request))) => Words::Request(Value::Object(request)),
-        _ => return Err(Problem::request("either `say`, a text, or `request`, an object, has to be there")),
+        _ => return Err(Problem::request(format!("either `say`, a text, or `request`, an object, has to be there; {EXPECTED}"))),
     };
     let turn = hub.say(&user, words).await.map_err(|error| match error {
         EchoError::NotOurs(_) => Problem::request(error.to_string()),

@@ -40,7 +40,7 @@ async fn say_things_and_mail_show_what_a_running_hub_does() {
     let (code, out, _) = ask(&["link"]);
     assert!(code == Some(0) && out.contains("The account of ana is linked"), "{out}");
     let (code, out, _) = ask(&["say", "Alexa, ask my printer to print two vases"]);
-    assert!(code == Some(0) && out.contains("Printing 2 vase"), "{out}");
+    assert!(code == Some(0) && out.contains("Printing 2 copies of vase"), "{out}");
     let (code, out, _) = ask(&["say", "--json", "open my printer", "--as", "ana"]);
     let turn: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(code == Some(0) && turn["heard"]["listening"] == true && turn["response"]["version"] == "1.0", "{turn}");

@@ -63,6 +63,32 @@ async fn what_is_asked_for_badly_is_refused_with_a_problem() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wrapped_request_is_told_what_the_echo_expects() {
+    let place = tempfile::tempdir().unwrap();
+    let hub = Running::start(place.path());
+    let client = hub.client();
+    let launch = json!({"type": "LaunchRequest", "requestId": "amzn1.echo-api.request.1", "locale": "en-US"});
+    let envelope = json!({"version": "1.0", "session": {"new": true}, "context": {"System": {}}, "request": launch});
+    let event = json!({"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": envelope.to_string()});
+    for (body, what) in [
+        (json!({"user": "ana", "request": envelope}), "inside `request`"),
+        (envelope.clone(), "whole envelope"),
+        (json!({"user": "ana", "request": envelope.to_string()}), "inside `request`"),
+        (json!({"user": "ana", "request": event}), "inside `request.body`"),
+        (event.clone(), "inside `body`"),
+        (launch.clone(), "without the user"),
+        (json!({"user": "ana", "request": {"request": launch}}), "holds a request again"),
+    ] {
+        let answer = client.post("/echo", &body).await.unwrap();
+        check_problem(&answer, 400);
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(what) && detail.contains(r#"{"user":"ana","request":{"type":"LaunchRequest"}}"#), "{body}: {detail}");
+    }
+    assert_eq!(client.thing("ana").await, Some(Value::Null), "nothing was made");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_request_is_answered_with_json_that_alexa_takes() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());

@@ -140,7 +140,7 @@ async fn a_mail_that_is_refused_for_good_is_told_and_leaves_nothing_behind() {
     let running = by(&format!("smtp://{}", office.address), place.path());
     let client = running.client();
     let out = terminal(&running, &["link"]);
-    assert!(out.contains("the mail with the certificate was not sent: the recipient's address was refused with SMTP 550"), "{out}");
+    assert!(out.contains("the mail with the certificate was not sent: mail cannot be sent to the recipient's address: SMTP 550"), "{out}");
     assert!(terminal(&running, &["events"]).contains("mail failed a***a@example.com"));
     assert_eq!(client.get("/health").await.unwrap().json(), json!({"status": "ok"}), "one owner's address is not the hub's fault");
     assert_eq!(client.thing("ana").await.unwrap()["certificates"], json!([]), "nobody has that certificate");
@@ -148,6 +148,46 @@ async fn a_mail_that_is_refused_for_good_is_told_and_leaves_nothing_behind() {
     assert!(client.speech("ana", "open my printer").await.unwrap().contains("I have sent its certificate"));
     assert_eq!(office.count(), 1);
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_mail_cannot_be_sent_to_is_said_to_be_that_and_alarms_nobody() {
+    let (place, office) = (tempfile::tempdir().unwrap(), post_office::PostOffice::open().await);
+    let running = by(&format!("smtp://{}", office.address), place.path());
+    let client = running.client();
+    let told = "Mail cannot be sent to the e-mail address of your Amazon account";
+    let addresses = ["jörg@example.com", "frida@example.com", "emil.@docomo.ne.jp", "cleo@example.com", "dora@example.com"];
+    for (name, email) in ["joerg", "frida", "emil", "cleo", "dora"].into_iter().zip(addresses) {
+        let added = client.post("/api/users", &json!({"name": name, "email": email})).await.unwrap();
+        assert_eq!(added.status, 200, "{added:?}");
+    }
+    let refusals =
+        [("joerg", "250 ok"), ("frida", "550 5.1.1 unknown"), ("emil", "501 5.1.3 syntax"), ("cleo", "553 no"), ("dora", "555 no")];
+    for (user, reply) in refusals {
+        office.replies("RCPT", reply);
+        client.link(user).await.unwrap();
+        let speech = client.speech(user, "open my printer").await.unwrap();
+        assert!(speech.starts_with(told) && !speech.contains("no e-mail address"), "{user}: {speech}");
+        assert_eq!(client.thing(user).await.unwrap()["certificates"], json!([]), "{user}: nobody has that certificate");
+        assert_eq!(client.get("/health").await.unwrap().json(), json!({"status": "ok"}), "{user}");
+    }
+    let metrics = String::from_utf8(client.get("/metrics").await.unwrap().body.to_vec()).unwrap();
+    let count = |outcome: &str| {
+        let label = format!("outcome=\"{outcome}\"}} ");
+        metrics.lines().find_map(|line| Some(line.split_once(&label)?.1.to_owned())).unwrap_or_else(|| panic!("{outcome}: {metrics}"))
+    };
+    assert_eq!((count("refused").as_str(), count("address_refused") != "0"), ("0", true));
+    assert_eq!(office.count(), 0);
+
+    office.takes_all();
+    office.replies("EHLO", "250-post office\r\n250-8BITMIME\r\n250 SMTPUTF8");
+    for (user, recipient) in [("joerg", "jörg@example.com"), ("emil", "\"emil.\"@docomo.ne.jp")] {
+        assert!(client.speech(user, "open my printer").await.unwrap().contains("I have sent its certificate"), "{user}");
+        assert_eq!(office.count_to(recipient), 1, "{user}");
+    }
+    running.signal("TERM");
+    let (_, log) = running.ended().await;
+    assert!(!log.contains("ERROR") && !log.contains("docomo") && !log.contains("jörg"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

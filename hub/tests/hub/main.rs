@@ -19,5 +19,6 @@ mod mail;
 mod models;
 mod operation;
 mod register;
+mod silent_device;
 mod start;
 mod stream;

@@ -7,16 +7,32 @@ use crate::locales::Words;
 
 /// The words that stand before a time or a date, and are its own to choose.
 const PREPOSITIONS: [&str; 3] = ["at", "in", "on"];
+/// States that are nouns, and what somebody says who is asked how the device is.
+const STATES: [(&str, &str); 9] = [
+    ("alarm", "in an alarm state"),
+    ("emergency", "in an emergency state"),
+    ("error", "in an error state"),
+    ("failure", "in a failure state"),
+    ("fault", "in a fault state"),
+    ("maintenance", "under maintenance"),
+    ("problem", "in trouble"),
+    ("standby", "on standby"),
+    ("warning", "in a warning state"),
+];
+/// What is an error, and not in one: "its status is error".
+const NAMES_OF_STATES: [&str; 5] = ["condition", "mode", "result", "state", "status"];
 const NUMBERS: [&str; 13] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
 
 /// The words for a value. A day of the year that begins `today` needs no year.
 pub(in crate::locales) fn words(value: BuiltInValue, today: Date) -> Words {
-    let with = |preposition: &str, text: String| Words { phrase: Some(format!("{preposition} {text}")), text, unit: None };
+    let with = |preposition: &str, text: String| Words { phrase: Some(format!("{preposition} {text}")), text, ..Words::default() };
     let name_of = |date| day(date, today);
     match value {
         BuiltInValue::Duration(duration) => self::duration(duration).into(),
         BuiltInValue::Time { hour, minute } => with("at", time(hour, minute)),
-        BuiltInValue::PartOfDay(PartOfDay::Night) => Words { phrase: Some("at night".into()), text: "the night".into(), unit: None },
+        BuiltInValue::PartOfDay(PartOfDay::Night) => {
+            Words { phrase: Some("at night".into()), text: "the night".into(), ..Words::default() }
+        }
         BuiltInValue::PartOfDay(part) => with(
             "in",
             match part {
@@ -32,7 +48,66 @@ pub(in crate::locales) fn words(value: BuiltInValue, today: Date) -> Words {
         BuiltInValue::Month(year, month) => with("in", format!("{month} {year}")),
         BuiltInValue::Season(year, season) => with("in", format!("{} {year}", self::season(season))),
         BuiltInValue::Decade(year) => with("in", format!("the {year}s")),
-        BuiltInValue::Now => Words { phrase: Some("now".into()), text: "now".into(), unit: None },
+        BuiltInValue::Now => Words { phrase: Some("now".into()), text: "now".into(), ..Words::default() },
+    }
+}
+
+/// The word for a switch.
+pub(in crate::locales) fn switch(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+/// A value of a list. A device model may write it as programs do: `WARM_WHITE`.
+pub(in crate::locales) fn choice(value: &str) -> Words {
+    let words = value.split(['_', ' ']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let shouted = words.chars().any(char::is_uppercase) && !words.chars().any(char::is_lowercase);
+    let text = if shouted { words.to_lowercase() } else { words };
+    let state = STATES.iter().find(|(state, _)| text.eq_ignore_ascii_case(state));
+    Words { predicate: state.map(|(_, predicate)| (*predicate).to_owned()), text, ..Words::default() }
+}
+
+/// The name of a property, which a program may have made of several words.
+pub(in crate::locales) fn name(property: &str) -> String {
+    let mut words = String::with_capacity(property.len());
+    for c in property.chars() {
+        let begins = c.is_uppercase() && words.ends_with(char::is_lowercase);
+        if begins || "_-".contains(c) {
+            words.push(' ');
+        }
+        match c {
+            '_' | '-' => {}
+            c if begins => words.extend(c.to_lowercase()),
+            c => words.push(c),
+        }
+    }
+    words.trim().to_owned()
+}
+
+/// One of a unit: "degree" of "degrees".
+pub(in crate::locales) fn singular(unit: &str) -> String {
+    let ends = |ends: &[&str]| ends.iter().any(|end| unit.ends_with(end));
+    match unit {
+        "feet" => "foot".into(),
+        _ if ends(&["ches", "shes", "sses", "xes"]) => unit.trim_end_matches("es").into(),
+        _ if ends(&["ss", "us"]) => unit.into(),
+        _ => unit.strip_suffix('s').unwrap_or(unit).into(),
+    }
+}
+
+/// Whether it ends with "is" or "was", and not about a state: "its status is".
+pub(in crate::locales) fn says_how_something_is(sentence: &str) -> bool {
+    let mut words = sentence.split_whitespace().rev();
+    let verb = words.next().is_some_and(|verb| ["is", "was", "are", "were"].iter().any(|known| verb.eq_ignore_ascii_case(known)));
+    let subject = words.next().unwrap_or_default().to_lowercase();
+    sentence.ends_with(' ') && verb && !NAMES_OF_STATES.contains(&subject.as_str())
+}
+
+/// Words without their article after a number: "2 vases", not "2 the vases".
+pub(in crate::locales) fn after<'w>(sentence: &str, words: &'w str) -> &'w str {
+    let number = sentence.split_whitespace().next_back().is_some_and(|word| word.parse::<f64>().is_ok());
+    match words.split_once(' ') {
+        Some((first, rest)) if number && sentence.ends_with(' ') && is_article(first) => rest.trim_start(),
+        _ => words,
     }
 }
 
@@ -161,6 +236,23 @@ mod tests {
             ("PRESENT_REF", "now"),
         ] {
             assert_eq!(words(BuiltInValue::parse(value).unwrap(), today).text, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_a_program_is_spoken_as_words() {
+        for (value, words) in
+            [("warm_white", "warm white"), ("WARM_WHITE", "warm white"), ("idle", "idle"), ("Eco+", "Eco+"), ("OFF", "off")]
+        {
+            assert_eq!(choice(value), words.to_owned().into(), "{value}");
+        }
+        for (property, words) in
+            [("nozzleTarget", "nozzle target"), ("water_level", "water level"), ("bed", "bed"), ("airQualityIndex", "air quality index")]
+        {
+            assert_eq!(name(property), words, "{property}");
+        }
+        for (unit, one) in [("degrees", "degree"), ("percent", "percent"), ("inches", "inch"), ("feet", "foot"), ("minutes", "minute")] {
+            assert_eq!(singular(unit), one, "{unit}");
         }
     }
 

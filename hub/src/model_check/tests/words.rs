@@ -106,6 +106,20 @@ fn a_sentence_that_can_never_be_spoken_is_found() {
 }
 
 #[test]
+fn a_sentence_of_several_that_can_never_be_said_is_found() {
+    let says = |list| Toml("says = \"Boosting for {duration}.\"", list);
+    let never = says("says = [{ say = \"Now.\", when = { duration = \"soon\" } }, { say = \"Boosting for {duration}.\" }]");
+    device(never, "intent.BoostIntent.says[0].when.duration", "is never `soon`");
+    let twice =
+        "says = [{ say = \"A.\", when = { duration = \"1\" } }, { say = \"B.\", when = { duration = \"1\" } }, { say = \"{duration}.\" }]";
+    device(says(twice), "intent.BoostIntent.says[1]", "an earlier sentence");
+    let brace = says("says = [{ say = \"{Now.\", when = { duration = \"1\" } }, { say = \"Boosting for {duration}.\" }]");
+    device(brace, "intent.BoostIntent.says[0].say", "a brace stands alone");
+    let good = says("says = [{ say = \"For one minute.\", when = { duration = \"1\" } }, { say = \"Boosting for {duration}.\" }]");
+    assert_eq!(changed(vec![good]), []);
+}
+
+#[test]
 fn braces_that_are_spoken_are_found() {
     device(
         Toml("says = \"Boosting for {duration}.\"", "says = \"Boosting for {duration.\""),
