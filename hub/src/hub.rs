@@ -194,7 +194,7 @@ impl Hub {
             }
             Mode::Real { endpoint, .. } => SignIn::Amazon(LoginWithAmazon::new(Https::default(), endpoint)),
         };
-        let roots = vec![("RootCA.pem".to_owned(), authority.root_pem())];
+        let roots = vec![("RootCA.pem".to_owned(), authority.roots_pem())];
         let broker_of_bundles = onething::bundle::Broker { host: settings.host, port: mqtt_port, roots, register: settings.register_url };
         let claims = LocalClaims::new(store.clone());
         let door = LocalDoor {

@@ -31,7 +31,7 @@ pub(crate) fn install(path: &Path, text: &str) {
 /// Runs a text as a shell's script, with the folder as its first argument.
 async fn shell(folder: &TempDir, text: &str, input: &str, limit: Duration) -> Result<String, String> {
     let args = ["-c", text, "sh", folder.path().to_str().unwrap()].map(str::to_owned);
-    let printed = run("/bin/sh", &args, input, "Lamp-1", limit).await?;
+    let printed = run("/bin/sh", &args, input, "Lamp-1", limit).await.map_err(|failed| failed.why)?;
     Ok(String::from_utf8(printed).unwrap())
 }
 
@@ -93,7 +93,7 @@ async fn of_the_environment_little_is_kept() {
     let printed = run("/usr/bin/env", &[], "{}", "Lamp-1", AMPLE).await.unwrap();
     let text = String::from_utf8(printed).unwrap();
     let names: Vec<_> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
-    assert!(names.iter().all(|name| KEPT.contains(name) || *name == "ONETHING_THING"), "{names:?}");
+    assert!(names.iter().all(|name| KEPT.contains(name) || ["ONETHING_THING", MARK].contains(name)), "{names:?}");
     assert!(text.lines().any(|line| line == "ONETHING_THING=Lamp-1") && text.lines().any(|line| line.starts_with("PATH=/")), "{text}");
     let left_out = std::env::vars().any(|(name, _)| !KEPT.contains(&name.as_str()));
     assert!(left_out, "there was nothing to be left out");
@@ -191,22 +191,29 @@ fn the_end_of_the_agent_ends_a_running_program() {
 }
 
 #[tokio::test]
-async fn what_is_left_behind_with_an_open_pipe_is_not_waited_for() {
+async fn what_an_action_leaves_behind_ends_with_it_and_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let begun = Instant::now();
-    let text = "sleep 1000 & echo $! > $1/left; echo playing";
-    assert_eq!(shell(&folder, text, "{}", AMPLE).await.unwrap(), "playing\n");
+    for (kind, leave) in [
+        ("with the pipes open", "sleep 1000 & echo $! > $1/left"),
+        ("with the pipes closed", "sleep 1000 >/dev/null 2>&1 <&1 & echo $! > $1/left"),
+        ("deaf to signals", "nohup sh -c 'trap \"\" TERM HUP INT; sleep 1000' >/dev/null 2>&1 & echo $! > $1/left"),
+        ("in a session of its own", "setsid sh -c 'echo $$ > $0/left; sleep 1000' $1 >/dev/null 2>&1 & until [ -s $1/left ]; do :; done"),
+    ] {
+        for (end, outcome) in [("echo playing", Ok("playing\n".to_owned())), ("echo broken >&2; exit 1", Err("broken".to_owned()))] {
+            let _ = std::fs::remove_file(folder.path().join("left"));
+            assert_eq!(shell(&folder, &format!("{leave}; {end}"), "{}", AMPLE).await, outcome, "{kind}");
+            dead(number_in(folder.path().join("left")).await).await;
+        }
+    }
     assert!(begun.elapsed() < AMPLE / 2, "{:?}", begun.elapsed());
-    let left = number_in(folder.path().join("left")).await;
-    assert!(Path::new(&format!("/proc/{left}")).exists(), "it was started to stay");
-    rustix::process::kill_process(Pid::from_raw(left.cast_signed()).unwrap(), Signal::KILL).unwrap();
 }
 
 #[tokio::test]
 async fn a_program_that_cannot_be_run_is_said_to_be_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = script(&folder, "echo never");
-    let told = async |path: &str| run(path, &[], "{}", "Lamp-1", AMPLE).await.unwrap_err();
+    let told = async |path: &str| run(path, &[], "{}", "Lamp-1", AMPLE).await.unwrap_err().why;
     assert_eq!(told("/nowhere/print").await, "`/nowhere/print` is not there, or what interprets it is not");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(told(&path).await, format!("`{path}` may not be run"));

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod check;
 mod forget;
 mod run;
 mod service;
@@ -63,6 +64,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             let stored = stored(&held)?;
             knock(&common, &held, &door, || Ok(stored)).await
         }
+        Command::Check => check::check(&common),
         Command::Forget { yes } => forget::forget(&common, yes),
         Command::Service { write, user } => service::service(&common, write.as_deref(), user.as_deref()),
         Command::Completions { shell } => {
