@@ -44,6 +44,10 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "offline")]
         run: bool,
     },
+    /// Says what is wrong with a device model, and what it names that is not on this machine. Needs no credentials.
+    #[command(after_help = "Example: onething-device check --device-model device.toml\n\n\
+        Exit codes: 0 all is there, 1 this machine lacks something, 2 the device model has mistakes.")]
+    Check,
     /// Connects and stays, until Ctrl-C.
     Run(Run),
     /// Says whether the agent runs and is connected, and for how long the certificate is good.
