@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::authority::server::{ServerIdentity, server_config};
+use crate::authority::server::{ServerIdentity, ServerTls};
 use crate::clock;
 use crate::events::Subject;
 use crate::hub::{Hub, OpenError};
@@ -123,7 +123,7 @@ impl Running {
         }
         let hub = Hub::open(settings, mqtt_at.port(), verifier).await?;
         let identity = ServerIdentity::new(Arc::clone(&hub.authority), &[host], clock::now).map_err(OpenError::from)?;
-        let server = server_config(Arc::new(identity)).map_err(OpenError::from)?;
+        let server = ServerTls::new(Arc::new(identity)).map_err(OpenError::from)?;
 
         let (changed, changes) = unbounded_channel();
         hub.registry.watch(changed);
@@ -141,6 +141,7 @@ impl Running {
         }
         parts.spawn(tell_the_broker(Arc::clone(&hub), changes));
         parts.spawn(tell_the_page(Arc::clone(&hub)));
+        parts.spawn(follow_connections(Arc::clone(&hub)));
         parts.spawn(keep_refusals(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
         if let Some(peers) = peers {
@@ -242,6 +243,10 @@ async fn tell_the_page(hub: Arc<Hub>) {
             () = &mut ending => return,
         }
     }
+}
+
+async fn follow_connections(hub: Arc<Hub>) {
+    hub.follow_connections().await;
 }
 
 /// The thing of an owner has changed, or what is known of it.

@@ -112,9 +112,14 @@ impl LoopbackUrl {
         &self.authority
     }
 
+    /// Where the server listens, to be tried in this order.
+    pub fn addresses(&self) -> impl Iterator<Item = std::net::SocketAddr> {
+        self.addresses.iter().map(|ip| std::net::SocketAddr::new(*ip, self.port))
+    }
+
     /// The same by number, to be tried in this order.
     pub fn by_address(&self) -> impl Iterator<Item = String> {
-        self.addresses.iter().map(|ip| format!("http://{}{}", std::net::SocketAddr::new(*ip, self.port), self.path))
+        self.addresses().map(|address| format!("http://{address}{}", self.path))
     }
 }
 

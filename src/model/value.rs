@@ -102,6 +102,19 @@ impl ValueKind {
         self.accept(&said, &said).ok()
     }
 
+    /// What it can be, in words: "a number from 0 to 300 degrees".
+    pub fn range(&self) -> String {
+        match self {
+            ValueKind::Switch => "ON or OFF".to_owned(),
+            ValueKind::Choice { values } => format!("one of {}", values.join(", ")),
+            ValueKind::Text { max_length } => format!("a text of at most {max_length} characters"),
+            ValueKind::Number { min, max, unit, whole } => {
+                let unit = unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
+                format!("a {} from {min} to {max}{unit}", if *whole { "whole number" } else { "number" })
+            }
+        }
+    }
+
     /// A JSON value that a device has reported, as this kind has it: `12` for 12.0 where there is no fraction, and a number at most to the
     /// second decimal place. `None` where it is of another type or out of the range.
     pub fn reported(&self, value: &serde_json::Value) -> Option<serde_json::Value> {
@@ -194,5 +207,15 @@ mod tests {
         assert_eq!(text.fit(&json!("vases")), None);
         assert_eq!(text.fit(&json!({"a": 1})), None);
         assert_eq!(text.fit(&json!(null)), None);
+    }
+
+    #[test]
+    fn a_range_is_said_in_words() {
+        let number = |whole, unit: Option<&str>| ValueKind::Number { min: 0.5, max: 300.0, unit: unit.map(str::to_owned), whole };
+        assert_eq!(number(false, Some("degrees")).range(), "a number from 0.5 to 300 degrees");
+        assert_eq!(number(true, None).range(), "a whole number from 0.5 to 300");
+        assert_eq!(ValueKind::Choice { values: vec!["idle".into(), "busy".into()] }.range(), "one of idle, busy");
+        assert_eq!(ValueKind::Text { max_length: 64 }.range(), "a text of at most 64 characters");
+        assert_eq!(ValueKind::Switch.range(), "ON or OFF");
     }
 }

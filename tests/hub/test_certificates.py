@@ -1,10 +1,12 @@
 """The hub's certificates, judged by OpenSSL, and what becomes of bundles when the authority is replaced."""
 
 import re
+import ssl
 import subprocess
+from dataclasses import replace
 
 from hub import LIMIT
-from speaker import OK, Speaker
+from speaker import OK, Speaker, mutual_tls
 from stages import topic
 
 
@@ -17,12 +19,12 @@ class OpenSsl:
         assert done.returncode == 0, f"openssl {arguments}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def handshakes(self, bundle, place, tls):
+    def handshakes(self, bundle, place, *tls):
         """A strict handshake with the bundle; returns the chain that the server shows, as files."""
         told = self(
             "s_client", "-connect", f"{bundle.host}:{bundle.port}", "-servername", bundle.host, "-verify_hostname", bundle.host,
             "-CAfile", bundle.root, "-no-CApath", "-no-CAstore", "-cert", bundle.certificate, "-key", bundle.key,
-            "-x509_strict", "-verify_return_error", "-showcerts", tls,
+            "-x509_strict", "-verify_return_error", "-showcerts", *tls,
         )  # fmt: skip
         assert "Verify return code: 0 (ok)" in told, told
         shown = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", told, re.S)
@@ -62,6 +64,47 @@ def test_the_server_is_who_it_says(hub, tool, tmp_path):
         assert "NOT" in openssl("x509", "-in", leaf, "-noout", "-checkhost", "example.com")
         # For a day from now, at least.
         assert "will not expire" in openssl("x509", "-in", leaf, "-noout", "-checkend", "86400")
+
+
+RSA_ONLY = [
+    ("-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"),
+    ("-sigalgs", "RSA+SHA256"),
+    ("-tls1_2", "-cipher", "aRSA", "-sigalgs", "RSA+SHA512:RSA+SHA384"),
+    ("-tls1_3", "-sigalgs", "rsa_pss_rsae_sha256"),
+]
+
+
+def roots(bundle):
+    return re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", bundle.root.read_text(), re.S)
+
+
+def test_a_device_that_knows_nothing_but_rsa_connects_by_the_root_of_rsa_in_its_bundle(hub, tool, tmp_path):
+    openssl, bundles = OpenSsl(tool), [hub.move_in("ana")]
+    hub.stop()
+    hub.replace_authority()
+    hub.start()
+    bundles.append(hub.move_in("ben"))
+    for number, bundle in enumerate(bundles):
+        ecdsa, rsa = roots(bundle)
+        for root, kind in ((ecdsa, "id-ecPublicKey"), (rsa, "rsaEncryption")):
+            (tmp_path / "root.pem").write_text(root)
+            assert kind in openssl("x509", "-in", tmp_path / "root.pem", "-noout", "-text")
+        # The file holds the root of RSA now and no other.
+        alone = replace(bundle, root=tmp_path / "root.pem")
+        for options in RSA_ONLY:
+            for known_by in (bundle, alone):
+                leaf = openssl.handshakes(known_by, tmp_path, *options)[0]
+                assert "rsaEncryption" in openssl("x509", "-in", leaf, "-noout", "-text"), options
+        leaf = openssl.handshakes(bundle, tmp_path, "-tls1_2")[0]
+        assert "id-ecPublicKey" in openssl("x509", "-in", leaf, "-noout", "-text")
+        tls = mutual_tls(alone)
+        tls.maximum_version = ssl.TLSVersion.TLSv1_2
+        tls.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+        device = Speaker(alone, "3.1.1", tls=tls).connected()
+        device.listens(topic(bundle.thing, "update/accepted"))
+        assert device.publish(topic(bundle.thing, "update"), {"state": {"reported": {"number": number}}}) == OK
+        device.receive(topic(bundle.thing, "update/accepted"))
+        device.leave()
 
 
 def test_bundles_outlive_the_authority_that_made_them(hub, tool, tmp_path):

@@ -1,5 +1,7 @@
 //! A device model's actions, as the agent asks for them.
 
+use std::path::Path;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -34,6 +36,10 @@ fn program(folder: &TempDir, then: &str) {
 
 fn input(folder: &TempDir) -> Value {
     serde_json::from_slice(&std::fs::read(folder.path().join("input")).unwrap()).unwrap()
+}
+
+fn failed(why: &str) -> Performed {
+    Performed::Failed(why.to_owned())
 }
 
 fn done(detail: &str, reported: &Value) -> Performed {
@@ -91,14 +97,28 @@ async fn a_value_reaches_a_program_as_it_was_said() {
 #[tokio::test]
 async fn what_a_program_reports_of_the_property_is_the_last_word() {
     let (folder, mut actions) = lamp();
-    program(&folder, r#"echo '{"detail":"shortened","name":"Bo","hours":7,"colour":"red"}'"#);
+    program(&folder, r#"echo '{"detail":"shortened","name":"Bo","hours":7}'"#);
     assert_eq!(actions.set("name", &json!("Bob")).await, done("shortened", &json!({"name": "Bo", "hours": 7})));
+}
+
+#[tokio::test]
+async fn a_value_that_does_not_fit_is_told_with_action_property_value_and_range() {
+    let (folder, mut actions) = lamp();
+    program(&folder, r#"echo '{"detail":"blinked","hours":-1}'"#);
+    let log = Log::default();
+    let _guard = log.listen();
+    let why = "`hours` cannot be -1: it is a whole number from 0 to 99999";
+    assert_eq!(actions.perform(&thrice()).await, done(&format!("blinked; {why}"), &json!({})));
+    assert!(log.text().contains("WARN") && log.text().contains("action=\"blink\"") && log.text().contains(why), "{}", log.text());
+    // What the device says of the very property that was set is so, and nobody knows what it says.
+    program(&folder, r#"echo '{"name":7,"hours":3}'"#);
+    assert_eq!(actions.set("name", &json!("Bob")).await, failed("`name` cannot be 7: it is a text of at most 64 characters"));
 }
 
 #[tokio::test]
 async fn a_command_reaches_its_program_and_what_it_says_is_reported() {
     let (folder, mut actions) = lamp();
-    program(&folder, r#"printf '{"detail":"%s","power":"ON","hours":3.0,"command":{"id":"0"}}' "$1 $ONETHING_THING""#);
+    program(&folder, r#"printf '{"detail":"%s","power":"ON","hours":3.0}' "$1 $ONETHING_THING""#);
     let outcome = actions.perform(&thrice()).await;
     assert_eq!(outcome, done("--slowly Lamp-1", &json!({"power": "ON", "hours": 3})));
     assert_eq!(
@@ -108,12 +128,56 @@ async fn a_command_reaches_its_program_and_what_it_says_is_reported() {
 }
 
 #[tokio::test]
-async fn text_that_is_no_text_is_still_a_detail() {
+async fn what_is_no_answer_is_a_failure_of_the_action() {
     let (folder, mut actions) = lamp();
-    program(&folder, "printf 'caf\\351 \\377\\nmore'");
-    assert_eq!(actions.perform(&thrice()).await, done("caf\u{fffd} \u{fffd}", &json!({})));
+    for (printed, why) in [
+        (r#"{"hours":3}\nmore"#, "it printed JSON followed by more text: \"more\""),
+        (r#"{"hours":"#, "it printed broken JSON: EOF while parsing a value at line 1 column 9"),
+        ("caf\\351", "it printed bytes that are no text"),
+    ] {
+        program(&folder, &format!("printf '{printed}'"));
+        assert_eq!(actions.perform(&thrice()).await, failed(why), "{printed}");
+        assert_eq!(actions.set("name", &json!("Bob")).await, failed(why), "{printed}");
+    }
     program(&folder, "printf 'caf\\351\\n' >&2; exit 1");
-    assert_eq!(actions.perform(&thrice()).await, Performed::Failed("caf\u{fffd}".into()));
+    assert_eq!(actions.perform(&thrice()).await, failed("caf\u{fffd}"));
+}
+
+#[tokio::test]
+async fn a_failure_is_a_warning_with_the_exit_code() {
+    let (folder, mut actions) = lamp();
+    program(&folder, "echo no water >&2; exit 3");
+    let log = Log::default();
+    let _guard = log.listen();
+    assert_eq!(actions.perform(&thrice()).await, failed("no water"));
+    let text = log.text();
+    assert!(text.contains("WARN") && text.contains("no water") && text.contains("end=\"exit status: 3\""), "{text}");
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        tracing::subscriber::set_default(tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test]
@@ -176,25 +240,14 @@ fn what_is_not_there_is_said_before_it_is_needed() {
     let lacking = actions.lacking();
     let place = folder.path().display();
     assert_eq!(lacking.last().unwrap(), &format!("`blink` cannot be done as it is now: `{place}/action` may not be run"));
-    assert_eq!(lacking.len(), 2, "{lacking:?}");
+    assert_eq!(lacking.len(), 3, "{lacking:?}");
     program(&folder, "");
-    assert_eq!(actions.lacking(), Vec::<String>::new());
-}
-
-#[test]
-fn what_may_not_be_written_is_said_before_it_is_needed() {
-    let path = Path::new("/dev/gpiochip0");
-    let said = |errno| unwritable(path, Err(errno)).unwrap();
-    assert_eq!(said(Errno::NOENT), "`/dev/gpiochip0` is not there");
-    assert_eq!(said(Errno::ACCESS), "`/dev/gpiochip0` may not be written by this user");
-    assert_eq!(said(Errno::ROFS), "`/dev/gpiochip0` is read-only here");
-    let (folder, actions) = lamp();
-    let power = folder.path().join("power");
-    std::fs::write(&power, "").unwrap();
-    std::fs::set_permissions(&power, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
-    let is_said = actions.lacking().iter().any(|lack| lack.starts_with("`power`"));
-    // To root everything is open.
-    assert_eq!(is_said, !rustix::process::geteuid().is_root());
+    let line = if cfg!(target_os = "linux") {
+        format!("`{place}/gpiochip0` is no GPIO chip")
+    } else {
+        "GPIO lines are switched on Linux only".into()
+    };
+    assert_eq!(actions.lacking(), [format!("`line` cannot be done as it is now: {line}")]);
 }
 
 #[tokio::test]
@@ -211,7 +264,10 @@ async fn actions_are_a_body_that_does_one_thing_after_the_other() {
     assert_eq!(input(&folder)["args"], json!({"times": 3, "colour": "red"}));
     body.begin(Order::Set { name: "hours".to_owned(), value: json!(0) });
     let events = body.work().await;
-    assert!(matches!(&events[..], [Event::Note(why), Event::Set { .. }] if why.starts_with("hours refused")), "{events:?}");
+    assert!(
+        matches!(&events[..], [Event::Note(note), Event::NotSet { why, .. }] if note.starts_with("hours refused") && note.contains(why.as_str())),
+        "{events:?}"
+    );
     assert_eq!(Value::Object(body.properties()), json!({"hours": 7}), "what could not be set is not so");
 }
 

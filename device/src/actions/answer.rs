@@ -7,30 +7,83 @@ use serde_json::{Map, Value};
 
 /// In characters: what the owner may hear of it.
 const DETAIL_LIMIT: usize = 200;
+/// In characters: so much of something unexpected is shown.
+const SHOWN: usize = 64;
 
 /// What an action says when it is done.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Answer {
-    pub(super) detail: String,
-    pub(super) reported: Map<String, Value>,
+pub(crate) struct Answer {
+    pub(crate) detail: String,
+    pub(crate) reported: Map<String, Value>,
+    pub(crate) misfits: Vec<Misfit>,
 }
 
-/// Reads an answer. What is no property of the model, or does not fit it, is left out: the log says so.
-pub(super) fn read(said: &[u8], properties: &BTreeMap<String, Property>) -> Answer {
-    let Some(mut object) = object(said) else {
-        return Answer { detail: first_line(said), reported: Map::new() };
+/// Something that was reported and that the device model does not allow.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Misfit {
+    /// As the action called it.
+    pub(crate) property: String,
+    /// The property, the value and the range, in one sentence.
+    pub(crate) why: String,
+}
+
+/// Reads an answer: nothing, text, or one JSON object and nothing else. What is no property of the model, or does not fit it, is left out
+/// and told. The error says why it is no answer: what looks like one and cannot be read may have held anything.
+pub(crate) fn read(said: &[u8], properties: &BTreeMap<String, Property>) -> Result<Answer, String> {
+    let Some(text) = str::from_utf8(said).ok().filter(|text| !text.contains('\0')) else {
+        return Err("it printed bytes that are no text".to_owned());
     };
-    let detail = object.remove("detail").as_ref().and_then(Value::as_str).map(plain).unwrap_or_default();
-    let mut reported = Map::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+    if !text.starts_with('{') {
+        return match json_below(text) {
+            true => Err("it printed text before its JSON".to_owned()),
+            false => Ok(Answer { detail: first_line(text.as_bytes()), ..Answer::default() }),
+        };
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Map<String, Value>>();
+    match values.next() {
+        Some(Ok(object)) if text.len() == values.byte_offset() => Ok(of(object, properties)),
+        Some(Ok(_)) => Err(format!("it printed JSON followed by more text: {:?}", plain_within(&text[values.byte_offset()..], SHOWN))),
+        Some(Err(error)) => Err(format!("it printed broken JSON: {}", plain(&error.to_string()))),
+        None => Ok(Answer::default()),
+    }
+}
+
+fn of(mut object: Map<String, Value>, properties: &BTreeMap<String, Property>) -> Answer {
+    let mut answer = Answer::default();
+    match object.remove("detail") {
+        Some(Value::String(detail)) => answer.detail = plain(&detail),
+        None | Some(Value::Null) => {}
+        Some(other) => answer.misfits.push(misfit("detail", &other, "a text")),
+    }
     for (name, value) in object {
-        match properties.get(&name).and_then(|property| property.kind.fit(&value)) {
-            Some(value) => {
-                reported.insert(name, value);
+        match properties.get(&name).map(|property| (property.kind.fit(&value), &property.kind)) {
+            Some((Some(value), _)) => drop(answer.reported.insert(name, value)),
+            Some((None, kind)) => answer.misfits.push(misfit(&name, &value, &kind.range())),
+            None => {
+                let why = format!("there is no property `{}` for the value {}", plain_within(&name, SHOWN), shown(&value));
+                answer.misfits.push(Misfit { property: name, why });
             }
-            None => tracing::warn!(property = plain(&name), "an action reported what the device model does not know"),
         }
     }
-    Answer { detail, reported }
+    answer
+}
+
+/// Why a value is not reported.
+pub(crate) fn misfit(property: &str, value: &Value, range: &str) -> Misfit {
+    Misfit { property: property.to_owned(), why: format!("`{property}` cannot be {}: it is {range}", shown(value)) }
+}
+
+fn shown(value: &Value) -> String {
+    plain_within(&value.to_string(), SHOWN)
+}
+
+/// Whether a JSON object follows text, in lines of its own.
+fn json_below(text: &str) -> bool {
+    let begins = text.match_indices('\n').map(|(at, _)| text[at..].trim_start()).filter(|rest| rest.starts_with('{'));
+    begins
+        .map(|rest| serde_json::Deserializer::from_str(rest).into_iter::<Map<String, Value>>().next())
+        .any(|first| matches!(first, Some(Ok(_))))
 }
 
 /// The `detail` of a JSON object, for when something has failed.
@@ -56,9 +109,13 @@ fn lines(said: &[u8]) -> impl Iterator<Item = String> {
 }
 
 /// Without control characters, and short.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
+    plain_within(text, DETAIL_LIMIT)
+}
+
+fn plain_within(text: &str, limit: usize) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    text.trim().chars().take(DETAIL_LIMIT).collect::<String>().trim_end().to_owned()
+    text.trim().chars().take(limit).collect::<String>().trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -68,9 +125,12 @@ mod tests {
 
     use super::*;
 
+    fn answer(said: &[u8]) -> Result<Answer, String> {
+        read(said, &Model::parse(Model::SAMPLE).unwrap().properties)
+    }
+
     fn check(said: &str, detail: &str, reported: &Value) {
-        let printer = Model::parse(Model::SAMPLE).unwrap();
-        let answer = read(said.as_bytes(), &printer.properties);
+        let answer = answer(said.as_bytes()).unwrap();
         assert_eq!((answer.detail.as_str(), Value::Object(answer.reported)), (detail, reported.clone()), "{said}");
     }
 
@@ -78,14 +138,31 @@ mod tests {
     fn an_object_is_a_detail_and_properties() {
         check(r#"{"detail":"warm","nozzle":20.0,"status":"idle"}"#, "warm", &json!({"nozzle": 20, "status": "idle"}));
         check(" {\"status\":\"paused\"}\n", "", &json!({"status": "paused"}));
+        check("\u{feff}{\"status\":\"paused\"}\r\n", "", &json!({"status": "paused"}));
         check("{}", "", &json!({}));
     }
 
     #[test]
-    fn what_the_model_does_not_know_is_not_reported() {
+    fn what_does_not_fit_is_told_with_property_value_and_range() {
         let said = json!({"detail": 7, "nozzle": "hot", "bed": 4000, "status": "on fire", "model": {"a": 1}, "colour": "red",
-            "command": {"id": "1", "status": "done"}, "power": null});
-        check(&said.to_string(), "", &json!({}));
+            "command": {"id": "1", "status": "done"}, "power": null, "progress": 12});
+        let answer = answer(said.to_string().as_bytes()).unwrap();
+        assert_eq!(Value::Object(answer.reported), json!({"progress": 12}));
+        let mut told: Vec<_> = answer.misfits.into_iter().map(|misfit| misfit.why).collect();
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                "`bed` cannot be 4000: it is a number from 0 to 200 degrees",
+                "`detail` cannot be 7: it is a text",
+                "`model` cannot be {\"a\":1}: it is a text of at most 64 characters",
+                "`nozzle` cannot be \"hot\": it is a number from 0 to 400 degrees",
+                "`power` cannot be null: it is ON or OFF",
+                "`status` cannot be \"on fire\": it is one of idle, printing, paused, error",
+                "there is no property `colour` for the value \"red\"",
+                "there is no property `command` for the value {\"id\":\"1\",\"status\":\"done\"}",
+            ]
+        );
     }
 
     #[test]
@@ -93,8 +170,24 @@ mod tests {
         check("", "", &json!({}));
         check("\n\r\n  printing\tnow\r\nlayer 1\n", "printing now", &json!({}));
         check("[1,2]", "[1,2]", &json!({}));
-        check(r#"{"detail":"#, r#"{"detail":"#, &json!({}));
+        check("done\n{layer} of 7", "done", &json!({}));
         check("\u{1b}[31mhot\u{7}", "[31mhot", &json!({}));
+    }
+
+    #[test]
+    fn what_looks_like_an_answer_and_is_none_is_a_failure() {
+        for (said, why) in [
+            (&b"{\"detail\":"[..], "it printed broken JSON: EOF while parsing a value at line 1 column 10"),
+            (b"{nozzle: 20}", "it printed broken JSON: key must be a string at line 1 column 2"),
+            (b"{\"nozzle\":20}\ndone", "it printed JSON followed by more text: \"done\""),
+            (b"{\"nozzle\":20} {\"bed\":20}", "it printed JSON followed by more text: \"{\\\"bed\\\":20}\""),
+            (b"warming up\n{\"nozzle\":20}\n", "it printed text before its JSON"),
+            (b"caf\xe9 \xff\n", "it printed bytes that are no text"),
+            (b"{\"detail\":\"caf\xe9\"}", "it printed bytes that are no text"),
+            (b"\x7fELF\x01\x00\x00", "it printed bytes that are no text"),
+        ] {
+            assert_eq!(answer(said).unwrap_err(), why, "{}", String::from_utf8_lossy(said));
+        }
     }
 
     #[test]
@@ -104,9 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_marked_as_such() {
-        let printer = Model::parse(Model::SAMPLE).unwrap();
-        assert_eq!(read(b"caf\xe9 \xff\n", &printer.properties).detail, "caf\u{fffd} \u{fffd}");
+    fn a_complaint_need_not_be_text() {
         assert_eq!(last_line(b"one\ntwo \xff\n\n"), "two \u{fffd}");
     }
 }

@@ -13,6 +13,9 @@ use rustix::io::Errno;
 use super::answer;
 use super::aside::aside;
 
+/// Under this name the agent holds its lines.
+const CONSUMER: &str = "onething";
+
 /// A line, once it is requested. Whoever switches it has it for as long as that takes.
 type Slot<T> = Arc<Mutex<Option<T>>>;
 
@@ -46,7 +49,7 @@ fn put(held: &mut Option<gpiocdev::Request>, line: &GpioLine, on: bool) -> Resul
     let value = level(on);
     let Some(request) = held else {
         let mut request = gpiocdev::Request::builder();
-        request.on_chip(&line.chip).with_consumer("onething").with_line(line.line).as_output(value);
+        request.on_chip(&line.chip).with_consumer(CONSUMER).with_line(line.line).as_output(value);
         if line.active_low {
             request.as_active_low();
         }
@@ -59,6 +62,25 @@ fn put(held: &mut Option<gpiocdev::Request>, line: &GpioLine, on: bool) -> Resul
         *held = None;
     }
     set
+}
+
+/// Why a line could not be switched, as far as can be seen without switching it.
+pub(super) fn lack(line: &GpioLine) -> Option<String> {
+    let look = || {
+        let chip = gpiocdev::Chip::from_path(&line.chip)?;
+        if line.line >= chip.info()?.num_lines {
+            return Ok(None);
+        }
+        chip.line_info(line.line).map(Some)
+    };
+    match look() {
+        Ok(Some(info)) if info.used && info.consumer != CONSUMER => {
+            Some(format!("line {} of `{}` is in use by {}", line.line, line.chip.display(), answer::plain(&info.consumer)))
+        }
+        Ok(Some(_)) => None,
+        Ok(None) => Some(format!("`{}` has no line {}", line.chip.display(), line.line)),
+        Err(error) => Some(why(line, &error)),
+    }
 }
 
 fn errno(error: &gpiocdev::Error) -> Option<Errno> {

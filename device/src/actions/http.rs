@@ -14,10 +14,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::aside::took_longer;
-use super::{ANSWER_LIMIT, answer};
+use super::{ANSWER_LIMIT, Failed, answer};
 
 /// Sends the input; the body of a good answer comes back.
-pub(super) async fn post(client: &Https, url: &LoopbackUrl, input: &Value, limit: Duration) -> Result<Vec<u8>, String> {
+pub(super) async fn post(client: &Https, url: &LoopbackUrl, input: &Value, limit: Duration) -> Result<Vec<u8>, Failed> {
     let name = url.as_str();
     let answer = timeout(limit, exchange(client, url, input)).await.map_err(|_| took_longer(limit))?;
     let answer = answer.map_err(|error| match error {
@@ -29,7 +29,11 @@ pub(super) async fn post(client: &Https, url: &LoopbackUrl, input: &Value, limit
     if status.is_success() {
         return Ok(answer.into_body().into());
     }
-    Err(answer::detail(answer.body()).unwrap_or_else(|| format!("{name} answered {}", status.as_u16())))
+    let end = format!("status {}", status.as_u16());
+    match answer::detail(answer.body()) {
+        Some(why) => Err(Failed { why, end: Some(end) }),
+        None => Err(format!("{name} answered {}", status.as_u16()).into()),
+    }
 }
 
 async fn exchange(client: &Https, url: &LoopbackUrl, input: &Value) -> Result<http::Response<Bytes>, HttpsError> {

@@ -29,7 +29,8 @@ async fn server(answer: impl Into<Vec<u8>>) -> (String, JoinHandle<String>) {
 
 async fn ask(url: &str, limit: Duration) -> Result<String, String> {
     let url = LoopbackUrl::parse(url).unwrap();
-    let said = post(&Https::default(), &url, &json!({"property": "nozzleTarget", "value": 200}), limit).await?;
+    let said =
+        post(&Https::default(), &url, &json!({"property": "nozzleTarget", "value": 200}), limit).await.map_err(|failed| failed.why)?;
     Ok(String::from_utf8(said).unwrap())
 }
 

@@ -11,25 +11,41 @@ mod file;
 #[cfg_attr(not(target_os = "linux"), path = "no_gpio.rs")]
 mod gpio;
 mod http;
+pub(crate) mod lacking;
+mod marked;
 mod program;
 mod unknown;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::Arc;
 
 use onething::https::Https;
-use onething::model::{Argument, CommandRule, DeviceAction, GpioLine, Means, Model, Property};
-use rustix::fs::{Access, access};
-use rustix::io::Errno;
+use onething::model::{Argument, CommandRule, DeviceAction, Means, Model, Property};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
-use self::answer::Answer;
+use self::answer::{Answer, Misfit};
 use self::gpio::Lines;
 pub(crate) use self::unknown::UnknownDevice;
 use crate::agent::{Command, Perform, Performed};
 
 /// In bytes: what an action may answer.
 const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// Why an action has failed.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Failed {
+    /// For the owner.
+    why: String,
+    /// How it ended, such as an exit status: for the log, where `why` does not say it.
+    end: Option<String>,
+}
+
+impl From<String> for Failed {
+    fn from(why: String) -> Self {
+        Self { why, end: None }
+    }
+}
 
 /// The actions of a device.
 pub(crate) struct Actions {
@@ -40,6 +56,8 @@ pub(crate) struct Actions {
     lines: Lines,
     /// Made when it is first needed: many devices have no server to ask.
     client: Option<Https>,
+    /// Ends the action of the command under way.
+    stop: Arc<Notify>,
 }
 
 impl Actions {
@@ -52,6 +70,7 @@ impl Actions {
             actions: model.actions.clone(),
             lines: Lines::default(),
             client: None,
+            stop: Arc::default(),
         }
     }
 
@@ -62,29 +81,24 @@ impl Actions {
 
     /// What actions need and this machine does not have now, one sentence each.
     pub(crate) fn lacking(&self) -> Vec<String> {
-        let all = self.actions.properties.iter().chain(&self.actions.commands);
-        let lack = |(name, action): (&String, &DeviceAction)| {
-            let fault = match &action.means {
-                Means::Program { path, .. } => {
-                    access(path.as_str(), Access::EXEC_OK).err().map(|error| program::fault(path, &error.into()))
-                }
-                Means::Gpio(GpioLine { chip: path, .. }) | Means::File { path, .. } => unwritable(path, access(path, Access::WRITE_OK)),
-                Means::Http(_) => None,
-            }?;
-            Some(format!("`{name}` cannot be done as it is now: {fault}"))
-        };
-        all.filter_map(lack).collect()
+        lacking::lacking(&self.actions)
     }
 
     /// Asks a program or a server to do it.
-    async fn tell(&mut self, action: &DeviceAction, input: &Value) -> Result<Answer, String> {
+    async fn tell(&mut self, action: &DeviceAction, input: &Value) -> Result<Answer, Failed> {
+        let stop = Arc::clone(&self.stop);
+        let stopped = stop.notified();
         let said = match &action.means {
-            Means::Program { path, args } => program::run(path, args, &input.to_string(), &self.thing, action.limit).await?,
-            Means::Http(url) => http::post(self.client.get_or_insert_default(), url, input, action.limit).await?,
+            Means::Program { path, args } => program::run(path, args, &input.to_string(), &self.thing, action.limit, stopped).await?,
+            Means::Http(url) => tokio::select! {
+                said = http::post(self.client.get_or_insert_default(), url, input, action.limit) => said?,
+                // The server learns of it by the end of the connection.
+                () = stopped => return Err("it was interrupted".to_owned().into()),
+            },
             // The device model has been judged: these two are for properties, which never come here with them.
-            Means::Gpio(_) | Means::File { .. } => return Err("this action is for a property".to_owned()),
+            Means::Gpio(_) | Means::File { .. } => return Err("this action is for a property".to_owned().into()),
         };
-        Ok(answer::read(&said, &self.properties))
+        Ok(answer::read(&said, &self.properties)?)
     }
 }
 
@@ -103,18 +117,33 @@ impl Perform for Actions {
         };
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let done = match &action.means {
-            Means::Gpio(line) => self.lines.switch(line, text == "ON", action.limit).await.map(|()| Answer::default()),
-            Means::File { path, map } => file::write(path, map.get(&text).unwrap_or(&text), action.limit).await.map(|()| Answer::default()),
+            Means::Gpio(line) => {
+                self.lines.switch(line, text == "ON", action.limit).await.map(|()| Answer::default()).map_err(Failed::from)
+            }
+            Means::File { path, map } => {
+                let written = file::write(path, map.get(&text).unwrap_or(&text), action.limit).await;
+                written.map(|()| Answer::default()).map_err(Failed::from)
+            }
             Means::Program { .. } | Means::Http(_) => self.tell(&action, &json!({"property": property, "value": value})).await,
         };
         match done {
             Ok(answer) => {
-                // Whatever it says about this very property is the last word: a nozzle may only get as hot as it can.
+                // Whatever it says about this very property is the last word: a nozzle may only get as hot as it can. Where that cannot
+                // be so, nobody knows what is.
+                let own = answer.misfits.iter().find(|misfit| misfit.property == property).map(|misfit| misfit.why.clone());
+                let detail = told(property, answer.detail, &answer.misfits);
+                if let Some(why) = own {
+                    return Performed::Failed(why);
+                }
                 properties.extend(answer.reported);
-                Performed::Done { detail: answer.detail, properties }
+                Performed::Done { detail, properties }
             }
-            Err(why) => Performed::Failed(why),
+            Err(failed) => failed.performed(property),
         }
+    }
+
+    fn is_settable(&self, property: &str) -> bool {
+        self.properties.get(property).is_some_and(|known| !known.reported_only)
     }
 
     /// Whatever does it can rely on its arguments: they are all there, and each is what the device model says.
@@ -128,9 +157,20 @@ impl Perform for Actions {
         };
         let input = json!({"command": command.name, "id": command.id, "args": args, "expiresAt": command.expires_at});
         match self.tell(&action, &input).await {
-            Ok(Answer { detail, reported }) => Performed::Done { detail, properties: reported },
-            Err(why) => Performed::Failed(why),
+            Ok(Answer { detail, reported, misfits }) => {
+                Performed::Done { detail: told(&command.name, detail, &misfits), properties: reported }
+            }
+            Err(failed) => failed.performed(&command.name),
         }
+    }
+
+    fn interrupts(&self) -> BTreeMap<String, Vec<String>> {
+        let interrupting = self.commands.iter().filter(|(_, rule)| !rule.interrupts.is_empty());
+        interrupting.map(|(name, rule)| (name.clone(), rule.interrupts.clone())).collect()
+    }
+
+    fn stop_signal(&self) -> Option<Arc<Notify>> {
+        Some(Arc::clone(&self.stop))
     }
 
     /// The machine forgets a line, which is released, and a file of the kernel's, which begins anew. Programs and servers keep by
@@ -141,14 +181,27 @@ impl Perform for Actions {
     }
 }
 
-/// Why a file or a chip cannot be written, where the system says so beforehand.
-fn unwritable(path: &Path, access: Result<(), Errno>) -> Option<String> {
-    let path = path.display();
-    Some(match access.err()? {
-        Errno::NOENT => format!("`{path}` is not there"),
-        Errno::ROFS => format!("`{path}` is read-only here"),
-        _ => format!("`{path}` may not be written by this user"),
-    })
+impl Failed {
+    /// Tells the log, and is what came of the action of this name.
+    fn performed(self, action: &str) -> Performed {
+        match &self.end {
+            Some(end) => tracing::warn!(action, end, "the action has failed: {}", self.why),
+            None => tracing::warn!(action, "the action has failed: {}", self.why),
+        }
+        Performed::Failed(self.why)
+    }
+}
+
+/// Tells the log what an action has reported that cannot be, and returns its detail, which says so, too.
+fn told(action: &str, detail: String, misfits: &[Misfit]) -> String {
+    for misfit in misfits {
+        tracing::warn!(action, "the action has reported what cannot be: {}", misfit.why);
+    }
+    match misfits.first() {
+        None => detail,
+        Some(misfit) if detail.is_empty() => answer::plain(&misfit.why),
+        Some(misfit) => answer::plain(&format!("{detail}; {}", misfit.why)),
+    }
 }
 
 /// The arguments a command has, each with a value it can have. Others are left out: a later model may know more.
@@ -166,3 +219,7 @@ fn fitting(known: &BTreeMap<String, Argument>, args: &Value) -> Result<Map<Strin
 #[cfg(test)]
 #[path = "actions_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "interrupt_tests.rs"]
+mod interrupt_tests;

@@ -1,9 +1,12 @@
 //! A program runs: without a shell, in a process group of its own, with the input on its standard input.
 //!
 //! It ends within its time: its group is killed when the time is up, when it says too much, and when nobody waits for it any more.
-//! What it has left running when it ends by itself is its own affair.
+//! One that is stopped is first asked to end, by SIGTERM.
+//! What it has left running when it ends by itself ends with it, also where that has left the group: everything that an action
+//! starts has its mark in the environment.
 
 use std::io;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -13,33 +16,61 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use super::aside::took_longer;
-use super::{ANSWER_LIMIT, answer};
+use super::{ANSWER_LIMIT, Failed, answer, marked};
 
 /// What a program needs to find others, its user's files and its language.
 const KEPT: [&str; 3] = ["PATH", "HOME", "LANG"];
+/// By this variable what an action has left behind is found.
+const MARK: &str = "ONETHING_ACTION";
 /// For what is still in the pipes of a program that has ended: whoever it has left behind may keep them open for good.
 const REST: Duration = Duration::from_millis(200);
+/// For a program to end that was asked to.
+const GRACE: Duration = Duration::from_millis(500);
 /// For the kernel to end what was killed.
 const BURIAL: Duration = Duration::from_secs(2);
 /// In bytes: the end of what it says about itself, enough for a last line.
 const TAIL: usize = 4 * 1024;
 const CHUNK: usize = 4 * 1024;
 
-/// Runs a program to its end; what it printed comes back.
-pub(super) async fn run(path: &str, args: &[String], input: &str, thing: &str, limit: Duration) -> Result<Vec<u8>, String> {
+/// Runs a program to its end, or until it is `stopped`; what it printed comes back.
+pub(super) async fn run(
+    path: &str,
+    args: &[String],
+    input: &str,
+    thing: &str,
+    limit: Duration,
+    stopped: impl Future<Output = ()>,
+) -> Result<Vec<u8>, Failed> {
     let mut program = Running::start(path, args, thing).map_err(|error| fault(path, &error))?;
-    let ended = timeout(limit, program.finish(input)).await;
+    let ended = {
+        let group = program.group;
+        let mut finish = pin!(timeout(limit, program.finish(input)));
+        tokio::select! {
+            ended = &mut finish => ended,
+            () = stopped => {
+                // There is nothing to stop where everything has just ended.
+                let _ = group.map(|group| kill_process_group(group, Signal::TERM));
+                timeout(GRACE, finish).await.unwrap_or_else(Err)
+            }
+        }
+    };
     let result = match ended {
         Ok(Ok(ended)) => ended.result(),
-        Ok(Err(TooMuch)) => Err(format!("it printed more than {ANSWER_LIMIT} bytes")),
-        Err(_) => Err(took_longer(limit)),
+        Ok(Err(TooMuch)) => Err(format!("it printed more than {ANSWER_LIMIT} bytes").into()),
+        Err(_) => Err(took_longer(limit).into()),
     };
     program.end().await;
     result
 }
 
 /// A program and its group, which ends with this value.
-struct Running(Child);
+pub(super) struct Running {
+    child: Child,
+    /// The group has the number of its first process.
+    group: Option<Pid>,
+    /// What everything that it starts has in its environment.
+    mark: String,
+}
 
 /// It printed more than it may.
 struct TooMuch;
@@ -51,25 +82,28 @@ struct Ended {
 }
 
 impl Running {
-    fn start(path: &str, args: &[String], thing: &str) -> io::Result<Self> {
+    pub(super) fn start(path: &str, args: &[String], thing: &str) -> io::Result<Self> {
+        let mark = format!("{:016x}", getrandom::u64().map_err(io::Error::other)?);
         let kept = KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         let child = Command::new(path)
             .args(args)
             .env_clear()
             .envs(kept)
             .env("ONETHING_THING", thing)
+            .env(MARK, &mark)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
-        Ok(Self(child))
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Ok(Self { child, group, mark })
     }
 
     /// Gives it the input, and hears what it says until it has ended.
     async fn finish(&mut self, input: &str) -> Result<Ended, TooMuch> {
-        let child = &mut self.0;
+        let (group, child) = (self.group, &mut self.child);
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (mut printed, mut complained) = (Vec::new(), Vec::new());
         let status = {
@@ -85,6 +119,8 @@ impl Running {
                     child.wait().await
                 }
                 status = child.wait() => {
+                    // Who is left behind would keep the pipes open.
+                    kill(group);
                     if let Ok(said) = timeout(REST, talk).await {
                         said?;
                     }
@@ -96,19 +132,23 @@ impl Running {
     }
 
     /// Kills what still runs, and waits until it is no more.
-    async fn end(mut self) {
+    pub(super) async fn end(mut self) {
         self.kill();
         // What the kernel does not let go of now is reaped when it does.
-        let _ = timeout(BURIAL, self.0.wait()).await;
+        let _ = timeout(BURIAL, self.child.wait()).await;
     }
 
-    /// The group has the number of its first process, which is nobody else's until that one is reaped.
-    fn kill(&self) {
-        let leader = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(leader) = leader {
-            // There is nothing to kill where everything has just ended.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
+    fn kill(&mut self) {
+        kill(self.group.take());
+        marked::kill(MARK, &self.mark);
+    }
+}
+
+/// Nobody else has the number of a group, as long as there is a process in it.
+fn kill(group: Option<Pid>) {
+    if let Some(group) = group {
+        // There is nothing to kill where everything has just ended.
+        let _ = kill_process_group(group, Signal::KILL);
     }
 }
 
@@ -119,13 +159,16 @@ impl Drop for Running {
 }
 
 impl Ended {
-    fn result(self) -> Result<Vec<u8>, String> {
+    fn result(self) -> Result<Vec<u8>, Failed> {
         let status = self.status.map_err(|error| format!("its end was not seen: {error}"))?;
         if status.success() {
             return Ok(self.printed);
         }
         let complaint = answer::last_line(&self.complained);
-        Err(if complaint.is_empty() { format!("it ended with {status}") } else { complaint })
+        Err(match complaint.is_empty() {
+            true => format!("it ended with {status}").into(),
+            false => Failed { why: complaint, end: Some(status.to_string()) },
+        })
     }
 }
 

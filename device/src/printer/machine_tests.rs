@@ -92,7 +92,7 @@ impl Bench {
         }
         self.machine.tick(elapsed);
         self.moment.uptime += elapsed;
-        self.machine.events().into_iter().for_each(|event| self.agent.hear(event));
+        self.machine.events().into_iter().for_each(|event| self.agent.hear(event, self.moment));
         self.notes.extend(self.agent.notes());
     }
 

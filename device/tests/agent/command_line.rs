@@ -117,6 +117,20 @@ fn the_service_is_a_unit_for_this_program_and_this_folder() {
 }
 
 #[test]
+fn the_unit_of_the_service_is_removed_and_no_other() {
+    let place = tempfile::tempdir().unwrap();
+    let (state, file) = (place.path().join("state"), place.path().join("agent.service"));
+    let path = file.to_str().unwrap();
+    run(&mut agent(&state, &["service", "--user", "ana", "--write", path])).done();
+    run(&mut agent(&state, &["service", "--remove", path, "--user", "ana"])).check(2, "cannot be used with");
+    assert!(run(&mut agent(&state, &["service", "--remove", path])).done().contains("is removed. The credentials stay"));
+    run(&mut agent(&state, &["service", "--remove", path])).check(1, "is not there: nothing was removed");
+    std::fs::write(&file, "[Unit]\nDescription=somebody else's\n").unwrap();
+    run(&mut agent(&state, &["service", "--remove", path])).check(1, "is no unit of this agent");
+    assert!(file.exists());
+}
+
+#[test]
 fn the_service_has_a_user_of_its_own_where_that_one_may_do_what_it_has_to() {
     let place = tempfile::tempdir().unwrap();
     // Where these tests were built may be a home.
@@ -139,6 +153,46 @@ fn the_service_has_a_user_of_its_own_where_that_one_may_do_what_it_has_to() {
 }
 
 #[test]
+fn a_device_model_is_checked_without_credentials_one_sentence_per_mistake() {
+    let place = tempfile::tempdir().unwrap();
+    let (state, file) = (place.path().join("state"), place.path().join("lamp.toml"));
+    let lamp = include_str!("../../../tests/fixtures/models/lamp/device.toml");
+    let check = |actions: &str| {
+        std::fs::write(&file, format!("{lamp}{actions}")).unwrap();
+        run(&mut agent(&state, &["check", "--device-model", file.to_str().unwrap()]))
+    };
+    let name = file.display();
+    assert_eq!(check("").done(), format!("{name}: the device model of a lamp is good, and it has no actions.\n"));
+    let good = "\n[action.property.power]\nrun = [\"/bin/sh\", \"-c\", \"cat\"]\n";
+    assert_eq!(check(good).done(), format!("{name}: the device model of a lamp is good, and what its action needs is there.\n"));
+    let ended = check(
+        "\n[action.property.power]\nrun = [\"/nowhere/lamp\"]\n[action.property.brightness]\nfile = \"/nowhere/brightness\"\n\
+         [action.command.fade]\nhttp = \"http://127.0.0.1:1/fade\"\n",
+    );
+    assert_eq!(
+        ended.out,
+        format!(
+            "{name}: `brightness` cannot be done as it is now: `/nowhere/brightness` is not there\n\
+             {name}: `power` cannot be done as it is now: `/nowhere/lamp` is not there, or what interprets it is not\n\
+             {name}: `fade` cannot be done as it is now: nobody listens at http://127.0.0.1:1/fade\n"
+        )
+    );
+    assert_eq!((ended.code, ended.complaint.as_str()), (Some(1), "onething-device: this machine lacks 3 of what the device model names\n"));
+    let ended = check("\n[action.property.power]\nrun = [\"lamp\"]\n[action.property.colour]\nfile = \"/x\"\n");
+    assert_eq!(
+        ended.out,
+        format!(
+            "{name}: action.property.colour: there is no property `colour`\n\
+             {name}: action.property.power: `run` must begin with the absolute path of a program\n"
+        )
+    );
+    assert_eq!((ended.code, ended.complaint.as_str()), (Some(2), "onething-device: the device model has 2 mistakes\n"));
+    assert!(!state.exists(), "nothing is made");
+    run(&mut agent(&state, &["check"])).check(2, "which device model?");
+    run(&mut agent(&state, &["check", "--device-model", "/nowhere.toml"])).check(2, "--device-model /nowhere.toml: ");
+}
+
+#[test]
 fn there_are_completions_for_every_shell_and_help_with_examples() {
     for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef onething-device"), ("fish", "complete -c onething-device")] {
         let out = with(&["completions", shell]).done();
@@ -146,7 +200,7 @@ fn there_are_completions_for_every_shell_and_help_with_examples() {
     }
     let out = with(&["--help"]).done();
     assert!(out.contains("Examples:") && out.contains("ONETHING_DEVICE_STATE") && out.contains("Exit codes:"), "{out}");
-    for command in ["setup", "run", "status", "claim", "register", "renew", "forget", "service", "completions"] {
+    for command in ["setup", "check", "run", "status", "claim", "register", "renew", "forget", "service", "completions"] {
         assert!(out.contains(&format!("  {command} ")), "{command} is not in the help");
         assert_eq!(with(&[command, "--help"]).code, Some(0), "{command}");
     }

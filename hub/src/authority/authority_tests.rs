@@ -101,7 +101,7 @@ fn a_clock_before_time_is_an_error() {
 fn certificates_are_written_as_other_tools_write_them() {
     let authority = Authority::new(NOW).unwrap();
     let der = CertificateDer::from_pem_slice(authority.root_pem().as_bytes()).unwrap();
-    assert_eq!(der, *authority.root.certificate());
+    assert_eq!(der, *authority.line.root.certificate());
     let lines: Vec<_> = authority.root_pem().lines().map(str::len).collect();
     assert!(lines[1..lines.len() - 2].iter().all(|length| *length == 64) && authority.root_pem().ends_with("-----\n"));
     assert_eq!(encode_string("CERTIFICATE", LineEnding::LF, &der).unwrap(), authority.root_pem());

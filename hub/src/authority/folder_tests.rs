@@ -69,7 +69,7 @@ impl Place {
     }
 }
 
-const FILES: [&str; 3] = ["lock", KEY, CERTIFICATES];
+const FILES: [&str; 5] = ["lock", KEY, CERTIFICATES, RSA.key, RSA.certificates];
 
 #[test]
 fn an_authority_is_made_once_and_read_afterwards() {
@@ -77,9 +77,10 @@ fn an_authority_is_made_once_and_read_afterwards() {
     let first = place.open();
     let device = first.issue(NOW).unwrap();
     assert_eq!((place.names(), place.text(CERTIFICATES)), (FILES.map(str::to_owned).to_vec(), first.root_pem()));
-    assert_eq!((place.mode(""), place.mode(KEY)), (0o700, 0o600));
+    assert_eq!((place.mode(""), place.mode(KEY), place.mode(RSA.key)), (0o700, 0o600, 0o600));
     let again = place.open();
-    assert_eq!(again.root_pem(), first.root_pem());
+    assert_eq!(again.roots_pem(), first.roots_pem());
+    assert_eq!(first.roots_pem(), first.root_pem() + &place.text(RSA.certificates));
     admitted(&again.root_pem(), &device.pem, NOW).unwrap();
     admitted(&first.root_pem(), &again.issue(NOW).unwrap().pem, NOW).unwrap();
 }
@@ -165,9 +166,62 @@ fn what_was_replaced_is_remembered_in_order() {
     let third = Authority::replace(&place.dir, NOW).unwrap();
     let opened = place.open();
     assert_eq!(opened.root_pem(), third.root_pem());
-    assert_eq!((&opened.former, &opened.crosses), (&third.former, &third.crosses));
-    assert_eq!(opened.former.iter().map(|root| super::super::pem(root)).collect::<Vec<_>>(), [second, first]);
-    assert_eq!(opened.crosses.len(), 2);
+    assert_eq!((&opened.line.former, &opened.line.crosses), (&third.line.former, &third.line.crosses));
+    assert_eq!(opened.line.former.iter().map(|root| super::super::pem(root)).collect::<Vec<_>>(), [second, first]);
+    assert_eq!(opened.line.crosses.len(), 2);
+}
+
+/// What an older hub has left: everything but the root of RSA.
+#[test]
+fn a_folder_from_before_there_was_rsa_gets_its_root_at_the_next_start_and_keeps_the_rest() {
+    let place = Place::new();
+    place.open();
+    for name in [RSA.certificates, RSA.key] {
+        fs::remove_file(place.dir.join(name)).unwrap();
+    }
+    let (key, root) = (place.text(KEY), place.text(CERTIFICATES));
+    let names = place.names();
+    let looked = Authority::look(&place.dir, NOW).unwrap().unwrap();
+    assert!(looked.rsa.is_none() && place.names() == names, "who only looks makes nothing");
+    let opened = place.open();
+    assert_eq!((place.text(KEY), place.text(CERTIFICATES), place.names()), (key, root, FILES.map(str::to_owned).to_vec()));
+    assert!(opened.rsa.is_some_and(|line| line.root.is_rsa() && line.former.is_empty()));
+}
+
+#[test]
+fn both_lines_of_roots_are_replaced_and_each_vouches_for_its_own() {
+    let place = Place::new();
+    let first = place.open();
+    let second = Authority::replace(&place.dir, NOW).unwrap();
+    let opened = place.open();
+    assert_eq!(opened.roots_pem(), second.roots_pem());
+    let (old, new) = (first.rsa.unwrap(), opened.rsa.unwrap());
+    assert_eq!((new.former.as_slice(), new.crosses.len()), (&[old.root.certificate().clone()][..], 1));
+    assert!(new.root.is_rsa() && new.root.certificate() != old.root.certificate());
+    // Cut off between the two: each is whole.
+    let place = Place::with(&[
+        (CERTIFICATES, &first.line.certificates_pem()),
+        (KEY, &first.line.root.key_pem()),
+        (RSA.certificates, &new.certificates_pem()),
+        (RSA.key, &old.root.key_pem()),
+        (RSA.next_key, &new.root.key_pem()),
+    ]);
+    let opened = place.open();
+    assert_eq!((opened.root_pem(), opened.by_rsa().certificates_pem()), (first.line.certificates_pem(), new.certificates_pem()));
+}
+
+#[test]
+fn an_operators_own_root_of_rsa_needs_no_other_until_one_of_another_kind_follows_it() {
+    let (root, key) = brought(&KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap(), |_| ());
+    let place = Place::with(&[(CERTIFICATES, &root), (KEY, &key)]);
+    let authority = place.open();
+    assert!(authority.rsa.is_none() && authority.roots_pem() == authority.root_pem());
+    let next = Authority::replace(&place.dir, NOW).unwrap();
+    let rsa = next.rsa.as_ref().unwrap();
+    assert!(!next.line.root.is_rsa() && rsa.root.is_rsa());
+    // Whoever knows the operator's root knows both.
+    assert_eq!((rsa.former.as_slice(), rsa.crosses.len()), (next.line.former.as_slice(), 1));
+    assert_eq!(place.open().roots_pem(), next.roots_pem());
 }
 
 /// An operator's root, with a change; the files for it.
@@ -193,7 +247,7 @@ fn an_operators_own_root_is_taken_and_followed_like_any_other() {
         let (root, key) = brought(&KeyPair::generate_for(algorithm).unwrap(), |_| ());
         let place = Place::with(&[(CERTIFICATES, &root), (KEY, &key)]);
         let authority = place.open();
-        assert_eq!(CertificateDer::from_pem_slice(root.as_bytes()).unwrap(), *authority.root.certificate());
+        assert_eq!(CertificateDer::from_pem_slice(root.as_bytes()).unwrap(), *authority.line.root.certificate());
         let device = authority.issue_for(CSR, NOW).unwrap().pem;
         // No certificate outlives the root.
         admitted(&root, &device, NOW + 1_000_000).unwrap();
@@ -201,7 +255,7 @@ fn an_operators_own_root_is_taken_and_followed_like_any_other() {
         let error = authority.issue_for(CSR, NOW + 1_000_000).unwrap_err();
         assert!(matches!(error, AuthorityError::RootExpired), "{error:?}");
         let next = Authority::replace(&place.dir, NOW).unwrap();
-        assert_eq!((next.former.len(), next.crosses.len()), (1, 1));
+        assert_eq!((next.line.former.len(), next.line.crosses.len()), (1, 1));
         place.open();
     }
 }

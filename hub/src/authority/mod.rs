@@ -6,6 +6,8 @@
 //! certificate for it by a request, as of `CreateCertificateFromCsr`.
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html>)
 //!
+//! The [`server`] shows a certificate of ECDSA, or one of RSA under a root of RSA to devices that know nothing else, as AWS IoT does.
+//!
 //! A root is kept in a [`folder`] and may be replaced. The new root is vouched for by the old one, so a device that
 //! knows the old one still knows the [`server`]; and what an old root issued is still admitted. A root's key never
 //! leaves the folder, and no certificate outlives the root that issued it.
@@ -95,20 +97,59 @@ pub enum AuthorityError {
 
 /// Issues certificates.
 pub struct Authority {
+    /// By these the certificates of devices are issued and the hub is known.
+    line: Line,
+    /// By these the hub is known to devices that know nothing but RSA. There are none where an operator's own root is of RSA.
+    rsa: Option<Line>,
+    /// For how long device certificates are good, in seconds.
+    lifetime: u64,
+}
+
+/// Roots that follow each other.
+struct Line {
     root: Root,
     /// The roots before this one, the newest first.
     former: Vec<CertificateDer<'static>>,
     /// For each root the certificate that the one before it gave it, the newest first.
     crosses: Vec<CertificateDer<'static>>,
-    /// For how long device certificates are good, in seconds.
-    lifetime: u64,
+}
+
+impl Line {
+    /// The first of its line.
+    fn begun(key: KeyPair, now: u64) -> Result<Self, AuthorityError> {
+        Ok(Self { root: Root::make(key, now)?, former: Vec::new(), crosses: Vec::new() })
+    }
+
+    /// The same line with another root at its end.
+    fn followed_by(&self, key: KeyPair, now: u64) -> Result<Self, AuthorityError> {
+        let root = Root::make(key, now)?;
+        let cross = self.root.vouch_for(&root, now)?;
+        let former = [self.root.certificate()].into_iter().chain(&self.former).cloned().collect();
+        let crosses = [&cross].into_iter().chain(&self.crosses).cloned().collect();
+        Ok(Self { root, former, crosses })
+    }
+
+    /// The certificates in PEM, as [`folder`] keeps them.
+    fn certificates_pem(&self) -> String {
+        let certificates = [self.root.certificate()].into_iter().chain(&self.crosses).chain(&self.former);
+        certificates.map(|der| pem(der)).collect()
+    }
+}
+
+fn ecdsa_key() -> Result<KeyPair, AuthorityError> {
+    Ok(KeyPair::generate()?)
+}
+
+/// It takes a tenth of a second and more: this is nothing for an async task.
+fn rsa_key() -> Result<KeyPair, AuthorityError> {
+    Ok(KeyPair::generate_for(&PKCS_RSA_SHA256)?)
 }
 
 impl Authority {
-    /// A new authority in memory, with a key of its own. `now` is in seconds since the epoch.
+    /// A new authority in memory, with keys of its own. `now` is in seconds since the epoch.
     pub fn new(now: u64) -> Result<Self, AuthorityError> {
-        let root = Root::make(KeyPair::generate()?, now)?;
-        Ok(Self { root, former: Vec::new(), crosses: Vec::new(), lifetime: FOREVER })
+        let (line, rsa) = (Line::begun(ecdsa_key()?, now)?, Line::begun(rsa_key()?, now)?);
+        Ok(Self { line, rsa: Some(rsa), lifetime: FOREVER })
     }
 
     /// The authority in a folder, which is made when it is not there. What is to lie there, [`folder`] says.
@@ -123,7 +164,7 @@ impl Authority {
         }
         let lock = dir.join(folder::LOCK);
         let is_used = lock.exists();
-        let authority = Self::open(dir, now);
+        let authority = Folder::open(dir).and_then(|folder| folder.authority_as_it_is(now));
         if !is_used {
             // One that stays would only make a later start ask a question.
             let _ = std::fs::remove_file(lock);
@@ -136,41 +177,43 @@ impl Authority {
         Self { lifetime: u64::from(days) * A_DAY, ..self }
     }
 
-    /// Gives the authority in a folder a new root. A hub that runs on this folder takes it up at its next start.
+    /// Gives the authority in a folder new roots. A hub that runs on this folder takes them up at its next start.
     pub fn replace(dir: &Path, now: u64) -> Result<Self, AuthorityError> {
         let folder = Folder::open(dir)?;
-        let old = folder.authority(now)?;
-        let new = old.succeeded(now)?;
+        let new = folder.authority(now)?.succeeded(now)?;
         folder.replace(&new)?;
         Ok(new)
     }
 
     fn succeeded(self, now: u64) -> Result<Self, AuthorityError> {
-        let root = Root::make(KeyPair::generate()?, now)?;
-        let cross = self.root.vouch_for(&root, now)?;
-        let former = [self.root.certificate().clone()].into_iter().chain(self.former).collect();
-        let crosses = [cross].into_iter().chain(self.crosses).collect();
-        Ok(Self { root, former, crosses, lifetime: self.lifetime })
+        let line = self.line.followed_by(ecdsa_key()?, now)?;
+        let rsa = self.by_rsa().followed_by(rsa_key()?, now)?;
+        Ok(Self { line, rsa: Some(rsa), lifetime: self.lifetime })
     }
 
-    /// The certificates in PEM, as [`folder`] keeps them.
-    fn certificates_pem(&self) -> String {
-        let others = self.crosses.iter().chain(&self.former).map(|der| pem(der));
-        [self.root_pem()].into_iter().chain(others).collect()
+    /// The roots by which devices know the hub that know nothing but RSA.
+    fn by_rsa(&self) -> &Line {
+        self.rsa.as_ref().unwrap_or(&self.line)
     }
 
     /// The roots whose device certificates are admitted: this one and all before it.
     fn trusted(&self) -> Result<RootCertStore, AuthorityError> {
         let mut trusted = RootCertStore::empty();
-        for root in [self.root.certificate()].into_iter().chain(&self.former) {
+        for root in [self.line.root.certificate()].into_iter().chain(&self.line.former) {
             trusted.add(root.clone()).map_err(AuthorityError::Tls)?;
         }
         Ok(trusted)
     }
 
-    /// The root certificate in PEM, by which devices and the hub know each other: what goes into new bundles.
+    /// The root certificate in PEM by which devices' certificates are issued.
     pub fn root_pem(&self) -> String {
-        pem(self.root.certificate())
+        pem(self.line.root.certificate())
+    }
+
+    /// The root certificates in PEM by which devices know the hub, that of RSA last: what goes into new bundles.
+    pub fn roots_pem(&self) -> String {
+        let rsa = self.rsa.as_ref().map(|line| pem(line.root.certificate()));
+        [self.root_pem()].into_iter().chain(rsa).collect()
     }
 
     /// The end of what is issued now.
@@ -184,7 +227,7 @@ impl Authority {
         let key = Zeroizing::new(KeyPair::generate_for(&PKCS_RSA_SHA256)?);
         let mut name = DistinguishedName::new();
         name.push(DnType::CommonName, "AWS IoT Certificate");
-        let certificate = self.root.sign(device(name), &*key, now, self.end(now))?;
+        let certificate = self.line.root.sign(device(name), &*key, now, self.end(now))?;
         Ok(Certificate {
             id: CertificateId::of(certificate.der()),
             pem: pem(certificate.der()),
@@ -203,7 +246,7 @@ impl Authority {
     /// authority's own business.
     pub fn issue_requested(&self, request: &CertificateRequest, now: u64) -> Result<Issued, AuthorityError> {
         let key = SubjectPublicKeyInfo::from_der(request.public_key())?;
-        let certificate = self.root.sign_as(request.subject(), device(DistinguishedName::new()), &key, now, self.end(now))?;
+        let certificate = self.line.root.sign_as(request.subject(), device(DistinguishedName::new()), &key, now, self.end(now))?;
         Ok(Issued { id: CertificateId::of(&certificate), pem: pem(&certificate) })
     }
 }

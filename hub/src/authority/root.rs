@@ -10,8 +10,8 @@ use data_encoding::HEXLOWER;
 use pkcs8::der::asn1::BitStringRef;
 use pkcs8::der::{Any, Decode, Encode};
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
-    SerialNumber, SigningKey,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256,
+    PublicKeyData, SerialNumber, SigningKey,
 };
 use rustls::pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest, Sha256};
@@ -128,6 +128,11 @@ impl Root {
     /// The private key in PEM, for its file only.
     pub(super) fn key_pem(&self) -> Zeroizing<String> {
         Zeroizing::new(self.issuer.key().serialize_pem())
+    }
+
+    /// Whether its key is of RSA, so that whoever knows nothing else can verify what it issues.
+    pub(super) fn is_rsa(&self) -> bool {
+        self.issuer.key().is_compatible(&PKCS_RSA_SHA256)
     }
 
     /// The last second of its time, since the epoch.

@@ -4,6 +4,9 @@
 //! looked at when a device connects. With it goes the way from the present root back to the former ones, so that a device
 //! which knows only one of those connects as well. Devices show certificates of their own, issued by the present root
 //! or a former one; whether one of them still opens anything is the registry's to say.
+//!
+//! There are two such certificates, of ECDSA and of RSA, each under roots of its own kind; what a device says in its ClientHello decides
+//! which it is shown, as with AWS IoT. That of RSA is made when the first device needs it.
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/transport-security.html>)
 
 use std::fmt;
@@ -11,15 +14,15 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{DnsName, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
-use rustls::{ServerConfig, version};
+use rustls::{ServerConfig, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion, version};
 
-use super::{Authority, AuthorityError};
+use super::{Authority, AuthorityError, ecdsa_key, rsa_key};
 
 /// The hub's names for itself.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -38,7 +41,15 @@ pub struct ServerIdentity {
     authority: Arc<Authority>,
     names: Vec<String>,
     now: fn() -> u64,
-    current: RwLock<Current>,
+    ecdsa: RwLock<Current>,
+    rsa: RwLock<Option<Current>>,
+}
+
+/// Of which kind a certificate of the hub is, and its chain with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Ecdsa,
+    Rsa,
 }
 
 struct Current {
@@ -59,36 +70,63 @@ impl ServerIdentity {
                 all.push(name.clone());
             }
         }
-        let current = RwLock::new(issue(&authority, &all, now())?);
-        Ok(Self { authority, names: all, now, current })
+        let ecdsa = RwLock::new(issue(&authority, Kind::Ecdsa, &all, now())?);
+        Ok(Self { authority, names: all, now, ecdsa, rsa: RwLock::new(None) })
     }
 
-    /// The certificate for a device that connects now.
-    fn certified(&self) -> Arc<CertifiedKey> {
+    /// The certificate of ECDSA for a device that connects now.
+    fn ecdsa(&self) -> Arc<CertifiedKey> {
         let now = (self.now)();
         // What is in there is replaced as a whole, so a panic elsewhere leaves it whole.
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.ecdsa.read().unwrap_or_else(PoisonError::into_inner);
         if current.shown.contains(&now) {
             return Arc::clone(&current.key);
         }
         drop(current);
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.ecdsa.write().unwrap_or_else(PoisonError::into_inner);
         if !current.shown.contains(&now) {
-            match issue(&self.authority, &self.names, now) {
+            match issue(&self.authority, Kind::Ecdsa, &self.names, now) {
                 Ok(next) => *current = next,
                 Err(error) => {
-                    tracing::error!(step = "authority", %error, "the server's certificate could not be renewed");
+                    not_renewed(&error);
                     current.shown = now..now.saturating_add(RETRY);
                 }
             }
         }
         Arc::clone(&current.key)
     }
+
+    /// The certificate of RSA for a device that connects now. To make one takes a tenth of a second and more.
+    fn rsa(&self) -> Option<Arc<CertifiedKey>> {
+        let now = (self.now)();
+        let current = self.rsa.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = current.as_ref().filter(|current| current.shown.contains(&now)) {
+            return Some(Arc::clone(&current.key));
+        }
+        drop(current);
+        let mut current = self.rsa.write().unwrap_or_else(PoisonError::into_inner);
+        if !current.as_ref().is_some_and(|current| current.shown.contains(&now)) {
+            match issue(&self.authority, Kind::Rsa, &self.names, now) {
+                Ok(next) => *current = Some(next),
+                Err(error) => {
+                    not_renewed(&error);
+                    current.as_mut()?.shown = now..now.saturating_add(RETRY);
+                }
+            }
+        }
+        current.as_ref().map(|current| Arc::clone(&current.key))
+    }
+}
+
+fn not_renewed(error: &AuthorityError) {
+    tracing::error!(step = "authority", %error, "the server's certificate could not be renewed");
 }
 
 impl ResolvesServerCert for ServerIdentity {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.certified())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let ecdsa = self.ecdsa();
+        // What is offered here fits the cipher suites, too.
+        if ecdsa.key.choose_scheme(hello.signature_schemes()).is_some() { Some(ecdsa) } else { self.rsa() }
     }
 }
 
@@ -98,35 +136,117 @@ impl fmt::Debug for ServerIdentity {
     }
 }
 
-fn issue(authority: &Authority, names: &[String], now: u64) -> Result<Current, AuthorityError> {
+fn issue(authority: &Authority, kind: Kind, names: &[String], now: u64) -> Result<Current, AuthorityError> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "onething hub");
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let key = KeyPair::generate()?;
+    let (line, key) = match kind {
+        Kind::Ecdsa => (&authority.line, ecdsa_key()?),
+        Kind::Rsa => (authority.by_rsa(), rsa_key()?),
+    };
     let until = now.saturating_add(LIFETIME);
-    let certificate = authority.root.sign(params, &key, now, until)?;
+    let certificate = line.root.sign(params, &key, now, until)?;
     // At the end of the root another one would not last longer.
-    let renewed = if until <= authority.root.not_after() { until - RENEWED_BEFORE } else { authority.root.not_after() };
+    let renewed = if until <= line.root.not_after() { until - RENEWED_BEFORE } else { line.root.not_after() };
 
-    let chain = [certificate.der()].into_iter().chain(authority.crosses.iter().take(MAX_CROSSES)).cloned().collect();
-    let key = aws_lc_rs::sign::any_ecdsa_type(&PrivatePkcs8KeyDer::from(key).into()).map_err(AuthorityError::Tls)?;
+    let chain = [certificate.der()].into_iter().chain(line.crosses.iter().take(MAX_CROSSES)).cloned().collect();
+    let key = aws_lc_rs::sign::any_supported_type(&PrivatePkcs8KeyDer::from(key).into()).map_err(AuthorityError::Tls)?;
     Ok(Current { key: Arc::new(CertifiedKey::new(chain, key)), shown: now..renewed })
 }
 
-/// TLS 1.2 and 1.3 for the MQTT listener: the hub shows its identity, and so must who connects.
+/// TLS for the MQTT listener: which versions and which certificate, each device says itself.
+pub struct ServerTls {
+    identity: Arc<ServerIdentity>,
+    all: Arc<ServerConfig>,
+    only_1_2: Arc<ServerConfig>,
+}
+
+impl ServerTls {
+    /// For an identity of the hub.
+    pub fn new(identity: Arc<ServerIdentity>) -> Result<Self, AuthorityError> {
+        let all = Arc::new(server_config(Arc::clone(&identity))?);
+        let only_1_2 = Arc::new(config(Arc::clone(&identity), &[&version::TLS12])?);
+        Ok(Self { identity, all, only_1_2 })
+    }
+
+    /// How to answer a ClientHello.
+    pub fn answer_to(&self, hello: &ClientHello<'_>) -> Answer {
+        let offered = Offered::read(hello);
+        let config = Arc::clone(if offered.signs_in_1_3() { &self.all } else { &self.only_1_2 });
+        Answer { config, rsa: (!offered.ecdsa).then(|| Arc::clone(&self.identity)) }
+    }
+}
+
+/// How a ClientHello is answered.
+pub struct Answer {
+    config: Arc<ServerConfig>,
+    /// Who has to have a certificate of RSA.
+    rsa: Option<Arc<ServerIdentity>>,
+}
+
+impl Answer {
+    /// The configuration, once there is a certificate to show. The first one of RSA takes its time, for which nobody else waits.
+    pub async fn config(self) -> Arc<ServerConfig> {
+        if let Some(identity) = self.rsa {
+            // If that panics, the handshake tries the same, and fails.
+            let _ = tokio::task::spawn_blocking(move || identity.rsa()).await;
+        }
+        self.config
+    }
+}
+
+/// What a device can do, by its ClientHello.
+struct Offered {
+    /// It can verify the hub's signature of ECDSA.
+    ecdsa: bool,
+    /// RSA as TLS 1.3 has it, and as TLS 1.2 has it.
+    rsa_pss: bool,
+    rsa_pkcs1: bool,
+    tls_1_2: bool,
+}
+
+impl Offered {
+    fn read(hello: &ClientHello<'_>) -> Self {
+        let schemes = hello.signature_schemes();
+        let offers = |some: &[SignatureScheme]| schemes.iter().any(|scheme| some.contains(scheme));
+        let suites = || aws_lc_rs::ALL_CIPHER_SUITES.iter().filter(|suite| hello.cipher_suites().contains(&suite.suite()));
+        let takes_ecdsa = |suite: &SupportedCipherSuite| match suite {
+            SupportedCipherSuite::Tls13(_) => true,
+            SupportedCipherSuite::Tls12(suite) => suite.sign.contains(&SignatureScheme::ECDSA_NISTP256_SHA256),
+        };
+        Self {
+            ecdsa: offers(&[SignatureScheme::ECDSA_NISTP256_SHA256]) && suites().any(takes_ecdsa),
+            rsa_pss: offers(&[SignatureScheme::RSA_PSS_SHA256, SignatureScheme::RSA_PSS_SHA384, SignatureScheme::RSA_PSS_SHA512]),
+            rsa_pkcs1: offers(&[SignatureScheme::RSA_PKCS1_SHA256, SignatureScheme::RSA_PKCS1_SHA384, SignatureScheme::RSA_PKCS1_SHA512]),
+            tls_1_2: suites().any(|suite| matches!(suite, SupportedCipherSuite::Tls12(_))),
+        }
+    }
+
+    /// Whether it may be met in TLS 1.3, which has no signatures of RSA but RSA-PSS: who has only the older ones would agree on the
+    /// version and then fail, with the hub's certificate or with its own.
+    fn signs_in_1_3(&self) -> bool {
+        self.rsa_pss || !self.rsa_pkcs1 || !self.tls_1_2
+    }
+}
+
+/// TLS 1.2 and 1.3: the hub shows its identity, and so must who connects.
 ///
 /// Nothing of a connection outlives it, neither here nor in a ticket: that costs no memory for devices that are away, and whoever
 /// comes back shows a certificate that is looked at anew.
 pub fn server_config(identity: Arc<ServerIdentity>) -> Result<ServerConfig, AuthorityError> {
+    config(identity, &[&version::TLS13, &version::TLS12])
+}
+
+fn config(identity: Arc<ServerIdentity>, versions: &[&'static SupportedProtocolVersion]) -> Result<ServerConfig, AuthorityError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let devices = WebPkiClientVerifier::builder_with_provider(identity.authority.trusted()?.into(), Arc::clone(&provider));
     let devices = devices.build().map_err(|fault| AuthorityError::Tls(rustls::Error::General(fault.to_string())))?;
     let clock = Arc::new(Clock(identity.now));
     let mut config = ServerConfig::builder_with_details(provider, clock)
-        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+        .with_protocol_versions(versions)
         .map_err(AuthorityError::Tls)?
         .with_client_cert_verifier(devices)
         .with_cert_resolver(identity);

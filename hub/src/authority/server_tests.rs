@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::sync::LazyLock;
 
+use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, ServerConnection, SupportedProtocolVersion};
+use rustls::{CipherSuite, ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, ServerConnection};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use super::super::pem;
 use super::super::tests::NOW;
 use super::*;
 
@@ -28,6 +30,9 @@ const ONLY_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
 
 static KEY: LazyLock<Arc<KeyPair>> = LazyLock::new(|| Arc::new(KeyPair::generate().unwrap()));
 
+/// A key of RSA, as mailed bundles have one.
+static RSA_KEY: LazyLock<Arc<KeyPair>> = LazyLock::new(|| Arc::new(rsa_key().unwrap()));
+
 /// A device: what it knows the hub by, and what it shows.
 #[derive(Clone)]
 struct Device {
@@ -37,6 +42,8 @@ struct Device {
     versions: &'static [&'static SupportedProtocolVersion],
     protocols: Vec<Vec<u8>>,
     host: &'static str,
+    suites: Vec<CipherSuite>,
+    schemes: Vec<SignatureScheme>,
 }
 
 impl Device {
@@ -55,14 +62,31 @@ impl Device {
             versions: rustls::ALL_VERSIONS,
             protocols: Vec::new(),
             host: "localhost",
+            suites: Vec::new(),
+            schemes: Vec::new(),
         }
+    }
+
+    /// One that knows nothing but RSA, and the hub by the root of RSA in its bundle.
+    fn of_rsa(authority: &Authority) -> Self {
+        let root = certificate(&pem(authority.by_rsa().root.certificate()));
+        let schemes = vec![SignatureScheme::RSA_PKCS1_SHA256];
+        Self { root, schemes, versions: ONLY_1_2, ..Self::with_key(authority, &RSA_KEY) }
     }
 
     fn connection(&self) -> ClientConnection {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_details(provider, Arc::new(Clock(clock))).with_protocol_versions(self.versions);
+        let mut provider = aws_lc_rs::default_provider();
+        if !self.suites.is_empty() {
+            provider.cipher_suites.retain(|suite| self.suites.contains(&suite.suite()));
+        }
+        if !self.schemes.is_empty() {
+            let mapping = provider.signature_verification_algorithms.mapping;
+            let mapping: Vec<_> = mapping.iter().filter(|(scheme, _)| self.schemes.contains(scheme)).copied().collect();
+            provider.signature_verification_algorithms.mapping = mapping.leak();
+        }
+        let config = ClientConfig::builder_with_details(Arc::new(provider), Arc::new(Clock(clock))).with_protocol_versions(self.versions);
         let config = config.unwrap().with_root_certificates(roots);
         let mut config = match &self.certificate {
             Some(certificate) => {
@@ -155,6 +179,61 @@ fn a_device_connects_with_every_kind_of_key_that_gets_a_certificate() {
     }
 }
 
+/// Of which kind the hub's certificate was, by its key.
+fn is_of_rsa(met: &Met) -> bool {
+    let (_, parsed) = X509Certificate::from_der(&met.chain[0]).unwrap();
+    parsed.public_key().parsed().is_ok_and(|key| matches!(key, x509_parser::public_key::PublicKey::RSA(_)))
+}
+
+#[test]
+fn a_device_that_knows_nothing_but_rsa_is_shown_a_certificate_of_rsa_and_every_other_one_of_ecdsa() {
+    let authority = Authority::new(NOW).unwrap();
+    let (any, rsa) = (Device::of(&authority), Device::of_rsa(&authority));
+    let server = server(authority, &[]);
+    let (_, ecdsa_root) = X509Certificate::from_der(&any.root).unwrap();
+    assert!(!is_of_rsa(&meet(&any, &server).unwrap()));
+    let suites = vec![CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256];
+    for device in [rsa.clone(), Device { suites, schemes: Vec::new(), ..rsa.clone() }] {
+        let met = meet(&device, &server).unwrap();
+        let (_, leaf) = X509Certificate::from_der(&met.chain[0]).unwrap();
+        assert!(is_of_rsa(&met) && leaf.issuer() != ecdsa_root.subject());
+    }
+    // In TLS 1.3 with RSA-PSS, the one signature of RSA that it has.
+    let schemes = vec![SignatureScheme::RSA_PSS_SHA256, SignatureScheme::RSA_PKCS1_SHA256];
+    assert!(is_of_rsa(&meet(&Device { versions: ONLY_1_3, schemes, ..rsa.clone() }, &server).unwrap()));
+    // Who can do both is shown what it was shown before there was RSA.
+    let both = Device { versions: rustls::ALL_VERSIONS, schemes: Vec::new(), root: any.root.clone(), ..rsa };
+    assert!(!is_of_rsa(&meet(&both, &server).unwrap()));
+}
+
+#[test]
+fn the_certificate_of_rsa_is_made_when_it_is_needed_and_renewed_while_the_hub_runs() {
+    let authority = Authority::new(NOW).unwrap();
+    let device = Device::of_rsa(&authority);
+    let identity = Arc::new(ServerIdentity::new(Arc::new(authority), &[], clock).unwrap());
+    let server = Arc::new(server_config(Arc::clone(&identity)).unwrap());
+    assert!(identity.rsa.read().unwrap().is_none());
+    let first = meet(&device, &server).unwrap();
+    set_clock(NOW + 60 * DAY - 1);
+    assert_eq!(meet(&device, &server).unwrap().chain, first.chain);
+    set_clock(NOW + 60 * DAY);
+    assert_eq!(validity(&meet(&device, &server).unwrap()), (NOW + 60 * DAY - 120, NOW + 150 * DAY));
+}
+
+#[test]
+fn devices_of_every_root_of_rsa_know_the_hub_after_several_replacements() {
+    let mut authority = Authority::new(NOW).unwrap();
+    let mut devices = vec![Device::of_rsa(&authority)];
+    for _ in 0..3 {
+        authority = authority.succeeded(NOW).unwrap();
+        devices.push(Device::of_rsa(&authority));
+    }
+    let server = server(authority, &[]);
+    for device in &devices {
+        assert!(is_of_rsa(&meet(device, &server).unwrap()));
+    }
+}
+
 #[test]
 fn the_protocol_is_mqtt_under_either_name() {
     let authority = Authority::new(NOW).unwrap();
@@ -181,12 +260,12 @@ fn a_device_without_a_certificate_of_this_authority_is_refused() {
     let for_servers = {
         let mut params = CertificateParams::default();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        authority.root.sign(params, &**KEY, NOW, NOW + DAY).unwrap().der().clone()
+        authority.line.root.sign(params, &**KEY, NOW, NOW + DAY).unwrap().der().clone()
     };
     let expired = {
         let mut params = CertificateParams::default();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        authority.root.sign(params, &**KEY, NOW - 2 * DAY, NOW - DAY).unwrap().der().clone()
+        authority.line.root.sign(params, &**KEY, NOW - 2 * DAY, NOW - DAY).unwrap().der().clone()
     };
     let server = server(authority, &[]);
     for versions in [ONLY_1_3, ONLY_1_2] {

@@ -10,17 +10,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onething::thing::CertificateId;
-use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Broker;
 use super::backend::Backend;
 use super::connection::{self, Peer};
+use crate::authority::server::ServerTls;
 
 /// How long a client may take for its TLS handshake, once it is its turn.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -38,11 +39,10 @@ const TLS_BUFFER: usize = 16 * 1024;
 pub async fn serve<B: Backend>(
     broker: Broker<B>,
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: Arc<ServerTls>,
     most: usize,
     stop: impl Future<Output = ()> + Send,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
     let (handshakes, places) = (Arc::new(Semaphore::new(HANDSHAKES)), Arc::new(Semaphore::new(most)));
     let mut connections = JoinSet::new();
     let accepting = async {
@@ -58,11 +58,11 @@ pub async fn serve<B: Backend>(
                     Some(_) = connections.join_next() => {}
                 }
             };
-            let (broker, acceptor, handshakes) = (broker.clone(), acceptor.clone(), Arc::clone(&handshakes));
+            let (broker, tls, handshakes) = (broker.clone(), Arc::clone(&tls), Arc::clone(&handshakes));
             connections.spawn(async move {
                 let _place = place;
                 broker.counters().accepted.add(1);
-                match Box::pin(handshake(&acceptor, &handshakes, socket, address.ip())).await {
+                match Box::pin(handshake(&tls, &handshakes, socket, address.ip())).await {
                     Ok((stream, peer)) => connection::serve(broker, stream, peer).await,
                     Err(error) => {
                         broker.counters().handshakes_failed.add(1);
@@ -94,7 +94,7 @@ async fn refused(error: &io::Error) {
 }
 
 async fn handshake(
-    acceptor: &TlsAcceptor,
+    tls: &ServerTls,
     handshakes: &Semaphore,
     socket: TcpStream,
     address: IpAddr,
@@ -104,7 +104,11 @@ async fn handshake(
     timeout(HANDSHAKE_TIME, socket.peek(&mut [0])).await.map_err(late)??;
     let _turn = handshakes.acquire().await.map_err(io::Error::other)?;
     socket.set_nodelay(true)?;
-    let accepting = acceptor.accept_with(socket, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
+    let accepting = async {
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let answer = tls.answer_to(&begun.client_hello());
+        begun.into_stream_with(answer.config().await, |tls| tls.set_buffer_limit(Some(TLS_BUFFER))).await
+    };
     let stream = timeout(HANDSHAKE_TIME, accepting).await.map_err(late)??;
     // There are no tickets that would go back with the acknowledgement of the client's last flight: one that holds small packets
     // until then (RFC 896) would say CONNECT 40 ms late.

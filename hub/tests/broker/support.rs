@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use onething::thing::CertificateId;
 use onething_hub::authority::Authority;
-use onething_hub::authority::server::{ServerIdentity, server_config};
+use onething_hub::authority::server::{ServerIdentity, ServerTls};
 use onething_hub::broker::Broker;
 use onething_hub::broker::backend::{Attached, Standing};
 use onething_hub::broker::listener;
@@ -61,7 +61,7 @@ impl Hub {
 
     async fn over(store: Arc<Store>, authority: Arc<Authority>) -> Self {
         let identity = ServerIdentity::new(Arc::clone(&authority), &[], clock::now).unwrap();
-        let tls = server_config(Arc::new(identity)).unwrap();
+        let tls = ServerTls::new(Arc::new(identity)).unwrap();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
         let broker = Broker::open(Arc::clone(&store), clock::now).await.unwrap();

@@ -1,0 +1,139 @@
+//! What actions need and this machine does not have now: told before it is needed, one sentence each.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use onething::model::{Actions, DeviceAction, LoopbackUrl, Means};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+
+use super::{gpio, program};
+
+/// In bytes: the first line of a script, as far as the kernel reads it (`execve(2)`).
+const FIRST_LINE: u64 = 256;
+/// For a server on this very machine.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// What the actions of a device model lack.
+pub(crate) fn lacking(actions: &Actions) -> Vec<String> {
+    let all = actions.properties.iter().chain(&actions.commands);
+    all.filter_map(|(name, action)| Some(format!("`{name}` cannot be done as it is now: {}", lack(action)?))).collect()
+}
+
+fn lack(action: &DeviceAction) -> Option<String> {
+    match &action.means {
+        Means::Program { path, .. } => program(path),
+        Means::Gpio(line) => unwritable(&line.chip, access(&line.chip, Access::WRITE_OK)).or_else(|| gpio::lack(line)),
+        Means::File { path, .. } => file(path),
+        Means::Http(url) => server(url),
+    }
+}
+
+/// Why a program would not run.
+pub(crate) fn program(path: &str) -> Option<String> {
+    if let Err(error) = access(path, Access::EXEC_OK) {
+        return Some(program::fault(path, &error.into()));
+    }
+    if !Path::new(path).is_file() {
+        return Some(format!("`{path}` is no program"));
+    }
+    // What may be run and not be read is no script.
+    let mut begin = Vec::new();
+    File::open(path).ok()?.take(FIRST_LINE).read_to_end(&mut begin).ok()?;
+    let Some(line) = begin.strip_prefix(b"#!") else {
+        let is_text = !begin.contains(&0) && str::from_utf8(&begin).is_ok();
+        return is_text.then(|| format!("`{path}` is no program, and no script: its first line does not begin with #!"));
+    };
+    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if line.ends_with(b"\r") {
+        return Some(format!("the first line of `{path}` ends like one of Windows: save it with plain line ends"));
+    }
+    let interpreter = String::from_utf8_lossy(line.trim_ascii().split(u8::is_ascii_whitespace).next().unwrap_or_default()).into_owned();
+    let may_run = access(interpreter.as_str(), Access::EXEC_OK).is_ok();
+    (!may_run).then(|| format!("what interprets `{path}` is not there: `{interpreter}`"))
+}
+
+/// Why a file could not be written.
+pub(crate) fn file(path: &Path) -> Option<String> {
+    let lack = unwritable(path, access(path, Access::WRITE_OK));
+    lack.or_else(|| path.is_dir().then(|| format!("`{}` is a folder", path.display())))
+}
+
+/// Why a file or a chip cannot be written, where the system says so beforehand.
+fn unwritable(path: &Path, access: Result<(), Errno>) -> Option<String> {
+    let path = path.display();
+    Some(match access.err()? {
+        Errno::NOENT => format!("`{path}` is not there"),
+        Errno::ROFS => format!("`{path}` is read-only here"),
+        _ => format!("`{path}` may not be written by this user"),
+    })
+}
+
+/// Whether nobody listens where a server is to be asked.
+pub(crate) fn server(url: &LoopbackUrl) -> Option<String> {
+    let connect = |address: SocketAddr| TcpStream::connect_timeout(&address, CONNECT).map(drop);
+    let mut attempts = url.addresses().map(connect);
+    let answered = attempts.any(|attempt: io::Result<()>| attempt.is_ok());
+    (!answered).then(|| format!("nobody listens at {}", url.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::program::tests::install;
+    use super::*;
+
+    #[test]
+    fn what_would_not_run_is_said_to_be_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("action");
+        let shown = path.display();
+        let told = |text: &str| {
+            install(&path, text);
+            program(path.to_str().unwrap())
+        };
+        assert_eq!(told("#!/bin/sh\necho done\n"), None);
+        assert_eq!(told("#! /bin/sh -e\necho done\n"), None);
+        assert_eq!(told("#!/bin/nothing\n"), Some(format!("what interprets `{shown}` is not there: `/bin/nothing`")));
+        assert_eq!(
+            told("#!/bin/sh\r\necho done\r\n"),
+            Some(format!("the first line of `{shown}` ends like one of Windows: save it with plain line ends"))
+        );
+        assert_eq!(told("echo done\n"), Some(format!("`{shown}` is no program, and no script: its first line does not begin with #!")));
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert_eq!(program(path.to_str().unwrap()), Some(format!("`{shown}` may not be run")));
+        assert_eq!(program("/bin/sh"), None);
+        assert_eq!(program("/bin"), Some("`/bin` is no program".to_owned()));
+        assert_eq!(program("/bin/nothing"), Some("`/bin/nothing` is not there, or what interprets it is not".to_owned()));
+    }
+
+    #[test]
+    fn what_may_not_be_written_is_said_before_it_is_needed() {
+        let path = Path::new("/dev/gpiochip0");
+        let said = |errno| unwritable(path, Err(errno)).unwrap();
+        assert_eq!(said(Errno::NOENT), "`/dev/gpiochip0` is not there");
+        assert_eq!(said(Errno::ACCESS), "`/dev/gpiochip0` may not be written by this user");
+        assert_eq!(said(Errno::ROFS), "`/dev/gpiochip0` is read-only here");
+        let folder = tempfile::tempdir().unwrap();
+        let power = folder.path().join("power");
+        std::fs::write(&power, "").unwrap();
+        std::fs::set_permissions(&power, PermissionsExt::from_mode(0o400)).unwrap();
+        // To root everything is open.
+        assert_eq!(file(&power).is_none(), rustix::process::geteuid().is_root());
+        assert_eq!(file(folder.path()), Some(format!("`{}` is a folder", folder.path().display())));
+        assert_eq!(file(&folder.path().join("none")), Some(format!("`{}` is not there", folder.path().join("none").display())));
+    }
+
+    #[test]
+    fn a_server_that_does_not_listen_is_said_not_to() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = LoopbackUrl::parse(&format!("http://localhost:{}/x", listener.local_addr().unwrap().port())).unwrap();
+        assert_eq!(server(&url), None);
+        drop(listener);
+        assert_eq!(server(&url), Some(format!("nobody listens at {}", url.as_str())));
+    }
+}
