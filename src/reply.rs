@@ -344,9 +344,9 @@ impl Voice<'_> {
         answer
     }
 
-    /// An answer, and beside it which command is lost by this one.
-    pub fn replaces(&self, answer: Answer, command: &str) -> Answer {
-        self.also(answer, &Phrase::Replaces { command: &self.locale.name(command) })
+    /// An answer, and beside it which command is lost by this one, `surely` or where the device has not answered it meanwhile.
+    pub fn replaces(&self, answer: Answer, command: &str, surely: bool) -> Answer {
+        self.also(answer, &Phrase::Replaces { command: &self.locale.name(command), surely })
     }
 
     /// There is no room for another command.

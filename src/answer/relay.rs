@@ -37,6 +37,12 @@ impl Wanted {
     /// given in an earlier second by somebody who is not known here.
     fn place(&self, ready: &Ready, shadow: Option<&Shadow>, now: u64) -> (Patch, Option<u64>) {
         match self {
+            // A request that is delivered twice finds its command there.
+            Wanted::Command(command)
+                if shadow.is_some_and(|shadow| shadow.commands.queue.iter().any(|waiting| waiting.id == command.id)) =>
+            {
+                (Patch::command(command), None)
+            }
             Wanted::Command(command) if ready.takes_queue => {
                 let place = (ready.last_place + 1).max(command.issued_at);
                 let expired = shadow.map(|shadow| shadow.commands.expired(now)).unwrap_or_default();
@@ -64,8 +70,8 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let looks = owner.shadow.is_none() && (unsure || ready.look_from <= now);
         let look = async { if looks { timeout(LOOK_WITHIN, shadows.read(&thing)).await.ok()?.ok()? } else { None } };
         let may_wait = ready.sent.as_ref().is_some_and(|sent| sent.expires_at > now);
-        let is_command = matches!(&wanted, Wanted::Command(_));
-        let replaces = is_command && !ready.takes_queue && may_wait && (looks || owner.shadow.is_some());
+        let is_another = matches!(&wanted, Wanted::Command(command) if ready.sent.as_ref().is_none_or(|sent| sent.id != command.id));
+        let replaces = is_another && !ready.takes_queue && may_wait && (looks || owner.shadow.is_some());
         let presence = async { if unsure || replaces { Some(self.presence(&thing).await) } else { None } };
         let began = Instant::now();
         let update = async { shadows.update(&thing, &patch).await.inspect(|()| (skill.measure)(&Measure::RelayTime(began.elapsed()))) };
@@ -90,7 +96,12 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             }
             (Err(error), _) => return Err(error.into()),
         }
-        let replaced = if replaces { replaced(&ready, shadow, &wanted, now) } else { None };
+        let replaced = match (replaces, shadow) {
+            (true, Some(shadow)) => replaced(&ready, shadow, &wanted, now).map(|waiting| (waiting.name, true)),
+            // Nobody has looked, so soon after the command before.
+            (false, None) if is_another && !ready.takes_queue && may_wait => ready.sent.clone().map(|sent| (sent.name, false)),
+            _ => None,
+        };
         let mut ready = match &looked {
             Some(shadow) => self.seen(ready, shadow),
             None => ready,
@@ -111,7 +122,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         self.remember(ready.after_asking(now));
         let answer = self.voice.relayed(says, presence, &alone);
         Ok(match replaced.filter(|_| !is_there) {
-            Some(replaced) => self.voice.replaces(answer, &replaced.name),
+            Some((command, surely)) => self.voice.replaces(answer, &command, surely),
             None => answer,
         })
     }
@@ -145,9 +156,8 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
 
 /// The command that a device without a queue loses by this one: sent before it, unanswered and not expired. A shadow that was read beside the
 /// update may hold either of the two.
-fn replaced(ready: &Ready, shadow: Option<&Shadow>, wanted: &Wanted, now: u64) -> Option<Waiting> {
+fn replaced(ready: &Ready, shadow: &Shadow, wanted: &Wanted, now: u64) -> Option<Waiting> {
     let Wanted::Command(command) = wanted else { return None };
-    let shadow = shadow?;
     let before = shadow.commands.newest.as_ref().filter(|newest| newest.id != command.id).or(ready.sent.as_ref())?;
     let waits = before.id != command.id && before.expires_at > now && shadow.commands.answered.as_ref() != Some(&before.id);
     waits.then(|| before.clone())

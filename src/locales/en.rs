@@ -142,7 +142,8 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
             let (ago, why) = (ago(*seconds), because(*why));
             if *refused { format!("{ago} your {device} refused {name}{why}.") } else { format!("{ago} {name} failed{why}.") }
         }
-        Phrase::Replaces { command } => format!("This replaces the command {command}, which was still waiting."),
+        Phrase::Replaces { command, surely: true } => format!("This replaces the command {command}, which was still waiting."),
+        Phrase::Replaces { command, surely: false } => format!("This replaces the command {command}, if your {device} has not done it yet."),
         Phrase::QueueIsFull => {
             format!("Too many commands wait for your {device} already, so I have not passed this one on. Please say it again when it has caught up.")
         }

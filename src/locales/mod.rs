@@ -191,6 +191,8 @@ pub enum Phrase<'a> {
     Replaces {
         /// The one that is lost, in words.
         command: &'a str,
+        /// Whether it is known that the device has not answered it.
+        surely: bool,
     },
     /// The shadow has no room for another command.
     QueueIsFull,

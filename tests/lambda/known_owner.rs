@@ -247,6 +247,10 @@ async fn an_owner_on_aws_hears_what_a_command_replaces() {
     let request = echo.intent("PauseIntent", &[]);
     let answer = house.lambda.answer(&mut echo, &request).await;
     answer.says(&["Pausing the print.", "This replaces the command cancel, which was still waiting."]);
+    // At once after it nobody looks into the shadow again, and so nobody knows.
+    let request = echo.intent("ResumeIntent", &[]);
+    let answer = house.lambda.answer(&mut echo, &request).await;
+    answer.says(&["Going on with the print.", "This replaces the command pause, if your 3D printer has not done it yet."]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
