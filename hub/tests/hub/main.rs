@@ -11,6 +11,7 @@ mod backup;
 mod command_line;
 mod door;
 mod ending;
+mod example;
 mod guard;
 mod http;
 mod in_use;
