@@ -101,7 +101,7 @@ function doingOf({ isThere, connection, reported }, state, pending) {
   const away = connection === "connected" ? "" : " (offline)";
   if (pending.size) return `It has something to do${away}`;
   const { id, status, detail } = reported.command ?? {};
-  const { name } = state?.desired?.command?.id === id ? state.desired.command : reported.command ?? {};
+  const { name } = id && state?.desired?.command?.id === id ? state.desired.command : reported.command ?? {};
   if (status) return `${STATUS[status] ?? status}: ${inWords(name ?? "a command")}${status !== "done" && detail ? ` (${detail})` : ""}${away}`;
   return Object.keys(state?.desired ?? {}).length ? `It is as it was set${away}` : `Nothing was asked of it yet${away}`;
 }
