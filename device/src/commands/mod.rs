@@ -2,6 +2,7 @@
 
 mod check;
 mod forget;
+mod report;
 mod run;
 mod service;
 mod setup;
@@ -65,6 +66,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             knock(&common, &held, &door, || Ok(stored)).await
         }
         Command::Check => check::check(&common),
+        Command::Report { values, json } => report::report(&common, &values, json),
         Command::Forget { yes } => forget::forget(&common, yes),
         Command::Service { write, user } => service::service(&common, write.as_deref(), user.as_deref()),
         Command::Completions { shell } => {
