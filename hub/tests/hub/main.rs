@@ -19,6 +19,7 @@ mod mail;
 mod models;
 mod operation;
 mod register;
+mod replaced;
 mod silent_device;
 mod start;
 mod stream;
