@@ -18,8 +18,8 @@ use crate::thing::{CertificateId, ThingName};
 /// How long to wait for whoever works on the thing at this moment, each time.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Takes out of service what this certificate has replaced, now that it is in use; returns how many those were. `run` and the rest of the
-/// lease keep others away meanwhile; while another does so, it is waited for, until `deadline`.
+/// Takes out of service what this certificate has replaced, now that it is in use; returns how many those were. `lease` keeps others away
+/// meanwhile. While another does so, what is replaced only goes INACTIVE, and the rest waits, until `deadline`.
 pub async fn in_use<R: Registry, S: Shadows>(
     registry: &R,
     shadows: &S,
@@ -28,8 +28,9 @@ pub async fn in_use<R: Registry, S: Shadows>(
     certificate: &CertificateId,
     deadline: Instant,
 ) -> Result<usize, CareError> {
+    let mut inactive = false;
     loop {
-        match once(registry, shadows, lease, thing, certificate).await {
+        match once(registry, shadows, lease, thing, certificate, &mut inactive).await {
             Err(error) if error.is_busy() && Instant::now() + PAUSE < deadline => sleep(PAUSE).await,
             outcome => return outcome,
         }
@@ -42,12 +43,13 @@ async fn once<R: Registry, S: Shadows>(
     lease: &Lease,
     thing: &ThingName,
     certificate: &CertificateId,
+    inactive: &mut bool,
 ) -> Result<usize, CareError> {
     let Some(entry) = registry.look(thing).await? else { return Ok(0) };
     let (record, now) = (&entry.record, (lease.now)());
-    let is_newest = record.coming.as_ref().or(record.certificate.as_ref()) == Some(certificate);
-    if is_newest && record.is_held(now) && record.run != lease.run {
-        // It is in use before it is noted that it was delivered.
+    let held_by_another = record.is_held(now) && record.run != lease.run;
+    if held_by_another && record.coming.as_ref() == Some(certificate) {
+        // It is in use before it is noted that it was given to anybody.
         return Err(RegistryError::Taken.into());
     }
     // Of an owner who is away, everything is out of service already, and is to come back as it was.
@@ -55,6 +57,16 @@ async fn once<R: Registry, S: Shadows>(
         return Ok(0);
     }
     let replaced: Vec<CertificateId> = record.overdue(Some(certificate), now).cloned().collect();
+    if held_by_another {
+        // Mostly somebody who is done, and keeps the thing for a few seconds so that nothing overtakes the last call.
+        if !replaced.is_empty() && !std::mem::replace(inactive, true) {
+            shadows.update(thing, &Patch::look(now)).await?;
+            for old in &replaced {
+                registry.deactivate(old).await?;
+            }
+        }
+        return Err(RegistryError::Taken.into());
+    }
     if replaced.is_empty() {
         return Ok(0);
     }

@@ -178,7 +178,16 @@ fn a_report_that_comes_while_somebody_works_on_the_thing_is_not_lost() {
             let entry = account.thing.as_mut().unwrap();
             (entry.record.run, entry.record.until, entry.version) = ("another".into(), crate::now() + 4, entry.version + 1);
         }
-        assert!(process(&world, 2).device_reports(false).await.unwrap().ends_with("1 are retired"));
+        let began = tokio::time::Instant::now();
+        let two = process(&world, 2);
+        let (reported, left) = tokio::join!(two.device_reports(false), async {
+            while world.account.lock().unwrap().certificates.values().filter(|registration| registration.active).count() > 1 {
+                sleep(Duration::from_millis(10)).await;
+            }
+            began.elapsed()
+        });
+        assert!(reported.unwrap().ends_with("1 are retired"));
+        assert!(left < Duration::from_secs(2), "what was replaced goes INACTIVE at once: {left:?}");
         verdict(&world, false).unwrap();
     });
 }
