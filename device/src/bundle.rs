@@ -40,9 +40,24 @@ pub enum BundleError {
     /// A file name that leads somewhere else, or may do so on another system.
     #[error("connection.json names a file {0:?}, which is no plain name")]
     Name(String),
-    /// A file whose content cannot be read: compressed, encrypted or broken.
+    /// Two of them in one zip.
+    #[error("the zip has more than one connection.json: which bundle is meant? Pack one alone")]
+    Several,
+    /// The zip itself was packed.
+    #[error("the bundle has no connection.json but another zip in it, {0}: unpack that one, and use it")]
+    ZipInZip(String),
+    /// A file that the disk does not give.
     #[error("{0} in the bundle cannot be read")]
     Unreadable(String),
+    /// A file that needs a password.
+    #[error("{0} in the bundle is encrypted: pack it without a password, or take the zip out of the mail")]
+    Encrypted(String),
+    /// A file that is neither stored nor deflated.
+    #[error("{0} in the bundle is packed by a method that is not known here: pack an ordinary zip, or take the one out of the mail")]
+    Compression(String),
+    /// A file that does not unpack to what was packed.
+    #[error("{0} in the bundle is damaged: save the zip again out of the mail")]
+    Damaged(String),
     /// A file with nothing in it.
     #[error("{0} is empty")]
     Empty(String),

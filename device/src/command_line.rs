@@ -76,7 +76,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         with: RegisterOptions,
     },
-    /// Gets a new certificate in place of the stored one.
+    /// Gets a new certificate in place of the stored one, also while the agent runs.
     Renew(DoorOption),
     /// Deletes the stored credentials.
     Forget {
@@ -84,7 +84,7 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Prints or writes the systemd unit that runs this program with this state folder.
+    /// Prints, writes or removes the systemd unit that runs this program with this state folder.
     #[command(after_help = "Example: sudo onething-device service --write && sudo systemctl enable --now onething-device")]
     Service {
         /// Writes it instead.
@@ -93,6 +93,10 @@ pub(crate) enum Command {
         /// The user that runs it; else one that systemd makes up, or the one whose state folder it is.
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
+        /// Ends the service and removes its unit. Credentials stay: `forget` deletes them.
+        #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "/etc/systemd/system/onething-device.service",
+            conflicts_with_all = ["write", "user"])]
+        remove: Option<PathBuf>,
     },
     /// Prints the completions for a shell.
     #[command(after_help = "Example: onething-device completions bash > ~/.local/share/bash-completion/completions/onething-device")]

@@ -40,15 +40,30 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The failure of this exit code, by another process.
+    pub(crate) fn of(exit_code: u8, why: String) -> Self {
+        match exit_code {
+            2 => Failure::Usage(why),
+            3 => Failure::NoCredentials(why),
+            4 => Failure::Refused(why),
+            5 => Failure::Unreachable(why),
+            _ => Failure::Other(why),
+        }
+    }
+
     /// What a script goes by.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.code())
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        match self {
             Failure::Other(_) | Failure::Output(_) => 1,
             Failure::Usage(_) => 2,
             Failure::NoCredentials(_) => 3,
             Failure::Refused(_) => 4,
             Failure::Unreachable(_) => 5,
-        })
+        }
     }
 
     /// Whether who asked has stopped to read.

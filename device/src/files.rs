@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{Cursor, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
-use zip::ZipArchive;
 
+use crate::archive::Archive;
 use crate::bundle::{BundleError, Connection};
 
 /// What says which other files there are.
@@ -44,21 +44,10 @@ impl Files {
         Self::default()
     }
 
-    /// The files of the mailed zip.
+    /// The files of the mailed zip, which may have been packed again.
     pub fn from_zip(zip: &[u8]) -> Result<Self, BundleError> {
-        if zip.len() > ZIP_LIMIT {
-            return Err(BundleError::TooLarge);
-        }
-        let mut archive = ZipArchive::new(Cursor::new(zip)).map_err(|_| BundleError::NotAZip)?;
-        if archive.len() > FILES_LIMIT {
-            return Err(BundleError::TooLarge);
-        }
-        Self::gather(|name| {
-            let number = archive.index_for_name(name).ok_or_else(|| BundleError::Missing(name.to_owned()))?;
-            let file = archive.by_index(number).map_err(|_| BundleError::Unreadable(name.to_owned()))?;
-            let size = file.size();
-            bounded(name, file, size)
-        })
+        let mut archive = Archive::open(zip)?;
+        Self::gather(|name| archive.read(name))
     }
 
     /// The files of an unpacked zip.
@@ -76,11 +65,11 @@ impl Files {
     /// `connection.json`, and what it names.
     fn gather(mut read: impl FnMut(&str) -> Result<Zeroizing<Vec<u8>>, BundleError>) -> Result<Self, BundleError> {
         let mut files = Self::new();
-        files.insert(CONNECTION, read(CONNECTION)?)?;
+        files.insert(CONNECTION, text(read(CONNECTION)?))?;
         let connection = Connection::read(files.content(CONNECTION)?)?;
         for name in connection.file_names() {
             plain(name)?;
-            files.insert(name, read(name)?)?;
+            files.insert(name, text(read(name)?))?;
         }
         Ok(files)
     }
@@ -135,7 +124,7 @@ fn plain(name: &str) -> Result<(), BundleError> {
 }
 
 /// The size is what a file says of itself; what is read is bounded all the same.
-fn bounded(name: &str, file: impl Read, size: u64) -> Result<Zeroizing<Vec<u8>>, BundleError> {
+pub(crate) fn bounded(name: &str, file: impl Read, size: u64) -> Result<Zeroizing<Vec<u8>>, BundleError> {
     if size > FILE_LIMIT {
         return Err(BundleError::TooLarge);
     }
@@ -143,6 +132,24 @@ fn bounded(name: &str, file: impl Read, size: u64) -> Result<Zeroizing<Vec<u8>>,
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(size).map_or(0, |size| size + 1)));
     file.take(FILE_LIMIT + 1).read_to_end(&mut content).map_err(|_| BundleError::Unreadable(name.to_owned()))?;
     if content.len() as u64 > FILE_LIMIT { Err(BundleError::TooLarge) } else { Ok(content) }
+}
+
+/// Every file of a bundle is a text. Some editors put a byte order mark before it when they save it, or save it as UTF-16.
+fn text(content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        let mut text = Zeroizing::new(Vec::with_capacity(bytes.len() * 3 / 2));
+        for c in char::decode_utf16(units) {
+            text.extend_from_slice(c.unwrap_or(char::REPLACEMENT_CHARACTER).encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        text
+    };
+    match &content[..] {
+        [0xef, 0xbb, 0xbf, text @ ..] => Zeroizing::new(text.to_vec()),
+        [0xff, 0xfe, text @ ..] => wide(text, u16::from_le_bytes),
+        [0xfe, 0xff, text @ ..] => wide(text, u16::from_be_bytes),
+        _ => content,
+    }
 }
 
 #[cfg(test)]

@@ -18,12 +18,15 @@ pub mod commands;
 
 mod name;
 
+mod archive;
+
 pub mod bundle;
 pub mod files;
 
 mod credentials;
 mod device_model;
 pub mod register;
+mod requests;
 mod state;
 mod status;
 

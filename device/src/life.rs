@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 pub use control::{Connection, Control, Status};
 pub use pace::Pace;
 
-use crate::agent::{Agent, Answer, Body, CommandStatus, Event, Moment, Order, Past};
+use crate::agent::{Agent, Answer, Body, CLIENT_TOKEN, CommandStatus, Event, Interruption, Moment, Order, Past, Report};
 use crate::bundle::Bundle;
 use crate::journal::Journal;
 use crate::link::{CLOSED, Link, News};
@@ -64,7 +64,7 @@ impl<B: Body> Life<B> {
     /// A device with this bundle and body. `now` is in seconds since the epoch. Needs a tokio runtime with a clock.
     pub fn new(bundle: Bundle, body: B, now: fn() -> u64) -> (Self, Control) {
         let (control, wishes, status) = control::pair(bundle.certificate_id.clone());
-        let agent = Agent::new(bundle.connection.certificate_id.clone(), []);
+        let agent = Agent::new(bundle.connection.certificate_id.clone(), []).with_interrupts(body.interrupts()).without_journal();
         let began = Instant::now();
         let life = Self {
             bundle,
@@ -89,7 +89,8 @@ impl<B: Body> Life<B> {
     /// Keeps in mind, across restarts, which commands were begun. Without a journal the shadow alone is the memory.
     #[must_use]
     pub fn with_journal(mut self, journal: Journal) -> Self {
-        self.agent = Agent::new(self.bundle.connection.certificate_id.clone(), journal.begun());
+        let certificate = self.bundle.connection.certificate_id.clone();
+        self.agent = Agent::new(certificate, journal.begun()).with_interrupts(self.body.interrupts());
         self.journal = Some(journal);
         self
     }
@@ -120,7 +121,10 @@ impl<B: Body> Life<B> {
                     Some(wish) => self.grant(wish).await,
                 },
                 news = news(&mut self.link) => self.hear(news),
-                events = self.body.work() => events.into_iter().for_each(|event| self.agent.hear(event)),
+                events = self.body.work() => {
+                    let moment = self.moment();
+                    events.into_iter().for_each(|event| self.agent.hear(event, moment));
+                }
                 () = until(due) => self.wake(),
             }
         }
@@ -169,9 +173,9 @@ impl<B: Body> Life<B> {
         let last_words = self.agent.last_words(self.body.properties(), self.moment());
         self.agent.is_alone();
         if let Some(connected) = self.link.take() {
-            if let Some(reported) = last_words {
+            if let Some(update) = update(last_words) {
                 // What does not get through is said with the next connection, or after the next start.
-                connected.link.report(update(&reported));
+                connected.link.report(update);
             }
             connected.link.close().await;
         }
@@ -228,7 +232,7 @@ impl<B: Body> Life<B> {
             }
             News::Updated(update) => {
                 if let Ok(update) = serde_json::from_slice::<Value>(&update) {
-                    self.agent.take_update(&update);
+                    self.agent.take_update(&update, moment);
                 }
             }
             News::ReportRefused(error) => {
@@ -279,12 +283,15 @@ impl<B: Body> Life<B> {
 
     /// Begins what can be begun, keeps in mind what has ended, and says what is so.
     fn act(&mut self) {
+        for Interruption { id, by } in self.agent.interruptions() {
+            self.body.interrupt(&id, &by);
+        }
         while self.body.is_free() {
             let moment = self.moment();
             let Some(order) = self.agent.next(&self.body.properties(), moment) else { break };
             match self.keep_in_mind(&order) {
                 Ok(()) => self.body.begin(order),
-                Err(refusal) => self.agent.hear(Event::Answered(refusal)),
+                Err(refusal) => self.agent.hear(Event::Answered(refusal), moment),
             }
         }
         for end in self.agent.ends() {
@@ -319,8 +326,8 @@ impl<B: Body> Life<B> {
     fn report(&mut self) {
         let report = self.agent.report(self.body.properties(), self.moment());
         self.report_at = report.again_at.map(|uptime| self.began + uptime);
-        if let (Some(reported), Some(connected)) = (report.reported, &self.link)
-            && !connected.link.report(update(&reported))
+        if let (Some(update), Some(connected)) = (update(report), &self.link)
+            && !connected.link.report(update)
         {
             self.lose(lost("the connection stalled"));
         }
@@ -339,8 +346,15 @@ fn lost(why: &str) -> Connection {
     Connection::Lost { why: why.to_owned() }
 }
 
-fn update(reported: &Map<String, Value>) -> String {
-    json!({"state": {"reported": reported}}).to_string()
+/// The update that says what is to be reported.
+fn update(report: Report) -> Option<String> {
+    let mut state = Map::from_iter([("reported".to_owned(), Value::Object(report.reported?))]);
+    if report.desired.is_empty() {
+        return Some(json!({"state": state}).to_string());
+    }
+    state.insert("desired".to_owned(), Value::Object(report.desired));
+    state.retain(|_, section| section.as_object().is_some_and(|section| !section.is_empty()));
+    Some(json!({"state": state, "clientToken": CLIENT_TOKEN}).to_string())
 }
 
 async fn news(link: &mut Option<Connected>) -> News {
@@ -370,3 +384,7 @@ fn with(code: Option<u64>) -> String {
 #[cfg(test)]
 #[path = "life_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "life_queue_tests.rs"]
+mod queue_tests;

@@ -1,5 +1,6 @@
 //! A life against a server that says what a test wants, with a body of real futures.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use onething_hub::authority::Authority;
@@ -15,25 +16,25 @@ use crate::scripted_server::{Server, Session, soon};
 
 /// Actions that take as long as the test wants, and are written down.
 #[derive(Clone)]
-struct Kettle {
+pub(super) struct Kettle {
     begun: Arc<Mutex<Vec<String>>>,
-    may_end: Arc<Semaphore>,
+    pub(super) may_end: Arc<Semaphore>,
 }
 
 impl Kettle {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { begun: Arc::default(), may_end: Arc::new(Semaphore::new(0)) }
     }
 
-    fn quick() -> Self {
+    pub(super) fn quick() -> Self {
         Self { may_end: Arc::new(Semaphore::new(1_000)), ..Self::new() }
     }
 
-    fn begun(&self) -> Vec<String> {
+    pub(super) fn begun(&self) -> Vec<String> {
         self.begun.lock().unwrap().clone()
     }
 
-    fn body(&self) -> InTurn<Self> {
+    pub(super) fn body(&self) -> InTurn<Self> {
         InTurn::new(self.clone(), Map::new())
     }
 
@@ -57,13 +58,21 @@ impl Perform for Kettle {
         let properties = json!({"cups": command.args["cups"]}).as_object().unwrap().clone();
         Performed::Done { detail: "it boils".to_owned(), properties }
     }
+
+    fn is_settable(&self, name: &str) -> bool {
+        name == "cups"
+    }
+
+    fn interrupts(&self) -> BTreeMap<String, Vec<String>> {
+        BTreeMap::from([("stop".to_owned(), vec!["boil".to_owned()])])
+    }
 }
 
-fn journal(folder: &TempDir) -> Journal {
+pub(super) fn journal(folder: &TempDir) -> Journal {
     Journal::open(&folder.path().join("journal")).unwrap()
 }
 
-fn life<B: Body>(server: &Server, body: B) -> (Life<B>, Control) {
+pub(super) fn life<B: Body>(server: &Server, body: B) -> (Life<B>, Control) {
     Life::new(Bundle::open(&server.bundle).unwrap(), body, clock::now)
 }
 
@@ -75,12 +84,12 @@ fn boil(id: &str) -> Value {
     json!({"id": id, "name": "boil", "args": {"cups": 2}, "expiresAt": clock::now() + 600})
 }
 
-fn delta(version: u64, state: &Value) -> Value {
+pub(super) fn delta(version: u64, state: &Value) -> Value {
     json!({"version": version, "timestamp": clock::now(), "state": state})
 }
 
 /// A connection to an empty shadow.
-async fn connected(server: &Server) -> Session {
+pub(super) async fn connected(server: &Server) -> Session {
     let mut session = server.welcome().await;
     session.tells("get/rejected", &json!({"code": 404, "message": "No shadow exists with name"})).await;
     session
@@ -101,7 +110,13 @@ async fn actions_are_done_one_after_the_other_while_the_connection_lives() {
     assert!(session.report().await["certificateId"].is_string());
     session.tells("update/delta", &wanted(2, "2")).await;
     kettle.may_end.add_permits(2);
-    assert_eq!(session.report().await, json!({"degrees": 80}), "what could not be set is not reported");
+    let mut said = Map::new();
+    while !said.contains_key("failures") {
+        said.extend(session.report().await.as_object().unwrap().clone());
+    }
+    assert_eq!((said.get("degrees"), said.get("unit")), (Some(&json!(80)), None), "what could not be set is not so");
+    let failure = &said["failures"]["unit"];
+    assert_eq!((&failure["value"], &failure["detail"]), (&json!("hot"), &json!("it is a matter of degrees")));
     let accepted = json!({"id": "1", "status": "accepted", "detail": "at work"});
     session.reports("/command", &accepted).await;
     assert_eq!(kettle.begun(), ["degrees=80", "unit=\"hot\"", "1"]);
@@ -180,7 +195,7 @@ async fn a_new_certificate_is_used_at_once_and_reported() {
     assert_eq!(last, Some(Packet::Disconnect));
     assert_eq!(soon(known).await.unwrap(), Connection::Connecting, "the old connection is not one of the new certificate");
     let mut session = server.welcome().await;
-    session.tells("get/accepted", &delta(2, &json!({"reported": {"certificateId": first}}))).await;
+    session.tells("get/accepted", &delta(2, &json!({"reported": {"certificateId": first, "commandQueue": true}}))).await;
     assert_eq!(session.report().await, json!({"certificateId": second}));
 }
 

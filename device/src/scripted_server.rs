@@ -145,12 +145,17 @@ impl Session {
 
     /// What the device reports next.
     pub(crate) async fn report(&mut self) -> Value {
+        self.update().await["state"]["reported"].clone()
+    }
+
+    /// The next update, acknowledged.
+    pub(crate) async fn update(&mut self) -> Value {
         loop {
             match self.hear().await {
                 Some(Packet::Publish(message)) => {
                     self.say(Packet::PublishAck { packet_id: message.packet_id.unwrap() }).await;
                     assert!(message.topic.ends_with("/shadow/update") && !message.retain, "{}", message.topic);
-                    return serde_json::from_slice::<Value>(&message.payload).unwrap()["state"]["reported"].clone();
+                    return serde_json::from_slice(&message.payload).unwrap();
                 }
                 Some(Packet::PublishAck { .. }) => {}
                 other => panic!("{other:?} instead of a report"),

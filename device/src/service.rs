@@ -1,8 +1,8 @@
 //! The systemd unit that runs the agent from every start of the machine on, with no more rights than it needs
 //! (`systemd.unit(5)`, `systemd.service(5)`, `systemd.exec(5)`).
 //!
-//! The agent gives up on nothing: it is started again whenever it ends, later each time where systemd knows how (254 and
-//! newer), but for a command line that cannot be right the next time either. The sandbox leaves room for what the actions
+//! The agent gives up on nothing: it is started again whenever it ends, but for a command line that cannot be right the next time
+//! either. Every setting is one that systemd 252 knows, which is Debian 12's. The sandbox leaves room for what the actions
 //! of the device model name; programs are in it, too, and who needs more gives it by a drop-in, `systemctl edit`. What could
 //! not work in it is refused when the unit is made, with what to do: a service that does not start tells nobody.
 
@@ -130,6 +130,9 @@ fn folder(path: &Path) -> std::path::Display<'_> {
     path.parent().unwrap_or(path).display()
 }
 
+/// By what a unit of this agent is known.
+pub(crate) const OURS: &str = "Description=onething agent";
+
 const UNIT: &str = "\
 [Unit]
 Description=onething agent: makes this device the one that Alexa speaks with
@@ -144,8 +147,6 @@ Type=exec
 const SANDBOX: &str = "\
 Restart=always
 RestartSec=10
-RestartSteps=5
-RestartMaxDelaySec=300
 RestartPreventExitStatus=2
 UMask=0077
 NoNewPrivileges=yes

@@ -124,7 +124,7 @@ impl Printer {
         for seconds in [0, 1, 10, 1_000] {
             self.machine.tick(Duration::from_secs(seconds));
             self.moment.uptime += Duration::from_secs(seconds);
-            self.machine.events().into_iter().for_each(|event| self.agent.hear(event));
+            self.machine.events().into_iter().for_each(|event| self.agent.hear(event, self.moment));
             let _ = self.agent.report(self.machine.properties(), self.moment);
             assert!(self.machine.shown().progress <= 100);
         }

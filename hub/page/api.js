@@ -36,6 +36,7 @@ const of = (user) => `?user=${encodeURIComponent(user)}`;
 export const users = () => ask("/api/users");
 export const addUser = (name) => tell("/api/users", { name });
 export const utterances = () => ask("/api/utterances");
+export const model = () => ask("/api/model");
 export const echo = (user) => ask(`/api/echo${of(user)}`);
 export const say = (user, words) => tell("/echo", { user, say: words });
 export const link = (user) => tell("/link", { user });

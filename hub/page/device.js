@@ -4,7 +4,9 @@ import { keyed, markNext, numbered, one, setText, showTime } from "./dom.js";
 import { drawPicture } from "./printer-picture.js";
 import { drawShadow } from "./shadow.js";
 
-const CONNECTION = { off: "Offline", connecting: "Connecting …", connected: "Connected", refused: "Refused" };
+const CONNECTION = { none: "Not started", off: "Offline", connecting: "Connecting …", connected: "Connected", refused: "Refused" };
+const ELSEWHERE = "This device is not simulated here. What is shown is what its shadow says.";
+const AWAITED = "A device was connected with this identity, and is not now. What is shown is what it reported last.";
 const connect = one("#connect");
 
 /** Connects the controls. `act(what)` does something with the device of the current user. */
@@ -14,20 +16,20 @@ export function connectDevice({ act }) {
   one("#fail").addEventListener("change", (event) => act(event.target.checked ? "fail" : "mend"));
 }
 
-export function drawDevice({ user, device, thing }, step) {
-  const { running, connection, printer } = device;
+export function drawDevice({ user, device, thing, model, view }, step) {
+  const { isThere, connection, printer } = view;
   const badge = one("#connection");
-  setText(badge, running ? CONNECTION[connection] : "Not started");
-  badge.dataset.connection = running ? connection : "none";
+  setText(badge, CONNECTION[connection]);
+  badge.dataset.connection = connection;
 
-  drawPicture(device);
-  setText(one("#doing"), doing(device));
-  const isPrint = running && (isBusy(printer) || printer?.progress > 0);
+  drawPicture(view, device.slow);
+  setText(one("#doing"), doing(view, device.fails));
+  const isPrint = isThere && (isBusy(printer) || printer?.progress > 0);
   one("#progress").hidden = !isPrint;
   one("#progress").value = printer?.progress ?? 0;
   setText(one("#percent"), isPrint ? progressOf(printer) : "");
 
-  one("#facts").hidden = !running || !printer;
+  one("#facts").hidden = !isThere || !printer;
   if (printer) {
     setText(one("#fact-nozzle"), `${Math.round(printer.nozzle)} °C`);
     setText(one("#target-nozzle"), targetOf(printer.nozzleTarget));
@@ -36,7 +38,9 @@ export function drawDevice({ user, device, thing }, step) {
     setText(one("#fact-power"), printer.power === "OFF" ? "off" : "on");
   }
 
-  one("#controls").hidden = !running;
+  one("#elsewhere").hidden = !view.isSeen;
+  setText(one("#elsewhere"), view.elsewhere ? ELSEWHERE : AWAITED);
+  one("#controls").hidden = !view.simulated;
   const isUp = connection === "connected" || connection === "connecting";
   connect.dataset.do = isUp ? "disconnect" : "connect";
   setText(connect, isUp ? "Disconnect" : "Connect");
@@ -45,7 +49,7 @@ export function drawDevice({ user, device, thing }, step) {
   one("#fail").checked = device.fails;
   markNext(one("#fail"), step.press === "mend");
 
-  drawShadow(thing);
+  drawShadow(thing, model);
   const entries = numbered(device.log).reverse();
   one("#log-empty").hidden = entries.length > 0;
   one("#log").hidden = entries.length === 0;
@@ -61,8 +65,9 @@ function progressOf({ status, progress, copy, copies }) {
   return `${isBusy({ status }) && copies > 1 ? `${copy} of ${copies} · ` : ""}${progress} %`;
 }
 
-function doing({ running, connection, printer, fails }) {
-  if (!running || !printer) return "No device yet. It starts from the bundle in the mail.";
+function doing({ isThere, isSeen, simulated, connection, printer }, fails) {
+  if (!isThere) return "No device yet. It starts from the bundle in the mail.";
+  if (!printer) return isSeen ? "It has reported nothing yet" : "It starts …";
   if (printer.power === "OFF") return "Switched off";
   const model = printer.model ?? "something";
   const what = (printer.copies ?? 1) > 1 ? `${printer.copies} × ${model}` : `a ${model}`.replace(/^a (?=[aeiou])/i, "an ");
@@ -73,7 +78,7 @@ function doing({ running, connection, printer, fails }) {
     case "paused":
       return `Paused: ${what}${away}`;
     case "error":
-      return fails ? "It failed, as you wanted" : "Something went wrong";
+      return simulated && fails ? "It failed, as you wanted" : "Something went wrong";
     default:
       if (printer.progress >= 100) return `Printed ${what}${away}`;
       return printer.progress > 0 ? `Unfinished: ${what}${away}` : `Idle${away}`;

@@ -5,7 +5,7 @@ import { awaited } from "./dialog.js";
 
 /** The next step: the pane it is in, the hint, and what is to be pressed (`press`), if anything. */
 export function nextStep(home) {
-  const { user, users, names, utterances, echo, mail, outgoing, device } = home;
+  const { user, users, names, utterances, echo, mail, outgoing, device, view } = home;
   const said = (intent) => utterances.groups.find((group) => group.intent === intent)?.say[0];
   const start = utterances.start[0];
   const say = (words, hint) => ({ pane: "echo", hint, press: "say", words });
@@ -16,6 +16,11 @@ export function nextStep(home) {
   }
   const bundle = mail.findLast((one) => one.attachment);
   const sent = outgoing.at(-1);
+  if (view.elsewhere) return withDevice(home, say, said);
+  if (view.awaited) {
+    const hint = `Your ${names.device} is offline. Switch it on; or, if it is no more, start a simulated one from the mail.`;
+    return { pane: "device", hint, press: null };
+  }
   if (!bundle && sent?.state === "waiting") {
     const why = sent.failure ?? "the mail server has not answered yet";
     return { pane: "mailbox", hint: `The mail with the certificate could not be sent yet: ${why}. The hub tries again by itself.`, press: null };
@@ -39,14 +44,18 @@ export function nextStep(home) {
     return say(again, `The device was refused: its certificate is no longer good. Say “${again}”.`);
   }
   if (device.connection === "off") return { pane: "device", hint: "The device is offline. Connect it.", press: "connect" };
+  return withDevice(home, say, said);
+}
 
+/** The next step where a device is connected. */
+function withDevice({ user, users, utterances, echo, device, view }, say, said) {
   const awaits = awaited(echo.turns.at(-1));
   if (awaits === "yes or no") return { pane: "echo", hint: "Alexa has asked you. Answer yes or no.", press: null };
   if (awaits === "value") return { pane: "echo", hint: "Alexa has asked you. Answer in the Echo.", press: null };
 
-  const printer = device.printer;
+  const { printer } = view;
   if (!printer) return { pane: "device", hint: "The device is connected.", press: null };
-  if (device.fails) return { pane: "device", hint: "The device fails, as you wanted. Switch that off, and it is mended.", press: "mend" };
+  if (view.simulated && device.fails) return { pane: "device", hint: "The device fails, as you wanted. Switch that off, and it is mended.", press: "mend" };
   if (printer.power === "OFF") {
     const on = utterances.groups.find((group) => group.intent === "SetPowerIntent")?.say.find((words) => / on\b/.test(words));
     return on ? say(on, `The printer is switched off. Say “${on}”.`) : { pane: "device", hint: "The printer is switched off.", press: null };
@@ -71,11 +80,11 @@ export function nextStep(home) {
 
 /** How far the story has come in each pane: `done`, `now` or `later`. */
 export function progressOf(home, step) {
-  const printed = (home.device.printer?.progress ?? 0) >= 100;
+  const printed = (home.view.printer?.progress ?? 0) >= 100;
   const done = {
     echo: home.echo.turns.length > 0,
     app: home.user.linked,
-    mailbox: home.device.running,
+    mailbox: home.view.isThere,
     device: printed,
   };
   return Object.fromEntries(

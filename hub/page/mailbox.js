@@ -15,7 +15,7 @@ export function connectMailbox({ start, draw }) {
   one("#mail-view").addEventListener("change", draw);
 }
 
-export function drawMailbox({ user, mail }, step) {
+export function drawMailbox({ user, mail, view }, step) {
   const mails = [...mail].reverse();
   if (whose !== user.user || mails[0]?.id !== newest) {
     // A new mail opens itself: it is what one has been waiting for.
@@ -30,7 +30,7 @@ export function drawMailbox({ user, mail }, step) {
     one("button", node).setAttribute("aria-current", String(mail === open));
   });
   one("#reader").hidden = !open;
-  if (open) drawReader(open, step);
+  if (open) drawReader(open, view, step);
 }
 
 function makeItem(mail) {
@@ -45,7 +45,7 @@ function makeItem(mail) {
   return item;
 }
 
-function drawReader(mail, step) {
+function drawReader(mail, view, step) {
   setText(one("#mail-subject"), mail.subject);
   setText(one("#mail-from"), mail.from);
   setText(one("#mail-to"), mail.to);
@@ -60,6 +60,8 @@ function drawReader(mail, step) {
     one("#attachment-get").href = mailPart(mail.id, "/attachment");
     one("#attachment-get").setAttribute("aria-label", `Download ${file.name}`);
   }
+  one("#start").hidden = view.elsewhere;
+  one("#started").hidden = !view.elsewhere;
   markNext(one("#start"), step.press === "start" && step.mail === mail.id);
 
   const asText = one("#mail-view input:checked").value === "text";

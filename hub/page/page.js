@@ -4,6 +4,7 @@
 import * as api from "./api.js";
 import { connectApp, drawApp } from "./app.js";
 import { connectDevice, drawDevice } from "./device.js";
+import { viewOf } from "./device-view.js";
 import { keepingFocus, one, setText } from "./dom.js";
 import { connectEcho, drawEcho, showPending } from "./echo.js";
 import { nextStep, progressOf } from "./guide.js";
@@ -16,7 +17,7 @@ const NO_DEVICE = { running: false, connection: "off", slow: false, fails: false
 const emptyHome = () => ({ echo: { turns: [], cards: [] }, mail: [], outgoing: [], device: NO_DEVICE, thing: null, startedWith: null, isKnown: false });
 
 /** Everything that is drawn. The parts of `emptyHome` belong to `user`, and are drawn when all of them are known. */
-let home = { user: null, users: [], names: {}, utterances: { start: [], groups: [] }, ...emptyHome() };
+let home = { user: null, users: [], names: {}, model: { properties: [] }, utterances: { start: [], groups: [] }, ...emptyHome() };
 
 /** How each part is asked for, and where its answer goes. */
 const PARTS = {
@@ -76,7 +77,8 @@ function told(part, value) {
 }
 
 async function refreshAll() {
-  if (!home.utterances.start.length) home.utterances = await api.utterances();
+  // Another hub may be there than before, with other models.
+  [home.utterances, home.model] = await Promise.all([api.utterances(), api.model()]);
   await refresh("users");
   await refreshHome();
 }
@@ -95,6 +97,7 @@ const attempt = (work) => work.catch(complainOf);
 
 function draw() {
   if (!home.isKnown) return;
+  home.view = viewOf(home);
   const step = nextStep(home);
   const progress = progressOf(home, step);
   drawUsers(home, step);

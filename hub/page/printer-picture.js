@@ -67,8 +67,8 @@ let frame = 0;
 let last = 0;
 
 /** Shows a device as the hub describes it. */
-export function drawPicture({ running, connection, slow, printer }) {
-  const on = running && printer?.power !== "OFF" && Boolean(printer);
+export function drawPicture({ isThere, connection, printer }, slow) {
+  const on = isThere && printer?.power !== "OFF" && Boolean(printer);
   svg.toggleAttribute("data-on", on);
   svg.dataset.status = on ? printer.status : "off";
   svg.dataset.connection = connection;

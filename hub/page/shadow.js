@@ -1,7 +1,8 @@
 // The shadow: desired, reported and delta side by side, a row for each field, and what has just changed.
 
-import { keyed, one, setText, showTime } from "./dom.js";
+import { keyed, one, setText, showTime, timeOf } from "./dom.js";
 import { jsonFigure, showJson } from "./json-view.js";
+import { pendingOf } from "./pending.js";
 
 const COLUMNS = ["desired", "reported", "delta"];
 const TITLES = { desired: "Desired", reported: "Reported", delta: "Delta" };
@@ -38,7 +39,7 @@ function rowsOf(parts, path = [], rows = []) {
   return rows;
 }
 
-export function drawShadow(thing) {
+export function drawShadow(thing, model) {
   const shadow = thing?.shadow;
   one("#identity").hidden = !thing;
   if (thing) drawIdentity(thing);
@@ -46,7 +47,8 @@ export function drawShadow(thing) {
   one("#shadow-empty").hidden = Boolean(shadow);
   one("#shadow").hidden = !shadow;
   json.hidden = !shadow;
-  setText(one("#shadow-version"), shadow ? `version ${shadow.version}, ${isGroup(shadow.state.delta ?? null) ? "they differ" : "no difference"}` : "");
+  const pending = shadow ? pendingOf(shadow.state, model) : new Set();
+  setText(one("#shadow-version"), shadow ? `version ${shadow.version}, ${pending.size ? "they differ" : "no difference"}` : "");
   if (!shadow) return;
 
   const rows = rowsOf(COLUMNS.map((column) => shadow.state[column] ?? {}));
@@ -55,6 +57,7 @@ export function drawShadow(thing) {
     node.toggleAttribute("data-group", row.group);
     [...node.cells].slice(1).forEach((cell, index) => {
       setText(cell, row.cells[index]);
+      cell.toggleAttribute("data-pending", COLUMNS[index] === "delta" && pending.has(row.path.split(".")[0]) && row.cells[index] !== "");
       cell.toggleAttribute("data-changed", changed.has(`${row.path} ${index}`));
     });
   });
@@ -72,10 +75,16 @@ function remember(thing, rows) {
   seen = { thing: thing.thing, version, cells };
 }
 
-function drawIdentity(thing) {
-  setText(one("#thing-name"), thing.thing);
-  const live = thing.certificates.find((certificate) => certificate.status === "ACTIVE") ?? thing.certificates.at(-1);
-  setText(one("#certificate"), live ? `Certificate ${live.id.slice(0, 8)} ${live.status}` : "No certificate");
+function drawIdentity({ thing, certificates, connected }) {
+  setText(one("#thing-name"), thing);
+  const used = certificates.find((certificate) => certificate.used);
+  const name = ({ id, status }) => `${id.slice(0, 8)} ${status}`;
+  if (!used) return setText(one("#certificate"), certificates.length ? `Certificate ${name(certificates.at(-1))}` : "No certificate");
+  const others = certificates.filter((one) => one !== used && one.status === "ACTIVE");
+  const also = others.map(({ id, replacedUntil }) =>
+    replacedUntil ? `${id.slice(0, 8)} was replaced and is good until ${timeOf(replacedUntil)}` : `${id.slice(0, 8)} was mailed and is not in use yet`,
+  );
+  setText(one("#certificate"), [`Certificate ${name(used)}${connected ? ", in use" : ""}`, ...also].join("; "));
 }
 
 /** What the broker has refused last, and why; its texts are escaped already. */

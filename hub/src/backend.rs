@@ -8,6 +8,7 @@ use bytes::Bytes;
 use onething::thing::CertificateId;
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::broker::backend::{
     Attached, Backend, Change, Notice, Request, RequestError, Standing, StoreError, Stored, StoredSession, Waiting,
@@ -27,6 +28,8 @@ pub struct Behind {
     shadows: LocalShadows,
     store: Store,
     refusals: Refusals,
+    /// Who wants to know of connections.
+    notices: Option<UnboundedSender<Notice>>,
     /// Documents that were read before, by their text: there is one for thousands of certificates.
     policies: Mutex<HashMap<String, Arc<Policy>>>,
 }
@@ -39,7 +42,13 @@ struct Illegible(#[source] crate::policy::PolicyError);
 impl Behind {
     /// What stands behind a broker.
     pub fn new(registry: LocalRegistry, shadows: LocalShadows, store: Store, refusals: Refusals) -> Self {
-        Self { registry, shadows, store, refusals, policies: Mutex::default() }
+        Self { registry, shadows, store, refusals, notices: None, policies: Mutex::default() }
+    }
+
+    /// The same, and it tells who connects and disconnects.
+    #[must_use]
+    pub fn telling(self, notices: UnboundedSender<Notice>) -> Self {
+        Self { notices: Some(notices), ..self }
     }
 
     fn policy(&self, document: &str) -> Result<Arc<Policy>, Illegible> {
@@ -88,6 +97,10 @@ impl Backend for Behind {
     fn noticed(&self, notice: &Notice) {
         if let Some(thing) = &notice.thing {
             self.shadows.noticed(thing);
+        }
+        if let Some(notices) = &self.notices {
+            // Without a receiver nobody wants to know.
+            let _ = notices.send(notice.clone());
         }
     }
 

@@ -29,6 +29,9 @@ pub enum DeviceError {
     /// There is no device yet.
     #[error("there is no device yet: start it with the bundle from a mail")]
     NotStarted,
+    /// The owner's own device is connected.
+    #[error("a device is connected with this identity already, and a simulated one beside it would take its connection away")]
+    Elsewhere,
     /// The mailbox.
     #[error("the mailbox cannot be read")]
     Mail(#[from] std::io::Error),
@@ -69,6 +72,10 @@ pub enum Wish {
 /// Why a device that was started before is not started by itself.
 const ELSEWHERE: &str = "Not started: this data folder was copied, restored or moved since the device was started, and the original may still \
                          run. If it does not, start the device with the bundle from its mail.";
+
+/// Why a device is gone.
+const GAVE_WAY: &str = "Another device has connected with this identity, so this simulated one is switched off: each would take the \
+                        connection away from the other.";
 
 /// All devices.
 pub struct Devices {
@@ -123,6 +130,22 @@ impl Devices {
     pub fn state(&self, user: &UserName) -> State {
         let running = self.lock().get(user).map(|device| device.state());
         running.unwrap_or_else(|| State { log: self.idle().get(user).cloned().into_iter().collect(), ..State::default() })
+    }
+
+    /// Whose simulated device is this thing.
+    pub fn user_of(&self, thing: &str) -> Option<UserName> {
+        let is_it = |(_, device): &(&UserName, &Arc<Device>)| device.state().thing.as_deref() == Some(thing);
+        self.lock().iter().find(is_it).map(|(user, _)| user.clone())
+    }
+
+    /// Switches a user's device off for good: another one has its identity.
+    pub async fn give_way(&self, user: &UserName) -> Result<(), DeviceError> {
+        drop(self.lock().remove(user));
+        self.idle().insert(user.clone(), Line { at: clock::now(), text: GAVE_WAY.to_owned() });
+        self.events.tell(user, Subject::Device);
+        let user = user.as_str().to_owned();
+        let sql = "DELETE FROM local_device WHERE user = ?1";
+        self.store.change::<_, DeviceError>(move |db| Ok(db.execute(sql, [user]).map(drop)?)).await
     }
 
     /// Does something to a user's device, and says how it is then.

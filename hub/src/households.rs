@@ -1,23 +1,25 @@
 //! The simulated Echos of the local users: one in each household, with what was said to it.
 //!
-//! The session lives in the Echo, so it ends with the process, as it would with an Echo that loses its power.
+//! The session lives in the Echo, so it ends with the process, as it would with an Echo that loses its power. What was said and the
+//! cards of the app are [kept](crate::history).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onething::identify::AccessToken;
 use onething::invocation::Failure;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::echo::{Card, Echo, Heard, NotForTheSkill};
+use crate::history;
 use crate::sign_in::{UserError, UserName};
+use crate::store::Store;
 use crate::utterance::interaction::InteractionModel;
 use crate::utterance::spoken::asked_of;
 
-/// How many turns and cards are shown again.
-const HISTORY: usize = 50;
 /// How many examples of each intent are suggested.
 const EXAMPLES: usize = 4;
 
@@ -42,7 +44,7 @@ pub enum EchoError {
 }
 
 /// What was said, and what came of it.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
     /// When, in seconds since the epoch.
     pub at: u64,
@@ -62,6 +64,8 @@ pub struct Household {
     pub echo: Echo,
     turns: Vec<Arc<Turn>>,
     cards: Vec<Value>,
+    /// Whether what is kept has been read.
+    is_recalled: bool,
 }
 
 impl Household {
@@ -72,18 +76,11 @@ impl Household {
             None => self.echo.unlink(),
         }
     }
+}
 
-    /// Keeps what was said.
-    pub fn keep(&mut self, turn: &Arc<Turn>) {
-        push(&mut self.turns, Arc::clone(turn));
-    }
-
-    /// Keeps a card that came.
-    pub fn card(&mut self, at: u64, card: Option<&Card>) {
-        if let Some(card) = card {
-            push(&mut self.cards, json!({"at": at, "card": as_json(card)}));
-        }
-    }
+/// A card as it is kept and shown. `at` is in seconds since the epoch.
+pub fn dated(at: u64, card: &Card) -> Value {
+    json!({"at": at, "card": as_json(card)})
 }
 
 /// What was heard, as the page and a program get it.
@@ -108,7 +105,7 @@ fn as_json(card: &Card) -> Value {
 }
 
 fn push<T>(list: &mut Vec<T>, item: T) {
-    if list.len() == HISTORY {
+    if list.len() == history::LENGTH {
         list.remove(0);
     }
     list.push(item);
@@ -116,6 +113,7 @@ fn push<T>(list: &mut Vec<T>, item: T) {
 
 /// All Echos.
 pub struct Households {
+    store: Store,
     skill_id: String,
     model: Arc<InteractionModel>,
     echos: Mutex<HashMap<UserName, Arc<tokio::sync::Mutex<Household>>>>,
@@ -123,18 +121,38 @@ pub struct Households {
 
 impl Households {
     /// Echos on which this skill is enabled, with its interaction model.
-    pub fn new(skill_id: &str, model: Arc<InteractionModel>) -> Self {
-        Self { skill_id: skill_id.to_owned(), model, echos: Mutex::default() }
+    pub fn new(store: Store, skill_id: &str, model: Arc<InteractionModel>) -> Self {
+        Self { store, skill_id: skill_id.to_owned(), model, echos: Mutex::default() }
     }
 
     /// The Echo of a user. Who speaks while another answer is under way waits for it, as in a room.
-    pub fn of(&self, user: &UserName) -> Arc<tokio::sync::Mutex<Household>> {
+    pub async fn of(&self, user: &UserName) -> OwnedMutexGuard<Household> {
+        let mut household = self.shared(user).lock_owned().await;
+        if !household.is_recalled {
+            match history::load(&self.store, user).await {
+                Ok((turns, cards)) => (household.turns, household.cards, household.is_recalled) = (turns, cards, true),
+                Err(error) => tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error)),
+            }
+        }
+        household
+    }
+
+    fn shared(&self, user: &UserName) -> Arc<tokio::sync::Mutex<Household>> {
         let mut echos = self.echos.lock().unwrap_or_else(PoisonError::into_inner);
         let household = || {
             let echo = Echo::new(&self.skill_id, &user.as_str().to_ascii_uppercase(), Arc::clone(&self.model));
-            Arc::new(tokio::sync::Mutex::new(Household { echo, turns: Vec::new(), cards: Vec::new() }))
+            Arc::new(tokio::sync::Mutex::new(Household { echo, turns: Vec::new(), cards: Vec::new(), is_recalled: false }))
         };
         Arc::clone(echos.entry(user.clone()).or_insert_with(household))
+    }
+
+    /// Keeps what was said and the cards that came with it.
+    pub async fn keep(&self, user: &UserName, household: &mut Household, turn: &Arc<Turn>, cards: Vec<Value>) {
+        if let Err(error) = history::keep(&self.store, user, turn, &cards).await {
+            tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
+        }
+        push(&mut household.turns, Arc::clone(turn));
+        cards.into_iter().for_each(|card| push(&mut household.cards, card));
     }
 
     /// What one can say, by intent: the samples of the interaction model, as one says them.
@@ -152,8 +170,7 @@ impl Households {
 
     /// What was said lately, and the cards in the app, oldest first.
     pub async fn history(&self, user: &UserName) -> (Vec<Arc<Turn>>, Vec<Value>) {
-        let household = self.of(user);
-        let household = household.lock().await;
+        let household = self.of(user).await;
         (household.turns.clone(), household.cards.clone())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use onething::answer::Skill;
 use onething::care::{Sweep, in_use, sweep};
@@ -15,26 +15,30 @@ use onething::registry::{A_DAY, Kind};
 use onething::thing::{CertificateId, ThingName};
 use serde_json::{Value, json};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, Instant};
+
+use onething_device::printer::device::State as DeviceState;
 
 use crate::audit::{self, Event, Kind as EventKind};
 use crate::authority::{Authority, AuthorityError};
 use crate::backend::Behind;
 use crate::backup;
+use crate::broker::backend::Notice;
 use crate::broker::{self, Broker};
 use crate::clock;
 use crate::data_folder::{self, AUTHORITY};
-use crate::devices::Devices;
+use crate::devices::{DeviceError, Devices, Wish};
 use crate::disk;
 use crate::door::{LocalAudit, LocalClaims, LocalDoor};
 use crate::events::{Events, Subject};
-use crate::households::{EchoError, Households, Turn, Words, not_for_the_skill, shown};
+use crate::households::{EchoError, Households, Turn, Words, dated, not_for_the_skill, shown};
 use crate::mailbox::MailFolder;
 use crate::metrics;
 use crate::outgoing::{Outgoing, Pace, Server};
 use crate::place;
 use crate::policy;
+use crate::presence::Presence;
 use crate::refusals::{self, Refusals};
 use crate::registry::{LocalRegistry, Stack};
 use crate::settings::{Mode, Settings};
@@ -129,6 +133,9 @@ pub struct Hub {
     pub events: Events,
     /// The data folder.
     pub data: PathBuf,
+    presence: Presence,
+    /// Who connects and disconnects; taken by whoever follows that.
+    noticed: std::sync::Mutex<Option<mpsc::UnboundedReceiver<Notice>>>,
     store: Store,
     mode: Mode,
     ending: watch::Sender<bool>,
@@ -174,7 +181,8 @@ impl Hub {
         registry.give_free().await?;
         let shadows = LocalShadows::new(store.clone(), clock::now);
         let refusals = Refusals::new(clock::now);
-        let behind = Arc::new(Behind::new(registry.clone(), shadows.clone(), store.clone(), refusals.clone()));
+        let (notices, noticed) = mpsc::unbounded_channel();
+        let behind = Arc::new(Behind::new(registry.clone(), shadows.clone(), store.clone(), refusals.clone()).telling(notices));
         let broker = Broker::open(behind, clock::now).await?;
         shadows.connect(broker.clone());
 
@@ -236,7 +244,7 @@ impl Hub {
             terms: settings.register.terms,
             behind_proxy: settings.behind_proxy,
             verifier,
-            households: Households::new(skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
+            households: Households::new(store.clone(), skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
             devices: Devices::new(store.clone(), mail.clone(), events.clone(), place::of(&database)),
             skill: Arc::new(skill),
             registry,
@@ -246,6 +254,8 @@ impl Hub {
             mail,
             users,
             events,
+            presence: Presence::default(),
+            noticed: std::sync::Mutex::new(Some(noticed)),
             store,
             data: settings.data,
             mode: settings.mode,
@@ -325,14 +335,14 @@ impl Hub {
     /// A user says something to their Echo, or it is given a request.
     pub async fn say(&self, user: &UserName, words: Words) -> Result<Arc<Turn>, EchoError> {
         let token = self.users.user(user, None).await?.token();
-        let household = self.households.of(user);
-        let mut household = household.lock().await;
+        let mut household = self.households.of(user).await;
         household.hold(token);
         let (say, request) = match words {
             Words::Said(text) => (Some(text.clone()), household.echo.say(&text)),
             Words::Request(request) => (None, Ok(household.echo.request(request))),
         };
         let mut turn = Turn { at: clock::now(), say, ..Turn::default() };
+        let mut cards = Vec::new();
         match request {
             Err(for_alexa) => turn.heard = not_for_the_skill(&for_alexa),
             Ok(request) => {
@@ -342,7 +352,7 @@ impl Hub {
                     let Some(next) = request.take() else { break };
                     let response = invoke(Arc::clone(&self.skill), next.clone(), ANSWER_WITHIN).await?;
                     let heard = household.echo.hear(&response);
-                    household.card(turn.at, heard.card.as_ref());
+                    cards.extend(heard.card.as_ref().map(|card| dated(turn.at, card)));
                     turn.heard = shown(&heard);
                     (turn.request, turn.response) = (Some(without_token(next)), Some(response));
                     request = heard.follow_up;
@@ -350,17 +360,60 @@ impl Hub {
             }
         }
         let turn = Arc::new(turn);
-        household.keep(&turn);
+        self.households.keep(user, &mut household, &turn, cards).await;
         self.events.tell(user, Subject::Echo);
         Ok(turn)
+    }
+
+    /// Does something to a user's simulated device, and says how it is then.
+    pub async fn tell_device(&self, user: &UserName, wish: Wish) -> Result<DeviceState, DeviceError> {
+        let connects = matches!(wish, Wish::Start { .. } | Wish::Connect);
+        if connects && self.thing_of(user).is_some_and(|thing| self.is_elsewhere(thing.as_str())) {
+            return Err(DeviceError::Elsewhere);
+        }
+        self.devices.wish(user, wish).await
+    }
+
+    /// Whether a device that is not simulated here is connected as this thing.
+    pub fn is_elsewhere(&self, thing: &str) -> bool {
+        self.presence.is_elsewhere(thing)
+    }
+
+    /// Follows who connects, until the hub ends: a simulated device gives way to another one of the same thing.
+    pub async fn follow_connections(&self) {
+        let taken = self.noticed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(mut noticed), mut ending) = (taken, self.ending()) else { return };
+        loop {
+            let notice = tokio::select! {
+                notice = noticed.recv() => notice,
+                _ = ending.wait_for(|ending| *ending) => None,
+            };
+            let Some(notice) = notice else { return };
+            if let Err(error) = self.follow(&notice).await {
+                tracing::warn!(step = "device", "{}", onething::fault::chain(&error));
+            }
+        }
+    }
+
+    async fn follow(&self, notice: &Notice) -> Result<(), DeviceError> {
+        let Some(thing) = notice.thing.as_deref() else { return Ok(()) };
+        let simulated = self.devices.user_of(thing);
+        let wants = simulated.as_ref().is_some_and(|user| self.devices.state(user).connection.wants());
+        let was_elsewhere = self.is_elsewhere(thing);
+        if let (true, Some(user)) = (self.presence.note(notice, wants), &simulated) {
+            self.devices.give_way(user).await?;
+        }
+        if was_elsewhere != self.is_elsewhere(thing) {
+            self.skill.shadows.noticed(thing);
+        }
+        Ok(())
     }
 
     /// A user agrees that the skill may know them: Alexa gets a token, and tells the skill so.
     pub async fn link(&self, user: &UserName) -> Result<(), UserError> {
         let token = self.users.link(user).await?;
         self.events.tell(user, Subject::Link);
-        let household = self.households.of(user);
-        let mut household = household.lock().await;
+        let mut household = self.households.of(user).await;
         household.hold(Some(token));
         let event = household.echo.linked_event();
         drop(household);
@@ -376,7 +429,7 @@ impl Hub {
     /// A user takes that back.
     pub async fn unlink(&self, user: &UserName) -> Result<(), UserError> {
         self.users.unlink(user).await?;
-        self.households.of(user).lock().await.hold(None);
+        self.households.of(user).await.hold(None);
         self.events.tell(user, Subject::Link);
         Ok(())
     }

@@ -42,6 +42,7 @@ pub mod hub;
 pub mod metrics;
 pub mod password;
 pub mod place;
+mod presence;
 pub mod readiness;
 pub mod serve;
 pub mod service;
@@ -51,6 +52,7 @@ pub mod web;
 
 pub mod devices;
 pub mod echo;
+mod history;
 pub mod households;
 pub mod model_check;
 pub mod utterance;

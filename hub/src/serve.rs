@@ -141,6 +141,7 @@ impl Running {
         }
         parts.spawn(tell_the_broker(Arc::clone(&hub), changes));
         parts.spawn(tell_the_page(Arc::clone(&hub)));
+        parts.spawn(follow_connections(Arc::clone(&hub)));
         parts.spawn(keep_refusals(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
         parts.spawn(retire_what_was_replaced(Arc::clone(&hub)));
@@ -243,6 +244,10 @@ async fn tell_the_page(hub: Arc<Hub>) {
             () = &mut ending => return,
         }
     }
+}
+
+async fn follow_connections(hub: Arc<Hub>) {
+    hub.follow_connections().await;
 }
 
 /// The thing of an owner has changed, or what is known of it.

@@ -17,10 +17,12 @@ mod program;
 mod unknown;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use onething::https::Https;
 use onething::model::{Argument, CommandRule, DeviceAction, Means, Model, Property};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use self::answer::{Answer, Misfit};
 use self::gpio::Lines;
@@ -54,6 +56,8 @@ pub(crate) struct Actions {
     lines: Lines,
     /// Made when it is first needed: many devices have no server to ask.
     client: Option<Https>,
+    /// Ends the action of the command under way.
+    stop: Arc<Notify>,
 }
 
 impl Actions {
@@ -66,6 +70,7 @@ impl Actions {
             actions: model.actions.clone(),
             lines: Lines::default(),
             client: None,
+            stop: Arc::default(),
         }
     }
 
@@ -81,9 +86,15 @@ impl Actions {
 
     /// Asks a program or a server to do it.
     async fn tell(&mut self, action: &DeviceAction, input: &Value) -> Result<Answer, Failed> {
+        let stop = Arc::clone(&self.stop);
+        let stopped = stop.notified();
         let said = match &action.means {
-            Means::Program { path, args } => program::run(path, args, &input.to_string(), &self.thing, action.limit).await?,
-            Means::Http(url) => http::post(self.client.get_or_insert_default(), url, input, action.limit).await?,
+            Means::Program { path, args } => program::run(path, args, &input.to_string(), &self.thing, action.limit, stopped).await?,
+            Means::Http(url) => tokio::select! {
+                said = http::post(self.client.get_or_insert_default(), url, input, action.limit) => said?,
+                // The server learns of it by the end of the connection.
+                () = stopped => return Err("it was interrupted".to_owned().into()),
+            },
             // The device model has been judged: these two are for properties, which never come here with them.
             Means::Gpio(_) | Means::File { .. } => return Err("this action is for a property".to_owned().into()),
         };
@@ -131,6 +142,10 @@ impl Perform for Actions {
         }
     }
 
+    fn is_settable(&self, property: &str) -> bool {
+        self.properties.get(property).is_some_and(|known| !known.reported_only)
+    }
+
     /// Whatever does it can rely on its arguments: they are all there, and each is what the device model says.
     async fn perform(&mut self, command: &Command) -> Performed {
         let Some(action) = self.actions.commands.get(&command.name).cloned() else {
@@ -147,6 +162,15 @@ impl Perform for Actions {
             }
             Err(failed) => failed.performed(&command.name),
         }
+    }
+
+    fn interrupts(&self) -> BTreeMap<String, Vec<String>> {
+        let interrupting = self.commands.iter().filter(|(_, rule)| !rule.interrupts.is_empty());
+        interrupting.map(|(name, rule)| (name.clone(), rule.interrupts.clone())).collect()
+    }
+
+    fn stop_signal(&self) -> Option<Arc<Notify>> {
+        Some(Arc::clone(&self.stop))
     }
 
     /// The machine forgets a line, which is released, and a file of the kernel's, which begins anew. Programs and servers keep by
@@ -195,3 +219,7 @@ fn fitting(known: &BTreeMap<String, Argument>, args: &Value) -> Result<Map<Strin
 #[cfg(test)]
 #[path = "actions_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "interrupt_tests.rs"]
+mod interrupt_tests;

@@ -1,10 +1,12 @@
 //! A program runs: without a shell, in a process group of its own, with the input on its standard input.
 //!
 //! It ends within its time: its group is killed when the time is up, when it says too much, and when nobody waits for it any more.
+//! One that is stopped is first asked to end, by SIGTERM.
 //! What it has left running when it ends by itself ends with it, also where that has left the group: everything that an action
 //! starts has its mark in the environment.
 
 use std::io;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -22,16 +24,36 @@ const KEPT: [&str; 3] = ["PATH", "HOME", "LANG"];
 const MARK: &str = "ONETHING_ACTION";
 /// For what is still in the pipes of a program that has ended: whoever it has left behind may keep them open for good.
 const REST: Duration = Duration::from_millis(200);
+/// For a program to end that was asked to.
+const GRACE: Duration = Duration::from_millis(500);
 /// For the kernel to end what was killed.
 const BURIAL: Duration = Duration::from_secs(2);
 /// In bytes: the end of what it says about itself, enough for a last line.
 const TAIL: usize = 4 * 1024;
 const CHUNK: usize = 4 * 1024;
 
-/// Runs a program to its end; what it printed comes back.
-pub(super) async fn run(path: &str, args: &[String], input: &str, thing: &str, limit: Duration) -> Result<Vec<u8>, Failed> {
+/// Runs a program to its end, or until it is `stopped`; what it printed comes back.
+pub(super) async fn run(
+    path: &str,
+    args: &[String],
+    input: &str,
+    thing: &str,
+    limit: Duration,
+    stopped: impl Future<Output = ()>,
+) -> Result<Vec<u8>, Failed> {
     let mut program = Running::start(path, args, thing).map_err(|error| fault(path, &error))?;
-    let ended = timeout(limit, program.finish(input)).await;
+    let ended = {
+        let group = program.group;
+        let mut finish = pin!(timeout(limit, program.finish(input)));
+        tokio::select! {
+            ended = &mut finish => ended,
+            () = stopped => {
+                // There is nothing to stop where everything has just ended.
+                let _ = group.map(|group| kill_process_group(group, Signal::TERM));
+                timeout(GRACE, finish).await.unwrap_or_else(Err)
+            }
+        }
+    };
     let result = match ended {
         Ok(Ok(ended)) => ended.result(),
         Ok(Err(TooMuch)) => Err(format!("it printed more than {ANSWER_LIMIT} bytes").into()),

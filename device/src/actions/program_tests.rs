@@ -1,5 +1,6 @@
 //! Real programs: what they get, what becomes of what they say, and that nothing of them is left.
 
+use std::future::pending;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -31,12 +32,12 @@ pub(crate) fn install(path: &Path, text: &str) {
 /// Runs a text as a shell's script, with the folder as its first argument.
 async fn shell(folder: &TempDir, text: &str, input: &str, limit: Duration) -> Result<String, String> {
     let args = ["-c", text, "sh", folder.path().to_str().unwrap()].map(str::to_owned);
-    let printed = run("/bin/sh", &args, input, "Lamp-1", limit).await.map_err(|failed| failed.why)?;
+    let printed = run("/bin/sh", &args, input, "Lamp-1", limit, pending()).await.map_err(|failed| failed.why)?;
     Ok(String::from_utf8(printed).unwrap())
 }
 
 /// Waits until a file holds the number of a process.
-async fn number_in(path: PathBuf) -> u32 {
+pub(crate) async fn number_in(path: PathBuf) -> u32 {
     let reading = async {
         loop {
             if let Some(number) = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()) {
@@ -49,7 +50,7 @@ async fn number_in(path: PathBuf) -> u32 {
 }
 
 /// Waits until a process is no more.
-async fn gone(number: u32) {
+pub(crate) async fn gone(number: u32) {
     let waiting = async {
         while Path::new(&format!("/proc/{number}")).exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -84,13 +85,13 @@ async fn arguments_stay_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let path = script(&folder, "for argument; do printf '%s\\n' \"$argument\"; done");
     let args = ["$(touch x)", "; rm -rf /", "a b", "", "*", "~", "'\""].map(str::to_owned);
-    let printed = run(&path, &args, "{}", "Lamp-1", AMPLE).await.unwrap();
+    let printed = run(&path, &args, "{}", "Lamp-1", AMPLE, pending()).await.unwrap();
     assert_eq!(String::from_utf8(printed).unwrap(), args.map(|argument| format!("{argument}\n")).concat());
 }
 
 #[tokio::test]
 async fn of_the_environment_little_is_kept() {
-    let printed = run("/usr/bin/env", &[], "{}", "Lamp-1", AMPLE).await.unwrap();
+    let printed = run("/usr/bin/env", &[], "{}", "Lamp-1", AMPLE, pending()).await.unwrap();
     let text = String::from_utf8(printed).unwrap();
     let names: Vec<_> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     assert!(names.iter().all(|name| KEPT.contains(name) || ["ONETHING_THING", MARK].contains(name)), "{names:?}");
@@ -178,7 +179,7 @@ fn the_end_of_the_agent_ends_a_running_program() {
     agent.block_on(async {
         let text = "echo $$ > $1/leader; sleep 1000 & echo $! > $1/grandchild; wait".to_owned();
         let args = ["-c".to_owned(), text, "sh".to_owned(), folder.path().to_str().unwrap().to_owned()];
-        tokio::spawn(async move { run("/bin/sh", &args, "{}", "Lamp-1", AMPLE).await });
+        tokio::spawn(async move { run("/bin/sh", &args, "{}", "Lamp-1", AMPLE, pending()).await });
         number_in(leader.clone()).await;
         number_in(grandchild.clone()).await;
     });
@@ -213,7 +214,7 @@ async fn what_an_action_leaves_behind_ends_with_it_and_is_not_waited_for() {
 async fn a_program_that_cannot_be_run_is_said_to_be_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = script(&folder, "echo never");
-    let told = async |path: &str| run(path, &[], "{}", "Lamp-1", AMPLE).await.unwrap_err().why;
+    let told = async |path: &str| run(path, &[], "{}", "Lamp-1", AMPLE, pending()).await.unwrap_err().why;
     assert_eq!(told("/nowhere/print").await, "`/nowhere/print` is not there, or what interprets it is not");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(told(&path).await, format!("`{path}` may not be run"));

@@ -106,7 +106,9 @@ impl World {
             Step::Command(lifetime) => {
                 self.commands += 1;
                 let command = json!({"id": self.commands.to_string(), "name": "boil", "expiresAt": self.moment.now + lifetime});
-                self.want(&json!({"command": command}));
+                // As the skill adds it to those that wait.
+                let entry = json!({"name": "boil", "expiresAt": command["expiresAt"], "order": self.commands});
+                self.want(&json!({"command": command, "commands": {self.commands.to_string(): entry}}));
                 self.last = Some(command);
             }
             Step::Again => {
@@ -160,7 +162,7 @@ impl World {
             if *topic == *self.key.delta() {
                 self.agent.take_delta(said, self.moment);
             } else if *topic == *self.key.accepted(Operation::Update) {
-                self.agent.take_update(said);
+                self.agent.take_update(said, self.moment);
             }
             None
         };
@@ -177,6 +179,8 @@ impl World {
         if let Order::Do(command) = &order {
             assert!(command.expires_at.unwrap() > self.moment.now, "{command:?} is begun too late");
             assert!(!self.begun.contains(&command.id), "{command:?} is begun twice");
+            let number = |id: &str| id.parse::<u64>().unwrap();
+            assert!(self.begun.iter().all(|before| number(before) < number(&command.id)), "{command:?} is begun out of its turn");
             self.begun.push(command.id.clone());
             self.journal.push((command.id.clone(), None));
             if dies {
@@ -189,7 +193,7 @@ impl World {
 
     fn end(&mut self, well: bool) {
         let Some(order) = self.under_way.take() else { return };
-        self.agent.hear(match order {
+        let event = match order {
             Order::Do(Command { id, .. }) => {
                 let status = if well { CommandStatus::Done } else { CommandStatus::Failed };
                 Event::Answered(Answer { id, status, detail: String::new() })
@@ -197,10 +201,13 @@ impl World {
             Order::Set { name, value } => {
                 if well {
                     self.so.insert(name.clone(), value.clone());
+                    Event::Set { name, value }
+                } else {
+                    Event::NotSet { name, value, why: "it is stuck".to_owned() }
                 }
-                Event::Set { name, value }
             }
-        });
+        };
+        self.agent.hear(event, self.moment);
         self.note();
     }
 
@@ -213,10 +220,13 @@ impl World {
     }
 
     fn report(&mut self, arrives: bool) {
-        let report = self.agent.report(self.so.clone(), self.moment).reported;
+        let report = self.agent.report(self.so.clone(), self.moment);
         self.note();
-        match report {
-            Some(reported) if arrives => self.ask(Operation::Update, &json!({"state": {"reported": reported}}), true),
+        match report.reported {
+            Some(reported) if arrives => {
+                let state = json!({"reported": reported, "desired": report.desired});
+                self.ask(Operation::Update, &json!({"state": state, "clientToken": CLIENT_TOKEN}), true);
+            }
             // What does not arrive is lost with the connection.
             Some(_) => self.hang_up(),
             None => {}
@@ -250,6 +260,9 @@ proptest! {
         if let Some(on) = shadow.desired().get("on") {
             prop_assert_eq!(shadow.reported().get("on"), Some(on));
         }
+        prop_assert_eq!(shadow.desired().get("commands").filter(|waiting| **waiting != json!({})), None, "a command is left in the queue");
+        let failures = shadow.reported().get("failures").and_then(|failures| failures.get("on"));
+        prop_assert_eq!(failures, None, "what has been set has not failed");
         if let Some(last) = &world.last {
             let answer = &shadow.reported()["command"];
             prop_assert_eq!(&answer["id"], &last["id"]);

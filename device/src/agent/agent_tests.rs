@@ -1,48 +1,46 @@
 use super::*;
 
-const NOW: u64 = 1_795_305_600;
+pub(super) const NOW: u64 = 1_795_305_600;
 
-fn at(seconds: f64) -> Moment {
+pub(super) fn at(seconds: f64) -> Moment {
     Moment { now: NOW, uptime: Duration::from_secs_f64(seconds) }
 }
 
-fn command(id: &str) -> Value {
+pub(super) fn command(id: &str) -> Value {
     json!({"id": id, "name": "boil", "args": {"cups": 2}, "expiresAt": NOW + 60})
 }
 
-fn delta(version: u64, state: &Value) -> Value {
+pub(super) fn delta(version: u64, state: &Value) -> Value {
     json!({"version": version, "timestamp": NOW, "state": state})
 }
 
-fn shadow(version: u64, state: &Value) -> Value {
+pub(super) fn shadow(version: u64, state: &Value) -> Value {
     json!({"version": version, "timestamp": NOW, "state": state})
 }
 
-/// Connected to an empty shadow.
-fn agent() -> Agent {
-    let mut agent = Agent::new(None, []);
-    let past = agent.take_no_shadow(at(0.0)).unwrap();
-    agent.remembered(&past, None, at(0.0));
-    agent
+/// Connected to a shadow that says nothing but that this device knows of the queue.
+pub(super) fn agent() -> Agent {
+    after([], &json!({}))
 }
 
 /// After a restart, with this in the journal and this shadow; the body goes on with nothing.
-fn after(journal: impl IntoIterator<Item = (String, Option<Answer>)>, state: &Value) -> Agent {
-    let mut agent = Agent::new(None, journal);
-    let past = agent.take_shadow(&shadow(5, state), at(0.0)).unwrap();
+pub(super) fn after(journal: impl IntoIterator<Item = (String, Option<Answer>)>, state: &Value) -> Agent {
+    let (mut agent, mut state) = (Agent::new(None, journal), state.clone());
+    state["reported"]["commandQueue"] = json!(true);
+    let past = agent.take_shadow(&shadow(0, &state), at(0.0)).unwrap();
     agent.remembered(&past, None, at(0.0));
     agent
 }
 
-fn answer(id: &str, status: CommandStatus, detail: &str) -> Answer {
+pub(super) fn answer(id: &str, status: CommandStatus, detail: &str) -> Answer {
     Answer { id: id.to_owned(), status, detail: detail.to_owned() }
 }
 
-fn says(agent: &mut Agent, so: &Value, seconds: f64) -> Option<Value> {
+pub(super) fn says(agent: &mut Agent, so: &Value, seconds: f64) -> Option<Value> {
     agent.report(so.as_object().unwrap().clone(), at(seconds)).reported.map(Value::Object)
 }
 
-fn begins(agent: &mut Agent) -> Vec<String> {
+pub(super) fn begins(agent: &mut Agent) -> Vec<String> {
     let mut begun = Vec::new();
     while let Some(order) = agent.next(&Map::new(), at(0.0)) {
         begun.push(match order {
@@ -54,7 +52,7 @@ fn begins(agent: &mut Agent) -> Vec<String> {
 }
 
 fn was_tried(agent: &mut Agent, name: &str, value: Value) {
-    agent.hear(Event::Set { name: name.to_owned(), value });
+    agent.hear(Event::Set { name: name.to_owned(), value }, at(0.0));
 }
 
 #[test]
@@ -94,14 +92,14 @@ fn what_takes_longer_than_a_second_is_reported_as_accepted_first() {
     agent.take_delta(&delta(1, &json!({"command": command("1")})), at(0.0));
     assert_eq!(begins(&mut agent), ["1"]);
     let report = agent.report(Map::new(), at(0.5));
-    assert_eq!(report, Report { reported: None, again_at: Some(Duration::from_secs(1)) });
+    assert_eq!(report, Report { again_at: Some(Duration::from_secs(1)), ..Report::default() });
     let said = says(&mut agent, &json!({}), 1.0).unwrap();
     assert_eq!(said, json!({"command": {"id": "1", "status": "accepted", "detail": "at work"}}));
     assert_eq!(agent.report(Map::new(), at(1.0)), Report::default(), "then there is nothing to wait for but its end");
-    agent.hear(Event::Answered(answer("1", CommandStatus::Done, "hot")));
+    agent.hear(Event::Answered(answer("1", CommandStatus::Done, "hot")), at(0.0));
     assert_eq!(says(&mut agent, &json!({}), 2.0).unwrap()["command"]["status"], "done");
     assert_eq!(agent.ends(), [answer("1", CommandStatus::Done, "hot")]);
-    agent.hear(Event::Answered(answer("1", CommandStatus::Failed, "cold")));
+    agent.hear(Event::Answered(answer("1", CommandStatus::Failed, "cold")), at(0.0));
     assert_eq!((agent.ends(), says(&mut agent, &json!({}), 3.0)), (vec![], None), "an end is the end");
 }
 
@@ -111,8 +109,8 @@ fn only_the_newest_command_is_answered() {
     agent.take_delta(&delta(1, &json!({"command": command("1")})), at(0.0));
     agent.take_delta(&delta(2, &json!({"command": command("2")})), at(0.0));
     begins(&mut agent);
-    agent.hear(Event::Answered(answer("2", CommandStatus::Done, "")));
-    agent.hear(Event::Answered(answer("1", CommandStatus::Done, "")));
+    agent.hear(Event::Answered(answer("2", CommandStatus::Done, "")), at(0.0));
+    agent.hear(Event::Answered(answer("1", CommandStatus::Done, "")), at(0.0));
     assert_eq!(says(&mut agent, &json!({}), 0.0).unwrap()["command"]["id"], "2");
     // Who wants the older one again is told what became of it; it is not done again.
     agent.take_delta(&delta(3, &json!({"command": command("1")})), at(0.0));
@@ -140,11 +138,11 @@ fn a_device_without_a_clock_believes_the_time_in_the_message() {
 #[test]
 fn too_many_commands_at_once_are_refused() {
     let mut agent = agent();
-    for number in 1..=33 {
+    for number in 1..=65 {
         agent.take_delta(&delta(number, &json!({"command": command(&number.to_string())})), at(0.0));
     }
-    assert_eq!(agent.newest_answer(), Some(&answer("33", CommandStatus::Refused, "too much is wanted at once")));
-    assert_eq!(begins(&mut agent).len(), 32);
+    assert_eq!(agent.newest_answer(), Some(&answer("65", CommandStatus::Refused, "too much is wanted at once")));
+    assert_eq!(begins(&mut agent).len(), 64);
 }
 
 #[test]
@@ -196,9 +194,9 @@ fn a_wish_that_waits_is_taken_back_by_an_update_that_makes_no_delta() {
     let mut agent = agent();
     let update = |version: u64, desired: Value| json!({"version": version, "state": {"desired": desired}});
     agent.take_delta(&delta(3, &json!({"pump": "ON", "light": 1, "command": command("1")})), at(0.0));
-    agent.take_update(&update(2, json!({"light": 0})));
-    agent.take_update(&update(3, json!({"pump": "ON", "light": 1})));
-    agent.take_update(&update(4, json!({"pump": "OFF"})));
+    agent.take_update(&update(2, json!({"light": 0})), at(0.0));
+    agent.take_update(&update(3, json!({"pump": "ON", "light": 1})), at(0.0));
+    agent.take_update(&update(4, json!({"pump": "OFF"})), at(0.0));
     assert_eq!(begins(&mut agent), ["light=1", "1"]);
     agent.take_delta(&delta(5, &json!({"pump": "ON"})), at(0.0));
     assert_eq!(begins(&mut agent), ["pump=\"ON\""]);
@@ -211,7 +209,7 @@ fn an_answer_does_not_wait_for_its_turn_as_what_moves_does() {
     assert_eq!(says(&mut agent, &json!({"progress": 2}), 0.1), None);
     agent.take_delta(&delta(1, &json!({"command": command("a")})), at(0.2));
     assert_eq!(begins(&mut agent), ["a"]);
-    agent.hear(Event::Answered(answer("a", CommandStatus::Done, "hot")));
+    agent.hear(Event::Answered(answer("a", CommandStatus::Done, "hot")), at(0.0));
     let said = says(&mut agent, &json!({"progress": 2}), 0.2).unwrap();
     assert_eq!((&said["command"]["status"], &said["progress"]), (&json!("done"), &json!(2)));
 }
@@ -227,9 +225,9 @@ fn a_refused_report_is_made_again_whole_and_more_and_more_seldom() {
     for wait in [5.0, 10.0, 20.0, 40.0] {
         agent.was_refused(at(now));
         let again = agent.report(so.as_object().unwrap().clone(), at(now));
-        assert_eq!(again, Report { reported: None, again_at: Some(Duration::from_secs_f64(now + wait)) });
+        assert_eq!(again, Report { again_at: Some(Duration::from_secs_f64(now + wait)), ..Report::default() });
         now += wait;
-        assert_eq!(says(&mut agent, &so, now), Some(json!({"status": "idle", "certificateId": "c".repeat(64)})));
+        assert_eq!(says(&mut agent, &so, now), Some(json!({"status": "idle", "certificateId": "c".repeat(64), "commandQueue": true})));
     }
     agent.was_refused(at(now + 1_000.0));
     let again = agent.report(so.as_object().unwrap().clone(), at(now + 1_000.0)).again_at;
@@ -285,7 +283,7 @@ fn a_body_may_go_on_with_what_it_did() {
     assert_eq!(past.open, ["1", "2"]);
     assert_eq!((&past.reported["x"], &past.desired["y"]), (&json!(1), &json!(2)));
     agent.remembered(&past, Some("2"), at(0.0));
-    agent.hear(Event::Answered(answer("2", CommandStatus::Done, "hot")));
+    agent.hear(Event::Answered(answer("2", CommandStatus::Done, "hot")), at(0.0));
     let ends = agent.ends();
     assert_eq!(ends[0].status, CommandStatus::Failed);
     assert_eq!(ends[1], answer("2", CommandStatus::Done, "hot"));

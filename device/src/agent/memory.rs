@@ -7,12 +7,14 @@ use std::collections::VecDeque;
 
 use super::order::{Answer, CommandStatus};
 
-/// How many commands are remembered: a shadow holds one at a time.
+/// How many commands are remembered: more than a shadow holds at a time.
 const LENGTH: usize = 128;
 
 #[derive(Debug)]
 struct Known {
     id: String,
+    /// Empty where nobody has said it since the start.
+    name: String,
     answer: Option<Answer>,
 }
 
@@ -24,10 +26,11 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Takes a command that is wanted now, which makes it the newest. Whether it had not been known.
-    pub(super) fn take(&mut self, id: &str) -> bool {
+    pub(super) fn take(&mut self, id: &str, name: &str) -> bool {
         let before = self.known.iter().position(|known| known.id == id).and_then(|at| self.known.remove(at));
         let is_new = before.is_none();
-        self.known.push_back(before.unwrap_or_else(|| Known { id: id.to_owned(), answer: None }));
+        self.known.push_back(before.unwrap_or_else(|| Known { id: id.to_owned(), name: String::new(), answer: None }));
+        self.call(id, name);
         if self.known.len() > LENGTH {
             self.known.pop_front();
         }
@@ -36,6 +39,21 @@ impl Memory {
 
     pub(super) fn knows(&self, id: &str) -> bool {
         self.known.iter().any(|known| known.id == id)
+    }
+
+    /// Keeps the name of a command that is known, unless it has one.
+    pub(super) fn call(&mut self, id: &str, name: &str) {
+        if let Some(known) = self.known.iter_mut().find(|known| known.id == id && known.name.is_empty()) {
+            known.name = name.to_owned();
+        }
+    }
+
+    pub(super) fn name(&self, id: &str) -> &str {
+        self.known.iter().find(|known| known.id == id).map_or("", |known| &known.name)
+    }
+
+    pub(super) fn has_ended(&self, id: &str) -> bool {
+        self.known.iter().any(|known| known.id == id && known.answer.as_ref().is_some_and(|answer| answer.status.is_end()))
     }
 
     /// Keeps what became of a command that is known, unless that has been clear.

@@ -20,6 +20,8 @@ const LAST_DOUBLING: u32 = 6;
 pub struct Report {
     /// To be put into the shadow's `reported`, now.
     pub reported: Option<Map<String, Value>>,
+    /// To be put into the shadow's `desired` by the same update.
+    pub desired: Map<String, Value>,
     /// When there is something to be said that cannot be said yet: on the clock of [`super::Moment::uptime`].
     pub again_at: Option<Duration>,
 }
@@ -100,22 +102,27 @@ impl Mirror {
         self.last_report = None;
     }
 
-    /// What has to be said of what is so; what is said counts as held.
-    pub(super) fn report(&mut self, mut so: Map<String, Value>, uptime: Duration) -> Report {
+    /// What the shadow holds of a property.
+    pub(super) fn reported(&self, name: &str) -> Option<&Value> {
+        self.reported.as_ref()?.get(name)
+    }
+
+    /// What has to be said of what is so; what is said counts as held. Where there `is_more` to say, an empty report may come out.
+    pub(super) fn report(&mut self, mut so: Map<String, Value>, is_more: bool, uptime: Duration) -> Report {
         let Some(reported) = &mut self.reported else { return Report::default() };
         so.retain(|name, value| reported.get(name) != Some(value));
-        if so.is_empty() {
+        if so.is_empty() && !is_more {
             return Report::default();
         }
         // Somebody waits for the answer to a command.
         let is_answer = so.contains_key("command");
         let rested = self.last_report.filter(|_| !is_answer).map(|last| last.saturating_add(REPORT_INTERVAL));
         if let Some(due) = rested.max(self.repeat_at).filter(|due| uptime < *due) {
-            return Report { reported: None, again_at: Some(due) };
+            return Report { again_at: Some(due), ..Report::default() };
         }
         self.last_report = Some(uptime);
         reported.extend(so.clone());
-        Report { reported: Some(so), again_at: None }
+        Report { reported: Some(so), ..Report::default() }
     }
 }
 

@@ -8,6 +8,10 @@
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>).
 
 mod body;
+mod command_queue;
+mod commands;
+mod desired;
+mod failures;
 mod in_turn;
 mod memory;
 mod mirror;
@@ -19,20 +23,28 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 pub use body::{Body, Event, Past};
+pub use commands::Interruption;
 pub use in_turn::{InTurn, Perform, Performed};
 pub use mirror::Report;
+pub(crate) use order::plain;
 pub use order::{Answer, Command, CommandStatus, Order};
-pub(crate) use order::{line, plain};
 
+use command_queue::{COMMANDS, CommandQueue};
+use commands::{Begun, QUEUE};
+use desired::{Desired, ShadowTime};
+use failures::{FAILURES, Failures};
 use memory::Memory;
 use mirror::Mirror;
 
 /// A command that has no answer for so long is reported as accepted.
 const ACCEPTED_AFTER: Duration = Duration::from_secs(1);
-/// How many orders wait at most.
-const QUEUE: usize = 32;
 const STOPPED: &str = "the device stopped while it was at work";
-const TOO_LATE: &str = "it came too late";
+/// In the updates that change `desired`, so that they are not taken for the owner's.
+pub(crate) const CLIENT_TOKEN: &str = "onething-device";
+/// Reported, so that the skill adds commands to `desired.commands` instead of replacing the one before.
+const COMMAND_QUEUE: &str = "commandQueue";
+/// In `reported` these are the agent's own, or the skill's.
+const RESERVED: [&str; 6] = ["certificateId", "command", COMMANDS, COMMAND_QUEUE, FAILURES, "onboarded"];
 
 /// When something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,17 +61,10 @@ struct Wish {
     value: Value,
     /// The shadow's note about when it was wished.
     wished: Option<Value>,
+    /// When it came, on the clock of [`Moment::uptime`].
+    since: Duration,
     /// It has been set, or could not be.
     is_tried: bool,
-}
-
-/// A command that was begun.
-#[derive(Debug)]
-struct Begun {
-    id: String,
-    name: String,
-    since: Duration,
-    is_answered: bool,
 }
 
 /// What a device knows about what is wanted of it.
@@ -74,8 +79,20 @@ pub struct Agent {
     queue: VecDeque<Order>,
     wishes: BTreeMap<String, Wish>,
     begun: Vec<Begun>,
-    /// The time in the shadow's last message, in seconds since the epoch.
+    /// Which commands end which others.
+    interrupts: BTreeMap<String, Vec<String>>,
+    interruptions: Vec<Interruption>,
+    /// The commands in the shadow.
+    waiting: CommandQueue,
+    desired: Desired,
+    failures: Failures,
+    /// When the last order was given.
+    ordered_at: Duration,
+    /// Nothing but the shadow says which commands were begun.
+    is_forgetful: bool,
+    /// The time in the shadow's last message, in seconds since the epoch, and when that came.
     told_time: u64,
+    told_at: Duration,
     ends: Vec<Answer>,
     notes: Vec<String>,
 }
@@ -86,7 +103,7 @@ impl Agent {
     pub fn new(certificate: Option<String>, begun: impl IntoIterator<Item = (String, Option<Answer>)>) -> Self {
         let mut memory = Memory::default();
         for (id, end) in begun {
-            memory.take(&id);
+            memory.take(&id, "");
             end.map(|end| memory.answer(end));
         }
         Self {
@@ -97,10 +114,32 @@ impl Agent {
             queue: VecDeque::new(),
             wishes: BTreeMap::new(),
             begun: Vec::new(),
+            interrupts: BTreeMap::new(),
+            interruptions: Vec::new(),
+            waiting: CommandQueue::default(),
+            desired: Desired::default(),
+            failures: Failures::default(),
+            ordered_at: Duration::ZERO,
+            is_forgetful: false,
             told_time: 0,
+            told_at: Duration::ZERO,
             ends: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// Which commands end which others, as the body says it.
+    #[must_use]
+    pub fn with_interrupts(mut self, interrupts: BTreeMap<String, Vec<String>>) -> Self {
+        self.interrupts = interrupts;
+        self
+    }
+
+    /// There is no journal: which commands were begun before this process, the shadow alone says.
+    #[must_use]
+    pub fn without_journal(mut self) -> Self {
+        self.is_forgetful = true;
+        self
     }
 
     /// Another certificate has taken the place of the one before.
@@ -117,13 +156,22 @@ impl Agent {
         if !self.mirror.take_shadow(document, &reported) {
             return None;
         }
+        let desired = section("/state/desired");
+        self.hear_time(document, moment);
+        self.desired.take_all(&desired, document.pointer("/metadata/desired"), self.shadow_time(moment));
+        if !self.remembers {
+            self.failures.adopt(&reported);
+            if self.is_forgetful {
+                self.recall(&desired, document.get("metadata"));
+            }
+        }
         self.adopt(&reported);
         // What is still wanted is in this document, and what failed is tried again.
         self.queue.retain(|order| matches!(order, Order::Do(_)));
         self.wishes.clear();
         self.take(document, &section("/state/delta"), document.pointer("/metadata/desired"), moment);
         self.take_early(moment);
-        self.past(reported, section("/state/desired"))
+        self.past(reported, desired)
     }
 
     /// There is no shadow: nothing is wanted, and everything is news. As with [`Agent::take_shadow`], the body may have to
@@ -131,6 +179,8 @@ impl Agent {
     #[must_use = "the body has to remember, and there are no orders before"]
     pub fn take_no_shadow(&mut self, moment: Moment) -> Option<Past> {
         self.mirror.take_no_shadow();
+        self.waiting = CommandQueue::default();
+        self.desired.take_all(&Map::new(), None, self.shadow_time(moment));
         self.queue.retain(|order| matches!(order, Order::Do(_)));
         self.wishes.clear();
         self.take_early(moment);
@@ -148,12 +198,17 @@ impl Agent {
 
     /// Takes an update of the shadow that was accepted. What is wanted anew and is reported already makes no delta; a wish
     /// for something else that still waits is taken back by it.
-    pub fn take_update(&mut self, update: &Value) {
+    pub fn take_update(&mut self, update: &Value, moment: Moment) {
+        let Some(desired) = update.pointer("/state/desired").and_then(Value::as_object) else { return };
+        if update.get("clientToken").is_some_and(|token| token == CLIENT_TOKEN) {
+            return self.desired.was_taken(desired);
+        }
         if !self.mirror.is_new(update) {
             return;
         }
-        let desired = update.pointer("/state/desired").and_then(Value::as_object);
-        for (name, wanted) in desired.into_iter().flatten() {
+        for (name, wanted) in desired {
+            let written = update.pointer("/metadata/desired").and_then(|metadata| metadata.get(name));
+            self.desired.take(name, wanted, written, self.shadow_time(moment));
             let taken_back = |order: &Order| matches!(order, Order::Set { name: other, value } if other == name && value != wanted);
             if self.queue.iter().any(taken_back) {
                 self.queue.retain(|order| !taken_back(order));
@@ -166,10 +221,13 @@ impl Agent {
     pub fn remembered(&mut self, past: &Past, goes_on: Option<&str>, moment: Moment) {
         self.remembers = true;
         for id in &past.open {
+            let name = past.command(id).map(|command| command.name).unwrap_or_default();
+            self.memory.call(id, &name);
             if Some(id.as_str()) == goes_on {
-                self.begun.push(Begun { id: id.clone(), name: String::new(), since: moment.uptime, is_answered: false });
+                let (id, since) = (id.clone(), moment.uptime);
+                self.begun.push(Begun { id, name, since, is_answered: false, is_interrupted: false });
             } else {
-                self.end(Answer { id: id.clone(), status: CommandStatus::Failed, detail: STOPPED.to_owned() });
+                self.end(Answer { id: id.clone(), status: CommandStatus::Failed, detail: STOPPED.to_owned() }, true, moment);
             }
         }
     }
@@ -177,6 +235,8 @@ impl Agent {
     /// The shadow refused a report.
     pub fn was_refused(&mut self, moment: Moment) {
         self.mirror.was_refused(moment.uptime);
+        self.waiting.was_refused();
+        self.desired.was_refused();
     }
 
     /// The connection is gone.
@@ -190,14 +250,15 @@ impl Agent {
         while self.remembers
             && let Some(order) = self.queue.pop_front()
         {
+            self.ordered_at = moment.uptime;
             match &order {
-                Order::Set { name, value } if so.get(name) == Some(value) => self.was_tried(name, value),
+                Order::Set { name, value } if so.get(name) == Some(value) => self.was_set(name, value),
                 Order::Set { .. } => return Some(order),
                 Order::Do(command) => match self.counts(command, moment) {
-                    Err(why) => self.refuse(command, why),
+                    Err(why) => self.refuse(command, why, moment),
                     Ok(()) => {
-                        let (id, name) = (command.id.clone(), command.name.clone());
-                        self.begun.push(Begun { id, name, since: moment.uptime, is_answered: false });
+                        let (id, name, since) = (command.id.clone(), command.name.clone(), moment.uptime);
+                        self.begun.push(Begun { id, name, since, is_answered: false, is_interrupted: false });
                         return Some(order);
                     }
                 },
@@ -207,28 +268,27 @@ impl Agent {
     }
 
     /// Takes what the body tells.
-    pub fn hear(&mut self, event: Event) {
+    pub fn hear(&mut self, event: Event, moment: Moment) {
         match event {
             Event::Note(note) => self.notes.push(note),
-            Event::Set { name, value } => self.was_tried(&name, &value),
-            Event::Answered(answer) => {
-                let Some(at) = self.begun.iter().position(|begun| begun.id == answer.id) else { return };
-                let begun = &mut self.begun[at];
-                let said = if begun.is_answered || begun.name.is_empty() {
-                    answer.detail.clone()
-                } else {
-                    line(&begun.name, answer.status, &answer.detail)
-                };
-                begun.is_answered = true;
-                self.notes.push(said);
-                if answer.status.is_end() {
-                    self.begun.remove(at);
-                    self.end(answer);
-                } else {
-                    self.memory.answer(answer);
-                }
+            Event::Set { name, value } => self.was_set(&name, &value),
+            Event::NotSet { name, value, why } => {
+                self.was_tried(&name, &value);
+                let wish = self.wishes.get(&name).filter(|wish| wish.value == value);
+                let wished = wish.and_then(|wish| wish.wished.as_ref()?.get("timestamp")?.as_u64());
+                self.failures.property_failed(&name, &value, &why, wished, self.shadow_time(moment).now);
             }
+            // What the owner has wished since the order was given still waits, and is the newer wish.
+            Event::Changed(properties) => self.take_changes(&properties, self.ordered_at, |_| false),
+            Event::Answered(answer) => self.take_answer(answer, true, moment),
+            Event::Interrupted(answer) => self.take_answer(answer, false, moment),
         }
+    }
+
+    /// Properties that the owner can set have got other values on the device itself, such as by a button: the shadow will want these
+    /// values, unless the owner has wished for others since. What is so, and is reported, is for the body to say: [`Body::changed_on_device`].
+    pub fn changed_on_device(&mut self, properties: &Map<String, Value>, at: Moment) {
+        self.take_changes(properties, at.uptime, |wish| wish.since <= at.uptime);
     }
 
     /// What has to be said now, by a device of which this is so.
@@ -245,19 +305,29 @@ impl Agent {
                 self.memory.answer(Answer { id: begun.id.clone(), status: CommandStatus::Accepted, detail: "at work".to_owned() });
             }
         }
-        so.remove("certificateId");
-        so.remove("command");
+        so.retain(|name, _| !RESERVED.contains(&name.as_str()));
+        let desired = &self.desired;
+        self.failures.forget_settled(|name| so.get(name).is_some_and(|value| desired.wanted(name) == Some(value)));
+        let is_more = self.desired.has_changes(&so) || self.waiting.has_ended(&self.memory);
+        let changes = if is_more { so.clone() } else { Map::new() };
+        so.insert(COMMAND_QUEUE.to_owned(), json!(true));
         so.extend(self.certificate.as_ref().map(|id| ("certificateId".to_owned(), json!(id))));
         so.extend(self.memory.newest_answer().map(|answer| ("command".to_owned(), json!(answer))));
-        let mut report = self.mirror.report(so, moment.uptime);
+        so.extend(self.failures.report(self.mirror.reported(FAILURES)).map(|failures| (FAILURES.to_owned(), failures)));
+        let mut report = self.mirror.report(so, is_more, moment.uptime);
+        if report.reported.is_some() && is_more {
+            report.desired = self.desired.write(&changes);
+            let ended = self.waiting.remove_ended(&self.memory);
+            report.desired.extend((!ended.is_empty()).then(|| (COMMANDS.to_owned(), Value::Object(ended))));
+        }
         report.again_at = report.again_at.into_iter().chain(accepted_at).min();
         report
     }
 
     /// What there is left to say before the connection is closed.
-    pub fn last_words(&mut self, so: Map<String, Value>, moment: Moment) -> Option<Map<String, Value>> {
+    pub fn last_words(&mut self, so: Map<String, Value>, moment: Moment) -> Report {
         self.mirror.hurry();
-        self.report(so, moment).reported
+        self.report(so, moment)
     }
 
     /// What became of the newest command that has an answer.
@@ -282,7 +352,7 @@ impl Agent {
         let Some(id) = said("id") else { return };
         let status = said("status").map(|word| CommandStatus::read(word).unwrap_or(CommandStatus::Done));
         let answer = |status| Answer { id: id.to_owned(), status, detail: said("detail").unwrap_or_default().to_owned() };
-        let is_new = !self.memory.knows(id) && self.memory.take(id);
+        let is_new = !self.memory.knows(id) && self.memory.take(id, "");
         // The end of one that is under way here is not for somebody else to tell.
         if let Some(status) = status.filter(|status| is_new || !self.remembers || !status.is_end()) {
             self.memory.answer(answer(status));
@@ -303,26 +373,33 @@ impl Agent {
 
     /// What is desired and not reported.
     fn take(&mut self, message: &Value, wanted: &Map<String, Value>, metadata: Option<&Value>, moment: Moment) {
-        self.told_time = message.get("timestamp").and_then(Value::as_u64).unwrap_or_default();
+        self.hear_time(message, moment);
         // A delta holds everything that is not as it is wanted: what is not in it is wanted no more, or has become so.
         self.wishes.retain(|name, _| wanted.contains_key(name));
         self.queue.retain(|order| !matches!(order, Order::Set { name, .. } if !wanted.contains_key(name)));
-        for (name, value) in wanted.iter().filter(|(name, _)| *name != "command") {
-            self.wish(name, value, metadata.and_then(|metadata| metadata.get(name)).cloned());
+        for (name, value) in wanted.iter().filter(|(name, _)| *name != "command" && *name != COMMANDS) {
+            let wished = metadata.and_then(|metadata| metadata.get(name));
+            if self.desired.take(name, value, wished, self.shadow_time(moment)) {
+                self.wish(name, value, wished.cloned(), moment);
+            }
         }
         // What is to be done comes after what it is to be done with.
-        let Some(command) = wanted.get("command").and_then(Value::as_object).and_then(Command::read) else { return };
-        if !self.memory.take(&command.id) {
-            return;
-        }
-        let fits = if self.queue.len() < QUEUE { Ok(()) } else { Err("too much is wanted at once") };
-        match self.counts(&command, moment).and(fits) {
-            Ok(()) => self.queue.push_back(Order::Do(command)),
-            Err(why) => self.refuse(&command, why),
-        }
+        self.take_commands(wanted, moment);
     }
 
-    fn wish(&mut self, name: &str, value: &Value, wished: Option<Value>) {
+    fn hear_time(&mut self, message: &Value, moment: Moment) {
+        self.told_time = message.get("timestamp").and_then(Value::as_u64).unwrap_or_default();
+        self.told_at = moment.uptime;
+    }
+
+    /// The time by the shadow's clock, or by that of the device where the shadow has said nothing.
+    fn shadow_time(&self, moment: Moment) -> ShadowTime {
+        let since = moment.uptime.saturating_sub(self.told_at).as_secs();
+        let now = if self.told_time == 0 { moment.now } else { self.told_time.saturating_add(since) };
+        ShadowTime { now, uptime: moment.uptime }
+    }
+
+    fn wish(&mut self, name: &str, value: &Value, wished: Option<Value>, moment: Moment) {
         if let Some(before) = self.wishes.get(name)
             && before.value == *value
             && (!before.is_tried || (wished.is_some() && before.wished == wished))
@@ -342,7 +419,7 @@ impl Agent {
             // It is taken when the shadow tells of it again.
             return;
         }
-        self.wishes.insert(name.to_owned(), Wish { value: value.clone(), wished, is_tried: false });
+        self.wishes.insert(name.to_owned(), Wish { value: value.clone(), wished, since: moment.uptime, is_tried: false });
     }
 
     fn was_tried(&mut self, name: &str, value: &Value) {
@@ -351,23 +428,21 @@ impl Agent {
         }
     }
 
-    /// The shadow's clock is believed where it is ahead: a device that has just been switched on may have none.
-    fn counts(&self, command: &Command, moment: Moment) -> Result<(), &'static str> {
-        match command.expires_at {
-            None => Err("it does not say how long it counts"),
-            Some(end) if end <= moment.now.max(self.told_time) => Err(TOO_LATE),
-            Some(_) => Ok(()),
-        }
+    fn was_set(&mut self, name: &str, value: &Value) {
+        self.was_tried(name, value);
+        self.failures.property_set(name);
     }
 
-    fn refuse(&mut self, command: &Command, why: &str) {
-        self.notes.push(format!("{} refused: {why}", plain(&command.name)));
-        self.memory.answer(Answer { id: command.id.clone(), status: CommandStatus::Refused, detail: why.to_owned() });
-    }
-
-    fn end(&mut self, answer: Answer) {
-        if self.memory.answer(answer.clone()) {
-            self.ends.push(answer);
+    /// Takes what has changed on the device, except where a wish waits that does not give way.
+    fn take_changes(&mut self, properties: &Map<String, Value>, at: Duration, gives_way: impl Fn(&Wish) -> bool) {
+        for (name, value) in properties.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
+            let waits = |order: &Order| matches!(order, Order::Set { name: other, .. } if other == name);
+            if self.queue.iter().any(waits) {
+                let Some(wish) = self.wishes.get_mut(name).filter(|wish| gives_way(wish)) else { continue };
+                wish.is_tried = true;
+                self.queue.retain(|order| !waits(order));
+            }
+            self.desired.change(name, value, at);
         }
     }
 }
@@ -375,6 +450,18 @@ impl Agent {
 #[cfg(test)]
 #[path = "agent_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod command_tests;
+
+#[cfg(test)]
+#[path = "failure_tests.rs"]
+mod failure_tests;
+
+#[cfg(test)]
+#[path = "device_change_tests.rs"]
+mod device_change_tests;
 
 #[cfg(test)]
 #[path = "agent_property_tests.rs"]

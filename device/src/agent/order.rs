@@ -24,12 +24,16 @@ pub struct Command {
 impl Command {
     /// Reads `command` out of a delta. A delta holds only what is not reported, so one without an id has been answered.
     pub fn read(command: &Map<String, Value>) -> Option<Self> {
-        let id = command.get("id")?.as_str().filter(|id| (1..=ID_LIMIT).contains(&id.len()))?;
-        Some(Self {
+        Self::of(command.get("id")?.as_str()?, command)
+    }
+
+    /// The command of this id with these fields.
+    pub fn of(id: &str, fields: &Map<String, Value>) -> Option<Self> {
+        (1..=ID_LIMIT).contains(&id.len()).then(|| Self {
             id: id.to_owned(),
-            name: command.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            args: command.get("args").cloned().unwrap_or_default(),
-            expires_at: command.get("expiresAt").and_then(Value::as_u64),
+            name: fields.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            args: fields.get("args").cloned().unwrap_or_default(),
+            expires_at: fields.get("expiresAt").and_then(Value::as_u64),
         })
     }
 }

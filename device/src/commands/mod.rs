@@ -2,6 +2,7 @@
 
 mod check;
 mod forget;
+mod renew;
 mod run;
 mod service;
 mod setup;
@@ -59,14 +60,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             knock(&common, &hold(&common)?, &door, || Ok(Credential::Code(code))).await
         }
         Command::Register { door, with } => knock(&common, &hold(&common)?, &door, || Ok(with.credential(&Environment)?)).await,
-        Command::Renew(door) => {
-            let held = hold(&common)?;
-            let stored = stored(&held)?;
-            knock(&common, &held, &door, || Ok(stored)).await
-        }
+        Command::Renew(door) => renew::renew(&common, &door).await,
         Command::Check => check::check(&common),
         Command::Forget { yes } => forget::forget(&common, yes),
-        Command::Service { write, user } => service::service(&common, write.as_deref(), user.as_deref()),
+        Command::Service { remove: Some(unit), .. } => service::remove(&unit),
+        Command::Service { write, user, remove: None } => service::service(&common, write.as_deref(), user.as_deref()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "onething-device", &mut script);
@@ -94,13 +92,6 @@ async fn knock(
         held.keep_device_model(&named.device_part)?;
     }
     Ok(setup::done(&bundle, held, former, "", false)?)
-}
-
-/// The stored certificate, to knock with. No door takes one whose time is over.
-fn stored(held: &Held) -> Result<Credential, Failure> {
-    // Who has credentials that cannot be used is told so before anybody is asked.
-    credentials::stored(held)?.is_valid_at(clock::now())?;
-    held.credentials()?.map(Credential::Certificate).ok_or_else(|| credentials::nothing(held))
 }
 
 /// The door that was named, else the one that the stored bundle knows.
@@ -131,11 +122,15 @@ fn state(common: &Common) -> Result<State, Failure> {
 
 /// The state folder, for this process alone.
 fn hold(common: &Common) -> Result<Held, Failure> {
-    let (held, narrowed) = state(common)?.hold()?;
+    Ok(told(state(common)?.hold()?))
+}
+
+/// Tells the user what had to be done to the folder.
+fn told((held, narrowed): (Held, Option<String>)) -> Held {
     if let Some(narrowed) = narrowed {
         eprintln!("onething-device: {narrowed}");
     }
-    Ok(held)
+    held
 }
 
 /// The name of the device, which is kept if it has just been made up.

@@ -14,7 +14,7 @@ use crate::actions::{Actions, UnknownDevice};
 use crate::agent::{Body, InTurn};
 use crate::bundle::Bundle;
 use crate::clock;
-use crate::command_line::{Common, Run};
+use crate::command_line::{Common, DoorOption, Run};
 use crate::credentials::{Asked, obtain};
 use crate::device_model;
 use crate::failure::Failure;
@@ -23,6 +23,7 @@ use crate::life::Life;
 use crate::printer::Simulated;
 use crate::register::credential::{Credential, Secret};
 use crate::register::options::{OptionsError, RegisterOptions};
+use crate::requests::Requests;
 
 pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let named = common.device_model.as_deref().map(device_model::named).transpose()?;
@@ -43,6 +44,10 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
         true => Watched::with_given(&held, common.wait()),
         false => Watched::with_stored(&held, door.as_ref(), common.wait()),
     };
+    let requests = Requests::listen(held.path());
+    let requests = requests.inspect_err(|error| warn!("other commands cannot ask this agent for anything: {error}")).ok();
+    let doors = |url: Option<String>| super::at(common, &held, &DoorOption { url: url.or_else(|| options.door.url.clone()) });
+    let watched = watched.asked(requests, &doors);
     let Some(model) = model(named, kept, &bundle) else {
         info!("no device model: settings are taken as so, and commands are refused; `--device-model FILE` says what to do");
         return live(bundle, InTurn::new(UnknownDevice, Map::new()), journal, watched).await;

@@ -1,8 +1,9 @@
-//! `service`: the unit for systemd, printed or written.
+//! `service`: the unit for systemd, printed, written or removed.
 
-use std::io::{Write, stdout};
+use std::io::{ErrorKind, Write, stdout};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use onething::model::Model;
 
@@ -10,13 +11,17 @@ use crate::command_line::Common;
 use crate::credentials::stored;
 use crate::device_model;
 use crate::failure::Failure;
-use crate::service::{Groups, Needs, Runner, Unit, UnitError};
+use crate::service::{Groups, Needs, OURS, Runner, Unit, UnitError};
 use crate::state::State;
 
 /// Where systemd keeps the state of services.
 const SYSTEM_STATE: &str = "/var/lib";
 const DEFAULT_STATE: &str = "onething-device";
 const GROUPS: &str = "/etc/group";
+/// Where systemd finds units.
+const UNITS: &str = "/etc/systemd/system";
+/// Is there while systemd runs (`sd_booted(3)`).
+const BOOTED: &str = "/run/systemd/system";
 
 pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>) -> Result<(), Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::Other(format!("this program does not know where it is: {error}")))?;
@@ -88,4 +93,35 @@ fn owner(folder: &Path) -> Result<String, Failure> {
             Err(Failure::Usage(format!("{} is not there yet: run `onething-device setup` first, or name a --user", folder.display())))
         }
     }
+}
+
+/// Ends the service, and removes its unit. What is not systemd's to find is only removed.
+pub(super) fn remove(path: &Path) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::Other(format!("{} is not there: nothing was removed", path.display())),
+        _ => Failure::Other(format!("{} cannot be read: {error}", path.display())),
+    })?;
+    if !text.contains(OURS) {
+        return Err(Failure::Other(format!("{} is no unit of this agent: it is left as it is", path.display())));
+    }
+    let is_systemds = path.parent() == Some(Path::new(UNITS));
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    // An image of a machine that does not run is changed by `systemctl` as well, and nothing in it is to be ended.
+    let runs = Path::new(BOOTED).exists();
+    if is_systemds {
+        let now: &[&str] = if runs { &["--now"] } else { &[] };
+        systemctl(&[&["disable"], now, &[&name]].concat())?;
+    }
+    std::fs::remove_file(path).map_err(|error| Failure::Other(format!("{} cannot be removed: {error}", path.display())))?;
+    if is_systemds && runs {
+        systemctl(&["daemon-reload"])?;
+    }
+    let kept = "The credentials stay: `onething-device forget` with the service's --state deletes them";
+    Ok(writeln!(stdout(), "{} is removed. {kept}.", path.display())?)
+}
+
+fn systemctl(arguments: &[&str]) -> Result<(), Failure> {
+    let done = Command::new("systemctl").arg("--quiet").args(arguments).status();
+    let failed = || Failure::Other(format!("`systemctl {}` failed: say it with sudo, or look at `journalctl -xe`", arguments.join(" ")));
+    done.ok().filter(std::process::ExitStatus::success).map(drop).ok_or_else(failed)
 }

@@ -13,10 +13,16 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::life::{Connection, Control, Status as Living};
 use crate::reach::{refused, stranger, unreachable};
-use crate::register::Door;
+use crate::register::credential::Credential;
 use crate::register::renewal::Renewal;
+use crate::register::{Door, register};
+use crate::requests::{Answer, Asked, Request, Requests};
 use crate::state::Held;
 use crate::status::{LastCommand, Online, Status};
+
+/// For a renewal that is asked for.
+const RENEW_WITHIN: Duration = Duration::from_secs(120);
+const NOT_STORED: &str = "the running agent has a bundle that is not stored, and cannot renew it: store it by `onething-device setup`";
 
 /// Who watches.
 pub(super) struct Watched<'a> {
@@ -25,7 +31,13 @@ pub(super) struct Watched<'a> {
     /// The folder, where what is in use is stored in it.
     stored: Option<&'a Held>,
     door: Option<&'a Door>,
+    requests: Option<Requests>,
+    /// The door of a URL, or the one that is known.
+    doors: Option<&'a Doors<'a>>,
 }
+
+/// Finds a door.
+pub(super) type Doors<'a> = dyn Fn(Option<String>) -> Result<Option<Door>, Failure> + 'a;
 
 /// A first connection is not waited for any longer.
 #[derive(Clone, Copy)]
@@ -37,7 +49,7 @@ struct Limit {
 impl<'a> Watched<'a> {
     /// A device with a bundle that is not stored.
     pub(super) fn with_given(held: &'a Held, wait: Option<Duration>) -> Self {
-        Self { voice: Voice { held, last: None }, wait, stored: None, door: None }
+        Self { voice: Voice { held, last: None }, wait, stored: None, door: None, requests: None, doors: None }
     }
 
     /// A device with the stored credentials, which are renewed where there is a door.
@@ -45,9 +57,16 @@ impl<'a> Watched<'a> {
         Self { stored: Some(held), door, ..Self::with_given(held, wait) }
     }
 
-    /// Sees that the certificate is exchanged in time, and goes back to the former one where the server does not take the new.
+    /// The same device, of which other commands may ask something.
+    pub(super) fn asked(mut self, requests: Option<Requests>, doors: &'a Doors<'a>) -> Self {
+        (self.requests, self.doors) = (requests, Some(doors));
+        self
+    }
+
+    /// Sees that the certificate is exchanged in time or when that is asked for, and goes back to the former one where the server does not take the new.
     pub(super) async fn watch(&mut self, mut bundle: Bundle, control: &Control) -> Failure {
         let (stored, door, mut renewal) = (self.stored, self.door, Renewal::default());
+        let (mut requests, doors) = (self.requests.take(), self.doors);
         let mut status = control.watch();
         let mut limit = self.wait.map(|wait| Limit { wait, end: Instant::now() + wait });
         loop {
@@ -60,6 +79,7 @@ impl<'a> Watched<'a> {
             let ended = tokio::select! {
                 failure = self.follow(&bundle, &mut status, limit) => Err(failure),
                 renewed = renewed => Ok(renewed),
+                renewed = on_request(requests.as_mut(), stored, doors) => Ok(renewed),
             };
             bundle = match ended {
                 Ok(renewed) => renewed,
@@ -133,6 +153,37 @@ impl<'a> Watched<'a> {
         let former = held.fall_back().inspect_err(|error| warn!("{}", chain(error))).ok()??;
         Bundle::from_files(&former).inspect_err(|error| warn!("{}", chain(error))).ok()
     }
+}
+
+/// Renews the certificate when another command asks for that, and tells it what came of it. May be dropped at any time: whoever has
+/// asked is then told that there was no answer.
+async fn on_request(mut requests: Option<&mut Requests>, stored: Option<&Held>, doors: Option<&Doors<'_>>) -> Bundle {
+    loop {
+        let Asked { request: Request::Renew { door }, answer } = match &mut requests {
+            Some(requests) => requests.next().await,
+            None => std::future::pending().await,
+        };
+        // Whoever has hung up meanwhile does not want to know.
+        match renewed(door, stored, doors).await {
+            Ok(bundle) => {
+                let _ = answer.send(Answer::Renewed { not_after: bundle.not_after });
+                return bundle;
+            }
+            Err(failure) => {
+                warn!("the certificate was not renewed as asked: {failure}");
+                drop(answer.send(Answer::Failed { exit_code: failure.code(), why: failure.to_string() }));
+            }
+        }
+    }
+}
+
+async fn renewed(door: Option<String>, stored: Option<&Held>, doors: Option<&Doors<'_>>) -> Result<Bundle, Failure> {
+    let (Some(held), Some(doors)) = (stored, doors) else { return Err(Failure::Usage(NOT_STORED.to_owned())) };
+    let door = doors(door)?.ok_or_else(|| Failure::Usage(super::WHICH_DOOR.to_owned()))?;
+    let files = held.credentials()?.ok_or_else(|| crate::credentials::nothing(held))?;
+    let bundle = register(&Credential::Certificate(files), &door, held, Some(RENEW_WITHIN), clock::now).await?;
+    tracing::info!(certificate = %bundle.certificate_id, "the certificate was renewed, as asked");
+    Ok(bundle)
 }
 
 impl Limit {

@@ -64,6 +64,13 @@ pub enum Online {
     Refused,
 }
 
+impl Online {
+    /// Whether a connection stands or is tried.
+    pub fn wants(self) -> bool {
+        matches!(self, Self::Connecting | Self::Connected)
+    }
+}
+
 /// A device that runs until it is stopped or dropped.
 pub struct Device {
     control: Control,

@@ -29,8 +29,14 @@ impl Machine {
         match order {
             Order::Do(command) => self.obey(command),
             Order::Set { name, value } => {
-                self.set(&name, &value);
-                self.events.push(Event::Set { name, value });
+                let event = match self.set(&name, &value) {
+                    Ok(()) => Event::Set { name, value },
+                    Err(why) => {
+                        self.note(&why);
+                        Event::NotSet { name, value, why }
+                    }
+                };
+                self.events.push(event);
             }
         }
     }
@@ -49,8 +55,8 @@ impl Machine {
         }
         let job = past.open.last();
         // The number of copies stands in the command alone.
-        let wanted = past.desired.get("command").and_then(Value::as_object).and_then(Command::read);
-        if let Some(command) = wanted.filter(|command| Some(&command.id) == job)
+        let wanted = job.and_then(|id| past.command(id));
+        if let Some(command) = wanted
             && let Task::Print { copies, .. } = Task::read(&command)
         {
             self.works.copies = copies;
@@ -122,15 +128,16 @@ impl Machine {
         self.works.shown()
     }
 
-    fn set(&mut self, name: &str, value: &Value) {
+    fn set(&mut self, name: &str, value: &Value) -> Result<(), String> {
         match (name, value.as_str()) {
             ("power", Some("ON")) => self.switch(true),
             ("power", Some("OFF")) => self.switch(false),
-            ("power", _) => self.note("cannot be switched to what is wanted"),
-            ("nozzleTarget", _) => self.warm("nozzle", degrees(Some(value), NOZZLE_LIMIT), |works| &mut works.nozzle_target),
-            ("bedTarget", _) => self.warm("bed", degrees(Some(value), BED_LIMIT), |works| &mut works.bed_target),
-            (other, _) => self.note(&format!("has no {} to be set", plain(other))),
+            ("power", _) => return Err("cannot be switched to what is wanted".to_owned()),
+            ("nozzleTarget", _) => return self.warm("nozzle", degrees(Some(value), NOZZLE_LIMIT), |works| &mut works.nozzle_target),
+            ("bedTarget", _) => return self.warm("bed", degrees(Some(value), BED_LIMIT), |works| &mut works.bed_target),
+            (other, _) => return Err(format!("has no {} to be set", plain(other))),
         }
+        Ok(())
     }
 
     fn switch(&mut self, on: bool) {
@@ -144,10 +151,11 @@ impl Machine {
         }
     }
 
-    fn warm(&mut self, part: &str, wanted: Option<Number>, target: fn(&mut Works) -> &mut Number) {
-        let Some(degrees) = wanted else { return self.note(&format!("the {part} cannot be as warm as is wanted")) };
+    fn warm(&mut self, part: &str, wanted: Option<Number>, target: fn(&mut Works) -> &mut Number) -> Result<(), String> {
+        let Some(degrees) = wanted else { return Err(format!("the {part} cannot be as warm as is wanted")) };
         self.note(&format!("{part} to {degrees} degrees"));
         *target(&mut self.works) = degrees;
+        Ok(())
     }
 
     fn obey(&mut self, command: Command) {
@@ -157,8 +165,11 @@ impl Machine {
                 (CommandStatus::Accepted, format!("{} is being printed", self.wares()))
             }
             Ok(Effect::Done(what)) => {
-                if !self.works.is_busy() {
-                    self.end_job(CommandStatus::Failed, what);
+                if !self.works.is_busy()
+                    && let Some(id) = self.job.take()
+                {
+                    // The owner wanted the print to end.
+                    self.events.push(Event::Interrupted(Answer { id, status: CommandStatus::Failed, detail: what.to_owned() }));
                 }
                 (CommandStatus::Done, what.to_owned())
             }

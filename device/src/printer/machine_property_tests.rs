@@ -35,6 +35,11 @@ fn is_valid(model: &Model, name: &str, value: &Value) -> bool {
     match (name, model.properties.get(name).map(|property| &property.kind)) {
         ("command", _) => ["accepted", "done", "refused", "failed"].iter().any(|status| value["status"] == **status),
         ("certificateId", _) => value.is_string(),
+        ("commandQueue", _) => value == true,
+        ("failures", _) => {
+            let failures: Vec<_> = value.as_object().into_iter().flat_map(Map::values).filter(|failure| !failure.is_null()).collect();
+            failures.len() <= 8 && failures.iter().all(|failure| failure["at"].is_u64() && failure.to_string().len() < 800)
+        }
         (_, Some(ValueKind::Switch)) => value == "ON" || value == "OFF",
         (_, Some(ValueKind::Choice { values })) => values.iter().any(|known| value == known),
         (_, Some(ValueKind::Text { max_length })) => value.as_str().is_some_and(|text| text.chars().count() <= *max_length),
@@ -129,8 +134,23 @@ fn anything() -> impl Strategy<Value = Value> {
         (0..400_u64).prop_map(Value::from),
         prop::sample::select(words.to_vec()).prop_map(Value::from),
     ];
-    let names =
-        ["power", "status", "model", "progress", "nozzleTarget", "bedTarget", "command", "id", "name", "args", "copies", "expiresAt"];
+    let names = [
+        "power",
+        "status",
+        "model",
+        "progress",
+        "nozzleTarget",
+        "bedTarget",
+        "command",
+        "commands",
+        "failures",
+        "id",
+        "name",
+        "args",
+        "copies",
+        "expiresAt",
+        "at",
+    ];
     leaf.prop_recursive(3, 24, 6, move |inner| {
         let object = prop::collection::hash_map(prop::sample::select(names.to_vec()), inner.clone(), 0..6);
         prop_oneof![

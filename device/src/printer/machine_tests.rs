@@ -92,7 +92,7 @@ impl Bench {
         }
         self.machine.tick(elapsed);
         self.moment.uptime += elapsed;
-        self.machine.events().into_iter().for_each(|event| self.agent.hear(event));
+        self.machine.events().into_iter().for_each(|event| self.agent.hear(event, self.moment));
         self.notes.extend(self.agent.notes());
     }
 
@@ -113,6 +113,29 @@ impl Bench {
         bench.reads(&json!({"version": self.version, "state": state}));
         bench
     }
+}
+
+#[test]
+fn a_printer_that_was_away_cancels_the_old_print_and_prints_the_new_one() {
+    let mut bench = Bench::new();
+    bench.commands(&print_order("1", "vase", 1));
+    bench.wait(8.0);
+    bench.agent.is_alone();
+    bench.wait(1.0);
+    let mut waiting = json!({"1": print_order("1", "vase", 1), "2": plainly("2", "cancel"), "3": print_order("3", "frog", 1)});
+    for (order, id) in ["1", "2", "3"].iter().enumerate() {
+        waiting[*id]["order"] = json!(order + 1);
+    }
+    let desired = json!({"command": print_order("3", "frog", 1), "commands": waiting});
+    let state = json!({"desired": desired, "reported": bench.shadow, "delta": desired});
+    bench.reads(&json!({"version": bench.version + 1, "timestamp": NOW, "state": state}));
+    bench.wait(1.0);
+    assert_eq!(bench.answer(), ("3", "accepted", "frog is being printed"));
+    assert_eq!((bench.says("status"), bench.says("model")), (&json!("printing"), &json!("frog")));
+    let ends: Vec<_> = bench.agent.ends().into_iter().map(|end| (end.id, end.status, end.detail)).collect();
+    let ended = |id: &str, status| (id.to_owned(), status, "cancelled".to_owned());
+    assert_eq!(ends, [ended("1", CommandStatus::Failed), ended("2", CommandStatus::Done)]);
+    assert_eq!(bench.says("failures"), &Value::Null, "what the owner wanted is no failure");
 }
 
 #[test]

@@ -91,6 +91,7 @@ pub(crate) async fn register(
     wait: Option<Duration>,
     now: fn() -> u64,
 ) -> Result<Bundle, RegisterError> {
+    let _turn = held.registers().await;
     let key = key::pending(held)?;
     info!(name = %door.name, door = %door.address, "registering");
     let request = key.request(door.name.as_str())?;

@@ -10,6 +10,7 @@
 //! | `name` | the name that the device gave itself |
 //! | `status.json` | what the agent last said of itself |
 //! | `journal` | which commands were begun, and how they ended |
+//! | `agent.sock` | where other commands ask the running agent |
 //! | `lock` | held by the process that may change the folder |
 //!
 //! New credentials are written into a folder of their own, brought to the disk, and only then named by `current`, which is
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use onething::config::Source;
 use thiserror::Error;
+use tokio::sync::{Mutex, MutexGuard};
 
 use self::disk::{Disk, inherit, private};
 use self::model::MODEL;
@@ -99,6 +101,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Held {
     state: State,
+    registering: Mutex<()>,
     _lock: File,
 }
 
@@ -131,7 +134,7 @@ impl State {
         let mut tries = LOCK_TRIES;
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok((Held { state: self, _lock: lock }, narrowed)),
+                Ok(()) => return Ok((Held { state: self, registering: Mutex::default(), _lock: lock }, narrowed)),
                 Err(TryLockError::Error(error)) => return Err(self.failed()(error)),
                 Err(TryLockError::WouldBlock) if tries == 0 => return Err(StateError::Busy(self.path)),
                 Err(TryLockError::WouldBlock) => tries -= 1,
@@ -220,6 +223,11 @@ impl std::ops::Deref for Held {
 }
 
 impl Held {
+    /// Of several registrations one goes after the other: there is one pending key.
+    pub(crate) async fn registers(&self) -> MutexGuard<'_, ()> {
+        self.registering.lock().await
+    }
+
     /// Puts credentials in the place of what is stored. When this returns, they are there for good; if it fails, they or the
     /// former ones are.
     pub(crate) fn store(&self, files: &Files) -> Result<(), StateError> {

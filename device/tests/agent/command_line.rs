@@ -117,6 +117,20 @@ fn the_service_is_a_unit_for_this_program_and_this_folder() {
 }
 
 #[test]
+fn the_unit_of_the_service_is_removed_and_no_other() {
+    let place = tempfile::tempdir().unwrap();
+    let (state, file) = (place.path().join("state"), place.path().join("agent.service"));
+    let path = file.to_str().unwrap();
+    run(&mut agent(&state, &["service", "--user", "ana", "--write", path])).done();
+    run(&mut agent(&state, &["service", "--remove", path, "--user", "ana"])).check(2, "cannot be used with");
+    assert!(run(&mut agent(&state, &["service", "--remove", path])).done().contains("is removed. The credentials stay"));
+    run(&mut agent(&state, &["service", "--remove", path])).check(1, "is not there: nothing was removed");
+    std::fs::write(&file, "[Unit]\nDescription=somebody else's\n").unwrap();
+    run(&mut agent(&state, &["service", "--remove", path])).check(1, "is no unit of this agent");
+    assert!(file.exists());
+}
+
+#[test]
 fn the_service_has_a_user_of_its_own_where_that_one_may_do_what_it_has_to() {
     let place = tempfile::tempdir().unwrap();
     // Where these tests were built may be a home.

@@ -73,6 +73,45 @@ async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_while_the_agent_runs() {
+    let hub = Hub::start().await;
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    run(&mut agent(&state, &["setup", hub.zip("ana").await.to_str().unwrap()])).done();
+    let life = Life::connected(&state, &[]);
+    let (mut before, _) = stored(&state);
+    // What cannot be done leaves the agent as it is.
+    run(&mut agent(&state, &["renew", "--door", "http://door.example"])).check(2, "anybody could listen in");
+    run(&mut agent(&state, &["forget", "--yes"])).check(1, "stop it first");
+    for _ in 0..2 {
+        let out = run(&mut agent(&state, &["renew"])).done();
+        assert!(out.contains("a new certificate, good until") && out.contains("The running agent connects with it now"), "{out}");
+        life.says("has other credentials");
+        life.says("connected");
+        let (renewed, _) = stored(&state);
+        assert_ne!(renewed["certificateId"], before["certificateId"]);
+        before = renewed;
+    }
+    assert!(life.stop().success());
+    assert!(!state.join("agent.sock").exists());
+    assert_eq!(check_connects(&state, &[]), before);
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_bundle_is_not_stored_says_that_it_cannot_renew_it() {
+    let hub = Hub::start().await;
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    let zip = hub.zip("ana").await;
+    run(&mut agent(&state, &["setup", zip.to_str().unwrap()])).done();
+    let life = Life::connected(&state, &["--bundle", zip.to_str().unwrap()]);
+    run(&mut agent(&state, &["renew"])).check(2, "a bundle that is not stored");
+    assert!(life.stop().success());
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_device_whose_new_certificate_is_refused_goes_back_to_the_former() {
     let hub = Hub::start().await;
     let place = tempfile::tempdir().unwrap();

@@ -113,6 +113,11 @@ impl<B: Backend> Broker<B> {
         self.lock().connection(client_id, (self.0.now)())
     }
 
+    /// The certificate with which a client is connected.
+    pub fn certificate(&self, client_id: &str) -> Option<CertificateId> {
+        self.lock().certificate(client_id)
+    }
+
     /// Ends the connection of a client, which may come again. Whether there was one.
     pub fn disconnect(&self, client_id: &str) -> bool {
         self.lock().stop(client_id, Reason::Administrative)

@@ -309,6 +309,12 @@ impl Router {
         }
     }
 
+    /// The certificate with which a client is connected.
+    pub(super) fn certificate(&self, client_id: &str) -> Option<CertificateId> {
+        let session = self.names.get(client_id).and_then(|number| self.sessions.get(number))?;
+        session.link.as_ref().map(|link| link.grant.certificate().clone())
+    }
+
     /// Ends the connection of a client. Whether there was one.
     pub(super) fn stop(&self, client_id: &str, reason: Reason) -> bool {
         let session = self.names.get(client_id).and_then(|number| self.sessions.get(number));

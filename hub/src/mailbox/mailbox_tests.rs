@@ -313,3 +313,17 @@ fn many_may_ask_at_once_whether_mail_is_taken_and_nothing_is_left() {
     fs::remove_dir_all(place.path()).unwrap();
     assert!(mail.probe().is_err());
 }
+
+#[tokio::test]
+async fn mail_is_found_by_the_address_as_its_owner_typed_it() {
+    let place = tempfile::tempdir().unwrap();
+    let mail = MailFolder::open(place.path()).unwrap();
+    let typed = ["ana.@docomo.ne.jp", "ana..b@ezweb.ne.jp", "ana@bücher.example", "jörg@example.com"];
+    for address in typed {
+        let written = EmailAddress::parse(address).unwrap().whole();
+        mail.send(Letter { to: EmailAddress::parse(address).unwrap(), ..to(&written, address) }).await.unwrap();
+    }
+    for address in typed {
+        assert_eq!(mail.messages(Some(address)).unwrap().len(), 1, "{address}");
+    }
+}

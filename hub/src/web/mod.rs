@@ -8,6 +8,7 @@ mod guard;
 mod health;
 mod listener;
 mod mail;
+mod model;
 mod operator;
 mod outgoing;
 mod page;
@@ -105,6 +106,7 @@ fn only_while_trying() -> Router<Arc<Hub>> {
         "/sign-in",
         "/api/users",
         "/api/utterances",
+        "/api/model",
         "/api/echo",
         "/api/mail",
         "/api/mail/{*part}",
@@ -130,6 +132,7 @@ fn trying() -> Router<Arc<Hub>> {
         .route("/token", post(users::token))
         .route("/api/users", get(users::list).post(users::add))
         .route("/api/utterances", get(echo::utterances))
+        .route("/api/model", get(model::model))
         .route("/api/echo", get(echo::history))
         .route("/api/mail", get(mail::list))
         .route("/api/mail/{id}", get(mail::raw))

@@ -29,6 +29,8 @@ const FILES: &[(&str, &str, &str)] = &files! {
     "/api.js" SCRIPT "api.js"
     "/app.js" SCRIPT "app.js"
     "/device.js" SCRIPT "device.js"
+    "/device-view.js" SCRIPT "device-view.js"
+    "/pending.js" SCRIPT "pending.js"
     "/dom.js" SCRIPT "dom.js"
     "/echo.js" SCRIPT "echo.js"
     "/guide.js" SCRIPT "guide.js"

@@ -14,6 +14,7 @@ use super::users::{of, refusal};
 use crate::broker::Connection;
 use crate::devices::{DeviceError, Wish};
 use crate::hub::Hub;
+use crate::registry::{Registration, Status};
 use crate::sign_in::UserName;
 use onething_device::printer::device::State as Printer;
 
@@ -33,8 +34,14 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>
             continue;
         }
         let own = certificates.iter().filter(|(_, made)| made.thing.as_deref() == Some(&thing.name));
+        let connected = matches!(hub.broker.connection(&thing.name), Connection::Connected { .. });
+        let in_use = hub.broker.certificate(&thing.name);
         let until = |id: &CertificateId| thing.replaced.iter().find(|replaced| replaced.certificate == *id).map(|replaced| replaced.until);
-        let own = own.map(|(id, made)| json!({"id": id.as_str(), "status": made.status.as_str(), "replacedUntil": until(id)}));
+        let own: Vec<_> = own.collect();
+        let used = used(&own, in_use.as_ref(), |id| until(id).is_some());
+        let own = own.iter().map(
+            |(id, made)| json!({"id": id.as_str(), "status": made.status.as_str(), "replacedUntil": until(id), "used": used == Some(*id)}),
+        );
         let own: Vec<Value> = own.collect();
         let shadow = match ThingName::parse(&thing.name) {
             Some(name) => hub.skill.shadows.document(&name).await.map_err(|error| Problem::ours(&error))?,
@@ -42,11 +49,22 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>
         };
         let refusal = hub.last_refusal(&thing.name).await.map_err(|error| Problem::ours(&error))?;
         shown.push(json!({
-            "thing": thing.name, "user": user.as_ref().map(UserName::as_str), "connected": matches!(hub.broker.connection(&thing.name), Connection::Connected { .. }),
+            "thing": thing.name, "user": user.as_ref().map(UserName::as_str), "connected": connected, "elsewhere": hub.is_elsewhere(&thing.name),
             "certificates": own, "shadow": shadow, "refusal": refusal,
         }));
     }
     Ok(Json(json!({"things": shown})))
+}
+
+/// Which certificate the device uses: the one of its connection, else the newest that opens anything and was not replaced.
+fn used<'a>(
+    own: &[(&'a CertificateId, &Registration)],
+    in_use: Option<&CertificateId>,
+    is_replaced: impl Fn(&CertificateId) -> bool,
+) -> Option<&'a CertificateId> {
+    let connected = own.iter().map(|(id, _)| *id).find(|id| Some(*id) == in_use);
+    let open = own.iter().filter(|(id, made)| made.status == Status::Active && !is_replaced(id));
+    connected.or_else(|| open.max_by_key(|(_, made)| made.made_at).map(|(id, _)| *id))
 }
 
 #[derive(Deserialize)]
@@ -69,8 +87,10 @@ pub(super) struct Told {
 pub(super) async fn tell_device(State(hub): State<Arc<Hub>>, body: Result<Json<Told>, JsonRejection>) -> Result<Json<Printer>, Problem> {
     let Told { user, wish } = of(body)?;
     let user = UserName::parse(&user).map_err(|error| refusal(&error))?;
-    let state = hub.devices.wish(&user, wish).await.map_err(|error| match error {
-        DeviceError::NoSuchMail | DeviceError::Bundle(_) | DeviceError::NotStarted => Problem::conflict(error.to_string()),
+    let state = hub.tell_device(&user, wish).await.map_err(|error| match error {
+        DeviceError::NoSuchMail | DeviceError::Bundle(_) | DeviceError::NotStarted | DeviceError::Elsewhere => {
+            Problem::conflict(error.to_string())
+        }
         DeviceError::Mail(_) | DeviceError::Store(_) => Problem::ours(&error),
     })?;
     Ok(Json(state))

@@ -1,0 +1,164 @@
+//! What the agent does about commands: each is begun once, in its order, unless it comes too late or another one ends it.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::command_queue::COMMANDS;
+use super::order::{Answer, Command, CommandStatus, Order, line, plain};
+use super::{Agent, Moment};
+
+/// How many orders wait at most; a shadow holds fewer commands.
+pub(super) const QUEUE: usize = 64;
+const TOO_LATE: &str = "it came too late";
+
+/// A command that was begun.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) id: String,
+    /// Empty where the shadow no longer says it.
+    pub(super) name: String,
+    pub(super) since: Duration,
+    pub(super) is_answered: bool,
+    /// Another command ends it.
+    pub(super) is_interrupted: bool,
+}
+
+/// A command that is under way has to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interruption {
+    /// Of the command.
+    pub id: String,
+    /// The name of the command that ends it.
+    pub by: String,
+}
+
+impl Agent {
+    /// What is to be told to the body by [`super::Body::interrupt`], before it is given the next order.
+    pub fn interruptions(&mut self) -> Vec<Interruption> {
+        std::mem::take(&mut self.interruptions)
+    }
+
+    /// Takes the commands of a shadow or a delta.
+    pub(super) fn take_commands(&mut self, wanted: &Map<String, Value>, moment: Moment) {
+        for command in self.waiting.take(wanted.get(COMMANDS)) {
+            // All that wait are told of again and again. One that is known stays in its place.
+            if self.memory.knows(&command.id) {
+                self.memory.call(&command.id, &command.name);
+            } else {
+                self.memory.take(&command.id, &command.name);
+                self.enqueue(command, moment);
+            }
+        }
+        // The newest, which is in the queue as well where the skill knows of the queue.
+        let Some(command) = wanted.get("command").and_then(Value::as_object).and_then(Command::read) else { return };
+        if self.memory.take(&command.id, &command.name) {
+            self.enqueue(command, moment);
+        }
+    }
+
+    /// Takes for begun what was written before the newest answer. Without a journal nothing else says so.
+    pub(super) fn recall(&mut self, desired: &Map<String, Value>, metadata: Option<&Value>) {
+        let second = |pointer: &str| metadata?.pointer(pointer)?.as_u64();
+        let Some(answered) = second("/reported/command/id/timestamp") else { return };
+        for command in self.waiting.take(desired.get(COMMANDS)) {
+            let written = metadata
+                .and_then(|metadata| metadata.get("desired")?.get(COMMANDS)?.get(&command.id)?.get("expiresAt")?.get("timestamp"))
+                .and_then(Value::as_u64);
+            if written.is_some_and(|written| written < answered) {
+                self.memory.take(&command.id, &command.name);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, command: Command, moment: Moment) {
+        let interrupts = self.interrupts.contains_key(&command.name);
+        let fits = if interrupts || self.queue.len() < QUEUE { Ok(()) } else { Err("too much is wanted at once") };
+        match self.counts(&command, moment).and(fits) {
+            Ok(()) => {
+                let at = if self.interrupt(&command) { self.interrupters() } else { self.queue.len() };
+                self.queue.insert(at, Order::Do(command));
+            }
+            Err(why) => self.refuse(&command, why, moment),
+        }
+    }
+
+    /// Ends the commands that this one interrupts. Whether one of them is under way, so that this one has to come next.
+    fn interrupt(&mut self, command: &Command) -> bool {
+        let Some(named) = self.interrupts.get(&command.name) else { return false };
+        let (ended, kept) = self.queue.drain(..).partition(|order| matches!(order, Order::Do(other) if named.contains(&other.name)));
+        self.queue = kept;
+        let mut is_under_way = false;
+        for begun in self.begun.iter_mut().filter(|begun| named.contains(&begun.name)) {
+            is_under_way = true;
+            if !std::mem::replace(&mut begun.is_interrupted, true) {
+                self.interruptions.push(Interruption { id: begun.id.clone(), by: command.name.clone() });
+            }
+        }
+        for order in Vec::from(ended) {
+            if let Order::Do(other) = order {
+                // The owner wanted it so: no failure to be told.
+                let detail = format!("interrupted by {}", plain(&command.name));
+                self.notes.push(line(&other.name, CommandStatus::Refused, &detail));
+                self.memory.answer(Answer { id: other.id, status: CommandStatus::Refused, detail });
+            }
+        }
+        is_under_way
+    }
+
+    /// How many commands at the head of the queue interrupt others.
+    fn interrupters(&self) -> usize {
+        let interrupts = |order: &&Order| matches!(order, Order::Do(command) if self.interrupts.contains_key(&command.name));
+        self.queue.iter().take_while(interrupts).count()
+    }
+
+    /// The shadow's clock is believed where it is ahead: a device that has just been switched on may have none.
+    pub(super) fn counts(&self, command: &Command, moment: Moment) -> Result<(), &'static str> {
+        match command.expires_at {
+            None => Err("it does not say how long it counts"),
+            Some(end) if end <= moment.now.max(self.told_time) => Err(TOO_LATE),
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, command: &Command, why: &str, moment: Moment) {
+        self.notes.push(format!("{} refused: {why}", plain(&command.name)));
+        let answer = Answer { id: command.id.clone(), status: CommandStatus::Refused, detail: why.to_owned() };
+        self.failures.command_failed(&command.name, &answer, self.shadow_time(moment).now);
+        self.memory.answer(answer);
+    }
+
+    /// What became of a command that was begun, and whether the owner is told where it did not come to its end.
+    pub(super) fn take_answer(&mut self, answer: Answer, is_told: bool, moment: Moment) {
+        let Some(at) = self.begun.iter().position(|begun| begun.id == answer.id) else { return };
+        let begun = &mut self.begun[at];
+        let said = if begun.is_answered || begun.name.is_empty() {
+            answer.detail.clone()
+        } else {
+            line(&begun.name, answer.status, &answer.detail)
+        };
+        begun.is_answered = true;
+        self.notes.push(said);
+        if answer.status.is_end() {
+            self.begun.remove(at);
+            self.end(answer, is_told, moment);
+        } else {
+            self.memory.answer(answer);
+        }
+    }
+
+    pub(super) fn end(&mut self, answer: Answer, is_told: bool, moment: Moment) {
+        if !self.memory.answer(answer.clone()) {
+            return;
+        }
+        let name = self.memory.name(&answer.id);
+        match answer.status {
+            CommandStatus::Refused | CommandStatus::Failed if is_told => {
+                self.failures.command_failed(name, &answer, self.shadow_time(moment).now);
+            }
+            CommandStatus::Done => self.failures.command_done(name),
+            _ => {}
+        }
+        self.ends.push(answer);
+    }
+}

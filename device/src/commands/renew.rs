@@ -1,0 +1,55 @@
+//! `renew`: a new certificate in place of the stored one, by this process or by the agent that runs.
+
+use std::io::{ErrorKind, Write, stdout};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::clock;
+use crate::command_line::{Common, DoorOption};
+use crate::credentials;
+use crate::failure::Failure;
+use crate::register::credential::Credential;
+use crate::requests::{self, Answer, Request};
+use crate::state::{Held, StateError};
+
+/// The agent gives up by itself before that.
+const ANSWER_WITHIN: Duration = Duration::from_secs(180);
+
+pub(super) async fn renew(common: &Common, door: &DoorOption) -> Result<(), Failure> {
+    let state = super::state(common)?;
+    let folder = state.path().to_owned();
+    let busy = match state.hold() {
+        Err(busy @ StateError::Busy(_)) => busy,
+        held => {
+            let held = super::told(held?);
+            let stored = stored(&held)?;
+            return super::knock(common, &held, door, || Ok(stored)).await;
+        }
+    };
+    let request = Request::Renew { door: door.url.clone() };
+    let answer = match timeout(ANSWER_WITHIN, requests::ask(&folder, &request)).await {
+        Ok(Ok(answer)) => answer,
+        // Another command has the folder, or an agent that takes no requests.
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Err(busy.into()),
+        Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+            return Err(Failure::Other("the running agent has ended, or was just renewing its certificate: ask again".to_owned()));
+        }
+        Ok(Err(error)) => return Err(Failure::Other(format!("the running agent cannot be asked: {error}"))),
+        Err(_) => return Err(Failure::Other("the running agent does not answer: its log may say why".to_owned())),
+    };
+    match answer {
+        Answer::Renewed { not_after } => {
+            let until = clock::moment(not_after);
+            Ok(writeln!(stdout(), "There is a new certificate, good until {until}. The running agent connects with it now.")?)
+        }
+        Answer::Failed { exit_code, why } => Err(Failure::of(exit_code, why)),
+    }
+}
+
+/// The stored certificate, to knock with. No door takes one whose time is over.
+fn stored(held: &Held) -> Result<Credential, Failure> {
+    // Who has credentials that cannot be used is told so before anybody is asked.
+    credentials::stored(held)?.is_valid_at(clock::now())?;
+    held.credentials()?.map(Credential::Certificate).ok_or_else(|| credentials::nothing(held))
+}

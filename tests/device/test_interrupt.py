@@ -1,0 +1,97 @@
+"""Commands that end others: nobody waits for the end of what is to be stopped."""
+
+import os
+
+from home import Owner
+from hub import eventually
+from workshop import Workshop
+
+# The program that prints runs until it is ended, with a process of its own beside it.
+ENDLESS = "sleep 1000 & echo $! > {0}/child\ntrap 'echo stopped >> {0}/ended; kill $!; exit 1' TERM\necho $$ > {0}/number\nwait"
+
+
+def is_gone(number):
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_cancel_ends_the_print_that_is_under_way_and_the_next_one_is_printed(hub, new_agent, tmp_path):
+    place = tmp_path / "workshop"
+    once = f"if [ -e {place}/number ]; then echo printed; exit 0; fi\n"
+    workshop = Workshop(tmp_path, prints=once + ENDLESS.format(place))
+    cancel = workshop.program("cancel", f"echo cancelled >> {place}/ended\necho the table is empty")
+    workshop.adds(f'[action.command.cancel]\nrun = ["{cancel}"]')
+    ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
+    agent.do("setup", str(ana.mail()))
+    agent.run().is_("connected")
+
+    ana.wants("to print a vase")
+    eventually("it prints", lambda: (place / "number").exists() and (place / "number").read_text().strip())
+    ana.says("to cancel the print")
+    hub.say(ana.user, "yes")
+    cancelled = ana.desired()["command"]
+    assert cancelled["name"] == "cancel"
+    assert ana.hears_of(cancelled["id"], "done")["detail"] == "the table is empty"
+    assert (place / "ended").read_text() == "stopped\ncancelled\n", "the program was asked to end before the next one began"
+    for name in ("number", "child"):
+        number = int((place / name).read_text())
+        eventually(f"process {number} is gone", lambda number=number: is_gone(number))
+    assert "command" not in (ana.reported().get("failures") or {}), "what the owner wanted is no failure"
+    ana.hears_of(ana.wants("to print a frog"), "done")
+    assert [told["args"]["model"] for told in workshop.told()] == ["vase", "frog"]
+
+
+def test_a_setting_that_failed_is_reported_until_it_is_made_good(hub, new_agent, tmp_path):
+    workshop = Workshop(tmp_path)
+    heater = workshop.program("heater", f"if [ -e {workshop.place}/on ]; then exit 0; fi\necho 'the heater is off' >&2\nexit 3")
+    workshop.adds(f'[action.property.nozzleTarget]\nrun = ["{heater}"]')
+    ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
+    agent.do("setup", str(ana.mail()))
+    agent.run().is_("connected")
+    ana.says("to set the nozzle to two hundred degrees")
+
+    def failure():
+        return (ana.reported().get("failures") or {}).get("nozzleTarget")
+
+    eventually("the failure is reported", failure)
+    first = failure()
+    assert (first["value"], first["detail"]) == (200, "the heater is off")
+    agent.stop()
+    agent.run().is_("connected")
+    eventually("it is tried again", lambda: agent.log().count("nozzleTarget failed") == 2)
+    assert failure() == first, "to fail again with the same wish is no news"
+    (workshop.place / "on").touch()
+    ana.says("to set the nozzle to two hundred ten degrees")
+    eventually("it is set", lambda: ana.reported().get("nozzleTarget") == 210)
+    eventually("the failure is gone", lambda: not failure())
+
+
+def test_what_the_device_makes_of_a_wish_is_what_is_wanted_from_then_on(hub, new_agent, tmp_path):
+    workshop = Workshop(tmp_path)
+    clamp = workshop.program("clamp", """echo '{"nozzleTarget": 180}'""")
+    cooler = workshop.program("cooler", """echo '{"bedTarget": 35, "nozzle": 20}'""")
+    workshop.adds(f'[action.property.nozzleTarget]\nrun = ["{clamp}"]')
+    workshop.adds(f'[action.command.resume]\nrun = ["{cooler}"]')
+    ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
+    agent.do("setup", str(ana.mail()))
+    agent.run().is_("connected")
+    ana.says("to set the nozzle to two hundred degrees")
+    ana.says("to set the bed to sixty degrees")
+
+    def both(name):
+        return ana.desired().get(name), ana.reported().get(name)
+
+    eventually("the nozzle is as hot as it gets", lambda: both("nozzleTarget") == (180, 180))
+    eventually("the bed is warm", lambda: both("bedTarget") == (60, 60))
+    ana.hears_of(ana.wants("to resume"), "done")
+    assert both("bedTarget") == (35, 35)
+    assert "nozzle" not in ana.desired(), "what only the device writes is not wanted"
+    agent.stop()
+    agent.run().is_("connected")
+    ana.hears_of(ana.wants("to resume"), "done")
+    assert (both("nozzleTarget"), both("bedTarget")) == ((180, 180), (35, 35))
+    ana.says("to set the bed to fifty degrees")
+    eventually("a newer wish of the owner wins", lambda: both("bedTarget") == (50, 50))
