@@ -40,6 +40,7 @@ pub mod life;
 
 mod actions;
 pub mod printer;
+mod sensors;
 
 mod clock;
 pub mod failure;
