@@ -40,6 +40,8 @@ pub mod life;
 
 mod actions;
 pub mod printer;
+mod sensors;
+mod simulated_device;
 
 mod clock;
 pub mod failure;
