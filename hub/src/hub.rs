@@ -187,8 +187,8 @@ impl Hub {
         let users = LocalLogin::new(store.clone());
         let login = match &settings.mode {
             Mode::Trying => {
-                for name in ["ana", "ben"] {
-                    users.user(&UserName::parse(name)?, None).await?;
+                if users.users().await?.is_empty() {
+                    first_users(&users).await?;
                 }
                 SignIn::Local(users.clone())
             }
@@ -410,6 +410,7 @@ impl Hub {
     /// A user agrees that the skill may know them: Alexa gets a token, and tells the skill so.
     pub async fn link(&self, user: &UserName) -> Result<(), UserError> {
         let token = self.users.link(user).await?;
+        self.enable(user).await;
         self.events.tell(user, Subject::Link);
         let mut household = self.households.of(user).await;
         household.hold(Some(token));
@@ -429,6 +430,81 @@ impl Hub {
         self.users.unlink(user).await?;
         self.households.of(user).await.hold(None);
         self.events.tell(user, Subject::Link);
+        Ok(())
+    }
+
+    /// A user disables the skill: Alexa tells the skill so, and the link is over.
+    pub async fn disable(&self, user: &UserName) -> Result<(), UserError> {
+        let token = self.users.user(user, None).await?.token();
+        let mut household = self.households.of(user).await;
+        household.hold(token);
+        let event = household.echo.disable();
+        drop(household);
+        self.send(event).await;
+        self.users.unlink(user).await?;
+        for what in [Subject::Link, Subject::Echo] {
+            self.events.tell(user, what);
+        }
+        Ok(())
+    }
+
+    /// A user enables the skill.
+    pub async fn enable(&self, user: &UserName) {
+        let mut household = self.households.of(user).await;
+        let event = (!household.echo.is_enabled()).then(|| household.echo.enable());
+        drop(household);
+        if let Some(event) = event {
+            self.send(event).await;
+        }
+        self.events.tell(user, Subject::Echo);
+    }
+
+    /// Sends a request that has no answer to be heard.
+    async fn send(&self, request: Value) {
+        if let Err(failure) = invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
+            tracing::warn!(step = "request", "the skill did not take a request of the page: {failure}");
+        }
+    }
+
+    /// Removes a user with all that is theirs: device, identity, conversation, mail. The last one stays.
+    pub async fn remove_user(&self, user: &UserName) -> Result<(), UserError> {
+        if self.users.users().await?.iter().all(|one| one.user == *user) {
+            return Err(UserError::Last);
+        }
+        self.remove(user).await
+    }
+
+    /// Everything of the users is as at the first start.
+    pub async fn reset(&self) -> Result<(), UserError> {
+        for user in self.users.users().await? {
+            self.remove(&user.user).await?;
+        }
+        first_users(&self.users).await?;
+        for user in self.users.users().await? {
+            self.events.tell(&user.user, Subject::Users);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, user: &UserName) -> Result<(), UserError> {
+        self.devices.remove(user).await?;
+        // Their identity goes as that of any owner who says "forget me".
+        let address = self.users.user(user, None).await?.address().to_owned();
+        let token = self.users.link(user).await?;
+        let mut household = self.households.of(user).await;
+        household.hold(Some(token));
+        let intent = json!({"name": "ForgetMeIntent", "confirmationStatus": "CONFIRMED", "slots": {}});
+        let request = household.echo.request(json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": intent}));
+        drop(household);
+        self.send(request).await;
+        self.users.remove(user).await?;
+        self.households.forget(user);
+        let mail = self.mail.clone();
+        let thrown = tokio::task::spawn_blocking(move || mail.remove(&address)).await.map_err(std::io::Error::other).flatten();
+        if let Err(error) = thrown {
+            tracing::warn!(step = "mail", "the mail of a user who was removed is still there: {error}");
+        }
+        self.events.tell(user, Subject::Users);
         Ok(())
     }
 
@@ -453,6 +529,14 @@ impl Hub {
             tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
         }
     }
+}
+
+/// The users of a hub that is new.
+async fn first_users(users: &LocalLogin) -> Result<(), UserError> {
+    for name in ["Ana", "Ben"] {
+        users.add(name, None).await?;
+    }
+    Ok(())
 }
 
 /// A request as it may be shown: its token belongs to nobody who looks.
