@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::identify::BELIEF_SECONDS;
+use crate::relay::{Commands, Shadow, Waiting};
 use crate::thing::{Fingerprint, ThingName, ThingPrefix};
 
 /// An owner who is known to be ready.
@@ -17,6 +18,41 @@ pub struct Ready {
     pub thing: ThingName,
     /// Whether their device has ever reported.
     pub online_before: bool,
+    /// Whether their device keeps a queue of commands.
+    pub takes_queue: bool,
+    /// The largest number that a place in the queue is known to have.
+    pub last_place: u64,
+    /// The command that was sent or seen last, where it may still wait.
+    pub sent: Option<Waiting>,
+    /// The second from which on the shadow may hold news.
+    pub look_from: u64,
+}
+
+impl Ready {
+    /// So long nothing new is expected of a device that nothing was asked of.
+    const NEWS_AFTER: u64 = 30;
+    /// So long a device needs for what was asked of it, at least.
+    const ANSWER_AFTER: u64 = 3;
+
+    /// What a shadow says that has just been read.
+    pub fn of(thing: ThingName, shadow: Option<&Shadow>, now: u64) -> Self {
+        let nothing = Commands::default();
+        let commands = shadow.map_or(&nothing, |shadow| &shadow.commands);
+        Self {
+            thing,
+            online_before: shadow.is_some_and(Shadow::has_been_online),
+            takes_queue: commands.takes_queue,
+            last_place: commands.last_place(),
+            sent: commands.unanswered(now).cloned(),
+            look_from: now + Self::NEWS_AFTER,
+        }
+    }
+
+    /// The same, after something was asked of the device.
+    pub fn after_asking(mut self, now: u64) -> Self {
+        self.look_from = now + Self::ANSWER_AFTER;
+        self
+    }
 }
 
 /// What one process remembers about tokens, by their fingerprint.
@@ -65,12 +101,18 @@ const ATTRIBUTE: &str = "onething";
 
 /// Lets the session carry what is known, until a second since the epoch.
 pub fn carry(attributes: &mut Map<String, Value>, ready: &Ready, until: u64, token: Fingerprint) {
-    let known = json!({
+    let mut known = json!({
         "token": token.hex(),
         "thing": ready.thing.as_str(),
         "online": ready.online_before,
+        "queue": ready.takes_queue,
+        "place": ready.last_place,
+        "look": ready.look_from,
         "until": until,
     });
+    if let Some(sent) = &ready.sent {
+        known["sent"] = json!([sent.id, sent.name, sent.expires_at]);
+    }
     attributes.insert(ATTRIBUTE.to_owned(), known);
 }
 
@@ -81,7 +123,20 @@ pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fin
     let until = known.get("until")?.as_u64()?;
     let thing = ThingName::recall(prefix, known.get("thing")?.as_str()?)?;
     let online_before = known.get("online").and_then(Value::as_bool).unwrap_or_default();
-    (same_account && is_believed(until, now)).then_some((Ready { thing, online_before }, until))
+    let number = |key: &str| known.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let sent = known.get("sent").and_then(|sent| {
+        let (id, name) = (sent.get(0)?.as_str()?.to_owned(), sent.get(1)?.as_str()?.to_owned());
+        Some(Waiting { id, name, order: 0, expires_at: sent.get(2)?.as_u64()? })
+    });
+    let ready = Ready {
+        thing,
+        online_before,
+        takes_queue: known.get("queue") == Some(&Value::Bool(true)),
+        last_place: number("place"),
+        sent,
+        look_from: number("look"),
+    };
+    (same_account && is_believed(until, now)).then_some((ready, until))
 }
 
 #[cfg(test)]
@@ -93,6 +148,11 @@ mod tests {
         ThingPrefix::parse("3D_Printer-").unwrap()
     }
 
+    fn ready(online_before: bool) -> Ready {
+        let sent = Some(Waiting { id: "a".into(), name: "print".into(), order: 0, expires_at: 1_200 });
+        Ready { online_before, takes_queue: true, last_place: 7, sent, ..Ready::of(thing(), None, 1_000) }
+    }
+
     fn thing() -> ThingName {
         ThingName::of(&prefix(), &OwnerId::parse("amzn1.account.A").unwrap())
     }
@@ -101,7 +161,7 @@ mod tests {
     fn what_is_known_about_a_token_ends() {
         let memory = Memory::default();
         let token = Fingerprint::of("a");
-        let ready = Ready { thing: thing(), online_before: true };
+        let ready = ready(true);
         memory.keep(token, ready.clone(), 1_300, 1_000);
         assert_eq!(memory.recall(token, 1_299), Some((ready, 1_300)));
         assert_eq!(memory.recall(token, 1_300), None);
@@ -111,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_session_is_believed_for_its_token_and_its_time_only() {
-        let (token, ready) = (Fingerprint::of("a"), Ready { thing: thing(), online_before: false });
+        let (token, ready) = (Fingerprint::of("a"), ready(false));
         let mut attributes = Map::new();
         carry(&mut attributes, &ready, 1_300, token);
         assert_eq!(carried(&attributes, &prefix(), token, 1_299), Some((ready, 1_300)));

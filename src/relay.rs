@@ -4,9 +4,14 @@
 //! id and an expiry, because a shadow is a state and not a queue: without a fresh id the same command
 //! twice would be no change, and without an expiry a device back from the dark would print yesterday's vase.
 
+mod commands;
+mod failures;
+
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+pub use self::commands::{Commands, Waiting};
+pub use self::failures::{Failed, Failure};
 use crate::fault::{Blame, Fault, Step};
 use crate::thing::{CertificateId, ThingName};
 
@@ -32,6 +37,11 @@ impl Patch {
         Self(json!({"state": {"reported": {"onboarded": {"certificate": null, "look": now}}}}))
     }
 
+    /// What the device failed to do up to this second has been told to the owner.
+    pub fn told(at: u64) -> Self {
+        Self(json!({"state": {"reported": {"onboarded": {"told": at}}}}))
+    }
+
     /// Properties to be set.
     pub fn set(properties: Map<String, Value>) -> Self {
         let desired = Value::Object(properties);
@@ -48,6 +58,23 @@ impl Patch {
             "expiresAt": command.expires_at,
         });
         Self(json!({"state": {"desired": {"command": command}}}))
+    }
+
+    /// A command for a device that keeps a queue, behind those that wait. What has expired goes out of the queue. The command also
+    /// stands where every other device looks for it.
+    pub fn queued(command: &Command, order: u64, expired: &[String]) -> Self {
+        let args: Map<String, Value> =
+            command.args.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let mut queue: Map<String, Value> = expired.iter().map(|id| (id.clone(), Value::Null)).collect();
+        let entry = json!({
+            "name": command.name,
+            "args": args,
+            "issuedAt": command.issued_at,
+            "expiresAt": command.expires_at,
+            "order": order,
+        });
+        queue.insert(command.id.clone(), entry);
+        Self::command(command).and(&Self(json!({"state": {"desired": {"commands": queue}}})))
     }
 
     /// Both changes in one.
@@ -108,6 +135,12 @@ pub struct Shadow {
     pub look: bool,
     /// The certificate that the device says it uses.
     pub in_use: Option<CertificateId>,
+    /// What the device could not do.
+    pub failures: Vec<Failure>,
+    /// Until when the owner has been told of it, in seconds since the epoch.
+    pub told: u64,
+    /// The commands that wait for the device.
+    pub commands: Commands,
 }
 
 impl Shadow {
@@ -120,6 +153,9 @@ impl Shadow {
         let mark = reported.remove("onboarded").unwrap_or_default();
         written.remove("onboarded");
         Self {
+            failures: failures::read(&reported, &written),
+            told: mark.get("told").and_then(Value::as_u64).unwrap_or_default(),
+            commands: Commands::read(&section("/state/desired"), &reported),
             reported_at: latest(&Value::Object(written)),
             onboarded: mark.get("at").is_some_and(Value::is_u64),
             delivered: certificate(mark.get("certificate")),
@@ -132,6 +168,13 @@ impl Shadow {
     /// Whether the owner is ready, and nothing else is to be done for them.
     pub fn is_ready(&self) -> bool {
         self.onboarded && !self.look
+    }
+
+    /// What the device could not do and the owner has not heard of yet, oldest first.
+    pub fn untold(&self) -> Vec<Failure> {
+        let mut untold: Vec<Failure> = self.failures.iter().filter(|failure| failure.at > self.told).cloned().collect();
+        untold.sort_by_key(|failure| failure.at);
+        untold
     }
 
     /// Whether the device has ever reported anything.
@@ -154,6 +197,9 @@ fn latest(metadata: &Value) -> Option<u64> {
 
 /// Shadows of things.
 pub trait Shadows: Send + Sync {
+    /// Whether a read costs no round trip, because the shadows are on this machine.
+    const AT_HAND: bool = false;
+
     /// The shadow, or `None` when there is none.
     fn read(&self, thing: &ThingName) -> impl Future<Output = Result<Option<Shadow>, ShadowError>> + Send;
     /// Merges a change in, and makes the shadow where there is none.

@@ -13,7 +13,7 @@ use crate::model::{Misfit, Model, Property, Sentence, is_named};
 use crate::onboard::OnboardError;
 use crate::register::claims::{CODE_LIFETIME, ClaimsError, Code};
 use crate::registry::Returned;
-use crate::relay::{Connection, Patch, Presence, Shadow, ShadowError};
+use crate::relay::{Connection, Failed, Failure, Patch, Presence, Shadow, ShadowError};
 use crate::wish::fill;
 use crate::{deliver::MailError, identify::IdentifyError};
 
@@ -307,7 +307,7 @@ impl Voice<'_> {
     }
 
     /// An answer from what the device reported, with its age when it is old.
-    pub fn status(&self, sentences: &[Sentence], shadow: &Shadow, now: u64) -> Answer {
+    pub fn status(&self, sentences: &[Sentence], shadow: &Shadow, now: u64, failures: &[Failure]) -> Answer {
         let reports =
             |(name, property): (&String, &Property)| Some((name.clone(), self.locale.report(property, shadow.reported.get(name)?, now)));
         let mut report = Told::default();
@@ -327,27 +327,51 @@ impl Voice<'_> {
         if !wrong.is_empty() {
             said.push(self.words(&Phrase::CannotBeRight { what: &wrong }));
         }
-        said.extend(self.came_to_nothing(shadow));
-        if said.is_empty() {
+        if said.is_empty() && failures.is_empty() {
             return self.tell(&Phrase::NothingToSay);
         }
         let age = shadow.reported_at.map(|at| now.saturating_sub(at));
-        if let Some(seconds) = age.filter(|seconds| *seconds > self.model.report_is_old_after) {
+        if let Some(seconds) = age.filter(|seconds| *seconds > self.model.report_is_old_after && !said.is_empty()) {
             said.push(self.words(&Phrase::ReportAge { seconds }));
         }
+        said.extend(failures.iter().map(|failure| self.failure(failure, now)));
         Answer::say(Speech::sentences(said))
     }
 
-    /// What became of the last command, where that is not what was wanted.
-    fn came_to_nothing(&self, shadow: &Shadow) -> Option<String> {
-        let command = shadow.reported.get("command")?;
-        let refused = match command.get("status")?.as_str()? {
-            "refused" => true,
-            "failed" => false,
-            _ => return None,
-        };
-        let why = command.get("detail").and_then(spoken)?;
-        Some(self.words(&Phrase::CameToNothing { refused, why: &why }))
+    /// An answer, and beside it what the device could not do.
+    pub fn with_failures(&self, mut answer: Answer, failures: &[Failure], now: u64) -> Answer {
+        let news = |speech, failure| Speech::and(speech, self.failure(failure, now));
+        answer.speech = answer.speech.map(|speech| failures.iter().fold(speech, news));
+        answer
+    }
+
+    /// An answer, and beside it which command is lost by this one.
+    pub fn replaces(&self, answer: Answer, command: &str) -> Answer {
+        self.also(answer, &Phrase::Replaces { command: &self.locale.name(command) })
+    }
+
+    /// There is no room for another command.
+    pub fn queue_is_full(&self) -> Answer {
+        self.tell(&Phrase::QueueIsFull)
+    }
+
+    /// What the device could not do, why, and when.
+    fn failure(&self, failure: &Failure, now: u64) -> String {
+        let (seconds, why) = (now.saturating_sub(failure.at), failure.detail.as_ref().and_then(spoken));
+        let why = why.as_deref();
+        match &failure.what {
+            Failed::Command { name, refused } => {
+                let name = name.as_ref().map(|name| self.locale.name(name));
+                self.words(&Phrase::CommandFailed { name: name.as_deref(), refused: *refused, why, seconds })
+            }
+            Failed::Setting { property, value } => {
+                let value = self.model.properties.get(property).and_then(|known| {
+                    let words = self.locale.value(&known.kind, &known.kind.reported(value)?, now);
+                    Some(self.locale.with_unit(&known.kind, words))
+                });
+                self.words(&Phrase::SettingFailed { what: &self.locale.name(property), value: value.as_deref(), why, seconds })
+            }
+        }
     }
 
     /// Asks for a slot: by the maker's question, or by Alexa's own prompts while its dialog is open.

@@ -71,8 +71,8 @@ fn each_failure_says_who_can_mend_it() {
 fn status(reported: &Value, reported_at: u64) -> String {
     let model = model();
     let crate::model::Action::Answer(sentences) = &model.intents["StatusIntent"].action else { panic!("a question") };
-    let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), reported_at: Some(reported_at), ..Shadow::default() };
-    spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000))
+    let shadow = Shadow { reported_at: Some(reported_at), ..Shadow::read(&json!({"state": {"reported": reported}})) };
+    spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000, &shadow.untold()))
 }
 
 #[test]
@@ -81,13 +81,28 @@ fn a_status_says_what_was_reported_and_how_old_it_is() {
     let printing = json!({"status": "printing", "progress": 12, "model": "vase", "bed": 60});
     assert_eq!(status(&printing, 9_990), "Your printer is printing. 12 percent of vase is done. The bed has 60 degrees.");
     assert_eq!(status(&json!({"status": "idle"}), 9_000), "Your printer is idle. That was 16 minutes ago.");
-    let failed = json!({"status": "idle", "command": {"id": "1", "status": "failed", "detail": "the filament has run out"}});
-    assert_eq!(status(&failed, 9_990), "Your printer is idle. The last command failed: the filament has run out.");
-    let refused = json!({"command": {"id": "1", "status": "refused", "detail": "it came too late."}});
-    assert_eq!(status(&refused, 9_990), "It refused the last command: it came too late.");
     let done = json!({"status": "idle", "command": {"id": "1", "status": "done", "detail": "vase is printed"}});
     assert_eq!(status(&done, 9_990), "Your printer is idle.");
     assert_eq!(status(&json!({"firmware": {"a": 1}}), 9_990), "Your 3D printer has not said anything about that yet.");
+}
+
+#[test]
+fn what_the_device_could_not_do_is_told_with_its_age() {
+    let failed = json!({"status": "idle", "command": {"name": "print", "status": "failed", "detail": "no filament", "at": 9_999}});
+    assert_eq!(status(&failed, 9_990), "Your printer is idle. Just now the command print failed: no filament.");
+    let refused = json!({"command": {"id": "1", "status": "refused", "detail": "it came too late.", "at": 9_880}});
+    assert_eq!(status(&refused, 9_990), "Two minutes ago your 3D printer refused a command: it came too late.");
+    let settings = json!({"failures": {
+        "nozzleTarget": {"value": 250.0, "detail": "the heater is off", "at": 9_700},
+        "power": {"value": "OFF", "at": 2_000},
+        "bedTarget": {"value": 1, "detail": {"a": 1}, "at": 9_955},
+    }});
+    assert_eq!(
+        status(&settings, 9_000),
+        "Two hours ago your 3D printer could not set the power to off. \
+         Five minutes ago your 3D printer could not set the nozzle target to 250 degrees: the heater is off. \
+         45 seconds ago your 3D printer could not set the bed target to 1 degree."
+    );
 }
 
 const LAMP: &str = r#"
@@ -132,7 +147,7 @@ fn check_lamp(reported: &Value, expected: &str) {
     let model = Model::parse(LAMP).unwrap();
     let crate::model::Action::Answer(sentences) = &model.intents["StateIntent"].action else { panic!("a question") };
     let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), reported_at: Some(9_990), ..Shadow::default() };
-    assert_eq!(spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000)), expected, "{reported}");
+    assert_eq!(spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000, &[])), expected, "{reported}");
 }
 
 #[test]
@@ -195,8 +210,9 @@ fn a_reported_duration_is_spoken_in_words() {
 
 #[test]
 fn a_device_cannot_make_alexa_speak_markup_or_for_ever() {
-    let said = status(&json!({"status": "idle", "command": {"status": "failed", "detail": "<audio src='x'/>".repeat(100)}}), 9_990);
-    assert!(said.chars().count() < 250, "{said}");
+    let said =
+        status(&json!({"status": "idle", "command": {"status": "failed", "at": 9_000, "detail": "<audio src='x'/>".repeat(100)}}), 9_990);
+    assert!(said.chars().count() < 300, "{said}");
     let request = Request::read(&json!({"request": {"type": "LaunchRequest"}}));
     let answer = Answer::say(Speech::sentences(vec![said]));
     let ssml = answer.envelope(&request)["response"]["outputSpeech"]["ssml"].to_string();

@@ -56,6 +56,18 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tells the running agent what was measured.
+    #[command(
+        after_help = "Examples:\n  onething-device report moisture=41.5\n  onething-device report '{\"moisture\": 41.5, \"light\": 300}'"
+    )]
+    Report {
+        /// Properties and values, or one JSON object; `-` reads it from standard input.
+        #[arg(value_name = "NAME=VALUE", required = true)]
+        values: Vec<String>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Gets credentials for a claim code: open the skill and say "give me a code".
     #[command(after_help = "Example: onething-device claim K7QF-93PD --door https://example.com/register")]
     Claim {

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use onething::fault::chain;
-use onething::model::{Means, Model};
+use onething::model::{Means, Model, ReportSource};
 use onething::thing::ThingPrefix;
 
 use crate::bundle::Bundle;
@@ -42,14 +42,17 @@ pub(crate) fn built_in(thing: &str) -> Option<Model> {
     thing.starts_with(ThingPrefix::as_str(&model.thing_prefix)).then_some(model)
 }
 
-/// The programs that a model runs, by what they are run for.
+/// The programs that a model runs, with what they are run for.
 pub(crate) fn programs(model: &Model) -> Vec<String> {
-    let actions = model.actions.properties.iter().chain(&model.actions.commands);
-    let program = |(name, action): (&String, &onething::model::DeviceAction)| match &action.means {
-        Means::Program { path, .. } => Some(format!("`{path}` for {name}")),
+    let actions = model.actions.properties.iter().chain(&model.actions.commands).filter_map(|(name, action)| match &action.means {
+        Means::Program { path, .. } => Some((name, path)),
         _ => None,
-    };
-    actions.filter_map(program).collect()
+    });
+    let sensors = model.reports.iter().filter_map(|(name, report)| match &report.source {
+        ReportSource::Program { path, .. } | ReportSource::Stream { path, .. } => Some((name, path)),
+        _ => None,
+    });
+    actions.chain(sensors).map(|(name, path)| format!("`{path}` for {name}")).collect()
 }
 
 /// There is a line for each fault.

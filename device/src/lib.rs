@@ -40,6 +40,7 @@ pub mod life;
 
 mod actions;
 pub mod printer;
+mod sensors;
 mod simulated_device;
 
 mod clock;

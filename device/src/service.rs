@@ -11,7 +11,7 @@ mod groups;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use onething::model::{Means, Model};
+use onething::model::{Means, Model, ReportSource};
 use thiserror::Error;
 
 pub(crate) use groups::Groups;
@@ -83,6 +83,12 @@ impl Needs {
                 Means::Gpio(line) => needs.chips.push(line.chip.clone()),
                 Means::File { path, .. } => needs.files.push(PathBuf::from(path)),
                 Means::Http(_) => {}
+            }
+        }
+        for report in model.reports.values() {
+            // What is read is there in the sandbox, but for what programs read.
+            if let ReportSource::Program { path, .. } | ReportSource::Stream { path, .. } = &report.source {
+                needs.programs.push(PathBuf::from(path));
             }
         }
         needs

@@ -122,6 +122,9 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
                 return Ok(self.welcome(None).await);
             }
         }
+        if let Some(shadow) = &shadow {
+            self.hear(shadow);
+        }
         let connection = connection.unwrap_or_else(|error| {
             tracing::warn!(%thing, step = "relay", error = chain(&error), "nobody can tell whether the device is connected");
             Connection::Unknown

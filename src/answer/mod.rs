@@ -4,7 +4,9 @@
 
 mod code;
 mod identity;
+mod news;
 mod owner;
+mod relay;
 
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
+use self::news::News;
 use crate::alexa::directive;
 use crate::alexa::request::{Intent, Kind, Request};
 use crate::alexa::response::Answer;
@@ -24,16 +27,15 @@ use crate::identify::Login;
 use crate::lease::{Lease, nonce};
 use crate::locales::Locale;
 use crate::memory::{Memory, Ready};
-use crate::metrics::{Measure, Meter};
+use crate::metrics::Meter;
 use crate::model::Model;
 use crate::onboard::Occasion;
 use crate::register::claims::Claims;
 use crate::registry::{Registry, Returned};
-use crate::relay::{Command, Patch, Presence, Shadow, ShadowError, Shadows};
+use crate::relay::{Patch, Presence, Shadows};
 use crate::reply::{Trouble, Voice};
 use crate::slot_value::SlotReader;
-use crate::thing::ThingName;
-use crate::wish::{Change, Wish, can_fulfill, wish};
+use crate::wish::{Wish, can_fulfill, wish};
 
 /// Alexa gives up after about eight seconds; the promise is seven, and the way back takes its share.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(6_500);
@@ -106,8 +108,13 @@ pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims>(
         return Err(NotOurs);
     }
     let voice = Voice { locale: Locale::of(request.locale.as_deref()), model: &skill.model };
-    let mut turn = Turn { skill, request: &request, voice, known: None, returned: None, asked: Map::new(), answer_by };
+    let mut turn =
+        Turn { skill, request: &request, voice, known: None, returned: None, news: News::default(), asked: Map::new(), answer_by };
     let outcome = timeout_at(answer_by, turn.take()).await.unwrap_or(Err(Trouble::Late));
+    let outcome = match outcome {
+        Ok(answer) => Ok(turn.with_news(answer).await),
+        Err(trouble) => Err(trouble),
+    };
     let mut answer = match outcome {
         Ok(answer) => voice.told(answer, turn.returned),
         Err(trouble) => {
@@ -155,6 +162,8 @@ struct Turn<'a, L, R, S, M, C> {
     known: Option<(Ready, u64)>,
     /// What became of an earlier mail, to be said beside the answer.
     returned: Option<Returned>,
+    /// What the device could not do, to be said beside the answer.
+    news: News,
     /// A question that the next request of the session answers.
     asked: Map<String, Value>,
     answer_by: Instant,
@@ -165,7 +174,11 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         match &self.request.kind {
             Kind::Launch | Kind::SessionResumed => {
                 let owner = self.present(Occasion::Spoken, None).await?;
-                Ok(if owner.new { self.welcome(None).await } else { self.voice.greeting() })
+                if owner.new {
+                    return Ok(self.welcome(None).await);
+                }
+                self.look_for_news(&owner).await;
+                Ok(self.voice.greeting())
             }
             Kind::Intent(intent) => self.intent(intent).await,
             Kind::CanFulfill(intent) => Ok(Answer { can_fulfill: Some(can_fulfill(&self.skill.model, intent)), ..Answer::default() }),
@@ -222,7 +235,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         }
         let model = &self.skill.model;
         match wish(model, intent, SlotReader { locale: self.voice.locale, now: (self.skill.now)() }) {
-            Wish::Change { change, says } => self.relay(&self.patch(change), &says).await,
+            Wish::Change { change, says } => self.relay(change, &says).await,
             Wish::Answer(sentences) => {
                 let owner = self.present(Occasion::Spoken, None).await?;
                 if owner.new {
@@ -232,14 +245,13 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
                     Some(shadow) => shadow,
                     None => self.skill.shadows.read(&owner.ready.thing).await?.unwrap_or_default(),
                 };
-                let presence = match shadow.has_been_online() {
-                    true => Presence::Present,
-                    false => self.presence(&owner.ready.thing).await,
-                };
-                self.remember(Ready { online_before: presence == Presence::Present, ..owner.ready });
+                let ready = self.seen(owner.ready, &shadow);
                 if shadow.has_been_online() {
-                    return Ok(self.voice.status(sentences, &shadow, (self.skill.now)()));
+                    let news = self.news.take();
+                    return Ok(self.voice.status(sentences, &shadow, (self.skill.now)(), &news));
                 }
+                let presence = self.presence(&ready.thing).await;
+                self.remember(Ready { online_before: presence == Presence::Present, ..ready });
                 match self.mail_waits().await {
                     Some(fault) if presence != Presence::Present => Ok(self.voice.mail_waits(fault)),
                     _ => Ok(self.voice.reports_nothing(presence, (self.skill.now)())),
@@ -265,50 +277,5 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
     async fn mail_waits(&self) -> Option<Fault> {
         let (ready, _) = self.known.as_ref()?;
         self.skill.mailer.waits(&ready.thing).await
-    }
-
-    async fn relay(&mut self, patch: &Patch, says: &str) -> Result<Answer, Trouble> {
-        let owner = self.present(Occasion::Spoken, Some(patch)).await?;
-        if owner.new {
-            return Ok(self.welcome(Some(patch)).await);
-        }
-        let (shadows, thing) = (&self.skill.shadows, &owner.ready.thing);
-        // A device that was never online may have come online since: asked beside the update, it costs no time.
-        let unsure = !owner.ready.online_before && !owner.shadow.as_ref().is_some_and(Shadow::has_been_online);
-        let look = async { if unsure && owner.shadow.is_none() { shadows.read(thing).await.ok().flatten() } else { None } };
-        let presence = async { if unsure { self.presence(thing).await } else { Presence::Present } };
-        let began = Instant::now();
-        let update = async { shadows.update(thing, patch).await.inspect(|()| (self.skill.measure)(&Measure::RelayTime(began.elapsed()))) };
-        let (updated, shadow, presence) = tokio::join!(update, look, presence);
-        updated?;
-        let presence = if shadow.is_some_and(|shadow| shadow.has_been_online()) { Presence::Present } else { presence };
-        self.remember(Ready { online_before: presence == Presence::Present, ..owner.ready });
-        Ok(self.voice.relayed(says, presence, patch))
-    }
-
-    /// What the broker knows about a device that has reported nothing. It is asked beside other calls, and does not keep the answer waiting.
-    async fn presence(&self, thing: &ThingName) -> Presence {
-        let asked = tokio::time::timeout(LOOK_WITHIN, self.skill.shadows.connection(thing)).await;
-        let connection = asked.unwrap_or_else(|_| Err(ShadowError::Unclear("no answer in time".into())));
-        if let Err(error) = &connection {
-            tracing::warn!(%thing, step = "relay", error = chain(error), "nobody can tell whether the device is connected");
-        }
-        Presence::of(&connection)
-    }
-
-    fn patch(&self, change: Change) -> Patch {
-        let (name, args) = match change {
-            Change::Set(properties) => return Patch::set(properties),
-            Change::Command { name, args } => (name, args),
-        };
-        let issued_at = (self.skill.now)();
-        Patch::command(&Command {
-            // Alexa's own id: a request that is delivered twice is one command.
-            id: self.request.id.clone().unwrap_or_else(nonce),
-            name,
-            args,
-            issued_at,
-            expires_at: issued_at + self.skill.model.command_lifetime,
-        })
     }
 }

@@ -45,7 +45,12 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let recalled = if occasion == Occasion::Spoken { self.recall() } else { None };
         if let Some((ready, until)) = recalled {
             self.known = Some((ready.clone(), until));
-            return Ok(Present { ready, shadow: None, new: false });
+            let shadow = if S::AT_HAND { self.skill.shadows.read(&ready.thing).await.ok().flatten() } else { None };
+            let ready = match &shadow {
+                Some(shadow) => self.seen(ready, shadow),
+                None => ready,
+            };
+            return Ok(Present { ready, shadow, new: false });
         }
         let identity = self.identify().await?;
         self.present_as(&identity, occasion, wanted).await
@@ -59,8 +64,11 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let shadow = self.skill.shadows.read(&thing).await?;
         let is_ready = occasion == Occasion::Spoken && shadow.as_ref().is_some_and(Shadow::is_ready);
         let new = !is_ready && self.onboard(identity, &thing, occasion, shadow.clone(), wanted).await?.mailed;
-        let ready = Ready { thing, online_before: shadow.as_ref().is_some_and(Shadow::has_been_online) };
+        let ready = Ready::of(thing, shadow.as_ref(), (self.skill.now)());
         self.known = Some((ready.clone(), until));
+        if let Some(shadow) = shadow.as_ref().filter(|_| !new) {
+            self.hear(shadow);
+        }
         self.remember(ready.clone());
         Ok(Present { ready, shadow, new })
     }
@@ -171,6 +179,16 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let until = *until;
         self.skill.memory.keep(token.fingerprint(), ready.clone(), until, (self.skill.now)());
         self.known = Some((ready, until));
+    }
+
+    /// What is known of an owner whose shadow has just been read. Who has been online, even if only the broker knows, has been.
+    pub(super) fn seen(&mut self, known: Ready, shadow: &Shadow) -> Ready {
+        self.hear(shadow);
+        let seen = Ready::of(known.thing, Some(shadow), (self.skill.now)());
+        let (online_before, last_place) = (seen.online_before || known.online_before, seen.last_place.max(known.last_place));
+        let ready = Ready { online_before, last_place, ..seen };
+        self.remember(ready.clone());
+        ready
     }
 
     /// What is known about the owner does not hold any more.

@@ -137,9 +137,18 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
             let what: Vec<String> = what.iter().map(|what| format!("the {what}")).collect();
             format!("Your {device} reports {values} for {} that cannot be right.", values::list(&what))
         }
-        Phrase::CameToNothing { refused, why } => {
-            let what = if *refused { "It refused the last command" } else { "The last command failed" };
-            format!("{what}: {}.", why.trim_end_matches('.'))
+        Phrase::SettingFailed { what, value, why, seconds } => {
+            let to = value.map(|value| format!(" to {value}")).unwrap_or_default();
+            format!("{} your {device} could not set the {what}{to}{}.", ago(*seconds), because(*why))
+        }
+        Phrase::CommandFailed { name, refused, why, seconds } => {
+            let name = name.map_or_else(|| "a command".to_owned(), |name| format!("the command {name}"));
+            let (ago, why) = (ago(*seconds), because(*why));
+            if *refused { format!("{ago} your {device} refused {name}{why}.") } else { format!("{ago} {name} failed{why}.") }
+        }
+        Phrase::Replaces { command } => format!("This replaces the command {command}, which was still waiting."),
+        Phrase::QueueIsFull => {
+            format!("Too many commands wait for your {device} already, so I have not passed this one on. Please say it again when it has caught up.")
         }
         Phrase::ReportAge { seconds } => format!("That was {} ago.", age(*seconds)),
         Phrase::OneMoment => format!("One moment, your {device} is just being set up. Please ask again in a few seconds."),
@@ -188,6 +197,23 @@ fn capitalized(text: &str) -> String {
 
 fn amount(count: u64, unit: &str) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The beginning of a sentence about what happened so long ago.
+fn ago(seconds: u64) -> String {
+    match seconds {
+        0..=4 => "Just now".into(),
+        _ => {
+            let age = age(seconds);
+            let (count, unit) = age.split_once(' ').unwrap_or_default();
+            format!("{} {unit} ago", capitalized(&count.parse().map_or_else(|_| count.to_owned(), values::number)))
+        }
+    }
+}
+
+/// What a device says about a failure, at the end of a sentence.
+fn because(why: Option<&str>) -> String {
+    why.map(|why| format!(": {}", why.trim_end_matches('.'))).unwrap_or_default()
 }
 
 fn age(seconds: u64) -> String {

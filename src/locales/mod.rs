@@ -167,13 +167,35 @@ pub enum Phrase<'a> {
         /// The properties, in words.
         what: &'a [String],
     },
-    /// The last command came to nothing.
-    CameToNothing {
+    /// The device could not set a property.
+    SettingFailed {
+        /// The property, in words.
+        what: &'a str,
+        /// What it was to be, in words.
+        value: Option<&'a str>,
+        /// What the device says about it.
+        why: Option<&'a str>,
+        /// So many seconds ago.
+        seconds: u64,
+    },
+    /// The device did not do a command.
+    CommandFailed {
+        /// The command, in words.
+        name: Option<&'a str>,
         /// Whether the device did not even begin.
         refused: bool,
         /// What the device says about it.
-        why: &'a str,
+        why: Option<&'a str>,
+        /// So many seconds ago.
+        seconds: u64,
     },
+    /// A command takes the place of one that the device has not answered.
+    Replaces {
+        /// The one that is lost, in words.
+        command: &'a str,
+    },
+    /// The shadow has no room for another command.
+    QueueIsFull,
     /// How old the report is.
     ReportAge {
         /// In seconds.

@@ -43,6 +43,15 @@ impl Locale {
         }
     }
 
+    /// Words for a value with its unit: "250 degrees".
+    pub fn with_unit(self, kind: &ValueKind, words: Words) -> String {
+        match (kind, words.one) {
+            (ValueKind::Number { unit: Some(_), .. }, Some(unit)) => format!("{} {}", words.text, self.singular(&unit)),
+            (ValueKind::Number { unit: Some(unit), .. }, None) => format!("{} {unit}", words.text),
+            _ => words.text,
+        }
+    }
+
     /// What a device has reported for a property, in words: the device model's own where it has some.
     pub fn report(self, property: &Property, value: &Value, now: u64) -> Report {
         let Some(value) = property.kind.reported(value) else { return Report::CannotBeRight };

@@ -14,7 +14,7 @@ use super::file::Faults;
 use super::{CommandRule, Property, ValueKind};
 
 /// In seconds.
-const LIMITS: std::ops::RangeInclusive<u64> = 1..=86_400;
+pub(super) const LIMITS: std::ops::RangeInclusive<u64> = 1..=86_400;
 
 /// What the device does, by what is wanted of it.
 #[derive(Clone, Debug, Default)]
@@ -144,7 +144,7 @@ struct RawAction {
     timeout: i64,
 }
 
-fn half_a_minute() -> i64 {
+pub(super) fn half_a_minute() -> i64 {
     30
 }
 
@@ -187,7 +187,10 @@ fn action(place: &str, raw: RawAction, kind: Option<&ValueKind>, faults: &mut Fa
     faults.check(seconds.is_some(), place, format_args!("`timeout` must be from {} to {} seconds", LIMITS.start(), LIMITS.end()));
     faults.check(raw.map.is_none() || raw.file.is_some(), place, "`map` goes with `file`");
     let means = match (raw.run, raw.http, raw.gpio, raw.file) {
-        (Some(run), None, None, None) => program(place, run, faults)?,
+        (Some(run), None, None, None) => {
+            let (path, args) = program_of(place, "run", run, faults)?;
+            Means::Program { path, args }
+        }
         (None, Some(url), None, None) => {
             let url = LoopbackUrl::parse(&url);
             faults.check(url.is_some(), place, "`http` must be an http:// address of 127.0.0.0/8, [::1] or localhost");
@@ -213,12 +216,13 @@ fn action(place: &str, raw: RawAction, kind: Option<&ValueKind>, faults: &mut Fa
     Some(DeviceAction { means, limit: Duration::from_secs(seconds?) })
 }
 
-fn program(place: &str, run: Vec<String>, faults: &mut Faults) -> Option<Means> {
-    faults.check(run.iter().all(|part| !part.contains('\0')), place, "`run` must not hold a zero byte");
+/// A program's path, and its arguments.
+pub(super) fn program_of(place: &str, key: &str, run: Vec<String>, faults: &mut Faults) -> Option<(String, Vec<String>)> {
+    faults.check(run.iter().all(|part| !part.contains('\0')), place, format_args!("`{key}` must not hold a zero byte"));
     let mut parts = run.into_iter();
     let path = parts.next().filter(|path| is_absolute(Path::new(path)));
-    faults.check(path.is_some(), place, "`run` must begin with the absolute path of a program");
-    Some(Means::Program { path: path?, args: parts.collect() })
+    faults.check(path.is_some(), place, format_args!("`{key}` must begin with the absolute path of a program"));
+    Some((path?, parts.collect()))
 }
 
 /// A map says what is written for each value, or for none.
@@ -237,7 +241,7 @@ fn check_map(place: &str, map: &BTreeMap<String, String>, kind: &ValueKind, faul
 }
 
 /// As on the device, which is no Windows machine, whatever the model is read on.
-fn is_absolute(path: &Path) -> bool {
+pub(super) fn is_absolute(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.starts_with('/') && !path.contains('\0'))
 }
 

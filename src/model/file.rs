@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::action::{RawActions, actions};
 use super::command::{CommandRule, RawMember, commands};
+use super::report::{RawReport, reports};
 use super::{Action, IntentRule, Model, Property, Sentence, Simulation, ValueKind};
 use crate::thing::ThingPrefix;
 
@@ -29,6 +30,8 @@ struct File {
     intent: BTreeMap<String, RawIntent>,
     #[serde(default)]
     action: RawActions,
+    #[serde(default)]
+    report: BTreeMap<String, RawReport>,
 }
 
 #[derive(Deserialize)]
@@ -208,6 +211,7 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
         }
     }
     let actions = actions(file.action, &properties, &commands, &mut faults);
+    let reports = reports(file.report, &properties, &mut faults);
     match thing_prefix {
         Some(thing_prefix) if faults.0.is_empty() => Ok(Model {
             name: file.device.name,
@@ -220,6 +224,7 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
             commands,
             intents,
             actions,
+            reports,
             simulates: file.device.simulates,
             device_part,
         }),

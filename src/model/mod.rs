@@ -4,6 +4,7 @@ mod abilities;
 mod action;
 mod command;
 mod file;
+mod report;
 mod value;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub use self::abilities::Ability;
 pub use self::action::{Actions, DeviceAction, GpioLine, LoopbackUrl, Means};
 pub use self::command::{Argument, CommandRule};
 pub(crate) use self::file::in_its_line;
+pub use self::report::{DeviceReport, ReportSource};
 pub(crate) use self::value::is_named;
 pub use self::value::{Misfit, ValueKind};
 use crate::thing::ThingPrefix;
@@ -42,6 +44,8 @@ pub struct Model {
     pub intents: BTreeMap<String, IntentRule>,
     /// What the device does.
     pub actions: Actions,
+    /// What the device measures by itself, by property.
+    pub reports: BTreeMap<String, DeviceReport>,
     /// What the agent plays on a device without actions.
     pub simulates: Option<Simulation>,
     /// The model without its intents, in TOML: what the agent on the device needs, and what a bundle carries.

@@ -1,6 +1,8 @@
 //! An owner whose thing is ready: few calls, none of them a search, and
 //! nothing is written that the device model does not allow.
 
+use serde_json::Value;
+
 use crate::SHADOW;
 use crate::harness::alexa::{Echo, Slot};
 use crate::harness::aws::{Aws, Conduct};
@@ -211,4 +213,69 @@ async fn a_connected_device_that_reports_nothing_is_not_said_to_be_missing() {
         answer.says(&[says]);
         assert_eq!(answer.speech().contains("waits for it"), says != "Pausing the print.", "{}", answer.speech());
     }
+}
+
+/// What AWS was asked to write into the shadow, in order.
+fn written(house: &House) -> Vec<Value> {
+    let calls = house.aws.calls();
+    let updates = calls.iter().filter(|call| call.operation == "UpdateThingShadow");
+    updates.map(|call| serde_json::from_slice(&call.body).expect("JSON")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_device_could_not_do_is_told_beside_the_answer_and_noted_in_the_same_update() {
+    let failed = r#"{"state": {"reported": {"onboarded": {"at": 1, "told": 7}, "failures": {
+        "nozzleTarget": {"value": 200, "detail": "the heater is off", "at": 9}, "power": {"value": "ON", "detail": "old", "at": 7}}}}}"#;
+    let house = House::with(Aws::with_shadow(failed).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let request = echo.intent("PauseIntent", &[]);
+    let answer = house.lambda.answer(&mut echo, &request).await;
+    answer.says(&["Pausing the print.", "could not set the nozzle target to 200 degrees: the heater is off."]);
+    assert!(!answer.speech().contains("old"), "{}", answer.speech());
+    let written = written(&house);
+    assert_eq!(written.len(), 1, "{written:?}");
+    assert_eq!(written[0]["state"]["reported"]["onboarded"]["told"], 9);
+    assert_eq!(house.aws.operations(), ["GetThingShadow", "UpdateThingShadow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_on_aws_hears_what_a_command_replaces() {
+    let waiting = r#"{"state": {"desired": {"command": {"id": "a", "name": "cancel", "expiresAt": 4102444800}},
+        "reported": {"status": "idle", "command": {"id": "0", "status": "done"}, "onboarded": {"at": 1}}}}"#;
+    let house = House::with(Aws::with_shadow(waiting).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let request = echo.intent("PauseIntent", &[]);
+    let answer = house.lambda.answer(&mut echo, &request).await;
+    answer.says(&["Pausing the print.", "This replaces the command cancel, which was still waiting."]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_with_a_queue_on_aws_loses_no_command() {
+    let queue = r#"{"state": {"desired": {"commands": {"a": {"name": "cancel", "order": 3, "expiresAt": 4102444800},
+        "b": {"name": "print", "order": 2, "expiresAt": 5}}}, "reported": {"commandQueue": true, "onboarded": {"at": 1}}}}"#;
+    let house = House::with(Aws::with_shadow(queue).await).await;
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    for name in ["PauseIntent", "ResumeIntent"] {
+        let request = echo.intent(name, &[]);
+        let answer = house.lambda.answer(&mut echo, &request).await;
+        assert!(!answer.speech().contains("replaces"), "{}", answer.speech());
+    }
+    let written = written(&house);
+    let place = |update: &Value| {
+        let commands = &update["state"]["desired"]["commands"];
+        commands[update["state"]["desired"]["command"]["id"].as_str().expect("an id")]["order"].as_u64().expect("a place")
+    };
+    assert!(written[0]["state"]["desired"]["commands"]["b"].is_null() && written[0]["state"]["desired"]["commands"].get("a").is_none());
+    assert!(3 < place(&written[0]) && place(&written[0]) < place(&written[1]), "{written:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_does_not_fit_behind_those_that_wait_is_said_not_to_be_passed_on() {
+    let queue = r#"{"state": {"desired": {"commands": {"a": {"name": "cancel", "order": 3, "expiresAt": 4102444800}}},
+        "reported": {"commandQueue": true, "onboarded": {"at": 1}}}}"#;
+    let house = House::with(Aws::with_shadow(queue).await).await;
+    house.aws.makes("UpdateThingShadow", Conduct::Refuses(413, "RequestEntityTooLargeException", "too large"));
+    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let request = echo.intent("PauseIntent", &[]);
+    house.lambda.answer(&mut echo, &request).await.says(&["Too many commands wait for your 3D printer already"]);
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 /// Does something on a thread of its own and waits no longer than this. A thread that hangs in the kernel is left behind, which
 /// neither the agent nor its end waits for.
-pub(super) async fn aside<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+pub(crate) async fn aside<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (tell, done) = oneshot::channel();
     let thread = std::thread::Builder::new().name("action".to_owned()).spawn(move || {
         // Nobody is there to be told when the time was up.

@@ -1,4 +1,4 @@
-//! A server on the device itself is asked by POST.
+//! A server on the device itself is asked, by POST to do something and by GET what it measures.
 //!
 //! The address was judged with the device model: it is on loopback, by number, so that no resolver has a say in it. A redirect is
 //! an answer like any other that is not 2xx: it is not followed.
@@ -18,6 +18,11 @@ use super::{ANSWER_LIMIT, Failed, answer};
 
 /// Sends the input; the body of a good answer comes back.
 pub(super) async fn post(client: &Https, url: &LoopbackUrl, input: &Value, limit: Duration) -> Result<Vec<u8>, Failed> {
+    ask(client, url, Some(input), limit).await
+}
+
+/// Asks by GET where there is no input.
+pub(super) async fn ask(client: &Https, url: &LoopbackUrl, input: Option<&Value>, limit: Duration) -> Result<Vec<u8>, Failed> {
     let name = url.as_str();
     let answer = timeout(limit, exchange(client, url, input)).await.map_err(|_| took_longer(limit))?;
     let answer = answer.map_err(|error| match error {
@@ -36,15 +41,19 @@ pub(super) async fn post(client: &Https, url: &LoopbackUrl, input: &Value, limit
     }
 }
 
-async fn exchange(client: &Https, url: &LoopbackUrl, input: &Value) -> Result<http::Response<Bytes>, HttpsError> {
+async fn exchange(client: &Https, url: &LoopbackUrl, input: Option<&Value>) -> Result<http::Response<Bytes>, HttpsError> {
     let mut last = HttpsError::Silent;
     for address in url.by_address() {
-        let request = http::Request::post(address)
+        let request = match input {
+            Some(_) => http::Request::post(address).header(header::CONTENT_TYPE, "application/json"),
+            None => http::Request::get(address),
+        };
+        let body = input.map(Value::to_string).unwrap_or_default();
+        let request = request
             .header(header::HOST, url.authority())
-            .header(header::CONTENT_TYPE, "application/json")
             // A connection that is kept may be closed at the very moment when a command goes out on it.
             .header(header::CONNECTION, "close")
-            .body(Full::new(Bytes::from(input.to_string())))
+            .body(Full::new(Bytes::from(body)))
             .map_err(HttpsError::Unsendable)?;
         match client.exchange(request, ANSWER_LIMIT).await {
             // Nothing was sent yet: the next address may be asked.

@@ -1,12 +1,13 @@
 //! What actions need and this machine does not have now: told before it is needed, one sentence each.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use onething::model::{Actions, DeviceAction, LoopbackUrl, Means};
+use onething::model::{Actions, DeviceAction, DeviceReport, LoopbackUrl, Means, ReportSource};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
@@ -21,6 +22,17 @@ const CONNECT: Duration = Duration::from_secs(2);
 pub(crate) fn lacking(actions: &Actions) -> Vec<String> {
     let all = actions.properties.iter().chain(&actions.commands);
     all.filter_map(|(name, action)| Some(format!("`{name}` cannot be done as it is now: {}", lack(action)?))).collect()
+}
+
+/// What the sensors of a device model lack.
+pub(crate) fn sensors(reports: &BTreeMap<String, DeviceReport>) -> Vec<String> {
+    let lack = |report: &DeviceReport| match &report.source {
+        ReportSource::Program { path, .. } | ReportSource::Stream { path, .. } => program(path),
+        ReportSource::Http(url) => server(url),
+        ReportSource::File { path, .. } => unreadable(path),
+        ReportSource::Pushed => None,
+    };
+    reports.iter().filter_map(|(name, report)| Some(format!("`{name}` cannot be measured as it is now: {}", lack(report)?))).collect()
 }
 
 fn lack(action: &DeviceAction) -> Option<String> {
@@ -60,6 +72,15 @@ pub(crate) fn program(path: &str) -> Option<String> {
 pub(crate) fn file(path: &Path) -> Option<String> {
     let lack = unwritable(path, access(path, Access::WRITE_OK));
     lack.or_else(|| path.is_dir().then(|| format!("`{}` is a folder", path.display())))
+}
+
+fn unreadable(path: &Path) -> Option<String> {
+    let shown = path.display();
+    match access(path, Access::READ_OK) {
+        Err(Errno::NOENT) => Some(format!("`{shown}` is not there")),
+        Err(_) => Some(format!("`{shown}` may not be read by this user")),
+        Ok(()) => path.is_dir().then(|| format!("`{shown}` is a folder")),
+    }
 }
 
 /// Why a file or a chip cannot be written, where the system says so beforehand.

@@ -13,18 +13,21 @@ mod gpio;
 mod http;
 pub(crate) mod lacking;
 mod marked;
-mod program;
+pub(crate) mod program;
 mod unknown;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onething::https::Https;
-use onething::model::{Argument, CommandRule, DeviceAction, Means, Model, Property};
+use onething::model::{Argument, CommandRule, DeviceAction, LoopbackUrl, Means, Model, Property};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
-use self::answer::{Answer, Misfit};
+use self::answer::Answer;
+pub(crate) use self::answer::{Misfit, misfit, read as read_answer};
+pub(crate) use self::aside::aside;
 use self::gpio::Lines;
 pub(crate) use self::unknown::UnknownDevice;
 use crate::agent::{Command, Perform, Performed};
@@ -182,6 +185,13 @@ impl Perform for Actions {
 }
 
 impl Failed {
+    fn in_full(self) -> String {
+        match self.end {
+            Some(end) => format!("{} ({end})", self.why),
+            None => self.why,
+        }
+    }
+
     /// Tells the log, and is what came of the action of this name.
     fn performed(self, action: &str) -> Performed {
         match &self.end {
@@ -190,6 +200,16 @@ impl Failed {
         }
         Performed::Failed(self.why)
     }
+}
+
+/// What a program prints that is run for no action.
+pub(crate) async fn ask_program(path: &str, args: &[String], input: &str, thing: &str, limit: Duration) -> Result<Vec<u8>, String> {
+    program::run(path, args, input, thing, limit, std::future::pending()).await.map_err(Failed::in_full)
+}
+
+/// What a server says that is asked by GET.
+pub(crate) async fn ask_server(client: &Https, url: &LoopbackUrl, limit: Duration) -> Result<Vec<u8>, String> {
+    http::ask(client, url, None, limit).await.map_err(Failed::in_full)
 }
 
 /// Tells the log what an action has reported that cannot be, and returns its detail, which says so, too.

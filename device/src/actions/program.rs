@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::aside::took_longer;
@@ -64,12 +65,14 @@ pub(super) async fn run(
 }
 
 /// A program and its group, which ends with this value.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     /// The group has the number of its first process.
     group: Option<Pid>,
     /// What everything that it starts has in its environment.
     mark: String,
+    /// What it says about itself, where somebody reads its output.
+    complaint: Option<JoinHandle<String>>,
 }
 
 /// It printed more than it may.
@@ -82,7 +85,7 @@ struct Ended {
 }
 
 impl Running {
-    pub(super) fn start(path: &str, args: &[String], thing: &str) -> io::Result<Self> {
+    pub(crate) fn start(path: &str, args: &[String], thing: &str) -> io::Result<Self> {
         let mark = format!("{:016x}", getrandom::u64().map_err(io::Error::other)?);
         let kept = KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         let child = Command::new(path)
@@ -98,7 +101,7 @@ impl Running {
             .process_group(0)
             .spawn()?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(Self { child, group, mark })
+        Ok(Self { child, group, mark, complaint: None })
     }
 
     /// Gives it the input, and hears what it says until it has ended.
@@ -129,6 +132,35 @@ impl Running {
             }
         };
         Ok(Ended { status, printed, complained })
+    }
+
+    /// What it prints, for whoever goes on reading it. Its input is at an end.
+    pub(crate) fn output(&mut self) -> Option<ChildStdout> {
+        drop(self.child.stdin.take());
+        let stderr = self.child.stderr.take();
+        self.complaint = Some(tokio::spawn(async move {
+            let mut complained = Vec::new();
+            // Of the tail there is never too much.
+            let _ = hear(stderr, &mut complained, Heard::Tail).await;
+            answer::last_line(&complained)
+        }));
+        self.child.stdout.take()
+    }
+
+    /// Ends it, where it has not ended by itself; how it has ended.
+    pub(crate) async fn stop(mut self) -> String {
+        let end = match timeout(REST, self.child.wait()).await {
+            Ok(Ok(status)) => format!("it ended with {status}"),
+            Ok(Err(error)) => format!("its end was not seen: {error}"),
+            Err(_) => "it closed its output".to_owned(),
+        };
+        self.kill();
+        let complaint = match self.complaint.take() {
+            Some(complaint) => timeout(REST, complaint).await.ok().and_then(Result::ok).unwrap_or_default(),
+            None => String::new(),
+        };
+        self.end().await;
+        if complaint.is_empty() { end } else { format!("{complaint} ({end})") }
     }
 
     /// Kills what still runs, and waits until it is no more.
@@ -203,7 +235,7 @@ async fn hear(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, kept: He
 }
 
 /// Why it does not run.
-pub(super) fn fault(path: &str, error: &io::Error) -> String {
+pub(crate) fn fault(path: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => format!("`{path}` is not there, or what interprets it is not"),
         io::ErrorKind::PermissionDenied => format!("`{path}` may not be run"),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -38,6 +39,15 @@ pub enum Event {
     /// Properties that the owner can set have become otherwise than ordered by what was under way: a clamp, or the step that
     /// "brighter" is.
     Changed(Map<String, Value>),
+    /// Properties that the owner can set have got other values on the device itself, such as by a button, some time ago.
+    ChangedBefore {
+        /// Their values.
+        properties: Map<String, Value>,
+        /// How long ago that was.
+        age: Duration,
+    },
+    /// These properties were measured: they are reported again, though they may not have changed.
+    Measured(Vec<String>),
     /// A line for the log.
     Note(String),
 }

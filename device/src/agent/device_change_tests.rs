@@ -158,3 +158,16 @@ fn what_is_no_more_so_when_it_is_reported_is_no_change() {
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     assert_eq!(update(&mut agent, &json!({"level": 60}), 10.0), (json!({"level": 60}), json!({})));
 }
+
+#[test]
+fn what_was_measured_is_reported_again_though_it_has_not_changed() {
+    let mut agent = at_seventy();
+    let so = json!({"level": 70, "warmth": 21});
+    assert_eq!(update(&mut agent, &so, 1.0).0, json!({"warmth": 21}));
+    assert_eq!(update(&mut agent, &so, 2.0).0, Value::Null);
+    agent.hear(Event::Measured(vec!["warmth".to_owned()]), at(3.0));
+    assert_eq!(update(&mut agent, &so, 3.0).0, json!({"warmth": 21}));
+    agent.hear(Event::ChangedBefore { properties: map(&json!({"level": 50})), age: Duration::from_secs(2) }, at(5.0));
+    let told = update(&mut agent, &json!({"level": 50, "warmth": 21}), 5.0);
+    assert_eq!(told, (json!({"level": 50}), json!({"level": 50})));
+}

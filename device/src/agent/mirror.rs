@@ -102,6 +102,13 @@ impl Mirror {
         self.last_report = None;
     }
 
+    /// What the shadow holds of these is to be said again: its time is that of the report.
+    pub(super) fn forget(&mut self, names: &[String]) {
+        if let Some(reported) = &mut self.reported {
+            reported.retain(|name, _| !names.contains(name));
+        }
+    }
+
     /// What the shadow holds of a property.
     pub(super) fn reported(&self, name: &str) -> Option<&Value> {
         self.reported.as_ref()?.get(name)

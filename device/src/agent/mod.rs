@@ -280,6 +280,11 @@ impl Agent {
             }
             // What the owner has wished since the order was given still waits, and is the newer wish.
             Event::Changed(properties) => self.take_changes(&properties, self.ordered_at, |_| false),
+            Event::ChangedBefore { properties, age } => {
+                let at = Moment { now: moment.now.saturating_sub(age.as_secs()), uptime: moment.uptime.saturating_sub(age) };
+                self.changed_on_device(&properties, at);
+            }
+            Event::Measured(names) => self.mirror.forget(&names),
             Event::Answered(answer) => self.take_answer(answer, true, moment),
             Event::Interrupted(answer) => self.take_answer(answer, false, moment),
         }

@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 
 use onething::model::{Model, ModelError};
 
-use crate::actions::lacking::lacking;
+use crate::actions::lacking::{lacking, sensors};
 use crate::command_line::Common;
 use crate::credentials::stored;
 use crate::failure::Failure;
@@ -29,17 +29,17 @@ pub(super) fn check(common: &Common) -> Result<(), Failure> {
             return Err(Failure::Usage(format!("the device model has {}", mistakes(faults.len()))));
         }
     };
-    let lacks = lacking(&model.actions);
+    let lacks = [lacking(&model.actions), sensors(&model.reports)].concat();
     for lack in &lacks {
         writeln!(out, "{name}: {lack}")?;
     }
     if !lacks.is_empty() {
         return Err(Failure::Other(format!("this machine lacks {} of what the device model names", lacks.len())));
     }
-    let need = match model.actions.properties.len() + model.actions.commands.len() {
-        0 => "it has no actions".to_owned(),
-        1 => "what its action needs is there".to_owned(),
-        actions => format!("what its {actions} actions need is there"),
+    let need = match model.actions.properties.len() + model.actions.commands.len() + model.reports.len() {
+        0 => "it has no actions and no sensors".to_owned(),
+        1 => "what its action or sensor needs is there".to_owned(),
+        actions => format!("what its {actions} actions and sensors need is there"),
     };
     Ok(writeln!(out, "{name}: the device model of a {} is good, and {need}.", model.name)?)
 }

@@ -3,6 +3,7 @@
 mod check;
 mod forget;
 mod renew;
+mod report;
 mod run;
 mod service;
 mod setup;
@@ -62,6 +63,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Register { door, with } => knock(&common, &hold(&common)?, &door, || Ok(with.credential(&Environment)?)).await,
         Command::Renew(door) => renew::renew(&common, &door).await,
         Command::Check => check::check(&common),
+        Command::Report { values, json } => report::report(&common, &values, json),
         Command::Forget { yes } => forget::forget(&common, yes),
         Command::Service { remove: Some(unit), .. } => service::remove(&unit),
         Command::Service { write, user, remove: None } => service::service(&common, write.as_deref(), user.as_deref()),

@@ -7,10 +7,11 @@ use std::pin::pin;
 use onething::config::Environment;
 use onething::model::{Model, Simulation};
 use serde_json::Map;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::watch::Watched;
-use crate::actions::{Actions, UnknownDevice};
+use crate::actions::{Actions, UnknownDevice, lacking};
 use crate::agent::{Body, InTurn};
 use crate::bundle::Bundle;
 use crate::clock;
@@ -24,6 +25,8 @@ use crate::printer::Simulated;
 use crate::register::credential::{Credential, Secret};
 use crate::register::options::{OptionsError, RegisterOptions};
 use crate::requests::Requests;
+use crate::sensors::socket::Socket;
+use crate::sensors::{Measuring, Sensors};
 
 pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let named = common.device_model.as_deref().map(device_model::named).transpose()?;
@@ -50,19 +53,24 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let watched = watched.asked(requests, &doors);
     let Some(model) = model(named, kept, &bundle) else {
         info!("no device model: settings are taken as so, and commands are refused; `--device-model FILE` says what to do");
-        return live(bundle, InTurn::new(UnknownDevice, Map::new()), journal, watched).await;
+        return live(bundle, InTurn::new(UnknownDevice, Map::new()), None, journal, watched).await;
     };
     let (device, actions) = (&model.name, Actions::new(&model, &thing));
-    if actions.is_empty() && model.simulates == Some(Simulation::Printer) {
+    let measures = !model.reports.is_empty();
+    if actions.is_empty() && !measures && model.simulates == Some(Simulation::Printer) {
         info!(device, "without actions this is a simulated 3D printer: `--device-model FILE` says what else to do");
-        return live(bundle, Simulated::default(), journal, watched).await;
+        return live(bundle, Simulated::default(), None, journal, watched).await;
     }
     if actions.is_empty() {
         info!(device, "without actions settings are taken as so, and commands are refused");
     }
     // It may come later, with a disk that is mounted or a module that is loaded.
-    actions.lacking().iter().for_each(|lack| warn!("{lack}"));
-    live(bundle, InTurn::new(actions, Map::new()), journal, watched).await
+    actions.lacking().iter().chain(&lacking::sensors(&model.reports)).for_each(|lack| warn!("{lack}"));
+    let (sensors, samples) = Sensors::start(&model, &thing);
+    let socket = Socket::open(&held.socket(), &model, samples);
+    let socket = socket.inspect_err(|error| warn!("{} cannot be opened, so `report` does not work: {error}", held.socket().display())).ok();
+    let body = Measuring::new(InTurn::new(actions, Map::new()), sensors, &model);
+    live(bundle, body, socket, journal, watched).await
 }
 
 /// With what to knock when nothing is stored, if there is anything.
@@ -82,9 +90,13 @@ fn model(named: Option<Model>, kept: Option<Model>, bundle: &Bundle) -> Option<M
 }
 
 /// The device lives until somebody ends it, or it is of no use.
-async fn live<B: Body>(bundle: Bundle, body: B, journal: Journal, mut watched: Watched<'_>) -> Result<(), Failure> {
+async fn live<B: Body>(bundle: Bundle, body: B, socket: Option<Socket>, journal: Journal, mut watched: Watched<'_>) -> Result<(), Failure> {
     let end = signal();
     let (life, control) = Life::new(bundle.clone(), body, clock::now);
+    let mut tasks = JoinSet::new();
+    if let Some(socket) = socket {
+        tasks.spawn(socket.serve(control.watch()));
+    }
     let mut life = pin!(life.with_journal(journal).with_log(|line| info!("{line}")).run());
     let outcome = tokio::select! {
         // It does not end before it is told to.

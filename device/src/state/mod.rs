@@ -11,6 +11,7 @@
 //! | `status.json` | what the agent last said of itself |
 //! | `journal` | which commands were begun, and how they ended |
 //! | `agent.sock` | where other commands ask the running agent |
+//! | `report.sock` | while an agent runs: the socket by which it is told what was measured |
 //! | `lock` | held by the process that may change the folder |
 //!
 //! New credentials are written into a folder of their own, brought to the disk, and only then named by `current`, which is
@@ -46,6 +47,7 @@ const NAME: &str = "name";
 const STATUS: &str = "status.json";
 const JOURNAL: &str = "journal";
 const LOCK: &str = "lock";
+const SOCKET: &str = "report.sock";
 
 /// Who only asks whether an agent runs holds the lock for an instant.
 const LOCK_TRIES: u32 = 10;
@@ -190,6 +192,11 @@ impl State {
         Ok(self.read(NAME)?.and_then(|name| String::from_utf8(name).ok()).map(|name| name.trim_ascii().to_owned()))
     }
 
+    /// The socket by which the running agent is told what was measured.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join(SOCKET)
+    }
+
     /// What the agent last said of itself.
     pub(crate) fn status(&self) -> Result<Option<Status>, StateError> {
         let Some(content) = self.read(STATUS)? else { return Ok(None) };
@@ -272,7 +279,7 @@ impl Held {
             // In this order: credentials that are named are whole.
             self.disk.remove(&self.path.join(CURRENT))?;
             self.disk.sync_folder(&self.path)?;
-            for file in [FORMER, MODEL, PENDING, STATUS, JOURNAL] {
+            for file in [FORMER, MODEL, PENDING, STATUS, JOURNAL, SOCKET] {
                 self.disk.remove(&self.path.join(file))?;
             }
             self.sweep(&[])

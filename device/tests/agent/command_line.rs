@@ -162,9 +162,9 @@ fn a_device_model_is_checked_without_credentials_one_sentence_per_mistake() {
         run(&mut agent(&state, &["check", "--device-model", file.to_str().unwrap()]))
     };
     let name = file.display();
-    assert_eq!(check("").done(), format!("{name}: the device model of a lamp is good, and it has no actions.\n"));
+    assert_eq!(check("").done(), format!("{name}: the device model of a lamp is good, and it has no actions and no sensors.\n"));
     let good = "\n[action.property.power]\nrun = [\"/bin/sh\", \"-c\", \"cat\"]\n";
-    assert_eq!(check(good).done(), format!("{name}: the device model of a lamp is good, and what its action needs is there.\n"));
+    assert_eq!(check(good).done(), format!("{name}: the device model of a lamp is good, and what its action or sensor needs is there.\n"));
     let ended = check(
         "\n[action.property.power]\nrun = [\"/nowhere/lamp\"]\n[action.property.brightness]\nfile = \"/nowhere/brightness\"\n\
          [action.command.fade]\nhttp = \"http://127.0.0.1:1/fade\"\n",
@@ -200,7 +200,7 @@ fn there_are_completions_for_every_shell_and_help_with_examples() {
     }
     let out = with(&["--help"]).done();
     assert!(out.contains("Examples:") && out.contains("ONETHING_DEVICE_STATE") && out.contains("Exit codes:"), "{out}");
-    for command in ["setup", "check", "run", "status", "claim", "register", "renew", "forget", "service", "completions"] {
+    for command in ["setup", "check", "run", "status", "report", "claim", "register", "renew", "forget", "service", "completions"] {
         assert!(out.contains(&format!("  {command} ")), "{command} is not in the help");
         assert_eq!(with(&[command, "--help"]).code, Some(0), "{command}");
     }

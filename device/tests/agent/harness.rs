@@ -81,6 +81,21 @@ impl Hub {
         turn["heard"]["speech"].as_str().unwrap_or_else(|| panic!("{turn:#}")).to_owned()
     }
 
+    /// Waits until the one thing's shadow is like this; the shadow.
+    pub async fn shadow(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            let things = self.ask(|hub| Call::get(hub, "/api/things")).await;
+            let things: Value = serde_json::from_slice(&things.body).unwrap();
+            let shadow = things["things"][0]["shadow"].clone();
+            if is_so(&shadow) {
+                return shadow;
+            }
+            assert!(Instant::now() < limit, "{what}: {shadow:#}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     async fn ask(&self, call: impl Fn(&str) -> Call) -> Reply {
         loop {
             match Https::default().send(call(&self.running.http)).await {

@@ -9,4 +9,5 @@ mod kill;
 mod life;
 mod model;
 mod register;
+mod sensors;
 mod server;

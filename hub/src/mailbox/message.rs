@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use mail_parser::{Addr, MimeHeaders, PartType};
+use mail_parser::{Addr, HeaderName, MimeHeaders, PartType};
+use onething::identify::EmailAddress;
 use serde::Serialize;
 
 use super::index::{Attachment, Entry};
@@ -68,6 +69,10 @@ pub(super) fn sender(parsed: &mail_parser::Message<'_>) -> String {
 
 /// The first of them: mail of this skill has one.
 pub(super) fn recipient(parsed: &mail_parser::Message<'_>) -> String {
+    // A lone address in full: of a quoted one the parser takes the part before the `@` for a name.
+    if let Some(alone) = parsed.header_raw(HeaderName::To).and_then(EmailAddress::parse) {
+        return alone.whole();
+    }
     let recipient = parsed.to().and_then(|to| to.first()).and_then(Addr::address);
     recipient.unwrap_or_default().to_owned()
 }

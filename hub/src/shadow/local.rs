@@ -168,6 +168,8 @@ fn keep(db: &rusqlite::Connection, key: &ShadowKey, stored: &Stored) -> Result<(
 }
 
 impl Shadows for LocalShadows {
+    const AT_HAND: bool = true;
+
     async fn read(&self, thing: &ThingName) -> Result<Option<Shadow>, ShadowError> {
         Ok(self.document(thing).await?.map(|document| Shadow::read(&document)))
     }

@@ -154,8 +154,12 @@ fn duration(duration: Duration) -> String {
 
 /// Numbers up to twelve are words, as in print.
 fn amount(count: u32, unit: &str) -> String {
-    let number = usize::try_from(count).ok().and_then(|count| NUMBERS.get(count)).map_or_else(|| count.to_string(), |word| (*word).into());
-    format!("{number} {unit}{}", if count == 1 { "" } else { "s" })
+    format!("{} {unit}{}", number(count), if count == 1 { "" } else { "s" })
+}
+
+/// A number as it stands in a sentence.
+pub(in crate::locales) fn number(count: u32) -> String {
+    usize::try_from(count).ok().and_then(|count| NUMBERS.get(count)).map_or_else(|| count.to_string(), |word| (*word).into())
 }
 
 fn time(hour: u8, minute: u8) -> String {

@@ -1,0 +1,155 @@
+//! Which sample counts, and for how long.
+
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::agent::{Command, InTurn, Perform, Performed};
+
+const PLANT: &str = "[device]\nname = \"plant\"\ninvocation = \"my plant\"\nthing_type = \"plant\"\nthing_prefix = \"Plant-\"\n\
+    [property.moisture]\ntype = \"number\"\nmin = 0\nmax = 100\nwritten_by = \"device\"\n\
+    [property.pump]\ntype = \"switch\"\n[command.water]\n";
+
+/// A pump whose actions end when the test says with what.
+struct Pump(mpsc::Receiver<oneshot::Receiver<Value>>);
+
+impl Pump {
+    async fn done(&mut self) -> Performed {
+        let end = self.0.recv().await.unwrap().await.unwrap();
+        Performed::Done { detail: String::new(), properties: end.as_object().unwrap().clone() }
+    }
+}
+
+impl Perform for Pump {
+    async fn set(&mut self, _: &str, _: &Value) -> Performed {
+        self.done().await
+    }
+
+    async fn perform(&mut self, _: &Command) -> Performed {
+        self.done().await
+    }
+}
+
+struct Plant {
+    body: Measuring<InTurn<Pump>>,
+    samples: mpsc::Sender<Sample>,
+    ends: mpsc::Sender<oneshot::Receiver<Value>>,
+}
+
+fn plant() -> Plant {
+    let (ends, end) = mpsc::channel(4);
+    let (samples, receiver) = mpsc::channel(4);
+    let sensors = Sensors { samples: receiver, _tasks: JoinSet::new() };
+    let mut body = Measuring::new(InTurn::new(Pump(end), Map::new()), sensors, &Model::parse(PLANT).unwrap());
+    body.remember(&Past::default());
+    Plant { body, samples, ends }
+}
+
+impl Plant {
+    /// A sample of this age is taken; what the body tells.
+    async fn sample(&mut self, properties: Value, age: Duration) -> Vec<Event> {
+        let properties = properties.as_object().unwrap().clone();
+        let sample = Sample { properties, at: Instant::now().checked_sub(age).unwrap(), current: Duration::from_secs(60) };
+        self.samples.send(sample).await.unwrap();
+        self.body.work().await
+    }
+
+    async fn begin(&mut self, order: Order) -> oneshot::Sender<Value> {
+        let (tell, end) = oneshot::channel();
+        self.ends.send(end).await.unwrap();
+        self.body.begin(order);
+        tell
+    }
+
+    fn so(&self) -> Value {
+        Value::Object(self.body.properties())
+    }
+}
+
+fn water() -> Order {
+    Order::Do(Command { id: "1".to_owned(), name: "water".to_owned(), args: Value::Null, expires_at: None })
+}
+
+fn measured(names: &[&str]) -> Event {
+    Event::Measured(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+const NOW: Duration = Duration::ZERO;
+
+#[tokio::test(start_paused = true)]
+async fn an_older_sample_never_takes_the_place_of_a_newer_one() {
+    let mut plant = plant();
+    tokio::time::advance(Duration::from_secs(100)).await;
+    assert_eq!(plant.sample(json!({"moisture": 40}), NOW).await, [measured(&["moisture"])]);
+    // A program that was asked before, and is late.
+    assert_eq!(plant.sample(json!({"moisture": 10}), Duration::from_secs(20)).await, []);
+    assert_eq!(plant.so(), json!({"moisture": 40}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_reported_while_it_was_current_is_not_reported_any_more() {
+    let mut plant = plant();
+    plant.sample(json!({"moisture": 40}), NOW).await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(plant.so(), json!({"moisture": 40}));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(plant.so(), json!({}), "a connection that comes now would make it look new");
+    plant.sample(json!({"moisture": 41}), NOW).await;
+    assert_eq!(plant.so(), json!({"moisture": 41}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_stays_the_same_is_told_again_before_it_looks_old() {
+    let mut plant = plant();
+    assert_eq!(plant.sample(json!({"moisture": 40}), NOW).await, [measured(&["moisture"])]);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(plant.sample(json!({"moisture": 40}), NOW).await, []);
+    tokio::time::advance(Duration::from_secs(100)).await;
+    assert_eq!(plant.sample(json!({"moisture": 40}), NOW).await, [measured(&["moisture"])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_action_says_is_as_old_as_its_beginning() {
+    let mut plant = plant();
+    plant.sample(json!({"moisture": 40}), NOW).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let end = plant.begin(water()).await;
+    end.send(json!({"moisture": 50})).unwrap();
+    plant.body.work().await;
+    assert_eq!(plant.so(), json!({"moisture": 50}), "it was begun after the sample");
+    let end = plant.begin(water()).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    plant.sample(json!({"moisture": 60}), NOW).await;
+    end.send(json!({"moisture": 55})).unwrap();
+    plant.body.work().await;
+    assert_eq!(plant.so(), json!({"moisture": 60}), "it was begun before the sample");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_property_of_the_owners_that_is_measured_otherwise_is_a_change_on_the_device() {
+    let mut plant = plant();
+    let change = |value: &str, age| Event::ChangedBefore { properties: Map::from_iter([("pump".to_owned(), json!(value))]), age };
+    tokio::time::advance(Duration::from_secs(100)).await;
+    assert_eq!(plant.sample(json!({"pump": "ON"}), Duration::from_secs(2)).await, [change("ON", Duration::from_secs(2))]);
+    assert_eq!(plant.sample(json!({"pump": "ON"}), NOW).await, [], "nothing has changed");
+    // What was measured before the owner's wish was met says nothing against it.
+    let end = plant.begin(Order::Set { name: "pump".to_owned(), value: json!("OFF") }).await;
+    assert_eq!(plant.sample(json!({"pump": "ON"}), NOW).await, []);
+    end.send(json!({"pump": "OFF"})).unwrap();
+    plant.body.work().await;
+    assert_eq!(plant.sample(json!({"pump": "ON"}), Duration::from_secs(1)).await, []);
+    assert_eq!(plant.so(), json!({"pump": "OFF"}));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(plant.sample(json!({"pump": "ON"}), NOW).await, [change("ON", NOW)]);
+    tokio::time::advance(Duration::from_secs(1_000)).await;
+    assert_eq!(plant.so(), json!({"pump": "ON"}), "it is so until it changes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_shadow_holds_already_is_no_change() {
+    let mut plant = plant();
+    let past = Past { reported: Map::from_iter([("pump".to_owned(), json!("ON"))]), ..Past::default() };
+    plant.body.remember(&past);
+    assert_eq!(plant.sample(json!({"pump": "ON"}), NOW).await, []);
+}

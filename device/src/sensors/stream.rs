@@ -1,0 +1,98 @@
+//! A program that goes on: each line of its output is a report. It is started again when it has ended, later each time in a row.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Sensor;
+use super::reading::{self, Reading};
+use crate::actions::program::{Running, fault};
+use crate::pause::{FIRST, doubled};
+
+/// In bytes: a longer line is no report.
+const LINE_LIMIT: usize = 64 * 1024;
+const CHUNK: usize = 4 * 1024;
+/// From one sample to the next. What comes in between is put together: of each property the newest counts.
+const BETWEEN: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Who has run for so long begins anew with the short pauses.
+const GOOD: Duration = Duration::from_secs(60);
+
+/// Follows it for ever.
+pub(super) async fn follow(mut sensor: Sensor, path: String, args: Vec<String>) {
+    let mut failures = 0;
+    loop {
+        let begun = Instant::now();
+        let why = match Running::start(&path, &args, &sensor.thing) {
+            Err(error) => fault(&path, &error),
+            Ok(program) => run(&mut sensor, program).await,
+        };
+        sensor.complain(&why);
+        failures = if begun.elapsed() >= GOOD { 0 } else { failures + 1 };
+        sleep(doubled(FIRST, failures, LONGEST_WAIT)).await;
+    }
+}
+
+/// One run of it, to its end; why it has ended.
+async fn run(sensor: &mut Sensor, mut program: Running) -> String {
+    let Some(stdout) = program.output() else { return "its output cannot be read".to_owned() };
+    let is_too_long = listen(sensor, stdout).await;
+    let end = program.stop().await;
+    if is_too_long { format!("a line has more than {LINE_LIMIT} bytes") } else { end }
+}
+
+/// Hears it to the end of its output. Whether a line was too long.
+async fn listen(sensor: &mut Sensor, mut stdout: impl AsyncRead + Unpin) -> bool {
+    let (mut line, mut chunk) = (Vec::new(), vec![0; CHUNK]);
+    let mut pending: Option<(Reading, Instant)> = None;
+    let mut due = Instant::now();
+    loop {
+        tokio::select! {
+            read = stdout.read(&mut chunk) => {
+                let length = read.unwrap_or_default();
+                let at = Instant::now();
+                for byte in chunk.iter().take(length) {
+                    if *byte != b'\n' {
+                        line.push(*byte);
+                        continue;
+                    }
+                    take(sensor, &line, at, &mut pending);
+                    line.clear();
+                }
+                if line.len() > LINE_LIMIT {
+                    return true;
+                }
+                if length == 0 {
+                    take(sensor, &line, at, &mut pending);
+                    if let Some((reading, at)) = pending.take() {
+                        sensor.hand_over(reading, at).await;
+                    }
+                    return false;
+                }
+            }
+            () = sleep_until(due), if pending.is_some() => {
+                if let Some((reading, at)) = pending.take() {
+                    sensor.hand_over(reading, at).await;
+                }
+                due = Instant::now() + BETWEEN;
+            }
+        }
+    }
+}
+
+/// Puts a line to what was said since the last sample. An empty one says nothing.
+fn take(sensor: &mut Sensor, line: &[u8], at: Instant, pending: &mut Option<(Reading, Instant)>) {
+    if line.trim_ascii().is_empty() {
+        return;
+    }
+    match reading::read(line, &sensor.property, &sensor.properties) {
+        Ok(reading) => {
+            let (together, newest) = pending.get_or_insert_with(|| (Reading::default(), at));
+            together.properties.extend(reading.properties);
+            together.misfits = reading.misfits;
+            *newest = at;
+        }
+        Err(why) => sensor.complain(&why),
+    }
+}

@@ -1,0 +1,103 @@
+//! What a device measures reaches its shadow: by a program, a file, a stream, and by whoever tells the agent.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Hub, Life, agent, run};
+
+const LAMP: &str = include_str!("../../../tests/fixtures/models/lamp/device.toml");
+const MEASURED: &str = "\n[property.moisture]\ntype = \"number\"\nmin = 0\nmax = 100\nunit = \"percent\"\nwritten_by = \"device\"\n\
+    [property.warmth]\ntype = \"number\"\nmin = -40\nmax = 85\nwritten_by = \"device\"\n";
+
+/// A lamp with these reports, set up and running.
+async fn lamp(place: &Path, reports: &str) -> (Hub, Life) {
+    let hub = Hub::of_a_lamp(&format!("{LAMP}{MEASURED}{reports}")).await;
+    let zip = hub.zip("ana").await;
+    let life = Life::begun(&place.join("state"), &["setup", zip.to_str().unwrap(), "--run"]);
+    (hub, life)
+}
+
+fn is(property: &str, value: Value) -> impl Fn(&Value) -> bool {
+    let pointer = format!("/state/reported/{property}");
+    move |shadow| shadow.pointer(&pointer) == Some(&value)
+}
+
+/// Makes a program, by a process of its own: what this one has open for writing could not be run.
+fn install(path: &Path, text: &str) {
+    let draft = path.with_extension("draft");
+    std::fs::write(&draft, text).unwrap();
+    assert!(Command::new("install").args(["-m", "700"]).arg(&draft).arg(path).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_and_a_file_are_read_at_intervals() {
+    let place = tempfile::tempdir().unwrap();
+    let (level, heat, sensor) = (place.path().join("level"), place.path().join("heat"), place.path().join("sensor"));
+    std::fs::write(&level, "41.5").unwrap();
+    std::fs::write(&heat, "21500\n").unwrap();
+    install(&sensor, &format!("#!/bin/sh\ncat {}\n", level.display()));
+    let reports = format!(
+        "[report.moisture]\nrun = [\"{}\"]\nevery = 1\n[report.warmth]\nfile = \"{}\"\nfactor = 0.001\nevery = 1\n",
+        sensor.display(),
+        heat.display()
+    );
+    let (hub, life) = lamp(place.path(), &reports).await;
+    hub.shadow("the first values", |shadow| is("moisture", json!(41.5))(shadow) && is("warmth", json!(21.5))(shadow)).await;
+    std::fs::write(&level, "{\"moisture\": 40}").unwrap();
+    hub.shadow("the next value", is("moisture", json!(40))).await;
+    std::fs::write(&level, "140").unwrap();
+    life.says("is not measured: `moisture` cannot be \"140\": it is a number from 0 to 100 percent");
+    std::fs::write(&level, "39").unwrap();
+    life.says("is measured again");
+    let shadow = hub.shadow("a good value again", is("moisture", json!(39))).await;
+    assert_eq!(shadow.pointer("/state/desired/moisture"), None);
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_line_of_a_stream_is_a_report_and_a_stream_that_ends_is_started_again() {
+    let place = tempfile::tempdir().unwrap();
+    let sensor = place.path().join("sensor");
+    let text = format!(
+        "#!/bin/sh\ncount=$(($(cat {0}/count 2>/dev/null || echo 0) + 1)); echo $count > {0}/count\n\
+         if [ $count = 1 ]; then echo 41.5; echo; echo '{{\"warmth\": -3}}'; echo no water >&2; exit 3; fi\necho $count\nexec sleep 1000\n",
+        place.path().display()
+    );
+    install(&sensor, &text);
+    let (hub, life) = lamp(place.path(), &format!("[report.moisture]\nstream = [\"{}\"]\n", sensor.display())).await;
+    hub.shadow("the second run", |shadow| is("moisture", json!(2))(shadow) && is("warmth", json!(-3))(shadow)).await;
+    assert!(life.stop().success());
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_use_the_state_folder_tells_the_running_agent_what_was_measured() {
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    let report = |arguments: &[&str]| run(&mut agent(&state, &[&["report"], arguments].concat()));
+    report(&["moisture=41.5"]).check(1, "no agent that takes reports runs with the state folder");
+    let (hub, life) = lamp(place.path(), "[report.moisture]\n").await;
+    assert_eq!(state.join("report.sock").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(report(&["moisture=41.5", "warmth=20"]).done(), "The agent reports moisture=41.5 warmth=20.\n");
+    hub.shadow("what was told", |shadow| is("moisture", json!(41.5))(shadow) && is("warmth", json!(20))(shadow)).await;
+    let said: Value = serde_json::from_str(&report(&["--json", "{\"moisture\": 40, \"warmth\": 21.0}"]).done()).unwrap();
+    assert_eq!(said, json!({"reported": {"moisture": 40, "warmth": 21}, "connected": true}));
+    hub.shadow("what was told as JSON", is("moisture", json!(40))).await;
+    // What the owner can set is wanted from now on, too.
+    report(&["power=on"]).done();
+    hub.shadow("a change", |shadow| is("power", json!("ON"))(shadow) && shadow.pointer("/state/desired/power") == Some(&json!("ON"))).await;
+    report(&["moisture=140"]).check(2, "`moisture` cannot be \"140\": it is a number from 0 to 100 percent");
+    report(&["moisture=1", "colour=red"]).check(2, "there is no property `colour`");
+    report(&["{\"moisture\": \"wet\"}"]).check(2, "`moisture` cannot be \"wet\"");
+    report(&["moisture"]).check(2, "is not NAME=VALUE");
+    hub.shadow("nothing of what does not fit", is("moisture", json!(40))).await;
+    hub.end().await;
+    life.says("no connection");
+    let out = report(&["moisture=39"]).done();
+    assert_eq!(out, "The agent has moisture=39; it is not connected, and reports it if it is again within a minute.\n");
+    assert!(life.stop().success());
+    assert!(!state.join("report.sock").exists());
+}
