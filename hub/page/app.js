@@ -3,8 +3,11 @@
 import { signInPage } from "./api.js";
 import { copies, copyOf, keyed, markNext, numbered, one, setText, showTime } from "./dom.js";
 
-/** A code as a skill writes it for the eye: digits, in groups or not. */
-const CODE = /\b\d(?:[ -]?\d){5,}\b/;
+/** What is on a card to be typed elsewhere: a code that stands in a line of its own, and a command. */
+const TO_COPY = [
+  ["Copy the code", /^[A-Z0-9]{3,}(?:-[A-Z0-9]{3,})+$/m],
+  ["Copy the command", /^onething-device .+$/m],
+];
 
 export function connectApp({ unlink, disable, enable }) {
   one("#unlink").addEventListener("click", unlink);
@@ -41,14 +44,15 @@ function makeCard({ at, card }, user, names) {
   const text = asksToLink ? `To use your ${names.device}, the skill has to know who you are.` : (card.text ?? card.content ?? "");
   setText(one(".card-text", node), text);
   one(".button", node).href = signInPage(user.user);
-  const code = CODE.exec(text)?.[0].replace(/\D/g, "");
-  if (code) {
+  for (const [label, pattern] of TO_COPY) {
+    const found = pattern.exec(text)?.[0];
+    if (!found) continue;
     const copy = document.createElement("button");
     copy.type = "button";
     copy.className = "small copy-code";
-    copy.textContent = "Copy the code";
+    copy.textContent = label;
     node.append(copy);
-    copies(copy, () => code);
+    copies(copy, () => found);
   }
   return node;
 }

@@ -493,10 +493,16 @@ impl Hub {
         let token = self.users.link(user).await?;
         let mut household = self.households.of(user).await;
         household.hold(Some(token));
-        let intent = json!({"name": "ForgetMeIntent", "confirmationStatus": "CONFIRMED", "slots": {}});
-        let request = household.echo.request(json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": intent}));
+        // The skill asks once more.
+        for name in ["ForgetMeIntent", "AMAZON.YesIntent"] {
+            let intent = json!({"name": name, "confirmationStatus": "CONFIRMED", "slots": {}});
+            let request = household.echo.request(json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": intent}));
+            match invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
+                Ok(response) => drop(household.echo.hear(&response)),
+                Err(failure) => tracing::warn!(step = "request", "the skill did not forget a user who was removed: {failure}"),
+            }
+        }
         drop(household);
-        self.send(request).await;
         self.users.remove(user).await?;
         self.households.forget(user);
         let mail = self.mail.clone();

@@ -76,7 +76,8 @@ def test_a_code_can_be_copied_from_its_card(hub, browse):
     browser.open(hub.url)
     link(browser)
     say(browser, "ask my printer to give me a code")
-    browser.until(lambda: browser.all(".copy-code"), "a button that copies the code")
+    labels = lambda: browser.ask("return [...document.querySelectorAll('.copy-code')].map((node) => node.textContent)")
+    browser.until(lambda: labels() == ["Copy the code", "Copy the command"], "buttons that copy code and command")
     browser.judge("code")
 
 
