@@ -21,5 +21,6 @@ mod mail;
 mod models;
 mod operation;
 mod register;
+mod replaced;
 mod start;
 mod stream;
