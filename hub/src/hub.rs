@@ -32,7 +32,7 @@ use crate::devices::{DeviceError, Devices, Wish};
 use crate::disk;
 use crate::door::{LocalAudit, LocalClaims, LocalDoor};
 use crate::events::{Events, Subject};
-use crate::households::{EchoError, Households, Turn, Words, dated, not_for_the_skill, shown};
+use crate::households::{EchoError, Household, Households, Turn, Words, dated, not_for_the_skill, shown};
 use crate::mailbox::MailFolder;
 use crate::metrics;
 use crate::outgoing::{Outgoing, Pace, Server};
@@ -61,6 +61,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 const FOLLOW_UPS: usize = 2;
 /// For longer than a lease whoever works on a thing is waited for.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(2 * LEASE_SECONDS);
+/// How often a user who is removed is forgotten, until it has worked.
+const FORGETS: usize = 3;
 /// A sweep reads two short lists here.
 const SWEEP_LIMIT: Duration = Duration::from_secs(600);
 
@@ -495,13 +497,12 @@ impl Hub {
         let token = self.users.link(user).await?;
         let mut household = self.households.of(user).await;
         household.hold(Some(token));
-        // The skill asks once more.
-        for name in ["ForgetMeIntent", "AMAZON.YesIntent"] {
-            let intent = json!({"name": name, "confirmationStatus": "CONFIRMED", "slots": {}});
-            let request = household.echo.request(json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": intent}));
-            match invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
-                Ok(response) => drop(household.echo.hear(&response)),
-                Err(failure) => tracing::warn!(step = "request", "the skill did not forget a user who was removed: {failure}"),
+        // Another request may be at work on the thing, for as long as its lease.
+        for _attempt in 0..FORGETS {
+            self.say_forget_me(&mut household).await;
+            let things = self.registry.things().await.unwrap_or_default();
+            if things.iter().all(|thing| thing.owner.as_ref().and_then(UserName::of).as_ref() != Some(user)) {
+                break;
             }
         }
         drop(household);
@@ -514,6 +515,18 @@ impl Hub {
         }
         self.events.tell(user, Subject::Users);
         Ok(())
+    }
+
+    /// "Forget me", and yes to what the skill asks then.
+    async fn say_forget_me(&self, household: &mut Household) {
+        for name in ["ForgetMeIntent", "AMAZON.YesIntent"] {
+            let intent = json!({"name": name, "confirmationStatus": "CONFIRMED", "slots": {}});
+            let request = household.echo.request(json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": intent}));
+            match invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
+                Ok(response) => drop(household.echo.hear(&response)),
+                Err(failure) => tracing::warn!(step = "request", "the skill did not forget a user who was removed: {failure}"),
+            }
+        }
     }
 
     /// What one can say, by intent.
