@@ -1,4 +1,4 @@
-//! One invocation: a request of Alexa, news about a mail, or the schedule; or a knock at the door.
+//! One invocation: a request of Alexa, news about a mail, the schedule, or what a device reports of its certificate; or a knock at the door.
 //!
 //! One binary serves functions with different rights; the kinds of event are told apart by their shape. The door is open to
 //! everybody, so the function that is the door is told so and answers nothing else, and no other function answers a knock.
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use self::gateway::Arrived;
 pub use self::wrapped::{NotAnAlexaRequest, is_envelope};
 use crate::answer::{ANSWER_WITHIN, NotOurs, Skill, answer, apology};
-use crate::care::{CareError, Notice, Sweep, note, sweep};
+use crate::care::{CareError, Notice, Sweep, in_use, note, sweep};
 use crate::deliver::Mailer;
 use crate::fault::{Blame, Fault, chain};
 use crate::identify::Login;
@@ -24,6 +24,7 @@ use crate::metrics::Measure;
 use crate::register::{Audit, Claims, Door, Hook, Terms, closed, register};
 use crate::registry::Registry;
 use crate::relay::Shadows;
+use crate::thing::{CertificateId, ThingName};
 
 /// What Lambda takes of its own time limit.
 const WAY_BACK: Duration = Duration::from_millis(500);
@@ -31,6 +32,11 @@ const WAY_BACK: Duration = Duration::from_millis(500);
 const KNOCK_WITHIN: Duration = Duration::from_secs(15);
 /// An event that has just arrived and has no time left comes from a clock that is off.
 const KNOCK_AT_LEAST: Duration = Duration::from_secs(5);
+
+/// By which the rule in `infra/template.yaml` names its event.
+const IN_USE: &str = "certificate_in_use";
+/// For so long whoever holds a thing is waited for. No lease that a request takes is longer.
+const WAIT_FOR_OTHERS: Duration = Duration::from_secs(60);
 
 /// What set the function off.
 enum Event {
@@ -40,6 +46,8 @@ enum Event {
     Mail,
     /// EventBridge (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>).
     Schedule,
+    /// A rule of AWS IoT: a device reports another certificate than before.
+    InUse,
     /// API Gateway, which has a function of its own.
     Knock,
 }
@@ -49,6 +57,7 @@ impl Event {
         match (payload.get("Records"), payload.get("detail-type").and_then(Value::as_str)) {
             (Some(Value::Array(_)), _) => Event::Mail,
             (_, Some("Scheduled Event")) => Event::Schedule,
+            _ if payload.get("event").and_then(Value::as_str) == Some(IN_USE) => Event::InUse,
             _ if gateway::is_one(payload) => Event::Knock,
             _ => Event::Request,
         }
@@ -64,8 +73,8 @@ pub enum Failure {
     /// Something else than a request of Alexa, perhaps with one inside.
     #[error(transparent)]
     NotAnAlexaRequest(#[from] NotAnAlexaRequest),
-    /// News about a mail that could not be noted.
-    #[error("a mail that came back could not be noted")]
+    /// News about a mail or of a device that could not be noted.
+    #[error("what became of a mail, or what a device has reported, could not be noted")]
     NotNoted(#[from] CareError),
     /// Something else than a knock, at the door.
     #[error(
@@ -107,6 +116,7 @@ where
         Event::Request => request(skill, payload, left).await,
         Event::Mail => Ok(mail(&skill, &payload).await?),
         Event::Schedule => Ok(schedule(&skill, left).await),
+        Event::InUse => Ok(certificate_in_use(&skill, &payload, left).await?),
         Event::Knock => Err(NotAnAlexaRequest::HttpEvent.into()),
     }
 }
@@ -176,6 +186,30 @@ async fn mail<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>, pa
         tracing::info!(thing = %notice.thing, how = ?notice.how, noted, "a mail came back");
     }
     Ok(json!({"notices": notices.len()}))
+}
+
+/// A device uses its newest certificate. What cannot be done now, the sweep does.
+async fn certificate_in_use<L, R: Registry, S: Shadows, M, C>(
+    skill: &Skill<L, R, S, M, C>,
+    event: &Value,
+    left: Duration,
+) -> Result<Value, CareError> {
+    let text = |field: &str| event.get(field).and_then(Value::as_str);
+    let (thing, certificate) = (text("thing").and_then(ThingName::parse), text("certificateId").and_then(CertificateId::parse));
+    // Whoever holds a certificate of a thing may report what they like.
+    let (Some(thing), Some(certificate)) = (thing, certificate) else { return Ok(json!({"retired": 0})) };
+    let deadline = Instant::now() + left.min(WAIT_FOR_OTHERS);
+    match in_use(&skill.registry, &skill.shadows, &skill.lease(), &thing, &certificate, deadline).await {
+        Err(error) if error.is_busy() => {
+            tracing::info!(%thing, "what was replaced is left to the sweep: somebody else works on the thing");
+            Ok(json!({"retired": 0}))
+        }
+        Err(error) => {
+            tracing::warn!(%thing, step = %error.step(), fault = %error.fault(), cause = error.cause(), "{}", chain(&error));
+            Err(error)
+        }
+        Ok(retired) => Ok(json!({"retired": retired})),
+    }
 }
 
 async fn schedule<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>, left: Duration) -> Value {

@@ -135,7 +135,8 @@ impl Voice<'_> {
 
     /// What one can say.
     pub fn help(&self) -> Answer {
-        self.ask(&Phrase::Help { tells_status: self.model.intents.contains_key("StatusIntent") })
+        let abilities = self.model.abilities();
+        self.ask(&Phrase::Help { abilities: &abilities, tells_status: self.model.intents.contains_key("StatusIntent") })
     }
 
     /// Words that match nothing.

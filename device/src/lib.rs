@@ -41,6 +41,7 @@ pub mod life;
 mod actions;
 pub mod printer;
 mod sensors;
+mod simulated_device;
 
 mod clock;
 pub mod failure;

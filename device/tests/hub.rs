@@ -22,22 +22,27 @@ use serde_json::{Map, Value};
 
 /// A printer that is quick, and remembers what it was told.
 #[derive(Clone, Default)]
-struct Quick(Arc<Mutex<Vec<String>>>);
+struct Quick {
+    told: Arc<Mutex<Vec<String>>>,
+    /// The id of the last command.
+    last: Arc<Mutex<String>>,
+}
 
 impl Quick {
     fn told(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.told.lock().unwrap().clone()
     }
 }
 
 impl Perform for Quick {
     async fn set(&mut self, name: &str, value: &Value) -> Performed {
-        self.0.lock().unwrap().push(format!("{name}={value}"));
+        self.told.lock().unwrap().push(format!("{name}={value}"));
         Performed::Done { detail: String::new(), properties: Map::new() }
     }
 
     async fn perform(&mut self, command: &Command) -> Performed {
-        self.0.lock().unwrap().push(format!("{} {}", command.name, command.args["model"]));
+        self.last.lock().unwrap().clone_from(&command.id);
+        self.told.lock().unwrap().push(format!("{} {}", command.name, command.args["model"]));
         Performed::Done { detail: "done".to_owned(), properties: Map::new() }
     }
 }
@@ -109,15 +114,22 @@ async fn a_device_lives_through_dark_and_restarts_until_it_is_let_go() {
     let mut told = vec!["print \"vase\"".to_owned(), "nozzleTarget=200".to_owned(), "pause null".to_owned()];
     assert_eq!(quick.told(), told);
 
-    // In the dark only the last command is kept, and it is done once.
+    // In the dark all commands wait in their order, and each is done once.
     control.disconnect().await;
     connection(&control, "the end of the connection", |connection| *connection == Connection::Off).await;
-    for words in ["print a vase", "pause", "resume", "pause", "resume"] {
+    for words in ["print a vase", "pause", "resume", "cancel the print"] {
         say(&running.hub, &ana, &format!("ask my printer to {words}")).await;
     }
+    say(&running.hub, &ana, "yes").await;
+    say(&running.hub, &ana, "ask my printer to print a frog").await;
     control.connect().await;
-    let third = answered_after(&control, &second).await;
-    told.push("resume null".to_owned());
+    told.extend(["print \"vase\"", "pause null", "resume null", "cancel null", "print \"frog\""].map(str::to_owned));
+    let mut watch = control.watch();
+    let is_last = |id: &str| quick.told().len() == told.len() && *quick.last.lock().unwrap() == id;
+    let status = soon("the last answer", watch.wait_for(|status| status.command.as_ref().is_some_and(|answer| is_last(&answer.id)))).await;
+    let third = status.unwrap().command.clone().unwrap().id;
+    drop(watch);
+    assert_ne!(third, second);
     assert_eq!(quick.told(), told);
 
     // The hub goes, and comes again from what it left on the disk.

@@ -1,6 +1,8 @@
 // The device: a simulated printer that was started from a bundle, what it does, and what the cloud knows of it.
 
+import { drawFacts, inWords } from "./device-facts.js";
 import { keyed, markNext, numbered, one, setText, showTime } from "./dom.js";
+import { pendingOf } from "./pending.js";
 import { drawPicture } from "./printer-picture.js";
 import { drawShadow } from "./shadow.js";
 
@@ -22,8 +24,14 @@ export function drawDevice({ user, device, thing, model, view }, step) {
   setText(badge, CONNECTION[connection]);
   badge.dataset.connection = connection;
 
-  drawPicture(view, device.slow);
-  setText(one("#doing"), doing(view, device.fails));
+  const isPrinter = model.picture === "printer";
+  const state = thing?.shadow?.state;
+  const pending = state ? pendingOf(state, model) : new Set();
+  one("#stage").hidden = !isPrinter;
+  if (isPrinter) drawPicture(view, device.slow);
+  one("#properties").hidden = isPrinter || !isThere;
+  if (!isPrinter) drawFacts(one("#properties"), model, state, pending);
+  setText(one("#doing"), isPrinter ? doing(view, device.fails) : doingOf(view, state, pending));
   const isPrint = isThere && (isBusy(printer) || printer?.progress > 0);
   one("#progress").hidden = !isPrint;
   one("#progress").value = printer?.progress ?? 0;
@@ -53,7 +61,7 @@ export function drawDevice({ user, device, thing, model, view }, step) {
   const entries = numbered(device.log).reverse();
   one("#log-empty").hidden = entries.length > 0;
   one("#log").hidden = entries.length === 0;
-  keyed(one("#log"), entries, (entry) => `${user.user} ${entry.key}`, makeEntry);
+  keyed(one("#log"), entries, (entry) => `${user.user} ${entry.key} ${entry.text}`, makeEntry);
 }
 
 /** What the owner has set; nothing is set where it is 0. */
@@ -83,6 +91,19 @@ function doing({ isThere, isSeen, simulated, connection, printer }, fails) {
       if (printer.progress >= 100) return `Printed ${what}${away}`;
       return printer.progress > 0 ? `Unfinished: ${what}${away}` : `Idle${away}`;
   }
+}
+
+const STATUS = { accepted: "Doing it", done: "Done", refused: "Refused", failed: "Failed" };
+
+/** What a device that is no printer does, by its shadow: the newest command, or whether it is as it was set. */
+function doingOf({ isThere, connection, reported }, state, pending) {
+  if (!isThere) return "No device yet. It starts from the bundle in the mail.";
+  const away = connection === "connected" ? "" : " (offline)";
+  if (pending.size) return `It has something to do${away}`;
+  const { id, status, detail } = reported.command ?? {};
+  const { name } = id && state?.desired?.command?.id === id ? state.desired.command : reported.command ?? {};
+  if (status) return `${STATUS[status] ?? status}: ${inWords(name ?? "a command")}${status !== "done" && detail ? ` (${detail})` : ""}${away}`;
+  return Object.keys(state?.desired ?? {}).length ? `It is as it was set${away}` : `Nothing was asked of it yet${away}`;
 }
 
 function makeEntry(entry) {

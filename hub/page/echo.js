@@ -71,12 +71,13 @@ export function showPending(user, text) {
 }
 
 /** What can be said now, without what the next step says already. */
-function suggestions({ user, echo, view, utterances }, step) {
+function suggestions({ user, echo, view, model, utterances }, step) {
   const awaits = awaited(echo.turns.at(-1));
   if (awaits === "yes or no") return ["yes", "no"];
   if (awaits === "value") return ["stop"];
   if (!user.linked || !view.isThere) return utterances.start.filter((text) => text !== step.words);
-  const likely = LIKELY[view.printer?.power === "OFF" ? "off" : view.printer?.status] ?? [];
+  const ofPrinter = LIKELY[view.printer?.power === "OFF" ? "off" : view.printer?.status];
+  const likely = ofPrinter ?? model.intents ?? [];
   const rank = ({ intent }) => (likely.includes(intent) ? likely.indexOf(intent) : likely.length);
   const groups = utterances.groups.toSorted((a, b) => rank(a) - rank(b));
   // The next step says one of them already; its group has another way to be used.

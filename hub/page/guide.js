@@ -2,6 +2,7 @@
 // what the page knows, so the way from "open my printer" to a print is written down in one place.
 
 import { awaited } from "./dialog.js";
+import { pendingOf } from "./pending.js";
 
 /** The next step: the pane it is in, the hint, and what is to be pressed (`press`), if anything. */
 export function nextStep(home) {
@@ -48,11 +49,13 @@ export function nextStep(home) {
 }
 
 /** The next step where a device is connected. */
-function withDevice({ user, users, utterances, echo, device, view }, say, said) {
+function withDevice(home, say, said) {
+  const { user, users, utterances, echo, device, view, model } = home;
   const awaits = awaited(echo.turns.at(-1));
   if (awaits === "yes or no") return { pane: "echo", hint: "Alexa has asked you. Answer yes or no.", press: null };
   if (awaits === "value") return { pane: "echo", hint: "Alexa has asked you. Answer in the Echo.", press: null };
 
+  if (model.picture !== "printer") return withAnyDevice(home, say);
   const { printer } = view;
   if (!printer) return { pane: "device", hint: "The device is connected.", press: null };
   if (view.simulated && device.fails) return { pane: "device", hint: "The device fails, as you wanted. Switch that off, and it is mended.", press: "mend" };
@@ -67,25 +70,38 @@ function withDevice({ user, users, utterances, echo, device, view }, say, said) 
     const resume = said("ResumeIntent");
     return resume ? say(resume, `The print is paused. Say “${resume}”.`) : { pane: "device", hint: "The print is paused.", press: null };
   }
-  if (printer.progress >= 100) {
-    const other = users.find((one) => one.user !== user.user && !one.linked);
-    const hint = `The ${printer.model ?? "print"} is done. `;
-    return other
-      ? { pane: null, hint: `${hint}Now be ${other.name}: everybody has an Echo, a mailbox and a device of their own.`, press: "user", user: other.user }
-      : { pane: null, hint: `${hint}That is the whole story. Say what you like.`, press: null };
-  }
+  if (printer.progress >= 100) return theEnd(`The ${printer.model ?? "print"} is done.`, user, users);
   const print = said("PrintIntent");
   return print ? say(print, `The device is ready. Say “${print}”.`) : { pane: null, hint: "The device is ready. Say what you like.", press: null };
 }
 
+/** The same where the device is not the printer: it is asked for what its model lists first. */
+function withAnyDevice({ user, users, names, utterances, device, thing, view, model }, say) {
+  if (view.simulated && device.fails) return { pane: "device", hint: "The device fails, as you wanted. Switch that off, and it is mended.", press: "mend" };
+  const state = thing?.shadow?.state;
+  const first = utterances.groups.find(({ intent }) => model.intents.includes(intent))?.say[0];
+  if (first && !Object.keys(state?.desired ?? {}).length) return say(first, `Your ${names.device} is connected. Say “${first}”.`);
+  if (state && pendingOf(state, model).size) return { pane: "device", hint: `Your ${names.device} was told, and has not done it yet.`, press: null };
+  return theEnd(`Your ${names.device} has got it.`, user, users);
+}
+
+/** The story is told: there is another one to be. */
+function theEnd(done, user, users) {
+  const other = users.find((one) => one.user !== user.user && !one.linked);
+  return other
+    ? { pane: null, hint: `${done} Now be ${other.name}: everybody has an Echo, a mailbox and a device of their own.`, press: "user", user: other.user }
+    : { pane: null, hint: `${done} That is the whole story. Say what you like.`, press: null };
+}
+
 /** How far the story has come in each pane: `done`, `now` or `later`. */
 export function progressOf(home, step) {
-  const printed = (home.view.printer?.progress ?? 0) >= 100;
+  const { thing, model, view } = home;
+  const isDone = model.picture === "printer" ? (view.printer?.progress ?? 0) >= 100 : view.isThere && Object.keys(thing?.shadow?.state.desired ?? {}).length > 0;
   const done = {
     echo: home.echo.turns.length > 0,
     app: home.user.linked,
     mailbox: home.view.isThere,
-    device: printed,
+    device: isDone,
   };
   return Object.fromEntries(
     Object.entries(done).map(([pane, isDone]) => [pane, pane === step.pane ? "now" : isDone ? "done" : "later"]),

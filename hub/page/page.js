@@ -17,7 +17,7 @@ const NO_DEVICE = { running: false, connection: "off", slow: false, fails: false
 const emptyHome = () => ({ echo: { turns: [], cards: [] }, mail: [], outgoing: [], device: NO_DEVICE, thing: null, startedWith: null, isKnown: false });
 
 /** Everything that is drawn. The parts of `emptyHome` belong to `user`, and are drawn when all of them are known. */
-let home = { user: null, users: [], names: {}, model: { properties: [] }, utterances: { start: [], groups: [] }, ...emptyHome() };
+let home = { user: null, users: [], names: {}, model: { properties: [], intents: [] }, utterances: { start: [], groups: [] }, ...emptyHome() };
 
 /** How each part is asked for, and where its answer goes. */
 const PARTS = {

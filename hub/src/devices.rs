@@ -184,6 +184,8 @@ impl Devices {
                 let now = json!(*changes.borrow_and_update());
                 events.tell_with(&whose, Subject::Device, &now);
             }
+            // It is gone, and what was told last may be older than what there is now.
+            events.tell(&whose, Subject::Device);
         });
         self.idle().remove(user);
         self.lock().insert(user.clone(), Arc::new(device));

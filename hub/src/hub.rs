@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use onething::answer::Skill;
-use onething::care::{Sweep, sweep};
+use onething::care::{Sweep, in_use, sweep};
 use onething::https::Https;
 use onething::invocation::invoke;
 use onething::login::LoginWithAmazon;
 use onething::memory::Memory;
 use onething::register::{HttpHook, Limits, Own, Terms};
 use onething::registry::{A_DAY, Kind};
-use onething::thing::ThingName;
+use onething::thing::{CertificateId, ThingName};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
@@ -59,6 +59,8 @@ const RETENTION: u64 = 30 * A_DAY;
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// Alexa asks for more than one turn of a dialog that she leads only when an answer was complete or wrong.
 const FOLLOW_UPS: usize = 2;
+/// For longer than a lease whoever works on a thing is waited for.
+const WAIT_FOR_OTHERS: Duration = Duration::from_secs(2 * LEASE_SECONDS);
 /// A sweep reads two short lists here.
 const SWEEP_LIMIT: Duration = Duration::from_secs(600);
 
@@ -435,6 +437,14 @@ impl Hub {
     /// What one can say, by intent.
     pub fn suggestions(&self) -> Value {
         self.households.suggestions()
+    }
+
+    /// Takes out of service what a certificate has replaced, now that a device reports to use it. What cannot be done, the sweep does.
+    pub async fn certificate_in_use(&self, thing: &ThingName, certificate: &CertificateId) {
+        let deadline = Instant::now() + WAIT_FOR_OTHERS;
+        if let Err(error) = in_use(&self.skill.registry, &self.skill.shadows, &self.skill.lease(), thing, certificate, deadline).await {
+            tracing::warn!(%thing, step = "care", cause = "in_use", "left to the sweep: {}", onething::fault::chain(&error));
+        }
     }
 
     /// One sweep of what crashes left behind.

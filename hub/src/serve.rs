@@ -144,6 +144,7 @@ impl Running {
         parts.spawn(follow_connections(Arc::clone(&hub)));
         parts.spawn(keep_refusals(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
+        parts.spawn(retire_what_was_replaced(Arc::clone(&hub)));
         if let Some(peers) = peers {
             parts.spawn(ask(peers, ended(hub.ending())));
         }
@@ -285,6 +286,24 @@ async fn keep_refusals(hub: Arc<Hub>) {
     tokio::select! {
         never = hub.keep_refusals() => match never {},
         () = ended(hub.ending()) => {}
+    }
+}
+
+/// As soon as a device reports its newest certificate, the others have had their time.
+async fn retire_what_was_replaced(hub: Arc<Hub>) {
+    let (mut ending, mut retirements) = (pin!(ended(hub.ending())), JoinSet::new());
+    loop {
+        tokio::select! {
+            reported = hub.skill.shadows.certificates_in_use() => {
+                for (thing, certificate) in reported {
+                    let hub = Arc::clone(&hub);
+                    // One that somebody works on keeps no other waiting.
+                    retirements.spawn(async move { hub.certificate_in_use(&thing, &certificate).await });
+                }
+            }
+            Some(_) = retirements.join_next() => {}
+            () = &mut ending => return,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! stands in the record, and the next contact, the next delivery of the event or the next sweep goes on.
 
 mod forget;
+mod in_use;
 mod pause;
 mod returned;
 mod sweep;
@@ -13,6 +14,7 @@ mod waiting;
 use thiserror::Error;
 
 pub use self::forget::{Forgotten, forget};
+pub use self::in_use::in_use;
 pub use self::pause::pause;
 pub use self::returned::{Notice, note};
 pub use self::sweep::{Report, Sweep, sweep};

@@ -4,7 +4,7 @@ pub(super) mod values;
 
 use super::{FarewellWords, MailFacts, MailWords, Phrase, Words, html_escape};
 use crate::fault::Fault;
-use crate::model::Misfit;
+use crate::model::{Ability, Misfit};
 use crate::registry::Returned;
 
 pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String {
@@ -110,9 +110,13 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::WaitsForDevice { minutes } => format!("The command waits for it, for {}.", amount(*minutes, "minute")),
         Phrase::KeptForDevice => "It will do so as soon as it is.".into(),
         Phrase::Greeting => format!("Your {device} is ready. What shall it do?"),
-        Phrase::Help { tells_status } => {
+        Phrase::Help { abilities, tells_status } => {
             let example = if *tells_status { "for the status" } else { "if it is connected" };
-            format!("I pass on to your {device} what you say. For example: ask {invocation} {example}. What would you like?")
+            let can = match abilities {
+                [] => format!("I pass on to your {device} what you say."),
+                abilities => format!("With your {device}, I can {}.", can(abilities)),
+            };
+            format!("{can} For example: ask {invocation} {example}. What would you like?")
         }
         Phrase::WhatNext => "What would you like? Say help to hear what I can do, or stop to end.".into(),
         Phrase::NotUnderstood => "I did not get that. Say help to hear what I can do. What would you like?".into(),
@@ -270,4 +274,31 @@ pub(super) fn mail(facts: &MailFacts<'_>) -> MailWords {
          --cert certificate.pem --key private.key.pem -q 1 -t '{topic}'\n\n{lost}\n"
     );
     MailWords { subject: format!("Your {device}: the certificate"), text, html, readme }
+}
+
+/// What a device can do, after "I can".
+fn can(abilities: &[Ability]) -> String {
+    let words = |ability: &Ability| match ability {
+        Ability::Do(commands) => format!("have it {}", joined(commands, "or")),
+        Ability::Switch(None) => "switch it on or off".to_owned(),
+        Ability::Switch(Some(what)) => format!("switch the {what} on or off"),
+        Ability::Set(properties) => {
+            let properties: Vec<String> = properties.iter().map(|name| format!("the {name}")).collect();
+            format!("set {}", joined(&properties, "and"))
+        }
+        Ability::Tell => "tell you how it is".to_owned(),
+    };
+    match abilities.iter().map(words).collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        [only] => only.clone(),
+        [one, other] => format!("{one}, and {other}"),
+        [first @ .., last] => format!("{}, and {last}", first.join(", ")),
+    }
+}
+
+fn joined(items: &[String], last: &str) -> String {
+    match items {
+        [first @ .., end] if !first.is_empty() => format!("{} {last} {end}", first.join(", ")),
+        items => items.concat(),
+    }
 }

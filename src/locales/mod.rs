@@ -8,7 +8,7 @@ use time::{Date, OffsetDateTime};
 pub use self::words::{Report, Words};
 use crate::alexa::built_in::BuiltInValue;
 use crate::fault::Fault;
-use crate::model::Misfit;
+use crate::model::{Ability, Misfit};
 use crate::registry::Returned;
 
 /// A language the skill speaks.
@@ -137,6 +137,8 @@ pub enum Phrase<'a> {
     Greeting,
     /// What one can say.
     Help {
+        /// What the device can do.
+        abilities: &'a [Ability],
         /// Whether the device can be asked how it is.
         tells_status: bool,
     },

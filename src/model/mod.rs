@@ -1,5 +1,6 @@
 //! `device.toml`: what a device can do, and which intent asks for what. The one file a maker edits.
 
+mod abilities;
 mod action;
 mod command;
 mod file;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use self::abilities::Ability;
 pub use self::action::{Actions, DeviceAction, GpioLine, LoopbackUrl, Means};
 pub use self::command::{Argument, CommandRule};
 pub(crate) use self::file::in_its_line;

@@ -30,10 +30,10 @@ def head_moves(browser):
     browser.until(lambda: look() != first, "a moving print head")
 
 
-def link(browser):
+def link(browser, words="open my printer"):
     """The way to a linked account: one sentence, the card, the consent page and back."""
     browser.until(lambda: is_at(browser, "say-next"), "the first thing to say")
-    assert browser.text("#say-next-words") == "open my printer"
+    assert browser.text("#say-next-words") == words
     browser.judge("nothing-said")
     browser.press_next()
     browser.until(lambda: is_at(browser, "Link account"), "the card that asks to link")
@@ -57,6 +57,11 @@ def start_device(browser):
     browser.judge("mail")
     browser.press_next()
     browser.until(lambda: browser.text("#connection") == "Connected", "a connected device")
+
+
+def link_and_start(browser, words):
+    link(browser, words)
+    start_device(browser)
 
 
 def follow_to_print(browser):

@@ -27,7 +27,7 @@ def at_the_wire(hub, owner, agent):
     return wire
 
 
-def test_after_a_minute_the_newest_command_is_done_once_and_the_last_settings_count(hub, new_agent, tmp_path):
+def test_after_a_minute_every_command_is_done_once_in_its_order_and_the_last_settings_count(hub, new_agent, tmp_path):
     workshop = Workshop(tmp_path)
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
     wire = at_the_wire(hub, ana, agent)
@@ -48,11 +48,12 @@ def test_after_a_minute_the_newest_command_is_done_once_and_the_last_settings_co
     threading.Event().wait(MINUTE - (time.monotonic() - dark))
     wire.mend()
     agent.is_("connected", limit=BACK)
-    ana.hears_of(wishes[-1], "done")
+    ana.hears_of(wishes[-1], "done", limit=BACK)
     eventually("the settings are so", lambda: (ana.reported().get("nozzleTarget"), ana.reported().get("power")) == (100 + WISHES - 1, "ON"))
     after = ana.wants("to print a cup")
     ana.hears_of(after, "done")
-    assert workshop.printed() == [first, wishes[-1], after]
+    assert workshop.printed() == [first, *wishes, after]
+    eventually("nothing waits", lambda: not ana.desired().get("commands"))
 
 
 def test_what_has_expired_meanwhile_is_refused(start_hub, new_agent, tmp_path):
@@ -131,3 +132,20 @@ def test_a_hub_with_another_authority_is_still_known(hub, agent):
 def root_of(agent):
     folder, told = agent.credentials()
     return [(folder / name).read_text() for name in told["rootCas"]]
+
+
+def test_cancel_and_then_a_frog_end_the_old_print_and_begin_the_new_one(hub, new_agent):
+    ana, agent = Owner(hub).links(), new_agent()
+    wire = at_the_wire(hub, ana, agent)
+    ana.hears_of(ana.wants("to print twenty vases"), "accepted")
+    wire.cut()
+    eventually("the hub sees it go", lambda: not ana.thing()["connected"])
+    ana.says("to cancel the print")
+    hub.say(ana.user, "yes")
+    frog = ana.wants("to print a frog")
+    assert [command["name"] for command in ana.desired()["commands"].values()].count("cancel") == 1
+    wire.mend()
+    ana.hears_of(frog, "accepted", limit=BACK)
+    eventually("the frog is printed", lambda: (ana.reported()["model"], ana.reported()["status"]) == ("frog", "printing"))
+    eventually("only the frog waits for its end", lambda: list(ana.desired()["commands"]) == [frog])
+    assert "command" not in (ana.reported().get("failures") or {}), "what the owner wanted is no failure"

@@ -10,7 +10,7 @@ from stack import ACCOUNT, REGION, ROOT, of_type, translated
 
 FIXTURES = ROOT / "tests" / "fixtures"
 OURS = [FIXTURES / "alexa" / "skill_disabled.json"] + [
-    path for folder in ("ses", "sns", "eventbridge") for path in sorted((FIXTURES / folder).glob("*.json"))
+    path for folder in ("ses", "sns", "eventbridge", "iot") for path in sorted((FIXTURES / folder).glob("*.json"))
 ]
 
 every_event = pytest.mark.parametrize("path", OURS, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -68,6 +68,16 @@ def test_the_sweep_is_started_by_a_rule():
     assert [resource.rsplit("-", 1)[0] for resource in event["resources"]] == [
         f"arn:aws:events:{REGION}:{ACCOUNT}:rule/onething-{rule_id}"
     ]
+
+
+def test_what_a_device_reports_comes_as_the_rule_selects_it():
+    event = read("iot/certificate_in_use.json")
+    rule = of_type(translated(), "AWS::IoT::TopicRule")["SweepFunctionCertificateInUse"]["TopicRulePayload"]
+    selected = rule["Sql"].partition(" FROM ")[0]
+    assert re.findall(r" AS (\w+)", selected) == list(event)
+    assert f"'{event['event']}' AS event" in selected
+    assert re.fullmatch("3D_Printer-[a-z2-7]{26}", event["thing"])
+    assert re.fullmatch("[0-9a-f]{64}", event["certificateId"])
 
 
 def test_who_disables_the_skill_is_who_linked_it_and_shows_no_token():

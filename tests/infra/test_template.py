@@ -101,7 +101,10 @@ def test_nothing_can_invoke_a_function_but_what_it_is_there_for():
         (MAIL_EVENTS, "sns.amazonaws.com", "MailEventsTopic"),
         *((DOOR, "apigateway.amazonaws.com", source) for source in FROM_THE_GATEWAY),
         (SWEEP, "events.amazonaws.com", "<SweepFunctionEveryHour.Arn>"),
+        (SWEEP, "iot.amazonaws.com", f"{ARN}rule/SweepFunctionCertificateInUse"),
     ]
+    (by_the_rule,) = (p for p in permissions if p["Principal"] == "iot.amazonaws.com")
+    assert by_the_rule["SourceAccount"] == ACCOUNT
 
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
@@ -171,6 +174,26 @@ def test_the_sweep_starts_every_hour_and_nothing_else_is_scheduled():
     assert target["Arn"] == f"<{SWEEP}.Arn>"
     # The event itself tells what it is.
     assert not target.keys() & {"Input", "InputPath", "InputTransformer"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "others"),
+    [({}, ""), ({"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-"}, " OR startswith(topic(3), 'Lamp-')")],
+)
+def test_a_certificate_that_is_reported_for_the_first_time_retires_what_it_has_replaced(parameters, others):
+    rules = of_type(translated(**parameters), "AWS::IoT::TopicRule")
+    assert rules.keys() == {"RegistryEventsRule", "SweepFunctionCertificateInUse"}
+    rule = rules["SweepFunctionCertificateInUse"]["TopicRulePayload"]
+    assert rule["Actions"] == [{"Lambda": {"FunctionArn": f"<{SWEEP}.Arn>"}}]
+    assert (rule["RuleDisabled"], rule["AwsIotSqlVersion"]) == (False, "2016-03-23")
+    # Of a thing that the function may look at, and where it is another certificate than before.
+    assert rule["Sql"] == (
+        "SELECT 'certificate_in_use' AS event, topic(3) AS thing, current.state.reported.certificateId AS certificateId "
+        "FROM '$aws/things/+/shadow/update/documents' "
+        "WHERE get_or_default(current.state.reported.certificateId, '') <> "
+        "get_or_default(previous.state.reported.certificateId, '') "
+        f"AND (startswith(topic(3), '3D_Printer-'){others})"
+    )
 
 
 def test_a_sweep_that_is_late_ends_before_the_next_begins():
@@ -309,8 +332,7 @@ def test_where_the_door_is_is_told():
 
 def test_what_the_registry_says_is_written_down():
     resources = translated()
-    (rule,) = of_type(resources, "AWS::IoT::TopicRule").values()
-    payload = rule["TopicRulePayload"]
+    payload = of_type(resources, "AWS::IoT::TopicRule")["RegistryEventsRule"]["TopicRulePayload"]
     assert payload["Sql"] == (
         "SELECT *, topic() AS topic FROM '$aws/events/#' "
         "WHERE topic(3) <> 'presence' AND topic(3) <> 'subscriptions'"

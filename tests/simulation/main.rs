@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onething::care::{Attempted, Notice, Report, Sweep, Wanted, attempted, forget, note, pause, sweep, wanted};
+use onething::care::{Attempted, Notice, Report, Sweep, Wanted, attempted, forget, in_use, note, pause, sweep, wanted};
 use onething::deliver::{ByMail, Delivery, Label, Letter, MailError};
 use onething::identify::EmailAddress;
 use onething::lease::Lease;
@@ -102,7 +102,7 @@ enum Event {
         /// It is given up.
         in_vain: bool,
     },
-    /// The device connects with what its owner has, and reports.
+    /// The device connects with what its owner has, and reports; or what it has reported before comes late.
     DeviceReports,
     /// A device registers itself.
     Registers,
@@ -183,18 +183,29 @@ impl Process {
                         .map_err(|error| error.to_string())
                 }
                 Event::MailGoes { in_vain } => self.mail_goes(in_vain).await,
-                Event::DeviceReports => {
-                    port.world.account.lock().unwrap().report();
-                    Ok("reported".into())
-                }
+                Event::DeviceReports => self.device_reports(port.who % 2 == 1).await,
                 Event::Registers => self.registers().await,
                 Event::Sweep => Ok(format!("{:?}", self.sweeps().await)),
             }
         };
-        let limit = if event == Event::Sweep { 10 * ANSWER_WITHIN } else { ANSWER_WITHIN };
+        // Nobody waits for what the schedule or a rule has set off.
+        let limit = if matches!(event, Event::Sweep | Event::DeviceReports) { 10 * ANSWER_WITHIN } else { ANSWER_WITHIN };
         let outcome = timeout(limit, answer).await.unwrap_or_else(|_| Err("no answer in time".into()));
         port.world.tell(format_args!("{}: {outcome:?}", port.who));
         outcome.is_ok()
+    }
+
+    /// A report comes to the shadow, and the rule about it sets this process off.
+    async fn device_reports(&self, late: bool) -> Result<String, String> {
+        let (port, deadline) = (&self.port, Instant::now() + 9 * ANSWER_WITHIN);
+        let Some(mut id) = port.world.account.lock().unwrap().report(late) else { return Ok("no device can report".into()) };
+        let told = id.clone();
+        if port.world.flaw == Flaw::AnyReportCounts {
+            let account = port.world.account.lock().unwrap();
+            id = account.thing.as_ref().and_then(|there| there.record.certificate.clone()).unwrap_or(id);
+        }
+        let retired = in_use(port, port, &self.lease(), &thing(), &id, deadline).await.map_err(|error| onething::fault::chain(&error))?;
+        Ok(format!("{told} is in use, {retired} are retired"))
     }
 
     /// One knock of a device of the owner's, which the door answers without a right on shadows.
@@ -329,6 +340,14 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
         return Err(format!("a device has no answer after three quiet knocks\n{}", world.story()));
     }
     goes_out(&world, 190, decide).await;
+    verdict(&world, false)?;
+    // The device is on, with the newest certificate, or with an older one and heard late.
+    sleep(Duration::from_secs(LEASE + 3)).await;
+    let reported = Process::quiet(&world, 195, decide).device_reports(seed.is_multiple_of(2)).await;
+    world.tell(format_args!("195: {reported:?}"));
+    if let Err(what) = reported {
+        return Err(format!("a report failed although all is well: {what}\n{}", world.story()));
+    }
     verdict(&world, false)?;
     // Days and sweeps later there are no two, and of what was left behind nothing.
     for who in 200..206 {

@@ -1,4 +1,4 @@
-//! Fifteen ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
+//! Sixteen ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
 //! would prove nothing.
 
 use onething::onboard::{Known, Place, Step, next};
@@ -120,4 +120,9 @@ fn a_sweep_that_takes_what_is_not_ours_is_found() {
 #[test]
 fn a_mail_that_waited_and_is_not_wanted_any_more_is_found() {
     check("stale mail", Flaw::StaleMailGoes, next);
+}
+
+#[test]
+fn a_report_of_an_old_certificate_that_counts_for_the_new_one_is_found() {
+    check("any report counts", Flaw::AnyReportCounts, next);
 }

@@ -151,11 +151,60 @@ fn a_replaced_certificate_works_until_the_new_one_is_in_use() {
         sleep(Duration::from_secs(60)).await;
         assert!(process(&world, 2).answers(Event::Contact(Occasion::Spoken)).await);
         assert_eq!(live(), 2, "the new one is not in use yet");
-        assert!(process(&world, 3).answers(Event::DeviceReports).await);
-        assert!(process(&world, 4).answers(Event::Contact(Occasion::Spoken)).await);
-        assert_eq!(live(), 1);
+        assert!(process(&world, 3).device_reports(true).await.is_ok());
+        assert_eq!(live(), 2, "a report of the old one tells nothing about the new one");
+        assert!(process(&world, 4).device_reports(false).await.is_ok());
+        assert_eq!(live(), 1, "nobody has spoken and nothing was swept");
+        // What the old device has said before that is heard late.
+        let used = world.account.lock().unwrap().report(false);
+        assert!(process(&world, 5).device_reports(true).await.is_ok());
+        assert_eq!((live(), world.account.lock().unwrap().report(false)), (1, used));
+        assert!(process(&world, 6).answers(Event::Contact(Occasion::Spoken)).await);
         assert_eq!(world.account.lock().unwrap().mails.len(), 2);
         verdict(&world, false).unwrap();
+    });
+}
+
+#[test]
+fn a_report_that_comes_while_somebody_works_on_the_thing_is_not_lost() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 1).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        // Another process has taken the thing and died.
+        {
+            let mut account = world.account.lock().unwrap();
+            let entry = account.thing.as_mut().unwrap();
+            (entry.record.run, entry.record.until, entry.version) = ("another".into(), crate::now() + 4, entry.version + 1);
+        }
+        let began = tokio::time::Instant::now();
+        let two = process(&world, 2);
+        let (reported, left) = tokio::join!(two.device_reports(false), async {
+            while world.account.lock().unwrap().certificates.values().filter(|registration| registration.active).count() > 1 {
+                sleep(Duration::from_millis(10)).await;
+            }
+            began.elapsed()
+        });
+        assert!(reported.unwrap().ends_with("1 are retired"));
+        assert!(left < Duration::from_secs(2), "what was replaced goes INACTIVE at once: {left:?}");
+        verdict(&world, false).unwrap();
+    });
+}
+
+#[test]
+fn an_owner_who_is_away_keeps_what_a_report_would_retire() {
+    in_simulated_time(async {
+        let world = World::new(0, Flaw::None);
+        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 1).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        let reported = world.account.lock().unwrap().report(false).unwrap();
+        sleep(Duration::from_secs(60)).await;
+        assert!(process(&world, 2).answers(Event::Disabled(0)).await);
+        let (port, deadline) = (process(&world, 3).port, tokio::time::Instant::now() + Duration::from_secs(5));
+        let lease = process(&world, 3).lease();
+        assert_eq!(onething::care::in_use(&port, &port, &lease, &crate::thing(), &reported, deadline).await.unwrap(), 0);
     });
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onething::registry::Entry;
+use onething::registry::{Entry, Replaced};
 use onething::thing::CertificateId;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -57,6 +57,8 @@ pub struct Account {
     pub unanswered: u32,
     /// The owner has heard that the last mail came back.
     pub told: bool,
+    /// The certificates that a device ever reported to use.
+    pub reported: BTreeSet<CertificateId>,
     /// The certificates that a record ever called delivered.
     pub delivered: BTreeSet<CertificateId>,
     /// What must never happen, and did.
@@ -75,13 +77,16 @@ impl Account {
         account
     }
 
-    /// What the device with the newest certificate would say.
-    pub fn report(&mut self) {
+    /// What the device with the newest certificate would say, or, where it is `late`, one with an older certificate has said and is heard now.
+    pub fn report(&mut self, late: bool) -> Option<CertificateId> {
         let works = |id: &&CertificateId| self.certificates.get(*id).is_some_and(Registration::works);
-        if let Some(id) = self.handed.iter().rev().find(works) {
-            let reported = json!({"reported": {"certificateId": id.as_str(), "status": "idle"}});
-            merge(self.shadow.get_or_insert_with(|| json!({})), &reported);
-        }
+        let newest = self.handed.iter().rev().find(works)?;
+        let older = self.handed.iter().find(|id| *id != newest).filter(|_| late);
+        let id = older.unwrap_or(newest).clone();
+        let reported = json!({"reported": {"certificateId": id.as_str(), "status": "idle"}});
+        merge(self.shadow.get_or_insert_with(|| json!({})), &reported);
+        self.reported.insert(id.clone());
+        Some(id)
     }
 
     /// A mail has come to its recipient.
@@ -102,6 +107,12 @@ impl Account {
         let had = self.delivered.contains(id) && self.handed.contains(id);
         if worked && had && !wanted && !others {
             self.broken.push("a delivered certificate was cut off, and there is no other");
+        }
+        // The clocks of two machines may be some seconds apart.
+        let early = |replaced: &Replaced| replaced.certificate == *id && replaced.until > crate::now() + 10;
+        let is_used = entry.record.certificate.as_ref().is_some_and(|newest| self.reported.contains(newest));
+        if worked && had && !wanted && !is_used && entry.record.replaced.len() < 8 && entry.record.replaced.iter().any(early) {
+            self.broken.push("a replaced certificate was cut off before its day was over, and the new one was not in use");
         }
     }
 }
@@ -142,6 +153,8 @@ pub enum Flaw {
     AllSeemOurs,
     /// A mail that waits is sent whether or not anybody wants it any more.
     StaleMailGoes,
+    /// Whatever certificate a device reports is taken for the newest one.
+    AnyReportCounts,
 }
 
 /// How a call goes.

@@ -1,6 +1,7 @@
 //! The sweep, set off by the schedule's own event: what is provably ours and dead goes, and nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -234,4 +235,38 @@ async fn a_sweep_that_fails_at_one_goes_on_with_the_others_and_says_so() {
     town.house.aws.makes("ListCertificates", Conduct::Refuses(403, "AccessDeniedException", "no"));
     let blind = town.sweeps().await;
     assert_eq!((&blind["failed"], &blind["complete"]), (&json!(1), &json!(false)), "{blind}");
+}
+
+/// What the stack's rule makes of a report (`tests/infra` holds it to this form).
+fn in_use(thing: &str, certificate: &str) -> Value {
+    let mut event: Value = serde_json::from_str(include_str!("../fixtures/iot/certificate_in_use.json")).expect("an event");
+    (event["thing"], event["certificateId"]) = (thing.into(), certificate.into());
+    event
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_certificate_goes_when_the_rule_tells_that_the_new_one_is_in_use() {
+    let town = Town::of_short_leases().await;
+    let mut owner = town.moves_in(&town.house.welcomes("Owner"), 0).await;
+    let (name, old) = (owner.thing.clone(), owner.certificate_id());
+    town.lease_passes().await;
+    gets_another(&town, &mut owner).await;
+    town.lease_passes().await;
+    let made = town.house.aws.certificates_made();
+    let new = made.last().expect("a certificate").clone();
+    let lambda = town.another_function().await;
+    let told = async |event: Value| lambda.reports(&event, Duration::from_secs(60)).await;
+    // Whatever a device reports that is not the newest certificate takes nothing away.
+    for other in [old.as_str(), &"0".repeat(64), "nonsense"] {
+        assert_eq!(told(in_use(&name, other)).await, json!({"retired": 0}), "{other}");
+    }
+    assert_eq!(told(in_use("3D_Printer-nobodys", &new)).await, json!({"retired": 0}));
+    assert_eq!(ids(&town.ministack.holds().await), BTreeSet::from([old.clone(), new.clone()]));
+    assert_eq!(told(in_use(&name, &new)).await, json!({"retired": 1}));
+    // The old device is heard late, and the event comes twice.
+    assert_eq!(told(in_use(&name, &old)).await, json!({"retired": 0}));
+    assert_eq!(told(in_use(&name, &new)).await, json!({"retired": 0}));
+    let account = town.ministack.holds().await;
+    assert_eq!(ids(&account), BTreeSet::from([new.clone()]));
+    assert_eq!(certificate(&account, &new)["status"], "ACTIVE");
 }

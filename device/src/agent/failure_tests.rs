@@ -128,6 +128,7 @@ fn the_failures_are_few_and_small() {
     let said = says(&mut agent, &json!({}), 30.0).unwrap();
     let names: Vec<_> = said["failures"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(names, ["command", "p14", "p15", "p16", "p17", "p18", "p19", "p20"]);
+    assert_eq!(said["failures"]["p20"]["value"], format!("{}…", "v".repeat(26)));
     assert!(said.to_string().len() < 4_000, "{}", said.to_string().len());
 }
 

@@ -17,7 +17,7 @@ const COMMAND: &str = "command";
 const LENGTH: usize = 8;
 /// In characters.
 const DETAIL_LIMIT: usize = 160;
-/// In bytes of JSON: a longer value is left out.
+/// In bytes of JSON: of a longer value the beginning is kept.
 const VALUE_LIMIT: usize = 160;
 
 /// The failures that have not been made good.
@@ -36,10 +36,7 @@ impl Failures {
 
     /// A property could not be set. To try the same wish again, and to fail again, is no new failure.
     pub(super) fn property_failed(&mut self, name: &str, value: &Value, why: &str, wished: Option<u64>, now: u64) {
-        let mut failure = json!({"detail": shortened(why)});
-        if value.to_string().len() <= VALUE_LIMIT {
-            failure["value"] = value.clone();
-        }
+        let mut failure = json!({"value": short(value), "detail": shortened(why)});
         let before = self.0.get(name).filter(|before| ["value", "detail"].iter().all(|field| before.get(field) == failure.get(field)));
         let since = before.and_then(|before| before.get("at")?.as_u64()).filter(|at| wished.is_none_or(|wished| wished <= *at));
         failure["at"] = json!(since.unwrap_or(now));
@@ -89,6 +86,16 @@ impl Failures {
             }
         }
     }
+}
+
+fn short(value: &Value) -> Value {
+    if value.to_string().len() <= VALUE_LIMIT {
+        return value.clone();
+    }
+    let words = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    // A character takes four bytes at most, and six where JSON escapes it.
+    let beginning: String = shortened(&words).chars().take(VALUE_LIMIT / 6).collect();
+    json!(format!("{beginning}…"))
 }
 
 fn shortened(words: &str) -> String {

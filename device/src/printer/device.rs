@@ -1,10 +1,13 @@
-//! The running device of the hub's page: the printer, its connection, and somebody with a finger on its switches.
+//! The running device of the hub's page: the printer, or whatever else its model describes, its connection, and somebody with a finger on
+//! its switches.
 //!
 //! It is the same life as that of any device, and shows itself while it lives.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use onething::model::Simulation;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -12,8 +15,11 @@ use tokio::time::timeout;
 
 use super::machine::{Machine, Printer};
 use super::simulated::{Simulated, Switch};
+use crate::agent::{Body, InTurn};
 use crate::bundle::{Bundle, BundleError};
+use crate::device_model;
 use crate::life::{Connection, Control, Life, Pace};
+use crate::simulated_device::{SimulatedDevice, Switches};
 
 /// Somebody is looking on.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
@@ -71,10 +77,17 @@ impl Online {
     }
 }
 
+/// By which its switches are turned.
+enum Hand {
+    Printer(mpsc::Sender<Switch>),
+    Any(Arc<Switches>),
+}
+
 /// A device that runs until it is stopped or dropped.
 pub struct Device {
     control: Control,
-    switches: mpsc::Sender<Switch>,
+    hand: Hand,
+    tell: Arc<watch::Sender<State>>,
     state: watch::Receiver<State>,
     task: JoinHandle<()>,
 }
@@ -84,18 +97,37 @@ impl Device {
     /// tokio runtime.
     pub fn start(zip: &[u8], now: fn() -> u64) -> Result<Self, BundleError> {
         let bundle = Bundle::open(zip)?;
-        let (switches, turned) = mpsc::channel(16);
         let first =
             State { running: true, connection: Online::Connecting, thing: Some(bundle.connection.thing_name.clone()), ..State::default() };
         let (tell, state) = watch::channel(first);
         let tell = Arc::new(tell);
-        let (shown, logged) = (Arc::clone(&tell), Arc::clone(&tell));
-        let printer = Simulated::new(turned, move |machine| show(&shown, machine));
-        let (life, control) = Life::new(bundle, printer, now);
+        let model = device_model::bundled(&bundle).ok().flatten().or_else(|| device_model::built_in(&bundle.connection.thing_name));
+        if model.as_ref().is_some_and(|model| model.simulates == Some(Simulation::Printer)) {
+            let (switches, turned) = mpsc::channel(16);
+            let shown = Arc::clone(&tell);
+            let printer = Simulated::new(turned, move |machine| show(&shown, machine));
+            return Ok(Self::live(bundle, printer, Hand::Printer(switches), tell, state, now));
+        }
+        let switches = Arc::new(Switches::default());
+        let device = SimulatedDevice::new(model, Arc::clone(&switches));
+        let properties = device.properties();
+        Ok(Self::live(bundle, InTurn::new(device, properties), Hand::Any(switches), tell, state, now))
+    }
+
+    fn live<B: Body + 'static>(
+        bundle: Bundle,
+        body: B,
+        hand: Hand,
+        tell: Arc<watch::Sender<State>>,
+        state: watch::Receiver<State>,
+        now: fn() -> u64,
+    ) -> Self {
+        let logged = Arc::clone(&tell);
+        let (life, control) = Life::new(bundle, body, now);
         let pace = Pace { longest_wait: LONGEST_WAIT, probation: LONGEST_WAIT, ..Pace::default() };
         let life = life.with_pace(pace).with_log(move |text| log(&logged, Line { at: now(), text: text.to_owned() }));
-        let task = tokio::spawn(run(life, control.watch(), tell));
-        Ok(Self { control, switches, state, task })
+        let task = tokio::spawn(run(life, control.watch(), Arc::clone(&tell)));
+        Self { control, hand, tell, state, task }
     }
 
     /// Connects, at once.
@@ -136,8 +168,18 @@ impl Device {
     }
 
     async fn turn(&self, switch: Switch) {
-        // Without a receiver the device has ended, and its switches do nothing.
-        let _ = self.switches.send(switch).await;
+        match (&self.hand, switch) {
+            // Without a receiver the device has ended, and its switches do nothing.
+            (Hand::Printer(switches), switch) => drop(switches.send(switch).await),
+            (Hand::Any(switches), Switch::Slow(slow)) => {
+                switches.slow.store(slow, Ordering::Relaxed);
+                self.tell.send_modify(|state| state.slow = slow);
+            }
+            (Hand::Any(switches), Switch::Fail(fails)) => {
+                switches.fails.store(fails, Ordering::Relaxed);
+                self.tell.send_modify(|state| state.fails = fails);
+            }
+        }
     }
 }
 
@@ -147,7 +189,7 @@ impl Drop for Device {
     }
 }
 
-async fn run(life: Life<Simulated>, mut status: watch::Receiver<crate::life::Status>, tell: Arc<watch::Sender<State>>) {
+async fn run<B: Body>(life: Life<B>, mut status: watch::Receiver<crate::life::Status>, tell: Arc<watch::Sender<State>>) {
     let online = async {
         while status.changed().await.is_ok() {
             let online = match status.borrow_and_update().connection {

@@ -165,7 +165,7 @@ async fn off_answers_a_question_and_stop_ends_it() {
 async fn within_a_session_no_name_is_needed() {
     let mut home = Home::ready().await;
     home.check("open my printer", "Your 3D printer is ready.", true).await;
-    home.check("help", "I pass on to your 3D printer", true).await;
+    home.check("help", "With your 3D printer, I can switch it on or off, set the bed and the nozzle, have it cancel, pause, print or resume, and tell you how it is.", true).await;
     home.check("colourless green ideas", "I did not get that.", true).await;
     home.check("is it connected", "I cannot tell whether your 3D printer is connected", false).await;
     home.check("open my printer", "Your 3D printer is ready.", true).await;

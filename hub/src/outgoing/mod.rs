@@ -39,7 +39,7 @@ use crate::store::{self, Store, StoreError};
 const FIRST_ATTEMPT: Duration = Duration::from_millis(3_500);
 /// How long the mail server may take: some let strangers wait on purpose.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A mail that has waited for longer is a matter for the operator, whatever the server says.
+/// A mail that has waited for longer, while no other has gone out, is a matter for the operator, whatever the server says.
 const LONG: u64 = 3_600;
 
 /// The pauses between attempts.
@@ -130,7 +130,10 @@ impl Outgoing {
         let mut faults = Vec::new();
         let stuck: Vec<&Mail> = waiting.iter().filter(|mail| mail.failure.is_some()).collect();
         let longest = stuck.first().map_or(0, |mail| now.saturating_sub(mail.at));
-        let worst = stuck.iter().find(|mail| mail.is_the_operators()).or(stuck.first().filter(|_| longest > LONG));
+        // A server that has taken other mail since works: the reason is that one recipient, such as a mailbox that is full.
+        let works_since = last.as_ref().filter(|last| last.state == State::Sent).map_or(0, |last| last.changed);
+        let is_long = |mail: &&&Mail| now.saturating_sub(mail.at) > LONG && works_since <= mail.at;
+        let worst = stuck.iter().find(|mail| mail.is_the_operators()).or_else(|| stuck.iter().find(is_long));
         if let Some(worst) = worst {
             let why = worst.failure.as_deref().unwrap_or_default();
             faults.push(format!("{} to be sent, the oldest for {} minutes: {why}", amount(stuck.len()), longest / 60));

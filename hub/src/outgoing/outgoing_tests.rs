@@ -213,6 +213,25 @@ async fn what_waits_for_the_operator_is_there_after_a_restart_and_goes_out_when_
 }
 
 #[tokio::test]
+async fn a_full_mailbox_of_one_recipient_is_not_the_operators_matter_while_other_mail_goes_out() {
+    let (mut stage, office) = (Stage::new().await, PostOffice::open().await);
+    office.replies("RCPT", "452 4.2.2 full");
+    let pace = Pace { first: Duration::from_secs(600), ..Pace::default() };
+    let outgoing = stage.start(&format!("smtp://{}", office.address), pace);
+    outgoing.send(stage.letter("a")).await.unwrap();
+    stage.until(1, State::Waiting).await;
+    let long_ago = "UPDATE outgoing_mail SET at = at - 7200 WHERE number = 1";
+    stage.store.change::<_, StoreError>(move |db| Ok(db.execute(long_ago, []).map(drop)?)).await.unwrap();
+    let [fault] = outgoing.faults().await.unwrap().try_into().unwrap();
+    assert!(fault.contains("the oldest for 120 minutes") && fault.contains("SMTP 452"), "{fault}");
+    office.takes_all();
+    let other = Letter { to: EmailAddress::parse("ben@example.com").unwrap(), ..plain("Subject: x\r\n\r\nx\r\n") };
+    outgoing.send(other).await.unwrap();
+    stage.until(2, State::Sent).await;
+    assert!(outgoing.faults().await.unwrap().is_empty(), "the server works");
+}
+
+#[tokio::test]
 async fn when_one_mail_goes_out_again_those_that_waited_for_that_follow() {
     let (mut stage, office) = (Stage::new().await, PostOffice::open().await);
     office.replies("CONNECT", "554 closed");

@@ -6,11 +6,12 @@
 use std::sync::{Arc, OnceLock};
 
 use onething::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
-use onething::thing::ThingName;
+use onething::thing::{CertificateId, ThingName};
 use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+use super::certificates::Reports;
 use super::exchange::{Exchange, Message, delete, exchange, update};
 use super::rejected::Rejected;
 use super::stored::{REMEMBERED, Stored};
@@ -29,6 +30,7 @@ pub struct LocalShadows {
     now: fn() -> u64,
     broker: Arc<OnceLock<Broker<Behind>>>,
     changed: broadcast::Sender<String>,
+    reports: Arc<Reports>,
 }
 
 /// Why a shadow was not changed.
@@ -72,7 +74,7 @@ impl From<StoreError> for ShadowError {
 impl LocalShadows {
     /// The shadows in this database. `now` is in seconds since the epoch.
     pub fn new(store: Store, now: fn() -> u64) -> Self {
-        Self { store, now, broker: Arc::default(), changed: broadcast::channel(BEHIND).0 }
+        Self { store, now, broker: Arc::default(), changed: broadcast::channel(BEHIND).0, reports: Arc::default() }
     }
 
     /// From now on devices that are connected here hear of changes.
@@ -100,7 +102,19 @@ impl LocalShadows {
             let read = move |db: &rusqlite::Connection| Ok(exchange(current(db, &key)?.as_ref(), &key, operation, &payload, now).messages);
             return self.store.read(read).await;
         }
-        self.change(key, move |stored, key| Ok::<_, StoreError>(exchange(stored, key, operation, &payload, now))).await
+        let reports = (operation == Operation::Update && key.name().is_none()).then(|| (key.thing().to_owned(), payload.clone()));
+        let messages = self.change(key, move |stored, key| Ok::<_, StoreError>(exchange(stored, key, operation, &payload, now))).await?;
+        if let Some((thing, payload)) = reports
+            && messages.iter().any(|message| message.topic.ends_with("/shadow/update/accepted"))
+        {
+            self.reports.note(&thing, &payload);
+        }
+        Ok(messages)
+    }
+
+    /// Waits until devices have reported which certificates they use.
+    pub async fn certificates_in_use(&self) -> Vec<(ThingName, CertificateId)> {
+        self.reports.take().await
     }
 
     /// Forgets the versions of shadows that were deleted long ago.

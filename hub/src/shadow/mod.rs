@@ -10,6 +10,7 @@
 //! silent, they are those of the shadow manager that AWS published for Greengrass
 //! (<https://github.com/aws-greengrass/aws-greengrass-shadow-manager>), which keeps copies of the same shadows.
 
+mod certificates;
 mod document;
 mod exchange;
 mod local;

@@ -29,6 +29,7 @@ const FILES: &[(&str, &str, &str)] = &files! {
     "/api.js" SCRIPT "api.js"
     "/app.js" SCRIPT "app.js"
     "/device.js" SCRIPT "device.js"
+    "/device-facts.js" SCRIPT "device-facts.js"
     "/device-view.js" SCRIPT "device-view.js"
     "/pending.js" SCRIPT "pending.js"
     "/dom.js" SCRIPT "dom.js"
