@@ -7,6 +7,8 @@
 mod commands;
 mod failures;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -127,6 +129,8 @@ pub struct Shadow {
     pub reported: Map<String, Value>,
     /// When it said so, in seconds since the epoch.
     pub reported_at: Option<u64>,
+    /// When it last said each of it.
+    pub reported_times: BTreeMap<String, u64>,
     /// Whether it bears the mark of onboarding. A shadow alone proves nothing: any update makes one.
     pub onboarded: bool,
     /// The certificate that the mark names: it was delivered.
@@ -156,6 +160,7 @@ impl Shadow {
             failures: failures::read(&reported, &written),
             told: mark.get("told").and_then(Value::as_u64).unwrap_or_default(),
             commands: Commands::read(&section("/state/desired"), &reported),
+            reported_times: written.iter().filter_map(|(name, times)| Some((name.clone(), latest(times)?))).collect(),
             reported_at: latest(&Value::Object(written)),
             onboarded: mark.get("at").is_some_and(Value::is_u64),
             delivered: certificate(mark.get("certificate")),

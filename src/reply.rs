@@ -316,11 +316,13 @@ impl Voice<'_> {
         }
         let mut said: Vec<String> = Vec::new();
         let mut wrong = Vec::new();
+        let mut spoken_of = BTreeSet::new();
         for sentence in sentences.iter().filter(|sentence| report.may_hold(sentence)) {
             let unfit = sentence.when.keys().map(String::as_str).chain(names(&sentence.say)).filter(|name| report.wrong.contains(*name));
             let unfit: Vec<String> = unfit.map(|name| self.locale.name(name)).collect();
             if unfit.is_empty() && names(&sentence.say).all(|name| report.words.contains_key(name)) {
                 said.push(fill(&sentence.say, &report.words, self.locale));
+                spoken_of.extend(names(&sentence.say).chain(sentence.when.keys().map(String::as_str)));
             }
             wrong.extend(unfit.into_iter().filter(|name| !wrong.contains(name)).collect::<Vec<_>>());
         }
@@ -334,8 +336,21 @@ impl Voice<'_> {
         if let Some(seconds) = age.filter(|seconds| *seconds > self.model.report_is_old_after && !said.is_empty()) {
             said.push(self.words(&Phrase::ReportAge { seconds }));
         }
+        said.extend(self.measured(&spoken_of, shadow, age.unwrap_or_default(), now));
         said.extend(failures.iter().map(|failure| self.failure(failure, now)));
         Answer::say(Speech::sentences(said))
+    }
+
+    /// Which of these properties are not measured any more, and since when: what is measured is reported again and again, so its own time
+    /// counts, and not that of the newest report of all (`age`).
+    fn measured(&self, names: &BTreeSet<&str>, shadow: &Shadow, age: u64, now: u64) -> Vec<String> {
+        let old = names.iter().filter_map(|name| {
+            let expected = self.model.reports.get(*name)?.every.map_or(0, |every| 2 * every.as_secs());
+            let own = now.saturating_sub(*shadow.reported_times.get(*name)?);
+            let limit = self.model.report_is_old_after.max(expected);
+            (own > limit && own.saturating_sub(age) > limit).then(|| (self.locale.name(name), own))
+        });
+        old.map(|(what, seconds)| self.words(&Phrase::MeasuredAge { what: &what, seconds })).collect()
     }
 
     /// An answer, and beside it what the device could not do.

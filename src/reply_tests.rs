@@ -309,3 +309,38 @@ fn an_owner_hears_that_the_mail_has_not_gone_out_and_who_can_change_that() {
     let said = spoken(&voice.trouble(&Trouble::Onboard(unusable)));
     assert!(said.contains("whoever runs this skill has to mend that") && !said.contains("in a minute"), "{said}");
 }
+
+#[test]
+fn what_is_not_measured_any_more_does_not_look_new_beside_what_is() {
+    let plant = r#"
+        [device]
+        name = "plant"
+        invocation = "my plant"
+        thing_type = "plant"
+        thing_prefix = "Plant-"
+        [property.moisture]
+        type = "number"
+        min = 0
+        max = 100
+        written_by = "device"
+        [property.pump]
+        type = "switch"
+        [report.moisture]
+        run = ["/bin/moisture"]
+        every = 60
+        [intent.StateIntent]
+        answer = [{ say = "The moisture is {moisture} percent." }, { say = "The pump is {pump}." }]
+    "#;
+    let model = Model::parse(plant).unwrap();
+    let crate::model::Action::Answer(sentences) = &model.intents["StateIntent"].action else { panic!("a question") };
+    let status = |moisture: u64, pump: u64| {
+        let times = json!({"moisture": {"timestamp": moisture}, "pump": {"timestamp": pump}});
+        let document = json!({"state": {"reported": {"moisture": 41.5, "pump": "OFF"}}, "metadata": {"reported": times}});
+        spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &Shadow::read(&document), 10_000, &[]))
+    };
+    let said = "The moisture is 41.5 percent. The pump is off.";
+    assert_eq!(status(9_900, 9_990), said);
+    assert_eq!(status(9_990, 1_000), said, "a switch is so until it is reported otherwise");
+    assert_eq!(status(2_500, 9_990), format!("{said} The moisture was last measured 2 hours ago."));
+    assert_eq!(status(2_500, 2_500), format!("{said} That was 2 hours ago."));
+}

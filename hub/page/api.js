@@ -35,6 +35,10 @@ const of = (user) => `?user=${encodeURIComponent(user)}`;
 
 export const users = () => ask("/api/users");
 export const addUser = (name) => tell("/api/users", { name });
+export const removeUser = (user) => tell("/api/users/remove", { user });
+export const reset = () => tell("/api/reset", {});
+export const disable = (user) => tell("/disable", { user });
+export const enable = (user) => tell("/enable", { user });
 export const utterances = () => ask("/api/utterances");
 export const model = () => ask("/api/model");
 export const echo = (user) => ask(`/api/echo${of(user)}`);

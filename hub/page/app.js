@@ -1,14 +1,26 @@
 // The Alexa app: whether the account is linked, and the cards that the skill has sent.
 
 import { signInPage } from "./api.js";
-import { copyOf, keyed, markNext, numbered, one, setText, showTime } from "./dom.js";
+import { copies, copyOf, keyed, markNext, numbered, one, setText, showTime } from "./dom.js";
 
-export function connectApp({ unlink }) {
+/** What is on a card to be typed elsewhere: a code that stands in a line of its own, and a command. */
+const TO_COPY = [
+  ["Copy the code", /^[A-Z0-9]{3,}(?:-[A-Z0-9]{3,})+$/m],
+  ["Copy the command", /^onething-device .+$/m],
+];
+
+export function connectApp({ unlink, disable, enable }) {
   one("#unlink").addEventListener("click", unlink);
+  one("#disable").addEventListener("click", disable);
+  one("#enable").addEventListener("click", enable);
 }
 
 export function drawApp({ user, names, echo }, step) {
-  setText(one("#account"), user.linked ? `Linked as ${user.name}` : "Not linked");
+  const isEnabled = echo.enabled !== false;
+  setText(one("#account"), !isEnabled ? "Skill disabled" : user.linked ? `Linked as ${user.name}` : "Not linked");
+  one("#disable").hidden = !isEnabled;
+  one("#enable").hidden = isEnabled;
+  markNext(one("#enable"), step.press === "enable");
   one(".account").toggleAttribute("data-linked", user.linked);
   one("#unlink").hidden = !user.linked;
 
@@ -32,5 +44,15 @@ function makeCard({ at, card }, user, names) {
   const text = asksToLink ? `To use your ${names.device}, the skill has to know who you are.` : (card.text ?? card.content ?? "");
   setText(one(".card-text", node), text);
   one(".button", node).href = signInPage(user.user);
+  for (const [label, pattern] of TO_COPY) {
+    const found = pattern.exec(text)?.[0];
+    if (!found) continue;
+    const copy = document.createElement("button");
+    copy.type = "button";
+    copy.className = "small copy-code";
+    copy.textContent = label;
+    node.append(copy);
+    copies(copy, () => found);
+  }
   return node;
 }

@@ -64,6 +64,16 @@ export function markNext(node, isNext) {
   else node.removeAttribute("aria-describedby");
 }
 
+/** Lets a button copy a text. There is a clipboard only in secure contexts, which a hub in the home network need not be. */
+export function copies(button, text) {
+  button.hidden = !navigator.clipboard;
+  const label = button.textContent;
+  button.addEventListener("click", async () => {
+    setText(button, await navigator.clipboard.writeText(text()).then(() => "Copied", () => "Not allowed"));
+    setTimeout(() => setText(button, label), 2000);
+  });
+}
+
 /** A time of the hub (seconds since the epoch) as people write it: the hour today, else the day as well. */
 export function timeOf(seconds) {
   const time = new Date(seconds * 1000);

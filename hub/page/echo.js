@@ -21,6 +21,10 @@ let sayIt = () => {};
 /** What each user has said and was not answered yet. */
 const pending = new Map();
 let whose = null;
+/** What this user has said, which of it is recalled, and what was typed before that. */
+let said = [];
+let recalled = null;
+let draft = "";
 /** Whether the newest turn is to be kept in view: until one scrolls back to read. */
 let follows = true;
 
@@ -32,7 +36,14 @@ export function connectEcho({ say, complain }) {
     const text = words.value.trim();
     if (!text || pending.has(whose)) return;
     words.value = "";
-    say(text);
+    recalled = null;
+    // What was not heard is there to be sent again.
+    say(text).then((isHeard) => {
+      if (!isHeard && !words.value) words.value = text;
+    });
+  });
+  words.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowUp" || event.key === "ArrowDown") recall(event);
   });
   one("#say-next").addEventListener("click", () => say(one("#say-next-words").textContent));
 
@@ -64,6 +75,17 @@ export function connectEcho({ say, complain }) {
   });
 }
 
+/** Goes back and forth through what was said before, as a shell does. */
+function recall(event) {
+  const last = said.length;
+  const at = (recalled ?? last) + (event.key === "ArrowUp" ? -1 : 1);
+  if (at < 0 || (recalled === null && at > last)) return;
+  if (recalled === null) draft = words.value;
+  event.preventDefault();
+  recalled = at >= last ? null : at;
+  words.value = recalled === null ? draft : said[recalled];
+}
+
 /** What a user is saying; `null` when the answer is there. */
 export function showPending(user, text) {
   if (text === null) pending.delete(user);
@@ -91,6 +113,8 @@ export function drawEcho(home, step) {
   whose = user.user;
   // What was said before is there to be read, not to be read out.
   talk.setAttribute("aria-live", isNew ? "off" : "polite");
+  said = echo.turns.map((turn) => turn.say).filter((text, index, all) => text && text !== all[index - 1]);
+  if (isNew) recalled = null;
   const length = one("#turns").childElementCount;
   const saying = pending.get(user.user) ?? null;
 

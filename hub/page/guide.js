@@ -11,6 +11,7 @@ export function nextStep(home) {
   const start = utterances.start[0];
   const say = (words, hint) => ({ pane: "echo", hint, press: "say", words });
 
+  if (echo.enabled === false) return { pane: "app", hint: "The skill is disabled. Enable it in the Alexa app.", press: "enable" };
   if (!user.linked) {
     if (echo.cards.at(-1)?.card.type !== "LinkAccount") return say(start, `Say “${start}” to the Echo.`);
     return { pane: "app", hint: "The skill does not know you yet. Link your account in the Alexa app.", press: "link" };

@@ -1,6 +1,6 @@
 // JSON as people read it: indented, coloured by kind, and to be copied.
 
-import { copyOf, one } from "./dom.js";
+import { copies, copyOf, one } from "./dom.js";
 
 const TOKEN = /("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g;
 
@@ -27,14 +27,7 @@ export function jsonFigure(title, value) {
   showJson(figure, value);
   const copy = one("button", figure);
   copy.setAttribute("aria-label", `Copy ${title.toLowerCase()}`);
-  // There is a clipboard only in secure contexts, which a hub in the home network need not be.
-  copy.hidden = !navigator.clipboard;
-  copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(code.textContent).then(
-      () => (copy.textContent = "Copied"),
-      () => (copy.textContent = "Not allowed"),
-    );
-  });
+  copies(copy, () => code.textContent);
   return figure;
 }
 

@@ -1,7 +1,7 @@
 // The mailbox: the list, and one mail as a mail reader shows it.
 
 import { mailPart } from "./api.js";
-import { copyOf, keyed, markNext, one, setText, showTime, timeOf } from "./dom.js";
+import { copies, copyOf, keyed, markNext, one, setText, showTime, timeOf } from "./dom.js";
 
 let chosen = null;
 let newest = null;
@@ -13,6 +13,7 @@ export function connectMailbox({ start, draw }) {
   redraw = draw;
   one("#start").addEventListener("click", () => start(chosen));
   one("#mail-view").addEventListener("change", draw);
+  copies(one("#copy-command"), () => one("#mail-command code").textContent);
 }
 
 export function drawMailbox({ user, mail, view }, step) {
@@ -63,6 +64,11 @@ function drawReader(mail, view, step) {
   one("#start").hidden = view.elsewhere;
   one("#started").hidden = !view.elsewhere;
   markNext(one("#start"), step.press === "start" && step.mail === mail.id);
+
+  // The one step of the mail, which is to be typed on the device.
+  const command = /^\s*(onething-device .*)$/m.exec(mail.text)?.[1].trim();
+  one("#mail-command").hidden = !command;
+  setText(one("#mail-command code"), command ?? "");
 
   const asText = one("#mail-view input:checked").value === "text";
   const frame = one("#mail-html");

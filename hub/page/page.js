@@ -79,6 +79,7 @@ function told(part, value) {
 async function refreshAll() {
   // Another hub may be there than before, with other models.
   [home.utterances, home.model] = await Promise.all([api.utterances(), api.model()]);
+  setText(one("#version"), home.model.version ?? "");
   await refresh("users");
   await refreshHome();
 }
@@ -108,8 +109,17 @@ function draw() {
     pane.dataset.progress = progress[name];
     keepingFocus(pane, () => drawPane(home, step));
   }
+  if (aim !== null && step.pane !== aim) bringIntoView(step.pane);
   aim = step.pane;
   one("#guide-go").hidden = !one("[data-next]") && !aim;
+}
+
+const oneColumn = window.matchMedia("(max-width: 719px)");
+
+/** On a phone one pane is seen at a time: that where something happens now, unless somebody is typing. */
+function bringIntoView(pane) {
+  if (!pane || !oneColumn.matches || one("#words").value || one("dialog[open]")) return;
+  one(`#${pane}`).scrollIntoView({ block: "start", behavior: "instant" });
 }
 
 /** Goes to the control that is the next step; where there is none, to the pane where something happens. */
@@ -128,8 +138,10 @@ async function say(words) {
     const { heard } = await api.say(user, words);
     await Promise.all(["echo", "users"].map(refresh));
     speak(heard.speech);
+    return true;
   } catch (problem) {
     complainOf(problem);
+    return false;
   } finally {
     showPending(user, null);
     draw();
@@ -147,6 +159,18 @@ async function addUser(name) {
   const { user } = await api.addUser(name);
   await refresh("users");
   choose(user);
+}
+
+async function removeUser(name) {
+  await api.removeUser(name);
+  await refresh("users");
+  if (home.user.user !== name) draw();
+  choose(home.user.user);
+}
+
+async function reset() {
+  await api.reset();
+  location.assign("/");
 }
 
 async function act(what, more) {
@@ -189,10 +213,11 @@ function reconnecting(isDown) {
 one("#notice-close").addEventListener("click", () => (one("#notice").hidden = true));
 one("#guide-go").addEventListener("click", showNext);
 connectEcho({ say, complain });
-connectApp({ unlink: () => attempt(api.unlink(home.user.user).then(() => refresh("users"))) });
+const withApp = (work) => () => attempt(work(home.user.user).then(() => Promise.all(["users", "echo"].map(refresh))));
+connectApp({ unlink: withApp(api.unlink), disable: withApp(api.disable), enable: withApp(api.enable) });
 connectMailbox({ start: (mail) => act("start", { mail }), draw });
 connectDevice({ act });
-connectUsers({ choose, add: (name) => attempt(addUser(name)) });
+connectUsers({ choose, add: addUser, remove: removeUser, reset });
 
 const wanted = new URLSearchParams(location.search).get("user");
 if (wanted) home.user = { user: wanted };

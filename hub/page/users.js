@@ -4,17 +4,47 @@ import { copyOf, keyed, markNext, one, setText } from "./dom.js";
 
 const HUES = 6;
 
-/** Connects the controls. `choose(user)` switches, `add(name)` makes one more and says whether it worked. */
-export function connectUsers({ choose, add }) {
+/** Connects the controls. `choose(user)` switches; `add(name)`, `remove(user)` and `reset()` do so, or throw a problem. */
+export function connectUsers({ choose, add, remove, reset }) {
   one("#users").addEventListener("change", (event) => choose(event.target.value));
   const dialog = one("#new-user");
   const name = one("#new-user-name");
   one("#add-user").addEventListener("click", () => {
-    name.value = "";
+    complain(null);
     dialog.showModal();
   });
   one("#new-user-cancel").addEventListener("click", () => dialog.close());
-  one("#new-user-form").addEventListener("submit", () => add(name.value.trim()));
+  // What was typed stays until it has worked.
+  const attempt = async (work) => {
+    complain(null);
+    try {
+      await work();
+      return true;
+    } catch (problem) {
+      complain(problem);
+      return false;
+    }
+  };
+  one("#new-user-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (await attempt(() => add(name.value.trim()))) {
+      name.value = "";
+      dialog.close();
+    }
+  });
+  one("#user-list").addEventListener("click", ({ target }) => {
+    const user = target.closest("button")?.dataset.user;
+    if (user) attempt(() => remove(user));
+  });
+  const sure = one("#reset-sure");
+  one("#reset").addEventListener("click", () => (sure.hidden = !sure.hidden));
+  sure.addEventListener("click", () => attempt(reset));
+}
+
+function complain(problem) {
+  const line = one("#new-user-problem");
+  line.hidden = problem === null;
+  setText(line, problem ? `${problem.message}. ${problem.detail ?? ""}` : "");
 }
 
 export function drawUsers({ users, user }, step) {
@@ -26,6 +56,23 @@ export function drawUsers({ users, user }, step) {
     setText(one(".user-name", node), someone.name);
     markNext(input, step.press === "user" && step.user === someone.user);
   });
+  keyed(one("#user-list"), users, (someone) => someone.user, makeListed, (node) => {
+    one("button", node).disabled = users.length === 1;
+  });
+}
+
+function makeListed(someone) {
+  const node = document.createElement("li");
+  const name = document.createElement("span");
+  name.textContent = someone.name;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "small";
+  button.dataset.user = someone.user;
+  button.textContent = "Remove";
+  button.setAttribute("aria-label", `Remove ${someone.name}`);
+  node.append(name, button);
+  return node;
 }
 
 function makeUser(someone) {

@@ -148,6 +148,15 @@ impl Devices {
         self.store.change::<_, DeviceError>(move |db| Ok(db.execute(sql, [user]).map(drop)?)).await
     }
 
+    /// Takes a user's device away.
+    pub async fn remove(&self, user: &UserName) -> Result<(), StoreError> {
+        drop(self.lock().remove(user));
+        self.idle().remove(user);
+        let user = user.as_str().to_owned();
+        let sql = "DELETE FROM local_device WHERE user = ?1";
+        self.store.change::<_, StoreError>(move |db| Ok(db.execute(sql, [user]).map(drop)?)).await
+    }
+
     /// Does something to a user's device, and says how it is then.
     pub async fn wish(&self, user: &UserName, wish: Wish) -> Result<State, DeviceError> {
         if let Wish::Start { mail } = &wish {

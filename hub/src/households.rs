@@ -168,9 +168,14 @@ impl Households {
         json!({"invocation": name, "start": [format!("open {name}")], "groups": groups})
     }
 
-    /// What was said lately, and the cards in the app, oldest first.
-    pub async fn history(&self, user: &UserName) -> (Vec<Arc<Turn>>, Vec<Value>) {
+    /// Forgets a user's Echo.
+    pub fn forget(&self, user: &UserName) {
+        self.echos.lock().unwrap_or_else(PoisonError::into_inner).remove(user);
+    }
+
+    /// What was said lately and the cards in the app, oldest first; and whether the skill is enabled.
+    pub async fn history(&self, user: &UserName) -> (Vec<Arc<Turn>>, Vec<Value>, bool) {
         let household = self.of(user).await;
-        (household.turns.clone(), household.cards.clone())
+        (household.turns.clone(), household.cards.clone(), household.echo.is_enabled())
     }
 }

@@ -32,7 +32,7 @@ use crate::devices::{DeviceError, Devices, Wish};
 use crate::disk;
 use crate::door::{LocalAudit, LocalClaims, LocalDoor};
 use crate::events::{Events, Subject};
-use crate::households::{EchoError, Households, Turn, Words, dated, not_for_the_skill, shown};
+use crate::households::{EchoError, Household, Households, Turn, Words, dated, not_for_the_skill, shown};
 use crate::mailbox::MailFolder;
 use crate::metrics;
 use crate::outgoing::{Outgoing, Pace, Server};
@@ -61,6 +61,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 const FOLLOW_UPS: usize = 2;
 /// For longer than a lease whoever works on a thing is waited for.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(2 * LEASE_SECONDS);
+/// How often a user who is removed is forgotten, until it has worked.
+const FORGETS: usize = 3;
 /// A sweep reads two short lists here.
 const SWEEP_LIMIT: Duration = Duration::from_secs(600);
 
@@ -189,8 +191,8 @@ impl Hub {
         let users = LocalLogin::new(store.clone());
         let login = match &settings.mode {
             Mode::Trying => {
-                for name in ["ana", "ben"] {
-                    users.user(&UserName::parse(name)?, None).await?;
+                if users.users().await?.is_empty() {
+                    first_users(&users).await?;
                 }
                 SignIn::Local(users.clone())
             }
@@ -412,6 +414,7 @@ impl Hub {
     /// A user agrees that the skill may know them: Alexa gets a token, and tells the skill so.
     pub async fn link(&self, user: &UserName) -> Result<(), UserError> {
         let token = self.users.link(user).await?;
+        self.enable(user).await;
         self.events.tell(user, Subject::Link);
         let mut household = self.households.of(user).await;
         household.hold(Some(token));
@@ -432,6 +435,98 @@ impl Hub {
         self.households.of(user).await.hold(None);
         self.events.tell(user, Subject::Link);
         Ok(())
+    }
+
+    /// A user disables the skill: Alexa tells the skill so, and the link is over.
+    pub async fn disable(&self, user: &UserName) -> Result<(), UserError> {
+        let token = self.users.user(user, None).await?.token();
+        let mut household = self.households.of(user).await;
+        household.hold(token);
+        let event = household.echo.disable();
+        drop(household);
+        self.send(event).await;
+        self.users.unlink(user).await?;
+        for what in [Subject::Link, Subject::Echo] {
+            self.events.tell(user, what);
+        }
+        Ok(())
+    }
+
+    /// A user enables the skill.
+    pub async fn enable(&self, user: &UserName) {
+        let mut household = self.households.of(user).await;
+        let event = (!household.echo.is_enabled()).then(|| household.echo.enable());
+        drop(household);
+        if let Some(event) = event {
+            self.send(event).await;
+        }
+        self.events.tell(user, Subject::Echo);
+    }
+
+    /// Sends a request that has no answer to be heard.
+    async fn send(&self, request: Value) {
+        if let Err(failure) = invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
+            tracing::warn!(step = "request", "the skill did not take a request of the page: {failure}");
+        }
+    }
+
+    /// Removes a user with all that is theirs: device, identity, conversation, mail. The last one stays.
+    pub async fn remove_user(&self, user: &UserName) -> Result<(), UserError> {
+        if self.users.users().await?.iter().all(|one| one.user == *user) {
+            return Err(UserError::Last);
+        }
+        self.remove(user).await
+    }
+
+    /// Everything of the users is as at the first start.
+    pub async fn reset(&self) -> Result<(), UserError> {
+        for user in self.users.users().await? {
+            self.remove(&user.user).await?;
+        }
+        first_users(&self.users).await?;
+        for user in self.users.users().await? {
+            self.events.tell(&user.user, Subject::Users);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, user: &UserName) -> Result<(), UserError> {
+        self.devices.remove(user).await?;
+        // Their identity goes as that of any owner who says "forget me".
+        let address = self.users.user(user, None).await?.address().to_owned();
+        let token = self.users.link(user).await?;
+        let mut household = self.households.of(user).await;
+        household.hold(Some(token));
+        // Another request may be at work on the thing, for as long as its lease.
+        for _attempt in 0..FORGETS {
+            self.say_forget_me(&mut household).await;
+            let things = self.registry.things().await.unwrap_or_default();
+            if things.iter().all(|thing| thing.owner.as_ref().and_then(UserName::of).as_ref() != Some(user)) {
+                break;
+            }
+        }
+        drop(household);
+        self.users.remove(user).await?;
+        self.households.forget(user);
+        let mail = self.mail.clone();
+        let thrown = tokio::task::spawn_blocking(move || mail.remove(&address)).await.map_err(std::io::Error::other).flatten();
+        if let Err(error) = thrown {
+            tracing::warn!(step = "mail", "the mail of a user who was removed is still there: {error}");
+        }
+        self.events.tell(user, Subject::Users);
+        Ok(())
+    }
+
+    /// "Forget me", and yes to what the skill asks then.
+    async fn say_forget_me(&self, household: &mut Household) {
+        for name in ["ForgetMeIntent", "AMAZON.YesIntent"] {
+            let intent = json!({"name": name, "confirmationStatus": "CONFIRMED", "slots": {}});
+            let request = household.echo.request(json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": intent}));
+            match invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
+                Ok(response) => drop(household.echo.hear(&response)),
+                Err(failure) => tracing::warn!(step = "request", "the skill did not forget a user who was removed: {failure}"),
+            }
+        }
     }
 
     /// What one can say, by intent.
@@ -463,6 +558,14 @@ impl Hub {
             tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
         }
     }
+}
+
+/// The users of a hub that is new.
+async fn first_users(users: &LocalLogin) -> Result<(), UserError> {
+    for name in ["Ana", "Ben"] {
+        users.add(name, None).await?;
+    }
+    Ok(())
 }
 
 /// A request as it may be shown: its token belongs to nobody who looks.

@@ -151,6 +151,7 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::QueueIsFull => {
             format!("Too many commands wait for your {device} already, so I have not passed this one on. Please say it again when it has caught up.")
         }
+        Phrase::MeasuredAge { what, seconds } => format!("The {what} was last measured {} ago.", age(*seconds)),
         Phrase::ReportAge { seconds } => format!("That was {} ago.", age(*seconds)),
         Phrase::OneMoment => format!("One moment, your {device} is just being set up. Please ask again in a few seconds."),
         Phrase::TryAgain => "That did not work, and it was not your fault. Please try again in a moment.".into(),

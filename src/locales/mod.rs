@@ -198,6 +198,13 @@ pub enum Phrase<'a> {
     },
     /// The shadow has no room for another command.
     QueueIsFull,
+    /// When a property was last measured, where that is longer ago than the rest of what is said.
+    MeasuredAge {
+        /// The property, in words.
+        what: &'a str,
+        /// In seconds.
+        seconds: u64,
+    },
     /// How old the report is.
     ReportAge {
         /// In seconds.

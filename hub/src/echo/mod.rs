@@ -115,6 +115,11 @@ impl Echo {
         self.token.is_some()
     }
 
+    /// Whether the owner has the skill enabled.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// Whether a session is open: no name is needed to be heard by the skill.
     pub fn is_listening(&self) -> bool {
         self.session.is_some()

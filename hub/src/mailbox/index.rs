@@ -150,6 +150,16 @@ impl Index {
         Ok(())
     }
 
+    /// Leaves out what is to this address; the names of those messages.
+    pub(super) fn remove(&mut self, address: &str) -> io::Result<Vec<String>> {
+        let (gone, kept) = std::mem::take(&mut self.entries).into_iter().partition(|entry| entry.is_to(address));
+        self.entries = kept;
+        self.is_whole = false;
+        self.write()?;
+        let gone: Vec<Entry> = gone;
+        Ok(gone.into_iter().map(|entry| entry.id).collect())
+    }
+
     fn write(&mut self) -> io::Result<()> {
         disk::write_whole(&self.folder, FILE, &lines_of(&self.entries)?)?;
         self.is_whole = true;

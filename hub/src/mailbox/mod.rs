@@ -113,6 +113,16 @@ impl MailFolder {
         self.count.subscribe()
     }
 
+    /// Throws away all mail to this address.
+    pub fn remove(&self, address: &str) -> io::Result<()> {
+        let mut index = self.lock();
+        for id in index.remove(address)? {
+            fs::remove_file(self.path.join(id))?;
+        }
+        self.count.send_replace(index.entries().len());
+        Ok(())
+    }
+
     fn take(&self, letter: &Letter) -> io::Result<()> {
         let mut index = self.lock();
         // Two messages of one microsecond, or a clock set back, must not change the order.

@@ -20,12 +20,21 @@ pub const CLIENT_ID: &str = "amzn1.application-oa2-client.onething-hub";
 /// Tokens of Login with Amazon last an hour; local ones are always as good as new.
 const SECONDS_LEFT: u64 = 3_600;
 
+/// In characters: the longest first name.
+const NAME_LENGTH: usize = 40;
+
 /// Why there is no such user.
 #[derive(Debug, Error)]
 pub enum UserError {
     /// It cannot be a name.
     #[error("a user is named by 1 to 32 letters, digits, `_` or `-`")]
     Name,
+    /// It cannot be what somebody is called.
+    #[error("a first name has 1 to {NAME_LENGTH} characters")]
+    FirstName,
+    /// Somebody has to be there.
+    #[error("this is the only user: the hub needs one")]
+    Last,
     /// No mail address can be made of it.
     #[error("this is no mail address")]
     Address,
@@ -177,12 +186,42 @@ impl LocalLogin {
         }
     }
 
-    /// Makes a user, who must not be there.
-    pub async fn add(&self, user: &UserName, address: Option<&str>) -> Result<User, UserError> {
-        match self.make(user, address).await? {
-            (made, true) => Ok(made),
-            (_, false) => Err(UserError::Taken),
+    /// Makes a user of this first name, whatever its letters are; nobody else may be called so. In requests they are named by what is
+    /// left of it in Latin letters and digits.
+    pub async fn add(&self, name: &str, address: Option<&str>) -> Result<User, UserError> {
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        if name.is_empty() || name.chars().count() > NAME_LENGTH || name.chars().any(char::is_control) {
+            return Err(UserError::FirstName);
         }
+        if !address.is_none_or(is_address) {
+            return Err(UserError::Address);
+        }
+        let address = address.map(str::to_owned);
+        let change = move |db: &rusqlite::Connection| {
+            let mut query = db.prepare_cached("SELECT user, name, address, token FROM local_user")?;
+            let there = query.query_map([], User::read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+            if there.iter().any(|user| user.name.to_lowercase() == name.to_lowercase()) {
+                return Err(UserError::Taken);
+            }
+            let latin = in_latin(&name);
+            let mut names = std::iter::once(latin.clone()).chain((2_u32..).map(|number| format!("{latin}-{number}")));
+            let free = names.find(|candidate| there.iter().all(|user| user.user.0 != *candidate)).unwrap_or_default();
+            let address = address.unwrap_or_else(|| format!("{free}@example.com"));
+            db.execute("INSERT INTO local_user (user, name, address) VALUES (?1, ?2, ?3)", params![free, name, address])?;
+            Ok(User { user: UserName(free), name, address, token: None })
+        };
+        self.store.change(change).await
+    }
+
+    /// Removes a user, with what was said to their Echo.
+    pub async fn remove(&self, user: &UserName) -> Result<(), UserError> {
+        let (user, known) = (user.clone(), Arc::clone(&self.known));
+        let change = move |db: &rusqlite::Connection| {
+            db.execute("DELETE FROM local_user WHERE user = ?1", [&user.0])?;
+            known.forget(&user);
+            Ok(())
+        };
+        self.store.change(change).await
     }
 
     /// The user of this name, and whether they are new.
@@ -249,6 +288,21 @@ impl LocalLogin {
         let found = found.map_err(|error| IdentifyError::Unavailable(error.to_string()))?;
         found.and_then(|user| user.profile()).ok_or(IdentifyError::TokenInvalid)
     }
+}
+
+/// What is left of a first name in lower-case Latin letters and digits: `mr-x` of "Mr X".
+fn in_latin(name: &str) -> String {
+    let mut latin = String::new();
+    for letter in name.chars() {
+        match letter {
+            letter if letter.is_ascii_alphanumeric() => latin.push(letter.to_ascii_lowercase()),
+            ' ' | '-' | '_' if !latin.is_empty() && !latin.ends_with('-') => latin.push('-'),
+            _ => {}
+        }
+    }
+    latin.truncate(24);
+    let latin = latin.trim_end_matches('-');
+    if latin.is_empty() { "user".to_owned() } else { latin.to_owned() }
 }
 
 fn is_address(address: &str) -> bool {
@@ -344,9 +398,26 @@ mod tests {
     #[tokio::test]
     async fn of_many_who_add_a_user_at_once_one_does() {
         let Hub { login, place: _place } = hub();
-        let adding = futures_util::future::join_all((0..8).map(|_| async { login.add(&ana(), None).await })).await;
+        let adding = futures_util::future::join_all((0..8).map(|_| async { login.add("Ana", None).await })).await;
         assert_eq!(adding.iter().filter(|added| added.is_ok()).count(), 1);
         assert!(adding.iter().all(|added| matches!(added, Ok(_) | Err(UserError::Taken))));
+    }
+
+    #[tokio::test]
+    async fn a_user_may_have_any_first_name_and_be_removed() {
+        let Hub { login, place: _place } = hub();
+        for (name, named) in [("Zoë", "zo"), ("Mr X", "mr-x"), ("  李  ", "user"), ("Ольга", "user-2"), ("mr. x!", "mr-x-2")] {
+            let user = login.add(name, None).await.unwrap();
+            assert_eq!((user.user.as_str(), user.name.as_str()), (named, name.trim()));
+            assert!(UserName::parse(named).is_ok() && user.user.owner().is_some() && is_address(user.address()));
+        }
+        assert!(matches!(login.add("zoË", None).await, Err(UserError::Taken)));
+        for bad in ["", "   ", "a\u{7}b", &"x".repeat(41)] {
+            assert!(matches!(login.add(bad, None).await, Err(UserError::FirstName)), "{bad}");
+        }
+        login.remove(&UserName::parse("zo").unwrap()).await.unwrap();
+        assert_eq!(login.users().await.unwrap().len(), 4);
+        assert_eq!(login.add("Zoë", None).await.unwrap().user.as_str(), "zo");
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(super) struct Whose {
 
 pub(super) async fn history(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>) -> Result<Json<Value>, Problem> {
     let user = UserName::parse(&whose.user).map_err(|error| refusal(&error))?;
-    let (turns, cards) = hub.households.history(&user).await;
+    let (turns, cards, enabled) = hub.households.history(&user).await;
     let turns: Vec<&Turn> = turns.iter().map(Arc::as_ref).collect();
-    Ok(Json(json!({"turns": turns, "cards": cards})))
+    Ok(Json(json!({"turns": turns, "cards": cards, "enabled": enabled})))
 }

@@ -16,6 +16,10 @@ use crate::sign_in::UserName;
 /// A mail is somebody else's words: it shows, and does nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox";
 
+/// A mail program shows mail by the colours of its own; this is those of the page at night. It stands behind the mail's own rules.
+const DARK: &str = "<style>:root{color-scheme:light dark}@media(prefers-color-scheme:dark){body{background:#161d26!important;\
+                    color:#e9eef4!important}pre,code{background:#1d2631!important;color:inherit!important}a{color:#8fb9ff!important}}</style>";
+
 #[derive(Deserialize)]
 pub(super) struct Whose {
     user: Option<String>,
@@ -26,7 +30,9 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>
         None => None,
         Some(user) => {
             let user = UserName::parse(&user).map_err(|error| Problem::request(error.to_string()))?;
-            let user = hub.users.user(&user, None).await.map_err(|error| Problem::ours(&error))?;
+            // Whoever looks makes nobody: a user who has just been removed is not there again.
+            let users = hub.users.users().await.map_err(|error| Problem::ours(&error))?;
+            let Some(user) = users.iter().find(|one| one.user == user) else { return Ok(Json(json!({"mail": []}))) };
             Some(user.address().to_owned())
         }
     };
@@ -42,6 +48,7 @@ pub(super) async fn raw(State(hub): State<Arc<Hub>>, Path(id): Path<String>) -> 
 
 pub(super) async fn html(State(hub): State<Arc<Hub>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let html = read(&hub, move |folder| folder.html(&id)).await?;
+    let html = format!("{}{DARK}", html.trim_end());
     Ok(([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)], html).into_response())
 }
 

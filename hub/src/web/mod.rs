@@ -102,7 +102,11 @@ fn only_while_trying() -> Router<Arc<Hub>> {
         "/echo",
         "/link",
         "/unlink",
+        "/disable",
+        "/enable",
         "/token",
+        "/api/users/remove",
+        "/api/reset",
         "/sign-in",
         "/api/users",
         "/api/utterances",
@@ -129,7 +133,11 @@ fn trying() -> Router<Arc<Hub>> {
         .route("/echo", post(echo::say))
         .route("/link", post(users::link))
         .route("/unlink", post(users::unlink))
+        .route("/disable", post(users::disable))
+        .route("/enable", post(users::enable))
         .route("/token", post(users::token))
+        .route("/api/users/remove", post(users::remove))
+        .route("/api/reset", post(users::reset))
         .route("/api/users", get(users::list).post(users::add))
         .route("/api/utterances", get(echo::utterances))
         .route("/api/model", get(model::model))

@@ -16,7 +16,7 @@ pub(super) async fn model(State(hub): State<Arc<Hub>>) -> Json<Value> {
 fn shown(model: &Model) -> Value {
     let properties: Vec<Value> = model.properties.iter().map(|(name, property)| shown_property(name, property)).collect();
     let picture = (model.simulates == Some(Simulation::Printer)).then_some("printer");
-    json!({"name": model.name, "picture": picture, "properties": properties, "commands": model.commands.keys().collect::<Vec<_>>(),
+    json!({"version": env!("CARGO_PKG_VERSION"), "name": model.name, "picture": picture, "properties": properties, "commands": model.commands.keys().collect::<Vec<_>>(),
         "intents": model.intents.keys().collect::<Vec<_>>()})
 }
 

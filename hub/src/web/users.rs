@@ -35,8 +35,7 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>) -> Result<Json<Value>, Pro
 
 pub(super) async fn add(State(hub): State<Arc<Hub>>, body: Result<Json<Newcomer>, JsonRejection>) -> Result<Json<Value>, Problem> {
     let Newcomer { name, email } = of(body)?;
-    let user = UserName::parse(name.trim()).map_err(|error| refusal(&error))?;
-    let user = hub.users.add(&user, email.as_deref()).await.map_err(|error| refusal(&error))?;
+    let user = hub.users.add(&name, email.as_deref()).await.map_err(|error| refusal(&error))?;
     hub.events.tell(&user.user, Subject::Users);
     Ok(Json(shown(&hub, &user, false)))
 }
@@ -50,6 +49,32 @@ pub(super) async fn link(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, 
 pub(super) async fn unlink(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<StatusCode, Problem> {
     let user = named(body)?;
     hub.unlink(&user).await.map_err(|error| refusal(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The owner disables the skill in the Alexa app.
+pub(super) async fn disable(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<StatusCode, Problem> {
+    let user = named(body)?;
+    hub.disable(&user).await.map_err(|error| refusal(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The owner enables it again.
+pub(super) async fn enable(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<StatusCode, Problem> {
+    let user = named(body)?;
+    hub.enable(&user).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn remove(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<StatusCode, Problem> {
+    let user = named(body)?;
+    hub.remove_user(&user).await.map_err(|error| refusal(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Everything is as at the first start but for the certificate authority.
+pub(super) async fn reset(State(hub): State<Arc<Hub>>) -> Result<StatusCode, Problem> {
+    hub.reset().await.map_err(|error| refusal(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -79,8 +104,8 @@ fn named(body: Result<Json<Named>, JsonRejection>) -> Result<UserName, Problem> 
 
 pub(super) fn refusal(error: &UserError) -> Problem {
     match error {
-        UserError::Name | UserError::Address => Problem::request(error.to_string()),
-        UserError::Taken => Problem::conflict(error.to_string()),
+        UserError::Name | UserError::FirstName | UserError::Address => Problem::request(error.to_string()),
+        UserError::Taken | UserError::Last => Problem::conflict(error.to_string()),
         UserError::NoToken | UserError::Store(_) => Problem::ours(error),
     }
 }
