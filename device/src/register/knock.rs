@@ -26,6 +26,8 @@ use crate::pause::{self, doubled, share};
 const ANSWER_LIMIT: usize = 64 * 1024;
 /// For one knock; a door on AWS has 30 seconds.
 const ATTEMPT: Duration = Duration::from_secs(30);
+/// An attempt that had less time than this tells nothing of the server by its silence.
+const CUT_SHORT: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A door that wants to be left alone for longer is asked again all the same.
 const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
@@ -47,11 +49,14 @@ pub(crate) async fn knock(
     mut show: impl FnMut() -> Result<Shown, RegisterError>,
 ) -> Result<Bytes, RegisterError> {
     let (begun, mut failures) = (Instant::now(), 0_u32);
+    let mut before = None;
     loop {
         let left = wait.map_or(ATTEMPT, |wait| wait.saturating_sub(begun.elapsed()).min(ATTEMPT));
         let outcome = match timeout(left, https.exchange(request(door, show()?)?, ANSWER_LIMIT)).await {
             Ok(Ok(answer)) => read(door, credential, answer)?,
             Ok(Err(error)) => failed(door, &error)?,
+            // An attempt that the end of the wait cuts short says less than the one before it.
+            Err(_) if left < CUT_SHORT && before.is_some() => Outcome::Later(None, before.take().unwrap_or_default()),
             Err(_) => Outcome::Later(None, "there was no answer".to_owned()),
         };
         let (asked, why) = match outcome {
@@ -69,6 +74,7 @@ pub(crate) async fn knock(
         let more = left.map_or(more, |left| more.min(left.saturating_sub(least) / 2));
         // Without randomness the beat is fixed, which is worse and still works.
         sleep(least + share(more, getrandom::u32().unwrap_or_default())).await;
+        before = Some(why);
         failures = failures.saturating_add(1);
     }
 }
