@@ -18,6 +18,8 @@ pub struct Ready {
     pub thing: ThingName,
     /// Whether their device has ever reported.
     pub online_before: bool,
+    /// Whether a report of their device has been read.
+    pub report_read: bool,
     /// Whether their device keeps a queue of commands.
     pub takes_queue: bool,
     /// The largest number that a place in the queue is known to have.
@@ -41,6 +43,7 @@ impl Ready {
         Self {
             thing,
             online_before: shadow.is_some_and(Shadow::has_been_online),
+            report_read: shadow.is_some_and(Shadow::has_been_online),
             takes_queue: commands.takes_queue,
             last_place: commands.last_place(),
             sent: commands.unanswered(now).cloned(),
@@ -105,6 +108,7 @@ pub fn carry(attributes: &mut Map<String, Value>, ready: &Ready, until: u64, tok
         "token": token.hex(),
         "thing": ready.thing.as_str(),
         "online": ready.online_before,
+        "report": ready.report_read,
         "queue": ready.takes_queue,
         "place": ready.last_place,
         "look": ready.look_from,
@@ -131,6 +135,7 @@ pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fin
     let ready = Ready {
         thing,
         online_before,
+        report_read: known.get("report") == Some(&Value::Bool(true)),
         takes_queue: known.get("queue") == Some(&Value::Bool(true)),
         last_place: number("place"),
         sent,
@@ -150,7 +155,7 @@ mod tests {
 
     fn ready(online_before: bool) -> Ready {
         let sent = Some(Waiting { id: "a".into(), name: "print".into(), order: 0, expires_at: 1_200 });
-        Ready { online_before, takes_queue: true, last_place: 7, sent, ..Ready::of(thing(), None, 1_000) }
+        Ready { online_before, report_read: true, takes_queue: true, last_place: 7, sent, ..Ready::of(thing(), None, 1_000) }
     }
 
     fn thing() -> ThingName {

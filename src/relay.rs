@@ -64,13 +64,20 @@ impl Patch {
 
     /// A command for a device that keeps a queue, behind those that wait. What has expired goes out of the queue. The command also
     /// stands where every other device looks for it.
-    pub fn queued(command: &Command, order: u64, expired: &[String]) -> Self {
-        let args: Map<String, Value> =
-            command.args.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
-        let mut queue: Map<String, Value> = expired.iter().map(|id| (id.clone(), Value::Null)).collect();
+    pub fn queued(command: &Command, order: u64, known: &Commands, now: u64) -> Self {
+        let arguments = |args: &Map<String, Value>| -> Map<String, Value> {
+            args.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        let mut queue: Map<String, Value> = known.expired(now).into_iter().map(|id| (id, Value::Null)).collect();
+        if let Some((id, mut entry)) = known.outside_queue(now).filter(|(id, _)| *id != command.id) {
+            let args = entry.get("args").and_then(Value::as_object).map(arguments);
+            entry.insert("args".to_owned(), json!(args.unwrap_or_default()));
+            entry.insert("order".to_owned(), json!(order.saturating_sub(1)));
+            queue.insert(id, Value::Object(entry));
+        }
         let entry = json!({
             "name": command.name,
-            "args": args,
+            "args": arguments(&command.args),
             "issuedAt": command.issued_at,
             "expiresAt": command.expires_at,
             "order": order,

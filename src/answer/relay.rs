@@ -13,7 +13,7 @@ use crate::metrics::Measure;
 use crate::onboard::Occasion;
 use crate::register::claims::Claims;
 use crate::registry::Registry;
-use crate::relay::{Command, Patch, Presence, Shadow, ShadowError, Shadows, Waiting};
+use crate::relay::{Command, Commands, Patch, Presence, Shadow, ShadowError, Shadows, Waiting};
 use crate::reply::Trouble;
 use crate::thing::ThingName;
 use crate::wish::Change;
@@ -44,9 +44,11 @@ impl Wanted {
                 (Patch::command(command), None)
             }
             Wanted::Command(command) if ready.takes_queue => {
-                let place = (ready.last_place + 1).max(command.issued_at);
-                let expired = shadow.map(|shadow| shadow.commands.expired(now)).unwrap_or_default();
-                (Patch::queued(command, place, &expired), Some(place))
+                // A command from before the queue was known takes the place before.
+                let place = (ready.last_place + 2).max(command.issued_at);
+                let nothing = Commands::default();
+                let known = shadow.map_or(&nothing, |shadow| &shadow.commands);
+                (Patch::queued(command, place, known, now), Some(place))
             }
             other => (other.patch(), None),
         }
@@ -57,19 +59,28 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
     pub(super) async fn relay(&mut self, change: Change, says: &str) -> Result<Answer, Trouble> {
         let wanted = self.wanted(change);
         let alone = wanted.patch();
-        let owner = self.present(Occasion::Spoken, Some(&alone)).await?;
+        let mut owner = self.present(Occasion::Spoken, Some(&alone)).await?;
         if owner.new {
             return Ok(self.welcome(Some(&alone)).await);
         }
-        let (skill, now, ready) = (self.skill, (self.skill.now)(), owner.ready);
+        let (skill, now, mut ready) = (self.skill, (self.skill.now)(), owner.ready);
         let (shadows, thing) = (&skill.shadows, ready.thing.clone());
+        let may_wait = |ready: &Ready| ready.sent.as_ref().is_some_and(|sent| sent.expires_at > now);
+        if matches!(wanted, Wanted::Command(_)) && !ready.report_read && owner.shadow.is_none() && may_wait(&ready) {
+            // A command may wait that this one would replace, and nothing is known of the device: perhaps it keeps a queue.
+            let read = timeout(LOOK_WITHIN, shadows.read(&thing)).await;
+            owner.shadow = read.ok().and_then(Result::ok).flatten();
+            if let Some(shadow) = &owner.shadow {
+                ready = self.seen(ready, shadow);
+            }
+        }
         let (place, noted) = (wanted.place(&ready, owner.shadow.as_ref(), now), self.news.note());
         let patch = noted.iter().fold(place.0, |patch, note| patch.and(note));
         // What may have changed since the shadow was read, and who is connected, is asked beside the update: it costs no time.
         let unsure = !ready.online_before;
         let looks = owner.shadow.is_none() && (unsure || ready.look_from <= now);
         let look = async { if looks { timeout(LOOK_WITHIN, shadows.read(&thing)).await.ok()?.ok()? } else { None } };
-        let may_wait = ready.sent.as_ref().is_some_and(|sent| sent.expires_at > now);
+        let may_wait = may_wait(&ready);
         let is_another = matches!(&wanted, Wanted::Command(command) if ready.sent.as_ref().is_none_or(|sent| sent.id != command.id));
         let replaces = is_another && !ready.takes_queue && may_wait && (looks || owner.shadow.is_some());
         let presence = async { if unsure || replaces { Some(self.presence(&thing).await) } else { None } };

@@ -14,6 +14,8 @@ pub struct Commands {
     pub queue: Vec<Waiting>,
     /// The newest command, which may be answered.
     pub newest: Option<Waiting>,
+    /// The same as it stands in the shadow.
+    entry: Map<String, Value>,
     /// The command that the device answered last.
     pub answered: Option<String>,
 }
@@ -48,6 +50,7 @@ impl Commands {
             takes_queue: reported.get("commandQueue") == Some(&Value::Bool(true)),
             queue: queue.into_iter().flatten().filter_map(|(id, entry)| Waiting::read(id, entry)).collect(),
             newest: newest.and_then(|command| Waiting::read(&id(newest)?, command)),
+            entry: newest.and_then(Value::as_object).cloned().unwrap_or_default(),
             answered: id(reported.get("command")),
         }
     }
@@ -60,6 +63,14 @@ impl Commands {
     /// What nobody does any more, by id.
     pub fn expired(&self, now: u64) -> Vec<String> {
         self.queue.iter().filter(|waiting| waiting.expires_at <= now).map(|waiting| waiting.id.clone()).collect()
+    }
+
+    /// The newest command as an entry of the queue, where it was written before anybody knew that the device keeps one, and still waits.
+    pub(super) fn outside_queue(&self, now: u64) -> Option<(String, Map<String, Value>)> {
+        let id = &self.unanswered(now).filter(|newest| !self.queue.iter().any(|waiting| waiting.id == newest.id))?.id;
+        let mut entry = self.entry.clone();
+        entry.remove("id");
+        Some((id.clone(), entry))
     }
 
     /// The newest command while the device has not answered it and may still do it.
@@ -89,11 +100,24 @@ mod tests {
         assert_eq!((known.last_place(), known.expired(50)), (8, vec!["a".to_owned()]));
         let args = json!({"model": "frog", "other": null}).as_object().cloned().unwrap();
         let command = Command { id: "c".into(), name: "print".into(), args, issued_at: 60, expires_at: 99 };
-        let patch = Patch::queued(&command, 9, &known.expired(50));
+        let patch = Patch::queued(&command, 9, &known, 50);
         let desired = &patch.document()["state"]["desired"];
         let entry = json!({"name": "print", "args": {"model": "frog"}, "issuedAt": 60, "expiresAt": 99, "order": 9});
         assert_eq!(desired["commands"], json!({"a": null, "c": entry}));
         assert_eq!(desired["command"]["id"], "c");
+    }
+
+    #[test]
+    fn a_command_from_before_the_queue_goes_into_it_first() {
+        let command = json!({"id": "a", "name": "cancel", "args": {"model": null}, "issuedAt": 40, "expiresAt": 70});
+        let known = commands(&json!({"command": command}), &json!({"commandQueue": true}));
+        let next = Command { id: "c".into(), name: "print".into(), args: Map::new(), issued_at: 60, expires_at: 99 };
+        let queue = |now: u64| Patch::queued(&next, 61, &known, now).document()["state"]["desired"]["commands"].clone();
+        assert_eq!(queue(60)["a"], json!({"name": "cancel", "args": {}, "issuedAt": 40, "expiresAt": 70, "order": 60}));
+        assert_eq!(queue(70)["a"], Value::Null, "it has expired");
+        let answered = json!({"commandQueue": true, "command": {"id": "a", "status": "done"}});
+        let known = commands(&json!({"command": command}), &answered);
+        assert_eq!(Patch::queued(&next, 61, &known, 60).document()["state"]["desired"]["commands"]["a"], Value::Null);
     }
 
     #[test]

@@ -53,7 +53,10 @@ pub const MINISTACK: &[Gap] = &[
         why: "UpdateThing counts the versions and ignores expectedVersion",
         clauses: &["a_write_needs_the_present_version", "of_many_writes_at_once_one_wins"],
     },
-    Gap { why: "it has no DeleteConnection and takes it for a bad request", clauses: &["a_device_that_nobody_knows_is_disconnected"] },
+    Gap {
+        why: "it has neither GetConnection nor DeleteConnection and takes them for bad requests",
+        clauses: &["a_device_that_nobody_knows_is_not_connected", "a_device_that_nobody_knows_is_disconnected"],
+    },
 ];
 
 /// moto 5.2.5.

@@ -145,7 +145,7 @@ async fn a_certificate_that_is_out_of_service_is_refused_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_while_the_broker_is_away_is_done_once_if_it_still_counts() {
+async fn what_is_said_while_the_broker_is_away_is_done_once_and_in_its_order() {
     let (town, line) = town_by_the_line().await;
     let mut ada = town.moves_in(&town.house.welcomes("Ada"), 0).await;
     let machine = Machine::new(&town.ministack.root);
@@ -158,6 +158,7 @@ async fn what_is_said_while_the_broker_is_away_is_done_once_if_it_still_counts()
     machine.prints(1).await;
     line.cut();
     let cut_at = Instant::now();
+    let mut wanted = vec!["first".to_owned()];
     for number in 1..=20_u32 {
         tokio::time::sleep_until((cut_at + AWAY * number / 21).into()).await;
         match number % 3 {
@@ -170,6 +171,7 @@ async fn what_is_said_while_the_broker_is_away_is_done_once_if_it_still_counts()
                 town.ask(&mut ada.echo, &request).await.says(&["degrees"]);
             }
             _ => {
+                wanted.push(format!("number {number}"));
                 ada.wants(&town, &format!("number {number}")).await;
             }
         }
@@ -178,15 +180,17 @@ async fn what_is_said_while_the_broker_is_away_is_done_once_if_it_still_counts()
     assert_eq!(machine.printed(), ["first"], "the line was not cut");
     line.mend();
 
-    // A shadow is a state and no queue: the last word counts.
+    // Commands wait in their order; of settings the last word counts.
     agent.says("connected", 2).await;
+    machine.prints(wanted.len()).await;
     let so = json!({"command": {"status": "done"}, "nozzleTarget": 118});
     let shadow = town.ministack.is_told(&ada.thing, so).await;
     assert_eq!(shadow["state"]["desired"]["command"]["id"], shadow["state"]["reported"]["command"]["id"], "{shadow:#}");
-    assert_eq!(machine.printed(), ["first", "number 20"]);
+    assert_eq!(machine.printed(), wanted);
+    wanted.push("last".to_owned());
     ada.wants(&town, "last").await;
-    machine.prints(3).await;
-    assert_eq!(machine.printed(), ["first", "number 20", "last"]);
+    machine.prints(wanted.len()).await;
+    assert_eq!(machine.printed(), wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

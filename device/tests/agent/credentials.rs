@@ -82,7 +82,10 @@ fn stored_files_that_are_broken_are_named_before_anything_else_is_used() {
         let arguments = ["run", "--wait", "1", "--code", "M4RS-7XQ2", "--door", "https://localhost:1/register"];
         let ended = run(&mut agent(place.path(), &arguments));
         assert_eq!(ended.code, Some(5), "{ended:?}");
-        assert!(ended.complaint.contains(words) && ended.complaint.contains("localhost:1 has not answered a knock within 1 s"), "{ended:?}");
+        assert!(
+            ended.complaint.contains(words) && ended.complaint.contains("localhost:1 has not answered a knock within 1 s"),
+            "{ended:?}"
+        );
         for command in [&["run"][..], &["status"], &["run", "--token-file", "/nowhere/token", "--door", "https://localhost:1/register"]] {
             let ended = run(&mut agent(place.path(), command));
             assert!(ended.code == Some(3) && ended.complaint.contains(words), "{ended:?}");
