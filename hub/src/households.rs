@@ -1,7 +1,7 @@
 //! The simulated Echos of the local users: one in each household, with what was said to it.
 //!
 //! The session lives in the Echo, so it ends with the process, as it would with an Echo that loses its power. What was said and the
-//! cards of the app are [kept](crate::history).
+//! cards of the app are kept.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
