@@ -16,7 +16,7 @@ use crate::thing::{Fingerprint, ThingName, ThingPrefix};
 pub struct Ready {
     /// Their thing.
     pub thing: ThingName,
-    /// Whether their device has ever reported.
+    /// Whether their device has ever reported, or was connected when the broker was asked.
     pub online_before: bool,
     /// Whether a report of their device has been read.
     pub report_read: bool,

@@ -1,6 +1,6 @@
 //! Outcome to words and cards: one honest sentence, what went wrong, and who can mend it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod status;
 
 use serde_json::Value;
 
@@ -9,12 +9,11 @@ use crate::alexa::response::{Answer, Card, Dialog, Speech};
 use crate::care::CareError;
 use crate::fault::{Blame, Fault};
 use crate::locales::{Locale, Phrase, Report, Words};
-use crate::model::{Misfit, Model, Property, Sentence, is_named};
+use crate::model::{Misfit, Model};
 use crate::onboard::OnboardError;
 use crate::register::claims::{CODE_LIFETIME, ClaimsError, Code};
 use crate::registry::Returned;
-use crate::relay::{Connection, Failed, Failure, Patch, Presence, Shadow, ShadowError};
-use crate::wish::fill;
+use crate::relay::{Connection, Patch, Presence, Shadow, ShadowError};
 use crate::{deliver::MailError, identify::IdentifyError};
 
 /// Speaks one language about one device.
@@ -296,70 +295,6 @@ impl Voice<'_> {
         })
     }
 
-    /// A device that reports nothing, which may be there all the same.
-    pub fn reports_nothing(&self, presence: Presence, now: u64) -> Answer {
-        self.tell(&match presence {
-            Presence::Present => Phrase::ReportsNothing,
-            Presence::Away { since } => Phrase::Disconnected { seconds: Some(now.saturating_sub(since)) },
-            Presence::Unheard => Phrase::NeverReported,
-            Presence::Unsure => Phrase::MaybeConnectedReportsNothing,
-        })
-    }
-
-    /// An answer from what the device reported, with its age when it is old.
-    pub fn status(&self, sentences: &[Sentence], shadow: &Shadow, now: u64, failures: &[Failure]) -> Answer {
-        let reports =
-            |(name, property): (&String, &Property)| Some((name.clone(), self.locale.report(property, shadow.reported.get(name)?, now)));
-        let mut report = Told::default();
-        for (name, reported) in self.model.properties.iter().filter_map(reports) {
-            report.take(name, reported);
-        }
-        let mut said: Vec<String> = Vec::new();
-        let mut wrong = Vec::new();
-        let mut spoken_of = BTreeSet::new();
-        for sentence in sentences.iter().filter(|sentence| report.may_hold(sentence)) {
-            let unfit = sentence.when.keys().map(String::as_str).chain(names(&sentence.say)).filter(|name| report.wrong.contains(*name));
-            let unfit: Vec<String> = unfit.map(|name| self.locale.name(name)).collect();
-            if unfit.is_empty() && names(&sentence.say).all(|name| report.words.contains_key(name)) {
-                said.push(fill(&sentence.say, &report.words, self.locale));
-                spoken_of.extend(names(&sentence.say).chain(sentence.when.keys().map(String::as_str)));
-            }
-            wrong.extend(unfit.into_iter().filter(|name| !wrong.contains(name)).collect::<Vec<_>>());
-        }
-        if !wrong.is_empty() {
-            said.push(self.words(&Phrase::CannotBeRight { what: &wrong }));
-        }
-        if said.is_empty() && failures.is_empty() {
-            return self.tell(&Phrase::NothingToSay);
-        }
-        let age = shadow.reported_at.map(|at| now.saturating_sub(at));
-        if let Some(seconds) = age.filter(|seconds| *seconds > self.model.report_is_old_after && !said.is_empty()) {
-            said.push(self.words(&Phrase::ReportAge { seconds }));
-        }
-        said.extend(self.measured(&spoken_of, shadow, age.unwrap_or_default(), now));
-        said.extend(failures.iter().map(|failure| self.failure(failure, now)));
-        Answer::say(Speech::sentences(said))
-    }
-
-    /// Which of these properties are not measured any more, and since when: what is measured is reported again and again, so its own time
-    /// counts, and not that of the newest report of all (`age`).
-    fn measured(&self, names: &BTreeSet<&str>, shadow: &Shadow, age: u64, now: u64) -> Vec<String> {
-        let old = names.iter().filter_map(|name| {
-            let expected = self.model.reports.get(*name)?.every.map_or(0, |every| 2 * every.as_secs());
-            let own = now.saturating_sub(*shadow.reported_times.get(*name)?);
-            let limit = self.model.report_is_old_after.max(expected);
-            (own > limit && own.saturating_sub(age) > limit).then(|| (self.locale.name(name), own))
-        });
-        old.map(|(what, seconds)| self.words(&Phrase::MeasuredAge { what: &what, seconds })).collect()
-    }
-
-    /// An answer, and beside it what the device could not do.
-    pub fn with_failures(&self, mut answer: Answer, failures: &[Failure], now: u64) -> Answer {
-        let news = |speech, failure| Speech::and(speech, self.failure(failure, now));
-        answer.speech = answer.speech.map(|speech| failures.iter().fold(speech, news));
-        answer
-    }
-
     /// An answer, and beside it which command is lost by this one, `surely` or where the device has not answered it meanwhile.
     pub fn replaces(&self, answer: Answer, command: &str, surely: bool) -> Answer {
         self.also(answer, &Phrase::Replaces { command: &self.locale.name(command), surely })
@@ -368,25 +303,6 @@ impl Voice<'_> {
     /// There is no room for another command.
     pub fn queue_is_full(&self) -> Answer {
         self.tell(&Phrase::QueueIsFull)
-    }
-
-    /// What the device could not do, why, and when.
-    fn failure(&self, failure: &Failure, now: u64) -> String {
-        let (seconds, why) = (now.saturating_sub(failure.at), failure.detail.as_ref().and_then(spoken));
-        let why = why.as_deref();
-        match &failure.what {
-            Failed::Command { name, refused } => {
-                let name = name.as_ref().map(|name| self.locale.name(name));
-                self.words(&Phrase::CommandFailed { name: name.as_deref(), refused: *refused, why, seconds })
-            }
-            Failed::Setting { property, value } => {
-                let value = self.model.properties.get(property).and_then(|known| {
-                    let words = self.locale.value(&known.kind, &known.kind.reported(value)?, now);
-                    Some(self.locale.with_unit(&known.kind, words))
-                });
-                self.words(&Phrase::SettingFailed { what: &self.locale.name(property), value: value.as_deref(), why, seconds })
-            }
-        }
     }
 
     /// Asks for a slot: by the maker's question, or by Alexa's own prompts while its dialog is open.
@@ -445,39 +361,6 @@ impl Voice<'_> {
             _ => answer,
         }
     }
-}
-
-/// What a device has reported, by property.
-#[derive(Default)]
-struct Told {
-    words: BTreeMap<String, Words>,
-    values: BTreeMap<String, Value>,
-    /// What cannot be right.
-    wrong: BTreeSet<String>,
-}
-
-impl Told {
-    fn take(&mut self, name: String, report: Report) {
-        match report {
-            Report::Nothing => {}
-            Report::CannotBeRight => drop(self.wrong.insert(name)),
-            Report::Fits(words, value) => {
-                self.words.insert(name.clone(), words);
-                self.values.insert(name, value);
-            }
-        }
-    }
-
-    /// Whether the conditions of a sentence hold, as far as what is reported can be right.
-    fn may_hold(&self, sentence: &Sentence) -> bool {
-        let holds = |(name, value): (&String, &String)| self.values.get(name).is_some_and(|reported| is_named(reported, value));
-        sentence.when.iter().all(|condition| self.wrong.contains(condition.0) || holds(condition))
-    }
-}
-
-/// The names in braces.
-fn names(sentence: &str) -> impl Iterator<Item = &str> {
-    sentence.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
 }
 
 /// A reported value in words; a structure has none. It comes from the device, so its length is bounded.

@@ -48,7 +48,7 @@ fn degrees() -> ValueKind {
 
 #[test]
 fn a_number_is_checked_against_its_range() {
-    let out = |said: &str| Misfit::OutOfRange { said: said.into(), min: 0.0, max: 300.0, unit: Some("degrees".into()) };
+    let out = |said: &str| Misfit::OutOfRange { said: said.into(), min: 0.0, max: 300.0, unit: Some("degrees".into()), fraction: false };
     check(&degrees(), "200", &Ok(json!(200)));
     check(&degrees(), "0", &Ok(json!(0)));
     check(&degrees(), "20.5", &Ok(json!(20.5)));
@@ -63,7 +63,8 @@ fn a_number_is_checked_against_its_range() {
 fn a_whole_number_has_no_fraction() {
     let copies = ValueKind::Number { min: 1.0, max: 20.0, unit: None, whole: true };
     check(&copies, "3", &Ok(json!(3)));
-    assert!(matches!(read(&copies, &[spoken("1.5")]), Some(Err(Misfit::OutOfRange { .. }))));
+    assert!(matches!(read(&copies, &[spoken("1.5")]), Some(Err(Misfit::OutOfRange { fraction: true, .. }))));
+    assert!(matches!(read(&copies, &[spoken("20.5")]), Some(Err(Misfit::OutOfRange { fraction: false, .. }))));
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn a_duration_that_is_no_amount_of_the_unit_is_refused() {
     let minutes = number(120.0, "minutes", true);
     let whole = Misfit::NotWhole { said: "90 seconds".into(), unit: "minutes".into() };
     check(&minutes, "PT90S", &Err(whole));
-    let out = Misfit::OutOfRange { said: "three hours".into(), min: 0.0, max: 120.0, unit: Some("minutes".into()) };
+    let out = Misfit::OutOfRange { said: "three hours".into(), min: 0.0, max: 120.0, unit: Some("minutes".into()), fraction: false };
     check(&minutes, "PT3H", &Err(out));
     check(&minutes, "P1M", &Err(Misfit::NotANumber("one month".into())));
     check(&degrees(), "PT10M", &Err(Misfit::NotANumber("ten minutes".into())));

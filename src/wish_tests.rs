@@ -64,7 +64,7 @@ fn what_is_missing_is_asked_for() {
 
 #[test]
 fn what_cannot_be_is_an_answer() {
-    let out = r#"degrees! OutOfRange { said: "130", min: 0.0, max: 120.0, unit: Some("degrees") }"#;
+    let out = r#"degrees! OutOfRange { said: "130", min: 0.0, max: 120.0, unit: Some("degrees"), fraction: false }"#;
     check("SetTemperatureIntent", &json!({"part": slot("bed"), "degrees": slot("130")}), out);
     check("PrintIntent", &json!({"model": slot("vase"), "copies": slot("?")}), r#"copies! NotANumber("?")"#);
     check("DanceIntent", &json!({}), "Unknown");

@@ -123,7 +123,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             }
         }
         if let Some(shadow) = &shadow {
-            self.hear(shadow);
+            self.hear(&thing, shadow);
         }
         let connection = connection.unwrap_or_else(|error| {
             tracing::warn!(%thing, step = "relay", error = chain(&error), "nobody can tell whether the device is connected");

@@ -11,6 +11,7 @@ use crate::identify::Login;
 use crate::register::claims::Claims;
 use crate::registry::Registry;
 use crate::relay::{Failure, Patch, Shadow, Shadows};
+use crate::thing::ThingName;
 
 /// For so long an answer waits for the note that its news have been told.
 const NOTE_WITHIN: Duration = Duration::from_secs(1);
@@ -21,6 +22,8 @@ pub(super) struct News {
     untold: Vec<Failure>,
     /// Up to which second it is told with this answer.
     up_to: Option<u64>,
+    /// Of which thing.
+    thing: Option<ThingName>,
     /// Whether that is noted already.
     noted: bool,
 }
@@ -32,8 +35,13 @@ impl News {
     }
 
     /// The note for an update that is made anyway.
-    pub(super) fn note(&mut self) -> Option<Patch> {
+    pub(super) fn note(&self) -> Option<Patch> {
         self.up_to.map(Patch::told)
+    }
+
+    /// There is no shadow any more for a note: an update would make one.
+    pub(super) fn is_not_noted(&mut self) {
+        self.thing = None;
     }
 
     /// The note stands in the shadow.
@@ -44,10 +52,11 @@ impl News {
 
 impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
     /// Reads from a shadow what is to be told.
-    pub(super) fn hear(&mut self, shadow: &Shadow) {
+    pub(super) fn hear(&mut self, thing: &ThingName, shadow: &Shadow) {
         if shadow.onboarded && self.news.up_to.is_none() {
             let untold = shadow.untold();
-            self.news = News { up_to: untold.last().map(|failure| failure.at), untold, noted: false };
+            let up_to = untold.last().map(|failure| failure.at);
+            self.news = News { untold, up_to, thing: Some(thing.clone()), noted: false };
         }
     }
 
@@ -65,12 +74,12 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
     pub(super) async fn with_news(&mut self, answer: Answer) -> Answer {
         let Some(at) = self.news.up_to.filter(|_| answer.speech.is_some()) else { return answer };
         let untold = self.news.take();
-        if let (false, Some((ready, _))) = (self.news.noted, &self.known) {
+        if let (false, Some(thing)) = (self.news.noted, &self.news.thing) {
             let left = self.answer_by.saturating_duration_since(tokio::time::Instant::now()).min(NOTE_WITHIN);
-            match timeout(left, self.skill.shadows.update(&ready.thing, &Patch::told(at))).await {
+            match timeout(left, self.skill.shadows.update(thing, &Patch::told(at))).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(thing = %ready.thing, step = "relay", error = chain(&error), "what was told is not noted"),
-                Err(_) => tracing::warn!(thing = %ready.thing, step = "relay", "what was told is not noted in time"),
+                Ok(Err(error)) => tracing::warn!(%thing, step = "relay", error = chain(&error), "what was told is not noted"),
+                Err(_) => tracing::warn!(%thing, step = "relay", "what was told is not noted in time"),
             }
         }
         self.voice.with_failures(answer, &untold, (self.skill.now)())

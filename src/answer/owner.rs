@@ -64,11 +64,11 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let shadow = self.skill.shadows.read(&thing).await?;
         let is_ready = occasion == Occasion::Spoken && shadow.as_ref().is_some_and(Shadow::is_ready);
         let new = !is_ready && self.onboard(identity, &thing, occasion, shadow.clone(), wanted).await?.mailed;
+        if let Some(shadow) = shadow.as_ref().filter(|_| !new) {
+            self.hear(&thing, shadow);
+        }
         let ready = Ready::of(thing, shadow.as_ref(), (self.skill.now)());
         self.known = Some((ready.clone(), until));
-        if let Some(shadow) = shadow.as_ref().filter(|_| !new) {
-            self.hear(shadow);
-        }
         self.remember(ready.clone());
         Ok(Present { ready, shadow, new })
     }
@@ -183,7 +183,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
 
     /// What is known of an owner whose shadow has just been read. Who has been online, even if only the broker knows, has been.
     pub(super) fn seen(&mut self, known: Ready, shadow: &Shadow) -> Ready {
-        self.hear(shadow);
+        self.hear(&known.thing, shadow);
         let seen = Ready::of(known.thing, Some(shadow), (self.skill.now)());
         let (online_before, last_place) = (seen.online_before || known.online_before, seen.last_place.max(known.last_place));
         let ready = Ready { online_before, last_place, ..seen };
@@ -194,6 +194,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
     /// What is known about the owner does not hold any more.
     pub(super) fn unlearn(&mut self) {
         self.known = None;
+        self.news.is_not_noted();
         if let Ok(token) = self.token() {
             self.skill.memory.forget(token.fingerprint());
         }

@@ -68,8 +68,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let may_wait = |ready: &Ready| ready.sent.as_ref().is_some_and(|sent| sent.expires_at > now);
         if matches!(wanted, Wanted::Command(_)) && !ready.report_read && owner.shadow.is_none() && may_wait(&ready) {
             // A command may wait that this one would replace, and nothing is known of the device: perhaps it keeps a queue.
-            let read = timeout(LOOK_WITHIN, shadows.read(&thing)).await;
-            owner.shadow = read.ok().and_then(Result::ok).flatten();
+            owner.shadow = self.look(&thing).await;
             if let Some(shadow) = &owner.shadow {
                 ready = self.seen(ready, shadow);
             }
@@ -79,7 +78,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         // What may have changed since the shadow was read, and who is connected, is asked beside the update: it costs no time.
         let unsure = !ready.online_before;
         let looks = owner.shadow.is_none() && (unsure || ready.look_from <= now);
-        let look = async { if looks { timeout(LOOK_WITHIN, shadows.read(&thing)).await.ok()?.ok()? } else { None } };
+        let look = async { if looks { self.look(&thing).await } else { None } };
         let may_wait = may_wait(&ready);
         let is_another = matches!(&wanted, Wanted::Command(command) if ready.sent.as_ref().is_none_or(|sent| sent.id != command.id));
         let replaces = is_another && !ready.takes_queue && may_wait && (looks || owner.shadow.is_some());
@@ -118,12 +117,8 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             None => ready,
         };
         let is_there = presence == Some(Presence::Present);
-        let presence = match presence {
-            Some(Presence::Present) => Presence::Present,
-            _ if ready.online_before => Presence::Present,
-            Some(other) => other,
-            None => Presence::Present,
-        };
+        // A device that has been online takes the command when it is there again, so its absence is not said.
+        let presence = presence.filter(|_| !ready.online_before).unwrap_or(Presence::Present);
         ready.online_before = presence == Presence::Present;
         if let Wanted::Command(command) = &wanted {
             let (id, name, expires_at) = (command.id.clone(), command.name.clone(), command.expires_at);
@@ -136,6 +131,11 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
             Some((command, surely)) => self.voice.replaces(answer, &command, surely),
             None => answer,
         })
+    }
+
+    /// The shadow, where it can be read in time.
+    async fn look(&self, thing: &ThingName) -> Option<Shadow> {
+        timeout(LOOK_WITHIN, self.skill.shadows.read(thing)).await.ok()?.ok()?
     }
 
     /// What the broker knows about a device. It is asked beside other calls, and does not keep the answer waiting.

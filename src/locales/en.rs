@@ -175,9 +175,10 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
 fn misfit_words(misfit: &Misfit) -> String {
     match misfit {
         Misfit::NotANumber(_) => "I did not get the number. Please say it again.".into(),
-        Misfit::OutOfRange { said, min, max, unit } => {
+        Misfit::OutOfRange { said, min, max, unit, fraction } => {
             let unit = unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
-            format!("{} is not possible. Please say a number from {min} to {max}{unit}.", capitalized(said))
+            let number = if *fraction { "a whole number" } else { "a number" };
+            format!("{} is not possible. Please say {number} from {min} to {max}{unit}.", capitalized(said))
         }
         Misfit::NotWhole { said, unit } => {
             format!("{} is no whole number of {unit}. Please say it in whole {unit}.", capitalized(said))
@@ -186,7 +187,7 @@ fn misfit_words(misfit: &Misfit) -> String {
             let values: Vec<String> = values.iter().map(|value| values::choice(value).text).collect();
             format!("I do not know {said}. It can be {}.", values.join(" or "))
         }
-        Misfit::TooLong { limit } => format!("That is too long. It can have {limit} letters."),
+        Misfit::TooLong { limit } => format!("That is too long. It can have at most {limit} letters."),
         Misfit::TooMany => "One at a time, please. Which one?".into(),
     }
 }
@@ -198,7 +199,7 @@ fn capitalized(text: &str) -> String {
 }
 
 fn amount(count: u64, unit: &str) -> String {
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    format!("{count} {}", values::plural(count, unit))
 }
 
 /// The beginning of a sentence about what happened so long ago.
@@ -206,24 +207,29 @@ fn ago(seconds: u64) -> String {
     match seconds {
         0..=4 => "Just now".into(),
         _ => {
-            let age = age(seconds);
-            let (count, unit) = age.split_once(' ').unwrap_or_default();
-            format!("{} {unit} ago", capitalized(&count.parse().map_or_else(|_| count.to_owned(), values::number)))
+            let (count, unit) = span(seconds);
+            format!("{} {} ago", capitalized(&values::number(count)), values::plural(count, unit))
         }
     }
 }
 
 /// What a device says about a failure, at the end of a sentence.
 fn because(why: Option<&str>) -> String {
-    why.map(|why| format!(": {}", why.trim_end_matches('.'))).unwrap_or_default()
+    why.map(|why| format!(": {}", why.trim_end_matches(['.', '!', '?']))).unwrap_or_default()
 }
 
 fn age(seconds: u64) -> String {
+    let (count, unit) = span(seconds);
+    amount(count, unit)
+}
+
+/// In the unit in which one says it.
+fn span(seconds: u64) -> (u64, &'static str) {
     match seconds {
-        0..=119 => amount(seconds, "second"),
-        120..=7_199 => amount(seconds / 60, "minute"),
-        7_200..=172_799 => amount(seconds / 3_600, "hour"),
-        _ => amount(seconds / 86_400, "day"),
+        0..=119 => (seconds, "second"),
+        120..=7_199 => (seconds / 60, "minute"),
+        7_200..=172_799 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
     }
 }
 
@@ -280,12 +286,12 @@ pub(super) fn mail(facts: &MailFacts<'_>) -> MailWords {
 /// What a device can do, after "I can".
 fn can(abilities: &[Ability]) -> String {
     let words = |ability: &Ability| match ability {
-        Ability::Do(commands) => format!("have it {}", joined(commands, "or")),
+        Ability::Do(commands) => format!("have it {}", values::list_with(commands, "or")),
         Ability::Switch(None) => "switch it on or off".to_owned(),
         Ability::Switch(Some(what)) => format!("switch the {what} on or off"),
         Ability::Set(properties) => {
             let properties: Vec<String> = properties.iter().map(|name| format!("the {name}")).collect();
-            format!("set {}", joined(&properties, "and"))
+            format!("set {}", values::list(&properties))
         }
         Ability::Tell => "tell you how it is".to_owned(),
     };
@@ -294,12 +300,5 @@ fn can(abilities: &[Ability]) -> String {
         [only] => only.clone(),
         [one, other] => format!("{one}, and {other}"),
         [first @ .., last] => format!("{}, and {last}", first.join(", ")),
-    }
-}
-
-fn joined(items: &[String], last: &str) -> String {
-    match items {
-        [first @ .., end] if !first.is_empty() => format!("{} {last} {end}", first.join(", ")),
-        items => items.concat(),
     }
 }

@@ -191,11 +191,7 @@ fn action(place: &str, raw: RawAction, kind: Option<&ValueKind>, faults: &mut Fa
             let (path, args) = program_of(place, "run", run, faults)?;
             Means::Program { path, args }
         }
-        (None, Some(url), None, None) => {
-            let url = LoopbackUrl::parse(&url);
-            faults.check(url.is_some(), place, "`http` must be an http:// address of 127.0.0.0/8, [::1] or localhost");
-            Means::Http(url?)
-        }
+        (None, Some(url), None, None) => Means::Http(loopback(place, &url, faults)?),
         (None, None, Some(line), None) => {
             faults.check(matches!(kind, None | Some(ValueKind::Switch)), place, "`gpio` is for a switch");
             faults.check(is_absolute(&line.chip), place, "`gpio.chip` must be an absolute path");
@@ -223,6 +219,13 @@ pub(super) fn program_of(place: &str, key: &str, run: Vec<String>, faults: &mut 
     let path = parts.next().filter(|path| is_absolute(Path::new(path)));
     faults.check(path.is_some(), place, format_args!("`{key}` must begin with the absolute path of a program"));
     Some((path?, parts.collect()))
+}
+
+/// The address of a server on this machine.
+pub(super) fn loopback(place: &str, url: &str, faults: &mut Faults) -> Option<LoopbackUrl> {
+    let url = LoopbackUrl::parse(url);
+    faults.check(url.is_some(), place, "`http` must be an http:// address of 127.0.0.0/8, [::1] or localhost");
+    url
 }
 
 /// A map says what is written for each value, or for none.

@@ -57,7 +57,7 @@ fn cancel_and_pause_interrupt_the_print_of_the_printer() {
 
 #[test]
 fn no_property_has_a_name_that_the_shadow_needs() {
-    for name in ["command", "commands", "commandQueue", "failures", "onboarded"] {
+    for name in ["certificateId", "command", "commands", "commandQueue", "failures", "onboarded"] {
         let expected = format!("property.{name}: is not a name a property can have");
         assert_eq!(faults(&format!("[property.{name}]\ntype = \"switch\"\n")), [expected]);
     }

@@ -12,8 +12,8 @@ use super::report::{RawReport, reports};
 use super::{Action, IntentRule, Model, Property, Sentence, Simulation, ValueKind};
 use crate::thing::ThingPrefix;
 
-/// The shadow's own names, which no property may have.
-const RESERVED: [&str; 5] = ["command", "commands", "commandQueue", "failures", "onboarded"];
+/// What stands in a shadow beside the properties: no property may be called so.
+pub const RESERVED: [&str; 6] = ["certificateId", "command", "commands", "commandQueue", "failures", "onboarded"];
 
 /// In bytes: the agent reads no larger file out of a bundle.
 const PART_LIMIT: usize = 48 * 1024;
@@ -342,7 +342,7 @@ fn intent(
         }
         (None, None, None, Some(answer)) => {
             for sentence in answer {
-                for name in placeholders(&sentence.say).into_iter().chain(sentence.when.keys().map(String::as_str)) {
+                for name in placeholders(&sentence.say).chain(sentence.when.keys().map(String::as_str)) {
                     faults.check(properties.contains_key(name), place, format_args!("there is no property `{name}`"));
                 }
             }
@@ -368,7 +368,7 @@ fn intent(
     for slot in raw.ask.keys() {
         faults.check(slots.contains(&slot), place, format_args!("`ask.{slot}` is for a slot that fills nothing"));
     }
-    let says = raw.says.iter().flat_map(|sentence| placeholders(&sentence.say).into_iter().chain(sentence.when.keys().map(String::as_str)));
+    let says = raw.says.iter().flat_map(|sentence| placeholders(&sentence.say).chain(sentence.when.keys().map(String::as_str)));
     let confirm = raw.confirm.iter().flat_map(|sentence| placeholders(sentence));
     for (key, name) in says.map(|name| ("says", name)).chain(confirm.map(|name| ("confirm", name))) {
         faults.check(names.iter().any(|known| *known == name), place, format_args!("`{key}` names `{name}`, which nothing fills"));
@@ -378,6 +378,6 @@ fn intent(
 }
 
 /// The names in braces.
-fn placeholders(sentence: &str) -> Vec<&str> {
-    sentence.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+pub(crate) fn placeholders(sentence: &str) -> impl Iterator<Item = &str> {
+    sentence.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::action::{LIMITS, LoopbackUrl, half_a_minute, is_absolute, program_of};
+use super::action::{LIMITS, LoopbackUrl, half_a_minute, is_absolute, loopback, program_of};
 use super::file::Faults;
 use super::{Property, ValueKind};
 
@@ -119,11 +119,7 @@ fn report(place: &str, raw: RawReport, kind: Option<&ValueKind>, faults: &mut Fa
             let (path, args) = program_of(place, "stream", stream, faults)?;
             ReportSource::Stream { path, args }
         }
-        (None, None, Some(url), None) => {
-            let url = LoopbackUrl::parse(&url);
-            faults.check(url.is_some(), place, "`http` must be an http:// address of 127.0.0.0/8, [::1] or localhost");
-            ReportSource::Http(url?)
-        }
+        (None, None, Some(url), None) => ReportSource::Http(loopback(place, &url, faults)?),
         (None, None, None, Some(path)) => {
             faults.check(is_absolute(&path), place, "`file` must be an absolute path");
             let map = raw.map.unwrap_or_default();

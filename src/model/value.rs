@@ -42,7 +42,7 @@ pub enum Misfit {
         /// As spoken.
         unit: String,
     },
-    /// Below or above.
+    /// Below or above, or a fraction where there is none.
     OutOfRange {
         /// What was said.
         said: String,
@@ -52,6 +52,8 @@ pub enum Misfit {
         max: f64,
         /// As spoken.
         unit: Option<String>,
+        /// Whether it is within these, and has a fraction that it may not have.
+        fraction: bool,
     },
     /// Not in the list.
     NotOneOf {
@@ -84,8 +86,9 @@ impl ValueKind {
             ValueKind::Text { .. } => json!(said.replace(char::is_control, " ")),
             ValueKind::Number { min, max, unit, whole } => {
                 let number: f64 = said.parse().ok().filter(|n: &f64| n.is_finite()).ok_or_else(|| Misfit::NotANumber(words.to_owned()))?;
-                if number < *min || number > *max || (*whole && number.fract() != 0.0) {
-                    return Err(Misfit::OutOfRange { said: words.to_owned(), min: *min, max: *max, unit: unit.clone() });
+                let fraction = *whole && number.fract() != 0.0 && (*min..=*max).contains(&number);
+                if number < *min || number > *max || fraction {
+                    return Err(Misfit::OutOfRange { said: words.to_owned(), min: *min, max: *max, unit: unit.clone(), fraction });
                 }
                 plain_number(number)
             }

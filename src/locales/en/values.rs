@@ -26,7 +26,8 @@ const NUMBERS: [&str; 13] = ["zero", "one", "two", "three", "four", "five", "six
 /// The words for a value. A day of the year that begins `today` needs no year.
 pub(in crate::locales) fn words(value: BuiltInValue, today: Date) -> Words {
     let with = |preposition: &str, text: String| Words { phrase: Some(format!("{preposition} {text}")), text, ..Words::default() };
-    let name_of = |date| day(date, today);
+    let name_of = |date| day(date, date, today);
+    let of_days = |first: Date, count: i64| day(first, first.saturating_add(time::Duration::days(count - 1)), today);
     match value {
         BuiltInValue::Duration(duration) => self::duration(duration).into(),
         BuiltInValue::Time { hour, minute } => with("at", time(hour, minute)),
@@ -42,8 +43,8 @@ pub(in crate::locales) fn words(value: BuiltInValue, today: Date) -> Words {
             },
         ),
         BuiltInValue::Day(date) => with("on", name_of(date)),
-        BuiltInValue::Week(monday) => with("in", format!("the week of {}", name_of(monday))),
-        BuiltInValue::Weekend(saturday) => with("on", format!("the weekend of {}", name_of(saturday))),
+        BuiltInValue::Week(monday) => with("in", format!("the week of {}", of_days(monday, 7))),
+        BuiltInValue::Weekend(saturday) => with("on", format!("the weekend of {}", of_days(saturday, 2))),
         BuiltInValue::Month(year, month) if year == today.year() => with("in", month.to_string()),
         BuiltInValue::Month(year, month) => with("in", format!("{month} {year}")),
         BuiltInValue::Season(year, season) => with("in", format!("{} {year}", self::season(season))),
@@ -113,10 +114,15 @@ pub(in crate::locales) fn after<'w>(sentence: &str, words: &'w str) -> &'w str {
 
 /// "a vase, a cup and a box".
 pub(in crate::locales) fn list(items: &[String]) -> String {
+    list_with(items, "and")
+}
+
+/// The same with another word before the last.
+pub(in crate::locales) fn list_with(items: &[String], word: &str) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
     }
 }
 
@@ -154,11 +160,17 @@ fn duration(duration: Duration) -> String {
 
 /// Numbers up to twelve are words, as in print.
 fn amount(count: u32, unit: &str) -> String {
-    format!("{} {unit}{}", number(count), if count == 1 { "" } else { "s" })
+    let count = u64::from(count);
+    format!("{} {}", number(count), plural(count, unit))
+}
+
+/// The unit of so many: "minute", "minutes".
+pub(in crate::locales) fn plural(count: u64, unit: &str) -> String {
+    format!("{unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A number as it stands in a sentence.
-pub(in crate::locales) fn number(count: u32) -> String {
+pub(in crate::locales) fn number(count: u64) -> String {
     usize::try_from(count).ok().and_then(|count| NUMBERS.get(count)).map_or_else(|| count.to_string(), |word| (*word).into())
 }
 
@@ -172,10 +184,10 @@ fn time(hour: u8, minute: u8) -> String {
     }
 }
 
-/// "December 1st", with the year where the day is over or more than a year away.
-fn day(date: Date, today: Date) -> String {
+/// "December 1st", with the year where what begins then is over by `end`, or is more than a year away.
+fn day(date: Date, end: Date, today: Date) -> String {
     let name = format!("{} {}", date.month(), ordinal(date.day()));
-    let of_this_year = date >= today && (date - today).whole_days() < 365;
+    let of_this_year = end >= today && (date - today).whole_days() < 365;
     if of_this_year { name } else { format!("{name}, {}", date.year()) }
 }
 
@@ -232,6 +244,8 @@ mod tests {
             ("2026-11-30", "November 30th, 2026"),
             ("2030-12-01", "December 1st, 2030"),
             ("2026-W49-WE", "the weekend of December 5th"),
+            ("2026-W48", "the week of November 23rd, 2026"),
+            ("2026-W49", "the week of November 30th"),
             ("2026-W50", "the week of December 7th"),
             ("2026-12", "December"),
             ("2027-01", "January 2027"),
