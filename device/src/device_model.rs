@@ -56,7 +56,7 @@ pub(crate) fn programs(model: &Model) -> Vec<String> {
 }
 
 /// There is a line for each fault.
-fn in_one_line(why: &str) -> String {
+pub(crate) fn in_one_line(why: &str) -> String {
     why.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -7,8 +7,8 @@
 //! 3. `link` is one connection, by an MQTT client that other people wrote.
 //! 4. [`agent`] turns what the shadow wants into orders for a body, and what came of them into what is reported; [`journal`] keeps
 //!    in mind which commands were begun; [`life`] is the loop that holds all of this together.
-//! 5. Bodies: `actions` does what `device.toml` says for a property or a command; without it there is a simulated [`printer`],
-//!    so that something moves at once.
+//! 5. Bodies: `actions` does what `device.toml` says for a property or a command; `sensors` reports what it says is measured. A
+//!    [`printer`] is simulated where the model says so and has neither; any other device takes settings as so.
 
 #[cfg(not(unix))]
 compile_error!("the agent keeps its keys by the rules of Unix, and ends processes by groups: it runs on Unix only");
@@ -25,6 +25,7 @@ pub mod files;
 
 mod credentials;
 mod device_model;
+mod local_socket;
 pub mod register;
 mod requests;
 mod state;

@@ -24,6 +24,12 @@ pub(super) struct Begun {
     pub(super) is_interrupted: bool,
 }
 
+impl Begun {
+    pub(super) fn new(id: String, name: String, since: Duration) -> Self {
+        Self { id, name, since, is_answered: false, is_interrupted: false }
+    }
+}
+
 /// A command that is under way has to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interruption {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::order::{Answer, plain};
+use super::order::{Answer, plain, plain_within};
 
 /// The key in `reported`.
 pub(super) const FAILURES: &str = "failures";
@@ -36,7 +36,7 @@ impl Failures {
 
     /// A property could not be set. To try the same wish again, and to fail again, is no new failure.
     pub(super) fn property_failed(&mut self, name: &str, value: &Value, why: &str, wished: Option<u64>, now: u64) {
-        let mut failure = json!({"value": short(value), "detail": shortened(why)});
+        let mut failure = json!({"value": short(value), "detail": plain_within(why, DETAIL_LIMIT)});
         let before = self.0.get(name).filter(|before| ["value", "detail"].iter().all(|field| before.get(field) == failure.get(field)));
         let since = before.and_then(|before| before.get("at")?.as_u64()).filter(|at| wished.is_none_or(|wished| wished <= *at));
         failure["at"] = json!(since.unwrap_or(now));
@@ -52,7 +52,7 @@ impl Failures {
 
     /// A command was refused or has failed.
     pub(super) fn command_failed(&mut self, name: &str, answer: &Answer, now: u64) {
-        let detail = shortened(&answer.detail);
+        let detail = plain_within(&answer.detail, DETAIL_LIMIT);
         self.insert(COMMAND, json!({"id": answer.id, "name": plain(name), "status": answer.status, "detail": detail, "at": now}));
     }
 
@@ -94,10 +94,6 @@ fn short(value: &Value) -> Value {
     }
     let words = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     // A character takes four bytes at most, and six where JSON escapes it.
-    let beginning: String = shortened(&words).chars().take(VALUE_LIMIT / 6).collect();
+    let beginning: String = plain_within(&words, DETAIL_LIMIT).chars().take(VALUE_LIMIT / 6).collect();
     json!(format!("{beginning}…"))
-}
-
-fn shortened(words: &str) -> String {
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(DETAIL_LIMIT).collect()
 }

@@ -16,10 +16,13 @@ mod in_turn;
 mod memory;
 mod mirror;
 mod order;
+mod past;
+mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use onething::model::RESERVED;
 use serde_json::{Map, Value, json};
 
 pub use body::{Body, Event, Past};
@@ -30,11 +33,12 @@ pub(crate) use order::plain;
 pub use order::{Answer, Command, CommandStatus, Order};
 
 use command_queue::{COMMANDS, CommandQueue};
-use commands::{Begun, QUEUE};
+use commands::Begun;
 use desired::{Desired, ShadowTime};
 use failures::{FAILURES, Failures};
 use memory::Memory;
 use mirror::Mirror;
+use wishes::Wish;
 
 /// A command that has no answer for so long is reported as accepted.
 const ACCEPTED_AFTER: Duration = Duration::from_secs(1);
@@ -43,8 +47,6 @@ const STOPPED: &str = "the device stopped while it was at work";
 pub(crate) const CLIENT_TOKEN: &str = "onething-device";
 /// Reported, so that the skill adds commands to `desired.commands` instead of replacing the one before.
 const COMMAND_QUEUE: &str = "commandQueue";
-/// In `reported` these are the agent's own, or the skill's.
-const RESERVED: [&str; 6] = ["certificateId", "command", COMMANDS, COMMAND_QUEUE, FAILURES, "onboarded"];
 
 /// When something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +55,6 @@ pub struct Moment {
     pub now: u64,
     /// On a clock that only goes forward, from any beginning on.
     pub uptime: Duration,
-}
-
-/// A wish for a property that was not so when the shadow last told of it.
-#[derive(Debug, PartialEq)]
-struct Wish {
-    value: Value,
-    /// The shadow's note about when it was wished.
-    wished: Option<Value>,
-    /// When it came, on the clock of [`Moment::uptime`].
-    since: Duration,
-    /// It has been set, or could not be.
-    is_tried: bool,
 }
 
 /// What a device knows about what is wanted of it.
@@ -224,8 +214,7 @@ impl Agent {
             let name = past.command(id).map(|command| command.name).unwrap_or_default();
             self.memory.call(id, &name);
             if Some(id.as_str()) == goes_on {
-                let (id, since) = (id.clone(), moment.uptime);
-                self.begun.push(Begun { id, name, since, is_answered: false, is_interrupted: false });
+                self.begun.push(Begun::new(id.clone(), name, moment.uptime));
             } else {
                 self.end(Answer { id: id.clone(), status: CommandStatus::Failed, detail: STOPPED.to_owned() }, true, moment);
             }
@@ -257,8 +246,7 @@ impl Agent {
                 Order::Do(command) => match self.counts(command, moment) {
                     Err(why) => self.refuse(command, why, moment),
                     Ok(()) => {
-                        let (id, name, since) = (command.id.clone(), command.name.clone(), moment.uptime);
-                        self.begun.push(Begun { id, name, since, is_answered: false, is_interrupted: false });
+                        self.begun.push(Begun::new(command.id.clone(), command.name.clone(), moment.uptime));
                         return Some(order);
                     }
                 },
@@ -350,26 +338,6 @@ impl Agent {
         std::mem::take(&mut self.notes)
     }
 
-    /// What was answered without this device's knowing is the newest that was answered, and is not done again.
-    fn adopt(&mut self, reported: &Map<String, Value>) {
-        let Some(answered) = reported.get("command").and_then(Value::as_object) else { return };
-        let said = |field: &str| answered.get(field).and_then(Value::as_str);
-        let Some(id) = said("id") else { return };
-        let status = said("status").map(|word| CommandStatus::read(word).unwrap_or(CommandStatus::Done));
-        let answer = |status| Answer { id: id.to_owned(), status, detail: said("detail").unwrap_or_default().to_owned() };
-        let is_new = !self.memory.knows(id) && self.memory.take(id, "");
-        // The end of one that is under way here is not for somebody else to tell.
-        if let Some(status) = status.filter(|status| is_new || !self.remembers || !status.is_end()) {
-            self.memory.answer(answer(status));
-        }
-    }
-
-    fn past(&self, reported: Map<String, Value>, desired: Map<String, Value>) -> Option<Past> {
-        let waits = |id: &String| self.queue.iter().any(|order| matches!(order, Order::Do(command) if command.id == *id));
-        let open = || self.memory.open().into_iter().filter(|id| !waits(id)).collect();
-        (!self.remembers).then(|| Past { reported, desired, open: open() })
-    }
-
     fn take_early(&mut self, moment: Moment) {
         if let Some(early) = self.mirror.early() {
             self.take_delta(&early, moment);
@@ -402,53 +370,6 @@ impl Agent {
         let since = moment.uptime.saturating_sub(self.told_at).as_secs();
         let now = if self.told_time == 0 { moment.now } else { self.told_time.saturating_add(since) };
         ShadowTime { now, uptime: moment.uptime }
-    }
-
-    fn wish(&mut self, name: &str, value: &Value, wished: Option<Value>, moment: Moment) {
-        if let Some(before) = self.wishes.get(name)
-            && before.value == *value
-            && (!before.is_tried || (wished.is_some() && before.wished == wished))
-        {
-            // It waits or is under way, or was tried and not wished again since: any report makes the shadow tell of it.
-            return;
-        }
-        let waiting = self.queue.iter_mut().find_map(|order| match order {
-            Order::Set { name: other, value } if other == name => Some(value),
-            _ => None,
-        });
-        if let Some(waiting) = waiting {
-            waiting.clone_from(value);
-        } else if self.queue.len() < 2 * QUEUE {
-            self.queue.push_back(Order::Set { name: name.to_owned(), value: value.clone() });
-        } else {
-            // It is taken when the shadow tells of it again.
-            return;
-        }
-        self.wishes.insert(name.to_owned(), Wish { value: value.clone(), wished, since: moment.uptime, is_tried: false });
-    }
-
-    fn was_tried(&mut self, name: &str, value: &Value) {
-        if let Some(wish) = self.wishes.get_mut(name).filter(|wish| wish.value == *value) {
-            wish.is_tried = true;
-        }
-    }
-
-    fn was_set(&mut self, name: &str, value: &Value) {
-        self.was_tried(name, value);
-        self.failures.property_set(name);
-    }
-
-    /// Takes what has changed on the device, except where a wish waits that does not give way.
-    fn take_changes(&mut self, properties: &Map<String, Value>, at: Duration, gives_way: impl Fn(&Wish) -> bool) {
-        for (name, value) in properties.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
-            let waits = |order: &Order| matches!(order, Order::Set { name: other, .. } if other == name);
-            if self.queue.iter().any(waits) {
-                let Some(wish) = self.wishes.get_mut(name).filter(|wish| gives_way(wish)) else { continue };
-                wish.is_tried = true;
-                self.queue.retain(|order| !waits(order));
-            }
-            self.desired.change(name, value, at);
-        }
     }
 }
 

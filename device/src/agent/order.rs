@@ -101,7 +101,12 @@ pub struct Answer {
 
 /// Words of others, as part of one line.
 pub(crate) fn plain(words: &str) -> String {
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(64).collect()
+    plain_within(words, 64)
+}
+
+/// The same with so many characters at most.
+pub(super) fn plain_within(words: &str, limit: usize) -> String {
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit).collect()
 }
 
 /// What became of something, for the log.

@@ -7,6 +7,7 @@ use onething::model::{Model, ModelError};
 use crate::actions::lacking::{lacking, sensors};
 use crate::command_line::Common;
 use crate::credentials::stored;
+use crate::device_model::in_one_line;
 use crate::failure::Failure;
 
 /// Prints one sentence for each mistake. A mistake in the model is asked wrongly; what the machine lacks has failed.
@@ -24,7 +25,7 @@ pub(super) fn check(common: &Common) -> Result<(), Failure> {
         Ok(model) => model,
         Err(ModelError(faults)) => {
             for fault in &faults {
-                writeln!(out, "{name}: {}", fault.split_whitespace().collect::<Vec<_>>().join(" "))?;
+                writeln!(out, "{name}: {}", in_one_line(fault))?;
             }
             return Err(Failure::Usage(format!("the device model has {}", mistakes(faults.len()))));
         }

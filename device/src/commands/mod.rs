@@ -63,7 +63,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Register { door, with } => knock(&common, &hold(&common)?, &door, || Ok(with.credential(&Environment)?)).await,
         Command::Renew(door) => renew::renew(&common, &door).await,
         Command::Check => check::check(&common),
-        Command::Report { values, json } => report::report(&common, &values, json),
+        Command::Report { values, json } => report::report(&common, &values, json).await,
         Command::Forget { yes } => forget::forget(&common, yes),
         Command::Service { remove: Some(unit), .. } => service::remove(&unit),
         Command::Service { write, user, remove: None } => service::service(&common, write.as_deref(), user.as_deref()),

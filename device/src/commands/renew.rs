@@ -9,8 +9,9 @@ use crate::clock;
 use crate::command_line::{Common, DoorOption};
 use crate::credentials;
 use crate::failure::Failure;
+use crate::local_socket::ask;
 use crate::register::credential::Credential;
-use crate::requests::{self, Answer, Request};
+use crate::requests::{Answer, Request};
 use crate::state::{Held, StateError};
 
 /// The agent gives up by itself before that.
@@ -18,7 +19,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(180);
 
 pub(super) async fn renew(common: &Common, door: &DoorOption) -> Result<(), Failure> {
     let state = super::state(common)?;
-    let folder = state.path().to_owned();
+    let socket = state.requests_socket();
     let busy = match state.hold() {
         Err(busy @ StateError::Busy(_)) => busy,
         held => {
@@ -28,7 +29,7 @@ pub(super) async fn renew(common: &Common, door: &DoorOption) -> Result<(), Fail
         }
     };
     let request = Request::Renew { door: door.url.clone() };
-    let answer = match timeout(ANSWER_WITHIN, requests::ask(&folder, &request)).await {
+    let answer = match timeout(ANSWER_WITHIN, ask(&socket, &request)).await {
         Ok(Ok(answer)) => answer,
         // Another command has the folder, or an agent that takes no requests.
         Ok(Err(error)) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Err(busy.into()),

@@ -1,24 +1,31 @@
 //! `report`: tells the running agent what was measured.
 
-use std::io::{Read, Write, stdin, stdout};
+use std::io::{ErrorKind, Read, Write, stdin, stdout};
 
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::command_line::Common;
 use crate::failure::Failure;
-use crate::sensors::socket::{Taken, tell};
+use crate::local_socket::{LINE_WITHIN, ask};
+use crate::sensors::socket::Taken;
 
 /// In bytes.
 const INPUT_LIMIT: u64 = 64 * 1024;
 
-pub(super) fn report(common: &Common, values: &[String], json: bool) -> Result<(), Failure> {
+pub(super) async fn report(common: &Common, values: &[String], json: bool) -> Result<(), Failure> {
     let values = read(values)?;
     let state = super::state(common)?;
-    let Taken { reported, connected, error } = tell(&state.socket(), &values).map_err(|error| match error.kind() {
-        std::io::ErrorKind::PermissionDenied => {
-            Failure::Other(format!("the agent of {} belongs to another user: report as that one, or as root", state.path().display()))
-        }
-        _ => Failure::Other(format!("no agent that takes reports runs with the state folder {}", state.path().display())),
+    let answer = timeout(2 * LINE_WITHIN, ask(&state.reports_socket(), &values)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+    let Taken { reported, connected, error } = answer.map_err(|error| {
+        let folder = state.path().display();
+        Failure::Other(match error.kind() {
+            ErrorKind::PermissionDenied => format!("the agent of {folder} belongs to another user: report as that one, or as root"),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                format!("no agent that takes reports runs with the state folder {folder}")
+            }
+            _ => format!("the running agent has not answered: {error}"),
+        })
     })?;
     if let Some(why) = error {
         return Err(Failure::Usage(why));

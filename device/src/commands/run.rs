@@ -47,7 +47,7 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
         true => Watched::with_given(&held, common.wait()),
         false => Watched::with_stored(&held, door.as_ref(), common.wait()),
     };
-    let requests = Requests::listen(held.path());
+    let requests = Requests::listen(&held.requests_socket());
     let requests = requests.inspect_err(|error| warn!("other commands cannot ask this agent for anything: {error}")).ok();
     let doors = |url: Option<String>| super::at(common, &held, &DoorOption { url: url.or_else(|| options.door.url.clone()) });
     let watched = watched.asked(requests, &doors);
@@ -67,8 +67,9 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     // It may come later, with a disk that is mounted or a module that is loaded.
     actions.lacking().iter().chain(&lacking::sensors(&model.reports)).for_each(|lack| warn!("{lack}"));
     let (sensors, samples) = Sensors::start(&model, &thing);
-    let socket = Socket::open(&held.socket(), &model, samples);
-    let socket = socket.inspect_err(|error| warn!("{} cannot be opened, so `report` does not work: {error}", held.socket().display())).ok();
+    let socket = Socket::open(&held.reports_socket(), &model, samples);
+    let socket =
+        socket.inspect_err(|error| warn!("{} cannot be opened, so `report` does not work: {error}", held.reports_socket().display())).ok();
     let body = Measuring::new(InTurn::new(actions, Map::new()), sensors, &model);
     live(bundle, body, socket, journal, watched).await
 }

@@ -30,8 +30,8 @@ pub(super) async fn setup(common: &Common, path: &Path, offline: bool, goes_on: 
         reach(&bundle, common.wait().unwrap_or(super::WAIT)).await?;
     }
     let former = thing(&held);
-    let model = model(&held, named, &bundle)?;
     held.store(&files)?;
+    let model = model(&held, named, &bundle)?;
     if let Some(model) = model {
         describe(&model)?;
     }

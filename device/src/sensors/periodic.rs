@@ -26,25 +26,25 @@ pub(super) async fn measure(mut sensor: Sensor, report: DeviceReport) {
     let Some(every) = report.every else { return };
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let client = Https::default();
+    let mut client = None;
     loop {
         ticks.tick().await;
         // What comes late was so when it was asked for, as far as anybody knows.
         let at = Instant::now();
-        match ask(&sensor, &report, &client).await {
+        match ask(&sensor, &report, &mut client).await {
             Ok(said) => sensor.take(&said, at).await,
             Err(why) => sensor.complain(&why),
         }
     }
 }
 
-async fn ask(sensor: &Sensor, report: &DeviceReport, client: &Https) -> Result<Vec<u8>, String> {
+async fn ask(sensor: &Sensor, report: &DeviceReport, client: &mut Option<Https>) -> Result<Vec<u8>, String> {
     match &report.source {
         ReportSource::Program { path, args } => {
             let input = json!({"report": sensor.property}).to_string();
             ask_program(path, args, &input, &sensor.thing, report.limit).await
         }
-        ReportSource::Http(url) => ask_server(client, url, report.limit).await,
+        ReportSource::Http(url) => ask_server(client.get_or_insert_default(), url, report.limit).await,
         ReportSource::File { path, map, factor } => {
             let content = read_file(path).await?;
             value(&content, map, *factor)

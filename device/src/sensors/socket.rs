@@ -3,28 +3,20 @@
 //! One line with a JSON object of texts or values by property, and one line in answer. All of it is taken, or nothing.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::io;
+use std::path::Path;
 
 use onething::model::{Model, Property};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream as Caller};
+use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use super::reading::{Reading, bare, fitting};
 use super::{CURRENT, Sample};
 use crate::life::{Connection, Status};
-
-/// In bytes.
-const LINE_LIMIT: u64 = 64 * 1024;
-/// For a caller to say it, and for the agent to answer.
-const WITHIN: Duration = Duration::from_secs(5);
+use crate::local_socket::{LINE_WITHIN, LocalSocket, read_line, write_line};
 
 /// What the agent answers.
 #[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -40,49 +32,30 @@ pub(crate) struct Taken {
     pub(crate) error: Option<String>,
 }
 
-/// The socket of a running agent, which is removed with this value.
+/// The socket of a running agent that takes reports.
 pub(crate) struct Socket {
-    listener: UnixListener,
-    path: PathBuf,
+    socket: LocalSocket,
     properties: BTreeMap<String, Property>,
     samples: mpsc::Sender<Sample>,
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // One that stays is replaced at the next start.
-        let _ = std::fs::remove_file(&self.path);
-    }
 }
 
 impl Socket {
     /// Opens it; no other agent has this folder.
     pub(crate) fn open(path: &Path, model: &Model, samples: mpsc::Sender<Sample>) -> io::Result<Self> {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))?;
-        Ok(Self { listener, path: path.to_owned(), properties: model.properties.clone(), samples })
+        Ok(Self { socket: LocalSocket::bind(path)?, properties: model.properties.clone(), samples })
     }
 
     /// Answers for ever, one caller after the other.
     pub(crate) async fn serve(self, status: watch::Receiver<Status>) {
         loop {
-            match self.listener.accept().await {
-                // Who says nothing in time, or hangs up, has said nothing.
-                Ok((caller, _)) => drop(timeout(WITHIN, self.answer(caller, &status)).await),
-                // Too many open files: it passes.
-                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
-            }
+            let caller = self.socket.accept().await;
+            // Who says nothing in time, or hangs up, has said nothing.
+            drop(timeout(LINE_WITHIN, self.answer(caller, &status)).await);
         }
     }
 
-    async fn answer(&self, caller: Caller, status: &watch::Receiver<Status>) -> io::Result<()> {
-        let (from, mut to) = caller.into_split();
-        let mut line = Vec::new();
-        tokio::io::BufReader::new(from.take(LINE_LIMIT)).read_until(b'\n', &mut line).await?;
+    async fn answer(&self, mut caller: UnixStream, status: &watch::Receiver<Status>) -> io::Result<()> {
+        let line = read_line(&mut caller).await?;
         let at = Instant::now();
         let mut taken = match read(&line, &self.properties) {
             Ok(reported) => Taken { reported, ..Taken::default() },
@@ -94,9 +67,7 @@ impl Socket {
             self.samples.send(sample).await.map_err(io::Error::other)?;
             taken.connected = matches!(status.borrow().connection, Connection::Connected { .. });
         }
-        let mut answer = serde_json::to_vec(&taken)?;
-        answer.push(b'\n');
-        to.write_all(&answer).await
+        write_line(&mut caller, &taken).await
     }
 }
 
@@ -115,17 +86,4 @@ fn read(line: &[u8], properties: &BTreeMap<String, Property>) -> Result<Map<Stri
         reported.extend(reading.properties);
     }
     if reported.is_empty() { Err("it names no property".to_owned()) } else { Ok(reported) }
-}
-
-/// Tells the agent; its answer.
-pub(crate) fn tell(path: &Path, values: &Map<String, Value>) -> io::Result<Taken> {
-    let mut agent = UnixStream::connect(path)?;
-    agent.set_read_timeout(Some(2 * WITHIN))?;
-    agent.set_write_timeout(Some(WITHIN))?;
-    let mut line = serde_json::to_vec(values)?;
-    line.push(b'\n');
-    agent.write_all(&line)?;
-    let mut answer = String::new();
-    BufReader::new(agent.take(LINE_LIMIT)).read_line(&mut answer)?;
-    Ok(serde_json::from_str(&answer)?)
 }

@@ -21,7 +21,7 @@ const GOOD: Duration = Duration::from_secs(60);
 
 /// Follows it for ever.
 pub(super) async fn follow(mut sensor: Sensor, path: String, args: Vec<String>) {
-    let mut failures = 0;
+    let mut failures = 0_u32;
     loop {
         let begun = Instant::now();
         let why = match Running::start(&path, &args, &sensor.thing) {
@@ -29,8 +29,11 @@ pub(super) async fn follow(mut sensor: Sensor, path: String, args: Vec<String>) 
             Ok(program) => run(&mut sensor, program).await,
         };
         sensor.complain(&why);
-        failures = if begun.elapsed() >= GOOD { 0 } else { failures + 1 };
+        if begun.elapsed() >= GOOD {
+            failures = 0;
+        }
         sleep(doubled(FIRST, failures, LONGEST_WAIT)).await;
+        failures = failures.saturating_add(1);
     }
 }
 

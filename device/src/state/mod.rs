@@ -47,7 +47,8 @@ const NAME: &str = "name";
 const STATUS: &str = "status.json";
 const JOURNAL: &str = "journal";
 const LOCK: &str = "lock";
-const SOCKET: &str = "report.sock";
+const REQUESTS: &str = "agent.sock";
+const REPORTS: &str = "report.sock";
 
 /// Who only asks whether an agent runs holds the lock for an instant.
 const LOCK_TRIES: u32 = 10;
@@ -193,8 +194,13 @@ impl State {
     }
 
     /// The socket by which the running agent is told what was measured.
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.path.join(SOCKET)
+    pub(crate) fn reports_socket(&self) -> PathBuf {
+        self.path.join(REPORTS)
+    }
+
+    /// The socket by which other commands ask the running agent for something.
+    pub(crate) fn requests_socket(&self) -> PathBuf {
+        self.path.join(REQUESTS)
     }
 
     /// What the agent last said of itself.
@@ -243,11 +249,9 @@ impl Held {
 
     fn put(&self, files: &Files) -> io::Result<()> {
         let name = self.lay_down(files)?;
-        let former = self.path.join(FORMER);
-        if former.exists() {
+        if self.path.join(FORMER).exists() {
             // From what comes now nobody goes back to what was before a trial.
-            self.disk.remove(&former)?;
-            self.disk.sync_folder(&self.path)?;
+            self.remove(FORMER)?;
         }
         self.point(CURRENT, &name)?;
         self.sweep(&[number(&name)])
@@ -277,9 +281,8 @@ impl Held {
         let stored = self.has_credentials()?;
         let forget = || {
             // In this order: credentials that are named are whole.
-            self.disk.remove(&self.path.join(CURRENT))?;
-            self.disk.sync_folder(&self.path)?;
-            for file in [FORMER, MODEL, PENDING, STATUS, JOURNAL, SOCKET] {
+            self.remove(CURRENT)?;
+            for file in [FORMER, MODEL, PENDING, STATUS, JOURNAL, REQUESTS, REPORTS] {
                 self.disk.remove(&self.path.join(file))?;
             }
             self.sweep(&[])
@@ -291,6 +294,12 @@ impl Held {
     pub(crate) fn has_credentials(&self) -> Result<bool, StateError> {
         let numbered = self.numbered().map_err(self.failed())?;
         Ok(!numbered.is_empty() || self.path.join(CURRENT).exists())
+    }
+
+    /// Removes a file of the folder, for good.
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(&self.path.join(name))?;
+        self.disk.sync_folder(&self.path)
     }
 
     fn sweep(&self, keep: &[Option<u64>]) -> io::Result<()> {

@@ -26,10 +26,6 @@ impl Held {
 
     /// Takes it away.
     pub(crate) fn drop_device_model(&self) -> Result<(), StateError> {
-        let drop = || {
-            self.disk.remove(&self.path.join(MODEL))?;
-            self.disk.sync_folder(&self.path)
-        };
-        drop().map_err(self.failed())
+        self.remove(MODEL).map_err(self.failed())
     }
 }

@@ -21,10 +21,6 @@ impl Held {
 
     /// Forgets it: the registration is done.
     pub(crate) fn drop_pending_key(&self) -> Result<(), StateError> {
-        let drop = || {
-            self.disk.remove(&self.path.join(PENDING))?;
-            self.disk.sync_folder(&self.path)
-        };
-        drop().map_err(self.failed())
+        self.remove(PENDING).map_err(self.failed())
     }
 }

@@ -49,8 +49,7 @@ impl Held {
         }
         let current = self.pointer(CURRENT)?;
         let confirm = || {
-            self.disk.remove(&self.path.join(FORMER))?;
-            self.disk.sync_folder(&self.path)?;
+            self.remove(FORMER)?;
             self.sweep(&[current.as_deref().and_then(number)])
         };
         confirm().map_err(self.failed())

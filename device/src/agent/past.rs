@@ -1,0 +1,27 @@
+//! What the shadow says of the time before this agent.
+
+use serde_json::{Map, Value};
+
+use super::{Agent, Answer, CommandStatus, Order, Past};
+
+impl Agent {
+    /// What was answered without this device's knowing is the newest that was answered, and is not done again.
+    pub(super) fn adopt(&mut self, reported: &Map<String, Value>) {
+        let Some(answered) = reported.get("command").and_then(Value::as_object) else { return };
+        let said = |field: &str| answered.get(field).and_then(Value::as_str);
+        let Some(id) = said("id") else { return };
+        let status = said("status").map(|word| CommandStatus::read(word).unwrap_or(CommandStatus::Done));
+        let answer = |status| Answer { id: id.to_owned(), status, detail: said("detail").unwrap_or_default().to_owned() };
+        let is_new = !self.memory.knows(id) && self.memory.take(id, "");
+        // The end of one that is under way here is not for somebody else to tell.
+        if let Some(status) = status.filter(|status| is_new || !self.remembers || !status.is_end()) {
+            self.memory.answer(answer(status));
+        }
+    }
+
+    pub(super) fn past(&self, reported: Map<String, Value>, desired: Map<String, Value>) -> Option<Past> {
+        let waits = |id: &String| self.queue.iter().any(|order| matches!(order, Order::Do(command) if command.id == *id));
+        let open = || self.memory.open().into_iter().filter(|id| !waits(id)).collect();
+        (!self.remembers).then(|| Past { reported, desired, open: open() })
+    }
+}
