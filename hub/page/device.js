@@ -7,6 +7,7 @@ import { drawPicture } from "./printer-picture.js";
 import { drawShadow } from "./shadow.js";
 
 const CONNECTION = { none: "Not started", off: "Offline", connecting: "Connecting …", connected: "Connected", refused: "Refused" };
+const NONE_YET = "No device yet. It starts from the bundle in the mail.";
 const ELSEWHERE = "This device is not simulated here. What is shown is what its shadow says.";
 const AWAITED = "A device was connected with this identity, and is not now. What is shown is what it reported last.";
 const connect = one("#connect");
@@ -74,7 +75,7 @@ function progressOf({ status, progress, copy, copies }) {
 }
 
 function doing({ isThere, isSeen, simulated, connection, printer }, fails) {
-  if (!isThere) return "No device yet. It starts from the bundle in the mail.";
+  if (!isThere) return NONE_YET;
   if (!printer) return isSeen ? "It has reported nothing yet" : "It starts …";
   if (printer.power === "OFF") return "Switched off";
   const model = printer.model ?? "something";
@@ -97,7 +98,7 @@ const STATUS = { accepted: "Doing it", done: "Done", refused: "Refused", failed:
 
 /** What a device that is no printer does, by its shadow: the newest command, or whether it is as it was set. */
 function doingOf({ isThere, connection, reported }, state, pending) {
-  if (!isThere) return "No device yet. It starts from the bundle in the mail.";
+  if (!isThere) return NONE_YET;
   const away = connection === "connected" ? "" : " (offline)";
   if (pending.size) return `It has something to do${away}`;
   const { id, status, detail } = reported.command ?? {};

@@ -56,10 +56,10 @@ function withDevice(home, say, said) {
   if (awaits === "yes or no") return { pane: "echo", hint: "Alexa has asked you. Answer yes or no.", press: null };
   if (awaits === "value") return { pane: "echo", hint: "Alexa has asked you. Answer in the Echo.", press: null };
 
+  if (view.simulated && device.fails) return { pane: "device", hint: "The device fails, as you wanted. Switch that off, and it is mended.", press: "mend" };
   if (model.picture !== "printer") return withAnyDevice(home, say);
   const { printer } = view;
   if (!printer) return { pane: "device", hint: "The device is connected.", press: null };
-  if (view.simulated && device.fails) return { pane: "device", hint: "The device fails, as you wanted. Switch that off, and it is mended.", press: "mend" };
   if (printer.power === "OFF") {
     const on = utterances.groups.find((group) => group.intent === "SetPowerIntent")?.say.find((words) => / on\b/.test(words));
     return on ? say(on, `The printer is switched off. Say “${on}”.`) : { pane: "device", hint: "The printer is switched off.", press: null };
@@ -78,11 +78,15 @@ function withDevice(home, say, said) {
 
 /** The same where the device is not the printer: it is asked for what its model lists first. */
 function withAnyDevice({ user, users, names, utterances, device, thing, view, model }, say) {
-  if (view.simulated && device.fails) return { pane: "device", hint: "The device fails, as you wanted. Switch that off, and it is mended.", press: "mend" };
   const state = thing?.shadow?.state;
   const first = utterances.groups.find(({ intent }) => model.intents.includes(intent))?.say[0];
   if (first && !Object.keys(state?.desired ?? {}).length) return say(first, `Your ${names.device} is connected. Say “${first}”.`);
   if (state && pendingOf(state, model).size) return { pane: "device", hint: `Your ${names.device} was told, and has not done it yet.`, press: null };
+  const { command } = state?.desired ?? {};
+  const answer = state?.reported?.command;
+  if (command?.id && answer?.id === command.id && ["refused", "failed"].includes(answer.status)) {
+    return { pane: "device", hint: `Your ${names.device} has not done the last command.`, press: null };
+  }
   return theEnd(`Your ${names.device} has got it.`, user, users);
 }
 

@@ -23,9 +23,12 @@ let home = { user: null, users: [], names: {}, model: { properties: [], intents:
 const PARTS = {
   users: async () => {
     const { users, ...names } = await api.users();
-    home.users = users;
-    home.names = names;
-    home.user = users.find((one) => one.user === home.user?.user) ?? users[0];
+    // There is nobody while everything is started over; another event follows.
+    if (!users.length) return;
+    const before = home.user?.user;
+    Object.assign(home, { users, names, user: users.find((one) => one.user === before) ?? users[0] });
+    // What is drawn is still that of a user who was removed.
+    if (before && home.user.user !== before) choose(home.user.user);
   },
   echo: (user) => api.echo(user).then((echo) => () => (home.echo = echo)),
   mail: (user) =>
@@ -164,8 +167,6 @@ async function addUser(name) {
 async function removeUser(name) {
   await api.removeUser(name);
   await refresh("users");
-  if (home.user.user !== name) draw();
-  choose(home.user.user);
 }
 
 async function reset() {

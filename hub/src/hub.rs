@@ -1,8 +1,11 @@
 //! The hub: the skill with the ports of this machine, and what stands around it.
 
+mod simulated;
+mod users;
+
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use onething::answer::Skill;
 use onething::care::{Sweep, in_use, sweep};
@@ -13,12 +16,10 @@ use onething::memory::Memory;
 use onething::register::{HttpHook, Limits, Own, Terms};
 use onething::registry::{A_DAY, Kind};
 use onething::thing::{CertificateId, ThingName};
-use serde_json::{Value, json};
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, Instant};
-
-use onething_device::printer::device::State as DeviceState;
 
 use crate::audit::{self, Event, Kind as EventKind};
 use crate::authority::{Authority, AuthorityError};
@@ -28,11 +29,11 @@ use crate::broker::backend::Notice;
 use crate::broker::{self, Broker};
 use crate::clock;
 use crate::data_folder::{self, AUTHORITY};
-use crate::devices::{DeviceError, Devices, Wish};
+use crate::devices::Devices;
 use crate::disk;
 use crate::door::{LocalAudit, LocalClaims, LocalDoor};
 use crate::events::{Events, Subject};
-use crate::households::{EchoError, Household, Households, Turn, Words, dated, not_for_the_skill, shown};
+use crate::households::{EchoError, Households, Turn, Words, dated, not_for_the_skill, shown, without_token};
 use crate::mailbox::MailFolder;
 use crate::metrics;
 use crate::outgoing::{Outgoing, Pace, Server};
@@ -61,8 +62,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 const FOLLOW_UPS: usize = 2;
 /// For longer than a lease whoever works on a thing is waited for.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(2 * LEASE_SECONDS);
-/// How often a user who is removed is forgotten, until it has worked.
-const FORGETS: usize = 3;
 /// A sweep reads two short lists here.
 const SWEEP_LIMIT: Duration = Duration::from_secs(600);
 
@@ -192,7 +191,7 @@ impl Hub {
         let login = match &settings.mode {
             Mode::Trying => {
                 if users.users().await?.is_empty() {
-                    first_users(&users).await?;
+                    users::first_users(&users).await?;
                 }
                 SignIn::Local(users.clone())
             }
@@ -367,168 +366,6 @@ impl Hub {
         Ok(turn)
     }
 
-    /// Does something to a user's simulated device, and says how it is then.
-    pub async fn tell_device(&self, user: &UserName, wish: Wish) -> Result<DeviceState, DeviceError> {
-        let connects = matches!(wish, Wish::Start { .. } | Wish::Connect);
-        if connects && self.thing_of(user).is_some_and(|thing| self.is_elsewhere(thing.as_str())) {
-            return Err(DeviceError::Elsewhere);
-        }
-        self.devices.wish(user, wish).await
-    }
-
-    /// Whether a device that is not simulated here is connected as this thing.
-    pub fn is_elsewhere(&self, thing: &str) -> bool {
-        self.presence.is_elsewhere(thing)
-    }
-
-    /// Follows who connects, until the hub ends: a simulated device gives way to another one of the same thing.
-    pub async fn follow_connections(&self) {
-        let taken = self.noticed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (Some(mut noticed), mut ending) = (taken, self.ending()) else { return };
-        loop {
-            let notice = tokio::select! {
-                notice = noticed.recv() => notice,
-                _ = ending.wait_for(|ending| *ending) => None,
-            };
-            let Some(notice) = notice else { return };
-            if let Err(error) = self.follow(&notice).await {
-                tracing::warn!(step = "device", "{}", onething::fault::chain(&error));
-            }
-        }
-    }
-
-    async fn follow(&self, notice: &Notice) -> Result<(), DeviceError> {
-        let Some(thing) = notice.thing.as_deref() else { return Ok(()) };
-        let simulated = self.devices.user_of(thing);
-        let wants = simulated.as_ref().is_some_and(|user| self.devices.state(user).connection.wants());
-        let was_elsewhere = self.is_elsewhere(thing);
-        if let (true, Some(user)) = (self.presence.note(notice, wants), &simulated) {
-            self.devices.give_way(user).await?;
-        }
-        if was_elsewhere != self.is_elsewhere(thing) {
-            self.skill.shadows.noticed(thing);
-        }
-        Ok(())
-    }
-
-    /// A user agrees that the skill may know them: Alexa gets a token, and tells the skill so.
-    pub async fn link(&self, user: &UserName) -> Result<(), UserError> {
-        let token = self.users.link(user).await?;
-        self.enable(user).await;
-        self.events.tell(user, Subject::Link);
-        let mut household = self.households.of(user).await;
-        household.hold(Some(token));
-        let event = household.echo.linked_event();
-        drop(household);
-        // What could not be done now is done with the first word.
-        if let Some(event) = event
-            && let Err(failure) = invoke(Arc::clone(&self.skill), event, ANSWER_WITHIN).await
-        {
-            tracing::warn!(step = "request", "the skill did not take the news of a link: {failure}");
-        }
-        Ok(())
-    }
-
-    /// A user takes that back.
-    pub async fn unlink(&self, user: &UserName) -> Result<(), UserError> {
-        self.users.unlink(user).await?;
-        self.households.of(user).await.hold(None);
-        self.events.tell(user, Subject::Link);
-        Ok(())
-    }
-
-    /// A user disables the skill: Alexa tells the skill so, and the link is over.
-    pub async fn disable(&self, user: &UserName) -> Result<(), UserError> {
-        let token = self.users.user(user, None).await?.token();
-        let mut household = self.households.of(user).await;
-        household.hold(token);
-        let event = household.echo.disable();
-        drop(household);
-        self.send(event).await;
-        self.users.unlink(user).await?;
-        for what in [Subject::Link, Subject::Echo] {
-            self.events.tell(user, what);
-        }
-        Ok(())
-    }
-
-    /// A user enables the skill.
-    pub async fn enable(&self, user: &UserName) {
-        let mut household = self.households.of(user).await;
-        let event = (!household.echo.is_enabled()).then(|| household.echo.enable());
-        drop(household);
-        if let Some(event) = event {
-            self.send(event).await;
-        }
-        self.events.tell(user, Subject::Echo);
-    }
-
-    /// Sends a request that has no answer to be heard.
-    async fn send(&self, request: Value) {
-        if let Err(failure) = invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
-            tracing::warn!(step = "request", "the skill did not take a request of the page: {failure}");
-        }
-    }
-
-    /// Removes a user with all that is theirs: device, identity, conversation, mail. The last one stays.
-    pub async fn remove_user(&self, user: &UserName) -> Result<(), UserError> {
-        if self.users.users().await?.iter().all(|one| one.user == *user) {
-            return Err(UserError::Last);
-        }
-        self.remove(user).await
-    }
-
-    /// Everything of the users is as at the first start.
-    pub async fn reset(&self) -> Result<(), UserError> {
-        for user in self.users.users().await? {
-            self.remove(&user.user).await?;
-        }
-        first_users(&self.users).await?;
-        for user in self.users.users().await? {
-            self.events.tell(&user.user, Subject::Users);
-        }
-        Ok(())
-    }
-
-    async fn remove(&self, user: &UserName) -> Result<(), UserError> {
-        self.devices.remove(user).await?;
-        // Their identity goes as that of any owner who says "forget me".
-        let address = self.users.user(user, None).await?.address().to_owned();
-        let token = self.users.link(user).await?;
-        let mut household = self.households.of(user).await;
-        household.hold(Some(token));
-        // Another request may be at work on the thing, for as long as its lease.
-        for _attempt in 0..FORGETS {
-            self.say_forget_me(&mut household).await;
-            let things = self.registry.things().await.unwrap_or_default();
-            if things.iter().all(|thing| thing.owner.as_ref().and_then(UserName::of).as_ref() != Some(user)) {
-                break;
-            }
-        }
-        drop(household);
-        self.users.remove(user).await?;
-        self.households.forget(user);
-        let mail = self.mail.clone();
-        let thrown = tokio::task::spawn_blocking(move || mail.remove(&address)).await.map_err(std::io::Error::other).flatten();
-        if let Err(error) = thrown {
-            tracing::warn!(step = "mail", "the mail of a user who was removed is still there: {error}");
-        }
-        self.events.tell(user, Subject::Users);
-        Ok(())
-    }
-
-    /// "Forget me", and yes to what the skill asks then.
-    async fn say_forget_me(&self, household: &mut Household) {
-        for name in ["ForgetMeIntent", "AMAZON.YesIntent"] {
-            let intent = json!({"name": name, "confirmationStatus": "CONFIRMED", "slots": {}});
-            let request = household.echo.request(json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": intent}));
-            match invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
-                Ok(response) => drop(household.echo.hear(&response)),
-                Err(failure) => tracing::warn!(step = "request", "the skill did not forget a user who was removed: {failure}"),
-            }
-        }
-    }
-
     /// What one can say, by intent.
     pub fn suggestions(&self) -> Value {
         self.households.suggestions()
@@ -558,22 +395,4 @@ impl Hub {
             tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
         }
     }
-}
-
-/// The users of a hub that is new.
-async fn first_users(users: &LocalLogin) -> Result<(), UserError> {
-    for name in ["Ana", "Ben"] {
-        users.add(name, None).await?;
-    }
-    Ok(())
-}
-
-/// A request as it may be shown: its token belongs to nobody who looks.
-fn without_token(mut request: Value) -> Value {
-    for holder in ["/session/user", "/context/System/user"] {
-        if let Some(token) = request.pointer_mut(&format!("{holder}/accessToken")) {
-            *token = json!("(not shown)");
-        }
-    }
-    request
 }

@@ -260,6 +260,9 @@ async fn tell_owner(hub: &Hub, thing: &str) {
 }
 
 async fn tell_everybody(hub: &Hub, what: Subject) {
+    if !hub.events.is_heard() {
+        return;
+    }
     match hub.users.users().await {
         Ok(users) => users.iter().for_each(|user| hub.events.tell(&user.user, what)),
         Err(error) => tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error)),

@@ -138,15 +138,7 @@ fn connect_v311(connect: v3::Connect) -> Result<Packet, Fault> {
     }
     let named = connect.last_will.as_ref().map(|will| named_will(&connect.client_id, &will.topic));
     let will = connect.last_will.map(|will| {
-        let message = Message {
-            topic: valid_topic(&will.topic)?,
-            payload: valid_payload(&will.message)?,
-            qos: valid_qos(will.qos)?,
-            retain: will.retain,
-            expires: None,
-            properties: None,
-            publisher: None,
-        };
+        let message = will_message(&will.topic, &will.message, will.qos, will.retain, Properties::default())?;
         Ok(Will { message, lifetime: None, delay: 0 })
     });
     let will = will.transpose().map_err(|reason| Fault { reason, named })?;
@@ -160,6 +152,18 @@ fn connect_v311(connect: v3::Connect) -> Result<Packet, Fault> {
         maximum_packet: u32::MAX,
         will,
     })))
+}
+
+fn will_message(topic: &str, payload: &[u8], qos: QoS, retain: bool, properties: Properties) -> Result<Message, Reason> {
+    Ok(Message {
+        topic: valid_topic(topic)?,
+        payload: valid_payload(payload)?,
+        qos: valid_qos(qos)?,
+        retain,
+        expires: None,
+        properties: (properties != Properties::default()).then(|| Arc::new(properties)),
+        publisher: None,
+    })
 }
 
 fn from_v5(packet: v5::Packet, now: u64) -> Result<Packet, Fault> {
@@ -191,15 +195,7 @@ fn connect_v5(connect: v5::Connect) -> Result<Packet, Fault> {
             correlation_data: will.correlation_data.map(Into::into),
             user: will.user_properties.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         };
-        let message = Message {
-            topic: valid_topic(&will.topic)?,
-            payload: valid_payload(&will.message)?,
-            qos: valid_qos(will.qos)?,
-            retain: will.retain,
-            expires: None,
-            properties: (properties != Properties::default()).then(|| Arc::new(properties)),
-            publisher: None,
-        };
+        let message = will_message(&will.topic, &will.message, will.qos, will.retain, properties)?;
         let lifetime = will.message_expiry_interval.map(NonZeroU32::get);
         Ok(Will { message, lifetime, delay: will.will_delay_interval_sec.unwrap_or(0) })
     });

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 /// So many different ones of a thing wait at most. Of more, the first are forgotten, and left to the sweep.
 const MOST: usize = 4;
+const MEMBER: &[u8] = b"\"certificateId\"";
 
 /// What devices have reported and nobody has looked at.
 #[derive(Default)]
@@ -20,7 +21,7 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    /// A device has changed its shadow by this payload.
+    /// A device has changed its shadow: what it reported is in this payload.
     pub(super) fn note(&self, thing: &str, payload: &[u8]) {
         let Some((thing, certificate)) = ThingName::parse(thing).zip(reported(payload)) else { return };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,6 +51,8 @@ impl Reports {
 
 /// The certificate that an update of a shadow reports.
 fn reported(payload: &[u8]) -> Option<CertificateId> {
+    // Most updates name none, and are not read here.
+    payload.windows(MEMBER.len()).find(|text| *text == MEMBER)?;
     let update: Value = serde_json::from_slice(payload).ok()?;
     CertificateId::parse(update.pointer("/state/reported/certificateId")?.as_str()?)
 }

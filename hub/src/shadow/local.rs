@@ -102,12 +102,11 @@ impl LocalShadows {
             let read = move |db: &rusqlite::Connection| Ok(exchange(current(db, &key)?.as_ref(), &key, operation, &payload, now).messages);
             return self.store.read(read).await;
         }
-        let reports = (operation == Operation::Update && key.name().is_none()).then(|| (key.thing().to_owned(), payload.clone()));
+        let thing = (operation == Operation::Update && key.name().is_none()).then(|| key.thing().to_owned());
         let messages = self.change(key, move |stored, key| Ok::<_, StoreError>(exchange(stored, key, operation, &payload, now))).await?;
-        if let Some((thing, payload)) = reports
-            && messages.iter().any(|message| message.topic.ends_with("/shadow/update/accepted"))
-        {
-            self.reports.note(&thing, &payload);
+        let accepted = messages.iter().find(|message| message.topic.ends_with("/shadow/update/accepted"));
+        if let Some((thing, accepted)) = thing.zip(accepted) {
+            self.reports.note(&thing, &accepted.payload);
         }
         Ok(messages)
     }

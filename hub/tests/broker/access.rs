@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::clients::{Raw, as_client, id};
+use crate::clients::{Raw, as_client, id, will};
 use crate::store::{DEVICE, policy};
 use crate::support::{Hub, Identity};
 
@@ -146,19 +146,7 @@ async fn a_certificate_that_is_taken_back_is_cut_off_at_once() {
     let mut watcher = hub.connected(&watcher, as_client(&watcher)).await;
     watcher.subscribe("shared/#", v5::SubscriptionOptions::default()).await;
     let mut connect = as_client(&lamp);
-    connect.last_will = Some(v5::LastWill {
-        qos: QoS::AtMostOnce,
-        retain: false,
-        topic: "shared/wills".into(),
-        message: Bytes::from_static(b"a revoked word"),
-        will_delay_interval_sec: None,
-        correlation_data: None,
-        message_expiry_interval: None,
-        content_type: None,
-        user_properties: Vec::new(),
-        is_utf8_payload: None,
-        response_topic: None,
-    });
+    connect.last_will = Some(will("shared/wills", "a revoked word"));
     let mut raw = hub.connected(&lamp, connect).await;
     hub.store.set(&lamp.certificate, Standing { active: false, policies: vec![policy(DEVICE)], attachments: Vec::new() });
     hub.broker.certificate_changed(&lamp.certificate).await.unwrap();

@@ -11,7 +11,7 @@ use rmqtt_codec::v5::{
     SubscribeAckReason, SubscriptionOptions, Unsubscribe, UnsubscribeAckReason,
 };
 
-use crate::clients::{as_client, id};
+use crate::clients::{as_client, id, will};
 use crate::support::Hub;
 
 const QOS1: SubscriptionOptions = SubscriptionOptions {
@@ -261,24 +261,13 @@ async fn a_delayed_will_is_for_a_client_that_does_not_come_back() {
     let (lamp, watcher) = (hub.device("lamp"), hub.device("watcher"));
     let mut watcher = hub.connected(&watcher, as_client(&watcher)).await;
     watcher.subscribe("shared/wills", QOS1).await;
-    let will = |payload: &'static [u8], delay| LastWill {
-        qos: QoS::AtLeastOnce,
-        retain: false,
-        topic: "shared/wills".into(),
-        message: Bytes::from_static(payload),
-        will_delay_interval_sec: Some(delay),
-        correlation_data: None,
-        message_expiry_interval: None,
-        content_type: None,
-        user_properties: Vec::new(),
-        is_utf8_payload: None,
-        response_topic: None,
-    };
+    let delayed =
+        |payload, delay| LastWill { qos: QoS::AtLeastOnce, will_delay_interval_sec: Some(delay), ..will("shared/wills", payload) };
     let mut connect = as_client(&lamp);
     (connect.clean_start, connect.session_expiry_interval_secs) = (false, 600);
-    connect.last_will = Some(will(b"cancelled", 300));
+    connect.last_will = Some(delayed("cancelled", 300));
     drop(hub.connected(&lamp, connect.clone()).await);
-    connect.last_will = Some(will(b"published", 1));
+    connect.last_will = Some(delayed("published", 1));
     drop(hub.connected(&lamp, connect).await);
     assert_eq!(&*watcher.message().await.payload, b"published");
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use rmqtt_codec::types::QoS;
 use rmqtt_codec::v5;
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -102,6 +103,23 @@ impl Raw<v5::Codec> {
 
 pub(crate) fn id(number: u16) -> std::num::NonZeroU16 {
     std::num::NonZeroU16::new(number).unwrap()
+}
+
+/// A will that is published at once.
+pub(crate) fn will(topic: &'static str, message: &'static str) -> v5::LastWill {
+    v5::LastWill {
+        qos: QoS::AtMostOnce,
+        retain: false,
+        topic: topic.into(),
+        message: Bytes::from_static(message.as_bytes()),
+        will_delay_interval_sec: None,
+        correlation_data: None,
+        message_expiry_interval: None,
+        content_type: None,
+        user_properties: Vec::new(),
+        is_utf8_payload: None,
+        response_topic: None,
+    }
 }
 
 /// A connect of MQTT 5 with a clean start.

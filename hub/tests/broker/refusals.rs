@@ -11,7 +11,7 @@ use onething_hub::policy::{Policy, ThingContext};
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::{v3, v5};
 
-use crate::clients::{as_client, id};
+use crate::clients::{as_client, id, will};
 use crate::store::{DEVICE, policy};
 use crate::support::{Hub, Identity};
 
@@ -182,7 +182,7 @@ async fn a_will_that_is_not_published_is_named_when_its_time_has_come() {
         ("$aws/things/lamp/shadow/update", false, "iot:Publish", Cause::ReservedWill),
         ("$aws/things/lamp/shadow/update", true, "iot:RetainPublish", Cause::ImplicitDeny),
     ] {
-        let last_will = v5::LastWill { topic: topic.into(), retain, message: Bytes::from_static(b"x"), ..no_will() };
+        let last_will = v5::LastWill { retain, ..will(topic, "x") };
         let raw = hub.connected(&lamp, v5::Connect { last_will: Some(last_will), ..as_client(&lamp) }).await;
         assert_eq!(hub.told(&lamp), []);
         drop(raw);
@@ -195,26 +195,10 @@ async fn a_will_that_is_not_published_is_named_when_its_time_has_come() {
         assert_eq!((refusal.action, refusal.resource.as_str(), refusal.cause, refusal.is_will), (Some(action), topic, cause, true));
     }
     // What a bridge says of itself when it is gone is no fault of its owner.
-    let last_will = v5::LastWill { topic: "$SYS/broker/connection/lamp/state".into(), retain: true, ..no_will() };
+    let last_will = v5::LastWill { retain: true, ..will("$SYS/broker/connection/lamp/state", "") };
     drop(hub.connected(&lamp, v5::Connect { last_will: Some(last_will), ..as_client(&lamp) }).await);
     while hub.broker.counters().connected.read() > 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(hub.told(&lamp), []);
-}
-
-fn no_will() -> v5::LastWill {
-    v5::LastWill {
-        qos: QoS::AtMostOnce,
-        retain: false,
-        topic: "".into(),
-        message: Bytes::new(),
-        will_delay_interval_sec: None,
-        correlation_data: None,
-        message_expiry_interval: None,
-        content_type: None,
-        user_properties: Vec::new(),
-        is_utf8_payload: None,
-        response_topic: None,
-    }
 }

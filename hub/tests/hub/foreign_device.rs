@@ -43,9 +43,9 @@ impl Device {
     }
 }
 
+const CONNECTED: &str = "ask my printer if it is connected";
 const STATUS: &str = "ask my printer for the status";
 const PRINT: &str = "ask my printer to print a vase";
-const CONNECTED: &str = "ask my printer if it is connected";
 
 async fn linked() -> (tempfile::TempDir, Running, Client) {
     let place = tempfile::tempdir().unwrap();
@@ -107,6 +107,20 @@ async fn what_a_device_could_not_do_is_told_once_with_the_next_answer() {
     let said = client.speech("ana", STATUS).await.unwrap();
     assert!(said.starts_with("Your printer is idle. ") && said.contains("refused the command print: no filament."), "{said}");
     assert_eq!(client.speech("ana", STATUS).await.unwrap(), "Your printer is idle.");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_question_whether_a_device_is_connected_tells_its_failure_once() {
+    let (_place, hub, client) = linked().await;
+    let mut device = Device::connect(&hub, &client).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let failed = json!({"id": "2", "name": "print", "status": "failed", "detail": "the bed is cold!", "at": now - 60});
+    device.reports(&json!({"status": "idle", "failures": {"command": failed}})).await;
+    let said = client.speech("ana", CONNECTED).await.unwrap();
+    assert!(said.starts_with("Your 3D printer is connected") && said.contains("print failed: the bed is cold."), "{said}");
+    let said = client.speech("ana", CONNECTED).await.unwrap();
+    assert!(said.starts_with("Your 3D printer is connected") && !said.contains("failed"), "{said}");
     hub.stop().await;
 }
 

@@ -1,0 +1,56 @@
+//! The simulated devices of a hub, which give way to other devices of the same things.
+
+use std::sync::PoisonError;
+
+use onething_device::printer::device::State;
+
+use super::Hub;
+use crate::broker::backend::Notice;
+use crate::devices::{DeviceError, Wish};
+use crate::sign_in::UserName;
+
+impl Hub {
+    /// Does something to a user's simulated device, and says how it is then.
+    pub async fn tell_device(&self, user: &UserName, wish: Wish) -> Result<State, DeviceError> {
+        let connects = matches!(wish, Wish::Start { .. } | Wish::Connect);
+        if connects && self.thing_of(user).is_some_and(|thing| self.is_elsewhere(thing.as_str())) {
+            return Err(DeviceError::Elsewhere);
+        }
+        self.devices.wish(user, wish).await
+    }
+
+    /// Whether a device that is not simulated here is connected as this thing.
+    pub fn is_elsewhere(&self, thing: &str) -> bool {
+        self.presence.is_elsewhere(thing)
+    }
+
+    /// Follows who connects, until the hub ends: a simulated device gives way to another one of the same thing.
+    pub async fn follow_connections(&self) {
+        let taken = self.noticed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(mut noticed), mut ending) = (taken, self.ending()) else { return };
+        loop {
+            let notice = tokio::select! {
+                notice = noticed.recv() => notice,
+                _ = ending.wait_for(|ending| *ending) => None,
+            };
+            let Some(notice) = notice else { return };
+            if let Err(error) = self.follow(&notice).await {
+                tracing::warn!(step = "device", "{}", onething::fault::chain(&error));
+            }
+        }
+    }
+
+    async fn follow(&self, notice: &Notice) -> Result<(), DeviceError> {
+        let Some(thing) = notice.thing.as_deref() else { return Ok(()) };
+        let simulated = self.devices.user_of(thing);
+        let wants = simulated.as_ref().is_some_and(|user| self.devices.state(user).connection.wants());
+        let was_elsewhere = self.is_elsewhere(thing);
+        if let (true, Some(user)) = (self.presence.note(notice, wants), &simulated) {
+            self.devices.give_way(user).await?;
+        }
+        if was_elsewhere != self.is_elsewhere(thing) {
+            self.skill.shadows.noticed(thing);
+        }
+        Ok(())
+    }
+}
