@@ -6,11 +6,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -23,12 +18,10 @@ const CALL_LIMIT: Duration = Duration::from_millis(2_500);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const IDLE_LIMIT: Duration = Duration::from_secs(50);
 
-type Broken = hyper_util::client::legacy::Error;
-
 /// A client; clones share the connections.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Https {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: reqwest::Client,
 }
 
 /// A request in the making.
@@ -46,15 +39,15 @@ pub struct Reply {
     pub body: Bytes,
 }
 
-/// Why there is no answer.
+/// Why there is no answer. The text and the causes of none of them hold the address, whose query may be a secret.
 #[derive(Debug, Error)]
 pub enum HttpsError {
     /// The address or a header is not one.
     #[error("the request cannot be made")]
-    Unsendable(#[source] http::Error),
+    Unsendable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No connection, or it broke.
     #[error("no connection")]
-    Unreachable(#[source] Broken),
+    Unreachable(#[source] reqwest::Error),
     /// The answer broke off.
     #[error("the answer broke off")]
     BrokenAnswer,
@@ -102,19 +95,23 @@ impl Https {
         let tls = rustls::ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()
             .map(|config| config.with_root_certificates(roots).with_no_client_auth());
-        let connector = match tls {
-            Ok(tls) => hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls),
-            // The provider named above has these versions: this cannot happen.
-            Err(_) => unreachable!("the TLS provider supports TLS 1.2 and 1.3"),
-        };
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(connect_within));
-        let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
-        // The timer is what closes idle connections before a frozen process finds them dead.
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_LIMIT).build(connector);
-        Self { client }
+        let client = tls.map(|tls| {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls)
+                .http1_only()
+                .connect_timeout(connect_within)
+                // A Lambda function that is frozen for longer finds its connections dead.
+                .pool_idle_timeout(IDLE_LIMIT)
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .build()
+        });
+        match client {
+            Ok(Ok(client)) => Self { client },
+            // The provider named above has these versions, and nothing is read from outside: this cannot happen.
+            _ => unreachable!("the TLS provider supports TLS 1.2 and 1.3"),
+        }
     }
 
     /// Sends a call and reads the whole answer, whatever its status.
@@ -124,26 +121,27 @@ impl Https {
 
     /// The same, with a time limit of its own.
     pub async fn send_within(&self, call: Call, within: Duration) -> Result<Reply, HttpsError> {
-        let request = call.request.body(Full::new(call.body)).map_err(HttpsError::Unsendable)?;
+        let request = call.request.body(call.body)?;
         let exchange = tokio::time::timeout(within, self.exchange(request, ANSWER_LIMIT));
         let answer = exchange.await.unwrap_or(Err(HttpsError::Silent))?;
         Ok(Reply { status: answer.status().as_u16(), body: answer.into_body() })
     }
 
     /// One exchange without a time limit of its own: the whole answer, of at most `limit` bytes.
-    pub async fn exchange(&self, mut request: http::Request<Full<Bytes>>, limit: usize) -> Result<http::Response<Bytes>, HttpsError> {
-        let connection = capture_connection(&mut request);
-        let answer = self.client.request(request).await.map_err(HttpsError::Unreachable)?;
-        if answer.status().is_server_error() {
-            // A repetition is to go to another server than the one that has stumbled.
-            connection.connection_metadata().as_ref().inspect(|connected| connected.poison());
+    pub async fn exchange(&self, request: http::Request<Bytes>, limit: usize) -> Result<http::Response<Bytes>, HttpsError> {
+        let request = reqwest::Request::try_from(request).map_err(|error| HttpsError::Unsendable(error.without_url().into()))?;
+        let mut answer = self.client.execute(request).await.map_err(|error| HttpsError::Unreachable(error.without_url()))?;
+        let mut body = Vec::new();
+        while let Some(part) = answer.chunk().await.map_err(|_| HttpsError::BrokenAnswer)? {
+            if part.len() > limit - body.len() {
+                return Err(HttpsError::TooLarge);
+            }
+            body.extend_from_slice(&part);
         }
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, limit).collect().await.map_err(|error| match error.is::<LengthLimitError>() {
-            true => HttpsError::TooLarge,
-            false => HttpsError::BrokenAnswer,
-        })?;
-        Ok(http::Response::from_parts(head, body.to_bytes()))
+        let mut whole = http::Response::new(Bytes::from(body));
+        *whole.status_mut() = answer.status();
+        *whole.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(whole)
     }
 
     /// Makes the TLS handshake with a host, so that the first call finds a connection. What becomes of it
@@ -152,6 +150,12 @@ impl Https {
         if base.starts_with("https://") {
             let _ = self.send(Call::new("HEAD", base, "/")).await;
         }
+    }
+}
+
+impl From<http::Error> for HttpsError {
+    fn from(error: http::Error) -> Self {
+        Self::Unsendable(error.into())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use onething::answer::Skill;
-use onething::aws::{Aws, DynamoClaims, Hooks, IotRegistry, IotShadows, Ses, StoredTerms};
+use onething::aws::{Aws, DynamoClaims, Hooks, IotRegistry, IotShadows, Ses, StoredTerms, credentials};
 use onething::config::{Config, ConfigError, Environment, Source};
 use onething::deliver::{Letter, MailError, Mailer};
 use onething::https::Https;
@@ -97,7 +97,7 @@ fn function() -> Result<Function, ConfigError> {
         metrics::name_space(name);
     }
     let https = Https::default();
-    let mut aws = Aws::new(&config, &https, |name| Environment.variable(name));
+    let mut aws = Aws::new(&config, &https, credentials(&https));
     if let Some(terms) = config.door.take()
         && let Some(claims) = aws.claims.take()
     {

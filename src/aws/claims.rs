@@ -4,106 +4,67 @@
 //! Every change is one conditional write to one item, so tries are counted exactly and one device wins. DynamoDB deletes what is
 //! over by itself, within days: what `expires` says counts, not whether the item is still there.
 
-use http::Method;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use std::collections::HashMap;
 
-use super::signed::{Call, Failure, Patience, Service};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::{Client, Config};
+use aws_smithy_types::retry::RetryConfig;
+
+use super::failure::Failure;
 use crate::register::claims::{Claim, Claims, ClaimsError};
 use crate::thing::{Fingerprint, OwnerId};
 
-const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
+type Item = HashMap<String, AttributeValue>;
 
 /// A table whose partition key is the string `claim`, with `expires` as its time to live.
 #[derive(Clone)]
 pub struct DynamoClaims {
-    service: Service,
+    client: Client,
     table: String,
 }
 
-/// What the calls answer, as far as it is of use.
-mod wire {
-    use super::Deserialize;
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    pub(super) struct Updated {
-        pub attributes: Attributes,
-    }
-
-    /// Of a claim, or of a count.
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    pub(super) struct Attributes {
-        pub fingerprint: Attribute,
-        pub whose: Attribute,
-        pub expires: Attribute,
-        pub tries: Attribute,
-        pub device: Attribute,
-        pub events: Attribute,
-    }
-
-    /// Numbers are text on the wire.
-    #[derive(Default, Deserialize)]
-    #[serde(default, rename_all = "PascalCase")]
-    pub(super) struct Attribute {
-        pub s: Option<String>,
-        pub n: Option<String>,
-    }
+/// `None` for an item that is no whole claim.
+fn claim(item: &Item) -> Option<Claim> {
+    let text = |name| item.get(name)?.as_s().ok();
+    Some(Claim {
+        fingerprint: Fingerprint::parse(text("fingerprint")?)?,
+        owner: OwnerId::parse(text("whose")?)?,
+        until: count(item, "expires")?,
+        tries: count(item, "tries")?.try_into().ok()?,
+        used_by: match text("device") {
+            Some(device) => Some(Fingerprint::parse(device)?),
+            None => None,
+        },
+    })
 }
 
-impl wire::Attribute {
-    fn text(&self) -> Option<&str> {
-        self.s.as_deref()
-    }
-
-    fn number(&self) -> Option<u64> {
-        self.n.as_deref()?.parse().ok()
-    }
+/// Numbers are text on the wire.
+fn count(item: &Item, name: &str) -> Option<u64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-impl wire::Attributes {
-    fn claim(&self) -> Option<Claim> {
-        Some(Claim {
-            fingerprint: Fingerprint::parse(self.fingerprint.text()?)?,
-            owner: OwnerId::parse(self.whose.text()?)?,
-            until: self.expires.number()?,
-            tries: self.tries.number()?.try_into().ok()?,
-            used_by: match self.device.text() {
-                Some(device) => Some(Fingerprint::parse(device)?),
-                None => None,
-            },
-        })
-    }
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
 }
 
-fn text(value: &str) -> Value {
-    json!({"S": value})
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
 }
 
-fn number(value: u64) -> Value {
-    json!({"N": value.to_string()})
+fn of_code(name: &str) -> AttributeValue {
+    text(format!("code/{name}"))
 }
 
-fn of_code(name: &str) -> Value {
-    text(&format!("code/{name}"))
-}
-
-fn read(failure: Failure) -> ClaimsError {
-    match failure {
-        Failure::Throttled(_) => ClaimsError::Throttled,
-        Failure::Refused(refusal) => ClaimsError::Refused(refusal.to_string()),
-        Failure::Unsent(why) => ClaimsError::Refused(why.into()),
-        Failure::Unclear(what) => ClaimsError::Unclear(what),
-    }
-}
-
-/// `None` where the item was not as the condition wants it.
-fn unless_it_failed<T>(outcome: Result<T, Failure>) -> Result<Option<T>, ClaimsError> {
-    match outcome {
-        Ok(done) => Ok(Some(done)),
-        Err(failure) if failure.is(CONDITION_FAILED) => Ok(None),
-        Err(failure) => Err(read(failure)),
+impl<E> From<Failure<E>> for ClaimsError {
+    fn from(failure: Failure<E>) -> Self {
+        match failure {
+            Failure::Throttled(_) => ClaimsError::Throttled,
+            Failure::Refused(refusal) => ClaimsError::Refused(refusal.to_string()),
+            Failure::Unsent(why) => ClaimsError::Refused(why.into()),
+            Failure::Unclear(what) => ClaimsError::Unclear(what),
+        }
     }
 }
 
@@ -111,96 +72,94 @@ fn broken() -> ClaimsError {
     ClaimsError::Unclear("an item that cannot be read".into())
 }
 
+/// How often a change is tried.
+#[derive(PartialEq, Eq)]
+enum Attempts {
+    /// As often as the client tries.
+    Usual,
+    /// What was one try would be counted as two.
+    Once,
+}
+
 impl DynamoClaims {
-    pub(super) fn new(service: Service, table: &str) -> Self {
-        Self { service, table: table.to_owned() }
+    pub(super) fn new(client: Client, table: &str) -> Self {
+        Self { client, table: table.to_owned() }
     }
 
-    fn call(&self, operation: &str, mut body: Value) -> Call {
-        body["TableName"] = json!(self.table);
-        Call::new(Method::POST, &[]).action("1.0", &format!("DynamoDB_20120810.{operation}"), &body)
+    fn change(&self, key: AttributeValue, expression: &str) -> UpdateItemFluentBuilder {
+        let call = self.client.update_item().table_name(&self.table).key("claim", key).update_expression(expression);
+        call.return_values(ReturnValue::AllNew)
     }
 
-    /// Changes an item and tells how it is then.
-    async fn update(&self, patience: Patience, body: Value) -> Result<wire::Attributes, Failure> {
-        let updated = self.service.send(self.call("UpdateItem", body).patience(patience)).await?;
-        updated.json::<wire::Updated>().map(|updated| updated.attributes)
+    /// How an item is after its change; `None` where it was not as the condition wants it.
+    async fn update(&self, attempts: Attempts, call: UpdateItemFluentBuilder) -> Result<Option<Item>, Failure<UpdateItemError>> {
+        let mut call = call.customize();
+        if attempts == Attempts::Once {
+            call = call.config_override(Config::builder().retry_config(RetryConfig::disabled()));
+        }
+        match call.send().await.map_err(Failure::from) {
+            Ok(updated) => Ok(Some(updated.attributes.unwrap_or_default())),
+            Err(Failure::Refused(no)) if no.error.is_conditional_check_failed_exception() => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 }
 
 impl Claims for DynamoClaims {
     async fn keep(&self, name: &str, claim: &Claim, now: u64) -> Result<bool, ClaimsError> {
-        let mut item = json!({
-            "claim": of_code(name),
-            "fingerprint": text(&claim.fingerprint.hex()),
-            "whose": text(claim.owner.as_str()),
-            "expires": number(claim.until),
-            "tries": number(claim.tries.into()),
-        });
-        if let Some(device) = &claim.used_by {
-            item["device"] = text(&device.hex());
-        }
-        let call = self.call(
-            "PutItem",
-            json!({
-                "Item": item,
-                "ConditionExpression": "attribute_not_exists(claim) OR expires <= :now",
-                "ExpressionAttributeValues": {":now": number(now)},
-            }),
-        );
+        let call = self.client.put_item().table_name(&self.table);
+        let call = call
+            .item("claim", of_code(name))
+            .item("fingerprint", text(claim.fingerprint.hex()))
+            .item("whose", text(claim.owner.as_str()))
+            .item("expires", number(claim.until))
+            .item("tries", number(claim.tries.into()));
+        let call = match &claim.used_by {
+            Some(device) => call.item("device", text(device.hex())),
+            None => call,
+        };
+        let call = call.condition_expression("attribute_not_exists(claim) OR expires <= :now");
         // Again after a lost answer: it then meets its own item, and its caller takes another name.
-        Ok(unless_it_failed(self.service.send(call).await)?.is_some())
+        match call.expression_attribute_values(":now", number(now)).send().await.map_err(Failure::from) {
+            Ok(_) => Ok(true),
+            Err(Failure::Refused(no)) if no.error.is_conditional_check_failed_exception() => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     async fn attempt(&self, name: &str, now: u64) -> Result<Option<Claim>, ClaimsError> {
-        let body = json!({
-            "Key": {"claim": of_code(name)},
-            "UpdateExpression": "ADD tries :one",
-            "ConditionExpression": "expires > :now",
-            "ExpressionAttributeValues": {":one": number(1), ":now": number(now)},
-            "ReturnValues": "ALL_NEW",
-        });
-        // Never again by itself: what was one try would be counted as two.
-        match unless_it_failed(self.update(Patience::ONCE, body).await)? {
-            Some(found) => found.claim().map(Some).ok_or_else(broken),
+        let call = self.change(of_code(name), "ADD tries :one").condition_expression("expires > :now");
+        let call = call.expression_attribute_values(":one", number(1)).expression_attribute_values(":now", number(now));
+        match self.update(Attempts::Once, call).await? {
+            Some(found) => claim(&found).map(Some).ok_or_else(broken),
             None => Ok(None),
         }
     }
 
     async fn forgive(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
-        let body = json!({
-            "Key": {"claim": of_code(name)},
-            "UpdateExpression": "SET tries = :none",
-            "ConditionExpression": "expires > :now",
-            "ExpressionAttributeValues": {":none": number(0), ":now": number(now)},
-            "ReturnValues": "ALL_NEW",
-        });
+        let call = self.change(of_code(name), "SET tries = :none").condition_expression("expires > :now");
+        let call = call.expression_attribute_values(":none", number(0)).expression_attribute_values(":now", number(now));
         // One that is over is not brought back.
-        unless_it_failed(self.update(Patience::USUAL, body).await).map(drop)
+        self.update(Attempts::Usual, call).await?;
+        Ok(())
     }
 
     async fn redeem(&self, name: &str, device: &Fingerprint, now: u64) -> Result<bool, ClaimsError> {
-        let body = json!({
-            "Key": {"claim": of_code(name)},
-            "UpdateExpression": "SET device = :device, tries = :none",
-            "ConditionExpression": "expires > :now AND (attribute_not_exists(device) OR device = :device)",
-            "ExpressionAttributeValues": {":device": text(&device.hex()), ":none": number(0), ":now": number(now)},
-            "ReturnValues": "ALL_NEW",
-        });
-        Ok(unless_it_failed(self.update(Patience::USUAL, body).await)?.is_some())
+        let call = self.change(of_code(name), "SET device = :device, tries = :none");
+        let call = call.condition_expression("expires > :now AND (attribute_not_exists(device) OR device = :device)");
+        let call = call.expression_attribute_values(":device", text(device.hex()));
+        let call = call.expression_attribute_values(":none", number(0)).expression_attribute_values(":now", number(now));
+        Ok(self.update(Attempts::Usual, call).await?.is_some())
     }
 
     async fn count(&self, kind: &str, seconds: u64, now: u64) -> Result<u64, ClaimsError> {
         let seconds = seconds.max(1);
         let window = now / seconds;
-        let body = json!({
-            "Key": {"claim": text(&format!("count/{seconds}/{window}/{kind}"))},
-            "UpdateExpression": "ADD events :one SET expires = :over",
-            "ExpressionAttributeValues": {":one": number(1), ":over": number((window + 1).saturating_mul(seconds))},
-            "ReturnValues": "ALL_NEW",
-        });
-        let counted = self.update(Patience::ONCE, body).await.map_err(read)?;
-        counted.events.number().ok_or_else(broken)
+        let over = (window + 1).saturating_mul(seconds);
+        let call = self.change(text(format!("count/{seconds}/{window}/{kind}")), "ADD events :one SET expires = :over");
+        let call = call.expression_attribute_values(":one", number(1)).expression_attribute_values(":over", number(over));
+        let counted = self.update(Attempts::Once, call).await?.unwrap_or_default();
+        count(&counted, "events").ok_or_else(broken)
     }
 }
 
@@ -210,21 +169,25 @@ mod tests {
 
     #[test]
     fn an_item_is_a_claim_only_when_it_is_whole() {
-        let read = |item: Value| serde_json::from_value::<wire::Attributes>(item).unwrap().claim();
         let (code, device) = (Fingerprint::of("a code"), Fingerprint::of("a device"));
-        let mut item = json!({
-            "claim": {"S": "code/K7QF"}, "fingerprint": {"S": code.hex()}, "whose": {"S": "amzn1.account.A"},
-            "expires": {"N": "600"}, "tries": {"N": "3"},
-        });
+        let mut item: Item = [
+            ("claim", of_code("K7QF")),
+            ("fingerprint", text(code.hex())),
+            ("whose", text("amzn1.account.A")),
+            ("expires", number(600)),
+            ("tries", number(3)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
         let owner = OwnerId::parse("amzn1.account.A").unwrap();
-        let claim = Claim { fingerprint: code, owner, until: 600, tries: 3, used_by: None };
-        assert_eq!(read(item.clone()), Some(claim.clone()));
-        item["device"] = json!({"S": device.hex()});
-        assert_eq!(read(item.clone()), Some(Claim { used_by: Some(device), ..claim }));
-        item["device"] = json!({"S": "somebody"});
-        assert_eq!(read(item.clone()), None);
-        item.as_object_mut().unwrap().remove("device");
-        item["tries"] = json!({"S": "3"});
-        assert_eq!(read(item), None);
+        let whole = Claim { fingerprint: code, owner, until: 600, tries: 3, used_by: None };
+        assert_eq!(claim(&item), Some(whole.clone()));
+        item.insert("device".into(), text(device.hex()));
+        assert_eq!(claim(&item), Some(Claim { used_by: Some(device), ..whole }));
+        item.insert("device".into(), text("somebody"));
+        assert_eq!(claim(&item), None);
+        item.remove("device");
+        item.insert("tries".into(), text("3"));
+        assert_eq!(claim(&item), None);
     }
 }

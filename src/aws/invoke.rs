@@ -3,35 +3,32 @@
 
 use std::time::Duration;
 
-use http::Method;
-use serde_json::Value;
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::operation::invoke::InvokeOutput;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
 use tokio::time::timeout;
 
-use super::signed::{Call, Failure, Patience, Reply, Service};
+use super::failure::Failure;
 use crate::register::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
-
-/// Is there when the function was called and failed.
-const FUNCTION_FAILED: &str = "x-amz-function-error";
 
 /// Hooks of both kinds.
 #[derive(Clone)]
 pub struct Hooks {
-    functions: Service,
+    functions: Client,
     urls: HttpHook,
 }
 
 impl Hooks {
-    pub(super) fn new(functions: Service, urls: HttpHook) -> Self {
+    /// The client makes one attempt, as with a URL: the maker may count who asks. It has no time limit of its own.
+    pub(super) fn new(functions: Client, urls: HttpHook) -> Self {
         Self { functions, urls }
     }
 
-    async fn invoke(&self, function: &str, question: &Value, within: Duration) -> Result<Verdict, HookError> {
-        let call = Call::new(Method::POST, &["2015-03-31", "functions", function, "invocations"]);
-        // Once, as with a URL: the maker may count who asks.
-        let patience = Patience { attempts: 1, each: within, in_all: within };
-        let call = call.header("x-amz-invocation-type", "RequestResponse").json(question).patience(patience);
-        let reply = timeout(within, self.functions.send(call)).await.map_err(|_| HookError::Silent)?.map_err(read)?;
-        verdict(&reply)
+    async fn invoke(&self, function: &str, question: Vec<u8>, within: Duration) -> Result<Verdict, HookError> {
+        let call = self.functions.invoke().function_name(function).invocation_type(InvocationType::RequestResponse);
+        let invoked = timeout(within, call.payload(Blob::new(question)).send()).await.map_err(|_| HookError::Silent)?;
+        verdict(&invoked.map_err(Failure::from)?)
     }
 }
 
@@ -40,46 +37,48 @@ impl Hook for Hooks {
         match address {
             HookAddress::Url(_) => self.urls.ask(address, question, within).await,
             HookAddress::Lambda(function) => {
-                let question = serde_json::to_value(question).map_err(|error| HookError::Failed(error.to_string()))?;
-                self.invoke(function, &question, within).await
+                let question = serde_json::to_vec(question).map_err(|error| HookError::Failed(error.to_string()))?;
+                self.invoke(function, question, within).await
             }
         }
     }
 }
 
-fn read(failure: Failure) -> HookError {
-    HookError::Failed(match failure {
-        Failure::Throttled(code) => code,
-        Failure::Refused(refusal) => refusal.to_string(),
-        Failure::Unsent(why) => why.into(),
-        Failure::Unclear(what) => what,
-    })
+impl<E> From<Failure<E>> for HookError {
+    fn from(failure: Failure<E>) -> Self {
+        HookError::Failed(match failure {
+            Failure::Throttled(code) => code,
+            Failure::Refused(refusal) => refusal.to_string(),
+            Failure::Unsent(why) => why.into(),
+            Failure::Unclear(what) => what,
+        })
+    }
 }
 
-/// What a function has answered; that it failed stands in a header.
-fn verdict(reply: &Reply) -> Result<Verdict, HookError> {
-    if reply.has(FUNCTION_FAILED) { Err(HookError::Failed("the function failed".into())) } else { Verdict::read(reply.body()) }
+/// What a function has answered.
+fn verdict(invoked: &InvokeOutput) -> Result<Verdict, HookError> {
+    match invoked.function_error() {
+        Some(_) => Err(HookError::Failed("the function failed".into())),
+        None => Verdict::read(invoked.payload().map_or(&[], AsRef::as_ref)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(headers: &[(&str, &str)], body: &'static str, expected: &str) {
-        let mut answer = http::Response::builder();
-        for (name, value) in headers {
-            answer = answer.header(*name, *value);
-        }
-        let read = verdict(&Reply::of(answer.body(body.into()).unwrap()));
+    fn check(failed: Option<&str>, answer: &str, expected: &str) {
+        let invoked = InvokeOutput::builder().set_function_error(failed.map(str::to_owned)).payload(Blob::new(answer)).build();
+        let read = verdict(&invoked);
         let shown = read.map_or_else(|error| error.to_string(), |verdict| verdict.allow.to_string());
-        assert_eq!(shown, expected, "{body}");
+        assert_eq!(shown, expected, "{answer}");
     }
 
     #[test]
     fn only_a_function_that_did_not_fail_allows() {
-        check(&[], r#"{"allow": true}"#, "true");
-        check(&[], r#"{"allow": false}"#, "false");
-        check(&[("X-Amz-Function-Error", "Unhandled")], r#"{"allow": true}"#, "the hook failed: the function failed");
-        check(&[], "null", "an unintelligible answer (Data)");
+        check(None, r#"{"allow": true}"#, "true");
+        check(None, r#"{"allow": false}"#, "false");
+        check(Some("Unhandled"), r#"{"allow": true}"#, "the hook failed: the function failed");
+        check(None, "null", "an unintelligible answer (Data)");
     }
 }

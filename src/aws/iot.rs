@@ -4,29 +4,29 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use http::Method;
-use serde::Deserialize;
-use serde_json::json;
+use aws_sdk_iot::error::ProvideErrorMetadata;
+use aws_sdk_iot::operation::delete_certificate::DeleteCertificateError;
+use aws_sdk_iot::operation::delete_thing::DeleteThingError;
+use aws_sdk_iot::operation::detach_thing_principal::DetachThingPrincipalError;
+use aws_sdk_iot::operation::update_certificate::UpdateCertificateError;
+use aws_sdk_iot::types::{AttributePayload, CertificateStatus, ThingPrincipalType};
+use aws_sdk_iot::{Client, Config as ClientConfig};
+use aws_smithy_types::retry::RetryConfig;
 
-use super::signed::{Call, Failure, Patience, Reply, Service};
+use super::failure::{Failure, gone_is_done};
 use crate::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
 use crate::config::Config;
 use crate::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
 use crate::signing_request::{self, CertificateRequest, MadeFor, SigningRequest};
 use crate::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
 
-/// Which identity a call about a certificate's things is for, by ARN.
-const PRINCIPAL: &str = "x-amzn-principal";
 /// The largest page that the lists have.
-const PAGE: &str = "250";
-
-const NOT_FOUND: &str = "ResourceNotFoundException";
-const VERSION_CONFLICT: &str = "VersionConflictException";
+const PAGE: i32 = 250;
 
 /// AWS IoT Core's registry.
 #[derive(Clone)]
 pub struct IotRegistry {
-    service: Service,
+    client: Client,
     kind: Kind,
     prefix: ThingPrefix,
     /// What the names of things begin with that are no owner's.
@@ -35,113 +35,31 @@ pub struct IotRegistry {
     arns: OnceLock<String>,
 }
 
-/// What the calls answer, as far as it is of use.
-mod wire {
-    use super::{BTreeMap, Deserialize};
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    pub(super) struct Thing {
-        pub thing_arn: Option<String>,
-        pub thing_name: Option<String>,
-        pub thing_type_name: Option<String>,
-        #[serde(default)]
-        pub version: i64,
-        pub attributes: Option<BTreeMap<String, String>>,
-    }
-
-    /// Of CreateCertificateFromCsr, in ListCertificates and in DescribeCertificate.
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    pub(super) struct Certificate {
-        pub certificate_arn: Option<String>,
-        pub certificate_id: Option<String>,
-        pub certificate_pem: Option<String>,
-        pub status: Option<String>,
-        /// Seconds since the epoch, with a fraction.
-        pub creation_date: Option<f64>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    pub(super) struct Description {
-        pub certificate_description: Certificate,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    pub(super) struct Things {
-        pub things: Vec<Thing>,
-        pub next_token: Option<String>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    pub(super) struct Certificates {
-        pub certificates: Vec<Certificate>,
-        pub next_marker: Option<String>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    pub(super) struct Principals {
-        pub principals: Vec<String>,
-        pub next_token: Option<String>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    pub(super) struct ThingsOfPrincipal {
-        pub things: Vec<String>,
-        pub next_token: Option<String>,
+impl<E> From<Failure<E>> for RegistryError {
+    fn from(failure: Failure<E>) -> Self {
+        match failure {
+            Failure::Throttled(_) => RegistryError::Throttled,
+            Failure::Refused(refusal) => RegistryError::Refused(refusal.to_string()),
+            Failure::Unsent(why) => RegistryError::Refused(why.into()),
+            Failure::Unclear(what) => RegistryError::Unclear(what),
+        }
     }
 }
 
-impl wire::Certificate {
-    fn id(&self) -> Option<CertificateId> {
-        self.certificate_id.as_deref().and_then(CertificateId::parse)
-    }
-
-    /// What is REVOKED or PENDING is not dead, and not ours to touch.
-    fn is_inactive(&self) -> bool {
-        self.status.as_deref() == Some("INACTIVE")
-    }
+/// What is REVOKED or PENDING is not dead, and not ours to touch.
+fn is_inactive(status: Option<&CertificateStatus>) -> bool {
+    status == Some(&CertificateStatus::Inactive)
 }
 
-fn thing_call(method: Method, thing: &ThingName) -> Call {
-    Call::new(method, &["things", thing.as_str()])
-}
-
-fn principals_call(method: Method, thing: &ThingName) -> Call {
-    Call::new(method, &["things", thing.as_str(), "principals"])
-}
-
-fn certificate_call(method: Method, certificate: &CertificateId) -> Call {
-    Call::new(method, &["certificates", certificate.as_str()])
-}
-
-fn read(failure: Failure) -> RegistryError {
-    match failure {
-        Failure::Throttled(_) => RegistryError::Throttled,
-        Failure::Refused(refusal) => RegistryError::Refused(refusal.to_string()),
-        Failure::Unsent(why) => RegistryError::Refused(why.into()),
-        Failure::Unclear(what) => RegistryError::Unclear(what),
-    }
-}
-
-/// What is gone needs no detaching, deactivating or deleting.
-fn gone_is_done(outcome: Result<Reply, Failure>) -> Result<(), RegistryError> {
-    match outcome {
-        Err(failure) if !failure.is(NOT_FOUND) => Err(read(failure)),
-        _ => Ok(()),
-    }
+fn parse_id(id: Option<&str>) -> Option<CertificateId> {
+    CertificateId::parse(id?)
 }
 
 impl IotRegistry {
-    pub(super) fn new(service: Service, config: &Config) -> Self {
+    pub(super) fn new(client: Client, config: &Config) -> Self {
         let (model, policies) = (&config.model, vec![config.policy.clone()]);
         let kind = Kind { thing_type: model.thing_type.clone(), policies };
-        Self { service, kind, prefix: model.thing_prefix.clone(), fleets: config.fleets.clone(), arns: OnceLock::new() }
+        Self { client, kind, prefix: model.thing_prefix.clone(), fleets: config.fleets.clone(), arns: OnceLock::new() }
     }
 
     /// The thing that a certificate names. A device's own request may name anything, and what is no thing of this stack's
@@ -163,40 +81,33 @@ impl IotRegistry {
         Ok(format!("{prefix}:cert/{certificate}"))
     }
 
-    fn policy_call(&self, method: Method, policy: &str, certificate: &CertificateId) -> Result<Call, RegistryError> {
-        let target = json!({"target": self.arn(certificate)?});
-        Ok(Call::new(method, &["target-policies", policy]).json(&target))
-    }
-
     async fn issue(&self, request: &str) -> Result<Issued, RegistryError> {
-        let call = Call::new(Method::POST, &["certificates"]).query("setAsActive", "false").patience(Patience::ONCE);
-        let minted = self.service.send(call.json(&json!({"certificateSigningRequest": request}))).await;
-        let minted: wire::Certificate = minted.and_then(|reply| reply.json()).map_err(read)?;
-        self.learn(minted.certificate_arn.as_deref());
-        match (minted.id(), minted.certificate_pem) {
+        let call = self.client.create_certificate_from_csr().certificate_signing_request(request).set_as_active(false);
+        // A second attempt would make a second certificate.
+        let once = ClientConfig::builder().retry_config(RetryConfig::disabled());
+        let minted = call.customize().config_override(once).send().await.map_err(Failure::from)?;
+        self.learn(minted.certificate_arn());
+        match (parse_id(minted.certificate_id()), minted.certificate_pem) {
             (Some(id), Some(pem)) => Ok(Issued { id, pem }),
             _ => Err(RegistryError::Unclear("a certificate without its parts".into())),
         }
     }
 
+    async fn update(&self, certificate: &CertificateId, status: CertificateStatus) -> Result<(), Failure<UpdateCertificateError>> {
+        let call = self.client.update_certificate().certificate_id(certificate.as_str()).new_status(status);
+        call.send().await.map(drop).map_err(Failure::from)
+    }
+
     /// One page of the things with this attribute. Names that this skill cannot have given are left out.
     async fn things_with(&self, attribute: &str, value: &str, page: Option<&str>) -> Result<Listing<ThingName>, RegistryError> {
-        let call = Call::new(Method::GET, &["things"]).query("attributeName", attribute).query("attributeValue", value);
-        let listed = self.service.send(on_page(call.query("maxResults", PAGE), "nextToken", page)).await;
-        let listed: wire::Things = listed.and_then(|reply| reply.json()).map_err(read)?;
-        let items = listed.things.iter().filter_map(|thing| {
-            self.learn(thing.thing_arn.as_deref());
-            let owner = thing.attributes.as_ref().and_then(|attributes| OwnerId::parse(attributes.get(USER_ID)?));
-            ThingName::listed(&self.prefix, &self.fleets, thing.thing_name.as_deref()?, owner.as_ref())
+        let call = self.client.list_things().attribute_name(attribute).attribute_value(value).max_results(PAGE);
+        let listed = call.set_next_token(page.map(str::to_owned)).send().await.map_err(Failure::from)?;
+        let items = listed.things().iter().filter_map(|thing| {
+            self.learn(thing.thing_arn());
+            let owner = thing.attributes().and_then(|attributes| OwnerId::parse(attributes.get(USER_ID)?));
+            ThingName::listed(&self.prefix, &self.fleets, thing.thing_name()?, owner.as_ref())
         });
         Ok(Listing { items: items.collect(), next: listed.next_token })
-    }
-}
-
-fn on_page(call: Call, parameter: &str, page: Option<&str>) -> Call {
-    match page {
-        Some(page) => call.query(parameter, page),
-        None => call,
     }
 }
 
@@ -217,37 +128,43 @@ impl Registry for IotRegistry {
 
     async fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> Result<(), RegistryError> {
         let mut attributes = attributes(record);
-        attributes.retain(|_, value| value != "");
-        attributes.insert(USER_ID.to_owned(), json!(owner.as_str()));
-        let body = json!({"thingTypeName": self.kind.thing_type, "attributePayload": {"attributes": attributes}});
-        match self.service.send(thing_call(Method::POST, thing).json(&body)).await {
+        attributes.retain(|_, value| !value.is_empty());
+        attributes.insert(USER_ID.to_owned(), owner.as_str().to_owned());
+        let payload = AttributePayload::builder().set_attributes(Some(attributes.into_iter().collect())).build();
+        let call = self.client.create_thing().thing_name(thing.as_str()).thing_type_name(&self.kind.thing_type).attribute_payload(payload);
+        match call.send().await.map_err(Failure::from) {
             Ok(made) => {
-                self.learn(made.json::<wire::Thing>().ok().and_then(|thing| thing.thing_arn).as_deref());
+                self.learn(made.thing_arn());
                 Ok(())
             }
-            Err(failure) if failure.is("ResourceAlreadyExistsException") => Err(RegistryError::Taken),
-            Err(failure) if failure.is(NOT_FOUND) => Err(RegistryError::ThingTypeMissing(self.kind.thing_type.clone())),
-            Err(failure) => Err(read(failure)),
+            Err(Failure::Refused(no)) if no.error.is_resource_already_exists_exception() => Err(RegistryError::Taken),
+            Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => {
+                Err(RegistryError::ThingTypeMissing(self.kind.thing_type.clone()))
+            }
+            Err(failure) => Err(failure.into()),
         }
     }
 
     async fn look(&self, thing: &ThingName) -> Result<Option<Entry>, RegistryError> {
-        let found = match self.service.send(thing_call(Method::GET, thing)).await {
-            Err(failure) if failure.is(NOT_FOUND) => return Ok(None),
-            found => found.and_then(|reply| reply.json::<wire::Thing>()).map_err(read)?,
+        let found = match self.client.describe_thing().thing_name(thing.as_str()).send().await.map_err(Failure::from) {
+            Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => return Ok(None),
+            found => found?,
         };
-        self.learn(found.thing_arn.as_deref());
-        let attributes = found.attributes.unwrap_or_default();
+        self.learn(found.thing_arn());
+        let attributes = found.attributes.into_iter().flatten().collect::<BTreeMap<_, _>>();
         let owner = attributes.get(USER_ID).and_then(|owner| OwnerId::parse(owner));
         Ok(Some(Entry { version: found.version, owner, thing_type: found.thing_type_name, record: record(&attributes) }))
     }
 
     async fn write(&self, thing: &ThingName, version: i64, record: &Record) -> Result<(), RegistryError> {
-        let body = json!({"expectedVersion": version, "attributePayload": {"attributes": attributes(record), "merge": true}});
-        match self.service.send(thing_call(Method::PATCH, thing).json(&body)).await {
+        let payload = AttributePayload::builder().set_attributes(Some(attributes(record).into_iter().collect())).merge(true).build();
+        let call = self.client.update_thing().thing_name(thing.as_str()).expected_version(version).attribute_payload(payload);
+        match call.send().await.map_err(Failure::from) {
             Ok(_) => Ok(()),
-            Err(failure) if failure.is(VERSION_CONFLICT) || failure.is(NOT_FOUND) => Err(RegistryError::Taken),
-            Err(failure) => Err(read(failure)),
+            Err(Failure::Refused(no)) if no.error.is_version_conflict_exception() || no.error.is_resource_not_found_exception() => {
+                Err(RegistryError::Taken)
+            }
+            Err(failure) => Err(failure.into()),
         }
     }
 
@@ -255,13 +172,13 @@ impl Registry for IotRegistry {
         let mut attached = Vec::new();
         let mut page = None;
         loop {
-            let call = on_page(principals_call(Method::GET, thing), "nextToken", page.as_deref());
-            let listed = match self.service.send(call).await {
-                Err(failure) if failure.is(NOT_FOUND) => return Ok(attached),
-                listed => listed.and_then(|reply| reply.json::<wire::Principals>()).map_err(read)?,
+            let call = self.client.list_thing_principals().thing_name(thing.as_str()).set_next_token(page);
+            let listed = match call.send().await.map_err(Failure::from) {
+                Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => return Ok(attached),
+                listed => listed?,
             };
-            for arn in listed.principals {
-                self.learn(Some(&arn));
+            for arn in listed.principals() {
+                self.learn(Some(arn));
                 attached.extend(arn.rsplit_once("cert/").and_then(|(_, id)| CertificateId::parse(id)));
             }
             page = listed.next_token;
@@ -273,57 +190,67 @@ impl Registry for IotRegistry {
 
     async fn attach_policy(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
         for policy in &self.kind.policies {
-            match self.service.send(self.policy_call(Method::PUT, policy, certificate)?).await {
+            let call = self.client.attach_policy().policy_name(policy).target(self.arn(certificate)?);
+            match call.send().await.map_err(Failure::from) {
                 Ok(_) => {}
                 // The certificate was made a moment ago: what is missing is the policy.
-                Err(failure) if failure.is(NOT_FOUND) => return Err(RegistryError::PolicyMissing(policy.clone())),
-                Err(failure) => return Err(read(failure)),
+                Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => {
+                    return Err(RegistryError::PolicyMissing(policy.clone()));
+                }
+                Err(failure) => return Err(failure.into()),
             }
         }
         Ok(())
     }
 
     async fn attach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
-        let call = principals_call(Method::PUT, thing).query("thingPrincipalType", "EXCLUSIVE_THING");
-        self.service.send(call.header(PRINCIPAL, &self.arn(certificate)?)).await.map(drop).map_err(read)
+        let call = self.client.attach_thing_principal().thing_name(thing.as_str()).principal(self.arn(certificate)?);
+        call.thing_principal_type(ThingPrincipalType::ExclusiveThing).send().await.map_err(Failure::from)?;
+        Ok(())
     }
 
     async fn activate(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        let call = certificate_call(Method::PUT, certificate).query("newStatus", "ACTIVE");
-        self.service.send(call).await.map(drop).map_err(read)
+        Ok(self.update(certificate, CertificateStatus::Active).await?)
     }
 
     async fn deactivate(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        gone_is_done(self.service.send(certificate_call(Method::PUT, certificate).query("newStatus", "INACTIVE")).await)
+        let outcome = self.update(certificate, CertificateStatus::Inactive).await;
+        Ok(gone_is_done(outcome, UpdateCertificateError::is_resource_not_found_exception)?)
     }
 
     async fn detach_policy(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
         for policy in &self.kind.policies {
-            gone_is_done(self.service.send(self.policy_call(Method::POST, policy, certificate)?).await)?;
+            let call = self.client.detach_policy().policy_name(policy).target(self.arn(certificate)?);
+            // The service's model does not have this refusal of DetachPolicy; the service does.
+            gone_is_done(call.send().await.map_err(Failure::from), |error| error.code() == Some("ResourceNotFoundException"))?;
         }
         Ok(())
     }
 
     async fn detach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
-        let call = principals_call(Method::DELETE, thing).header(PRINCIPAL, &self.arn(certificate)?);
-        gone_is_done(self.service.send(call).await)
+        let call = self.client.detach_thing_principal().thing_name(thing.as_str()).principal(self.arn(certificate)?);
+        let outcome = call.send().await.map_err(Failure::from);
+        Ok(gone_is_done(outcome, DetachThingPrincipalError::is_resource_not_found_exception)?)
     }
 
     async fn delete(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
         // Detaching spreads over some seconds; forcing drops only the condition that no policy is attached.
-        match self.service.send(certificate_call(Method::DELETE, certificate).query("forceDelete", "true")).await {
-            Err(failure) if failure.is("DeleteConflictException") || failure.is("CertificateStateException") => Err(RegistryError::InUse),
-            outcome => gone_is_done(outcome),
+        let call = self.client.delete_certificate().certificate_id(certificate.as_str()).force_delete(true);
+        match call.send().await.map_err(Failure::from) {
+            Err(Failure::Refused(no)) if no.error.is_delete_conflict_exception() || no.error.is_certificate_state_exception() => {
+                Err(RegistryError::InUse)
+            }
+            outcome => Ok(gone_is_done(outcome, DeleteCertificateError::is_resource_not_found_exception)?),
         }
     }
 
     async fn remove(&self, thing: &ThingName, version: i64) -> Result<(), RegistryError> {
-        let call = thing_call(Method::DELETE, thing).query("expectedVersion", &version.to_string());
-        match self.service.send(call).await {
-            Err(failure) if failure.is(VERSION_CONFLICT) => Err(RegistryError::Taken),
+        let call = self.client.delete_thing().thing_name(thing.as_str()).expected_version(version);
+        match call.send().await.map_err(Failure::from) {
+            Err(Failure::Refused(no)) if no.error.is_version_conflict_exception() => Err(RegistryError::Taken),
             // The one thing that is wrong with such a request.
-            Err(failure) if failure.is("InvalidRequestException") => Err(RegistryError::InUse),
-            outcome => gone_is_done(outcome),
+            Err(Failure::Refused(no)) if no.error.is_invalid_request_exception() => Err(RegistryError::InUse),
+            outcome => Ok(gone_is_done(outcome, DeleteThingError::is_resource_not_found_exception)?),
         }
     }
 
@@ -345,39 +272,39 @@ impl Registry for IotRegistry {
     }
 
     async fn certificates(&self, page: Option<&str>) -> Result<Listing<Registered>, RegistryError> {
-        let call = Call::new(Method::GET, &["certificates"]).query("pageSize", PAGE).query("isAscendingOrder", "false");
-        let listed = self.service.send(on_page(call, "marker", page)).await;
-        let listed: wire::Certificates = listed.and_then(|reply| reply.json()).map_err(read)?;
-        let items = listed.certificates.iter().filter_map(|certificate| {
-            self.learn(certificate.certificate_arn.as_deref());
-            // Without its age nothing can be concluded from it. A cast from a float is never out of range.
-            let made_at = certificate.creation_date? as u64;
-            Some(Registered { id: certificate.id()?, inactive: certificate.is_inactive(), made_at })
+        let call = self.client.list_certificates().page_size(PAGE).ascending_order(false).set_marker(page.map(str::to_owned));
+        let listed = call.send().await.map_err(Failure::from)?;
+        let items = listed.certificates().iter().filter_map(|certificate| {
+            self.learn(certificate.certificate_arn());
+            // Without its age nothing can be concluded from it.
+            let made_at = certificate.creation_date()?.secs().try_into().ok()?;
+            Some(Registered { id: parse_id(certificate.certificate_id())?, inactive: is_inactive(certificate.status()), made_at })
         });
         Ok(Listing { items: items.collect(), next: listed.next_marker })
     }
 
     async fn describe(&self, id: &CertificateId) -> Result<Option<Described>, RegistryError> {
-        let described = match self.service.send(certificate_call(Method::GET, id)).await {
-            Err(failure) if failure.is(NOT_FOUND) => return Ok(None),
-            described => described.and_then(|reply| reply.json::<wire::Description>()).map_err(read)?.certificate_description,
+        let found = match self.client.describe_certificate().certificate_id(id.as_str()).send().await.map_err(Failure::from) {
+            Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => return Ok(None),
+            found => found?,
         };
-        self.learn(described.certificate_arn.as_deref());
-        let (ours, made_for) = match described.certificate_pem.as_deref().map(signing_request::made_for) {
+        let unreadable = || RegistryError::Unclear("a certificate without its description".into());
+        let described = found.certificate_description.ok_or_else(unreadable)?;
+        self.learn(described.certificate_arn());
+        let (ours, made_for) = match described.certificate_pem().map(signing_request::made_for) {
             Some(MadeFor::Ours(name)) => (true, name.and_then(|name| self.named(&name))),
             _ => (false, None),
         };
-        let active = described.status.as_deref() == Some("ACTIVE");
-        Ok(Some(Described { active, inactive: described.is_inactive(), ours, made_for }))
+        let active = described.status() == Some(&CertificateStatus::Active);
+        Ok(Some(Described { active, inactive: is_inactive(described.status()), ours, made_for }))
     }
 
     async fn is_attached(&self, id: &CertificateId) -> Result<bool, RegistryError> {
-        let call = Call::new(Method::GET, &["principals", "things"]).query("maxResults", "1").header(PRINCIPAL, &self.arn(id)?);
-        match self.service.send(call).await {
-            Err(failure) if failure.is(NOT_FOUND) => Ok(false),
+        match self.client.list_principal_things().principal(self.arn(id)?).max_results(1).send().await.map_err(Failure::from) {
+            Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => Ok(false),
             listed => {
-                let listed: wire::ThingsOfPrincipal = listed.and_then(|reply| reply.json()).map_err(read)?;
-                Ok(!listed.things.is_empty() || listed.next_token.is_some())
+                let listed = listed?;
+                Ok(!listed.things().is_empty() || listed.next_token().is_some())
             }
         }
     }

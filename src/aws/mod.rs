@@ -4,22 +4,30 @@
 //! happen twice (minting a certificate, sending a mail) are never retried.
 
 mod claims;
+mod failure;
 mod invoke;
 mod iot;
 mod parameters;
+mod sdk;
 mod ses;
 mod shadow;
-mod signed;
 mod terms;
 
+use std::time::Duration;
+
+use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
 pub use self::claims::DynamoClaims;
+use self::failure::MarkUnclear;
 pub use self::invoke::Hooks;
 pub use self::iot::IotRegistry;
 pub use self::parameters::{ParameterError, Parameters};
+pub use self::sdk::credentials;
+use self::sdk::limits;
 pub use self::ses::Ses;
 pub use self::shadow::IotShadows;
-use self::signed::Service;
-pub use self::signed::Variable;
 pub use self::terms::StoredTerms;
 use crate::config::Config;
 use crate::https::Https;
@@ -43,26 +51,36 @@ pub struct Aws {
 
 impl Aws {
     /// Clients that share what the configuration says. Nothing is called yet.
-    pub fn new(config: &Config, https: &Https, variable: Variable) -> Self {
-        let region = config.region.as_str();
-        let service = |name, host, endpoint: &Option<String>| match endpoint {
-            Some(endpoint) => Service::new(https, endpoint, region, name, variable),
-            None => Service::new(https, &regional(host, region), region, name, variable),
-        };
+    pub fn new(config: &Config, https: &Https, credentials: impl ProvideCredentials + 'static) -> Self {
+        let sdk = sdk::config(&config.region, https, credentials);
+        // Each client has a configuration type of its own, in which the same is said.
+        macro_rules! client {
+            ($service:ident, $endpoint:expr) => {
+                client!($service, $endpoint, |config| config)
+            };
+            ($service:ident, $endpoint:expr, |$config:ident| $special:expr) => {{
+                let $config = $service::config::Builder::from(&sdk).interceptor(MarkUnclear);
+                let $config = match $endpoint {
+                    Some(url) => $config.endpoint_url(url.trim_end_matches('/')),
+                    None => $config,
+                };
+                $service::Client::from_conf($special.build())
+            }};
+        }
         let endpoints = &config.endpoints;
+        let mail = limits(Duration::from_secs(3), Duration::from_secs(3));
+        let ses = client!(aws_sdk_ses, &endpoints.mail, |ses| ses.retry_config(RetryConfig::disabled()).timeout_config(mail));
+        let functions = client!(aws_sdk_lambda, &endpoints.functions, |functions| {
+            functions.retry_config(RetryConfig::disabled()).timeout_config(TimeoutConfig::disabled())
+        });
+        let claims = |table| DynamoClaims::new(client!(aws_sdk_dynamodb, &endpoints.claims), table);
         Self {
-            registry: IotRegistry::new(service("iot", "iot", &endpoints.registry), config),
-            shadows: IotShadows::new(service("iotdata", "data-ats.iot", &endpoints.shadows)),
-            ses: Ses::new(service("ses", "email", &endpoints.mail), config.configuration_set.as_deref()),
-            claims: config.claims.as_ref().map(|table| DynamoClaims::new(service("dynamodb", "dynamodb", &endpoints.claims), table)),
-            parameters: Parameters::new(service("ssm", "ssm", &endpoints.parameters)),
-            hooks: Hooks::new(service("lambda", "lambda", &endpoints.functions), HttpHook(https.clone())),
+            registry: IotRegistry::new(client!(aws_sdk_iot, &endpoints.registry), config),
+            shadows: IotShadows::new(client!(aws_sdk_iotdataplane, &endpoints.shadows)),
+            ses: Ses::new(ses, config.configuration_set.as_deref()),
+            claims: config.claims.as_deref().map(claims),
+            parameters: Parameters::new(client!(aws_sdk_ssm, &endpoints.parameters)),
+            hooks: Hooks::new(functions, HttpHook(https.clone())),
         }
     }
-}
-
-/// Where a service is in a region (<https://docs.aws.amazon.com/general/latest/gr/rande.html>).
-fn regional(host: &str, region: &str) -> String {
-    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://{host}.{region}.{domain}")
 }

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use http::Method;
-use serde::Deserialize;
-use serde_json::json;
+use aws_sdk_ssm::Client;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::signed::{Call, Failure, Service};
+use super::failure::Failure;
 
 /// More pages than these are no configuration: ten parameters are on one.
 const PAGES: usize = 20;
@@ -17,7 +15,7 @@ const PAGES: usize = 20;
 /// The Parameter Store.
 #[derive(Clone)]
 pub struct Parameters {
-    service: Service,
+    client: Client,
 }
 
 /// Why a text could not be read from the store. It tells the name and nothing of what is kept there.
@@ -37,32 +35,20 @@ pub enum ParameterError {
     Unclear(String),
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Page {
-    parameters: Vec<Parameter>,
-    next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Parameter {
-    name: String,
-    value: String,
-}
-
-fn read(failure: Failure) -> ParameterError {
-    match failure {
-        Failure::Throttled(_) => ParameterError::Throttled,
-        Failure::Refused(refusal) => ParameterError::Refused(refusal.to_string()),
-        Failure::Unsent(why) => ParameterError::Refused(why.into()),
-        Failure::Unclear(what) => ParameterError::Unclear(what),
+impl<E> From<Failure<E>> for ParameterError {
+    fn from(failure: Failure<E>) -> Self {
+        match failure {
+            Failure::Throttled(_) => ParameterError::Throttled,
+            Failure::Refused(refusal) => ParameterError::Refused(refusal.to_string()),
+            Failure::Unsent(why) => ParameterError::Refused(why.into()),
+            Failure::Unclear(what) => ParameterError::Unclear(what),
+        }
     }
 }
 
 impl Parameters {
-    pub(super) fn new(service: Service) -> Self {
-        Self { service }
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
     }
 
     /// The values directly below a path, each a paragraph of one text, in order of their names: a parameter holds four
@@ -71,13 +57,11 @@ impl Parameters {
         let mut found = BTreeMap::new();
         let mut next = None;
         for _ in 0..PAGES {
-            let mut body = json!({"Path": path, "Recursive": false, "WithDecryption": true, "MaxResults": 10});
-            if let Some(token) = &next {
-                body["NextToken"] = json!(token);
+            let call = self.client.get_parameters_by_path().path(path).recursive(false).with_decryption(true).max_results(10);
+            let page = call.set_next_token(next).send().await.map_err(Failure::from)?;
+            for parameter in page.parameters.into_iter().flatten() {
+                found.extend(parameter.name.zip(parameter.value.map(Zeroizing::new)));
             }
-            let call = Call::new(Method::POST, &[]).action("1.1", "AmazonSSM.GetParametersByPath", &body);
-            let page: Page = self.service.send(call).await.and_then(|reply| reply.json()).map_err(read)?;
-            found.extend(page.parameters.into_iter().map(|parameter| (parameter.name, Zeroizing::new(parameter.value))));
             next = page.next_token.filter(|token| !token.is_empty());
             if next.is_none() {
                 return joined(found).ok_or_else(|| ParameterError::Missing(path.to_owned()));

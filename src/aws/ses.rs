@@ -1,25 +1,28 @@
 //! Mail by Amazon SES: `SendRawEmail`, one attempt
 //! (<https://docs.aws.amazon.com/ses/latest/APIReference/API_SendRawEmail.html>).
 
-use std::time::Duration;
+use aws_sdk_ses::Client;
+use aws_sdk_ses::error::{BuildError, ProvideErrorMetadata};
+use aws_sdk_ses::operation::send_raw_email::SendRawEmailError;
+use aws_sdk_ses::operation::send_raw_email::builders::SendRawEmailInputBuilder;
+use aws_sdk_ses::primitives::Blob;
+use aws_sdk_ses::types::{MessageTag, RawMessage};
 
-use data_encoding::BASE64;
-use http::Method;
-
-use super::signed::{Call, Failure, Patience, Service};
+use super::failure::Failure;
 use crate::deliver::{Letter, MailError, Mailer};
 use crate::identify::EmailAddress;
 
 /// Amazon SES.
 #[derive(Clone)]
 pub struct Ses {
-    service: Service,
+    client: Client,
     configuration_set: Option<String>,
 }
 
 impl Ses {
-    pub(super) fn new(service: Service, configuration_set: Option<&str>) -> Self {
-        Self { service, configuration_set: configuration_set.map(str::to_owned) }
+    /// The client makes one attempt: a mail is not to go out twice.
+    pub(super) fn new(client: Client, configuration_set: Option<&str>) -> Self {
+        Self { client, configuration_set: configuration_set.map(str::to_owned) }
     }
 }
 
@@ -28,9 +31,9 @@ impl Mailer for Ses {
         if !self.takes(&letter.to) {
             return Err(MailError::AddressRefused("SES takes ASCII only before the @".into()));
         }
-        let patience = Patience { each: Duration::from_secs(3), ..Patience::ONCE };
-        let call = Call::new(Method::POST, &[]).form(&form(&letter, self.configuration_set.as_deref())).patience(patience);
-        self.service.send(call).await.map(drop).map_err(read)
+        let unsendable = |_| MailError::Refused("a request that cannot be made".into());
+        let call = request(letter, self.configuration_set.clone()).map_err(unsendable)?;
+        call.send_with(&self.client).await.map(drop).map_err(|error| read(error.into()))
     }
 
     /// "The local part [...] may only contain 7-bit ASCII characters."
@@ -41,24 +44,16 @@ impl Mailer for Ses {
 
 /// The recipient is named apart from the message, so that no header can add another. The tags come back
 /// with the events of the configuration set: a bounce then says whose mail it was.
-fn form(letter: &Letter, configuration_set: Option<&str>) -> Vec<(&'static str, String)> {
-    let mut form = vec![
-        ("Action", "SendRawEmail".to_owned()),
-        ("Version", "2010-12-01".to_owned()),
-        ("Source", letter.from.clone()),
-        ("Destinations.member.1", letter.to.mailbox().to_string()),
-        ("RawMessage.Data", BASE64.encode(&letter.message)),
-    ];
-    form.extend(configuration_set.map(|set| ("ConfigurationSetName", set.to_owned())));
-    if let Some(label) = &letter.label {
-        form.extend([
-            ("Tags.member.1.Name", "thing".to_owned()),
-            ("Tags.member.1.Value", label.thing.to_string()),
-            ("Tags.member.2.Name", "certificate".to_owned()),
-            ("Tags.member.2.Value", label.certificate.to_string()),
-        ]);
-    }
-    form
+fn request(letter: Letter, configuration_set: Option<String>) -> Result<SendRawEmailInputBuilder, BuildError> {
+    let message = RawMessage::builder().data(Blob::new(letter.message)).build()?;
+    let request = SendRawEmailInputBuilder::default()
+        .source(letter.from)
+        .destinations(letter.to.mailbox().to_string())
+        .raw_message(message)
+        .set_configuration_set_name(configuration_set);
+    let Some(label) = letter.label else { return Ok(request) };
+    let tag = |name: &str, value: &str| MessageTag::builder().name(name).value(value).build();
+    Ok(request.tags(tag("thing", label.thing.as_str())?).tags(tag("certificate", label.certificate.as_str())?))
 }
 
 /// What SES says of a recipient's address within `MessageRejected`.
@@ -73,7 +68,7 @@ const ADDRESS_REFUSALS: [&str; 8] = [
     "Missing final '@domain'",
 ];
 
-fn read(failure: Failure) -> MailError {
+fn read(failure: Failure<SendRawEmailError>) -> MailError {
     let refusal = match failure {
         Failure::Throttled(code) => return MailError::Throttled(code),
         Failure::Unsent(why) => return MailError::Refused(why.into()),
@@ -81,72 +76,90 @@ fn read(failure: Failure) -> MailError {
         Failure::Refused(refusal) => refusal,
     };
     let full = refusal.to_string();
-    match refusal.code.as_str() {
-        "MessageRejected" if refusal.says("not verified") => MailError::NotVerified(full),
-        "MailFromDomainNotVerifiedException" | "MailFromDomainNotVerified" => MailError::NotVerified(full),
-        "AccountSendingPausedException"
-        | "AccountSendingPaused"
-        | "ConfigurationSetSendingPausedException"
-        | "ConfigurationSetSendingPaused" => MailError::Paused(full),
+    // It may quote an address, so it is asked for words and never shown.
+    let says = |words: &str| refusal.error.message().is_some_and(|text| text.contains(words));
+    match &refusal.error {
+        SendRawEmailError::MessageRejected(_) if says("not verified") => MailError::NotVerified(full),
+        SendRawEmailError::MailFromDomainNotVerifiedException(_) => MailError::NotVerified(full),
+        SendRawEmailError::AccountSendingPausedException(_) | SendRawEmailError::ConfigurationSetSendingPausedException(_) => {
+            MailError::Paused(full)
+        }
         // SES checks addresses for their form, and whether mail to them has come back; both are the owner's to mend.
-        "InvalidParameterValue" | "InvalidParameter" => MailError::AddressRefused(full),
-        "MessageRejected" if ADDRESS_REFUSALS.iter().any(|words| refusal.says(words)) => MailError::AddressRefused(full),
+        SendRawEmailError::MessageRejected(_) if ADDRESS_REFUSALS.iter().any(|words| says(words)) => MailError::AddressRefused(full),
+        // The service's model does not have this refusal.
+        error if matches!(error.code(), Some("InvalidParameterValue" | "InvalidParameter")) => MailError::AddressRefused(full),
         _ => MailError::Refused(full),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ses::error::SdkError;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
     use super::*;
-    use crate::aws::signed::Refusal;
     use crate::deliver::Label;
     use crate::fault::{Blame, Fault};
     use crate::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 
     const UNVERIFIED: &str = "Email address is not verified. The following identities failed the check: a@example.com";
 
-    fn check(code: &str, text: &str, cause: &str, fault: Fault) {
-        let error = read(Failure::Refused(Refusal::new(400, code, &text.to_owned().into())));
+    fn refused(error: SendRawEmailError) -> MailError {
+        let answer = HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
+        read(SdkError::service_error(error, answer).into())
+    }
+
+    fn check(error: impl FnOnce(ErrorMetadata) -> SendRawEmailError, code: &str, text: &str, cause: &str, fault: Fault) {
+        let error = refused(error(ErrorMetadata::builder().code(code).message(text).build()));
         assert!(!error.to_string().contains("a@example.com"), "{error}");
         assert_eq!((error.cause(), error.fault()), (cause, fault), "{code}");
     }
 
     #[test]
     fn each_refusal_says_who_must_act() {
-        check("MessageRejected", UNVERIFIED, "mail_not_verified", Fault::Maker);
-        check("MessageRejected", "", "mail_refused", Fault::Maker);
-        check("AccountSendingPausedException", "", "mail_paused", Fault::Maker);
-        check("ConfigurationSetSendingPausedException", "", "mail_paused", Fault::Maker);
-        check("MailFromDomainNotVerifiedException", "", "mail_not_verified", Fault::Maker);
-        check("InvalidParameterValue", "", "mail_address_refused", Fault::Speaker);
+        use aws_sdk_ses::types::error as model;
+        let rejected = |meta: ErrorMetadata| {
+            let text = meta.message().map(str::to_owned);
+            SendRawEmailError::MessageRejected(model::MessageRejected::builder().set_message(text).meta(meta).build())
+        };
+        check(rejected, "MessageRejected", UNVERIFIED, "mail_not_verified", Fault::Maker);
+        check(rejected, "MessageRejected", "", "mail_refused", Fault::Maker);
         for text in ["Address blacklisted: a@example.com", "Local address contains control or whitespace", "Illegal address"] {
-            check("MessageRejected", text, "mail_address_refused", Fault::Speaker);
+            check(rejected, "MessageRejected", text, "mail_address_refused", Fault::Speaker);
         }
-        check("AccessDenied", "", "mail_refused", Fault::Maker);
-        let throttled = read(Failure::Throttled("Throttling".into()));
-        assert_eq!((throttled.cause(), throttled.fault()), ("mail_throttled", Fault::Again));
+        macro_rules! modelled {
+            ($name:ident) => {
+                |meta| SendRawEmailError::$name(model::$name::builder().meta(meta).build())
+            };
+        }
+        check(modelled!(AccountSendingPausedException), "AccountSendingPaused", "", "mail_paused", Fault::Maker);
+        check(modelled!(ConfigurationSetSendingPausedException), "ConfigurationSetSendingPaused", "", "mail_paused", Fault::Maker);
+        check(modelled!(MailFromDomainNotVerifiedException), "MailFromDomainNotVerified", "", "mail_not_verified", Fault::Maker);
+        check(SendRawEmailError::generic, "InvalidParameterValue", "", "mail_address_refused", Fault::Speaker);
+        check(SendRawEmailError::generic, "AccessDenied", "", "mail_refused", Fault::Maker);
+        check(SendRawEmailError::generic, "Throttling", "", "mail_throttled", Fault::Again);
     }
 
     #[test]
     fn a_labelled_letter_says_whose_it_is() {
         let thing = ThingName::of(&ThingPrefix::parse("Lamp-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());
         let label = Label { thing: thing.clone(), certificate: CertificateId::of(b"abc") };
-        let mut letter = Letter {
+        let letter = |label| Letter {
             from: "a@example.com".into(),
             to: EmailAddress::parse("b@example.com").unwrap(),
             message: b"Hello".to_vec(),
-            label: Some(label),
+            label,
         };
-        let labelled = form(&letter, Some("events"));
-        let field = |name: &str| labelled.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str());
-        assert_eq!(field("ConfigurationSetName"), Some("events"));
-        assert_eq!(field("Destinations.member.1"), Some("b@example.com"));
-        assert_eq!(field("RawMessage.Data"), Some("SGVsbG8="));
-        assert_eq!((field("Tags.member.1.Name"), field("Tags.member.1.Value")), (Some("thing"), Some(thing.as_str())));
+        let labelled = request(letter(Some(label)), Some("events".into())).unwrap().build().unwrap();
+        assert_eq!((labelled.configuration_set_name(), labelled.destinations()), (Some("events"), &["b@example.com".to_owned()][..]));
+        assert_eq!(labelled.raw_message().unwrap().data().as_ref(), b"Hello");
         let certificate = CertificateId::of(b"abc");
-        assert_eq!((field("Tags.member.2.Name"), field("Tags.member.2.Value")), (Some("certificate"), Some(certificate.as_str())));
+        let tags: Vec<_> = labelled.tags().iter().map(|tag| (tag.name(), tag.value())).collect();
+        assert_eq!(tags, [("thing", thing.as_str()), ("certificate", certificate.as_str())]);
 
-        letter.label = None;
-        assert!(form(&letter, None).iter().all(|(field, _)| !field.starts_with("Tags") && *field != "ConfigurationSetName"));
+        let plain = request(letter(None), None).unwrap().build().unwrap();
+        assert!(plain.tags().is_empty() && plain.configuration_set_name().is_none());
     }
 }

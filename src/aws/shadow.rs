@@ -2,98 +2,85 @@
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-rest-api.html>,
 //! <https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT_Data_Plane.html>).
 
-use http::Method;
-use serde::Deserialize;
-use serde_json::Value;
+use aws_sdk_iotdataplane::operation::delete_connection::DeleteConnectionError;
+use aws_sdk_iotdataplane::operation::delete_thing_shadow::DeleteThingShadowError;
+use aws_sdk_iotdataplane::operation::get_connection::GetConnectionOutput;
+use aws_sdk_iotdataplane::primitives::Blob;
+use aws_sdk_iotdataplane::{Client, Config};
+use aws_smithy_types::retry::RetryConfig;
 
-use super::signed::{Call, Failure, Patience, Reply, Service};
+use super::failure::{Failure, gone_is_done};
 use crate::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
 use crate::thing::ThingName;
-
-const NOT_FOUND: &str = "ResourceNotFoundException";
 
 /// AWS IoT Core's shadow service.
 #[derive(Clone)]
 pub struct IotShadows {
-    service: Service,
-}
-
-/// GetConnection's answer. The times are in milliseconds, and each is there only beside its own state.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConnectionState {
-    connected: bool,
-    connected_since: Option<u64>,
-    disconnected_since: Option<u64>,
+    client: Client,
 }
 
 impl IotShadows {
-    pub(super) fn new(service: Service) -> Self {
-        Self { service }
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
     }
 }
 
-fn shadow_of(thing: &ThingName, method: Method) -> Call {
-    Call::new(method, &["things", thing.as_str(), "shadow"])
-}
-
-/// A device's client id is its thing's name.
-fn connection_of(thing: &ThingName, method: Method) -> Call {
-    Call::new(method, &["connections", thing.as_str()])
-}
-
-fn read(failure: Failure) -> ShadowError {
-    match failure {
-        Failure::Throttled(_) => ShadowError::Throttled,
-        Failure::Unsent(why) => ShadowError::Refused(why.into()),
-        Failure::Unclear(what) => ShadowError::Unclear(what),
-        Failure::Refused(refusal) => match refusal.code.as_str() {
-            "ConflictException" => ShadowError::Conflict,
-            "RequestEntityTooLargeException" => ShadowError::TooLarge,
-            _ => ShadowError::Refused(refusal.to_string()),
-        },
-    }
-}
-
-fn gone_is_done(outcome: Result<Reply, Failure>) -> Result<(), ShadowError> {
-    match outcome {
-        Err(failure) if !failure.is(NOT_FOUND) => Err(read(failure)),
-        _ => Ok(()),
+impl<E> From<Failure<E>> for ShadowError {
+    fn from(failure: Failure<E>) -> Self {
+        match failure {
+            Failure::Throttled(_) => ShadowError::Throttled,
+            Failure::Refused(refusal) => ShadowError::Refused(refusal.to_string()),
+            Failure::Unsent(why) => ShadowError::Refused(why.into()),
+            Failure::Unclear(what) => ShadowError::Unclear(what),
+        }
     }
 }
 
 impl Shadows for IotShadows {
     async fn read(&self, thing: &ThingName) -> Result<Option<Shadow>, ShadowError> {
-        match self.service.send(shadow_of(thing, Method::GET)).await {
-            Ok(reply) => Ok(Some(Shadow::read(&reply.json::<Value>().map_err(read)?))),
-            Err(failure) if failure.is(NOT_FOUND) => Ok(None),
-            Err(failure) => Err(read(failure)),
-        }
+        let document = match self.client.get_thing_shadow().thing_name(thing.as_str()).send().await.map_err(Failure::from) {
+            Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => return Ok(None),
+            found => found?.payload.unwrap_or_else(|| Blob::new([])),
+        };
+        let document = serde_json::from_slice(document.as_ref());
+        document.map(|document| Some(Shadow::read(&document))).map_err(|_| ShadowError::Unclear("an answer that cannot be read".into()))
     }
 
     async fn update(&self, thing: &ThingName, patch: &Patch) -> Result<(), ShadowError> {
-        self.service.send(shadow_of(thing, Method::POST).json(patch.document())).await.map(drop).map_err(read)
+        let document = Blob::new(patch.document().to_string());
+        match self.client.update_thing_shadow().thing_name(thing.as_str()).payload(document).send().await.map_err(Failure::from) {
+            Ok(_) => Ok(()),
+            Err(Failure::Refused(no)) if no.error.is_conflict_exception() => Err(ShadowError::Conflict),
+            Err(Failure::Refused(no)) if no.error.is_request_entity_too_large_exception() => Err(ShadowError::TooLarge),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     async fn delete(&self, thing: &ThingName) -> Result<(), ShadowError> {
-        gone_is_done(self.service.send(shadow_of(thing, Method::DELETE)).await)
+        let outcome = self.client.delete_thing_shadow().thing_name(thing.as_str()).send().await.map_err(Failure::from);
+        Ok(gone_is_done(outcome, DeleteThingShadowError::is_resource_not_found_exception)?)
     }
 
     async fn connection(&self, thing: &ThingName) -> Result<Connection, ShadowError> {
-        match self.service.send(connection_of(thing, Method::GET)).await {
-            Ok(reply) => Ok(reply.json().map_or(Connection::Unknown, |state| told(&state))),
-            Err(failure) if failure.is(NOT_FOUND) => Ok(Connection::Unknown),
-            Err(failure) => Err(read(failure)),
+        // A device's client id is its thing's name.
+        match self.client.get_connection().client_id(thing.as_str()).send().await.map_err(Failure::from) {
+            Ok(state) => Ok(told(&state)),
+            Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => Ok(Connection::Unknown),
+            Err(failure) => Err(failure.into()),
         }
     }
 
     async fn disconnect(&self, thing: &ThingName) -> Result<(), ShadowError> {
-        gone_is_done(self.service.send(connection_of(thing, Method::DELETE).patience(Patience::ONCE)).await)
+        let call = self.client.delete_connection().client_id(thing.as_str()).customize();
+        let once = Config::builder().retry_config(RetryConfig::disabled());
+        let outcome = call.config_override(once).send().await.map_err(Failure::from);
+        Ok(gone_is_done(outcome, DeleteConnectionError::is_resource_not_found_exception)?)
     }
 }
 
-fn told(state: &ConnectionState) -> Connection {
-    let seconds = |milliseconds: Option<u64>| milliseconds.filter(|since| *since > 0).map(|since| since / 1000);
+/// The times are in milliseconds, and each is there only beside its own state: else it is 0.
+fn told(state: &GetConnectionOutput) -> Connection {
+    let seconds = |milliseconds: i64| u64::try_from(milliseconds / 1000).ok().filter(|since| *since > 0);
     if state.connected {
         Connection::Connected { since: seconds(state.connected_since) }
     } else {
@@ -105,30 +92,13 @@ fn told(state: &ConnectionState) -> Connection {
 mod tests {
     use super::*;
 
-    fn check(answer: &str, expected: Option<Connection>) {
-        assert_eq!(serde_json::from_str(answer).ok().as_ref().map(told), expected, "{answer}");
-    }
-
     #[test]
     fn the_times_of_a_connection_are_read_as_milliseconds() {
-        check(
-            r#"{"connected":true,"connectedSince":1700000000123,"clientId":"x"}"#,
-            Some(Connection::Connected { since: Some(1_700_000_000) }),
-        );
-        check(
-            r#"{"connected":false,"disconnectedSince":1700000000123,"connectedSince":0}"#,
-            Some(Connection::Disconnected { since: Some(1_700_000_000) }),
-        );
-        check(r#"{"connected":false}"#, Some(Connection::Disconnected { since: None }));
-        check(r#"{"state":{}}"#, None);
-    }
-
-    #[test]
-    fn each_refusal_says_what_became_of_the_change() {
-        use super::super::signed::Refusal;
-        let refused = |code: &str| read(Failure::Refused(Refusal::new(400, code, &"".into())));
-        assert!(matches!(refused("ConflictException"), ShadowError::Conflict));
-        assert!(matches!(refused("RequestEntityTooLargeException"), ShadowError::TooLarge));
-        assert!(matches!(refused("ForbiddenException"), ShadowError::Refused(code) if code == "ForbiddenException (400)"));
+        let state = GetConnectionOutput::builder;
+        let connected = state().connected(true).connected_since(1_700_000_000_123).build();
+        assert_eq!(told(&connected), Connection::Connected { since: Some(1_700_000_000) });
+        let disconnected = state().disconnected_since(1_700_000_000_123).connected_since(0).build();
+        assert_eq!(told(&disconnected), Connection::Disconnected { since: Some(1_700_000_000) });
+        assert_eq!(told(&state().build()), Connection::Disconnected { since: None });
     }
 }

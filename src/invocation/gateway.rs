@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use data_encoding::BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -56,7 +56,7 @@ pub(super) fn is_one(event: &Value) -> bool {
 pub(super) fn read(event: &Value) -> Option<Arrived> {
     let event = Event::deserialize(event).ok()?;
     let body = match event.body {
-        Some(body) if event.is_base64_encoded => BASE64.decode(body.as_bytes()).ok()?.into(),
+        Some(body) if event.is_base64_encoded => BASE64_STANDARD.decode(body.as_bytes()).ok()?.into(),
         Some(body) => Bytes::from(body.into_owned()),
         None => Bytes::new(),
     };

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -89,7 +89,7 @@ fn inside(value: &Value, place: &Place, depth: usize) -> Option<Place> {
         Value::Array(items) => items.iter().enumerate().find_map(|(index, value)| look(value, place.item(index))),
         Value::String(text) => {
             let json = if text.trim_start().starts_with(['{', '[', '"']) { serde_json::from_str(text).ok() } else { None };
-            let value: Value = json.or_else(|| serde_json::from_slice(&BASE64.decode(text.as_bytes()).ok()?).ok())?;
+            let value: Value = json.or_else(|| serde_json::from_slice(&BASE64_STANDARD.decode(text.as_bytes()).ok()?).ok())?;
             look(&value, place.clone())
         }
         _ => None,

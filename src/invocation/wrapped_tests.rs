@@ -25,7 +25,7 @@ fn an_alexa_request_in_something_else_is_found_wherever_it_is() {
         (json!({"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": text}), "body"),
         (json!({"httpMethod": "POST", "requestContext": {"stage": "prod"}, "body": text}), "body"),
         (json!({"httpMethod": "POST", "requestContext": {"elb": {}}, "body": text}), "body"),
-        (json!({"body": BASE64.encode(text.as_bytes()), "isBase64Encoded": true}), "body"),
+        (json!({"body": BASE64_STANDARD.encode(text.as_bytes()), "isBase64Encoded": true}), "body"),
         (json!({"body": request()}), "body"),
         (json!({"body-json": request(), "params": {}}), "body-json"),
         (json!({"event": request()}), "event"),

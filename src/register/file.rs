@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::HeaderValue;
 use serde::Deserialize;
 
@@ -258,7 +258,7 @@ fn serial(place: &str, raw: &RawSerial, names: &BTreeSet<String>, seen: &mut BTr
 
 fn serial_key(place: &str, raw: RawSerialKey, names: &BTreeSet<String>, faults: &mut Faults) -> Option<SerialKey> {
     known(place, &raw.thing_type, names, faults);
-    let key = BASE64.decode(raw.key.as_bytes()).ok().filter(|key| key.len() >= SHORTEST_KEY);
+    let key = BASE64_STANDARD.decode(raw.key.as_bytes()).ok().filter(|key| key.len() >= SHORTEST_KEY);
     let key = faults.need(key, &format!("{place}: key"), "must be base64 of 32 bytes or more")?;
     Some(SerialKey { key: hmac::Key::new(hmac::HMAC_SHA256, &key), prefix: raw.prefix, thing_type: raw.thing_type })
 }

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use data_encoding::BASE64;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Map, Value};
@@ -192,7 +192,7 @@ fn by(authorization: Option<Authorization>, body: &Body) -> Result<By, Problem> 
     }
     if let Some(pem) = body.text("certificate", usize::MAX)? {
         let certificate = ShownCertificate::parse(&pem).ok_or_else(|| Problem::field("certificate", "has to be a certificate in PEM"))?;
-        let proof = BASE64.decode(body.need("proof", LONGEST_BODY)?.as_bytes());
+        let proof = BASE64_STANDARD.decode(body.need("proof", LONGEST_BODY)?.as_bytes());
         let proof = proof.map_err(|_| Problem::field("proof", "has to be a signature in base64"))?;
         let at = body.0.get("at").and_then(Value::as_u64).ok_or_else(|| Problem::field("at", "has to be a time in seconds"))?;
         return Ok(By::Certificate(Renewal { thing: body.thing()?, certificate, proof, at }));

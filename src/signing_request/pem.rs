@@ -2,7 +2,7 @@
 //!
 //! Lines may be of any length, or all in one; a byte order mark, the ends of lines and whatever stands before and after do not matter.
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use x509_cert::der::{AnyRef, Decode, Reader, SliceReader, Tag, Tagged};
 
 /// The content of the first block that has one of these labels.
@@ -15,7 +15,7 @@ pub(super) fn find(text: &str, labels: &[&str]) -> Option<Vec<u8>> {
     });
     let (_, block) = blocks.min_by_key(|(at, _)| *at)?;
     let base64: Vec<u8> = block.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    BASE64.decode(&base64).ok()
+    BASE64_STANDARD.decode(&base64).ok()
 }
 
 /// What a sequence in DER is made of, each part as it stands.

@@ -26,8 +26,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Request};
 use onething::bundle::Broker;
@@ -230,7 +230,7 @@ impl Device {
     /// Asks for the successor of what it was given, signed at this time.
     fn renewal(&self, given: &Answer, csr: &str, at: u64) -> Value {
         let message = Renewal::message(&CertificateRequest::parse(csr).unwrap(), at);
-        let proof = BASE64.encode(&self.key.sign(message.as_bytes()).unwrap());
+        let proof = BASE64_STANDARD.encode(&self.key.sign(message.as_bytes()).unwrap());
         let certificate = &given.body["certificatePem"];
         json!({"thingName": given.body["thingName"], "certificate": certificate, "proof": proof, "at": at, "csr": csr})
     }

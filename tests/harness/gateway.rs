@@ -13,7 +13,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
@@ -106,7 +106,7 @@ pub fn event(head: &Parts, body: &Bytes, number: u64) -> Value {
     match text {
         _ if body.is_empty() => {}
         Some(text) => event["body"] = json!(text),
-        None => event["body"] = json!(BASE64.encode(body)),
+        None => event["body"] = json!(BASE64_STANDARD.encode(body)),
     }
     event
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use data_encoding::{BASE64, HEXLOWER};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -89,7 +90,7 @@ impl Newcomer {
         let message = format!("onething-renew\n{}\n{at}", HEXLOWER.encode(&Sha256::digest(&der)));
         std::fs::write(self.file("message"), message).expect("a file in our folder");
         openssl(self.home.path(), &["dgst", "-sha256", "-sign", "key.pem", "-out", "signature", "message"]).await;
-        BASE64.encode(&std::fs::read(self.file("signature")).expect("a signature of OpenSSL"))
+        BASE64_STANDARD.encode(&std::fs::read(self.file("signature")).expect("a signature of OpenSSL"))
     }
 
     fn file(&self, name: &str) -> PathBuf {

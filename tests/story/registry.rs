@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_credential_types::Credentials;
 use onething::aws::{Aws, DynamoClaims, IotRegistry, IotShadows, Ses};
 use onething::config::{Config, Source};
 use onething::deliver::Mailer;
@@ -52,7 +53,7 @@ fn configuration(url: &str, special: impl FnOnce(Deployment) -> Deployment) -> C
 
 /// What a function has of AWS that is told this.
 fn clients(config: &Config) -> Aws {
-    Aws::new(config, &Https::default(), |name| Given(Deployment::empty()).variable(name))
+    Aws::new(config, &Https::default(), Credentials::new("test", "test", None, None, "test"))
 }
 
 /// The clients of a function in front of an emulator.

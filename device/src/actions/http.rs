@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header;
-use http_body_util::Full;
 use onething::https::{Https, HttpsError};
 use onething::model::LoopbackUrl;
 use serde_json::Value;
@@ -53,8 +52,7 @@ async fn exchange(client: &Https, url: &LoopbackUrl, input: Option<&Value>) -> R
             .header(header::HOST, url.authority())
             // A connection that is kept may be closed at the very moment when a command goes out on it.
             .header(header::CONNECTION, "close")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(HttpsError::Unsendable)?;
+            .body(Bytes::from(body))?;
         match client.exchange(request, ANSWER_LIMIT).await {
             // Nothing was sent yet: the next address may be asked.
             Err(HttpsError::Unreachable(error)) if error.is_connect() => last = HttpsError::Unreachable(error),

@@ -11,7 +11,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use onething::https::{Https, HttpsError};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -79,13 +78,13 @@ pub(crate) async fn knock(
     }
 }
 
-fn request(door: &Address, shown: Shown) -> Result<Request<Full<Bytes>>, RegisterError> {
+fn request(door: &Address, shown: Shown) -> Result<Request<Bytes>, RegisterError> {
     let mut request = Request::post(door.uri().clone()).header(CONTENT_TYPE, "application/json");
     if let Some(authorization) = shown.authorization {
         request = request.header(AUTHORIZATION, authorization);
     }
     // The parts were made above or judged before.
-    request.body(Full::new(shown.body)).map_err(|_| RegisterError::Credential("there is no way to knock at this door"))
+    request.body(shown.body).map_err(|_| RegisterError::Credential("there is no way to knock at this door"))
 }
 
 /// What an answer says.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use onething::fault::chain;
 use onething::thing::Fingerprint;
 use rustls::SignatureScheme;
@@ -65,7 +65,7 @@ pub(crate) fn proof(key: &PrivateKeyDer<'_>, csr: &str, at: u64) -> Option<Strin
     let signer = any_supported_type(key).ok()?.choose_scheme(&[ECDSA_NISTP256_SHA256, ECDSA_NISTP384_SHA384, RSA_PKCS1_SHA256])?;
     let request = CertificateSigningRequestDer::from_pem_slice(csr.as_bytes()).ok()?;
     let signature = signer.sign(message(&request, at).as_bytes()).ok()?;
-    Some(BASE64.encode(&signature))
+    Some(BASE64_STANDARD.encode(&signature))
 }
 
 fn message(request: &[u8], at: u64) -> String {

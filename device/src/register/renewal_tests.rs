@@ -67,7 +67,7 @@ proptest! {
 fn check_proof(key: &KeyPair, algorithm: &dyn rustls::pki_types::SignatureVerificationAlgorithm) {
     let csr = DeviceKey::generate().unwrap().request("lamp").unwrap();
     let private = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-    let proof = BASE64.decode(proof(&private, &csr, 1_800_000_000).unwrap().as_bytes()).unwrap();
+    let proof = BASE64_STANDARD.decode(proof(&private, &csr, 1_800_000_000).unwrap().as_bytes()).unwrap();
     let (_, der) = decode_vec(csr.as_bytes()).unwrap();
     let message = format!("onething-renew\n{}\n1800000000", Fingerprint::of_bytes(&der).hex());
     algorithm.verify_signature(key.public_key_raw(), message.as_bytes(), &proof).unwrap();

@@ -20,7 +20,7 @@ mod durable;
 
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use onething::registry::A_DAY;
 use onething::signing_request::{CertificateRequest, RequestFault};
 use onething::thing::{Certificate, CertificateId, Issued, PrivateKey};
@@ -263,7 +263,7 @@ fn device(subject: DistinguishedName) -> CertificateParams {
 
 /// A certificate in PEM.
 fn pem(der: &CertificateDer<'_>) -> String {
-    let wrapped = BASE64.encode(der);
+    let wrapped = BASE64_STANDARD.encode(der);
     let lines = wrapped.as_bytes().chunks(64).map(String::from_utf8_lossy);
     let body: String = lines.flat_map(|line| [line, "\n".into()]).collect();
     format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::DATE;
 use http::{HeaderMap, Request};
-use http_body_util::Full;
 use onething::fault::chain;
 use onething::https::Https;
 use onething::smtp::Smtp;
@@ -74,7 +73,7 @@ async fn name(host: &str) -> Option<Finding> {
 /// Login with Amazon answers a request without a token with an error, and says what time it is.
 async fn login(endpoint: &str) -> Vec<Finding> {
     let uri = format!("{}/auth/o2/tokeninfo", endpoint.trim_end_matches('/'));
-    let Ok(request) = Request::get(uri).body(Full::<Bytes>::default()) else {
+    let Ok(request) = Request::get(uri).body(Bytes::new()) else {
         return vec![Finding::failed("login", "LWA_ENDPOINT is no address")];
     };
     match timeout(PATIENCE, Https::default().exchange(request, ANSWER_LIMIT)).await {

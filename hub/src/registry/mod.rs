@@ -177,9 +177,9 @@ fn named(attributes: &str) -> BTreeMap<String, String> {
 /// A record with its owner, as stored: what is empty is not there.
 fn stored(owner: &str, record: &Record) -> String {
     let mut attributes = attributes(record);
-    attributes.retain(|_, value| value != "");
+    attributes.retain(|_, value| !value.is_empty());
     attributes.insert(USER_ID.to_owned(), owner.into());
-    serde_json::Value::Object(attributes).to_string()
+    serde_json::json!(attributes).to_string()
 }
 
 impl Registry for LocalRegistry {

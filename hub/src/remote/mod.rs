@@ -6,9 +6,9 @@ mod socket;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use clap::ValueEnum;
-use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -190,12 +190,12 @@ impl RemoteHub {
                 Way::Address { address, password, https } => {
                     let unusable = || RemoteError::Address(address.clone());
                     if let Some(password) = password {
-                        let credentials = format!("Basic {}", BASE64.encode(format!(":{password}").as_bytes()));
+                        let credentials = format!("Basic {}", BASE64_STANDARD.encode(format!(":{password}").as_bytes()));
                         let mut credentials = HeaderValue::try_from(credentials).map_err(|_| unusable())?;
                         credentials.set_sensitive(true);
                         request = request.header(AUTHORIZATION, credentials);
                     }
-                    let request = request.body(Full::new(body)).map_err(|_| unusable())?;
+                    let request = request.body(body).map_err(|_| unusable())?;
                     if request.uri().host().is_none() {
                         return Err(unusable());
                     }

@@ -14,7 +14,7 @@ pub mod freshness;
 
 mod cache;
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use onething::https::Https;
@@ -103,7 +103,7 @@ impl<S: ChainSource> Verifier<S> {
     /// Passes a request that Alexa made just now. `body` is the body's bytes as they came.
     pub async fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Unverified> {
         let url = ChainUrl::parse(the_only(headers, CHAIN_URL)?)?;
-        let signature = BASE64.decode(the_only(headers, SIGNATURE)?).map_err(|_| Unverified::Encoding)?;
+        let signature = BASE64_STANDARD.decode(the_only(headers, SIGNATURE)?).map_err(|_| Unverified::Encoding)?;
         self.chains.verify(&url, body, &signature).await?;
 
         let (stamp, now) = (Stamp::read(body)?, (self.now)());

@@ -1,9 +1,8 @@
 //! Requests as Amazon sends them, signed, over a socket: to the whole hub, which trusts another root here.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use data_encoding::BASE64;
 use http::Request;
-use http_body_util::Full;
 use onething::config::Environment;
 use onething::https::Https;
 use serde_json::{Value, json};
@@ -66,10 +65,10 @@ impl Stage {
     async fn send(&self, sent: &Sent) -> (u16, Value) {
         let mut request = Request::post(&self.address);
         if sent.headers {
-            let signature = BASE64.encode(&sign(sent.signed.as_bytes()));
+            let signature = BASE64_STANDARD.encode(&sign(sent.signed.as_bytes()));
             request = request.header("SignatureCertChainUrl", CHAIN).header("Signature-256", signature);
         }
-        let request = request.body(Full::new(Bytes::from(sent.body.clone()))).unwrap();
+        let request = request.body(Bytes::from(sent.body.clone())).unwrap();
         let answer = self.https.exchange(request, 1 << 20).await.unwrap();
         (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
     }

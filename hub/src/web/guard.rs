@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::{AUTHORIZATION, FORWARDED, HOST, ORIGIN, VIA, WWW_AUTHENTICATE};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method};
@@ -76,7 +76,7 @@ fn admit(password: Option<&Password>, peer: IpAddr, headers: &HeaderMap) -> Resu
 /// The password of `Authorization: Basic`, whatever the user name.
 fn given(headers: &HeaderMap) -> Option<String> {
     let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let credentials = String::from_utf8(BASE64.decode(credentials.trim().as_bytes()).ok()?).ok()?;
+    let credentials = String::from_utf8(BASE64_STANDARD.decode(credentials.trim().as_bytes()).ok()?).ok()?;
     let (_, password) = credentials.split_once(':')?;
     scheme.eq_ignore_ascii_case("basic").then(|| password.to_owned())
 }
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn with_a_password_everybody_is_admitted_who_has_it() {
-        let with = |credentials: &str| format!("Basic {}", BASE64.encode(credentials.as_bytes()));
+        let with = |credentials: &str| format!("Basic {}", BASE64_STANDARD.encode(credentials.as_bytes()));
         check(Some("secret"), "192.168.1.7", &[("host", "hub"), ("authorization", &with("me:secret"))], true);
         check(Some("secret"), "192.168.1.7", &[("host", "hub"), ("authorization", &with("me:wrong"))], false);
         check(Some("secret"), "127.0.0.1", &[("host", "127.0.0.1")], false);

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use data_encoding::BASE64;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -153,8 +153,9 @@ async fn check(setup: Setup) {
     let place = tempfile::tempdir().unwrap();
     let proxy = Proxy::start(setup, place.path(), &hub).await;
     let post = |path: &str| Request::builder().method(Method::POST).uri(path).header("content-type", "application/json; charset=utf-8");
-    let signed =
-        |body: &str| post("/alexa").header("SignatureCertChainUrl", CHAIN).header("Signature-256", BASE64.encode(&sign(body.as_bytes())));
+    let signed = |body: &str| {
+        post("/alexa").header("SignatureCertChainUrl", CHAIN).header("Signature-256", BASE64_STANDARD.encode(&sign(body.as_bytes())))
+    };
 
     // Spaces and characters beyond ASCII are part of what was signed.
     let launch = stage.launch("one", NOW).await.to_string().replacen('{', "{ \n\t\"ä\" : \"€ 🖨\" ,", 1);

@@ -1,7 +1,7 @@
 //! Who may see the page and use what is behind it, and which of it is there when Amazon signs owners in.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use data_encoding::BASE64;
 use http::Request;
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ async fn with_a_password_those_are_admitted_who_have_it() {
     for path in ["/", "/api/things", "/metrics", "/api/registrations"] {
         check_problem(&client.get(path).await.unwrap(), 401);
         for (password, status) in [("open sesame", 200), ("open barley", 401), ("", 401)] {
-            let credentials = format!("Basic {}", BASE64.encode(format!("anybody:{password}").as_bytes()));
+            let credentials = format!("Basic {}", BASE64_STANDARD.encode(format!("anybody:{password}").as_bytes()));
             let request =
                 Request::get(format!("{}{path}", running.http)).header("authorization", credentials).header("host", "hub.example");
             assert_eq!(client.send(request, Bytes::new()).await.unwrap().status, status, "{path} {password}");

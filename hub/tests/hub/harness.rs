@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use http_body_util::Full;
 use onething::https::Https;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -151,7 +150,7 @@ pub struct Client {
 
 impl Client {
     pub async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Option<Answer> {
-        let request = request.body(Full::new(body.into())).unwrap();
+        let request = request.body(body.into()).unwrap();
         let answer = within(PATIENCE, "an answer", self.https.exchange(request, 64 << 20)).await.ok()?;
         let header = |name| answer.headers().get(name).map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned());
         let (kind, allowed_origin) = (header("content-type").unwrap_or_default(), header("access-control-allow-origin"));

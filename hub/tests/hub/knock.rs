@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use data_encoding::{BASE64, HEXLOWER};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use data_encoding::HEXLOWER;
 use http::Request;
 use rcgen::{CertificateParams, KeyPair};
 use rumqttc::{AsyncClient, Event, Incoming, PublishOptions, QoS, SubscribeFilterInput};
@@ -162,7 +163,7 @@ pub fn with_terms(place: &Path, door: &str) -> Command {
         sha256(TOKEN),
         sha256(SERIAL),
         sha256(SECRET),
-        BASE64.encode(KEY),
+        BASE64_STANDARD.encode(KEY),
     );
     let file = place.join("register.toml");
     std::fs::write(&file, terms).unwrap();

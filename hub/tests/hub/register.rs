@@ -1,6 +1,7 @@
 //! Each way in at the door, from a device that has nothing to one that hears what is wanted of it.
 
-use data_encoding::{BASE64, HEXLOWER};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -163,12 +164,12 @@ fn renewal(old: &Device, answer: &Value, csr: &str, at: u64) -> Value {
         aws_lc_rs::signature::EcdsaKeyPair::from_pkcs8(&aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1_SIGNING, &old.key.serialize_der())
             .unwrap();
     let proof = pair.sign(&aws_lc_rs::rand::SystemRandom::new(), statement.as_bytes()).unwrap();
-    json!({"csr": csr, "certificate": answer["certificatePem"], "thingName": answer["thingName"], "proof": BASE64.encode(proof.as_ref()), "at": at})
+    json!({"csr": csr, "certificate": answer["certificatePem"], "thingName": answer["thingName"], "proof": BASE64_STANDARD.encode(proof.as_ref()), "at": at})
 }
 
 fn pem(text: &str) -> Vec<u8> {
     let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
-    BASE64.decode(body.as_bytes()).unwrap()
+    BASE64_STANDARD.decode(body.as_bytes()).unwrap()
 }
 
 fn now() -> u64 {

@@ -1,0 +1,147 @@
+//! A failed call to an AWS service: what is known of it afterwards.
+//!
+//! A failure keeps the SDK's error and the code of the answer. The message of an answer quotes mail addresses, so it is neither
+//! shown nor logged.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::{FinalizerInterceptorContextMut, FinalizerInterceptorContextRef};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+
+/// Codes of quotas that are used up begin with one of these.
+const THROTTLED: [&str; 4] = ["Throttling", "TooManyRequests", "ProvisionedThroughputExceeded", "RequestLimitExceeded"];
+
+/// Why a call has failed.
+#[derive(Debug)]
+pub(super) enum Failure<E> {
+    /// Over a quota; nothing was done.
+    Throttled(String),
+    /// Refused for good; nothing was done.
+    Refused(Refusal<E>),
+    /// There was nothing to send; why.
+    Unsent(&'static str),
+    /// No answer that says whether it was done.
+    Unclear(String),
+}
+
+/// A definite no.
+pub(super) struct Refusal<E> {
+    /// The SDK's error, to be branched on.
+    pub error: E,
+    status: u16,
+    code: String,
+}
+
+impl<E> fmt::Display for Refusal<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.code, self.status)
+    }
+}
+
+impl<E> fmt::Debug for Refusal<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for Failure<E> {
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
+        let (error, raw) = match error {
+            SdkError::ServiceError(error) => {
+                let raw = (error.raw().status().as_u16(), error.raw().extension::<UnclearBefore>().is_some());
+                (error.into_err(), raw)
+            }
+            SdkError::ConstructionFailure(_) => return Self::Unsent("a request that cannot be made"),
+            SdkError::TimeoutError(_) => return Self::Unclear("no answer in time".into()),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => return Self::Unclear("no answer in time".into()),
+            SdkError::DispatchFailure(failure) if failure.is_user() => return Self::Unsent("a request that cannot be made"),
+            SdkError::DispatchFailure(failure) if failure.is_io() => return Self::Unclear("the connection failed".into()),
+            SdkError::DispatchFailure(failure) => {
+                let connector = failure.as_connector_error();
+                return match connector.is_some_and(|error| lacks_credentials(error)) {
+                    true => Self::Unsent("no credentials in the environment"),
+                    false => Self::Unclear("the connection failed".into()),
+                };
+            }
+            _ => return Self::Unclear("an answer that cannot be read".into()),
+        };
+        let (status, unclear_before) = raw;
+        let code = error.code().unwrap_or("an unknown error").to_owned();
+        let refusal = Refusal { error, status, code };
+        match status {
+            _ if status == 429 || THROTTLED.iter().any(|start| refusal.code.starts_with(start)) => match unclear_before {
+                // That nothing was done is true of the last attempt, not of one before it.
+                true => Self::Unclear(refusal.to_string()),
+                false => Self::Throttled(refusal.to_string()),
+            },
+            // 501: a service that does not know the call has not done it.
+            400..=499 | 501 => Self::Refused(refusal),
+            200..=299 => Self::Unclear("an answer that cannot be read".into()),
+            _ => Self::Unclear(refusal.to_string()),
+        }
+    }
+}
+
+/// What is gone needs no detaching, deactivating or deleting.
+pub(super) fn gone_is_done<T, E>(outcome: Result<T, Failure<E>>, is_gone: impl FnOnce(&E) -> bool) -> Result<(), Failure<E>> {
+    match outcome {
+        Err(Failure::Refused(refusal)) if is_gone(&refusal.error) => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source()).any(|error| error.is::<CredentialsError>())
+}
+
+/// Marks the answer to a call of which an earlier attempt has ended without one that says whether it was done.
+#[derive(Debug)]
+pub(super) struct MarkUnclear;
+
+/// The mark.
+#[derive(Clone, Copy, Debug)]
+struct UnclearBefore;
+
+impl Storable for UnclearBefore {
+    type Storer = StoreReplace<Self>;
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for MarkUnclear {
+    fn name(&self) -> &'static str {
+        "MarkUnclear"
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let failed = matches!(context.output_or_error(), Some(Err(_)));
+        if failed && context.response().is_none_or(|answer| answer.status().is_server_error()) {
+            config.interceptor_state().store_put(UnclearBefore);
+        }
+        Ok(())
+    }
+
+    fn modify_before_completion(
+        &self,
+        context: &mut FinalizerInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some((mark, answer)) = config.load::<UnclearBefore>().zip(context.response_mut()) {
+            answer.add_extension(*mark);
+        }
+        Ok(())
+    }
+}
