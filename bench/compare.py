@@ -1,10 +1,11 @@
-"""Measures the function against the same function in Python, side by side, as Lambda runs them.
+"""Measures the function against the same function in Python and in JavaScript, side by side, as Lambda runs them.
 
-Usage: compare.py BINARY PYTHON [RUNS]
+Usage: compare.py BINARY FLOOR PYTHON [RUNS]
 
-PYTHON is an interpreter with bench/requirements.txt. Both functions poll a Runtime API in this process
-and call servers in this process, which answer at once, so that what is measured is the function itself.
-The two take turns, and what counts is the ratio.
+FLOOR is the example `bare_function`: a function on lambda_runtime that does nothing. PYTHON is an interpreter with
+bench/requirements.txt; bench/node has its packages (`npm ci`). All functions poll a Runtime API in this process and call servers in
+this process, which answer at once, so that what is measured is the function itself. They take turns, and what counts is the ratio.
+Fails when the binary or its memory has outgrown what the function may have.
 """
 
 import base64
@@ -16,10 +17,14 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
 
-COMMANDS = 300
+COMMANDS = 1000
+RESIDENT = "resident, MiB"
+# In bytes, stripped and as a zip file holds it; and in MiB after all commands.
+LARGEST_BINARY, LARGEST_ZIPPED, MOST_RESIDENT = 12e6, 5e6, 16
 SKILL = "amzn1.ask.skill.00000000-0000-0000-0000-000000000000"
 USER = "amzn1.account.BENCH"
 THING = "3D_Printer-" + base64.b32encode(hashlib.sha256(USER.encode()).digest()).decode().lower()[:26]
@@ -136,7 +141,7 @@ def measure(command, environment):
         warm = [ask(number) for number in range(1, COMMANDS + 1)]
         figures["command, warm, ms"] = statistics.median(warm)
         figures["CPU per command, ms"] = (cpu_seconds(process.pid) - before) / COMMANDS * 1e3
-        figures["resident, MiB"] = resident_mib(process.pid)
+        figures[RESIDENT] = resident_mib(process.pid)
         return figures
     finally:
         process.kill()
@@ -145,8 +150,8 @@ def measure(command, environment):
 
 
 def main():
-    binary, python = sys.argv[1:3]
-    runs = int(sys.argv[3]) if len(sys.argv) > 3 else 7
+    binary, floor, python = sys.argv[1:4]
+    runs = int(sys.argv[4]) if len(sys.argv) > 4 else 7
     server = Quiet(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"127.0.0.1:{server.server_port}"
@@ -162,18 +167,26 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     commands = {
         "onething": ([binary], environment),
+        "floor": ([floor], environment),
         "Python": ([python, "-m", "awslambdaric", "python_function.handler"],
                    environment | {"PYTHONPATH": here, "LAMBDA_TASK_ROOT": here, "_HANDLER": "python_function.handler"}),
+        "Node": (["node", os.path.join(here, "node", "function.mjs")], environment),
     }
     results = {name: [] for name in commands}
     for _ in range(runs):
         for name, (command, variables) in commands.items():
             results[name].append(measure(command, variables))
-    print(f"medians of {runs} runs, {COMMANDS} commands each; {os.path.getsize(binary) / 1e6:.1f} MB binary")
-    print(f"{'':28}{'onething':>12}{'Python':>12}{'ratio':>10}")
+    size, zipped = os.path.getsize(binary), len(zlib.compress(open(binary, "rb").read(), 9))
+    print(f"medians of {runs} runs, {COMMANDS} commands each; {size / 1e6:.1f} MB binary, {zipped / 1e6:.1f} MB zipped\n")
+    print("| | onething | floor | Python | Node | floor : onething | Python : onething | Node : onething |")
+    print("|---|" + "---:|" * 7)
     for figure in results["onething"][0]:
-        ours, theirs = (statistics.median(run[figure] for run in results[name]) for name in commands)
-        print(f"{figure:28}{ours:12.2f}{theirs:12.2f}{theirs / ours if ours else float('inf'):9.1f}x")
+        values = [statistics.median(run[figure] for run in results[name]) for name in commands]
+        ratios = [f"{value / values[0]:.1f}" if values[0] else "-" for value in values[1:]]
+        print(f"| {figure} | " + " | ".join([f"{value:.2f}" for value in values] + ratios) + " |")
+    resident = max(run[RESIDENT] for run in results["onething"])
+    if size >= LARGEST_BINARY or zipped >= LARGEST_ZIPPED or resident >= MOST_RESIDENT:
+        raise SystemExit(f"the function is too large: {size / 1e6:.1f} MB, {zipped / 1e6:.1f} MB zipped, {resident:.1f} MiB resident")
 
 
 if __name__ == "__main__":

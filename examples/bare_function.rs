@@ -1,0 +1,13 @@
+//! A Lambda function that does nothing: what `lambda_runtime` alone costs, the floor under the figures of `bench/compare.py`.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::{Value, json};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda_runtime::run(service_fn(answer)).await
+}
+
+async fn answer(_: LambdaEvent<Value>) -> Result<Value, Error> {
+    Ok(json!({"version": "1.0", "response": {"outputSpeech": {"type": "PlainText", "text": "Nothing."}, "shouldEndSession": true}}))
+}
