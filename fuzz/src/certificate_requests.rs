@@ -3,7 +3,7 @@
 //! The bytes are taken as PEM and as DER. After a `~` they are changes to a real request and a real certificate, of three bytes each: where,
 //! in two of them, and what stands there instead.
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use onething::signing_request::{CertificateRequest, ShownCertificate};
 
 use super::papers::papers;
@@ -39,14 +39,14 @@ fn read(pem: &str) -> Option<CertificateRequest> {
 }
 
 fn in_pem(label: &str, der: &[u8]) -> String {
-    let text = BASE64.encode(der);
+    let text = BASE64_STANDARD.encode(der);
     let lines: Vec<&str> = (0..text.len()).step_by(64).map(|at| &text[at..text.len().min(at + 64)]).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn changed(label: &str, pem: &str, changes: &[u8]) -> String {
     let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-    let mut der = BASE64.decode(text.as_bytes()).unwrap_or_default();
+    let mut der = BASE64_STANDARD.decode(text.as_bytes()).unwrap_or_default();
     for change in changes.chunks_exact(3) {
         let place = usize::from(u16::from_be_bytes([change[0], change[1]])) % der.len();
         der[place] = change[2];
