@@ -54,8 +54,9 @@ def test_an_owners_own_device_is_shown_by_its_shadow_and_no_other_one_is_offered
     agent = own_device(hub)
     browser.until(lambda: browser.text("#connection") == "Connected", "the owner's own device")
     browser.until(lambda: browser.text("#fact-power") == "on", "what it has reported")
-    assert browser.one("#elsewhere").is_displayed() and not browser.one("#controls").is_displayed()
-    assert not browser.one("#start").is_displayed() and "take its connection away" in browser.text("#started")
+    browser.until(lambda: browser.one("#elsewhere").is_displayed() and not browser.one("#controls").is_displayed(), "no controls for it")
+    browser.until(lambda: not browser.one("#start").is_displayed(), "that no other device is offered")
+    assert "take its connection away" in browser.text("#started")
     browser.judge("connected")
     # Nor is it by somebody who does not use the page.
     mail = json.loads(urllib.request.urlopen(f"{hub.url}/api/mail?user=ana").read())["mail"][-1]["id"]
@@ -71,8 +72,8 @@ def test_an_owners_own_device_is_shown_by_its_shadow_and_no_other_one_is_offered
     # The device goes. It is not forgotten, and nothing is marked that would take its place.
     agent.stop()
     browser.until(lambda: browser.text("#connection") == "Offline", "that the device is gone")
-    assert browser.next_steps() == [] and "Switch it on" in browser.hint()
-    assert browser.one("#start").is_displayed(), "whoever wants to may still start a simulated one"
+    browser.until(lambda: browser.next_steps() == [] and "Switch it on" in browser.hint(), "what to do with it")
+    browser.until(lambda: browser.one("#start").is_displayed(), "that whoever wants to may still start a simulated one")
     browser.judge("offline")
     agent.run()
     browser.until(lambda: browser.text("#connection") == "Connected", "the device again")

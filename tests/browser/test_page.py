@@ -31,11 +31,11 @@ def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, na
     assert other_than_outage(browser.complaints()) == []
     # The Echo was without power, too, so its session has ended; what was said and the cards are still there.
     browser.until(lambda: said(browser) == conversation, "the conversation from before")
-    assert len(browser.all("#cards .card")) == cards > 0
+    browser.until(lambda: len(browser.all("#cards .card")) == cards > 0, "the cards from before")
+    browser.until(lambda: browser.one("#mails .mail").is_displayed(), "the mail from before")
+    browser.until(lambda: browser.text("#account") == "Linked as Ana", "the account from before")
+    browser.until(lambda: browser.text("#thing-name") == first_thing, "the thing from before")
     assert not browser.one("#listening").is_displayed()
-    assert browser.one("#mails .mail").is_displayed()
-    assert browser.text("#account") == "Linked as Ana"
-    assert browser.text("#thing-name") == first_thing
 
     # What the device does on its own after a power cut is its own affair; the page says what is left to do.
     browser.until(lambda: browser.text("#connection") in ("Connected", "Offline", "Not started"), "the device after the restart")
@@ -47,15 +47,15 @@ def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, na
     print_vase(browser)
 
     # The page offers to be the other one.
-    assert browser.next_steps() == ["user ben"]
+    browser.until(lambda: browser.next_steps() == ["user ben"], "the offer to be Ben")
     browser.press_next()
     browser.until(lambda: browser.text("#account") == "Not linked", "Ben's own app")
     assert said(browser) == []
     assert browser.all("#mails .mail") == []
     link(browser)
     start_device(browser)
-    assert browser.text("#account") == "Linked as Ben"
-    assert browser.text("#thing-name") not in ("", first_thing)
+    browser.until(lambda: browser.text("#account") == "Linked as Ben", "Ben's account")
+    browser.until(lambda: browser.text("#thing-name") not in ("", first_thing), "Ben's thing")
     print_vase(browser)
 
     # Ana's home is as she left it.

@@ -5,14 +5,15 @@
 //! What it has left running when it ends by itself ends with it, also where that has left the group: everything that an action
 //! starts has its mark in the environment.
 
-use std::io;
+use std::io::{self, ErrorKind, Write as _};
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -42,7 +43,7 @@ pub(super) async fn run(
     limit: Duration,
     stopped: impl Future<Output = ()>,
 ) -> Result<Vec<u8>, Failed> {
-    let mut program = Running::start(path, args, thing).map_err(|error| fault(path, &error))?;
+    let (mut program, input) = Running::start(path, args, input, thing).map_err(|error| fault(path, &error))?;
     let ended = {
         let group = program.group;
         let mut finish = pin!(timeout(limit, program.finish(input)));
@@ -85,9 +86,13 @@ struct Ended {
 }
 
 impl Running {
-    pub(crate) fn start(path: &str, args: &[String], thing: &str) -> io::Result<Self> {
+    /// Starts a program with its input in the pipe; what does not fit there is given to [`Self::finish`]. Also when the agent is killed
+    /// right after the start, a program does not read half of its input.
+    pub(crate) fn start<'i>(path: &str, args: &[String], input: &'i str, thing: &str) -> io::Result<(Self, Input<'i>)> {
         let mark = format!("{:016x}", getrandom::u64().map_err(io::Error::other)?);
         let kept = KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        let (stdin, writer) = io::pipe()?;
+        let input = Input::begin(writer, input.as_bytes())?;
         let child = Command::new(path)
             .args(args)
             .env_clear()
@@ -95,25 +100,24 @@ impl Running {
             .env("ONETHING_THING", thing)
             .env(MARK, &mark)
             .current_dir("/")
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(Self { child, group, mark, complaint: None })
+        Ok((Self { child, group, mark, complaint: None }, input))
     }
 
-    /// Gives it the input, and hears what it says until it has ended.
-    async fn finish(&mut self, input: &str) -> Result<Ended, TooMuch> {
+    /// Gives it the rest of its input, and hears what it says until it has ended.
+    async fn finish(&mut self, input: Input<'_>) -> Result<Ended, TooMuch> {
         let (group, child) = (self.group, &mut self.child);
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (mut printed, mut complained) = (Vec::new(), Vec::new());
         let status = {
             // All at once: whoever waits for the one while the program waits for the other waits for ever.
-            let talk = async {
-                tokio::try_join!(feed(stdin, input), hear(stdout, &mut printed, Heard::All), hear(stderr, &mut complained, Heard::Tail))
-            };
+            let talk =
+                async { tokio::try_join!(input.end(), hear(stdout, &mut printed, Heard::All), hear(stderr, &mut complained, Heard::Tail)) };
             tokio::pin!(talk);
             tokio::select! {
                 biased;
@@ -134,9 +138,8 @@ impl Running {
         Ok(Ended { status, printed, complained })
     }
 
-    /// What it prints, for whoever goes on reading it. Its input is at an end.
+    /// What it prints, for whoever goes on reading it.
     pub(crate) fn output(&mut self) -> Option<ChildStdout> {
-        drop(self.child.stdin.take());
         let stderr = self.child.stderr.take();
         self.complaint = Some(tokio::spawn(async move {
             let mut complained = Vec::new();
@@ -204,12 +207,27 @@ impl Ended {
     }
 }
 
-/// A program need not read its input to the end.
-async fn feed(stdin: Option<ChildStdin>, input: &str) -> Result<(), TooMuch> {
-    if let Some(mut stdin) = stdin {
-        let _ = stdin.write_all(input.as_bytes()).await;
+/// What does not fit into the pipe of a program's input yet.
+pub(crate) struct Input<'i> {
+    pipe: pipe::Sender,
+    rest: &'i [u8],
+}
+
+impl<'i> Input<'i> {
+    fn begin(mut writer: io::PipeWriter, input: &'i [u8]) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&writer, true)?;
+        let written = match writer.write(input) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            written => written?,
+        };
+        Ok(Self { pipe: pipe::Sender::from_owned_fd(writer.into())?, rest: &input[written..] })
     }
-    Ok(())
+
+    /// A program need not read its input to the end.
+    async fn end(mut self) -> Result<(), TooMuch> {
+        let _ = self.pipe.write_all(self.rest).await;
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]

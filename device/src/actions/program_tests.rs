@@ -80,6 +80,17 @@ async fn the_input_is_read_and_the_output_comes_back() {
     assert_eq!(shell(&folder, "cat", input, AMPLE).await.unwrap(), input);
 }
 
+/// The agent may be killed at once, and its end of the pipe with it.
+#[tokio::test]
+async fn a_program_that_has_just_started_has_all_of_its_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut program, input) = Running::start(&script(&folder, "cat"), &[], "all of it", "Lamp-1").unwrap();
+    drop(input);
+    let mut read = String::new();
+    program.output().unwrap().read_to_string(&mut read).await.unwrap();
+    assert_eq!(read, "all of it");
+}
+
 #[tokio::test]
 async fn arguments_stay_what_they_are() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,9 +24,9 @@ pub(super) async fn follow(mut sensor: Sensor, path: String, args: Vec<String>) 
     let mut failures = 0_u32;
     loop {
         let begun = Instant::now();
-        let why = match Running::start(&path, &args, &sensor.thing) {
+        let why = match Running::start(&path, &args, "", &sensor.thing) {
             Err(error) => fault(&path, &error),
-            Ok(program) => run(&mut sensor, program).await,
+            Ok((program, _)) => run(&mut sensor, program).await,
         };
         sensor.complain(&why);
         if begun.elapsed() >= GOOD {
