@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
-use crate::identify::AccessToken;
+use crate::login::AccessToken;
 
 const ANSWER_LIMIT: usize = 64 * 1024;
 const CALL_LIMIT: Duration = Duration::from_millis(2_500);

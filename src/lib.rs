@@ -2,56 +2,45 @@
 //!
 //! The story, in reading order:
 //!
-//! 1. [`alexa`] reads the **request**; [`answer`] sees that it is for this skill.
-//! 2. [`identify`](mod@identify) turns the access token into an owner.
-//! 3. [`onboard`](mod@onboard) finds the owner's [`thing`], or makes it, in a [`registry`] that is also the lock.
-//! 4. [`deliver`] mails the [`bundle`] with its certificate.
-//! 5. [`wish`](mod@wish) reads the intent by the device [`model`], and [`relay`] takes it to the shadow.
-//! 6. [`reply`] says what became of it.
+//! 1. [`alexa`] reads the **request**; [`skill`] sees that it is for this skill.
+//! 2. [`login`] turns the access token into an owner.
+//! 3. [`onboarding`] finds the owner's [`thing`], or makes it, in a [`registry`] that is also the lock.
+//! 4. [`mail`] sends the bundle with its certificate.
+//! 5. [`speech`] reads the intent by the [`device_model`], and [`shadow`] takes it to the thing's shadow.
+//! 6. [`speech::reply`] says what became of it.
 //!
-//! A device may come to the same thing by itself, without a mail: [`register`] is its door.
+//! A device may come to the same thing by itself, without a mail: [`registration`].
 //!
-//! The rest of an identity's life is [`care`]: paused, told about, forgotten, swept up after.
+//! The rest of an identity's life is [`lifecycle`]: paused, told about, forgotten, swept up after.
 //!
 //! What holds throughout: a secret has a type that does not show it; every request that is ours is
 //! answered in time; and nothing here speaks to AWS, by HTTP or to a database, but for the adapters at the end.
 
 pub mod alexa;
-pub mod answer;
-pub mod config;
-pub mod identify;
-pub mod invocation;
-pub mod memory;
-pub mod signing_request;
+pub mod login;
 pub mod thing;
 
-pub mod attributes;
-pub mod lease;
-pub mod onboard;
+pub mod onboarding;
 pub mod registry;
-mod retire;
 
-pub mod bundle;
-pub mod deliver;
-mod email_address;
+pub mod mail;
 
-pub mod register;
+pub mod registration;
 
-pub mod model;
-pub mod relay;
-pub mod slot_value;
-pub mod wish;
+pub mod device_model;
+pub mod shadow;
+pub mod speech;
 
-pub mod care;
+pub mod lifecycle;
+
+pub mod config;
+pub mod lambda;
+pub mod skill;
 
 pub mod fault;
-pub mod locales;
-pub mod reply;
+pub mod https;
+pub mod log;
+pub mod metrics;
 
 #[cfg(feature = "aws")]
 pub mod aws;
-pub mod https;
-pub mod log;
-pub mod login;
-pub mod metrics;
-pub mod smtp;

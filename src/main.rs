@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use onething::answer::Skill;
 use onething::aws::{Aws, DynamoClaims, Hooks, IotRegistry, IotShadows, Ses, StoredTerms, credentials};
 use onething::config::{Config, ConfigError, Environment, Source};
-use onething::deliver::{Letter, MailError, Mailer};
 use onething::https::Https;
-use onething::identify::EmailAddress;
-use onething::invocation::{invoke, knock};
+use onething::lambda::{invoke, knock};
 use onething::log;
-use onething::login::LoginWithAmazon;
-use onething::memory::Memory;
+use onething::login::EmailAddress;
+use onething::login::amazon::LoginWithAmazon;
+use onething::mail::smtp::Smtp;
+use onething::mail::{Letter, MailError, Mailer};
 use onething::metrics;
-use onething::register::{Door, Limits, LogAudit, Own, Terms};
+use onething::registration::{Door, Limits, LogAudit, Own, Terms};
 use onething::registry::{A_DAY, Kind};
-use onething::smtp::Smtp;
+use onething::skill::Skill;
+use onething::skill::memory::Memory;
 use serde_json::Value;
 
 type OurSkill = Skill<LoginWithAmazon, IotRegistry, IotShadows, Post, DynamoClaims>;

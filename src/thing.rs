@@ -194,7 +194,7 @@ impl PrivateKey {
         Self(Zeroizing::new(pem))
     }
 
-    /// The PEM text, for the bundle, the one answer of [`crate::register`], and the disk of the device whose key it is.
+    /// The PEM text, for the bundle, the one answer of [`crate::registration`], and the disk of the device whose key it is.
     pub fn pem(&self) -> &str {
         &self.0
     }

@@ -4,11 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
 use onething::alexa::request::{Kind, Request};
-use onething::answer::OWN_INTENTS;
-use onething::locales::Locale;
-use onething::model::Model;
-use onething::slot_value::SlotReader;
-use onething::wish::{Wish, wish};
+use onething::device_model::Model;
+use onething::skill::OWN_INTENTS;
+use onething::speech::intent::{Wish, wish};
+use onething::speech::locales::Locale;
+use onething::speech::slot_value::SlotReader;
 use serde_json::{Value, json};
 
 const MODEL: &str = include_str!("../skill-package/interactionModels/custom/en-US.json");

@@ -7,7 +7,7 @@ use zip::write::SimpleFileOptions;
 use super::*;
 use crate::bundle::Bundle;
 use crate::files::{FILE_LIMIT, Files};
-use onething::bundle::{Broker, zip};
+use onething::mail::bundle::{Broker, zip};
 use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use onething_hub::authority::Authority;
 

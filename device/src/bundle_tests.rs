@@ -1,7 +1,7 @@
 use std::io::{Cursor, Read, Write};
 
-use onething::bundle::{Broker, zip};
-use onething::model::Model;
+use onething::device_model::Model;
+use onething::mail::bundle::{Broker, zip};
 use onething::thing::{Certificate, OwnerId, ThingName, ThingPrefix};
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
+use onething::device_model::{Means, Model, ReportSource};
 use onething::fault::chain;
-use onething::model::{Means, Model, ReportSource};
 use onething::thing::ThingPrefix;
 
 use crate::bundle::Bundle;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use onething::bundle::{Broker, zip};
+use onething::mail::bundle::{Broker, zip};
 use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v3::{Codec, Connect, ConnectAck, ConnectAckReason, Packet, SubscribeReturnCode};

@@ -11,7 +11,7 @@ mod groups;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use onething::model::{Means, Model, ReportSource};
+use onething::device_model::{Means, Model, ReportSource};
 use thiserror::Error;
 
 pub(crate) use groups::Groups;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use onething::model::{Model, Property, ValueKind};
+use onething::device_model::{Model, Property, ValueKind};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 

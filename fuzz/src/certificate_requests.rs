@@ -4,7 +4,7 @@
 //! in two of them, and what stands there instead.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use onething::signing_request::{CertificateRequest, ShownCertificate};
+use onething::registry::signing_request::{CertificateRequest, ShownCertificate};
 
 use super::papers::papers;
 

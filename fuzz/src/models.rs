@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use onething::model::{LoopbackUrl, Means, Model};
+use onething::device_model::{LoopbackUrl, Means, Model};
 use serde_json::{Value, json};
 
 /// Reads it, and takes each line for an address as well.

@@ -4,11 +4,11 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use onething::identify::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
-use onething::register::claims::{CODE_LIFETIME, Claim, Claims, ClaimsError, Code};
-use onething::register::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
+use onething::login::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
+use onething::registration::claims::{CODE_LIFETIME, Claim, Claims, ClaimsError, Code};
+use onething::registration::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
+use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
-use onething::signing_request::CertificateRequest;
 use onething::thing::{AlexaUser, Certificate, CertificateId, Fingerprint, Issued, OwnerId, ThingName};
 
 use super::NOW;

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use onething::signing_request::{CertificateRequest, DeviceKey};
+use onething::registry::signing_request::{CertificateRequest, DeviceKey};
 use onething_hub::authority::Authority;
 
 use super::NOW;

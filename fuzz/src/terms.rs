@@ -1,6 +1,6 @@
 //! `register.toml`: on what terms devices may register.
 
-use onething::register::Terms;
+use onething::registration::Terms;
 
 /// Reads it.
 pub fn run(data: &[u8]) {

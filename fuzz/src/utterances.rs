@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use onething::alexa::request::{Kind, Request};
-use onething::identify::AccessToken;
+use onething::login::AccessToken;
 use onething_hub::echo::{Echo, EndReason};
 use onething_hub::utterance::interaction::InteractionModel;
 use onething_hub::utterance::words::{MAX_WORDS, Utterance};

@@ -1,6 +1,6 @@
 //! Events by what their readers rely on.
 
-use onething::register::{Audit, Event as Registration};
+use onething::registration::{Audit, Event as Registration};
 use onething::thing::{CertificateId, ThingName};
 use rusqlite::params;
 use serde_json::json;

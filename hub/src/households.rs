@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onething::identify::AccessToken;
-use onething::invocation::Failure;
+use onething::lambda::Failure;
+use onething::login::AccessToken;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;

@@ -7,14 +7,14 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use onething::answer::Skill;
-use onething::care::{Sweep, in_use, sweep};
 use onething::https::Https;
-use onething::invocation::invoke;
-use onething::login::LoginWithAmazon;
-use onething::memory::Memory;
-use onething::register::{HttpHook, Limits, Own, Terms};
+use onething::lambda::invoke;
+use onething::lifecycle::{Sweep, in_use, sweep};
+use onething::login::amazon::LoginWithAmazon;
+use onething::registration::{HttpHook, Limits, Own, Terms};
 use onething::registry::{A_DAY, Kind};
+use onething::skill::Skill;
+use onething::skill::memory::Memory;
 use onething::thing::{CertificateId, ThingName};
 use serde_json::Value;
 use thiserror::Error;
@@ -198,7 +198,8 @@ impl Hub {
             Mode::Real { endpoint, .. } => SignIn::Amazon(LoginWithAmazon::new(Https::default(), endpoint)),
         };
         let roots = vec![("RootCA.pem".to_owned(), authority.roots_pem())];
-        let broker_of_bundles = onething::bundle::Broker { host: settings.host, port: mqtt_port, roots, register: settings.register_url };
+        let broker_of_bundles =
+            onething::mail::bundle::Broker { host: settings.host, port: mqtt_port, roots, register: settings.register_url };
         let claims = LocalClaims::new(store.clone());
         let door = LocalDoor {
             login: login.clone(),

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use onething::config::Source;
-use onething::deliver::Sender;
+use onething::device_model::Model;
 use onething::fault::chain;
-use onething::model::Model;
-use onething::smtp::Smtp;
+use onething::mail::Sender;
+use onething::mail::smtp::Smtp;
 use thiserror::Error;
 
 use crate::door::file::Registration;

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use onething::identify::{AccessToken, Profile, ProfileEmail};
+use onething::login::{AccessToken, Profile, ProfileEmail};
 use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use onething_hub::authority::Authority;
 use onething_hub::door::LocalClaims;

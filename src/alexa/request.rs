@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::identify::AccessToken;
+use crate::login::AccessToken;
 use crate::thing::AlexaUser;
 
 /// A request with its envelope.

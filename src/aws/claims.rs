@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{Client, Config};
 use aws_smithy_types::retry::RetryConfig;
 
 use super::failure::Failure;
-use crate::register::claims::{Claim, Claims, ClaimsError};
+use crate::registration::claims::{Claim, Claims, ClaimsError};
 use crate::thing::{Fingerprint, OwnerId};
 
 type Item = HashMap<String, AttributeValue>;

@@ -10,7 +10,7 @@ use aws_sdk_lambda::types::InvocationType;
 use tokio::time::timeout;
 
 use super::failure::Failure;
-use crate::register::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
+use crate::registration::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
 
 /// Hooks of both kinds.
 #[derive(Clone)]

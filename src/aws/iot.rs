@@ -14,10 +14,10 @@ use aws_sdk_iot::{Client, Config as ClientConfig};
 use aws_smithy_types::retry::RetryConfig;
 
 use super::failure::{Failure, gone_is_done};
-use crate::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
 use crate::config::Config;
+use crate::registry::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
+use crate::registry::signing_request::{self, CertificateRequest, MadeFor, SigningRequest};
 use crate::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
-use crate::signing_request::{self, CertificateRequest, MadeFor, SigningRequest};
 use crate::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
 
 /// The largest page that the lists have.

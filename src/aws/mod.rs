@@ -31,7 +31,7 @@ pub use self::shadow::IotShadows;
 pub use self::terms::StoredTerms;
 use crate::config::Config;
 use crate::https::Https;
-use crate::register::HttpHook;
+use crate::registration::HttpHook;
 
 /// The services.
 pub struct Aws {

@@ -9,8 +9,8 @@ use aws_sdk_ses::primitives::Blob;
 use aws_sdk_ses::types::{MessageTag, RawMessage};
 
 use super::failure::Failure;
-use crate::deliver::{Letter, MailError, Mailer};
-use crate::identify::EmailAddress;
+use crate::login::EmailAddress;
+use crate::mail::{Letter, MailError, Mailer};
 
 /// Amazon SES.
 #[derive(Clone)]
@@ -100,8 +100,8 @@ mod tests {
     use aws_smithy_types::error::ErrorMetadata;
 
     use super::*;
-    use crate::deliver::Label;
     use crate::fault::{Blame, Fault};
+    use crate::mail::Label;
     use crate::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 
     const UNVERIFIED: &str = "Email address is not verified. The following identities failed the check: a@example.com";

@@ -10,7 +10,7 @@ use aws_sdk_iotdataplane::{Client, Config};
 use aws_smithy_types::retry::RetryConfig;
 
 use super::failure::{Failure, gone_is_done};
-use crate::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
+use crate::shadow::{Connection, Patch, Shadow, ShadowError, Shadows};
 use crate::thing::ThingName;
 
 /// AWS IoT Core's shadow service.

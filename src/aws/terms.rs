@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::parameters::Parameters;
 use crate::config::TermsFrom;
 use crate::fault::{Fault, chain};
-use crate::register::Terms;
+use crate::registration::Terms;
 
 /// For how long terms are believed, in seconds.
 const BELIEVED: u64 = 300;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Source, is_base_url};
-use crate::register::Terms;
+use crate::registration::Terms;
 
 /// Where the terms of the door are.
 #[derive(Debug)]

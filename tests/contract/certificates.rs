@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 
-use onething::bundle::{self, Broker};
+use onething::mail::bundle::{self, Broker};
+use onething::registry::signing_request::{CertificateRequest, SigningRequest};
 use onething::registry::{Described, Registered, Registry, RegistryError};
-use onething::signing_request::{CertificateRequest, SigningRequest};
 use onething::thing::{Certificate, CertificateId, ThingName};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use onething::register::claims::{CODE_LIFETIME, Claim, Claims, Code, new_code};
+use onething::registration::claims::{CODE_LIFETIME, Claim, Claims, Code, new_code};
 use onething::thing::{Fingerprint, OwnerId};
 use tokio::task::JoinSet;
 
@@ -54,7 +54,7 @@ async fn kept(claims: &impl Claims, name: &str) -> Kept {
 /// What a number of calls at once came to, in any order.
 async fn at_once<C: Claims + 'static, T: Send + 'static, F>(claims: &Arc<C>, call: impl Fn(Arc<C>, u64) -> F) -> Result<Vec<T>, Broken>
 where
-    F: Future<Output = Result<T, onething::register::claims::ClaimsError>> + Send + 'static,
+    F: Future<Output = Result<T, onething::registration::claims::ClaimsError>> + Send + 'static,
 {
     let mut calls = JoinSet::new();
     for number in 0..MANY {

@@ -1,7 +1,7 @@
 //! The clauses of [`Login`]. The rules are those of Login with Amazon
 //! (<https://developer.amazon.com/docs/login-with-amazon/obtain-customer-profile.html>).
 
-use onething::identify::{AccessToken, IdentifyError, Login, Profile};
+use onething::login::{AccessToken, IdentifyError, Login, Profile};
 
 use super::{Kept, Verdict, holds, judge, refuses, same};
 

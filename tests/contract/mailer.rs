@@ -1,8 +1,8 @@
 //! The clauses of [`Mailer`]. The rules are those of Amazon SES's SendRawEmail
 //! (<https://docs.aws.amazon.com/ses/latest/APIReference/API_SendRawEmail.html>).
 
-use onething::deliver::{Letter, MailError, Mailer};
-use onething::identify::EmailAddress;
+use onething::login::EmailAddress;
+use onething::mail::{Letter, MailError, Mailer};
 
 use super::{Broken, Kept, Verdict, holds, judge, refuses, same};
 

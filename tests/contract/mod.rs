@@ -21,7 +21,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use onething::registry::Registry;
-use onething::relay::Shadows;
+use onething::shadow::Shadows;
 use onething::thing::{OwnerId, ThingName};
 use serde_json::Value;
 

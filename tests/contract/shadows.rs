@@ -3,7 +3,7 @@
 //! (<https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT_Data_Plane.html>).
 
 use onething::registry::{Record, Registry};
-use onething::relay::{Command, Connection, Patch, Shadow, ShadowError, Shadows};
+use onething::shadow::{Command, Connection, Patch, Shadow, ShadowError, Shadows};
 use onething::thing::{CertificateId, ThingName};
 use serde_json::{Map, Value, json};
 

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use onething::registry::signing_request::ShownCertificate;
 use onething::registry::{Entry, Record, RegistryError};
-use onething::signing_request::ShownCertificate;
 use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};

@@ -1,7 +1,7 @@
 //! Codes: one device each, five tries, ten minutes, and no way to tell one wrong code from another.
 
-use onething::register::Verdict;
-use onething::register::claims::{CODE_LIFETIME, new_code};
+use onething::registration::Verdict;
+use onething::registration::claims::{CODE_LIFETIME, new_code};
 use onething::registry::RegistryError;
 use serde_json::json;
 use tokio::time::{Duration, sleep};

@@ -1,9 +1,9 @@
 //! A device that is there already: knocks at once, replaced certificates, and the maker's word.
 
-use onething::care::{Sweep, sweep};
-use onething::lease::Lease;
+use onething::lifecycle::{Sweep, sweep};
 use onething::metrics::unmeasured;
-use onething::register::Verdict;
+use onething::onboarding::lease::Lease;
+use onething::registration::Verdict;
 use onething::registry::{A_DAY, RegistryError};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep, timeout};

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onething::identify::{AccessToken, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
-use onething::register::claims::{Claim, Claims, ClaimsError};
-use onething::register::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
+use onething::login::{AccessToken, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
+use onething::registration::claims::{Claim, Claims, ClaimsError};
+use onething::registration::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
 use onething::thing::{Fingerprint, OwnerId};
 use tokio::task::yield_now;
 

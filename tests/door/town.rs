@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use onething::registry::signing_request::{CertificateRequest, SigningRequest};
 use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
-use onething::signing_request::{CertificateRequest, SigningRequest};
 use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName};
 
 use crate::port::Port;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use onething::model::Model;
+use onething::device_model::Model;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -1,7 +1,7 @@
 //! Sixteen ways to break onboarding, or the cloud under it. The simulation has to find each: otherwise it
 //! would prove nothing.
 
-use onething::onboard::{Known, Place, Step, next};
+use onething::onboarding::{Known, Place, Step, next};
 use onething::registry::{Entry, Record};
 
 use crate::world::Flaw;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onething::deliver::{Letter, MailError, Mailer};
+use onething::mail::{Letter, MailError, Mailer};
+use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
-use onething::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
-use onething::signing_request::CertificateRequest;
+use onething::shadow::{Connection, Patch, Shadow, ShadowError, Shadows};
 use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, PrivateKey, ThingName};
 use serde_json::json;
 

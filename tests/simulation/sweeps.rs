@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onething::care::{Report, Sweep, sweep};
+use onething::lifecycle::{Report, Sweep, sweep};
 use onething::metrics::unmeasured;
-use onething::onboard::{Occasion, next};
+use onething::onboarding::{Occasion, next};
 use onething::registry::A_DAY;
 use onething::thing::CertificateId;
 use tokio::time::{Instant, sleep};
@@ -204,7 +204,7 @@ fn an_owner_who_is_away_keeps_what_a_report_would_retire() {
         assert!(process(&world, 2).answers(Event::Disabled(0)).await);
         let (port, deadline) = (process(&world, 3).port, tokio::time::Instant::now() + Duration::from_secs(5));
         let lease = process(&world, 3).lease();
-        assert_eq!(onething::care::in_use(&port, &port, &lease, &crate::thing(), &reported, deadline).await.unwrap(), 0);
+        assert_eq!(onething::lifecycle::in_use(&port, &port, &lease, &crate::thing(), &reported, deadline).await.unwrap(), 0);
     });
 }
 

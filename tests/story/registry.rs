@@ -12,11 +12,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_credential_types::Credentials;
 use onething::aws::{Aws, DynamoClaims, IotRegistry, IotShadows, Ses};
 use onething::config::{Config, Source};
-use onething::deliver::Mailer;
 use onething::https::Https;
-use onething::identify::{AccessToken, Profile, ProfileEmail};
-use onething::login::LoginWithAmazon;
-use onething::smtp::Smtp;
+use onething::login::amazon::LoginWithAmazon;
+use onething::login::{AccessToken, Profile, ProfileEmail};
+use onething::mail::Mailer;
+use onething::mail::smtp::Smtp;
 use onething::thing::{OwnerId, ThingName};
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onething::model::Property;
+use onething::device_model::Property;
 use serde_json::{Map, Value};
 
 /// In characters: what the owner may hear of it.
@@ -120,7 +120,7 @@ fn plain_within(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use onething::model::Model;
+    use onething::device_model::Model;
     use serde_json::json;
 
     use super::*;

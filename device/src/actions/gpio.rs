@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use onething::model::GpioLine;
+use onething::device_model::GpioLine;
 use rustix::io::Errno;
 
 use super::answer;

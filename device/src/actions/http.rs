@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header;
+use onething::device_model::LoopbackUrl;
 use onething::https::{Https, HttpsError};
-use onething::model::LoopbackUrl;
 use serde_json::Value;
 use tokio::time::timeout;
 

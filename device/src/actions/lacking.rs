@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use onething::model::{Actions, DeviceAction, DeviceReport, LoopbackUrl, Means, ReportSource};
+use onething::device_model::{Actions, DeviceAction, DeviceReport, LoopbackUrl, Means, ReportSource};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 

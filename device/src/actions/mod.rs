@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use onething::device_model::{Argument, CommandRule, DeviceAction, LoopbackUrl, Means, Model, Property};
 use onething::https::Https;
-use onething::model::{Argument, CommandRule, DeviceAction, LoopbackUrl, Means, Model, Property};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
@@ -55,7 +55,7 @@ pub(crate) struct Actions {
     thing: String,
     properties: BTreeMap<String, Property>,
     commands: BTreeMap<String, CommandRule>,
-    actions: onething::model::Actions,
+    actions: onething::device_model::Actions,
     lines: Lines,
     /// Made when it is first needed: many devices have no server to ask.
     client: Option<Https>,

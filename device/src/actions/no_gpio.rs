@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onething::model::GpioLine;
+use onething::device_model::GpioLine;
 
 const NONE: &str = "GPIO lines are switched on Linux only";
 

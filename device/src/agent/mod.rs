@@ -22,7 +22,7 @@ mod wishes;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use onething::model::RESERVED;
+use onething::device_model::RESERVED;
 use serde_json::{Map, Value, json};
 
 pub use body::{Body, Event, Past};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onething::model::RESERVED;
+use onething::device_model::RESERVED;
 use serde_json::{Map, Value};
 
 use super::commands::QUEUE;

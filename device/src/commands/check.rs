@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use onething::model::{Model, ModelError};
+use onething::device_model::{Model, ModelError};
 
 use crate::actions::lacking::{lacking, sensors};
 use crate::command_line::Common;

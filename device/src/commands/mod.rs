@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use onething::config::{Environment, Source};
 use onething::log;
-use onething::register::claims::Code;
+use onething::registration::claims::Code;
 
 use crate::clock;
 use crate::command_line::{Arguments, Command, Common, DoorOption, Run};

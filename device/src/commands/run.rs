@@ -5,7 +5,7 @@
 use std::pin::pin;
 
 use onething::config::Environment;
-use onething::model::{Model, Simulation};
+use onething::device_model::{Model, Simulation};
 use serde_json::Map;
 use tokio::task::JoinSet;
 use tracing::{info, warn};

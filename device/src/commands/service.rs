@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use onething::model::Model;
+use onething::device_model::Model;
 
 use crate::command_line::Common;
 use crate::credentials::stored;

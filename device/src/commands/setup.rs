@@ -3,7 +3,7 @@
 use std::io::{self, Write, stdout};
 use std::path::Path;
 
-use onething::model::Model;
+use onething::device_model::Model;
 
 use crate::bundle::Bundle;
 use crate::clock;

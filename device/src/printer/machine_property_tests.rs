@@ -1,6 +1,6 @@
 //! Whatever comes in whatever order: a command is done once, and nothing is reported that the device model does not know.
 
-use onething::model::{Model, ValueKind};
+use onething::device_model::{Model, ValueKind};
 use proptest::prelude::*;
 use serde_json::json;
 

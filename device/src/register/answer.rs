@@ -3,7 +3,7 @@
 //! A door is known by its certificate and may still be mistaken: a certificate for another key or thing, a server that is no
 //! host, or roots that are none would make a device that cannot connect and has thrown away what it had.
 
-use onething::signing_request::DeviceKey;
+use onething::registry::signing_request::DeviceKey;
 use onething::thing::{CertificateId, ThingName};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;

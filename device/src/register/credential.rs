@@ -173,8 +173,8 @@ fn header(scheme: &str, token: &Secret) -> Result<HeaderValue, RegisterError> {
 
 #[cfg(test)]
 mod tests {
-    use onething::register::knock as door;
-    use onething::signing_request::DeviceKey;
+    use onething::registration::knock as door;
+    use onething::registry::signing_request::DeviceKey;
     use onething::thing::Fingerprint;
     use onething_hub::authority::Authority;
     use serde_json::{Value, json};

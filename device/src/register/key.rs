@@ -3,7 +3,7 @@
 //! A claim code belongs to the key it was first shown with, and the door knows a device by its key; so a device whose answer
 //! was lost, or which lost its power, knocks again with the same.
 
-use onething::signing_request::DeviceKey;
+use onething::registry::signing_request::DeviceKey;
 use tracing::warn;
 
 use super::RegisterError;

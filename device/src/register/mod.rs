@@ -19,7 +19,7 @@ use std::fmt;
 use std::time::Duration;
 
 use onething::https::{Https, NoRoots};
-use onething::signing_request::NoKeyPair;
+use onething::registry::signing_request::NoKeyPair;
 use thiserror::Error;
 use tracing::info;
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use onething::signing_request::CertificateRequest;
+use onething::registry::signing_request::CertificateRequest;
 use onething::thing::Fingerprint;
 use serde_json::{Value, json};
 
@@ -190,7 +190,7 @@ async fn what_a_door_says_is_told_by_whose_turn_it_is() {
 
 #[tokio::test]
 async fn an_answer_for_another_key_or_thing_is_not_stored() {
-    let others = onething::signing_request::DeviceKey::generate().unwrap().request("lamp-7").unwrap();
+    let others = onething::registry::signing_request::DeviceKey::generate().unwrap().request("lamp-7").unwrap();
     let body = answer(&others, THING).to_string();
     check(&code(), 200, &body, |failure| matches!(failure, Failure::Other(_)), "for another key than this device's").await;
     let door = ScriptedDoor::open(|_, knock| good(knock)).await;

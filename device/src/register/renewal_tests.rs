@@ -1,4 +1,4 @@
-use onething::signing_request::{CertificateRequest, DeviceKey};
+use onething::registry::signing_request::{CertificateRequest, DeviceKey};
 use proptest::prelude::*;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
 use x509_cert::der::pem::decode_vec;

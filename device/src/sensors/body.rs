@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use onething::model::Model;
+use onething::device_model::Model;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 

@@ -14,7 +14,7 @@ mod stream;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onething::model::{Model, Property, ReportSource};
+use onething::device_model::{Model, Property, ReportSource};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

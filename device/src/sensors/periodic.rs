@@ -7,8 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use onething::device_model::{DeviceReport, ReportSource};
 use onething::https::Https;
-use onething::model::{DeviceReport, ReportSource};
 use rustix::fs::OFlags;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};

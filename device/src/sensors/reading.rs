@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onething::model::{Property, ValueKind};
+use onething::device_model::{Property, ValueKind};
 use serde_json::{Map, Number, Value};
 
 use crate::actions::{Misfit, misfit, read_answer};
@@ -61,7 +61,7 @@ fn value(text: &str, kind: &ValueKind) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use onething::model::Model;
+    use onething::device_model::Model;
     use serde_json::json;
 
     use super::*;

@@ -139,7 +139,7 @@ fn the_service_has_a_user_of_its_own_where_that_one_may_do_what_it_has_to() {
     assert!(std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_onething-device")).arg(&program).status().unwrap().success());
     let model = place.path().join("lamp.toml");
     let service = |action: &str, more: &[&str]| {
-        std::fs::write(&model, format!("{}{action}", onething::model::Model::SAMPLE)).unwrap();
+        std::fs::write(&model, format!("{}{action}", onething::device_model::Model::SAMPLE)).unwrap();
         let mut command = std::process::Command::new(&program);
         run(command.env_clear().args(["--state", "/var/lib/onething-device", "service", "--device-model"]).arg(&model).args(more))
     };

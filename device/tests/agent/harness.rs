@@ -189,7 +189,7 @@ pub fn made_for(owner: &str, port: u16, root: &str) -> TempDir {
 
 /// The same, of a thing with this prefix and of this device model.
 pub fn made_of(prefix: &str, device_model: &str, owner: &str, port: u16, root: &str) -> TempDir {
-    use onething::bundle::{Broker, zip};
+    use onething::mail::bundle::{Broker, zip};
     use onething::thing::{OwnerId, ThingName, ThingPrefix};
     let now = onething_hub::clock::now();
     let certificate = onething_hub::authority::Authority::new(now).unwrap().issue(now).unwrap();

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use onething::model::Model;
+use onething::device_model::Model;
 use onething::registry::{Record, Registry};
-use onething::relay::Patch;
+use onething::shadow::Patch;
 use onething::thing::{OwnerId, ThingName};
 use onething_hub::authority::Authority;
 use onething_hub::clock;

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use onething::bundle::{self, Broker};
+use onething::mail::bundle::{self, Broker};
 use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use onething::registry::A_DAY;
-use onething::signing_request::{CertificateRequest, RequestFault};
+use onething::registry::signing_request::{CertificateRequest, RequestFault};
 use onething::thing::{Certificate, CertificateId, Issued, PrivateKey};
 use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::Decode;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use onething::signing_request::{CertificateRequest, MadeFor, RequestFault, SigningRequest, made_for};
+use onething::registry::signing_request::{CertificateRequest, MadeFor, RequestFault, SigningRequest, made_for};
 use onething::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_RSA_SHA256};
 use x509_parser::certificate::X509Certificate;

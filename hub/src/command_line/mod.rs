@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use onething::identify::EmailAddress;
+use onething::login::EmailAddress;
 
 pub use self::serve::{DATA, Options, Serve};
 use crate::audit::Kind;

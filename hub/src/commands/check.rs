@@ -4,9 +4,9 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use onething::config::Environment;
-use onething::deliver::{MailError, Mailer, trial};
 use onething::fault::chain;
-use onething::identify::EmailAddress;
+use onething::login::EmailAddress;
+use onething::mail::{MailError, Mailer, trial};
 use serde_json::json;
 
 use super::Outcome;

@@ -3,7 +3,7 @@
 //! The last hundred thousand events are kept. Beside each row stands a line of the log.
 
 use onething::fault::chain;
-use onething::register::{Audit, Event, LogAudit};
+use onething::registration::{Audit, Event, LogAudit};
 use onething::thing::{CertificateId, ThingName};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;

@@ -2,7 +2,7 @@
 //!
 //! Each call is one change, and changes are done one after the other: so no try goes uncounted, and a code is used once.
 
-use onething::register::claims::{Claim, Claims, ClaimsError};
+use onething::registration::claims::{Claim, Claims, ClaimsError};
 use onething::thing::{Fingerprint, OwnerId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

@@ -1,7 +1,7 @@
 //! Claims by what the contract does not ask for: what crowds and crashes do to them.
 
 use futures_util::future::join_all;
-use onething::register::claims::{CODE_LIFETIME, Code};
+use onething::registration::claims::{CODE_LIFETIME, Code};
 
 use super::*;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use onething::config::Source;
-use onething::register::{HookAddress, Terms};
+use onething::registration::{HookAddress, Terms};
 
 use crate::hub::POLICY;
 use crate::policy::Policy;

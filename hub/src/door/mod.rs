@@ -1,10 +1,10 @@
-//! The door of this hub, where devices register themselves: [`onething::register`] with the ports of this machine.
+//! The door of this hub, where devices register themselves: [`onething::registration`] with the ports of this machine.
 
 pub mod audit;
 pub mod claims;
 pub mod file;
 
-use onething::register::{Door, HttpHook};
+use onething::registration::{Door, HttpHook};
 
 pub use self::audit::LocalAudit;
 pub use self::claims::LocalClaims;

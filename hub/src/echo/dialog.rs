@@ -5,7 +5,7 @@
 
 use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
-use onething::locales::Locale;
+use onething::speech::locales::Locale;
 use serde_json::{Map, Value, json};
 
 use crate::clock;

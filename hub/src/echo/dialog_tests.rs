@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onething::answer::answer;
+use onething::skill::answer;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

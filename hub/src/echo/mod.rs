@@ -15,7 +15,7 @@ mod heard;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
-use onething::identify::AccessToken;
+use onething::login::AccessToken;
 use serde_json::{Value, json};
 use thiserror::Error;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onething::invocation::invoke;
+use onething::lambda::invoke;
 use onething::thing::OwnerId;
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use mail_parser::MessageParser;
-use onething::identify::EmailAddress;
+use onething::login::EmailAddress;
 use serde::{Deserialize, Serialize};
 
 use super::{folder, message};

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use onething::bundle::Broker;
-use onething::deliver::{Label, Parcel, Sender, compose};
-use onething::identify::EmailAddress;
-use onething::locales::Locale;
+use onething::login::EmailAddress;
+use onething::mail::bundle::Broker;
+use onething::mail::{Label, Parcel, Sender, compose};
+use onething::speech::locales::Locale;
 use onething::thing::{Certificate, OwnerId, ThingName, ThingPrefix};
 
 use super::*;

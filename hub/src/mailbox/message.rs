@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mail_parser::{Addr, HeaderName, MimeHeaders, PartType};
-use onething::identify::EmailAddress;
+use onething::login::EmailAddress;
 use serde::Serialize;
 
 use super::index::{Attachment, Entry};

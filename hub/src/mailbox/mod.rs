@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mail_parser::MessageParser;
-use onething::deliver::{Letter, MailError, Mailer};
+use onething::mail::{Letter, MailError, Mailer};
 use tokio::sync::watch;
 
 use self::index::{Entry, Index};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use onething::model::{Action, IntentRule};
+use onething::device_model::{Action, IntentRule};
 
 use super::{Findings, Models};
 use crate::utterance::interaction_file as raw;

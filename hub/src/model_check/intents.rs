@@ -1,6 +1,6 @@
 //! Intents: those of both models, those that the skill answers itself, and those that Alexa knows.
 
-use onething::answer::OWN_INTENTS;
+use onething::skill::OWN_INTENTS;
 
 use super::{Findings, Models};
 

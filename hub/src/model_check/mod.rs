@@ -18,9 +18,9 @@ mod uses;
 
 use std::fmt::{self, Display};
 
-use onething::locales::Locale;
-use onething::model::Model;
-use onething::slot_value::SlotReader;
+use onething::device_model::Model;
+use onething::speech::locales::Locale;
+use onething::speech::slot_value::SlotReader;
 
 use self::uses::{Use, uses};
 use crate::utterance::interaction_file as raw;

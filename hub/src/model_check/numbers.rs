@@ -1,7 +1,7 @@
 //! The values of Amazon's types against what they fill: numbers and their ranges, above all.
 
 use onething::alexa::request::SlotValue;
-use onething::model::ValueKind;
+use onething::device_model::ValueKind;
 
 use super::types::makes;
 use super::uses::Use;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use onething::model::{Action, IntentRule, Model, Sentence, ValueKind};
+use onething::device_model::{Action, IntentRule, Model, Sentence, ValueKind};
 use serde_json::{Value, json};
 
 use super::{Findings, Models};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use onething::answer::OWN_INTENTS;
-use onething::model::ValueKind;
+use onething::device_model::ValueKind;
+use onething::skill::OWN_INTENTS;
 
 use super::intents::is_name;
 use super::{Findings, Models, samples};

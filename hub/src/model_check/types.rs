@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onething::alexa::request::{SlotMatch, SlotValue};
-use onething::model::{Misfit, ValueKind};
+use onething::device_model::{Misfit, ValueKind};
 
 use super::intents::is_name;
 use super::uses::Use;

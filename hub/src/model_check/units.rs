@@ -1,6 +1,6 @@
 //! Units of numbers, which Alexa speaks as they stand: "from 1 to 240 minutes".
 
-use onething::model::ValueKind;
+use onething::device_model::ValueKind;
 use strsim::damerau_levenshtein;
 
 use super::{Findings, Models};

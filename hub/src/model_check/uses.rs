@@ -1,6 +1,6 @@
 //! Which slot fills what, by the device model.
 
-use onething::model::{Action, Model, ValueKind};
+use onething::device_model::{Action, Model, ValueKind};
 
 /// A slot that fills an argument or a property, or chooses a property.
 pub(super) struct Use {

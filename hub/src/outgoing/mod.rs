@@ -19,9 +19,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use onething::deliver::{Letter, MailError, Mailer};
 use onething::fault::Fault;
-use onething::smtp::Smtp;
+use onething::mail::smtp::Smtp;
+use onething::mail::{Letter, MailError, Mailer};
 use onething::thing::ThingName;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;

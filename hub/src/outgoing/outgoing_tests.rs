@@ -1,10 +1,10 @@
 //! Mail that waits, with a real mail server on this machine that answers as it is told to, and the hub's own registry.
 
-use onething::deliver::Label;
 use onething::fault::Blame;
-use onething::identify::EmailAddress;
+use onething::login::EmailAddress;
+use onething::mail::Label;
 use onething::registry::{Kind, Record, Registry, Returned};
-use onething::relay::{Patch, Shadows};
+use onething::shadow::{Patch, Shadows};
 use onething::thing::{CertificateId, OwnerId, ThingPrefix};
 use rusqlite::Connection;
 use tempfile::TempDir;

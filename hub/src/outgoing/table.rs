@@ -1,8 +1,8 @@
 //! The table of outgoing mail: what was sent to whom, what waits, and why.
 
-use onething::deliver::{Label, Letter, MailError};
 use onething::fault::{Blame, Fault, chain};
-use onething::identify::EmailAddress;
+use onething::login::EmailAddress;
+use onething::mail::{Label, Letter, MailError};
 use onething::thing::{CertificateId, ThingName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;

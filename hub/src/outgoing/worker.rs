@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
-use onething::care::{Attempted, Wanted, attempted, wanted};
-use onething::deliver::{Label, MailError, Mailer};
 use onething::fault::{Blame, Fault, chain};
-use onething::lease::Lease;
+use onething::lifecycle::{Attempted, Wanted, attempted, wanted};
+use onething::mail::{Label, MailError, Mailer};
+use onething::onboarding::lease::Lease;
 use onething::registry::Returned;
 use rusqlite::Connection;
 use tokio::task::JoinSet;

@@ -7,7 +7,7 @@ use http::header::DATE;
 use http::{HeaderMap, Request};
 use onething::fault::chain;
 use onething::https::Https;
-use onething::smtp::Smtp;
+use onething::mail::smtp::Smtp;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 

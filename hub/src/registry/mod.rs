@@ -12,9 +12,9 @@ mod standing;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use onething::attributes::{USER_ID, attributes, record};
+use onething::registry::attributes::{USER_ID, attributes, record};
+use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError, Replaced};
-use onething::signing_request::CertificateRequest;
 use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::mpsc::UnboundedSender;

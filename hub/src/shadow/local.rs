@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use onething::relay::{Connection, Patch, Shadow, ShadowError, Shadows};
+use onething::shadow::{Connection, Patch, Shadow, ShadowError, Shadows};
 use onething::thing::{CertificateId, ThingName};
 use rusqlite::{OptionalExtension, params};
 use serde_json::Value;

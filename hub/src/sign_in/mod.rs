@@ -2,8 +2,8 @@
 
 mod users;
 
-use onething::identify::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
-use onething::login::LoginWithAmazon;
+use onething::login::amazon::LoginWithAmazon;
+use onething::login::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
 
 pub use self::users::{CLIENT_ID, LocalLogin, User, UserError, UserName};
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::HEXLOWER;
-use onething::identify::{AccessToken, EmailAddress, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
+use onething::login::{AccessToken, EmailAddress, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
 use onething::thing::OwnerId;
 use rusqlite::{OptionalExtension, Row, params};
 use thiserror::Error;

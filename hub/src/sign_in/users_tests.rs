@@ -1,6 +1,6 @@
 //! Who the users are, and for whom a token stands.
 
-use onething::identify::identify;
+use onething::login::identify;
 
 use super::*;
 

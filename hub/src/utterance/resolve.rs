@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 
 use jiff::civil::DateTime;
-use onething::slot_value::NOT_UNDERSTOOD;
+use onething::speech::slot_value::NOT_UNDERSTOOD;
 
 use super::built_in;
 use super::english::is_article;

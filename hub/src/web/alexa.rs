@@ -10,7 +10,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use http::HeaderMap;
-use onething::invocation::invoke;
+use onething::lambda::invoke;
 use serde_json::Value;
 
 use super::ANSWER_WITHIN;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use onething::invocation::{NotAnAlexaRequest, is_envelope};
+use onething::lambda::{NotAnAlexaRequest, is_envelope};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

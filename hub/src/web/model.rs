@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use onething::model::{Model, Property, Simulation, ValueKind};
+use onething::device_model::{Model, Property, Simulation, ValueKind};
 use serde_json::{Value, json};
 
 use crate::hub::Hub;

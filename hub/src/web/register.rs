@@ -11,7 +11,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use http::HeaderMap;
 use http_body_util::LengthLimitError;
-use onething::register::register;
+use onething::registration::register;
 use tokio::time::{Duration, Instant};
 
 use super::announces_more_than;

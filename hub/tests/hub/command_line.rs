@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use onething::model::Model;
+use onething::device_model::Model;
 use onething_hub::utterance::interaction::InteractionModel;
 
 use crate::harness::{Running, Starting, hub, run, serve};

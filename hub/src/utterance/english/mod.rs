@@ -11,5 +11,5 @@ pub mod time;
 
 /// Whether a word is an article, which names nothing by itself.
 pub fn is_article(word: &str) -> bool {
-    onething::locales::Locale::English.is_article(word)
+    onething::speech::locales::Locale::English.is_article(word)
 }

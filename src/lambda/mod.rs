@@ -1,0 +1,244 @@
+//! One invocation: a request of Alexa, news about a mail, the schedule, or what a device reports of its certificate; or a knock at the door.
+//!
+//! One binary serves functions with different rights; the kinds of event are told apart by their shape. The door is open to
+//! everybody, so the function that is the door is told so and answers nothing else, and no other function answers a knock.
+
+mod gateway;
+mod wrapped;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use self::gateway::Arrived;
+pub use self::wrapped::{NotAnAlexaRequest, is_envelope};
+use crate::fault::{Blame, Fault, chain};
+use crate::lifecycle::{CareError, Notice, Sweep, in_use, note, sweep};
+use crate::login::Login;
+use crate::mail::Mailer;
+use crate::metrics::Measure;
+use crate::registration::{Audit, Claims, Door, Hook, Terms, closed, register};
+use crate::registry::Registry;
+use crate::shadow::Shadows;
+use crate::skill::{ANSWER_WITHIN, NotOurs, Skill, answer, apology};
+use crate::thing::{CertificateId, ThingName};
+
+/// What Lambda takes of its own time limit.
+const WAY_BACK: Duration = Duration::from_millis(500);
+/// For so long a device may wait for the answer to its knock; the gateway would give up after half a minute.
+const KNOCK_WITHIN: Duration = Duration::from_secs(15);
+/// An event that has just arrived and has no time left comes from a clock that is off.
+const KNOCK_AT_LEAST: Duration = Duration::from_secs(5);
+
+/// By which the rule in `infra/template.yaml` names its event.
+const IN_USE: &str = "certificate_in_use";
+/// For so long whoever holds a thing is waited for. No lease that a request takes is longer.
+const WAIT_FOR_OTHERS: Duration = Duration::from_secs(60);
+
+/// What set the function off.
+enum Event {
+    /// Alexa.
+    Request,
+    /// SES, by way of SNS (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>).
+    Mail,
+    /// EventBridge (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>).
+    Schedule,
+    /// A rule of AWS IoT: a device reports another certificate than before.
+    InUse,
+    /// API Gateway, which has a function of its own.
+    Knock,
+}
+
+impl Event {
+    fn of(payload: &Value) -> Self {
+        match (payload.get("Records"), payload.get("detail-type").and_then(Value::as_str)) {
+            (Some(Value::Array(_)), _) => Event::Mail,
+            (_, Some("Scheduled Event")) => Event::Schedule,
+            _ if payload.get("event").and_then(Value::as_str) == Some(IN_USE) => Event::InUse,
+            _ if gateway::is_one(payload) => Event::Knock,
+            _ => Event::Request,
+        }
+    }
+}
+
+/// An invocation that must fail: Lambda shows it to the maker, and repeats it where nobody waits.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// A request for somebody else.
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
+    /// Something else than a request of Alexa, perhaps with one inside.
+    #[error(transparent)]
+    NotAnAlexaRequest(#[from] NotAnAlexaRequest),
+    /// News about a mail or of a device that could not be noted.
+    #[error("what became of a mail, or what a device has reported, could not be noted")]
+    NotNoted(#[from] CareError),
+    /// Something else than a knock, at the door.
+    #[error(
+        "an HTTP request is expected, as an HTTP API of API Gateway passes it on in its payload format 2.0: this function is the door, \
+         where devices register by `POST /register`, and Alexa has a function of her own"
+    )]
+    NoKnock,
+    /// A panic at the door, which the log has.
+    #[error("the knock could not be answered")]
+    Broken,
+}
+
+impl Failure {
+    /// A stable name for CloudWatch.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Failure::NotOurs(_) | Failure::NotAnAlexaRequest(_) | Failure::NoKnock => "NotOurs",
+            Failure::NotNoted(_) => "NotNoted",
+            Failure::Broken => "Broken",
+        }
+    }
+}
+
+/// Does what the event asks for. `left` is the time that Lambda allows.
+pub async fn invoke<L, R, S, M, C>(skill: Arc<Skill<L, R, S, M, C>>, payload: Value, left: Duration) -> Result<Value, Failure>
+where
+    L: Login + 'static,
+    R: Registry + 'static,
+    S: Shadows + 'static,
+    M: Mailer + 'static,
+    C: Claims + 'static,
+{
+    let left = left.saturating_sub(WAY_BACK);
+    if let Some(other) = NotAnAlexaRequest::find(&payload) {
+        tracing::warn!(step = "request", cause = "no_alexa_request", "{other}");
+        return Err(other.into());
+    }
+    match Event::of(&payload) {
+        Event::Request => request(skill, payload, left).await,
+        Event::Mail => Ok(mail(&skill, &payload).await?),
+        Event::Schedule => Ok(schedule(&skill, left).await),
+        Event::InUse => Ok(certificate_in_use(&skill, &payload, left).await?),
+        Event::Knock => Err(NotAnAlexaRequest::HttpEvent.into()),
+    }
+}
+
+/// Answers a device that knocks, on terms that may not be there. `left` is the time that Lambda allows.
+pub async fn knock<L, R, C, H, A>(
+    door: Arc<Door<L, R, C, H, A>>,
+    terms: Option<Arc<Terms>>,
+    event: &Value,
+    left: Duration,
+) -> Result<Value, Failure>
+where
+    L: Login + 'static,
+    R: Registry + 'static,
+    C: Claims + 'static,
+    H: Hook + 'static,
+    A: Audit + 'static,
+{
+    let Some(Arrived { request, source, id }) = gateway::read(event) else {
+        tracing::warn!(step = "request", cause = "no_knock", "an event that is no request to the door");
+        return Err(Failure::NoKnock);
+    };
+    let Some(terms) = terms else { return Ok(gateway::answer(&closed(&*door, &source, &id).await)) };
+    let answer_by = Instant::now() + left.saturating_sub(WAY_BACK).clamp(KNOCK_AT_LEAST, KNOCK_WITHIN);
+    let turn = tokio::spawn(async move { register(&door, &terms, request, &source, &id, answer_by).await });
+    turn.await.map(|response| gateway::answer(&response)).map_err(|_| Failure::Broken)
+}
+
+/// It fails only when it is not for this skill; a panic is an apology and a log line.
+async fn request<L, R, S, M, C>(skill: Arc<Skill<L, R, S, M, C>>, payload: Value, left: Duration) -> Result<Value, Failure>
+where
+    L: Login + 'static,
+    R: Registry + 'static,
+    S: Shadows + 'static,
+    M: Mailer + 'static,
+    C: Claims + 'static,
+{
+    // An event that has just arrived and has no time left comes from a clock that is off.
+    let left = if left.is_zero() { ANSWER_WITHIN } else { left.min(ANSWER_WITHIN) };
+    let answer_by = Instant::now() + left;
+    let envelope = Arc::new(payload);
+    let turn = tokio::spawn({
+        let (skill, envelope) = (Arc::clone(&skill), Arc::clone(&envelope));
+        async move { answer(&skill, &envelope, answer_by).await }
+    });
+    match turn.await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(not_ours)) => {
+            tracing::warn!(step = "request", cause = "skill_id", "{not_ours}");
+            Err(not_ours.into())
+        }
+        Err(_) => Ok(apology(&skill.model, &envelope)),
+    }
+}
+
+async fn mail<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>, payload: &Value) -> Result<Value, CareError> {
+    let notices = Notice::read(payload, &skill.model.thing_prefix);
+    for notice in &notices {
+        (skill.measure)(&Measure::MailReturned(notice.how));
+        let noted = note(&skill.registry, &skill.shadows, notice, (skill.now)()).await.inspect_err(|error| {
+            let (step, fault, cause) = (error.step(), error.fault(), error.cause());
+            match fault {
+                Fault::Maker => tracing::error!(thing = %notice.thing, %step, %fault, cause, "{}", chain(error)),
+                _ => tracing::warn!(thing = %notice.thing, %step, %fault, cause, "{}", chain(error)),
+            }
+        })?;
+        tracing::info!(thing = %notice.thing, how = ?notice.how, noted, "a mail came back");
+    }
+    Ok(json!({"notices": notices.len()}))
+}
+
+/// A device uses its newest certificate. What cannot be done now, the sweep does.
+async fn certificate_in_use<L, R: Registry, S: Shadows, M, C>(
+    skill: &Skill<L, R, S, M, C>,
+    event: &Value,
+    left: Duration,
+) -> Result<Value, CareError> {
+    let text = |field: &str| event.get(field).and_then(Value::as_str);
+    let (thing, certificate) = (text("thing").and_then(ThingName::parse), text("certificateId").and_then(CertificateId::parse));
+    // Whoever holds a certificate of a thing may report what they like.
+    let (Some(thing), Some(certificate)) = (thing, certificate) else { return Ok(json!({"retired": 0})) };
+    let deadline = Instant::now() + left.min(WAIT_FOR_OTHERS);
+    match in_use(&skill.registry, &skill.shadows, &skill.lease(), &thing, &certificate, deadline).await {
+        Err(error) if error.is_busy() => {
+            tracing::info!(%thing, "what was replaced is left to the sweep: somebody else works on the thing");
+            Ok(json!({"retired": 0}))
+        }
+        Err(error) => {
+            tracing::warn!(%thing, step = %error.step(), fault = %error.fault(), cause = error.cause(), "{}", chain(&error));
+            Err(error)
+        }
+        Ok(retired) => Ok(json!({"retired": retired})),
+    }
+}
+
+async fn schedule<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>, left: Duration) -> Value {
+    let means = Sweep {
+        registry: &skill.registry,
+        shadows: &skill.shadows,
+        lease: skill.lease(),
+        retention: skill.retention,
+        deadline: Instant::now() + left,
+        measure: skill.measure,
+    };
+    let report = sweep(&means).await;
+    json!({
+        "tidied": report.tidied,
+        "forgotten": report.forgotten,
+        "orphans": report.orphans,
+        "failed": report.failed,
+        "complete": report.complete,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a function that is not the door makes of an event: it has to read as no kind of ours.
+    #[test]
+    fn a_knock_is_no_event_of_the_other_functions() {
+        let knock = json!({"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": "{}"});
+        assert!(matches!(Event::of(&knock), Event::Knock));
+    }
+}

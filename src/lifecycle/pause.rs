@@ -1,0 +1,62 @@
+//! The owner disabled the skill: their certificates go INACTIVE, and nothing is deleted.
+//!
+//! When they link again, or just speak, the same certificates become ACTIVE and no mail is sent
+//! ([`crate::onboarding`]). Events come late, twice and out of order: what counts is when they were made.
+
+use super::{CareError, cut_off};
+use crate::onboarding::lease::{Held, Lease};
+use crate::registry::{Registry, RegistryError};
+use crate::shadow::{Patch, Shadows};
+use crate::thing::{AlexaUser, ThingName};
+
+/// Takes everything of an Alexa user out of service who disabled the skill at `at`. Returns how many
+/// things that were.
+pub async fn pause<R: Registry, S: Shadows>(
+    registry: &R,
+    shadows: &S,
+    lease: &Lease,
+    user: &AlexaUser,
+    at: u64,
+) -> Result<usize, CareError> {
+    let mut paused = 0;
+    for thing in registry.things_of(user).await? {
+        paused += usize::from(pause_thing(registry, shadows, lease, &thing, at).await?);
+    }
+    Ok(paused)
+}
+
+async fn pause_thing<R: Registry, S: Shadows>(
+    registry: &R,
+    shadows: &S,
+    lease: &Lease,
+    thing: &ThingName,
+    at: u64,
+) -> Result<bool, CareError> {
+    let Some(entry) = registry.look(thing).await? else { return Ok(false) };
+    if at <= entry.record.linked || entry.record.forget {
+        tracing::info!(%thing, "an event from before the account was linked");
+        return Ok(false);
+    }
+    let held =
+        Held::take(registry, thing, lease, entry, |record| record.paused = Some(record.paused.map_or(at, |since| since.max(at)))).await?;
+    finish(registry, shadows, lease, thing, held).await?;
+    tracing::info!(%thing, "out of service: the skill was disabled");
+    Ok(true)
+}
+
+/// What a pause still needs when its record says paused: the shadow first, so that a contact resumes
+/// whatever was taken out of service.
+pub(super) async fn finish<R: Registry, S: Shadows>(
+    registry: &R,
+    shadows: &S,
+    lease: &Lease,
+    thing: &ThingName,
+    held: Held<'_, R>,
+) -> Result<(), CareError> {
+    shadows.update(thing, &Patch::look((lease.now)())).await?;
+    for certificate in held.record().certificates() {
+        held.meanwhile(registry.deactivate(certificate)).await?;
+    }
+    cut_off(shadows, thing).await;
+    held.release(|_| {}).await.map_err(RegistryError::into)
+}

@@ -1,0 +1,84 @@
+//! What an attempt writes about a thing: its record at each of its steps, and the mark in its shadow.
+
+use super::{Attempt, TIME_TO_RELAY};
+use crate::onboarding::decision::Occasion;
+use crate::registry::{Record, within_a_day};
+use crate::shadow::Patch;
+
+impl<R, S, D> Attempt<'_, R, S, D> {
+    /// The record, held by this attempt from now on; the attempt ends with its lease.
+    fn held(&mut self, record: Record) -> Record {
+        let lease = &self.means.lease;
+        self.end = self.limit.min(lease.end());
+        Record { run: lease.run.clone(), until: lease.until(), ..record }
+    }
+
+    pub(super) fn taken_over(&mut self, found: &Record) -> Record {
+        let visit = &self.known.visit;
+        let mut record = found.clone();
+        if !visit.registers() {
+            // Alexa's clock may be ahead of ours: the event that paused it must not count again.
+            record.linked = record.linked.max(visit.at).max(record.paused.unwrap_or_default());
+        }
+        record.again |= visit.asks() && record.delivered.is_some() && !record.forget;
+        record.alexa_user = visit.alexa_user.clone().or(record.alexa_user);
+        if record.serves() && !visit.asks() && !visit.registers() {
+            self.limit = self.means.deadline.checked_sub(TIME_TO_RELAY).unwrap_or(self.means.deadline);
+        }
+        self.held(record)
+    }
+
+    /// The record, naming this attempt's certificate. One that was delivered goes on working for a day, and where a device
+    /// registers, goes on as it was until that has ended well.
+    pub(super) fn naming(&mut self, mut record: Record) -> Record {
+        let now = (self.means.lease.now)();
+        if record.forget {
+            // Who speaks after that starts afresh; only the mails that were sent still count.
+            record = Record { sent: record.sent, alexa_user: record.alexa_user, linked: record.linked, ..Record::default() };
+        }
+        record.let_go(&self.known.retired);
+        if self.known.visit.registers() {
+            record.coming.clone_from(&self.known.minted);
+            return self.held(record);
+        }
+        record.replace(self.known.minted.clone(), now);
+        (record.coming, record.predecessor, record.delivered) = (None, None, None);
+        record.sent = [within_a_day(&record.sent, now), vec![now]].concat();
+        self.held(record)
+    }
+
+    pub(super) fn settled(&self, found: &Record) -> Record {
+        let now = (self.means.lease.now)();
+        let mut record = Record { paused: None, ..found.clone() };
+        record.let_go(&self.known.retired);
+        record.coming.take_if(|id| self.known.retired.contains(id));
+        if self.known.mailed && self.known.visit.registers() {
+            // Where only the answer to this write was lost, it stands there already.
+            if let Some(mine) = record.coming.take() {
+                record.replace(Some(mine), now);
+                record.delivered = Some(now);
+                record.predecessor = self.who.predecessor.cloned();
+            }
+            record.said.extend(self.who.said.clone());
+            // Nothing comes after this that others could overtake, and the next knock need not wait.
+            record.until = 0;
+        } else if self.known.mailed {
+            record.again = false;
+            record.delivered = Some(now);
+        } else if self.known.visit.occasion != Occasion::Linked && !self.known.visit.registers() {
+            record.returned = None;
+        }
+        record
+    }
+
+    /// The mark that the shadow gets, with what a new owner said.
+    pub(super) fn mark(&self, record: &Record) -> Patch {
+        let at = record.delivered.unwrap_or(self.known.visit.at);
+        let look = record.wants_a_look().then_some(at);
+        let mark = Patch::ready(at, record.certificate.as_ref(), look);
+        match self.who.wanted {
+            Some(wanted) if self.known.mailed => mark.and(wanted),
+            _ => mark,
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The door where devices register themselves: `POST /register`.
+//!
+//! One function from a request to its answer, which knows no socket: [`register`]. It counts the request (`limits`), reads the
+//! [`knock`], finds out who knocks (`caller`), asks the maker's [`hook`], uses a code up, and lets [`crate::onboarding`] make the
+//! certificate (`provision`), which goes out with the answer.
+//!
+//! What holds throughout:
+//! - A code is used up before anything is made with it: of two devices that bring it at once, one is let in. The same device
+//!   may come once more with its code while that lives, so a lost answer costs another knock.
+//! - A certificate is handed out only when the record of its thing names it; until then the one before goes on, and for a day
+//!   after.
+//! - A private key is in the answer or nowhere. No answer that refuses repeats anything of the request.
+//! - Whatever cannot be asked lets nobody in.
+
+mod answer;
+pub mod audit;
+mod caller;
+pub mod claims;
+mod cors;
+mod file;
+pub mod hook;
+pub mod knock;
+mod limits;
+mod problem;
+mod provision;
+pub mod terms;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::ALLOW;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use self::caller::Caller;
+use self::knock::Knock;
+use self::limits::Lock;
+use self::problem::Cause;
+
+pub use self::audit::{Audit, Event, LogAudit};
+pub use self::claims::Claims;
+pub use self::hook::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
+pub use self::limits::Limits;
+pub use self::problem::Problem;
+pub use self::terms::{Terms, TermsError};
+use crate::fault::chain;
+use crate::login::Login;
+use crate::mail::bundle::Broker;
+use crate::metrics::Meter;
+use crate::registry::{Kind, Registry};
+use crate::thing::{Fingerprint, Fresh, ThingPrefix};
+
+/// The skill's own things: those of its owners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Their type and the policies of their certificates.
+    pub kind: Kind,
+    /// What their names begin with.
+    pub prefix: ThingPrefix,
+}
+
+/// The door, and the ports it works through.
+pub struct Door<L, R, C, H, A> {
+    /// Who signs owners in.
+    pub login: L,
+    /// The client id that owners' tokens must be made for.
+    pub client_id: Option<String>,
+    /// Things and certificates.
+    pub registry: R,
+    /// Claim codes and counters.
+    pub claims: C,
+    /// The maker's word.
+    pub hook: H,
+    /// What became of every knock.
+    pub audit: A,
+    /// The things of owners.
+    pub own: Own,
+    /// Where devices connect.
+    pub broker: Broker,
+    /// What this process knows to be closed for a while.
+    pub limits: Limits,
+    /// How long one knock keeps others away from its thing, in seconds.
+    pub lease: u64,
+    /// Seconds since the epoch.
+    pub now: fn() -> u64,
+    /// Counts and times what happens.
+    pub measure: Meter,
+}
+
+/// So much is left for the answer when an attempt has to end.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(200);
+
+/// A note for the audit takes no longer.
+const TIME_TO_NOTE: Duration = Duration::from_secs(1);
+
+/// Answers a request to the door. `source` is the address it came from, `request_id` what the log calls it, and `answer_by`
+/// is when the answer must be ready.
+pub async fn register<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
+    door: &Door<L, R, C, H, A>,
+    terms: &Terms,
+    request: Request<Bytes>,
+    source: &str,
+    request_id: &str,
+    answer_by: Instant,
+) -> Response<Bytes> {
+    let origin = terms.origin.as_ref();
+    let allowed = if origin.is_some() { "POST, OPTIONS" } else { "POST" };
+    let mut response = match cors::preflight(&request, origin) {
+        Some(response) => response,
+        None if request.method() != Method::POST => options_or_problem(request.method(), allowed),
+        None => {
+            let event = event(door, source, request_id);
+            let mut visit = Visitor { door, terms, source, deadline: answer_by, event, is_spam: false, has_spent: false };
+            let outcome = timeout_at(answer_by, visit.knocks(&request)).await.unwrap_or_else(|_| Err(Cause::Busy.into()));
+            let response = outcome.unwrap_or_else(|problem| {
+                let problem = visit.told(problem);
+                visit.event.outcome = problem.cause();
+                problem.response(allowed)
+            });
+            visit.event.status = response.status().as_u16();
+            if !visit.is_spam {
+                note(&door.audit, &visit.event).await;
+            }
+            response
+        }
+    };
+    cors::allow(&mut response, request.headers(), origin);
+    response
+}
+
+/// The answer to whatever comes while there are no terms that can be read: nobody is let in.
+pub async fn closed<L, R, C, H, A: Audit>(door: &Door<L, R, C, H, A>, source: &str, request_id: &str) -> Response<Bytes> {
+    let problem = Problem::from(Cause::Closed);
+    let event = event(door, source, request_id);
+    note(&door.audit, &Event { outcome: problem.cause(), status: problem.status().as_u16(), ..event }).await;
+    problem.response("POST")
+}
+
+/// What cannot be noted in time keeps nobody waiting.
+async fn note(audit: &impl Audit, event: &Event) {
+    if timeout(TIME_TO_NOTE, audit.note(event)).await.is_err() {
+        let request_id = &event.request_id;
+        tracing::error!(step = "register", fault = "again", cause = "audit", request_id, "an event was not noted in time");
+    }
+}
+
+/// Another method than `POST`. Where pages of an origin may knock, `OPTIONS` is one that is taken.
+fn options_or_problem(method: &Method, allowed: &'static str) -> Response<Bytes> {
+    if method != Method::OPTIONS || !allowed.contains("OPTIONS") {
+        return Problem::from(Cause::MethodNotAllowed).response(allowed);
+    }
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn event<L, R, C, H, A>(door: &Door<L, R, C, H, A>, source: &str, request_id: &str) -> Event {
+    Event {
+        at: (door.now)(),
+        request_id: request_id.to_owned(),
+        source: source.to_owned(),
+        by: "unknown",
+        outcome: "registered",
+        status: 0,
+        thing: None,
+        certificate: None,
+        label: None,
+    }
+}
+
+/// Whoever knocks, and what becomes of it.
+struct Visitor<'a, L, R, C, H, A> {
+    door: &'a Door<L, R, C, H, A>,
+    terms: &'a Terms,
+    source: &'a str,
+    deadline: Instant,
+    event: Event,
+    /// More than a source may send, and not even a knock: nothing to account for.
+    is_spam: bool,
+    /// The code is used up, by somebody who keeps no key to be known by again.
+    has_spent: bool,
+}
+
+impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H, A> {
+    async fn knocks(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Problem> {
+        let (door, terms, now) = (self.door, self.terms, self.event.at);
+        let counted = Limits::knocked(&door.claims, self.source, terms.per_source, now).await;
+        let knock = Knock::read(request);
+        self.is_spam = counted.is_err() && knock.is_err();
+        self.event.by = knock.as_ref().map_or(self.event.by, |knock| knock.by.name());
+        counted?;
+        let knock = knock?;
+        if knock.csr.is_none() && terms.keys == terms::Keys::Device {
+            return Err(Problem::field("csr", "is missing: the private key has to be the device's own"));
+        }
+        let where_unknown = |problem: Problem| problem.where_unknown(knock.by.unknown());
+        let mut caller = caller::recognise(door, terms, &knock, now).await.map_err(where_unknown)?;
+        self.event.thing = Some(caller.thing.clone());
+        self.event.label.clone_from(&caller.label);
+        self.ask(&mut caller).await?;
+        self.use_up(&caller, &knock).await.map_err(where_unknown)?;
+        let deadline = self.deadline.checked_sub(TIME_TO_ANSWER).unwrap_or(self.deadline);
+        let fresh = match provision::provision(door, &caller, knock.csr.as_ref(), deadline).await {
+            Err(problem) if problem.status() == StatusCode::CONFLICT => Err(self.refused(&caller, problem).await),
+            outcome => outcome,
+        }?;
+        Ok(self.hand_out(&caller, &fresh))
+    }
+
+    /// The maker's word, where the terms name a hook.
+    async fn ask(&self, caller: &mut Caller) -> Result<(), Problem> {
+        let Some(address) = &self.terms.hook else { return Ok(()) };
+        let thing_type = caller.kind.thing_type.clone();
+        let question = Question { serial: caller.serial.clone(), thing_type, source: self.source.to_owned() };
+        let within = self.terms.hook_within;
+        let verdict = timeout(within, self.door.hook.ask(address, &question, within)).await;
+        let verdict = verdict.unwrap_or(Err(HookError::Silent)).map_err(|error| {
+            tracing::error!(step = "register", fault = "maker", cause = "hook_unavailable", "{}", chain(&error));
+            Cause::HookUnavailable
+        })?;
+        if !verdict.allow {
+            return Err(self.refused(caller, Cause::RefusedByHook.into()).await);
+        }
+        for (name, value) in verdict.attributes {
+            if caller.attributes.contains(&name) && knock::is_attribute(&value) {
+                caller.said.insert(name, value);
+            } else {
+                tracing::warn!(step = "register", fault = "maker", cause = "hook_attribute", "the hook says what a thing cannot have");
+            }
+        }
+        Ok(())
+    }
+
+    /// A code is its first device's from now on, or it was already this one's. Who keeps no key of their own cannot come again.
+    async fn use_up(&mut self, caller: &Caller, knock: &Knock) -> Result<(), Problem> {
+        let (door, now) = (self.door, self.event.at);
+        let Some(code) = &caller.code else { return Ok(()) };
+        let device = match &knock.csr {
+            Some(request) => request.key(),
+            None => {
+                let mut nobody = [0_u8; 32];
+                getrandom::fill(&mut nobody).map_err(|_| Cause::Busy)?;
+                Fingerprint::of_bytes(&nobody)
+            }
+        };
+        match door.claims.redeem(code, &device, now).await {
+            Ok(true) => {
+                self.has_spent = knock.csr.is_none();
+                Ok(())
+            }
+            Ok(false) => Err(door.limits.failed(&door.claims, Lock::Codes, Cause::NotRecognised.into(), now).await),
+            Err(error) => Err(limits::unavailable(&error)),
+        }
+    }
+
+    /// Nobody is told to come again with a code that is used up.
+    fn told(&self, problem: Problem) -> Problem {
+        if self.has_spent && problem.status() == StatusCode::SERVICE_UNAVAILABLE { Cause::CodeSpent.into() } else { problem }
+    }
+
+    /// A refusal to the devices of a fleet counts against their token.
+    async fn refused(&self, caller: &Caller, problem: Problem) -> Problem {
+        match &caller.label {
+            Some(label) => self.door.limits.failed(&self.door.claims, Lock::Token(label.clone()), problem, self.event.at).await,
+            None => problem,
+        }
+    }
+
+    fn hand_out(&mut self, caller: &Caller, fresh: &Fresh) -> Response<Bytes> {
+        self.event.certificate = Some(fresh.id().clone());
+        answer::write(caller, fresh, &self.door.broker, self.terms.roots.as_ref())
+    }
+}
+
+#[cfg(test)]
+#[path = "openapi_tests.rs"]
+mod openapi_tests;

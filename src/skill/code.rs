@@ -1,0 +1,34 @@
+//! "Give me a code": what an owner reads out to a device that has no certificate yet.
+
+use super::Turn;
+use crate::alexa::response::Answer;
+use crate::login::Login;
+use crate::mail::Mailer;
+use crate::onboarding::Occasion;
+use crate::registration::claims::{Claims, new_code};
+use crate::registry::Registry;
+use crate::shadow::Shadows;
+use crate::speech::reply::Trouble;
+use crate::thing::Fingerprint;
+
+/// So many codes an owner may have in each hour of the clock.
+const CODES_AN_HOUR: u64 = 5;
+const HOUR: u64 = 3_600;
+
+impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+    /// A code for the owner's thing. It is in the answer and nowhere else.
+    pub(super) async fn give_code(&mut self) -> Result<Answer, Trouble> {
+        let Some(claims) = &self.skill.claims else { return Ok(self.voice.no_codes()) };
+        let identity = self.identify().await?;
+        let owner = self.present_as(&identity, Occasion::Spoken, None).await?;
+        let (now, id) = ((self.skill.now)(), &identity.profile.owner);
+        let whose = format!("codes:{}", Fingerprint::of(id.as_str()).hex());
+        if claims.count(&whose, HOUR, now).await? > CODES_AN_HOUR {
+            return Ok(self.voice.codes_too_often(HOUR - now % HOUR));
+        }
+        let code = new_code(claims, id, now).await?;
+        tracing::info!(thing = %owner.ready.thing, "an owner has a code");
+        let welcome = if owner.new { Some(self.voice.new_owner(self.mail_waits().await)) } else { None };
+        Ok(self.voice.code(&code, self.skill.broker.register.as_deref(), welcome))
+    }
+}

@@ -1,0 +1,175 @@
+//! What an owner says about the identity itself: send it again, forget me, is it connected; and what
+//! Alexa tells when they disable the skill.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::{Skill, Turn};
+use crate::alexa::request::{Confirmation, Intent};
+use crate::alexa::response::Answer;
+use crate::fault::chain;
+use crate::lifecycle::{CareError, Forgotten, forget, pause};
+use crate::login::Login;
+use crate::mail::{self, Mailer};
+use crate::onboarding::{Occasion, OnboardError};
+use crate::registration::claims::Claims;
+use crate::registry::Registry;
+use crate::shadow::{Connection, Shadow, Shadows};
+use crate::speech::locales::Phrase;
+use crate::speech::reply::{Diagnosis, Trouble};
+
+/// The session's attribute that says which question is open.
+const FORGET: &str = "onething.forget";
+/// For how long the answer to it counts, in seconds.
+const TO_ANSWER: u64 = 120;
+/// Between two attempts at what must not be left undone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl<L, R, S, M, C> Skill<L, R, S, M, C> {
+    /// What the names of our session attributes begin with.
+    pub(super) const ATTRIBUTES: &str = "onething";
+}
+
+impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+    /// A new certificate in place of one that is lost or in wrong hands.
+    pub(super) async fn send_certificate(&mut self, intent: &Intent) -> Result<Answer, Trouble> {
+        match intent.confirmation {
+            Confirmation::None => return Ok(self.voice.confirm(intent, &self.voice.words(&Phrase::ReallySendAgain))),
+            Confirmation::Denied => return Ok(self.voice.not_done()),
+            Confirmation::Confirmed => {}
+        }
+        let identity = self.identify().await?;
+        self.recipient(&identity.profile)?;
+        let thing = self.thing_of(&identity);
+        let shadow = self.skill.shadows.read(&thing).await?;
+        let known = shadow.is_some();
+        self.unlearn();
+        match self.onboard(&identity, &thing, Occasion::AsksForAnother, shadow, None).await {
+            Ok(_) if known => Ok(self.voice.sent_again(self.skill.mailer.waits(&thing).await)),
+            Ok(_) => Ok(self.voice.welcome(None, self.skill.mailer.waits(&thing).await)),
+            Err(Trouble::Onboard(OnboardError::TooOften(seconds))) => Ok(self.voice.sent_too_often(seconds)),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Deletes everything, after the owner has said so twice: in the dialog of the intent, and to a plain
+    /// question after it.
+    pub(super) async fn forget_me(&mut self, intent: &Intent) -> Result<Answer, Trouble> {
+        match intent.confirmation {
+            Confirmation::None => Ok(self.voice.confirm(intent, &self.voice.words(&Phrase::ReallyForget))),
+            Confirmation::Denied => Ok(self.voice.not_done()),
+            Confirmation::Confirmed => {
+                let question = json!({"token": self.token()?.fingerprint().hex(), "at": (self.skill.now)()});
+                self.asked.insert(FORGET.to_owned(), question);
+                Ok(self.voice.question(&Phrase::ReallyReallyForget))
+            }
+        }
+    }
+
+    /// Yes or no to the question that the session left open.
+    pub(super) async fn answered(&mut self, yes: bool) -> Result<Answer, Trouble> {
+        let (token, now) = (self.token()?.fingerprint().hex(), (self.skill.now)());
+        let open = self.request.attributes.get(FORGET).filter(|question| {
+            let asked = question["at"].as_u64().unwrap_or_default();
+            question["token"] == token.as_str() && (asked..=asked + TO_ANSWER).contains(&now)
+        });
+        match (open, yes) {
+            (None, _) => Ok(self.voice.not_understood()),
+            (Some(_), false) => Ok(self.voice.not_done()),
+            (Some(_), true) => self.forget().await,
+        }
+    }
+
+    async fn forget(&mut self) -> Result<Answer, Trouble> {
+        let identity = self.identify().await?;
+        let (skill, thing) = (self.skill, self.thing_of(&identity));
+        self.unlearn();
+        let lease = skill.lease();
+        let forgotten = loop {
+            match forget(&skill.registry, &skill.shadows, &lease, &thing).await {
+                Ok(forgotten) => break forgotten,
+                Err(error) => self.again(error).await?,
+            }
+        };
+        tracing::info!(%thing, ?forgotten, "an owner was forgotten");
+        // The last mail. Whether it goes out changes nothing about what it says.
+        if let Some(to) = identity.profile.email.address() {
+            let parcel = self.parcel(identity.profile.name.as_deref(), to, &thing);
+            let sent = match mail::farewell(&skill.sender, &parcel) {
+                Ok(letter) => skill.mailer.send(letter).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = sent {
+                tracing::warn!(%thing, step = "deliver", error = chain(&error), "the last mail did not go out");
+            }
+        }
+        Ok(self.voice.forgotten(forgotten == Forgotten::Wholly))
+    }
+
+    /// "Is my printer connected?", from everything that is known.
+    pub(super) async fn connection(&mut self) -> Result<Answer, Trouble> {
+        let identity = self.identify().await?;
+        let (skill, thing) = (self.skill, self.thing_of(&identity));
+        let (shadow, entry, connection) =
+            tokio::join!(skill.shadows.read(&thing), skill.registry.look(&thing), skill.shadows.connection(&thing));
+        let (shadow, entry) = (shadow?, entry.map_err(OnboardError::from)?);
+        if entry.is_none() || !shadow.as_ref().is_some_and(Shadow::is_ready) {
+            // The first word, or one that finishes something.
+            let owner = self.present(Occasion::Spoken, None).await?;
+            if owner.new {
+                return Ok(self.welcome(None).await);
+            }
+        }
+        if let Some(shadow) = &shadow {
+            self.hear(&thing, shadow);
+        }
+        let connection = connection.unwrap_or_else(|error| {
+            tracing::warn!(%thing, step = "relay", error = chain(&error), "nobody can tell whether the device is connected");
+            Connection::Unknown
+        });
+        let record = entry.map(|entry| entry.record).unwrap_or_default();
+        let diagnosis = Diagnosis {
+            address: identity.profile.email.address().map(crate::login::EmailAddress::masked),
+            mailed_at: record.sent.last().copied().or(record.delivered),
+            waits: skill.mailer.waits(&thing).await,
+            // What was noted meanwhile is said beside the answer.
+            returned: record.returned.filter(|_| self.returned.is_none()),
+            connection,
+            shadow: shadow.unwrap_or_default(),
+            now: (skill.now)(),
+        };
+        Ok(self.voice.diagnosis(&diagnosis))
+    }
+
+    /// The owner disabled the skill.
+    pub(super) async fn disabled(&mut self) -> Result<(), Trouble> {
+        let skill = self.skill;
+        let Some(user) = &self.request.alexa_user else {
+            tracing::warn!(step = "care", "the skill was disabled by nobody");
+            return Ok(());
+        };
+        let at = self.request.event_at.unwrap_or_else(skill.now);
+        let lease = skill.lease();
+        let things = loop {
+            match pause(&skill.registry, &skill.shadows, &lease, user, at).await {
+                Ok(things) => break things,
+                Err(error) => self.again(error).await?,
+            }
+        };
+        tracing::info!(things, "the skill was disabled");
+        Ok(())
+    }
+
+    /// A moment before the next try, or the error when there is no time for one: somebody else may hold the
+    /// thing, and what is done twice is done.
+    async fn again(&self, error: CareError) -> Result<(), CareError> {
+        if self.answer_by.saturating_duration_since(Instant::now()) < 2 * PAUSE {
+            return Err(error);
+        }
+        tracing::info!(error = chain(&error), "tried again in a moment");
+        sleep(PAUSE).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! What is known about an owner without asking: in this process, and in the session, whatever process
+//! answers its next turn. Both are bound to the fingerprint of the token, so a change of account is noticed,
+//! and neither is believed for longer than the token was good for.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use serde_json::{Map, Value, json};
+
+use crate::login::BELIEF_SECONDS;
+use crate::shadow::{Commands, Shadow, Waiting};
+use crate::thing::{Fingerprint, ThingName, ThingPrefix};
+
+/// An owner who is known to be ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Their thing.
+    pub thing: ThingName,
+    /// Whether their device has ever reported, or was connected when the broker was asked.
+    pub online_before: bool,
+    /// Whether a report of their device has been read.
+    pub report_read: bool,
+    /// Whether their device keeps a queue of commands.
+    pub takes_queue: bool,
+    /// The largest number that a place in the queue is known to have.
+    pub last_place: u64,
+    /// The command that was sent or seen last, where it may still wait.
+    pub sent: Option<Waiting>,
+    /// The second from which on the shadow may hold news.
+    pub look_from: u64,
+}
+
+impl Ready {
+    /// So long nothing new is expected of a device that nothing was asked of.
+    const NEWS_AFTER: u64 = 30;
+    /// So long a device needs for what was asked of it, at least.
+    const ANSWER_AFTER: u64 = 3;
+
+    /// What a shadow says that has just been read.
+    pub fn of(thing: ThingName, shadow: Option<&Shadow>, now: u64) -> Self {
+        let nothing = Commands::default();
+        let commands = shadow.map_or(&nothing, |shadow| &shadow.commands);
+        Self {
+            thing,
+            online_before: shadow.is_some_and(Shadow::has_been_online),
+            report_read: shadow.is_some_and(Shadow::has_been_online),
+            takes_queue: commands.takes_queue,
+            last_place: commands.last_place(),
+            sent: commands.unanswered(now).cloned(),
+            look_from: now + Self::NEWS_AFTER,
+        }
+    }
+
+    /// The same, after something was asked of the device.
+    pub fn after_asking(mut self, now: u64) -> Self {
+        self.look_from = now + Self::ANSWER_AFTER;
+        self
+    }
+}
+
+/// What one process remembers about tokens, by their fingerprint.
+#[derive(Default)]
+pub struct Memory {
+    known: Mutex<HashMap<Fingerprint, (Ready, u64)>>,
+}
+
+impl Memory {
+    /// More than one warm process ever sees in five minutes; past it, the memory starts afresh.
+    const LIMIT: usize = 10_000;
+
+    /// Keeps what is known until a second since the epoch.
+    pub fn keep(&self, token: Fingerprint, ready: Ready, until: u64, now: u64) {
+        let Ok(mut known) = self.known.lock() else { return };
+        if known.len() >= Self::LIMIT {
+            known.retain(|_, (_, until)| *until > now);
+        }
+        if known.len() >= Self::LIMIT {
+            known.clear();
+        }
+        known.insert(token, (ready, until));
+    }
+
+    /// What was known about a token does not hold any more.
+    pub fn forget(&self, token: Fingerprint) {
+        if let Ok(mut known) = self.known.lock() {
+            known.remove(&token);
+        }
+    }
+
+    /// What is known about a token, while it may still be believed.
+    pub fn recall(&self, token: Fingerprint, now: u64) -> Option<(Ready, u64)> {
+        let known = self.known.lock().ok()?;
+        known.get(&token).filter(|(_, until)| is_believed(*until, now)).cloned()
+    }
+}
+
+/// Neither past its time, nor from a clock that has been set back since.
+fn is_believed(until: u64, now: u64) -> bool {
+    (now + 1..=now + BELIEF_SECONDS).contains(&until)
+}
+
+/// The name under which a session carries what is known.
+const ATTRIBUTE: &str = "onething";
+
+/// Lets the session carry what is known, until a second since the epoch.
+pub fn carry(attributes: &mut Map<String, Value>, ready: &Ready, until: u64, token: Fingerprint) {
+    let mut known = json!({
+        "token": token.hex(),
+        "thing": ready.thing.as_str(),
+        "online": ready.online_before,
+        "report": ready.report_read,
+        "queue": ready.takes_queue,
+        "place": ready.last_place,
+        "look": ready.look_from,
+        "until": until,
+    });
+    if let Some(sent) = &ready.sent {
+        known["sent"] = json!([sent.id, sent.name, sent.expires_at]);
+    }
+    attributes.insert(ATTRIBUTE.to_owned(), known);
+}
+
+/// What the session carries about the holder of this token.
+pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fingerprint, now: u64) -> Option<(Ready, u64)> {
+    let known = attributes.get(ATTRIBUTE)?;
+    let same_account = known.get("token")?.as_str()? == token.hex();
+    let until = known.get("until")?.as_u64()?;
+    let thing = ThingName::recall(prefix, known.get("thing")?.as_str()?)?;
+    let online_before = known.get("online").and_then(Value::as_bool).unwrap_or_default();
+    let number = |key: &str| known.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let sent = known.get("sent").and_then(|sent| {
+        let (id, name) = (sent.get(0)?.as_str()?.to_owned(), sent.get(1)?.as_str()?.to_owned());
+        Some(Waiting { id, name, order: 0, expires_at: sent.get(2)?.as_u64()? })
+    });
+    let ready = Ready {
+        thing,
+        online_before,
+        report_read: known.get("report") == Some(&Value::Bool(true)),
+        takes_queue: known.get("queue") == Some(&Value::Bool(true)),
+        last_place: number("place"),
+        sent,
+        look_from: number("look"),
+    };
+    (same_account && is_believed(until, now)).then_some((ready, until))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::thing::OwnerId;
+
+    fn prefix() -> ThingPrefix {
+        ThingPrefix::parse("3D_Printer-").unwrap()
+    }
+
+    fn ready(online_before: bool) -> Ready {
+        let sent = Some(Waiting { id: "a".into(), name: "print".into(), order: 0, expires_at: 1_200 });
+        Ready { online_before, report_read: true, takes_queue: true, last_place: 7, sent, ..Ready::of(thing(), None, 1_000) }
+    }
+
+    fn thing() -> ThingName {
+        ThingName::of(&prefix(), &OwnerId::parse("amzn1.account.A").unwrap())
+    }
+
+    #[test]
+    fn what_is_known_about_a_token_ends() {
+        let memory = Memory::default();
+        let token = Fingerprint::of("a");
+        let ready = ready(true);
+        memory.keep(token, ready.clone(), 1_300, 1_000);
+        assert_eq!(memory.recall(token, 1_299), Some((ready, 1_300)));
+        assert_eq!(memory.recall(token, 1_300), None);
+        assert_eq!(memory.recall(token, 500), None, "a clock that jumped back");
+        assert_eq!(memory.recall(Fingerprint::of("b"), 1_000), None);
+    }
+
+    #[test]
+    fn a_session_is_believed_for_its_token_and_its_time_only() {
+        let (token, ready) = (Fingerprint::of("a"), ready(false));
+        let mut attributes = Map::new();
+        carry(&mut attributes, &ready, 1_300, token);
+        assert_eq!(carried(&attributes, &prefix(), token, 1_299), Some((ready, 1_300)));
+        assert_eq!(carried(&attributes, &prefix(), token, 1_300), None);
+        assert_eq!(carried(&attributes, &prefix(), token, 500), None);
+        assert_eq!(carried(&attributes, &prefix(), Fingerprint::of("b"), 1_299), None);
+        assert_eq!(carried(&attributes, &ThingPrefix::parse("Lamp-").unwrap(), token, 1_299), None);
+        attributes["onething"]["thing"] = json!("3D_Printer-../../other");
+        assert_eq!(carried(&attributes, &prefix(), token, 1_299), None);
+    }
+}

@@ -1,0 +1,213 @@
+//! The owner in front of the skill: recalled, found or made ready.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Skill, Turn};
+use crate::alexa::progress;
+use crate::login::{AccessToken, EmailAddress, IdentifyError, Identity, Login, Profile, ProfileEmail, identify};
+use crate::mail::{self, ByMail, MailError, Mailer, Parcel};
+use crate::onboarding::{self, Applicant, Means, Occasion, OnboardError, Onboarded, Visit, onboard};
+use crate::registration::claims::Claims;
+use crate::registry::Registry;
+use crate::shadow::{Patch, Shadow, Shadows};
+use crate::skill::memory::{Ready, carried, carry};
+use crate::speech::locales::Phrase;
+use crate::speech::reply::Trouble;
+use crate::thing::{Certificate, ThingName};
+
+/// An owner who is ready.
+pub(super) struct Present {
+    pub(super) ready: Ready,
+    /// The shadow, where it was read on the way.
+    pub(super) shadow: Option<Shadow>,
+    /// Whether this very request sent them a certificate, and with it delivered what they asked for.
+    pub(super) new: bool,
+}
+
+impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+    pub(super) fn token(&self) -> Result<&AccessToken, IdentifyError> {
+        self.request.access_token.as_ref().ok_or(IdentifyError::NotLinked)
+    }
+
+    pub(super) async fn identify(&self) -> Result<Identity, IdentifyError> {
+        identify(&self.skill.login, self.skill.client_id.as_deref(), self.token()?).await
+    }
+
+    pub(super) fn thing_of(&self, identity: &Identity) -> ThingName {
+        ThingName::of(&self.skill.model.thing_prefix, &identity.profile.owner)
+    }
+
+    /// The owner, ready. `wanted` goes along with the first state of a new one.
+    pub(super) async fn present(&mut self, occasion: Occasion, wanted: Option<&Patch>) -> Result<Present, Trouble> {
+        // A link is news to the registry, whatever is known here.
+        let recalled = if occasion == Occasion::Spoken { self.recall() } else { None };
+        if let Some((ready, until)) = recalled {
+            self.known = Some((ready.clone(), until));
+            let shadow = if S::AT_HAND { self.skill.shadows.read(&ready.thing).await.ok().flatten() } else { None };
+            let ready = match &shadow {
+                Some(shadow) => self.seen(ready, shadow),
+                None => ready,
+            };
+            return Ok(Present { ready, shadow, new: false });
+        }
+        let identity = self.identify().await?;
+        self.present_as(&identity, occasion, wanted).await
+    }
+
+    /// The owner whom somebody was identified as, ready.
+    pub(super) async fn present_as(&mut self, identity: &Identity, occasion: Occasion, wanted: Option<&Patch>) -> Result<Present, Trouble> {
+        let until = (self.skill.now)() + identity.good_for;
+        let thing = self.thing_of(identity);
+        self.known = None;
+        let shadow = self.skill.shadows.read(&thing).await?;
+        let is_ready = occasion == Occasion::Spoken && shadow.as_ref().is_some_and(Shadow::is_ready);
+        let new = !is_ready && self.onboard(identity, &thing, occasion, shadow.clone(), wanted).await?.mailed;
+        if let Some(shadow) = shadow.as_ref().filter(|_| !new) {
+            self.hear(&thing, shadow);
+        }
+        let ready = Ready::of(thing, shadow.as_ref(), (self.skill.now)());
+        self.known = Some((ready.clone(), until));
+        self.remember(ready.clone());
+        Ok(Present { ready, shadow, new })
+    }
+
+    pub(super) async fn onboard(
+        &mut self,
+        identity: &Identity,
+        thing: &ThingName,
+        occasion: Occasion,
+        shadow: Option<Shadow>,
+        wanted: Option<&Patch>,
+    ) -> Result<Onboarded, Trouble> {
+        let (skill, profile, now) = (self.skill, &identity.profile, (self.skill.now)());
+        let to = self.recipient(profile);
+        if !shadow.as_ref().is_some_and(|shadow| shadow.onboarded) {
+            // A new owner gets a mail, or nothing.
+            self.recipient(profile)?;
+        }
+        let at = self.request.event_at.filter(|_| occasion == Occasion::Linked).unwrap_or(now);
+        let visit = Visit { at, occasion, alexa_user: self.request.alexa_user.clone(), shadow };
+        let means = Means {
+            registry: &skill.registry,
+            shadows: &skill.shadows,
+            lease: skill.lease(),
+            deadline: self.answer_by,
+            measure: skill.measure,
+            decide: onboarding::next,
+        };
+        let write = |certificate: &Certificate| {
+            let to = to.as_ref().map_err(|_| MailError::AddressRefused("the profile has none".into()))?;
+            mail::compose(&skill.sender, &self.parcel(profile.name.as_deref(), to, thing), certificate)
+        };
+        let delivery = ByMail { mailer: &skill.mailer, write, measure: skill.measure };
+        let said = BTreeMap::new();
+        let applicant = Applicant {
+            owner: &profile.owner,
+            thing,
+            visit,
+            wanted,
+            thing_type: None,
+            request: None,
+            predecessor: None,
+            said: &said,
+            delivery,
+        };
+        let onboarding = onboard(&means, &applicant);
+        // Who gets a certificate waits longest.
+        let waits = applicant.visit.shadow.is_none() || occasion == Occasion::AsksForAnother;
+        let onboarded = if waits {
+            let speech = self.voice.speech(&Phrase::SettingUp);
+            let mut onboarding = std::pin::pin!(onboarding);
+            tokio::select! {
+                biased;
+                onboarded = &mut onboarding => onboarded,
+                () = progress::speak(&skill.https, self.request, &speech) => onboarding.await,
+            }
+        } else {
+            onboarding.await
+        };
+        let onboarded = match (onboarded, to) {
+            // There was an address when the thing was made.
+            (Err(OnboardError::Mail(MailError::AddressRefused(_))), Err(trouble)) => return Err(trouble),
+            (onboarded, _) => onboarded?,
+        };
+        tracing::info!(%thing, ?onboarded, "an owner is ready");
+        self.returned = onboarded.returned;
+        Ok(onboarded)
+    }
+
+    /// Whom a mail about the thing goes to.
+    pub(super) fn recipient<'a>(&self, profile: &'a Profile) -> Result<&'a EmailAddress, Trouble> {
+        let refused = |why: &str| Trouble::Onboard(OnboardError::Mail(MailError::AddressRefused(why.to_owned())));
+        match &profile.email {
+            ProfileEmail::Missing => Err(Trouble::NoEmail),
+            ProfileEmail::Unusable => Err(refused("the one in the profile is none that mail can carry")),
+            ProfileEmail::Address(to) if !self.skill.mailer.takes(to) => Err(refused("the mail service takes none of this form")),
+            ProfileEmail::Address(to) => Ok(to),
+        }
+    }
+
+    pub(super) fn parcel<'a>(&'a self, name: Option<&'a str>, to: &'a EmailAddress, thing: &'a ThingName) -> Parcel<'a> {
+        let model = &self.skill.model;
+        Parcel {
+            name,
+            to,
+            thing,
+            device: &model.name,
+            invocation: &model.invocation,
+            device_model: &model.device_part,
+            broker: &self.skill.broker,
+            locale: self.voice.locale,
+            now: (self.skill.now)(),
+        }
+    }
+
+    /// What the process or the session knows about the holder of this token.
+    fn recall(&self) -> Option<(Ready, u64)> {
+        let (fingerprint, now) = (self.token().ok()?.fingerprint(), (self.skill.now)());
+        if let Some(known) = self.skill.memory.recall(fingerprint, now) {
+            return Some(known);
+        }
+        carried(&self.request.attributes, &self.skill.model.thing_prefix, fingerprint, now)
+    }
+
+    /// Keeps what is known, for as long as the token was good for.
+    pub(super) fn remember(&mut self, ready: Ready) {
+        let (Some((_, until)), Ok(token)) = (&self.known, self.token()) else { return };
+        let until = *until;
+        self.skill.memory.keep(token.fingerprint(), ready.clone(), until, (self.skill.now)());
+        self.known = Some((ready, until));
+    }
+
+    /// What is known of an owner whose shadow has just been read. Who has been online, even if only the broker knows, has been.
+    pub(super) fn seen(&mut self, known: Ready, shadow: &Shadow) -> Ready {
+        self.hear(&known.thing, shadow);
+        let seen = Ready::of(known.thing, Some(shadow), (self.skill.now)());
+        let (online_before, last_place) = (seen.online_before || known.online_before, seen.last_place.max(known.last_place));
+        let ready = Ready { online_before, last_place, ..seen };
+        self.remember(ready.clone());
+        ready
+    }
+
+    /// What is known about the owner does not hold any more.
+    pub(super) fn unlearn(&mut self) {
+        self.known = None;
+        self.news.is_not_noted();
+        if let Ok(token) = self.token() {
+            self.skill.memory.forget(token.fingerprint());
+        }
+    }
+
+    /// The session's attributes: ours anew, those of others as they came.
+    pub(super) fn attributes(&self) -> Map<String, Value> {
+        let mut attributes = self.request.attributes.clone();
+        attributes.retain(|name, _| !name.starts_with(Skill::<L, R, S, M, C>::ATTRIBUTES));
+        attributes.extend(self.asked.clone());
+        if let (Some((ready, until)), Ok(token)) = (&self.known, self.token()) {
+            carry(&mut attributes, ready, *until, token.fingerprint());
+        }
+        attributes
+    }
+}

@@ -1,0 +1,221 @@
+//! An intent to a wish: what the owner wants of the device, or what has to be asked first.
+//!
+//! Pure: the interaction model gave the slots, the device model says what they may be. A value that does
+//! not fit is an answer for the owner and never reaches a shadow.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
+use crate::alexa::request::{Confirmation, Intent};
+use crate::alexa::response::{Can, CanFulfill};
+use crate::device_model::{Action, Argument, IntentRule, Misfit, Model, Sentence, ValueKind, is_named};
+use crate::speech::locales::{Locale, Words};
+use crate::speech::slot_value::{SlotReader, Value};
+
+/// What an intent comes to.
+#[derive(Clone, Debug)]
+pub enum Wish<'m> {
+    /// Something for the device, and the words that say so.
+    Change {
+        /// What.
+        change: Change,
+        /// The words.
+        says: String,
+    },
+    /// A question about the device.
+    Answer(&'m [Sentence]),
+    /// A slot has to be filled first.
+    Elicit {
+        /// The slot.
+        slot: String,
+        /// The question; without one Alexa asks by the prompts of the interaction model.
+        question: Option<String>,
+    },
+    /// The owner has to agree first.
+    Confirm(String),
+    /// The owner did not agree.
+    Declined,
+    /// What was said for this slot cannot be.
+    Misfit {
+        /// The slot, to be asked for again.
+        slot: String,
+        /// Why.
+        misfit: Misfit,
+    },
+    /// The device model has no such intent.
+    Unknown,
+}
+
+/// A change for the shadow.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Properties.
+    Set(Map<String, Json>),
+    /// A command with its arguments.
+    Command {
+        /// The name.
+        name: String,
+        /// The arguments.
+        args: Map<String, Json>,
+    },
+}
+
+/// Reads an intent by the device model.
+pub fn wish<'m>(model: &'m Model, intent: &Intent, reader: SlotReader) -> Wish<'m> {
+    let Some(rule) = model.intents.get(&intent.name) else { return Wish::Unknown };
+    if intent.confirmation == Confirmation::Denied {
+        return Wish::Declined;
+    }
+    let change = match read_change(model, rule, &Slots { intent, reader }) {
+        Ok(None) => return answer(rule),
+        Ok(Some(change)) => change,
+        Err(Gap::Unfilled(slot)) => return Wish::Elicit { question: rule.ask.get(&slot).cloned(), slot },
+        Err(Gap::Misfit(slot, misfit)) => return Wish::Misfit { slot, misfit },
+    };
+    match &rule.confirm {
+        Some(question) if intent.confirmation != Confirmation::Confirmed => Wish::Confirm(fill(question, &change.words, reader.locale)),
+        _ => Wish::Change { says: fill(change.sentence(rule), &change.words, reader.locale), change: change.change },
+    }
+}
+
+/// Whether an intent could be done, for Alexa's name-free interaction: nothing is done.
+pub fn can_fulfill(model: &Model, intent: &Intent) -> CanFulfill {
+    let Some(rule) = model.intents.get(&intent.name) else {
+        return CanFulfill { intent: Can::No, slots: Vec::new() };
+    };
+    let wanted: BTreeMap<String, ValueKind> = model.slots(rule).into_iter().collect();
+    // Nothing is said, so the language does not matter.
+    let reader = SlotReader { locale: Locale::default(), now: 0 };
+    let judge = |name: &str| match wanted.get(name).map(|kind| reader.read(kind, &intent.slot(name))) {
+        None => (Can::No, Can::No),
+        Some(None) => (Can::Yes, Can::Maybe),
+        Some(Some(Ok(_))) => (Can::Yes, Can::Yes),
+        Some(Some(Err(_))) => (Can::Yes, Can::No),
+    };
+    let slots: Vec<_> = intent.slot_names().map(|name| (name.to_owned(), judge(name))).collect();
+    let whole = match read_change(model, rule, &Slots { intent, reader }) {
+        Ok(_) => Can::Yes,
+        Err(Gap::Unfilled(_)) => Can::Maybe,
+        Err(Gap::Misfit(..)) => Can::No,
+    };
+    CanFulfill { intent: whole, slots: slots.into_iter().map(|(name, (understand, fulfill))| (name, understand, fulfill)).collect() }
+}
+
+/// A change with the words for each name its sentence may hold.
+struct Read {
+    change: Change,
+    words: BTreeMap<String, Words>,
+    /// The values behind the words.
+    values: BTreeMap<String, Json>,
+}
+
+impl Read {
+    /// The first sentence whose conditions hold.
+    fn sentence<'r>(&self, rule: &'r IntentRule) -> &'r str {
+        let holds = |(name, value): (&String, &String)| self.values.get(name).is_some_and(|given| is_named(given, value));
+        rule.says.iter().find(|sentence| sentence.when.iter().all(holds)).map_or("", |sentence| &sentence.say)
+    }
+}
+
+/// The slots of an intent.
+struct Slots<'i> {
+    intent: &'i Intent,
+    reader: SlotReader,
+}
+
+/// Why there is no change yet.
+enum Gap {
+    Unfilled(String),
+    Misfit(String, Misfit),
+}
+
+fn answer(rule: &IntentRule) -> Wish<'_> {
+    match &rule.action {
+        Action::Answer(sentences) => Wish::Answer(sentences),
+        _ => Wish::Unknown,
+    }
+}
+
+fn read_change(model: &Model, rule: &IntentRule, said: &Slots<'_>) -> Result<Option<Read>, Gap> {
+    let mut words = BTreeMap::new();
+    let mut values = BTreeMap::new();
+    let mut name = |name: &str, value: &Value| {
+        words.insert(name.to_owned(), value.words.clone());
+        values.insert(name.to_owned(), value.json.clone());
+    };
+    let change = match &rule.action {
+        Action::Answer(_) => return Ok(None),
+        Action::Command { name: command, args: slots } => {
+            let mut args = Map::new();
+            for (arg, argument) in model.commands.get(command).into_iter().flat_map(|rule| &rule.arguments) {
+                let value = match slots.get(arg).map(|slot| (slot, said.read(slot, &argument.kind))) {
+                    Some((_, Ok(value))) => value,
+                    Some((_, Err(Gap::Unfilled(_)))) | None if argument.default.is_some() => said.default(argument),
+                    Some((_, Err(gap))) => return Err(gap),
+                    None => continue,
+                };
+                name(arg, &value);
+                slots.get(arg).into_iter().for_each(|slot| name(slot, &value));
+                args.insert(arg.clone(), value.json);
+            }
+            // A shadow merges: without a null it would keep the arguments of the command before.
+            for arg in model.commands.values().flat_map(|command| command.arguments.keys()) {
+                args.entry(arg.clone()).or_insert(Json::Null);
+            }
+            Change::Command { name: command.clone(), args }
+        }
+        Action::Set(slots) => {
+            let mut set = Map::new();
+            for (property, slot) in slots {
+                let Some(known) = model.properties.get(property) else { continue };
+                let value = said.read(slot, &known.kind)?;
+                name(property, &value);
+                name(slot, &value);
+                set.insert(property.clone(), value.json);
+            }
+            Change::Set(set)
+        }
+        Action::SetOne { slot, value: value_slot, properties } => {
+            let choice = said.read(slot, &ValueKind::Choice { values: properties.keys().cloned().collect() })?;
+            let property = choice.json.as_str().and_then(|choice| properties.get(choice)).cloned().unwrap_or_default();
+            let Some(known) = model.properties.get(&property) else { return Ok(None) };
+            let value = said.read(value_slot, &known.kind)?;
+            name(slot, &choice);
+            name(value_slot, &value);
+            Change::Set(Map::from_iter([(property, value.json)]))
+        }
+    };
+    Ok(Some(Read { change, words, values }))
+}
+
+impl Slots<'_> {
+    fn read(&self, slot: &str, kind: &ValueKind) -> Result<Value, Gap> {
+        let value = self.reader.read(kind, &self.intent.slot(slot)).ok_or_else(|| Gap::Unfilled(slot.to_owned()))?;
+        value.map_err(|misfit| Gap::Misfit(slot.to_owned(), misfit))
+    }
+
+    fn default(&self, argument: &Argument) -> Value {
+        let json = argument.default.clone().unwrap_or_default();
+        Value { words: self.reader.locale.value(&argument.kind, &json, self.reader.now), json }
+    }
+}
+
+/// Puts words where a sentence has `{name}`.
+pub(crate) fn fill(sentence: &str, words: &BTreeMap<String, Words>, locale: Locale) -> String {
+    let mut filled = String::with_capacity(sentence.len());
+    let mut parts = sentence.split('{');
+    filled.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let rest = match part.split_once('}') {
+            Some((name, rest)) => words.get(name).map_or(rest, |words| words.append(&mut filled, rest, locale)),
+            None => part,
+        };
+        filled.push_str(rest);
+    }
+    filled
+}
+
+#[cfg(test)]
+#[path = "intent_tests.rs"]
+mod tests;
