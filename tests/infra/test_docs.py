@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from stack import ROOT
+from test_skill_package import MODELS, heard_as, request_of
 
 BOOK = ROOT / "docs" / "src"
 SUMMARY = BOOK / "SUMMARY.md"
@@ -214,6 +215,22 @@ def test_the_check_of_commands_finds_commands():
     assert len(found) > 15
     assert ["onething-hub", "say", "--as", "ben", "ask my printer to print a vase"] in found
     assert {"--thing", "--action", "--on"} <= synopses()[("onething-hub", "policy", "check")]
+
+
+def spoken():
+    """The sentences to the printer in README and book: in quotes, or after `say`."""
+    for path in PAGES:
+        text = " ".join(re.sub(r'\bsay "', 'say "Alexa, ', path.read_text()).split())
+        for phrase in re.findall(r'"((?:Alexa, )?(?:[Oo]pen|[Aa]sk) my printer[^"…]*?)[.!?]?"', text):
+            yield f"Alexa, {phrase.removeprefix('Alexa, ')}"
+
+
+def test_every_sentence_to_the_printer_is_understood_in_one_way():
+    phrases = set(spoken())
+    assert len(phrases) >= 5
+    for phrase in phrases:
+        asked = request_of(MODELS["en-US"], phrase)
+        assert asked is None or len(heard_as(MODELS["en-US"], asked)) == 1, phrase
 
 
 def fake_program(folder, name, texts):
