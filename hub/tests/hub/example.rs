@@ -18,7 +18,8 @@ fn text(path: &str) -> String {
 #[test]
 fn the_lamp_of_the_book_is_the_example() {
     let page = text("docs/src/guides/make-it-yours.md");
-    let block = page.split_once("The whole device model of a lamp is:\n\n```toml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    let block =
+        page.split_once("The whole device model of a lamp is:\n\n```toml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
     assert_eq!(block, text("examples/lamp/device.toml"));
     for file in ["examples/lamp/device.toml", "examples/lamp/interaction-model.json"] {
         assert!(page.contains(file), "the page names {file}");
