@@ -287,6 +287,16 @@ def test_every_cause_that_is_explained_exists():
     assert [name for name in sorted(names(" ".join(rows))) if f'"{name}"' not in text] == []
 
 
+def test_the_words_of_alexa_in_the_troubleshooting_are_those_of_the_skill():
+    table = page("guides/troubleshooting.md").partition("\n## From the words to the cause\n")[2].partition("\n## ")[0]
+    said = [quoted for row in re.findall(r"^\| (.+?) \|", table, re.MULTILINE) if "Alexa:" not in row for quoted in re.findall(r'"([^"]+)"', row)]
+    (english,) = ROOT.glob("src/**/locales/en.rs")
+    sentences = re.sub(r"\\\n\s*", "", english.read_text())
+    assert len(said) > 20
+    parts = [part.strip() for quoted in said for part in quoted.split("…") if len(part.strip()) > 3]
+    assert [part for part in parts if part.replace("printer", "{device}") not in sentences] == []
+
+
 def test_every_variable_of_the_function_is_explained():
     pattern = r'(?:variable|fault|mailbox)\(\s*"([A-Z][A-Z_]+)"|names = \[((?:"[A-Z_]+",? ?)+)\]'
     found = set()
