@@ -22,7 +22,7 @@ def nothing_of_a_printer(browser):
 
 
 @pytest.mark.parametrize(("name", "size", "scheme"), [("phone-dark", PHONE, "dark"), ("desktop-light", DESKTOP, "light")])
-def test_the_lamp_of_the_readme_is_a_lamp_on_the_page(tmp_path, browse, name, size, scheme):
+def test_the_lamp_of_the_book_is_a_lamp_on_the_page(tmp_path, browse, name, size, scheme):
     hub = hub_with(tmp_path, LAMP / "device.toml", LAMP / "interaction-model.json")
     try:
         browser = browse(f"lamp-{name}", *size, scheme)

@@ -316,7 +316,7 @@ def request_of(model, phrase):
         ("when was it last seen", "ConnectionIntent"),
     ],
 )
-def test_what_the_readme_says_is_understood_in_one_way(phrase, intent):
+def test_what_people_say_is_understood_in_one_way(phrase, intent):
     assert heard_as(MODELS["en-US"], phrase) == {intent}
 
 

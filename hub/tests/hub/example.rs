@@ -1,4 +1,4 @@
-//! The lamp of the README: `examples/lamp`, with a real hub.
+//! The lamp of the book: `examples/lamp`, with a real hub.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,17 +16,18 @@ fn text(path: &str) -> String {
 }
 
 #[test]
-fn the_lamp_of_the_readme_is_the_example() {
-    let readme = text("README.md");
-    let block = readme.split_once("A lamp is\n\n```toml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+fn the_lamp_of_the_book_is_the_example() {
+    let page = text("docs/src/guides/make-it-yours.md");
+    let block =
+        page.split_once("The whole device model of a lamp is:\n\n```toml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
     assert_eq!(block, text("examples/lamp/device.toml"));
     for file in ["examples/lamp/device.toml", "examples/lamp/interaction-model.json"] {
-        assert!(readme.contains(file), "the README names {file}");
+        assert!(page.contains(file), "the page names {file}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lamp_of_the_readme_is_switched_asked_about_and_explained() {
+async fn the_lamp_of_the_book_is_switched_asked_about_and_explained() {
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
     command.arg("--device-model").arg(repository().join("examples/lamp/device.toml"));
