@@ -14,21 +14,37 @@ use onething::login::amazon::LoginWithAmazon;
 use onething::mail::smtp::Smtp;
 use onething::mail::{Letter, MailError, Mailer};
 use onething::metrics;
-use onething::registration::{Door, Limits, LogAudit, Own, Terms};
+use onething::registration::{self, Door, Limits, LogAudit, Own, Terms};
 use onething::registry::{A_DAY, Kind};
-use onething::skill::Skill;
 use onething::skill::memory::Memory;
+use onething::skill::{self, Skill};
 use serde_json::Value;
 
-type OurSkill = Skill<LoginWithAmazon, IotRegistry, IotShadows, Post, DynamoClaims>;
-type OurDoor = Door<LoginWithAmazon, IotRegistry, DynamoClaims, Hooks, LogAudit>;
+/// The ports on AWS.
+struct AwsPorts;
+
+impl skill::Ports for AwsPorts {
+    type Login = LoginWithAmazon;
+    type Registry = IotRegistry;
+    type Shadows = IotShadows;
+    type Mailer = Post;
+    type Claims = DynamoClaims;
+}
+
+impl registration::Ports for AwsPorts {
+    type Login = LoginWithAmazon;
+    type Registry = IotRegistry;
+    type Claims = DynamoClaims;
+    type Hook = Hooks;
+    type Audit = LogAudit;
+}
 
 /// What this function is.
 enum Function {
     /// The one that speaks; or, with fewer rights, that sweeps or hears what became of mail.
-    Skill(Arc<OurSkill>),
+    Skill(Arc<Skill<AwsPorts>>),
     /// The door where devices register themselves.
-    Door(Arc<OurDoor>, Box<StoredTerms>),
+    Door(Arc<Door<AwsPorts>>, Box<StoredTerms>),
 }
 
 /// How mail goes out.
@@ -130,7 +146,7 @@ fn function() -> Result<Function, ConfigError> {
     })))
 }
 
-fn door(config: Config, aws: Aws, claims: DynamoClaims, https: Https) -> OurDoor {
+fn door(config: Config, aws: Aws, claims: DynamoClaims, https: Https) -> Door<AwsPorts> {
     let kind = Kind { thing_type: config.model.thing_type, policies: vec![config.policy] };
     Door {
         login: LoginWithAmazon::new(https, &config.login_endpoint),

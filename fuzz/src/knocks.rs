@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, Response};
 use onething::mail::bundle::Broker;
 use onething::metrics::unmeasured;
 use onething::registration::knock::Knock;
-use onething::registration::{Door, Limits, Own, Terms, register};
+use onething::registration::{Door, Limits, Own, Ports, Terms, register};
 use onething::registry::Kind;
 use onething::thing::ThingPrefix;
 use serde_json::Value;
@@ -46,8 +46,18 @@ secret_sha256 = "3f08aace122ee2368432c1ca23a049bc640bafbf00fdf33a52429f38ba12dbf
 type = "lamp"
 "#;
 
+struct FuzzPorts;
+
+impl Ports for FuzzPorts {
+    type Login = OutOfReach;
+    type Registry = OutOfReach;
+    type Claims = OutOfReach;
+    type Hook = OutOfReach;
+    type Audit = Heard;
+}
+
 struct House {
-    door: Door<OutOfReach, OutOfReach, OutOfReach, OutOfReach, Heard>,
+    door: Door<FuzzPorts>,
     terms: Terms,
     runtime: Runtime,
 }

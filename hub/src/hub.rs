@@ -13,8 +13,8 @@ use onething::lifecycle::{Sweep, in_use, sweep};
 use onething::login::amazon::LoginWithAmazon;
 use onething::registration::{HttpHook, Limits, Own, Terms};
 use onething::registry::{A_DAY, Kind};
-use onething::skill::Skill;
 use onething::skill::memory::Memory;
+use onething::skill::{Ports, Skill};
 use onething::thing::{CertificateId, ThingName};
 use serde_json::Value;
 use thiserror::Error;
@@ -49,7 +49,18 @@ use crate::signature::Verify;
 use crate::store::{self, Store, StoreError};
 
 /// The skill that this hub is.
-pub type LocalSkill = Skill<SignIn, LocalRegistry, LocalShadows, Outgoing, LocalClaims>;
+pub type LocalSkill = Skill<LocalPorts>;
+
+/// The ports of this machine.
+pub struct LocalPorts;
+
+impl Ports for LocalPorts {
+    type Login = SignIn;
+    type Registry = LocalRegistry;
+    type Shadows = LocalShadows;
+    type Mailer = Outgoing;
+    type Claims = LocalClaims;
+}
 
 /// The device policy's name, as the AWS stack has it.
 pub const POLICY: &str = "OneUserOneThing";

@@ -17,13 +17,9 @@ use self::gateway::Arrived;
 pub use self::wrapped::{NotAnAlexaRequest, is_envelope};
 use crate::fault::{Blame, Fault, chain};
 use crate::lifecycle::{CareError, Notice, Sweep, in_use, note, sweep};
-use crate::login::Login;
-use crate::mail::Mailer;
 use crate::metrics::Measure;
-use crate::registration::{Audit, Claims, Door, Hook, Terms, closed, register};
-use crate::registry::Registry;
-use crate::shadow::Shadows;
-use crate::skill::{ANSWER_WITHIN, NotOurs, Skill, answer, apology};
+use crate::registration::{self, Door, Terms, closed, register};
+use crate::skill::{ANSWER_WITHIN, NotOurs, Ports, Skill, answer, apology};
 use crate::thing::{CertificateId, ThingName};
 
 /// What Lambda takes of its own time limit.
@@ -99,14 +95,7 @@ impl Failure {
 }
 
 /// Does what the event asks for. `left` is the time that Lambda allows.
-pub async fn invoke<L, R, S, M, C>(skill: Arc<Skill<L, R, S, M, C>>, payload: Value, left: Duration) -> Result<Value, Failure>
-where
-    L: Login + 'static,
-    R: Registry + 'static,
-    S: Shadows + 'static,
-    M: Mailer + 'static,
-    C: Claims + 'static,
-{
+pub async fn invoke<P: Ports>(skill: Arc<Skill<P>>, payload: Value, left: Duration) -> Result<Value, Failure> {
     let left = left.saturating_sub(WAY_BACK);
     if let Some(other) = NotAnAlexaRequest::find(&payload) {
         tracing::warn!(step = "request", cause = "no_alexa_request", "{other}");
@@ -122,19 +111,12 @@ where
 }
 
 /// Answers a device that knocks, on terms that may not be there. `left` is the time that Lambda allows.
-pub async fn knock<L, R, C, H, A>(
-    door: Arc<Door<L, R, C, H, A>>,
+pub async fn knock<P: registration::Ports>(
+    door: Arc<Door<P>>,
     terms: Option<Arc<Terms>>,
     event: &Value,
     left: Duration,
-) -> Result<Value, Failure>
-where
-    L: Login + 'static,
-    R: Registry + 'static,
-    C: Claims + 'static,
-    H: Hook + 'static,
-    A: Audit + 'static,
-{
+) -> Result<Value, Failure> {
     let Some(Arrived { request, source, id }) = gateway::read(event) else {
         tracing::warn!(step = "request", cause = "no_knock", "an event that is no request to the door");
         return Err(Failure::NoKnock);
@@ -146,14 +128,7 @@ where
 }
 
 /// It fails only when it is not for this skill; a panic is an apology and a log line.
-async fn request<L, R, S, M, C>(skill: Arc<Skill<L, R, S, M, C>>, payload: Value, left: Duration) -> Result<Value, Failure>
-where
-    L: Login + 'static,
-    R: Registry + 'static,
-    S: Shadows + 'static,
-    M: Mailer + 'static,
-    C: Claims + 'static,
-{
+async fn request<P: Ports>(skill: Arc<Skill<P>>, payload: Value, left: Duration) -> Result<Value, Failure> {
     // An event that has just arrived and has no time left comes from a clock that is off.
     let left = if left.is_zero() { ANSWER_WITHIN } else { left.min(ANSWER_WITHIN) };
     let answer_by = Instant::now() + left;
@@ -172,7 +147,7 @@ where
     }
 }
 
-async fn mail<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>, payload: &Value) -> Result<Value, CareError> {
+async fn mail<P: Ports>(skill: &Skill<P>, payload: &Value) -> Result<Value, CareError> {
     let notices = Notice::read(payload, &skill.model.thing_prefix);
     for notice in &notices {
         (skill.measure)(&Measure::MailReturned(notice.how));
@@ -189,11 +164,7 @@ async fn mail<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>, pa
 }
 
 /// A device uses its newest certificate. What cannot be done now, the sweep does.
-async fn certificate_in_use<L, R: Registry, S: Shadows, M, C>(
-    skill: &Skill<L, R, S, M, C>,
-    event: &Value,
-    left: Duration,
-) -> Result<Value, CareError> {
+async fn certificate_in_use<P: Ports>(skill: &Skill<P>, event: &Value, left: Duration) -> Result<Value, CareError> {
     let text = |field: &str| event.get(field).and_then(Value::as_str);
     let (thing, certificate) = (text("thing").and_then(ThingName::parse), text("certificateId").and_then(CertificateId::parse));
     // Whoever holds a certificate of a thing may report what they like.
@@ -212,7 +183,7 @@ async fn certificate_in_use<L, R: Registry, S: Shadows, M, C>(
     }
 }
 
-async fn schedule<L, R: Registry, S: Shadows, M, C>(skill: &Skill<L, R, S, M, C>, left: Duration) -> Value {
+async fn schedule<P: Ports>(skill: &Skill<P>, left: Duration) -> Value {
     let means = Sweep {
         registry: &skill.registry,
         shadows: &skill.shadows,

@@ -6,15 +6,14 @@
 use std::collections::BTreeMap;
 
 use super::claims::{Claims, Code, TRIES};
-use super::hook::Hook;
 use super::knock::{By, Knock, Renewal};
 use super::limits::{Lock, unavailable};
 use super::problem::{Cause, Problem};
 use super::provision::registry_problem;
 use super::terms::{Terms, TypeTerms};
-use super::{Audit, Door};
+use super::{Door, Ports};
 use crate::fault::chain;
-use crate::login::{AccessToken, IdentifyError, Login, identify};
+use crate::login::{AccessToken, IdentifyError, identify};
 use crate::registry::signing_request::CertificateRequest;
 use crate::registry::{Kind, Registry};
 use crate::thing::{CertificateId, Fingerprint, OwnerId, ThingName};
@@ -46,7 +45,7 @@ pub(super) struct Caller {
 
 impl Caller {
     /// A device of an owner.
-    fn of_owner<L, R, C, H, A>(door: &Door<L, R, C, H, A>, terms: &Terms, owner: OwnerId) -> Self {
+    fn of_owner<P: Ports>(door: &Door<P>, terms: &Terms, owner: OwnerId) -> Self {
         let kind = door.own.kind.clone();
         let attributes = terms.types.get(&kind.thing_type).map(|terms| terms.attributes.clone()).unwrap_or_default();
         let thing = ThingName::of(&door.own.prefix, &owner);
@@ -70,12 +69,7 @@ impl Caller {
 }
 
 /// Finds out who knocks.
-pub(super) async fn recognise<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
-    door: &Door<L, R, C, H, A>,
-    terms: &Terms,
-    knock: &Knock,
-    now: u64,
-) -> Result<Caller, Problem> {
+pub(super) async fn recognise<P: Ports>(door: &Door<P>, terms: &Terms, knock: &Knock, now: u64) -> Result<Caller, Problem> {
     match &knock.by {
         By::Code(code) => by_code(door, terms, code, now).await,
         By::Bearer(token) => by_bearer(door, terms, token).await,
@@ -95,12 +89,7 @@ pub(super) async fn recognise<L: Login, R: Registry, C: Claims, H: Hook, A: Audi
 
 /// The whole code is right, its life is not over, and its owner has a thing: who asked to be forgotten is not brought back by a code
 /// from before.
-async fn by_code<L, R: Registry, C: Claims, H, A>(
-    door: &Door<L, R, C, H, A>,
-    terms: &Terms,
-    code: &Code,
-    now: u64,
-) -> Result<Caller, Problem> {
+async fn by_code<P: Ports>(door: &Door<P>, terms: &Terms, code: &Code, now: u64) -> Result<Caller, Problem> {
     door.limits.check(&Lock::Codes, now)?;
     let claim = door.claims.attempt(code.name(), now).await.map_err(|error| unavailable(&error))?;
     // Where there is no claim, something is compared all the same.
@@ -117,7 +106,7 @@ async fn by_code<L, R: Registry, C: Claims, H, A>(
     Err(door.limits.failed(&door.claims, Lock::Codes, Cause::NotRecognised.into(), now).await)
 }
 
-async fn by_bearer<L: Login, R, C, H, A>(door: &Door<L, R, C, H, A>, terms: &Terms, token: &AccessToken) -> Result<Caller, Problem> {
+async fn by_bearer<P: Ports>(door: &Door<P>, terms: &Terms, token: &AccessToken) -> Result<Caller, Problem> {
     let client_id = door.client_id.as_deref().ok_or(Cause::AudienceUnchecked)?;
     match identify(&door.login, Some(client_id), token).await {
         // Amazon gives nobody such an id; what the door makes of it would be a device's.
@@ -142,13 +131,7 @@ struct Asked<'a> {
 /// The attribute that the field of this name becomes, where things of the type have it.
 const VERSION: &str = "version";
 
-async fn by_token<L, R, C: Claims, H, A>(
-    door: &Door<L, R, C, H, A>,
-    terms: &Terms,
-    token: &Fingerprint,
-    asked: &Asked<'_>,
-    now: u64,
-) -> Result<Caller, Problem> {
+async fn by_token<P: Ports>(door: &Door<P>, terms: &Terms, token: &Fingerprint, asked: &Asked<'_>, now: u64) -> Result<Caller, Problem> {
     let shown = terms.token(token).ok_or(Cause::NotRecognised)?;
     let lock = Lock::Token(shown.name.clone());
     door.limits.check(&lock, now)?;
@@ -170,8 +153,8 @@ async fn by_token<L, R, C: Claims, H, A>(
     Ok(Caller { label: Some(shown.name.clone()), ..caller })
 }
 
-async fn by_serial<L, R, C: Claims, H, A>(
-    door: &Door<L, R, C, H, A>,
+async fn by_serial<P: Ports>(
+    door: &Door<P>,
     terms: &Terms,
     serial: &str,
     secret: Option<&str>,
@@ -190,8 +173,8 @@ async fn by_serial<L, R, C: Claims, H, A>(
 }
 
 /// A certificate that is its thing's newest, or the one before a renewal, works, and whose key has signed the request for its successor.
-async fn by_certificate<L, R: Registry, C, H, A>(
-    door: &Door<L, R, C, H, A>,
+async fn by_certificate<P: Ports>(
+    door: &Door<P>,
     terms: &Terms,
     renewal: &Renewal,
     request: &CertificateRequest,

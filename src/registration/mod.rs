@@ -59,20 +59,34 @@ pub struct Own {
     pub prefix: ThingPrefix,
 }
 
+/// The ports that the registration works through: which implementation is behind each.
+pub trait Ports: 'static {
+    /// Who an owner is.
+    type Login: Login;
+    /// Things and certificates.
+    type Registry: Registry;
+    /// Claim codes and counters.
+    type Claims: Claims;
+    /// The maker's decision.
+    type Hook: Hook;
+    /// What became of every request.
+    type Audit: Audit;
+}
+
 /// The door, and the ports it works through.
-pub struct Door<L, R, C, H, A> {
+pub struct Door<P: Ports> {
     /// Who signs owners in.
-    pub login: L,
+    pub login: P::Login,
     /// The client id that owners' tokens must be made for.
     pub client_id: Option<String>,
     /// Things and certificates.
-    pub registry: R,
+    pub registry: P::Registry,
     /// Claim codes and counters.
-    pub claims: C,
+    pub claims: P::Claims,
     /// The maker's word.
-    pub hook: H,
+    pub hook: P::Hook,
     /// What became of every knock.
-    pub audit: A,
+    pub audit: P::Audit,
     /// The things of owners.
     pub own: Own,
     /// Where devices connect.
@@ -95,8 +109,8 @@ const TIME_TO_NOTE: Duration = Duration::from_secs(1);
 
 /// Answers a request to the door. `source` is the address it came from, `request_id` what the log calls it, and `answer_by`
 /// is when the answer must be ready.
-pub async fn register<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
-    door: &Door<L, R, C, H, A>,
+pub async fn register<P: Ports>(
+    door: &Door<P>,
     terms: &Terms,
     request: Request<Bytes>,
     source: &str,
@@ -129,7 +143,7 @@ pub async fn register<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
 }
 
 /// The answer to whatever comes while there are no terms that can be read: nobody is let in.
-pub async fn closed<L, R, C, H, A: Audit>(door: &Door<L, R, C, H, A>, source: &str, request_id: &str) -> Response<Bytes> {
+pub async fn closed<P: Ports>(door: &Door<P>, source: &str, request_id: &str) -> Response<Bytes> {
     let problem = Problem::from(Cause::Closed);
     let event = event(door, source, request_id);
     note(&door.audit, &Event { outcome: problem.cause(), status: problem.status().as_u16(), ..event }).await;
@@ -155,7 +169,7 @@ fn options_or_problem(method: &Method, allowed: &'static str) -> Response<Bytes>
     response
 }
 
-fn event<L, R, C, H, A>(door: &Door<L, R, C, H, A>, source: &str, request_id: &str) -> Event {
+fn event<P: Ports>(door: &Door<P>, source: &str, request_id: &str) -> Event {
     Event {
         at: (door.now)(),
         request_id: request_id.to_owned(),
@@ -170,8 +184,8 @@ fn event<L, R, C, H, A>(door: &Door<L, R, C, H, A>, source: &str, request_id: &s
 }
 
 /// Whoever knocks, and what becomes of it.
-struct Visitor<'a, L, R, C, H, A> {
-    door: &'a Door<L, R, C, H, A>,
+struct Visitor<'a, P: Ports> {
+    door: &'a Door<P>,
     terms: &'a Terms,
     source: &'a str,
     deadline: Instant,
@@ -182,7 +196,7 @@ struct Visitor<'a, L, R, C, H, A> {
     has_spent: bool,
 }
 
-impl<L: Login, R: Registry, C: Claims, H: Hook, A: Audit> Visitor<'_, L, R, C, H, A> {
+impl<P: Ports> Visitor<'_, P> {
     async fn knocks(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Problem> {
         let (door, terms, now) = (self.door, self.terms, self.event.at);
         let counted = Limits::knocked(&door.claims, self.source, terms.per_source, now).await;

@@ -5,12 +5,9 @@ use std::sync::Mutex;
 use tokio::time::Instant;
 
 use super::caller::Caller;
-use super::claims::Claims;
-use super::hook::Hook;
 use super::problem::{Cause, Problem};
-use super::{Audit, Door};
+use super::{Door, Ports};
 use crate::fault::{Blame, Fault, chain};
-use crate::login::Login;
 use crate::mail::{Delivery, MailError};
 use crate::onboarding::lease::Lease;
 use crate::onboarding::{Applicant, Means, Occasion, OnboardError, Visit, next, onboard};
@@ -32,8 +29,8 @@ impl Delivery for &Tray {
 }
 
 /// Gives a caller's thing another certificate. It is handed out only when the thing's record says that it is.
-pub(super) async fn provision<L: Login, R: Registry, C: Claims, H: Hook, A: Audit>(
-    door: &Door<L, R, C, H, A>,
+pub(super) async fn provision<P: Ports>(
+    door: &Door<P>,
     caller: &Caller,
     request: Option<&CertificateRequest>,
     deadline: Instant,

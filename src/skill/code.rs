@@ -2,12 +2,9 @@
 
 use super::Turn;
 use crate::alexa::response::Answer;
-use crate::login::Login;
-use crate::mail::Mailer;
 use crate::onboarding::Occasion;
 use crate::registration::claims::{Claims, new_code};
-use crate::registry::Registry;
-use crate::shadow::Shadows;
+use crate::skill::Ports;
 use crate::speech::reply::Trouble;
 use crate::thing::Fingerprint;
 
@@ -15,7 +12,7 @@ use crate::thing::Fingerprint;
 const CODES_AN_HOUR: u64 = 5;
 const HOUR: u64 = 3_600;
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+impl<P: Ports> Turn<'_, P> {
     /// A code for the owner's thing. It is in the answer and nowhere else.
     pub(super) async fn give_code(&mut self) -> Result<Answer, Trouble> {
         let Some(claims) = &self.skill.claims else { return Ok(self.voice.no_codes()) };

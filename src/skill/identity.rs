@@ -11,12 +11,11 @@ use crate::alexa::request::{Confirmation, Intent};
 use crate::alexa::response::Answer;
 use crate::fault::chain;
 use crate::lifecycle::{CareError, Forgotten, forget, pause};
-use crate::login::Login;
 use crate::mail::{self, Mailer};
 use crate::onboarding::{Occasion, OnboardError};
-use crate::registration::claims::Claims;
 use crate::registry::Registry;
 use crate::shadow::{Connection, Shadow, Shadows};
+use crate::skill::Ports;
 use crate::speech::locales::Phrase;
 use crate::speech::reply::{Diagnosis, Trouble};
 
@@ -27,12 +26,12 @@ const TO_ANSWER: u64 = 120;
 /// Between two attempts at what must not be left undone.
 const PAUSE: Duration = Duration::from_secs(1);
 
-impl<L, R, S, M, C> Skill<L, R, S, M, C> {
+impl<P: Ports> Skill<P> {
     /// What the names of our session attributes begin with.
     pub(super) const ATTRIBUTES: &str = "onething";
 }
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+impl<P: Ports> Turn<'_, P> {
     /// A new certificate in place of one that is lost or in wrong hands.
     pub(super) async fn send_certificate(&mut self, intent: &Intent) -> Result<Answer, Trouble> {
         match intent.confirmation {

@@ -46,8 +46,22 @@ const LOOK_WITHIN: Duration = Duration::from_secs(2);
 /// What an owner of any device can ask for, whatever its model says: intents that the skill answers itself.
 pub const OWN_INTENTS: [&str; 4] = ["SendCertificateIntent", "ForgetMeIntent", "GiveCodeIntent", "ConnectionIntent"];
 
+/// The ports that a skill works through: which implementation is behind each.
+pub trait Ports: 'static {
+    /// Who an owner is.
+    type Login: Login;
+    /// Things and certificates.
+    type Registry: Registry;
+    /// Shadows.
+    type Shadows: Shadows;
+    /// Mail.
+    type Mailer: Mailer;
+    /// Claim codes.
+    type Claims: Claims;
+}
+
 /// The skill: what it is for, and the ports it works through.
-pub struct Skill<L, R, S, M, C> {
+pub struct Skill<P: Ports> {
     /// The skill ids that may call.
     pub skill_ids: Vec<String>,
     /// The client id that tokens must be made for.
@@ -63,15 +77,15 @@ pub struct Skill<L, R, S, M, C> {
     /// Who mail comes from.
     pub sender: Sender,
     /// Who signs owners in.
-    pub login: L,
+    pub login: P::Login,
     /// Things and certificates.
-    pub registry: R,
+    pub registry: P::Registry,
     /// Shadows.
-    pub shadows: S,
+    pub shadows: P::Shadows,
     /// Mail.
-    pub mailer: M,
+    pub mailer: P::Mailer,
     /// Claim codes, where this skill has a door at which they count.
-    pub claims: Option<C>,
+    pub claims: Option<P::Claims>,
     /// For progressive responses.
     pub https: Https,
     /// Seconds since the epoch.
@@ -82,7 +96,7 @@ pub struct Skill<L, R, S, M, C> {
     pub measure: Meter,
 }
 
-impl<L, R, S, M, C> Skill<L, R, S, M, C> {
+impl<P: Ports> Skill<P> {
     /// A lease of its own for whoever is about to change a thing.
     pub fn lease(&self) -> Lease {
         Lease::new(self.lease, self.now)
@@ -95,11 +109,7 @@ impl<L, R, S, M, C> Skill<L, R, S, M, C> {
 pub struct NotOurs;
 
 /// Answers a request of Alexa. `answer_by` is when the answer must be ready.
-pub async fn answer<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims>(
-    skill: &Skill<L, R, S, M, C>,
-    envelope: &Value,
-    answer_by: Instant,
-) -> Result<Value, NotOurs> {
+pub async fn answer<P: Ports>(skill: &Skill<P>, envelope: &Value, answer_by: Instant) -> Result<Value, NotOurs> {
     if let Some(directive) = envelope.get("directive").filter(|directive| directive.is_object()) {
         tracing::warn!("a smart home directive, which this skill does not offer");
         return Ok(directive::refuse(directive, &nonce()));
@@ -156,8 +166,8 @@ pub fn apology(model: &Model, envelope: &Value) -> Value {
 }
 
 /// One request and what has become known on the way.
-struct Turn<'a, L, R, S, M, C> {
-    skill: &'a Skill<L, R, S, M, C>,
+struct Turn<'a, P: Ports> {
+    skill: &'a Skill<P>,
     request: &'a Request,
     voice: Voice<'a>,
     known: Option<(Ready, u64)>,
@@ -170,7 +180,7 @@ struct Turn<'a, L, R, S, M, C> {
     answer_by: Instant,
 }
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+impl<P: Ports> Turn<'_, P> {
     async fn take(&mut self) -> Result<Answer, Trouble> {
         match &self.request.kind {
             Kind::Launch | Kind::SessionResumed => {

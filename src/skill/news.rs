@@ -6,11 +6,8 @@ use super::Turn;
 use super::owner::Present;
 use crate::alexa::response::Answer;
 use crate::fault::chain;
-use crate::login::Login;
-use crate::mail::Mailer;
-use crate::registration::claims::Claims;
-use crate::registry::Registry;
 use crate::shadow::{Failure, Patch, Shadow, Shadows};
+use crate::skill::Ports;
 use crate::thing::ThingName;
 
 /// For so long an answer waits for the note that its news have been told.
@@ -50,7 +47,7 @@ impl News {
     }
 }
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+impl<P: Ports> Turn<'_, P> {
     /// Reads from a shadow what is to be told.
     pub(super) fn hear(&mut self, thing: &ThingName, shadow: &Shadow) {
         if shadow.onboarded && self.news.up_to.is_none() {

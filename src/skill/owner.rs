@@ -6,12 +6,11 @@ use serde_json::{Map, Value};
 
 use super::{Skill, Turn};
 use crate::alexa::progress;
-use crate::login::{AccessToken, EmailAddress, IdentifyError, Identity, Login, Profile, ProfileEmail, identify};
+use crate::login::{AccessToken, EmailAddress, IdentifyError, Identity, Profile, ProfileEmail, identify};
 use crate::mail::{self, ByMail, MailError, Mailer, Parcel};
 use crate::onboarding::{self, Applicant, Means, Occasion, OnboardError, Onboarded, Visit, onboard};
-use crate::registration::claims::Claims;
-use crate::registry::Registry;
 use crate::shadow::{Patch, Shadow, Shadows};
+use crate::skill::Ports;
 use crate::skill::memory::{Ready, carried, carry};
 use crate::speech::locales::Phrase;
 use crate::speech::reply::Trouble;
@@ -26,7 +25,7 @@ pub(super) struct Present {
     pub(super) new: bool,
 }
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+impl<P: Ports> Turn<'_, P> {
     pub(super) fn token(&self) -> Result<&AccessToken, IdentifyError> {
         self.request.access_token.as_ref().ok_or(IdentifyError::NotLinked)
     }
@@ -45,7 +44,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
         let recalled = if occasion == Occasion::Spoken { self.recall() } else { None };
         if let Some((ready, until)) = recalled {
             self.known = Some((ready.clone(), until));
-            let shadow = if S::AT_HAND { self.skill.shadows.read(&ready.thing).await.ok().flatten() } else { None };
+            let shadow = if P::Shadows::AT_HAND { self.skill.shadows.read(&ready.thing).await.ok().flatten() } else { None };
             let ready = match &shadow {
                 Some(shadow) => self.seen(ready, shadow),
                 None => ready,
@@ -203,7 +202,7 @@ impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, 
     /// The session's attributes: ours anew, those of others as they came.
     pub(super) fn attributes(&self) -> Map<String, Value> {
         let mut attributes = self.request.attributes.clone();
-        attributes.retain(|name, _| !name.starts_with(Skill::<L, R, S, M, C>::ATTRIBUTES));
+        attributes.retain(|name, _| !name.starts_with(Skill::<P>::ATTRIBUTES));
         attributes.extend(self.asked.clone());
         if let (Some((ready, until)), Ok(token)) = (&self.known, self.token()) {
             carry(&mut attributes, ready, *until, token.fingerprint());

@@ -5,14 +5,11 @@ use tokio::time::{Instant, timeout};
 use super::{LOOK_WITHIN, Turn};
 use crate::alexa::response::Answer;
 use crate::fault::chain;
-use crate::login::Login;
-use crate::mail::Mailer;
 use crate::metrics::Measure;
 use crate::onboarding::Occasion;
 use crate::onboarding::lease::nonce;
-use crate::registration::claims::Claims;
-use crate::registry::Registry;
 use crate::shadow::{Command, Commands, Patch, Presence, Shadow, ShadowError, Shadows, Waiting};
+use crate::skill::Ports;
 use crate::skill::memory::Ready;
 use crate::speech::intent::Change;
 use crate::speech::reply::Trouble;
@@ -55,7 +52,7 @@ impl Wanted {
     }
 }
 
-impl<L: Login, R: Registry, S: Shadows, M: Mailer, C: Claims> Turn<'_, L, R, S, M, C> {
+impl<P: Ports> Turn<'_, P> {
     pub(super) async fn relay(&mut self, change: Change, says: &str) -> Result<Answer, Trouble> {
         let wanted = self.wanted(change);
         let alone = wanted.patch();

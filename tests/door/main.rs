@@ -34,7 +34,7 @@ use onething::mail::bundle::Broker;
 use onething::metrics::unmeasured;
 use onething::registration::claims::{Code, new_code};
 use onething::registration::knock::Renewal;
-use onething::registration::{Door, Limits, Own, Terms, register};
+use onething::registration::{Door, Limits, Own, Ports, Terms, register};
 use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Entry, Kind, Record};
 use onething::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
@@ -106,9 +106,19 @@ fn terms(more: &str) -> Terms {
     Terms::parse(&hashed.collect::<String>()).unwrap()
 }
 
+struct HousePorts;
+
+impl Ports for HousePorts {
+    type Login = Amazon;
+    type Registry = Town;
+    type Claims = Book;
+    type Hook = Maker;
+    type Audit = Ledger;
+}
+
 /// The door with all that is behind it.
 struct House {
-    door: Door<Amazon, Town, Book, Maker, Ledger>,
+    door: Door<HousePorts>,
     terms: Terms,
     knocks: AtomicU64,
 }
