@@ -165,7 +165,7 @@ def is_connected():
     status = subprocess.run(
         ["onething-device", "--state", DEVICE_STATE, "status", "--json"], capture_output=True, text=True, env=ENVIRONMENT
     )
-    return status.returncode == 0 and json.loads(status.stdout).get("connected")
+    return status.returncode == 0 and json.loads(status.stdout)["agent"]["connection"] == "connected"
 
 
 def test_the_packages_are_installed_started_upgraded_and_purged(build, version, clean_machine, started, tmp_path):
