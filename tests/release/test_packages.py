@@ -165,7 +165,7 @@ def is_connected():
     status = subprocess.run(
         ["onething-device", "--state", DEVICE_STATE, "status", "--json"], capture_output=True, text=True, env=ENVIRONMENT
     )
-    return status.returncode == 0 and json.loads(status.stdout)["agent"]["connection"] == "connected"
+    return status.returncode == 0 and (json.loads(status.stdout)["agent"] or {}).get("connection") == "connected"
 
 
 def test_the_packages_are_installed_started_upgraded_and_purged(build, version, clean_machine, started, tmp_path):
@@ -252,7 +252,7 @@ def test_the_image_runs_as_nobody_with_a_volume_and_a_health_check(build, progra
         files.extractall(place, filter="data")
     (manifest,) = json.loads((place / "manifest.json").read_text())
     config = json.loads((place / manifest["Config"]).read_text())["config"]
-    assert manifest["RepoTags"] == [f"docker.io/library/onething-hub:{version}"] or manifest["RepoTags"] == [f"onething-hub:{version}"]
+    assert manifest["RepoTags"] == [f"onething-hub:{version}"]
     assert config["User"] == f"{IMAGE_USER}:{IMAGE_USER}"
     assert list(config["Volumes"]) == ["/data"]
     assert config["Healthcheck"]["Test"] == ["CMD", "/usr/bin/onething-hub", "health"]
@@ -260,7 +260,9 @@ def test_the_image_runs_as_nobody_with_a_volume_and_a_health_check(build, progra
     assert config["Labels"]["org.opencontainers.image.version"] == version
 
     storage = ["buildah", "--root", tmp_path / "storage", "--runroot", tmp_path / "storage-run", "--storage-driver", "vfs"]
-    container = ran(*storage, "from", f"docker-archive:{archive}").strip()
+    # `docker load` unpacks it by itself, buildah does not.
+    ran("gzip", "--decompress", archive)
+    container = ran(*storage, "from", f"docker-archive:{archive.with_suffix('')}").strip()
     # A program that is not static needs the libraries of this machine: an image of a release has only static ones.
     is_static = "statically linked" in subprocess.run(["ldd", programs / "onething-hub"], capture_output=True, text=True).stdout
     libraries = [] if is_static else [option for path in ("/lib", "/lib64") for option in ("--volume", f"{path}:{path}:ro")]
