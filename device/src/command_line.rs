@@ -116,6 +116,12 @@ pub(crate) enum Command {
         /// Which one.
         shell: Shell,
     },
+    /// Writes a man page for this program and one for each command; for packages.
+    #[command(hide = true)]
+    Man {
+        /// The folder, which must exist.
+        folder: PathBuf,
+    },
 }
 
 /// Options of `run`.

@@ -72,6 +72,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Arguments::command(), "onething-device", &mut script);
             Ok(std::io::Write::write_all(&mut stdout(), &script)?)
         }
+        Command::Man { folder } => Ok(clap_mangen::generate_to(Arguments::command(), folder)?),
     }
 }
 

@@ -156,7 +156,7 @@ fn what_is_damaged_newer_or_no_backup_is_refused_and_changes_nothing() {
     check_refused(other_bytes, "mail/one.eml is not as it was written");
     check_refused(|name, content| (name != "authority/root.pem").then(|| (name.to_owned(), content)), "root.pem is not as it was written");
     check_refused(|name, content| (name != MANIFEST).then(|| (name.to_owned(), content)), "there is no backup.json in it");
-    check_refused(replaced("\"format\": 1", "\"format\": 2"), "was written by a newer hub (0.1.0)");
+    check_refused(replaced("\"format\": 1", "\"format\": 2"), concat!("was written by a newer hub (", env!("CARGO_PKG_VERSION"), ")"));
     check_refused(replaced("\"schema\": ", "\"schema\": 9"), "was written by a newer hub");
     check_refused(replaced("device.toml", "../evil"), "../evil is not as it was written");
     check_refused(replaced("device.toml", "/evil"), "/evil is not as it was written");

@@ -82,6 +82,9 @@ pub enum Command {
         #[command(flatten)]
         hub: Remote,
     },
+    /// Tells whether a running hub is healthy. Exit code 1 where it is not, or does not answer; for the health check of a container.
+    #[command(after_help = "Example: onething-hub health --data /var/lib/onething")]
+    Health(Remote),
     /// Shows what became of devices and of mail: the outcomes of `POST /register`, what the broker refused, and mail that did not go out
     /// at once. Of a running hub, or in the data folder of one that is not running.
     #[command(after_help = "Example: onething-hub events --kind refusal --last 10 --data onething-data")]
@@ -141,6 +144,12 @@ pub enum Command {
     Completions {
         /// Which one.
         shell: Shell,
+    },
+    /// Writes a man page for this program and one for each command; for packages.
+    #[command(hide = true)]
+    Man {
+        /// The folder, which must exist.
+        folder: PathBuf,
     },
 }
 

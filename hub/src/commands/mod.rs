@@ -23,7 +23,7 @@ use crate::data_folder::AUTHORITY;
 use crate::hub::OpenError;
 use crate::policy::check::check;
 use crate::policy::{Context, Policy, Request, ThingContext};
-use crate::remote::print::{print_events, print_things, print_turn};
+use crate::remote::print::{print_events, print_health, print_things, print_turn};
 use crate::remote::{RemoteError, RemoteHub};
 use crate::serve::ServeError;
 use crate::settings::Settings;
@@ -61,6 +61,10 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Command::Link { user, hub } => mail::link(&hub, &user).await,
         Command::Mail { save: None, user, hub } => mail::list(&hub, user.as_deref()).await,
         Command::Mail { save: Some(folder), user, hub } => mail::save(&hub, user.as_deref(), &folder).await,
+        Command::Health(hub) => {
+            let health = connect(&hub).await?.health().await?;
+            show(&hub, &health, |_| print_health(stdout(), &health))
+        }
         Command::Events { last, kind, hub } => {
             let events = match (connect(&hub).await, &hub.data) {
                 // One that is not running has its events in its database.
@@ -88,6 +92,10 @@ pub async fn run(arguments: Arguments) -> Outcome {
         }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "onething-hub", &mut stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => {
+            clap_mangen::generate_to(Arguments::command(), folder)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -98,6 +98,13 @@ pub fn print_outgoing(out: impl Write, colour: bool, outgoing: &Value) -> io::Re
     Ok(())
 }
 
+/// Prints the status of a hub, and the reasons where it is degraded.
+pub fn print_health(mut out: impl Write, health: &Value) -> io::Result<()> {
+    let reasons: Vec<&str> = health["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let status = health["status"].as_str().unwrap_or_default();
+    writeln!(out, "{status}{}{}", if reasons.is_empty() { "" } else { ": " }, reasons.join("; "))
+}
+
 /// Prints events, one line each, newest last.
 pub fn print_events(out: impl Write, colour: bool, events: &Value) -> io::Result<()> {
     let mut screen = Screen::new(out, colour);

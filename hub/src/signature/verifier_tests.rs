@@ -34,7 +34,7 @@ impl Stage {
 
     /// A body, well signed.
     async fn check_body(&self, body: &str, expected: &str) {
-        let signature = BASE64_STANDARD.encode(&sign(body.as_bytes()));
+        let signature = BASE64_STANDARD.encode(sign(body.as_bytes()));
         self.check(&[("SignatureCertChainUrl", URL.as_bytes()), ("Signature-256", signature.as_bytes())], body.as_bytes(), expected).await;
     }
 }
@@ -59,7 +59,7 @@ async fn a_request_of_alexa_passes_whatever_the_case_of_its_headers() {
     .enumerate()
     {
         let body = body("IntentRequest", &n.to_string(), NOW);
-        let signed = BASE64_STANDARD.encode(&sign(body.as_bytes()));
+        let signed = BASE64_STANDARD.encode(sign(body.as_bytes()));
         // The old signature, over SHA-1, may come along.
         let headers: [(&str, &[u8]); 3] = [(url, URL.as_bytes()), (signature, signed.as_bytes()), ("Signature", b"c2hhLTE=")];
         stage.check(&headers, body.as_bytes(), "ok").await;
@@ -70,7 +70,7 @@ async fn a_request_of_alexa_passes_whatever_the_case_of_its_headers() {
 async fn headers_that_are_missing_twice_there_or_garbled_are_refused() {
     let stage = Stage::new();
     let body = body("LaunchRequest", "a", NOW);
-    let (body, signed) = (body.as_bytes(), BASE64_STANDARD.encode(&sign(body.as_bytes())));
+    let (body, signed) = (body.as_bytes(), BASE64_STANDARD.encode(sign(body.as_bytes())));
     let signed = signed.as_bytes();
     let url = ("SignatureCertChainUrl", URL.as_bytes());
     stage.check(&[], body, r#"HeaderMissing("signaturecertchainurl")"#).await;
@@ -102,7 +102,7 @@ async fn an_address_in_another_form_is_the_same_address() {
     .enumerate()
     {
         let body = body("LaunchRequest", &n.to_string(), NOW);
-        let signed = BASE64_STANDARD.encode(&sign(body.as_bytes()));
+        let signed = BASE64_STANDARD.encode(sign(body.as_bytes()));
         stage.check(&[("SignatureCertChainUrl", url.as_bytes()), ("Signature-256", signed.as_bytes())], body.as_bytes(), "ok").await;
     }
     assert_eq!(stage.server.asked(), 1);
@@ -112,7 +112,7 @@ async fn an_address_in_another_form_is_the_same_address() {
 async fn another_body_is_refused_before_it_is_parsed() {
     let stage = Stage::new();
     let body = body("LaunchRequest", "a", NOW);
-    let signed = BASE64_STANDARD.encode(&sign(body.as_bytes()));
+    let signed = BASE64_STANDARD.encode(sign(body.as_bytes()));
     let headers: [(&str, &[u8]); 2] = [("SignatureCertChainUrl", URL.as_bytes()), ("Signature-256", signed.as_bytes())];
     let ascii = body.replace('é', "e");
     for other in [ascii.as_str(), "", "{", &format!("{body}\n"), &body.replace(':', ": "), r#"{"certificationParam":true}"#] {
@@ -160,7 +160,7 @@ async fn of_many_requests_with_one_id_at_once_one_passes() {
     let body = body("LaunchRequest", "a", NOW);
     let mut headers = HeaderMap::new();
     headers.insert(CHAIN_URL, HeaderValue::from_static(URL));
-    headers.insert(SIGNATURE, BASE64_STANDARD.encode(&sign(body.as_bytes())).parse().unwrap());
+    headers.insert(SIGNATURE, BASE64_STANDARD.encode(sign(body.as_bytes())).parse().unwrap());
     let verdicts = futures_util::future::join_all((0..20).map(|_| stage.verifier.verify(&headers, body.as_bytes()))).await;
     assert_eq!(verdicts.iter().filter(|verdict| verdict.is_ok()).count(), 1);
     assert_eq!(verdicts.iter().filter(|verdict| matches!(verdict, Err(Unverified::Replayed))).count(), 19);

@@ -65,7 +65,7 @@ impl Stage {
     async fn send(&self, sent: &Sent) -> (u16, Value) {
         let mut request = Request::post(&self.address);
         if sent.headers {
-            let signature = BASE64_STANDARD.encode(&sign(sent.signed.as_bytes()));
+            let signature = BASE64_STANDARD.encode(sign(sent.signed.as_bytes()));
             request = request.header("SignatureCertChainUrl", CHAIN).header("Signature-256", signature);
         }
         let request = request.body(Bytes::from(sent.body.clone())).unwrap();
