@@ -240,7 +240,7 @@ impl Device {
     /// Asks for the successor of what it was given, signed at this time.
     fn renewal(&self, given: &Answer, csr: &str, at: u64) -> Value {
         let message = Renewal::message(&CertificateRequest::parse(csr).unwrap(), at);
-        let proof = BASE64_STANDARD.encode(&self.key.sign(message.as_bytes()).unwrap());
+        let proof = BASE64_STANDARD.encode(self.key.sign(message.as_bytes()).unwrap());
         let certificate = &given.body["certificatePem"];
         json!({"thingName": given.body["thingName"], "certificate": certificate, "proof": proof, "at": at, "csr": csr})
     }

@@ -90,7 +90,7 @@ impl Newcomer {
         let message = format!("onething-renew\n{}\n{at}", HEXLOWER.encode(&Sha256::digest(&der)));
         std::fs::write(self.file("message"), message).expect("a file in our folder");
         openssl(self.home.path(), &["dgst", "-sha256", "-sign", "key.pem", "-out", "signature", "message"]).await;
-        BASE64_STANDARD.encode(&std::fs::read(self.file("signature")).expect("a signature of OpenSSL"))
+        BASE64_STANDARD.encode(std::fs::read(self.file("signature")).expect("a signature of OpenSSL"))
     }
 
     fn file(&self, name: &str) -> PathBuf {

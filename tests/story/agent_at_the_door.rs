@@ -71,7 +71,7 @@ async fn heeds(door: &Entrance, machine: &Machine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
-    let door = Entrance::built(&hashed(TERMS).replace("KEY", &BASE64_STANDARD.encode(&[0; 32]))).await;
+    let door = Entrance::built(&hashed(TERMS).replace("KEY", &BASE64_STANDARD.encode([0; 32]))).await;
     let ada = door.town.house.welcomes("Ada");
     let (mut echo, url) = (Echo::linked(&ada.token), door.url());
     let code = door.code_on_card(&mut echo).await;
@@ -108,7 +108,7 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
 async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_number() {
     let mut key = [0; 32];
     getrandom::fill(&mut key).expect("randomness");
-    let door = Entrance::built(&hashed(TERMS).replace("KEY", &BASE64_STANDARD.encode(&key))).await;
+    let door = Entrance::built(&hashed(TERMS).replace("KEY", &BASE64_STANDARD.encode(key))).await;
     let ada = door.town.house.welcomes("Ada");
     let url = door.url();
     let machine = || Machine::new(&door.town.ministack.root);

@@ -154,7 +154,7 @@ async fn check(setup: Setup) {
     let proxy = Proxy::start(setup, place.path(), &hub).await;
     let post = |path: &str| Request::builder().method(Method::POST).uri(path).header("content-type", "application/json; charset=utf-8");
     let signed = |body: &str| {
-        post("/alexa").header("SignatureCertChainUrl", CHAIN).header("Signature-256", BASE64_STANDARD.encode(&sign(body.as_bytes())))
+        post("/alexa").header("SignatureCertChainUrl", CHAIN).header("Signature-256", BASE64_STANDARD.encode(sign(body.as_bytes())))
     };
 
     // Spaces and characters beyond ASCII are part of what was signed.
