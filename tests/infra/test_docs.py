@@ -108,6 +108,24 @@ def test_every_relative_link_and_anchor_resolves(page):
     assert broken == []
 
 
+PATHS = re.compile(r"`((?:src|hub|device|tests|infra|docs|fuzz|examples|bench|skill-package|\.ci|release)/[\w./*-]*)[^`]*`")
+
+
+@every_page
+def test_every_file_that_a_page_names_exists(page):
+    named = {path for path in PATHS.findall(prose(page)) if "*" not in path}
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_map_of_the_architecture_is_the_source():
+    """Every folder and file at the top of `src/` has its line, and each line has its folder or file."""
+    (language, text), *_ = blocks(BOOK / "explanations" / "architecture.md")
+    section = text.partition("src/\n")[2]
+    mapped = {name for line in re.findall(r"^  (\S.*?)(?:  |$)", section, re.MULTILINE) for name in line.rstrip().split(", ")}
+    present = {path.name + "/" * path.is_dir() for path in (ROOT / "src").iterdir()} - {"lib.rs", "roots/"}
+    assert mapped == {name for name in present if not name.endswith("_tests.rs")}
+
+
 def test_the_check_of_links_finds_links_and_anchors():
     found = [link for page in PAGES for link in links(page)]
     assert len(found) > 100 and sum("#" in link for link in found) > 20
