@@ -2,7 +2,7 @@
 
 Usage: compare.py BINARY FLOOR PYTHON [RUNS]
 
-FLOOR is the example `bare_function`: a function on lambda_runtime that does nothing. PYTHON is an interpreter with
+FLOOR is the package in bench/floor: a function on lambda_runtime that does nothing. PYTHON is an interpreter with
 bench/requirements.txt; bench/node has its packages (`npm ci`). All functions poll a Runtime API in this process and call servers in
 this process, which answer at once, so that what is measured is the function itself. They take turns, and what counts is the ratio.
 Fails when the binary or its memory has outgrown what the function may have.
