@@ -6,12 +6,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use reqwest::RequestBuilder;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
-
-use crate::login::AccessToken;
 
 const ANSWER_LIMIT: usize = 64 * 1024;
 const CALL_LIMIT: Duration = Duration::from_millis(2_500);
@@ -22,12 +21,6 @@ const IDLE_LIMIT: Duration = Duration::from_secs(50);
 #[derive(Clone, Debug)]
 pub struct Https {
     client: reqwest::Client,
-}
-
-/// A request in the making.
-pub struct Call {
-    request: http::request::Builder,
-    body: Bytes,
 }
 
 /// A whole answer.
@@ -114,22 +107,34 @@ impl Https {
         }
     }
 
-    /// Sends a call and reads the whole answer, whatever its status.
-    pub async fn send(&self, call: Call) -> Result<Reply, HttpsError> {
-        self.send_within(call, CALL_LIMIT).await
+    /// A `GET`, to be [sent](Self::send). An address that is none shows there.
+    pub fn get(&self, url: &str) -> RequestBuilder {
+        self.client.get(url)
+    }
+
+    /// A `POST`, to be [sent](Self::send). An address that is none shows there.
+    pub fn post(&self, url: &str) -> RequestBuilder {
+        self.client.post(url)
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Reply, HttpsError> {
+        self.send_within(request, CALL_LIMIT).await
     }
 
     /// The same, with a time limit of its own.
-    pub async fn send_within(&self, call: Call, within: Duration) -> Result<Reply, HttpsError> {
-        let request = call.request.body(call.body)?;
-        let exchange = tokio::time::timeout(within, self.exchange(request, ANSWER_LIMIT));
-        let answer = exchange.await.unwrap_or(Err(HttpsError::Silent))?;
+    pub async fn send_within(&self, request: RequestBuilder, within: Duration) -> Result<Reply, HttpsError> {
+        let exchange = async { self.execute(request.build().map_err(unsendable)?, ANSWER_LIMIT).await };
+        let answer = tokio::time::timeout(within, exchange).await.unwrap_or(Err(HttpsError::Silent))?;
         Ok(Reply { status: answer.status().as_u16(), body: answer.into_body() })
     }
 
     /// One exchange without a time limit of its own: the whole answer, of at most `limit` bytes.
     pub async fn exchange(&self, request: http::Request<Bytes>, limit: usize) -> Result<http::Response<Bytes>, HttpsError> {
-        let request = reqwest::Request::try_from(request).map_err(|error| HttpsError::Unsendable(error.without_url().into()))?;
+        self.execute(request.try_into().map_err(unsendable)?, limit).await
+    }
+
+    async fn execute(&self, request: reqwest::Request, limit: usize) -> Result<http::Response<Bytes>, HttpsError> {
         let mut answer = self.client.execute(request).await.map_err(|error| HttpsError::Unreachable(error.without_url()))?;
         let mut body = Vec::new();
         while let Some(part) = answer.chunk().await.map_err(|_| HttpsError::BrokenAnswer)? {
@@ -148,56 +153,17 @@ impl Https {
     /// shows when that call is made.
     pub async fn connect_early(&self, base: &str) {
         if base.starts_with("https://") {
-            let _ = self.send(Call::new("HEAD", base, "/")).await;
+            let _ = self.send(self.client.head(base)).await;
         }
     }
+}
+
+fn unsendable(error: reqwest::Error) -> HttpsError {
+    HttpsError::Unsendable(error.without_url().into())
 }
 
 impl From<http::Error> for HttpsError {
     fn from(error: http::Error) -> Self {
         Self::Unsendable(error.into())
-    }
-}
-
-impl Call {
-    fn new(method: &str, base: &str, path: &str) -> Self {
-        let uri = format!("{}{path}", base.trim_end_matches('/'));
-        Self { request: http::Request::builder().method(method).uri(uri), body: Bytes::new() }
-    }
-
-    /// `GET base/path`.
-    pub fn get(base: &str, path: &str) -> Self {
-        Self::new("GET", base, path)
-    }
-
-    /// `POST base/path`.
-    pub fn post(base: &str, path: &str) -> Self {
-        Self::new("POST", base, path)
-    }
-
-    /// `POST` to a whole address, as it stands.
-    pub fn post_to(url: &str) -> Self {
-        Self { request: http::Request::builder().method("POST").uri(url), body: Bytes::new() }
-    }
-
-    /// With `Authorization: Bearer`.
-    pub fn bearer(mut self, token: &AccessToken) -> Self {
-        let value = http::HeaderValue::try_from(format!("Bearer {}", token.secret()));
-        self.request = match value {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                self.request.header(http::header::AUTHORIZATION, value)
-            }
-            // The builder keeps the fault, without the value, until the call is sent.
-            Err(_) => self.request.header(http::header::AUTHORIZATION, "\n"),
-        };
-        self
-    }
-
-    /// With a JSON body.
-    pub fn json(mut self, body: &serde_json::Value) -> Self {
-        self.body = body.to_string().into();
-        self.request = self.request.header(http::header::CONTENT_TYPE, "application/json");
-        self
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::request::{Kind, Request};
 use super::response::Speech;
-use crate::https::{Call, Https};
+use crate::https::Https;
 
 /// Says something now. Does nothing where the request does not allow it.
 pub async fn speak(https: &Https, request: &Request, speech: &Speech) {
@@ -25,7 +25,8 @@ pub async fn speak(https: &Https, request: &Request, speech: &Speech) {
         "header": {"requestId": id},
         "directive": {"type": "VoicePlayer.Speak", "speech": speech.ssml()},
     });
-    let call = Call::post(&early.endpoint, "/v1/directives").bearer(&early.token).json(&directive);
+    let address = format!("{}/v1/directives", early.endpoint.trim_end_matches('/'));
+    let call = https.post(&address).bearer_auth(early.token.secret()).json(&directive);
     match https.send(call).await {
         Ok(reply) if reply.status == 204 || reply.status == 200 => {}
         Ok(reply) => tracing::debug!(status = reply.status, "a progressive response was refused"),

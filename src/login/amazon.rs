@@ -8,7 +8,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::https::{Call, Https, Reply};
+use crate::https::{Https, Reply, RequestBuilder};
 use crate::login::{AccessToken, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
 use crate::thing::OwnerId;
 
@@ -43,11 +43,11 @@ struct ErrorReply {
 impl LoginWithAmazon {
     /// `endpoint` is the base URL, `https://api.amazon.com` but for tests.
     pub fn new(https: Https, endpoint: &str) -> Self {
-        Self { https, endpoint: endpoint.to_owned() }
+        Self { https, endpoint: endpoint.trim_end_matches('/').to_owned() }
     }
 
     /// One call, and once more where the connection failed or the server stumbled: reading changes nothing.
-    async fn ask<T: DeserializeOwned>(&self, call: impl Fn() -> Call) -> Result<T, IdentifyError> {
+    async fn ask<T: DeserializeOwned>(&self, call: impl Fn() -> RequestBuilder) -> Result<T, IdentifyError> {
         let mut reply = self.https.send(call()).await;
         if reply.as_ref().map_or_else(|e| !matches!(e, crate::https::HttpsError::Silent), |r| r.status >= 500) {
             reply = self.https.send(call()).await;
@@ -79,7 +79,8 @@ fn owner(user_id: &str) -> Result<OwnerId, IdentifyError> {
 
 impl Login for LoginWithAmazon {
     async fn profile(&self, token: &AccessToken) -> Result<Profile, IdentifyError> {
-        let reply: ProfileReply = self.ask(|| Call::get(&self.endpoint, "/user/profile").bearer(token)).await?;
+        let address = format!("{}/user/profile", self.endpoint);
+        let reply: ProfileReply = self.ask(|| self.https.get(&address).bearer_auth(token.secret())).await?;
         Ok(Profile {
             owner: owner(&reply.user_id)?,
             name: reply.name.filter(|name| !name.trim().is_empty()),
@@ -89,8 +90,8 @@ impl Login for LoginWithAmazon {
 
     async fn token_info(&self, token: &AccessToken) -> Result<TokenInfo, IdentifyError> {
         // This endpoint takes the token as a parameter only. The address is never logged.
-        let path = format!("/auth/o2/tokeninfo?access_token={}", url_encoded(token.secret()));
-        let reply: TokenInfoReply = self.ask(|| Call::get(&self.endpoint, &path)).await?;
+        let address = format!("{}/auth/o2/tokeninfo?access_token={}", self.endpoint, url_encoded(token.secret()));
+        let reply: TokenInfoReply = self.ask(|| self.https.get(&address)).await?;
         let seconds_left = u64::try_from(reply.exp).unwrap_or_default();
         if seconds_left == 0 {
             return Err(IdentifyError::TokenInvalid);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::https::{Call, Https};
+use crate::https::Https;
 
 /// Where the maker's program is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +97,7 @@ pub struct HttpHook(pub Https);
 impl Hook for HttpHook {
     async fn ask(&self, address: &HookAddress, question: &Question, within: Duration) -> Result<Verdict, HookError> {
         let HookAddress::Url(url) = address else { return Err(HookError::Unsupported) };
-        let question = serde_json::to_value(question).map_err(|error| HookError::Failed(error.to_string()))?;
-        let call = Call::post_to(url).json(&question);
+        let call = self.0.post(url).json(question);
         let reply = self.0.send_within(call, within).await.map_err(|error| match error {
             crate::https::HttpsError::Silent => HookError::Silent,
             error => HookError::Failed(crate::fault::chain(&error)),

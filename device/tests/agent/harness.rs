@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use onething::config::Environment;
-use onething::https::{Call, Https, HttpsError, Reply};
+use onething::https::{Https, HttpsError, Reply, RequestBuilder};
 use onething::registry::Registry;
 use onething::thing::CertificateId;
 use onething_hub::serve::Running;
@@ -63,20 +63,22 @@ impl Hub {
 
     /// What a linked owner reads off the card when they ask for a code.
     pub async fn code(&self, user: &str) -> String {
-        let turn = self.ask(|hub| Call::post(hub, "/echo").json(&json!({"user": user, "say": "ask my printer to give me a code"}))).await;
+        let turn = self
+            .ask(|https, hub| https.post(&format!("{hub}/echo")).json(&json!({"user": user, "say": "ask my printer to give me a code"})))
+            .await;
         let turn: Value = serde_json::from_slice(&turn.body).unwrap();
         turn["heard"]["card"]["text"].as_str().unwrap().lines().next().unwrap().to_owned()
     }
 
     /// The access token of a linked owner.
     pub async fn token(&self, user: &str) -> String {
-        let answer = self.ask(|hub| Call::post(hub, "/token").json(&json!({"user": user}))).await;
+        let answer = self.ask(|https, hub| https.post(&format!("{hub}/token")).json(&json!({"user": user}))).await;
         serde_json::from_slice::<Value>(&answer.body).unwrap()["accessToken"].as_str().unwrap().to_owned()
     }
 
     /// Says something to the Echo of a user, and returns what Alexa answers.
     pub async fn say(&self, user: &str, words: &str) -> String {
-        let turn = self.ask(|hub| Call::post(hub, "/echo").json(&json!({"user": user, "say": words}))).await;
+        let turn = self.ask(|https, hub| https.post(&format!("{hub}/echo")).json(&json!({"user": user, "say": words}))).await;
         let turn: Value = serde_json::from_slice(&turn.body).unwrap();
         turn["heard"]["speech"].as_str().unwrap_or_else(|| panic!("{turn:#}")).to_owned()
     }
@@ -85,7 +87,7 @@ impl Hub {
     pub async fn shadow(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let limit = Instant::now() + LIMIT;
         loop {
-            let things = self.ask(|hub| Call::get(hub, "/api/things")).await;
+            let things = self.ask(|https, hub| https.get(&format!("{hub}/api/things"))).await;
             let things: Value = serde_json::from_slice(&things.body).unwrap();
             let shadow = things["things"][0]["shadow"].clone();
             if is_so(&shadow) {
@@ -96,9 +98,10 @@ impl Hub {
         }
     }
 
-    async fn ask(&self, call: impl Fn(&str) -> Call) -> Reply {
+    async fn ask(&self, call: impl Fn(&Https, &str) -> RequestBuilder) -> Reply {
+        let https = Https::default();
         loop {
-            match Https::default().send(call(&self.running.http)).await {
+            match https.send(call(&https, &self.running.http)).await {
                 // A key of RSA takes its time on a busy machine; the next answer has it.
                 Err(HttpsError::Silent) => {}
                 answer => return answer.unwrap(),
@@ -108,12 +111,12 @@ impl Hub {
 
     /// Links a user, and takes the bundle out of the mail.
     pub async fn zip(&self, user: &str) -> PathBuf {
-        let answer = self.ask(|hub| Call::post(hub, "/link").json(&json!({"user": user}))).await;
+        let answer = self.ask(|https, hub| https.post(&format!("{hub}/link")).json(&json!({"user": user}))).await;
         assert_eq!(answer.status, 204, "{answer:?}");
-        let mail = self.ask(|hub| Call::get(hub, &format!("/api/mail?user={user}"))).await;
+        let mail = self.ask(|https, hub| https.get(&format!("{hub}/api/mail?user={user}"))).await;
         let mail: Value = serde_json::from_slice(&mail.body).unwrap();
         let id = mail["mail"].as_array().unwrap().iter().find(|mail| mail["attachment"].is_object()).unwrap()["id"].clone();
-        let zip = self.ask(|hub| Call::get(hub, &format!("/api/mail/{}/attachment", id.as_str().unwrap()))).await;
+        let zip = self.ask(|https, hub| https.get(&format!("{hub}/api/mail/{}/attachment", id.as_str().unwrap()))).await;
         assert_eq!(zip.status, 200);
         let path = self.place.path().join(format!("{user}.zip"));
         std::fs::write(&path, &zip.body).unwrap();

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use onething::https::{Call, Https, HttpsError};
+use onething::https::{Https, HttpsError};
 use rustls::pki_types::TrustAnchor;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -59,7 +59,7 @@ impl ChainSource for Https {
 
 /// The file that an address names, from a server.
 pub(super) async fn fetch(https: &Https, server: &str, url: &ChainUrl) -> Result<Bytes, SourceFault> {
-    let reply = https.send(Call::get(server, url.path())).await.map_err(SourceFault::NoAnswer)?;
+    let reply = https.send(https.get(&format!("{server}{}", url.path()))).await.map_err(SourceFault::NoAnswer)?;
     if reply.status == 200 { Ok(reply.body) } else { Err(SourceFault::Status(reply.status)) }
 }
 
