@@ -59,12 +59,7 @@ fn of_code(name: &str) -> AttributeValue {
 
 impl<E> From<Failure<E>> for ClaimsError {
     fn from(failure: Failure<E>) -> Self {
-        match failure {
-            Failure::Throttled(_) => ClaimsError::Throttled,
-            Failure::Refused(refusal) => ClaimsError::Refused(refusal.to_string()),
-            Failure::Unsent(why) => ClaimsError::Refused(why.into()),
-            Failure::Unclear(what) => ClaimsError::Unclear(what),
-        }
+        failure.fold(ClaimsError::Throttled, ClaimsError::Refused, ClaimsError::Unclear)
     }
 }
 
@@ -86,9 +81,15 @@ impl DynamoClaims {
         Self { client, table: table.to_owned() }
     }
 
-    fn change(&self, key: AttributeValue, expression: &str) -> UpdateItemFluentBuilder {
+    fn change<const N: usize>(
+        &self,
+        key: AttributeValue,
+        expression: &str,
+        values: [(&str, AttributeValue); N],
+    ) -> UpdateItemFluentBuilder {
+        let values = values.map(|(name, value)| (name.to_owned(), value)).into();
         let call = self.client.update_item().table_name(&self.table).key("claim", key).update_expression(expression);
-        call.return_values(ReturnValue::AllNew)
+        call.set_expression_attribute_values(Some(values)).return_values(ReturnValue::AllNew)
     }
 
     /// How an item is after its change; `None` where it was not as the condition wants it.
@@ -128,27 +129,24 @@ impl Claims for DynamoClaims {
     }
 
     async fn attempt(&self, name: &str, now: u64) -> Result<Option<Claim>, ClaimsError> {
-        let call = self.change(of_code(name), "ADD tries :one").condition_expression("expires > :now");
-        let call = call.expression_attribute_values(":one", number(1)).expression_attribute_values(":now", number(now));
-        match self.update(Attempts::Once, call).await? {
+        let call = self.change(of_code(name), "ADD tries :one", [(":one", number(1)), (":now", number(now))]);
+        match self.update(Attempts::Once, call.condition_expression("expires > :now")).await? {
             Some(found) => claim(&found).map(Some).ok_or_else(broken),
             None => Ok(None),
         }
     }
 
     async fn forgive(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
-        let call = self.change(of_code(name), "SET tries = :none").condition_expression("expires > :now");
-        let call = call.expression_attribute_values(":none", number(0)).expression_attribute_values(":now", number(now));
+        let call = self.change(of_code(name), "SET tries = :none", [(":none", number(0)), (":now", number(now))]);
         // One that is over is not brought back.
-        self.update(Attempts::Usual, call).await?;
+        self.update(Attempts::Usual, call.condition_expression("expires > :now")).await?;
         Ok(())
     }
 
     async fn redeem(&self, name: &str, device: &Fingerprint, now: u64) -> Result<bool, ClaimsError> {
-        let call = self.change(of_code(name), "SET device = :device, tries = :none");
+        let values = [(":device", text(device.hex())), (":none", number(0)), (":now", number(now))];
+        let call = self.change(of_code(name), "SET device = :device, tries = :none", values);
         let call = call.condition_expression("expires > :now AND (attribute_not_exists(device) OR device = :device)");
-        let call = call.expression_attribute_values(":device", text(device.hex()));
-        let call = call.expression_attribute_values(":none", number(0)).expression_attribute_values(":now", number(now));
         Ok(self.update(Attempts::Usual, call).await?.is_some())
     }
 
@@ -156,8 +154,8 @@ impl Claims for DynamoClaims {
         let seconds = seconds.max(1);
         let window = now / seconds;
         let over = (window + 1).saturating_mul(seconds);
-        let call = self.change(text(format!("count/{seconds}/{window}/{kind}")), "ADD events :one SET expires = :over");
-        let call = call.expression_attribute_values(":one", number(1)).expression_attribute_values(":over", number(over));
+        let key = text(format!("count/{seconds}/{window}/{kind}"));
+        let call = self.change(key, "ADD events :one SET expires = :over", [(":one", number(1)), (":over", number(over))]);
         let counted = self.update(Attempts::Once, call).await?.unwrap_or_default();
         count(&counted, "events").ok_or_else(broken)
     }

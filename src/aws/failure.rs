@@ -54,38 +54,49 @@ impl<E> fmt::Debug for Refusal<E> {
 
 impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for Failure<E> {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
-        let (error, raw) = match error {
+        match error {
             SdkError::ServiceError(error) => {
-                let raw = (error.raw().status().as_u16(), error.raw().extension::<UnclearBefore>().is_some());
-                (error.into_err(), raw)
+                let (status, unclear_before) = (error.raw().status().as_u16(), error.raw().extension::<UnclearBefore>().is_some());
+                Self::answered(error.into_err(), status, unclear_before)
             }
-            SdkError::ConstructionFailure(_) => return Self::Unsent("a request that cannot be made"),
-            SdkError::TimeoutError(_) => return Self::Unclear("no answer in time".into()),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => return Self::Unclear("no answer in time".into()),
-            SdkError::DispatchFailure(failure) if failure.is_user() => return Self::Unsent("a request that cannot be made"),
-            SdkError::DispatchFailure(failure) if failure.is_io() => return Self::Unclear("the connection failed".into()),
-            SdkError::DispatchFailure(failure) => {
-                let connector = failure.as_connector_error();
-                return match connector.is_some_and(|error| lacks_credentials(error)) {
-                    true => Self::Unsent("no credentials in the environment"),
-                    false => Self::Unclear("the connection failed".into()),
-                };
+            SdkError::ConstructionFailure(_) => Self::Unsent("a request that cannot be made"),
+            SdkError::TimeoutError(_) => Self::Unclear("no answer in time".into()),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::Unclear("no answer in time".into()),
+            SdkError::DispatchFailure(failure) if failure.is_user() => Self::Unsent("a request that cannot be made"),
+            SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(|error| lacks_credentials(error)) => {
+                Self::Unsent("no credentials in the environment")
             }
-            _ => return Self::Unclear("an answer that cannot be read".into()),
-        };
-        let (status, unclear_before) = raw;
+            SdkError::DispatchFailure(_) => Self::Unclear("the connection failed".into()),
+            _ => Self::Unclear("an answer that cannot be read".into()),
+        }
+    }
+}
+
+impl<E: ProvideErrorMetadata> Failure<E> {
+    fn answered(error: E, status: u16, unclear_before: bool) -> Self {
         let code = error.code().unwrap_or("an unknown error").to_owned();
+        let is_throttled = status == 429 || THROTTLED.iter().any(|start| code.starts_with(start));
         let refusal = Refusal { error, status, code };
         match status {
-            _ if status == 429 || THROTTLED.iter().any(|start| refusal.code.starts_with(start)) => match unclear_before {
-                // That nothing was done is true of the last attempt, not of one before it.
-                true => Self::Unclear(refusal.to_string()),
-                false => Self::Throttled(refusal.to_string()),
-            },
+            // That nothing was done is true of the last attempt, not of one before it.
+            _ if is_throttled && unclear_before => Self::Unclear(refusal.to_string()),
+            _ if is_throttled => Self::Throttled(refusal.to_string()),
             // 501: a service that does not know the call has not done it.
             400..=499 | 501 => Self::Refused(refusal),
             200..=299 => Self::Unclear("an answer that cannot be read".into()),
             _ => Self::Unclear(refusal.to_string()),
+        }
+    }
+}
+
+impl<E> Failure<E> {
+    /// The same as an error of a port, where nothing more is known of a refusal.
+    pub(super) fn fold<T>(self, throttled: T, refused: impl FnOnce(String) -> T, unclear: impl FnOnce(String) -> T) -> T {
+        match self {
+            Failure::Throttled(_) => throttled,
+            Failure::Refused(refusal) => refused(refusal.to_string()),
+            Failure::Unsent(why) => refused(why.into()),
+            Failure::Unclear(what) => unclear(what),
         }
     }
 }

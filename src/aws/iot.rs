@@ -37,12 +37,7 @@ pub struct IotRegistry {
 
 impl<E> From<Failure<E>> for RegistryError {
     fn from(failure: Failure<E>) -> Self {
-        match failure {
-            Failure::Throttled(_) => RegistryError::Throttled,
-            Failure::Refused(refusal) => RegistryError::Refused(refusal.to_string()),
-            Failure::Unsent(why) => RegistryError::Refused(why.into()),
-            Failure::Unclear(what) => RegistryError::Unclear(what),
-        }
+        failure.fold(RegistryError::Throttled, RegistryError::Refused, RegistryError::Unclear)
     }
 }
 

@@ -19,6 +19,9 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+/// Credentials that are given, for a test.
+pub use aws_credential_types::Credentials;
+
 pub use self::claims::DynamoClaims;
 use self::failure::MarkUnclear;
 pub use self::invoke::Hooks;

@@ -37,12 +37,7 @@ pub enum ParameterError {
 
 impl<E> From<Failure<E>> for ParameterError {
     fn from(failure: Failure<E>) -> Self {
-        match failure {
-            Failure::Throttled(_) => ParameterError::Throttled,
-            Failure::Refused(refusal) => ParameterError::Refused(refusal.to_string()),
-            Failure::Unsent(why) => ParameterError::Refused(why.into()),
-            Failure::Unclear(what) => ParameterError::Unclear(what),
-        }
+        failure.fold(ParameterError::Throttled, ParameterError::Refused, ParameterError::Unclear)
     }
 }
 

@@ -86,9 +86,13 @@ fn read(failure: Failure<SendRawEmailError>) -> MailError {
         }
         // SES checks addresses for their form, and whether mail to them has come back; both are the owner's to mend.
         SendRawEmailError::MessageRejected(_) if ADDRESS_REFUSALS.iter().any(|words| says(words)) => MailError::AddressRefused(full),
-        // The service's model does not have this refusal.
-        error if matches!(error.code(), Some("InvalidParameterValue" | "InvalidParameter")) => MailError::AddressRefused(full),
-        _ => MailError::Refused(full),
+        // Codes that the service's model does not have, or has by a longer name.
+        error => match error.code() {
+            Some("MailFromDomainNotVerified") => MailError::NotVerified(full),
+            Some("AccountSendingPaused" | "ConfigurationSetSendingPaused") => MailError::Paused(full),
+            Some("InvalidParameterValue" | "InvalidParameter") => MailError::AddressRefused(full),
+            _ => MailError::Refused(full),
+        },
     }
 }
 
@@ -134,9 +138,12 @@ mod tests {
                 |meta| SendRawEmailError::$name(model::$name::builder().meta(meta).build())
             };
         }
-        check(modelled!(AccountSendingPausedException), "AccountSendingPaused", "", "mail_paused", Fault::Maker);
-        check(modelled!(ConfigurationSetSendingPausedException), "ConfigurationSetSendingPaused", "", "mail_paused", Fault::Maker);
-        check(modelled!(MailFromDomainNotVerifiedException), "MailFromDomainNotVerified", "", "mail_not_verified", Fault::Maker);
+        check(modelled!(AccountSendingPausedException), "AccountSendingPausedException", "", "mail_paused", Fault::Maker);
+        check(modelled!(ConfigurationSetSendingPausedException), "ConfigurationSetSendingPausedException", "", "mail_paused", Fault::Maker);
+        check(modelled!(MailFromDomainNotVerifiedException), "MailFromDomainNotVerifiedException", "", "mail_not_verified", Fault::Maker);
+        check(SendRawEmailError::generic, "AccountSendingPaused", "", "mail_paused", Fault::Maker);
+        check(SendRawEmailError::generic, "ConfigurationSetSendingPaused", "", "mail_paused", Fault::Maker);
+        check(SendRawEmailError::generic, "MailFromDomainNotVerified", "", "mail_not_verified", Fault::Maker);
         check(SendRawEmailError::generic, "InvalidParameterValue", "", "mail_address_refused", Fault::Speaker);
         check(SendRawEmailError::generic, "AccessDenied", "", "mail_refused", Fault::Maker);
         check(SendRawEmailError::generic, "Throttling", "", "mail_throttled", Fault::Again);

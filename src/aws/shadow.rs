@@ -5,6 +5,7 @@
 use aws_sdk_iotdataplane::operation::delete_connection::DeleteConnectionError;
 use aws_sdk_iotdataplane::operation::delete_thing_shadow::DeleteThingShadowError;
 use aws_sdk_iotdataplane::operation::get_connection::GetConnectionOutput;
+use aws_sdk_iotdataplane::operation::update_thing_shadow::UpdateThingShadowError;
 use aws_sdk_iotdataplane::primitives::Blob;
 use aws_sdk_iotdataplane::{Client, Config};
 use aws_smithy_types::retry::RetryConfig;
@@ -27,12 +28,7 @@ impl IotShadows {
 
 impl<E> From<Failure<E>> for ShadowError {
     fn from(failure: Failure<E>) -> Self {
-        match failure {
-            Failure::Throttled(_) => ShadowError::Throttled,
-            Failure::Refused(refusal) => ShadowError::Refused(refusal.to_string()),
-            Failure::Unsent(why) => ShadowError::Refused(why.into()),
-            Failure::Unclear(what) => ShadowError::Unclear(what),
-        }
+        failure.fold(ShadowError::Throttled, ShadowError::Refused, ShadowError::Unclear)
     }
 }
 
@@ -48,12 +44,8 @@ impl Shadows for IotShadows {
 
     async fn update(&self, thing: &ThingName, patch: &Patch) -> Result<(), ShadowError> {
         let document = Blob::new(patch.document().to_string());
-        match self.client.update_thing_shadow().thing_name(thing.as_str()).payload(document).send().await.map_err(Failure::from) {
-            Ok(_) => Ok(()),
-            Err(Failure::Refused(no)) if no.error.is_conflict_exception() => Err(ShadowError::Conflict),
-            Err(Failure::Refused(no)) if no.error.is_request_entity_too_large_exception() => Err(ShadowError::TooLarge),
-            Err(failure) => Err(failure.into()),
-        }
+        let updated = self.client.update_thing_shadow().thing_name(thing.as_str()).payload(document).send().await;
+        updated.map(drop).map_err(|error| not_updated(error.into()))
     }
 
     async fn delete(&self, thing: &ThingName) -> Result<(), ShadowError> {
@@ -78,6 +70,14 @@ impl Shadows for IotShadows {
     }
 }
 
+fn not_updated(failure: Failure<UpdateThingShadowError>) -> ShadowError {
+    match failure {
+        Failure::Refused(no) if no.error.is_conflict_exception() => ShadowError::Conflict,
+        Failure::Refused(no) if no.error.is_request_entity_too_large_exception() => ShadowError::TooLarge,
+        failure => failure.into(),
+    }
+}
+
 /// The times are in milliseconds, and each is there only beside its own state: else it is 0.
 fn told(state: &GetConnectionOutput) -> Connection {
     let seconds = |milliseconds: i64| u64::try_from(milliseconds / 1000).ok().filter(|since| *since > 0);
@@ -90,7 +90,28 @@ fn told(state: &GetConnectionOutput) -> Connection {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_iotdataplane::error::SdkError;
+    use aws_sdk_iotdataplane::types::error::{ConflictException, RequestEntityTooLargeException};
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
     use super::*;
+
+    #[test]
+    fn each_refusal_says_what_became_of_the_change() {
+        let refused = |error: UpdateThingShadowError| {
+            let answer = HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
+            not_updated(SdkError::service_error(error, answer).into())
+        };
+        let code = |code: &str| ErrorMetadata::builder().code(code).build();
+        let conflict = UpdateThingShadowError::ConflictException(ConflictException::builder().build());
+        assert!(matches!(refused(conflict), ShadowError::Conflict));
+        let large = RequestEntityTooLargeException::builder().build();
+        assert!(matches!(refused(UpdateThingShadowError::RequestEntityTooLargeException(large)), ShadowError::TooLarge));
+        let forbidden = refused(UpdateThingShadowError::generic(code("ForbiddenException")));
+        assert!(matches!(forbidden, ShadowError::Refused(code) if code == "ForbiddenException (400)"));
+    }
 
     #[test]
     fn the_times_of_a_connection_are_read_as_milliseconds() {

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_credential_types::Credentials;
-use onething::aws::{Aws, DynamoClaims, IotRegistry, IotShadows, Ses};
+use onething::aws::{Aws, Credentials, DynamoClaims, IotRegistry, IotShadows, Ses};
 use onething::config::{Config, Source};
 use onething::https::Https;
 use onething::login::amazon::LoginWithAmazon;
