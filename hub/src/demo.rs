@@ -19,7 +19,8 @@ use tokio::time::timeout;
 
 use crate::devices::{DeviceError, Wish};
 use crate::households::{EchoError, Turn, Words};
-use crate::hub::{Hub, POLICY};
+use crate::hub::Hub;
+use crate::policy::DEVICE_POLICY;
 use crate::policy::permissions;
 use crate::registry::Status;
 use crate::screen::Screen;
@@ -127,7 +128,7 @@ impl<W: Write> Stage<'_, W> {
         let mut registrations = self.hub.registry.registrations().await?.into_iter();
         let certificate = registrations.find(|(_, registration)| registration.thing.as_deref() == Some(thing.as_str()));
         let (certificate, registration) = certificate.ok_or(DemoError::Otherwise("the owner has no certificate"))?;
-        let works = registration.status == Status::Active && registration.policies.contains(POLICY);
+        let works = registration.status == Status::Active && registration.policies.contains(DEVICE_POLICY);
         expect(works && self.hub.skill.shadows.document(&thing).await?.is_some(), "the owner is not ready")?;
         let mail = self.hub.mail.sent().pop().ok_or(DemoError::Otherwise("there is no mail"))?;
         let bundle = self.hub.mail.save_attachment(&mail)?;
@@ -135,7 +136,7 @@ impl<W: Write> Stage<'_, W> {
 
         self.screen.fact("thing", &format!("{thing}, of type {}", self.hub.skill.model.thing_type))?;
         self.screen.fact("certificate", certificate.as_str())?;
-        self.screen.fact("", &format!("ACTIVE, with the policy {POLICY}, attached to this thing and to no other"))?;
+        self.screen.fact("", &format!("ACTIVE, with the policy {DEVICE_POLICY}, attached to this thing and to no other"))?;
         for permission in permissions(&thing).ok_or(DemoError::Otherwise("the device policy cannot be read"))? {
             let resources = permission.resources.join(", ").replace(thing.as_str(), "(this thing)");
             self.screen.fact("may", &format!("{} {resources}", permission.action))?;

@@ -13,8 +13,8 @@ use onething::lifecycle::{Sweep, in_use, sweep};
 use onething::login::amazon::LoginWithAmazon;
 use onething::registration::{HttpHook, Limits, Own, Terms};
 use onething::registry::{A_DAY, Kind};
+use onething::skill::Skill;
 use onething::skill::memory::Memory;
-use onething::skill::{Ports, Skill};
 use onething::thing::{CertificateId, ThingName};
 use serde_json::Value;
 use thiserror::Error;
@@ -31,14 +31,15 @@ use crate::clock;
 use crate::data_folder::{self, AUTHORITY};
 use crate::devices::Devices;
 use crate::disk;
-use crate::door::{LocalAudit, LocalClaims, LocalDoor};
+use crate::door::{LocalAudit, LocalClaims};
 use crate::events::{Events, Subject};
 use crate::households::{EchoError, Households, Turn, Words, dated, not_for_the_skill, shown, without_token};
 use crate::mailbox::MailFolder;
 use crate::metrics;
 use crate::outgoing::{Outgoing, Pace, Server};
 use crate::place;
-use crate::policy;
+use crate::policy::{self, DEVICE_POLICY};
+use crate::ports::{LocalDoor, LocalSkill};
 use crate::presence::Presence;
 use crate::refusals::{self, Refusals};
 use crate::registry::{LocalRegistry, Stack};
@@ -48,22 +49,6 @@ use crate::sign_in::{LocalLogin, SignIn, UserError, UserName};
 use crate::signature::Verify;
 use crate::store::{self, Store, StoreError};
 
-/// The skill that this hub is.
-pub type LocalSkill = Skill<LocalPorts>;
-
-/// The ports of this machine.
-pub struct LocalPorts;
-
-impl Ports for LocalPorts {
-    type Login = SignIn;
-    type Registry = LocalRegistry;
-    type Shadows = LocalShadows;
-    type Mailer = Outgoing;
-    type Claims = LocalClaims;
-}
-
-/// The device policy's name, as the AWS stack has it.
-pub const POLICY: &str = "OneUserOneThing";
 /// A request is answered within seven seconds, and who holds a thing then has died.
 const LEASE_SECONDS: u64 = 8;
 const RETENTION: u64 = 30 * A_DAY;
@@ -178,12 +163,12 @@ impl Hub {
         });
         let mail = MailFolder::open(&settings.mail).map_err(|error| OpenError::Folder(settings.mail.clone(), error))?;
         let model = settings.model;
-        let kind = Kind { thing_type: model.thing_type.clone(), policies: vec![POLICY.to_owned()] };
+        let kind = Kind { thing_type: model.thing_type.clone(), policies: vec![DEVICE_POLICY.to_owned()] };
         let own = Own { kind: kind.clone(), prefix: model.thing_prefix.clone() };
         let stack = Stack { kind, thing_prefix: model.thing_prefix.clone() };
         let registry = LocalRegistry::new(store.clone(), Arc::clone(&authority), stack, clock::now);
         registry.create_thing_type(&model.thing_type).await?;
-        registry.create_policy(POLICY, policy::DEVICE_DOCUMENT).await?;
+        registry.create_policy(DEVICE_POLICY, policy::DEVICE_DOCUMENT).await?;
         for (name, document) in &settings.register.policies {
             registry.create_policy(name, document).await?;
         }

@@ -42,6 +42,7 @@ pub mod hub;
 pub mod metrics;
 pub mod password;
 pub mod place;
+pub mod ports;
 mod presence;
 pub mod readiness;
 pub mod serve;

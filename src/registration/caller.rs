@@ -9,13 +9,12 @@ use super::claims::{Claims, Code, TRIES};
 use super::knock::{By, Knock, Renewal};
 use super::limits::{Lock, unavailable};
 use super::problem::{Cause, Problem};
-use super::provision::registry_problem;
 use super::terms::{Terms, TypeTerms};
 use super::{Door, Ports};
-use crate::fault::chain;
+use crate::fault::{Blame, Fault, chain};
 use crate::login::{AccessToken, IdentifyError, identify};
 use crate::registry::signing_request::CertificateRequest;
-use crate::registry::{Kind, Registry};
+use crate::registry::{Kind, Registry, RegistryError};
 use crate::thing::{CertificateId, Fingerprint, OwnerId, ThingName};
 
 /// So far a clock may be off that a renewal was signed by, in seconds.
@@ -207,4 +206,14 @@ async fn by_certificate<P: Ports>(
         return Err(Cause::NotRecognised.into());
     }
     Ok(Caller { predecessor: Some(certificate.id().clone()), ..caller })
+}
+
+/// The registry could not be asked who somebody is.
+fn registry_problem(error: &RegistryError) -> Problem {
+    let (step, fault, cause) = ("register", error.fault(), error.cause());
+    match fault {
+        Fault::Maker => tracing::error!(step, %fault, cause, "{}", chain(error)),
+        _ => tracing::warn!(step, %fault, cause, "{}", chain(error)),
+    }
+    if fault == Fault::Maker { Cause::RegistryRefused.into() } else { Cause::Busy.into() }
 }

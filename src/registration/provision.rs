@@ -11,8 +11,8 @@ use crate::fault::{Blame, Fault, chain};
 use crate::mail::{Delivery, MailError};
 use crate::onboarding::lease::Lease;
 use crate::onboarding::{Applicant, Means, Occasion, OnboardError, Visit, next, onboard};
+use crate::registry::Registry;
 use crate::registry::signing_request::CertificateRequest;
-use crate::registry::{Registry, RegistryError};
 use crate::shadow::NoShadows;
 use crate::thing::Fresh;
 
@@ -74,14 +74,4 @@ fn problem(error: &OnboardError, caller: &Caller) -> Problem {
         _ if fault == Fault::Maker => Cause::RegistryRefused.into(),
         _ => Cause::Busy.into(),
     }
-}
-
-/// The registry could not be asked who somebody is.
-pub(super) fn registry_problem(error: &RegistryError) -> Problem {
-    let (step, fault, cause) = ("register", error.fault(), error.cause());
-    match fault {
-        Fault::Maker => tracing::error!(step, %fault, cause, "{}", chain(error)),
-        _ => tracing::warn!(step, %fault, cause, "{}", chain(error)),
-    }
-    if fault == Fault::Maker { Cause::RegistryRefused.into() } else { Cause::Busy.into() }
 }

@@ -12,8 +12,8 @@ use onething::shadow::Patch;
 use onething::thing::{OwnerId, ThingName};
 use onething_hub::authority::Authority;
 use onething_hub::clock;
-use onething_hub::hub::POLICY;
 use onething_hub::policy;
+use onething_hub::policy::DEVICE_POLICY;
 use onething_hub::registry::{LocalRegistry, Stack};
 use onething_hub::shadow::{LocalShadows, Operation, ShadowKey};
 use onething_hub::sign_in::{LocalLogin, UserName};
@@ -77,9 +77,9 @@ pub(crate) async fn prepare(data: &Path, devices: usize, storm: usize, ring: usi
         };
         LocalRegistry::new(store.clone(), Arc::clone(&authority), stack, clock::now)
     };
-    let (skills, rings) = (registry(POLICY), registry("Ring"));
+    let (skills, rings) = (registry(DEVICE_POLICY), registry("Ring"));
     skills.create_thing_type(&model.thing_type).await?;
-    skills.create_policy(POLICY, policy::DEVICE_DOCUMENT).await?;
+    skills.create_policy(DEVICE_POLICY, policy::DEVICE_DOCUMENT).await?;
     rings.create_policy("Ring", ANYTHING).await?;
     let (shadows, users) = (LocalShadows::new(store.clone(), clock::now), LocalLogin::new(store));
 

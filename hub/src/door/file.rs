@@ -6,7 +6,7 @@ use std::path::Path;
 use onething::config::Source;
 use onething::registration::{HookAddress, Terms};
 
-use crate::hub::POLICY;
+use crate::policy::DEVICE_POLICY;
 use crate::policy::Policy;
 
 /// On what terms devices register themselves.
@@ -32,7 +32,7 @@ impl Registration {
             faults.push("--register: [roots]: devices know this hub by its own root; leave the table out".to_owned());
         }
         let named: BTreeSet<&String> =
-            terms.types.values().flat_map(|of_type| &of_type.kind.policies).filter(|name| *name != POLICY).collect();
+            terms.types.values().flat_map(|of_type| &of_type.kind.policies).filter(|name| *name != DEVICE_POLICY).collect();
         let mut policies = Vec::new();
         for name in named {
             match policy(&file.with_file_name("policies").join(format!("{name}.json")), source) {

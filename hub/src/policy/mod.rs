@@ -26,6 +26,9 @@ pub use document::{Effect, Permission, Policy, PolicyError, Statement};
 
 use onething::thing::ThingName;
 
+/// The device policy's name, as the AWS stack has it.
+pub const DEVICE_POLICY: &str = "OneUserOneThing";
+
 /// The device policy, which is the very file that the AWS stack deploys.
 pub const DEVICE_DOCUMENT: &str = include_str!("../../../infra/device-policy.json");
 

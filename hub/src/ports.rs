@@ -1,0 +1,35 @@
+//! The ports of the skill and of the registration on this machine: which implementation is behind each.
+
+use onething::registration::{self, Door, HttpHook};
+use onething::skill::{self, Skill};
+
+use crate::door::{LocalAudit, LocalClaims};
+use crate::outgoing::Outgoing;
+use crate::registry::LocalRegistry;
+use crate::shadow::LocalShadows;
+use crate::sign_in::SignIn;
+
+/// The skill that this hub is.
+pub type LocalSkill = Skill<LocalPorts>;
+
+/// The door that this hub has.
+pub type LocalDoor = Door<LocalPorts>;
+
+/// The ports of this machine.
+pub struct LocalPorts;
+
+impl skill::Ports for LocalPorts {
+    type Login = SignIn;
+    type Registry = LocalRegistry;
+    type Shadows = LocalShadows;
+    type Mailer = Outgoing;
+    type Claims = LocalClaims;
+}
+
+impl registration::Ports for LocalPorts {
+    type Login = SignIn;
+    type Registry = LocalRegistry;
+    type Claims = LocalClaims;
+    type Hook = HttpHook;
+    type Audit = LocalAudit;
+}
