@@ -17,7 +17,7 @@ pub enum Step {
     Relay,
     /// The rest of an identity's life.
     Care,
-    /// A device at the door, or a code for it.
+    /// A device at the endpoint, or a code for it.
     Register,
 }
 

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use onething::aws::{Aws, DynamoClaims, Hooks, IotRegistry, IotShadows, Ses, StoredTerms, credentials};
+use onething::aws::{Aws, DynamoClaims, Hooks, IotRegistry, IotShadows, Ses, StoredPolicy, credentials};
 use onething::config::{Config, ConfigError, Environment, Source};
 use onething::https::Https;
-use onething::lambda::{invoke, knock};
+use onething::lambda::{invoke, registration_request};
 use onething::log;
 use onething::login::EmailAddress;
 use onething::login::amazon::LoginWithAmazon;
 use onething::mail::smtp::Smtp;
 use onething::mail::{Letter, MailError, Mailer};
 use onething::metrics;
-use onething::registration::{self, Door, Limits, LogAudit, Own, Terms};
+use onething::registration::{self, Endpoint, Limits, LogAudit, Own, RegistrationPolicy};
 use onething::registry::{A_DAY, Kind};
 use onething::skill::memory::Memory;
 use onething::skill::{self, Skill};
@@ -43,8 +43,8 @@ impl registration::Ports for AwsPorts {
 enum Function {
     /// The one that speaks; or, with fewer rights, that sweeps or hears what became of mail.
     Skill(Arc<Skill<AwsPorts>>),
-    /// The door where devices register themselves.
-    Door(Arc<Door<AwsPorts>>, Box<StoredTerms>),
+    /// The endpoint where devices register themselves.
+    Endpoint(Arc<Endpoint<AwsPorts>>, Box<StoredPolicy>),
 }
 
 /// How mail goes out.
@@ -74,7 +74,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     if let [_, flag, file] = &std::env::args().collect::<Vec<_>>()[..]
         && flag == "--judge-terms"
     {
-        // What `infra/deploy` asks before it puts a `register.toml` where the door reads it: whether that is fine, and what it
+        // What `infra/deploy` asks before it puts a `register.toml` where the endpoint reads it: whether that is fine, and what it
         // takes to be there.
         return judge(file);
     }
@@ -92,9 +92,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 fn judge(file: &str) -> Result<(), lambda_runtime::Error> {
-    match Terms::parse(&std::fs::read_to_string(file)?) {
-        Ok(terms) => {
-            for thing_type in terms.types.values() {
+    match RegistrationPolicy::parse(&std::fs::read_to_string(file)?) {
+        Ok(policy) => {
+            for thing_type in policy.types.values() {
                 println!("type {}\nprefix {}", thing_type.kind.thing_type, thing_type.prefix.as_str());
                 thing_type.kind.policies.iter().for_each(|policy| println!("policy {policy}"));
             }
@@ -114,11 +114,11 @@ fn function() -> Result<Function, ConfigError> {
     }
     let https = Https::default();
     let mut aws = Aws::new(&config, &https, credentials(&https));
-    if let Some(terms) = config.door.take()
+    if let Some(policy) = config.endpoint.take()
         && let Some(claims) = aws.claims.take()
     {
-        let terms = StoredTerms::new(terms, aws.parameters.clone());
-        return Ok(Function::Door(Arc::new(door(config, aws, claims, https)), Box::new(terms)));
+        let policy = StoredPolicy::new(policy, aws.parameters.clone());
+        return Ok(Function::Endpoint(Arc::new(endpoint(config, aws, claims, https)), Box::new(policy)));
     }
     // The first handshakes begin here, beside the wait for the first event, and not with the first call.
     for host in [Some(&config.login_endpoint), config.endpoints.shadows.as_ref()].into_iter().flatten() {
@@ -146,9 +146,9 @@ fn function() -> Result<Function, ConfigError> {
     })))
 }
 
-fn door(config: Config, aws: Aws, claims: DynamoClaims, https: Https) -> Door<AwsPorts> {
+fn endpoint(config: Config, aws: Aws, claims: DynamoClaims, https: Https) -> Endpoint<AwsPorts> {
     let kind = Kind { thing_type: config.model.thing_type, policies: vec![config.policy] };
-    Door {
+    Endpoint {
         login: LoginWithAmazon::new(https, &config.login_endpoint),
         client_id: config.client_id,
         registry: aws.registry,
@@ -175,9 +175,9 @@ async fn handle(function: Arc<Function>, event: LambdaEvent<Value>) -> Result<Va
             let left = left();
             invoke(Arc::clone(skill), event.payload, left).await
         }
-        Function::Door(door, terms) => {
-            let terms = terms.at(now()).await;
-            knock(Arc::clone(door), terms, &event.payload, left()).await
+        Function::Endpoint(endpoint, policy) => {
+            let policy = policy.at(now()).await;
+            registration_request(Arc::clone(endpoint), policy, &event.payload, left()).await
         }
     };
     done.map_err(|failure| Diagnostic { error_type: failure.name().into(), error_message: failure.to_string() })

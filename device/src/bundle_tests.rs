@@ -141,11 +141,11 @@ fn a_certificate_has_its_time() {
 }
 
 #[test]
-fn the_door_is_known_if_the_bundle_knows_it() {
+fn the_endpoint_is_known_if_the_bundle_knows_it() {
     let zip = mailed().zip;
     assert_eq!(Bundle::open(&zip).unwrap().connection.register, None);
-    let door = "https://door.example/register";
-    assert_eq!(Bundle::open(&with_connection(&zip, "register", json!(door))).unwrap().connection.register.as_deref(), Some(door));
+    let endpoint = "https://endpoint.example/register";
+    assert_eq!(Bundle::open(&with_connection(&zip, "register", json!(endpoint))).unwrap().connection.register.as_deref(), Some(endpoint));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::register::credential::Secret;
-use crate::register::options::RegisterOptions;
+use crate::registration::credential::Secret;
+use crate::registration::options::RegisterOptions;
 
 /// The onething agent: makes this device the one that Alexa speaks with.
 #[derive(Debug, Parser)]
@@ -69,27 +69,27 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Gets credentials for a claim code: open the skill and say "give me a code".
-    #[command(after_help = "Example: onething-device claim K7QF-93PD --door https://example.com/register")]
+    #[command(after_help = "Example: onething-device claim K7QF-93PD --register-url https://example.com/register")]
     Claim {
         /// The code, as it was spoken or shown; its halves may be apart.
         #[arg(num_args = 1..=2, required = true)]
         code: Vec<Secret>,
         /// Where to show it.
         #[command(flatten)]
-        door: DoorOption,
+        endpoint: EndpointOption,
     },
     /// Gets credentials without an owner's help, where the maker has set that up.
-    #[command(after_help = "Example: onething-device register --door https://example.com/register --token-file /etc/fleet-token")]
+    #[command(after_help = "Example: onething-device register --register-url https://example.com/register --token-file /etc/fleet-token")]
     Register {
         /// Where to register.
         #[command(flatten)]
-        door: DoorOption,
+        endpoint: EndpointOption,
         /// With what.
         #[command(flatten)]
         with: RegisterOptions,
     },
     /// Gets a new certificate in place of the stored one, also while the agent runs.
-    Renew(DoorOption),
+    Renew(EndpointOption),
     /// Deletes the stored credentials.
     Forget {
         /// Does not ask.
@@ -135,18 +135,30 @@ pub(crate) struct Run {
     pub(crate) code: Option<Secret>,
     /// Where to register when nothing of use is stored.
     #[command(flatten)]
-    pub(crate) door: DoorOption,
+    pub(crate) endpoint: EndpointOption,
     /// With what to register.
     #[command(flatten)]
     pub(crate) with: RegisterOptions,
 }
 
-/// The door where devices register.
+/// The endpoint where devices register.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct DoorOption {
+pub(crate) struct EndpointOption {
     /// The URL where devices register themselves; else the one that the stored bundle knows.
-    #[arg(long = "door", value_name = "URL", env = "ONETHING_DEVICE_DOOR")]
-    pub(crate) url: Option<String>,
+    #[arg(long = "register-url", alias = "door", value_name = "URL", env = "ONETHING_DEVICE_REGISTER_URL")]
+    url: Option<String>,
+}
+
+impl EndpointOption {
+    /// The URL that was named, or that the variable of version 0.1 holds.
+    /// The same option, but for a URL that somebody else has named.
+    pub(crate) fn or_named(&self, url: Option<String>) -> Self {
+        Self { url: url.or_else(|| self.url()) }
+    }
+
+    pub(crate) fn url(&self) -> Option<String> {
+        self.url.clone().or_else(|| std::env::var("ONETHING_DEVICE_DOOR").ok().filter(|url| !url.is_empty()))
+    }
 }
 
 /// Options of every command. Most can also be given as the variable in brackets.

@@ -14,8 +14,8 @@ use tracing::{info, warn};
 use crate::bundle::{Bundle, BundleError, Untimely};
 use crate::failure::{Failure, GET_ONE};
 use crate::files::{Files, OWN_ROOT};
-use crate::register::credential::Credential;
-use crate::register::{Door, register};
+use crate::registration::credential::Credential;
+use crate::registration::{Endpoint, register};
 use crate::state::{Held, State, StateError};
 
 /// Between two looks at a clock that has not been set.
@@ -26,16 +26,16 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 pub(crate) struct Asked<'a> {
     /// A bundle, as a zip or a folder.
     pub(crate) bundle: Option<PathBuf>,
-    /// A door.
-    pub(crate) door: Option<Door>,
+    /// An endpoint.
+    pub(crate) endpoint: Option<Endpoint>,
     /// A root by which the server may be known, too.
     pub(crate) ca: Option<&'a Path>,
-    /// For how long the door, or a clock that has not been set, is waited for; else for ever.
+    /// For how long the endpoint, or a clock that has not been set, is waited for; else for ever.
     pub(crate) wait: Option<Duration>,
 }
 
-/// Credentials that can be used now. What the door gives is stored before it is used; a bundle that is named is not. What to
-/// knock with is looked for only where it is needed: a device that has what it needs is not stopped by a token that is gone.
+/// Credentials that can be used now. What the endpoint gives is stored before it is used; a bundle that is named is not. What to
+/// registration with is looked for only where it is needed: a device that has what it needs is not stopped by a token that is gone.
 pub(crate) async fn obtain(
     asked: Asked<'_>,
     credential: impl FnOnce() -> Result<Option<Credential>, Failure>,
@@ -52,13 +52,15 @@ pub(crate) async fn obtain(
         Kept::Unusable(why) => Some(why),
         Kept::Nothing => None,
     };
-    let next = credential().and_then(|credential| match (credential, asked.door) {
-        (Some(credential), Some(door)) => Ok((credential, door)),
-        (Some(Credential::Code(_)), None) => Err(Failure::Usage("a claim code needs a door: name its URL by --door".to_owned())),
-        (Some(_), None) => Err(Failure::NoCredentials(format!("{}; or name the URL of a door by --door", nothing(held)))),
+    let next = credential().and_then(|credential| match (credential, asked.endpoint) {
+        (Some(credential), Some(endpoint)) => Ok((credential, endpoint)),
+        (Some(Credential::Code(_)), None) => {
+            Err(Failure::Usage("a claim code needs an endpoint: name its URL by --register-url".to_owned()))
+        }
+        (Some(_), None) => Err(Failure::NoCredentials(format!("{}; or name the URL of an endpoint by --register-url", nothing(held)))),
         (None, _) => Err(nothing(held)),
     });
-    let (credential, door) = match (next, unusable) {
+    let (credential, endpoint) = match (next, unusable) {
         (Ok(next), None) => next,
         (Ok(next), Some(why)) => {
             warn!("{why}; registering anew");
@@ -72,7 +74,7 @@ pub(crate) async fn obtain(
             return Err(why);
         }
     };
-    let bundle = register(&credential, &door, held, asked.wait, now).await?;
+    let bundle = register(&credential, &endpoint, held, asked.wait, now).await?;
     Ok(in_time(bundle, asked.wait, now).await?)
 }
 

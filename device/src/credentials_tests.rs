@@ -32,9 +32,9 @@ fn empty(place: &Path) -> Held {
     State::at(&place.join("state")).hold().unwrap().0
 }
 
-fn door() -> Door {
-    let address = crate::register::address::Address::parse("https://localhost:1").unwrap();
-    Door::new(address, crate::name::Name::parse("x", "--name").unwrap(), None).unwrap()
+fn endpoint() -> Endpoint {
+    let address = crate::registration::address::Address::parse("https://localhost:1").unwrap();
+    Endpoint::new(address, crate::name::Name::parse("x", "--name").unwrap(), None).unwrap()
 }
 
 fn gone() -> Result<Option<Credential>, Failure> {
@@ -52,7 +52,7 @@ fn code() -> Result<Option<Credential>, Failure> {
 }
 
 #[tokio::test]
-async fn who_has_credentials_needs_nothing_to_knock_with() {
+async fn who_has_credentials_needs_nothing_to_register_with() {
     let place = tempfile::tempdir().unwrap();
     let held = stored(place.path());
     let bundle = obtain(Asked::default(), gone, &held, || NOW + 60).await.unwrap();
@@ -67,11 +67,11 @@ async fn who_has_nothing_is_told_what_is_missing() {
     let place = tempfile::tempdir().unwrap();
     let held = empty(place.path());
     assert!(matches!(obtain(Asked::default(), none, &held, || NOW).await, Err(Failure::NoCredentials(_))));
-    assert!(matches!(obtain(Asked::default(), code, &held, || NOW).await, Err(Failure::Usage(why)) if why.contains("--door")));
+    assert!(matches!(obtain(Asked::default(), code, &held, || NOW).await, Err(Failure::Usage(why)) if why.contains("--register-url")));
     assert!(matches!(obtain(Asked::default(), gone, &held, || NOW).await, Err(Failure::Usage(why)) if why.contains("/etc/token")));
     let serial = || Ok(Some(Credential::Serial("SN-1".to_owned().into(), None, Default::default())));
     let failure = obtain(Asked::default(), serial, &held, || NOW).await.unwrap_err();
-    assert!(matches!(&failure, Failure::NoCredentials(why) if why.contains("setup") && why.contains("--door")), "{failure}");
+    assert!(matches!(&failure, Failure::NoCredentials(why) if why.contains("setup") && why.contains("--register-url")), "{failure}");
 }
 
 #[tokio::test]
@@ -101,13 +101,13 @@ async fn a_clock_that_has_not_been_set_is_waited_for() {
     assert!(matches!(&failure, Failure::NoCredentials(why) if why.contains("1970-01-01")), "{failure}");
     assert_eq!(begun.elapsed().as_secs(), 7);
     // No clock is a reason to ask anybody for other credentials.
-    let asked = Asked { wait: Some(Duration::from_secs(7)), door: Some(door()), ..Asked::default() };
+    let asked = Asked { wait: Some(Duration::from_secs(7)), endpoint: Some(endpoint()), ..Asked::default() };
     let failure = obtain(asked, code, &held, || 60).await.unwrap_err();
     assert!(matches!(&failure, Failure::NoCredentials(why) if why.contains("1970-01-01")), "{failure}");
 }
 
 #[test]
-fn a_door_that_is_asked_shows_little_of_itself() {
-    let shown = format!("{:?} {:?}", Asked { door: Some(door()), ..Asked::default() }, code());
+fn an_endpoint_that_is_asked_shows_little_of_itself() {
+    let shown = format!("{:?} {:?}", Asked { endpoint: Some(endpoint()), ..Asked::default() }, code());
     assert!(shown.contains("redacted") && !shown.contains("K7QF"), "{shown}");
 }

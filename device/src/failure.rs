@@ -9,8 +9,8 @@ use thiserror::Error;
 use crate::bundle::{BundleError, Untimely};
 use crate::journal::JournalError;
 use crate::name::NameError;
-use crate::register::RegisterError;
-use crate::register::options::OptionsError;
+use crate::registration::RegisterError;
+use crate::registration::options::OptionsError;
 use crate::state::StateError;
 
 /// What to do when a device has no credentials of use.

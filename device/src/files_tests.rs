@@ -62,9 +62,9 @@ fn a_key_does_not_show() {
 #[test]
 fn connection_json_is_changed_and_keeps_what_it_does_not_know() {
     let mut files = files();
-    files.amend(|connection| drop(connection.insert("register".into(), json!("https://door.example")))).unwrap();
+    files.amend(|connection| drop(connection.insert("register".into(), json!("https://endpoint.example")))).unwrap();
     let read: Value = serde_json::from_slice(files.content(CONNECTION).unwrap()).unwrap();
-    assert_eq!((&read["register"], &read["issuedAt"]), (&json!("https://door.example"), &json!(7)));
+    assert_eq!((&read["register"], &read["issuedAt"]), (&json!("https://endpoint.example"), &json!(7)));
     files.insert(CONNECTION, b"[]".to_vec()).unwrap();
     assert!(matches!(files.amend(|_| ()), Err(BundleError::Connection(_))));
 }

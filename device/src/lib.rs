@@ -26,7 +26,7 @@ pub mod files;
 mod credentials;
 mod device_model;
 mod local_socket;
-pub mod register;
+pub mod registration;
 mod requests;
 mod state;
 mod status;

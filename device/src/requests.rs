@@ -18,7 +18,8 @@ pub(crate) enum Request {
     /// A new certificate in place of the stored one.
     Renew {
         /// The URL where to register; else the one that the agent knows.
-        door: Option<String>,
+        #[serde(alias = "door")]
+        endpoint: Option<String>,
     },
 }
 
@@ -117,10 +118,10 @@ mod tests {
         std::fs::write(&path, "left by an agent that was killed").unwrap();
         let mut requests = Requests::listen(&path).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        let asked = Request::Renew { door: Some("https://door.example".into()) };
+        let asked = Request::Renew { endpoint: Some("https://endpoint.example".into()) };
         let served = async {
-            let Asked { request: Request::Renew { door }, answer } = requests.next().await;
-            assert_eq!(door.as_deref(), Some("https://door.example"));
+            let Asked { request: Request::Renew { endpoint }, answer } = requests.next().await;
+            assert_eq!(endpoint.as_deref(), Some("https://endpoint.example"));
             answer.send(Answer::Renewed { not_after: 7 }).unwrap();
         };
         let (answer, ()) = tokio::join!(ask::<Answer>(&path, &asked), served);
@@ -137,7 +138,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("agent.sock");
         let mut requests = Requests::listen(&path).unwrap();
-        let asked = Request::Renew { door: None };
+        let asked = Request::Renew { endpoint: None };
         let (answer, ()) = tokio::join!(ask::<Answer>(&path, &asked), async { drop(requests.next().await) });
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::UnexpectedEof);
         drop(requests);

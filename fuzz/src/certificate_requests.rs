@@ -6,7 +6,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use onething::registry::signing_request::{CertificateRequest, ShownCertificate};
 
-use super::papers::papers;
+use super::credentials::credentials;
 
 /// Reads them.
 pub fn run(data: &[u8]) {
@@ -15,15 +15,15 @@ pub fn run(data: &[u8]) {
         read(&in_pem(label, data));
     }
     if let Some(changes) = data.strip_prefix(b"~") {
-        let papers = papers();
-        let real = match CertificateRequest::parse(&papers.request) {
+        let credentials = credentials();
+        let real = match CertificateRequest::parse(&credentials.request) {
             Ok(real) => real,
             Err(error) => panic!("{error}"),
         };
-        if let Some(request) = read(&changed("CERTIFICATE REQUEST", &papers.request, changes)) {
+        if let Some(request) = read(&changed("CERTIFICATE REQUEST", &credentials.request, changes)) {
             assert_eq!(request.key(), real.key(), "somebody else's key is taken");
         }
-        read(&changed("CERTIFICATE", &papers.certificate, changes));
+        read(&changed("CERTIFICATE", &credentials.certificate, changes));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whatever strangers may send to the hub, its door or a device, and what must hold for it.
+//! Whatever strangers may send to the hub, its endpoint or a device, and what must hold for it.
 //!
 //! Each module is about one kind of input and has one function, `run`, which takes any bytes and panics when what reads them does or
 //! when something does not hold that always should. libFuzzer calls it with bytes that it makes up (`fuzz/run`), and `cargo test`
@@ -9,18 +9,18 @@
 pub mod alexa_requests;
 pub mod bundles;
 pub mod certificate_requests;
-pub mod door_answers;
+mod credentials;
 pub mod interaction_models;
 pub mod journals;
-pub mod knocks;
 pub mod mail;
 pub mod models;
 mod out_of_reach;
 pub mod packets;
-mod papers;
 pub mod policies;
+pub mod registration_answers;
+pub mod registration_policies;
+pub mod registration_requests;
 pub mod shadows;
-pub mod terms;
 pub mod topics;
 pub mod utterances;
 
@@ -32,16 +32,16 @@ pub const TARGETS: [Target; 15] = [
     ("alexa_requests", alexa_requests::run),
     ("bundles", bundles::run),
     ("certificate_requests", certificate_requests::run),
-    ("door_answers", door_answers::run),
+    ("registration_answers", registration_answers::run),
     ("interaction_models", interaction_models::run),
     ("journals", journals::run),
-    ("knocks", knocks::run),
+    ("registration_requests", registration_requests::run),
     ("mail", mail::run),
     ("models", models::run),
     ("packets", packets::run),
     ("policies", policies::run),
     ("shadows", shadows::run),
-    ("terms", terms::run),
+    ("registration_policies", registration_policies::run),
     ("topics", topics::run),
     ("utterances", utterances::run),
 ];

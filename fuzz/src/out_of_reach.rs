@@ -1,4 +1,4 @@
-//! What is behind the door, out of reach: only the claims answer and know one code, the maker lets everybody in, and every thing is there
+//! What is behind the endpoint, out of reach: only the claims answer and know one code, the maker lets everybody in, and every thing is there
 //! and belongs to the owner of that code.
 
 use std::sync::Mutex;

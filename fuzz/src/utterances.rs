@@ -1,6 +1,6 @@
 //! What is said to an Echo, and what a skill may answer to it.
 //!
-//! Each line is said, unless it begins with `{`: then it is the answer of the skill, or, after a `!`, a request of the caller's own. The lines
+//! Each line is said, unless it begins with `{`: then it is the answer of the skill, or, after a `!`, a request of the client's own. The lines
 //! `+` and `-` enable and disable the skill, `*` links the account, and `.` is nobody saying anything.
 
 use std::sync::{Arc, OnceLock};

@@ -1,4 +1,4 @@
-//! The events that the hub keeps, in one list: registrations of devices ([`crate::door`]), refusals of the broker
+//! The events that the hub keeps, in one list: registrations of devices ([`crate::registration`]), refusals of the broker
 //! ([`crate::refusals`]), and mail that did not go out at the first attempt ([`crate::outgoing`]).
 
 use std::path::Path;
@@ -8,9 +8,9 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::door::audit as registrations;
 use crate::outgoing::{self, Mail, State};
 use crate::refusals;
+use crate::registration::audit as registrations;
 use crate::store::{self, OpenError, StoreError};
 
 /// A kind of event.

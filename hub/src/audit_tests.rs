@@ -6,7 +6,7 @@ use rusqlite::params;
 use serde_json::json;
 
 use super::*;
-use crate::door::LocalAudit;
+use crate::registration::LocalAudit;
 use crate::store::Store;
 
 fn registration(at: u64) -> Registration {

@@ -11,7 +11,7 @@ use onething::https::Https;
 use onething::lambda::invoke;
 use onething::lifecycle::{Sweep, in_use, sweep};
 use onething::login::amazon::LoginWithAmazon;
-use onething::registration::{HttpHook, Limits, Own, Terms};
+use onething::registration::{HttpHook, Limits, Own, RegistrationPolicy};
 use onething::registry::{A_DAY, Kind};
 use onething::skill::Skill;
 use onething::skill::memory::Memory;
@@ -31,7 +31,6 @@ use crate::clock;
 use crate::data_folder::{self, AUTHORITY};
 use crate::devices::Devices;
 use crate::disk;
-use crate::door::{LocalAudit, LocalClaims};
 use crate::events::{Events, Subject};
 use crate::households::{EchoError, Households, Turn, Words, dated, not_for_the_skill, shown, without_token};
 use crate::mailbox::MailFolder;
@@ -39,9 +38,10 @@ use crate::metrics;
 use crate::outgoing::{Outgoing, Pace, Server};
 use crate::place;
 use crate::policy::{self, DEVICE_POLICY};
-use crate::ports::{LocalDoor, LocalSkill};
+use crate::ports::{LocalEndpoint, LocalSkill};
 use crate::presence::Presence;
 use crate::refusals::{self, Refusals};
+use crate::registration::{LocalAudit, LocalClaims};
 use crate::registry::{LocalRegistry, Stack};
 use crate::settings::{Mode, Settings};
 use crate::shadow::LocalShadows;
@@ -103,9 +103,9 @@ pub struct Hub {
     /// The skill.
     pub skill: Arc<LocalSkill>,
     /// Where devices register themselves.
-    pub door: LocalDoor,
-    /// On what terms.
-    pub terms: Terms,
+    pub endpoint: LocalEndpoint,
+    /// By what policy.
+    pub policy: RegistrationPolicy,
     /// Whether a proxy on this machine passes requests on.
     pub behind_proxy: bool,
     /// Whether what calls itself Alexa is Alexa.
@@ -172,7 +172,7 @@ impl Hub {
         for (name, document) in &settings.register.policies {
             registry.create_policy(name, document).await?;
         }
-        for thing_type in settings.register.terms.types.keys() {
+        for thing_type in settings.register.policy.types.keys() {
             registry.create_thing_type(thing_type).await?;
         }
         registry.give_free().await?;
@@ -197,7 +197,7 @@ impl Hub {
         let broker_of_bundles =
             onething::mail::bundle::Broker { host: settings.host, port: mqtt_port, roots, register: settings.register_url };
         let claims = LocalClaims::new(store.clone());
-        let door = LocalDoor {
+        let endpoint = LocalEndpoint {
             login: login.clone(),
             client_id: Some(settings.mode.client_id().to_owned()),
             registry: registry.clone(),
@@ -238,8 +238,8 @@ impl Hub {
             measure: metrics::count,
         };
         Ok(Arc::new(Self {
-            door,
-            terms: settings.register.terms,
+            endpoint,
+            policy: settings.register.policy,
             behind_proxy: settings.behind_proxy,
             verifier,
             households: Households::new(store.clone(), skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
@@ -387,7 +387,7 @@ impl Hub {
             measure: self.skill.measure,
         };
         sweep(&means).await;
-        let tidied = (self.skill.shadows.tidy().await, self.door.claims.tidy(clock::now()).await);
+        let tidied = (self.skill.shadows.tidy().await, self.endpoint.claims.tidy(clock::now()).await);
         for error in [tidied.0.err(), tidied.1.err()].into_iter().flatten() {
             tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
         }

@@ -6,7 +6,7 @@
 //! 2. [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and
 //!    [`policy`] limits; [`shadow`] keeps what is wanted of a device and what it says; [`outgoing`] sends the mail, and [`mailbox`] is a
 //!    folder that takes it.
-//! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest. [`door`] is where they register.
+//! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest. [`endpoint`] is where they register.
 //! 4. [`hub`] puts them into the skill; [`signature`] sees that it is Alexa who calls, and [`web`] answers.
 //! 5. For trying: [`utterance`] and [`echo`] are what Alexa does with words, [`households`] the Echos of the local users,
 //!    [`devices`] what stands at the other end. [`demo`] tells it all in a terminal.
@@ -32,8 +32,8 @@ pub mod backend;
 pub mod backup;
 pub mod broker;
 
-pub mod door;
 pub mod refusals;
+pub mod registration;
 
 pub mod audit;
 

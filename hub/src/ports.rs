@@ -1,10 +1,10 @@
 //! The ports of the skill and of the registration on this machine: which implementation is behind each.
 
-use onething::registration::{self, Door, HttpHook};
+use onething::registration::{self, Endpoint, HttpHook};
 use onething::skill::{self, Skill};
 
-use crate::door::{LocalAudit, LocalClaims};
 use crate::outgoing::Outgoing;
+use crate::registration::{LocalAudit, LocalClaims};
 use crate::registry::LocalRegistry;
 use crate::shadow::LocalShadows;
 use crate::sign_in::SignIn;
@@ -12,8 +12,8 @@ use crate::sign_in::SignIn;
 /// The skill that this hub is.
 pub type LocalSkill = Skill<LocalPorts>;
 
-/// The door that this hub has.
-pub type LocalDoor = Door<LocalPorts>;
+/// The endpoint that this hub has.
+pub type LocalEndpoint = Endpoint<LocalPorts>;
 
 /// The ports of this machine.
 pub struct LocalPorts;

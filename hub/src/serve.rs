@@ -119,7 +119,7 @@ impl Running {
         let (host, password, data) = (settings.host.clone(), settings.password.clone(), settings.data.clone());
         let verifier = Box::new(Verifier::of_alexa(clock::now));
         if settings.trying() && settings.register_url.is_none() {
-            settings.register_url = door_here(scheme, &host, http_at);
+            settings.register_url = endpoint_here(scheme, &host, http_at);
         }
         let hub = Hub::open(settings, mqtt_at.port(), verifier).await?;
         let identity = ServerIdentity::new(Arc::clone(&hub.authority), &[host], clock::now).map_err(OpenError::from)?;
@@ -161,8 +161,8 @@ impl Running {
     }
 }
 
-/// Where devices find the door when nobody says where: over HTTP, those of this machine.
-fn door_here(scheme: &str, host: &str, http: SocketAddr) -> Option<String> {
+/// Where devices find the endpoint when nobody says where: over HTTP, those of this machine.
+fn endpoint_here(scheme: &str, host: &str, http: SocketAddr) -> Option<String> {
     if scheme == "https" {
         // The certificate is for the name.
         return Some(format!("https://{host}:{}/register", http.port()));

@@ -10,9 +10,9 @@ use onething::mail::Sender;
 use onething::mail::smtp::Smtp;
 use thiserror::Error;
 
-use crate::door::file::Registration;
 use crate::model_check::{self, File, Finding};
 use crate::password::Password;
+use crate::registration::file::Registration;
 use crate::sign_in::CLIENT_ID;
 use crate::utterance::interaction::InteractionModel;
 
@@ -106,9 +106,9 @@ pub struct Settings {
     pub skill_ids: Vec<String>,
     /// Who signs owners in.
     pub mode: Mode,
-    /// On what terms devices register themselves.
+    /// On what policy devices register themselves.
     pub register: Registration,
-    /// Where devices find the door; it goes into bundles.
+    /// Where devices find the endpoint; it goes into bundles.
     pub register_url: Option<String>,
     /// Whether a proxy on this machine passes requests on.
     pub behind_proxy: bool,
@@ -205,7 +205,7 @@ impl Settings {
             Some(file) => Registration::read(file, source),
         };
         let register = register.map_err(|found| found.into_iter().for_each(&mut fault)).ok();
-        if asked.register_url.as_deref().is_some_and(|url| !is_door(url)) {
+        if asked.register_url.as_deref().is_some_and(|url| !is_endpoint(url)) {
             fault("--register-url must be an https URL such as https://hub.example.com/register, or an http URL on this machine".into());
         }
 
@@ -290,7 +290,7 @@ fn mistakes(device: (&FileOf<'_>, &Model), interaction: (&FileOf<'_>, &str), spe
 }
 
 /// Codes and tokens go there: nobody on the way may read them.
-fn is_door(url: &str) -> bool {
+fn is_endpoint(url: &str) -> bool {
     let Ok(url) = url::Url::parse(url) else { return false };
     let here = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use onething::login::{AccessToken, Profile, ProfileEmail};
 use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use onething_hub::authority::Authority;
-use onething_hub::door::LocalClaims;
 use onething_hub::mailbox::MailFolder;
 use onething_hub::policy::DEVICE_DOCUMENT;
+use onething_hub::registration::LocalClaims;
 use onething_hub::registry::{LocalRegistry, Stack};
 use onething_hub::shadow::{LocalShadows, Operation};
 use onething_hub::sign_in::{CLIENT_ID, LocalLogin, UserName};
@@ -22,7 +22,7 @@ use onething_hub::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::contract::login::Doors;
+use crate::contract::login::Accounts;
 use crate::contract::mailer::{Arrived, Post};
 use crate::contract::{Account, MISSING_POLICY, MISSING_TYPE, Newcomer, gaps};
 
@@ -166,7 +166,7 @@ impl SignIn {
     }
 }
 
-impl Doors for SignIn {
+impl Accounts for SignIn {
     type Login = LocalLogin;
 
     fn login(&self) -> &LocalLogin {

@@ -8,10 +8,10 @@ mod failure;
 mod invoke;
 mod iot;
 mod parameters;
+mod policy;
 mod sdk;
 mod ses;
 mod shadow;
-mod terms;
 
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ use self::failure::MarkUnclear;
 pub use self::invoke::Hooks;
 pub use self::iot::IotRegistry;
 pub use self::parameters::{ParameterError, Parameters};
+pub use self::policy::StoredPolicy;
 pub use self::sdk::credentials;
 use self::sdk::limits;
 pub use self::ses::Ses;
 pub use self::shadow::IotShadows;
-pub use self::terms::StoredTerms;
 use crate::config::Config;
 use crate::https::Https;
 use crate::registration::HttpHook;

@@ -91,17 +91,17 @@ fn all_faults_are_reported_at_once() {
 }
 
 #[test]
-fn a_function_is_the_door_only_when_it_is_told_so() {
+fn a_function_is_the_endpoint_only_when_it_is_told_so() {
     let read = |more: &[(&'static str, &'static str)]| {
         let mut given = HashMap::from(GOOD);
         given.extend(more.iter().copied());
-        Config::read(&Given(given)).unwrap().door
+        Config::read(&Given(given)).unwrap().endpoint
     };
     assert!(read(&[("REGISTER_TABLE", "claims"), ("REGISTER_TERMS_PARAMETER", "/a")]).is_none());
     let on = [("REGISTER", "on"), ("REGISTER_TABLE", "claims")];
-    assert!(matches!(read(&on), Some(TermsFrom::Given(_))));
-    let terms = read(&[on[0], on[1], ("REGISTER_TERMS_PARAMETER", "/onething/register")]);
-    assert!(matches!(terms, Some(TermsFrom::Parameters(path)) if path == "/onething/register"));
+    assert!(matches!(read(&on), Some(PolicySource::Given(_))));
+    let policy = read(&[on[0], on[1], ("REGISTER_TERMS_PARAMETER", "/onething/register")]);
+    assert!(matches!(policy, Some(PolicySource::Parameters(path)) if path == "/onething/register"));
 
     check(&[("REGISTER", "yes")], &["REGISTER must be `on` or `off`"]);
     check(&[("REGISTER", "on")], &["REGISTER_TABLE is missing: without it nobody counts who tries what"]);

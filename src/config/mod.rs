@@ -2,14 +2,14 @@
 //!
 //! Credentials are no part of it: they change while the process lives, and each call reads them anew.
 
-mod door;
+mod registration;
 
 use std::iter;
 
 use lettre::message::Mailbox;
 use thiserror::Error;
 
-pub use self::door::TermsFrom;
+pub use self::registration::PolicySource;
 use crate::device_model::Model;
 use crate::mail::Sender;
 use crate::mail::bundle::Broker;
@@ -46,9 +46,9 @@ pub struct Config {
     pub configuration_set: Option<String>,
     /// `SMTP_URL`: mail goes out by this server instead of SES.
     pub smtp: Option<Smtp>,
-    /// `REGISTER=on`: the function is the door where devices register themselves, and nothing else. On which terms:
+    /// `REGISTER=on`: the function is the registration endpoint where devices register themselves, and nothing else. On which policy:
     /// `REGISTER_TERMS…`.
-    pub door: Option<TermsFrom>,
+    pub endpoint: Option<PolicySource>,
     /// `REGISTER_TABLE`: the table of claim codes.
     pub claims: Option<String>,
     /// `FLEET_THINGS`: what the names of things begin with that are no owner's and that this stack may sweep up after. Empty is
@@ -175,7 +175,7 @@ impl Config {
             fault("SMTP_URL", what);
             None
         });
-        let door = door::read(source, &mut faults);
+        let endpoint = registration::read(source, &mut faults);
         let fleets = match source.variable("FLEET_THINGS").as_deref().map(|names| names.strip_suffix('*')) {
             None => String::new(),
             Some(Some(prefix)) if prefix.is_empty() || ThingName::parse(prefix).is_some() => prefix.to_owned(),
@@ -184,7 +184,7 @@ impl Config {
                 String::new()
             }
         };
-        let broker = broker.map(|broker| Broker { register: door.url, ..broker });
+        let broker = broker.map(|broker| Broker { register: endpoint.url, ..broker });
         let model = model(source, &mut faults);
         match (from, broker, lease.zip(retention_days), region, model) {
             (Some(from), Some(broker), Some((lease, retention_days)), Some(region), Some(model)) if faults.is_empty() => Ok(Self {
@@ -201,8 +201,8 @@ impl Config {
                 retention_days,
                 configuration_set,
                 smtp,
-                door: door.terms,
-                claims: door.claims,
+                endpoint: endpoint.policy,
+                claims: endpoint.claims,
                 fleets,
                 metric_namespace: source.variable("METRIC_NAMESPACE"),
             }),

@@ -1,4 +1,4 @@
-//! Requests to the door as an HTTP API of Amazon API Gateway hands them on, and answers as it takes them: payload format 2.0
+//! Requests to the endpoint as an HTTP API of Amazon API Gateway hands them on, and answers as it takes them: payload format 2.0
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
 
 use std::borrow::Cow;

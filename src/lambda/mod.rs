@@ -1,7 +1,7 @@
-//! One invocation: a request of Alexa, news about a mail, the schedule, or what a device reports of its certificate; or a knock at the door.
+//! One invocation: a request of Alexa, news about a mail, the schedule, or what a device reports of its certificate; or a request at the endpoint.
 //!
-//! One binary serves functions with different rights; the kinds of event are told apart by their shape. The door is open to
-//! everybody, so the function that is the door is told so and answers nothing else, and no other function answers a knock.
+//! One binary serves functions with different rights; the kinds of event are told apart by their shape. The endpoint is open to
+//! everybody, so the function that is the endpoint is told so and answers nothing else, and no other function answers a request.
 
 mod gateway;
 mod wrapped;
@@ -18,13 +18,13 @@ pub use self::wrapped::{NotAnAlexaRequest, is_envelope};
 use crate::fault::{Blame, Fault, chain};
 use crate::lifecycle::{CareError, Notice, Sweep, in_use, note, sweep};
 use crate::metrics::Measure;
-use crate::registration::{self, Door, Terms, closed, register};
+use crate::registration::{self, Endpoint, RegistrationPolicy, closed, register};
 use crate::skill::{ANSWER_WITHIN, NotOurs, Ports, Skill, answer, apology};
 use crate::thing::{CertificateId, ThingName};
 
 /// What Lambda takes of its own time limit.
 const WAY_BACK: Duration = Duration::from_millis(500);
-/// For so long a device may wait for the answer to its knock; the gateway would give up after half a minute.
+/// For so long a device may wait for the answer to its registration; the gateway would give up after half a minute.
 const KNOCK_WITHIN: Duration = Duration::from_secs(15);
 /// An event that has just arrived and has no time left comes from a clock that is off.
 const KNOCK_AT_LEAST: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ enum Event {
     /// A rule of AWS IoT: a device reports another certificate than before.
     InUse,
     /// API Gateway, which has a function of its own.
-    Knock,
+    RegistrationRequest,
 }
 
 impl Event {
@@ -54,7 +54,7 @@ impl Event {
             (Some(Value::Array(_)), _) => Event::Mail,
             (_, Some("Scheduled Event")) => Event::Schedule,
             _ if payload.get("event").and_then(Value::as_str) == Some(IN_USE) => Event::InUse,
-            _ if gateway::is_one(payload) => Event::Knock,
+            _ if gateway::is_one(payload) => Event::RegistrationRequest,
             _ => Event::Request,
         }
     }
@@ -72,14 +72,14 @@ pub enum Failure {
     /// News about a mail or of a device that could not be noted.
     #[error("what became of a mail, or what a device has reported, could not be noted")]
     NotNoted(#[from] CareError),
-    /// Something else than a knock, at the door.
+    /// Something else than a request, at the endpoint.
     #[error(
-        "an HTTP request is expected, as an HTTP API of API Gateway passes it on in its payload format 2.0: this function is the door, \
+        "an HTTP request is expected, as an HTTP API of API Gateway passes it on in its payload format 2.0: this function is the registration endpoint, \
          where devices register by `POST /register`, and Alexa has a function of her own"
     )]
-    NoKnock,
-    /// A panic at the door, which the log has.
-    #[error("the knock could not be answered")]
+    NotARegistration,
+    /// A panic at the endpoint, which the log has.
+    #[error("the request could not be answered")]
     Broken,
 }
 
@@ -87,7 +87,7 @@ impl Failure {
     /// A stable name for CloudWatch.
     pub fn name(&self) -> &'static str {
         match self {
-            Failure::NotOurs(_) | Failure::NotAnAlexaRequest(_) | Failure::NoKnock => "NotOurs",
+            Failure::NotOurs(_) | Failure::NotAnAlexaRequest(_) | Failure::NotARegistration => "NotOurs",
             Failure::NotNoted(_) => "NotNoted",
             Failure::Broken => "Broken",
         }
@@ -106,24 +106,24 @@ pub async fn invoke<P: Ports>(skill: Arc<Skill<P>>, payload: Value, left: Durati
         Event::Mail => Ok(mail(&skill, &payload).await?),
         Event::Schedule => Ok(schedule(&skill, left).await),
         Event::InUse => Ok(certificate_in_use(&skill, &payload, left).await?),
-        Event::Knock => Err(NotAnAlexaRequest::HttpEvent.into()),
+        Event::RegistrationRequest => Err(NotAnAlexaRequest::HttpEvent.into()),
     }
 }
 
-/// Answers a device that knocks, on terms that may not be there. `left` is the time that Lambda allows.
-pub async fn knock<P: registration::Ports>(
-    door: Arc<Door<P>>,
-    terms: Option<Arc<Terms>>,
+/// Answers a device that registers, on policy that may not be there. `left` is the time that Lambda allows.
+pub async fn registration_request<P: registration::Ports>(
+    endpoint: Arc<Endpoint<P>>,
+    policy: Option<Arc<RegistrationPolicy>>,
     event: &Value,
     left: Duration,
 ) -> Result<Value, Failure> {
     let Some(Arrived { request, source, id }) = gateway::read(event) else {
-        tracing::warn!(step = "request", cause = "no_knock", "an event that is no request to the door");
-        return Err(Failure::NoKnock);
+        tracing::warn!(step = "request", cause = "no_registration_request", "an event that is no request to the endpoint");
+        return Err(Failure::NotARegistration);
     };
-    let Some(terms) = terms else { return Ok(gateway::answer(&closed(&*door, &source, &id).await)) };
+    let Some(policy) = policy else { return Ok(gateway::answer(&closed(&*endpoint, &source, &id).await)) };
     let answer_by = Instant::now() + left.saturating_sub(WAY_BACK).clamp(KNOCK_AT_LEAST, KNOCK_WITHIN);
-    let turn = tokio::spawn(async move { register(&door, &terms, request, &source, &id, answer_by).await });
+    let turn = tokio::spawn(async move { register(&endpoint, &policy, request, &source, &id, answer_by).await });
     turn.await.map(|response| gateway::answer(&response)).map_err(|_| Failure::Broken)
 }
 
@@ -206,10 +206,10 @@ async fn schedule<P: Ports>(skill: &Skill<P>, left: Duration) -> Value {
 mod tests {
     use super::*;
 
-    /// What a function that is not the door makes of an event: it has to read as no kind of ours.
+    /// What a function that is not the endpoint makes of an event: it has to read as no kind of ours.
     #[test]
-    fn a_knock_is_no_event_of_the_other_functions() {
-        let knock = json!({"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": "{}"});
-        assert!(matches!(Event::of(&knock), Event::Knock));
+    fn a_request_is_no_event_of_the_other_functions() {
+        let registration = json!({"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": "{}"});
+        assert!(matches!(Event::of(&registration), Event::RegistrationRequest));
     }
 }

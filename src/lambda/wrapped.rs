@@ -32,7 +32,7 @@ pub enum NotAnAlexaRequest {
     /// An HTTP request without an Alexa request in its body.
     #[error(
         "an Alexa request is expected, and this is the event of an HTTP request, as API Gateway, a function URL or a load balancer makes \
-         it: devices register at the function of the door, `POST /register`"
+         it: devices register at the registration function, `POST /register`"
     )]
     HttpEvent,
 }

@@ -6,8 +6,8 @@ use http::{HeaderValue, Response};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::caller::Caller;
-use super::terms::Roots;
+use super::authentication::Client;
+use super::policy::Roots;
 use crate::mail::bundle::{self, Broker};
 use crate::registry::signing_request::ShownCertificate;
 use crate::thing::Fresh;
@@ -39,7 +39,7 @@ struct RootCas<'a> {
     backup: Option<&'a str>,
 }
 
-/// By which roots a device knows the broker: those of the terms, else the broker's own.
+/// By which roots a device knows the broker: those of the registration policy, else the broker's own.
 fn root_cas<'a>(broker: &'a Broker, roots: Option<&'a Roots>) -> RootCas<'a> {
     match roots {
         Some(roots) => RootCas { preferred: &roots.preferred, backup: roots.backup.as_deref() },
@@ -51,23 +51,23 @@ fn root_cas<'a>(broker: &'a Broker, roots: Option<&'a Roots>) -> RootCas<'a> {
 }
 
 /// Writes the answer.
-pub(super) fn write(caller: &Caller, fresh: &Fresh, broker: &Broker, roots: Option<&Roots>) -> Response<Bytes> {
+pub(super) fn write(client: &Client, fresh: &Fresh, broker: &Broker, roots: Option<&Roots>) -> Response<Bytes> {
     let (certificate_pem, private_key) = match fresh {
         Fresh::WithKey(certificate) => (certificate.pem.as_str(), Some(certificate.private_key.pem())),
         Fresh::ForRequest(issued) => (issued.pem.as_str(), None),
     };
     let body = Body {
-        thing_name: caller.thing.as_str(),
-        thing_type: &caller.kind.thing_type,
-        client_id: caller.thing.as_str(),
+        thing_name: client.thing.as_str(),
+        thing_type: &client.kind.thing_type,
+        client_id: client.thing.as_str(),
         endpoint: &broker.host,
         port: broker.port,
         certificate_id: fresh.id().as_str(),
         certificate_pem,
         private_key,
         root_cas: root_cas(broker, roots),
-        policy: caller.kind.policies.first().map_or("", String::as_str),
-        topics: bundle::topics(&caller.thing),
+        policy: client.kind.policies.first().map_or("", String::as_str),
+        topics: bundle::topics(&client.thing),
         expires_at: ShownCertificate::parse(certificate_pem).map(|certificate| certificate.expires_at()),
     };
     // Names and texts can always be written.

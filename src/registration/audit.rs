@@ -1,8 +1,8 @@
-//! What became of every knock, for whoever has to account for it; port [`Audit`], and the log.
+//! What became of every request, for whoever has to account for it; port [`Audit`], and the log.
 
 use crate::thing::{CertificateId, ThingName};
 
-/// What became of one knock. There is no secret in it.
+/// What became of one request. There is no secret in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// When, in seconds since the epoch.
@@ -25,13 +25,13 @@ pub struct Event {
     pub label: Option<String>,
 }
 
-/// Keeps what became of every knock.
+/// Keeps what became of every request.
 pub trait Audit: Send + Sync {
     /// Notes an event. What cannot be noted keeps nobody from registering: it is logged.
     fn note(&self, event: &Event) -> impl Future<Output = ()> + Send;
 }
 
-/// Writes one line of the log per knock, marked with `audit = true`.
+/// Writes one line of the log per registration, marked with `audit = true`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogAudit;
 
@@ -49,7 +49,7 @@ impl Audit for LogAudit {
             thing = thing.as_ref().map(ThingName::as_str),
             certificate = certificate.as_ref().map(CertificateId::as_str),
             label = label.as_deref(),
-            "a knock"
+            "a request"
         );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A code is eight characters, `K7QF-93PD`. Its first half names it, the second half is the secret: so a wrong guess counts
 //! against one code, and five of them end it. It is good for ten minutes and for one device, which is known again by its
-//! public key: a device whose answer was lost may knock with the same code and key once more.
+//! public key: a device whose answer was lost may register with the same code and key once more.
 
 use std::fmt;
 

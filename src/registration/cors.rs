@@ -1,5 +1,5 @@
 //! What a browser is told about pages of other origins (<https://fetch.spec.whatwg.org/#http-cors-protocol>): nothing, unless
-//! an origin is configured, and then that one may knock.
+//! an origin is configured, and then that one may register.
 
 use bytes::Bytes;
 use http::header::{
@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
-/// The answer to a browser that asks first, where the terms name an origin.
+/// The answer to a browser that asks first, where the registration policy names an origin.
 pub(super) fn preflight(request: &Request<Bytes>, origin: Option<&HeaderValue>) -> Option<Response<Bytes>> {
     let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     if !asks || origin.is_none() {

@@ -1,4 +1,4 @@
-//! From `register.toml` to the terms: every fault with its place, not only the first.
+//! From `register.toml` to the registration policy: every fault with its place, not only the first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -10,7 +10,7 @@ use http::HeaderValue;
 use serde::Deserialize;
 
 use super::hook::HookAddress;
-use super::terms::{DeviceToken, Keys, Roots, Serial, SerialKey, SerialProof, Terms, TypeTerms};
+use super::policy::{DeviceToken, Keys, RegistrationPolicy, Roots, Serial, SerialKey, SerialProof, ThingTypePolicy};
 use crate::device_model::in_its_line;
 use crate::mail::bundle::amazon_root;
 use crate::registry::Kind;
@@ -29,7 +29,8 @@ const SHORTEST_KEY: usize = 32;
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    door: RawDoor,
+    #[serde(alias = "endpoint")]
+    registration: RawRegistration,
     roots: Option<RawRoots>,
     #[serde(default, rename = "type")]
     types: BTreeMap<String, RawType>,
@@ -43,7 +44,7 @@ struct File {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawDoor {
+struct RawRegistration {
     origin: Option<String>,
     hook: Option<String>,
     hook_seconds: Option<u64>,
@@ -116,26 +117,26 @@ impl Faults {
     }
 }
 
-pub(super) fn parse(toml: &str) -> Result<Terms, Vec<String>> {
+pub(super) fn parse(toml: &str) -> Result<RegistrationPolicy, Vec<String>> {
     let file: File = toml::from_str(toml).map_err(|error| vec![in_words(toml, &error)])?;
     let mut faults = Faults::default();
-    let mut terms = Terms::default();
-    door(&file.door, &mut terms, &mut faults);
-    terms.roots = file.roots.and_then(|raw| roots(&raw, &mut faults));
+    let mut policy = RegistrationPolicy::default();
+    registration(&file.registration, &mut policy, &mut faults);
+    policy.roots = file.roots.and_then(|raw| roots(&raw, &mut faults));
     let names: BTreeSet<String> = file.types.keys().cloned().collect();
-    let read = file.types.into_iter().filter_map(|(name, raw)| thing_type(&name, raw, &mut faults).map(|terms| (name, terms)));
-    terms.types = read.collect();
+    let read = file.types.into_iter().filter_map(|(name, raw)| thing_type(&name, raw, &mut faults).map(|policy| (name, policy)));
+    policy.types = read.collect();
     let mut seen = BTreeSet::new();
     for (number, raw) in file.token.into_iter().enumerate() {
-        terms.tokens.extend(token(&format!("token {}", number + 1), raw, &names, &mut seen, &mut faults));
+        policy.tokens.extend(token(&format!("token {}", number + 1), raw, &names, &mut seen, &mut faults));
     }
     for (number, raw) in file.serial.iter().enumerate() {
-        terms.serials.extend(serial(&format!("serial {}", number + 1), raw, &names, &mut seen, &mut faults));
+        policy.serials.extend(serial(&format!("serial {}", number + 1), raw, &names, &mut seen, &mut faults));
     }
     for (number, raw) in file.serial_key.into_iter().enumerate() {
-        terms.keyed.extend(serial_key(&format!("serial_key {}", number + 1), raw, &names, &mut faults));
+        policy.keyed.extend(serial_key(&format!("serial_key {}", number + 1), raw, &names, &mut faults));
     }
-    if faults.0.is_empty() { Ok(terms) } else { Err(faults.0) }
+    if faults.0.is_empty() { Ok(policy) } else { Err(faults.0) }
 }
 
 /// What is wrong with the TOML, and in which line; the parser itself would quote that line, which may hold a key.
@@ -146,28 +147,28 @@ fn in_words(toml: &str, error: &toml::de::Error) -> String {
     in_its_line(toml, error, message)
 }
 
-fn door(raw: &RawDoor, terms: &mut Terms, faults: &mut Faults) {
+fn registration(raw: &RawRegistration, policy: &mut RegistrationPolicy, faults: &mut Faults) {
     if let Some(text) = &raw.origin {
         let fault = "must be the origin of a page, such as `https://setup.example.com`";
-        terms.origin = faults.need(origin(text), "door.origin", fault);
+        policy.origin = faults.need(origin(text), "registration.origin", fault);
     }
     if let Some(text) = &raw.hook {
         let fault = "must be an https URL, an http URL on this machine, or `lambda:` and the name or ARN of a function";
-        terms.hook = faults.need(HookAddress::parse(text), "door.hook", fault);
+        policy.hook = faults.need(HookAddress::parse(text), "registration.hook", fault);
     }
     if let Some(seconds) = raw.hook_seconds {
-        faults.check((1..=10).contains(&seconds), "door.hook_seconds", "must be 1 to 10");
-        terms.hook_within = Duration::from_secs(seconds);
+        faults.check((1..=10).contains(&seconds), "registration.hook_seconds", "must be 1 to 10");
+        policy.hook_within = Duration::from_secs(seconds);
     }
     if let Some(most) = raw.per_source {
-        faults.check((1..=10_000).contains(&most), "door.per_source", "must be 1 to 10000");
-        terms.per_source = most;
+        faults.check((1..=10_000).contains(&most), "registration.per_source", "must be 1 to 10000");
+        policy.per_source = most;
     }
     match raw.keys.as_deref() {
         None => {}
-        Some("device") => terms.keys = Keys::Device,
-        Some("either") => terms.keys = Keys::Either,
-        Some(_) => faults.add("door.keys", "must be `device` or `either`"),
+        Some("device") => policy.keys = Keys::Device,
+        Some("either") => policy.keys = Keys::Either,
+        Some(_) => faults.add("registration.keys", "must be `device` or `either`"),
     }
 }
 
@@ -193,7 +194,7 @@ fn is_name(name: &str, also: &str) -> bool {
     (1..=128).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
 }
 
-fn thing_type(name: &str, raw: RawType, faults: &mut Faults) -> Option<TypeTerms> {
+fn thing_type(name: &str, raw: RawType, faults: &mut Faults) -> Option<ThingTypePolicy> {
     let place = format!("type.{name}");
     faults.check(is_name(name, "_-:"), &place, "must be 1 to 128 letters, digits, `_`, `-` and `:`");
     let prefix = ThingPrefix::parse(&raw.prefix);
@@ -210,7 +211,7 @@ fn thing_type(name: &str, raw: RawType, faults: &mut Faults) -> Option<TypeTerms
         faults.check(free, &attributes, format_args!("`{attribute}` is not a name such an attribute can have"));
     }
     let kind = Kind { thing_type: name.to_owned(), policies: raw.policies };
-    Some(TypeTerms { kind, prefix: prefix?, attributes: raw.attributes })
+    Some(ThingTypePolicy { kind, prefix: prefix?, attributes: raw.attributes })
 }
 
 fn hash(place: &str, hex: &str, faults: &mut Faults) -> Option<Fingerprint> {

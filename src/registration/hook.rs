@@ -37,7 +37,7 @@ impl HookAddress {
     }
 }
 
-/// Who knocks, as the maker is told.
+/// Who registers, as the maker is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Question {

@@ -18,7 +18,7 @@ use crate::thing::Fingerprint;
 /// The window in which is counted, in seconds.
 const WINDOW: u64 = 60;
 /// So many wrong codes a minute, whoever tries them. They are for the sum of all sources, each of which has a limit of its own (20,
-/// unless the terms say otherwise), so it takes thirty of them to keep honest codes waiting.
+/// unless the registration policy say otherwise), so it takes thirty of them to keep honest codes waiting.
 ///
 /// A code has 40 bits. In the ten minutes that one lives, 6,000 guesses hit it with 1 : 183,000,000. Where a hundred codes are alive
 /// at any time, day and night, whoever guesses on for a year hits one of them with 1 : 35, and from one address with 1 : 1,046.
@@ -62,8 +62,8 @@ impl Lock {
 pub struct Limits(Mutex<HashMap<Lock, u64>>);
 
 impl Limits {
-    /// Counts a knock of this source.
-    pub(super) async fn knocked(claims: &impl Claims, source: &str, most: u64, now: u64) -> Result<(), Problem> {
+    /// Counts a request of this source.
+    pub(super) async fn registered(claims: &impl Claims, source: &str, most: u64, now: u64) -> Result<(), Problem> {
         let kind = format!("source:{}", Fingerprint::of(&subnet(source)).hex());
         if counted(claims, &kind, now).await? > most { Err(closed(now)) } else { Ok(()) }
     }

@@ -1,12 +1,12 @@
-//! The door where devices register themselves: `POST /register`.
+//! The endpoint where devices register themselves: `POST /register`.
 //!
 //! One function from a request to its answer, which knows no socket: [`register`]. It counts the request (`limits`), reads the
-//! [`knock`], finds out who knocks (`caller`), asks the maker's [`hook`], uses a code up, and lets [`crate::onboarding`] make the
+//! [`registration`], finds out who registers (`client`), asks the maker's [`hook`], uses a code up, and lets [`crate::onboarding`] make the
 //! certificate (`provision`), which goes out with the answer.
 //!
 //! What holds throughout:
 //! - A code is used up before anything is made with it: of two devices that bring it at once, one is let in. The same device
-//!   may come once more with its code while that lives, so a lost answer costs another knock.
+//!   may come once more with its code while that lives, so a lost answer costs another request.
 //! - A certificate is handed out only when the record of its thing names it; until then the one before goes on, and for a day
 //!   after.
 //! - A private key is in the answer or nowhere. No answer that refuses repeats anything of the request.
@@ -14,16 +14,16 @@
 
 mod answer;
 pub mod audit;
-mod caller;
+mod authentication;
 pub mod claims;
 mod cors;
 mod file;
 pub mod hook;
-pub mod knock;
 mod limits;
+pub mod policy;
 mod problem;
 mod provision;
-pub mod terms;
+pub mod request;
 
 use std::time::Duration;
 
@@ -32,17 +32,17 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::caller::Caller;
-use self::knock::Knock;
+use self::authentication::Client;
 use self::limits::Lock;
 use self::problem::Cause;
+use self::request::RegistrationRequest;
 
 pub use self::audit::{Audit, Event, LogAudit};
 pub use self::claims::Claims;
 pub use self::hook::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
 pub use self::limits::Limits;
+pub use self::policy::{PolicyError, RegistrationPolicy};
 pub use self::problem::Problem;
-pub use self::terms::{Terms, TermsError};
 use crate::fault::chain;
 use crate::login::Login;
 use crate::mail::bundle::Broker;
@@ -73,8 +73,8 @@ pub trait Ports: 'static {
     type Audit: Audit;
 }
 
-/// The door, and the ports it works through.
-pub struct Door<P: Ports> {
+/// The endpoint, and the ports it works through.
+pub struct Endpoint<P: Ports> {
     /// Who signs owners in.
     pub login: P::Login,
     /// The client id that owners' tokens must be made for.
@@ -85,7 +85,7 @@ pub struct Door<P: Ports> {
     pub claims: P::Claims,
     /// The maker's word.
     pub hook: P::Hook,
-    /// What became of every knock.
+    /// What became of every request.
     pub audit: P::Audit,
     /// The things of owners.
     pub own: Own,
@@ -93,7 +93,7 @@ pub struct Door<P: Ports> {
     pub broker: Broker,
     /// What this process knows to be closed for a while.
     pub limits: Limits,
-    /// How long one knock keeps others away from its thing, in seconds.
+    /// How long one request keeps others away from its thing, in seconds.
     pub lease: u64,
     /// Seconds since the epoch.
     pub now: fn() -> u64,
@@ -107,25 +107,25 @@ const TIME_TO_ANSWER: Duration = Duration::from_millis(200);
 /// A note for the audit takes no longer.
 const TIME_TO_NOTE: Duration = Duration::from_secs(1);
 
-/// Answers a request to the door. `source` is the address it came from, `request_id` what the log calls it, and `answer_by`
+/// Answers a request to the endpoint. `source` is the address it came from, `request_id` what the log calls it, and `answer_by`
 /// is when the answer must be ready.
 pub async fn register<P: Ports>(
-    door: &Door<P>,
-    terms: &Terms,
+    endpoint: &Endpoint<P>,
+    policy: &RegistrationPolicy,
     request: Request<Bytes>,
     source: &str,
     request_id: &str,
     answer_by: Instant,
 ) -> Response<Bytes> {
-    let origin = terms.origin.as_ref();
+    let origin = policy.origin.as_ref();
     let allowed = if origin.is_some() { "POST, OPTIONS" } else { "POST" };
     let mut response = match cors::preflight(&request, origin) {
         Some(response) => response,
         None if request.method() != Method::POST => options_or_problem(request.method(), allowed),
         None => {
-            let event = event(door, source, request_id);
-            let mut visit = Visitor { door, terms, source, deadline: answer_by, event, is_spam: false, has_spent: false };
-            let outcome = timeout_at(answer_by, visit.knocks(&request)).await.unwrap_or_else(|_| Err(Cause::Busy.into()));
+            let event = event(endpoint, source, request_id);
+            let mut visit = Visitor { endpoint, policy, source, deadline: answer_by, event, is_spam: false, has_spent: false };
+            let outcome = timeout_at(answer_by, visit.registers(&request)).await.unwrap_or_else(|_| Err(Cause::Busy.into()));
             let response = outcome.unwrap_or_else(|problem| {
                 let problem = visit.told(problem);
                 visit.event.outcome = problem.cause();
@@ -133,7 +133,7 @@ pub async fn register<P: Ports>(
             });
             visit.event.status = response.status().as_u16();
             if !visit.is_spam {
-                note(&door.audit, &visit.event).await;
+                note(&endpoint.audit, &visit.event).await;
             }
             response
         }
@@ -142,11 +142,11 @@ pub async fn register<P: Ports>(
     response
 }
 
-/// The answer to whatever comes while there are no terms that can be read: nobody is let in.
-pub async fn closed<P: Ports>(door: &Door<P>, source: &str, request_id: &str) -> Response<Bytes> {
+/// The answer to whatever comes while there are no registration policy that can be read: nobody is let in.
+pub async fn closed<P: Ports>(endpoint: &Endpoint<P>, source: &str, request_id: &str) -> Response<Bytes> {
     let problem = Problem::from(Cause::Closed);
-    let event = event(door, source, request_id);
-    note(&door.audit, &Event { outcome: problem.cause(), status: problem.status().as_u16(), ..event }).await;
+    let event = event(endpoint, source, request_id);
+    note(&endpoint.audit, &Event { outcome: problem.cause(), status: problem.status().as_u16(), ..event }).await;
     problem.response("POST")
 }
 
@@ -158,7 +158,7 @@ async fn note(audit: &impl Audit, event: &Event) {
     }
 }
 
-/// Another method than `POST`. Where pages of an origin may knock, `OPTIONS` is one that is taken.
+/// Another method than `POST`. Where pages of an origin may register, `OPTIONS` is one that is taken.
 fn options_or_problem(method: &Method, allowed: &'static str) -> Response<Bytes> {
     if method != Method::OPTIONS || !allowed.contains("OPTIONS") {
         return Problem::from(Cause::MethodNotAllowed).response(allowed);
@@ -169,9 +169,9 @@ fn options_or_problem(method: &Method, allowed: &'static str) -> Response<Bytes>
     response
 }
 
-fn event<P: Ports>(door: &Door<P>, source: &str, request_id: &str) -> Event {
+fn event<P: Ports>(endpoint: &Endpoint<P>, source: &str, request_id: &str) -> Event {
     Event {
-        at: (door.now)(),
+        at: (endpoint.now)(),
         request_id: request_id.to_owned(),
         source: source.to_owned(),
         by: "unknown",
@@ -183,62 +183,62 @@ fn event<P: Ports>(door: &Door<P>, source: &str, request_id: &str) -> Event {
     }
 }
 
-/// Whoever knocks, and what becomes of it.
+/// Whoever requests, and what becomes of it.
 struct Visitor<'a, P: Ports> {
-    door: &'a Door<P>,
-    terms: &'a Terms,
+    endpoint: &'a Endpoint<P>,
+    policy: &'a RegistrationPolicy,
     source: &'a str,
     deadline: Instant,
     event: Event,
-    /// More than a source may send, and not even a knock: nothing to account for.
+    /// More than a source may send, and not even a request: nothing to account for.
     is_spam: bool,
     /// The code is used up, by somebody who keeps no key to be known by again.
     has_spent: bool,
 }
 
 impl<P: Ports> Visitor<'_, P> {
-    async fn knocks(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Problem> {
-        let (door, terms, now) = (self.door, self.terms, self.event.at);
-        let counted = Limits::knocked(&door.claims, self.source, terms.per_source, now).await;
-        let knock = Knock::read(request);
-        self.is_spam = counted.is_err() && knock.is_err();
-        self.event.by = knock.as_ref().map_or(self.event.by, |knock| knock.by.name());
+    async fn registers(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Problem> {
+        let (endpoint, policy, now) = (self.endpoint, self.policy, self.event.at);
+        let counted = Limits::registered(&endpoint.claims, self.source, policy.per_source, now).await;
+        let registration = RegistrationRequest::read(request);
+        self.is_spam = counted.is_err() && registration.is_err();
+        self.event.by = registration.as_ref().map_or(self.event.by, |registration| registration.by.name());
         counted?;
-        let knock = knock?;
-        if knock.csr.is_none() && terms.keys == terms::Keys::Device {
+        let registration = registration?;
+        if registration.csr.is_none() && policy.keys == policy::Keys::Device {
             return Err(Problem::field("csr", "is missing: the private key has to be the device's own"));
         }
-        let where_unknown = |problem: Problem| problem.where_unknown(knock.by.unknown());
-        let mut caller = caller::recognise(door, terms, &knock, now).await.map_err(where_unknown)?;
-        self.event.thing = Some(caller.thing.clone());
-        self.event.label.clone_from(&caller.label);
-        self.ask(&mut caller).await?;
-        self.use_up(&caller, &knock).await.map_err(where_unknown)?;
+        let where_unknown = |problem: Problem| problem.where_unknown(registration.by.unknown());
+        let mut client = authentication::authenticate(endpoint, policy, &registration, now).await.map_err(where_unknown)?;
+        self.event.thing = Some(client.thing.clone());
+        self.event.label.clone_from(&client.label);
+        self.ask(&mut client).await?;
+        self.use_up(&client, &registration).await.map_err(where_unknown)?;
         let deadline = self.deadline.checked_sub(TIME_TO_ANSWER).unwrap_or(self.deadline);
-        let fresh = match provision::provision(door, &caller, knock.csr.as_ref(), deadline).await {
-            Err(problem) if problem.status() == StatusCode::CONFLICT => Err(self.refused(&caller, problem).await),
+        let fresh = match provision::provision(endpoint, &client, registration.csr.as_ref(), deadline).await {
+            Err(problem) if problem.status() == StatusCode::CONFLICT => Err(self.refused(&client, problem).await),
             outcome => outcome,
         }?;
-        Ok(self.hand_out(&caller, &fresh))
+        Ok(self.hand_out(&client, &fresh))
     }
 
-    /// The maker's word, where the terms name a hook.
-    async fn ask(&self, caller: &mut Caller) -> Result<(), Problem> {
-        let Some(address) = &self.terms.hook else { return Ok(()) };
-        let thing_type = caller.kind.thing_type.clone();
-        let question = Question { serial: caller.serial.clone(), thing_type, source: self.source.to_owned() };
-        let within = self.terms.hook_within;
-        let verdict = timeout(within, self.door.hook.ask(address, &question, within)).await;
+    /// The maker's word, where the registration policy names a hook.
+    async fn ask(&self, client: &mut Client) -> Result<(), Problem> {
+        let Some(address) = &self.policy.hook else { return Ok(()) };
+        let thing_type = client.kind.thing_type.clone();
+        let question = Question { serial: client.serial.clone(), thing_type, source: self.source.to_owned() };
+        let within = self.policy.hook_within;
+        let verdict = timeout(within, self.endpoint.hook.ask(address, &question, within)).await;
         let verdict = verdict.unwrap_or(Err(HookError::Silent)).map_err(|error| {
             tracing::error!(step = "register", fault = "maker", cause = "hook_unavailable", "{}", chain(&error));
             Cause::HookUnavailable
         })?;
         if !verdict.allow {
-            return Err(self.refused(caller, Cause::RefusedByHook.into()).await);
+            return Err(self.refused(client, Cause::RefusedByHook.into()).await);
         }
         for (name, value) in verdict.attributes {
-            if caller.attributes.contains(&name) && knock::is_attribute(&value) {
-                caller.said.insert(name, value);
+            if client.attributes.contains(&name) && request::is_attribute(&value) {
+                client.said.insert(name, value);
             } else {
                 tracing::warn!(step = "register", fault = "maker", cause = "hook_attribute", "the hook says what a thing cannot have");
             }
@@ -247,10 +247,10 @@ impl<P: Ports> Visitor<'_, P> {
     }
 
     /// A code is its first device's from now on, or it was already this one's. Who keeps no key of their own cannot come again.
-    async fn use_up(&mut self, caller: &Caller, knock: &Knock) -> Result<(), Problem> {
-        let (door, now) = (self.door, self.event.at);
-        let Some(code) = &caller.code else { return Ok(()) };
-        let device = match &knock.csr {
+    async fn use_up(&mut self, client: &Client, registration: &RegistrationRequest) -> Result<(), Problem> {
+        let (endpoint, now) = (self.endpoint, self.event.at);
+        let Some(code) = &client.code else { return Ok(()) };
+        let device = match &registration.csr {
             Some(request) => request.key(),
             None => {
                 let mut nobody = [0_u8; 32];
@@ -258,12 +258,12 @@ impl<P: Ports> Visitor<'_, P> {
                 Fingerprint::of_bytes(&nobody)
             }
         };
-        match door.claims.redeem(code, &device, now).await {
+        match endpoint.claims.redeem(code, &device, now).await {
             Ok(true) => {
-                self.has_spent = knock.csr.is_none();
+                self.has_spent = registration.csr.is_none();
                 Ok(())
             }
-            Ok(false) => Err(door.limits.failed(&door.claims, Lock::Codes, Cause::NotRecognised.into(), now).await),
+            Ok(false) => Err(endpoint.limits.failed(&endpoint.claims, Lock::Codes, Cause::NotRecognised.into(), now).await),
             Err(error) => Err(limits::unavailable(&error)),
         }
     }
@@ -274,16 +274,16 @@ impl<P: Ports> Visitor<'_, P> {
     }
 
     /// A refusal to the devices of a fleet counts against their token.
-    async fn refused(&self, caller: &Caller, problem: Problem) -> Problem {
-        match &caller.label {
-            Some(label) => self.door.limits.failed(&self.door.claims, Lock::Token(label.clone()), problem, self.event.at).await,
+    async fn refused(&self, client: &Client, problem: Problem) -> Problem {
+        match &client.label {
+            Some(label) => self.endpoint.limits.failed(&self.endpoint.claims, Lock::Token(label.clone()), problem, self.event.at).await,
             None => problem,
         }
     }
 
-    fn hand_out(&mut self, caller: &Caller, fresh: &Fresh) -> Response<Bytes> {
+    fn hand_out(&mut self, client: &Client, fresh: &Fresh) -> Response<Bytes> {
         self.event.certificate = Some(fresh.id().clone());
-        answer::write(caller, fresh, &self.door.broker, self.terms.roots.as_ref())
+        answer::write(client, fresh, &self.endpoint.broker, self.policy.roots.as_ref())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What `docs/register.openapi.json` says and what the door does are the same.
+//! What `docs/register.openapi.json` says and what the endpoint does are the same.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
 
 use super::answer;
-use super::caller::Caller;
+use super::authentication::Client;
 use super::claims::Code;
-use super::knock::{By, Knock};
 use super::problem::{Cause, Problem};
+use super::request::{By, RegistrationRequest};
 use crate::mail::bundle::Broker;
 use crate::registry::Kind;
 use crate::thing::{Certificate, CertificateId, Fresh, OwnerId, PrivateKey, ThingName};
@@ -83,12 +83,12 @@ fn every_example_of_a_request_is_read_as_what_it_is() {
             _ => {}
         }
         let request = request.body(Bytes::from(example["value"].to_string())).unwrap();
-        let knock = Knock::read(&request).unwrap_or_else(|problem| panic!("{name}: {problem:?}"));
-        assert_eq!(knock.by.name(), name);
-        assert!(knock.csr.is_some());
-        match (&knock.by, &knock.csr) {
+        let registration = RegistrationRequest::read(&request).unwrap_or_else(|problem| panic!("{name}: {problem:?}"));
+        assert_eq!(registration.by.name(), name);
+        assert!(registration.csr.is_some());
+        match (&registration.by, &registration.csr) {
             (By::Certificate(renewal), Some(request)) => {
-                let message = super::knock::Renewal::message(request, renewal.at);
+                let message = super::request::Renewal::message(request, renewal.at);
                 assert!(renewal.certificate.has_signed(message.as_bytes(), &renewal.proof), "the example proves what it says");
             }
             (By::Code(code), _) => assert_eq!(code.fingerprint(), Code::parse("K7QF93PD").unwrap().fingerprint()),
@@ -117,7 +117,7 @@ fn every_field_of_a_request_is_one_that_a_refusal_may_name() {
             if name == "token" {
                 request = request.header(AUTHORIZATION, "DeviceToken x");
             }
-            let problem = Knock::read(&request.body(Bytes::from(body.to_string())).unwrap()).err().unwrap();
+            let problem = RegistrationRequest::read(&request.body(Bytes::from(body.to_string())).unwrap()).err().unwrap();
             let told: Value = serde_json::from_slice(problem.response("POST").body()).unwrap();
             assert_eq!(told["field"], field, "{name}");
         }
@@ -130,7 +130,7 @@ fn the_answer_has_the_fields_that_are_documented() {
     let thing = ThingName::parse("lamp-7").unwrap();
     let kind = Kind { thing_type: "lamp".into(), policies: vec!["LampPolicy".into()] };
     let owner = OwnerId::of_fleet("factory-1").unwrap();
-    let caller = Caller {
+    let client = Client {
         owner,
         thing,
         kind,
@@ -150,7 +150,7 @@ fn the_answer_has_the_fields_that_are_documented() {
         private_key: PrivateKey::new("key".into()),
     };
     let broker = Broker::aws("abc-ats.iot.eu-west-1.amazonaws.com", 8883);
-    let answer = answer::write(&caller, &Fresh::WithKey(certificate), &broker, None);
+    let answer = answer::write(&client, &Fresh::WithKey(certificate), &broker, None);
     let mut body: Value = serde_json::from_slice(answer.body()).unwrap();
     let schema = at(&document, "/components/schemas/Registered");
     assert_eq!(keys(&body), keys(&schema["properties"]));

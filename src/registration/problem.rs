@@ -101,8 +101,8 @@ impl Cause {
     fn detail(self) -> &'static str {
         match self {
             Cause::Malformed => "the request is malformed",
-            Cause::Ambiguous => "a request knocks in one way: by code, bearer token, device token, serial or certificate",
-            Cause::NotRecognised => "who knocks is not known here",
+            Cause::Ambiguous => "a request requests in one way: by code, bearer token, device token, serial or certificate",
+            Cause::NotRecognised => "who registers is not known here",
             Cause::RefusedByHook => "the maker does not let this device in",
             Cause::TypeNotAllowed => "this token is not for things of this type",
             Cause::AudienceUnchecked => "owners' tokens are not taken here: their audience cannot be checked",
@@ -118,7 +118,7 @@ impl Cause {
             Cause::LoginUnavailable => "Login with Amazon does not answer; try again",
             Cause::ClaimsUnavailable => "codes and limits cannot be looked at; try again",
             Cause::HookUnavailable => "the maker's program does not answer; try again",
-            Cause::Closed => "the terms of the door cannot be read; the maker has to see to it",
+            Cause::Closed => "the policy of the endpoint cannot be read; the maker has to see to it",
         }
     }
 
@@ -144,9 +144,9 @@ impl From<Cause> for Problem {
 }
 
 impl Problem {
-    /// Nothing in the request says who knocks.
+    /// Nothing in the request says who registers.
     pub(super) fn unsaid() -> Self {
-        let detail = "nothing says who knocks: it takes `code`, `serial` or `certificate`, or the header `Authorization`";
+        let detail = "nothing says who registers: it takes `code`, `serial` or `certificate`, or the header `Authorization`";
         Self { detail: detail.to_owned(), ..Cause::NotRecognised.into() }
     }
 

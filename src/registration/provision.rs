@@ -1,12 +1,12 @@
-//! From a caller to a certificate: the way of [`crate::onboarding`], with the answer in place of a mail.
+//! From a client to a certificate: the way of [`crate::onboarding`], with the answer in place of a mail.
 
 use std::sync::Mutex;
 
 use tokio::time::Instant;
 
-use super::caller::Caller;
+use super::authentication::Client;
 use super::problem::{Cause, Problem};
-use super::{Door, Ports};
+use super::{Endpoint, Ports};
 use crate::fault::{Blame, Fault, chain};
 use crate::mail::{Delivery, MailError};
 use crate::onboarding::lease::Lease;
@@ -28,39 +28,39 @@ impl Delivery for &Tray {
     }
 }
 
-/// Gives a caller's thing another certificate. It is handed out only when the thing's record says that it is.
+/// Gives a client's thing another certificate. It is handed out only when the thing's record says that it is.
 pub(super) async fn provision<P: Ports>(
-    door: &Door<P>,
-    caller: &Caller,
+    endpoint: &Endpoint<P>,
+    client: &Client,
     request: Option<&CertificateRequest>,
     deadline: Instant,
 ) -> Result<Fresh, Problem> {
     let tray = Tray::default();
     let means = Means {
-        registry: &door.registry.of_kind(caller.kind.clone()),
+        registry: &endpoint.registry.of_kind(client.kind.clone()),
         shadows: &NoShadows,
-        lease: Lease::new(door.lease, door.now),
+        lease: Lease::new(endpoint.lease, endpoint.now),
         deadline,
-        measure: door.measure,
+        measure: endpoint.measure,
         decide: next,
     };
     let applicant = Applicant {
-        owner: &caller.owner,
-        thing: &caller.thing,
-        visit: Visit { at: (door.now)(), occasion: Occasion::Registers, alexa_user: None, shadow: None },
+        owner: &client.owner,
+        thing: &client.thing,
+        visit: Visit { at: (endpoint.now)(), occasion: Occasion::Registers, alexa_user: None, shadow: None },
         wanted: None,
-        thing_type: caller.chosen.then_some(caller.kind.thing_type.as_str()),
+        thing_type: client.chosen.then_some(client.kind.thing_type.as_str()),
         request,
-        predecessor: caller.predecessor.as_ref(),
-        said: &caller.said,
+        predecessor: client.predecessor.as_ref(),
+        said: &client.said,
         delivery: &tray,
     };
-    onboard(&means, &applicant).await.map_err(|error| problem(&error, caller))?;
+    onboard(&means, &applicant).await.map_err(|error| problem(&error, client))?;
     tray.0.into_inner().ok().flatten().ok_or_else(|| Cause::Busy.into())
 }
 
-fn problem(error: &OnboardError, caller: &Caller) -> Problem {
-    let (step, fault, cause, thing) = (error.step(), error.fault(), error.cause(), &caller.thing);
+fn problem(error: &OnboardError, client: &Client) -> Problem {
+    let (step, fault, cause, thing) = (error.step(), error.fault(), error.cause(), &client.thing);
     match fault {
         Fault::Speaker => tracing::info!(%step, %fault, cause, %thing, "{}", chain(error)),
         Fault::Again => tracing::warn!(%step, %fault, cause, %thing, "{}", chain(error)),
@@ -69,7 +69,7 @@ fn problem(error: &OnboardError, caller: &Caller) -> Problem {
     match error {
         OnboardError::NotTheirs => Cause::NotTheirs.into(),
         // No device is ever away: the sweep takes away what another one left a day ago.
-        OnboardError::OutOfService if caller.owner.is_of_devices() => Cause::Busy.into(),
+        OnboardError::OutOfService if client.owner.is_of_devices() => Cause::Busy.into(),
         OnboardError::OutOfService => Cause::OutOfService.into(),
         _ if fault == Fault::Maker => Cause::RegistryRefused.into(),
         _ => Cause::Busy.into(),

@@ -84,7 +84,7 @@ pub struct Skill<P: Ports> {
     pub shadows: P::Shadows,
     /// Mail.
     pub mailer: P::Mailer,
-    /// Claim codes, where this skill has a door at which they count.
+    /// Claim codes, where this skill has an endpoint at which they count.
     pub claims: Option<P::Claims>,
     /// For progressive responses.
     pub https: Https,

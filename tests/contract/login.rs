@@ -6,7 +6,7 @@ use onething::login::{AccessToken, IdentifyError, Login, Profile};
 use super::{Kept, Verdict, holds, judge, refuses, same};
 
 /// Who signs people in, and people who can be signed in.
-pub trait Doors {
+pub trait Accounts {
     type Login: Login;
 
     fn login(&self) -> &Self::Login;
@@ -16,7 +16,7 @@ pub trait Doors {
     fn client_id(&self) -> &str;
 }
 
-pub async fn judge<D: Doors>(fresh: impl AsyncFn() -> D) -> Vec<Verdict> {
+pub async fn judge<D: Accounts>(fresh: impl AsyncFn() -> D) -> Vec<Verdict> {
     judge![fresh;
         a_token_has_the_profile_of_its_holder,
         a_token_tells_its_client_and_how_long_it_is_good,
@@ -24,27 +24,27 @@ pub async fn judge<D: Doors>(fresh: impl AsyncFn() -> D) -> Vec<Verdict> {
     ]
 }
 
-async fn a_token_has_the_profile_of_its_holder(doors: &impl Doors) -> Kept {
-    let people = [doors.links("Ana").await, doors.links("Ben").await];
+async fn a_token_has_the_profile_of_its_holder(accounts: &impl Accounts) -> Kept {
+    let people = [accounts.links("Ana").await, accounts.links("Ben").await];
     for (token, expected) in people {
-        let found = doors.login().profile(&token).await?;
+        let found = accounts.login().profile(&token).await?;
         same((found.owner, found.name, found.email), (expected.owner, expected.name, expected.email), "the profile")?;
     }
     Ok(())
 }
 
-async fn a_token_tells_its_client_and_how_long_it_is_good(doors: &impl Doors) -> Kept {
-    let (token, holder) = doors.links("Ana").await;
-    let info = doors.login().token_info(&token).await?;
-    same((info.audience.as_str(), info.owner), (doors.client_id(), holder.owner), "whose token it is")?;
+async fn a_token_tells_its_client_and_how_long_it_is_good(accounts: &impl Accounts) -> Kept {
+    let (token, holder) = accounts.links("Ana").await;
+    let info = accounts.login().token_info(&token).await?;
+    same((info.audience.as_str(), info.owner), (accounts.client_id(), holder.owner), "whose token it is")?;
     holds((1..=3_600).contains(&info.seconds_left), "it is good for an hour at most")
 }
 
 /// 400 `invalid_token`, and no outage: only this costs the owner a new link.
-async fn a_token_that_nobody_was_given_is_invalid(doors: &impl Doors) -> Kept {
-    doors.links("Ana").await;
+async fn a_token_that_nobody_was_given_is_invalid(accounts: &impl Accounts) -> Kept {
+    accounts.links("Ana").await;
     let token = AccessToken::new("Atza|nobody-was-given-this".to_owned());
     let is_invalid = |error: &IdentifyError| matches!(error, IdentifyError::TokenInvalid);
-    refuses(&doors.login().profile(&token).await, is_invalid, "its profile")?;
-    refuses(&doors.login().token_info(&token).await, is_invalid, "what it is")
+    refuses(&accounts.login().profile(&token).await, is_invalid, "its profile")?;
+    refuses(&accounts.login().token_info(&token).await, is_invalid, "what it is")
 }

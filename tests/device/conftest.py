@@ -51,8 +51,8 @@ def start_hub(binary, tmp_path):
     """Starts the hub of this test, with options beside the usual ones."""
     started = []
 
-    def start(*options, mqtt=None, terms=None):
-        hub = Hub(binary, tmp_path, terms)
+    def start(*options, mqtt=None, policy=None):
+        hub = Hub(binary, tmp_path, policy)
         hub.options += options
         hub.mqtt = mqtt or hub.mqtt
         started.append(hub)

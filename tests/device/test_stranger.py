@@ -99,10 +99,10 @@ def test_a_stranger_at_the_broker_is_told_nothing(hub, agent, stranger):
     agent.run().is_("connected")
 
 
-def test_a_stranger_at_the_door_is_told_nothing(agent, stranger):
+def test_a_stranger_at_the_endpoint_is_told_nothing(agent, stranger):
     words = f"what answers at localhost:{stranger.port} shows a certificate of somebody else"
-    door = f"https://localhost:{stranger.port}/register"
-    agent.fails(5, words, "claim", CODE, "--door", door, "--wait", "3")
+    endpoint = f"https://localhost:{stranger.port}/register"
+    agent.fails(5, words, "claim", CODE, "--register-url", endpoint, "--wait", "3")
     eventually("the stranger has noticed", lambda: stranger.turned_away)
     assert stranger.was_not_known(), (stranger.heard, stranger.turned_away)
     assert not (agent.state / "current").exists()
@@ -110,6 +110,6 @@ def test_a_stranger_at_the_door_is_told_nothing(agent, stranger):
 
 def test_a_stranger_whose_authority_is_believed_in_is_heard(agent, stranger):
     """So what stops it in the other tests is its authority, and nothing else."""
-    door = f"https://localhost:{stranger.port}/register"
-    agent.fails(5, "has not answered", "claim", CODE, "--door", door, "--wait", "2", "--ca", str(stranger.root[0]))
+    endpoint = f"https://localhost:{stranger.port}/register"
+    agent.fails(5, "has not answered", "claim", CODE, "--register-url", endpoint, "--wait", "2", "--ca", str(stranger.root[0]))
     eventually("the stranger was told", lambda: any(heard.startswith(b"POST /register") for heard in stranger.heard))

@@ -1,4 +1,4 @@
-//! An HTTP API of Amazon API Gateway in front of the function that is the door: real HTTP on one side, events of payload
+//! An HTTP API of Amazon API Gateway in front of the function that is the endpoint: real HTTP on one side, events of payload
 //! format 2.0 on the other
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>). It has the two
 //! routes of the stack; throttling is the gateway's own, and not played here.

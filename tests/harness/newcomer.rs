@@ -1,4 +1,4 @@
-//! A device that has nothing yet: it makes a key and a request with OpenSSL, and knocks with Python's own HTTP client.
+//! A device that has nothing yet: it makes a key and a request with OpenSSL, and registers with Python's own HTTP client.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Newcomer {
     pub csr: String,
 }
 
-/// What the door said.
+/// What the endpoint said.
 #[derive(Clone, Debug)]
 pub struct Told {
     pub status: u16,
@@ -29,7 +29,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// The door let the device in.
+    /// The endpoint let the device in.
     #[track_caller]
     pub fn lets_in(self) -> Self {
         assert_eq!(self.status, 200, "{self:?}");
@@ -44,7 +44,7 @@ impl Told {
     }
 
     pub fn text(&self, field: &str) -> &str {
-        self.body[field].as_str().unwrap_or_else(|| panic!("the door said no {field}: {self:?}"))
+        self.body[field].as_str().unwrap_or_else(|| panic!("the endpoint said no {field}: {self:?}"))
     }
 }
 
@@ -62,10 +62,10 @@ impl Newcomer {
         &self.csr
     }
 
-    /// Knocks, with the request for a certificate beside what is shown.
-    pub async fn knocks(&self, door: &str, authorization: Option<&str>, mut body: Value) -> Told {
+    /// Requests, with the request for a certificate beside what is shown.
+    pub async fn registers(&self, endpoint: &str, authorization: Option<&str>, mut body: Value) -> Told {
         body["csr"] = json!(self.csr);
-        knock(door, "POST", authorization, Some(&body.to_string())).await
+        register(endpoint, "POST", authorization, Some(&body.to_string())).await
     }
 
     /// The certificate that it was told, with its own key.
@@ -99,12 +99,12 @@ impl Newcomer {
 }
 
 /// One request, whatever it says.
-pub async fn knock(url: &str, method: &str, authorization: Option<&str>, body: Option<&str>) -> Told {
+pub async fn register(url: &str, method: &str, authorization: Option<&str>, body: Option<&str>) -> Told {
     let mut headers = json!({"Content-Type": "application/json"});
     if let Some(authorization) = authorization {
         headers["Authorization"] = json!(authorization);
     }
-    let told = foreign::run("knock.py", &json!({"url": url, "method": method, "headers": headers, "body": body})).await;
+    let told = foreign::run("request.py", &json!({"url": url, "method": method, "headers": headers, "body": body})).await;
     let status = told["status"].as_u64().and_then(|status| status.try_into().ok()).expect("a status");
     let body = told["body"].as_str().unwrap_or_default();
     Told { status, headers: told["headers"].clone(), body: serde_json::from_str(body).unwrap_or_else(|_| json!(body)) }

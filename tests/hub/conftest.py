@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from door import WAYS
+from endpoint import WAYS
 from hub import Hub
 from stages import EmulatorStage, GivenStage, HubStage
 

@@ -30,11 +30,11 @@ class Bundle:
 
 
 class Hub:
-    def __init__(self, binary, place, terms=None):
+    def __init__(self, binary, place, policy=None):
         self.binary = binary
         self.place = Path(place)
         self.data = self.place / "data"
-        self.options = ["--register", terms] if terms else []
+        self.options = ["--register", policy] if policy else []
         self.web, self.mqtt = "127.0.0.1:0", "127.0.0.1:0"
         self.process = None
         self.http = None

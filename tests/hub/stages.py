@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from door import BESIDE_A_MAIL, terms
+from endpoint import BESIDE_A_MAIL, policy
 from forge import DAY, NAME, fingerprint, forge, name, subject_of
 from hub import Bundle, Hub, eventually
 from speaker import LIMIT, Speaker
@@ -113,7 +113,7 @@ class Stage:
 
 class HubStage(Stage):
     def __init__(self, binary, place, way):
-        self.place, self.hub = place, Hub(binary, place, terms(place, ["ana", "ben"])).start()
+        self.place, self.hub = place, Hub(binary, place, policy(place, ["ana", "ben"])).start()
         self.ada, self.bob = way(self.hub, "ana"), way(self.hub, "ben")
         self.hub.post("/api/users", {"name": "cyd"})
         self.cyd = self.hub.move_in("cyd")

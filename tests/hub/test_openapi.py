@@ -1,4 +1,4 @@
-"""The door under Schemathesis: whatever `docs/register.openapi.json` allows and whatever it does not, the answer is one that it names.
+"""The endpoint under Schemathesis: whatever `docs/register.openapi.json` allows and whatever it does not, the answer is one that it names.
 
 Nothing is left to chance: the same requests come in every run.
 """
@@ -16,7 +16,7 @@ from hypothesis import strategies
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
 
-from door import TOKEN, csr, serial, terms
+from endpoint import TOKEN, csr, serial, policy
 from hub import Hub
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/register.openapi.json"
@@ -28,8 +28,8 @@ CONFIGURATION = "[checks.negative_data_rejection]\nexpected-statuses = [400, 401
 
 
 @pytest.fixture
-def door(binary, tmp_path):
-    """A hub whose door is open on the terms of `door.py` and more; `None` for one without terms."""
+def endpoint(binary, tmp_path):
+    """A hub whose endpoint is open by the registration policy of `registration.py` and more; `None` for one without policy."""
     hubs = []
 
     def opens(more):
@@ -37,8 +37,8 @@ def door(binary, tmp_path):
         place.mkdir()
         file = None
         if more is not None:
-            file = terms(place, ["ana"])
-            file.write_text(f"[door]\n{more}\n{file.read_text()}")
+            file = policy(place, ["ana"])
+            file.write_text(f"[registration]\n{more}\n{file.read_text()}")
         hubs.append(Hub(binary, place, file).start())
         return hubs[-1]
 
@@ -49,8 +49,8 @@ def door(binary, tmp_path):
 
 @pytest.mark.parametrize("keys", ["device", "either"])
 @pytest.mark.parametrize("authorization", [None, f"DeviceToken {TOKEN}", "Bearer of-nobody"])
-def test_the_door_keeps_to_its_document(door, tmp_path, keys, authorization):
-    hub = door(f'per_source = 10000\nkeys = "{keys}"\norigin = "{PAGE}"')
+def test_the_endpoint_keeps_to_its_document(endpoint, tmp_path, keys, authorization):
+    hub = endpoint(f'per_source = 10000\nkeys = "{keys}"\norigin = "{PAGE}"')
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
     headers = ["--header", f"Authorization: {authorization}"] if authorization else []
     done = subprocess.run(
@@ -88,7 +88,7 @@ def statuses(hub, mode, examples, ways, page=PAGE):
         max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
     )
     @hypothesis.given(operation.as_strategy(generation_mode=mode), shown, origin)
-    def knock(case, shown, origin):
+    def register(case, shown, origin):
         authorization, fields = shown
         if fields and mode is GenerationMode.POSITIVE and isinstance(case.body, dict):
             case.body = {name: value for name, value in case.body.items() if name not in FIELDS} | fields
@@ -99,7 +99,7 @@ def statuses(hub, mode, examples, ways, page=PAGE):
         assert allowed == ([PAGE] if origin == PAGE == page else None), (origin, answer.headers)
         seen[answer.status_code] += 1
 
-    knock()
+    register()
     return seen
 
 
@@ -122,8 +122,8 @@ def ways(hub):
 
 
 @pytest.mark.parametrize("keys", ["device", "either"])
-def test_whoever_is_let_in_is_answered_as_the_document_says(door, keys):
-    hub = door(f'per_source = 10000\nkeys = "{keys}"\norigin = "{PAGE}"')
+def test_whoever_is_let_in_is_answered_as_the_document_says(endpoint, keys):
+    hub = endpoint(f'per_source = 10000\nkeys = "{keys}"\norigin = "{PAGE}"')
     shown = ways(hub)
     seen = statuses(hub, GenerationMode.POSITIVE, 400, shown)
     assert {200, 400, 401, 403, 409} <= set(seen) and seen[200] >= 30, seen
@@ -131,15 +131,15 @@ def test_whoever_is_let_in_is_answered_as_the_document_says(door, keys):
     assert 400 in seen and 500 not in seen, seen
 
 
-def test_whoever_knocks_too_often_is_answered_as_the_document_says(door):
-    hub = door(None)
+def test_whoever_requests_too_often_is_answered_as_the_document_says(endpoint):
+    hub = endpoint(None)
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
         assert 429 in statuses(hub, mode, 40, [], page=None)
 
 
 @pytest.mark.parametrize("origin", [PAGE, None])
-def test_a_browser_that_asks_first_is_answered_as_the_document_says(door, origin):
-    hub = door(f'origin = "{origin}"' if origin else None)
+def test_a_browser_that_asks_first_is_answered_as_the_document_says(endpoint, origin):
+    hub = endpoint(f'origin = "{origin}"' if origin else None)
     for asks in ({}, {"Origin": PAGE, "Access-Control-Request-Method": "POST"}):
         case = document()["/register"]["OPTIONS"].Case()
         answer = case.call_and_validate(base_url=hub.http, headers=asks, checks=CHECKED)

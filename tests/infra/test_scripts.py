@@ -226,7 +226,7 @@ def test_the_events_of_the_registry_are_switched_on(maker):
     assert all(configuration == {"Enabled": True} for configuration in switched.values())
 
 
-TERMS = """[door]
+POLICY = """[registration]
 keys = "device"
 
 [[token]]
@@ -235,31 +235,31 @@ types = ["lamp"]
 """
 
 
-def test_the_terms_of_the_door_go_into_the_parameter_store_and_on_no_command_line(maker):
-    terms = maker.clone / "register.toml"
-    terms.write_text(TERMS + f'sha256 = "{"5" * 64}"\n')
+def test_the_policy_of_the_endpoint_go_into_the_parameter_store_and_on_no_command_line(maker):
+    policy = maker.clone / "register.toml"
+    policy.write_text(POLICY + f'sha256 = "{"5" * 64}"\n')
     done = maker.run(
         "infra/deploy",
         SKILL_ID=SKILL_ID,
         MAIL_FROM="a@example.com",
-        DEPLOY_REGISTER_TERMS=str(terms),
+        DEPLOY_REGISTER_TERMS=str(policy),
         PARAMETERS="/onething/onething/register/10",
     )
     assert done.returncode == 0, done.stderr
     (call,) = maker.calls("aws", "ssm", "put-parameter")
     assert call[call.index("--name") + 1] == "/onething/onething/register/10"
     assert call[call.index("--type") + 1] == "SecureString"
-    assert (maker.store / "onething/onething/register/10").read_text() + "\n" == terms.read_text()
+    assert (maker.store / "onething/onething/register/10").read_text() + "\n" == policy.read_text()
     assert "5" * 64 not in done.stdout + done.stderr + maker.log.read_text()
     assert maker.parameters()["RegisterTermsAreThere"] == "true"
     (judged,) = maker.calls("cargo", "run")
-    assert judged[-2:] == ["--judge-terms", str(terms)]
+    assert judged[-2:] == ["--judge-terms", str(policy)]
 
 
-def test_what_the_terms_need_is_made_or_missed(maker):
-    terms = maker.clone / "register.toml"
-    terms.write_text(TERMS)
-    variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com", "DEPLOY_REGISTER_TERMS": str(terms)}
+def test_what_the_policy_need_is_made_or_missed(maker):
+    policy = maker.clone / "register.toml"
+    policy.write_text(POLICY)
+    variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com", "DEPLOY_REGISTER_TERMS": str(policy)}
     done = maker.run("infra/deploy", **variables)
     assert done.returncode == 0, done.stderr
     # Searchable as the stack's own is, which is not made here.
@@ -275,15 +275,15 @@ def test_what_the_terms_need_is_made_or_missed(maker):
     assert "There is no IoT policy 'LampPolicy'" in done.stderr and "The thing type 'lamp' is there" in done.stderr
 
 
-def test_long_terms_go_in_parts_and_parts_of_older_ones_go(maker):
-    terms = maker.clone / "register.toml"
-    terms.write_text("".join(f'[[serial]]\nsha256 = "{number:064x}"\ntype = "lamp"\n\n' for number in range(150)))
+def test_long_policy_go_in_parts_and_parts_of_older_ones_go(maker):
+    policy = maker.clone / "register.toml"
+    policy.write_text("".join(f'[[serial]]\nsha256 = "{number:064x}"\ntype = "lamp"\n\n' for number in range(150)))
     path = "/onething/onething/register/"
     done = maker.run(
         "infra/deploy",
         SKILL_ID=SKILL_ID,
         MAIL_FROM="a@example.com",
-        DEPLOY_REGISTER_TERMS=str(terms),
+        DEPLOY_REGISTER_TERMS=str(policy),
         PARAMETERS=" ".join(path + part for part in ("10", "11", "12", "13", "14")),
     )
     assert done.returncode == 0, done.stderr
@@ -291,22 +291,22 @@ def test_long_terms_go_in_parts_and_parts_of_older_ones_go(maker):
     assert [part.name for part in parts] == ["10", "11", "12", "13"]
     assert all(0 < part.stat().st_size <= 4096 for part in parts)
     # As the program joins them.
-    assert "\n".join(part.read_text() for part in parts) + "\n" == terms.read_text()
+    assert "\n".join(part.read_text() for part in parts) + "\n" == policy.read_text()
     assert maker.calls("aws", "ssm", "delete-parameter") == [["aws", "ssm", "delete-parameter", "--name", path + "14"]]
 
 
-def test_terms_that_are_there_are_used_and_left_alone(maker):
+def test_policy_that_are_there_are_used_and_left_alone(maker):
     maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", PARAMETERS="/onething/onething/register/10")
     assert maker.parameters()["RegisterTermsAreThere"] == "true"
     assert not maker.calls("aws", "ssm", "put-parameter") and not maker.calls("aws", "ssm", "delete-parameter")
     assert not maker.calls("cargo", "run")
 
 
-def test_faulty_terms_are_not_deployed(maker):
-    terms = maker.clone / "register.toml"
-    terms.write_text("[door")
+def test_a_faulty_policy_is_not_deployed(maker):
+    policy = maker.clone / "register.toml"
+    policy.write_text("[endpoint")
     variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com"}
-    done = maker.run("infra/deploy", **variables, DEPLOY_REGISTER_TERMS=str(terms), FAULTS="register.toml has 1 fault(s)")
+    done = maker.run("infra/deploy", **variables, DEPLOY_REGISTER_TERMS=str(policy), FAULTS="register.toml has 1 fault(s)")
     assert done.returncode != 0
     assert "1 fault(s)" in done.stderr and "is not fine" in done.stderr
     assert not maker.calls("sam") and not maker.calls("aws", "ssm", "put-parameter")
@@ -316,17 +316,17 @@ def test_faulty_terms_are_not_deployed(maker):
     assert "no such file" in done.stderr
 
 
-def test_terms_for_things_that_the_stack_may_not_make_are_not_deployed(maker):
-    terms = maker.clone / "register.toml"
-    terms.write_text(TERMS)
-    variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com", "DEPLOY_REGISTER_TERMS": str(terms)}
+def test_policy_for_things_that_the_stack_may_not_make_are_not_deployed(maker):
+    policy = maker.clone / "register.toml"
+    policy.write_text(POLICY)
+    variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com", "DEPLOY_REGISTER_TERMS": str(policy)}
     done = maker.run("infra/deploy", **variables, REGISTER_THING_PREFIX="Press-")
     assert done.returncode != 0
     assert "'Lamp-'" in done.stderr and "'Press-' (REGISTER_THING_PREFIX)" in done.stderr, done.stderr
     assert not maker.calls("sam") and not maker.calls("aws", "ssm", "put-parameter")
 
 
-def test_terms_that_cannot_be_looked_for_are_not_taken_for_none(maker):
+def test_policy_that_cannot_be_looked_for_are_not_taken_for_none(maker):
     done = maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", CLOSED_STORE="yes")
     assert done.returncode != 0
     assert "cannot be read" in done.stderr and not maker.calls("sam")

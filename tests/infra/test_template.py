@@ -58,9 +58,9 @@ def test_the_template_takes_the_policy_from_its_file():
 
 # What the functions are.
 
-VOICE, SWEEP, MAIL_EVENTS, DOOR = "Function", "SweepFunction", "MailEventsFunction", "RegisterFunction"
-ROLES = {VOICE: "Role", SWEEP: "SweepRole", MAIL_EVENTS: "MailEventsRole", DOOR: "RegisterRole"}
-LOGS = {VOICE: "LogGroup", SWEEP: "SweepLogGroup", MAIL_EVENTS: "MailEventsLogGroup", DOOR: "RegisterLogGroup"}
+VOICE, SWEEP, MAIL_EVENTS, REGISTER = "Function", "SweepFunction", "MailEventsFunction", "RegisterFunction"
+ROLES = {VOICE: "Role", SWEEP: "SweepRole", MAIL_EVENTS: "MailEventsRole", REGISTER: "RegisterRole"}
+LOGS = {VOICE: "LogGroup", SWEEP: "SweepLogGroup", MAIL_EVENTS: "MailEventsLogGroup", REGISTER: "RegisterLogGroup"}
 URL = f"https://RegisterApi.execute-api.{REGION}.amazonaws.com/register"
 
 # What the program has to have at start, and what all its functions have to agree on.
@@ -99,7 +99,7 @@ def test_nothing_can_invoke_a_function_but_what_it_is_there_for():
         (VOICE, "alexa-appkit.amazon.com", SKILL_ID),
         (VOICE, "alexa-connectedhome.amazon.com", SKILL_ID),
         (MAIL_EVENTS, "sns.amazonaws.com", "MailEventsTopic"),
-        *((DOOR, "apigateway.amazonaws.com", source) for source in FROM_THE_GATEWAY),
+        *((REGISTER, "apigateway.amazonaws.com", source) for source in FROM_THE_GATEWAY),
         (SWEEP, "events.amazonaws.com", "<SweepFunctionEveryHour.Arn>"),
         (SWEEP, "iot.amazonaws.com", f"{ARN}rule/SweepFunctionCertificateInUse"),
     ]
@@ -126,7 +126,7 @@ def test_the_functions_are_small_and_the_one_that_speaks_ends_when_alexa_stops_l
         VOICE: (256, 8),
         SWEEP: (128, 900),
         MAIL_EVENTS: (128, 30),
-        DOOR: (256, 20),
+        REGISTER: (256, 20),
     }
 
 
@@ -136,7 +136,7 @@ def test_the_functions_get_their_variables_and_no_empty_ones():
         "REGISTER_TABLE": "ClaimsTable",
         "REGISTER_URL": URL,
     }
-    assert variables(DOOR) == COMMON | {"REGISTER": "on", "REGISTER_TABLE": "ClaimsTable"}
+    assert variables(REGISTER) == COMMON | {"REGISTER": "on", "REGISTER_TABLE": "ClaimsTable"}
     assert variables(SWEEP) == COMMON | {"RETENTION_DAYS": "30", "FLEET_THINGS": "3D_Printer-*"}
     assert variables(MAIL_EVENTS) == COMMON
 
@@ -151,8 +151,8 @@ def test_the_functions_get_the_optional_variables_that_are_given():
     for name in ROLES:
         assert variables(name, **given)["MAIL_FROM"] == "My Printer <printer@example.com>"
     assert variables(VOICE, **given)["MAIL_REPLY_TO"] == "help@example.com"
-    assert variables(VOICE, **given)["LWA_CLIENT_ID"] == variables(DOOR, **given)["LWA_CLIENT_ID"] == "amzn1.x"
-    assert variables(DOOR, RegisterTermsAreThere="true")["REGISTER_TERMS_PARAMETER"] == "/onething/onething/register"
+    assert variables(VOICE, **given)["LWA_CLIENT_ID"] == variables(REGISTER, **given)["LWA_CLIENT_ID"] == "amzn1.x"
+    assert variables(REGISTER, RegisterTermsAreThere="true")["REGISTER_TERMS_PARAMETER"] == "/onething/onething/register"
     assert variables(SWEEP, **given)["RETENTION_DAYS"] == "7"
     lamps = {"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-"}
     assert variables(SWEEP, **lamps)["FLEET_THINGS"] == "Lamp-*", "what its role lets it look at"
@@ -259,10 +259,10 @@ def test_what_ses_tells_goes_to_its_function_and_nowhere_else():
     assert not of_type(resources, "AWS::SQS::Queue")
 
 
-# The door.
+# The endpoint.
 
 
-def test_the_door_is_one_path_and_two_methods():
+def test_the_endpoint_is_one_path_and_two_methods():
     resources = translated()
     ((name, api),) = of_type(resources, "AWS::ApiGatewayV2::Api").items()
     assert name == "RegisterApi"
@@ -271,31 +271,31 @@ def test_the_door_is_one_path_and_two_methods():
     for operation in path[1].values():
         integration = operation["x-amazon-apigateway-integration"]
         assert (integration["type"], integration["payloadFormatVersion"]) == ("aws_proxy", "2.0")
-        assert f"<{DOOR}.Arn>" in integration["uri"]
+        assert f"<{REGISTER}.Arn>" in integration["uri"]
     # The program answers for the origin of a page.
     assert "CorsConfiguration" not in api and "x-amazon-apigateway-cors" not in api["Body"]
 
 
-def test_the_door_takes_so_much_and_no_more():
+def test_the_endpoint_takes_so_much_and_no_more():
     (stage,) = of_type(translated(), "AWS::ApiGatewayV2::Stage").values()
     assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": "20", "ThrottlingRateLimit": "10"}
     (stage,) = of_type(translated(RegisterBurst="5", RegisterRate="2"), "AWS::ApiGatewayV2::Stage").values()
     assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": "5", "ThrottlingRateLimit": "2"}
     # The gateway waits half a minute, and Lambda ends before.
-    assert functions()[DOOR]["Timeout"] < 29
+    assert functions()[REGISTER]["Timeout"] < 29
 
 
-def test_a_flood_at_the_door_leaves_the_skill_what_it_needs_where_the_maker_says_so():
+def test_a_flood_at_the_endpoint_leaves_the_skill_what_it_needs_where_the_maker_says_so():
     made = functions(RegisterConcurrency="7")
     assert {name: f.get("ReservedConcurrentExecutions") for name, f in made.items()} == {
         VOICE: None,
         SWEEP: None,
         MAIL_EVENTS: None,
-        DOOR: "7",
+        REGISTER: "7",
     }
 
 
-def test_the_log_of_the_gateway_holds_nothing_that_opens_the_door():
+def test_the_log_of_the_gateway_holds_nothing_that_opens_the_endpoint():
     (stage,) = of_type(translated(), "AWS::ApiGatewayV2::Stage").values()
     settings = stage["AccessLogSettings"]
     assert settings["DestinationArn"] == "<RegisterAccessLogGroup.Arn>"
@@ -319,10 +319,10 @@ def test_claim_codes_are_forgotten_and_cost_what_is_used():
         "AttributeDefinitions": [{"AttributeName": "claim", "AttributeType": "S"}],
         "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True},
     }
-    assert variables(VOICE)["REGISTER_TABLE"] == variables(DOOR)["REGISTER_TABLE"] == name
+    assert variables(VOICE)["REGISTER_TABLE"] == variables(REGISTER)["REGISTER_TABLE"] == name
 
 
-def test_where_the_door_is_is_told():
+def test_where_the_endpoint_is_is_told():
     outputs = template()["Outputs"]
     assert outputs["RegisterUrl"]["Value"]["Fn::Sub"] == (
         "https://${RegisterApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/register"
@@ -689,7 +689,7 @@ def takes(row, resource):
         {"MailTestIdentity": "maker@example.org"},
         {"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-", "RegisterHookFunction": HOOK},
     ],
-    ids=["plain", "with a test identity", "with terms and a hook"],
+    ids=["plain", "with a test identity", "with policy and a hook"],
 )
 def test_every_permission_exists_and_takes_its_resources_and_conditions(role, parameters):
     for statement in role_statements(role, **parameters):
@@ -711,7 +711,7 @@ def test_an_identity_that_gets_mail_is_the_only_thing_a_parameter_adds():
     ]
 
 
-def test_the_door_sees_no_shadow_sends_no_mail_lists_nothing_and_gives_out_no_code():
+def test_the_endpoint_sees_no_shadow_sends_no_mail_lists_nothing_and_gives_out_no_code():
     actions = {action for s in role_statements("RegisterRole") for action in as_list(s["Action"])}
     assert not [action for action in actions if re.search("Shadow|^ses:|List(Things|Certificates)|Connection|Put(Item|Parameter)", action)]
 
@@ -725,7 +725,7 @@ def rights(role, **parameters):
     }
 
 
-def test_terms_open_the_things_that_they_are_for_to_the_door_and_to_the_sweep():
+def test_policy_open_the_things_that_they_are_for_to_the_endpoint_and_to_the_sweep():
     lamps = {"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-"}
     for role in ("Role", "MailEventsRole", "RegistryEventsRole"):
         assert rights(role, **lamps) == rights(role)
@@ -738,7 +738,7 @@ def test_terms_open_the_things_that_they_are_for_to_the_door_and_to_the_sweep():
         assert attached["Condition"] == {"ArnLike": {"iot:thingArn": [THINGS, f"{ARN}thing/Lamp-*"]}}
 
 
-def test_the_hook_is_the_one_function_that_the_door_may_call():
+def test_the_hook_is_the_one_function_that_the_endpoint_may_call():
     assert rights("RegisterRole", RegisterHookFunction=HOOK) - rights("RegisterRole") == {("lambda:InvokeFunction", HOOK)}
 
 

@@ -155,7 +155,7 @@ async fn news_about_mails_are_noted_or_the_invocation_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_without_a_door_has_no_codes_and_says_what_else_there_is() {
+async fn a_function_without_an_endpoint_has_no_codes_and_says_what_else_there_is() {
     let house = House::with(Aws::with_shadow(SHADOW).await).await;
     let mut echo = Echo::linked(&house.welcomes("Ada").token);
     let request = echo.intent("GiveCodeIntent", &[]);

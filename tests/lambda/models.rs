@@ -64,6 +64,6 @@ async fn a_coffee_machine_takes_times_and_cups() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_door_takes_pins_names_ordinals_and_phone_numbers() {
-    check("door").await;
+async fn an_endpoint_takes_pins_names_ordinals_and_phone_numbers() {
+    check("endpoint").await;
 }

@@ -208,7 +208,7 @@ impl Process {
         Ok(format!("{told} is in use, {retired} are retired"))
     }
 
-    /// One knock of a device of the owner's, which the door answers without a right on shadows.
+    /// One request of a device of the owner's, which the endpoint answers without a right on shadows.
     async fn registers(&self) -> Result<String, String> {
         let (port, thing, owner) = (&self.port, thing(), owner());
         port.world.account.lock().unwrap().unanswered += 1;
@@ -337,7 +337,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
         account.unanswered > 0 && account.thing.as_ref().is_none_or(|there| there.record.paused.is_none())
     };
     if unanswered && !is_served(&world, 150, Event::Registers, decide).await {
-        return Err(format!("a device has no answer after three quiet knocks\n{}", world.story()));
+        return Err(format!("a device has no answer after three quiet requests\n{}", world.story()));
     }
     goes_out(&world, 190, decide).await;
     verdict(&world, false)?;
@@ -370,7 +370,7 @@ async fn goes_out(world: &Arc<World>, who: usize, decide: Decide) {
     }
 }
 
-/// The owner speaks, or the device knocks, at most three times, one lease apart, until all is well.
+/// The owner speaks, or the device registers, at most three times, one lease apart, until all is well.
 async fn is_served(world: &Arc<World>, first: usize, event: Event, decide: Decide) -> bool {
     for who in first..first + 3 {
         sleep(Duration::from_secs(LEASE + 3)).await;

@@ -53,7 +53,7 @@ pub struct Account {
     pub mails: Vec<CertificateId>,
     /// The certificates that were mailed or given to a device that registered itself, in order.
     pub handed: Vec<CertificateId>,
-    /// So many devices have knocked and had no good answer: they will knock again.
+    /// So many devices have registered and had no good answer: they will register again.
     pub unanswered: u32,
     /// The owner has heard that the last mail came back.
     pub told: bool,

@@ -1,5 +1,5 @@
 //! A certificate opens one thing, however the device came by it: the table of `tests/hub`, which tries all that one device could
-//! do to another, with certificates that the function gave out by mail and at the door.
+//! do to another, with certificates that the function gave out by mail and at the endpoint.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::harness::process::{Process, command};
 use crate::harness::within;
 use crate::register::{Entrance, hashed};
 
-const TERMS: &str = r#"
-[door]
+const POLICY: &str = r#"
+[registration]
 per_source = 1000
 
 [type.lamp]
@@ -41,20 +41,20 @@ const LIMIT: Duration = Duration::from_secs(400);
 
 /// Two devices of a town, and the table between them.
 struct Stage {
-    door: Entrance,
-    /// Who has knocked keeps the files.
+    endpoint: Entrance,
+    /// Who has registered keeps the files.
     devices: Vec<Newcomer>,
     identities: Vec<Identity>,
 }
 
 impl Stage {
     async fn built() -> Self {
-        Self { door: Entrance::built(&hashed(TERMS)).await, devices: Vec::new(), identities: Vec::new() }
+        Self { endpoint: Entrance::built(&hashed(POLICY)).await, devices: Vec::new(), identities: Vec::new() }
     }
 
-    async fn knocks(&mut self, authorization: Option<&str>, shown: Value) {
-        let (device, told) = self.door.knocks(authorization, shown).await;
-        self.identities.push(device.identity(&told.lets_in(), &self.door.town.ministack.root));
+    async fn registers(&mut self, authorization: Option<&str>, shown: Value) {
+        let (device, told) = self.endpoint.registers(authorization, shown).await;
+        self.identities.push(device.identity(&told.lets_in(), &self.endpoint.town.ministack.root));
         self.devices.push(device);
     }
 
@@ -69,7 +69,7 @@ impl Stage {
         let [ada, bob] = self.identities.as_slice() else { panic!("{} devices", self.identities.len()) };
         assert_ne!(ada.client_id, bob.client_id);
         let stage = json!({
-            "endpoint": self.door.town.ministack.url, "region": REGION, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY,
+            "endpoint": self.endpoint.town.ministack.url, "region": REGION, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY,
             "ada": bundle(ada), "bob": bundle(bob),
         });
         let mut pytest = command(program("hub", "python"), workspace());
@@ -90,8 +90,8 @@ impl Stage {
 async fn a_mailed_certificate_opens_nothing_of_anothers() {
     let mut stage = Stage::built().await;
     for (number, name) in ["Ada", "Bob"].into_iter().enumerate() {
-        let user = stage.door.town.house.welcomes(name);
-        stage.identities.push(stage.door.town.moves_in(&user, number).await.identity);
+        let user = stage.endpoint.town.house.welcomes(name);
+        stage.identities.push(stage.endpoint.town.moves_in(&user, number).await.identity);
     }
     stage.holds().await;
 }
@@ -100,8 +100,8 @@ async fn a_mailed_certificate_opens_nothing_of_anothers() {
 async fn a_certificate_for_a_code_opens_nothing_of_anothers() {
     let mut stage = Stage::built().await;
     for name in ["Ada", "Bob"] {
-        let code = stage.door.code_for(&stage.door.town.house.welcomes(name)).await;
-        stage.knocks(None, json!({"code": code})).await;
+        let code = stage.endpoint.code_for(&stage.endpoint.town.house.welcomes(name)).await;
+        stage.registers(None, json!({"code": code})).await;
     }
     stage.holds().await;
 }
@@ -110,8 +110,8 @@ async fn a_certificate_for_a_code_opens_nothing_of_anothers() {
 async fn a_certificate_for_an_owners_token_opens_nothing_of_anothers() {
     let mut stage = Stage::built().await;
     for name in ["Ada", "Bob"] {
-        let user = stage.door.town.house.welcomes(name);
-        stage.knocks(Some(&format!("Bearer {}", user.token)), json!({})).await;
+        let user = stage.endpoint.town.house.welcomes(name);
+        stage.registers(Some(&format!("Bearer {}", user.token)), json!({})).await;
     }
     stage.holds().await;
 }
@@ -121,7 +121,7 @@ async fn a_certificate_for_a_fleets_token_opens_nothing_of_anothers() {
     let mut stage = Stage::built().await;
     for name in ["Ada", "Bob"] {
         let shown = json!({"thingName": format!("Lamp-Number-0123456789-in-the-Hall-of-{name}"), "version": "1"});
-        stage.knocks(Some("DeviceToken a-token"), shown).await;
+        stage.registers(Some("DeviceToken a-token"), shown).await;
     }
     stage.holds().await;
 }
@@ -130,7 +130,7 @@ async fn a_certificate_for_a_fleets_token_opens_nothing_of_anothers() {
 async fn a_certificate_for_a_serial_number_opens_nothing_of_anothers() {
     let mut stage = Stage::built().await;
     for name in ["ada", "bob"] {
-        stage.knocks(None, json!({"serial": format!("0123456789-the-one-of-{name}")})).await;
+        stage.registers(None, json!({"serial": format!("0123456789-the-one-of-{name}")})).await;
     }
     stage.holds().await;
 }

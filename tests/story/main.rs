@@ -15,7 +15,7 @@ mod harness;
 
 mod again;
 mod agent;
-mod agent_at_the_door;
+mod agent_registration;
 mod at_once;
 mod control_plane;
 mod delivery;

@@ -1,4 +1,4 @@
-//! The door: a device that has nothing knocks over HTTP, in each of the ways, gets a certificate for a key of its own, and
+//! The endpoint: a device that has nothing requests over HTTP, in each of the ways, gets a certificate for a key of its own, and
 //! connects with it.
 
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::harness::gateway::Gateway;
 use crate::harness::lambda::Lambda;
 use crate::harness::login::{CLIENT_ID, User};
 use crate::harness::ministack::{Account, calls, calls_as, tables};
-use crate::harness::newcomer::{Newcomer, Told, knock};
+use crate::harness::newcomer::{Newcomer, Told, register};
 use crate::harness::runtime_api::Outcome;
 use crate::town::{Town, certificate, list, now, thing, topic};
 
@@ -19,8 +19,8 @@ use crate::town::{Town, certificate, list, now, thing, topic};
 pub const TABLE: &str = "ClaimsTable";
 
 /// Devices that are no owner's: with a token that a fleet shares, and with serials.
-const TERMS: &str = r#"
-[door]
+const POLICY: &str = r#"
+[registration]
 origin = "https://setup.example.com"
 per_source = 1000
 
@@ -62,25 +62,25 @@ type = "lamp"
 "#;
 
 /// With the hashes in place.
-pub fn terms() -> String {
-    hashed(TERMS)
+pub fn policy() -> String {
+    hashed(POLICY)
 }
 
-/// Terms in which `SHA256(…)` stands for a hash.
-pub fn hashed(terms: &str) -> String {
-    let mut terms = terms.to_owned();
-    while let Some((before, rest)) = terms.clone().split_once("SHA256(") {
+/// RegistrationPolicy in which `SHA256(…)` stands for a hash.
+pub fn hashed(policy: &str) -> String {
+    let mut policy = policy.to_owned();
+    while let Some((before, rest)) = policy.clone().split_once("SHA256(") {
         let (secret, after) = rest.split_once(')').expect("a hash to be computed");
-        terms = format!("{before}{}{after}", onething::thing::Fingerprint::of(secret).hex());
+        policy = format!("{before}{}{after}", onething::thing::Fingerprint::of(secret).hex());
     }
-    terms
+    policy
 }
 
-/// A town with a door.
+/// A town with an endpoint.
 pub struct Entrance {
     pub town: Town,
     pub gateway: Gateway,
-    /// Between the door and AWS.
+    /// Between the endpoint and AWS.
     pub gate: Aws,
 }
 
@@ -89,10 +89,10 @@ pub fn owners_keys() -> (String, String) {
 }
 
 impl Entrance {
-    /// With these terms in the door's own variables.
-    pub async fn built(terms: &str) -> Self {
-        let terms = terms.to_owned();
-        Self::with(move |deployment| deployment.set("REGISTER_TERMS", &terms)).await
+    /// With these policy in the endpoint's own variables.
+    pub async fn built(policy: &str) -> Self {
+        let policy = policy.to_owned();
+        Self::with(move |deployment| deployment.set("REGISTER_TERMS", &policy)).await
     }
 
     pub async fn with(special: impl FnOnce(Deployment) -> Deployment) -> Self {
@@ -135,9 +135,9 @@ impl Entrance {
     }
 
     /// A device of this kind, and what it is told when it shows this.
-    pub async fn knocks(&self, authorization: Option<&str>, shown: Value) -> (Newcomer, Told) {
+    pub async fn registers(&self, authorization: Option<&str>, shown: Value) -> (Newcomer, Told) {
         let device = Newcomer::new().await;
-        let told = device.knocks(&self.url(), authorization, shown).await;
+        let told = device.registers(&self.url(), authorization, shown).await;
         (device, told)
     }
 
@@ -168,67 +168,67 @@ impl Entrance {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_lets_one_device_of_its_owner_in() {
-    let door = Entrance::built("").await;
-    let ada = door.town.house.welcomes("Ada");
-    let code = door.code_for(&ada).await;
+    let endpoint = Entrance::built("").await;
+    let ada = endpoint.town.house.welcomes("Ada");
+    let code = endpoint.code_for(&ada).await;
 
-    let (device, told) = door.knocks(None, json!({"code": code.to_lowercase()})).await;
+    let (device, told) = endpoint.registers(None, json!({"code": code.to_lowercase()})).await;
     let told = told.lets_in();
     assert!(told.body["privateKey"].is_null(), "{told:?}");
     assert_eq!(told.headers["cache-control"], "no-store");
-    let account = door.town.ministack.holds().await;
+    let account = endpoint.town.ministack.holds().await;
     let made = thing(&account, told.text("thingName"));
     assert_eq!((&made["attributes"]["UserId"], &made["type"]), (&json!(ada.user_id), &json!("3d-printer")));
     let issued = certificate(&account, told.text("certificateId"));
     assert_eq!((&issued["status"], list(issued, "policies")), (&json!("ACTIVE"), &[json!("OneUserOneThing")][..]));
-    let mut connected = door.connects(&device, &told).await;
-    door.obeys(&mut connected, &told, &ada).await;
+    let mut connected = endpoint.connects(&device, &told).await;
+    endpoint.obeys(&mut connected, &told, &ada).await;
 
     // Its answer may have been lost: it comes again. Nobody else does.
-    device.knocks(&door.url(), None, json!({"code": code})).await.lets_in();
-    door.knocks(None, json!({"code": code})).await.1.is_refused(401, "not_recognised");
+    device.registers(&endpoint.url(), None, json!({"code": code})).await.lets_in();
+    endpoint.registers(None, json!({"code": code})).await.1.is_refused(401, "not_recognised");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_wrong_guesses_end_a_code() {
-    let door = Entrance::built("").await;
-    let code = door.code_for(&door.town.house.welcomes("Ada")).await;
+    let endpoint = Entrance::built("").await;
+    let code = endpoint.code_for(&endpoint.town.house.welcomes("Ada")).await;
     let (name, secret) = code.split_once('-').expect("two halves");
     let wrong = format!("{name}-{}", if secret == "0000" { "1111" } else { "0000" });
     let device = Newcomer::new().await;
     for _ in 0..5 {
-        device.knocks(&door.url(), None, json!({"code": wrong})).await.is_refused(401, "not_recognised");
+        device.registers(&endpoint.url(), None, json!({"code": wrong})).await.is_refused(401, "not_recognised");
     }
-    device.knocks(&door.url(), None, json!({"code": code})).await.is_refused(401, "not_recognised");
+    device.registers(&endpoint.url(), None, json!({"code": code})).await.is_refused(401, "not_recognised");
     // Nothing was made: there is the certificate of the mail, and no other.
-    assert_eq!(list(&door.town.ministack.holds().await, "certificates").len(), 1);
+    assert_eq!(list(&endpoint.town.ministack.holds().await, "certificates").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owners_own_token_lets_a_device_in() {
-    let door = Entrance::with(Deployment::logging_everything).await;
-    let ada = door.town.house.welcomes("Ada");
-    let (device, told) = door.knocks(Some(&format!("Bearer {}", ada.token)), json!({})).await;
+    let endpoint = Entrance::with(Deployment::logging_everything).await;
+    let ada = endpoint.town.house.welcomes("Ada");
+    let (device, told) = endpoint.registers(Some(&format!("Bearer {}", ada.token)), json!({})).await;
     let told = told.lets_in();
-    let mut connected = door.connects(&device, &told).await;
-    door.obeys(&mut connected, &told, &ada).await;
+    let mut connected = endpoint.connects(&device, &told).await;
+    endpoint.obeys(&mut connected, &told, &ada).await;
     // The owner spoke for the first time, and needed no mail: a device of theirs was there before.
-    assert_eq!(door.town.ministack.post_office.count(), 0);
+    assert_eq!(endpoint.town.ministack.post_office.count(), 0);
 
     // A token that was made for another application, and none at all.
     let mut elsewhere = User::named("Bob");
     elsewhere.audience = "amzn1.application-oa2-client.other".into();
-    door.town.house.login.knows(&elsewhere);
+    endpoint.town.house.login.knows(&elsewhere);
     for authorization in [Some(format!("Bearer {}", elsewhere.token)), Some("Bearer Atza|nobody".into()), None] {
-        let (_, told) = door.knocks(authorization.as_deref(), json!({})).await;
+        let (_, told) = endpoint.registers(authorization.as_deref(), json!({})).await;
         told.is_refused(401, "not_recognised");
         assert!(told.headers["www-authenticate"].is_string(), "{told:?}");
     }
-    let code = door.code_for(&ada).await;
-    door.knocks(None, json!({"code": code})).await.1.lets_in();
+    let code = endpoint.code_for(&ada).await;
+    endpoint.registers(None, json!({"code": code})).await.1.lets_in();
 
-    // Whatever is logged, what opens the door is not.
-    let log = door.gateway.function().logs_times("\"audit\":true", 5).await;
+    // Whatever is logged, what opens the endpoint is not.
+    let log = endpoint.gateway.function().logs_times("\"audit\":true", 5).await;
     for secret in [&ada.token, &elsewhere.token, "Atza|nobody", &code, &code.replace('-', ""), "BEGIN CERTIFICATE REQUEST"] {
         assert!(!log.contains(secret), "{log}");
     }
@@ -236,70 +236,70 @@ async fn an_owners_own_token_lets_a_device_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn devices_of_a_fleet_choose_their_names_once() {
-    let door = Entrance::built(&terms()).await;
+    let endpoint = Entrance::built(&policy()).await;
     let shown = json!({"thingName": "hall-lamp-1", "version": "1.2", "attributes": {"hardware": "b"}});
-    let (device, told) = door.knocks(Some("DeviceToken one token"), shown.clone()).await;
+    let (device, told) = endpoint.registers(Some("DeviceToken one token"), shown.clone()).await;
     let told = told.lets_in();
-    let account = door.town.ministack.holds().await;
+    let account = endpoint.town.ministack.holds().await;
     let made = thing(&account, "hall-lamp-1");
     assert_eq!((&made["type"], &made["attributes"]["UserId"]), (&json!("lamp"), &json!("fleet:factory-1")));
     assert_eq!((&made["attributes"]["version"], &made["attributes"]["hardware"]), (&json!("1.2"), &json!("b")));
-    let mut connected = door.connects(&device, &told).await;
-    door.hears(&mut connected, &told).await;
+    let mut connected = endpoint.connects(&device, &told).await;
+    endpoint.hears(&mut connected, &told).await;
 
-    door.knocks(Some("DeviceToken another token"), shown.clone()).await.1.is_refused(409, "not_theirs");
-    door.knocks(Some("DeviceToken no token"), shown).await.1.is_refused(401, "not_recognised");
-    let ada = door.town.house.welcomes("Ada");
-    let theirs = door.knocks(None, json!({"code": door.code_for(&ada).await})).await.1.lets_in();
+    endpoint.registers(Some("DeviceToken another token"), shown.clone()).await.1.is_refused(409, "not_theirs");
+    endpoint.registers(Some("DeviceToken no token"), shown).await.1.is_refused(401, "not_recognised");
+    let ada = endpoint.town.house.welcomes("Ada");
+    let theirs = endpoint.registers(None, json!({"code": endpoint.code_for(&ada).await})).await.1.lets_in();
     let shown = json!({"thingName": theirs.text("thingName"), "version": "1"});
-    door.knocks(Some("DeviceToken one token"), shown).await.1.is_refused(409, "not_theirs");
+    endpoint.registers(Some("DeviceToken one token"), shown).await.1.is_refused(409, "not_theirs");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_serial_lets_its_device_in_and_a_certificate_its_successor() {
-    let door = Entrance::built(&terms()).await;
-    let (device, told) = door.knocks(None, json!({"serial": "0123456789abcdefghij"})).await;
+    let endpoint = Entrance::built(&policy()).await;
+    let (device, told) = endpoint.registers(None, json!({"serial": "0123456789abcdefghij"})).await;
     let told = told.lets_in();
     assert!(told.text("thingName").starts_with("Lamp-"), "{told:?}");
-    let mut connected = door.connects(&device, &told).await;
-    door.hears(&mut connected, &told).await;
+    let mut connected = endpoint.connects(&device, &told).await;
+    endpoint.hears(&mut connected, &told).await;
 
-    door.knocks(None, json!({"serial": "SN-0001"})).await.1.is_refused(401, "not_recognised");
-    door.knocks(None, json!({"serial": "SN-0001", "secret": "a guess"})).await.1.is_refused(401, "not_recognised");
-    door.knocks(None, json!({"serial": "SN-0001", "secret": "a secret"})).await.1.lets_in();
+    endpoint.registers(None, json!({"serial": "SN-0001"})).await.1.is_refused(401, "not_recognised");
+    endpoint.registers(None, json!({"serial": "SN-0001", "secret": "a guess"})).await.1.is_refused(401, "not_recognised");
+    endpoint.registers(None, json!({"serial": "SN-0001", "secret": "a secret"})).await.1.lets_in();
 
     // A year later the device has another key.
-    door.town.lease_passes().await;
+    endpoint.town.lease_passes().await;
     let (successor, at) = (Newcomer::new().await, now());
     let shown = json!({
         "thingName": told.text("thingName"), "certificate": told.text("certificatePem"),
         "proof": device.proof(&successor, at).await, "at": at,
     });
     let stranger = Newcomer::new().await;
-    stranger.knocks(&door.url(), None, shown.clone()).await.is_refused(401, "not_recognised");
-    let renewed = successor.knocks(&door.url(), None, shown).await.lets_in();
+    stranger.registers(&endpoint.url(), None, shown.clone()).await.is_refused(401, "not_recognised");
+    let renewed = successor.registers(&endpoint.url(), None, shown).await.lets_in();
     assert_eq!(renewed.text("thingName"), told.text("thingName"));
     assert_ne!(renewed.text("certificateId"), told.text("certificateId"));
-    door.connects(&successor, &renewed).await;
+    endpoint.connects(&successor, &renewed).await;
     // The one before goes on for a day.
-    door.connects(&device, &told).await;
+    endpoint.connects(&device, &told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_door_answers_every_request_and_nothing_else() {
-    let door = Entrance::built(&terms()).await;
-    let url = door.url();
-    knock(&url, "POST", None, Some("no JSON")).await.is_refused(400, "malformed");
-    knock(&url, "POST", None, None).await.is_refused(400, "malformed");
+async fn the_endpoint_answers_every_request_and_nothing_else() {
+    let endpoint = Entrance::built(&policy()).await;
+    let url = endpoint.url();
+    register(&url, "POST", None, Some("no JSON")).await.is_refused(400, "malformed");
+    register(&url, "POST", None, None).await.is_refused(400, "malformed");
     let long = json!({"csr": "x".repeat(20_000)}).to_string();
-    knock(&url, "POST", None, Some(&long)).await.is_refused(413, "too_large");
-    knock(&url, "POST", None, Some(r#"{"code": "K7QF-93PD"}"#)).await.is_refused(400, "malformed");
-    assert_eq!(knock(&url, "GET", None, None).await.status, 404);
-    assert_eq!(knock(&url, "OPTIONS", None, None).await.status, 204);
+    register(&url, "POST", None, Some(&long)).await.is_refused(413, "too_large");
+    register(&url, "POST", None, Some(r#"{"code": "K7QF-93PD"}"#)).await.is_refused(400, "malformed");
+    assert_eq!(register(&url, "GET", None, None).await.status, 404);
+    assert_eq!(register(&url, "OPTIONS", None, None).await.status, 204);
 
-    // What is no knock, at the door; and a knock where there is none.
+    // What is no request, at the endpoint; and a request where there is none.
     let echo = Echo::linked("token").launch();
-    for (function, event) in [(door.gateway.function(), echo), (&door.town.house.lambda, knock_event())] {
+    for (function, event) in [(endpoint.gateway.function(), echo), (&endpoint.town.house.lambda, request_event())] {
         match function.invoke_within(&event, std::time::Duration::from_secs(8)).await {
             Outcome::Failed(error) => assert_eq!(error["errorType"], "NotOurs", "{error}"),
             other => panic!("{other:?}"),
@@ -307,7 +307,7 @@ async fn the_door_answers_every_request_and_nothing_else() {
     }
 }
 
-fn knock_event() -> Value {
+fn request_event() -> Value {
     let request = axum::http::Request::post("/register").header("content-type", "application/json").body(()).expect("a request");
     crate::harness::gateway::event(&request.into_parts().0, &"{}".into(), 1)
 }

@@ -1,4 +1,4 @@
-//! What the door has of AWS beside the registry: its terms in the Parameter Store, a function of the maker that is asked, and
+//! What the endpoint has of AWS beside the registry: its policy in the Parameter Store, a function of the maker that is asked, and
 //! rights of its own.
 
 use std::collections::BTreeSet;
@@ -11,33 +11,33 @@ use crate::harness::gateway::Gateway;
 use crate::harness::lambda::Lambda;
 use crate::harness::ministack::{calls_as, function, rights_with};
 use crate::harness::newcomer::Newcomer;
-use crate::register::{Entrance, TABLE, owners_keys, terms};
+use crate::register::{Entrance, TABLE, owners_keys, policy};
 use crate::town::{Town, now, thing};
 
 const PARAMETER: &str = "/onething/onething/register";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn terms_come_from_the_parameter_store_in_parts_and_without_them_nobody_comes_in() {
-    let door = Entrance::with(|deployment| deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)).await;
-    let ada = door.town.house.welcomes("Ada");
-    let code = door.code_for(&ada).await;
-    let (_, told) = door.knocks(None, json!({"code": code})).await;
+async fn the_policy_comes_from_the_parameter_store_in_parts_and_without_one_no_device_is_registered() {
+    let endpoint = Entrance::with(|deployment| deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)).await;
+    let ada = endpoint.town.house.welcomes("Ada");
+    let code = endpoint.code_for(&ada).await;
+    let (_, told) = endpoint.registers(None, json!({"code": code})).await;
     told.is_refused(503, "closed");
     assert!(told.headers["retry-after"].is_string(), "{told:?}");
-    door.gateway.function().logs("\"outcome\":\"closed\"").await;
-    let line = door.gateway.function().logs("\"cause\":\"terms\"").await;
+    endpoint.gateway.function().logs("\"outcome\":\"closed\"").await;
+    let line = endpoint.gateway.function().logs("\"cause\":\"policy\"").await;
     assert!(line.contains("\"fault\":\"maker\"") && line.contains(PARAMETER), "{line}");
 
     // Another process finds them. What is more than one page long arrives whole and in order.
-    let terms = terms();
-    let lines: Vec<&str> = terms.lines().collect();
+    let policy = policy();
+    let lines: Vec<&str> = policy.lines().collect();
     for (number, part) in lines.chunks(3).enumerate() {
         let name = format!("{PARAMETER}/{}", number + 10);
         let value = format!("#{number}\n{}", part.join("\n"));
         let kept = json!({"Name": name, "Type": "SecureString", "Value": value});
-        assert_eq!(calls_as(&door.town.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
+        assert_eq!(calls_as(&endpoint.town.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
     }
-    let deployment = Deployment::with(&door.town.house.login.url(), &door.gate.url())
+    let deployment = Deployment::with(&endpoint.town.house.login.url(), &endpoint.gate.url())
         .set("REGISTER", "on")
         .set("REGISTER_TABLE", TABLE)
         .set("REGISTER_TERMS_PARAMETER", PARAMETER);
@@ -45,21 +45,21 @@ async fn terms_come_from_the_parameter_store_in_parts_and_without_them_nobody_co
     let device = Newcomer::new().await;
     for _ in 0..2 {
         let shown = json!({"serial": "0123456789abcdefghij"});
-        device.knocks(&gateway.url(), None, shown).await.lets_in();
-        door.town.lease_passes().await;
+        device.registers(&gateway.url(), None, shown).await.lets_in();
+        endpoint.town.lease_passes().await;
     }
     let pages = lines.chunks(3).count().div_ceil(10);
-    assert!(pages > 0 && door.gate.times("GetParametersByPath") >= pages);
+    assert!(pages > 0 && endpoint.gate.times("GetParametersByPath") >= pages);
     // Believed, for a while.
-    let before = door.gate.times("GetParametersByPath");
-    device.knocks(&gateway.url(), None, json!({"serial": "nobody"})).await.is_refused(401, "not_recognised");
-    assert_eq!(door.gate.times("GetParametersByPath"), before);
+    let before = endpoint.gate.times("GetParametersByPath");
+    device.registers(&gateway.url(), None, json!({"serial": "nobody"})).await.is_refused(401, "not_recognised");
+    assert_eq!(endpoint.gate.times("GetParametersByPath"), before);
     assert!(!gateway.function().log().contains("one token"));
 }
 
 /// The same, and the maker has a word in it.
-fn terms_with_a_hook() -> String {
-    terms().replace("[door]", "[door]\nhook = \"lambda:who-may-register\"\nhook_seconds = 10")
+fn policy_with_a_hook() -> String {
+    policy().replace("[registration]", "[registration]\nhook = \"lambda:who-may-register\"\nhook_seconds = 10")
 }
 
 /// Lets in what says `yes`, or says nothing because it has a certificate, and adds to it; fails at what says `broken`.
@@ -74,65 +74,65 @@ def handler(question, context):
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_of_the_maker_has_the_last_word() {
-    let door = Entrance::built(&terms_with_a_hook()).await;
-    function(&door.town.ministack.url, "who-may-register", HOOK).await;
-    let told = door.knocks(None, json!({"serial": "yes-0123456789abcdefghij"})).await.1.lets_in();
-    let account = door.town.ministack.holds().await;
+    let endpoint = Entrance::built(&policy_with_a_hook()).await;
+    function(&endpoint.town.ministack.url, "who-may-register", HOOK).await;
+    let told = endpoint.registers(None, json!({"serial": "yes-0123456789abcdefghij"})).await.1.lets_in();
+    let account = endpoint.town.ministack.holds().await;
     assert_eq!(thing(&account, told.text("thingName"))["attributes"]["hardware"], "c", "{account:#}");
-    door.knocks(None, json!({"serial": "no-0123456789abcdefghij"})).await.1.is_refused(403, "refused_by_hook");
-    door.knocks(None, json!({"serial": "broken-0123456789abcdefghij"})).await.1.is_refused(503, "hook_unavailable");
-    assert_eq!(door.gate.times("Invoke"), 3);
+    endpoint.registers(None, json!({"serial": "no-0123456789abcdefghij"})).await.1.is_refused(403, "refused_by_hook");
+    endpoint.registers(None, json!({"serial": "broken-0123456789abcdefghij"})).await.1.is_refused(503, "hook_unavailable");
+    assert_eq!(endpoint.gate.times("Invoke"), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_role_of_the_door_is_enough_and_reads_no_shadow() {
+async fn the_role_of_the_endpoint_is_enough_and_reads_no_shadow() {
     let town = Town::of_short_leases().await;
     let given =
         json!({"RegisterTermsAreThere": "true", "RegisterHookFunction": "arn:aws:lambda:us-east-1:000000000000:function:who-may-register"});
     let keys = rights_with(&town.ministack.url, "RegisterRole", given).await;
     function(&town.ministack.url, "who-may-register", HOOK).await;
-    let kept = json!({"Name": format!("{PARAMETER}/10"), "Type": "SecureString", "Value": terms_with_a_hook()});
+    let kept = json!({"Name": format!("{PARAMETER}/10"), "Type": "SecureString", "Value": policy_with_a_hook()});
     assert_eq!(calls_as(&town.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
-    let door = Entrance::in_town(town, |deployment| {
+    let endpoint = Entrance::in_town(town, |deployment| {
         let deployment = deployment.set("AWS_ACCESS_KEY_ID", &keys.0).set("AWS_SECRET_ACCESS_KEY", &keys.1);
         deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)
     })
     .await;
-    let (device, told) = door.knocks(None, json!({"serial": "yes-0123456789abcdefghij"})).await;
+    let (device, told) = endpoint.registers(None, json!({"serial": "yes-0123456789abcdefghij"})).await;
 
     // Its successors.
     let mut last = (device, told.lets_in());
     for _ in 0..2 {
-        door.town.lease_passes().await;
+        endpoint.town.lease_passes().await;
         let (successor, at) = (Newcomer::new().await, now());
         let shown = json!({
             "thingName": last.1.text("thingName"), "certificate": last.1.text("certificatePem"),
             "proof": last.0.proof(&successor, at).await, "at": at,
         });
-        let told = successor.knocks(&door.url(), None, shown).await.lets_in();
+        let told = successor.registers(&endpoint.url(), None, shown).await.lets_in();
         last = (successor, told);
     }
     // What cannot be finished is taken back.
-    door.town.lease_passes().await;
-    door.gate.makes("AttachThingPrincipal", Conduct::Refuses(400, "InvalidRequestException", "no"));
-    let (_, told) = door.knocks(None, json!({"serial": "yes-0123456789abcdefghij"})).await;
+    endpoint.town.lease_passes().await;
+    endpoint.gate.makes("AttachThingPrincipal", Conduct::Refuses(400, "InvalidRequestException", "no"));
+    let (_, told) = endpoint.registers(None, json!({"serial": "yes-0123456789abcdefghij"})).await;
     told.is_refused(500, "registry_refused");
-    door.gate.mends();
-    for call in door.gate.calls() {
+    endpoint.gate.mends();
+    for call in endpoint.gate.calls() {
         assert_ne!(call.status.map(|status| status.as_u16()), Some(403), "{call:?}");
     }
     // No right is there that nothing needs.
-    let called: BTreeSet<String> = door.gate.operations().into_iter().collect();
+    let called: BTreeSet<String> = endpoint.gate.operations().into_iter().collect();
     let rights = [
         ["CreateThing", "DescribeThing", "UpdateThing", "ListThingPrincipals", "CreateCertificateFromCsr"],
         ["AttachPolicy", "DetachPolicy", "DescribeCertificate", "UpdateCertificate", "DeleteCertificate"],
         ["AttachThingPrincipal", "DetachThingPrincipal", "UpdateItem", "GetParametersByPath", "Invoke"],
     ];
     assert_eq!(called, rights.concat().into_iter().map(str::to_owned).collect());
-    let log = door.gateway.function().log();
+    let log = endpoint.gateway.function().log();
     assert!(!log.contains("AccessDenied"), "{log}");
 
-    let url = &door.town.ministack.url;
+    let url = &endpoint.town.ministack.url;
     let name = last.1.text("thingName");
     for (service, operation, arguments) in [
         ("iot-data", "get_thing_shadow", json!({"thingName": name})),

@@ -19,7 +19,7 @@ use onething::mail::smtp::Smtp;
 use onething::thing::{OwnerId, ThingName};
 use serde_json::Value;
 
-use self::contract::login::Doors;
+use self::contract::login::Accounts;
 use self::contract::mailer::{Arrived, Post};
 use self::contract::{Account, MISSING_POLICY, MISSING_TYPE, Newcomer, Verdict, gaps};
 use crate::harness::deployment::{Deployment, MAIL_FROM};
@@ -246,7 +246,7 @@ impl SignIn {
     }
 }
 
-impl Doors for SignIn {
+impl Accounts for SignIn {
     type Login = LoginWithAmazon;
 
     fn login(&self) -> &LoginWithAmazon {

@@ -19,15 +19,15 @@ use onething::log;
 use onething::registration::claims::Code;
 
 use crate::clock;
-use crate::command_line::{Arguments, Command, Common, DoorOption, Run};
+use crate::command_line::{Arguments, Command, Common, EndpointOption, Run};
 use crate::credentials;
 use crate::device_model;
 use crate::failure::Failure;
 use crate::files::OWN_ROOT;
 use crate::name::{self, Name};
-use crate::register::address::Address;
-use crate::register::credential::{Credential, Secret};
-use crate::register::{Door, register};
+use crate::registration::address::Address;
+use crate::registration::credential::{Credential, Secret};
+use crate::registration::{Endpoint, register};
 use crate::state::{self, Held, State};
 
 /// For the server, where nobody says how long.
@@ -51,17 +51,19 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Run(options) => run::run(&common, options).await,
         Command::Status { json } => status::status(&common, json),
-        Command::Claim { code, door } => {
+        Command::Claim { code, endpoint } => {
             let code = Secret::from(code.iter().map(Secret::as_str).collect::<String>());
             if Code::parse(code.as_str()).is_none() {
                 return Err(Failure::Usage(
                     "a code has eight letters and digits, such as K7QF-93PD: is this the one that Alexa said?".to_owned(),
                 ));
             }
-            knock(&common, &hold(&common)?, &door, || Ok(Credential::Code(code))).await
+            request_credentials(&common, &hold(&common)?, &endpoint, || Ok(Credential::Code(code))).await
         }
-        Command::Register { door, with } => knock(&common, &hold(&common)?, &door, || Ok(with.credential(&Environment)?)).await,
-        Command::Renew(door) => renew::renew(&common, &door).await,
+        Command::Register { endpoint, with } => {
+            request_credentials(&common, &hold(&common)?, &endpoint, || Ok(with.credential(&Environment)?)).await
+        }
+        Command::Renew(endpoint) => renew::renew(&common, &endpoint).await,
         Command::Check => check::check(&common),
         Command::Report { values, json } => report::report(&common, &values, json).await,
         Command::Forget { yes } => forget::forget(&common, yes),
@@ -76,20 +78,20 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-const WHICH_DOOR: &str = "which door? Name its URL by --door, such as https://example.com/register: \
+const WHICH_ENDPOINT: &str = "which endpoint? Name its URL by --register-url, such as https://example.com/register: \
     it is on the card with the code, and its maker knows it";
 
-/// Gets credentials from the door, which are then stored.
-async fn knock(
+/// Gets credentials from the endpoint, which are then stored.
+async fn request_credentials(
     common: &Common,
     held: &Held,
-    door: &DoorOption,
+    endpoint: &EndpointOption,
     credential: impl FnOnce() -> Result<Credential, Failure>,
 ) -> Result<(), Failure> {
-    let door = at(common, held, door)?.ok_or_else(|| Failure::Usage(WHICH_DOOR.to_owned()))?;
+    let endpoint = at(common, held, endpoint)?.ok_or_else(|| Failure::Usage(WHICH_ENDPOINT.to_owned()))?;
     let named = common.device_model.as_deref().map(device_model::named).transpose()?;
     let (credential, former) = (credential()?, setup::thing(held));
-    let bundle = register(&credential, &door, held, Some(common.wait().unwrap_or(WAIT)), clock::now).await?;
+    let bundle = register(&credential, &endpoint, held, Some(common.wait().unwrap_or(WAIT)), clock::now).await?;
     bundle.is_valid_at(clock::now())?;
     if let Some(named) = named {
         held.keep_device_model(&named.device_part)?;
@@ -97,19 +99,19 @@ async fn knock(
     Ok(setup::done(&bundle, held, former, "", false)?)
 }
 
-/// The door that was named, else the one that the stored bundle knows.
-fn at(common: &Common, held: &Held, door: &DoorOption) -> Result<Option<Door>, Failure> {
+/// The endpoint that was named, else the one that the stored bundle knows.
+fn at(common: &Common, held: &Held, endpoint: &EndpointOption) -> Result<Option<Endpoint>, Failure> {
     // A stored bundle that cannot be used is no reason not to get another one.
     let known = || credentials::stored(held).ok()?.connection.register;
-    let Some(url) = door.url.clone().or_else(known) else { return Ok(None) };
-    let address = Address::parse(&url).map_err(|error| Failure::Usage(format!("--door: {error}")))?;
+    let Some(url) = endpoint.url().or_else(known) else { return Ok(None) };
+    let address = Address::parse(&url).map_err(|error| Failure::Usage(format!("--register-url: {error}")))?;
     let own_root = match &common.ca {
         Some(ca) => Some(credentials::root(ca)?),
         // The one that was named when the stored credentials came.
         None => held.credentials().ok().flatten().and_then(|files| files.content(OWN_ROOT).ok().map(<[u8]>::to_vec)),
     };
-    let door = Door::new(address, name(common, held)?, own_root);
-    door.map(Some).map_err(|error| Failure::Usage(format!("--ca: {error}")))
+    let endpoint = Endpoint::new(address, name(common, held)?, own_root);
+    endpoint.map(Some).map_err(|error| Failure::Usage(format!("--ca: {error}")))
 }
 
 /// The state folder that was named, or the one of this user.

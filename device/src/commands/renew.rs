@@ -6,18 +6,18 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::clock;
-use crate::command_line::{Common, DoorOption};
+use crate::command_line::{Common, EndpointOption};
 use crate::credentials;
 use crate::failure::Failure;
 use crate::local_socket::ask;
-use crate::register::credential::Credential;
+use crate::registration::credential::Credential;
 use crate::requests::{Answer, Request};
 use crate::state::{Held, StateError};
 
 /// The agent gives up by itself before that.
 const ANSWER_WITHIN: Duration = Duration::from_secs(180);
 
-pub(super) async fn renew(common: &Common, door: &DoorOption) -> Result<(), Failure> {
+pub(super) async fn renew(common: &Common, endpoint: &EndpointOption) -> Result<(), Failure> {
     let state = super::state(common)?;
     let socket = state.requests_socket();
     let busy = match state.hold() {
@@ -25,10 +25,10 @@ pub(super) async fn renew(common: &Common, door: &DoorOption) -> Result<(), Fail
         held => {
             let held = super::told(held?);
             let stored = stored(&held)?;
-            return super::knock(common, &held, door, || Ok(stored)).await;
+            return super::request_credentials(common, &held, endpoint, || Ok(stored)).await;
         }
     };
-    let request = Request::Renew { door: door.url.clone() };
+    let request = Request::Renew { endpoint: endpoint.url() };
     let answer = match timeout(ANSWER_WITHIN, ask(&socket, &request)).await {
         Ok(Ok(answer)) => answer,
         // Another command has the folder, or an agent that takes no requests.
@@ -48,7 +48,7 @@ pub(super) async fn renew(common: &Common, door: &DoorOption) -> Result<(), Fail
     }
 }
 
-/// The stored certificate, to knock with. No door takes one whose time is over.
+/// The stored certificate, to register with. No endpoint takes one whose time is over.
 fn stored(held: &Held) -> Result<Credential, Failure> {
     // Who has credentials that cannot be used is told so before anybody is asked.
     credentials::stored(held)?.is_valid_at(clock::now())?;

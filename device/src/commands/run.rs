@@ -15,15 +15,15 @@ use crate::actions::{Actions, UnknownDevice, lacking};
 use crate::agent::{Body, InTurn};
 use crate::bundle::Bundle;
 use crate::clock;
-use crate::command_line::{Common, DoorOption, Run};
+use crate::command_line::{Common, Run};
 use crate::credentials::{Asked, obtain};
 use crate::device_model;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::life::Life;
 use crate::printer::Simulated;
-use crate::register::credential::{Credential, Secret};
-use crate::register::options::{OptionsError, RegisterOptions};
+use crate::registration::credential::{Credential, Secret};
+use crate::registration::options::{OptionsError, RegisterOptions};
 use crate::requests::Requests;
 use crate::sensors::socket::Socket;
 use crate::sensors::{Measuring, Sensors};
@@ -34,23 +34,23 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     // What was named at the setup is of what is stored.
     let kept = if options.bundle.is_some() || named.is_some() { None } else { device_model::kept(&held)? };
     let is_given = options.bundle.is_some();
-    let door = || if is_given { Ok(None) } else { super::at(common, &held, &options.door) };
-    let asked = Asked { bundle: options.bundle, door: door()?, ca: common.ca.as_deref(), wait: common.wait() };
+    let registration_endpoint = || if is_given { Ok(None) } else { super::at(common, &held, &options.endpoint) };
+    let asked = Asked { bundle: options.bundle, endpoint: registration_endpoint()?, ca: common.ca.as_deref(), wait: common.wait() };
     let bundle = obtain(asked, || credential(options.code, &options.with), &held, clock::now).await?;
     let thing = bundle.connection.thing_name.clone();
     let (endpoint, port, name) = (&bundle.connection.endpoint, bundle.connection.port, super::name(common, &held)?);
     info!(%thing, %name, endpoint, port, "running");
     let journal = Journal::open(&held.journal())?;
-    // What was just got knows its door. Only what is stored is renewed, or can be on trial.
-    let door = door()?;
+    // What was just got knows its endpoint. Only what is stored is renewed, or can be on trial.
+    let registration_endpoint = registration_endpoint()?;
     let watched = match is_given {
         true => Watched::with_given(&held, common.wait()),
-        false => Watched::with_stored(&held, door.as_ref(), common.wait()),
+        false => Watched::with_stored(&held, registration_endpoint.as_ref(), common.wait()),
     };
     let requests = Requests::listen(&held.requests_socket());
     let requests = requests.inspect_err(|error| warn!("other commands cannot ask this agent for anything: {error}")).ok();
-    let doors = |url: Option<String>| super::at(common, &held, &DoorOption { url: url.or_else(|| options.door.url.clone()) });
-    let watched = watched.asked(requests, &doors);
+    let endpoints = |url: Option<String>| super::at(common, &held, &options.endpoint.or_named(url));
+    let watched = watched.asked(requests, &endpoints);
     let Some(model) = model(named, kept, &bundle) else {
         info!("no device model: settings are taken as so, and commands are refused; `--device-model FILE` says what to do");
         return live(bundle, InTurn::new(UnknownDevice, Map::new()), None, journal, watched).await;
@@ -74,11 +74,11 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     live(bundle, body, socket, journal, watched).await
 }
 
-/// With what to knock when nothing is stored, if there is anything.
+/// With what to register when nothing is stored, if there is anything.
 fn credential(code: Option<Secret>, with: &RegisterOptions) -> Result<Option<Credential>, Failure> {
     match code.map(Credential::Code).map_or_else(|| with.credential(&Environment), Ok) {
         Ok(credential) => Ok(Some(credential)),
-        // Who has nothing to knock with may have a bundle.
+        // Who has nothing to register with may have a bundle.
         Err(OptionsError::Nothing) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -13,9 +13,9 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::life::{Connection, Control, Status as Living};
 use crate::reach::{refused, stranger, unreachable};
-use crate::register::credential::Credential;
-use crate::register::renewal::Renewal;
-use crate::register::{Door, register};
+use crate::registration::credential::Credential;
+use crate::registration::renewal::Renewal;
+use crate::registration::{Endpoint, register};
 use crate::requests::{Answer, Asked, Request, Requests};
 use crate::state::Held;
 use crate::status::{LastCommand, Online, Status};
@@ -30,14 +30,14 @@ pub(super) struct Watched<'a> {
     wait: Option<Duration>,
     /// The folder, where what is in use is stored in it.
     stored: Option<&'a Held>,
-    door: Option<&'a Door>,
+    endpoint: Option<&'a Endpoint>,
     requests: Option<Requests>,
-    /// The door of a URL, or the one that is known.
-    doors: Option<&'a Doors<'a>>,
+    /// The endpoint of a URL, or the one that is known.
+    endpoints: Option<&'a Endpoints<'a>>,
 }
 
-/// Finds a door.
-pub(super) type Doors<'a> = dyn Fn(Option<String>) -> Result<Option<Door>, Failure> + 'a;
+/// Finds an endpoint.
+pub(super) type Endpoints<'a> = dyn Fn(Option<String>) -> Result<Option<Endpoint>, Failure> + 'a;
 
 /// A first connection is not waited for any longer.
 #[derive(Clone, Copy)]
@@ -49,37 +49,37 @@ struct Limit {
 impl<'a> Watched<'a> {
     /// A device with a bundle that is not stored.
     pub(super) fn with_given(held: &'a Held, wait: Option<Duration>) -> Self {
-        Self { voice: Voice { held, last: None }, wait, stored: None, door: None, requests: None, doors: None }
+        Self { voice: Voice { held, last: None }, wait, stored: None, endpoint: None, requests: None, endpoints: None }
     }
 
-    /// A device with the stored credentials, which are renewed where there is a door.
-    pub(super) fn with_stored(held: &'a Held, door: Option<&'a Door>, wait: Option<Duration>) -> Self {
-        Self { stored: Some(held), door, ..Self::with_given(held, wait) }
+    /// A device with the stored credentials, which are renewed where there is an endpoint.
+    pub(super) fn with_stored(held: &'a Held, endpoint: Option<&'a Endpoint>, wait: Option<Duration>) -> Self {
+        Self { stored: Some(held), endpoint, ..Self::with_given(held, wait) }
     }
 
     /// The same device, of which other commands may ask something.
-    pub(super) fn asked(mut self, requests: Option<Requests>, doors: &'a Doors<'a>) -> Self {
-        (self.requests, self.doors) = (requests, Some(doors));
+    pub(super) fn asked(mut self, requests: Option<Requests>, endpoints: &'a Endpoints<'a>) -> Self {
+        (self.requests, self.endpoints) = (requests, Some(endpoints));
         self
     }
 
     /// Sees that the certificate is exchanged in time or when that is asked for, and goes back to the former one where the server does not take the new.
     pub(super) async fn watch(&mut self, mut bundle: Bundle, control: &Control) -> Failure {
-        let (stored, door, mut renewal) = (self.stored, self.door, Renewal::default());
-        let (mut requests, doors) = (self.requests.take(), self.doors);
+        let (stored, endpoint, mut renewal) = (self.stored, self.endpoint, Renewal::default());
+        let (mut requests, endpoints) = (self.requests.take(), self.endpoints);
         let mut status = control.watch();
         let mut limit = self.wait.map(|wait| Limit { wait, end: Instant::now() + wait });
         loop {
             let renewed = async {
-                match stored.zip(door) {
-                    Some((held, door)) => renewal.next(&bundle, door, held, clock::now).await,
+                match stored.zip(endpoint) {
+                    Some((held, endpoint)) => renewal.next(&bundle, endpoint, held, clock::now).await,
                     None => std::future::pending().await,
                 }
             };
             let ended = tokio::select! {
                 failure = self.follow(&bundle, &mut status, limit) => Err(failure),
                 renewed = renewed => Ok(renewed),
-                renewed = on_request(requests.as_mut(), stored, doors) => Ok(renewed),
+                renewed = on_request(requests.as_mut(), stored, endpoints) => Ok(renewed),
             };
             bundle = match ended {
                 Ok(renewed) => renewed,
@@ -157,14 +157,14 @@ impl<'a> Watched<'a> {
 
 /// Renews the certificate when another command asks for that, and tells it what came of it. May be dropped at any time: whoever has
 /// asked is then told that there was no answer.
-async fn on_request(mut requests: Option<&mut Requests>, stored: Option<&Held>, doors: Option<&Doors<'_>>) -> Bundle {
+async fn on_request(mut requests: Option<&mut Requests>, stored: Option<&Held>, endpoints: Option<&Endpoints<'_>>) -> Bundle {
     loop {
-        let Asked { request: Request::Renew { door }, answer } = match &mut requests {
+        let Asked { request: Request::Renew { endpoint }, answer } = match &mut requests {
             Some(requests) => requests.next().await,
             None => std::future::pending().await,
         };
         // Whoever has hung up meanwhile does not want to know.
-        match renewed(door, stored, doors).await {
+        match renewed(endpoint, stored, endpoints).await {
             Ok(bundle) => {
                 let _ = answer.send(Answer::Renewed { not_after: bundle.not_after });
                 return bundle;
@@ -177,11 +177,11 @@ async fn on_request(mut requests: Option<&mut Requests>, stored: Option<&Held>, 
     }
 }
 
-async fn renewed(door: Option<String>, stored: Option<&Held>, doors: Option<&Doors<'_>>) -> Result<Bundle, Failure> {
-    let (Some(held), Some(doors)) = (stored, doors) else { return Err(Failure::Usage(NOT_STORED.to_owned())) };
-    let door = doors(door)?.ok_or_else(|| Failure::Usage(super::WHICH_DOOR.to_owned()))?;
+async fn renewed(endpoint: Option<String>, stored: Option<&Held>, endpoints: Option<&Endpoints<'_>>) -> Result<Bundle, Failure> {
+    let (Some(held), Some(endpoints)) = (stored, endpoints) else { return Err(Failure::Usage(NOT_STORED.to_owned())) };
+    let endpoint = endpoints(endpoint)?.ok_or_else(|| Failure::Usage(super::WHICH_ENDPOINT.to_owned()))?;
     let files = held.credentials()?.ok_or_else(|| crate::credentials::nothing(held))?;
-    let bundle = register(&Credential::Certificate(files), &door, held, Some(RENEW_WITHIN), clock::now).await?;
+    let bundle = register(&Credential::Certificate(files), &endpoint, held, Some(RENEW_WITHIN), clock::now).await?;
     tracing::info!(certificate = %bundle.certificate_id, "the certificate was renewed, as asked");
     Ok(bundle)
 }

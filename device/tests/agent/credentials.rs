@@ -79,14 +79,16 @@ fn stored_files_that_are_broken_are_named_before_anything_else_is_used() {
     let stored = place.path().join("credentials-1");
     let check = |words: &str| {
         // The next way in is taken, and it is said why. On a busy machine one second may pass before nobody is found to listen.
-        let arguments = ["run", "--wait", "1", "--code", "M4RS-7XQ2", "--door", "https://localhost:1/register"];
+        let arguments = ["run", "--wait", "1", "--code", "M4RS-7XQ2", "--register-url", "https://localhost:1/register"];
         let ended = run(&mut agent(place.path(), &arguments));
         assert_eq!(ended.code, Some(5), "{ended:?}");
         assert!(
-            ended.complaint.contains(words) && ended.complaint.contains("localhost:1 has not answered a knock within 1 s"),
+            ended.complaint.contains(words) && ended.complaint.contains("localhost:1 has not answered a request within 1 s"),
             "{ended:?}"
         );
-        for command in [&["run"][..], &["status"], &["run", "--token-file", "/nowhere/token", "--door", "https://localhost:1/register"]] {
+        for command in
+            [&["run"][..], &["status"], &["run", "--token-file", "/nowhere/token", "--register-url", "https://localhost:1/register"]]
+        {
             let ended = run(&mut agent(place.path(), command));
             assert!(ended.code == Some(3) && ended.complaint.contains(words), "{ended:?}");
             assert!(ended.complaint.contains("run `onething-device setup BUNDLE.zip`"), "{ended:?}");
@@ -102,7 +104,7 @@ fn stored_files_that_are_broken_are_named_before_anything_else_is_used() {
     check("current is cut off");
     std::fs::write(&current, "credentials-1\n").unwrap();
     age(&stored, 2020, 2025);
-    for command in [&["run"][..], &["renew", "--door", "https://localhost:1/register"]] {
+    for command in [&["run"][..], &["renew", "--register-url", "https://localhost:1/register"]] {
         run(&mut agent(place.path(), command)).check(3, "the certificate expired on 2025-01-01; ask for a new one");
     }
     assert_eq!(status(place.path())["fault"], "the certificate expired on 2025-01-01");
@@ -131,12 +133,12 @@ async fn a_certificate_that_was_revoked_is_refused_with_exit_code_4() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_whose_credentials_are_of_no_use_registers_anew() {
     let token = "fleet-token-of-the-first-factory";
-    let terms = format!(
+    let policy = format!(
         "[type.lamp]\nprefix = \"Lamp-\"\npolicies = [\"OneUserOneThing\"]\n[[token]]\nname = \"factory-1\"\nsha256 = \"{}\"\n\
          types = [\"lamp\"]\n",
         onething::thing::Fingerprint::of(token).hex()
     );
-    let hub = Hub::with_terms(&terms).await;
+    let hub = Hub::with_policy(&policy).await;
     let bundle = made(1, &root());
     let spoil: [fn(&Path); 2] = [|stored| age(stored, 2020, 2025), |stored| std::fs::write(stored.join("private.key.pem"), "").unwrap()];
     for spoil in spoil {
@@ -145,7 +147,7 @@ async fn a_device_whose_credentials_are_of_no_use_registers_anew() {
         spoil(&place.path().join("credentials-1"));
         let file = place.path().join("token");
         std::fs::write(&file, token).unwrap();
-        let options = ["--door", &hub.door(), "--name", "lamp-9", "--token-file", file.to_str().unwrap()];
+        let options = ["--register-url", &hub.endpoint(), "--name", "lamp-9", "--token-file", file.to_str().unwrap()];
         assert!(Life::connected(place.path(), &options).stop().success());
         assert_eq!(status(place.path())["thing"], "lamp-9");
         // From now on the token is not needed.

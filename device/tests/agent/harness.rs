@@ -28,11 +28,11 @@ impl Hub {
         Self::over(tempfile::tempdir().unwrap(), None).await
     }
 
-    /// One whose door is open on these terms.
-    pub async fn with_terms(terms: &str) -> Self {
+    /// One whose endpoint is open with this policy.
+    pub async fn with_policy(policy: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("register.toml");
-        std::fs::write(&file, terms).unwrap();
+        std::fs::write(&file, policy).unwrap();
         Self::over(place, Some(file)).await
     }
 
@@ -56,8 +56,8 @@ impl Hub {
         Self { running: Running::start(settings).await.unwrap(), place }
     }
 
-    /// The URL of its door.
-    pub fn door(&self) -> String {
+    /// The URL of its endpoint.
+    pub fn endpoint(&self) -> String {
         format!("{}/register", self.running.http)
     }
 

@@ -1,4 +1,4 @@
-//! A fresh machine at the door of a real hub: each way in, from an empty state folder to a device that is connected.
+//! A fresh machine at the endpoint of a real hub: each way in, from an empty state folder to a device that is connected.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::harness::{Ended, Hub, Life, agent, connection, run};
 const TOKEN: &str = "fleet-token-of-the-first-factory";
 const SERIAL: &str = "7f3e2a90-5bd4-4c1e-9a57-d0c2f1b8e644";
 
-fn terms() -> String {
+fn policy() -> String {
     let (token, serial) = (Fingerprint::of(TOKEN).hex(), Fingerprint::of(SERIAL).hex());
     format!(
         "[type.lamp]\nprefix = \"Lamp-\"\npolicies = [\"OneUserOneThing\"]\nattributes = [\"version\", \"hardware\"]\n\
@@ -43,18 +43,18 @@ fn refused(ended: &Ended, state: &Path, code: i32, words: &str) {
 async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
     let hub = Hub::start().await;
     let mailed = connection(&hub.folder("ana").await);
-    let (code, door) = (hub.code("ana").await, hub.door());
+    let (code, endpoint) = (hub.code("ana").await, hub.endpoint());
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("state");
     let wrong = if code.ends_with('0') { "1" } else { "0" };
     let wrong = format!("{}{wrong}", &code[..code.len() - 1]);
-    refused(&run(&mut agent(&state, &["claim", &wrong, "--door", &door])), &state, 3, "ask for another one");
+    refused(&run(&mut agent(&state, &["claim", &wrong, "--register-url", &endpoint])), &state, 3, "ask for another one");
     // As it was spoken: the halves apart.
     let spoken = code.to_lowercase();
     let (name, secret) = spoken.split_once('-').unwrap();
-    run(&mut agent(&state, &["claim", name, secret, "--door", &door])).done();
+    run(&mut agent(&state, &["claim", name, secret, "--register-url", &endpoint])).done();
     let claimed = check_connects(&state, &[]);
-    assert_eq!((&claimed["thingName"], &claimed["register"]), (&mailed["thingName"], &Value::from(door.as_str())));
+    assert_eq!((&claimed["thingName"], &claimed["register"]), (&mailed["thingName"], &Value::from(endpoint.as_str())));
     assert_ne!(claimed["certificateId"], mailed["certificateId"]);
 
     // Where the code was shown, another certificate is asked for; the old one stays until the new one has worked.
@@ -68,7 +68,7 @@ async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
 
     // Another device gets nothing for the same code.
     let other = place.path().join("other");
-    refused(&run(&mut agent(&other, &["claim", &code, "--door", &door])), &other, 3, "does not take the code");
+    refused(&run(&mut agent(&other, &["claim", &code, "--register-url", &endpoint])), &other, 3, "does not take the code");
     hub.end().await;
 }
 
@@ -81,7 +81,7 @@ async fn a_certificate_is_renewed_while_the_agent_runs() {
     let life = Life::connected(&state, &[]);
     let (mut before, _) = stored(&state);
     // What cannot be done leaves the agent as it is.
-    run(&mut agent(&state, &["renew", "--door", "http://door.example"])).check(2, "anybody could listen in");
+    run(&mut agent(&state, &["renew", "--register-url", "http://endpoint.example"])).check(2, "anybody could listen in");
     run(&mut agent(&state, &["forget", "--yes"])).check(1, "stop it first");
     for _ in 0..2 {
         let out = run(&mut agent(&state, &["renew"])).done();
@@ -121,16 +121,16 @@ async fn a_device_whose_new_certificate_is_refused_goes_back_to_the_former() {
     run(&mut agent(&state, &["renew"])).done();
     let (renewed, _) = stored(&state);
     hub.revoke_id(renewed["certificateId"].as_str().unwrap()).await;
-    assert!(Life::connected(&state, &["--door", "http://127.0.0.1:9"]).stop().success());
+    assert!(Life::connected(&state, &["--register-url", "http://127.0.0.1:9"]).stop().success());
     assert_eq!(stored(&state).0, mailed);
     hub.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_machine_registers_with_each_of_its_credentials() {
-    let hub = Hub::with_terms(&terms()).await;
+    let hub = Hub::with_policy(&policy()).await;
     let mailed = connection(&hub.folder("ana").await);
-    let door = hub.door();
+    let endpoint = hub.endpoint();
     let place = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {
         let path = place.path().join(name);
@@ -139,7 +139,7 @@ async fn a_fresh_machine_registers_with_each_of_its_credentials() {
     };
     let register = |state: &Path, option: &str, path: &str| {
         let more = if option == "--bearer-file" { &[][..] } else { &["--attribute", "hardware=B"][..] };
-        run(agent(state, &["register", "--door", &door, "--name", "lamp-7", option, path]).args(more))
+        run(agent(state, &["register", "--register-url", &endpoint, "--name", "lamp-7", option, path]).args(more))
     };
 
     let owners = place.path().join("owners");
@@ -151,7 +151,7 @@ async fn a_fresh_machine_registers_with_each_of_its_credentials() {
     register(&fleet, "--token-file", &token).done();
     assert_eq!(check_connects(&fleet, &[])["thingName"], "lamp-7");
     // Who has several of one name sees which.
-    let mut command = agent(&fleet, &["register", "--door", &door, "--name", "lamp-7", "--token-file", &token]);
+    let mut command = agent(&fleet, &["register", "--register-url", &endpoint, "--name", "lamp-7", "--token-file", &token]);
     let ended = run(command.env("RUST_LOG", "info"));
     assert!(ended.code == Some(0) && ended.complaint.contains("registering") && ended.complaint.contains("lamp-7"), "{ended:?}");
 
@@ -161,7 +161,7 @@ async fn a_fresh_machine_registers_with_each_of_its_credentials() {
 
     // `run` alone, with a variable.
     let alone = place.path().join("alone");
-    let mut command = agent(&alone, &["run", "--door", &door, "--name", "lamp-8"]);
+    let mut command = agent(&alone, &["run", "--register-url", &endpoint, "--name", "lamp-8"]);
     command.env("ONETHING_DEVICE_TOKEN", "a token of nobody").env("RUST_LOG", "off");
     refused(&run(&mut command), &alone, 3, "the token has characters that no token has");
     command.env("ONETHING_DEVICE_TOKEN", "a-token-of-nobody");
@@ -174,13 +174,13 @@ async fn a_fresh_machine_registers_with_each_of_its_credentials() {
 }
 
 #[test]
-fn a_door_that_is_none_or_not_there_is_said_to_be() {
+fn an_endpoint_that_is_none_or_not_there_is_said_to_be() {
     let place = tempfile::tempdir().unwrap();
-    let claim = |door: &str| run(&mut agent(place.path(), &["claim", "K7QF-93PD", "--wait", "1", "--door", door]));
-    claim("http://door.example").check(2, "anybody could listen in");
-    claim("https://me:M4RS@door.example").check(2, "is not used");
+    let claim = |endpoint: &str| run(&mut agent(place.path(), &["claim", "K7QF-93PD", "--wait", "1", "--register-url", endpoint]));
+    claim("http://endpoint.example").check(2, "anybody could listen in");
+    claim("https://me:M4RS@endpoint.example").check(2, "is not used");
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     claim(&format!("https://{nobody}")).check(5, "nobody listens there");
-    run(&mut agent(place.path(), &["claim", "K7QF-93PD"])).check(2, "which door?");
+    run(&mut agent(place.path(), &["claim", "K7QF-93PD"])).check(2, "which endpoint?");
     run(&mut agent(place.path(), &["renew"])).check(3, "there are no credentials");
 }

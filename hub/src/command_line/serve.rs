@@ -46,7 +46,7 @@ pub struct Serve {
     /// sign-in page and a simulated Echo.
     #[arg(long, value_name = "ID", env = "ONETHING_LWA_CLIENT_ID")]
     lwa_client_id: Option<String>,
-    /// Who may register devices beside owners, and on what terms: a `register.toml`. The policies that it names
+    /// Who may register devices beside owners, and by what policy: a `register.toml`. The policies that it names
     /// lie beside it, as `policies/NAME.json`. Without it, owners only: by code, or by access token.
     #[arg(long, value_name = "FILE", env = "ONETHING_REGISTER")]
     register: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct Serve {
     /// address.
     #[arg(long, value_name = "URL", env = "ONETHING_REGISTER_URL")]
     register_url: Option<String>,
-    /// A reverse proxy on this machine passes requests on: whom it names last in X-Forwarded-For knocks at
+    /// A reverse proxy on this machine passes requests on: whom it names last in X-Forwarded-For registers at
     /// `/register`, and is counted by that address.
     #[arg(long, env = "ONETHING_BEHIND_PROXY", value_parser = FalseyValueParser::new())]
     behind_proxy: bool,

@@ -20,7 +20,7 @@ const SOON: u64 = 14 * DAY;
 
 /// Looks at the certificate that a hub shows on its web side.
 pub fn check(settings: &Settings, now: u64) -> Finding {
-    let names: Vec<&str> = door(settings).into_iter().chain([settings.host.as_str()]).collect();
+    let names: Vec<&str> = endpoint(settings).into_iter().chain([settings.host.as_str()]).collect();
     match &settings.tls {
         Some((file, _)) => match judged(file, &names, now, webpki_roots::TLS_SERVER_ROOTS) {
             Ok(says) => Finding::ok(TEST, says),
@@ -38,7 +38,7 @@ pub fn check(settings: &Settings, now: u64) -> Finding {
     }
 }
 
-fn door(settings: &Settings) -> Option<&str> {
+fn endpoint(settings: &Settings) -> Option<&str> {
     settings.register_url.as_ref()?.split_once("://")?.1.split(['/', ':']).next()
 }
 

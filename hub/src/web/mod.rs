@@ -1,4 +1,4 @@
-//! The web side of the hub: Alexa's way in, the door of the devices, the page with what stands behind it, and what an operator looks at.
+//! The web side of the hub: Alexa's way in, the endpoint of the devices, the page with what stands behind it, and what an operator looks at.
 
 mod alexa;
 mod audit;
@@ -44,7 +44,7 @@ use crate::password::Password;
 /// Alexa's requests have a few kilobytes.
 const BODY_LIMIT: usize = 128 * 1024;
 /// Where devices register themselves.
-const DOOR: &str = "/register";
+const REGISTER: &str = "/register";
 /// How long a request may take from its head to the head of its answer: whose body never comes is let go.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long an answer takes at most: the skill itself gives up earlier.
@@ -69,7 +69,7 @@ pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
     let watched = watched.layer(from_fn_with_state(password, guard::guard));
     let open = Router::new()
         .route("/alexa", post(alexa::alexa))
-        .route(DOOR, any(register::knock))
+        .route(REGISTER, any(register::register))
         .route("/health", get(health::health))
         .merge(watched);
     finished(open).layer(from_fn(bounds)).layer(DefaultBodyLimit::max(BODY_LIMIT)).layer(from_fn(health::count)).with_state(hub)
@@ -150,10 +150,10 @@ fn trying() -> Router<Arc<Hub>> {
         .route("/api/events", get(events::events))
 }
 
-/// Refuses what announces more than is taken before it is sent, and lets go of who takes too long. The door does the former
-/// by itself: it notes every knock.
+/// Refuses what announces more than is taken before it is sent, and lets go of who takes too long. The endpoint does the former
+/// by itself: it notes every request.
 async fn bounds(request: Request, next: Next) -> Response {
-    if announces_more_than(BODY_LIMIT, request.headers()) && request.uri().path() != DOOR {
+    if announces_more_than(BODY_LIMIT, request.headers()) && request.uri().path() != REGISTER {
         return Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, format!("a request has at most {BODY_LIMIT} bytes")).into_response();
     }
     let late = |_| Problem::refused(StatusCode::REQUEST_TIMEOUT, "the request did not come in time").into_response();

@@ -168,13 +168,13 @@ async fn check(setup: Setup) {
     let (status, _) = proxy.ask(post("/alexa"), launch.into()).await.unwrap();
     assert_eq!(status, 400, "nothing was signed");
 
-    let knock = post("/register").header("x-forwarded-for", "203.0.113.9");
-    let (status, answer) = proxy.ask(knock, json!({"code": "K7QF-93PD"}).to_string().into()).await.unwrap();
+    let registration = post("/register").header("x-forwarded-for", "203.0.113.9");
+    let (status, answer) = proxy.ask(registration, json!({"code": "K7QF-93PD"}).to_string().into()).await.unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!((status, &answer["cause"]), (400, &json!("malformed")), "a key is missing: {answer}");
     let events = stage.hub.audit(Some(Kind::Registration), 9).await.unwrap();
     let Some(Event::Registration(last)) = events.last() else { panic!("{events:?}") };
-    assert_eq!(last.source, "127.0.0.2", "who knocked, whatever they say");
+    assert_eq!(last.source, "127.0.0.2", "who registered, whatever they say");
 
     for path in [
         "/",
@@ -207,11 +207,11 @@ async fn check(setup: Setup) {
 }
 
 #[tokio::test]
-async fn nginx_passes_on_what_alexa_signs_and_who_knocks_and_nothing_else() {
+async fn nginx_passes_on_what_alexa_signs_and_who_registers_and_nothing_else() {
     check(nginx).await;
 }
 
 #[tokio::test]
-async fn caddy_passes_on_what_alexa_signs_and_who_knocks_and_nothing_else() {
+async fn caddy_passes_on_what_alexa_signs_and_who_registers_and_nothing_else() {
     check(caddy).await;
 }

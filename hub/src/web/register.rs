@@ -11,7 +11,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use http::HeaderMap;
 use http_body_util::LengthLimitError;
-use onething::registration::register;
+use onething::registration::register as answer;
 use tokio::time::{Duration, Instant};
 
 use super::announces_more_than;
@@ -20,14 +20,14 @@ use crate::hub::Hub;
 
 /// Who last passed a request on writes here whom it came from.
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// Of a body, so much is read: more than the door takes, so that it is the door that refuses it.
+/// Of a body, so much is read: more than the endpoint takes, so that it is the endpoint that refuses it.
 const BODY_LIMIT: usize = 64 * 1024;
-/// For so long a device may wait for the answer to its knock: longer than whoever has just mailed its owner a certificate keeps
+/// For so long a device may wait for the answer to its registration: longer than whoever has just mailed its owner a certificate keeps
 /// others off the thing.
 const KNOCK_WITHIN: Duration = Duration::from_secs(15);
 
-/// All of a request: which methods there are is the door's to say.
-pub(super) async fn knock(
+/// All of a request: which methods there are is the endpoint's to say.
+pub(super) async fn register(
     State(hub): State<Arc<Hub>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
@@ -46,8 +46,8 @@ pub(super) async fn knock(
     };
     let request = http::Request::from_parts(head, body);
     let answer_by = Instant::now() + KNOCK_WITHIN;
-    // What has begun is done to its end, also when who knocked goes away.
-    let answered = tokio::spawn(async move { register(&hub.door, &hub.terms, request, &source, &request_id(), answer_by).await });
+    // What has begun is done to its end, also when who registered goes away.
+    let answered = tokio::spawn(async move { answer(&hub.endpoint, &hub.policy, request, &source, &request_id(), answer_by).await });
     match answered.await {
         Ok(answer) => Ok(answer.map(Body::from)),
         Err(error) => Err(Problem::ours(&error)),

@@ -58,7 +58,7 @@ fn clients_in_javascript_find_what_aws_iot_has() {
 }
 
 #[test]
-fn schemathesis_finds_the_door_as_its_document_says() {
+fn schemathesis_finds_the_endpoint_as_its_document_says() {
     passes("test_openapi.py");
 }
 

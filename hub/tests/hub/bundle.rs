@@ -35,7 +35,7 @@ impl Bundle {
         Self::of(connection["clientId"].as_str().unwrap(), roots, file("certificate"), file("privateKey"))
     }
 
-    /// From what the door answers a device, and its own key where it has one.
+    /// From what the endpoint answers a device, and its own key where it has one.
     pub fn registered(answer: &Value, key: Option<&str>) -> Self {
         let text = |name: &str| answer[name].as_str().unwrap();
         let mut roots = RootCertStore::empty();

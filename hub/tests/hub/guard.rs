@@ -98,10 +98,10 @@ async fn where_amazon_signs_owners_in_nothing_is_simulated() {
     assert!(page.status == 200 && String::from_utf8_lossy(&page.body).contains("This hub is in use"), "{page:?}");
     check_problem(&client.post("/alexa", &json!({"version": "1.0", "request": {"type": "LaunchRequest"}})).await.unwrap(), 400);
     assert_eq!(client.get("/health").await.unwrap().status, 200);
-    // The door is for devices, wherever they are and whatever passes them on.
-    let knock = Request::post(format!("{}/register", hub.http)).header("content-type", "application/json");
-    let knock = knock.header("host", "hub.example").header("x-forwarded-for", "192.0.2.1");
-    assert_eq!(client.send(knock, r#"{"code":"K7QF-93PD"}"#).await.unwrap().json()["cause"], "malformed", "a key is missing");
+    // The endpoint is for devices, wherever they are and whatever passes them on.
+    let registration = Request::post(format!("{}/register", hub.http)).header("content-type", "application/json");
+    let registration = registration.header("host", "hub.example").header("x-forwarded-for", "192.0.2.1");
+    assert_eq!(client.send(registration, r#"{"code":"K7QF-93PD"}"#).await.unwrap().json()["cause"], "malformed", "a key is missing");
     assert_eq!(client.get("/api/registrations").await.unwrap().json()["events"].as_array().unwrap().len(), 1);
     let audit = |kind: &str| run(onething_hub().args(["events", "--json", "--kind", kind, "--data"]).arg(place.path()));
     let events = |kind: &str| serde_json::from_str::<Value>(&audit(kind).1).unwrap()["events"].as_array().unwrap().len();

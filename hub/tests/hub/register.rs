@@ -1,4 +1,4 @@
-//! Each way in at the door, from a device that has nothing to one that hears what is wanted of it.
+//! Each way in at the endpoint, from a device that has nothing to one that hears what is wanted of it.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use data_encoding::HEXLOWER;
@@ -6,31 +6,33 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::bundle::Bundle;
+use crate::device::{
+    Device, Endpoint, KEY, SECRET, SERIAL, TOKEN, check_hears_a_delta, check_hears_its_owner, check_refused, code, with_policy,
+};
 use crate::harness::{Running, Starting, hub, serve};
-use crate::knock::{Device, Door, KEY, SECRET, SERIAL, TOKEN, check_hears_a_delta, check_hears_its_owner, check_refused, code, with_terms};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_with_a_code_becomes_its_owners() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
-    let door = Door::of(&client);
+    let endpoint = Endpoint::of(&client);
     client.link("ana").await.unwrap();
     let mailed = Bundle::open(&client.bundles("ana").await.unwrap()[0]);
     let code = code(&client, "ana").await;
 
     let device = Device::new();
-    let answer = device.knocks(&door, json!({"code": code})).await;
+    let answer = device.registers(&endpoint, json!({"code": code})).await;
     let bundle = device.takes(&answer);
     assert_eq!((bundle.thing.as_str(), &answer.json()["thingName"]), (mailed.thing.as_str(), &json!(mailed.thing)));
     assert_ne!(bundle.certificate, mailed.certificate);
     check_hears_its_owner(&bundle, &hub, "ana").await;
     mailed.reads_its_shadow(hub.mqtt_port()).await;
 
-    // A lost answer costs another knock; another device gets nothing for the same code.
-    let again = device.takes(&device.knocks(&door, json!({"code": code.to_lowercase()})).await);
+    // A lost answer costs another request; another device gets nothing for the same code.
+    let again = device.takes(&device.registers(&endpoint, json!({"code": code.to_lowercase()})).await);
     assert_eq!(again.thing, bundle.thing);
-    let stranger = Device::new().knocks(&door, json!({"code": code})).await;
+    let stranger = Device::new().registers(&endpoint, json!({"code": code})).await;
     check_refused(&stranger, 401);
     assert!(!String::from_utf8_lossy(&stranger.body).contains(&code));
     assert_eq!(client.bundles("ana").await.unwrap().len(), 1, "nobody was mailed for it");
@@ -46,10 +48,10 @@ async fn an_owners_installer_registers_with_their_access_token() {
     let token = client.post("/token", &json!({"user": "ana"})).await.unwrap().json()["accessToken"].as_str().unwrap().to_owned();
     assert_eq!(client.post("/token", &json!({"user": "ben"})).await.unwrap().status, 409, "who has not linked has no token");
     let device = Device::new();
-    let door = Door::of(&client).with(&format!("Bearer {token}"));
-    let bundle = device.takes(&device.knocks(&door, json!({})).await);
+    let endpoint = Endpoint::of(&client).with(&format!("Bearer {token}"));
+    let bundle = device.takes(&device.registers(&endpoint, json!({})).await);
     check_hears_its_owner(&bundle, &hub, "ana").await;
-    let refused = Device::new().knocks(&Door::of(&client).with("Bearer Atza|somebody-elses"), json!({})).await;
+    let refused = Device::new().registers(&Endpoint::of(&client).with("Bearer Atza|somebody-elses"), json!({})).await;
     check_refused(&refused, 401);
     hub.stop().await;
 }
@@ -57,22 +59,22 @@ async fn an_owners_installer_registers_with_their_access_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleets_devices_have_the_names_they_bring() {
     let place = tempfile::tempdir().unwrap();
-    let hub = Starting::start(with_terms(place.path(), "")).ready();
+    let hub = Starting::start(with_policy(place.path(), "")).ready();
     let client = hub.client();
     client.link("ana").await.unwrap();
-    let door = Door::of(&client).with(&format!("DeviceToken {TOKEN}"));
+    let endpoint = Endpoint::of(&client).with(&format!("DeviceToken {TOKEN}"));
     let device = Device::new();
-    let answer = device.knocks(&door, json!({"thingName": "lamp-in-the-hall", "version": "1.2"})).await;
+    let answer = device.registers(&endpoint, json!({"thingName": "lamp-in-the-hall", "version": "1.2"})).await;
     let bundle = device.takes(&answer);
     assert_eq!((bundle.thing.as_str(), &answer.json()["thingType"]), ("lamp-in-the-hall", &json!("lamp")));
     check_hears_a_delta(&bundle, &hub).await;
     // The same name again is the same thing; a name of an owner's thing is nobody's to bring.
-    let again = device.takes(&device.knocks(&door, json!({"thingName": "lamp-in-the-hall", "version": "1.3"})).await);
+    let again = device.takes(&device.registers(&endpoint, json!({"thingName": "lamp-in-the-hall", "version": "1.3"})).await);
     assert_eq!(again.thing, bundle.thing);
     let anas = Bundle::open(&client.bundles("ana").await.unwrap()[0]).thing;
-    check_refused(&device.knocks(&door, json!({"thingName": anas, "version": "1"})).await, 409);
-    let stranger = Door::of(&client).with("DeviceToken another");
-    check_refused(&device.knocks(&stranger, json!({"thingName": "lamp-2", "version": "1"})).await, 401);
+    check_refused(&device.registers(&endpoint, json!({"thingName": anas, "version": "1"})).await, 409);
+    let stranger = Endpoint::of(&client).with("DeviceToken another");
+    check_refused(&device.registers(&stranger, json!({"thingName": "lamp-2", "version": "1"})).await, 401);
     let things = client.get("/api/things").await.unwrap().json();
     let lamp = things["things"].as_array().unwrap().iter().find(|thing| thing["thing"] == "lamp-in-the-hall").expect("the lamp");
     let replaced = |certificate: &&Value| certificate["replacedUntil"].is_u64();
@@ -85,20 +87,20 @@ async fn a_fleets_devices_have_the_names_they_bring() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_with_a_serial_has_always_the_same_thing() {
     let place = tempfile::tempdir().unwrap();
-    let hub = Starting::start(with_terms(place.path(), "")).ready();
+    let hub = Starting::start(with_policy(place.path(), "")).ready();
     let client = hub.client();
-    let door = Door::of(&client);
+    let endpoint = Endpoint::of(&client);
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, KEY);
     let computed = HEXLOWER.encode(aws_lc_rs::hmac::sign(&key, b"HM-7").as_ref());
     let mut names = Vec::new();
     for shown in [json!({"serial": SERIAL}), json!({"serial": "SN-0001", "secret": SECRET}), json!({"serial": "HM-7", "secret": computed})]
     {
         let device = Device::new();
-        let bundle = device.takes(&device.knocks(&door, shown.clone()).await);
+        let bundle = device.takes(&device.registers(&endpoint, shown.clone()).await);
         assert!(bundle.thing.starts_with("Lamp-"), "{}", bundle.thing);
         check_hears_a_delta(&bundle, &hub).await;
         let other = Device::new();
-        let again = other.takes(&other.knocks(&door, shown).await);
+        let again = other.takes(&other.registers(&endpoint, shown).await);
         assert_eq!(again.thing, bundle.thing);
         check_hears_a_delta(&again, &hub).await;
         names.push(bundle.thing);
@@ -112,16 +114,16 @@ async fn a_device_with_a_serial_has_always_the_same_thing() {
         json!({"serial": "HM-8", "secret": computed}),
         json!({"serial": "SN-7", "secret": HEXLOWER.encode(aws_lc_rs::hmac::sign(&key, b"SN-7").as_ref())}),
     ] {
-        check_refused(&Device::new().knocks(&door, shown).await, 401);
+        check_refused(&Device::new().registers(&endpoint, shown).await, 401);
     }
     hub.stop().await;
 }
 
-/// Certificate requests as OpenSSL makes them (`tests/fixtures/requests/make`); `tests/door/requests.rs` sends them to the function's door.
+/// Certificate requests as OpenSSL makes them (`tests/fixtures/requests/make`); `tests/registration/requests.rs` sends them to the function's endpoint.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_that_aws_takes_is_let_in_and_every_other_hears_what_is_not_accepted() {
     let place = tempfile::tempdir().unwrap();
-    let mut command = with_terms(place.path(), "");
+    let mut command = with_policy(place.path(), "");
     command.arg("--behind-proxy");
     let hub = Starting::start(command).ready();
     let client = hub.client();
@@ -131,8 +133,8 @@ async fn every_request_that_aws_takes_is_let_in_and_every_other_hears_what_is_no
         let Some(name) = file.to_str().and_then(|name| name.strip_suffix(".pem")?.rsplit('/').next()) else { continue };
         let body = json!({"thingName": name, "version": "1", "csr": std::fs::read_to_string(&file).unwrap()});
         // Each from a source of its own, so that nobody is told to wait.
-        let door = Door::of(&client).with(&format!("DeviceToken {TOKEN}")).from(&format!("198.51.100.{}", accepted + refused));
-        let answer = door.post(&body.to_string()).await;
+        let endpoint = Endpoint::of(&client).with(&format!("DeviceToken {TOKEN}")).from(&format!("198.51.100.{}", accepted + refused));
+        let answer = endpoint.post(&body.to_string()).await;
         if name.starts_with("refused-") {
             let problem = check_refused(&answer, 400);
             let detail = problem["detail"].as_str().unwrap();
@@ -183,16 +185,16 @@ async fn a_device_renews_its_certificate_with_the_key_of_the_old_one() {
     command.args(["--certificate-days", "30"]);
     let hub = Starting::start(command).ready();
     let client = hub.client();
-    let door = Door::of(&client);
+    let endpoint = Endpoint::of(&client);
     client.link("ana").await.unwrap();
     let (old, new) = (Device::new(), Device::new());
-    let answer = old.knocks(&door, json!({"code": code(&client, "ana").await})).await;
+    let answer = old.registers(&endpoint, json!({"code": code(&client, "ana").await})).await;
     let first = old.takes(&answer);
     let expires = answer.json()["expiresAt"].as_u64().unwrap();
     assert!((now() + 29 * 86_400..now() + 31 * 86_400).contains(&expires), "{expires}");
     let answer = answer.json();
     let csr = new.csr();
-    let renewed = new.takes(&door.post(&renewal(&old, &answer, &csr, now()).to_string()).await);
+    let renewed = new.takes(&endpoint.post(&renewal(&old, &answer, &csr, now()).to_string()).await);
     assert_eq!(renewed.thing, first.thing);
     assert_ne!(renewed.certificate, first.certificate);
     check_hears_its_owner(&renewed, &hub, "ana").await;
@@ -201,9 +203,9 @@ async fn a_device_renews_its_certificate_with_the_key_of_the_old_one() {
     // The statement is about one request and one time, and only the key can make it.
     let mut exchanged = renewal(&old, &answer, &csr, now());
     exchanged["csr"] = json!(Device::new().csr());
-    check_refused(&door.post(&exchanged.to_string()).await, 401);
-    check_refused(&door.post(&renewal(&old, &answer, &csr, now() - 3_600).to_string()).await, 401);
-    check_refused(&door.post(&renewal(&Device::new(), &answer, &csr, now()).to_string()).await, 401);
+    check_refused(&endpoint.post(&exchanged.to_string()).await, 401);
+    check_refused(&endpoint.post(&renewal(&old, &answer, &csr, now() - 3_600).to_string()).await, 401);
+    check_refused(&endpoint.post(&renewal(&Device::new(), &answer, &csr, now()).to_string()).await, 401);
     hub.stop().await;
 }
 
@@ -215,22 +217,22 @@ async fn codes_and_registered_devices_outlive_a_power_cut() {
     client.link("ana").await.unwrap();
     let (first, second) = (code(&client, "ana").await, code(&client, "ana").await);
     let (device, other) = (Device::new(), Device::new());
-    let bundle = device.takes(&device.knocks(&Door::of(&client), json!({"code": first})).await);
+    let bundle = device.takes(&device.registers(&Endpoint::of(&client), json!({"code": first})).await);
     hub.kill();
 
     let hub = Running::start(place.path());
     let client = hub.client();
-    let door = Door::of(&client);
+    let endpoint = Endpoint::of(&client);
     check_hears_its_owner(&bundle, &hub, "ana").await;
-    let later = other.takes(&other.knocks(&door, json!({"code": second})).await);
+    let later = other.takes(&other.registers(&endpoint, json!({"code": second})).await);
     check_hears_its_owner(&later, &hub, "ana").await;
-    check_refused(&Device::new().knocks(&door, json!({"code": first})).await, 401);
+    check_refused(&Device::new().registers(&endpoint, json!({"code": first})).await, 401);
     hub.stop().await;
 }
 
-/// Whatever moment it is cut off at: the same knock gets through afterwards, and there is one thing.
+/// Whatever moment it is cut off at: the same registration gets through afterwards, and there is one thing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_knock_that_a_power_cut_swallows_is_made_good_by_the_next_one() {
+async fn a_request_that_a_power_cut_swallows_is_made_good_by_the_next_one() {
     let place = tempfile::tempdir().unwrap();
     let mut hub = Running::start(place.path());
     hub.client().link("ana").await.unwrap();
@@ -238,19 +240,19 @@ async fn a_knock_that_a_power_cut_swallows_is_made_good_by_the_next_one() {
     let device = Device::new();
     for wait in 0..8_u64 {
         let client = hub.client();
-        let door = Door::of(&client);
-        let knock = device.knocks_or_not(&door, json!({"code": code}));
+        let endpoint = Endpoint::of(&client);
+        let registration = device.registers_or_not(&endpoint, json!({"code": code}));
         // Nothing is waited for: this is the moment of the cut.
         let cut = tokio::time::sleep(std::time::Duration::from_millis(wait * 3));
         tokio::select! {
-            _ = knock => {}
+            _ = registration => {}
             () = cut => {}
         }
         hub.kill();
         hub = Running::start(place.path());
     }
     let client = hub.client();
-    let bundle = device.takes(&device.knocks(&Door::of(&client), json!({"code": code})).await);
+    let bundle = device.takes(&device.registers(&Endpoint::of(&client), json!({"code": code})).await);
     check_hears_its_owner(&bundle, &hub, "ana").await;
     assert_eq!(client.thing("ana").await.unwrap()["thing"], json!(bundle.thing));
     hub.stop().await;

@@ -4,8 +4,8 @@ use rumqttc::{AsyncClient, Event, Incoming, PublishOptions, QoS, SubscribeFilter
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
+use crate::device::{Device, Endpoint, code};
 use crate::harness::{Client, PATIENCE, Running, within};
-use crate::knock::{Device, Door, code};
 
 /// The device connects, reports to use this certificate, and hears that its report was accepted.
 async fn reports(bundle: &Bundle, port: u16, certificate: &str) {
@@ -53,10 +53,10 @@ async fn a_replaced_certificate_goes_when_a_device_reports_the_new_one_and_a_lat
     let client = hub.client();
     client.link("ana").await.unwrap();
     let old = Bundle::open(&client.bundles("ana").await.unwrap()[0]);
-    let door = Door::of(&client);
+    let endpoint = Endpoint::of(&client);
     let code = code(&client, "ana").await;
     let device = Device::new();
-    let new = device.takes(&device.knocks(&door, json!({"code": code})).await);
+    let new = device.takes(&device.registers(&endpoint, json!({"code": code})).await);
     assert_eq!(new.thing, old.thing);
 
     // What the old device says of itself takes nothing away.

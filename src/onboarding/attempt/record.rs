@@ -60,7 +60,7 @@ impl<R, S, D> Attempt<'_, R, S, D> {
                 record.predecessor = self.who.predecessor.cloned();
             }
             record.said.extend(self.who.said.clone());
-            // Nothing comes after this that others could overtake, and the next knock need not wait.
+            // Nothing comes after this that others could overtake, and the next request need not wait.
             record.until = 0;
         } else if self.known.mailed {
             record.again = false;

@@ -51,7 +51,7 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::HereIsACode => format!("Here is a code for your {device}. I have put it on a card in the Alexa app, too."),
         Phrase::CodeAgain => "Once more.".into(),
         Phrase::CodeLimits { minutes } => format!("It is good for {}, and for one device.", amount(*minutes, "minute")),
-        Phrase::CodeCommand { code, door } => format!("On the device:\nonething-device claim {code} --door {door}"),
+        Phrase::CodeCommand { code, endpoint } => format!("On the device:\nonething-device claim {code} --register-url {endpoint}"),
         Phrase::CodeTitle => format!("A code for your {device}"),
         Phrase::NoCodes => format!(
             "This skill has no codes. Your {device} gets its certificate by mail: say, Alexa, ask {invocation} to send my certificate again."

@@ -68,10 +68,10 @@ pub enum Phrase<'a> {
     CodeCommand {
         /// The code.
         code: &'a str,
-        /// The address of the door.
-        door: &'a str,
+        /// The address of the endpoint.
+        endpoint: &'a str,
     },
-    /// There is no door at which a code would count.
+    /// There is no endpoint at which a code would count.
     NoCodes,
     /// Not now.
     CodesTooOften {

@@ -186,14 +186,14 @@ impl Voice<'_> {
     }
 
     /// A code for a device, to be written down: said twice, and shown. `welcome` goes before it, for a new owner.
-    /// `door` is where the code opens.
-    pub fn code(&self, code: &Code, door: Option<&str>, welcome: Option<String>) -> Answer {
+    /// `endpoint` is where the code opens.
+    pub fn code(&self, code: &Code, endpoint: Option<&str>, welcome: Option<String>) -> Answer {
         let shown = code.shown();
         let halves = || shown.split('-').map(str::to_owned).collect();
         let limits = self.words(&Phrase::CodeLimits { minutes: CODE_LIFETIME / 60 });
         let speech = Speech::sentences(welcome.into_iter().chain([self.words(&Phrase::HereIsACode)]).collect());
         let speech = speech.and_spelled_out(halves()).and(self.words(&Phrase::CodeAgain)).and_spelled_out(halves()).and(limits.clone());
-        let command = door.map(|door| self.words(&Phrase::CodeCommand { code: &shown, door }));
+        let command = endpoint.map(|endpoint| self.words(&Phrase::CodeCommand { code: &shown, endpoint }));
         let content = [Some(shown.clone()), command, Some(limits)].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
         let card = Card::Simple { title: self.words(&Phrase::CodeTitle), content };
         Answer::say(speech).with_card(card)

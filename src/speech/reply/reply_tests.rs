@@ -256,7 +256,7 @@ fn a_device_that_reports_nothing_is_only_said_to_be_new_where_nobody_has_heard_o
 fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
     let (model, code) = (model(), Code::parse("K7QF-93PD").unwrap());
     let voice = Voice { locale: Locale::default(), model: &model };
-    let answer = voice.code(&code, Some("https://door.example.com/register"), None);
+    let answer = voice.code(&code, Some("https://endpoint.example.com/register"), None);
     let ssml = answer.speech.as_ref().unwrap().ssml();
     let spelled =
         r#"<s><say-as interpret-as="spell-out">K7QF</say-as><break time="1s"/><say-as interpret-as="spell-out">93PD</say-as></s>"#;
@@ -264,7 +264,7 @@ fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
     assert!(ssml.ends_with("<s>It is good for 10 minutes, and for one device.</s></speak>"), "{ssml}");
     let Some(Card::Simple { title, content }) = &answer.card else { panic!("a card") };
     assert!(title.contains("code") && content.starts_with("K7QF-93PD\n"), "{title}: {content}");
-    assert!(content.contains("onething-device claim K7QF-93PD --door https://door.example.com/register\n"), "{content}");
+    assert!(content.contains("onething-device claim K7QF-93PD --register-url https://endpoint.example.com/register\n"), "{content}");
     let rendered = answer.envelope(&Request::read(&json!({"request": {"type": "LaunchRequest"}, "session": {"sessionId": "s"}})));
     assert_eq!(rendered["response"]["outputSpeech"]["type"], "SSML");
     assert!(rendered.get("sessionAttributes").is_none());

@@ -1,4 +1,4 @@
--- What stands at the door where devices register themselves.
+-- What stands at the endpoint where devices register themselves.
 
 CREATE TABLE claim (
     -- The half of the code that names it.

@@ -1,0 +1,275 @@
+use std::path::Path;
+use std::time::Instant;
+
+use onething::registry::signing_request::CertificateRequest;
+use onething::thing::Fingerprint;
+use serde_json::{Value, json};
+
+use super::credential::{Secret, SelfPortrait};
+use super::scripted_endpoint::{Heard, NOW, Reaction, ScriptedEndpoint, answer, says};
+use super::*;
+use crate::failure::Failure;
+use crate::files::Files;
+use crate::state::State;
+
+const CODE: &str = "K7QF-93PD";
+const THING: &str = "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk";
+const LONG: Option<Duration> = Some(Duration::from_secs(20));
+
+fn secret(text: &str) -> Secret {
+    text.to_owned().into()
+}
+
+fn code() -> Credential {
+    Credential::Code(secret(CODE))
+}
+
+fn token() -> Credential {
+    Credential::Token(secret("s3cret"), SelfPortrait { version: "1.2".into(), ..SelfPortrait::default() })
+}
+
+fn hold(place: &Path) -> Held {
+    State::at(place).hold().unwrap().0
+}
+
+fn known(endpoint: &ScriptedEndpoint) -> Endpoint {
+    Endpoint::new(endpoint.address.clone(), Name::parse("lamp-7", "--name").unwrap(), Some(endpoint.root.clone())).unwrap()
+}
+
+fn good(registration: &Heard) -> Reaction {
+    says(200, "", &answer(registration.csr(), THING).to_string())
+}
+
+fn key_of(registration: &Heard) -> Fingerprint {
+    CertificateRequest::parse(registration.csr()).unwrap_or_else(|fault| panic!("{fault}")).key()
+}
+
+/// One registration with a new folder: what came of it, and what is in the folder.
+async fn outcome(
+    credential: &Credential,
+    endpoint: &ScriptedEndpoint,
+    wait: Duration,
+) -> (Result<Bundle, RegisterError>, Option<Files>, bool) {
+    let place = tempfile::tempdir().unwrap();
+    let held = hold(place.path());
+    let outcome = register(credential, &known(endpoint), &held, Some(wait), || NOW).await;
+    (outcome, held.credentials().unwrap(), held.pending_key().unwrap().is_some())
+}
+
+#[tokio::test]
+async fn a_device_stores_what_it_gets_for_a_code() {
+    let endpoint = ScriptedEndpoint::open(|_, registration| good(registration)).await;
+    let (bundle, stored, is_pending) = outcome(&code(), &endpoint, Duration::from_secs(20)).await;
+    let bundle = bundle.unwrap();
+    assert_eq!(Bundle::from_files(&stored.unwrap()).unwrap().certificate_id, bundle.certificate_id);
+    assert_eq!(bundle.connection.register.as_deref(), Some(endpoint.address.to_string().as_str()));
+    assert!(!is_pending);
+    let heard = endpoint.heard();
+    assert_eq!((heard.len(), heard[0].body["code"].as_str()), (1, Some(CODE)));
+    assert!(heard[0].head.starts_with("POST /register HTTP/1.1\r\n") && !heard[0].head.contains(CODE), "{}", heard[0].head);
+}
+
+#[tokio::test]
+async fn a_lost_answer_costs_another_request_with_the_same_key() {
+    let endpoint = ScriptedEndpoint::open(|number, registration| match (number, good(registration)) {
+        (0, Reaction::Says(answer)) => Reaction::Says(answer[..answer.len() - 100].to_vec()),
+        (1, Reaction::Says(answer)) => Reaction::Says(answer[..20].to_vec()),
+        (2, _) => Reaction::Says(Vec::new()),
+        (_, whole) => whole,
+    })
+    .await;
+    let (bundle, stored, _) = outcome(&code(), &endpoint, Duration::from_secs(20)).await;
+    assert!(bundle.is_ok() && stored.is_some(), "{bundle:?}");
+    let keys: Vec<_> = endpoint.heard().iter().map(key_of).collect();
+    assert_eq!((keys.len(), keys.iter().all(|key| key == &keys[0])), (4, true));
+}
+
+#[tokio::test]
+async fn a_device_that_dies_between_request_and_answer_registers_again_with_the_same_key() {
+    let endpoint = ScriptedEndpoint::open(|number, registration| if number == 0 { Reaction::Silence } else { good(registration) }).await;
+    let place = tempfile::tempdir().unwrap();
+    {
+        let (credential, endpoint, held) = (code(), known(&endpoint), hold(place.path()));
+        let lost = register(&credential, &endpoint, &held, Some(Duration::from_millis(300)), || NOW).await;
+        assert!(matches!(lost, Err(RegisterError::Unreachable(_))), "{lost:?}");
+    }
+    register(&code(), &known(&endpoint), &hold(place.path()), LONG, || NOW).await.unwrap();
+    let heard = endpoint.heard();
+    assert_eq!((heard.len(), key_of(&heard[0])), (2, key_of(&heard[1])));
+    // What comes later is another registration.
+    register(&code(), &known(&endpoint), &hold(place.path()), LONG, || NOW).await.unwrap();
+    assert_ne!(key_of(&endpoint.heard()[2]), key_of(&heard[1]));
+}
+
+#[tokio::test]
+async fn a_key_that_is_in_use_already_is_not_pending_any_more() {
+    let endpoint = ScriptedEndpoint::open(|_, registration| good(registration)).await;
+    let place = tempfile::tempdir().unwrap();
+    let held = hold(place.path());
+    register(&code(), &known(&endpoint), &held, LONG, || NOW).await.unwrap();
+    // As a power cut leaves it between the two last steps.
+    let stored = held.credentials().unwrap().unwrap();
+    held.keep_pending_key(str::from_utf8(stored.content("private.key.pem").unwrap()).unwrap()).unwrap();
+    register(&code(), &known(&endpoint), &held, LONG, || NOW).await.unwrap();
+    let heard = endpoint.heard();
+    assert_ne!(key_of(&heard[0]), key_of(&heard[1]));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_busy_is_asked_again_when_it_says() {
+    let busy = json!({"title": "the endpoint is busy", "status": 503}).to_string();
+    let endpoint = ScriptedEndpoint::open(move |number, registration| match number {
+        0 => says(503, "Retry-After: 1\r\n", &busy),
+        1 => says(429, "Retry-After: 0\r\n", ""),
+        _ => good(registration),
+    })
+    .await;
+    let begun = Instant::now();
+    let (bundle, ..) = outcome(&code(), &endpoint, Duration::from_secs(20)).await;
+    assert!(bundle.is_ok() && begun.elapsed() >= Duration::from_secs(1), "{bundle:?}");
+    assert_eq!(endpoint.heard().len(), 3);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_want_to_be_waited_for_is_not_stormed() {
+    let endpoint = ScriptedEndpoint::open(|_, _| says(429, "Retry-After: 0\r\n", "")).await;
+    let (outcome, ..) = outcome(&code(), &endpoint, Duration::from_millis(2_500)).await;
+    assert!(matches!(outcome, Err(RegisterError::Unreachable(_))), "{outcome:?}");
+    // After 0.5 seconds, after one more, and no more than that.
+    assert!((2..=3).contains(&endpoint.heard().len()), "{}", endpoint.heard().len());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_stays_busy_for_longer_than_somebody_waits_is_out_of_reach_at_once() {
+    let endpoint = ScriptedEndpoint::open(|_, _| says(429, "Retry-After: 3600\r\n", r#"{"title": "too many requests"}"#)).await;
+    let (outcome, stored, is_pending) = outcome(&code(), &endpoint, Duration::from_secs(3_000)).await;
+    let Err(RegisterError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
+    assert!(why.ends_with("has not answered a request within 3000 s: too many requests; come again in 3600 s"), "{why}");
+    assert!(stored.is_none() && is_pending);
+}
+
+#[tokio::test]
+async fn silence_is_not_waited_for_beyond_what_was_asked() {
+    let endpoint = ScriptedEndpoint::open(|_, _| Reaction::Silence).await;
+    let (outcome, ..) = outcome(&code(), &endpoint, Duration::from_millis(300)).await;
+    let Err(RegisterError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
+    assert!(why.ends_with("there was no answer"), "{why}");
+}
+
+/// An endpoint that always answers so: what the device says, and that it has stored nothing and keeps its key.
+async fn check(credential: &Credential, status: u16, body: &str, expected: fn(&Failure) -> bool, sentence: &str) {
+    let body = body.to_owned();
+    let endpoint = ScriptedEndpoint::open(move |_, _| says(status, "location: https://elsewhere.example/\r\n", &body)).await;
+    let (outcome, stored, is_pending) = outcome(credential, &endpoint, Duration::from_secs(20)).await;
+    let error = outcome.unwrap_err();
+    let debug = format!("{error:?}");
+    let failure = Failure::from(error);
+    assert!(expected(&failure) && failure.to_string().contains(sentence), "{debug}: {failure}");
+    assert!(!format!("{debug} {failure}").contains(CODE) && !failure.to_string().contains("s3cret"), "{failure}");
+    assert!(stored.is_none() && is_pending && endpoint.heard().len() == 1, "{failure}");
+}
+
+#[tokio::test]
+async fn what_an_endpoint_says_is_told_by_whose_turn_it_is() {
+    let problem = r#"{"type": "about:blank", "title": "the code is not known", "status": 401}"#;
+    let is_credential = |failure: &Failure| matches!(failure, Failure::NoCredentials(_));
+    let is_refusal = |failure: &Failure| matches!(failure, Failure::Refused(_));
+    let is_other = |failure: &Failure| matches!(failure, Failure::Other(_));
+    check(&code(), 401, problem, is_credential, "does not take the code: the code is not known; ask for another one").await;
+    check(&Credential::Bearer(secret("s3cret")), 401, "", is_credential, "does not take the access token: status 401").await;
+    check(&token(), 401, "<html>", is_credential, "does not take the token: status 401").await;
+    let serial = Credential::Serial(secret("s3cret"), None, SelfPortrait::default());
+    check(&serial, 401, "{}", is_credential, "does not take the serial number").await;
+    let field = r#"{"title": "it is not a certificate request in PEM", "field": "csr"}"#;
+    check(&code(), 400, field, is_refusal, "refused: it is not a certificate request in PEM (csr)").await;
+    check(&token(), 403, r#"{"title": "not for this token"}"#, is_refusal, "refused: not for this token").await;
+    check(&token(), 409, r#"{"title": "owned by another"}"#, is_refusal, "refused: owned by another").await;
+    check(&code(), 404, "<html>not here</html>", is_refusal, "there is no endpoint at https://localhost").await;
+    for redirect in [301, 302, 303, 307, 308] {
+        check(&code(), redirect, "", is_refusal, "sends devices somewhere else").await;
+    }
+    check(&code(), 200, "<html>It works!</html>", is_other, "it is no answer of an endpoint").await;
+    check(&code(), 200, &format!("{{\"padding\": \"{}\"}}", "x".repeat(70_000)), is_refusal, "too large").await;
+}
+
+#[tokio::test]
+async fn an_answer_for_another_key_or_thing_is_not_stored() {
+    let others = onething::registry::signing_request::DeviceKey::generate().unwrap().request("lamp-7").unwrap();
+    let body = answer(&others, THING).to_string();
+    check(&code(), 200, &body, |failure| matches!(failure, Failure::Other(_)), "for another key than this device's").await;
+    let endpoint = ScriptedEndpoint::open(|_, registration| good(registration)).await;
+    let (outcome, stored, _) = outcome(&token(), &endpoint, Duration::from_secs(20)).await;
+    assert!(matches!(outcome, Err(RegisterError::Answer(_, AnswerError::Thing))) && stored.is_none(), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_man_in_the_middle_hears_nothing() {
+    let (endpoint, another) =
+        (ScriptedEndpoint::open(|_, registration| good(registration)).await, ScriptedEndpoint::open(|_, _| Reaction::Silence).await);
+    for root in [None, Some(another.root.clone())] {
+        let place = tempfile::tempdir().unwrap();
+        let impostor = Endpoint::new(endpoint.address.clone(), Name::parse("lamp-7", "--name").unwrap(), root).unwrap();
+        let outcome = register(&code(), &impostor, &hold(place.path()), LONG, || NOW).await;
+        let Err(RegisterError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
+        assert!(why.contains("a certificate of somebody else, and was sent nothing"), "{why}");
+    }
+    assert!(endpoint.heard().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_from_a_name_that_is_not_known() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    for (url, expected) in [
+        (format!("http://127.0.0.1:{nobody}"), "nobody listens there"),
+        ("https://nowhere.invalid".to_owned(), "its name is not known here"),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let endpoint = Endpoint::new(Address::parse(&url).unwrap(), Name::parse("lamp-7", "--name").unwrap(), None).unwrap();
+        let outcome = register(&code(), &endpoint, &hold(place.path()), Some(Duration::from_millis(700)), || NOW).await;
+        let Err(RegisterError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
+        assert!(why.ends_with(expected), "{why}");
+    }
+}
+
+#[test]
+fn a_root_of_ones_own_that_is_none_is_refused() {
+    for garbage in ["", "garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n"] {
+        let address = Address::parse("https://endpoint.example").unwrap();
+        let name = Name::parse("lamp-7", "--name").unwrap();
+        assert!(Endpoint::new(address, name, Some(garbage.into())).is_err(), "{garbage}");
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_vouches_with_the_old_key_for_a_new_one_and_is_on_trial() {
+    let endpoint = ScriptedEndpoint::open(|_, registration| good(registration)).await;
+    let place = tempfile::tempdir().unwrap();
+    let held = hold(place.path());
+    let first = register(&code(), &known(&endpoint), &held, LONG, || NOW).await.unwrap();
+    let old = held.credentials().unwrap().unwrap();
+    // Without the root on the command line: the one that came with the stored credentials stays with them.
+    let second = register(&Credential::Certificate(old.clone()), &known(&endpoint), &held, LONG, || NOW + 7).await.unwrap();
+    assert_ne!(first.certificate_id, second.certificate_id);
+    assert_eq!(held.former().unwrap(), Some(old.clone()));
+    assert!(held.credentials().unwrap().unwrap().content(OWN_ROOT).is_ok() && held.pending_key().unwrap().is_none());
+
+    let heard = endpoint.heard();
+    let body = &heard[1].body;
+    assert_ne!(key_of(&heard[0]), key_of(&heard[1]));
+    assert_eq!((&body["at"], &body["thingName"], &body["code"]), (&json!(NOW + 7), &json!(THING), &Value::Null));
+    assert_eq!(body["certificate"].as_str().map(str::as_bytes), Some(old.content("certificate.pem").unwrap()));
+    // A server that refuses the new certificate: back to the old.
+    assert_eq!(held.fall_back().unwrap(), Some(old));
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_refused_changes_nothing() {
+    let endpoint = ScriptedEndpoint::open(|number, registration| if number == 0 { good(registration) } else { says(401, "", "") }).await;
+    let place = tempfile::tempdir().unwrap();
+    let held = hold(place.path());
+    register(&code(), &known(&endpoint), &held, LONG, || NOW).await.unwrap();
+    let old = held.credentials().unwrap().unwrap();
+    let refused = register(&Credential::Certificate(old.clone()), &known(&endpoint), &held, LONG, || NOW).await.unwrap_err();
+    assert!(matches!(&refused, RegisterError::Refused(why) if why.contains("does not renew the certificate")), "{refused:?}");
+    assert_eq!((held.credentials().unwrap(), held.former().unwrap()), (Some(old), None));
+}

@@ -1,0 +1,91 @@
+//! What became of every request, as a table: the port [`Audit`].
+//!
+//! The last hundred thousand events are kept. Beside each row stands a line of the log.
+
+use onething::fault::chain;
+use onething::registration::{Audit, Event, LogAudit};
+use onething::thing::{CertificateId, ThingName};
+use rusqlite::{Connection, Row, params};
+use serde::Serialize;
+
+use crate::store::{Store, StoreError, seconds};
+
+/// So many events are kept.
+pub(crate) const KEPT: i64 = 100_000;
+
+/// The events of one hub.
+#[derive(Clone)]
+pub struct LocalAudit {
+    store: Store,
+}
+
+/// An event as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// When, in seconds since the epoch.
+    pub at: u64,
+    /// The request, as the hub names it in its log.
+    pub request_id: String,
+    /// The address it came from.
+    pub source: String,
+    /// With what somebody registered.
+    pub by: String,
+    /// What became of it.
+    pub outcome: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// The thing it was about.
+    pub thing: Option<String>,
+    /// The certificate that was handed out.
+    pub certificate: Option<String>,
+    /// The name of the device token.
+    pub label: Option<String>,
+}
+
+impl LocalAudit {
+    /// The events in this database.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+/// The last events, the oldest of them first.
+pub fn last(db: &Connection, count: u32) -> Result<Vec<Kept>, StoreError> {
+    let sql = "SELECT * FROM (SELECT * FROM registration_event ORDER BY number DESC LIMIT ?1) ORDER BY number";
+    Ok(db.prepare_cached(sql)?.query_map([count], kept)?.collect::<rusqlite::Result<_>>()?)
+}
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    Ok(Kept {
+        at: row.get::<_, i64>("at")?.unsigned_abs(),
+        request_id: row.get("request_id")?,
+        source: row.get("source")?,
+        by: row.get("knocked_with")?,
+        outcome: row.get("outcome")?,
+        status: row.get("status")?,
+        thing: row.get("thing")?,
+        certificate: row.get("certificate")?,
+        label: row.get("label")?,
+    })
+}
+
+impl Audit for LocalAudit {
+    async fn note(&self, event: &Event) {
+        LogAudit.note(event).await;
+        let event = event.clone();
+        let noted = self.store.change::<_, StoreError>(move |db| {
+            let Event { at, request_id, source, by, outcome, status, thing, certificate, label } = event;
+            let (thing, certificate) = (thing.as_ref().map(ThingName::as_str), certificate.as_ref().map(CertificateId::as_str));
+            let values = params![seconds(at), request_id, source, by, outcome, status, thing, certificate, label];
+            let sql = "INSERT INTO registration_event (at, request_id, source, knocked_with, outcome, status, thing, certificate, label)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+            db.prepare_cached(sql)?.execute(values)?;
+            db.prepare_cached("DELETE FROM registration_event WHERE number <= ?1")?.execute([db.last_insert_rowid() - KEPT])?;
+            Ok(())
+        });
+        if let Err(error) = noted.await {
+            tracing::error!(step = "register", fault = "maker", cause = "audit_not_kept", "{}", chain(&error));
+        }
+    }
+}

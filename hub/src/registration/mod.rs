@@ -1,0 +1,8 @@
+//! The endpoint of this hub, where devices register themselves: [`onething::registration`] with the ports of this machine.
+
+pub mod audit;
+pub mod claims;
+pub mod file;
+
+pub use self::audit::LocalAudit;
+pub use self::claims::LocalClaims;

@@ -1,0 +1,248 @@
+//! A request to the endpoint, read: who says who they are, and what they ask for. Every fault names its field.
+//!
+//! Nothing here knows whether any of it is true. Unknown fields are ignored, and `null` is as good as nothing.
+
+use std::collections::BTreeMap;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::claims::Code;
+use super::problem::{Cause, Problem};
+use crate::login::AccessToken;
+use crate::registry::signing_request::{CertificateRequest, ShownCertificate};
+use crate::thing::{Fingerprint, ThingName};
+
+/// The longest body, in bytes.
+pub const LONGEST_BODY: usize = 16 * 1024;
+/// More than any device has to say about itself.
+const MOST_ATTRIBUTES: usize = 20;
+/// What AWS IoT takes as the value of an attribute.
+const LONGEST_ATTRIBUTE: usize = 800;
+/// A serial or a secret is no longer, in characters.
+const LONGEST_SERIAL: usize = 128;
+
+/// A request at the endpoint.
+pub struct RegistrationRequest {
+    /// Who they say they are.
+    pub by: By,
+    /// Asks for a certificate for a key of the device's own.
+    pub csr: Option<CertificateRequest>,
+    /// What the device says about itself.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Who registers, and how they mean to show it.
+pub enum By {
+    /// A device of an owner, who was told a code.
+    Code(Code),
+    /// An owner's installer, with the owner's access token.
+    Bearer(AccessToken),
+    /// A device of a fleet.
+    Token {
+        /// SHA-256 of the token that the fleet shares.
+        token: Fingerprint,
+        /// The name that the device has chosen.
+        thing: ThingName,
+        /// The version of its software.
+        version: String,
+        /// The type that it says it has.
+        thing_type: Option<String>,
+    },
+    /// A device with a serial.
+    Serial {
+        /// The serial.
+        serial: Zeroizing<String>,
+        /// A secret of its own, where it needs one.
+        secret: Option<Zeroizing<String>>,
+    },
+    /// A device that has a certificate.
+    Certificate(Renewal),
+}
+
+/// A device that asks for the successor of its certificate.
+pub struct Renewal {
+    /// Its thing.
+    pub thing: ThingName,
+    /// The certificate that it has.
+    pub certificate: ShownCertificate,
+    /// Its signature over [`Renewal::message`].
+    pub proof: Vec<u8>,
+    /// When it signed, in seconds since the epoch.
+    pub at: u64,
+}
+
+impl Renewal {
+    /// What is signed: the time, and the request for the new certificate, which nobody can exchange on the way.
+    pub fn message(request: &CertificateRequest, at: u64) -> String {
+        format!("onething-renew\n{}\n{at}", request.digest().hex())
+    }
+}
+
+impl By {
+    /// For the audit.
+    pub fn name(&self) -> &'static str {
+        match self {
+            By::Code(_) => "code",
+            By::Bearer(_) => "bearer",
+            By::Token { .. } => "token",
+            By::Serial { .. } => "serial",
+            By::Certificate(_) => "certificate",
+        }
+    }
+
+    /// What is said to whoever is not known; not why, which is the same for all that are wrong.
+    pub(super) fn unknown(&self) -> &'static str {
+        match self {
+            By::Code(_) => "the code is not good here: it is wrong, another device's, older than ten minutes, or was tried too often",
+            By::Bearer(_) => "the access token is not one of an owner of this skill",
+            By::Token { .. } => "the device token is not known here",
+            By::Serial { .. } => "the serial is not known here, or the secret is not its own",
+            By::Certificate(_) => {
+                "the certificate is not renewed: it is unknown, replaced, over or out of service, or the proof is not its key's"
+            }
+        }
+    }
+}
+
+/// What stands in the header `Authorization`.
+enum Authorization {
+    Bearer(AccessToken),
+    DeviceToken(Fingerprint),
+}
+
+impl RegistrationRequest {
+    /// Reads a request, whatever is in it. The method is nothing that it looks at.
+    pub fn read(request: &http::Request<Bytes>) -> Result<Self, Problem> {
+        if request.body().len() > LONGEST_BODY {
+            return Err(Cause::TooLarge.into());
+        }
+        if !is_json(request.headers()) {
+            return Err(Cause::NotJson.into());
+        }
+        let Ok(Value::Object(body)) = serde_json::from_slice(request.body()) else {
+            return Err(Problem::field("body", "has to be a JSON object"));
+        };
+        let body = Body(body);
+        let csr = body.text("csr", usize::MAX)?.map(|pem| CertificateRequest::parse(&pem)).transpose();
+        let csr = csr.map_err(|fault| Problem::field("csr", &format!("is refused: {fault}")))?;
+        let by = by(authorization(request.headers())?, &body)?;
+        if matches!(by, By::Certificate(_)) && csr.is_none() {
+            return Err(Problem::field("csr", "is missing: a certificate is renewed for a key of the device's own"));
+        }
+        let attributes = if matches!(by, By::Token { .. } | By::Serial { .. }) { body.attributes()? } else { BTreeMap::new() };
+        Ok(Self { by, csr, attributes })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+fn authorization(headers: &HeaderMap) -> Result<Option<Authorization>, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Cause::Ambiguous.into());
+    }
+    let malformed = || Problem::field("Authorization", "has to be `Bearer` or `DeviceToken` and a token");
+    let (scheme, token) = value.to_str().ok().and_then(|value| value.trim().split_once(' ')).ok_or_else(malformed)?;
+    let token = token.trim();
+    if token.is_empty() {
+        return Err(malformed());
+    }
+    match () {
+        () if scheme.eq_ignore_ascii_case("Bearer") => Ok(Some(Authorization::Bearer(AccessToken::new(token.to_owned())))),
+        () if scheme.eq_ignore_ascii_case("DeviceToken") => Ok(Some(Authorization::DeviceToken(Fingerprint::of(token)))),
+        () => Err(malformed()),
+    }
+}
+
+fn by(authorization: Option<Authorization>, body: &Body) -> Result<By, Problem> {
+    let ways = ["code", "serial", "certificate"].into_iter().filter(|field| body.has(field));
+    if ways.count() + usize::from(authorization.is_some()) > 1 {
+        return Err(Cause::Ambiguous.into());
+    }
+    match authorization {
+        Some(Authorization::Bearer(token)) => return Ok(By::Bearer(token)),
+        Some(Authorization::DeviceToken(token)) => {
+            let version = body.need("version", LONGEST_ATTRIBUTE)?;
+            if !is_attribute(&version) {
+                return Err(Problem::field("version", "may have letters, digits and `_.,@/:#=[]-`"));
+            }
+            let thing_type = body.text("thingType", LONGEST_SERIAL)?.map(|text| text.to_string());
+            return Ok(By::Token { token, thing: body.thing()?, version: version.to_string(), thing_type });
+        }
+        None => {}
+    }
+    if let Some(code) = body.text("code", LONGEST_SERIAL)? {
+        let code = Code::parse(&code).ok_or_else(|| Problem::field("code", "has to be eight letters and digits, such as K7QF-93PD"))?;
+        return Ok(By::Code(code));
+    }
+    if let Some(serial) = body.text("serial", LONGEST_SERIAL)? {
+        if serial.is_empty() {
+            return Err(Problem::field("serial", "must not be empty"));
+        }
+        return Ok(By::Serial { serial, secret: body.text("secret", LONGEST_SERIAL)? });
+    }
+    if let Some(pem) = body.text("certificate", usize::MAX)? {
+        let certificate = ShownCertificate::parse(&pem).ok_or_else(|| Problem::field("certificate", "has to be a certificate in PEM"))?;
+        let proof = BASE64_STANDARD.decode(body.need("proof", LONGEST_BODY)?.as_bytes());
+        let proof = proof.map_err(|_| Problem::field("proof", "has to be a signature in base64"))?;
+        let at = body.0.get("at").and_then(Value::as_u64).ok_or_else(|| Problem::field("at", "has to be a time in seconds"))?;
+        return Ok(By::Certificate(Renewal { thing: body.thing()?, certificate, proof, at }));
+    }
+    Err(Problem::unsaid())
+}
+
+/// AWS IoT's rule for the value of an attribute, which is not empty here: that would delete it.
+pub(super) fn is_attribute(value: &str) -> bool {
+    (1..=LONGEST_ATTRIBUTE).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.,@/:#=[]-".contains(&c))
+}
+
+/// The body of a request.
+struct Body(Map<String, Value>);
+
+impl Body {
+    fn has(&self, field: &str) -> bool {
+        self.0.get(field).is_some_and(|value| !value.is_null())
+    }
+
+    fn text(&self, field: &'static str, longest: usize) -> Result<Option<Zeroizing<String>>, Problem> {
+        match self.0.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.chars().count() <= longest => Ok(Some(Zeroizing::new(text.clone()))),
+            Some(Value::String(_)) => Err(Problem::field(field, "is too long")),
+            Some(_) => Err(Problem::field(field, "has to be a text")),
+        }
+    }
+
+    fn need(&self, field: &'static str, longest: usize) -> Result<Zeroizing<String>, Problem> {
+        self.text(field, longest)?.ok_or_else(|| Problem::field(field, "is missing"))
+    }
+
+    fn thing(&self) -> Result<ThingName, Problem> {
+        let name = self.need("thingName", LONGEST_SERIAL)?;
+        ThingName::parse(&name).ok_or_else(|| Problem::field("thingName", "has to be 1 to 64 letters, digits, `:`, `_` and `-`"))
+    }
+
+    fn attributes(&self) -> Result<BTreeMap<String, String>, Problem> {
+        let malformed = || Problem::field("attributes", "has to be at most 20 texts of letters, digits and `_.,@/:#=[]-`, by name");
+        let attributes = match self.0.get("attributes") {
+            None | Some(Value::Null) => return Ok(BTreeMap::new()),
+            Some(Value::Object(attributes)) if attributes.len() <= MOST_ATTRIBUTES => attributes,
+            Some(_) => return Err(malformed()),
+        };
+        let read = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str().filter(|text| is_attribute(text))?.to_owned()));
+        attributes.iter().map(read).collect::<Option<_>>().ok_or_else(malformed)
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,387 @@
+//! Each way to register, and each way to be refused.
+
+use std::sync::atomic::Ordering;
+
+use onething::registry::signing_request::ShownCertificate;
+use onething::registry::{Entry, Record, RegistryError};
+use onething::thing::{OwnerId, ThingName, ThingPrefix};
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
+
+use crate::{Answer, Device, House, now, owner, thing_of};
+
+const FLEET_1: Option<&str> = Some("DeviceToken token-1");
+const FLEET_2: Option<&str> = Some("DeviceToken token-2");
+
+fn lamp() -> Value {
+    json!({"thingName": "lamp-7", "version": "1.2"})
+}
+
+/// What holds for everybody who was let in.
+fn check(house: &House, device: &Device, answer: &Answer, thing: &str, thing_type: &str, policies: &[&str]) {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let id = answer.certificate();
+    let body = &answer.body;
+    assert_eq!((body["thingName"].as_str(), body["clientId"].as_str()), (Some(thing), Some(thing)));
+    assert_eq!((body["thingType"].as_str(), body["policy"].as_str()), (Some(thing_type), Some(policies[0])));
+    assert_eq!((&body["endpoint"], &body["port"]), (&json!("abc-ats.iot.eu-west-1.amazonaws.com"), &json!(8883)));
+    assert_eq!(body["topics"]["updateDelta"], format!("$aws/things/{thing}/shadow/update/delta"));
+    for root in ["preferred", "backup"] {
+        assert!(body["rootCas"][root].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    }
+    assert_eq!(body.get("privateKey"), None);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+
+    let pem = body["certificatePem"].as_str().unwrap();
+    let shown = ShownCertificate::parse(pem).unwrap();
+    assert_eq!((shown.id(), json!(shown.expires_at())), (&id, body["expiresAt"].clone()));
+    let (_, parsed) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+    let parsed = parsed.parse_x509().unwrap();
+    assert_eq!(parsed.public_key().raw, rcgen::PublicKeyData::subject_public_key_info(&device.key), "it is for the device's own key");
+
+    let thing = answer.thing();
+    assert_eq!(house.town().working(&thing), std::slice::from_ref(&id), "it works, and no other does");
+    assert_eq!(house.town().policies(&id), policies);
+    let record = house.town().record(&thing).unwrap();
+    assert_eq!((record.certificate, record.coming, record.until), (Some(id), None, 0));
+    assert_eq!(house.town().world(&thing).account.lock().unwrap().broken, Vec::<&str>::new());
+    assert_eq!(house.town().things(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_of_an_owner_comes_with_a_code() {
+    let (house, device) = (House::new(""), Device::new());
+    let code = house.code().await.shown();
+    let answer = house.registers(None, &device.with(json!({"code": code.to_lowercase().replace('-', " ")}))).await;
+    check(&house, &device, &answer, thing_of("A").as_str(), "3d-printer", &["OneUserOneThing"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owners_installer_comes_with_the_owners_token() {
+    let (house, device) = (House::new(""), Device::new());
+    let answer = house.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await;
+    check(&house, &device, &answer, thing_of("A").as_str(), "3d-printer", &["OneUserOneThing"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_of_a_fleet_comes_with_the_fleets_token() {
+    let (house, device) = (House::new(""), Device::new());
+    let mut body = lamp();
+    body["attributes"] = json!({"hardware": "rev-b"});
+    let answer = house.registers(FLEET_1, &device.with(body)).await;
+    check(&house, &device, &answer, "lamp-7", "lamp", &["LampPolicy", "Jobs"]);
+    let said = house.town().record(&answer.thing()).unwrap().said;
+    assert_eq!(said, [("hardware".into(), "rev-b".into()), ("version".into(), "1.2".into())].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_for_its_types_and_the_first_is_the_default() {
+    let (house, device) = (House::new(""), Device::new());
+    let body = device.with(json!({"thingName": "pump-1", "version": "1", "thingType": "pump"}));
+    let answer = house.registers(FLEET_2, &body).await;
+    check(&house, &device, &answer, "pump-1", "pump", &["PumpPolicy"]);
+    assert_eq!(house.town().record(&answer.thing()).unwrap().said, [].into(), "pumps have no version");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_comes_with_its_serial_and_has_the_same_thing_always() {
+    let (house, device) = (House::new(""), Device::new());
+    let thing = ThingName::of_serial(&ThingPrefix::parse("Lamp-").unwrap(), "unguessable-serial-0001");
+    let body = json!({"serial": "unguessable-serial-0001"});
+    let answer = house.registers(None, &device.with(body.clone())).await;
+    check(&house, &device, &answer, thing.as_str(), "lamp", &["LampPolicy", "Jobs"]);
+    assert_eq!(house.registers(None, &Device::new().with(body)).await.thing(), thing);
+    assert_eq!(house.town().things(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_serial_that_can_be_guessed_needs_its_secret() {
+    let (house, device) = (House::new(""), Device::new());
+    let thing = ThingName::of_serial(&ThingPrefix::parse("Pump-").unwrap(), "SN-0001");
+    let answer = house.registers(None, &device.with(json!({"serial": "SN-0001", "secret": "secret-of-the-device"}))).await;
+    check(&house, &device, &answer, thing.as_str(), "pump", &["PumpPolicy"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_renews_its_certificate_by_the_one_it_has() {
+    for row in ["owner", "fleet"] {
+        let (house, device) = (House::new(""), Device::new());
+        let first = match row {
+            "owner" => house.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await,
+            _ => house.registers(FLEET_1, &device.with(lamp())).await,
+        };
+        let next = Device::new();
+        let second = house.registers(None, &device.renewal(&first, &next.csr(), now())).await;
+        assert_eq!((second.status, second.thing()), (200, first.thing()), "{row}: {}", second.body);
+        assert_eq!(second.body["policy"], first.body["policy"]);
+        let mut working = house.town().working(&first.thing());
+        working.sort();
+        let mut both = [first.certificate(), second.certificate()];
+        both.sort();
+        assert_eq!(working, both, "{row}: the old one goes on for a day");
+        let third = house.registers(None, &next.renewal(&second, &Device::new().csr(), now())).await;
+        assert_eq!(third.status, 200, "{row}: with the renewed one: {}", third.body);
+    }
+}
+
+/// The answer was lost: the device has what it had.
+#[tokio::test(start_paused = true)]
+async fn a_device_may_ask_again_by_the_certificate_that_was_renewed() {
+    let (house, device) = (House::new(""), Device::new());
+    let first = house.registers(FLEET_1, &device.with(lamp())).await;
+    let next = Device::new();
+    let lost = house.registers(None, &device.renewal(&first, &next.csr(), now())).await;
+    let heard = house.registers(None, &device.renewal(&first, &next.csr(), now())).await;
+    assert_eq!((lost.status, heard.status), (200, 200));
+    let third = house.registers(None, &next.renewal(&heard, &Device::new().csr(), now())).await;
+    assert_eq!(third.status, 200, "{}", third.body);
+    let late = house.registers(None, &device.renewal(&first, &next.csr(), now())).await;
+    assert_eq!(late.outcome(), "401 not_recognised", "its successor has asked since");
+}
+
+/// Whoever has found a certificate does not outlive the next one.
+#[tokio::test(start_paused = true)]
+async fn nobody_renews_by_a_certificate_that_its_owner_has_replaced() {
+    let (house, thief) = (House::new(""), Device::new());
+    let stolen = house.registers(Some("Bearer Atza|A"), &thief.with(json!({}))).await;
+    let renewed = house.registers(None, &thief.renewal(&stolen, &thief.csr(), now())).await;
+    assert_eq!(renewed.status, 200, "nobody knows yet");
+    let code = house.code().await.shown();
+    let owners = house.registers(None, &Device::new().with(json!({"code": code}))).await;
+    for old in [&stolen, &renewed] {
+        let answer = house.registers(None, &thief.renewal(old, &thief.csr(), now())).await;
+        assert_eq!(answer.outcome(), "401 not_recognised");
+    }
+    let record = house.town().record(&owners.thing()).unwrap();
+    assert_eq!(record.certificate, Some(owners.certificate()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_proves_nothing_is_refused() {
+    let (house, device) = (House::new(""), Device::new());
+    let first = house.registers(FLEET_1, &device.with(lamp())).await;
+    let csr = device.csr();
+    let good = device.renewal(&first, &csr, now());
+    let with = |field: &str, value: Value| {
+        let mut body = good.clone();
+        body[field] = value;
+        body
+    };
+    let stranger = Device::new();
+    let foreign = rcgen::CertificateParams::default().self_signed(&stranger.key).unwrap().pem();
+    let other = house.registers(FLEET_1, &stranger.with(json!({"thingName": "lamp-8", "version": "1"}))).await;
+    let mut of_another = stranger.renewal(&other, &csr, now());
+    assert_eq!(house.registers(None, &of_another).await.status, 200, "it is good for its own thing");
+    of_another["thingName"] = "lamp-7".into();
+    let mut unknown = stranger.renewal(&first, &csr, now());
+    unknown["certificate"] = foreign.into();
+    for (what, body) in [
+        ("another key's signature", stranger.renewal(&first, &csr, now())),
+        ("another request", with("csr", stranger.csr().into())),
+        ("another time", with("at", (now() + 1).into())),
+        ("signed too long ago", device.renewal(&first, &csr, now() - 301)),
+        ("signed too far ahead", device.renewal(&first, &csr, now() + 302)),
+        ("another thing", with("thingName", "lamp-8".into())),
+        ("no thing", with("thingName", "lamp-9".into())),
+        ("a certificate that nobody issued", unknown),
+        ("a certificate of another thing", of_another),
+    ] {
+        assert_eq!(house.registers(None, &body).await.outcome(), "401 not_recognised", "{what}");
+    }
+    house.town().set_active(&first.certificate(), false);
+    assert_eq!(house.registers(None, &good).await.outcome(), "401 not_recognised", "one that the maker has taken out of service");
+    house.town().set_active(&first.certificate(), true);
+    assert_eq!(house.registers(None, &good).await.outcome(), "200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_let_in_who_is_not_known() {
+    let (house, device) = (House::new(""), Device::new());
+    let long_ago = house.code().await.shown();
+    sleep(Duration::from_secs(600)).await;
+    for (authorization, body, expected) in [
+        (None, json!({}), "401 not_recognised"),
+        (None, json!({"code": "K7QF-93PD"}), "401 not_recognised"),
+        (None, json!({"code": long_ago}), "401 not_recognised"),
+        (Some("Bearer nonsense"), json!({}), "401 not_recognised"),
+        (Some("Bearer Atza|A-of-another-client"), json!({}), "401 not_recognised"),
+        (Some("DeviceToken token-3"), lamp(), "401 not_recognised"),
+        (None, json!({"serial": "unguessable-serial-0002"}), "401 not_recognised"),
+        (None, json!({"serial": "nineteen-characters"}), "401 not_recognised"),
+        (None, json!({"serial": "SN-0001"}), "401 not_recognised"),
+        (None, json!({"serial": "SN-0001", "secret": "wrong"}), "401 not_recognised"),
+        (None, json!({"serial": "SN-0002", "secret": "secret-of-the-device"}), "401 not_recognised"),
+        (FLEET_1, json!({"thingName": "x", "version": "1", "thingType": "pump"}), "403 type_not_allowed"),
+        (FLEET_1, json!({"thingName": "x", "version": "1", "thingType": "3d-printer"}), "403 type_not_allowed"),
+        (FLEET_1, json!({"thingName": thing_of("B").as_str(), "version": "1"}), "409 not_theirs"),
+        (FLEET_1, json!({"thingName": format!("Pump-{}", "a".repeat(26)), "version": "1"}), "409 not_theirs"),
+        (FLEET_1, json!({"thingName": "x", "version": "1", "attributes": {"colour": "red"}}), "400 malformed attributes"),
+        (FLEET_1, json!({"thingName": "x", "version": "1", "attributes": {"UserId": "x"}}), "400 malformed attributes"),
+        (None, json!({"code": "K7QF-93PU"}), "400 malformed code"),
+    ] {
+        let answer = house.registers(authorization, &device.with(body.clone())).await;
+        assert_eq!(answer.outcome(), expected, "{authorization:?} {body}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(answer.header("www-authenticate").is_some(), answer.status == 401);
+        assert_eq!(answer.body["status"], answer.status);
+    }
+    assert_eq!(house.town().things(), 1, "the owner's, who had a code");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_not_the_devices_own_is_made_only_where_the_policy_allow() {
+    let house = House::new("");
+    assert_eq!(house.registers(FLEET_1, &lamp()).await.outcome(), "400 malformed csr");
+    let house = House::new("[registration]\nkeys = \"either\"");
+    let answer = house.registers(FLEET_1, &lamp()).await;
+    let key = rcgen::KeyPair::from_pem(answer.body["privateKey"].as_str().unwrap()).unwrap();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(answer.body["certificatePem"].as_str().unwrap().as_bytes()).unwrap();
+    assert_eq!(pem.parse_x509().unwrap().public_key().raw, rcgen::PublicKeyData::subject_public_key_info(&key));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_somebody_else_has_is_theirs() {
+    let (house, device) = (House::new(""), Device::new());
+    let settle = |name: &str, owner: Option<OwnerId>, thing_type: Option<&str>| {
+        let entry = Entry { version: 3, owner, thing_type: thing_type.map(str::to_owned), record: Record::default() };
+        house.town().settle(&ThingName::parse(name).unwrap(), entry);
+    };
+    let mine = || OwnerId::of_fleet("factory-1");
+    settle("theirs", OwnerId::of_fleet("factory-2"), Some("lamp"));
+    settle("by-hand", None, Some("lamp"));
+    settle("by-hand-and-untyped", None, None);
+    settle("of-another-type", mine(), Some("pump"));
+    settle("mine", mine(), Some("lamp"));
+    for (name, expected) in [("theirs", "409 not_theirs"), ("by-hand", "409 not_theirs"), ("by-hand-and-untyped", "409 not_theirs")] {
+        let answer = house.registers(FLEET_1, &device.with(json!({"thingName": name, "version": "1"}))).await;
+        assert_eq!(answer.outcome(), expected, "{name}");
+    }
+    let answer = house.registers(FLEET_1, &device.with(json!({"thingName": "of-another-type", "version": "1"}))).await;
+    assert_eq!(answer.outcome(), "409 not_theirs");
+    assert_eq!(house.registers(FLEET_1, &device.with(json!({"thingName": "mine", "version": "1"}))).await.outcome(), "200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_owner_is_away_no_device_of_theirs_is_let_in() {
+    for record in [Record { paused: Some(1), ..Record::default() }, Record { forget: true, ..Record::default() }] {
+        let (house, device) = (House::new(""), Device::new());
+        let entry = Entry { version: 1, owner: Some(owner("A")), thing_type: Some("3d-printer".into()), record };
+        house.town().settle(&thing_of("A"), entry);
+        let answer = house.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await;
+        assert_eq!(answer.outcome(), "409 out_of_service");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_asked_lets_nobody_in() {
+    let (mut house, device) = (House::new(""), Device::new());
+    let bearer = Some("Bearer Atza|A");
+    let again = |answer: &Answer| answer.header("retry-after").map(str::to_owned);
+
+    house.endpoint.claims.out_of_reach.store(true, Ordering::SeqCst);
+    for (authorization, body) in [(None, json!({"code": "K7QF-93PD"})), (bearer, json!({})), (FLEET_1, lamp())] {
+        let answer = house.registers(authorization, &device.with(body)).await;
+        assert_eq!((answer.outcome(), again(&answer)), ("503 claims_unavailable".into(), Some("2".into())));
+    }
+    house.endpoint.claims.out_of_reach.store(false, Ordering::SeqCst);
+
+    house.endpoint.login.down.store(true, Ordering::SeqCst);
+    let answer = house.registers(bearer, &device.with(json!({}))).await;
+    assert_eq!((answer.outcome(), again(&answer)), ("503 login_unavailable".into(), Some("2".into())));
+    house.endpoint.login.down.store(false, Ordering::SeqCst);
+
+    house.endpoint.client_id = None;
+    assert_eq!(house.registers(bearer, &device.with(json!({}))).await.outcome(), "403 audience_unchecked");
+
+    house.town().chaos(100);
+    let answer = house.registers(FLEET_1, &device.with(lamp())).await;
+    assert_eq!((answer.outcome(), again(&answer)), ("503 busy".into(), Some("2".into())));
+    house.town().chaos(0);
+
+    for refusal in [
+        (|| RegistryError::Refused("InvalidRequestException".into())) as fn() -> RegistryError,
+        || RegistryError::ThingTypeMissing("lamp".into()),
+        || RegistryError::PolicyMissing("LampPolicy".into()),
+    ] {
+        house.town().refuses(Some(refusal));
+        let answer = house.registers(FLEET_1, &device.with(lamp())).await;
+        assert_eq!((answer.outcome(), again(&answer)), ("500 registry_refused".into(), None));
+        assert!(!answer.body.to_string().contains("Lamp") && !answer.body.to_string().contains("Exception"), "{}", answer.body);
+    }
+    house.town().refuses(Some(|| RegistryError::Throttled));
+    assert_eq!(house.registers(FLEET_1, &device.with(lamp())).await.outcome(), "503 busy");
+    house.town().refuses(None);
+    assert_eq!(house.registers(FLEET_1, &device.with(lamp())).await.outcome(), "200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_may_register_so_often_in_a_minute() {
+    let (house, device) = (House::new("[registration]\nper_source = 3"), Device::new());
+    let body = device.with(lamp());
+    sleep(Duration::from_secs(10)).await;
+    for number in 0..5 {
+        let answer = house.registers_from(&format!("2001:db8::{number}"), Some("DeviceToken wrong"), &body).await;
+        assert_eq!(answer.status, if number < 3 { 401 } else { 429 }, "{number}");
+        assert_eq!(answer.header("retry-after"), (number >= 3).then_some("50"), "the end of the minute");
+    }
+    assert_eq!(house.registers_from("2001:db8::9", FLEET_1, &body).await.outcome(), "429 too_many", "what is right, too");
+    assert_eq!(house.registers_from("2001:db8:1::1", FLEET_1, &body).await.outcome(), "200", "another network");
+    sleep(Duration::from_secs(50)).await;
+    assert_eq!(house.registers_from("2001:db8::1", FLEET_1, &body).await.outcome(), "200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_can_be_guessed_so_often_in_a_minute() {
+    let (house, device) = (House::new(""), Device::new());
+    let guess = |secret: &str| device.with(json!({"serial": "SN-0001", "secret": secret}));
+    for number in 0..102 {
+        let answer = house.registers(None, &guess(&number.to_string())).await;
+        assert_eq!(answer.outcome(), if number < 100 { "401 not_recognised" } else { "429 too_many" }, "{number}");
+    }
+    assert_eq!(house.registers(None, &guess("secret-of-the-device")).await.outcome(), "429 too_many", "what is right, too");
+    let other = device.with(json!({"serial": "unguessable-serial-0001"}));
+    assert_eq!(house.registers(None, &other).await.outcome(), "200", "another serial");
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(house.registers(None, &guess("secret-of-the-device")).await.outcome(), "200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_alone_keeps_a_device_waiting_by_guessing_its_secret() {
+    let (house, device) = (House::new(""), Device::new());
+    for number in 0..200 {
+        let guess = device.with(json!({"serial": "SN-0001", "secret": number.to_string()}));
+        house.registers_from(&format!("2001:db8:0:{number:x}::1"), None, &guess).await;
+    }
+    let true_one = device.with(json!({"serial": "SN-0001", "secret": "secret-of-the-device"}));
+    assert_eq!(house.registers(None, &true_one).await.outcome(), "200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_may_be_refused_so_often_in_a_minute() {
+    let (house, device) = (House::new(""), Device::new());
+    let wrong = device.with(json!({"thingName": "x", "version": "1", "thingType": "pump"}));
+    for number in 0..62 {
+        let answer = house.registers(FLEET_1, &wrong).await;
+        assert_eq!(answer.outcome(), if number < 60 { "403 type_not_allowed" } else { "429 too_many" }, "{number}");
+    }
+    assert_eq!(house.registers(FLEET_1, &device.with(lamp())).await.outcome(), "429 too_many");
+    assert_eq!(house.registers(FLEET_2, &device.with(lamp())).await.outcome(), "200", "another token");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_request_is_noted() {
+    let (house, device) = (House::new(""), Device::new());
+    let answer = house.registers(FLEET_1, &device.with(lamp())).await;
+    house.registers(None, &json!({"code": "K7QF-93PD"})).await;
+    house.registers(None, &device.with(json!({"code": "K7QF-93PD"}))).await;
+    house.registers(None, &json!([])).await;
+    let events = std::mem::take(&mut *house.endpoint.audit.0.lock().unwrap());
+    let told: Vec<_> = events.iter().map(|event| (event.by, event.outcome, event.status)).collect();
+    let expected =
+        [("token", "registered", 200), ("code", "malformed", 400), ("code", "not_recognised", 401), ("unknown", "malformed", 400)];
+    assert_eq!(told, expected);
+    let first = &events[0];
+    assert_eq!((first.thing.as_ref(), first.certificate.as_ref()), (Some(&answer.thing()), Some(&answer.certificate())));
+    assert_eq!((first.label.as_deref(), first.source.as_str(), first.request_id.as_str()), (Some("factory-1"), "198.51.0.0", "request-1"));
+}

@@ -1,0 +1,30 @@
+//! Certificate requests of every kind, as OpenSSL makes them (`tests/fixtures/requests/make`). `hub/tests/hub/register.rs` sends them to
+//! a hub.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::House;
+
+#[tokio::test(start_paused = true)]
+async fn every_request_that_aws_takes_is_let_in_and_every_other_hears_what_is_not_accepted() {
+    let house = House::new("");
+    let (mut accepted, mut refused) = (0, 0);
+    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/requests")).unwrap() {
+        let file = file.unwrap().path();
+        let Some(name) = file.to_str().and_then(|name| name.strip_suffix(".pem")?.rsplit('/').next()) else { continue };
+        let body = json!({"thingName": name, "version": "1", "csr": std::fs::read_to_string(&file).unwrap()});
+        let answer = house.registers(Some("DeviceToken token-1"), &body).await;
+        let detail = answer.body["detail"].as_str().unwrap_or_default();
+        if name.starts_with("refused-") {
+            assert_eq!(answer.outcome(), "400 malformed csr", "{name}: {}", answer.body);
+            assert!(detail.contains("it has to be RSA") && !detail.contains("its own key"), "{name}: {detail}");
+            refused += 1;
+        } else {
+            assert_eq!(answer.outcome(), "200", "{name}: {}", answer.body);
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 20 && refused > 10, "{accepted} {refused}");
+}

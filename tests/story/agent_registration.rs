@@ -1,0 +1,163 @@
+//! The real agent at the endpoint, in each of the ways in: from an empty state folder to a device that does what is wanted.
+
+use aws_lc_rs::hmac;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use data_encoding::HEXLOWER;
+use serde_json::json;
+
+use crate::harness::agent::{Agent, Machine};
+use crate::harness::alexa::{Echo, Slot};
+use crate::harness::ministack::calls_as;
+use crate::register::{Entrance, hashed, owners_keys};
+use crate::town::{certificate, check_no_stray_certificate_is_live, list, thing};
+
+const POLICY: &str = r#"
+[registration]
+per_source = 1000
+
+[type.lamp]
+prefix = "Lamp-"
+policies = ["OneUserOneThing"]
+attributes = ["version", "hardware"]
+
+[[token]]
+name = "factory-1"
+sha256 = "SHA256(token-of-the-first-factory)"
+types = ["lamp"]
+
+[[serial]]
+sha256 = "SHA256(7f3e2a90-5bd4-4c1e-9a57-d0c2f1b8e644)"
+type = "lamp"
+
+[[serial]]
+serial = "SN-0001"
+secret_sha256 = "SHA256(a-secret)"
+type = "lamp"
+
+[[serial_key]]
+key = "KEY"
+prefix = "HMAC-"
+type = "lamp"
+"#;
+
+/// The thing and the certificate that a machine has.
+async fn stored(machine: &Machine) -> (String, String) {
+    let status = machine.status().await;
+    let text = |field: &str| status[field].as_str().unwrap_or_else(|| panic!("no {field}: {status:#}")).to_owned();
+    (text("thing"), text("certificateId"))
+}
+
+/// The agent connects with what it has got, and does what its owner says.
+async fn obeys(endpoint: &Entrance, machine: &Machine, echo: &mut Echo, model: &str) -> Agent {
+    let agent = machine.runs(&[]).await;
+    echo.start_over();
+    let request = echo.intent("PrintIntent", &[Slot::said("model", model)]);
+    endpoint.town.ask(echo, &request).await.says(&[model]);
+    let (thing, certificate) = stored(machine).await;
+    let done = json!({"id": request["request"]["requestId"], "status": "done"});
+    endpoint.town.ministack.is_told(&thing, json!({"command": done, "model": model, "certificateId": certificate})).await;
+    agent
+}
+
+/// The same of a device that has no owner, and of its maker.
+async fn heeds(endpoint: &Entrance, machine: &Machine) {
+    let agent = machine.runs(&[]).await;
+    let (thing, certificate) = stored(machine).await;
+    let wanted = json!({"thingName": thing, "payload": json!({"state": {"desired": {"power": "ON"}}}).to_string()});
+    assert_eq!(calls_as(&endpoint.town.ministack.url, &owners_keys(), "iot-data", "update_thing_shadow", wanted).await, Ok(()));
+    endpoint.town.ministack.is_told(&thing, json!({"power": "ON", "certificateId": certificate})).await;
+    agent.loses_power().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
+    let endpoint = Entrance::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode([0; 32]))).await;
+    let ada = endpoint.town.house.welcomes("Ada");
+    let (mut echo, url) = (Echo::linked(&ada.token), endpoint.url());
+    let code = endpoint.code_on_card(&mut echo).await;
+    let machine = Machine::new(&endpoint.town.ministack.root);
+    let wrong = format!("{}{}", &code[..8], if code.ends_with('0') { '1' } else { '0' });
+    machine.tries_to_get(&["claim", &wrong, "--register-url", &url]).await.failed(3, "does not take the code");
+    machine.gets(&["claim", &code.to_lowercase(), "--register-url", &url]).await;
+    let (name, first) = stored(&machine).await;
+    let account = endpoint.town.ministack.holds().await;
+    assert_eq!(thing(&account, &name)["attributes"]["UserId"], ada.user_id, "{account:#}");
+    obeys(&endpoint, &machine, &mut echo, "vase").await.loses_power().await;
+    let stranger = Machine::new(&endpoint.town.ministack.root);
+    stranger.tries_to_get(&["claim", &code, "--register-url", &url]).await.failed(3, "does not take the code");
+
+    // Where the code was shown, another certificate is asked for.
+    endpoint.town.lease_passes().await;
+    machine.gets(&["renew"]).await;
+    let (same, second) = stored(&machine).await;
+    assert_eq!(same, name);
+    assert_ne!(second, first);
+    let status = async |id: &str| certificate(&endpoint.town.ministack.holds().await, id)["status"].clone();
+    assert_eq!((status(&first).await, status(&second).await), (json!("ACTIVE"), json!("ACTIVE")));
+    let agent = obeys(&endpoint, &machine, &mut echo, "bowl").await;
+    // The endpoint, which cannot touch shadows, leaves the old one to the sweep: it finds the new one in use.
+    endpoint.town.lease_passes().await;
+    endpoint.town.sweeps().await;
+    assert_ne!(status(&first).await, "ACTIVE");
+    assert_eq!(status(&second).await, "ACTIVE");
+    check_no_stray_certificate_is_live(&endpoint.town.ministack.holds().await);
+    agent.loses_power().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_number() {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).expect("randomness");
+    let endpoint = Entrance::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode(key))).await;
+    let ada = endpoint.town.house.welcomes("Ada");
+    let url = endpoint.url();
+    let machine = || Machine::new(&endpoint.town.ministack.root);
+
+    let owners = machine();
+    let bearer = owners.note("bearer", &ada.token);
+    owners.gets(&["register", "--register-url", &url, "--bearer-file", &bearer]).await;
+    obeys(&endpoint, &owners, &mut Echo::linked(&ada.token), "vase").await.loses_power().await;
+
+    let fleets = machine();
+    let token = fleets.note("token", "token-of-the-first-factory");
+    let with = ["--token-file", &token, "--name", "hall-lamp-1", "--software", "1.2", "--attribute", "hardware=b"];
+    fleets.gets(&[&["register", "--register-url", &url][..], &with].concat()).await;
+    heeds(&endpoint, &fleets).await;
+    let account = endpoint.town.ministack.holds().await;
+    let made = thing(&account, "hall-lamp-1");
+    assert_eq!((&made["type"], &made["attributes"]["hardware"]), (&json!("lamp"), &json!("b")), "{made:#}");
+    assert_eq!(made["attributes"]["version"], "1.2", "{made:#}");
+
+    // By its serial number alone, and, where that is easily guessed, with its secret.
+    let (numbered, guessable) = (machine(), machine());
+    let serial = numbered.note("serial", "7f3e2a90-5bd4-4c1e-9a57-d0c2f1b8e644");
+    numbered.gets(&["register", "--register-url", &url, "--serial-file", &serial]).await;
+    heeds(&endpoint, &numbered).await;
+    let (number, secret) = (guessable.note("serial", "SN-0001"), guessable.note("secret", "a-secret"));
+    let alone = ["register", "--register-url", url.as_str(), "--serial-file", number.as_str()];
+    guessable.tries_to_get(&alone).await.failed(3, "does not take the serial number");
+    guessable.gets(&[&alone[..], &["--secret-file", &secret]].concat()).await;
+    heeds(&endpoint, &guessable).await;
+    // Or with one that was computed when it was made.
+    let computed = machine();
+    let secret = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), b"HMAC-0001");
+    let (number, secret) = (computed.note("serial", "HMAC-0001"), computed.note("secret", &HEXLOWER.encode(secret.as_ref())));
+    computed.gets(&["register", "--register-url", &url, "--serial-file", &number, "--secret-file", &secret]).await;
+    heeds(&endpoint, &computed).await;
+    for machine in [&numbered, &guessable, &computed] {
+        assert!(stored(machine).await.0.starts_with("Lamp-"));
+    }
+    assert_eq!(list(&endpoint.town.ministack.holds().await, "things").len(), 5);
+
+    let nobody = machine();
+    for (option, name) in [("--bearer-file", "access token"), ("--token-file", "token"), ("--serial-file", "serial number")] {
+        let wrong = nobody.note("wrong", "not-one-that-anybody-has");
+        let refused = nobody.tries_to_get(&["register", "--register-url", &url, option, &wrong]).await;
+        refused.failed(3, &format!("does not take the {name}"));
+    }
+    // Nothing that was shown at the endpoint is in its log.
+    let log = endpoint.gateway.function().log();
+    for secret in [&ada.token, "token-of-the-first-factory", "7f3e2a90", "a-secret", "BEGIN CERTIFICATE REQUEST"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
