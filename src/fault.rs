@@ -16,7 +16,7 @@ pub enum Step {
     /// Command to shadow.
     Relay,
     /// The rest of an identity's life.
-    Care,
+    Lifecycle,
     /// A device at the endpoint, or a code for it.
     Register,
 }
@@ -29,7 +29,7 @@ impl fmt::Display for Step {
             Step::Onboard => "onboard",
             Step::Deliver => "deliver",
             Step::Relay => "relay",
-            Step::Care => "care",
+            Step::Lifecycle => "lifecycle",
             Step::Register => "register",
         })
     }
@@ -57,7 +57,7 @@ impl fmt::Display for Fault {
 }
 
 /// A failure of one step, as answer and log need it.
-pub trait Blame: std::error::Error {
+pub trait ClassifiedError: std::error::Error {
     /// Where in the story it happened.
     fn step(&self) -> Step;
     /// Who can mend it.

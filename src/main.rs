@@ -16,7 +16,7 @@ use onething::mail::{Letter, MailError, Mailer};
 use onething::metrics;
 use onething::registration::{self, Endpoint, Limits, LogAudit, Own, RegistrationPolicy};
 use onething::registry::{A_DAY, Kind};
-use onething::skill::memory::Memory;
+use onething::skill::cache::OwnerCache;
 use onething::skill::{self, Skill};
 use serde_json::Value;
 
@@ -141,7 +141,7 @@ fn function() -> Result<Function, ConfigError> {
         claims: aws.claims,
         https,
         now,
-        memory: Memory::default(),
+        owner_cache: OwnerCache::default(),
         measure: metrics::embedded,
     })))
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::registry::Returned;
+use crate::registry::Bounce;
 
 /// Something that happened and is counted or timed. It never names an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +36,12 @@ pub enum Measure {
     /// A mail was not accepted because of its recipient's address: nothing that the maker could mend.
     MailAddressRefused,
     /// A mail that was accepted came back.
-    MailReturned(Returned),
+    MailBounced(Bounce),
     /// A command or a setting went to a shadow.
     RelayTime(Duration),
     /// A sweep ended.
     Swept {
-        /// The things it tidied up or deleted.
+        /// The things it cleaned_up up or deleted.
         things: u64,
         /// The certificates it deleted.
         certificates: u64,
@@ -86,9 +86,9 @@ fn embedded_line(measure: &Measure, now_ms: u64) -> Value {
         Measure::MailAccepted => (vec![("MailAccepted", "Count", one)], None, json!([[]])),
         Measure::MailRefused => (vec![("MailRefused", "Count", one)], None, json!([[]])),
         Measure::MailAddressRefused => (vec![("MailAddressRefused", "Count", one)], None, json!([[]])),
-        Measure::MailReturned(Returned::Bounced) => (vec![("MailBounced", "Count", one)], None, json!([[]])),
-        Measure::MailReturned(Returned::Complained) => (vec![("MailComplained", "Count", one)], None, json!([[]])),
-        Measure::MailReturned(Returned::Unsent) => (vec![("MailUnsent", "Count", one)], None, json!([[]])),
+        Measure::MailBounced(Bounce::Bounced) => (vec![("MailBounced", "Count", one)], None, json!([[]])),
+        Measure::MailBounced(Bounce::Complained) => (vec![("MailComplained", "Count", one)], None, json!([[]])),
+        Measure::MailBounced(Bounce::Unsent) => (vec![("MailUnsent", "Count", one)], None, json!([[]])),
         Measure::RelayTime(took) => (vec![("RelayTime", "Milliseconds", millis(took))], None, json!([[]])),
         Measure::Swept { things, certificates, failed } => {
             let count = |name, count: &u64| (name, "Count", json!(count));
@@ -133,10 +133,9 @@ mod tests {
     #[test]
     fn every_declared_metric_and_dimension_has_its_value() {
         let swept = Measure::Swept { things: 1, certificates: 2, failed: 3 };
-        let failed = Measure::OnboardingFailed { step: "wire" };
-        let returned = [Measure::MailReturned(Returned::Bounced), Measure::MailReturned(Returned::Complained)];
-        for measure in [swept, failed, Measure::MailAccepted, Measure::MailRefused, Measure::MailAddressRefused].into_iter().chain(returned)
-        {
+        let failed = Measure::OnboardingFailed { step: "attach_and_activate" };
+        let bounce = [Measure::MailBounced(Bounce::Bounced), Measure::MailBounced(Bounce::Complained)];
+        for measure in [swept, failed, Measure::MailAccepted, Measure::MailRefused, Measure::MailAddressRefused].into_iter().chain(bounce) {
             let line = embedded_line(&measure, 0);
             let declared = &line["_aws"]["CloudWatchMetrics"][0];
             for metric in declared["Metrics"].as_array().unwrap() {

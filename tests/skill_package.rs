@@ -6,7 +6,7 @@
 use onething::alexa::request::{Kind, Request};
 use onething::device_model::Model;
 use onething::skill::OWN_INTENTS;
-use onething::speech::intent::{Wish, wish};
+use onething::speech::intent::{ResolvedIntent, resolve};
 use onething::speech::locales::Locale;
 use onething::speech::slot_value::SlotReader;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn every_intent_of_the_package_is_understood_by_the_code() {
         let request = json!({"request": {"type": "IntentRequest",
             "intent": {"name": name(intent), "confirmationStatus": "CONFIRMED", "slots": slots}}});
         let Kind::Intent(read) = Request::read(&request).kind else { panic!("an intent") };
-        let wish = wish(&model, &read, SlotReader { locale: Locale::English, now: 0 });
-        assert!(matches!(wish, Wish::Change { .. } | Wish::Answer(_)), "{} {wish:?}", name(intent));
+        let resolved = resolve(&model, &read, SlotReader { locale: Locale::English, now: 0 });
+        assert!(matches!(resolved, ResolvedIntent::Change { .. } | ResolvedIntent::Answer(_)), "{} {resolved:?}", name(intent));
     }
 }

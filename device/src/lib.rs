@@ -36,8 +36,8 @@ mod pause;
 mod reach;
 
 pub mod agent;
+pub mod event_loop;
 pub mod journal;
-pub mod life;
 
 mod actions;
 pub mod printer;

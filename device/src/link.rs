@@ -131,7 +131,7 @@ async fn run(mut events: EventLoop, client: &AsyncClient, topics: &Topics, tell:
         tell.send(news).await.map_err(|_| News::Lost("nobody listens"))?;
         news = loop {
             if let Packet::Publish(message) = next(&mut events).await?
-                && let Some(news) = heard(topics, &message.topic, message.payload)
+                && let Some(news) = received(topics, &message.topic, message.payload)
             {
                 break news;
             }
@@ -191,7 +191,7 @@ async fn next(events: &mut EventLoop) -> Result<Packet, News> {
     }
 }
 
-fn heard(topics: &Topics, topic: &[u8], payload: Bytes) -> Option<News> {
+fn received(topics: &Topics, topic: &[u8], payload: Bytes) -> Option<News> {
     let is = |name: &str| name.as_bytes() == topic;
     if is(&topics.get_accepted) {
         Some(News::Shadow(payload))

@@ -85,7 +85,7 @@ impl Server {
         let (mut session, _) = self.meet().await;
         session.acknowledge(ConnectAckReason::ConnectionAccepted).await;
         session.subscribe(5).await;
-        assert_eq!(session.heard().await.0, "get");
+        assert_eq!(session.received().await.0, "get");
         session
     }
 }
@@ -136,7 +136,7 @@ impl Session {
     }
 
     /// The next message of the device, with the end of its topic; it is acknowledged.
-    pub(crate) async fn heard(&mut self) -> (String, Value) {
+    pub(crate) async fn received(&mut self) -> (String, Value) {
         let Some(Packet::Publish(message)) = self.hear().await else { panic!("no PUBLISH") };
         self.say(Packet::PublishAck { packet_id: message.packet_id.unwrap() }).await;
         let topic = message.topic.strip_prefix(&format!("$aws/things/{}/shadow/", self.thing)).unwrap().to_owned();

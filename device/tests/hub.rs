@@ -10,10 +10,10 @@ use std::time::Duration;
 use onething::config::Environment;
 use onething_device::agent::{Command, CommandStatus, InTurn, Perform, Performed};
 use onething_device::bundle::Bundle;
+use onething_device::event_loop::{Connection, Control, EventLoop};
 use onething_device::journal::Journal;
-use onething_device::life::{Connection, Control, Life};
 use onething_hub::clock;
-use onething_hub::households::Words;
+use onething_hub::echo_sessions::Words;
 use onething_hub::hub::Hub;
 use onething_hub::serve::Running;
 use onething_hub::settings::{Asked, Settings};
@@ -100,9 +100,9 @@ async fn a_device_lives_through_dark_and_restarts_until_it_is_let_go() {
 
     let journal = state.path().join("journal");
     let live = || {
-        let (life, control) = Life::new(Bundle::open(&zip).unwrap(), InTurn::new(quick.clone(), Map::new()), clock::now);
-        let life = life.with_journal(Journal::open(&journal).unwrap());
-        (tokio::spawn(life.run()), control)
+        let (event_loop, control) = EventLoop::new(Bundle::open(&zip).unwrap(), InTurn::new(quick.clone(), Map::new()), clock::now);
+        let event_loop = event_loop.with_journal(Journal::open(&journal).unwrap());
+        (tokio::spawn(event_loop.run()), control)
     };
     let (task, control) = live();
     connection(&control, "the first connection", |connection| matches!(connection, Connection::Connected { .. })).await;

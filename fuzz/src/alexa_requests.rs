@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
         let request = Request::read(&envelope);
         if let Kind::Intent(intent) | Kind::CanFulfill(intent) = &request.kind {
             for name in intent.slot_names() {
-                assert!(intent.slot(name).iter().all(|value| !value.spoken.is_empty()));
+                assert!(intent.slot(name).iter().all(|value| !value.input.is_empty()));
             }
         }
         assert!(!request.is_for(&[]));

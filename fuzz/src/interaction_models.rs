@@ -2,7 +2,7 @@
 
 use jiff::civil::DateTime;
 use onething_hub::utterance::interaction::InteractionModel;
-use onething_hub::utterance::spoken;
+use onething_hub::utterance::interpretation;
 use onething_hub::utterance::words::Utterance;
 
 const NOW: DateTime = jiff::civil::datetime(2026, 12, 1, 8, 0, 0, 0);
@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
             for slot in &intent.slots {
                 let _ = model.resolve_slot(&intent.name, &slot.name, utterance.all(), NOW);
             }
-            let _ = spoken::read(&model, &Utterance::read(&format!("ask {} to {example}", model.invocation_name)), NOW);
+            let _ = interpretation::read(&model, &Utterance::read(&format!("ask {} to {example}", model.invocation_name)), NOW);
         }
     }
 }

@@ -14,7 +14,6 @@ pub mod interaction_models;
 pub mod journals;
 pub mod mail;
 pub mod models;
-mod out_of_reach;
 pub mod packets;
 pub mod policies;
 pub mod registration_answers;
@@ -22,6 +21,7 @@ pub mod registration_policies;
 pub mod registration_requests;
 pub mod shadows;
 pub mod topics;
+mod unreachable;
 pub mod utterances;
 
 /// The name of a kind of input, which is that of its folder in `fuzz/corpus`, and what takes it.

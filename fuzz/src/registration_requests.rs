@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::NOW;
 use super::credentials::filled;
-use super::out_of_reach::{Heard, OutOfReach};
+use super::unreachable::{LastAnswer, Unreachable};
 
 /// Where pages may register from.
 const PAGE: &str = "https://setup.example.com";
@@ -49,36 +49,36 @@ type = "lamp"
 struct FuzzPorts;
 
 impl Ports for FuzzPorts {
-    type Login = OutOfReach;
-    type Registry = OutOfReach;
-    type Claims = OutOfReach;
-    type Hook = OutOfReach;
-    type Audit = Heard;
+    type Login = Unreachable;
+    type Registry = Unreachable;
+    type Claims = Unreachable;
+    type Hook = Unreachable;
+    type Audit = LastAnswer;
 }
 
-struct House {
+struct Setup {
     endpoint: Endpoint<FuzzPorts>,
     policy: RegistrationPolicy,
     runtime: Runtime,
 }
 
 thread_local! {
-    static HOUSE: House = match built() {
-        Ok(house) => house,
+    static SETUP: Setup = match built() {
+        Ok(setup) => setup,
         Err(error) => panic!("{error}"),
     };
 }
 
-fn built() -> Result<House, Box<dyn std::error::Error>> {
+fn built() -> Result<Setup, Box<dyn std::error::Error>> {
     let prefix = ThingPrefix::parse("Printer-").ok_or("no prefix")?;
     let own = Own { kind: Kind { thing_type: "printer".into(), policies: vec!["Policy".into()] }, prefix };
     let endpoint = Endpoint {
-        login: OutOfReach,
+        login: Unreachable,
         client_id: Some("client".into()),
-        registry: OutOfReach,
-        claims: OutOfReach,
-        hook: OutOfReach,
-        audit: Heard::default(),
+        registry: Unreachable,
+        claims: Unreachable,
+        hook: Unreachable,
+        audit: LastAnswer::default(),
         own,
         broker: Broker::aws("broker.example", 8883),
         limits: Limits::default(),
@@ -86,7 +86,7 @@ fn built() -> Result<House, Box<dyn std::error::Error>> {
         now: || NOW,
         measure: unmeasured,
     };
-    Ok(House { endpoint, policy: RegistrationPolicy::parse(POLICY)?, runtime: Builder::new_current_thread().enable_time().build()? })
+    Ok(Setup { endpoint, policy: RegistrationPolicy::parse(POLICY)?, runtime: Builder::new_current_thread().enable_time().build()? })
 }
 
 /// Requests.
@@ -108,11 +108,11 @@ pub fn run(data: &[u8]) {
         request.headers_mut().append(name, value);
     }
     let refused = RegistrationRequest::read(&request).err();
-    HOUSE.with(|house| {
+    SETUP.with(|setup| {
         let answer_by = Instant::now() + Duration::from_secs(1);
-        let answer = register(&house.endpoint, &house.policy, request.clone(), "192.0.2.1", "request", answer_by);
-        let answer = house.runtime.block_on(answer);
-        let heard = house.endpoint.audit.take();
+        let answer = register(&setup.endpoint, &setup.policy, request.clone(), "192.0.2.1", "request", answer_by);
+        let answer = setup.runtime.block_on(answer);
+        let heard = setup.endpoint.audit.take();
         assert_eq!(heard, (request.method() == Method::POST).then(|| answer.status().as_u16()), "what is noted is what is answered");
         if let Some(problem) = refused.filter(|_| request.method() == Method::POST) {
             assert_eq!(answer.status(), problem.status(), "{problem:?}");

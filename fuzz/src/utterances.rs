@@ -75,11 +75,11 @@ fn sent(request: &Value) {
 }
 
 fn heard(echo: &mut Echo, answer: &Value) {
-    let heard = echo.hear(answer);
+    let heard = echo.take_answer(answer);
     assert!(!heard.listening || echo.is_listening());
     assert!(heard.speech.len() <= 64 * 1024, "{} bytes are said", heard.speech.len());
     if let Some(request) = heard.follow_up {
         sent(&request);
-        let _ = echo.hear(answer);
+        let _ = echo.take_answer(answer);
     }
 }

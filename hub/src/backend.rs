@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::broker::backend::{
-    Attached, Backend, Change, Notice, Request, RequestError, Standing, StoreError, Stored, StoredSession, Waiting,
+    Attached, Backend, CertificateStatus, Change, Notice, Request, RequestError, StoreError, Stored, StoredSession, Waiting,
 };
 use crate::broker::message::{Message, Properties, Qos};
 use crate::broker::packet::{RetainHandling, Subscription};
@@ -67,14 +67,14 @@ fn broken(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
 }
 
 impl Backend for Behind {
-    async fn standing(&self, certificate: &CertificateId) -> Result<Option<Standing>, StoreError> {
-        let Some(found) = self.registry.standing(certificate).await.map_err(broken)? else { return Ok(None) };
+    async fn certificate_status(&self, certificate: &CertificateId) -> Result<Option<CertificateStatus>, StoreError> {
+        let Some(found) = self.registry.certificate_status(certificate).await.map_err(broken)? else { return Ok(None) };
         let policies = found.policies.iter().map(|document| self.policy(document)).collect::<Result<_, _>>().map_err(broken)?;
         let attached = found.attachment.map(|attachment| Attached {
             thing: ThingContext { name: attachment.thing, thing_type: Some(attachment.thing_type), attributes: attachment.attributes },
             exclusive: true,
         });
-        Ok(Some(Standing { active: found.status == Status::Active, policies, attachments: attached.into_iter().collect() }))
+        Ok(Some(CertificateStatus { active: found.status == Status::Active, policies, attachments: attached.into_iter().collect() }))
     }
 
     async fn request(&self, request: Request) -> Result<Vec<Message>, RequestError> {

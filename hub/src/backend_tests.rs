@@ -177,7 +177,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_certificate_has_the_standing_that_the_registry_gives_it() {
+async fn a_certificate_has_the_certificate_status_that_the_registry_gives_it() {
     let place = tempfile::tempdir().unwrap();
     let behind = over(&place);
     let owner = OwnerId::parse("amzn1.account.A").unwrap();
@@ -186,16 +186,16 @@ async fn a_certificate_has_the_standing_that_the_registry_gives_it() {
     behind.registry.create_policy("P", DEVICE_DOCUMENT).await.unwrap();
     behind.registry.claim(&thing, &owner, &Default::default()).await.unwrap();
     let id = CertificateId::of(b"a certificate");
-    assert!(behind.standing(&id).await.unwrap().is_none(), "nobody has registered it");
+    assert!(behind.certificate_status(&id).await.unwrap().is_none(), "nobody has registered it");
 
     behind.registry.register(&id, &thing).await.unwrap();
-    let new = behind.standing(&id).await.unwrap().unwrap();
+    let new = behind.certificate_status(&id).await.unwrap().unwrap();
     assert!(!new.active && new.policies.is_empty() && new.attachments.is_empty());
 
     behind.registry.attach_policy(&id).await.unwrap();
     behind.registry.attach_thing(&id, &thing).await.unwrap();
     behind.registry.activate(&id).await.unwrap();
-    let served = behind.standing(&id).await.unwrap().unwrap();
+    let served = behind.certificate_status(&id).await.unwrap().unwrap();
     assert!(served.active && served.attachments[0].exclusive);
     assert_eq!(served.attachments[0].thing.name, thing.as_str());
     assert_eq!(*served.policies[0], Policy::parse(DEVICE_DOCUMENT).unwrap());
@@ -209,7 +209,7 @@ async fn a_document_that_is_no_policy_opens_nothing() {
     let id = CertificateId::of(b"a certificate");
     behind.registry.register(&id, &ThingName::of(&prefix(), &OwnerId::parse("a").unwrap())).await.unwrap();
     behind.registry.attach_policy(&id).await.unwrap();
-    assert!(behind.standing(&id).await.is_err());
+    assert!(behind.certificate_status(&id).await.is_err());
 }
 
 #[tokio::test]

@@ -17,17 +17,17 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::devices::{DeviceError, Wish};
-use crate::households::{EchoError, Turn, Words};
+use crate::devices::{DeviceError, DeviceRequest};
+use crate::echo_sessions::{EchoError, Turn, Words};
 use crate::hub::Hub;
 use crate::policy::DEVICE_POLICY;
 use crate::policy::permissions;
 use crate::registry::Status;
-use crate::screen::Screen;
 use crate::serve::{Running, ServeError};
 use crate::settings::{Asked, Settings, SettingsError};
 use crate::sign_in::{UserError, UserName};
 use crate::store::{self, StoreError};
+use crate::terminal::Terminal;
 
 /// How long the printer may take for what it does in a few seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,7 +71,7 @@ of_the_hub!(EchoError, UserError, RegistryError, StoreError, DeviceError);
 pub async fn run(data: &Path, out: impl Write, colour: bool) -> Result<(), DemoError> {
     begin_anew(data)?;
     let running = Running::start(Settings::read(Asked::over(data), &Environment)?).await?;
-    let mut stage = Stage { hub: &running.hub, screen: Screen::new(out, colour) };
+    let mut stage = Stage { hub: &running.hub, terminal: Terminal::new(out, colour) };
     let told = stage.tell_the_story().await;
     running.end().await;
     told
@@ -96,7 +96,7 @@ struct Possession {
 /// The hub and those who watch it.
 struct Stage<'a, W> {
     hub: &'a Hub,
-    screen: Screen<W>,
+    terminal: Terminal<W>,
 }
 
 impl<W: Write> Stage<'_, W> {
@@ -111,16 +111,16 @@ impl<W: Write> Stage<'_, W> {
     }
 
     async fn not_linked(&mut self, owner: &UserName) -> Result<(), DemoError> {
-        self.screen.headline("1. Ana has enabled the skill, and linked no account")?;
+        self.terminal.headline("1. Ana has enabled the skill, and linked no account")?;
         let turn = self.tell(owner, "open my printer").await?;
-        expect(turn.heard["card"]["type"] == "LinkAccount", "the skill did not ask for a link")?;
+        expect(turn.output["card"]["type"] == "LinkAccount", "the skill did not ask for a link")?;
         let made = self.hub.registry.things().await?.len() + self.hub.registry.registrations().await?.len();
         expect(made + self.hub.mail.sent().len() == 0, "something was made for nobody")?;
-        Ok(self.screen.fact("behind", "nothing: no thing, no certificate, no mail")?)
+        Ok(self.terminal.fact("behind", "nothing: no thing, no certificate, no mail")?)
     }
 
     async fn onboarded(&mut self, headline: &str, owner: &UserName) -> Result<Possession, DemoError> {
-        self.screen.headline(headline)?;
+        self.terminal.headline(headline)?;
         self.hub.link(owner).await?;
         self.tell(owner, "open my printer").await?;
 
@@ -134,33 +134,33 @@ impl<W: Write> Stage<'_, W> {
         let bundle = self.hub.mail.save_attachment(&mail)?;
         let user = self.hub.users.user(owner, None).await?;
 
-        self.screen.fact("thing", &format!("{thing}, of type {}", self.hub.skill.model.thing_type))?;
-        self.screen.fact("certificate", certificate.as_str())?;
-        self.screen.fact("", &format!("ACTIVE, with the policy {DEVICE_POLICY}, attached to this thing and to no other"))?;
+        self.terminal.fact("thing", &format!("{thing}, of type {}", self.hub.skill.model.thing_type))?;
+        self.terminal.fact("certificate", certificate.as_str())?;
+        self.terminal.fact("", &format!("ACTIVE, with the policy {DEVICE_POLICY}, attached to this thing and to no other"))?;
         for permission in permissions(&thing).ok_or(DemoError::Otherwise("the device policy cannot be read"))? {
             let resources = permission.resources.join(", ").replace(thing.as_str(), "(this thing)");
-            self.screen.fact("may", &format!("{} {resources}", permission.action))?;
+            self.terminal.fact("may", &format!("{} {resources}", permission.action))?;
         }
-        self.screen.fact("mail", &format!("{} to {}", mail.display(), user.masked_address()))?;
-        self.screen.fact("bundle", &bundle.display().to_string())?;
+        self.terminal.fact("mail", &format!("{} to {}", mail.display(), user.masked_address()))?;
+        self.terminal.fact("bundle", &bundle.display().to_string())?;
         Ok(Possession { thing, certificate, mail, bundle })
     }
 
     async fn print_a_vase(&mut self, owner: &UserName, its: &Possession) -> Result<(), DemoError> {
-        self.screen.headline("3. Ana wants a vase, before her printer is online")?;
+        self.terminal.headline("3. Ana wants a vase, before her printer is online")?;
         self.tell(owner, "ask my printer to print a vase").await?;
         let state = self.state(&its.thing).await?;
         expect(state.pointer("/delta/command/args/model") == Some(&json!("vase")), "the command is not in the shadow")?;
-        self.screen.document("desired", &state["desired"])?;
-        self.screen.document("delta", &state["delta"])?;
+        self.terminal.document("desired", &state["desired"])?;
+        self.terminal.document("delta", &state["delta"])?;
         Ok(())
     }
 
     async fn ask_for_the_status(&mut self, owner: &UserName, its: &Possession) -> Result<(), DemoError> {
-        self.screen.headline("4. Ana's printer connects with the bundle, takes the command and prints")?;
+        self.terminal.headline("4. Ana's printer connects with the bundle, takes the command and prints")?;
         let mut changes = self.hub.skill.shadows.watch();
         let mail = its.mail.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        self.hub.devices.wish(owner, Wish::Start { mail }).await?;
+        self.hub.devices.request(owner, DeviceRequest::Start { mail }).await?;
         let printing = async {
             loop {
                 let state = self.state(&its.thing).await?;
@@ -172,9 +172,9 @@ impl<W: Write> Stage<'_, W> {
             }
         };
         let state = timeout(PATIENCE, printing).await.map_err(|_| DemoError::Otherwise("the printer does not print"))??;
-        self.screen.document("reported", &without_mark(&state["reported"]))?;
+        self.terminal.document("reported", &without_mark(&state["reported"]))?;
         let turn = self.tell(owner, "ask my printer for the status").await?;
-        let speech = turn.heard["speech"].as_str().unwrap_or_default();
+        let speech = turn.output["speech"].as_str().unwrap_or_default();
         expect(speech.contains("percent of vase"), "the report did not come through")
     }
 
@@ -183,22 +183,22 @@ impl<W: Write> Stage<'_, W> {
         let (things, certificates) = (self.hub.registry.things().await?, self.hub.registry.registrations().await?);
         expect(first.thing != second.thing && first.certificate != second.certificate, "two owners share something")?;
         expect(things.len() == 2 && certificates.len() == 2, "something is left over")?;
-        self.screen.headline("Two owners, two things, two certificates, and nothing shared.")?;
-        self.screen.fact("look inside", &format!("unzip -l {}", first.bundle.display()))?;
-        self.screen.fact("go on", "onething-hub serves the same with a page: http://127.0.0.1:8080")?;
+        self.terminal.headline("Two owners, two things, two certificates, and nothing shared.")?;
+        self.terminal.fact("look inside", &format!("unzip -l {}", first.bundle.display()))?;
+        self.terminal.fact("go on", "onething-hub serves the same with a page: http://127.0.0.1:8080")?;
         Ok(())
     }
 
     /// Says something to the owner's Echo, and shows what was said and what came back.
     async fn tell(&mut self, owner: &UserName, words: &str) -> Result<Arc<Turn>, DemoError> {
         let user = self.hub.users.user(owner, None).await?;
-        self.screen.says(&user.name, &format!("Alexa, {words}."))?;
+        self.terminal.says(&user.name, &format!("Alexa, {words}."))?;
         let turn = self.hub.say(owner, Words::Said(words.to_owned())).await?;
-        self.screen.says("Alexa", turn.heard["speech"].as_str().unwrap_or_default())?;
-        let card = &turn.heard["card"];
+        self.terminal.says("Alexa", turn.output["speech"].as_str().unwrap_or_default())?;
+        let card = &turn.output["card"];
         match card["type"].as_str() {
-            Some("LinkAccount") => self.screen.shows("Alexa app", "[ Link account ]")?,
-            Some(_) => self.screen.shows("Alexa app", &format!("[ {} ]", card["title"].as_str().unwrap_or_default()))?,
+            Some("LinkAccount") => self.terminal.shows("Alexa app", "[ Link account ]")?,
+            Some(_) => self.terminal.shows("Alexa app", &format!("[ {} ]", card["title"].as_str().unwrap_or_default()))?,
             None => {}
         }
         Ok(turn)

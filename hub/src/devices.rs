@@ -49,7 +49,7 @@ impl From<rusqlite::Error> for DeviceError {
 /// What somebody does to a device.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(tag = "do", rename_all = "lowercase")]
-pub enum Wish {
+pub enum DeviceRequest {
     /// Switches it on, with the bundle that came with a mail.
     Start {
         /// The mail's id.
@@ -158,8 +158,8 @@ impl Devices {
     }
 
     /// Does something to a user's device, and says how it is then.
-    pub async fn wish(&self, user: &UserName, wish: Wish) -> Result<State, DeviceError> {
-        if let Wish::Start { mail } = &wish {
+    pub async fn request(&self, user: &UserName, request: DeviceRequest) -> Result<State, DeviceError> {
+        if let DeviceRequest::Start { mail } = &request {
             self.start(user, mail).await?;
             let (user, mail, place) = (user.as_str().to_owned(), mail.clone(), self.place.clone());
             let sql = "INSERT INTO local_device (user, mail, place) VALUES (?1, ?2, ?3)
@@ -167,14 +167,14 @@ impl Devices {
             self.store.change::<_, DeviceError>(move |db| Ok(db.execute(sql, params![user, mail, place]).map(drop)?)).await?;
         } else {
             let device = self.lock().get(user).cloned().ok_or(DeviceError::NotStarted)?;
-            match wish {
-                Wish::Start { .. } => {}
-                Wish::Connect => device.connect().await,
-                Wish::Disconnect => device.disconnect().await,
-                Wish::Slow => device.slow(true).await,
-                Wish::Normal => device.slow(false).await,
-                Wish::Fail => device.fail(true).await,
-                Wish::Mend => device.fail(false).await,
+            match request {
+                DeviceRequest::Start { .. } => {}
+                DeviceRequest::Connect => device.connect().await,
+                DeviceRequest::Disconnect => device.disconnect().await,
+                DeviceRequest::Slow => device.slow(true).await,
+                DeviceRequest::Normal => device.slow(false).await,
+                DeviceRequest::Fail => device.fail(true).await,
+                DeviceRequest::Mend => device.fail(false).await,
             }
         }
         Ok(self.state(user))

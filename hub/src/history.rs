@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::households::Turn;
+use crate::echo_sessions::Turn;
 use crate::sign_in::UserName;
 use crate::store::{Store, StoreError};
 
@@ -29,7 +29,7 @@ pub(crate) async fn load(store: &Store, user: &UserName) -> Result<History, Stor
         })
         .await?;
     for turn in &mut turns {
-        if let Some(listening) = turn.heard.get_mut("listening") {
+        if let Some(listening) = turn.output.get_mut("listening") {
             *listening = Value::Bool(false);
         }
     }
@@ -86,7 +86,7 @@ mod tests {
             say: Some(format!("number {at}")),
             request: Some(json!({"n": at})),
             response: None,
-            heard: json!({"listening": listening}),
+            output: json!({"listening": listening}),
         }
     }
 

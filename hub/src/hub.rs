@@ -14,7 +14,7 @@ use onething::login::amazon::LoginWithAmazon;
 use onething::registration::{HttpHook, Limits, Own, RegistrationPolicy};
 use onething::registry::{A_DAY, Kind};
 use onething::skill::Skill;
-use onething::skill::memory::Memory;
+use onething::skill::cache::OwnerCache;
 use onething::thing::{CertificateId, ThingName};
 use serde_json::Value;
 use thiserror::Error;
@@ -31,8 +31,8 @@ use crate::clock;
 use crate::data_folder::{self, AUTHORITY};
 use crate::devices::Devices;
 use crate::disk;
+use crate::echo_sessions::{EchoError, EchoSessions, Turn, Words, dated, not_for_the_skill, shown, without_token};
 use crate::events::{Events, Subject};
-use crate::households::{EchoError, Households, Turn, Words, dated, not_for_the_skill, shown, without_token};
 use crate::mailbox::MailFolder;
 use crate::metrics;
 use crate::outgoing::{Outgoing, Pace, Server};
@@ -123,7 +123,7 @@ pub struct Hub {
     /// The local users.
     pub users: LocalLogin,
     /// Their Echos.
-    pub households: Households,
+    pub echo_sessions: EchoSessions,
     /// Their simulated devices.
     pub devices: Devices,
     /// What happens.
@@ -234,7 +234,7 @@ impl Hub {
             claims: Some(claims),
             https: Https::default(),
             now: clock::now,
-            memory: Memory::default(),
+            owner_cache: OwnerCache::default(),
             measure: metrics::count,
         };
         Ok(Arc::new(Self {
@@ -242,7 +242,7 @@ impl Hub {
             policy: settings.register.policy,
             behind_proxy: settings.behind_proxy,
             verifier,
-            households: Households::new(store.clone(), skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
+            echo_sessions: EchoSessions::new(store.clone(), skill.skill_ids.first().map_or("", String::as_str), Arc::new(settings.speech)),
             devices: Devices::new(store.clone(), mail.clone(), events.clone(), place::of(&database)),
             skill: Arc::new(skill),
             registry,
@@ -333,46 +333,46 @@ impl Hub {
     /// A user says something to their Echo, or it is given a request.
     pub async fn say(&self, user: &UserName, words: Words) -> Result<Arc<Turn>, EchoError> {
         let token = self.users.user(user, None).await?.token();
-        let mut household = self.households.of(user).await;
-        household.hold(token);
+        let mut echo_session = self.echo_sessions.of(user).await;
+        echo_session.hold(token);
         let (say, request) = match words {
-            Words::Said(text) => (Some(text.clone()), household.echo.say(&text)),
-            Words::Request(request) => (None, Ok(household.echo.request(request))),
+            Words::Said(text) => (Some(text.clone()), echo_session.echo.say(&text)),
+            Words::Request(request) => (None, Ok(echo_session.echo.request(request))),
         };
         let mut turn = Turn { at: clock::now(), say, ..Turn::default() };
         let mut cards = Vec::new();
         match request {
-            Err(for_alexa) => turn.heard = not_for_the_skill(&for_alexa),
+            Err(for_alexa) => turn.output = not_for_the_skill(&for_alexa),
             Ok(request) => {
                 let mut request = Some(request);
                 // A dialog that Alexa leads is answered with another request at once; by its limit it has ended.
                 for _follow_up in 0..=FOLLOW_UPS {
                     let Some(next) = request.take() else { break };
                     let response = invoke(Arc::clone(&self.skill), next.clone(), ANSWER_WITHIN).await?;
-                    let heard = household.echo.hear(&response);
-                    cards.extend(heard.card.as_ref().map(|card| dated(turn.at, card)));
-                    turn.heard = shown(&heard);
+                    let output = echo_session.echo.take_answer(&response);
+                    cards.extend(output.card.as_ref().map(|card| dated(turn.at, card)));
+                    turn.output = shown(&output);
                     (turn.request, turn.response) = (Some(without_token(next)), Some(response));
-                    request = heard.follow_up;
+                    request = output.follow_up;
                 }
             }
         }
         let turn = Arc::new(turn);
-        self.households.keep(user, &mut household, &turn, cards).await;
+        self.echo_sessions.keep(user, &mut echo_session, &turn, cards).await;
         self.events.tell(user, Subject::Echo);
         Ok(turn)
     }
 
     /// What one can say, by intent.
     pub fn suggestions(&self) -> Value {
-        self.households.suggestions()
+        self.echo_sessions.suggestions()
     }
 
     /// Takes out of service what a certificate has replaced, now that a device reports to use it. What cannot be done, the sweep does.
     pub async fn certificate_in_use(&self, thing: &ThingName, certificate: &CertificateId) {
         let deadline = Instant::now() + WAIT_FOR_OTHERS;
         if let Err(error) = in_use(&self.skill.registry, &self.skill.shadows, &self.skill.lease(), thing, certificate, deadline).await {
-            tracing::warn!(%thing, step = "care", cause = "in_use", "left to the sweep: {}", onething::fault::chain(&error));
+            tracing::warn!(%thing, step = "lifecycle", cause = "in_use", "left to the sweep: {}", onething::fault::chain(&error));
         }
     }
 
@@ -387,8 +387,8 @@ impl Hub {
             measure: self.skill.measure,
         };
         sweep(&means).await;
-        let tidied = (self.skill.shadows.tidy().await, self.endpoint.claims.tidy(clock::now()).await);
-        for error in [tidied.0.err(), tidied.1.err()].into_iter().flatten() {
+        let cleaned_up = (self.skill.shadows.clean_up().await, self.endpoint.claims.clean_up(clock::now()).await);
+        for error in [cleaned_up.0.err(), cleaned_up.1.err()].into_iter().flatten() {
             tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
         }
     }

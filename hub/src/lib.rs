@@ -8,7 +8,7 @@
 //!    folder that takes it.
 //! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest. [`endpoint`] is where they register.
 //! 4. [`hub`] puts them into the skill; [`signature`] sees that it is Alexa who calls, and [`web`] answers.
-//! 5. For trying: [`utterance`] and [`echo`] are what Alexa does with words, [`households`] the Echos of the local users,
+//! 5. For trying: [`utterance`] and [`echo`] are what Alexa does with words, [`echo_sessions`] the Echos of the local users,
 //!    [`devices`] what stands at the other end. [`demo`] tells it all in a terminal.
 //!
 //! What decides is pure (`policy`, `shadow::exchange`, the broker's routing, `utterance`, the printer's machine); what
@@ -53,8 +53,8 @@ pub mod web;
 
 pub mod devices;
 pub mod echo;
+pub mod echo_sessions;
 mod history;
-pub mod households;
 pub mod model_check;
 pub mod utterance;
 
@@ -62,4 +62,4 @@ pub mod command_line;
 pub mod commands;
 pub mod demo;
 pub mod remote;
-mod screen;
+mod terminal;

@@ -60,7 +60,7 @@ pub fn count(measure: &Measure) {
             add(&SKILL.relayed_micros, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         }
         // The steps are in the log; here no mail comes back by itself, and a sweep finds its own lines.
-        Measure::StepTime { .. } | Measure::MailReturned(_) | Measure::Swept { .. } => {}
+        Measure::StepTime { .. } | Measure::MailBounced(_) | Measure::Swept { .. } => {}
     }
 }
 

@@ -144,7 +144,7 @@ impl Running {
         parts.spawn(follow_connections(Arc::clone(&hub)));
         parts.spawn(keep_refusals(Arc::clone(&hub)));
         parts.spawn(sweeps(Arc::clone(&hub)));
-        parts.spawn(retire_what_was_replaced(Arc::clone(&hub)));
+        parts.spawn(revoke_replaced_certificates(Arc::clone(&hub)));
         if let Some(peers) = peers {
             parts.spawn(ask(peers, ended(hub.ending())));
         }
@@ -293,18 +293,18 @@ async fn keep_refusals(hub: Arc<Hub>) {
 }
 
 /// As soon as a device reports its newest certificate, the others have had their time.
-async fn retire_what_was_replaced(hub: Arc<Hub>) {
-    let (mut ending, mut retirements) = (pin!(ended(hub.ending())), JoinSet::new());
+async fn revoke_replaced_certificates(hub: Arc<Hub>) {
+    let (mut ending, mut revocations) = (pin!(ended(hub.ending())), JoinSet::new());
     loop {
         tokio::select! {
             reported = hub.skill.shadows.certificates_in_use() => {
                 for (thing, certificate) in reported {
                     let hub = Arc::clone(&hub);
                     // One that somebody works on keeps no other waiting.
-                    retirements.spawn(async move { hub.certificate_in_use(&thing, &certificate).await });
+                    revocations.spawn(async move { hub.certificate_in_use(&thing, &certificate).await });
                 }
             }
-            Some(_) = retirements.join_next() => {}
+            Some(_) = revocations.join_next() => {}
             () = &mut ending => return,
         }
     }

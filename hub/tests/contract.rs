@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use crate::contract::login::Accounts;
 use crate::contract::mailer::{Arrived, Post};
-use crate::contract::{Account, MISSING_POLICY, MISSING_TYPE, Newcomer, gaps};
+use crate::contract::{Account, MISSING_POLICY, MISSING_TYPE, NewUser, gaps};
 
 thread_local! {
     static NOW: Cell<u64> = const { Cell::new(1_795_305_600) };
@@ -40,7 +40,7 @@ struct Hub {
     authority: Arc<Authority>,
     registry: Arc<LocalRegistry>,
     shadows: LocalShadows,
-    newcomers: Cell<usize>,
+    new_users: Cell<usize>,
 }
 
 /// A database of its own.
@@ -64,7 +64,7 @@ impl Hub {
         registry.create_thing_type("3d-printer").await.unwrap();
         registry.create_policy("OneUserOneThing", DEVICE_DOCUMENT).await.unwrap();
         let shadows = LocalShadows::new(place.store.clone(), now);
-        Self { place, authority, registry: Arc::new(registry), shadows, newcomers: Cell::default() }
+        Self { place, authority, registry: Arc::new(registry), shadows, new_users: Cell::default() }
     }
 }
 
@@ -96,12 +96,12 @@ impl Account for Hub {
         Arc::new(LocalRegistry::new(self.place.store.clone(), Arc::clone(&self.authority), stack, now))
     }
 
-    fn newcomer(&self) -> Newcomer {
-        let number = self.newcomers.get();
-        self.newcomers.set(number + 1);
+    fn new_user(&self) -> NewUser {
+        let number = self.new_users.get();
+        self.new_users.set(number + 1);
         let owner = OwnerId::parse(&format!("amzn1.account.OWNER{number}")).unwrap();
         let thing = ThingName::of(&prefix(), &owner);
-        Newcomer { owner, thing }
+        NewUser { owner, thing }
     }
 
     fn now(&self) -> u64 {

@@ -30,7 +30,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// The screen of a demo that went well.
+/// The terminal of a demo that went well.
 fn told(output: &Output) -> String {
     assert!(output.status.success(), "{} {}", text(&output.stdout), text(&output.stderr));
     assert_eq!(text(&output.stderr), "");
@@ -70,9 +70,9 @@ fn in_order(text: &str, parts: &[&str]) {
 #[test]
 fn the_story_is_told_from_the_link_to_the_report() {
     let place = tempfile::tempdir().unwrap();
-    let screen = told(&hub().args(["demo", "--data"]).arg(place.path()).output().unwrap());
+    let terminal = told(&hub().args(["demo", "--data"]).arg(place.path()).output().unwrap());
     in_order(
-        &screen,
+        &terminal,
         &[
             "Ana \"Alexa, open my printer.\"",
             "link your Amazon account",
@@ -101,14 +101,14 @@ fn the_story_is_told_from_the_link_to_the_report() {
         ],
     );
     for secret in ["PRIVATE KEY", "Atza", "ana@example.com", "ben@example.com", "\x1b"] {
-        assert!(!screen.contains(secret), "{secret:?} is on the screen");
+        assert!(!terminal.contains(secret), "{secret:?} is on the terminal");
     }
 }
 
 #[test]
 fn each_mail_holds_a_bundle_that_opens_one_thing() {
     let place = tempfile::tempdir().unwrap();
-    let screen = told(&hub().arg("demo").env("ONETHING_DATA", place.path()).output().unwrap());
+    let terminal = told(&hub().arg("demo").env("ONETHING_DATA", place.path()).output().unwrap());
     let mail = place.path().join("demo/mail");
     let messages = files(&mail, "eml");
     assert_eq!((messages.len(), files(&mail, "zip").len(), fs::read_dir(&mail).unwrap().count()), (2, 2, 5));
@@ -116,19 +116,19 @@ fn each_mail_holds_a_bundle_that_opens_one_thing() {
 
     let mut seen = Vec::new();
     for message in messages {
-        assert!(screen.contains(message.to_str().unwrap()), "{screen}");
+        assert!(terminal.contains(message.to_str().unwrap()), "{terminal}");
         let message = fs::read(message).unwrap();
         let parsed = MessageParser::default().parse(&message).unwrap();
         let attachment = parsed.attachment(0).unwrap();
         let saved = fs::read(mail.join(attachment.attachment_name().unwrap())).unwrap();
         assert_eq!(attachment.contents(), saved, "the bundle beside the mail is the one in it");
-        seen.push(check_bundle(&saved, &screen));
+        seen.push(check_bundle(&saved, &terminal));
     }
     assert_ne!(seen[0], seen[1], "two owners share a thing");
 }
 
 /// Checks a bundle, and returns the thing it is for.
-fn check_bundle(zip: &[u8], screen: &str) -> String {
+fn check_bundle(zip: &[u8], terminal: &str) -> String {
     let files = unzip(zip);
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
     assert_eq!(
@@ -138,7 +138,7 @@ fn check_bundle(zip: &[u8], screen: &str) -> String {
 
     let connection: Value = serde_json::from_str(&files["connection.json"]).unwrap();
     let thing = connection["thingName"].as_str().unwrap().to_owned();
-    assert!(screen.contains(&thing));
+    assert!(terminal.contains(&thing));
     assert_eq!(connection["clientId"], json!(thing));
     assert_eq!(connection["endpoint"], "localhost");
     assert!(connection["port"].as_u64().is_some_and(|port| port > 0), "the demo's own broker");

@@ -123,7 +123,7 @@ pub enum Confirmation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotValue {
     /// What the owner said; of a built-in type what Alexa made of the words, such as `PT10M`.
-    pub spoken: String,
+    pub input: String,
     /// The values of slot types that it may stand for, the likeliest of each authority first.
     pub matches: Vec<SlotMatch>,
 }
@@ -157,7 +157,7 @@ impl Intent {
 
 /// Reads `{value, resolutions}`. An authority without a match has no `values`.
 fn slot_value(value: &Value) -> Option<SlotValue> {
-    let spoken = match value.get("value")? {
+    let input = match value.get("value")? {
         Value::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
         _ => return None,
@@ -173,7 +173,7 @@ fn slot_value(value: &Value) -> Option<SlotValue> {
         text.filter(|text| !text.is_empty()).map(str::to_owned)
     };
     let matches = values.map(|value| SlotMatch { id: text(value, "/value/id"), name: text(value, "/value/name") });
-    Some(SlotValue { spoken, matches: matches.filter(|found| found.id.is_some() || found.name.is_some()).collect() })
+    Some(SlotValue { input, matches: matches.filter(|found| found.id.is_some() || found.name.is_some()).collect() })
 }
 
 impl Request {
@@ -181,7 +181,7 @@ impl Request {
     pub fn read(envelope: &Value) -> Self {
         let at = |pointer: &str| envelope.pointer(pointer);
         let text = |pointer: &str| at(pointer).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
-        // The token of the account, not of the recognised speaker: a voice does not choose a device.
+        // The token of the account, not of the recognised speaker: a responder does not choose a device.
         let token = text("/context/System/user/accessToken").or_else(|| text("/session/user/accessToken"));
         let kind = kind(at("/request").unwrap_or(&Value::Null));
         let token = match kind {
@@ -280,12 +280,12 @@ mod tests {
         let none = authority("AlexaEntities", &[]);
         let value = json!({"value": "the room", "resolutions": {"resolutionsPerAuthority": [none, dynamic, of_the_skill]}});
         let matches = vec![found("3", "den"), found("1", "kitchen"), found("2", "bath")];
-        assert_eq!(slot(&value), [SlotValue { spoken: "the room".into(), matches }]);
+        assert_eq!(slot(&value), [SlotValue { input: "the room".into(), matches }]);
         let matched = json!({"code": "ER_SUCCESS_MATCH"});
         let odd = json!({"value": "x", "resolutions": {"resolutionsPerAuthority": [
             {"status": matched}, {"status": matched, "values": [{}, {"value": {"id": 7, "name": ""}}, null]},
             {"status": {"code": "ER_ERROR_TIMEOUT"}, "values": [{"value": {"id": "a", "name": "a"}}]}, 7]}});
-        assert_eq!(slot(&odd), [SlotValue { spoken: "x".into(), matches: Vec::new() }]);
+        assert_eq!(slot(&odd), [SlotValue { input: "x".into(), matches: Vec::new() }]);
     }
 
     #[test]
@@ -296,8 +296,8 @@ mod tests {
             {"type": "Simple", "value": "cup"},
             {"type": "Simple", "value": " "},
         ]}});
-        let cup = SlotValue { spoken: "cup".into(), matches: Vec::new() };
-        assert_eq!(slot(&value), [SlotValue { spoken: "vases".into(), matches: vec![found("v", "vase")] }, cup]);
+        let cup = SlotValue { input: "cup".into(), matches: Vec::new() };
+        assert_eq!(slot(&value), [SlotValue { input: "vases".into(), matches: vec![found("v", "vase")] }, cup]);
         assert_eq!(slot(&json!({"slotValue": {"type": "List", "values": []}})), []);
     }
 }

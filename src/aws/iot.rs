@@ -80,9 +80,9 @@ impl IotRegistry {
         let call = self.client.create_certificate_from_csr().certificate_signing_request(request).set_as_active(false);
         // A second attempt would make a second certificate.
         let once = ClientConfig::builder().retry_config(RetryConfig::disabled());
-        let minted = call.customize().config_override(once).send().await.map_err(Failure::from)?;
-        self.learn(minted.certificate_arn());
-        match (parse_id(minted.certificate_id()), minted.certificate_pem) {
+        let created = call.customize().config_override(once).send().await.map_err(Failure::from)?;
+        self.learn(created.certificate_arn());
+        match (parse_id(created.certificate_id()), created.certificate_pem) {
             (Some(id), Some(pem)) => Ok(Issued { id, pem }),
             _ => Err(RegistryError::Unclear("a certificate without its parts".into())),
         }
@@ -111,7 +111,7 @@ impl Registry for IotRegistry {
         Self { kind, ..self.clone() }
     }
 
-    async fn mint(&self, thing: &ThingName) -> Result<Certificate, RegistryError> {
+    async fn create_certificate(&self, thing: &ThingName) -> Result<Certificate, RegistryError> {
         let request = SigningRequest::new(thing).map_err(|error| RegistryError::Refused(error.to_string()))?;
         let Issued { id, pem } = self.issue(&request.pem).await?;
         Ok(Certificate { id, pem, public_key: request.public_key, private_key: request.private_key })

@@ -1,7 +1,7 @@
 //! The AWS side of every port: one file per service, one method per call. Nothing outside this folder speaks its protocols.
 //!
 //! The answer is due in seconds, so calls are bounded far below the SDKs' defaults, and those that must not
-//! happen twice (minting a certificate, sending a mail) are never retried.
+//! happen twice (creating a certificate, sending a mail) are never retried.
 
 mod claims;
 mod failure;

@@ -64,7 +64,7 @@ const OUT: Answer = (503, "ServiceUnavailableException", "{}");
 const THROTTLED: Answer = (429, "ThrottlingException", "{}");
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_what_is_settled_is_not() {
+async fn what_may_pass_is_tried_again_and_what_is_final_is_not() {
     check_attempts(&[OUT, FINE], "done", 2).await;
     check_attempts(&[THROTTLED; 3], "Throttled(\"ThrottlingException (429)\")", 3).await;
     check_attempts(&[OUT; 4], "Unclear(\"ServiceUnavailableException (503)\")", 3).await;

@@ -104,7 +104,7 @@ mod tests {
     use aws_smithy_types::error::ErrorMetadata;
 
     use super::*;
-    use crate::fault::{Blame, Fault};
+    use crate::fault::{ClassifiedError, Fault};
     use crate::mail::Label;
     use crate::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 

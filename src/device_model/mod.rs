@@ -20,7 +20,7 @@ pub(crate) use self::file::in_its_line;
 pub(crate) use self::file::placeholders;
 pub use self::report::{DeviceReport, ReportSource};
 pub(crate) use self::value::is_named;
-pub use self::value::{Misfit, ValueKind};
+pub use self::value::{InvalidSlot, ValueKind};
 use crate::thing::ThingPrefix;
 
 /// A device and the speech about it.

@@ -32,7 +32,7 @@ pub enum ValueKind {
 
 /// Why words do not fit, for the owner to hear.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Misfit {
+pub enum InvalidSlot {
     /// Not a number at all.
     NotANumber(String),
     /// A duration that is no whole number of the unit.
@@ -73,8 +73,8 @@ pub enum Misfit {
 
 impl ValueKind {
     /// The value that a text stands for; `words` name it to the owner where it does not fit.
-    pub(crate) fn accept(&self, said: &str, words: &str) -> Result<serde_json::Value, Misfit> {
-        let not_one_of = |values: &[String]| Misfit::NotOneOf { said: words.to_owned(), values: values.to_vec() };
+    pub(crate) fn accept(&self, said: &str, words: &str) -> Result<serde_json::Value, InvalidSlot> {
+        let not_one_of = |values: &[String]| InvalidSlot::NotOneOf { said: words.to_owned(), values: values.to_vec() };
         let said = said.trim();
         Ok(match self {
             ValueKind::Switch => match said.to_ascii_uppercase().as_str() {
@@ -82,13 +82,16 @@ impl ValueKind {
                 _ => return Err(not_one_of(&["on".into(), "off".into()])),
             },
             ValueKind::Choice { values } => json!(choice(values, said).ok_or_else(|| not_one_of(values))?),
-            ValueKind::Text { max_length } if said.chars().count() > *max_length => return Err(Misfit::TooLong { limit: *max_length }),
+            ValueKind::Text { max_length } if said.chars().count() > *max_length => {
+                return Err(InvalidSlot::TooLong { limit: *max_length });
+            }
             ValueKind::Text { .. } => json!(said.replace(char::is_control, " ")),
             ValueKind::Number { min, max, unit, whole } => {
-                let number: f64 = said.parse().ok().filter(|n: &f64| n.is_finite()).ok_or_else(|| Misfit::NotANumber(words.to_owned()))?;
+                let number: f64 =
+                    said.parse().ok().filter(|n: &f64| n.is_finite()).ok_or_else(|| InvalidSlot::NotANumber(words.to_owned()))?;
                 let fraction = *whole && number.fract() != 0.0 && (*min..=*max).contains(&number);
                 if number < *min || number > *max || fraction {
-                    return Err(Misfit::OutOfRange { said: words.to_owned(), min: *min, max: *max, unit: unit.clone(), fraction });
+                    return Err(InvalidSlot::OutOfRange { said: words.to_owned(), min: *min, max: *max, unit: unit.clone(), fraction });
                 }
                 plain_number(number)
             }

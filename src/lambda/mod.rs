@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use self::gateway::Arrived;
 pub use self::wrapped::{NotAnAlexaRequest, is_envelope};
-use crate::fault::{Blame, Fault, chain};
-use crate::lifecycle::{CareError, Notice, Sweep, in_use, note, sweep};
+use crate::fault::{ClassifiedError, Fault, chain};
+use crate::lifecycle::{LifecycleError, Notice, Sweep, in_use, note, sweep};
 use crate::metrics::Measure;
 use crate::registration::{self, Endpoint, RegistrationPolicy, closed, register};
 use crate::skill::{ANSWER_WITHIN, NotOurs, Ports, Skill, answer, apology};
@@ -71,7 +71,7 @@ pub enum Failure {
     NotAnAlexaRequest(#[from] NotAnAlexaRequest),
     /// News about a mail or of a device that could not be noted.
     #[error("what became of a mail, or what a device has reported, could not be noted")]
-    NotNoted(#[from] CareError),
+    NotNoted(#[from] LifecycleError),
     /// Something else than a request, at the endpoint.
     #[error(
         "an HTTP request is expected, as an HTTP API of API Gateway passes it on in its payload format 2.0: this function is the registration endpoint, \
@@ -147,10 +147,10 @@ async fn request<P: Ports>(skill: Arc<Skill<P>>, payload: Value, left: Duration)
     }
 }
 
-async fn mail<P: Ports>(skill: &Skill<P>, payload: &Value) -> Result<Value, CareError> {
+async fn mail<P: Ports>(skill: &Skill<P>, payload: &Value) -> Result<Value, LifecycleError> {
     let notices = Notice::read(payload, &skill.model.thing_prefix);
     for notice in &notices {
-        (skill.measure)(&Measure::MailReturned(notice.how));
+        (skill.measure)(&Measure::MailBounced(notice.how));
         let noted = note(&skill.registry, &skill.shadows, notice, (skill.now)()).await.inspect_err(|error| {
             let (step, fault, cause) = (error.step(), error.fault(), error.cause());
             match fault {
@@ -164,22 +164,22 @@ async fn mail<P: Ports>(skill: &Skill<P>, payload: &Value) -> Result<Value, Care
 }
 
 /// A device uses its newest certificate. What cannot be done now, the sweep does.
-async fn certificate_in_use<P: Ports>(skill: &Skill<P>, event: &Value, left: Duration) -> Result<Value, CareError> {
+async fn certificate_in_use<P: Ports>(skill: &Skill<P>, event: &Value, left: Duration) -> Result<Value, LifecycleError> {
     let text = |field: &str| event.get(field).and_then(Value::as_str);
     let (thing, certificate) = (text("thing").and_then(ThingName::parse), text("certificateId").and_then(CertificateId::parse));
     // Whoever holds a certificate of a thing may report what they like.
-    let (Some(thing), Some(certificate)) = (thing, certificate) else { return Ok(json!({"retired": 0})) };
+    let (Some(thing), Some(certificate)) = (thing, certificate) else { return Ok(json!({"revoked": 0})) };
     let deadline = Instant::now() + left.min(WAIT_FOR_OTHERS);
     match in_use(&skill.registry, &skill.shadows, &skill.lease(), &thing, &certificate, deadline).await {
         Err(error) if error.is_busy() => {
             tracing::info!(%thing, "what was replaced is left to the sweep: somebody else works on the thing");
-            Ok(json!({"retired": 0}))
+            Ok(json!({"revoked": 0}))
         }
         Err(error) => {
             tracing::warn!(%thing, step = %error.step(), fault = %error.fault(), cause = error.cause(), "{}", chain(&error));
             Err(error)
         }
-        Ok(retired) => Ok(json!({"retired": retired})),
+        Ok(revoked) => Ok(json!({"revoked": revoked})),
     }
 }
 
@@ -194,7 +194,7 @@ async fn schedule<P: Ports>(skill: &Skill<P>, left: Duration) -> Value {
     };
     let report = sweep(&means).await;
     json!({
-        "tidied": report.tidied,
+        "cleaned_up": report.cleaned_up,
         "forgotten": report.forgotten,
         "orphans": report.orphans,
         "failed": report.failed,

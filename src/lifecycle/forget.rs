@@ -1,11 +1,11 @@
 //! The owner wants to be forgotten: certificates, shadow, thing and attributes go.
 //!
-//! The shadow says "look" before the wish stands in the record, and goes before everything else: whoever
+//! The shadow says "look" before the request stands in the record, and goes before everything else: whoever
 //! speaks from then on is not taken for ready, and starts afresh.
 
-use super::{CareError, cut_off};
+use super::{LifecycleError, cut_off};
 use crate::onboarding::lease::{Held, Lease};
-use crate::registry::retire::retire;
+use crate::registry::revoke::revoke;
 use crate::registry::{Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
 use crate::thing::ThingName;
@@ -20,12 +20,17 @@ pub enum Forgotten {
 }
 
 /// Deletes everything that is kept about an owner.
-pub async fn forget<R: Registry, S: Shadows>(registry: &R, shadows: &S, lease: &Lease, thing: &ThingName) -> Result<Forgotten, CareError> {
+pub async fn forget<R: Registry, S: Shadows>(
+    registry: &R,
+    shadows: &S,
+    lease: &Lease,
+    thing: &ThingName,
+) -> Result<Forgotten, LifecycleError> {
     let Some(entry) = registry.look(thing).await? else {
         shadows.delete(thing).await?;
         return Ok(Forgotten::Wholly);
     };
-    // Before the wish: who speaks when only that was written must not be taken for ready.
+    // Before the request: who speaks when only that was written must not be taken for ready.
     shadows.update(thing, &Patch::look((lease.now)())).await?;
     let held = Held::take(registry, thing, lease, entry, |record| record.forget = true).await?;
     shadows.delete(thing).await?;
@@ -34,7 +39,7 @@ pub async fn forget<R: Registry, S: Shadows>(registry: &R, shadows: &S, lease: &
     certificates.sort();
     certificates.dedup();
     for certificate in &certificates {
-        held.meanwhile(retire(registry, certificate, thing)).await?;
+        held.meanwhile(revoke(registry, certificate, thing)).await?;
     }
     // A device that is still connected could write its shadow anew.
     cut_off(shadows, thing).await;

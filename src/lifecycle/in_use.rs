@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::CareError;
+use super::LifecycleError;
 use crate::onboarding::lease::{Held, Lease};
-use crate::registry::retire::retire;
+use crate::registry::revoke::revoke;
 use crate::registry::{Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
 use crate::thing::{CertificateId, ThingName};
@@ -27,7 +27,7 @@ pub async fn in_use<R: Registry, S: Shadows>(
     thing: &ThingName,
     certificate: &CertificateId,
     deadline: Instant,
-) -> Result<usize, CareError> {
+) -> Result<usize, LifecycleError> {
     let mut inactive = false;
     loop {
         match once(registry, shadows, lease, thing, certificate, &mut inactive).await {
@@ -44,7 +44,7 @@ async fn once<R: Registry, S: Shadows>(
     thing: &ThingName,
     certificate: &CertificateId,
     inactive: &mut bool,
-) -> Result<usize, CareError> {
+) -> Result<usize, LifecycleError> {
     let Some(entry) = registry.look(thing).await? else { return Ok(0) };
     let (record, now) = (&entry.record, (lease.now)());
     let held_by_another = record.is_held(now) && record.run != lease.run;
@@ -53,7 +53,7 @@ async fn once<R: Registry, S: Shadows>(
         return Err(RegistryError::Taken.into());
     }
     // Of an owner who is away, everything is out of service already, and is to come back as it was.
-    if record.certificate.as_ref() != Some(certificate) || record.paused.is_some() {
+    if record.certificate.as_ref() != Some(certificate) || record.suspended.is_some() {
         return Ok(0);
     }
     let replaced: Vec<CertificateId> = record.overdue(Some(certificate), now).cloned().collect();
@@ -74,7 +74,7 @@ async fn once<R: Registry, S: Shadows>(
     // Whatever stops half way, the next contact goes on with.
     shadows.update(thing, &Patch::look(now)).await?;
     for old in &replaced {
-        held.meanwhile(retire(registry, old, thing)).await?;
+        held.meanwhile(revoke(registry, old, thing)).await?;
     }
     held.release(|record| record.let_go(&replaced)).await?;
     tracing::info!(%thing, %certificate, replaced = replaced.len(), "a new certificate is in use, and what it has replaced is out of service");

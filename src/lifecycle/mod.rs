@@ -4,22 +4,22 @@
 //! Everything here holds the thing first ([`crate::onboarding::lease`]) and can be repeated: whatever stops half way
 //! stands in the record, and the next contact, the next delivery of the event or the next sweep goes on.
 
+mod bounce;
 mod forget;
 mod in_use;
-mod pause;
-mod returned;
+mod suspend;
 mod sweep;
 mod waiting;
 
 use thiserror::Error;
 
+pub use self::bounce::{Notice, note};
 pub use self::forget::{Forgotten, forget};
 pub use self::in_use::in_use;
-pub use self::pause::pause;
-pub use self::returned::{Notice, note};
+pub use self::suspend::suspend;
 pub use self::sweep::{Report, Sweep, sweep};
 pub use self::waiting::{Attempted, Wanted, attempted, wanted};
-use crate::fault::{Blame, Fault, Step};
+use crate::fault::{ClassifiedError, Fault, Step};
 use crate::registry::RegistryError;
 use crate::shadow::{ShadowError, Shadows};
 use crate::thing::ThingName;
@@ -34,7 +34,7 @@ async fn cut_off(shadows: &impl Shadows, thing: &ThingName) {
 
 /// Why it was not done.
 #[derive(Debug, Error)]
-pub enum CareError {
+pub enum LifecycleError {
     /// The registry failed at a step.
     #[error("the registry failed")]
     Registry(#[from] RegistryError),
@@ -43,29 +43,29 @@ pub enum CareError {
     Shadow(#[from] ShadowError),
 }
 
-impl CareError {
+impl LifecycleError {
     /// Whether somebody else works on the thing, so that a moment later it can be done.
     pub fn is_busy(&self) -> bool {
-        matches!(self, CareError::Registry(RegistryError::Taken))
+        matches!(self, LifecycleError::Registry(RegistryError::Taken))
     }
 }
 
-impl Blame for CareError {
+impl ClassifiedError for LifecycleError {
     fn step(&self) -> Step {
-        Step::Care
+        Step::Lifecycle
     }
 
     fn fault(&self) -> Fault {
         match self {
-            CareError::Registry(error) => error.fault(),
-            CareError::Shadow(error) => error.fault(),
+            LifecycleError::Registry(error) => error.fault(),
+            LifecycleError::Shadow(error) => error.fault(),
         }
     }
 
     fn cause(&self) -> &'static str {
         match self {
-            CareError::Registry(error) => error.cause(),
-            CareError::Shadow(error) => error.cause(),
+            LifecycleError::Registry(error) => error.cause(),
+            LifecycleError::Shadow(error) => error.cause(),
         }
     }
 }

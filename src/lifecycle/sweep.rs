@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{CareError, forget, pause};
+use super::{LifecycleError, forget, suspend};
 use crate::fault::chain;
 use crate::metrics::{Measure, Meter};
 use crate::onboarding::lease::{Held, Lease};
-use crate::registry::retire::retire;
+use crate::registry::revoke::revoke;
 use crate::registry::{A_DAY, Entry, Record, Registered, Registry, RegistryError, within_a_day};
 use crate::shadow::{Patch, Shadows};
 use crate::thing::{CertificateId, ThingName};
@@ -45,8 +45,8 @@ pub struct Sweep<'a, R, S> {
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Things that were tidied up.
-    pub tidied: u64,
+    /// Things that were cleaned_up up.
+    pub cleaned_up: u64,
     /// Identities that were deleted.
     pub forgotten: u64,
     /// Certificates that were deleted because nobody has them.
@@ -69,10 +69,10 @@ pub async fn sweep<R: Registry, S: Shadows>(means: &Sweep<'_, R, S>) -> Report {
         Ok(complete) => report.complete = complete,
         Err(error) => {
             report.failed += 1;
-            tracing::error!(step = "care", fault = "maker", cause = "sweep", "a list could not be read: {}", chain(&error));
+            tracing::error!(step = "lifecycle", fault = "maker", cause = "sweep", "a list could not be read: {}", chain(&error));
         }
     }
-    let (things, certificates) = (report.tidied + report.forgotten, report.orphans);
+    let (things, certificates) = (report.cleaned_up + report.forgotten, report.orphans);
     (means.measure)(&Measure::Swept { things, certificates, failed: report.failed });
     tracing::info!(?report, "swept");
     report
@@ -87,7 +87,7 @@ struct Round<'a, R, S> {
 /// What was done about a thing.
 enum Done {
     Nothing,
-    Tidied,
+    CleanedUp,
     Forgotten,
 }
 
@@ -99,7 +99,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         Instant::now() + Duration::from_secs(self.means.lease.seconds) < self.means.deadline
     }
 
-    async fn things(&mut self) -> Result<bool, CareError> {
+    async fn things(&mut self) -> Result<bool, LifecycleError> {
         let mut page = None;
         loop {
             if !self.turn().await {
@@ -110,9 +110,9 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
                 if !self.turn().await {
                     return Ok(false);
                 }
-                match self.tidy(thing).await {
+                match self.clean_up(thing).await {
                     Ok(Done::Nothing) => {}
-                    Ok(Done::Tidied) => self.report.tidied += 1,
+                    Ok(Done::CleanedUp) => self.report.cleaned_up += 1,
                     Ok(Done::Forgotten) => self.report.forgotten += 1,
                     // The owner is speaking at this very moment, and that does it.
                     Err(error) if error.is_busy() => {}
@@ -126,13 +126,13 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         }
     }
 
-    fn failed(&mut self, what: &dyn std::fmt::Display, error: &CareError) {
+    fn failed(&mut self, what: &dyn std::fmt::Display, error: &LifecycleError) {
         self.report.failed += 1;
-        tracing::warn!(step = "care", cause = "sweep", "{what} is left to the next sweep: {}", chain(error));
+        tracing::warn!(step = "lifecycle", cause = "sweep", "{what} is left to the next sweep: {}", chain(error));
     }
 
     /// One thing whose record is unfinished.
-    async fn tidy(&mut self, thing: &ThingName) -> Result<Done, CareError> {
+    async fn clean_up(&mut self, thing: &ThingName) -> Result<Done, LifecycleError> {
         let (registry, shadows, lease) = (self.means.registry, self.means.shadows, &self.means.lease);
         let now = (lease.now)();
         let Some(entry) = registry.look(thing).await? else { return Ok(Done::Nothing) };
@@ -140,19 +140,19 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         if record.is_held(now) {
             return Ok(Done::Nothing);
         }
-        let expired = record.paused.is_some_and(|since| now >= since + self.means.retention);
+        let expired = record.suspended.is_some_and(|since| now >= since + self.means.retention);
         if record.forget || (expired && self.is_out_of_service(record).await?) {
             forget(registry, shadows, lease, thing).await?;
             return Ok(Done::Forgotten);
         }
-        if record.paused.is_some() {
-            // A pause that ended well has given the thing free.
+        if record.suspended.is_some() {
+            // A suspension that ended well has given the thing free.
             if record.until == 0 && !expired {
                 return Ok(Done::Nothing);
             }
             let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
-            pause::finish(registry, shadows, lease, thing, held).await?;
-            return Ok(Done::Tidied);
+            suspend::finish(registry, shadows, lease, thing, held).await?;
+            return Ok(Done::CleanedUp);
         }
         let shadow = shadows.read(thing).await?.unwrap_or_default();
         if record.delivered.is_none() && shadow.delivered.is_some() && shadow.delivered == record.certificate {
@@ -160,19 +160,19 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
             let note = |record: &mut Record| (record.delivered, record.again) = (Some(now), false);
             held.release(note).await?;
-            return Ok(Done::Tidied);
+            return Ok(Done::CleanedUp);
         }
         let overdue: Vec<CertificateId> = record.overdue(shadow.in_use.as_ref(), now).cloned().collect();
         if !overdue.is_empty() {
-            self.retire_all(&overdue, thing, entry).await?;
-            return Ok(Done::Tidied);
+            self.revoke_all(&overdue, thing, entry).await?;
+            return Ok(Done::CleanedUp);
         }
         if let Some(coming) = record.coming.clone().filter(|_| record.until + AN_HOUR <= now) {
             // A registration that nobody finished: its device never had an answer.
             let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
-            held.meanwhile(retire(registry, &coming, thing)).await?;
+            held.meanwhile(revoke(registry, &coming, thing)).await?;
             held.release(|record| record.coming = None).await?;
-            return Ok(Done::Tidied);
+            return Ok(Done::CleanedUp);
         }
         if is_empty(record, now) {
             forget(registry, shadows, lease, thing).await?;
@@ -198,14 +198,14 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
     }
 
     /// Replaced certificates have had their time.
-    async fn retire_all(&mut self, overdue: &[CertificateId], thing: &ThingName, entry: Entry) -> Result<(), CareError> {
+    async fn revoke_all(&mut self, overdue: &[CertificateId], thing: &ThingName, entry: Entry) -> Result<(), LifecycleError> {
         let (registry, lease) = (self.means.registry, &self.means.lease);
         let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
         for (number, certificate) in overdue.iter().enumerate() {
             if number > 0 {
                 self.turn().await;
             }
-            held.meanwhile(retire(registry, certificate, thing)).await?;
+            held.meanwhile(revoke(registry, certificate, thing)).await?;
         }
         // The shadow still says "look"; the next contact finds nothing to look for and takes that away.
         Ok(held.release(|record| record.let_go(overdue)).await?)
@@ -213,7 +213,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
 
     /// An onboarding that nobody finished: its certificate goes if it was never ACTIVE, because then it was
     /// never mailed. One that is ACTIVE may be in its owner's hands.
-    async fn clear(&mut self, thing: &ThingName, certificate: CertificateId, entry: Entry) -> Result<Done, CareError> {
+    async fn clear(&mut self, thing: &ThingName, certificate: CertificateId, entry: Entry) -> Result<Done, LifecycleError> {
         let (registry, lease) = (self.means.registry, &self.means.lease);
         let dead = registry.describe(&certificate).await?.is_none_or(|described| described.inactive);
         if !dead {
@@ -223,7 +223,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         // Only now does nobody else change it.
         let dead = held.meanwhile(registry.describe(&certificate)).await?.is_none_or(|described| described.inactive);
         if dead {
-            held.meanwhile(retire(registry, &certificate, thing)).await?;
+            held.meanwhile(revoke(registry, &certificate, thing)).await?;
         }
         held.release(|record| {
             if dead {
@@ -231,10 +231,10 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             }
         })
         .await?;
-        Ok(if dead { Done::Tidied } else { Done::Nothing })
+        Ok(if dead { Done::CleanedUp } else { Done::Nothing })
     }
 
-    async fn certificates(&mut self) -> Result<bool, CareError> {
+    async fn certificates(&mut self) -> Result<bool, LifecycleError> {
         let mut page = None;
         loop {
             if !self.turn().await {

@@ -9,10 +9,10 @@
 //!   next word of the owner makes another one ([`Attempted::InVain`]). Where the mail server has taken it after all and could not say so,
 //!   the owner is told wrongly, and is mailed a certificate that works.
 
-use super::CareError;
+use super::LifecycleError;
 use crate::mail::Label;
 use crate::onboarding::lease::{Held, Lease};
-use crate::registry::{A_DAY, Entry, Record, Registry, RegistryError, Returned};
+use crate::registry::{A_DAY, Bounce, Entry, Record, Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
 
 /// Whether a mail that waits should be sent.
@@ -34,20 +34,27 @@ pub enum Attempted {
     /// It was sent.
     Sent,
     /// It is given up.
-    InVain(Returned),
+    InVain(Bounce),
 }
 
 /// Whether the mail with this certificate should be sent. Until its first attempt is over (`first`), whoever has handed it over is about
 /// to say in the record that it was delivered; afterwards only a certificate counts of which record or shadow says so, for any other is
 /// taken out of service by the next contact.
-pub async fn wanted<R: Registry, S: Shadows>(registry: &R, shadows: &S, label: &Label, first: bool, now: u64) -> Result<Wanted, CareError> {
+pub async fn wanted<R: Registry, S: Shadows>(
+    registry: &R,
+    shadows: &S,
+    label: &Label,
+    first: bool,
+    now: u64,
+) -> Result<Wanted, LifecycleError> {
     let Some(entry) = named(registry, label).await? else { return Ok(Wanted::Never) };
-    let marked =
-        async || Ok::<_, CareError>(shadows.read(&label.thing).await?.is_some_and(|it| it.delivered.as_ref() == Some(&label.certificate)));
+    let marked = async || {
+        Ok::<_, LifecycleError>(shadows.read(&label.thing).await?.is_some_and(|it| it.delivered.as_ref() == Some(&label.certificate)))
+    };
     let counts = first || entry.record.delivered.is_some() || marked().await?;
     Ok(match is_active(registry, label).await? {
         _ if !counts && !entry.record.is_held(now) => Wanted::Never,
-        true if counts && entry.record.paused.is_none() => Wanted::Now,
+        true if counts && entry.record.suspended.is_none() => Wanted::Now,
         _ => Wanted::NotNow,
     })
 }
@@ -70,7 +77,7 @@ pub async fn attempted<R: Registry, S: Shadows>(
     lease: &Lease,
     label: &Label,
     what: Attempted,
-) -> Result<(), CareError> {
+) -> Result<(), LifecycleError> {
     let now = (lease.now)();
     let Some(entry) = named(registry, label).await? else { return Ok(()) };
     if entry.record.delivered.is_none() && !is_active(registry, label).await? {
@@ -95,14 +102,14 @@ fn noted(record: &Record, what: Attempted, now: u64) -> Record {
     // Half a day is more than there is between two attempts, so a record is not written at each.
     let is_short = record.replaced.last().is_some_and(|replaced| replaced.until < now + A_DAY / 2);
     match what {
-        Attempted::InVain(how) => (record.delivered, record.returned) = (None, Some(how)),
+        Attempted::InVain(how) => (record.delivered, record.bounce) = (None, Some(how)),
         Attempted::Later if is_short => {}
         Attempted::Later => return record,
         Attempted::Sent => {
             record.delivered = Some(now);
             record.sent.pop();
             record.sent.push(now);
-            record.returned.take_if(|how| *how == Returned::Unsent);
+            record.bounce.take_if(|how| *how == Bounce::Unsent);
         }
     }
     if let Some(replaced) = record.replaced.last_mut() {

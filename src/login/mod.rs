@@ -11,7 +11,7 @@ use std::fmt;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::fault::{Blame, Fault, Step};
+use crate::fault::{ClassifiedError, Fault, Step};
 pub use crate::login::email_address::EmailAddress;
 use crate::thing::{Fingerprint, OwnerId};
 
@@ -133,7 +133,7 @@ impl IdentifyError {
     }
 }
 
-impl Blame for IdentifyError {
+impl ClassifiedError for IdentifyError {
     fn step(&self) -> Step {
         Step::Identify
     }

@@ -12,7 +12,7 @@ use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
 use thiserror::Error;
 
 use self::bundle::Broker;
-use crate::fault::{Blame, Fault, Step};
+use crate::fault::{ClassifiedError, Fault, Step};
 use crate::login::EmailAddress;
 use crate::metrics::{Measure, Meter};
 use crate::speech::locales::{Locale, MailFacts};
@@ -160,7 +160,7 @@ impl MailError {
     }
 }
 
-impl Blame for MailError {
+impl ClassifiedError for MailError {
     fn step(&self) -> Step {
         Step::Deliver
     }

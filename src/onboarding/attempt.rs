@@ -7,20 +7,20 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::decision::{Known, Place, Step};
-use super::{Applicant, Means, OnboardError, Onboarded};
+use super::{Means, OnboardError, Onboarded, OnboardingTarget};
 use crate::fault::chain;
 use crate::mail::Delivery;
 use crate::metrics::Measure;
-use crate::registry::retire::retire;
-use crate::registry::{Entry, Record, Registry, RegistryError, Replaced, Returned};
+use crate::registry::revoke::revoke;
+use crate::registry::{Bounce, Entry, Record, Registry, RegistryError, Replaced};
 use crate::shadow::{Patch, Shadows};
 use crate::thing::{CertificateId, Fresh};
 
-/// With less time than this, minting a certificate would leave a half-made thing behind.
-const TIME_TO_MINT: Duration = Duration::from_millis(2_500);
+/// With less time than this, creating a certificate would leave a half-made thing behind.
+const TIME_TO_CREATE_CERTIFICATE: Duration = Duration::from_millis(2_500);
 /// With less time than this, waiting for another attempt ends.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(800);
-/// So much is left to an owner's own wish when something else is finished on the way.
+/// So much is left to an owner's own request when something else is finished on the way.
 const TIME_TO_RELAY: Duration = Duration::from_millis(1_500);
 /// How often a thing that another attempt holds is looked at.
 const WAIT: Duration = Duration::from_millis(300);
@@ -28,13 +28,13 @@ const WAIT: Duration = Duration::from_millis(300);
 /// What one request does about one owner.
 pub(super) struct Attempt<'a, R, S, D> {
     means: &'a Means<'a, R, S>,
-    who: &'a Applicant<'a, D>,
+    who: &'a OnboardingTarget<'a, D>,
     known: Known,
     certificate: Option<Fresh>,
     /// The record as it was before this attempt changed it, to go back to.
     before: Record,
     /// What the owner has to hear.
-    returned: Option<Returned>,
+    bounce: Option<Bounce>,
     /// When this attempt has to be over: in time for the answer.
     limit: Instant,
     /// Nothing is begun after this: the end of the lease, or the limit where that comes first.
@@ -47,9 +47,9 @@ where
     S: Shadows,
     D: Delivery,
 {
-    pub(super) fn new(means: &'a Means<'a, R, S>, who: &'a Applicant<'a, D>) -> Self {
-        let (known, limit) = (Known::at_first(who.visit.clone()), means.deadline);
-        Self { means, who, known, certificate: None, before: Record::default(), returned: None, limit, end: limit }
+    pub(super) fn new(means: &'a Means<'a, R, S>, who: &'a OnboardingTarget<'a, D>) -> Self {
+        let (known, limit) = (Known::at_first(who.request.clone()), means.deadline);
+        Self { means, who, known, certificate: None, before: Record::default(), bounce: None, limit, end: limit }
     }
 
     /// Step by step, until nothing is left to do or a step fails.
@@ -73,22 +73,22 @@ where
     async fn take(&mut self, step: &Step) -> Result<(), OnboardError> {
         let (registry, thing) = (self.means.registry, self.who.thing);
         match step {
-            Step::Mint => {
-                if self.limit.saturating_duration_since(Instant::now()) < TIME_TO_MINT {
+            Step::CreateCertificate => {
+                if self.limit.saturating_duration_since(Instant::now()) < TIME_TO_CREATE_CERTIFICATE {
                     return Err(OnboardError::NoTime);
                 }
                 (self.means.measure)(&Measure::OnboardingStarted);
-                let fresh = match self.who.request {
-                    Some(request) => Fresh::ForRequest(registry.certify(thing, request).await?),
-                    None => Fresh::WithKey(registry.mint(thing).await?),
+                let fresh = match self.who.csr {
+                    Some(csr) => Fresh::ForRequest(registry.certify(thing, csr).await?),
+                    None => Fresh::WithKey(registry.create_certificate(thing).await?),
                 };
-                self.known.minted = Some(fresh.id().clone());
+                self.known.created = Some(fresh.id().clone());
                 self.certificate = Some(fresh);
             }
             Step::Claim => {
-                let visit = &self.known.visit;
-                let linked = if visit.registers() { 0 } else { visit.at };
-                self.before = Record { alexa_user: visit.alexa_user.clone(), linked, ..Record::default() };
+                let request = &self.known.request;
+                let linked = if request.registers() { 0 } else { request.at };
+                self.before = Record { alexa_user: request.alexa_user.clone(), linked, ..Record::default() };
                 let record = self.naming(self.before.clone());
                 let claimed = registry.claim(thing, self.who.owner, &record).await;
                 let owner = Some(self.who.owner.clone());
@@ -100,7 +100,7 @@ where
             Step::Look => self.look().await?,
             Step::Wait => self.wait().await?,
             Step::Discard => {
-                if let Some(mine) = self.known.minted.take() {
+                if let Some(mine) = self.known.created.take() {
                     self.certificate = None;
                     registry.delete(&mine).await?;
                 }
@@ -110,7 +110,7 @@ where
                 if entry.record.forget {
                     // Nobody may be taken for ready whose certificates are about to go.
                     self.means.shadows.delete(thing).await?;
-                    self.known.visit.shadow = None;
+                    self.known.request.shadow = None;
                 }
                 let record = self.taken_over(&entry.record);
                 self.before = entry.record.clone();
@@ -118,8 +118,8 @@ where
                 self.took(taken, entry.after(record))?;
             }
             Step::Warn => {
-                self.means.shadows.update(thing, &Patch::look(self.known.visit.at)).await?;
-                if let Some(shadow) = &mut self.known.visit.shadow {
+                self.means.shadows.update(thing, &Patch::look(self.known.request.at)).await?;
+                if let Some(shadow) = &mut self.known.request.shadow {
                     shadow.look = true;
                 }
             }
@@ -141,10 +141,10 @@ where
                 self.known.resumed = true;
             }
             Step::Survey => self.survey().await?,
-            Step::Retire(certificate) => {
-                retire(registry, certificate, thing).await?;
+            Step::Revoke(certificate) => {
+                revoke(registry, certificate, thing).await?;
                 self.known.leftovers.iter_mut().for_each(|left| left.retain(|id| id != certificate));
-                self.known.retired.push(certificate.clone());
+                self.known.revoked.push(certificate.clone());
             }
             Step::Record => {
                 let Place::Ours(entry) = self.known.place.clone() else { return Ok(()) };
@@ -152,13 +152,13 @@ where
                 let recorded = registry.write(thing, entry.version, &record).await;
                 self.took(recorded, entry.after(record))?;
             }
-            Step::Wire => {
-                if let Some(mine) = &self.known.minted {
+            Step::AttachAndActivate => {
+                if let Some(mine) = &self.known.created {
                     // All three are awaited, so that nothing is in flight when a failure is undone.
                     let (policy, attachment, active) =
                         tokio::join!(registry.attach_policy(mine), registry.attach_thing(mine, thing), registry.activate(mine));
                     unclear_first([policy, attachment, active])?;
-                    self.known.wired = true;
+                    self.known.attached = true;
                 }
             }
             Step::Mail => {
@@ -167,14 +167,14 @@ where
                     self.known.mailed = true;
                 }
             }
-            Step::Settle => self.settle().await?,
+            Step::Complete => self.complete().await?,
             Step::Tell(how) => {
                 if let Place::Ours(entry) = self.known.place.clone() {
-                    let record = Record { returned: None, again: false, until: 0, ..entry.record.clone() };
+                    let record = Record { bounce: None, again: false, until: 0, ..entry.record.clone() };
                     let told = registry.write(thing, entry.version, &record).await;
                     self.took(told, entry.after(record))?;
                 }
-                return Err(OnboardError::Returned(*how));
+                return Err(OnboardError::Bounced(*how));
             }
             Step::Refuse(seconds) => return Err(OnboardError::TooOften(*seconds)),
             Step::Close => return Err(OnboardError::OutOfService),
@@ -201,18 +201,18 @@ where
                 self.end = self.limit;
                 self.known.leftovers = None;
                 self.known.resumed = false;
-                self.known.retired.clear();
-                if std::mem::take(&mut self.known.wired) {
-                    self.known.minted = None;
+                self.known.revoked.clear();
+                if std::mem::take(&mut self.known.attached) {
+                    self.known.created = None;
                 }
-                let record = self.known.visit.complete(entry.record);
+                let record = self.known.request.complete(entry.record);
                 Place::Theirs(Entry { record, ..entry })
             }
         };
         Ok(())
     }
 
-    /// Whether a thing is the applicant's own. One without a legible owner was made by hand, and by its name is theirs,
+    /// Whether a thing is the target's own. One without a legible owner was made by hand, and by its name is theirs,
     /// unless devices choose their names: then it may be anybody's.
     fn is_theirs(&self, entry: &Entry) -> bool {
         match self.who.thing_type {
@@ -226,7 +226,7 @@ where
             return Err(OnboardError::Busy);
         }
         sleep(WAIT).await;
-        self.known.visit.shadow = self.means.shadows.read(self.who.thing).await?;
+        self.known.request.shadow = self.means.shadows.read(self.who.thing).await?;
         self.known.place = Place::Unread;
         Ok(())
     }
@@ -241,7 +241,7 @@ where
         let kept = |id: &CertificateId| {
             !record.forget && (Some(id) == delivered || record.replaced.iter().any(|replaced| replaced.certificate == *id))
         };
-        left.retain(|id| !kept(id) && Some(id) != self.known.minted.as_ref());
+        left.retain(|id| !kept(id) && Some(id) != self.known.created.as_ref());
         left.sort();
         left.dedup();
         self.known.leftovers = Some(left);
@@ -251,28 +251,28 @@ where
     /// Says that all is done, in the record and in the shadow. After a mail they go out side by side, because
     /// either is enough for the next contact; else the shadow, which keeps contacts from looking, is last.
     /// The thing stays held until the lease is over, so that nothing overtakes the mark.
-    async fn settle(&mut self) -> Result<(), OnboardError> {
+    async fn complete(&mut self) -> Result<(), OnboardError> {
         let Place::Ours(entry) = self.known.place.clone() else { return Ok(()) };
         let (registry, shadows, thing) = (self.means.registry, self.means.shadows, self.who.thing);
-        let record = self.settled(&entry.record);
-        let told = entry.record.returned.filter(|_| record.returned.is_none());
+        let record = self.completed(&entry.record);
+        let told = entry.record.bounce.filter(|_| record.bounce.is_none());
         let mark = self.mark(&record);
         let marked = if self.known.mailed {
             let (marked, written) = tokio::join!(shadows.update(thing, &mark), registry.write(thing, entry.version, &record));
             self.known.ready |= marked.is_ok();
-            self.known.settled = self.took(written, entry.after(record))?;
+            self.known.completed = self.took(written, entry.after(record))?;
             marked
         } else {
             let written = registry.write(thing, entry.version, &record).await;
-            self.known.settled = self.took(written, entry.after(record))?;
-            if !self.known.settled {
+            self.known.completed = self.took(written, entry.after(record))?;
+            if !self.known.completed {
                 return Ok(());
             }
             let marked = shadows.update(thing, &mark).await;
             self.known.ready = marked.is_ok();
             marked
         };
-        self.returned = self.returned.or(told);
+        self.bounce = self.bounce.or(told);
         Ok(marked?)
     }
 
@@ -294,7 +294,7 @@ where
         if self.known.mailed {
             (self.means.measure)(&Measure::OnboardingDone);
         }
-        Onboarded { mailed: self.known.mailed, returned: self.returned }
+        Onboarded { mailed: self.known.mailed, bounce: self.bounce }
     }
 
     /// Nothing is left behind after a failure that certainly had no effect. An owner whose device can
@@ -302,11 +302,11 @@ where
     async fn fail(&mut self, step: &'static str, error: OnboardError) -> Result<Onboarded, OnboardError> {
         let thing = self.who.thing;
         // A device goes by the record alone: what that does not name as its own will be taken out of service.
-        if self.known.mailed && self.known.ready && !self.who.visit.registers() {
+        if self.known.mailed && self.known.ready && !self.who.request.registers() {
             tracing::warn!(%thing, step, error = chain(&error), "the owner is ready, but their record does not say so");
             return Ok(self.done());
         }
-        if self.known.minted.is_some() || step == Step::Mint.name() {
+        if self.known.created.is_some() || step == Step::CreateCertificate.name() {
             (self.means.measure)(&Measure::OnboardingFailed { step });
         }
         if error.is_definite() && !self.known.mailed {
@@ -314,14 +314,14 @@ where
         }
         let serves = match &self.known.place {
             Place::Theirs(entry) | Place::Ours(entry) => entry.record.serves() || (self.known.resumed && self.before.delivered.is_some()),
-            Place::Unread => self.who.visit.is_onboarded(),
+            Place::Unread => self.who.request.is_onboarded(),
             Place::Unknown => false,
         };
         // Where the shadow is missing, or what a new owner said in it, that is what failed.
-        let has_shadow = !self.known.mailed && self.known.visit.is_onboarded();
-        if serves && has_shadow && !self.who.visit.asks() && !self.who.visit.registers() {
-            if let OnboardError::Returned(how) = error {
-                self.returned = Some(how);
+        let has_shadow = !self.known.mailed && self.known.request.is_onboarded();
+        if serves && has_shadow && !self.who.request.asks() && !self.who.request.registers() {
+            if let OnboardError::Bounced(how) = error {
+                self.bounce = Some(how);
             }
             tracing::warn!(%thing, step, error = chain(&error), "left to the next contact");
             return Ok(self.done());
@@ -334,15 +334,15 @@ where
     async fn undo(&mut self) {
         let (registry, thing) = (self.means.registry, self.who.thing);
         // It is free, and somebody was here a moment ago: nothing of it is over, neither what nobody finished before, nor a
-        // pause that the owner has come back from.
+        // suspension that the owner has come back from.
         let before = Record { run: self.means.lease.run.clone(), until: (self.means.lease.now)(), ..self.before.clone() };
         // Who asked hears that it failed, and asks again; nobody else hears of it.
-        let certificate = before.certificate.clone().filter(|id| !self.known.retired.contains(id));
-        let mut before = Record { again: before.again && !self.who.visit.asks(), certificate, ..before };
-        before.let_go(&self.known.retired);
+        let certificate = before.certificate.clone().filter(|id| !self.known.revoked.contains(id));
+        let mut before = Record { again: before.again && !self.who.request.asks(), certificate, ..before };
+        before.let_go(&self.known.revoked);
         let undone = async {
-            match (&self.known.place, self.known.minted.take()) {
-                (Place::Ours(_), Some(mine)) => retire(registry, &mine, thing).await?,
+            match (&self.known.place, self.known.created.take()) {
+                (Place::Ours(_), Some(mine)) => revoke(registry, &mine, thing).await?,
                 (_, Some(mine)) => registry.delete(&mine).await?,
                 (_, None) => {}
             }

@@ -1,6 +1,6 @@
 //! What a half-made thing still needs: a pure decision over what an attempt knows.
 
-use crate::registry::{A_DAY, Entry, Record, Returned, within_a_day};
+use crate::registry::{A_DAY, Bounce, Entry, Record, within_a_day};
 use crate::shadow::Shadow;
 use crate::thing::{AlexaUser, CertificateId};
 
@@ -11,11 +11,11 @@ const MOST_REPLACED: usize = 8;
 
 /// What brings the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum Trigger {
     /// They linked their account: Alexa tells, and nobody listens to the answer.
     Linked,
     /// They spoke.
-    Spoken,
+    Speech,
     /// They asked for another certificate, and confirmed it.
     AsksForAnother,
     /// A device registers itself: it waits for the certificate, and nobody is mailed. It has no right to read a shadow.
@@ -24,24 +24,24 @@ pub enum Occasion {
 
 /// An owner, and what can be known about them before the registry is asked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Visit {
+pub struct OnboardingRequest {
     /// When they spoke or linked, in seconds since the epoch.
     pub at: u64,
     /// What brings them.
-    pub occasion: Occasion,
+    pub trigger: Trigger,
     /// Who they are to Alexa.
     pub alexa_user: Option<AlexaUser>,
     /// Their shadow, where there is one.
     pub shadow: Option<Shadow>,
 }
 
-impl Visit {
+impl OnboardingRequest {
     pub(super) fn asks(&self) -> bool {
-        self.occasion == Occasion::AsksForAnother
+        self.trigger == Trigger::AsksForAnother
     }
 
     pub(super) fn registers(&self) -> bool {
-        self.occasion == Occasion::Registers
+        self.trigger == Trigger::Registers
     }
 
     /// Whether a certificate is wanted, whatever the record says.
@@ -49,18 +49,18 @@ impl Visit {
         self.asks() || self.registers()
     }
 
-    /// Whether this visit is for a certificate.
+    /// Whether this request is for a certificate.
     fn is_for_one(&self, record: &Record) -> bool {
         self.registers() || record.needs_certificate()
     }
 
     fn hears(&self) -> bool {
-        self.occasion != Occasion::Linked
+        self.trigger != Trigger::Linked
     }
 
     /// What became of the last mail, where that has to be said before another one goes out.
-    fn untold(&self, record: &Record) -> Option<Returned> {
-        record.returned.filter(|_| !record.forget && !self.registers())
+    fn untold(&self, record: &Record) -> Option<Bounce> {
+        record.bounce.filter(|_| !record.forget && !self.registers())
     }
 
     fn seems_ready(&self) -> bool {
@@ -88,7 +88,7 @@ impl Visit {
 
     /// An event from before the owner disabled the skill tells nothing about now. Speech does.
     fn is_outdated(&self, record: &Record) -> bool {
-        !self.hears() && record.paused.is_some_and(|since| self.at <= since)
+        !self.hears() && record.suspended.is_some_and(|since| self.at <= since)
     }
 
     /// Whether the shadow's mark says what the record says.
@@ -102,9 +102,9 @@ impl Visit {
             || record.forget
             || record.coming.is_some()
             || record.needs_certificate()
-            || record.paused.is_some()
+            || record.suspended.is_some()
             || record.overdue(self.in_use(), now).next().is_some()
-            || (self.hears() && record.returned.is_some())
+            || (self.hears() && record.bounce.is_some())
             || (self.alexa_user.is_some() && record.alexa_user != self.alexa_user)
             || (!self.hears() && record.linked < self.at)
             || !self.is_marked(record)
@@ -136,42 +136,42 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
     /// Whom it is for, and why.
-    pub visit: Visit,
+    pub request: OnboardingRequest,
     /// Whose thing it is.
     pub place: Place,
     /// This attempt's certificate.
-    pub minted: Option<CertificateId>,
+    pub created: Option<CertificateId>,
     /// Certificates that others left half made; `None` when nobody has looked yet.
     pub leftovers: Option<Vec<CertificateId>>,
     /// Certificates that this attempt took out of service.
-    pub retired: Vec<CertificateId>,
+    pub revoked: Vec<CertificateId>,
     /// The certificates of an owner who is back are ACTIVE again.
     pub resumed: bool,
     /// The new certificate has policy and thing and is ACTIVE.
-    pub wired: bool,
+    pub attached: bool,
     /// The mail was accepted.
     pub mailed: bool,
     /// The shadow says that the owner is ready.
     pub ready: bool,
     /// The record says so too.
-    pub settled: bool,
+    pub completed: bool,
 }
 
 impl Known {
     /// What is known at first: without a shadow there is most likely no thing either.
-    pub fn at_first(visit: Visit) -> Self {
-        let place = if visit.shadow.is_some() || visit.registers() { Place::Unread } else { Place::Unknown };
+    pub fn at_first(request: OnboardingRequest) -> Self {
+        let place = if request.shadow.is_some() || request.registers() { Place::Unread } else { Place::Unknown };
         Self {
-            visit,
+            request,
             place,
-            minted: None,
+            created: None,
             leftovers: None,
-            retired: Vec::new(),
+            revoked: Vec::new(),
             resumed: false,
-            wired: false,
+            attached: false,
             mailed: false,
             ready: false,
-            settled: false,
+            completed: false,
         }
     }
 }
@@ -180,7 +180,7 @@ impl Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Make an INACTIVE certificate.
-    Mint,
+    CreateCertificate,
     /// Create the thing, which names this attempt and its certificate.
     Claim,
     /// Read the thing.
@@ -198,17 +198,17 @@ pub enum Step {
     /// List the certificates attached to the thing.
     Survey,
     /// Take a certificate out of service and delete it.
-    Retire(CertificateId),
+    Revoke(CertificateId),
     /// Name this attempt's certificate in the record.
     Record,
     /// Policy, thing and ACTIVE, side by side.
-    Wire,
+    AttachAndActivate,
     /// Send the bundle.
     Mail,
     /// Say in record and shadow, side by side, that all is done; the thing is free.
-    Settle,
+    Complete,
     /// Before any other mail the owner has to hear that the last one came back.
-    Tell(Returned),
+    Tell(Bounce),
     /// The owner has had enough mails for a day; the next one in so many seconds.
     Refuse(u64),
     /// No device is let in while the owner has the skill disabled, or wants to be forgotten.
@@ -221,7 +221,7 @@ impl Step {
     /// For logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
-            Step::Mint => "mint",
+            Step::CreateCertificate => "create_certificate",
             Step::Claim => "claim",
             Step::Look => "look",
             Step::Wait => "wait",
@@ -230,11 +230,11 @@ impl Step {
             Step::Warn => "warn",
             Step::Resume => "resume",
             Step::Survey => "survey",
-            Step::Retire(_) => "retire",
+            Step::Revoke(_) => "revoke",
             Step::Record => "record",
-            Step::Wire => "wire",
+            Step::AttachAndActivate => "attach_and_activate",
             Step::Mail => "mail",
-            Step::Settle => "settle",
+            Step::Complete => "complete",
             Step::Tell(_) => "tell",
             Step::Refuse(_) => "refuse",
             Step::Close => "close",
@@ -243,11 +243,11 @@ impl Step {
     }
 }
 
-/// What to do next. The certificate is minted before the thing is claimed, because then one write both
+/// What to do next. The certificate is created before the thing is claimed, because then one write both
 /// takes the lock and names the certificate.
 pub fn next(known: &Known, now: u64) -> Step {
     match &known.place {
-        Place::Unknown if known.minted.is_none() => Step::Mint,
+        Place::Unknown if known.created.is_none() => Step::CreateCertificate,
         Place::Unknown => Step::Claim,
         Place::Unread => Step::Look,
         Place::Theirs(entry) => outside(known, &entry.record, now),
@@ -257,52 +257,52 @@ pub fn next(known: &Known, now: u64) -> Step {
 
 /// The thing is not held by this attempt.
 fn outside(known: &Known, record: &Record, now: u64) -> Step {
-    let visit = &known.visit;
+    let request = &known.request;
     let held = record.is_held(now);
-    let idle = !visit.has_business(record, now) || visit.is_outdated(record);
+    let idle = !request.has_business(record, now) || request.is_outdated(record);
     // Whoever holds the thing of an owner who can do without will see to it.
-    let others_do_it = held && record.serves() && visit.is_onboarded() && !visit.wants_one();
-    let closed = visit.registers() && (record.forget || record.paused.is_some());
-    let useless = idle || held || closed || !(record.needs_certificate() || visit.wants_one());
-    match visit.untold(record) {
-        _ if known.minted.is_some() && useless => Step::Discard,
+    let others_do_it = held && record.serves() && request.is_onboarded() && !request.wants_one();
+    let closed = request.registers() && (record.forget || record.suspended.is_some());
+    let useless = idle || held || closed || !(record.needs_certificate() || request.wants_one());
+    match request.untold(record) {
+        _ if known.created.is_some() && useless => Step::Discard,
         _ if closed => Step::Close,
         _ if idle || others_do_it => Step::Done,
         _ if held => Step::Wait,
-        Some(how) if !visit.hears() && record.needs_certificate() => Step::Tell(how),
-        _ => visit.has_to_wait(record, now).map_or(Step::TakeOver, Step::Refuse),
+        Some(how) if !request.hears() && record.needs_certificate() => Step::Tell(how),
+        _ => request.has_to_wait(record, now).map_or(Step::TakeOver, Step::Refuse),
     }
 }
 
 /// The thing is held by this attempt.
 fn inside(known: &Known, record: &Record, now: u64) -> Step {
-    let overdue = record.overdue(known.visit.in_use(), now).find(|id| !known.retired.contains(id));
-    if known.mailed || !known.visit.is_for_one(record) {
+    let overdue = record.overdue(known.request.in_use(), now).find(|id| !known.revoked.contains(id));
+    if known.mailed || !known.request.is_for_one(record) {
         // A registration that nobody finished: its device never had an answer.
-        let half_made = record.coming.as_ref().filter(|id| !known.visit.registers() && !known.retired.contains(id));
+        let half_made = record.coming.as_ref().filter(|id| !known.request.registers() && !known.revoked.contains(id));
         return match overdue {
-            _ if record.paused.is_some() && !known.resumed => Step::Resume,
-            _ if let Some(half_made) = half_made => Step::Retire(half_made.clone()),
-            Some(old) if !known.mailed => Step::Retire(old.clone()),
-            _ if !(known.ready && known.settled) => Step::Settle,
+            _ if record.suspended.is_some() && !known.resumed => Step::Resume,
+            _ if let Some(half_made) = half_made => Step::Revoke(half_made.clone()),
+            Some(old) if !known.mailed => Step::Revoke(old.clone()),
+            _ if !(known.ready && known.completed) => Step::Complete,
             _ => Step::Done,
         };
     }
-    match (&known.leftovers, known.visit.untold(record)) {
+    match (&known.leftovers, known.request.untold(record)) {
         (_, Some(how)) => Step::Tell(how),
-        _ if known.visit.seems_ready() => Step::Warn,
-        _ if record.paused.is_some() && !known.resumed && !record.forget => Step::Resume,
+        _ if known.request.seems_ready() => Step::Warn,
+        _ if record.suspended.is_some() && !known.resumed && !record.forget => Step::Resume,
         (None, _) => Step::Survey,
-        (Some(left), _) if !left.is_empty() => Step::Retire(left[0].clone()),
-        _ if known.minted.is_none() => match overdue {
-            Some(old) => Step::Retire(old.clone()),
-            None if known.retired.is_empty() && record.replaced.len() >= MOST_REPLACED => {
-                Step::Retire(record.replaced[0].certificate.clone())
+        (Some(left), _) if !left.is_empty() => Step::Revoke(left[0].clone()),
+        _ if known.created.is_none() => match overdue {
+            Some(old) => Step::Revoke(old.clone()),
+            None if known.revoked.is_empty() && record.replaced.len() >= MOST_REPLACED => {
+                Step::Revoke(record.replaced[0].certificate.clone())
             }
-            None => Step::Mint,
+            None => Step::CreateCertificate,
         },
-        _ if (if known.visit.registers() { &record.coming } else { &record.certificate }) != &known.minted => Step::Record,
-        _ if !known.wired => Step::Wire,
+        _ if (if known.request.registers() { &record.coming } else { &record.certificate }) != &known.created => Step::Record,
+        _ if !known.attached => Step::AttachAndActivate,
         _ => Step::Mail,
     }
 }

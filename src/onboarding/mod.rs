@@ -25,13 +25,13 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use self::attempt::Attempt;
-pub use self::decision::{Known, Occasion, Place, Step, Visit, next};
-use crate::fault::{Blame, Fault, Step as StoryStep};
+pub use self::decision::{Known, OnboardingRequest, Place, Step, Trigger, next};
+use crate::fault::{ClassifiedError, Fault, Step as StoryStep};
 use crate::mail::{Delivery, MailError};
 use crate::metrics::Meter;
 use crate::onboarding::lease::Lease;
 use crate::registry::signing_request::CertificateRequest;
-use crate::registry::{Registry, RegistryError, Returned};
+use crate::registry::{Bounce, Registry, RegistryError};
 use crate::shadow::{Patch, ShadowError, Shadows};
 use crate::thing::{CertificateId, OwnerId, ThingName};
 
@@ -46,7 +46,7 @@ pub enum OnboardError {
     NoTime,
     /// Before another mail goes out, the owner has to hear what became of the last one.
     #[error("the last mail came back: {0:?}")]
-    Returned(Returned),
+    Bounced(Bounce),
     /// The owner has been sent enough certificates today.
     #[error("the next certificate may be sent in {0} seconds")]
     TooOften(u64),
@@ -75,15 +75,15 @@ impl OnboardError {
             OnboardError::Registry(error) => error.is_definite(),
             OnboardError::Mail(error) => error.is_definite(),
             // Nothing was begun; or the mail is out, and what its owner holds is not pulled away.
-            OnboardError::Returned(_) | OnboardError::TooOften(_) | OnboardError::Shadow(_) => false,
+            OnboardError::Bounced(_) | OnboardError::TooOften(_) | OnboardError::Shadow(_) => false,
         }
     }
 }
 
-impl Blame for OnboardError {
+impl ClassifiedError for OnboardError {
     fn step(&self) -> StoryStep {
         match self {
-            OnboardError::Mail(_) | OnboardError::Returned(_) | OnboardError::TooOften(_) => StoryStep::Deliver,
+            OnboardError::Mail(_) | OnboardError::Bounced(_) | OnboardError::TooOften(_) => StoryStep::Deliver,
             _ => StoryStep::Onboard,
         }
     }
@@ -91,7 +91,7 @@ impl Blame for OnboardError {
     fn fault(&self) -> Fault {
         match self {
             OnboardError::Busy | OnboardError::NoTime => Fault::Again,
-            OnboardError::Returned(_) | OnboardError::TooOften(_) => Fault::Speaker,
+            OnboardError::Bounced(_) | OnboardError::TooOften(_) => Fault::Speaker,
             OnboardError::NotTheirs | OnboardError::OutOfService => Fault::Speaker,
             OnboardError::Mail(error) => error.fault(),
             OnboardError::Shadow(error) => error.fault(),
@@ -105,7 +105,7 @@ impl Blame for OnboardError {
             OnboardError::NoTime => "no_time",
             OnboardError::NotTheirs => "not_theirs",
             OnboardError::OutOfService => "out_of_service",
-            OnboardError::Returned(_) => "mail_returned",
+            OnboardError::Bounced(_) => "mail_returned",
             OnboardError::TooOften(_) => "mail_too_often",
             OnboardError::Mail(error) => error.cause(),
             OnboardError::Shadow(error) => error.cause(),
@@ -115,19 +115,19 @@ impl Blame for OnboardError {
 }
 
 /// The owner to be made ready, and what that takes.
-pub struct Applicant<'a, D> {
+pub struct OnboardingTarget<'a, D> {
     /// Who.
     pub owner: &'a OwnerId,
     /// Their thing.
     pub thing: &'a ThingName,
     /// Why they are here, and what their shadow says.
-    pub visit: Visit,
+    pub request: OnboardingRequest,
     /// What a new owner said, to go along with the first state of the shadow.
     pub wanted: Option<&'a Patch>,
     /// The type that the thing must have, and with it the owner, where the name alone does not say whose it is.
     pub thing_type: Option<&'a str>,
     /// Asks for a certificate for a key of the device's own; else the key pair is made here.
-    pub request: Option<&'a CertificateRequest>,
+    pub csr: Option<&'a CertificateRequest>,
     /// The certificate by which the device asks for its successor.
     pub predecessor: Option<&'a CertificateId>,
     /// What the device says about itself.
@@ -158,11 +158,11 @@ pub struct Onboarded {
     /// Whether this attempt has sent them a certificate.
     pub mailed: bool,
     /// What became of an earlier mail, which they have not heard yet.
-    pub returned: Option<Returned>,
+    pub bounce: Option<Bounce>,
 }
 
 /// Makes an owner ready, and finishes what their record says is unfinished.
-pub async fn onboard<R, S, D>(means: &Means<'_, R, S>, who: &Applicant<'_, D>) -> Result<Onboarded, OnboardError>
+pub async fn onboard<R, S, D>(means: &Means<'_, R, S>, who: &OnboardingTarget<'_, D>) -> Result<Onboarded, OnboardError>
 where
     R: Registry,
     S: Shadows,

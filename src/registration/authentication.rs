@@ -11,7 +11,7 @@ use super::policy::{RegistrationPolicy, ThingTypePolicy};
 use super::problem::{Cause, Problem};
 use super::request::{By, RegistrationRequest, Renewal};
 use super::{Endpoint, Ports};
-use crate::fault::{Blame, Fault, chain};
+use crate::fault::{ClassifiedError, Fault, chain};
 use crate::login::{AccessToken, IdentifyError, identify};
 use crate::registry::signing_request::CertificateRequest;
 use crate::registry::{Kind, Registry, RegistryError};
@@ -201,7 +201,7 @@ async fn by_certificate<P: Ports>(
     };
     let described = endpoint.registry.describe(certificate.id()).await.map_err(|error| registry_problem(&error))?;
     let works = described.is_some_and(|described| described.active);
-    let in_service = entry.record.paused.is_none() && !entry.record.forget;
+    let in_service = entry.record.suspended.is_none() && !entry.record.forget;
     // Of an owner who is away everything is INACTIVE, and that is what they hear; what the maker has taken out of service is
     // nothing that lets anybody in.
     if in_service && !works {

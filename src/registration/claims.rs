@@ -8,7 +8,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::fault::{Blame, Fault, Step};
+use crate::fault::{ClassifiedError, Fault, Step};
 use crate::thing::{Fingerprint, OwnerId};
 
 /// Digits and letters that are not taken for one another (Crockford's base 32, <https://www.crockford.com/base32.html>).
@@ -132,7 +132,7 @@ pub enum ClaimsError {
     Unclear(String),
 }
 
-impl Blame for ClaimsError {
+impl ClassifiedError for ClaimsError {
     fn step(&self) -> Step {
         Step::Register
     }

@@ -124,16 +124,16 @@ pub async fn register<P: Ports>(
         None if request.method() != Method::POST => options_or_problem(request.method(), allowed),
         None => {
             let event = event(endpoint, source, request_id);
-            let mut visit = Visitor { endpoint, policy, source, deadline: answer_by, event, is_spam: false, has_spent: false };
-            let outcome = timeout_at(answer_by, visit.registers(&request)).await.unwrap_or_else(|_| Err(Cause::Busy.into()));
+            let mut handler = Handler { endpoint, policy, source, deadline: answer_by, event, is_spam: false, has_spent: false };
+            let outcome = timeout_at(answer_by, handler.registers(&request)).await.unwrap_or_else(|_| Err(Cause::Busy.into()));
             let response = outcome.unwrap_or_else(|problem| {
-                let problem = visit.told(problem);
-                visit.event.outcome = problem.cause();
+                let problem = handler.told(problem);
+                handler.event.outcome = problem.cause();
                 problem.response(allowed)
             });
-            visit.event.status = response.status().as_u16();
-            if !visit.is_spam {
-                note(&endpoint.audit, &visit.event).await;
+            handler.event.status = response.status().as_u16();
+            if !handler.is_spam {
+                note(&endpoint.audit, &handler.event).await;
             }
             response
         }
@@ -184,7 +184,7 @@ fn event<P: Ports>(endpoint: &Endpoint<P>, source: &str, request_id: &str) -> Ev
 }
 
 /// Whoever requests, and what becomes of it.
-struct Visitor<'a, P: Ports> {
+struct Handler<'a, P: Ports> {
     endpoint: &'a Endpoint<P>,
     policy: &'a RegistrationPolicy,
     source: &'a str,
@@ -196,7 +196,7 @@ struct Visitor<'a, P: Ports> {
     has_spent: bool,
 }
 
-impl<P: Ports> Visitor<'_, P> {
+impl<P: Ports> Handler<'_, P> {
     async fn registers(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Problem> {
         let (endpoint, policy, now) = (self.endpoint, self.policy, self.event.at);
         let counted = Limits::registered(&endpoint.claims, self.source, policy.per_source, now).await;

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use super::authentication::Client;
 use super::problem::{Cause, Problem};
 use super::{Endpoint, Ports};
-use crate::fault::{Blame, Fault, chain};
+use crate::fault::{ClassifiedError, Fault, chain};
 use crate::mail::{Delivery, MailError};
 use crate::onboarding::lease::Lease;
-use crate::onboarding::{Applicant, Means, Occasion, OnboardError, Visit, next, onboard};
+use crate::onboarding::{Means, OnboardError, OnboardingRequest, OnboardingTarget, Trigger, next, onboard};
 use crate::registry::Registry;
 use crate::registry::signing_request::CertificateRequest;
 use crate::shadow::NoShadows;
@@ -32,7 +32,7 @@ impl Delivery for &Tray {
 pub(super) async fn provision<P: Ports>(
     endpoint: &Endpoint<P>,
     client: &Client,
-    request: Option<&CertificateRequest>,
+    csr: Option<&CertificateRequest>,
     deadline: Instant,
 ) -> Result<Fresh, Problem> {
     let tray = Tray::default();
@@ -44,18 +44,18 @@ pub(super) async fn provision<P: Ports>(
         measure: endpoint.measure,
         decide: next,
     };
-    let applicant = Applicant {
+    let target = OnboardingTarget {
         owner: &client.owner,
         thing: &client.thing,
-        visit: Visit { at: (endpoint.now)(), occasion: Occasion::Registers, alexa_user: None, shadow: None },
+        request: OnboardingRequest { at: (endpoint.now)(), trigger: Trigger::Registers, alexa_user: None, shadow: None },
         wanted: None,
         thing_type: client.chosen.then_some(client.kind.thing_type.as_str()),
-        request,
+        csr,
         predecessor: client.predecessor.as_ref(),
         said: &client.said,
         delivery: &tray,
     };
-    onboard(&means, &applicant).await.map_err(|error| problem(&error, client))?;
+    onboard(&means, &target).await.map_err(|error| problem(&error, client))?;
     tray.0.into_inner().ok().flatten().ok_or_else(|| Cause::Busy.into())
 }
 

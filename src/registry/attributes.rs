@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter::repeat;
 
-use crate::registry::{Record, Replaced, Returned};
+use crate::registry::{Bounce, Record, Replaced};
 use crate::thing::{AlexaUser, CertificateId};
 
 /// The owner, who never changes. Searchable, as `AlexaUser` and `Unfinished` are, by the thing type.
@@ -40,10 +40,10 @@ pub const OURS: [&str; 17] = [
 pub fn attributes(record: &Record) -> BTreeMap<String, String> {
     let time = |time: Option<u64>| time.map(|time| time.to_string()).unwrap_or_default();
     let yes = |yes: bool| if yes { YES } else { "" }.to_owned();
-    let returned = record.returned.map_or("", |how| match how {
-        Returned::Bounced => "bounced",
-        Returned::Complained => "complained",
-        Returned::Unsent => "unsent",
+    let bounce = record.bounce.map_or("", |how| match how {
+        Bounce::Bounced => "bounced",
+        Bounce::Complained => "complained",
+        Bounce::Unsent => "unsent",
     });
     let attributes = [
         ("Run", record.run.clone()),
@@ -56,8 +56,8 @@ pub fn attributes(record: &Record) -> BTreeMap<String, String> {
         ("ReplacedUntil", list(record.replaced.iter().map(|replaced| replaced.until))),
         ("Predecessor", list(&record.predecessor)),
         ("Again", yes(record.again)),
-        ("PausedAt", time(record.paused)),
-        ("MailReturned", returned.to_owned()),
+        ("PausedAt", time(record.suspended)),
+        ("MailReturned", bounce.to_owned()),
         ("Forget", yes(record.forget)),
         (ALEXA_USER, record.alexa_user.as_ref().map(|user| user.as_str().to_owned()).unwrap_or_default()),
         ("LinkedAt", record.linked.to_string()),
@@ -90,11 +90,11 @@ pub fn record(attributes: &BTreeMap<String, String>) -> Record {
             .collect(),
         predecessor: CertificateId::parse(attribute("Predecessor")),
         again: attribute("Again") == YES,
-        paused: time("PausedAt"),
-        returned: match attribute("MailReturned") {
-            "bounced" => Some(Returned::Bounced),
-            "complained" => Some(Returned::Complained),
-            "unsent" => Some(Returned::Unsent),
+        suspended: time("PausedAt"),
+        bounce: match attribute("MailReturned") {
+            "bounced" => Some(Bounce::Bounced),
+            "complained" => Some(Bounce::Complained),
+            "unsent" => Some(Bounce::Unsent),
             _ => None,
         },
         forget: attribute("Forget") == YES,
@@ -134,10 +134,10 @@ mod tests {
         check(&settled);
         let replaced = [(b"2", 8), (b"3", 9)].map(|(name, until)| Replaced { certificate: id(name), until });
         check(&Record { replaced: replaced.into(), predecessor: Some(id(b"3")), sent: vec![1, 2, 3], ..settled.clone() });
-        check(&Record { paused: Some(8), returned: Some(Returned::Bounced), alexa_user: Some(AlexaUser::of("x")), ..settled.clone() });
+        check(&Record { suspended: Some(8), bounce: Some(Bounce::Bounced), alexa_user: Some(AlexaUser::of("x")), ..settled.clone() });
         check(&Record { coming: Some(id(b"4")), said: [("Version".into(), "1.2".into())].into(), ..settled.clone() });
-        check(&Record { delivered: None, returned: Some(Returned::Unsent), ..settled.clone() });
-        check(&Record { again: true, forget: true, returned: Some(Returned::Complained), until: 9, ..settled });
+        check(&Record { delivered: None, bounce: Some(Bounce::Unsent), ..settled.clone() });
+        check(&Record { again: true, forget: true, bounce: Some(Bounce::Complained), until: 9, ..settled });
     }
 
     #[test]

@@ -5,14 +5,14 @@
 //! and what is still to be done.
 
 pub mod attributes;
-pub(crate) mod retire;
+pub(crate) mod revoke;
 pub mod signing_request;
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::fault::{Blame, Fault, Step};
+use crate::fault::{ClassifiedError, Fault, Step};
 use crate::registry::signing_request::CertificateRequest;
 use crate::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName};
 
@@ -22,7 +22,7 @@ pub const LONGEST_LEASE: u64 = 900;
 
 /// Things and certificates.
 ///
-/// Calls about a certificate come after one that names the account (minting, reading a thing or a list): before
+/// Calls about a certificate come after one that names the account (creating, reading a thing or a list): before
 /// that they have no clear answer. What is already so is a success for every call but [`Registry::claim`] and [`Registry::write`]:
 /// detaching, deactivating and deleting what is gone, attaching what is attached.
 pub trait Registry: Send + Sync {
@@ -32,7 +32,7 @@ pub trait Registry: Send + Sync {
         Self: Sized;
     /// Makes an INACTIVE certificate with its key pair, whose subject names the thing it is meant for.
     /// Never retried: a lost answer is a lost key.
-    fn mint(&self, thing: &ThingName) -> impl Future<Output = Result<Certificate, RegistryError>> + Send;
+    fn create_certificate(&self, thing: &ThingName) -> impl Future<Output = Result<Certificate, RegistryError>> + Send;
     /// Makes an INACTIVE certificate for the key in a device's own request. Never retried, either.
     fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> impl Future<Output = Result<Issued, RegistryError>> + Send;
     /// Creates the thing; [`RegistryError::Taken`] when it exists with another record.
@@ -111,7 +111,7 @@ pub struct Described {
     pub inactive: bool,
     /// Whether this skill or the agent of a device asked for it, by its subject: nobody else writes such subjects.
     pub ours: bool,
-    /// The thing it was minted for, where its subject says so. A device that asks for its first certificate may not know.
+    /// The thing it was created for, where its subject says so. A device that asks for its first certificate may not know.
     pub made_for: Option<ThingName>,
 }
 
@@ -148,7 +148,7 @@ impl RegistryError {
     }
 }
 
-impl Blame for RegistryError {
+impl ClassifiedError for RegistryError {
     fn step(&self) -> Step {
         Step::Onboard
     }
@@ -218,9 +218,9 @@ pub struct Record {
     /// The owner has asked for another certificate.
     pub again: bool,
     /// Since when the owner has the skill disabled.
-    pub paused: Option<u64>,
+    pub suspended: Option<u64>,
     /// The last mail came back, and the owner has not been told yet.
-    pub returned: Option<Returned>,
+    pub bounce: Option<Bounce>,
     /// The owner has asked to be forgotten.
     pub forget: bool,
     /// Who disables the skill, when that is all that is known about them.
@@ -242,7 +242,7 @@ pub struct Replaced {
 
 /// What became of a mail after it was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Returned {
+pub enum Bounce {
     /// It could not be delivered.
     Bounced,
     /// Its recipient called it spam.
@@ -264,7 +264,7 @@ impl Record {
 
     /// Whether a device of the owner can connect, with the newest certificate or one that it replaces.
     pub fn serves(&self) -> bool {
-        (self.delivered.is_some() || !self.replaced.is_empty()) && self.paused.is_none() && !self.forget
+        (self.delivered.is_some() || !self.replaced.is_empty()) && self.suspended.is_none() && !self.forget
     }
 
     /// The replaced certificates that have had their time: the new one is in use, or their day is over.
@@ -286,8 +286,8 @@ impl Record {
     }
 
     /// Replaced certificates that are no more are not named any longer.
-    pub fn let_go(&mut self, retired: &[CertificateId]) {
-        self.replaced.retain(|replaced| !retired.contains(&replaced.certificate));
+    pub fn let_go(&mut self, revoked: &[CertificateId]) {
+        self.replaced.retain(|replaced| !revoked.contains(&replaced.certificate));
     }
 
     /// Whether a device may ask for another certificate by this one.
@@ -297,12 +297,12 @@ impl Record {
 
     /// Whether there is something for a later contact or the sweep to do.
     pub fn is_unfinished(&self) -> bool {
-        self.needs_certificate() || !self.replaced.is_empty() || self.paused.is_some() || self.coming.is_some()
+        self.needs_certificate() || !self.replaced.is_empty() || self.suspended.is_some() || self.coming.is_some()
     }
 
     /// Whether the next contact has to read this record before it goes on.
     pub fn wants_a_look(&self) -> bool {
-        self.is_unfinished() || self.returned.is_some()
+        self.is_unfinished() || self.bounce.is_some()
     }
 
     /// The certificates that it names.

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 pub use self::commands::{Commands, Waiting};
 pub use self::failures::{Failed, Failure};
-use crate::fault::{Blame, Fault, Step};
+use crate::fault::{ClassifiedError, Fault, Step};
 use crate::thing::{CertificateId, ThingName};
 
 /// A change of a shadow: the document that AWS IoT's UpdateThingShadow takes.
@@ -277,7 +277,7 @@ pub enum Presence {
         since: u64,
     },
     /// It has never been heard of.
-    Unheard,
+    NeverSeen,
     /// Nobody could be asked.
     Unsure,
 }
@@ -288,7 +288,7 @@ impl Presence {
         match connection {
             Ok(Connection::Connected { .. }) => Presence::Present,
             Ok(Connection::Disconnected { since: Some(since) }) => Presence::Away { since: *since },
-            Ok(Connection::Disconnected { since: None } | Connection::Unknown) => Presence::Unheard,
+            Ok(Connection::Disconnected { since: None } | Connection::Unknown) => Presence::NeverSeen,
             Err(_) => Presence::Unsure,
         }
     }
@@ -314,7 +314,7 @@ pub enum ShadowError {
     Unclear(String),
 }
 
-impl Blame for ShadowError {
+impl ClassifiedError for ShadowError {
     fn step(&self) -> Step {
         Step::Relay
     }

@@ -2,10 +2,10 @@
 
 use super::Turn;
 use crate::alexa::response::Answer;
-use crate::onboarding::Occasion;
+use crate::onboarding::Trigger;
 use crate::registration::claims::{Claims, new_code};
 use crate::skill::Ports;
-use crate::speech::reply::Trouble;
+use crate::speech::reply::SkillError;
 use crate::thing::Fingerprint;
 
 /// So many codes an owner may have in each hour of the clock.
@@ -14,18 +14,18 @@ const HOUR: u64 = 3_600;
 
 impl<P: Ports> Turn<'_, P> {
     /// A code for the owner's thing. It is in the answer and nowhere else.
-    pub(super) async fn give_code(&mut self) -> Result<Answer, Trouble> {
-        let Some(claims) = &self.skill.claims else { return Ok(self.voice.no_codes()) };
+    pub(super) async fn give_code(&mut self) -> Result<Answer, SkillError> {
+        let Some(claims) = &self.skill.claims else { return Ok(self.responder.no_codes()) };
         let identity = self.identify().await?;
-        let owner = self.present_as(&identity, Occasion::Spoken, None).await?;
+        let owner = self.present_as(&identity, Trigger::Speech, None).await?;
         let (now, id) = ((self.skill.now)(), &identity.profile.owner);
         let whose = format!("codes:{}", Fingerprint::of(id.as_str()).hex());
         if claims.count(&whose, HOUR, now).await? > CODES_AN_HOUR {
-            return Ok(self.voice.codes_too_often(HOUR - now % HOUR));
+            return Ok(self.responder.codes_too_often(HOUR - now % HOUR));
         }
         let code = new_code(claims, id, now).await?;
         tracing::info!(thing = %owner.ready.thing, "an owner has a code");
-        let welcome = if owner.new { Some(self.voice.new_owner(self.mail_waits().await)) } else { None };
-        Ok(self.voice.code(&code, self.skill.broker.register.as_deref(), welcome))
+        let welcome = if owner.new { Some(self.responder.new_owner(self.mail_waits().await)) } else { None };
+        Ok(self.responder.code(&code, self.skill.broker.register.as_deref(), welcome))
     }
 }

@@ -10,14 +10,14 @@ use super::{Skill, Turn};
 use crate::alexa::request::{Confirmation, Intent};
 use crate::alexa::response::Answer;
 use crate::fault::chain;
-use crate::lifecycle::{CareError, Forgotten, forget, pause};
+use crate::lifecycle::{Forgotten, LifecycleError, forget, suspend};
 use crate::mail::{self, Mailer};
-use crate::onboarding::{Occasion, OnboardError};
+use crate::onboarding::{OnboardError, Trigger};
 use crate::registry::Registry;
 use crate::shadow::{Connection, Shadow, Shadows};
 use crate::skill::Ports;
 use crate::speech::locales::Phrase;
-use crate::speech::reply::{Diagnosis, Trouble};
+use crate::speech::reply::{Diagnosis, SkillError};
 
 /// The session's attribute that says which question is open.
 const FORGET: &str = "onething.forget";
@@ -33,10 +33,10 @@ impl<P: Ports> Skill<P> {
 
 impl<P: Ports> Turn<'_, P> {
     /// A new certificate in place of one that is lost or in wrong hands.
-    pub(super) async fn send_certificate(&mut self, intent: &Intent) -> Result<Answer, Trouble> {
+    pub(super) async fn send_certificate(&mut self, intent: &Intent) -> Result<Answer, SkillError> {
         match intent.confirmation {
-            Confirmation::None => return Ok(self.voice.confirm(intent, &self.voice.words(&Phrase::ReallySendAgain))),
-            Confirmation::Denied => return Ok(self.voice.not_done()),
+            Confirmation::None => return Ok(self.responder.confirm(intent, &self.responder.words(&Phrase::ReallySendAgain))),
+            Confirmation::Denied => return Ok(self.responder.not_done()),
             Confirmation::Confirmed => {}
         }
         let identity = self.identify().await?;
@@ -45,43 +45,43 @@ impl<P: Ports> Turn<'_, P> {
         let shadow = self.skill.shadows.read(&thing).await?;
         let known = shadow.is_some();
         self.unlearn();
-        match self.onboard(&identity, &thing, Occasion::AsksForAnother, shadow, None).await {
-            Ok(_) if known => Ok(self.voice.sent_again(self.skill.mailer.waits(&thing).await)),
-            Ok(_) => Ok(self.voice.welcome(None, self.skill.mailer.waits(&thing).await)),
-            Err(Trouble::Onboard(OnboardError::TooOften(seconds))) => Ok(self.voice.sent_too_often(seconds)),
-            Err(trouble) => Err(trouble),
+        match self.onboard(&identity, &thing, Trigger::AsksForAnother, shadow, None).await {
+            Ok(_) if known => Ok(self.responder.sent_again(self.skill.mailer.waits(&thing).await)),
+            Ok(_) => Ok(self.responder.welcome(None, self.skill.mailer.waits(&thing).await)),
+            Err(SkillError::Onboard(OnboardError::TooOften(seconds))) => Ok(self.responder.sent_too_often(seconds)),
+            Err(error) => Err(error),
         }
     }
 
     /// Deletes everything, after the owner has said so twice: in the dialog of the intent, and to a plain
     /// question after it.
-    pub(super) async fn forget_me(&mut self, intent: &Intent) -> Result<Answer, Trouble> {
+    pub(super) async fn forget_me(&mut self, intent: &Intent) -> Result<Answer, SkillError> {
         match intent.confirmation {
-            Confirmation::None => Ok(self.voice.confirm(intent, &self.voice.words(&Phrase::ReallyForget))),
-            Confirmation::Denied => Ok(self.voice.not_done()),
+            Confirmation::None => Ok(self.responder.confirm(intent, &self.responder.words(&Phrase::ReallyForget))),
+            Confirmation::Denied => Ok(self.responder.not_done()),
             Confirmation::Confirmed => {
                 let question = json!({"token": self.token()?.fingerprint().hex(), "at": (self.skill.now)()});
                 self.asked.insert(FORGET.to_owned(), question);
-                Ok(self.voice.question(&Phrase::ReallyReallyForget))
+                Ok(self.responder.question(&Phrase::ReallyReallyForget))
             }
         }
     }
 
     /// Yes or no to the question that the session left open.
-    pub(super) async fn answered(&mut self, yes: bool) -> Result<Answer, Trouble> {
+    pub(super) async fn answered(&mut self, yes: bool) -> Result<Answer, SkillError> {
         let (token, now) = (self.token()?.fingerprint().hex(), (self.skill.now)());
         let open = self.request.attributes.get(FORGET).filter(|question| {
             let asked = question["at"].as_u64().unwrap_or_default();
             question["token"] == token.as_str() && (asked..=asked + TO_ANSWER).contains(&now)
         });
         match (open, yes) {
-            (None, _) => Ok(self.voice.not_understood()),
-            (Some(_), false) => Ok(self.voice.not_done()),
+            (None, _) => Ok(self.responder.not_understood()),
+            (Some(_), false) => Ok(self.responder.not_done()),
             (Some(_), true) => self.forget().await,
         }
     }
 
-    async fn forget(&mut self) -> Result<Answer, Trouble> {
+    async fn forget(&mut self) -> Result<Answer, SkillError> {
         let identity = self.identify().await?;
         let (skill, thing) = (self.skill, self.thing_of(&identity));
         self.unlearn();
@@ -104,11 +104,11 @@ impl<P: Ports> Turn<'_, P> {
                 tracing::warn!(%thing, step = "deliver", error = chain(&error), "the last mail did not go out");
             }
         }
-        Ok(self.voice.forgotten(forgotten == Forgotten::Wholly))
+        Ok(self.responder.forgotten(forgotten == Forgotten::Wholly))
     }
 
     /// "Is my printer connected?", from everything that is known.
-    pub(super) async fn connection(&mut self) -> Result<Answer, Trouble> {
+    pub(super) async fn connection(&mut self) -> Result<Answer, SkillError> {
         let identity = self.identify().await?;
         let (skill, thing) = (self.skill, self.thing_of(&identity));
         let (shadow, entry, connection) =
@@ -116,7 +116,7 @@ impl<P: Ports> Turn<'_, P> {
         let (shadow, entry) = (shadow?, entry.map_err(OnboardError::from)?);
         if entry.is_none() || !shadow.as_ref().is_some_and(Shadow::is_ready) {
             // The first word, or one that finishes something.
-            let owner = self.present(Occasion::Spoken, None).await?;
+            let owner = self.present(Trigger::Speech, None).await?;
             if owner.new {
                 return Ok(self.welcome(None).await);
             }
@@ -134,25 +134,25 @@ impl<P: Ports> Turn<'_, P> {
             mailed_at: record.sent.last().copied().or(record.delivered),
             waits: skill.mailer.waits(&thing).await,
             // What was noted meanwhile is said beside the answer.
-            returned: record.returned.filter(|_| self.returned.is_none()),
+            bounce: record.bounce.filter(|_| self.bounce.is_none()),
             connection,
             shadow: shadow.unwrap_or_default(),
             now: (skill.now)(),
         };
-        Ok(self.voice.diagnosis(&diagnosis))
+        Ok(self.responder.diagnosis(&diagnosis))
     }
 
     /// The owner disabled the skill.
-    pub(super) async fn disabled(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn disabled(&mut self) -> Result<(), SkillError> {
         let skill = self.skill;
         let Some(user) = &self.request.alexa_user else {
-            tracing::warn!(step = "care", "the skill was disabled by nobody");
+            tracing::warn!(step = "lifecycle", "the skill was disabled by nobody");
             return Ok(());
         };
         let at = self.request.event_at.unwrap_or_else(skill.now);
         let lease = skill.lease();
         let things = loop {
-            match pause(&skill.registry, &skill.shadows, &lease, user, at).await {
+            match suspend(&skill.registry, &skill.shadows, &lease, user, at).await {
                 Ok(things) => break things,
                 Err(error) => self.again(error).await?,
             }
@@ -163,7 +163,7 @@ impl<P: Ports> Turn<'_, P> {
 
     /// A moment before the next try, or the error when there is no time for one: somebody else may hold the
     /// thing, and what is done twice is done.
-    async fn again(&self, error: CareError) -> Result<(), CareError> {
+    async fn again(&self, error: LifecycleError) -> Result<(), LifecycleError> {
         if self.answer_by.saturating_duration_since(Instant::now()) < 2 * PAUSE {
             return Err(error);
         }

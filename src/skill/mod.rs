@@ -2,9 +2,9 @@
 //!
 //! Every request that is for this skill is answered within [`ANSWER_WITHIN`], whatever hangs behind it.
 
+pub mod cache;
 mod code;
 mod identity;
-pub mod memory;
 mod news;
 mod owner;
 mod relay;
@@ -21,21 +21,21 @@ use crate::alexa::directive;
 use crate::alexa::request::{Intent, Kind, Request};
 use crate::alexa::response::Answer;
 use crate::device_model::Model;
-use crate::fault::{Blame, Fault, chain};
+use crate::fault::{ClassifiedError, Fault, chain};
 use crate::https::Https;
 use crate::login::Login;
 use crate::mail::bundle::Broker;
 use crate::mail::{Mailer, Sender};
 use crate::metrics::Meter;
-use crate::onboarding::Occasion;
+use crate::onboarding::Trigger;
 use crate::onboarding::lease::{Lease, nonce};
 use crate::registration::claims::Claims;
-use crate::registry::{Registry, Returned};
+use crate::registry::{Bounce, Registry};
 use crate::shadow::{Patch, Presence, Shadows};
-use crate::skill::memory::{Memory, Ready};
-use crate::speech::intent::{Wish, can_fulfill, wish};
+use crate::skill::cache::{OwnerCache, Ready};
+use crate::speech::intent::{ResolvedIntent, can_fulfill, resolve};
 use crate::speech::locales::Locale;
-use crate::speech::reply::{Trouble, Voice};
+use crate::speech::reply::{Responder, SkillError};
 use crate::speech::slot_value::SlotReader;
 
 /// Alexa gives up after about eight seconds; the promise is seven, and the way back takes its share.
@@ -91,7 +91,7 @@ pub struct Skill<P: Ports> {
     /// Seconds since the epoch.
     pub now: fn() -> u64,
     /// What this process knows about owners.
-    pub memory: Memory,
+    pub owner_cache: OwnerCache,
     /// Counts and times what happens.
     pub measure: Meter,
 }
@@ -118,20 +118,20 @@ pub async fn answer<P: Ports>(skill: &Skill<P>, envelope: &Value, answer_by: Ins
     if !request.is_for(&skill.skill_ids) {
         return Err(NotOurs);
     }
-    let voice = Voice { locale: Locale::of(request.locale.as_deref()), model: &skill.model };
+    let responder = Responder { locale: Locale::of(request.locale.as_deref()), model: &skill.model };
     let mut turn =
-        Turn { skill, request: &request, voice, known: None, returned: None, news: News::default(), asked: Map::new(), answer_by };
-    let outcome = timeout_at(answer_by, turn.take()).await.unwrap_or(Err(Trouble::Late));
+        Turn { skill, request: &request, responder, known: None, bounce: None, news: News::default(), asked: Map::new(), answer_by };
+    let outcome = timeout_at(answer_by, turn.take()).await.unwrap_or(Err(SkillError::Late));
     let outcome = match outcome {
         Ok(answer) => Ok(turn.with_news(answer).await),
-        Err(trouble) => Err(trouble),
+        Err(error) => Err(error),
     };
     let mut answer = match outcome {
-        Ok(answer) => voice.told(answer, turn.returned),
-        Err(trouble) => {
+        Ok(answer) => responder.told(answer, turn.bounce),
+        Err(error) => {
             let code = code(&request);
-            log(&trouble, &code, request.id.as_deref());
-            voice.coded(voice.told(voice.trouble(&trouble), turn.returned), &trouble, &code)
+            log(&error, &code, request.id.as_deref());
+            responder.coded(responder.told(responder.error(&error), turn.bounce), &error, &code)
         }
     };
     answer.attributes = turn.attributes();
@@ -147,9 +147,9 @@ fn code(request: &Request) -> String {
 }
 
 /// One line per failure, at the edge.
-fn log(trouble: &Trouble, code: &str, request_id: Option<&str>) {
-    let (step, fault, cause, request_id) = (trouble.step(), trouble.fault(), trouble.cause(), request_id.unwrap_or_default());
-    let detail = chain(trouble);
+fn log(error: &SkillError, code: &str, request_id: Option<&str>) {
+    let (step, fault, cause, request_id) = (error.step(), error.fault(), error.cause(), request_id.unwrap_or_default());
+    let detail = chain(error);
     match fault {
         Fault::Speaker => tracing::info!(%step, %fault, cause, code, request_id, "{detail}"),
         Fault::Again => tracing::warn!(%step, %fault, cause, code, request_id, "{detail}"),
@@ -160,19 +160,19 @@ fn log(trouble: &Trouble, code: &str, request_id: Option<&str>) {
 /// The apology for a request on which the skill itself broke down, and the line of the log.
 pub fn apology(model: &Model, envelope: &Value) -> Value {
     let request = Request::read(envelope);
-    let (voice, code) = (Voice { locale: Locale::of(request.locale.as_deref()), model }, code(&request));
+    let (responder, code) = (Responder { locale: Locale::of(request.locale.as_deref()), model }, code(&request));
     tracing::error!(step = "request", fault = "maker", cause = "panic", code, "the skill broke down on a request");
-    voice.coded(voice.trouble(&Trouble::Late), &Trouble::Late, &code).envelope(&request)
+    responder.coded(responder.error(&SkillError::Late), &SkillError::Late, &code).envelope(&request)
 }
 
 /// One request and what has become known on the way.
 struct Turn<'a, P: Ports> {
     skill: &'a Skill<P>,
     request: &'a Request,
-    voice: Voice<'a>,
+    responder: Responder<'a>,
     known: Option<(Ready, u64)>,
     /// What became of an earlier mail, to be said beside the answer.
-    returned: Option<Returned>,
+    bounce: Option<Bounce>,
     /// What the device could not do, to be said beside the answer.
     news: News,
     /// A question that the next request of the session answers.
@@ -181,20 +181,20 @@ struct Turn<'a, P: Ports> {
 }
 
 impl<P: Ports> Turn<'_, P> {
-    async fn take(&mut self) -> Result<Answer, Trouble> {
+    async fn take(&mut self) -> Result<Answer, SkillError> {
         match &self.request.kind {
             Kind::Launch | Kind::SessionResumed => {
-                let owner = self.present(Occasion::Spoken, None).await?;
+                let owner = self.present(Trigger::Speech, None).await?;
                 if owner.new {
                     return Ok(self.welcome(None).await);
                 }
                 self.look_for_news(&owner).await;
-                Ok(self.voice.greeting())
+                Ok(self.responder.greeting())
             }
             Kind::Intent(intent) => self.intent(intent).await,
             Kind::CanFulfill(intent) => Ok(Answer { can_fulfill: Some(can_fulfill(&self.skill.model, intent)), ..Answer::default() }),
             Kind::AccountLinked => {
-                self.present(Occasion::Linked, None).await?;
+                self.present(Trigger::Linked, None).await?;
                 Ok(Answer::default())
             }
             Kind::Disabled => {
@@ -227,11 +227,11 @@ impl<P: Ports> Turn<'_, P> {
         }
     }
 
-    async fn intent(&mut self, intent: &Intent) -> Result<Answer, Trouble> {
+    async fn intent(&mut self, intent: &Intent) -> Result<Answer, SkillError> {
         match intent.name.as_str() {
-            "AMAZON.HelpIntent" => return Ok(self.voice.help()),
-            "AMAZON.StopIntent" | "AMAZON.CancelIntent" | "AMAZON.NavigateHomeIntent" => return Ok(self.voice.goodbye()),
-            "AMAZON.FallbackIntent" => return Ok(self.voice.not_understood()),
+            "AMAZON.HelpIntent" => return Ok(self.responder.help()),
+            "AMAZON.StopIntent" | "AMAZON.CancelIntent" | "AMAZON.NavigateHomeIntent" => return Ok(self.responder.goodbye()),
+            "AMAZON.FallbackIntent" => return Ok(self.responder.not_understood()),
             _ => {}
         }
         // Everything below needs an account: no questions to somebody who will only hear "link first".
@@ -245,10 +245,10 @@ impl<P: Ports> Turn<'_, P> {
             _ => {}
         }
         let model = &self.skill.model;
-        match wish(model, intent, SlotReader { locale: self.voice.locale, now: (self.skill.now)() }) {
-            Wish::Change { change, says } => self.relay(change, &says).await,
-            Wish::Answer(sentences) => {
-                let owner = self.present(Occasion::Spoken, None).await?;
+        match resolve(model, intent, SlotReader { locale: self.responder.locale, now: (self.skill.now)() }) {
+            ResolvedIntent::Change { change, says } => self.relay(change, &says).await,
+            ResolvedIntent::Answer(sentences) => {
+                let owner = self.present(Trigger::Speech, None).await?;
                 if owner.new {
                     return Ok(self.welcome(None).await);
                 }
@@ -259,29 +259,29 @@ impl<P: Ports> Turn<'_, P> {
                 let ready = self.seen(owner.ready, &shadow);
                 if shadow.has_been_online() {
                     let news = self.news.take();
-                    return Ok(self.voice.status(sentences, &shadow, (self.skill.now)(), &news));
+                    return Ok(self.responder.status(sentences, &shadow, (self.skill.now)(), &news));
                 }
                 let presence = self.presence(&ready.thing).await;
                 self.remember(Ready { online_before: presence == Presence::Present, ..ready });
                 match self.mail_waits().await {
-                    Some(fault) if presence != Presence::Present => Ok(self.voice.mail_waits(fault)),
-                    _ => Ok(self.voice.reports_nothing(presence, (self.skill.now)())),
+                    Some(fault) if presence != Presence::Present => Ok(self.responder.mail_waits(fault)),
+                    _ => Ok(self.responder.reports_nothing(presence, (self.skill.now)())),
                 }
             }
-            Wish::Elicit { slot, question } => Ok(self.voice.elicit(intent, slot, question, self.request.dialog_open)),
-            Wish::Confirm(question) => Ok(self.voice.confirm(intent, &question)),
-            Wish::Declined => Ok(self.voice.not_done()),
-            Wish::Misfit { slot, misfit } => Ok(self.voice.misfit(intent, slot, &misfit)),
-            Wish::Unknown => {
+            ResolvedIntent::Elicit { slot, question } => Ok(self.responder.elicit(intent, slot, question, self.request.dialog_open)),
+            ResolvedIntent::Confirm(question) => Ok(self.responder.confirm(intent, &question)),
+            ResolvedIntent::Denied => Ok(self.responder.not_done()),
+            ResolvedIntent::InvalidSlot { slot, why } => Ok(self.responder.invalid_slot(intent, slot, &why)),
+            ResolvedIntent::Unknown => {
                 tracing::warn!(intent = intent.name, "an intent that the device model does not have");
-                Ok(self.voice.not_understood())
+                Ok(self.responder.not_understood())
             }
         }
     }
 
     /// What an owner hears who has just been made ready, with what became of a command they began with.
     async fn welcome(&self, wanted: Option<&Patch>) -> Answer {
-        self.voice.welcome(wanted, self.mail_waits().await)
+        self.responder.welcome(wanted, self.mail_waits().await)
     }
 
     /// Who can change it, where the mail of the owner who is present has not gone out yet.

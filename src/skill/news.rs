@@ -79,6 +79,6 @@ impl<P: Ports> Turn<'_, P> {
                 Err(_) => tracing::warn!(%thing, step = "relay", "what was told is not noted in time"),
             }
         }
-        self.voice.with_failures(answer, &untold, (self.skill.now)())
+        self.responder.with_failures(answer, &untold, (self.skill.now)())
     }
 }

@@ -8,12 +8,12 @@ use super::{Skill, Turn};
 use crate::alexa::progress;
 use crate::login::{AccessToken, EmailAddress, IdentifyError, Identity, Profile, ProfileEmail, identify};
 use crate::mail::{self, ByMail, MailError, Mailer, Parcel};
-use crate::onboarding::{self, Applicant, Means, Occasion, OnboardError, Onboarded, Visit, onboard};
+use crate::onboarding::{self, Means, OnboardError, Onboarded, OnboardingRequest, OnboardingTarget, Trigger, onboard};
 use crate::shadow::{Patch, Shadow, Shadows};
 use crate::skill::Ports;
-use crate::skill::memory::{Ready, carried, carry};
+use crate::skill::cache::{Ready, carried, carry};
 use crate::speech::locales::Phrase;
-use crate::speech::reply::Trouble;
+use crate::speech::reply::SkillError;
 use crate::thing::{Certificate, ThingName};
 
 /// An owner who is ready.
@@ -39,9 +39,9 @@ impl<P: Ports> Turn<'_, P> {
     }
 
     /// The owner, ready. `wanted` goes along with the first state of a new one.
-    pub(super) async fn present(&mut self, occasion: Occasion, wanted: Option<&Patch>) -> Result<Present, Trouble> {
+    pub(super) async fn present(&mut self, trigger: Trigger, wanted: Option<&Patch>) -> Result<Present, SkillError> {
         // A link is news to the registry, whatever is known here.
-        let recalled = if occasion == Occasion::Spoken { self.recall() } else { None };
+        let recalled = if trigger == Trigger::Speech { self.recall() } else { None };
         if let Some((ready, until)) = recalled {
             self.known = Some((ready.clone(), until));
             let shadow = if P::Shadows::AT_HAND { self.skill.shadows.read(&ready.thing).await.ok().flatten() } else { None };
@@ -52,17 +52,22 @@ impl<P: Ports> Turn<'_, P> {
             return Ok(Present { ready, shadow, new: false });
         }
         let identity = self.identify().await?;
-        self.present_as(&identity, occasion, wanted).await
+        self.present_as(&identity, trigger, wanted).await
     }
 
     /// The owner whom somebody was identified as, ready.
-    pub(super) async fn present_as(&mut self, identity: &Identity, occasion: Occasion, wanted: Option<&Patch>) -> Result<Present, Trouble> {
+    pub(super) async fn present_as(
+        &mut self,
+        identity: &Identity,
+        trigger: Trigger,
+        wanted: Option<&Patch>,
+    ) -> Result<Present, SkillError> {
         let until = (self.skill.now)() + identity.good_for;
         let thing = self.thing_of(identity);
         self.known = None;
         let shadow = self.skill.shadows.read(&thing).await?;
-        let is_ready = occasion == Occasion::Spoken && shadow.as_ref().is_some_and(Shadow::is_ready);
-        let new = !is_ready && self.onboard(identity, &thing, occasion, shadow.clone(), wanted).await?.mailed;
+        let is_ready = trigger == Trigger::Speech && shadow.as_ref().is_some_and(Shadow::is_ready);
+        let new = !is_ready && self.onboard(identity, &thing, trigger, shadow.clone(), wanted).await?.mailed;
         if let Some(shadow) = shadow.as_ref().filter(|_| !new) {
             self.hear(&thing, shadow);
         }
@@ -76,18 +81,18 @@ impl<P: Ports> Turn<'_, P> {
         &mut self,
         identity: &Identity,
         thing: &ThingName,
-        occasion: Occasion,
+        trigger: Trigger,
         shadow: Option<Shadow>,
         wanted: Option<&Patch>,
-    ) -> Result<Onboarded, Trouble> {
+    ) -> Result<Onboarded, SkillError> {
         let (skill, profile, now) = (self.skill, &identity.profile, (self.skill.now)());
         let to = self.recipient(profile);
         if !shadow.as_ref().is_some_and(|shadow| shadow.onboarded) {
             // A new owner gets a mail, or nothing.
             self.recipient(profile)?;
         }
-        let at = self.request.event_at.filter(|_| occasion == Occasion::Linked).unwrap_or(now);
-        let visit = Visit { at, occasion, alexa_user: self.request.alexa_user.clone(), shadow };
+        let at = self.request.event_at.filter(|_| trigger == Trigger::Linked).unwrap_or(now);
+        let request = OnboardingRequest { at, trigger, alexa_user: self.request.alexa_user.clone(), shadow };
         let means = Means {
             registry: &skill.registry,
             shadows: &skill.shadows,
@@ -102,22 +107,22 @@ impl<P: Ports> Turn<'_, P> {
         };
         let delivery = ByMail { mailer: &skill.mailer, write, measure: skill.measure };
         let said = BTreeMap::new();
-        let applicant = Applicant {
+        let target = OnboardingTarget {
             owner: &profile.owner,
             thing,
-            visit,
+            request,
             wanted,
             thing_type: None,
-            request: None,
+            csr: None,
             predecessor: None,
             said: &said,
             delivery,
         };
-        let onboarding = onboard(&means, &applicant);
+        let onboarding = onboard(&means, &target);
         // Who gets a certificate waits longest.
-        let waits = applicant.visit.shadow.is_none() || occasion == Occasion::AsksForAnother;
+        let waits = target.request.shadow.is_none() || trigger == Trigger::AsksForAnother;
         let onboarded = if waits {
-            let speech = self.voice.speech(&Phrase::SettingUp);
+            let speech = self.responder.speech(&Phrase::SettingUp);
             let mut onboarding = std::pin::pin!(onboarding);
             tokio::select! {
                 biased;
@@ -129,19 +134,19 @@ impl<P: Ports> Turn<'_, P> {
         };
         let onboarded = match (onboarded, to) {
             // There was an address when the thing was made.
-            (Err(OnboardError::Mail(MailError::AddressRefused(_))), Err(trouble)) => return Err(trouble),
+            (Err(OnboardError::Mail(MailError::AddressRefused(_))), Err(error)) => return Err(error),
             (onboarded, _) => onboarded?,
         };
         tracing::info!(%thing, ?onboarded, "an owner is ready");
-        self.returned = onboarded.returned;
+        self.bounce = onboarded.bounce;
         Ok(onboarded)
     }
 
     /// Whom a mail about the thing goes to.
-    pub(super) fn recipient<'a>(&self, profile: &'a Profile) -> Result<&'a EmailAddress, Trouble> {
-        let refused = |why: &str| Trouble::Onboard(OnboardError::Mail(MailError::AddressRefused(why.to_owned())));
+    pub(super) fn recipient<'a>(&self, profile: &'a Profile) -> Result<&'a EmailAddress, SkillError> {
+        let refused = |why: &str| SkillError::Onboard(OnboardError::Mail(MailError::AddressRefused(why.to_owned())));
         match &profile.email {
-            ProfileEmail::Missing => Err(Trouble::NoEmail),
+            ProfileEmail::Missing => Err(SkillError::NoEmail),
             ProfileEmail::Unusable => Err(refused("the one in the profile is none that mail can carry")),
             ProfileEmail::Address(to) if !self.skill.mailer.takes(to) => Err(refused("the mail service takes none of this form")),
             ProfileEmail::Address(to) => Ok(to),
@@ -158,7 +163,7 @@ impl<P: Ports> Turn<'_, P> {
             invocation: &model.invocation,
             device_model: &model.device_part,
             broker: &self.skill.broker,
-            locale: self.voice.locale,
+            locale: self.responder.locale,
             now: (self.skill.now)(),
         }
     }
@@ -166,7 +171,7 @@ impl<P: Ports> Turn<'_, P> {
     /// What the process or the session knows about the holder of this token.
     fn recall(&self) -> Option<(Ready, u64)> {
         let (fingerprint, now) = (self.token().ok()?.fingerprint(), (self.skill.now)());
-        if let Some(known) = self.skill.memory.recall(fingerprint, now) {
+        if let Some(known) = self.skill.owner_cache.recall(fingerprint, now) {
             return Some(known);
         }
         carried(&self.request.attributes, &self.skill.model.thing_prefix, fingerprint, now)
@@ -176,7 +181,7 @@ impl<P: Ports> Turn<'_, P> {
     pub(super) fn remember(&mut self, ready: Ready) {
         let (Some((_, until)), Ok(token)) = (&self.known, self.token()) else { return };
         let until = *until;
-        self.skill.memory.keep(token.fingerprint(), ready.clone(), until, (self.skill.now)());
+        self.skill.owner_cache.keep(token.fingerprint(), ready.clone(), until, (self.skill.now)());
         self.known = Some((ready, until));
     }
 
@@ -195,7 +200,7 @@ impl<P: Ports> Turn<'_, P> {
         self.known = None;
         self.news.is_not_noted();
         if let Ok(token) = self.token() {
-            self.skill.memory.forget(token.fingerprint());
+            self.skill.owner_cache.forget(token.fingerprint());
         }
     }
 

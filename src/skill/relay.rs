@@ -6,13 +6,13 @@ use super::{LOOK_WITHIN, Turn};
 use crate::alexa::response::Answer;
 use crate::fault::chain;
 use crate::metrics::Measure;
-use crate::onboarding::Occasion;
+use crate::onboarding::Trigger;
 use crate::onboarding::lease::nonce;
 use crate::shadow::{Command, Commands, Patch, Presence, Shadow, ShadowError, Shadows, Waiting};
 use crate::skill::Ports;
-use crate::skill::memory::Ready;
+use crate::skill::cache::Ready;
 use crate::speech::intent::Change;
-use crate::speech::reply::Trouble;
+use crate::speech::reply::SkillError;
 use crate::thing::ThingName;
 
 /// What goes into the shadow.
@@ -53,10 +53,10 @@ impl Wanted {
 }
 
 impl<P: Ports> Turn<'_, P> {
-    pub(super) async fn relay(&mut self, change: Change, says: &str) -> Result<Answer, Trouble> {
+    pub(super) async fn relay(&mut self, change: Change, says: &str) -> Result<Answer, SkillError> {
         let wanted = self.wanted(change);
         let alone = wanted.patch();
-        let mut owner = self.present(Occasion::Spoken, Some(&alone)).await?;
+        let mut owner = self.present(Trigger::Speech, Some(&alone)).await?;
         if owner.new {
             return Ok(self.welcome(Some(&alone)).await);
         }
@@ -96,7 +96,7 @@ impl<P: Ports> Turn<'_, P> {
                 match shadows.update(&thing, &patch).await {
                     Err(ShadowError::TooLarge) if shadow.commands.queue.iter().any(|waiting| waiting.expires_at > now) => {
                         tracing::info!(%thing, command = command.name, "the queue of commands is full");
-                        return Ok(self.voice.queue_is_full());
+                        return Ok(self.responder.queue_is_full());
                     }
                     updated => updated?,
                 }
@@ -123,9 +123,9 @@ impl<P: Ports> Turn<'_, P> {
             ready.sent = Some(Waiting { id, name, order: sent_at.unwrap_or_default(), expires_at });
         }
         self.remember(ready.after_asking(now));
-        let answer = self.voice.relayed(says, presence, &alone);
+        let answer = self.responder.relayed(says, presence, &alone);
         Ok(match replaced.filter(|_| !is_there) {
-            Some((command, surely)) => self.voice.replaces(answer, &command, surely),
+            Some((command, surely)) => self.responder.replaces(answer, &command, surely),
             None => answer,
         })
     }

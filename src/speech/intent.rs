@@ -1,4 +1,4 @@
-//! An intent to a wish: what the owner wants of the device, or what has to be asked first.
+//! An intent to a resolved: what the owner wants of the device, or what has to be asked first.
 //!
 //! Pure: the interaction model gave the slots, the device model says what they may be. A value that does
 //! not fit is an answer for the owner and never reaches a shadow.
@@ -9,13 +9,13 @@ use serde_json::{Map, Value as Json};
 
 use crate::alexa::request::{Confirmation, Intent};
 use crate::alexa::response::{Can, CanFulfill};
-use crate::device_model::{Action, Argument, IntentRule, Misfit, Model, Sentence, ValueKind, is_named};
+use crate::device_model::{Action, Argument, IntentRule, InvalidSlot, Model, Sentence, ValueKind, is_named};
 use crate::speech::locales::{Locale, Words};
 use crate::speech::slot_value::{SlotReader, Value};
 
 /// What an intent comes to.
 #[derive(Clone, Debug)]
-pub enum Wish<'m> {
+pub enum ResolvedIntent<'m> {
     /// Something for the device, and the words that say so.
     Change {
         /// What.
@@ -35,13 +35,13 @@ pub enum Wish<'m> {
     /// The owner has to agree first.
     Confirm(String),
     /// The owner did not agree.
-    Declined,
+    Denied,
     /// What was said for this slot cannot be.
-    Misfit {
+    InvalidSlot {
         /// The slot, to be asked for again.
         slot: String,
         /// Why.
-        misfit: Misfit,
+        why: InvalidSlot,
     },
     /// The device model has no such intent.
     Unknown,
@@ -62,20 +62,22 @@ pub enum Change {
 }
 
 /// Reads an intent by the device model.
-pub fn wish<'m>(model: &'m Model, intent: &Intent, reader: SlotReader) -> Wish<'m> {
-    let Some(rule) = model.intents.get(&intent.name) else { return Wish::Unknown };
+pub fn resolve<'m>(model: &'m Model, intent: &Intent, reader: SlotReader) -> ResolvedIntent<'m> {
+    let Some(rule) = model.intents.get(&intent.name) else { return ResolvedIntent::Unknown };
     if intent.confirmation == Confirmation::Denied {
-        return Wish::Declined;
+        return ResolvedIntent::Denied;
     }
     let change = match read_change(model, rule, &Slots { intent, reader }) {
         Ok(None) => return answer(rule),
         Ok(Some(change)) => change,
-        Err(Gap::Unfilled(slot)) => return Wish::Elicit { question: rule.ask.get(&slot).cloned(), slot },
-        Err(Gap::Misfit(slot, misfit)) => return Wish::Misfit { slot, misfit },
+        Err(Gap::Unfilled(slot)) => return ResolvedIntent::Elicit { question: rule.ask.get(&slot).cloned(), slot },
+        Err(Gap::InvalidSlot(slot, why)) => return ResolvedIntent::InvalidSlot { slot, why },
     };
     match &rule.confirm {
-        Some(question) if intent.confirmation != Confirmation::Confirmed => Wish::Confirm(fill(question, &change.words, reader.locale)),
-        _ => Wish::Change { says: fill(change.sentence(rule), &change.words, reader.locale), change: change.change },
+        Some(question) if intent.confirmation != Confirmation::Confirmed => {
+            ResolvedIntent::Confirm(fill(question, &change.words, reader.locale))
+        }
+        _ => ResolvedIntent::Change { says: fill(change.sentence(rule), &change.words, reader.locale), change: change.change },
     }
 }
 
@@ -97,7 +99,7 @@ pub fn can_fulfill(model: &Model, intent: &Intent) -> CanFulfill {
     let whole = match read_change(model, rule, &Slots { intent, reader }) {
         Ok(_) => Can::Yes,
         Err(Gap::Unfilled(_)) => Can::Maybe,
-        Err(Gap::Misfit(..)) => Can::No,
+        Err(Gap::InvalidSlot(..)) => Can::No,
     };
     CanFulfill { intent: whole, slots: slots.into_iter().map(|(name, (understand, fulfill))| (name, understand, fulfill)).collect() }
 }
@@ -127,13 +129,13 @@ struct Slots<'i> {
 /// Why there is no change yet.
 enum Gap {
     Unfilled(String),
-    Misfit(String, Misfit),
+    InvalidSlot(String, InvalidSlot),
 }
 
-fn answer(rule: &IntentRule) -> Wish<'_> {
+fn answer(rule: &IntentRule) -> ResolvedIntent<'_> {
     match &rule.action {
-        Action::Answer(sentences) => Wish::Answer(sentences),
-        _ => Wish::Unknown,
+        Action::Answer(sentences) => ResolvedIntent::Answer(sentences),
+        _ => ResolvedIntent::Unknown,
     }
 }
 
@@ -192,7 +194,7 @@ fn read_change(model: &Model, rule: &IntentRule, said: &Slots<'_>) -> Result<Opt
 impl Slots<'_> {
     fn read(&self, slot: &str, kind: &ValueKind) -> Result<Value, Gap> {
         let value = self.reader.read(kind, &self.intent.slot(slot)).ok_or_else(|| Gap::Unfilled(slot.to_owned()))?;
-        value.map_err(|misfit| Gap::Misfit(slot.to_owned(), misfit))
+        value.map_err(|why| Gap::InvalidSlot(slot.to_owned(), why))
     }
 
     fn default(&self, argument: &Argument) -> Value {

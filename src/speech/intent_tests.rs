@@ -17,11 +17,11 @@ fn intent(name: &str, status: &str, slots: &Json) -> Intent {
 
 fn check(name: &str, slots: &Json, expected: &str) {
     let model = Model::parse(Model::SAMPLE).unwrap();
-    let got = match wish(&model, &intent(name, "NONE", slots), READER) {
-        Wish::Change { change: Change::Set(set), says } => format!("{says} {}", Json::Object(set)),
-        Wish::Change { change: Change::Command { name, args }, says } => format!("{says} {name} {}", Json::Object(args)),
-        Wish::Elicit { slot, question } => format!("{slot}? {}", question.unwrap_or_default()),
-        Wish::Misfit { slot, misfit } => format!("{slot}! {misfit:?}"),
+    let got = match resolve(&model, &intent(name, "NONE", slots), READER) {
+        ResolvedIntent::Change { change: Change::Set(set), says } => format!("{says} {}", Json::Object(set)),
+        ResolvedIntent::Change { change: Change::Command { name, args }, says } => format!("{says} {name} {}", Json::Object(args)),
+        ResolvedIntent::Elicit { slot, question } => format!("{slot}? {}", question.unwrap_or_default()),
+        ResolvedIntent::InvalidSlot { slot, why } => format!("{slot}! {why:?}"),
         other => format!("{other:?}"),
     };
     assert_eq!(got, expected, "{name} {slots}");
@@ -73,10 +73,10 @@ fn what_cannot_be_is_an_answer() {
 #[test]
 fn a_confirmed_intent_is_done_and_a_denied_one_is_not() {
     let model = Model::parse(Model::SAMPLE).unwrap();
-    let ask = |status: &str| wish(&model, &intent("CancelPrintIntent", status, &json!({})), READER).clone();
-    assert!(matches!(ask("NONE"), Wish::Confirm(_)));
-    assert!(matches!(ask("CONFIRMED"), Wish::Change { .. }));
-    assert!(matches!(ask("DENIED"), Wish::Declined));
+    let ask = |status: &str| resolve(&model, &intent("CancelPrintIntent", status, &json!({})), READER).clone();
+    assert!(matches!(ask("NONE"), ResolvedIntent::Confirm(_)));
+    assert!(matches!(ask("CONFIRMED"), ResolvedIntent::Change { .. }));
+    assert!(matches!(ask("DENIED"), ResolvedIntent::Denied));
 }
 
 #[test]
@@ -140,9 +140,9 @@ const READER: SlotReader = SlotReader { locale: Locale::English, now: 1_796_083_
 
 fn says(name: &str, slots: &Json) -> String {
     let model = Model::parse(PUMP).unwrap();
-    match wish(&model, &intent(name, "CONFIRMED", slots), READER) {
-        Wish::Change { says, .. } => says,
-        Wish::Misfit { misfit, .. } => Locale::English.say(&Phrase::DoesNotFit(&misfit), "pump", "my pump"),
+    match resolve(&model, &intent(name, "CONFIRMED", slots), READER) {
+        ResolvedIntent::Change { says, .. } => says,
+        ResolvedIntent::InvalidSlot { why, .. } => Locale::English.say(&Phrase::DoesNotFit(&why), "pump", "my pump"),
         other => format!("{other:?}"),
     }
 }
@@ -183,8 +183,8 @@ fn a_default_is_spoken_in_words() {
 #[test]
 fn a_question_is_asked_with_the_words_of_the_values() {
     let model = Model::parse(PUMP).unwrap();
-    let asked = wish(&model, &intent("PlanIntent", "NONE", &json!({"time": slot("EV")})), READER);
-    assert!(matches!(&asked, Wish::Confirm(question) if question == "Shall I begin in the evening?"), "{asked:?}");
+    let asked = resolve(&model, &intent("PlanIntent", "NONE", &json!({"time": slot("EV")})), READER);
+    assert!(matches!(&asked, ResolvedIntent::Confirm(question) if question == "Shall I begin in the evening?"), "{asked:?}");
 }
 
 #[test]

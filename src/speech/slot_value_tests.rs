@@ -6,22 +6,22 @@ use super::*;
 use crate::alexa::request::SlotMatch;
 
 fn spoken(words: &str) -> SlotValue {
-    SlotValue { spoken: words.into(), matches: Vec::new() }
+    SlotValue { input: words.into(), matches: Vec::new() }
 }
 
 /// A value with its matches, as `id=name`; `=name` has no id.
 fn matched(words: &str, matches: &[&str]) -> SlotValue {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let one = |found: &&str| found.split_once('=').map(|(id, name)| SlotMatch { id: text(id), name: text(name) }).unwrap();
-    SlotValue { spoken: words.into(), matches: matches.iter().map(one).collect() }
+    SlotValue { input: words.into(), matches: matches.iter().map(one).collect() }
 }
 
-fn read(kind: &ValueKind, said: &[SlotValue]) -> Option<Result<Value, Misfit>> {
+fn read(kind: &ValueKind, said: &[SlotValue]) -> Option<Result<Value, InvalidSlot>> {
     // 2026-12-01.
     SlotReader { locale: Locale::English, now: 1_796_083_200 }.read(kind, said)
 }
 
-fn check(kind: &ValueKind, said: &str, expected: &Result<serde_json::Value, Misfit>) {
+fn check(kind: &ValueKind, said: &str, expected: &Result<serde_json::Value, InvalidSlot>) {
     assert_eq!(&read(kind, &[spoken(said)]).unwrap().map(|v| v.json), expected, "{kind:?} {said}");
 }
 
@@ -48,23 +48,24 @@ fn degrees() -> ValueKind {
 
 #[test]
 fn a_number_is_checked_against_its_range() {
-    let out = |said: &str| Misfit::OutOfRange { said: said.into(), min: 0.0, max: 300.0, unit: Some("degrees".into()), fraction: false };
+    let out =
+        |said: &str| InvalidSlot::OutOfRange { said: said.into(), min: 0.0, max: 300.0, unit: Some("degrees".into()), fraction: false };
     check(&degrees(), "200", &Ok(json!(200)));
     check(&degrees(), "0", &Ok(json!(0)));
     check(&degrees(), "20.5", &Ok(json!(20.5)));
     check(&degrees(), "301", &Err(out("301")));
     check(&degrees(), "-1", &Err(out("-1")));
-    check(&degrees(), "?", &Err(Misfit::NotANumber("?".into())));
-    check(&degrees(), "NaN", &Err(Misfit::NotANumber("NaN".into())));
-    check(&degrees(), "inf", &Err(Misfit::NotANumber("inf".into())));
+    check(&degrees(), "?", &Err(InvalidSlot::NotANumber("?".into())));
+    check(&degrees(), "NaN", &Err(InvalidSlot::NotANumber("NaN".into())));
+    check(&degrees(), "inf", &Err(InvalidSlot::NotANumber("inf".into())));
 }
 
 #[test]
 fn a_whole_number_has_no_fraction() {
     let copies = ValueKind::Number { min: 1.0, max: 20.0, unit: None, whole: true };
     check(&copies, "3", &Ok(json!(3)));
-    assert!(matches!(read(&copies, &[spoken("1.5")]), Some(Err(Misfit::OutOfRange { fraction: true, .. }))));
-    assert!(matches!(read(&copies, &[spoken("20.5")]), Some(Err(Misfit::OutOfRange { fraction: false, .. }))));
+    assert!(matches!(read(&copies, &[spoken("1.5")]), Some(Err(InvalidSlot::OutOfRange { fraction: true, .. }))));
+    assert!(matches!(read(&copies, &[spoken("20.5")]), Some(Err(InvalidSlot::OutOfRange { fraction: false, .. }))));
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn without_an_id_of_the_model_the_name_counts_and_then_the_words() {
     check_words(&degrees(), &matched("sixty", &["11111111111111111111111111111111=60"]), &json!(60), "60");
     check_words(&choice_of(&["living_room"]), &matched("lounge", &["c0ffee=Living Room"]), &json!("living_room"), "Living Room");
     let unknown = matched("toaster", &["c0ffee=oven"]);
-    let Some(Err(Misfit::NotOneOf { said, .. })) = read(&ValueKind::Switch, &[unknown]) else { panic!("a toaster is a switch") };
+    let Some(Err(InvalidSlot::NotOneOf { said, .. })) = read(&ValueKind::Switch, &[unknown]) else { panic!("a toaster is a switch") };
     assert_eq!(said, "toaster");
 }
 
@@ -117,8 +118,8 @@ fn a_slot_list_is_one_text_or_a_question() {
     let two = [spoken("vase"), spoken("cup")];
     let both = read(&text(64), &two).unwrap().unwrap();
     assert_eq!((both.json, both.words.text.as_str()), (json!("vase, cup"), "vase and cup"));
-    assert_eq!(read(&degrees(), &two), Some(Err(Misfit::TooMany)));
-    assert_eq!(read(&degrees(), &two[..1]), Some(Err(Misfit::NotANumber("vase".into()))));
+    assert_eq!(read(&degrees(), &two), Some(Err(InvalidSlot::TooMany)));
+    assert_eq!(read(&degrees(), &two[..1]), Some(Err(InvalidSlot::NotANumber("vase".into()))));
     assert_eq!(read(&degrees(), &[]), None);
 }
 
@@ -148,18 +149,18 @@ fn a_duration_fills_a_number_with_a_unit_of_time() {
 #[test]
 fn a_duration_that_is_no_amount_of_the_unit_is_refused() {
     let minutes = number(120.0, "minutes", true);
-    let whole = Misfit::NotWhole { said: "90 seconds".into(), unit: "minutes".into() };
+    let whole = InvalidSlot::NotWhole { said: "90 seconds".into(), unit: "minutes".into() };
     check(&minutes, "PT90S", &Err(whole));
-    let out = Misfit::OutOfRange { said: "three hours".into(), min: 0.0, max: 120.0, unit: Some("minutes".into()), fraction: false };
+    let out = InvalidSlot::OutOfRange { said: "three hours".into(), min: 0.0, max: 120.0, unit: Some("minutes".into()), fraction: false };
     check(&minutes, "PT3H", &Err(out));
-    check(&minutes, "P1M", &Err(Misfit::NotANumber("one month".into())));
-    check(&degrees(), "PT10M", &Err(Misfit::NotANumber("ten minutes".into())));
+    check(&minutes, "P1M", &Err(InvalidSlot::NotANumber("one month".into())));
+    check(&degrees(), "PT10M", &Err(InvalidSlot::NotANumber("ten minutes".into())));
 }
 
 #[test]
 fn text_is_limited_and_has_no_control_characters() {
     check(&text(4), "a\nb", &Ok(json!("a b")));
-    check(&text(4), "vases", &Err(Misfit::TooLong { limit: 4 }));
+    check(&text(4), "vases", &Err(InvalidSlot::TooLong { limit: 4 }));
 }
 
 #[test]

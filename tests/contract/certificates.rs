@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
 use rustls::server::ParsedCertificate;
 
 use super::registry::{held, is_refused, pages, settler};
-use super::{Account, Broken, Kept, Newcomer, Verdict, holds, judge, refuses, same};
+use super::{Account, Broken, Kept, NewUser, Verdict, holds, judge, refuses, same};
 
 pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
     judge![fresh;
@@ -43,8 +43,8 @@ pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
     ]
 }
 
-async fn mint(account: &impl Account, thing: &ThingName) -> Result<CertificateId, Broken> {
-    Ok(account.registry().mint(thing).await?.id)
+async fn create_certificate(account: &impl Account, thing: &ThingName) -> Result<CertificateId, Broken> {
+    Ok(account.registry().create_certificate(thing).await?.id)
 }
 
 async fn described(account: &impl Account, id: &CertificateId) -> Result<Described, Broken> {
@@ -54,7 +54,7 @@ async fn described(account: &impl Account, id: &CertificateId) -> Result<Describ
 /// A thing with a certificate that its device can connect with.
 pub(super) async fn served(account: &impl Account) -> Result<(ThingName, CertificateId), Broken> {
     let thing = settler(account, &held("one")).await?;
-    let id = mint(account, &thing).await?;
+    let id = create_certificate(account, &thing).await?;
     account.registry().attach_policy(&id).await?;
     account.registry().attach_thing(&id, &thing).await?;
     account.registry().activate(&id).await?;
@@ -76,7 +76,7 @@ async fn registered(account: &impl Account, id: &CertificateId) -> Result<Regist
 /// CreateCertificateFromCsr with `setAsActive` false.
 async fn a_certificate_begins_inactive_and_attached_to_nothing(account: &impl Account) -> Kept {
     let thing = settler(account, &held("one")).await?;
-    let id = mint(account, &thing).await?;
+    let id = create_certificate(account, &thing).await?;
     holds(described(account, &id).await?.inactive, "a new certificate is INACTIVE")?;
     same(account.registry().is_attached(&id).await?, false, "attached to something")?;
     same(account.registry().attached(&thing).await?, [], "what is attached to its thing")
@@ -84,8 +84,8 @@ async fn a_certificate_begins_inactive_and_attached_to_nothing(account: &impl Ac
 
 /// CreateCertificateFromCsr: the subject is that of the request.
 async fn a_certificate_names_the_thing_it_was_made_for(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
-    let id = mint(account, &thing).await?;
+    let NewUser { thing, .. } = account.new_user();
+    let id = create_certificate(account, &thing).await?;
     let described = described(account, &id).await?;
     same((described.ours, described.made_for), (true, Some(thing)), "whose it is")
 }
@@ -115,15 +115,15 @@ fn unpack(thing: &ThingName, certificate: &Certificate) -> Result<Held, Broken> 
 
 /// The certificate's id is the SHA-256 of its DER form; a broker that sees the certificate knows its registration by it.
 async fn a_certificate_has_the_hash_of_it_as_its_id(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
-    let minted = account.registry().mint(&thing).await?;
-    same(CertificateId::of(&unpack(&thing, &minted)?.certificate), minted.id, "the hash")
+    let NewUser { thing, .. } = account.new_user();
+    let created = account.registry().create_certificate(&thing).await?;
+    same(CertificateId::of(&unpack(&thing, &created)?.certificate), created.id, "the hash")
 }
 
 /// CreateCertificateFromCsr: "the CSR must include a public key"; the certificate is for that one and no other.
 async fn a_certificate_fits_its_key_pair(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
-    let Held { certificate, private_key, public_key } = unpack(&thing, &account.registry().mint(&thing).await?)?;
+    let NewUser { thing, .. } = account.new_user();
+    let Held { certificate, private_key, public_key } = unpack(&thing, &account.registry().create_certificate(&thing).await?)?;
     let private_key = any_supported_type(&private_key)?;
     same(private_key.public_key(), Some(public_key), "the public half of the private key")?;
     Ok(rustls::sign::CertifiedKey::new(vec![certificate], private_key).keys_match()?)
@@ -131,7 +131,7 @@ async fn a_certificate_fits_its_key_pair(account: &impl Account) -> Kept {
 
 /// CreateCertificateFromCsr: "reusing the same certificate signing request (CSR) results in a distinct certificate".
 async fn a_device_gets_certificates_for_a_key_of_its_own(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
+    let NewUser { thing, .. } = account.new_user();
     let own = SigningRequest::new(&thing)?;
     let request = CertificateRequest::parse(&own.pem)?;
     let (one, two) = (account.registry().certify(&thing, &request).await?, account.registry().certify(&thing, &request).await?);
@@ -147,8 +147,8 @@ async fn a_device_gets_certificates_for_a_key_of_its_own(account: &impl Account)
 }
 
 async fn two_certificates_share_no_key(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
-    let (one, two) = (account.registry().mint(&thing).await?, account.registry().mint(&thing).await?);
+    let NewUser { thing, .. } = account.new_user();
+    let (one, two) = (account.registry().create_certificate(&thing).await?, account.registry().create_certificate(&thing).await?);
     holds(one.id != two.id, "two certificates have two ids")?;
     holds(unpack(&thing, &one)?.public_key != unpack(&thing, &two)?.public_key, "two certificates have two keys")
 }
@@ -192,8 +192,8 @@ async fn detaching_from_another_thing_changes_nothing(account: &impl Account) ->
 
 /// AttachThingPrincipal, AttachPolicy, UpdateCertificate: ResourceNotFoundException.
 async fn what_is_not_there_is_not_put_to_use(account: &impl Account) -> Kept {
-    let (registry, Newcomer { owner, thing }) = (account.registry(), account.newcomer());
-    let (id, never) = (mint(account, &thing).await?, CertificateId::of(b"never made"));
+    let (registry, NewUser { owner, thing }) = (account.registry(), account.new_user());
+    let (id, never) = (create_certificate(account, &thing).await?, CertificateId::of(b"never made"));
     refuses(&registry.attach_thing(&id, &thing).await, is_refused, "attached to no thing")?;
     registry.claim(&thing, &owner, &held("one")).await?;
     refuses(&registry.attach_thing(&never, &thing).await, is_refused, "no certificate, attached to a thing")?;
@@ -203,8 +203,8 @@ async fn what_is_not_there_is_not_put_to_use(account: &impl Account) -> Kept {
 
 /// UpdateCertificate.
 async fn a_certificate_is_activated_and_deactivated(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
-    let id = mint(account, &thing).await?;
+    let NewUser { thing, .. } = account.new_user();
+    let id = create_certificate(account, &thing).await?;
     for _again in 0..2 {
         account.registry().activate(&id).await?;
         let found = described(account, &id).await?;
@@ -220,8 +220,8 @@ async fn a_certificate_is_activated_and_deactivated(account: &impl Account) -> K
 
 /// DeleteCertificate: CertificateStateException.
 async fn an_active_certificate_is_not_deleted(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
-    let id = mint(account, &thing).await?;
+    let NewUser { thing, .. } = account.new_user();
+    let id = create_certificate(account, &thing).await?;
     account.registry().activate(&id).await?;
     refuses(&account.registry().delete(&id).await, is_refused, "an ACTIVE certificate, deleted")?;
     holds(!described(account, &id).await?.inactive, "it is ACTIVE still")
@@ -239,8 +239,8 @@ async fn an_attached_certificate_is_not_deleted(account: &impl Account) -> Kept 
 /// DeleteCertificate with `forceDelete`: "forces the deletion of a certificate if it is inactive and is not
 /// attached to an IoT thing".
 async fn a_policy_does_not_keep_a_certificate(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
-    let id = mint(account, &thing).await?;
+    let NewUser { thing, .. } = account.new_user();
+    let id = create_certificate(account, &thing).await?;
     account.registry().attach_policy(&id).await?;
     account.registry().deactivate(&id).await?;
     account.registry().delete(&id).await?;
@@ -263,14 +263,14 @@ async fn a_certificate_out_of_use_is_deleted(account: &impl Account) -> Kept {
 /// What a retry finds that comes after its own success.
 async fn what_is_gone_needs_no_undoing(account: &impl Account) -> Kept {
     let thing = settler(account, &held("one")).await?;
-    let gone = mint(account, &thing).await?;
+    let gone = create_certificate(account, &thing).await?;
     account.registry().deactivate(&gone).await?;
     account.registry().delete(&gone).await?;
     for gone in [gone, CertificateId::of(b"never made")] {
         account.registry().deactivate(&gone).await?;
         account.registry().detach_policy(&gone).await?;
         account.registry().detach_thing(&gone, &thing).await?;
-        account.registry().detach_thing(&gone, &account.newcomer().thing).await?;
+        account.registry().detach_thing(&gone, &account.new_user().thing).await?;
         account.registry().delete(&gone).await?;
         same(account.registry().describe(&gone).await?, None, "what is known about it")?;
         same(account.registry().is_attached(&gone).await?, false, "attached to something")?;
@@ -281,7 +281,7 @@ async fn what_is_gone_needs_no_undoing(account: &impl Account) -> Kept {
 /// ListThingPrincipals and ListPrincipalThings; what is not a thing has nothing attached.
 async fn attached_lists_what_is_attached(account: &impl Account) -> Kept {
     let (thing, first) = served(account).await?;
-    let (second, spare) = (mint(account, &thing).await?, mint(account, &thing).await?);
+    let (second, spare) = (create_certificate(account, &thing).await?, create_certificate(account, &thing).await?);
     account.registry().attach_thing(&second, &thing).await?;
     let attached: BTreeSet<_> = account.registry().attached(&thing).await?.into_iter().collect();
     same(attached, BTreeSet::from([first.clone(), second.clone()]), "what is attached")?;
@@ -296,14 +296,14 @@ async fn attached_lists_nothing_of_other_things(account: &impl Account) -> Kept 
     let (other, of_other) = served(account).await?;
     same(account.registry().attached(&mine).await?, [of_mine], "what is attached to the one")?;
     same(account.registry().attached(&other).await?, [of_other], "what is attached to the other")?;
-    same(account.registry().attached(&account.newcomer().thing).await?, [], "what is attached to no thing")
+    same(account.registry().attached(&account.new_user().thing).await?, [], "what is attached to no thing")
 }
 
 /// ListCertificates: `creationDate`.
 async fn a_list_of_certificates_says_how_old_they_are(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
+    let NewUser { thing, .. } = account.new_user();
     let began = account.now();
-    let id = mint(account, &thing).await?;
+    let id = create_certificate(account, &thing).await?;
     let ended = account.now();
     account.waits().await;
     let made_at = registered(account, &id).await?.made_at;
@@ -313,8 +313,8 @@ async fn a_list_of_certificates_says_how_old_they_are(account: &impl Account) ->
 
 /// ListCertificates: `status`.
 async fn a_list_of_certificates_says_which_are_inactive(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
-    let id = mint(account, &thing).await?;
+    let NewUser { thing, .. } = account.new_user();
+    let id = create_certificate(account, &thing).await?;
     account.registry().activate(&id).await?;
     holds(!registered(account, &id).await?.inactive, "an activated certificate is not listed as INACTIVE")?;
     account.registry().deactivate(&id).await?;
@@ -323,10 +323,10 @@ async fn a_list_of_certificates_says_which_are_inactive(account: &impl Account) 
 
 /// ListCertificates with `isAscendingOrder` false: by creation date, the newest first.
 async fn a_list_of_certificates_begins_with_the_newest(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
+    let NewUser { thing, .. } = account.new_user();
     let mut made = BTreeMap::new();
     for number in 1..=3 {
-        made.insert(mint(account, &thing).await?, number);
+        made.insert(create_certificate(account, &thing).await?, number);
         account.waits().await;
     }
     let listed = all_certificates(account).await?;

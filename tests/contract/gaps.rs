@@ -28,7 +28,7 @@ pub const MODEL: &[Gap] = &[
         ],
     },
     Gap {
-        why: "the certificates that it mints are ids: there are no keys and no DER",
+        why: "the certificates that it creates are ids: there are no keys and no DER",
         clauses: &["a_certificate_has_the_hash_of_it_as_its_id", "a_certificate_fits_its_key_pair", "two_certificates_share_no_key"],
     },
     Gap {

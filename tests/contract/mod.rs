@@ -38,7 +38,7 @@ pub trait Account {
     fn registry_without_its_stack(&self) -> Arc<Self::Registry>;
 
     /// Somebody who has never been here, and the name of their thing.
-    fn newcomer(&self) -> Newcomer;
+    fn new_user(&self) -> NewUser;
 
     /// Seconds since the epoch, by the clock that dates certificates and reports.
     fn now(&self) -> u64;
@@ -56,7 +56,7 @@ pub trait Account {
 pub const MISSING_TYPE: &str = "a-type-that-is-missing";
 pub const MISSING_POLICY: &str = "a-policy-that-is-missing";
 
-pub struct Newcomer {
+pub struct NewUser {
     pub owner: OwnerId,
     pub thing: ThingName,
 }

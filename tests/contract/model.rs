@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::contract::gaps::Gap;
-use crate::contract::{Account, Broken, Kept, Newcomer, Verdict, gaps};
+use crate::contract::{Account, Broken, Kept, NewUser, Verdict, gaps};
 use crate::port::Port;
 use crate::world::{Flaw, World, merge};
 
@@ -35,27 +35,27 @@ fn now() -> u64 {
     1_763_760_000 + BEGAN.get().map_or(0, |began| began.elapsed().as_secs())
 }
 
-fn newcomer(number: usize) -> Newcomer {
+fn new_user(number: usize) -> NewUser {
     let owner = OwnerId::parse(&format!("amzn1.account.OWNER{number}")).unwrap();
     let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &owner);
-    Newcomer { owner, thing }
+    NewUser { owner, thing }
 }
 
 /// The one thing that the model knows: that of the first who comes.
 fn thing() -> ThingName {
-    newcomer(0).thing
+    new_user(0).thing
 }
 
 /// A world in which nothing goes wrong.
 struct Model {
     port: Port,
-    newcomers: RefCell<std::ops::RangeFrom<usize>>,
+    new_users: RefCell<std::ops::RangeFrom<usize>>,
 }
 
 impl Model {
     fn new(flaw: Flaw) -> Self {
         let port = Port { world: World::new(1, flaw), who: 0, chaos: 0 };
-        Self { port, newcomers: RefCell::new(0..) }
+        Self { port, new_users: RefCell::new(0..) }
     }
 }
 
@@ -75,8 +75,8 @@ impl Account for Model {
         self.registry()
     }
 
-    fn newcomer(&self) -> Newcomer {
-        newcomer(self.newcomers.borrow_mut().next().unwrap())
+    fn new_user(&self) -> NewUser {
+        new_user(self.new_users.borrow_mut().next().unwrap())
     }
 
     fn now(&self) -> u64 {
@@ -132,7 +132,7 @@ async fn an_account_that_is_not_as_aws_documents_it_breaks_the_contract() {
     let born_active = &["a_certificate_begins_inactive_and_attached_to_nothing", "a_device_gets_certificates_for_a_key_of_its_own"];
     check_flaw(Flaw::BornActive, born_active).await;
     check_flaw(
-        Flaw::NothingIsRetired,
+        Flaw::NothingIsRevoked,
         &[
             "a_certificate_is_activated_and_deactivated",
             "an_active_certificate_is_not_deleted",

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use onething::registry::{Entry, Listing, Record, Registry, RegistryError, Replaced, Returned};
+use onething::registry::{Bounce, Entry, Listing, Record, Registry, RegistryError, Replaced};
 use onething::thing::{AlexaUser, CertificateId, OwnerId, ThingName};
 use tokio::task::JoinSet;
 
 use super::certificates::served;
-use super::{Account, Broken, Kept, MISSING_POLICY, MISSING_TYPE, Newcomer, Verdict, holds, judge, refuses, same};
+use super::{Account, Broken, Kept, MISSING_POLICY, MISSING_TYPE, NewUser, Verdict, holds, judge, refuses, same};
 
 /// So many do the same at once.
 const CROWD: usize = 20;
@@ -66,14 +66,14 @@ async fn is_at(account: &impl Account, thing: &ThingName, version: i64, record: 
 
 /// Somebody whose thing has this record, at version 1.
 pub(super) async fn settler(account: &impl Account, record: &Record) -> Result<ThingName, Broken> {
-    let Newcomer { owner, thing } = account.newcomer();
+    let NewUser { owner, thing } = account.new_user();
     account.registry().claim(&thing, &owner, record).await?;
     Ok(thing)
 }
 
 /// CreateThing: "the same thing name but different configuration: a ResourceAlreadyExistsException is thrown".
 async fn a_claim_is_exclusive(account: &impl Account) -> Kept {
-    let Newcomer { owner, thing } = account.newcomer();
+    let NewUser { owner, thing } = account.new_user();
     same(account.registry().look(&thing).await?, None, "before the claim")?;
     account.registry().claim(&thing, &owner, &held("one")).await?;
     refuses(&account.registry().claim(&thing, &owner, &held("two")).await, is_taken, "a second claim")?;
@@ -83,13 +83,13 @@ async fn a_claim_is_exclusive(account: &impl Account) -> Kept {
 /// CreateThing: the owner is an attribute, and so a part of the configuration.
 async fn a_claim_is_its_owners(account: &impl Account) -> Kept {
     let thing = settler(account, &held("one")).await?;
-    let other = account.newcomer().owner;
+    let other = account.new_user().owner;
     refuses(&account.registry().claim(&thing, &other, &held("one")).await, is_taken, "a claim by another")
 }
 
 /// DescribeThing: attributes and thing type.
 async fn a_thing_tells_whose_it_is_and_what(account: &impl Account) -> Kept {
-    let Newcomer { owner, thing } = account.newcomer();
+    let NewUser { owner, thing } = account.new_user();
     account.registry().claim(&thing, &owner, &held("one")).await?;
     account.registry().write(&thing, 1, &held("two")).await?;
     let entry = entry(account, &thing).await?;
@@ -99,7 +99,7 @@ async fn a_thing_tells_whose_it_is_and_what(account: &impl Account) -> Kept {
 
 /// CreateThing: "multiple times using the same thing name and configuration, the call will succeed".
 async fn a_claim_can_be_repeated(account: &impl Account) -> Kept {
-    let Newcomer { owner, thing } = account.newcomer();
+    let NewUser { owner, thing } = account.new_user();
     for _again in 0..2 {
         account.registry().claim(&thing, &owner, &held("one")).await?;
     }
@@ -108,7 +108,7 @@ async fn a_claim_can_be_repeated(account: &impl Account) -> Kept {
 
 /// CreateThing, by a client that was silent while others went on: what is configured the same is not made anew.
 async fn a_claim_that_is_repeated_late_changes_nothing(account: &impl Account) -> Kept {
-    let Newcomer { owner, thing } = account.newcomer();
+    let NewUser { owner, thing } = account.new_user();
     account.registry().claim(&thing, &owner, &held("one")).await?;
     account.registry().write(&thing, 1, &held("two")).await?;
     account.registry().write(&thing, 2, &held("one")).await?;
@@ -137,7 +137,7 @@ async fn check_one_winner(account: &impl Account, thing: &ThingName, crowd: Join
 }
 
 async fn of_many_claims_at_once_one_wins(account: &impl Account) -> Kept {
-    let Newcomer { owner, thing } = account.newcomer();
+    let NewUser { owner, thing } = account.new_user();
     let mut claims = JoinSet::new();
     for number in 0..CROWD {
         let (registry, owner, thing) = (account.registry(), owner.clone(), thing.clone());
@@ -160,8 +160,8 @@ fn full() -> Record {
         replaced: vec![replaced("old", 1_795_392_000), replaced("older", 1_795_392_001)],
         predecessor: Some(id("older")),
         again: true,
-        paused: Some(1_795_305_602),
-        returned: Some(Returned::Bounced),
+        suspended: Some(1_795_305_602),
+        bounce: Some(Bounce::Bounced),
         forget: true,
         alexa_user: Some(AlexaUser::of("amzn1.ask.account.A")),
         linked: 1_795_305_599,
@@ -185,8 +185,8 @@ fn cleared() -> [(&'static str, Record); 14] {
         ("replaced", Record { replaced: Vec::new(), ..full() }),
         ("predecessor", Record { predecessor: None, ..full() }),
         ("again", Record { again: false, ..full() }),
-        ("paused", Record { paused: None, ..full() }),
-        ("returned", Record { returned: None, ..full() }),
+        ("suspended", Record { suspended: None, ..full() }),
+        ("bounce", Record { bounce: None, ..full() }),
         ("forget", Record { forget: false, ..full() }),
         ("alexa_user", Record { alexa_user: None, ..full() }),
         ("linked", Record { linked: 0, ..full() }),
@@ -213,7 +213,7 @@ async fn a_record_comes_back_as_it_was_written(account: &impl Account) -> Kept {
     let thing = settler(account, &Record::default()).await?;
     same(entry(account, &thing).await?.record, Record::default(), "an empty record")?;
     check_rewritten(account, &thing, &full(), "a full record").await?;
-    let complained = Record { returned: Some(Returned::Complained), ..full() };
+    let complained = Record { bounce: Some(Bounce::Complained), ..full() };
     check_rewritten(account, &thing, &complained, "a record of a complaint").await
 }
 
@@ -250,7 +250,7 @@ async fn a_write_counts_the_version_up(account: &impl Account) -> Kept {
 
 /// UpdateThing: ResourceNotFoundException.
 async fn a_write_to_what_is_not_there_makes_nothing(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
+    let NewUser { thing, .. } = account.new_user();
     refuses(&account.registry().write(&thing, 1, &held("one")).await, is_taken, "a write to no thing")?;
     same(account.registry().look(&thing).await?, None, "after it")
 }
@@ -297,11 +297,11 @@ async fn a_thing_that_is_gone_is_removed(account: &impl Account) -> Kept {
     for _again in 0..2 {
         account.registry().remove(&thing, 1).await?;
     }
-    Ok(account.registry().remove(&account.newcomer().thing, 7).await?)
+    Ok(account.registry().remove(&account.new_user().thing, 7).await?)
 }
 
 async fn a_removed_thing_can_be_claimed_anew(account: &impl Account) -> Kept {
-    let Newcomer { owner, thing } = account.newcomer();
+    let NewUser { owner, thing } = account.new_user();
     account.registry().claim(&thing, &owner, &full()).await?;
     account.registry().remove(&thing, 1).await?;
     account.registry().claim(&thing, &owner, &held("two")).await?;
@@ -329,7 +329,7 @@ fn finished() -> Record {
 
 /// ListThings with `attributeName` and `attributeValue`.
 async fn things_are_found_by_their_alexa_user(account: &impl Account) -> Kept {
-    let Newcomer { owner, thing } = account.newcomer();
+    let NewUser { owner, thing } = account.new_user();
     let user = AlexaUser::of(&format!("user of {thing}"));
     same(account.registry().things_of(&user).await?, [], "before there is one")?;
     account.registry().claim(&thing, &owner, &Record { alexa_user: Some(user.clone()), ..held("one") }).await?;
@@ -368,7 +368,7 @@ async fn unfinished_lists_exactly_what_is_unfinished(account: &impl Account) -> 
         ("no certificate was delivered", Record { delivered: None, ..finished() }),
         ("another certificate is wanted", Record { again: true, ..finished() }),
         ("a certificate is being replaced", Record { replaced: vec![replaced("old", 9)], ..finished() }),
-        ("the skill is disabled", Record { paused: Some(7), ..finished() }),
+        ("the skill is disabled", Record { suspended: Some(7), ..finished() }),
         ("the owner wants to be forgotten", Record { forget: true, ..finished() }),
     ];
     for (what, record) in states {
@@ -377,8 +377,8 @@ async fn unfinished_lists_exactly_what_is_unfinished(account: &impl Account) -> 
         rewrite(account, &thing, &finished()).await?;
         same(&unfinished().await?, &others, "afterwards")?;
     }
-    let returned = Record { returned: Some(Returned::Bounced), ..finished() };
-    rewrite(account, &thing, &returned).await?;
+    let bounce = Record { bounce: Some(Bounce::Bounced), ..finished() };
+    rewrite(account, &thing, &bounce).await?;
     same(unfinished().await?, others, "a mail that came back is nothing for the sweep")
 }
 
@@ -390,7 +390,7 @@ fn check_told(outcome: &Result<(), RegistryError>, expected: &RegistryError) -> 
 
 /// CreateThing: ResourceNotFoundException.
 async fn a_missing_thing_type_is_told_by_its_name(account: &impl Account) -> Kept {
-    let (registry, Newcomer { owner, thing }) = (account.registry_without_its_stack(), account.newcomer());
+    let (registry, NewUser { owner, thing }) = (account.registry_without_its_stack(), account.new_user());
     let outcome = registry.claim(&thing, &owner, &held("one")).await;
     check_told(&outcome, &RegistryError::ThingTypeMissing(MISSING_TYPE.to_owned()))?;
     same(account.registry().look(&thing).await?, None, "the thing")
@@ -398,8 +398,8 @@ async fn a_missing_thing_type_is_told_by_its_name(account: &impl Account) -> Kep
 
 /// AttachPolicy: ResourceNotFoundException.
 async fn a_missing_policy_is_told_by_its_name(account: &impl Account) -> Kept {
-    let (registry, Newcomer { thing, .. }) = (account.registry_without_its_stack(), account.newcomer());
-    let id = registry.mint(&thing).await?.id;
+    let (registry, NewUser { thing, .. }) = (account.registry_without_its_stack(), account.new_user());
+    let id = registry.create_certificate(&thing).await?.id;
     check_told(&registry.attach_policy(&id).await, &RegistryError::PolicyMissing(MISSING_POLICY.to_owned()))
 }
 
@@ -410,7 +410,7 @@ async fn unfinished_lists_the_things_of_devices_by_the_names_they_chose(account:
         let chosen = ThingName::parse(&format!("press-{}", &thing.as_str()[thing.as_str().len() - 26..]));
         chosen.ok_or_else(|| Broken::here("a device cannot have such a name"))
     };
-    let (ours, other) = (account.newcomer(), account.newcomer());
+    let (ours, other) = (account.new_user(), account.new_user());
     let (chosen, foreign) = (name(&ours.thing)?, name(&other.thing)?);
     let fleet = OwnerId::of_fleet("factory-1").ok_or_else(|| Broken::here("a fleet cannot have such a name"))?;
     registry.claim(&chosen, &fleet, &held("one")).await?;

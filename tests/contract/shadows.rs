@@ -7,7 +7,7 @@ use onething::shadow::{Command, Connection, Patch, Shadow, ShadowError, Shadows}
 use onething::thing::{CertificateId, ThingName};
 use serde_json::{Map, Value, json};
 
-use super::{Account, Broken, Kept, Newcomer, Verdict, holds, judge, refuses, same};
+use super::{Account, Broken, Kept, NewUser, Verdict, holds, judge, refuses, same};
 
 pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
     judge![fresh;
@@ -37,7 +37,7 @@ pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
 
 /// A registered thing without a shadow.
 async fn settler(account: &impl Account) -> Result<ThingName, Broken> {
-    let Newcomer { owner, thing } = account.newcomer();
+    let NewUser { owner, thing } = account.new_user();
     account.registry().claim(&thing, &owner, &Record::default()).await?;
     Ok(thing)
 }
@@ -69,7 +69,7 @@ async fn there_is_no_shadow_before_the_first_update(account: &impl Account) -> K
 /// The shadow service does not ask the registry
 /// (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-device-shadows.html>).
 async fn a_shadow_needs_no_registered_thing(account: &impl Account) -> Kept {
-    let Newcomer { thing, .. } = account.newcomer();
+    let NewUser { thing, .. } = account.new_user();
     account.shadows().update(&thing, &Patch::ready(7, None, None)).await?;
     holds(shadow(account, &thing).await?.onboarded, "the mark reads back")
 }
@@ -229,16 +229,16 @@ async fn a_shadow_that_is_not_there_is_deleted(account: &impl Account) -> Kept {
     for _again in 0..2 {
         account.shadows().delete(&thing).await?;
     }
-    Ok(account.shadows().delete(&account.newcomer().thing).await?)
+    Ok(account.shadows().delete(&account.new_user().thing).await?)
 }
 
 /// GetConnection: ResourceNotFoundException.
 async fn a_device_that_nobody_knows_is_not_connected(account: &impl Account) -> Kept {
-    let connection = account.shadows().connection(&account.newcomer().thing).await?;
+    let connection = account.shadows().connection(&account.new_user().thing).await?;
     holds(matches!(connection, Connection::Unknown | Connection::Disconnected { .. }), "not connected, as far as anybody knows")
 }
 
 /// DeleteConnection: ResourceNotFoundException.
 async fn a_device_that_nobody_knows_is_disconnected(account: &impl Account) -> Kept {
-    Ok(account.shadows().disconnect(&account.newcomer().thing).await?)
+    Ok(account.shadows().disconnect(&account.new_user().thing).await?)
 }

@@ -37,9 +37,9 @@ def test_after_a_minute_every_command_is_done_once_in_its_order_and_the_last_set
     dark = time.monotonic()
     agent.is_("connecting")
     eventually("the hub sees it go", lambda: not ana.thing()["connected"])
-    wishes = []
+    requests = []
     for number in range(WISHES):
-        wishes.append(ana.wants("to print a vase"))
+        requests.append(ana.wants("to print a vase"))
         ana.says(f"to set the nozzle to {100 + number} degrees")
         ana.says(f"to turn it {'on' if number % 2 else 'off'}")
     assert agent.status()["agent"]["connection"] == "connecting" and agent.status()["running"]
@@ -48,11 +48,11 @@ def test_after_a_minute_every_command_is_done_once_in_its_order_and_the_last_set
     threading.Event().wait(MINUTE - (time.monotonic() - dark))
     wire.mend()
     agent.is_("connected", limit=BACK)
-    ana.hears_of(wishes[-1], "done", limit=BACK)
+    ana.hears_of(requests[-1], "done", limit=BACK)
     eventually("the settings are so", lambda: (ana.reported().get("nozzleTarget"), ana.reported().get("power")) == (100 + WISHES - 1, "ON"))
     after = ana.wants("to print a cup")
     ana.hears_of(after, "done")
-    assert workshop.printed() == [first, *wishes, after]
+    assert workshop.printed() == [first, *requests, after]
     eventually("nothing waits", lambda: not ana.desired().get("commands"))
 
 
@@ -82,9 +82,9 @@ def test_a_hub_that_comes_back_is_found_again(hub, new_agent, tmp_path):
     hub.kill()
     agent.is_("connecting")
     hub.start()
-    wish = ana.wants("to print a vase")
-    ana.hears_of(wish, "done")
-    assert workshop.printed() == [wish]
+    request = ana.wants("to print a vase")
+    ana.hears_of(request, "done")
+    assert workshop.printed() == [request]
 
 
 def test_a_wire_that_is_cut_at_any_moment_loses_nothing_and_doubles_nothing(hub, new_agent, tmp_path):
@@ -92,21 +92,21 @@ def test_a_wire_that_is_cut_at_any_moment_loses_nothing_and_doubles_nothing(hub,
     workshop = Workshop(tmp_path, prints="sleep 0.1")
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
     wire = at_the_wire(hub, ana, agent)
-    wishes = []
+    requests = []
     for number in range(CUTS):
-        wishes.append(ana.wants("to print a vase"))
+        requests.append(ana.wants("to print a vase"))
         ana.says(f"to set the nozzle to {100 + number} degrees")
         # Any moment is as good as another; nothing is waited for.
         threading.Event().wait(moments.uniform(0.0, 0.3))
         wire.cut()
         if number % 2:
-            wishes.append(ana.wants("to print a cup"))
+            requests.append(ana.wants("to print a cup"))
         wire.mend()
-        ana.hears_of(wishes[-1], "done")
+        ana.hears_of(requests[-1], "done")
         eventually("the setting is so", lambda: ana.reported().get("nozzleTarget") == 100 + number)
-        assert workshop.printed().count(wishes[-1]) == 1
+        assert workshop.printed().count(requests[-1]) == 1
     printed = workshop.printed()
-    assert printed == [id for id in wishes if id in printed], "each once, in the order of the wishes"
+    assert printed == [id for id in requests if id in printed], "each once, in the order of the requests"
 
 
 def test_a_hub_with_another_authority_is_still_known(hub, agent):

@@ -62,14 +62,14 @@ def test_a_setting_that_failed_is_reported_until_it_is_made_good(hub, new_agent,
     agent.stop()
     agent.run().is_("connected")
     eventually("it is tried again", lambda: agent.log().count("nozzleTarget failed") == 2)
-    assert failure() == first, "to fail again with the same wish is no news"
+    assert failure() == first, "to fail again with the same request is no news"
     (workshop.place / "on").touch()
     ana.says("to set the nozzle to two hundred ten degrees")
     eventually("it is set", lambda: ana.reported().get("nozzleTarget") == 210)
     eventually("the failure is gone", lambda: not failure())
 
 
-def test_what_the_device_makes_of_a_wish_is_what_is_wanted_from_then_on(hub, new_agent, tmp_path):
+def test_what_the_device_makes_of_a_request_is_what_is_wanted_from_then_on(hub, new_agent, tmp_path):
     workshop = Workshop(tmp_path)
     clamp = workshop.program("clamp", """echo '{"nozzleTarget": 180}'""")
     cooler = workshop.program("cooler", """echo '{"bedTarget": 35, "nozzle": 20}'""")
@@ -94,4 +94,4 @@ def test_what_the_device_makes_of_a_wish_is_what_is_wanted_from_then_on(hub, new
     ana.hears_of(ana.wants("to resume"), "done")
     assert (both("nozzleTarget"), both("bedTarget")) == ((180, 180), (35, 35))
     ana.says("to set the bed to fifty degrees")
-    eventually("a newer wish of the owner wins", lambda: both("bedTarget") == (50, 50))
+    eventually("a newer request of the owner wins", lambda: both("bedTarget") == (50, 50))

@@ -39,21 +39,21 @@ def test_another_network_takes_over(scene):
     machines, ana, agent, workshop, first = scene
     machines.unplug("wifi")
     machines.plug("cable")
-    wish = ana.wants("to print a vase")
-    ana.hears_of(wish, "done", limit=BACK)
+    request = ana.wants("to print a vase")
+    ana.hears_of(request, "done", limit=BACK)
     agent.is_("connected")
-    assert workshop.printed() == [first, wish]
+    assert workshop.printed() == [first, request]
 
 
 def test_a_network_that_swallows_everything_comes_back(scene):
     machines, ana, agent, workshop, first = scene
     began = time.monotonic()
     machines.swallow("wifi")
-    wish = ana.wants("to print a vase")
+    request = ana.wants("to print a vase")
     assert agent.is_("connecting", limit=SILENCE) > 20
     # So long it is silent, whatever happens meanwhile.
     threading.Event().wait(SILENCE - (time.monotonic() - began))
     machines.pass_on("wifi")
-    ana.hears_of(wish, "done", limit=BACK)
+    ana.hears_of(request, "done", limit=BACK)
     agent.is_("connected")
-    assert workshop.printed() == [first, wish]
+    assert workshop.printed() == [first, request]

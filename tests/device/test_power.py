@@ -51,7 +51,7 @@ def test_no_command_is_done_twice_and_the_newest_is_done_or_was_broken_off(hub, 
     ana.hears_of(wanted[-1], "done")
     printed = workshop.printed()
     assert len(set(printed)) == len(printed), "a command was done twice"
-    assert set(printed) <= set(wanted) and printed == [id for id in wanted if id in printed], "in the order of the wishes"
+    assert set(printed) <= set(wanted) and printed == [id for id in wanted if id in printed], "in the order of the requests"
 
 
 def test_what_was_broken_off_is_said_to_have_failed(hub, new_agent, tmp_path):

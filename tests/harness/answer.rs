@@ -103,7 +103,7 @@ impl Answer {
         self.says(&["alexa app"])
     }
 
-    /// Something is out of order and nobody's account is to blame: words, and
+    /// Something is out of order and nobody's account is to classification: words, and
     /// never the card that would make the owner link again.
     pub fn apologises(&self) -> &Self {
         assert!(!self.speech().is_empty(), "{:#}", self.0);

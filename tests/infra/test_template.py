@@ -180,7 +180,7 @@ def test_the_sweep_starts_every_hour_and_nothing_else_is_scheduled():
     ("parameters", "others"),
     [({}, ""), ({"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-"}, " OR startswith(topic(3), 'Lamp-')")],
 )
-def test_a_certificate_that_is_reported_for_the_first_time_retires_what_it_has_replaced(parameters, others):
+def test_a_certificate_that_is_reported_for_the_first_time_revokes_what_it_has_replaced(parameters, others):
     rules = of_type(translated(**parameters), "AWS::IoT::TopicRule")
     assert rules.keys() == {"RegistryEventsRule", "SweepFunctionCertificateInUse"}
     rule = rules["SweepFunctionCertificateInUse"]["TopicRulePayload"]

@@ -3,7 +3,7 @@
 
 use crate::harness::aws::Aws;
 use crate::harness::deployment::{Deployment, SECRET_KEY};
-use crate::harness::house::House;
+use crate::harness::function::Function;
 use crate::harness::lambda::Lambda;
 
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -14,9 +14,9 @@ fn good() -> Deployment {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_function_starts_and_waits_for_events() {
-    let house = House::with(Aws::out_of_order().await).await;
-    assert!(house.lambda.is_running());
-    println!("exec to first poll: {:?}", house.lambda.ready_after);
+    let function = Function::with(Aws::out_of_order().await).await;
+    assert!(function.lambda.is_running());
+    println!("exec to first poll: {:?}", function.lambda.ready_after);
 }
 
 #[tokio::test(flavor = "multi_thread")]

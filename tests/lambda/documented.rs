@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::SHADOW;
 use crate::harness::alexa::Echo;
 use crate::harness::aws::Aws;
-use crate::harness::house::House;
+use crate::harness::function::Function;
 
 /// What may come of a sample: nothing at all, or words with a LinkAccount card, or words without one.
 #[derive(Debug, PartialEq)]
@@ -17,7 +17,7 @@ enum Outcome {
     CannotFulfill,
 }
 
-async fn check(house: &House, sample: &str, expected: Outcome) {
+async fn check(function: &Function, sample: &str, expected: Outcome) {
     let mut request: Value = serde_json::from_str(sample).expect("JSON");
     let skill_id = Echo::unlinked().skill_id;
     for pointer in ["/context/System/application/applicationId", "/session/application/applicationId"] {
@@ -25,7 +25,7 @@ async fn check(house: &House, sample: &str, expected: Outcome) {
             *id = Value::from(skill_id.as_str());
         }
     }
-    let answer = house.lambda.answer_to(&request).await;
+    let answer = function.lambda.answer_to(&request).await;
     let response = answer.response();
     let outcome = match response {
         response if response["canFulfillIntent"]["canFulfill"] == "NO" => Outcome::CannotFulfill,
@@ -38,7 +38,7 @@ async fn check(house: &House, sample: &str, expected: Outcome) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documentations_samples_are_answered() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let samples = [
         (include_str!("../fixtures/alexa/request_format.json"), Outcome::Empty),
         (include_str!("../fixtures/alexa/field_types.json"), Outcome::Spoken),
@@ -49,7 +49,7 @@ async fn the_documentations_samples_are_answered() {
         (include_str!("../fixtures/alexa/skill_account_linked.json"), Outcome::Empty),
     ];
     for (sample, expected) in samples {
-        check(&house, sample, expected).await;
+        check(&function, sample, expected).await;
     }
-    assert!(house.aws.calls().is_empty());
+    assert!(function.aws.calls().is_empty());
 }

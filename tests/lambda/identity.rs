@@ -6,41 +6,41 @@ use serde_json::json;
 use crate::SHADOW;
 use crate::harness::alexa::Echo;
 use crate::harness::aws::{Aws, Conduct as AwsConduct};
-use crate::harness::house::House;
+use crate::harness::function::Function;
 use crate::harness::login::{CLIENT_ID, Conduct, User, token_for};
 
-async fn house_that_knows_its_client() -> House {
-    House::deployed(Aws::with_shadow(SHADOW).await, |deployment| deployment.set("LWA_CLIENT_ID", CLIENT_ID)).await
+async fn function_that_knows_its_client() -> Function {
+    Function::deployed(Aws::with_shadow(SHADOW).await, |deployment| deployment.set("LWA_CLIENT_ID", CLIENT_ID)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_token_there_is_a_card_and_nobody_is_asked() {
-    let house = House::with(Aws::out_of_order().await).await;
+    let function = Function::with(Aws::out_of_order().await).await;
     let mut echo = Echo::unlinked();
     for request in [echo.launch(), echo.intent("StatusIntent", &[]), echo.intent("PauseIntent", &[])] {
-        house.lambda.answer_to(&request).await.asks_to_link();
+        function.lambda.answer_to(&request).await.asks_to_link();
     }
-    assert!(house.login.calls().is_empty());
-    assert!(house.aws.calls().is_empty());
+    assert!(function.login.calls().is_empty());
+    assert!(function.aws.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_fault_asks_for_a_new_link() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     for (name, conduct) in [("expired", Conduct::InvalidToken), ("narrow", Conduct::InsufficientScope)] {
-        let user = house.welcomes(name);
-        house.login.treats(&user.token, conduct);
+        let user = function.welcomes(name);
+        function.login.treats(&user.token, conduct);
         let mut echo = Echo::linked(&user.token);
-        house.lambda.answer_to(&echo.launch()).await.asks_to_link();
+        function.lambda.answer_to(&echo.launch()).await.asks_to_link();
     }
     let mut echo = Echo::linked(&token_for("nobody"));
-    house.lambda.answer_to(&echo.intent("StatusIntent", &[])).await.asks_to_link();
-    assert!(house.aws.calls().is_empty());
+    function.lambda.answer_to(&echo.intent("StatusIntent", &[])).await.asks_to_link();
+    assert!(function.aws.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_cannot_be_one_asks_for_a_new_link() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     for token in [
         String::new(),
         " ".to_owned(),
@@ -50,14 +50,14 @@ async fn a_token_that_cannot_be_one_asks_for_a_new_link() {
         "Atza|für".to_owned(),
     ] {
         let mut echo = Echo::linked(&token);
-        house.lambda.answer_to(&echo.launch()).await.asks_to_link();
+        function.lambda.answer_to(&echo.launch()).await.asks_to_link();
     }
-    assert!(house.aws.calls().is_empty());
+    assert!(function.aws.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_login_is_an_apology_in_time_and_no_card() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     for (name, conduct) in [
         ("throttled", Conduct::Fails(429, "too_many_requests")),
         ("stumbled", Conduct::Fails(500, "ServerError")),
@@ -70,61 +70,61 @@ async fn an_outage_of_the_login_is_an_apology_in_time_and_no_card() {
         ("numbers", Conduct::Says(json!({"user_id": 7}))),
         ("silent", Conduct::Silent),
     ] {
-        let user = house.welcomes(name);
-        house.login.treats(&user.token, conduct.clone());
+        let user = function.welcomes(name);
+        function.login.treats(&user.token, conduct.clone());
         let mut echo = Echo::linked(&user.token);
-        house.lambda.answer_to(&echo.launch()).await.apologises();
+        function.lambda.answer_to(&echo.launch()).await.apologises();
     }
-    assert!(house.aws.calls().is_empty());
+    assert!(function.aws.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_login_is_back_the_owner_is_served() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
-    house.login.treats(&user.token, Conduct::Fails(500, "ServerError"));
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
+    function.login.treats(&user.token, Conduct::Fails(500, "ServerError"));
     let mut echo = Echo::linked(&user.token);
     let request = echo.intent("StatusIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await.apologises();
-    house.login.forgives(&user.token);
+    function.lambda.answer(&mut echo, &request).await.apologises();
+    function.login.forgives(&user.token);
     let request = echo.intent("StatusIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await.says(&["printing"]);
+    function.lambda.answer(&mut echo, &request).await.says(&["printing"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_another_client_is_refused_before_anything_is_done() {
-    let house = house_that_knows_its_client().await;
+    let function = function_that_knows_its_client().await;
     let mut thief = User::named("Mallory");
     thief.audience = "amzn1.application-oa2-client.other".to_owned();
-    house.login.knows(&thief);
+    function.login.knows(&thief);
     let mut echo = Echo::linked(&thief.token);
-    house.lambda.answer_to(&echo.launch()).await.asks_to_link();
-    assert!(house.aws.calls().is_empty());
+    function.lambda.answer_to(&echo.launch()).await.asks_to_link();
+    assert!(function.aws.calls().is_empty());
 
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
-    let answer = house.lambda.answer_to(&echo.intent("StatusIntent", &[])).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
+    let answer = function.lambda.answer_to(&echo.intent("StatusIntent", &[])).await;
     answer.says(&["printing"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_answers_about_two_people_touch_nobodys_thing() {
-    let house = house_that_knows_its_client().await;
+    let function = function_that_knows_its_client().await;
     let mut user = User::named("Janus");
     user.token_is_of = "amzn1.account.SOMEONE.ELSE".to_owned();
-    house.login.knows(&user);
+    function.login.knows(&user);
     let mut echo = Echo::linked(&user.token);
-    let answer = house.lambda.answer_to(&echo.launch()).await;
+    let answer = function.lambda.answer_to(&echo.launch()).await;
     assert!(!answer.speech().is_empty());
-    assert!(house.aws.calls().is_empty());
+    assert!(function.aws.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_travels_in_a_header_to_the_profile() {
-    let house = house_that_knows_its_client().await;
-    let user = house.welcomes("Ada");
+    let function = function_that_knows_its_client().await;
+    let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token);
-    house.lambda.answer_to(&echo.intent("StatusIntent", &[])).await;
-    let calls = house.login.calls();
+    function.lambda.answer_to(&echo.intent("StatusIntent", &[])).await;
+    let calls = function.login.calls();
     let profile = calls.iter().find(|call| call.path == "/user/profile").expect("a call for the profile");
     assert_eq!(profile.bearer.as_ref(), Some(&user.token));
     assert!(profile.query.is_empty(), "{}", profile.query);
@@ -133,18 +133,18 @@ async fn the_token_travels_in_a_header_to_the_profile() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn help_and_goodbye_need_no_account() {
-    let house = House::with(Aws::out_of_order().await).await;
+    let function = Function::with(Aws::out_of_order().await).await;
     let mut echo = Echo::unlinked();
-    let help = house.lambda.answer_to(&echo.intent("AMAZON.HelpIntent", &[])).await;
+    let help = function.lambda.answer_to(&echo.intent("AMAZON.HelpIntent", &[])).await;
     assert!(help.keeps_session_open() && help.card() != Some("LinkAccount"));
     for name in ["AMAZON.StopIntent", "AMAZON.CancelIntent", "AMAZON.NavigateHomeIntent"] {
-        let answer = house.lambda.answer_to(&echo.intent(name, &[])).await;
+        let answer = function.lambda.answer_to(&echo.intent(name, &[])).await;
         assert!(answer.ends_session() && answer.card().is_none(), "{name}");
     }
-    let fallback = house.lambda.answer_to(&echo.intent("AMAZON.FallbackIntent", &[])).await;
+    let fallback = function.lambda.answer_to(&echo.intent("AMAZON.FallbackIntent", &[])).await;
     assert!(fallback.card().is_none() && !fallback.speech().is_empty());
-    assert!(house.login.calls().is_empty());
-    assert!(house.aws.calls().is_empty());
+    assert!(function.login.calls().is_empty());
+    assert!(function.aws.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,37 +152,37 @@ async fn a_new_owner_without_a_mail_address_is_told_and_nothing_is_made() {
     let aws = Aws::out_of_order().await;
     let missing = "No shadow exists with name";
     aws.makes("GetThingShadow", AwsConduct::Refuses(404, "ResourceNotFoundException", missing));
-    let house = House::with(aws).await;
+    let function = Function::with(aws).await;
     let mut user = User::named("Nomail");
     user.email = None;
-    house.login.knows(&user);
+    function.login.knows(&user);
     let mut echo = Echo::linked(&user.token);
-    let answer = house.lambda.answer_to(&echo.launch()).await;
+    let answer = function.lambda.answer_to(&echo.launch()).await;
     answer.says(&["mail"]);
-    let operations = house.aws.operations();
+    let operations = function.aws.operations();
     assert!(operations.iter().all(|operation| operation.starts_with("Get")), "{operations:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_aws_is_an_apology_in_time() {
     for aws in [Aws::out_of_order().await, Aws::silent().await] {
-        let house = House::with(aws).await;
-        let user = house.welcomes("Ada");
+        let function = Function::with(aws).await;
+        let user = function.welcomes("Ada");
         for name in ["PauseIntent", "StatusIntent"] {
             let mut echo = Echo::linked(&user.token);
             let request = echo.intent(name, &[]);
-            house.lambda.answer(&mut echo, &request).await.apologises();
+            function.lambda.answer(&mut echo, &request).await.apologises();
         }
         let mut echo = Echo::linked(&user.token);
-        house.lambda.answer_to(&echo.launch()).await.apologises();
+        function.lambda.answer_to(&echo.launch()).await.apologises();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_everywhere_is_still_answered_in_time() {
-    let house = House::with(Aws::silent().await).await;
-    let user = house.welcomes("Ada");
-    house.login.treats(&user.token, Conduct::Slow(std::time::Duration::from_millis(2_000)));
+    let function = Function::with(Aws::silent().await).await;
+    let user = function.welcomes("Ada");
+    function.login.treats(&user.token, Conduct::Slow(std::time::Duration::from_millis(2_000)));
     let mut echo = Echo::linked(&user.token);
-    house.lambda.answer_to(&echo.launch()).await.apologises();
+    function.lambda.answer_to(&echo.launch()).await.apologises();
 }

@@ -6,57 +6,57 @@ use serde_json::Value;
 use crate::SHADOW;
 use crate::harness::alexa::{Echo, Slot};
 use crate::harness::aws::{Aws, Conduct};
-use crate::harness::house::House;
+use crate::harness::function::Function;
 use crate::harness::operations::{creates, searches};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_owner_costs_no_search_and_makes_nothing() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token);
     for name in ["PauseIntent", "ResumeIntent", "StatusIntent", "PauseIntent"] {
         let request = echo.intent(name, &[]);
-        house.lambda.answer(&mut echo, &request).await;
+        function.lambda.answer(&mut echo, &request).await;
     }
-    let operations = house.aws.operations();
+    let operations = function.aws.operations();
     assert!(!operations.iter().any(|name| creates(name) || searches(name)), "{operations:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_process_needs_profile_shadow_and_update() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("PauseIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await;
-    assert_eq!(house.login.calls().len(), 1);
-    assert_eq!(house.aws.operations(), ["GetThingShadow", "UpdateThingShadow"]);
+    function.lambda.answer(&mut echo, &request).await;
+    assert_eq!(function.login.calls().len(), 1);
+    assert_eq!(function.aws.operations(), ["GetThingShadow", "UpdateThingShadow"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warm_process_needs_one_call() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("PauseIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await;
-    house.aws.forgets();
+    function.lambda.answer(&mut echo, &request).await;
+    function.aws.forgets();
 
     echo.start_over();
     let request = echo.intent("ResumeIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await;
-    assert_eq!(house.login.calls().len(), 1);
-    assert_eq!(house.aws.operations(), ["UpdateThingShadow"]);
+    function.lambda.answer(&mut echo, &request).await;
+    assert_eq!(function.login.calls().len(), 1);
+    assert_eq!(function.aws.operations(), ["UpdateThingShadow"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_later_turn_of_a_session_needs_one_call_in_any_process() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token);
     let request = echo.launch();
-    let answer = house.lambda.answer(&mut echo, &request).await;
+    let answer = function.lambda.answer(&mut echo, &request).await;
     assert!(answer.keeps_session_open(), "{:#}", answer.json());
 
-    let other = House::with(Aws::with_shadow(SHADOW).await).await;
+    let other = Function::with(Aws::with_shadow(SHADOW).await).await;
     other.login.knows(&user);
     let request = echo.intent("PauseIntent", &[]);
     other.lambda.answer(&mut echo, &request).await;
@@ -66,26 +66,26 @@ async fn a_later_turn_of_a_session_needs_one_call_in_any_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_account_within_a_session_is_noticed() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let (ada, bob) = (house.welcomes("Ada"), house.welcomes("Bob"));
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let (ada, bob) = (function.welcomes("Ada"), function.welcomes("Bob"));
     let mut echo = Echo::linked(&ada.token);
     let request = echo.launch();
-    house.lambda.answer(&mut echo, &request).await;
-    let adas: Vec<String> = house.aws.calls().into_iter().map(|call| call.path).collect();
-    house.aws.forgets();
+    function.lambda.answer(&mut echo, &request).await;
+    let adas: Vec<String> = function.aws.calls().into_iter().map(|call| call.path).collect();
+    function.aws.forgets();
 
     echo.token = Some(bob.token);
     let request = echo.intent("PauseIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await;
-    let bobs: Vec<String> = house.aws.calls().into_iter().map(|call| call.path).collect();
+    function.lambda.answer(&mut echo, &request).await;
+    let bobs: Vec<String> = function.aws.calls().into_iter().map(|call| call.path).collect();
     assert!(!bobs.is_empty());
     assert!(bobs.iter().all(|path| !adas.contains(path)), "{adas:?} {bobs:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_out_of_range_is_an_answer_and_no_update() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let nozzle = Slot::matched("part", "nozzle", "nozzle", "nozzle");
     let vase = Slot::said("model", "vase");
     for (name, slots) in [
@@ -103,30 +103,30 @@ async fn a_value_out_of_range_is_an_answer_and_no_update() {
     ] {
         let mut echo = Echo::linked(&user.token);
         let request = echo.intent(name, &slots);
-        let answer = house.lambda.answer(&mut echo, &request).await;
+        let answer = function.lambda.answer(&mut echo, &request).await;
         let asked = !answer.speech().is_empty() || !answer.directives().is_empty();
         assert!(asked, "{name} {slots:?}: {:#}", answer.json());
     }
-    let operations = house.aws.operations();
+    let operations = function.aws.operations();
     assert!(!operations.contains(&"UpdateThingShadow".to_owned()), "{operations:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_print_is_not_cancelled_before_the_owner_has_said_yes() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token);
     let request = echo.intent_in("STARTED", "NONE", "CancelPrintIntent", &[]);
-    let answer = house.lambda.answer(&mut echo, &request).await;
+    let answer = function.lambda.answer(&mut echo, &request).await;
     assert!(!answer.directives().is_empty(), "{:#}", answer.json());
     let request = echo.intent_in("COMPLETED", "DENIED", "CancelPrintIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await;
-    assert!(!house.aws.operations().contains(&"UpdateThingShadow".to_owned()));
+    function.lambda.answer(&mut echo, &request).await;
+    assert!(!function.aws.operations().contains(&"UpdateThingShadow".to_owned()));
 
     echo.start_over();
     let request = echo.intent_in("COMPLETED", "CONFIRMED", "CancelPrintIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await;
-    assert!(house.aws.operations().contains(&"UpdateThingShadow".to_owned()));
+    function.lambda.answer(&mut echo, &request).await;
+    assert!(function.aws.operations().contains(&"UpdateThingShadow".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,10 +140,10 @@ async fn a_shadow_that_refuses_is_an_apology() {
     ] {
         let aws = Aws::with_shadow(SHADOW).await;
         aws.makes("UpdateThingShadow", Conduct::Refuses(status, code, "no"));
-        let house = House::with(aws).await;
-        let mut echo = Echo::linked(&house.welcomes("Ada").token);
+        let function = Function::with(aws).await;
+        let mut echo = Echo::linked(&function.welcomes("Ada").token);
         let request = echo.intent("PauseIntent", &[]);
-        let answer = house.lambda.answer(&mut echo, &request).await;
+        let answer = function.lambda.answer(&mut echo, &request).await;
         answer.apologises();
         let speech = answer.speech();
         assert!(!speech.contains("Pausing the print"), "{code}: {speech}");
@@ -153,34 +153,34 @@ async fn a_shadow_that_refuses_is_an_apology() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shadow_that_is_no_shadow_is_an_apology() {
     for document in ["[]", "{}", r#"{"state":7}"#, "<html>", r#"{"state":{"reported":"#] {
-        let house = House::with(Aws::with_shadow(document).await).await;
-        let mut echo = Echo::linked(&house.welcomes("Ada").token);
+        let function = Function::with(Aws::with_shadow(document).await).await;
+        let mut echo = Echo::linked(&function.welcomes("Ada").token);
         let request = echo.intent("StatusIntent", &[]);
-        let answer = house.lambda.answer(&mut echo, &request).await;
+        let answer = function.lambda.answer(&mut echo, &request).await;
         assert!(!answer.speech().is_empty(), "{document}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_has_come_online_since_is_not_said_to_be_missing() {
-    let house = House::with(Aws::with_shadow(r#"{"state": {"reported": {"onboarded": {"at": 1}}}, "version": 1}"#).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(r#"{"state": {"reported": {"onboarded": {"at": 1}}}, "version": 1}"#).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("PauseIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await.says(&["not been online"]);
+    function.lambda.answer(&mut echo, &request).await.says(&["not been online"]);
 
-    house.aws.makes("GetThingShadow", Conduct::Answers(200, SHADOW));
+    function.aws.makes("GetThingShadow", Conduct::Answers(200, SHADOW));
     echo.start_over();
     let request = echo.intent("PauseIntent", &[]);
-    let answer = house.lambda.answer(&mut echo, &request).await;
+    let answer = function.lambda.answer(&mut echo, &request).await;
     assert!(!answer.speech().contains("online"), "{}", answer.speech());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_setting_is_kept_for_a_device_that_was_never_online_and_does_not_expire() {
-    let house = House::with(Aws::with_shadow(r#"{"state": {"reported": {"onboarded": {"at": 1}}}, "version": 1}"#).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(r#"{"state": {"reported": {"onboarded": {"at": 1}}}, "version": 1}"#).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("SetPowerIntent", &[Slot::said("power", "on")]);
-    let answer = house.lambda.answer(&mut echo, &request).await;
+    let answer = function.lambda.answer(&mut echo, &request).await;
     answer.says(&["as soon as it is"]);
     assert!(!answer.speech().contains("minutes"), "{}", answer.speech());
 }
@@ -189,15 +189,15 @@ async fn a_setting_is_kept_for_a_device_that_was_never_online_and_does_not_expir
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connected_device_that_reports_nothing_is_not_said_to_be_missing() {
     let silent = r#"{"state": {"reported": {"onboarded": {"at": 1}}}, "version": 1}"#;
-    let house = House::with(Aws::with_shadow(silent).await).await;
+    let function = Function::with(Aws::with_shadow(silent).await).await;
     let connected = r#"{"connected": true, "connectedSince": 1700000000000}"#;
-    house.aws.makes("GetConnection", Conduct::Answers(200, connected));
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    function.aws.makes("GetConnection", Conduct::Answers(200, connected));
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("StatusIntent", &[]);
-    let status = house.lambda.answer(&mut echo, &request).await;
+    let status = function.lambda.answer(&mut echo, &request).await;
     status.says(&["is connected, but reports nothing"]);
 
-    let other = House::with(Aws::with_shadow(silent).await).await;
+    let other = Function::with(Aws::with_shadow(silent).await).await;
     let mut echo = Echo::linked(&other.welcomes("Ben").token);
     for (conduct, says) in [
         (Conduct::Answers(200, r#"{"connected": false, "disconnectedSince": 1700000000000}"#), "not connected at the moment"),
@@ -216,8 +216,8 @@ async fn a_connected_device_that_reports_nothing_is_not_said_to_be_missing() {
 }
 
 /// What AWS was asked to write into the shadow, in order.
-fn written(house: &House) -> Vec<Value> {
-    let calls = house.aws.calls();
+fn written(function: &Function) -> Vec<Value> {
+    let calls = function.aws.calls();
     let updates = calls.iter().filter(|call| call.operation == "UpdateThingShadow");
     updates.map(|call| serde_json::from_slice(&call.body).expect("JSON")).collect()
 }
@@ -226,30 +226,30 @@ fn written(house: &House) -> Vec<Value> {
 async fn what_the_device_could_not_do_is_told_beside_the_answer_and_noted_in_the_same_update() {
     let failed = r#"{"state": {"reported": {"onboarded": {"at": 1, "told": 7}, "failures": {
         "nozzleTarget": {"value": 200, "detail": "the heater is off", "at": 9}, "power": {"value": "ON", "detail": "old", "at": 7}}}}}"#;
-    let house = House::with(Aws::with_shadow(failed).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(failed).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("PauseIntent", &[]);
-    let answer = house.lambda.answer(&mut echo, &request).await;
+    let answer = function.lambda.answer(&mut echo, &request).await;
     answer.says(&["Pausing the print.", "could not set the nozzle target to 200 degrees: the heater is off."]);
     assert!(!answer.speech().contains("old"), "{}", answer.speech());
-    let written = written(&house);
+    let written = written(&function);
     assert_eq!(written.len(), 1, "{written:?}");
     assert_eq!(written[0]["state"]["reported"]["onboarded"]["told"], 9);
-    assert_eq!(house.aws.operations(), ["GetThingShadow", "UpdateThingShadow"]);
+    assert_eq!(function.aws.operations(), ["GetThingShadow", "UpdateThingShadow"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_on_aws_hears_what_a_command_replaces() {
     let waiting = r#"{"state": {"desired": {"command": {"id": "a", "name": "cancel", "expiresAt": 4102444800}},
         "reported": {"status": "idle", "command": {"id": "0", "status": "done"}, "onboarded": {"at": 1}}}}"#;
-    let house = House::with(Aws::with_shadow(waiting).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(waiting).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("PauseIntent", &[]);
-    let answer = house.lambda.answer(&mut echo, &request).await;
+    let answer = function.lambda.answer(&mut echo, &request).await;
     answer.says(&["Pausing the print.", "This replaces the command cancel, which was still waiting."]);
     // At once after it nobody looks into the shadow again, and so nobody knows.
     let request = echo.intent("ResumeIntent", &[]);
-    let answer = house.lambda.answer(&mut echo, &request).await;
+    let answer = function.lambda.answer(&mut echo, &request).await;
     answer.says(&["Going on with the print.", "This replaces the command pause, if your 3D printer has not done it yet."]);
 }
 
@@ -257,14 +257,14 @@ async fn an_owner_on_aws_hears_what_a_command_replaces() {
 async fn a_device_with_a_queue_on_aws_loses_no_command() {
     let queue = r#"{"state": {"desired": {"commands": {"a": {"name": "cancel", "order": 3, "expiresAt": 4102444800},
         "b": {"name": "print", "order": 2, "expiresAt": 5}}}, "reported": {"commandQueue": true, "onboarded": {"at": 1}}}}"#;
-    let house = House::with(Aws::with_shadow(queue).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(queue).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     for name in ["PauseIntent", "ResumeIntent"] {
         let request = echo.intent(name, &[]);
-        let answer = house.lambda.answer(&mut echo, &request).await;
+        let answer = function.lambda.answer(&mut echo, &request).await;
         assert!(!answer.speech().contains("replaces"), "{}", answer.speech());
     }
-    let written = written(&house);
+    let written = written(&function);
     let place = |update: &Value| {
         let commands = &update["state"]["desired"]["commands"];
         commands[update["state"]["desired"]["command"]["id"].as_str().expect("an id")]["order"].as_u64().expect("a place")
@@ -277,9 +277,9 @@ async fn a_device_with_a_queue_on_aws_loses_no_command() {
 async fn a_command_that_does_not_fit_behind_those_that_wait_is_said_not_to_be_passed_on() {
     let queue = r#"{"state": {"desired": {"commands": {"a": {"name": "cancel", "order": 3, "expiresAt": 4102444800}}},
         "reported": {"commandQueue": true, "onboarded": {"at": 1}}}}"#;
-    let house = House::with(Aws::with_shadow(queue).await).await;
-    house.aws.makes("UpdateThingShadow", Conduct::Refuses(413, "RequestEntityTooLargeException", "too large"));
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(queue).await).await;
+    function.aws.makes("UpdateThingShadow", Conduct::Refuses(413, "RequestEntityTooLargeException", "too large"));
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("PauseIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await.says(&["Too many commands wait for your 3D printer already"]);
+    function.lambda.answer(&mut echo, &request).await.says(&["Too many commands wait for your 3D printer already"]);
 }

@@ -16,7 +16,7 @@ mod configuration;
 mod documented;
 mod identity;
 mod known_owner;
-mod life;
+mod lifecycle;
 mod models;
 mod payloads;
 mod requests;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::SHADOW;
 use crate::harness::alexa::Echo;
 use crate::harness::aws::Aws;
-use crate::harness::house::House;
+use crate::harness::function::Function;
 
 /// What the function wants of the device; of a command its name and arguments, without those of other commands.
 fn desired(aws: &Aws) -> Map<String, Value> {
@@ -30,16 +30,17 @@ async fn check(name: &str) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models").join(name);
     let turns: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(fixtures.join("turns.json")).unwrap()).unwrap();
     let model = fixtures.join("device.toml");
-    let house = House::deployed(Aws::with_shadow(SHADOW).await, |deployment| deployment.set("DEVICE_MODEL", model.to_str().unwrap())).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function =
+        Function::deployed(Aws::with_shadow(SHADOW).await, |deployment| deployment.set("DEVICE_MODEL", model.to_str().unwrap())).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     for turn in &turns {
-        house.aws.forgets();
+        function.aws.forgets();
         let request = echo.turn(turn["request"].clone());
-        let answer = house.lambda.answer(&mut echo, &request).await;
+        let answer = function.lambda.answer(&mut echo, &request).await;
         let (say, speech) = (&turn["say"], answer.speech());
         assert!(speech.starts_with(turn["speech"].as_str().unwrap()), "{name}: {say}: {speech}");
         let expected = turn.get("desired").and_then(Value::as_object).cloned().unwrap_or_default();
-        assert_eq!(desired(&house.aws), expected, "{name}: {say}");
+        assert_eq!(desired(&function.aws), expected, "{name}: {say}");
     }
 }
 
@@ -64,6 +65,6 @@ async fn a_coffee_machine_takes_times_and_cups() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_takes_pins_names_ordinals_and_phone_numbers() {
-    check("endpoint").await;
+async fn a_door_takes_pins_names_ordinals_and_phone_numbers() {
+    check("door").await;
 }

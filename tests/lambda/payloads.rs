@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::SHADOW;
 use crate::harness::alexa::Echo;
 use crate::harness::aws::Aws;
-use crate::harness::house::House;
+use crate::harness::function::Function;
 use crate::harness::runtime_api::Outcome;
 
 const STRANGER: &str = "amzn1.ask.skill.99999999-2222-4333-8444-555555555555";
@@ -22,8 +22,8 @@ fn check_failure(error: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_refused_and_nobody_is_asked() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token);
     let ours = echo.launch();
 
@@ -57,21 +57,21 @@ async fn a_stranger_is_refused_and_nobody_is_asked() {
     }
 
     for request in strangers {
-        let error = house.lambda.expect_failure(house.lambda.invoke(&request).await);
+        let error = function.lambda.expect_failure(function.lambda.invoke(&request).await);
         check_failure(&error);
     }
-    assert!(house.login.calls().is_empty(), "{:?}", house.login.calls());
-    assert!(house.aws.calls().is_empty(), "{:?}", house.aws.calls());
+    assert!(function.login.calls().is_empty(), "{:?}", function.login.calls());
+    assert!(function.aws.calls().is_empty(), "{:?}", function.aws.calls());
 
     // The next request of ours is answered as if nothing had been.
-    let answer = house.lambda.answer_to(&ours).await;
+    let answer = function.lambda.answer_to(&ours).await;
     assert!(!answer.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrapped_request_fails_with_what_is_expected() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let ours = Echo::linked(&user.token).launch();
     let text = ours.to_string();
     for (event, what) in [
@@ -83,33 +83,33 @@ async fn a_wrapped_request_fails_with_what_is_expected() {
         (ours["request"].clone(), "only what belongs into `request`"),
         (json!({"version": "2.0", "requestContext": {"http": {"method": "GET"}}}), "the event of an HTTP request"),
     ] {
-        let error = house.lambda.expect_failure(house.lambda.invoke(&event).await);
+        let error = function.lambda.expect_failure(function.lambda.invoke(&event).await);
         check_failure(&error);
         let message = error["errorMessage"].as_str().unwrap_or_default();
         assert!(message.contains("Alexa request is expected") && message.contains(what), "{event}: {error}");
     }
-    assert!(house.login.calls().is_empty() && house.aws.calls().is_empty());
-    assert!(!house.lambda.log().contains(&user.token));
-    house.lambda.answer_to(&ours).await;
+    assert!(function.login.calls().is_empty() && function.aws.calls().is_empty());
+    assert!(!function.lambda.log().contains(&user.token));
+    function.lambda.answer_to(&ours).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_skills_may_share_a_function() {
-    let house = House::deployed(Aws::with_shadow(SHADOW).await, |deployment| {
+    let function = Function::deployed(Aws::with_shadow(SHADOW).await, |deployment| {
         deployment.set("SKILL_ID", &format!("{STRANGER} , amzn1.ask.skill.other"))
     })
     .await;
     let mut echo = Echo::unlinked();
     echo.skill_id = STRANGER.to_owned();
-    house.lambda.answer_to(&echo.launch()).await.asks_to_link();
+    function.lambda.answer_to(&echo.launch()).await.asks_to_link();
     echo.skill_id = "amzn1.ask.skill.other".to_owned();
     echo.start_over();
-    house.lambda.answer_to(&echo.launch()).await.asks_to_link();
+    function.lambda.answer_to(&echo.launch()).await.asks_to_link();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_request_at_all_fails_and_the_next_request_is_answered() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let megabyte = "x".repeat(1 << 20);
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     for payload in [
@@ -128,19 +128,19 @@ async fn what_is_no_request_at_all_fails_and_the_next_request_is_answered() {
         megabyte,
         deep,
     ] {
-        let invocation = house.lambda.invoke_raw(payload).await;
-        check_failure(&house.lambda.expect_failure(invocation));
+        let invocation = function.lambda.invoke_raw(payload).await;
+        check_failure(&function.lambda.expect_failure(invocation));
     }
-    let invocation = house.lambda.invoke_raw(vec![0xff, 0xfe, 0x00]).await;
-    check_failure(&house.lambda.expect_failure(invocation));
-    assert!(house.lambda.is_running());
-    let answer = house.lambda.answer_to(&Echo::unlinked().launch()).await;
+    let invocation = function.lambda.invoke_raw(vec![0xff, 0xfe, 0x00]).await;
+    check_failure(&function.lambda.expect_failure(invocation));
+    assert!(function.lambda.is_running());
+    let answer = function.lambda.answer_to(&Echo::unlinked().launch()).await;
     answer.asks_to_link();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_of_ours_that_says_nothing_gets_an_empty_answer() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let whole = Echo::unlinked().launch();
     for request in [
         None,
@@ -159,26 +159,26 @@ async fn a_request_of_ours_that_says_nothing_gets_an_empty_answer() {
                 envelope.as_object_mut().expect("an object").remove("request");
             }
         }
-        let answer = house.lambda.answer_to(&envelope).await;
+        let answer = function.lambda.answer_to(&envelope).await;
         assert!(answer.is_empty(), "{request:?}: {:#}", answer.json());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_megabyte_that_means_nothing_is_ignored() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let mut request = Echo::unlinked().launch();
     request["context"]["Novelty"] = json!({"blob": "x".repeat(1 << 20)});
-    house.lambda.answer_to(&request).await.asks_to_link();
+    function.lambda.answer_to(&request).await.asks_to_link();
     let mut request = Echo::unlinked().intent("PrintIntent", &[]);
     request["request"]["intent"]["slots"]["model"] = json!({"name": "model", "value": "vase ".repeat(1 << 18)});
-    house.lambda.answer_to(&request).await;
+    function.lambda.answer_to(&request).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_field_may_be_missing_null_or_of_another_type() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token).hearing_progress("http://127.0.0.1:9", "token");
     let slots = [crate::harness::alexa::Slot::matched("model", "a vase", "vase", "vase"), crate::harness::alexa::Slot::said("copies", "2")];
     let requests = [
@@ -198,7 +198,7 @@ async fn each_field_may_be_missing_null_or_of_another_type() {
             for replacement in [None, Some(json!(null)), Some(json!(7)), Some(json!("")), Some(json!([{}]))] {
                 let mut damaged = request.clone();
                 change(&mut damaged, &path, replacement.clone());
-                let invocation = house.lambda.invoke(&damaged).await;
+                let invocation = function.lambda.invoke(&damaged).await;
                 tried += 1;
                 match invocation.outcome {
                     Outcome::Failed(error) => {
@@ -209,14 +209,14 @@ async fn each_field_may_be_missing_null_or_of_another_type() {
                         assert!(places.iter().any(|place| place.starts_with(&path)), "{path} = {replacement:?}: {error}");
                     }
                     _ => {
-                        house.lambda.expect_answer(invocation);
+                        function.lambda.expect_answer(invocation);
                     }
                 }
             }
         }
     }
     println!("{tried} damaged requests");
-    assert!(!house.lambda.log().contains("panicked"));
+    assert!(!function.lambda.log().contains("panicked"));
 }
 
 /// Every place in a document, as a JSON pointer.

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::SHADOW;
 use crate::harness::alexa::{Echo, Slot};
 use crate::harness::aws::Aws;
-use crate::harness::house::House;
+use crate::harness::function::Function;
 
 /// The 59 discriminators of `ask_sdk_model/request.py` 1.82.0.
 const REQUEST_TYPES: &[&str] = &[
@@ -77,12 +77,12 @@ const SPOKEN_TO: &[&str] = &["LaunchRequest", "IntentRequest", "SessionResumedRe
 #[tokio::test(flavor = "multi_thread")]
 async fn all_request_types_are_answered() {
     assert_eq!(REQUEST_TYPES.len(), 59);
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     for kind in REQUEST_TYPES {
         let mut echo = Echo::linked(&user.token);
         for request in [echo.anything(kind), echo.anything_out_of_session(kind)] {
-            let answer = house.lambda.answer_to(&request).await;
+            let answer = function.lambda.answer_to(&request).await;
             assert!(answer.is_empty() || SPOKEN_TO.contains(kind), "{kind}: {:#}", answer.json());
         }
     }
@@ -90,55 +90,55 @@ async fn all_request_types_are_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_type_that_does_not_exist_yet_is_answered_and_logged() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
-    let answer = house.lambda.answer_to(&echo.anything("Alexa.Telepathy.ThoughtReceived")).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
+    let answer = function.lambda.answer_to(&echo.anything("Alexa.Telepathy.ThoughtReceived")).await;
     assert!(answer.is_empty(), "{:#}", answer.json());
-    house.lambda.logs("Alexa.Telepathy.ThoughtReceived").await;
-    assert!(house.aws.calls().is_empty());
+    function.lambda.logs("Alexa.Telepathy.ThoughtReceived").await;
+    assert!(function.aws.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_session_is_acknowledged_in_silence() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     for reason in ["USER_INITIATED", "ERROR", "EXCEEDED_MAX_REPROMPTS", "SOMETHING_NEW"] {
-        let answer = house.lambda.answer_to(&echo.session_ended(reason)).await;
+        let answer = function.lambda.answer_to(&echo.session_ended(reason)).await;
         assert!(answer.is_empty(), "{reason}: {:#}", answer.json());
     }
-    let answer = house.lambda.answer_to(&echo.exception_encountered()).await;
+    let answer = function.lambda.answer_to(&echo.exception_encountered()).await;
     assert!(answer.is_empty());
-    assert!(house.aws.calls().is_empty());
+    assert!(function.aws.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whether_the_skill_could_is_answered_without_doing_it() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let vase = [Slot::said("model", "vase"), Slot::said("copies", "2")];
-    let answer = house.lambda.answer_to(&echo.can_fulfill("PrintIntent", &vase)).await;
+    let answer = function.lambda.answer_to(&echo.can_fulfill("PrintIntent", &vase)).await;
     let can = &answer.response()["canFulfillIntent"];
     assert_eq!(can["canFulfill"], "YES", "{:#}", answer.json());
     assert!(answer.response().get("outputSpeech").is_none());
-    let answer = house.lambda.answer_to(&echo.can_fulfill("OrderPizzaIntent", &[])).await;
+    let answer = function.lambda.answer_to(&echo.can_fulfill("OrderPizzaIntent", &[])).await;
     assert_eq!(answer.response()["canFulfillIntent"]["canFulfill"], "NO");
-    assert!(house.aws.calls().is_empty());
-    assert!(house.login.calls().is_empty());
+    assert!(function.aws.calls().is_empty());
+    assert!(function.login.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_in_the_session_alone_is_good_enough() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let mut request = Echo::linked(&user.token).intent("StatusIntent", &[]);
     request["context"]["System"].as_object_mut().expect("an object").remove("user");
-    house.lambda.answer_to(&request).await.says(&["printing"]);
+    function.lambda.answer_to(&request).await.says(&["printing"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_off_changes_nothing() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     for moment in [
         json!("1970-01-01T00:00:00Z"),
         json!("2099-12-31T23:59:59Z"),
@@ -148,30 +148,30 @@ async fn a_clock_that_is_off_changes_nothing() {
     ] {
         let mut request = Echo::linked(&user.token).intent("StatusIntent", &[]);
         request["request"]["timestamp"] = moment;
-        house.lambda.answer_to(&request).await.says(&["printing"]);
+        function.lambda.answer_to(&request).await.says(&["printing"]);
     }
 }
 
 /// The deadline is Lambda's clock, the function compares it with its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_whose_clock_is_ahead_of_its_deadline_answers_all_the_same() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let request = Echo::linked(&user.token).intent("StatusIntent", &[]);
-    let invocation = house.lambda.invoke_by_a_clock_behind(request.to_string(), std::time::Duration::from_secs(3_600)).await;
-    house.lambda.expect_answer(invocation).says(&["printing"]);
+    let invocation = function.lambda.invoke_by_a_clock_behind(request.to_string(), std::time::Duration::from_secs(3_600)).await;
+    function.lambda.expect_answer(invocation).says(&["printing"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_that_loses_its_network_is_no_fault_of_the_maker() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let mut request = echo.session_ended("ERROR");
     request["request"]["error"] = json!({"type": "DEVICE_COMMUNICATION_ERROR", "message": "gone"});
-    house.lambda.answer_to(&request).await;
+    function.lambda.answer_to(&request).await;
     request["request"]["error"] = json!({"type": "INVALID_RESPONSE", "message": "Invalid SSML"});
-    house.lambda.answer_to(&request).await;
-    let log = house.lambda.logs("Invalid SSML").await;
+    function.lambda.answer_to(&request).await;
+    let log = function.lambda.logs("Invalid SSML").await;
     let line = |text: &str| log.lines().find(|line| line.contains(text)).expect("a line").to_owned();
     assert!(!line("gone").contains("maker"), "{log}");
     assert!(line("Invalid SSML").contains("maker"), "{log}");
@@ -179,27 +179,27 @@ async fn an_echo_that_loses_its_network_is_no_fault_of_the_maker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_language_gets_an_answer() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     for locale in ["en-US", "en-GB", "de-DE", "ja-JP", "xx-YY", "", "en"] {
         let mut echo = Echo::linked(&user.token);
         echo.locale = locale.to_owned();
-        let answer = house.lambda.answer_to(&echo.intent("StatusIntent", &[])).await;
+        let answer = function.lambda.answer_to(&echo.intent("StatusIntent", &[])).await;
         assert!(!answer.speech().is_empty(), "{locale}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_carries_an_id_of_its_own_and_an_end() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let user = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token);
     for _ in 0..2 {
         let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
-        house.lambda.answer(&mut echo, &request).await.says(&["vase"]);
+        function.lambda.answer(&mut echo, &request).await.says(&["vase"]);
         echo.start_over();
     }
-    let commands: Vec<serde_json::Value> = house
+    let commands: Vec<serde_json::Value> = function
         .aws
         .calls()
         .iter()

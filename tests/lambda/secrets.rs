@@ -4,13 +4,13 @@ use crate::SHADOW;
 use crate::harness::alexa::Echo;
 use crate::harness::aws::Aws;
 use crate::harness::deployment::SECRET_KEY;
-use crate::harness::house::House;
+use crate::harness::function::Function;
 use crate::harness::login::{CLIENT_ID, Conduct};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_of_everything_holds_no_secret_whatever_fails() {
     for aws in [Aws::out_of_order().await, Aws::with_shadow(SHADOW).await] {
-        let house = House::deployed(aws, |deployment| deployment.logging_everything().set("LWA_CLIENT_ID", CLIENT_ID)).await;
+        let function = Function::deployed(aws, |deployment| deployment.logging_everything().set("LWA_CLIENT_ID", CLIENT_ID)).await;
         let mut users = Vec::new();
         for (name, conduct) in [
             ("Ada", None),
@@ -20,23 +20,23 @@ async fn a_log_of_everything_holds_no_secret_whatever_fails() {
             ("Html", Some(Conduct::Html(200))),
             ("Half", Some(Conduct::HalfJson)),
         ] {
-            let user = house.welcomes(name);
+            let user = function.welcomes(name);
             if let Some(conduct) = conduct {
-                house.login.treats(&user.token, conduct);
+                function.login.treats(&user.token, conduct);
             }
             let mut echo = Echo::linked(&user.token);
             for request in [echo.launch(), echo.intent("StatusIntent", &[]), echo.account_linked()] {
-                house.lambda.answer_to(&request).await;
+                function.lambda.answer_to(&request).await;
             }
             users.push(user);
         }
         // A request that is not ours is not quoted either.
         let mut stranger = Echo::linked(&users[0].token);
         stranger.skill_id = "amzn1.ask.skill.stranger".to_owned();
-        house.lambda.invoke(&stranger.launch()).await;
-        house.lambda.invoke_raw(format!("{{\"token\": \"{}\"", users[0].token)).await;
+        function.lambda.invoke(&stranger.launch()).await;
+        function.lambda.invoke_raw(format!("{{\"token\": \"{}\"", users[0].token)).await;
 
-        let log = house.lambda.stop().await;
+        let log = function.lambda.stop().await;
         assert!(log.contains("\"WARN\""), "failures are logged:\n{log}");
         assert!(!log.contains(SECRET_KEY));
         assert!(!log.contains("Atza"), "{}", lines_with(&log, "Atza"));

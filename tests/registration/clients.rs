@@ -8,7 +8,7 @@ use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
-use crate::{Answer, Device, House, now, owner, thing_of};
+use crate::{Answer, Device, Setup, now, owner, thing_of};
 
 const FLEET_1: Option<&str> = Some("DeviceToken token-1");
 const FLEET_2: Option<&str> = Some("DeviceToken token-2");
@@ -18,7 +18,7 @@ fn lamp() -> Value {
 }
 
 /// What holds for everybody who was let in.
-fn check(house: &House, device: &Device, answer: &Answer, thing: &str, thing_type: &str, policies: &[&str]) {
+fn check(setup: &Setup, device: &Device, answer: &Answer, thing: &str, thing_type: &str, policies: &[&str]) {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let id = answer.certificate();
     let body = &answer.body;
@@ -40,86 +40,86 @@ fn check(house: &House, device: &Device, answer: &Answer, thing: &str, thing_typ
     assert_eq!(parsed.public_key().raw, rcgen::PublicKeyData::subject_public_key_info(&device.key), "it is for the device's own key");
 
     let thing = answer.thing();
-    assert_eq!(house.town().working(&thing), std::slice::from_ref(&id), "it works, and no other does");
-    assert_eq!(house.town().policies(&id), policies);
-    let record = house.town().record(&thing).unwrap();
+    assert_eq!(setup.account().working(&thing), std::slice::from_ref(&id), "it works, and no other does");
+    assert_eq!(setup.account().policies(&id), policies);
+    let record = setup.account().record(&thing).unwrap();
     assert_eq!((record.certificate, record.coming, record.until), (Some(id), None, 0));
-    assert_eq!(house.town().world(&thing).account.lock().unwrap().broken, Vec::<&str>::new());
-    assert_eq!(house.town().things(), 1);
+    assert_eq!(setup.account().world(&thing).account.lock().unwrap().broken, Vec::<&str>::new());
+    assert_eq!(setup.account().things(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_of_an_owner_comes_with_a_code() {
-    let (house, device) = (House::new(""), Device::new());
-    let code = house.code().await.shown();
-    let answer = house.registers(None, &device.with(json!({"code": code.to_lowercase().replace('-', " ")}))).await;
-    check(&house, &device, &answer, thing_of("A").as_str(), "3d-printer", &["OneUserOneThing"]);
+    let (setup, device) = (Setup::new(""), Device::new());
+    let code = setup.code().await.shown();
+    let answer = setup.registers(None, &device.with(json!({"code": code.to_lowercase().replace('-', " ")}))).await;
+    check(&setup, &device, &answer, thing_of("A").as_str(), "3d-printer", &["OneUserOneThing"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_owners_installer_comes_with_the_owners_token() {
-    let (house, device) = (House::new(""), Device::new());
-    let answer = house.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await;
-    check(&house, &device, &answer, thing_of("A").as_str(), "3d-printer", &["OneUserOneThing"]);
+    let (setup, device) = (Setup::new(""), Device::new());
+    let answer = setup.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await;
+    check(&setup, &device, &answer, thing_of("A").as_str(), "3d-printer", &["OneUserOneThing"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_of_a_fleet_comes_with_the_fleets_token() {
-    let (house, device) = (House::new(""), Device::new());
+    let (setup, device) = (Setup::new(""), Device::new());
     let mut body = lamp();
     body["attributes"] = json!({"hardware": "rev-b"});
-    let answer = house.registers(FLEET_1, &device.with(body)).await;
-    check(&house, &device, &answer, "lamp-7", "lamp", &["LampPolicy", "Jobs"]);
-    let said = house.town().record(&answer.thing()).unwrap().said;
+    let answer = setup.registers(FLEET_1, &device.with(body)).await;
+    check(&setup, &device, &answer, "lamp-7", "lamp", &["LampPolicy", "Jobs"]);
+    let said = setup.account().record(&answer.thing()).unwrap().said;
     assert_eq!(said, [("hardware".into(), "rev-b".into()), ("version".into(), "1.2".into())].into());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_is_for_its_types_and_the_first_is_the_default() {
-    let (house, device) = (House::new(""), Device::new());
+    let (setup, device) = (Setup::new(""), Device::new());
     let body = device.with(json!({"thingName": "pump-1", "version": "1", "thingType": "pump"}));
-    let answer = house.registers(FLEET_2, &body).await;
-    check(&house, &device, &answer, "pump-1", "pump", &["PumpPolicy"]);
-    assert_eq!(house.town().record(&answer.thing()).unwrap().said, [].into(), "pumps have no version");
+    let answer = setup.registers(FLEET_2, &body).await;
+    check(&setup, &device, &answer, "pump-1", "pump", &["PumpPolicy"]);
+    assert_eq!(setup.account().record(&answer.thing()).unwrap().said, [].into(), "pumps have no version");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_comes_with_its_serial_and_has_the_same_thing_always() {
-    let (house, device) = (House::new(""), Device::new());
+    let (setup, device) = (Setup::new(""), Device::new());
     let thing = ThingName::of_serial(&ThingPrefix::parse("Lamp-").unwrap(), "unguessable-serial-0001");
     let body = json!({"serial": "unguessable-serial-0001"});
-    let answer = house.registers(None, &device.with(body.clone())).await;
-    check(&house, &device, &answer, thing.as_str(), "lamp", &["LampPolicy", "Jobs"]);
-    assert_eq!(house.registers(None, &Device::new().with(body)).await.thing(), thing);
-    assert_eq!(house.town().things(), 1);
+    let answer = setup.registers(None, &device.with(body.clone())).await;
+    check(&setup, &device, &answer, thing.as_str(), "lamp", &["LampPolicy", "Jobs"]);
+    assert_eq!(setup.registers(None, &Device::new().with(body)).await.thing(), thing);
+    assert_eq!(setup.account().things(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_serial_that_can_be_guessed_needs_its_secret() {
-    let (house, device) = (House::new(""), Device::new());
+    let (setup, device) = (Setup::new(""), Device::new());
     let thing = ThingName::of_serial(&ThingPrefix::parse("Pump-").unwrap(), "SN-0001");
-    let answer = house.registers(None, &device.with(json!({"serial": "SN-0001", "secret": "secret-of-the-device"}))).await;
-    check(&house, &device, &answer, thing.as_str(), "pump", &["PumpPolicy"]);
+    let answer = setup.registers(None, &device.with(json!({"serial": "SN-0001", "secret": "secret-of-the-device"}))).await;
+    check(&setup, &device, &answer, thing.as_str(), "pump", &["PumpPolicy"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_renews_its_certificate_by_the_one_it_has() {
     for row in ["owner", "fleet"] {
-        let (house, device) = (House::new(""), Device::new());
+        let (setup, device) = (Setup::new(""), Device::new());
         let first = match row {
-            "owner" => house.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await,
-            _ => house.registers(FLEET_1, &device.with(lamp())).await,
+            "owner" => setup.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await,
+            _ => setup.registers(FLEET_1, &device.with(lamp())).await,
         };
         let next = Device::new();
-        let second = house.registers(None, &device.renewal(&first, &next.csr(), now())).await;
+        let second = setup.registers(None, &device.renewal(&first, &next.csr(), now())).await;
         assert_eq!((second.status, second.thing()), (200, first.thing()), "{row}: {}", second.body);
         assert_eq!(second.body["policy"], first.body["policy"]);
-        let mut working = house.town().working(&first.thing());
+        let mut working = setup.account().working(&first.thing());
         working.sort();
         let mut both = [first.certificate(), second.certificate()];
         both.sort();
         assert_eq!(working, both, "{row}: the old one goes on for a day");
-        let third = house.registers(None, &next.renewal(&second, &Device::new().csr(), now())).await;
+        let third = setup.registers(None, &next.renewal(&second, &Device::new().csr(), now())).await;
         assert_eq!(third.status, 200, "{row}: with the renewed one: {}", third.body);
     }
 }
@@ -127,39 +127,39 @@ async fn a_device_renews_its_certificate_by_the_one_it_has() {
 /// The answer was lost: the device has what it had.
 #[tokio::test(start_paused = true)]
 async fn a_device_may_ask_again_by_the_certificate_that_was_renewed() {
-    let (house, device) = (House::new(""), Device::new());
-    let first = house.registers(FLEET_1, &device.with(lamp())).await;
+    let (setup, device) = (Setup::new(""), Device::new());
+    let first = setup.registers(FLEET_1, &device.with(lamp())).await;
     let next = Device::new();
-    let lost = house.registers(None, &device.renewal(&first, &next.csr(), now())).await;
-    let heard = house.registers(None, &device.renewal(&first, &next.csr(), now())).await;
+    let lost = setup.registers(None, &device.renewal(&first, &next.csr(), now())).await;
+    let heard = setup.registers(None, &device.renewal(&first, &next.csr(), now())).await;
     assert_eq!((lost.status, heard.status), (200, 200));
-    let third = house.registers(None, &next.renewal(&heard, &Device::new().csr(), now())).await;
+    let third = setup.registers(None, &next.renewal(&heard, &Device::new().csr(), now())).await;
     assert_eq!(third.status, 200, "{}", third.body);
-    let late = house.registers(None, &device.renewal(&first, &next.csr(), now())).await;
+    let late = setup.registers(None, &device.renewal(&first, &next.csr(), now())).await;
     assert_eq!(late.outcome(), "401 not_recognised", "its successor has asked since");
 }
 
 /// Whoever has found a certificate does not outlive the next one.
 #[tokio::test(start_paused = true)]
 async fn nobody_renews_by_a_certificate_that_its_owner_has_replaced() {
-    let (house, thief) = (House::new(""), Device::new());
-    let stolen = house.registers(Some("Bearer Atza|A"), &thief.with(json!({}))).await;
-    let renewed = house.registers(None, &thief.renewal(&stolen, &thief.csr(), now())).await;
+    let (setup, thief) = (Setup::new(""), Device::new());
+    let stolen = setup.registers(Some("Bearer Atza|A"), &thief.with(json!({}))).await;
+    let renewed = setup.registers(None, &thief.renewal(&stolen, &thief.csr(), now())).await;
     assert_eq!(renewed.status, 200, "nobody knows yet");
-    let code = house.code().await.shown();
-    let owners = house.registers(None, &Device::new().with(json!({"code": code}))).await;
+    let code = setup.code().await.shown();
+    let owners = setup.registers(None, &Device::new().with(json!({"code": code}))).await;
     for old in [&stolen, &renewed] {
-        let answer = house.registers(None, &thief.renewal(old, &thief.csr(), now())).await;
+        let answer = setup.registers(None, &thief.renewal(old, &thief.csr(), now())).await;
         assert_eq!(answer.outcome(), "401 not_recognised");
     }
-    let record = house.town().record(&owners.thing()).unwrap();
+    let record = setup.account().record(&owners.thing()).unwrap();
     assert_eq!(record.certificate, Some(owners.certificate()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_proves_nothing_is_refused() {
-    let (house, device) = (House::new(""), Device::new());
-    let first = house.registers(FLEET_1, &device.with(lamp())).await;
+    let (setup, device) = (Setup::new(""), Device::new());
+    let first = setup.registers(FLEET_1, &device.with(lamp())).await;
     let csr = device.csr();
     let good = device.renewal(&first, &csr, now());
     let with = |field: &str, value: Value| {
@@ -169,9 +169,9 @@ async fn a_renewal_that_proves_nothing_is_refused() {
     };
     let stranger = Device::new();
     let foreign = rcgen::CertificateParams::default().self_signed(&stranger.key).unwrap().pem();
-    let other = house.registers(FLEET_1, &stranger.with(json!({"thingName": "lamp-8", "version": "1"}))).await;
+    let other = setup.registers(FLEET_1, &stranger.with(json!({"thingName": "lamp-8", "version": "1"}))).await;
     let mut of_another = stranger.renewal(&other, &csr, now());
-    assert_eq!(house.registers(None, &of_another).await.status, 200, "it is good for its own thing");
+    assert_eq!(setup.registers(None, &of_another).await.status, 200, "it is good for its own thing");
     of_another["thingName"] = "lamp-7".into();
     let mut unknown = stranger.renewal(&first, &csr, now());
     unknown["certificate"] = foreign.into();
@@ -186,18 +186,18 @@ async fn a_renewal_that_proves_nothing_is_refused() {
         ("a certificate that nobody issued", unknown),
         ("a certificate of another thing", of_another),
     ] {
-        assert_eq!(house.registers(None, &body).await.outcome(), "401 not_recognised", "{what}");
+        assert_eq!(setup.registers(None, &body).await.outcome(), "401 not_recognised", "{what}");
     }
-    house.town().set_active(&first.certificate(), false);
-    assert_eq!(house.registers(None, &good).await.outcome(), "401 not_recognised", "one that the maker has taken out of service");
-    house.town().set_active(&first.certificate(), true);
-    assert_eq!(house.registers(None, &good).await.outcome(), "200");
+    setup.account().set_active(&first.certificate(), false);
+    assert_eq!(setup.registers(None, &good).await.outcome(), "401 not_recognised", "one that the maker has taken out of service");
+    setup.account().set_active(&first.certificate(), true);
+    assert_eq!(setup.registers(None, &good).await.outcome(), "200");
 }
 
 #[tokio::test(start_paused = true)]
 async fn nobody_is_let_in_who_is_not_known() {
-    let (house, device) = (House::new(""), Device::new());
-    let long_ago = house.code().await.shown();
+    let (setup, device) = (Setup::new(""), Device::new());
+    let long_ago = setup.code().await.shown();
     sleep(Duration::from_secs(600)).await;
     for (authorization, body, expected) in [
         (None, json!({}), "401 not_recognised"),
@@ -219,21 +219,21 @@ async fn nobody_is_let_in_who_is_not_known() {
         (FLEET_1, json!({"thingName": "x", "version": "1", "attributes": {"UserId": "x"}}), "400 malformed attributes"),
         (None, json!({"code": "K7QF-93PU"}), "400 malformed code"),
     ] {
-        let answer = house.registers(authorization, &device.with(body.clone())).await;
+        let answer = setup.registers(authorization, &device.with(body.clone())).await;
         assert_eq!(answer.outcome(), expected, "{authorization:?} {body}");
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert_eq!(answer.header("www-authenticate").is_some(), answer.status == 401);
         assert_eq!(answer.body["status"], answer.status);
     }
-    assert_eq!(house.town().things(), 1, "the owner's, who had a code");
+    assert_eq!(setup.account().things(), 1, "the owner's, who had a code");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_not_the_devices_own_is_made_only_where_the_policy_allow() {
-    let house = House::new("");
-    assert_eq!(house.registers(FLEET_1, &lamp()).await.outcome(), "400 malformed csr");
-    let house = House::new("[registration]\nkeys = \"either\"");
-    let answer = house.registers(FLEET_1, &lamp()).await;
+    let setup = Setup::new("");
+    assert_eq!(setup.registers(FLEET_1, &lamp()).await.outcome(), "400 malformed csr");
+    let setup = Setup::new("[registration]\nkeys = \"either\"");
+    let answer = setup.registers(FLEET_1, &lamp()).await;
     let key = rcgen::KeyPair::from_pem(answer.body["privateKey"].as_str().unwrap()).unwrap();
     let (_, pem) = x509_parser::pem::parse_x509_pem(answer.body["certificatePem"].as_str().unwrap().as_bytes()).unwrap();
     assert_eq!(pem.parse_x509().unwrap().public_key().raw, rcgen::PublicKeyData::subject_public_key_info(&key));
@@ -242,141 +242,141 @@ async fn a_key_that_is_not_the_devices_own_is_made_only_where_the_policy_allow()
 
 #[tokio::test(start_paused = true)]
 async fn a_name_that_somebody_else_has_is_theirs() {
-    let (house, device) = (House::new(""), Device::new());
-    let settle = |name: &str, owner: Option<OwnerId>, thing_type: Option<&str>| {
+    let (setup, device) = (Setup::new(""), Device::new());
+    let put = |name: &str, owner: Option<OwnerId>, thing_type: Option<&str>| {
         let entry = Entry { version: 3, owner, thing_type: thing_type.map(str::to_owned), record: Record::default() };
-        house.town().settle(&ThingName::parse(name).unwrap(), entry);
+        setup.account().put(&ThingName::parse(name).unwrap(), entry);
     };
     let mine = || OwnerId::of_fleet("factory-1");
-    settle("theirs", OwnerId::of_fleet("factory-2"), Some("lamp"));
-    settle("by-hand", None, Some("lamp"));
-    settle("by-hand-and-untyped", None, None);
-    settle("of-another-type", mine(), Some("pump"));
-    settle("mine", mine(), Some("lamp"));
+    put("theirs", OwnerId::of_fleet("factory-2"), Some("lamp"));
+    put("by-hand", None, Some("lamp"));
+    put("by-hand-and-untyped", None, None);
+    put("of-another-type", mine(), Some("pump"));
+    put("mine", mine(), Some("lamp"));
     for (name, expected) in [("theirs", "409 not_theirs"), ("by-hand", "409 not_theirs"), ("by-hand-and-untyped", "409 not_theirs")] {
-        let answer = house.registers(FLEET_1, &device.with(json!({"thingName": name, "version": "1"}))).await;
+        let answer = setup.registers(FLEET_1, &device.with(json!({"thingName": name, "version": "1"}))).await;
         assert_eq!(answer.outcome(), expected, "{name}");
     }
-    let answer = house.registers(FLEET_1, &device.with(json!({"thingName": "of-another-type", "version": "1"}))).await;
+    let answer = setup.registers(FLEET_1, &device.with(json!({"thingName": "of-another-type", "version": "1"}))).await;
     assert_eq!(answer.outcome(), "409 not_theirs");
-    assert_eq!(house.registers(FLEET_1, &device.with(json!({"thingName": "mine", "version": "1"}))).await.outcome(), "200");
+    assert_eq!(setup.registers(FLEET_1, &device.with(json!({"thingName": "mine", "version": "1"}))).await.outcome(), "200");
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_the_owner_is_away_no_device_of_theirs_is_let_in() {
-    for record in [Record { paused: Some(1), ..Record::default() }, Record { forget: true, ..Record::default() }] {
-        let (house, device) = (House::new(""), Device::new());
+    for record in [Record { suspended: Some(1), ..Record::default() }, Record { forget: true, ..Record::default() }] {
+        let (setup, device) = (Setup::new(""), Device::new());
         let entry = Entry { version: 1, owner: Some(owner("A")), thing_type: Some("3d-printer".into()), record };
-        house.town().settle(&thing_of("A"), entry);
-        let answer = house.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await;
+        setup.account().put(&thing_of("A"), entry);
+        let answer = setup.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await;
         assert_eq!(answer.outcome(), "409 out_of_service");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_asked_lets_nobody_in() {
-    let (mut house, device) = (House::new(""), Device::new());
+    let (mut setup, device) = (Setup::new(""), Device::new());
     let bearer = Some("Bearer Atza|A");
     let again = |answer: &Answer| answer.header("retry-after").map(str::to_owned);
 
-    house.endpoint.claims.out_of_reach.store(true, Ordering::SeqCst);
+    setup.endpoint.claims.unreachable.store(true, Ordering::SeqCst);
     for (authorization, body) in [(None, json!({"code": "K7QF-93PD"})), (bearer, json!({})), (FLEET_1, lamp())] {
-        let answer = house.registers(authorization, &device.with(body)).await;
+        let answer = setup.registers(authorization, &device.with(body)).await;
         assert_eq!((answer.outcome(), again(&answer)), ("503 claims_unavailable".into(), Some("2".into())));
     }
-    house.endpoint.claims.out_of_reach.store(false, Ordering::SeqCst);
+    setup.endpoint.claims.unreachable.store(false, Ordering::SeqCst);
 
-    house.endpoint.login.down.store(true, Ordering::SeqCst);
-    let answer = house.registers(bearer, &device.with(json!({}))).await;
+    setup.endpoint.login.down.store(true, Ordering::SeqCst);
+    let answer = setup.registers(bearer, &device.with(json!({}))).await;
     assert_eq!((answer.outcome(), again(&answer)), ("503 login_unavailable".into(), Some("2".into())));
-    house.endpoint.login.down.store(false, Ordering::SeqCst);
+    setup.endpoint.login.down.store(false, Ordering::SeqCst);
 
-    house.endpoint.client_id = None;
-    assert_eq!(house.registers(bearer, &device.with(json!({}))).await.outcome(), "403 audience_unchecked");
+    setup.endpoint.client_id = None;
+    assert_eq!(setup.registers(bearer, &device.with(json!({}))).await.outcome(), "403 audience_unchecked");
 
-    house.town().chaos(100);
-    let answer = house.registers(FLEET_1, &device.with(lamp())).await;
+    setup.account().chaos(100);
+    let answer = setup.registers(FLEET_1, &device.with(lamp())).await;
     assert_eq!((answer.outcome(), again(&answer)), ("503 busy".into(), Some("2".into())));
-    house.town().chaos(0);
+    setup.account().chaos(0);
 
     for refusal in [
         (|| RegistryError::Refused("InvalidRequestException".into())) as fn() -> RegistryError,
         || RegistryError::ThingTypeMissing("lamp".into()),
         || RegistryError::PolicyMissing("LampPolicy".into()),
     ] {
-        house.town().refuses(Some(refusal));
-        let answer = house.registers(FLEET_1, &device.with(lamp())).await;
+        setup.account().refuses(Some(refusal));
+        let answer = setup.registers(FLEET_1, &device.with(lamp())).await;
         assert_eq!((answer.outcome(), again(&answer)), ("500 registry_refused".into(), None));
         assert!(!answer.body.to_string().contains("Lamp") && !answer.body.to_string().contains("Exception"), "{}", answer.body);
     }
-    house.town().refuses(Some(|| RegistryError::Throttled));
-    assert_eq!(house.registers(FLEET_1, &device.with(lamp())).await.outcome(), "503 busy");
-    house.town().refuses(None);
-    assert_eq!(house.registers(FLEET_1, &device.with(lamp())).await.outcome(), "200");
+    setup.account().refuses(Some(|| RegistryError::Throttled));
+    assert_eq!(setup.registers(FLEET_1, &device.with(lamp())).await.outcome(), "503 busy");
+    setup.account().refuses(None);
+    assert_eq!(setup.registers(FLEET_1, &device.with(lamp())).await.outcome(), "200");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_source_may_register_so_often_in_a_minute() {
-    let (house, device) = (House::new("[registration]\nper_source = 3"), Device::new());
+    let (setup, device) = (Setup::new("[registration]\nper_source = 3"), Device::new());
     let body = device.with(lamp());
     sleep(Duration::from_secs(10)).await;
     for number in 0..5 {
-        let answer = house.registers_from(&format!("2001:db8::{number}"), Some("DeviceToken wrong"), &body).await;
+        let answer = setup.registers_from(&format!("2001:db8::{number}"), Some("DeviceToken wrong"), &body).await;
         assert_eq!(answer.status, if number < 3 { 401 } else { 429 }, "{number}");
         assert_eq!(answer.header("retry-after"), (number >= 3).then_some("50"), "the end of the minute");
     }
-    assert_eq!(house.registers_from("2001:db8::9", FLEET_1, &body).await.outcome(), "429 too_many", "what is right, too");
-    assert_eq!(house.registers_from("2001:db8:1::1", FLEET_1, &body).await.outcome(), "200", "another network");
+    assert_eq!(setup.registers_from("2001:db8::9", FLEET_1, &body).await.outcome(), "429 too_many", "what is right, too");
+    assert_eq!(setup.registers_from("2001:db8:1::1", FLEET_1, &body).await.outcome(), "200", "another network");
     sleep(Duration::from_secs(50)).await;
-    assert_eq!(house.registers_from("2001:db8::1", FLEET_1, &body).await.outcome(), "200");
+    assert_eq!(setup.registers_from("2001:db8::1", FLEET_1, &body).await.outcome(), "200");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_can_be_guessed_so_often_in_a_minute() {
-    let (house, device) = (House::new(""), Device::new());
+    let (setup, device) = (Setup::new(""), Device::new());
     let guess = |secret: &str| device.with(json!({"serial": "SN-0001", "secret": secret}));
     for number in 0..102 {
-        let answer = house.registers(None, &guess(&number.to_string())).await;
+        let answer = setup.registers(None, &guess(&number.to_string())).await;
         assert_eq!(answer.outcome(), if number < 100 { "401 not_recognised" } else { "429 too_many" }, "{number}");
     }
-    assert_eq!(house.registers(None, &guess("secret-of-the-device")).await.outcome(), "429 too_many", "what is right, too");
+    assert_eq!(setup.registers(None, &guess("secret-of-the-device")).await.outcome(), "429 too_many", "what is right, too");
     let other = device.with(json!({"serial": "unguessable-serial-0001"}));
-    assert_eq!(house.registers(None, &other).await.outcome(), "200", "another serial");
+    assert_eq!(setup.registers(None, &other).await.outcome(), "200", "another serial");
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(house.registers(None, &guess("secret-of-the-device")).await.outcome(), "200");
+    assert_eq!(setup.registers(None, &guess("secret-of-the-device")).await.outcome(), "200");
 }
 
 #[tokio::test(start_paused = true)]
 async fn nobody_alone_keeps_a_device_waiting_by_guessing_its_secret() {
-    let (house, device) = (House::new(""), Device::new());
+    let (setup, device) = (Setup::new(""), Device::new());
     for number in 0..200 {
         let guess = device.with(json!({"serial": "SN-0001", "secret": number.to_string()}));
-        house.registers_from(&format!("2001:db8:0:{number:x}::1"), None, &guess).await;
+        setup.registers_from(&format!("2001:db8:0:{number:x}::1"), None, &guess).await;
     }
     let true_one = device.with(json!({"serial": "SN-0001", "secret": "secret-of-the-device"}));
-    assert_eq!(house.registers(None, &true_one).await.outcome(), "200");
+    assert_eq!(setup.registers(None, &true_one).await.outcome(), "200");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_may_be_refused_so_often_in_a_minute() {
-    let (house, device) = (House::new(""), Device::new());
+    let (setup, device) = (Setup::new(""), Device::new());
     let wrong = device.with(json!({"thingName": "x", "version": "1", "thingType": "pump"}));
     for number in 0..62 {
-        let answer = house.registers(FLEET_1, &wrong).await;
+        let answer = setup.registers(FLEET_1, &wrong).await;
         assert_eq!(answer.outcome(), if number < 60 { "403 type_not_allowed" } else { "429 too_many" }, "{number}");
     }
-    assert_eq!(house.registers(FLEET_1, &device.with(lamp())).await.outcome(), "429 too_many");
-    assert_eq!(house.registers(FLEET_2, &device.with(lamp())).await.outcome(), "200", "another token");
+    assert_eq!(setup.registers(FLEET_1, &device.with(lamp())).await.outcome(), "429 too_many");
+    assert_eq!(setup.registers(FLEET_2, &device.with(lamp())).await.outcome(), "200", "another token");
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_request_is_noted() {
-    let (house, device) = (House::new(""), Device::new());
-    let answer = house.registers(FLEET_1, &device.with(lamp())).await;
-    house.registers(None, &json!({"code": "K7QF-93PD"})).await;
-    house.registers(None, &device.with(json!({"code": "K7QF-93PD"}))).await;
-    house.registers(None, &json!([])).await;
-    let events = std::mem::take(&mut *house.endpoint.audit.0.lock().unwrap());
+    let (setup, device) = (Setup::new(""), Device::new());
+    let answer = setup.registers(FLEET_1, &device.with(lamp())).await;
+    setup.registers(None, &json!({"code": "K7QF-93PD"})).await;
+    setup.registers(None, &device.with(json!({"code": "K7QF-93PD"}))).await;
+    setup.registers(None, &json!([])).await;
+    let events = std::mem::take(&mut *setup.endpoint.audit.0.lock().unwrap());
     let told: Vec<_> = events.iter().map(|event| (event.by, event.outcome, event.status)).collect();
     let expected =
         [("token", "registered", 200), ("code", "malformed", 400), ("code", "not_recognised", 401), ("unknown", "malformed", 400)];

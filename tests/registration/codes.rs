@@ -6,7 +6,7 @@ use onething::registry::RegistryError;
 use serde_json::json;
 use tokio::time::{Duration, sleep};
 
-use crate::{Answer, Device, House, now, owner, thing_of};
+use crate::{Answer, Device, Setup, now, owner, thing_of};
 
 /// A code of the same name with another secret.
 fn another_secret(code: &str) -> String {
@@ -22,26 +22,26 @@ fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
 
 #[tokio::test(start_paused = true)]
 async fn every_wrong_code_has_one_answer_and_costs_the_same_work() {
-    let (house, device) = (House::new(""), Device::new());
-    let (used, dead, over) = (house.code().await.shown(), house.code().await.shown(), house.code().await.shown());
+    let (setup, device) = (Setup::new(""), Device::new());
+    let (used, dead, over) = (setup.code().await.shown(), setup.code().await.shown(), setup.code().await.shown());
     sleep(Duration::from_secs(CODE_LIFETIME)).await;
     let used_again = {
-        let fresh = house.code().await.shown();
-        assert_eq!(house.registers(None, &Device::new().with(json!({"code": fresh}))).await.status, 200);
+        let fresh = setup.code().await.shown();
+        assert_eq!(setup.registers(None, &Device::new().with(json!({"code": fresh}))).await.status, 200);
         fresh
     };
-    let tried = house.code().await.shown();
+    let tried = setup.code().await.shown();
     for _ in 0..5 {
-        house.registers(None, &device.with(json!({"code": another_secret(&tried)}))).await;
+        setup.registers(None, &device.with(json!({"code": another_secret(&tried)}))).await;
     }
-    house.endpoint.claims.calls();
+    setup.endpoint.claims.calls();
     let mut answers = Vec::new();
     for code in ["K7QF-93PD".to_owned(), another_secret(&used_again), tried, over, used, dead] {
-        answers.push(seen(&house.registers(None, &device.with(json!({"code": code}))).await));
-        assert_eq!(house.endpoint.claims.calls(), ["count", "attempt", "count"], "{code}");
+        answers.push(seen(&setup.registers(None, &device.with(json!({"code": code}))).await));
+        assert_eq!(setup.endpoint.claims.calls(), ["count", "attempt", "count"], "{code}");
     }
     // Only who knows the whole code could see that it was used, and by the time alone.
-    answers.push(seen(&house.registers(None, &device.with(json!({"code": used_again}))).await));
+    answers.push(seen(&setup.registers(None, &device.with(json!({"code": used_again}))).await));
     assert!(answers[0].0 == 401 && answers[0].2.contains("the code is not good here"), "{:?}", answers[0]);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
 }
@@ -49,88 +49,88 @@ async fn every_wrong_code_has_one_answer_and_costs_the_same_work() {
 #[tokio::test(start_paused = true)]
 async fn five_wrong_tries_end_a_code() {
     for (wrong, expected) in [(4, 200), (5, 401)] {
-        let (house, device) = (House::new(""), Device::new());
-        let code = house.code().await.shown();
+        let (setup, device) = (Setup::new(""), Device::new());
+        let code = setup.code().await.shown();
         for _ in 0..wrong {
-            let answer = house.registers(None, &device.with(json!({"code": another_secret(&code)}))).await;
+            let answer = setup.registers(None, &device.with(json!({"code": another_secret(&code)}))).await;
             assert_eq!(answer.outcome(), "401 not_recognised");
         }
-        assert_eq!(house.registers(None, &device.with(json!({"code": code}))).await.status, expected, "after {wrong} wrong ones");
+        assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, expected, "after {wrong} wrong ones");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_two_devices_at_once_with_one_code_one_is_let_in() {
-    let house = House::new("");
-    let code = house.code().await.shown();
+    let setup = Setup::new("");
+    let code = setup.code().await.shown();
     let (one, other) = (Device::new().with(json!({"code": code})), Device::new().with(json!({"code": code})));
-    let (one, other) = tokio::join!(house.registers(None, &one), house.registers(None, &other));
+    let (one, other) = tokio::join!(setup.registers(None, &one), setup.registers(None, &other));
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 401]);
     let winner = if one.status == 200 { one } else { other };
-    assert_eq!(house.town().working(&winner.thing()), [winner.certificate()]);
+    assert_eq!(setup.account().working(&winner.thing()), [winner.certificate()]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_costs_another_request() {
-    let (house, device) = (House::new(""), Device::new());
-    let code = house.code().await.shown();
-    let lost = house.registers(None, &device.with(json!({"code": code}))).await;
-    let heard = house.registers(None, &device.with(json!({"code": code}))).await;
+    let (setup, device) = (Setup::new(""), Device::new());
+    let code = setup.code().await.shown();
+    let lost = setup.registers(None, &device.with(json!({"code": code}))).await;
+    let heard = setup.registers(None, &device.with(json!({"code": code}))).await;
     assert_eq!((lost.status, heard.status, lost.thing()), (200, 200, heard.thing()));
     assert_ne!(lost.certificate(), heard.certificate());
-    assert!(house.town().working(&heard.thing()).contains(&heard.certificate()));
-    assert_eq!(house.registers(None, &Device::new().with(json!({"code": code}))).await.status, 401, "another device");
+    assert!(setup.account().working(&heard.thing()).contains(&heard.certificate()));
+    assert_eq!(setup.registers(None, &Device::new().with(json!({"code": code}))).await.status, 401, "another device");
     sleep(Duration::from_secs(CODE_LIFETIME)).await;
-    assert_eq!(house.registers(None, &device.with(json!({"code": code}))).await.status, 401, "the same one, when the code is over");
+    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 401, "the same one, when the code is over");
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_keeps_no_key_has_one_request() {
-    let house = House::new("[registration]\nkeys = \"either\"");
-    let code = house.code().await.shown();
-    let first = house.registers(None, &json!({"code": code})).await;
+    let setup = Setup::new("[registration]\nkeys = \"either\"");
+    let code = setup.code().await.shown();
+    let first = setup.registers(None, &json!({"code": code})).await;
     assert!(first.status == 200 && first.body["privateKey"].is_string());
-    assert_eq!(house.registers(None, &json!({"code": code})).await.outcome(), "401 not_recognised");
-    assert_eq!(house.registers(None, &Device::new().with(json!({"code": code}))).await.outcome(), "401 not_recognised");
+    assert_eq!(setup.registers(None, &json!({"code": code})).await.outcome(), "401 not_recognised");
+    assert_eq!(setup.registers(None, &Device::new().with(json!({"code": code}))).await.outcome(), "401 not_recognised");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_code_that_could_not_be_used_yet_is_good_still() {
-    let (house, device) = (House::new(""), Device::new());
-    let code = house.code().await.shown();
-    house.town().chaos(100);
-    assert_eq!(house.registers(None, &device.with(json!({"code": code}))).await.outcome(), "503 busy");
-    house.town().chaos(0);
+    let (setup, device) = (Setup::new(""), Device::new());
+    let code = setup.code().await.shown();
+    setup.account().chaos(100);
+    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.outcome(), "503 busy");
+    setup.account().chaos(0);
     // Whatever hangs from before is over with the lease.
     sleep(Duration::from_secs(20)).await;
-    assert_eq!(house.registers(None, &device.with(json!({"code": code}))).await.status, 200);
+    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 200);
 }
 
 /// The agent comes again as it is told.
 #[tokio::test(start_paused = true)]
 async fn a_good_code_outlives_an_outage_of_any_length() {
-    let (house, device) = (House::new("[registration]\nhook = \"https://maker.example.com/devices\""), Device::new());
-    let code = house.code().await.shown();
+    let (setup, device) = (Setup::new("[registration]\nhook = \"https://maker.example.com/devices\""), Device::new());
+    let code = setup.code().await.shown();
     for _ in 0..20 {
-        assert_eq!(house.registers(None, &device.with(json!({"code": code}))).await.outcome(), "503 hook_unavailable");
+        assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.outcome(), "503 hook_unavailable");
         sleep(Duration::from_secs(20)).await;
     }
-    *house.endpoint.hook.says.lock().unwrap() = Some(Verdict { allow: true, ..Verdict::default() });
-    assert_eq!(house.registers(None, &device.with(json!({"code": code}))).await.status, 200);
+    *setup.endpoint.hook.says.lock().unwrap() = Some(Verdict { allow: true, ..Verdict::default() });
+    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 200);
 }
 
 /// From a thousand addresses there are no more guesses than from thirty.
 #[tokio::test(start_paused = true)]
 async fn there_are_so_many_wrong_codes_a_minute_for_all() {
-    let (house, device) = (House::new(""), Device::new());
-    let code = house.code().await.shown();
+    let (setup, device) = (Setup::new(""), Device::new());
+    let code = setup.code().await.shown();
     let mut guess = device.with(json!({}));
     let mut wrong = 0;
     for number in 0..700 {
         guess["code"] = format!("{number:04}-0000").into();
-        let answer = house.registers(None, &guess).await;
+        let answer = setup.registers(None, &guess).await;
         wrong += usize::from(answer.status == 401);
         if answer.status == 429 {
             let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
@@ -138,64 +138,64 @@ async fn there_are_so_many_wrong_codes_a_minute_for_all() {
         }
     }
     assert_eq!(wrong, 600);
-    assert_eq!(house.registers(None, &device.with(json!({"code": code}))).await.outcome(), "429 too_many", "the right one, too");
-    let bearer = house.registers(Some("Bearer Atza|B"), &device.with(json!({}))).await;
+    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.outcome(), "429 too_many", "the right one, too");
+    let bearer = setup.registers(Some("Bearer Atza|B"), &device.with(json!({}))).await;
     assert_eq!(bearer.status, 200, "who comes another way is not kept waiting");
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(house.registers(None, &device.with(json!({"code": code}))).await.status, 200);
+    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_few_addresses_that_guess_keep_no_honest_code_waiting() {
-    let (house, device) = (House::new(""), Device::new());
-    let code = house.code().await.shown();
+    let (setup, device) = (Setup::new(""), Device::new());
+    let code = setup.code().await.shown();
     let mut guess = device.with(json!({}));
     for number in 0..10_u16 * 40 {
         guess["code"] = format!("{number:04}-0000").into();
-        let answer = house.registers_from(&format!("203.0.113.{}", number % 10), None, &guess).await;
+        let answer = setup.registers_from(&format!("203.0.113.{}", number % 10), None, &guess).await;
         assert_eq!(answer.status, if number < 200 { 401 } else { 429 }, "{number}");
     }
-    assert_eq!(house.registers(None, &device.with(json!({"code": code}))).await.status, 200);
+    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_code_from_before_brings_nobody_back_who_asked_to_be_forgotten() {
-    let (house, device) = (House::new(""), Device::new());
-    let wrong = seen(&house.registers(None, &device.with(json!({"code": "K7QF-93PD"}))).await);
-    let code = new_code(&house.endpoint.claims, &owner("A"), now()).await.unwrap().shown();
+    let (setup, device) = (Setup::new(""), Device::new());
+    let wrong = seen(&setup.registers(None, &device.with(json!({"code": "K7QF-93PD"}))).await);
+    let code = new_code(&setup.endpoint.claims, &owner("A"), now()).await.unwrap().shown();
     for _ in 0..2 {
-        assert_eq!(seen(&house.registers(None, &device.with(json!({"code": code}))).await), wrong);
+        assert_eq!(seen(&setup.registers(None, &device.with(json!({"code": code}))).await), wrong);
     }
-    assert_eq!(house.town().things(), 0);
-    let later = house.code().await.shown();
-    assert_eq!(house.registers(None, &device.with(json!({"code": later}))).await.status, 200, "an owner who is back");
+    assert_eq!(setup.account().things(), 0);
+    let later = setup.code().await.shown();
+    assert_eq!(setup.registers(None, &device.with(json!({"code": later}))).await.status, 200, "an owner who is back");
 }
 
 /// The key pair was made here and went nowhere; whoever comes next cannot be told from somebody else with the same code.
 #[tokio::test(start_paused = true)]
 async fn who_keeps_no_key_and_was_not_let_in_is_told_that_it_takes_another_code() {
-    let house = House::new("[registration]\nkeys = \"either\"");
-    let code = house.code().await.shown();
-    house.town().refuses(Some(|| RegistryError::Throttled));
-    let answer = house.registers(None, &json!({"code": code})).await;
+    let setup = Setup::new("[registration]\nkeys = \"either\"");
+    let code = setup.code().await.shown();
+    setup.account().refuses(Some(|| RegistryError::Throttled));
+    let answer = setup.registers(None, &json!({"code": code})).await;
     assert_eq!((answer.outcome().as_str(), answer.header("retry-after")), ("409 code_spent", None));
-    assert_eq!(house.endpoint.audit.0.lock().unwrap().last().unwrap().outcome, "code_spent");
-    let kept = Device::new().with(json!({"code": house.code().await.shown()}));
-    assert_eq!(house.registers(None, &kept).await.outcome(), "503 busy", "who keeps a key comes again");
-    house.town().refuses(None);
+    assert_eq!(setup.endpoint.audit.0.lock().unwrap().last().unwrap().outcome, "code_spent");
+    let kept = Device::new().with(json!({"code": setup.code().await.shown()}));
+    assert_eq!(setup.registers(None, &kept).await.outcome(), "503 busy", "who keeps a key comes again");
+    setup.account().refuses(None);
     sleep(Duration::from_secs(20)).await;
-    assert_eq!(house.registers(None, &json!({"code": code})).await.outcome(), "401 not_recognised");
-    assert_eq!(house.registers(None, &kept).await.status, 200);
-    let another = house.code().await.shown();
-    assert_eq!(house.registers(None, &json!({"code": another})).await.status, 200);
+    assert_eq!(setup.registers(None, &json!({"code": code})).await.outcome(), "401 not_recognised");
+    assert_eq!(setup.registers(None, &kept).await.status, 200);
+    let another = setup.code().await.shown();
+    assert_eq!(setup.registers(None, &json!({"code": another})).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_code_opens_its_owners_thing_and_no_other() {
-    let (house, device) = (House::new(""), Device::new());
-    let other = house.code_of("B").await.shown();
-    let mine = house.code().await.shown();
+    let (setup, device) = (Setup::new(""), Device::new());
+    let other = setup.code_of("B").await.shown();
+    let mine = setup.code().await.shown();
     let (mine, other) = (device.with(json!({"code": mine})), device.with(json!({"code": other})));
-    assert_eq!(house.registers(None, &mine).await.thing(), thing_of("A"));
-    assert_eq!(house.registers(None, &other).await.thing(), thing_of("B"));
+    assert_eq!(setup.registers(None, &mine).await.thing(), thing_of("A"));
+    assert_eq!(setup.registers(None, &other).await.thing(), thing_of("B"));
 }

@@ -1,22 +1,22 @@
-//! The endpoint, registered at: `POST /register` over the simulated cloud, with claims, a sign-in and a maker in memory.
+//! The endpoint, registered at: `POST /register` over the simulated cloud, with claims, a sign-in and a maker in owner_cache.
 //!
 //! Time is simulated: a call takes its milliseconds, and nobody waits for them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a test may fail loudly, and nobody depends on it")]
 
+mod account;
 mod browsers;
 mod clients;
 mod codes;
 #[path = "../contract/mod.rs"]
 mod contract;
-mod life;
+mod lifecycle;
 #[allow(dead_code, reason = "the simulation breaks what is whole here")]
 #[path = "../simulation/port.rs"]
 mod port;
 mod ports;
 mod requests;
 mod secrets;
-mod town;
 #[allow(dead_code, reason = "the simulation breaks what is whole here")]
 #[path = "../simulation/world.rs"]
 mod world;
@@ -42,9 +42,9 @@ use rcgen::SigningKey;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::account::Account;
 use crate::contract::gaps;
 use crate::ports::{Amazon, Book, CLIENT, Ledger, Maker};
-use crate::town::Town;
 
 /// When the simulated clock begins: the beginning of a minute.
 const BEGINNING: u64 = 1_763_760_000;
@@ -106,24 +106,24 @@ fn policy(more: &str) -> RegistrationPolicy {
     RegistrationPolicy::parse(&hashed.collect::<String>()).unwrap()
 }
 
-struct HousePorts;
+struct TestPorts;
 
-impl Ports for HousePorts {
+impl Ports for TestPorts {
     type Login = Amazon;
-    type Registry = Town;
+    type Registry = Account;
     type Claims = Book;
     type Hook = Maker;
     type Audit = Ledger;
 }
 
 /// The endpoint with all that is behind it.
-struct House {
-    endpoint: Endpoint<HousePorts>,
+struct Setup {
+    endpoint: Endpoint<TestPorts>,
     policy: RegistrationPolicy,
     requests: AtomicU64,
 }
 
-impl House {
+impl Setup {
     fn new(more: &str) -> Self {
         secrets::listen();
         BEGAN.set(Some(Instant::now()));
@@ -131,7 +131,7 @@ impl House {
         let endpoint = Endpoint {
             login: Amazon::default(),
             client_id: Some(CLIENT.to_owned()),
-            registry: Town::new(own.clone()),
+            registry: Account::new(own.clone()),
             claims: Book::default(),
             hook: Maker::default(),
             audit: Ledger::default(),
@@ -145,7 +145,7 @@ impl House {
         Self { endpoint, policy: policy(more), requests: AtomicU64::new(0) }
     }
 
-    fn town(&self) -> &Town {
+    fn account(&self) -> &Account {
         &self.endpoint.registry
     }
 
@@ -155,9 +155,9 @@ impl House {
     }
 
     async fn code_of(&self, name: &str) -> Code {
-        if self.town().record(&thing_of(name)).is_none() {
+        if self.account().record(&thing_of(name)).is_none() {
             let (owner, thing_type) = (Some(owner(name)), Some("3d-printer".into()));
-            self.town().settle(&thing_of(name), Entry { version: 1, owner, thing_type, record: Record::default() });
+            self.account().put(&thing_of(name), Entry { version: 1, owner, thing_type, record: Record::default() });
         }
         new_code(&self.endpoint.claims, &owner(name), now()).await.unwrap()
     }

@@ -1,4 +1,4 @@
-//! What the endpoint works through, in memory, each to be looked at and set from outside.
+//! What the endpoint works through, in owner_cache, each to be looked at and set from outside.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use tokio::task::yield_now;
 #[derive(Clone, Default)]
 pub struct Book {
     pages: Arc<Mutex<Pages>>,
-    pub out_of_reach: Arc<AtomicBool>,
+    pub unreachable: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Book {
     async fn page<T>(&self, call: &'static str, change: impl FnOnce(&mut Pages) -> T) -> Result<T, ClaimsError> {
         // Others come in between.
         yield_now().await;
-        if self.out_of_reach.load(Ordering::SeqCst) {
+        if self.unreachable.load(Ordering::SeqCst) {
             return Err(ClaimsError::Unclear("out of reach".into()));
         }
         let mut pages = self.pages.lock().unwrap();

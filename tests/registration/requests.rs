@@ -5,17 +5,17 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::House;
+use crate::Setup;
 
 #[tokio::test(start_paused = true)]
 async fn every_request_that_aws_takes_is_let_in_and_every_other_hears_what_is_not_accepted() {
-    let house = House::new("");
+    let setup = Setup::new("");
     let (mut accepted, mut refused) = (0, 0);
     for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/requests")).unwrap() {
         let file = file.unwrap().path();
         let Some(name) = file.to_str().and_then(|name| name.strip_suffix(".pem")?.rsplit('/').next()) else { continue };
         let body = json!({"thingName": name, "version": "1", "csr": std::fs::read_to_string(&file).unwrap()});
-        let answer = house.registers(Some("DeviceToken token-1"), &body).await;
+        let answer = setup.registers(Some("DeviceToken token-1"), &body).await;
         let detail = answer.body["detail"].as_str().unwrap_or_default();
         if name.starts_with("refused-") {
             assert_eq!(answer.outcome(), "400 malformed csr", "{name}: {}", answer.body);

@@ -7,7 +7,7 @@ use onething::registry::RegistryError;
 use serde_json::json;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::{Device, House, now};
+use crate::{Device, Setup, now};
 
 /// What all tests of this process have logged, at every level.
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -35,8 +35,8 @@ pub fn listen() {
 
 #[tokio::test(start_paused = true)]
 async fn no_secret_is_told_to_anybody_else() {
-    let (house, device) = (House::new("[registration]\nkeys = \"either\""), Device::new());
-    let code = house.code().await.shown();
+    let (setup, device) = (Setup::new("[registration]\nkeys = \"either\""), Device::new());
+    let code = setup.code().await.shown();
     let mut told = String::new();
     let mut keys = Vec::new();
     let requests = [
@@ -55,10 +55,10 @@ async fn no_secret_is_told_to_anybody_else() {
     ];
     let mut given = None;
     for trouble in [0, 1, 2] {
-        house.town().chaos(if trouble == 1 { 100 } else { 0 });
-        house.town().refuses((trouble == 2).then_some(|| RegistryError::Refused("InvalidRequestException".into())));
+        setup.account().chaos(if trouble == 1 { 100 } else { 0 });
+        setup.account().refuses((trouble == 2).then_some(|| RegistryError::Refused("InvalidRequestException".into())));
         for (authorization, body) in &requests {
-            let answer = house.registers(*authorization, body).await;
+            let answer = setup.registers(*authorization, body).await;
             keys.extend(answer.body["privateKey"].as_str().map(str::to_owned));
             match answer.status {
                 200 => given = Some(answer),
@@ -67,8 +67,8 @@ async fn no_secret_is_told_to_anybody_else() {
         }
     }
     let renewal = device.renewal(&given.unwrap(), &device.csr(), now());
-    told += &house.registers(None, &renewal).await.body["cause"].to_string();
-    told += &format!("{:?}", house.endpoint.audit.0.lock().unwrap());
+    told += &setup.registers(None, &renewal).await.body["cause"].to_string();
+    told += &format!("{:?}", setup.endpoint.audit.0.lock().unwrap());
     told += &String::from_utf8(LINES.lock().unwrap().clone()).unwrap();
     assert!(told.contains("onboarding") && told.contains("registered") && told.contains("registry_refused"), "something was told");
     assert!(keys.len() >= 4, "there were keys");

@@ -22,13 +22,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onething::lifecycle::{Attempted, Notice, Report, Sweep, Wanted, attempted, forget, in_use, note, pause, sweep, wanted};
+use onething::lifecycle::{Attempted, Notice, Report, Sweep, Wanted, attempted, forget, in_use, note, suspend, sweep, wanted};
 use onething::login::EmailAddress;
 use onething::mail::{ByMail, Delivery, Label, Letter, MailError};
 use onething::metrics::unmeasured;
 use onething::onboarding::lease::Lease;
-use onething::onboarding::{Applicant, Known, Means, Occasion, OnboardError, Onboarded, Step, Visit, next, onboard};
-use onething::registry::{A_DAY, Returned};
+use onething::onboarding::{Known, Means, OnboardError, Onboarded, OnboardingRequest, OnboardingTarget, Step, Trigger, next, onboard};
+use onething::registry::{A_DAY, Bounce};
 use onething::shadow::{NoShadows, Shadow, Shadows};
 use onething::thing::{AlexaUser, Certificate, CertificateId, Fresh, OwnerId, ThingName, ThingPrefix};
 use serde_json::json;
@@ -71,15 +71,15 @@ fn thing() -> ThingName {
     ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &owner())
 }
 
-/// The owner, as a visit of theirs or of a device of theirs has them made ready.
-fn applicant<'a, D>(
+/// The owner, as a request of theirs or of a device of theirs has them made ready.
+fn target<'a, D>(
     owner: &'a OwnerId,
     thing: &'a ThingName,
-    visit: Visit,
+    request: OnboardingRequest,
     said: &'a BTreeMap<String, String>,
     delivery: D,
-) -> Applicant<'a, D> {
-    Applicant { owner, thing, visit, wanted: None, thing_type: None, request: None, predecessor: None, said, delivery }
+) -> OnboardingTarget<'a, D> {
+    OnboardingTarget { owner, thing, request, wanted: None, thing_type: None, csr: None, predecessor: None, said, delivery }
 }
 
 fn alexa_user() -> AlexaUser {
@@ -90,13 +90,13 @@ fn alexa_user() -> AlexaUser {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     /// The owner is there.
-    Contact(Occasion),
+    Contact(Trigger),
     /// The skill was disabled, this many seconds ago.
     Disabled(u64),
     /// The owner said so, twice.
     Forget,
     /// A mail came back.
-    MailReturned(Returned),
+    MailReturned(Bounce),
     /// Mail that waits is sent, or given up.
     MailGoes {
         /// It is given up.
@@ -113,12 +113,12 @@ enum Event {
 impl Event {
     fn rolled(world: &World) -> Self {
         match world.roll(23) {
-            0..=7 => Event::Contact(Occasion::Spoken),
-            8..=10 => Event::Contact(Occasion::AsksForAnother),
-            11 | 12 => Event::Contact(Occasion::Linked),
+            0..=7 => Event::Contact(Trigger::Speech),
+            8..=10 => Event::Contact(Trigger::AsksForAnother),
+            11 | 12 => Event::Contact(Trigger::Linked),
             13 | 14 => Event::Disabled(world.roll(40)),
             15 => Event::Forget,
-            16 => Event::MailReturned(if world.roll(2) == 0 { Returned::Bounced } else { Returned::Complained }),
+            16 => Event::MailReturned(if world.roll(2) == 0 { Bounce::Bounced } else { Bounce::Complained }),
             17 => Event::DeviceReports,
             18..=20 => Event::Registers,
             _ => Event::Sweep,
@@ -160,11 +160,11 @@ impl Process {
         let (port, lease) = (&self.port, self.lease());
         let answer = async {
             match event {
-                Event::Contact(occasion) => self.contact(occasion).await,
+                Event::Contact(trigger) => self.contact(trigger).await,
                 // What nobody may leave undone is tried until the time is over.
                 Event::Disabled(ago) => loop {
-                    match pause(port, port, &lease, &alexa_user(), (self.clock)() - ago).await {
-                        Ok(things) => break Ok(format!("{things} paused")),
+                    match suspend(port, port, &lease, &alexa_user(), (self.clock)() - ago).await {
+                        Ok(things) => break Ok(format!("{things} suspended")),
                         Err(_) => sleep(Duration::from_secs(1)).await,
                     }
                 },
@@ -204,8 +204,8 @@ impl Process {
             let account = port.world.account.lock().unwrap();
             id = account.thing.as_ref().and_then(|there| there.record.certificate.clone()).unwrap_or(id);
         }
-        let retired = in_use(port, port, &self.lease(), &thing(), &id, deadline).await.map_err(|error| onething::fault::chain(&error))?;
-        Ok(format!("{told} is in use, {retired} are retired"))
+        let revoked = in_use(port, port, &self.lease(), &thing(), &id, deadline).await.map_err(|error| onething::fault::chain(&error))?;
+        Ok(format!("{told} is in use, {revoked} are revoked"))
     }
 
     /// One request of a device of the owner's, which the endpoint answers without a right on shadows.
@@ -214,11 +214,11 @@ impl Process {
         port.world.account.lock().unwrap().unanswered += 1;
         let deadline = Instant::now() + ANSWER_WITHIN;
         let means = Means { registry: port, shadows: &NoShadows, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
-        let visit = Visit { at: (self.clock)(), occasion: Occasion::Registers, alexa_user: None, shadow: None };
+        let request = OnboardingRequest { at: (self.clock)(), trigger: Trigger::Registers, alexa_user: None, shadow: None };
         let (said, slot) = (BTreeMap::new(), Slot::default());
         let delivery = &slot;
-        let applicant = applicant(&owner, &thing, visit, &said, delivery);
-        let onboarded = timeout_at(deadline, onboard(&means, &applicant)).await.map_err(|_| "no answer in time".to_owned())?;
+        let target = target(&owner, &thing, request, &said, delivery);
+        let onboarded = timeout_at(deadline, onboard(&means, &target)).await.map_err(|_| "no answer in time".to_owned())?;
         onboarded.map_err(|error| error.to_string())?;
         let id = slot.0.lock().unwrap().take().ok_or("registered, and without a certificate")?;
         let mut account = port.world.account.lock().unwrap();
@@ -248,7 +248,7 @@ impl Process {
                 over(&id);
                 return Ok("not wanted any more".into());
             }
-            (Wanted::Now, true) => Attempted::InVain(Returned::Unsent),
+            (Wanted::Now, true) => Attempted::InVain(Bounce::Unsent),
             (Wanted::Now, false) => {
                 let sent = id.clone();
                 let sent = port.world.call(port.who, "SMTP", port.chaos, move |account| account.mailed(sent));
@@ -270,11 +270,11 @@ impl Process {
     }
 
     /// One request of the owner, as the skill answers it.
-    async fn contact(&self, occasion: Occasion) -> Result<String, String> {
+    async fn contact(&self, trigger: Trigger) -> Result<String, String> {
         let (port, thing, owner) = (&self.port, thing(), owner());
         let deadline = Instant::now() + ANSWER_WITHIN;
         let shadow = port.read(&thing).await.map_err(|error| error.to_string())?;
-        if occasion == Occasion::Spoken && shadow.as_ref().is_some_and(Shadow::is_ready) {
+        if trigger == Trigger::Speech && shadow.as_ref().is_some_and(Shadow::is_ready) {
             return Ok("known".into());
         }
         let write = |certificate: &Certificate| {
@@ -282,11 +282,11 @@ impl Process {
             Ok(Letter { from: "skill@example.com".into(), to, message: certificate.id.as_str().into(), label: None })
         };
         let means = Means { registry: port, shadows: port, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
-        let visit = Visit { at: (self.clock)(), occasion, alexa_user: Some(alexa_user()), shadow };
+        let request = OnboardingRequest { at: (self.clock)(), trigger, alexa_user: Some(alexa_user()), shadow };
         let (said, delivery) = (BTreeMap::new(), ByMail { mailer: port, write, measure: unmeasured });
-        let applicant = applicant(&owner, &thing, visit, &said, delivery);
-        let onboarded = timeout_at(deadline, onboard(&means, &applicant)).await.map_err(|_| "no answer in time".to_owned())?;
-        if matches!(onboarded, Ok(Onboarded { returned: Some(_), .. }) | Err(OnboardError::Returned(_))) {
+        let target = target(&owner, &thing, request, &said, delivery);
+        let onboarded = timeout_at(deadline, onboard(&means, &target)).await.map_err(|_| "no answer in time".to_owned())?;
+        if matches!(onboarded, Ok(Onboarded { bounce: Some(_), .. }) | Err(OnboardError::Bounced(_))) {
             let mut account = port.world.account.lock().unwrap();
             account.told = true;
             if account.thing.as_ref().is_some_and(|there| there.record.needs_certificate()) {
@@ -306,7 +306,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     let mails = if world.keeps_mail { 2 } else { 0 };
     for who in 0..events as usize + mails {
         let event = match who {
-            0 => Event::Contact(Occasion::Spoken),
+            0 => Event::Contact(Trigger::Speech),
             who if who >= events as usize => Event::MailGoes { in_vain: world.roll(2) == 0 },
             _ => Event::rolled(&world),
         };
@@ -328,13 +328,13 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
         process.await.expect("a process");
     }
     goes_out(&world, 90, decide).await;
-    if !is_served(&world, 100, Event::Contact(Occasion::Spoken), decide).await {
+    if !is_served(&world, 100, Event::Contact(Trigger::Speech), decide).await {
         return Err(format!("the owner is not ready after three quiet requests\n{}", world.story()));
     }
     let unanswered = {
         let account = world.account.lock().unwrap();
-        // Where half a pause is left, which the sweep will finish, nobody is let in.
-        account.unanswered > 0 && account.thing.as_ref().is_none_or(|there| there.record.paused.is_none())
+        // Where half a suspension is left, which the sweep will finish, nobody is let in.
+        account.unanswered > 0 && account.thing.as_ref().is_none_or(|there| there.record.suspended.is_none())
     };
     if unanswered && !is_served(&world, 150, Event::Registers, decide).await {
         return Err(format!("a device has no answer after three quiet requests\n{}", world.story()));
@@ -351,7 +351,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     verdict(&world, false)?;
     // Days and sweeps later there are no two, and of what was left behind nothing.
     for who in 200..206 {
-        let event = if who % 2 == 0 { Event::Sweep } else { Event::Contact(Occasion::Spoken) };
+        let event = if who % 2 == 0 { Event::Sweep } else { Event::Contact(Trigger::Speech) };
         sleep(Duration::from_secs(if who % 2 == 0 { A_DAY } else { 60 })).await;
         world.tell(format_args!("{who}: {event:?}, and all is well"));
         if !Process::quiet(&world, who, decide).answers(event).await {
@@ -411,8 +411,8 @@ fn verdict(world: &World, strict: bool) -> Result<(), String> {
     let mailed = account.handed.last().filter(|id| account.mails.contains(id));
     let newest = mailed.or(record.certificate.as_ref().filter(|id| account.handed.contains(id)));
     let newest = newest.and_then(|id| account.certificates.get(id));
-    // Half a pause, which the sweep will finish, keeps a mail waiting.
-    let waits = account.waiting.is_some() && record.paused.is_some() && !strict;
+    // Half a suspension, which the sweep will finish, keeps a mail waiting.
+    let waits = account.waiting.is_some() && record.suspended.is_some() && !strict;
     // Who was told that a mail came back knows that it is of no use.
     check(
         waits || account.told || newest.is_some_and(Registration::works),

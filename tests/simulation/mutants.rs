@@ -32,7 +32,7 @@ fn a_lease_that_is_not_respected_is_found() {
 #[test]
 fn a_mail_before_the_wiring_is_found() {
     check("mail first", Flaw::None, |known, now| match next(known, now) {
-        Step::Wire if !known.mailed => Step::Mail,
+        Step::AttachAndActivate if !known.mailed => Step::Mail,
         step => step,
     });
 }
@@ -40,19 +40,19 @@ fn a_mail_before_the_wiring_is_found() {
 #[test]
 fn ready_before_the_mail_is_found() {
     check("ready first", Flaw::None, |known, now| match next(known, now) {
-        Step::Mail if !known.ready => Step::Settle,
+        Step::Mail if !known.ready => Step::Complete,
         step => step,
     });
 }
 
 #[test]
 fn a_mail_that_is_forgotten_is_found() {
-    check("no mail", Flaw::None, |known, now| next(&with(known, |known| known.mailed = known.wired), now));
+    check("no mail", Flaw::None, |known, now| next(&with(known, |known| known.mailed = known.attached), now));
 }
 
 #[test]
 fn a_wiring_that_is_forgotten_is_found() {
-    check("no wiring", Flaw::None, |known, now| next(&with(known, |known| known.wired = known.minted.is_some()), now));
+    check("no attaching", Flaw::None, |known, now| next(&with(known, |known| known.attached = known.created.is_some()), now));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn seeing(known: &Known, change: impl FnOnce(&mut Record, &Known)) -> Known {
 #[test]
 fn a_certificate_that_is_not_recorded_is_found() {
     check("no record", Flaw::None, |known, now| {
-        next(&seeing(known, |record, known| record.certificate = known.minted.clone().or(record.certificate.take())), now)
+        next(&seeing(known, |record, known| record.certificate = known.created.clone().or(record.certificate.take())), now)
     });
 }
 
@@ -80,8 +80,8 @@ fn a_certificate_that_is_not_recorded_is_found() {
 fn a_certificate_that_is_replaced_before_its_successor_is_there_is_found() {
     check("no overlap", Flaw::None, |known, now| {
         let Place::Ours(Entry { record, .. }) = &known.place else { return next(known, now) };
-        match record.certificate.as_ref().filter(|id| record.again && record.delivered.is_some() && !known.retired.contains(id)) {
-            Some(old) => Step::Retire(old.clone()),
+        match record.certificate.as_ref().filter(|id| record.again && record.delivered.is_some() && !known.revoked.contains(id)) {
+            Some(old) => Step::Revoke(old.clone()),
             None => next(known, now),
         }
     });
@@ -108,8 +108,8 @@ fn certificates_that_are_born_active_are_found() {
 }
 
 #[test]
-fn certificates_that_are_not_retired_are_found() {
-    check("nothing retired", Flaw::NothingIsRetired, next);
+fn certificates_that_are_not_revoked_are_found() {
+    check("nothing revoked", Flaw::NothingIsRevoked, next);
 }
 
 #[test]

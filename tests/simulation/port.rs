@@ -110,12 +110,12 @@ impl Registry for Port {
         Ok(issued)
     }
 
-    async fn mint(&self, _: &ThingName) -> Outcome<Certificate> {
+    async fn create_certificate(&self, _: &ThingName) -> Outcome<Certificate> {
         let active = self.flawed(Flaw::BornActive);
         let id = self
             .once("CreateCertificateFromCsr", move |account| {
-                account.minted += 1;
-                let id = CertificateId::parse(&format!("{:064x}", account.minted)).unwrap();
+                account.created += 1;
+                let id = CertificateId::parse(&format!("{:064x}", account.created)).unwrap();
                 let made = Registration { active, ours: true, made_at: now(), ..Registration::default() };
                 account.certificates.insert(id.clone(), made);
                 Ok(id)
@@ -202,7 +202,7 @@ impl Registry for Port {
     }
 
     async fn deactivate(&self, id: &CertificateId) -> Outcome<()> {
-        let idle = self.flawed(Flaw::NothingIsRetired);
+        let idle = self.flawed(Flaw::NothingIsRevoked);
         let id = id.clone();
         self.repeated("UpdateCertificate INACTIVE", move |account| {
             account.check_cut_off(&id);
@@ -227,7 +227,7 @@ impl Registry for Port {
     }
 
     async fn delete(&self, id: &CertificateId) -> Outcome<()> {
-        let (id, idle) = (id.clone(), self.flawed(Flaw::NothingIsRetired));
+        let (id, idle) = (id.clone(), self.flawed(Flaw::NothingIsRevoked));
         self.repeated("DeleteCertificate", move |account| match account.certificates.get(&id) {
             _ if idle => Ok(()),
             Some(registration) if registration.active => Err(RegistryError::InUse),

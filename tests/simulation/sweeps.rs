@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onething::lifecycle::{Report, Sweep, sweep};
 use onething::metrics::unmeasured;
-use onething::onboarding::{Occasion, next};
+use onething::onboarding::{Trigger, next};
 use onething::registry::A_DAY;
 use onething::thing::CertificateId;
 use tokio::time::{Instant, sleep};
@@ -25,8 +25,8 @@ fn add(world: &World, count: u64, registration: &Registration) -> Vec<Certificat
     let mut account = world.account.lock().unwrap();
     let mut made = Vec::new();
     for _ in 0..count {
-        account.minted += 1;
-        let id = CertificateId::parse(&format!("{:064x}", account.minted)).unwrap();
+        account.created += 1;
+        let id = CertificateId::parse(&format!("{:064x}", account.created)).unwrap();
         account.certificates.insert(id.clone(), registration.clone());
         made.push(id);
     }
@@ -54,7 +54,7 @@ fn busiest_second(world: &World) -> (usize, String) {
 fn orphans_are_deleted_slowly_and_nothing_else_is() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
-        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         let old = Registration { ours: true, made_at: now() - 2 * 3_600, ..Registration::default() };
         let mut orphans = add(&world, 60, &old);
         orphans.extend(add(&world, 2, &Registration { nameless: true, ..old.clone() }));
@@ -102,7 +102,7 @@ fn a_sweep_without_time_goes_on_at_its_next_turn() {
 fn who_stays_away_for_the_whole_retention_is_forgotten() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
-        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
         assert!(process(&world, 1).answers(Event::Disabled(0)).await);
         sleep(Duration::from_secs(RETENTION - 60)).await;
@@ -126,12 +126,12 @@ fn who_stays_away_for_the_whole_retention_is_forgotten() {
 fn who_is_back_in_time_has_the_same_certificate_and_no_new_mail() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
-        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
         assert!(process(&world, 1).answers(Event::Disabled(0)).await);
         assert!(!world.account.lock().unwrap().certificates.values().any(|registration| registration.active));
         sleep(Duration::from_secs(10 * A_DAY)).await;
-        assert!(process(&world, 2).answers(Event::Contact(Occasion::Linked)).await);
+        assert!(process(&world, 2).answers(Event::Contact(Trigger::Linked)).await);
         // The event that disabled it comes once more, late.
         assert!(process(&world, 3).answers(Event::Disabled(10 * A_DAY)).await);
         assert_eq!(world.account.lock().unwrap().mails.len(), 1);
@@ -143,13 +143,13 @@ fn who_is_back_in_time_has_the_same_certificate_and_no_new_mail() {
 fn a_replaced_certificate_works_until_the_new_one_is_in_use() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
-        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
-        assert!(process(&world, 1).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        assert!(process(&world, 1).answers(Event::Contact(Trigger::AsksForAnother)).await);
         let live = || world.account.lock().unwrap().certificates.values().filter(|registration| registration.works()).count();
         assert_eq!(live(), 2);
         sleep(Duration::from_secs(60)).await;
-        assert!(process(&world, 2).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 2).answers(Event::Contact(Trigger::Speech)).await);
         assert_eq!(live(), 2, "the new one is not in use yet");
         assert!(process(&world, 3).device_reports(true).await.is_ok());
         assert_eq!(live(), 2, "a report of the old one tells nothing about the new one");
@@ -159,7 +159,7 @@ fn a_replaced_certificate_works_until_the_new_one_is_in_use() {
         let used = world.account.lock().unwrap().report(false);
         assert!(process(&world, 5).device_reports(true).await.is_ok());
         assert_eq!((live(), world.account.lock().unwrap().report(false)), (1, used));
-        assert!(process(&world, 6).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 6).answers(Event::Contact(Trigger::Speech)).await);
         assert_eq!(world.account.lock().unwrap().mails.len(), 2);
         verdict(&world, false).unwrap();
     });
@@ -169,9 +169,9 @@ fn a_replaced_certificate_works_until_the_new_one_is_in_use() {
 fn a_report_that_comes_while_somebody_works_on_the_thing_is_not_lost() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
-        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
-        assert!(process(&world, 1).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        assert!(process(&world, 1).answers(Event::Contact(Trigger::AsksForAnother)).await);
         // Another process has taken the thing and died.
         {
             let mut account = world.account.lock().unwrap();
@@ -186,19 +186,19 @@ fn a_report_that_comes_while_somebody_works_on_the_thing_is_not_lost() {
             }
             began.elapsed()
         });
-        assert!(reported.unwrap().ends_with("1 are retired"));
+        assert!(reported.unwrap().ends_with("1 are revoked"));
         assert!(left < Duration::from_secs(2), "what was replaced goes INACTIVE at once: {left:?}");
         verdict(&world, false).unwrap();
     });
 }
 
 #[test]
-fn an_owner_who_is_away_keeps_what_a_report_would_retire() {
+fn an_owner_who_is_away_keeps_what_a_report_would_revoke() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
-        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
-        assert!(process(&world, 1).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        assert!(process(&world, 1).answers(Event::Contact(Trigger::AsksForAnother)).await);
         let reported = world.account.lock().unwrap().report(false).unwrap();
         sleep(Duration::from_secs(60)).await;
         assert!(process(&world, 2).answers(Event::Disabled(0)).await);
@@ -212,13 +212,13 @@ fn an_owner_who_is_away_keeps_what_a_report_would_retire() {
 fn a_replaced_certificate_works_for_a_day_at_most() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
-        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
-        assert!(process(&world, 1).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        assert!(process(&world, 1).answers(Event::Contact(Trigger::AsksForAnother)).await);
         sleep(Duration::from_secs(A_DAY - 60)).await;
-        assert_eq!(process(&world, 2).sweeps().await.tidied, 0);
+        assert_eq!(process(&world, 2).sweeps().await.cleaned_up, 0);
         sleep(Duration::from_secs(120)).await;
-        assert_eq!(process(&world, 3).sweeps().await.tidied, 1);
+        assert_eq!(process(&world, 3).sweeps().await.cleaned_up, 1);
         verdict(&world, false).unwrap();
         let account = world.account.lock().unwrap();
         assert_eq!(account.certificates.values().filter(|registration| registration.works()).count(), 1);
@@ -229,22 +229,22 @@ fn a_replaced_certificate_works_for_a_day_at_most() {
 fn after_a_mail_that_came_back_the_owner_hears_of_it_once() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
-        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
-        let bounce = Event::MailReturned(onething::registry::Returned::Bounced);
+        let bounce = Event::MailReturned(onething::registry::Bounce::Bounced);
         assert!(process(&world, 1).answers(bounce).await);
         // Asked for another certificate, the skill says so first, and mails nothing.
-        assert!(!process(&world, 2).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        assert!(!process(&world, 2).answers(Event::Contact(Trigger::AsksForAnother)).await);
         assert_eq!(world.account.lock().unwrap().mails.len(), 1);
-        assert!(process(&world, 3).answers(Event::Contact(Occasion::AsksForAnother)).await);
+        assert!(process(&world, 3).answers(Event::Contact(Trigger::AsksForAnother)).await);
         assert_eq!(world.account.lock().unwrap().mails.len(), 2);
 
         sleep(Duration::from_secs(60)).await;
         assert!(process(&world, 4).answers(bounce).await);
-        let said = process(&world, 5).contact(Occasion::Spoken).await.unwrap();
+        let said = process(&world, 5).contact(Trigger::Speech).await.unwrap();
         assert!(said.contains("Bounced"), "{said}");
         sleep(Duration::from_secs(60)).await;
-        assert_eq!(process(&world, 6).contact(Occasion::Spoken).await.unwrap(), "Onboarded { mailed: false, returned: None }");
+        assert_eq!(process(&world, 6).contact(Trigger::Speech).await.unwrap(), "Onboarded { mailed: false, bounce: None }");
     });
 }
 
@@ -252,7 +252,7 @@ fn after_a_mail_that_came_back_the_owner_hears_of_it_once() {
 fn who_is_forgotten_leaves_nothing_and_starts_afresh() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
-        assert!(process(&world, 0).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
         assert!(process(&world, 1).answers(Event::Forget).await);
         {
@@ -261,7 +261,7 @@ fn who_is_forgotten_leaves_nothing_and_starts_afresh() {
             assert!(!account.certificates.values().any(|registration| registration.active || registration.thing));
         }
         sleep(Duration::from_secs(60)).await;
-        assert!(process(&world, 2).answers(Event::Contact(Occasion::Spoken)).await);
+        assert!(process(&world, 2).answers(Event::Contact(Trigger::Speech)).await);
         assert_eq!(world.account.lock().unwrap().mails.len(), 2);
         verdict(&world, false).unwrap();
         sleep(Duration::from_secs(2 * 3_600)).await;

@@ -1,4 +1,4 @@
-//! AWS in memory, on a clock that the test turns: one owner's thing, certificates, shadow and mailbox, and
+//! AWS in owner_cache, on a clock that the test turns: one owner's thing, certificates, shadow and mailbox, and
 //! the faults that a network between a function and a cloud can have.
 //!
 //! A call is a message out, an effect, and a message back. Each can be late or lost, and the effect of a
@@ -63,7 +63,7 @@ pub struct Account {
     pub delivered: BTreeSet<CertificateId>,
     /// What must never happen, and did.
     pub broken: Vec<&'static str>,
-    pub minted: u64,
+    pub created: u64,
 }
 
 impl Account {
@@ -99,7 +99,7 @@ impl Account {
     /// Nobody whose device could connect is cut off for a certificate that was not delivered.
     pub fn check_cut_off(&mut self, id: &CertificateId) {
         let Some(entry) = &self.thing else { return };
-        let wanted = entry.record.paused.is_some() || entry.record.forget;
+        let wanted = entry.record.suspended.is_some() || entry.record.forget;
         let others =
             self.delivered.iter().filter(|other| *other != id).any(|other| self.certificates.get(other).is_some_and(Registration::works));
         let worked = self.certificates.get(id).is_some_and(Registration::works);
@@ -148,7 +148,7 @@ pub enum Flaw {
     /// Certificates are born ACTIVE.
     BornActive,
     /// UpdateCertificate INACTIVE and DeleteCertificate say yes and do nothing.
-    NothingIsRetired,
+    NothingIsRevoked,
     /// Every certificate in the account seems to be ours.
     AllSeemOurs,
     /// A mail that waits is sent whether or not anybody wants it any more.

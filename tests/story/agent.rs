@@ -11,54 +11,54 @@ use crate::harness::alexa::{Echo, Slot};
 use crate::harness::device::{Device, Identity, connection};
 use crate::harness::line::Line;
 use crate::harness::ministack::{Account, calls};
-use crate::town::{Owner, Town, check_no_stray_certificate_is_live, check_one_owner_one_thing};
+use crate::stack::{Owner, Stack, check_no_stray_certificate_is_live, check_one_owner_one_thing};
 
 /// So long the broker is away.
 const AWAY: Duration = Duration::from_secs(60);
 
-/// A town in which devices reach the broker by a line of their own.
-async fn town_by_the_line() -> (Town, Line) {
+/// A stack in which devices reach the broker by a line of their own.
+async fn stack_by_the_line() -> (Stack, Line) {
     let line = Line::laid().await;
     let endpoint = format!("localhost:{}", line.port);
-    let town = Town::with(&Account::deployed(), |deployment| deployment.set("IOT_ENDPOINT", &endpoint)).await;
-    line.leads_to(town.ministack.mqtt_port);
-    (town, line)
+    let stack = Stack::with(&Account::deployed(), |deployment| deployment.set("IOT_ENDPOINT", &endpoint)).await;
+    line.leads_to(stack.ministack.mqtt_port);
+    (stack, line)
 }
 
 impl Owner {
     /// "Print a …"; the id of the command.
-    pub async fn wants(&mut self, town: &Town, model: &str) -> Value {
+    pub async fn wants(&mut self, stack: &Stack, model: &str) -> Value {
         self.echo.start_over();
         let request = self.echo.intent("PrintIntent", &[Slot::said("model", model)]);
-        town.ask(&mut self.echo, &request).await.says(&[model]);
+        stack.ask(&mut self.echo, &request).await.says(&[model]);
         request["request"]["requestId"].clone()
     }
 
     /// What a question for the status is answered.
-    async fn hears(&mut self, town: &Town, words: &[&str]) {
+    async fn hears(&mut self, stack: &Stack, words: &[&str]) {
         self.echo.start_over();
         let request = self.echo.intent("StatusIntent", &[]);
-        town.ask(&mut self.echo, &request).await.says(words);
+        stack.ask(&mut self.echo, &request).await.says(words);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_makes_a_printer_that_prints_what_is_said_and_tells_how_it_is() {
-    let town = Town::built().await;
-    let mut ada = town.moves_in(&town.house.welcomes("Ada"), 0).await;
-    let machine = Machine::new(&town.ministack.root);
+    let stack = Stack::built().await;
+    let mut ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
+    let machine = Machine::new(&stack.ministack.root);
     let told = machine.sets_up(&ada.zip()).await;
     assert!(told.contains(&ada.thing) && told.contains("onething-device run"), "{told}");
     let agent = machine.runs(&[]).await;
 
-    let id = ada.wants(&town, "vase").await;
+    let id = ada.wants(&stack, "vase").await;
     let accepted = json!({"id": id, "status": "accepted"});
     let at_work = json!({"command": accepted, "status": "printing", "model": "vase", "certificateId": ada.certificate_id()});
-    town.ministack.is_told(&ada.thing, at_work).await;
-    ada.hears(&town, &["printing", "percent of vase is done"]).await;
+    stack.ministack.is_told(&ada.thing, at_work).await;
+    ada.hears(&stack, &["printing", "percent of vase is done"]).await;
 
-    town.ministack.is_told(&ada.thing, json!({"command": {"id": id, "status": "done"}, "status": "idle"})).await;
-    ada.hears(&town, &["Your printer is idle"]).await;
+    stack.ministack.is_told(&ada.thing, json!({"command": {"id": id, "status": "done"}, "status": "idle"})).await;
+    ada.hears(&stack, &["Your printer is idle"]).await;
     let status = machine.status().await;
     assert_eq!((&status["agent"]["connection"], &status["agent"]["lastCommand"]["id"]), (&json!("connected"), &id), "{status:#}");
     assert!(!agent.loses_power().await.contains("PRIVATE KEY"));
@@ -66,36 +66,36 @@ async fn a_mail_makes_a_printer_that_prints_what_is_said_and_tells_how_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_loses_power_does_nothing_twice_and_forgets_nothing() {
-    let town = Town::built().await;
-    let mut owner = town.moves_in(&town.house.welcomes("Ada"), 0).await;
-    let machine = Machine::new(&town.ministack.root);
+    let stack = Stack::built().await;
+    let mut owner = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
+    let machine = Machine::new(&stack.ministack.root);
     machine.sets_up(&owner.zip()).await;
     let printer = machine.printer();
     let run = ["--device-model", printer.as_str()];
     let thing = owner.thing.clone();
     let told = async |id: &Value, status: &str| {
-        town.ministack.is_told(&thing, json!({"command": {"id": id, "status": status}})).await["state"]["reported"]["command"].clone()
+        stack.ministack.is_told(&thing, json!({"command": {"id": id, "status": status}})).await["state"]["reported"]["command"].clone()
     };
 
     // It was begun; whether anybody has noted its end is a matter of luck, and not whether it is done again.
     let agent = machine.runs(&run).await;
-    let id = owner.wants(&town, "vase").await;
+    let id = owner.wants(&stack, "vase").await;
     machine.prints(1).await;
     agent.loses_power().await;
     let agent = machine.runs(&run).await;
-    town.ministack.is_told(&thing, json!({"command": {"id": id}})).await;
+    stack.ministack.is_told(&thing, json!({"command": {"id": id}})).await;
     assert_eq!(machine.printed(), ["vase"]);
     agent.loses_power().await;
 
     // What was said while it was dead is done when it lives again.
-    let id = owner.wants(&town, "bowl").await;
+    let id = owner.wants(&stack, "bowl").await;
     let agent = machine.runs(&run).await;
     told(&id, "done").await;
     assert_eq!(machine.printed(), ["vase", "bowl"]);
 
     // What was under way is not begun again, and its owner can learn that.
     machine.note("jam", "");
-    let id = owner.wants(&town, "cup").await;
+    let id = owner.wants(&stack, "cup").await;
     machine.prints(3).await;
     agent.loses_power().await;
     let agent = machine.runs(&run).await;
@@ -105,7 +105,7 @@ async fn an_agent_that_loses_power_does_nothing_twice_and_forgets_nothing() {
     // Nor is anything else, by an agent that finds its last command answered.
     agent.loses_power().await;
     let agent = machine.runs(&run).await;
-    let id = owner.wants(&town, "jug").await;
+    let id = owner.wants(&stack, "jug").await;
     told(&id, "done").await;
     assert_eq!(machine.printed(), ["vase", "bowl", "cup", "jug"]);
     agent.loses_power().await;
@@ -113,9 +113,9 @@ async fn an_agent_that_loses_power_does_nothing_twice_and_forgets_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_is_out_of_service_is_refused_until_it_is_back() {
-    let (town, line) = town_by_the_line().await;
-    let mut ada = town.moves_in(&town.house.welcomes("Ada"), 0).await;
-    let (machine, other) = (Machine::new(&town.ministack.root), Machine::new(&town.ministack.root));
+    let (stack, line) = stack_by_the_line().await;
+    let mut ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
+    let (machine, other) = (Machine::new(&stack.ministack.root), Machine::new(&stack.ministack.root));
     machine.sets_up(&ada.zip()).await;
     other.sets_up(&ada.zip()).await;
     let agent = machine.runs(&[]).await;
@@ -123,17 +123,17 @@ async fn a_certificate_that_is_out_of_service_is_refused_until_it_is_back() {
     let certificate = ada.certificate_id();
     let becomes = async |status: &str| {
         let change = json!({"certificateId": certificate, "newStatus": status});
-        assert_eq!(calls(&town.ministack.url, "update_certificate", change).await, Ok(()));
+        assert_eq!(calls(&stack.ministack.url, "update_certificate", change).await, Ok(()));
     };
     becomes("INACTIVE").await;
     // AWS IoT would end the connection by itself, within minutes; the emulator leaves it alone.
-    let id = ada.wants(&town, "vase").await;
-    town.ministack.is_told(&ada.thing, json!({"command": {"id": id, "status": "accepted"}})).await;
+    let id = ada.wants(&stack, "vase").await;
+    stack.ministack.is_told(&ada.thing, json!({"command": {"id": id, "status": "accepted"}})).await;
     line.cut();
     line.mend();
     agent.says("the server does not", 1).await;
     other.tries(&["run", "--wait", "30"]).await.failed(4, "the server does not let this device connect");
-    let third = Machine::new(&town.ministack.root);
+    let third = Machine::new(&stack.ministack.root);
     third
         .tries_to_get(&["setup", ada.zip().to_str().expect("a path as text")])
         .await
@@ -146,15 +146,15 @@ async fn a_certificate_that_is_out_of_service_is_refused_until_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_while_the_broker_is_away_is_done_once_and_in_its_order() {
-    let (town, line) = town_by_the_line().await;
-    let mut ada = town.moves_in(&town.house.welcomes("Ada"), 0).await;
-    let machine = Machine::new(&town.ministack.root);
+    let (stack, line) = stack_by_the_line().await;
+    let mut ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
+    let machine = Machine::new(&stack.ministack.root);
     machine.sets_up(&ada.zip()).await;
     let printer = machine.printer();
     let agent = machine.runs(&["--device-model", &printer]).await;
 
     // The line is cut before the device can have told that this was done.
-    ada.wants(&town, "first").await;
+    ada.wants(&stack, "first").await;
     machine.prints(1).await;
     line.cut();
     let cut_at = Instant::now();
@@ -168,11 +168,11 @@ async fn what_is_said_while_the_broker_is_away_is_done_once_and_in_its_order() {
                     "SetTemperatureIntent",
                     &[Slot::matched("part", "nozzle", "nozzle", "nozzle"), Slot::said("degrees", &(100 + number).to_string())],
                 );
-                town.ask(&mut ada.echo, &request).await.says(&["degrees"]);
+                stack.ask(&mut ada.echo, &request).await.says(&["degrees"]);
             }
             _ => {
                 wanted.push(format!("number {number}"));
-                ada.wants(&town, &format!("number {number}")).await;
+                ada.wants(&stack, &format!("number {number}")).await;
             }
         }
     }
@@ -184,47 +184,47 @@ async fn what_is_said_while_the_broker_is_away_is_done_once_and_in_its_order() {
     agent.says("connected", 2).await;
     machine.prints(wanted.len()).await;
     let so = json!({"command": {"status": "done"}, "nozzleTarget": 118});
-    let shadow = town.ministack.is_told(&ada.thing, so).await;
+    let shadow = stack.ministack.is_told(&ada.thing, so).await;
     assert_eq!(shadow["state"]["desired"]["command"]["id"], shadow["state"]["reported"]["command"]["id"], "{shadow:#}");
     assert_eq!(machine.printed(), wanted);
     wanted.push("last".to_owned());
-    ada.wants(&town, "last").await;
+    ada.wants(&stack, "last").await;
     machine.prints(wanted.len()).await;
     assert_eq!(machine.printed(), wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_certificate_is_taken_over_and_the_old_one_goes_when_the_device_has_said_so() {
-    let town = Town::of_short_leases().await;
-    let user = town.house.welcomes("Ada");
-    let mut ada = town.moves_in(&user, 0).await;
-    let machine = Machine::new(&town.ministack.root);
+    let stack = Stack::of_short_leases().await;
+    let user = stack.function.welcomes("Ada");
+    let mut ada = stack.onboards(&user, 0).await;
+    let machine = Machine::new(&stack.ministack.root);
     machine.sets_up(&ada.zip()).await;
     let agent = machine.runs(&[]).await;
-    town.ministack.is_told(&ada.thing, json!({"certificateId": ada.certificate_id()})).await;
+    stack.ministack.is_told(&ada.thing, json!({"certificateId": ada.certificate_id()})).await;
 
-    ask_and_agree(&town, &mut ada.echo).await.says(&["new certificate"]);
-    let (_, bundle) = town.ministack.open_last_mail(&user).await;
-    let identity = Identity::of_bundle(&bundle, &town.ministack.root);
+    ask_and_agree(&stack, &mut ada.echo).await.says(&["new certificate"]);
+    let (_, bundle) = stack.ministack.open_last_mail(&user).await;
+    let identity = Identity::of_bundle(&bundle, &stack.ministack.root);
     let id = connection(&bundle)["certificateId"].clone();
     assert_ne!(id, ada.certificate_id());
     // The agent goes on with the old one.
-    ada.wants(&town, "vase").await;
-    town.ministack.is_told(&ada.thing, json!({"model": "vase", "certificateId": ada.certificate_id()})).await;
+    ada.wants(&stack, "vase").await;
+    stack.ministack.is_told(&ada.thing, json!({"model": "vase", "certificateId": ada.certificate_id()})).await;
     agent.loses_power().await;
 
     // Both work. The new one is set up over the old one.
     drop(Device::connect(&ada.identity).await);
     machine.sets_up(&bundle.with_extension("zip")).await;
     let agent = machine.runs(&[]).await;
-    town.ministack.is_told(&ada.thing, json!({"certificateId": id})).await;
-    town.lease_passes().await;
-    let other = town.another_function().await;
+    stack.ministack.is_told(&ada.thing, json!({"certificateId": id})).await;
+    stack.lease_passes().await;
+    let other = stack.another_function().await;
     let mut echo = Echo::linked(&user.token);
     let request = echo.intent("PauseIntent", &[]);
     other.answer(&mut echo, &request).await.says(&["Pausing"]);
 
-    let account = town.ministack.holds().await;
+    let account = stack.ministack.holds().await;
     let mailed = std::fs::read_to_string(&identity.certificate).expect("a certificate");
     check_one_owner_one_thing(&account, &user, &mailed);
     check_no_stray_certificate_is_live(&account);

@@ -9,7 +9,7 @@ use crate::harness::agent::{Agent, Machine};
 use crate::harness::alexa::{Echo, Slot};
 use crate::harness::ministack::calls_as;
 use crate::register::{Entrance, hashed, owners_keys};
-use crate::town::{certificate, check_no_stray_certificate_is_live, list, thing};
+use crate::stack::{certificate, check_no_stray_certificate_is_live, list, thing};
 
 const POLICY: &str = r#"
 [registration]
@@ -52,10 +52,10 @@ async fn obeys(endpoint: &Entrance, machine: &Machine, echo: &mut Echo, model: &
     let agent = machine.runs(&[]).await;
     echo.start_over();
     let request = echo.intent("PrintIntent", &[Slot::said("model", model)]);
-    endpoint.town.ask(echo, &request).await.says(&[model]);
+    endpoint.stack.ask(echo, &request).await.says(&[model]);
     let (thing, certificate) = stored(machine).await;
     let done = json!({"id": request["request"]["requestId"], "status": "done"});
-    endpoint.town.ministack.is_told(&thing, json!({"command": done, "model": model, "certificateId": certificate})).await;
+    endpoint.stack.ministack.is_told(&thing, json!({"command": done, "model": model, "certificateId": certificate})).await;
     agent
 }
 
@@ -64,43 +64,43 @@ async fn heeds(endpoint: &Entrance, machine: &Machine) {
     let agent = machine.runs(&[]).await;
     let (thing, certificate) = stored(machine).await;
     let wanted = json!({"thingName": thing, "payload": json!({"state": {"desired": {"power": "ON"}}}).to_string()});
-    assert_eq!(calls_as(&endpoint.town.ministack.url, &owners_keys(), "iot-data", "update_thing_shadow", wanted).await, Ok(()));
-    endpoint.town.ministack.is_told(&thing, json!({"power": "ON", "certificateId": certificate})).await;
+    assert_eq!(calls_as(&endpoint.stack.ministack.url, &owners_keys(), "iot-data", "update_thing_shadow", wanted).await, Ok(()));
+    endpoint.stack.ministack.is_told(&thing, json!({"power": "ON", "certificateId": certificate})).await;
     agent.loses_power().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
     let endpoint = Entrance::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode([0; 32]))).await;
-    let ada = endpoint.town.house.welcomes("Ada");
+    let ada = endpoint.stack.function.welcomes("Ada");
     let (mut echo, url) = (Echo::linked(&ada.token), endpoint.url());
     let code = endpoint.code_on_card(&mut echo).await;
-    let machine = Machine::new(&endpoint.town.ministack.root);
+    let machine = Machine::new(&endpoint.stack.ministack.root);
     let wrong = format!("{}{}", &code[..8], if code.ends_with('0') { '1' } else { '0' });
     machine.tries_to_get(&["claim", &wrong, "--register-url", &url]).await.failed(3, "does not take the code");
     machine.gets(&["claim", &code.to_lowercase(), "--register-url", &url]).await;
     let (name, first) = stored(&machine).await;
-    let account = endpoint.town.ministack.holds().await;
+    let account = endpoint.stack.ministack.holds().await;
     assert_eq!(thing(&account, &name)["attributes"]["UserId"], ada.user_id, "{account:#}");
     obeys(&endpoint, &machine, &mut echo, "vase").await.loses_power().await;
-    let stranger = Machine::new(&endpoint.town.ministack.root);
+    let stranger = Machine::new(&endpoint.stack.ministack.root);
     stranger.tries_to_get(&["claim", &code, "--register-url", &url]).await.failed(3, "does not take the code");
 
     // Where the code was shown, another certificate is asked for.
-    endpoint.town.lease_passes().await;
+    endpoint.stack.lease_passes().await;
     machine.gets(&["renew"]).await;
     let (same, second) = stored(&machine).await;
     assert_eq!(same, name);
     assert_ne!(second, first);
-    let status = async |id: &str| certificate(&endpoint.town.ministack.holds().await, id)["status"].clone();
+    let status = async |id: &str| certificate(&endpoint.stack.ministack.holds().await, id)["status"].clone();
     assert_eq!((status(&first).await, status(&second).await), (json!("ACTIVE"), json!("ACTIVE")));
     let agent = obeys(&endpoint, &machine, &mut echo, "bowl").await;
     // The endpoint, which cannot touch shadows, leaves the old one to the sweep: it finds the new one in use.
-    endpoint.town.lease_passes().await;
-    endpoint.town.sweeps().await;
+    endpoint.stack.lease_passes().await;
+    endpoint.stack.sweeps().await;
     assert_ne!(status(&first).await, "ACTIVE");
     assert_eq!(status(&second).await, "ACTIVE");
-    check_no_stray_certificate_is_live(&endpoint.town.ministack.holds().await);
+    check_no_stray_certificate_is_live(&endpoint.stack.ministack.holds().await);
     agent.loses_power().await;
 }
 
@@ -109,9 +109,9 @@ async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_num
     let mut key = [0; 32];
     getrandom::fill(&mut key).expect("randomness");
     let endpoint = Entrance::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode(key))).await;
-    let ada = endpoint.town.house.welcomes("Ada");
+    let ada = endpoint.stack.function.welcomes("Ada");
     let url = endpoint.url();
-    let machine = || Machine::new(&endpoint.town.ministack.root);
+    let machine = || Machine::new(&endpoint.stack.ministack.root);
 
     let owners = machine();
     let bearer = owners.note("bearer", &ada.token);
@@ -123,7 +123,7 @@ async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_num
     let with = ["--token-file", &token, "--name", "hall-lamp-1", "--software", "1.2", "--attribute", "hardware=b"];
     fleets.gets(&[&["register", "--register-url", &url][..], &with].concat()).await;
     heeds(&endpoint, &fleets).await;
-    let account = endpoint.town.ministack.holds().await;
+    let account = endpoint.stack.ministack.holds().await;
     let made = thing(&account, "hall-lamp-1");
     assert_eq!((&made["type"], &made["attributes"]["hardware"]), (&json!("lamp"), &json!("b")), "{made:#}");
     assert_eq!(made["attributes"]["version"], "1.2", "{made:#}");
@@ -147,7 +147,7 @@ async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_num
     for machine in [&numbered, &guessable, &computed] {
         assert!(stored(machine).await.0.starts_with("Lamp-"));
     }
-    assert_eq!(list(&endpoint.town.ministack.holds().await, "things").len(), 5);
+    assert_eq!(list(&endpoint.stack.ministack.holds().await, "things").len(), 5);
 
     let nobody = machine();
     for (option, name) in [("--bearer-file", "access token"), ("--token-file", "token"), ("--serial-file", "serial number")] {

@@ -5,22 +5,22 @@ use serde_json::json;
 
 use crate::harness::alexa::{Echo, Slot};
 use crate::harness::aws::Aws;
-use crate::harness::house::House;
+use crate::harness::function::Function;
 use crate::harness::ministack::{Account, describe, prepare, report};
 use crate::harness::moto::Moto;
 use crate::harness::operations::{creates, searches};
-use crate::town::{check_one_owner_one_thing, list};
+use crate::stack::{check_one_owner_one_thing, list};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_story_without_a_device() {
     let moto = Moto::start().await;
     prepare(&moto.url, &Account::deployed()).await;
-    let house = House::with(Aws::in_front_of(&moto.url).await).await;
-    let ada = house.welcomes("Ada");
+    let function = Function::with(Aws::in_front_of(&moto.url).await).await;
+    let ada = function.welcomes("Ada");
 
     let mut echo = Echo::linked(&ada.token);
     let request = echo.launch();
-    house.lambda.answer(&mut echo, &request).await.welcomes();
+    function.lambda.answer(&mut echo, &request).await.welcomes();
 
     let mails = moto.mails().await;
     let [mail] = mails.as_slice() else {
@@ -38,20 +38,20 @@ async fn the_story_without_a_device() {
     check_one_owner_one_thing(&describe(&moto.url).await, &ada, &mailed);
 
     // The command is in the shadow, and nothing was made or searched for it.
-    house.aws.forgets();
+    function.aws.forgets();
     echo.start_over();
     let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
-    house.lambda.answer(&mut echo, &request).await.says(&["vase"]);
+    function.lambda.answer(&mut echo, &request).await.says(&["vase"]);
     let account = describe(&moto.url).await;
     let thing = &list(&account, "things")[0];
     let command = &thing["shadow"]["state"]["desired"]["command"];
     assert_eq!(command["name"], "print", "{thing:#}");
     assert_eq!(command["args"]["model"], "vase", "{thing:#}");
-    let operations = house.aws.operations();
+    let operations = function.aws.operations();
     assert!(!operations.iter().any(|name| creates(name) || searches(name)), "{operations:?}");
 
     let name = thing["name"].as_str().expect("the name of the thing");
     report(&moto.url, name, &json!({"status": "paused", "model": "vase", "progress": 40})).await;
     let request = echo.intent("StatusIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await.says(&["paused", "40"]);
+    function.lambda.answer(&mut echo, &request).await.says(&["paused", "40"]);
 }

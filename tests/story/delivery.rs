@@ -9,13 +9,13 @@ use crate::harness::login::User;
 use crate::harness::ministack::{Account, prepare};
 use crate::harness::post_office::PostOffice;
 use crate::harness::process::{Process, command};
-use crate::town::{Town, check_one_owner_one_thing, list};
+use crate::stack::{Stack, check_one_owner_one_thing, list};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mail_and_the_bundle_are_what_they_promise() {
-    let town = Town::with(&Account::deployed(), |deployment| deployment.set("MAIL_REPLY_TO", "help@skill.example.com")).await;
-    let ada = town.house.welcomes("Ada");
-    let owner = town.moves_in(&ada, 0).await;
+    let stack = Stack::with(&Account::deployed(), |deployment| deployment.set("MAIL_REPLY_TO", "help@skill.example.com")).await;
+    let ada = stack.function.welcomes("Ada");
+    let owner = stack.onboards(&ada, 0).await;
     let mail = &owner.mail;
 
     assert_eq!(mail["defects"], json!([]), "{mail:#}");
@@ -81,12 +81,12 @@ async fn the_mail_and_the_bundle_are_what_they_promise() {
 /// Copied from the bundle and pasted into a shell, as its reader would. Only the root is the test's own.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_in_the_bundle_shows_what_is_said() {
-    let town = Town::built().await;
-    let mut owner = town.moves_in(&town.house.welcomes("Ada"), 0).await;
+    let stack = Stack::built().await;
+    let mut owner = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
     let readme = std::fs::read_to_string(owner.bundle.join("README.txt")).expect("a README");
     let start = readme.find("mosquitto_sub").expect("a command");
     let line = readme[start..].split("\n\n").next().expect("its end");
-    let line = line.replace("AmazonRootCA1.pem", &town.ministack.root.display().to_string());
+    let line = line.replace("AmazonRootCA1.pem", &stack.ministack.root.display().to_string());
     // Told to say when it is subscribed, and at once, so that the test need not guess.
     let mut shell = command("/bin/sh", &owner.bundle);
     shell.env("PATH", std::env::var_os("PATH").unwrap_or_default()).arg("-c").arg(format!("exec stdbuf -oL {line} -d"));
@@ -95,13 +95,13 @@ async fn the_command_in_the_bundle_shows_what_is_said() {
     client.writes(limit, "mosquitto_sub (is mosquitto-clients installed?)", |output| output.contains("Subscribed")).await;
 
     let request = owner.echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
-    town.ask(&mut owner.echo, &request).await.says(&["vase"]);
+    stack.ask(&mut owner.echo, &request).await.says(&["vase"]);
     client.writes(limit, "the delta", |output| output.contains(r#""name":"print""#) || output.contains(r#""name": "print""#)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_addresses_are_hostile_input() {
-    let town = Town::built().await;
+    let stack = Stack::built().await;
     let injection = "Eve\r\nBcc: mallory@evil.example\r\n\r\nClick <a href='x'>here</a>";
     for (number, (name, email)) in [
         (injection, "eve@mail.example.com"),
@@ -117,8 +117,8 @@ async fn names_and_addresses_are_hostile_input() {
         let mut user = User::named(&format!("Hostile{number}"));
         user.name = Some(name.to_owned());
         user.email = Some(email.to_owned());
-        town.house.login.knows(&user);
-        let owner = town.moves_in(&user, number).await;
+        stack.function.login.knows(&user);
+        let owner = stack.onboards(&user, number).await;
         let mail = &owner.mail;
         assert_eq!(mail["defects"], json!([]), "{name:?}: {mail:#}");
         assert_eq!(mail["recipients"], json!([email]), "{name:?}");
@@ -133,7 +133,7 @@ async fn names_and_addresses_are_hostile_input() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_mail_cannot_be_sent_to_is_said_to_be_that() {
-    let town = Town::built().await;
+    let stack = Stack::built().await;
     for (number, (email, words)) in [
         ("", "no e-mail address"),
         ("nobody", "Mail cannot be sent"),
@@ -146,14 +146,14 @@ async fn an_address_that_mail_cannot_be_sent_to_is_said_to_be_that() {
     {
         let mut user = User::named(&format!("Odd{number}"));
         user.email = Some(email.to_owned());
-        town.house.login.knows(&user);
+        stack.function.login.knows(&user);
         let mut echo = Echo::linked(&user.token);
         let request = echo.launch();
-        let answer = town.ask(&mut echo, &request).await;
+        let answer = stack.ask(&mut echo, &request).await;
         answer.apologises().says(&[words]);
     }
-    assert_eq!(town.ministack.post_office.count(), 0);
-    let account = town.ministack.holds().await;
+    assert_eq!(stack.ministack.post_office.count(), 0);
+    let account = stack.ministack.holds().await;
     assert!(list(&account, "things").is_empty(), "{account:#}");
     assert!(list(&account, "certificates").is_empty(), "{account:#}");
 }
@@ -163,25 +163,25 @@ async fn a_mail_that_ses_refuses_is_told_and_undone() {
     let sandbox = Account { sandbox: true, ..Account::deployed() };
     let unverified = Account { verified: Vec::new(), ..Account::deployed() };
     for account in [sandbox, unverified] {
-        let town = Town::with(&account, |deployment| deployment).await;
-        let ada = town.house.welcomes("Ada");
+        let stack = Stack::with(&account, |deployment| deployment).await;
+        let ada = stack.function.welcomes("Ada");
         let mut echo = Echo::linked(&ada.token);
         let request = echo.launch();
-        let answer = town.ask(&mut echo, &request).await;
+        let answer = stack.ask(&mut echo, &request).await;
         answer.apologises().says(&["mail", "whoever runs this skill"]);
-        let log = town.house.lambda.logs("\"step\":\"deliver\"").await;
+        let log = stack.function.lambda.logs("\"step\":\"deliver\"").await;
         let email = ada.email.clone().unwrap_or_default();
         assert!(log.contains("\"fault\":\"maker\""), "{log}");
         assert!(!log.contains(&email), "{log}");
 
-        let holds = town.ministack.holds().await;
+        let holds = stack.ministack.holds().await;
         assert!(list(&holds, "certificates").is_empty(), "{holds:#}");
 
         // The maker verifies what was missing; the next contact succeeds.
         let mended = Account { thing_type: None, policy: None, verified: vec![MAIL_FROM.to_owned(), email], sandbox: false };
-        prepare(&town.ministack.url, &mended).await;
-        let owner = town.moves_in(&ada, 0).await;
-        check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+        prepare(&stack.ministack.url, &mended).await;
+        let owner = stack.onboards(&ada, 0).await;
+        check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     }
 }
 
@@ -189,18 +189,18 @@ async fn a_mail_that_ses_refuses_is_told_and_undone() {
 async fn with_an_smtp_server_of_its_own_no_mail_goes_through_ses() {
     let office = PostOffice::open().await;
     let url = format!("smtp://{}", office.address);
-    let town = Town::with(&Account::deployed(), |deployment| deployment.set("SMTP_URL", &url)).await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::with(&Account::deployed(), |deployment| deployment.set("SMTP_URL", &url)).await;
+    let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
     let request = echo.launch();
-    town.ask(&mut echo, &request).await.welcomes();
-    assert_eq!(town.ministack.post_office.count(), 0);
-    assert!(!town.house.aws.operations().contains(&"SendRawEmail".to_owned()));
+    stack.ask(&mut echo, &request).await.welcomes();
+    assert_eq!(stack.ministack.post_office.count(), 0);
+    assert!(!stack.function.aws.operations().contains(&"SendRawEmail".to_owned()));
 
     let mail = office.mail(0).await;
     assert_eq!(mail.sender, MAIL_FROM);
     assert_eq!(Some(&mail.recipients[0]), ada.email.as_ref());
-    let (read, bundle) = town.ministack.open(&mail).await;
+    let (read, bundle) = stack.ministack.open(&mail).await;
     assert_eq!(read["defects"], json!([]), "{read:#}");
-    Device::connect(&Identity::of_bundle(&bundle, &town.ministack.root)).await;
+    Device::connect(&Identity::of_bundle(&bundle, &stack.ministack.root)).await;
 }

@@ -13,8 +13,8 @@ use crate::harness::answer::Answer;
 use crate::harness::aws::{self, Aws, Conduct};
 use crate::harness::http::query_value;
 use crate::harness::login::User;
-use crate::household::{Household, Village, is_served, words_of};
-use crate::town::check_no_stray_certificate_is_live;
+use crate::stack::check_no_stray_certificate_is_live;
+use crate::tenant::{SharedAccount, Tenant, is_served, words_of};
 
 /// An attempt takes more than a second on a busy machine.
 const LEASE: u64 = 3;
@@ -93,7 +93,7 @@ enum Past {
 
 impl Past {
     /// Whether it happened.
-    async fn happens(self, village: &Village, home: &mut Household) -> bool {
+    async fn happens(self, shared_account: &SharedAccount, home: &mut Tenant) -> bool {
         match self {
             Past::New => return true,
             Past::KilledAfter(operation) => home.gate.makes_once(operation, 1, Conduct::KillsAfterwards),
@@ -101,7 +101,7 @@ impl Past {
         }
         let answer = home.speaks().await;
         home.gate.mends();
-        village.lease_passes().await;
+        shared_account.lease_passes().await;
         match self {
             Past::Served => answer.is_some_and(|answer| answer.is_a_welcome()),
             _ => answer.is_none(),
@@ -109,7 +109,7 @@ impl Past {
     }
 
     /// The contact whose calls go wrong.
-    async fn goes_on(self, home: &mut Household) -> Option<Answer> {
+    async fn goes_on(self, home: &mut Tenant) -> Option<Answer> {
         match self {
             Past::Served => home.asks_for_another().await,
             _ => home.speaks().await,
@@ -135,9 +135,9 @@ struct Ending {
 }
 
 /// The calls of one contact that nothing happens to.
-async fn observe(village: &Village, past: Past) -> Vec<Call> {
-    let mut home = village.settles("Observed").await;
-    assert!(past.happens(village, &mut home).await, "the function was not killed");
+async fn observe(shared_account: &SharedAccount, past: Past) -> Vec<Call> {
+    let mut home = shared_account.settles("Observed").await;
+    assert!(past.happens(shared_account, &mut home).await, "the function was not killed");
     home.gate.forgets();
     let answer = past.goes_on(&mut home).await.expect("a function that lives");
     assert!(past.is_content(&answer), "{:#}", answer.json());
@@ -151,9 +151,9 @@ async fn observe(village: &Village, past: Past) -> Vec<Call> {
 }
 
 /// One owner, one call, one fault; nothing where it did not come to that.
-async fn live(village: &Village, name: &str, past: Past, call: &Call, fault: Fault) -> Option<Ending> {
-    let mut home = village.settles(name).await;
-    if !past.happens(village, &mut home).await {
+async fn live(shared_account: &SharedAccount, name: &str, past: Past, call: &Call, fault: Fault) -> Option<Ending> {
+    let mut home = shared_account.settles(name).await;
+    if !past.happens(shared_account, &mut home).await {
         return None;
     }
     let conduct = (fault.conduct)(&call.operation);
@@ -177,7 +177,7 @@ async fn live(village: &Village, name: &str, past: Past, call: &Call, fault: Fau
         _ => {}
     }
     if !answer.is_some_and(|answer| past.is_content(&answer)) {
-        wrong.extend(home.speaks_until_served(village).await.err());
+        wrong.extend(home.speaks_until_served(shared_account).await.err());
     }
     if matches!(past, Past::Served) {
         wrong.extend(gaps_in_service(&home.gate));
@@ -187,9 +187,9 @@ async fn live(village: &Village, name: &str, past: Past, call: &Call, fault: Fau
 }
 
 /// One call, one fault, and as many owners as it takes to come so far.
-async fn try_out(village: &Village, number: usize, past: Past, call: &Call, fault: Fault) -> Ending {
+async fn try_out(shared_account: &SharedAccount, number: usize, past: Past, call: &Call, fault: Fault) -> Ending {
     for try_number in 0..TRIES {
-        let ending = live(village, &format!("Owner {number} {try_number}"), past, call, fault).await;
+        let ending = live(shared_account, &format!("Owner {number} {try_number}"), past, call, fault).await;
         if let Some(ending) = ending {
             return ending;
         }
@@ -231,17 +231,17 @@ fn told(gate: &Aws) -> String {
 
 /// Every call in every way, and then the verdict: all that is wrong, as a table.
 async fn check(past: Past) {
-    let village = Arc::new(Village::built(LEASE).await);
-    let calls = observe(&village, past).await;
+    let shared_account = Arc::new(SharedAccount::built(LEASE).await);
+    let calls = observe(&shared_account, past).await;
     let mut cases = JoinSet::new();
     let mut names = Vec::new();
     for fault in FAULTS {
         for call in &calls {
             let number = names.len();
             names.push(format!("{call:<28} {:<28}", fault.name));
-            let (village, call) = (Arc::clone(&village), call.clone());
+            let (shared_account, call) = (Arc::clone(&shared_account), call.clone());
             cases.spawn(async move {
-                let case = tokio::spawn(async move { try_out(&village, number, past, &call, *fault).await });
+                let case = tokio::spawn(async move { try_out(&shared_account, number, past, &call, *fault).await });
                 (number, case.await)
             });
         }
@@ -255,7 +255,7 @@ async fn check(past: Past) {
         }
     }
     let owners: Vec<_> = endings.iter().map(|(_, ending)| (ending.user.clone(), ending.made.clone())).collect();
-    let verdicts = village.judges(&owners).await;
+    let verdicts = shared_account.judges(&owners).await;
     let mut stories = Vec::new();
     for ((number, ending), verdict) in endings.into_iter().zip(verdicts) {
         let wrong = [ending.wrong, verdict].concat();
@@ -269,7 +269,7 @@ async fn check(past: Past) {
         lines.iter().map(|(number, line)| format!("{} {line}", names[*number])).collect::<Vec<_>>().join("\n")
     };
     assert!(table.is_empty(), "of {} cases went wrong:\n{}\n\n{}", names.len(), tell(table), tell(stories));
-    check_no_stray_certificate_is_live(&village.ministack.holds().await);
+    check_no_stray_certificate_is_live(&shared_account.ministack.holds().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

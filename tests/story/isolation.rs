@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::harness::device::Device;
-use crate::town::{Town, topic};
+use crate::stack::{Stack, topic};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_opens_one_thing_and_no_other() {
-    let town = Town::built().await;
-    let ada = town.moves_in(&town.house.welcomes("Ada"), 0).await;
-    let bob = town.moves_in(&town.house.welcomes("Bob"), 1).await;
+    let stack = Stack::built().await;
+    let ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
+    let bob = stack.onboards(&stack.function.welcomes("Bob"), 1).await;
     assert_ne!(ada.thing, bob.thing);
     let reported = json!({"state": {"reported": {"status": "idle"}}});
 
@@ -74,16 +74,16 @@ async fn a_bundle_opens_one_thing_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_to_one_device_is_not_heard_by_another() {
-    let town = Town::built().await;
-    let mut ada = town.moves_in(&town.house.welcomes("Ada"), 0).await;
-    let bob = town.moves_in(&town.house.welcomes("Bob"), 1).await;
+    let stack = Stack::built().await;
+    let mut ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
+    let bob = stack.onboards(&stack.function.welcomes("Bob"), 1).await;
     let mut bobs = Device::connect(&bob.identity).await;
     bobs.subscribe(&bob.topic("update/delta")).await;
     let mut adas = Device::connect(&ada.identity).await;
     adas.subscribe(&ada.topic("update/delta")).await;
 
     let request = ada.echo.intent("PauseIntent", &[]);
-    town.ask(&mut ada.echo, &request).await;
+    stack.ask(&mut ada.echo, &request).await;
     let delta = adas.receive(&ada.topic("update/delta")).await;
     assert_eq!(delta["state"]["command"]["name"], "pause", "{delta}");
 

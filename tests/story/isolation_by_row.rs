@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::deployment::{ACCESS_KEY, REGION, SECRET_KEY};
 use crate::harness::device::Identity;
 use crate::harness::foreign::{program, workspace};
-use crate::harness::newcomer::Newcomer;
+use crate::harness::new_device::NewDevice;
 use crate::harness::process::{Process, command};
 use crate::harness::within;
 use crate::register::{Entrance, hashed};
@@ -39,11 +39,11 @@ type = "lamp"
 /// For a few hundred attempts, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(400);
 
-/// Two devices of a town, and the table between them.
+/// Two devices of a stack, and the table between them.
 struct Stage {
     endpoint: Entrance,
     /// Who has registered keeps the files.
-    devices: Vec<Newcomer>,
+    devices: Vec<NewDevice>,
     identities: Vec<Identity>,
 }
 
@@ -54,7 +54,7 @@ impl Stage {
 
     async fn registers(&mut self, authorization: Option<&str>, shown: Value) {
         let (device, told) = self.endpoint.registers(authorization, shown).await;
-        self.identities.push(device.identity(&told.lets_in(), &self.endpoint.town.ministack.root));
+        self.identities.push(device.identity(&told.lets_in(), &self.endpoint.stack.ministack.root));
         self.devices.push(device);
     }
 
@@ -69,7 +69,7 @@ impl Stage {
         let [ada, bob] = self.identities.as_slice() else { panic!("{} devices", self.identities.len()) };
         assert_ne!(ada.client_id, bob.client_id);
         let stage = json!({
-            "endpoint": self.endpoint.town.ministack.url, "region": REGION, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY,
+            "endpoint": self.endpoint.stack.ministack.url, "region": REGION, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY,
             "ada": bundle(ada), "bob": bundle(bob),
         });
         let mut pytest = command(program("hub", "python"), workspace());
@@ -90,8 +90,8 @@ impl Stage {
 async fn a_mailed_certificate_opens_nothing_of_anothers() {
     let mut stage = Stage::built().await;
     for (number, name) in ["Ada", "Bob"].into_iter().enumerate() {
-        let user = stage.endpoint.town.house.welcomes(name);
-        stage.identities.push(stage.endpoint.town.moves_in(&user, number).await.identity);
+        let user = stage.endpoint.stack.function.welcomes(name);
+        stage.identities.push(stage.endpoint.stack.onboards(&user, number).await.identity);
     }
     stage.holds().await;
 }
@@ -100,7 +100,7 @@ async fn a_mailed_certificate_opens_nothing_of_anothers() {
 async fn a_certificate_for_a_code_opens_nothing_of_anothers() {
     let mut stage = Stage::built().await;
     for name in ["Ada", "Bob"] {
-        let code = stage.endpoint.code_for(&stage.endpoint.town.house.welcomes(name)).await;
+        let code = stage.endpoint.code_for(&stage.endpoint.stack.function.welcomes(name)).await;
         stage.registers(None, json!({"code": code})).await;
     }
     stage.holds().await;
@@ -110,7 +110,7 @@ async fn a_certificate_for_a_code_opens_nothing_of_anothers() {
 async fn a_certificate_for_an_owners_token_opens_nothing_of_anothers() {
     let mut stage = Stage::built().await;
     for name in ["Ada", "Bob"] {
-        let user = stage.endpoint.town.house.welcomes(name);
+        let user = stage.endpoint.stack.function.welcomes(name);
         stage.registers(Some(&format!("Bearer {}", user.token)), json!({})).await;
     }
     stage.holds().await;

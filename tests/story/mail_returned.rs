@@ -10,7 +10,7 @@ use crate::harness::deployment::{ACCESS_KEY, SECRET_KEY};
 use crate::harness::device::{Device, Identity};
 use crate::harness::http::query_value;
 use crate::harness::ministack::{Account, calls, calls_as};
-use crate::town::{Owner, Town, check_one_owner_one_thing, thing};
+use crate::stack::{Owner, Stack, check_one_owner_one_thing, thing};
 
 pub const BOUNCE: &str = include_str!("../fixtures/ses/bounce.json");
 pub const COMPLAINT: &str = include_str!("../fixtures/ses/complaint.json");
@@ -32,8 +32,8 @@ pub fn by_sns(event: &str, thing: &str, certificate: &str) -> Value {
     notification
 }
 
-async fn returned(town: &Town, owner: &Owner) -> Value {
-    thing(&town.ministack.holds().await, &owner.thing)["attributes"]["MailReturned"].clone()
+async fn returned(stack: &Stack, owner: &Owner) -> Value {
+    thing(&stack.ministack.holds().await, &owner.thing)["attributes"]["MailReturned"].clone()
 }
 
 /// What an account holds, without the moment at which each shadow was read.
@@ -45,30 +45,31 @@ fn lasting(mut account: Value) -> Value {
 }
 
 /// The first word to a function that remembers nobody.
-async fn launches(town: &Town, owner: &mut Owner) -> Answer {
-    let other = town.another_function().await;
+async fn launches(stack: &Stack, owner: &mut Owner) -> Answer {
+    let other = stack.another_function().await;
     owner.echo.start_over();
     let request = owner.echo.launch();
     other.answer(&mut owner.echo, &request).await
 }
 
-async fn asks_for_another(town: &Town, owner: &mut Owner) -> Answer {
+async fn asks_for_another(stack: &Stack, owner: &mut Owner) -> Answer {
     owner.echo.start_over();
     let request = owner.echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
-    town.ask(&mut owner.echo, &request).await
+    stack.ask(&mut owner.echo, &request).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mail_says_whose_it_is_and_what_comes_back_is_told_once() {
-    let town = Town::with(&Account::deployed(), |deployment| deployment.set("LEASE_SECONDS", "1").set("SES_CONFIGURATION_SET", SET)).await;
+    let stack =
+        Stack::with(&Account::deployed(), |deployment| deployment.set("LEASE_SECONDS", "1").set("SES_CONFIGURATION_SET", SET)).await;
     let keys = (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned());
     let set = json!({"ConfigurationSet": {"Name": SET}});
-    assert_eq!(calls_as(&town.ministack.url, &keys, "ses", "create_configuration_set", set).await, Ok(()));
-    let ada = town.house.welcomes("Ada");
-    let mut owner = town.moves_in(&ada, 0).await;
+    assert_eq!(calls_as(&stack.ministack.url, &keys, "ses", "create_configuration_set", set).await, Ok(()));
+    let ada = stack.function.welcomes("Ada");
+    let mut owner = stack.onboards(&ada, 0).await;
 
     // What SES will say again when the mail comes back.
-    let sent = town.house.aws.calls().into_iter().find(|call| call.operation == "SendRawEmail").expect("a mail");
+    let sent = stack.function.aws.calls().into_iter().find(|call| call.operation == "SendRawEmail").expect("a mail");
     let form = String::from_utf8(sent.body.to_vec()).expect("a form");
     let field = |name: &str| query_value(&form, name).unwrap_or_default();
     assert_eq!(field("ConfigurationSetName"), SET);
@@ -77,59 +78,59 @@ async fn the_mail_says_whose_it_is_and_what_comes_back_is_told_once() {
     assert_eq!((field("Tags.member.2.Name"), &certificate), ("certificate".to_owned(), &owner.certificate_id()));
 
     // While somebody else holds the thing, a contact leaves it to the next.
-    town.lease_passes().await;
+    stack.lease_passes().await;
     let events = [(BOUNCE, "bounced", "came back"), (TRANSIENT, "bounced", "came back"), (REJECT, "bounced", "came back")];
     for (event, noted, told) in events.into_iter().chain([(COMPLAINT, "complained", "marked as spam")]) {
         let event = by_sns(event, &thing, &certificate);
-        let lambda = &town.house.lambda;
+        let lambda = &stack.function.lambda;
         assert_eq!(lambda.reports(&event, LIMIT).await, json!({"notices": 1}));
-        assert_eq!(returned(&town, &owner).await, noted);
+        assert_eq!(returned(&stack, &owner).await, noted);
         // SNS may deliver it twice.
         assert_eq!(lambda.reports(&event, LIMIT).await, json!({"notices": 1}));
 
-        let answer = launches(&town, &mut owner).await;
+        let answer = launches(&stack, &mut owner).await;
         answer.says(&["is ready", told]);
         assert!(answer.keeps_session_open(), "{:#}", answer.json());
-        assert!(returned(&town, &owner).await.is_null(), "told");
-        town.lease_passes().await;
-        let again = launches(&town, &mut owner).await;
+        assert!(returned(&stack, &owner).await.is_null(), "told");
+        stack.lease_passes().await;
+        let again = launches(&stack, &mut owner).await;
         assert!(!again.speech().contains(told), "{:#}", again.json());
     }
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
-    assert_eq!(town.ministack.post_office.count(), 1, "nothing was sent by itself");
+    assert_eq!(stack.ministack.post_office.count(), 1, "nothing was sent by itself");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_wants_another_one_is_told_first_and_gets_it_when_they_ask_again() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let mut owner = town.moves_in(&ada, 0).await;
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let mut owner = stack.onboards(&ada, 0).await;
     let bounce = by_sns(BOUNCE, &owner.thing, &owner.certificate_id());
-    assert_eq!(town.house.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
+    assert_eq!(stack.function.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
 
-    let answer = asks_for_another(&town, &mut owner).await;
+    let answer = asks_for_another(&stack, &mut owner).await;
     answer.says(&["came back", "check the e-mail address"]);
-    assert_eq!(town.ministack.post_office.count(), 1);
-    asks_for_another(&town, &mut owner).await.says(&["new certificate"]);
-    assert_eq!(town.ministack.post_office.count(), 2);
-    let (_, bundle) = town.ministack.open_mail(1).await;
-    let anew = Identity::of_bundle(&bundle, &town.ministack.root);
+    assert_eq!(stack.ministack.post_office.count(), 1);
+    asks_for_another(&stack, &mut owner).await.says(&["new certificate"]);
+    assert_eq!(stack.ministack.post_office.count(), 2);
+    let (_, bundle) = stack.ministack.open_mail(1).await;
+    let anew = Identity::of_bundle(&bundle, &stack.ministack.root);
     drop(Device::connect(&anew).await);
 
     // The same event, late: that mail is of no interest any more.
-    assert_eq!(town.house.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
-    assert!(returned(&town, &owner).await.is_null());
+    assert_eq!(stack.function.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
+    assert!(returned(&stack, &owner).await.is_null());
     let mailed = std::fs::read_to_string(&anew.certificate).expect("a certificate");
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &mailed);
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &mailed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_about_a_mail_of_ours_changes_nothing() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let owner = town.moves_in(&ada, 0).await;
-    let before = lasting(town.ministack.holds().await);
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let owner = stack.onboards(&ada, 0).await;
+    let before = lasting(stack.ministack.holds().await);
     let delivery = BOUNCE.replace(r#""eventType": "Bounce""#, r#""eventType": "Delivery""#);
     let nobody = "3D_Printer-aaaaaaaaaaaaaaaaaaaaaaaaaa";
     let events = [
@@ -142,32 +143,32 @@ async fn what_is_not_about_a_mail_of_ours_changes_nothing() {
         (json!({"Records": [{"Sns": {}}, {"Sns": {"Message": "{"}}, 7]}), 0),
     ];
     for (event, notices) in events {
-        assert_eq!(town.house.lambda.reports(&event, LIMIT).await, json!({"notices": notices}), "{event}");
+        assert_eq!(stack.function.lambda.reports(&event, LIMIT).await, json!({"notices": notices}), "{event}");
     }
-    assert_eq!(lasting(town.ministack.holds().await), before);
+    assert_eq!(lasting(stack.ministack.holds().await), before);
     check_one_owner_one_thing(&before, &ada, &owner.certificate());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_note_that_cannot_be_made_fails_so_that_lambda_repeats_it() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let mut owner = town.moves_in(&ada, 0).await;
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let mut owner = stack.onboards(&ada, 0).await;
     let bounce = by_sns(BOUNCE, &owner.thing, &owner.certificate_id());
     let refusal = Conduct::Refuses(403, "AccessDeniedException", "no");
     let error = Conduct::Refuses(500, "InternalFailureException", "out of order");
     for (operation, conduct) in [("DescribeThing", error), ("UpdateThing", refusal), ("UpdateThingShadow", error)] {
-        town.house.aws.makes(operation, conduct);
-        let failure = town.house.lambda.expect_failure(town.house.lambda.invoke(&bounce).await);
+        stack.function.aws.makes(operation, conduct);
+        let failure = stack.function.lambda.expect_failure(stack.function.lambda.invoke(&bounce).await);
         assert_eq!(failure["errorType"], "NotNoted", "{operation}: {failure}");
         assert!(!failure.to_string().contains("owner@example.com"), "{failure}");
-        town.house.aws.mends();
+        stack.function.aws.mends();
     }
     // The repetition; and somebody who writes at the same moment only delays it.
     let rival = json!({"thingName": owner.thing, "attributePayload": {"attributes": {"Rival": "1"}, "merge": true}});
-    assert_eq!(calls(&town.house.aws.url(), "update_thing", rival).await, Ok(()));
-    assert_eq!(town.house.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
-    town.lease_passes().await;
-    launches(&town, &mut owner).await.says(&["is ready", "came back"]);
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    assert_eq!(calls(&stack.function.aws.url(), "update_thing", rival).await, Ok(()));
+    assert_eq!(stack.function.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
+    stack.lease_passes().await;
+    launches(&stack, &mut owner).await.says(&["is ready", "came back"]);
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
 }

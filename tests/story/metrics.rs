@@ -11,7 +11,7 @@ use crate::harness::aws::Conduct;
 use crate::harness::lambda::Lambda;
 use crate::harness::login::{self, User, token_for};
 use crate::mail_returned::{BOUNCE, COMPLAINT, by_sns};
-use crate::town::{Town, check_one_owner_one_thing, now, sweeps};
+use crate::stack::{Stack, check_one_owner_one_thing, now, sweeps};
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// The units that CloudWatch knows and that we use.
@@ -64,20 +64,20 @@ fn steps<'a>(metrics: &'a [Datum], name: &str) -> Vec<&'a str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_can_be_followed_in_its_metrics() {
-    let town = Town::of_short_leases().await;
-    let lambda = &town.house.lambda;
-    let ada = town.house.welcomes("Ada Lovelace");
-    let mut owner = town.moves_in(&ada, 0).await;
+    let stack = Stack::of_short_leases().await;
+    let lambda = &stack.function.lambda;
+    let ada = stack.function.welcomes("Ada Lovelace");
+    let mut owner = stack.onboards(&ada, 0).await;
     let seen = metrics(lambda, "\"OnboardingDone\":", 1).await;
     for (name, expected) in [("OnboardingStarted", 1.0), ("OnboardingDone", 1.0), ("MailAccepted", 1.0), ("MailRefused", 0.0)] {
         assert_eq!(count(&seen, name), expected, "{name} in {seen:#?}");
     }
-    assert_eq!(steps(&seen, "StepTime"), ["mint", "claim", "wire", "mail", "settle"]);
+    assert_eq!(steps(&seen, "StepTime"), ["create_certificate", "claim", "attach_and_activate", "mail", "complete"]);
     assert!(seen.iter().filter(|datum| datum.name == "StepTime").all(|datum| (0.0..7_000.0).contains(&datum.value)), "{seen:#?}");
     assert_eq!(count(&seen, "OnboardingFailed"), 0.0);
 
     let request = owner.echo.intent("PauseIntent", &[]);
-    town.ask(&mut owner.echo, &request).await.says(&["Pausing"]);
+    stack.ask(&mut owner.echo, &request).await.says(&["Pausing"]);
     let relayed = metrics(lambda, "\"RelayTime\":", 1).await;
     let relayed: Vec<Datum> = relayed.into_iter().filter(|datum| datum.name == "RelayTime").collect();
     assert!(relayed.len() == 1 && relayed[0].value > 0.0 && relayed[0].step.is_none(), "{relayed:?}");
@@ -91,18 +91,18 @@ async fn a_life_can_be_followed_in_its_metrics() {
 
     // Each failure is counted under its step.
     let failures = [
-        ("mint", "CreateCertificateFromCsr", Conduct::Refuses(400, "ThrottlingException", "Rate exceeded")),
+        ("create_certificate", "CreateCertificateFromCsr", Conduct::Refuses(400, "ThrottlingException", "Rate exceeded")),
         ("claim", "CreateThing", Conduct::Refuses(403, "AccessDeniedException", "no")),
-        ("wire", "AttachPolicy", Conduct::Refuses(403, "AccessDeniedException", "no")),
+        ("attach_and_activate", "AttachPolicy", Conduct::Refuses(403, "AccessDeniedException", "no")),
         ("mail", "SendRawEmail", Conduct::Refuses(400, "MessageRejected", "Email address is not verified.")),
     ];
     for (number, (step, operation, conduct)) in failures.into_iter().enumerate() {
-        let user = town.house.welcomes(&format!("Unlucky {step}"));
+        let user = stack.function.welcomes(&format!("Unlucky {step}"));
         let mut echo = Echo::linked(&user.token);
-        town.house.aws.makes(operation, conduct);
+        stack.function.aws.makes(operation, conduct);
         let request = echo.launch();
-        town.ask(&mut echo, &request).await.apologises();
-        town.house.aws.mends();
+        stack.ask(&mut echo, &request).await.apologises();
+        stack.function.aws.mends();
         let seen = metrics(lambda, "\"code\":", number + 1).await;
         assert_eq!(steps(&seen, "OnboardingFailed").get(number), Some(&step), "{seen:#?}");
         assert_eq!(count(&seen, "MailRefused"), if step == "mail" { 1.0 } else { 0.0 }, "{step}");
@@ -110,16 +110,16 @@ async fn a_life_can_be_followed_in_its_metrics() {
     assert_eq!(count(&metrics(lambda, "\"code\":", 4).await, "OnboardingDone"), 1.0);
 
     // A sweep counts, also when there is nothing to do. One certificate was made whose answer was lost.
-    town.house.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
-    let lost = town.house.welcomes("Lost");
+    stack.function.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
+    let lost = stack.function.welcomes("Lost");
     let mut echo = Echo::linked(&lost.token);
     let request = echo.launch();
-    town.ask(&mut echo, &request).await.apologises();
-    town.house.aws.mends();
-    for id in town.house.aws.certificates_made() {
-        town.ministack.ages(&id, 7_200);
+    stack.ask(&mut echo, &request).await.apologises();
+    stack.function.aws.mends();
+    for id in stack.function.aws.certificates_made() {
+        stack.ministack.ages(&id, 7_200);
     }
-    let other = town.another_function().await;
+    let other = stack.another_function().await;
     sweeps(&other).await;
     let seen = metrics(&other, "swept", 1).await;
     let swept: Vec<(&str, f64)> = seen.iter().map(|datum| (datum.name.as_str(), datum.value)).collect();
@@ -133,7 +133,7 @@ async fn a_life_can_be_followed_in_its_metrics() {
     for secret in [owner.thing.as_str(), &ada.user_id, "Lovelace", "ada", "mail.example.com", "Atza", "3D_Printer-", &id] {
         assert!(!lines.iter().any(|line| line.to_lowercase().contains(&secret.to_lowercase())), "{secret} in {lines:#?}");
     }
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
 }
 
 /// The code that an owner can read out to the maker.
@@ -147,9 +147,9 @@ fn code_of(answer: &Answer) -> String {
 }
 
 /// The one line of the log with this code.
-async fn line_of(town: &Town, code: &str) -> Value {
+async fn line_of(stack: &Stack, code: &str) -> Value {
     let wanted = format!("\"code\":\"{code}\"");
-    let log = town.house.lambda.logs(&wanted).await;
+    let log = stack.function.lambda.logs(&wanted).await;
     let lines: Vec<&str> = log.lines().filter(|line| line.contains(&wanted)).collect();
     let [line] = lines.as_slice() else { panic!("{lines:#?}") };
     serde_json::from_str(line).expect("a line in JSON")
@@ -157,16 +157,16 @@ async fn line_of(town: &Town, code: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_failure_an_owner_hears_its_code_finds_the_line_of_the_log() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let mut owner = town.moves_in(&ada, 0).await;
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let mut owner = stack.onboards(&ada, 0).await;
     let nameless = User { email: None, ..User::named("Nameless") };
     let stranger = token_for("nobody");
     for user in [&nameless, &User::named("New"), &User::named("Unverified")] {
-        town.house.login.knows(user);
+        stack.function.login.knows(user);
     }
-    let aws = &town.house.aws;
-    let login = &town.house.login;
+    let aws = &stack.function.aws;
+    let login = &stack.function.login;
     let unavailable = token_for("unlucky");
     login.treats(&unavailable, login::Conduct::Fails(503, "temporarily_unavailable"));
     let error = Conduct::Refuses(500, "InternalFailureException", "out of order");
@@ -191,10 +191,10 @@ async fn whatever_failure_an_owner_hears_its_code_finds_the_line_of_the_log() {
         if let Some((operation, conduct)) = conduct {
             aws.makes(operation, conduct);
         }
-        let answer = town.ask(&mut owner.echo, &request).await;
+        let answer = stack.ask(&mut owner.echo, &request).await;
         aws.mends();
         let code = code_of(&answer);
-        let line = line_of(&town, &code).await;
+        let line = line_of(&stack, &code).await;
         assert_eq!((&line["cause"], &line["fault"]), (&json!(cause), &json!(fault)), "{line}");
         assert_eq!(line["request_id"], request["request"]["requestId"], "{line}");
         assert!(!line.to_string().contains("mail.example.com") && !line.to_string().contains("Atza"), "{line}");
@@ -207,12 +207,12 @@ async fn whatever_failure_an_owner_hears_its_code_finds_the_line_of_the_log() {
     // Where nothing has failed there is none: not linked yet, a value that does not fit, all well.
     let mut unlinked = Echo::unlinked();
     let request = unlinked.launch();
-    assert!(!town.ask(&mut unlinked, &request).await.asks_to_link().speech().contains("Code"));
+    assert!(!stack.ask(&mut unlinked, &request).await.asks_to_link().speech().contains("Code"));
     owner.echo.links_again(&ada.token);
     let hot = [Slot::matched("part", "nozzle", "nozzle", "nozzle"), Slot::said("degrees", "999")];
     for request in [owner.echo.intent("SetTemperatureIntent", &hot), owner.echo.intent("StatusIntent", &[]), owner.echo.launch()] {
-        let answer = town.ask(&mut owner.echo, &request).await;
+        let answer = stack.ask(&mut owner.echo, &request).await;
         assert!(!answer.speech().contains("Code"), "{:#}", answer.json());
     }
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
 }

@@ -8,7 +8,7 @@ use crate::harness::device::{Device, connection};
 use crate::harness::lambda::Lambda;
 use crate::harness::ministack::{Account, THING_TYPE};
 use crate::harness::operations::{creates, searches};
-use crate::town::{Town, check_one_owner_one_thing, list};
+use crate::stack::{Stack, check_one_owner_one_thing, list};
 
 /// 3D_Printer- and the beginning of base32(SHA-256("amzn1.account.ADA")),
 /// computed elsewhere.
@@ -16,21 +16,21 @@ const ADAS_THING: &str = "3D_Printer-4efxquic365ym4alo5pfafpofh";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_story() {
-    let town = Town::built().await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::built().await;
+    let ada = stack.function.welcomes("Ada");
 
     // Not linked: a card, and nobody was asked.
     let mut echo = Echo::unlinked();
     let request = echo.launch();
-    town.ask(&mut echo, &request).await.asks_to_link();
-    assert!(town.house.login.calls().is_empty());
-    assert!(town.house.aws.calls().is_empty());
+    stack.ask(&mut echo, &request).await.asks_to_link();
+    assert!(stack.function.login.calls().is_empty());
+    assert!(stack.function.aws.calls().is_empty());
 
     // Linked: a thing, a certificate and a mail.
-    let mut owner = town.moves_in(&ada, 0).await;
+    let mut owner = stack.onboards(&ada, 0).await;
     assert_eq!(owner.thing, ADAS_THING);
     // After the profile, each line is a round trip; what stands side by side goes out side by side.
-    let mut operations = town.house.aws.operations();
+    let mut operations = stack.function.aws.operations();
     operations[3..6].sort();
     operations[7..].sort();
     #[rustfmt::skip]
@@ -42,12 +42,12 @@ async fn the_whole_story() {
         "SendRawEmail",
         "UpdateThing", "UpdateThingShadow",
     ]);
-    let account = town.ministack.holds().await;
+    let account = stack.ministack.holds().await;
     check_one_owner_one_thing(&account, &ada, &owner.certificate());
     assert_eq!(list(&account, "things").len(), 1);
     assert_eq!(list(&account, "things")[0]["type"], THING_TYPE);
     assert_eq!(list(&account, "certificates").len(), 1);
-    assert_eq!(town.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.post_office.count(), 1);
 
     // The device connects with the bundle and waits.
     let mut device = Device::connect(&owner.identity).await;
@@ -55,10 +55,10 @@ async fn the_whole_story() {
     device.subscribe(&delta).await;
 
     // "Alexa, ask my printer to print a vase."
-    town.house.aws.forgets();
+    stack.function.aws.forgets();
     let vase = [Slot::said("model", "vase")];
     let request = owner.echo.intent("PrintIntent", &vase);
-    town.ask(&mut owner.echo, &request).await.says(&["vase"]);
+    stack.ask(&mut owner.echo, &request).await.says(&["vase"]);
     let first = device.receive(&delta).await["state"]["command"].clone();
     assert_eq!(first["name"], "print", "{first}");
     assert_eq!(first["args"], json!({"model": "vase", "copies": 1}), "{first}");
@@ -70,11 +70,11 @@ async fn the_whole_story() {
     });
     device.publish(&owner.topic("update"), &json!({"state": {"reported": reported}})).await;
     let request = owner.echo.intent("StatusIntent", &[]);
-    town.ask(&mut owner.echo, &request).await.says(&["printing", "12", "vase"]);
+    stack.ask(&mut owner.echo, &request).await.says(&["printing", "12", "vase"]);
 
     // The same command again is another command.
     let request = owner.echo.intent("PrintIntent", &vase);
-    town.ask(&mut owner.echo, &request).await.says(&["vase"]);
+    stack.ask(&mut owner.echo, &request).await.says(&["vase"]);
     // Deltas of the report before it name the first command, or what it has not reported of it.
     let mut second = json!({});
     while second["id"].is_null() || second["id"] == first["id"] {
@@ -83,28 +83,28 @@ async fn the_whole_story() {
     assert_eq!(second["name"], "print", "{second}");
 
     // A known owner: nothing was made and nothing was searched.
-    let operations = town.house.aws.operations();
+    let operations = stack.function.aws.operations();
     assert!(!operations.iter().any(|name| creates(name) || searches(name)), "{operations:?}");
-    assert_eq!(town.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.post_office.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_finds_the_owner_again() {
-    let town = Town::built().await;
-    let ada = town.house.welcomes("Ada");
-    let owner = town.moves_in(&ada, 0).await;
+    let stack = Stack::built().await;
+    let ada = stack.function.welcomes("Ada");
+    let owner = stack.onboards(&ada, 0).await;
 
-    let deployment = crate::harness::deployment::Deployment::with(&town.house.login.url(), &town.house.aws.url());
+    let deployment = crate::harness::deployment::Deployment::with(&stack.function.login.url(), &stack.function.aws.url());
     let other = Lambda::start(&deployment).await;
-    town.house.aws.forgets();
+    stack.function.aws.forgets();
     let mut echo = Echo::linked(&ada.token);
     let request = echo.intent("SetPowerIntent", &[Slot::matched("power", "on", "on", "ON")]);
     other.answer(&mut echo, &request).await;
     // Of a device that has never reported anything the broker is asked beside the update.
-    let mut operations = town.house.aws.operations();
+    let mut operations = stack.function.aws.operations();
     operations[1..].sort();
     assert_eq!(operations, ["GetThingShadow", "GetConnection", "UpdateThingShadow"]);
-    let account = town.ministack.holds().await;
+    let account = stack.ministack.holds().await;
     check_one_owner_one_thing(&account, &ada, &owner.certificate());
     let shadow = &list(&account, "things")[0]["shadow"]["state"]["desired"];
     assert_eq!(shadow["power"], "ON", "{shadow}");
@@ -112,31 +112,31 @@ async fn another_process_finds_the_owner_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn linking_alone_makes_the_owner_ready_before_the_first_word() {
-    let town = Town::built().await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::built().await;
+    let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
-    let answer = town.house.lambda.answer_to(&echo.account_linked()).await;
+    let answer = stack.function.lambda.answer_to(&echo.account_linked()).await;
     assert!(answer.is_empty(), "{:#}", answer.json());
-    town.ministack.post_office.mail(0).await;
+    stack.ministack.post_office.mail(0).await;
 
     // The event comes once more, and then the owner speaks.
-    town.house.lambda.answer_to(&echo.account_linked()).await;
+    stack.function.lambda.answer_to(&echo.account_linked()).await;
     let request = echo.launch();
-    let answer = town.ask(&mut echo, &request).await;
+    let answer = stack.ask(&mut echo, &request).await;
     assert!(answer.keeps_session_open(), "{:#}", answer.json());
-    assert_eq!(town.ministack.post_office.count(), 1);
-    let account = town.ministack.holds().await;
+    assert_eq!(stack.ministack.post_office.count(), 1);
+    let account = stack.ministack.holds().await;
     assert_eq!(list(&account, "certificates").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_owner_hears_that_something_happens() {
-    let town = Town::built().await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::built().await;
+    let ada = stack.function.welcomes("Ada");
     let alexa = AlexaApi::open(Manner::Speaks).await;
     let mut echo = Echo::linked(&ada.token).hearing_progress(&alexa.url(), "api-access-token");
     let request = echo.launch();
-    town.ask(&mut echo, &request).await.welcomes();
+    stack.ask(&mut echo, &request).await.welcomes();
 
     let heard = alexa.heard();
     let [directive] = heard.as_slice() else {
@@ -150,34 +150,34 @@ async fn a_new_owner_hears_that_something_happens() {
 
     // A known owner does not wait, so there is nothing to say.
     let request = echo.intent("StatusIntent", &[]);
-    town.ask(&mut echo, &request).await;
+    stack.ask(&mut echo, &request).await;
     assert_eq!(alexa.heard().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_progressive_response_that_fails_changes_nothing() {
-    let town = Town::built().await;
+    let stack = Stack::built().await;
     for (number, (name, manner)) in [("Ada", Manner::Refuses), ("Bob", Manner::Silent)].into_iter().enumerate() {
-        let user = town.house.welcomes(name);
+        let user = stack.function.welcomes(name);
         let alexa = AlexaApi::open(manner).await;
         let mut echo = Echo::linked(&user.token).hearing_progress(&alexa.url(), "api-access-token");
         let request = echo.launch();
-        town.ask(&mut echo, &request).await.welcomes();
-        let (_, bundle) = town.ministack.open_mail(number).await;
-        Device::connect(&crate::harness::device::Identity::of_bundle(&bundle, &town.ministack.root)).await;
+        stack.ask(&mut echo, &request).await.welcomes();
+        let (_, bundle) = stack.ministack.open_mail(number).await;
+        Device::connect(&crate::harness::device::Identity::of_bundle(&bundle, &stack.ministack.root)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_first_sentence_asked_for_is_not_lost() {
-    let town = Town::built().await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::built().await;
+    let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
     let request = echo.intent("PrintIntent", &[Slot::said("model", "boat")]);
-    town.ask(&mut echo, &request).await.welcomes();
-    let (_, bundle) = town.ministack.open_mail(0).await;
+    stack.ask(&mut echo, &request).await.welcomes();
+    let (_, bundle) = stack.ministack.open_mail(0).await;
     let thing = connection(&bundle)["thingName"].clone();
-    let account = town.ministack.holds().await;
+    let account = stack.ministack.holds().await;
     assert_eq!(list(&account, "things")[0]["name"], thing);
     let desired: &Value = &list(&account, "things")[0]["shadow"]["state"]["desired"];
     assert_eq!(desired["command"]["args"]["model"], "boat", "{desired}");
@@ -189,14 +189,14 @@ async fn something_missing_in_the_account_is_told_to_the_maker() {
     let no_policy = Account { policy: None, ..Account::deployed() };
     let missing = [(no_type, "thing_type_missing", "`3d-printer`"), (no_policy, "policy_missing", "`OneUserOneThing`")];
     for (account, cause, name) in missing {
-        let town = Town::with(&account, |deployment| deployment).await;
-        let ada = town.house.welcomes("Ada");
+        let stack = Stack::with(&account, |deployment| deployment).await;
+        let ada = stack.function.welcomes("Ada");
         let mut echo = Echo::linked(&ada.token);
         let request = echo.launch();
-        town.ask(&mut echo, &request).await.apologises();
+        stack.ask(&mut echo, &request).await.apologises();
 
         // One line of the log, which an alarm is made from, says which.
-        let log = town.house.lambda.logs("\"fault\":\"maker\"").await;
+        let log = stack.function.lambda.logs("\"fault\":\"maker\"").await;
         let line = log.lines().find(|line| line.contains("\"fault\":\"maker\"")).expect("the line that was waited for");
         let line: Value = serde_json::from_str(line).expect("a log line in JSON");
         assert_eq!(line["level"], "ERROR", "{line}");
@@ -205,9 +205,9 @@ async fn something_missing_in_the_account_is_told_to_the_maker() {
         assert!(line["message"].as_str().is_some_and(|message| message.contains(name)), "{line}");
 
         // What cannot be finished is undone, and no mail was sent.
-        let holds = town.ministack.holds().await;
+        let holds = stack.ministack.holds().await;
         assert!(list(&holds, "certificates").is_empty(), "{holds:#}");
-        assert_eq!(town.ministack.post_office.count(), 0);
+        assert_eq!(stack.ministack.post_office.count(), 0);
 
         // The maker mends it, and the next contact succeeds at once.
         let mended = Account {
@@ -216,8 +216,8 @@ async fn something_missing_in_the_account_is_told_to_the_maker() {
             verified: Vec::new(),
             sandbox: false,
         };
-        crate::harness::ministack::prepare(&town.ministack.url, &mended).await;
-        let owner = town.moves_in(&ada, 0).await;
-        check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+        crate::harness::ministack::prepare(&stack.ministack.url, &mended).await;
+        let owner = stack.onboards(&ada, 0).await;
+        check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     }
 }

@@ -5,22 +5,22 @@
 use crate::harness::alexa::{Echo, Slot};
 use crate::harness::aws::Conduct;
 use crate::harness::device::{Device, Identity};
-use crate::household::{Village, is_served};
-use crate::town::{Town, check_no_stray_certificate_is_live, check_one_owner_one_thing, list};
+use crate::stack::{Stack, check_no_stray_certificate_is_live, check_one_owner_one_thing, list};
+use crate::tenant::{SharedAccount, is_served};
 
 /// What is undone needs a lease that outlives the client's retries on a busy machine.
 const LEASE: u64 = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_throttled_half_way_is_taken_back_at_once() {
-    let village = Village::built(LEASE).await;
-    let mut first = village.settles("First").await;
+    let shared_account = SharedAccount::built(LEASE).await;
+    let mut first = shared_account.settles("First").await;
     first.speaks().await.expect("a function that lives").welcomes();
     let mut writes = first.gate.operations();
     writes.retain(|operation| !operation.starts_with("GET ") && !operation.starts_with("Get") && !operation.starts_with("Describe"));
 
     for operation in writes {
-        let mut home = village.settles(&format!("Owner of {operation}")).await;
+        let mut home = shared_account.settles(&format!("Owner of {operation}")).await;
         home.gate.makes(&operation, Conduct::Refuses(429, "ThrottlingException", "Rate exceeded"));
         let answer = home.speaks().await.expect("a function that lives");
         assert!(home.gate.mends(), "{operation} was not called");
@@ -29,8 +29,8 @@ async fn what_was_throttled_half_way_is_taken_back_at_once() {
 
         // A mail that is out cannot be taken back, and taking back needs UpdateCertificate itself.
         let address = home.user.email.clone().unwrap_or_default();
-        if operation != "UpdateCertificate" && village.ministack.post_office.count_to(&address) == 0 {
-            let account = village.ministack.holds().await;
+        if operation != "UpdateCertificate" && shared_account.ministack.post_office.count_to(&address) == 0 {
+            let account = shared_account.ministack.holds().await;
             let made = home.gate.certificates_made();
             let left = list(&account, "certificates").iter().find(|certificate| made.iter().any(|id| certificate["id"] == id.as_str()));
             assert!(left.is_none(), "{operation}: {left:#?}");
@@ -39,38 +39,38 @@ async fn what_was_throttled_half_way_is_taken_back_at_once() {
         // What was given free need not be waited for.
         let answer = home.speaks().await.expect("a function that lives");
         if !is_served(&answer) {
-            home.speaks_until_served(&village).await.expect("an owner who is ready");
+            home.speaks_until_served(&shared_account).await.expect("an owner who is ready");
         }
-        let wrong = village.judges(&[(home.user.clone(), home.gate.certificates_made())]).await;
+        let wrong = shared_account.judges(&[(home.user.clone(), home.gate.certificates_made())]).await;
         assert!(wrong.concat().is_empty(), "{operation}: {wrong:?}");
-        let (_, bundle) = village.ministack.open_last_mail(&home.user).await;
-        Device::connect(&Identity::of_bundle(&bundle, &village.ministack.root)).await;
+        let (_, bundle) = shared_account.ministack.open_last_mail(&home.user).await;
+        Device::connect(&Identity::of_bundle(&bundle, &shared_account.ministack.root)).await;
     }
-    check_no_stray_certificate_is_live(&village.ministack.holds().await);
+    check_no_stray_certificate_is_live(&shared_account.ministack.holds().await);
 }
 
 /// The mail is out, but the shadow takes nothing: with it, what the new owner said is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_command_that_was_not_written_is_not_said_to_wait() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
-    town.house.aws.makes("UpdateThingShadow", Conduct::Refuses(429, "ThrottlingException", "Rate exceeded"));
+    stack.function.aws.makes("UpdateThingShadow", Conduct::Refuses(429, "ThrottlingException", "Rate exceeded"));
     let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
-    let answer = town.ask(&mut echo, &request).await;
+    let answer = stack.ask(&mut echo, &request).await;
     assert!(!answer.apologises().speech().contains("waits"), "{:#}", answer.json());
-    town.house.aws.mends();
+    stack.function.aws.mends();
 
     // The next one is written, and the certificate is the one that was mailed.
-    town.lease_passes().await;
+    stack.lease_passes().await;
     echo.start_over();
     let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
-    town.ask(&mut echo, &request).await.says(&["vase", "waits"]);
-    assert_eq!(town.ministack.post_office.count(), 1);
-    let (_, bundle) = town.ministack.open_mail(0).await;
+    stack.ask(&mut echo, &request).await.says(&["vase", "waits"]);
+    assert_eq!(stack.ministack.post_office.count(), 1);
+    let (_, bundle) = stack.ministack.open_mail(0).await;
     let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
-    let account = town.ministack.holds().await;
+    let account = stack.ministack.holds().await;
     check_one_owner_one_thing(&account, &ada, &mailed);
     assert_eq!(list(&account, "things")[0]["shadow"]["state"]["desired"]["command"]["args"]["model"], "vase");
-    drop(Device::connect(&Identity::of_bundle(&bundle, &town.ministack.root)).await);
+    drop(Device::connect(&Identity::of_bundle(&bundle, &stack.ministack.root)).await);
 }

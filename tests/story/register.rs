@@ -11,9 +11,9 @@ use crate::harness::gateway::Gateway;
 use crate::harness::lambda::Lambda;
 use crate::harness::login::{CLIENT_ID, User};
 use crate::harness::ministack::{Account, calls, calls_as, tables};
-use crate::harness::newcomer::{Newcomer, Told, register};
+use crate::harness::new_device::{NewDevice, Told, register};
 use crate::harness::runtime_api::Outcome;
-use crate::town::{Town, certificate, list, now, thing, topic};
+use crate::stack::{Stack, certificate, list, now, thing, topic};
 
 /// The logical id, as the role has it.
 pub const TABLE: &str = "ClaimsTable";
@@ -76,9 +76,9 @@ pub fn hashed(policy: &str) -> String {
     policy
 }
 
-/// A town with an endpoint.
+/// A stack with an endpoint.
 pub struct Entrance {
-    pub town: Town,
+    pub stack: Stack,
     pub gateway: Gateway,
     /// Between the endpoint and AWS.
     pub gate: Aws,
@@ -97,22 +97,22 @@ impl Entrance {
 
     pub async fn with(special: impl FnOnce(Deployment) -> Deployment) -> Self {
         let short_leases_and_codes = |deployment: Deployment| deployment.set("LEASE_SECONDS", "1").set("REGISTER_TABLE", TABLE);
-        Self::in_town(Town::with(&Account::deployed(), short_leases_and_codes).await, special).await
+        Self::on_stack(Stack::with(&Account::deployed(), short_leases_and_codes).await, special).await
     }
 
-    pub async fn in_town(town: Town, special: impl FnOnce(Deployment) -> Deployment) -> Self {
-        let url = &town.ministack.url;
+    pub async fn on_stack(stack: Stack, special: impl FnOnce(Deployment) -> Deployment) -> Self {
+        let url = &stack.ministack.url;
         tables(url, &[TABLE.to_owned()]).await;
         assert_eq!(calls(url, "create_thing_type", json!({"thingTypeName": "lamp"})).await, Ok(()));
-        let gate = town.ministack.gate().await;
-        let deployment = Deployment::with(&town.house.login.url(), &gate.url())
-            .set("IOT_ENDPOINT", &format!("localhost:{}", town.ministack.mqtt_port))
+        let gate = stack.ministack.gate().await;
+        let deployment = Deployment::with(&stack.function.login.url(), &gate.url())
+            .set("IOT_ENDPOINT", &format!("localhost:{}", stack.ministack.mqtt_port))
             .set("LEASE_SECONDS", "1")
             .set("LWA_CLIENT_ID", CLIENT_ID)
             .set("REGISTER", "on")
             .set("REGISTER_TABLE", TABLE);
         let gateway = Gateway::open(Lambda::start(&special(deployment)).await).await;
-        Self { town, gateway, gate }
+        Self { stack, gateway, gate }
     }
 
     pub fn url(&self) -> String {
@@ -122,28 +122,28 @@ impl Entrance {
     /// The code of this user, who asks for one and takes their time to read it.
     pub async fn code_for(&self, user: &User) -> String {
         let code = self.code_on_card(&mut Echo::linked(&user.token)).await;
-        self.town.lease_passes().await;
+        self.stack.lease_passes().await;
         code
     }
 
     /// Asks for a code.
     pub async fn code_on_card(&self, echo: &mut Echo) -> String {
         let request = echo.intent("GiveCodeIntent", &[]);
-        let card = self.town.ask(echo, &request).await.card_text();
+        let card = self.stack.ask(echo, &request).await.card_text();
         let is_code = |word: &&str| word.len() == 9 && word.as_bytes()[4] == b'-';
         card.split_whitespace().find(is_code).unwrap_or_else(|| panic!("no code on the card {card:?}")).to_owned()
     }
 
     /// A device of this kind, and what it is told when it shows this.
-    pub async fn registers(&self, authorization: Option<&str>, shown: Value) -> (Newcomer, Told) {
-        let device = Newcomer::new().await;
+    pub async fn registers(&self, authorization: Option<&str>, shown: Value) -> (NewDevice, Told) {
+        let device = NewDevice::new().await;
         let told = device.registers(&self.url(), authorization, shown).await;
         (device, told)
     }
 
     /// Connects with what it was told and waits for orders.
-    async fn connects(&self, device: &Newcomer, told: &Told) -> Device {
-        let mut connected = Device::connect(&device.identity(told, &self.town.ministack.root)).await;
+    async fn connects(&self, device: &NewDevice, told: &Told) -> Device {
+        let mut connected = Device::connect(&device.identity(told, &self.stack.ministack.root)).await;
         connected.subscribe(&topic(told.text("thingName"), "update/delta")).await;
         connected
     }
@@ -152,7 +152,7 @@ impl Entrance {
     async fn obeys(&self, device: &mut Device, told: &Told, user: &User) {
         let mut echo = Echo::linked(&user.token);
         let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
-        self.town.ask(&mut echo, &request).await.says(&["vase"]);
+        self.stack.ask(&mut echo, &request).await.says(&["vase"]);
         let delta = device.receive(&topic(told.text("thingName"), "update/delta")).await;
         assert_eq!(delta["state"]["command"]["args"]["model"], "vase", "{delta}");
     }
@@ -160,7 +160,7 @@ impl Entrance {
     /// The maker wants something of a device that has no owner, and it hears of it.
     async fn hears(&self, device: &mut Device, told: &Told) {
         let wanted = json!({"thingName": told.text("thingName"), "payload": json!({"state": {"desired": {"on": true}}}).to_string()});
-        assert_eq!(calls_as(&self.town.ministack.url, &owners_keys(), "iot-data", "update_thing_shadow", wanted).await, Ok(()));
+        assert_eq!(calls_as(&self.stack.ministack.url, &owners_keys(), "iot-data", "update_thing_shadow", wanted).await, Ok(()));
         let delta = device.receive(&topic(told.text("thingName"), "update/delta")).await;
         assert_eq!(delta["state"]["on"], true, "{delta}");
     }
@@ -169,14 +169,14 @@ impl Entrance {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_lets_one_device_of_its_owner_in() {
     let endpoint = Entrance::built("").await;
-    let ada = endpoint.town.house.welcomes("Ada");
+    let ada = endpoint.stack.function.welcomes("Ada");
     let code = endpoint.code_for(&ada).await;
 
     let (device, told) = endpoint.registers(None, json!({"code": code.to_lowercase()})).await;
     let told = told.lets_in();
     assert!(told.body["privateKey"].is_null(), "{told:?}");
     assert_eq!(told.headers["cache-control"], "no-store");
-    let account = endpoint.town.ministack.holds().await;
+    let account = endpoint.stack.ministack.holds().await;
     let made = thing(&account, told.text("thingName"));
     assert_eq!((&made["attributes"]["UserId"], &made["type"]), (&json!(ada.user_id), &json!("3d-printer")));
     let issued = certificate(&account, told.text("certificateId"));
@@ -192,33 +192,33 @@ async fn a_code_lets_one_device_of_its_owner_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_wrong_guesses_end_a_code() {
     let endpoint = Entrance::built("").await;
-    let code = endpoint.code_for(&endpoint.town.house.welcomes("Ada")).await;
+    let code = endpoint.code_for(&endpoint.stack.function.welcomes("Ada")).await;
     let (name, secret) = code.split_once('-').expect("two halves");
     let wrong = format!("{name}-{}", if secret == "0000" { "1111" } else { "0000" });
-    let device = Newcomer::new().await;
+    let device = NewDevice::new().await;
     for _ in 0..5 {
         device.registers(&endpoint.url(), None, json!({"code": wrong})).await.is_refused(401, "not_recognised");
     }
     device.registers(&endpoint.url(), None, json!({"code": code})).await.is_refused(401, "not_recognised");
     // Nothing was made: there is the certificate of the mail, and no other.
-    assert_eq!(list(&endpoint.town.ministack.holds().await, "certificates").len(), 1);
+    assert_eq!(list(&endpoint.stack.ministack.holds().await, "certificates").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owners_own_token_lets_a_device_in() {
     let endpoint = Entrance::with(Deployment::logging_everything).await;
-    let ada = endpoint.town.house.welcomes("Ada");
+    let ada = endpoint.stack.function.welcomes("Ada");
     let (device, told) = endpoint.registers(Some(&format!("Bearer {}", ada.token)), json!({})).await;
     let told = told.lets_in();
     let mut connected = endpoint.connects(&device, &told).await;
     endpoint.obeys(&mut connected, &told, &ada).await;
     // The owner spoke for the first time, and needed no mail: a device of theirs was there before.
-    assert_eq!(endpoint.town.ministack.post_office.count(), 0);
+    assert_eq!(endpoint.stack.ministack.post_office.count(), 0);
 
     // A token that was made for another application, and none at all.
     let mut elsewhere = User::named("Bob");
     elsewhere.audience = "amzn1.application-oa2-client.other".into();
-    endpoint.town.house.login.knows(&elsewhere);
+    endpoint.stack.function.login.knows(&elsewhere);
     for authorization in [Some(format!("Bearer {}", elsewhere.token)), Some("Bearer Atza|nobody".into()), None] {
         let (_, told) = endpoint.registers(authorization.as_deref(), json!({})).await;
         told.is_refused(401, "not_recognised");
@@ -240,7 +240,7 @@ async fn devices_of_a_fleet_choose_their_names_once() {
     let shown = json!({"thingName": "hall-lamp-1", "version": "1.2", "attributes": {"hardware": "b"}});
     let (device, told) = endpoint.registers(Some("DeviceToken one token"), shown.clone()).await;
     let told = told.lets_in();
-    let account = endpoint.town.ministack.holds().await;
+    let account = endpoint.stack.ministack.holds().await;
     let made = thing(&account, "hall-lamp-1");
     assert_eq!((&made["type"], &made["attributes"]["UserId"]), (&json!("lamp"), &json!("fleet:factory-1")));
     assert_eq!((&made["attributes"]["version"], &made["attributes"]["hardware"]), (&json!("1.2"), &json!("b")));
@@ -249,7 +249,7 @@ async fn devices_of_a_fleet_choose_their_names_once() {
 
     endpoint.registers(Some("DeviceToken another token"), shown.clone()).await.1.is_refused(409, "not_theirs");
     endpoint.registers(Some("DeviceToken no token"), shown).await.1.is_refused(401, "not_recognised");
-    let ada = endpoint.town.house.welcomes("Ada");
+    let ada = endpoint.stack.function.welcomes("Ada");
     let theirs = endpoint.registers(None, json!({"code": endpoint.code_for(&ada).await})).await.1.lets_in();
     let shown = json!({"thingName": theirs.text("thingName"), "version": "1"});
     endpoint.registers(Some("DeviceToken one token"), shown).await.1.is_refused(409, "not_theirs");
@@ -269,13 +269,13 @@ async fn a_serial_lets_its_device_in_and_a_certificate_its_successor() {
     endpoint.registers(None, json!({"serial": "SN-0001", "secret": "a secret"})).await.1.lets_in();
 
     // A year later the device has another key.
-    endpoint.town.lease_passes().await;
-    let (successor, at) = (Newcomer::new().await, now());
+    endpoint.stack.lease_passes().await;
+    let (successor, at) = (NewDevice::new().await, now());
     let shown = json!({
         "thingName": told.text("thingName"), "certificate": told.text("certificatePem"),
         "proof": device.proof(&successor, at).await, "at": at,
     });
-    let stranger = Newcomer::new().await;
+    let stranger = NewDevice::new().await;
     stranger.registers(&endpoint.url(), None, shown.clone()).await.is_refused(401, "not_recognised");
     let renewed = successor.registers(&endpoint.url(), None, shown).await.lets_in();
     assert_eq!(renewed.text("thingName"), told.text("thingName"));
@@ -299,7 +299,7 @@ async fn the_endpoint_answers_every_request_and_nothing_else() {
 
     // What is no request, at the endpoint; and a request where there is none.
     let echo = Echo::linked("token").launch();
-    for (function, event) in [(endpoint.gateway.function(), echo), (&endpoint.town.house.lambda, request_event())] {
+    for (function, event) in [(endpoint.gateway.function(), echo), (&endpoint.stack.function.lambda, request_event())] {
         match function.invoke_within(&event, std::time::Duration::from_secs(8)).await {
             Outcome::Failed(error) => assert_eq!(error["errorType"], "NotOurs", "{error}"),
             other => panic!("{other:?}"),

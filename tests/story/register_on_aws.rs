@@ -10,16 +10,16 @@ use crate::harness::deployment::Deployment;
 use crate::harness::gateway::Gateway;
 use crate::harness::lambda::Lambda;
 use crate::harness::ministack::{calls_as, function, rights_with};
-use crate::harness::newcomer::Newcomer;
+use crate::harness::new_device::NewDevice;
 use crate::register::{Entrance, TABLE, owners_keys, policy};
-use crate::town::{Town, now, thing};
+use crate::stack::{Stack, now, thing};
 
 const PARAMETER: &str = "/onething/onething/register";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_policy_comes_from_the_parameter_store_in_parts_and_without_one_no_device_is_registered() {
     let endpoint = Entrance::with(|deployment| deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)).await;
-    let ada = endpoint.town.house.welcomes("Ada");
+    let ada = endpoint.stack.function.welcomes("Ada");
     let code = endpoint.code_for(&ada).await;
     let (_, told) = endpoint.registers(None, json!({"code": code})).await;
     told.is_refused(503, "closed");
@@ -35,18 +35,18 @@ async fn the_policy_comes_from_the_parameter_store_in_parts_and_without_one_no_d
         let name = format!("{PARAMETER}/{}", number + 10);
         let value = format!("#{number}\n{}", part.join("\n"));
         let kept = json!({"Name": name, "Type": "SecureString", "Value": value});
-        assert_eq!(calls_as(&endpoint.town.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
+        assert_eq!(calls_as(&endpoint.stack.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
     }
-    let deployment = Deployment::with(&endpoint.town.house.login.url(), &endpoint.gate.url())
+    let deployment = Deployment::with(&endpoint.stack.function.login.url(), &endpoint.gate.url())
         .set("REGISTER", "on")
         .set("REGISTER_TABLE", TABLE)
         .set("REGISTER_TERMS_PARAMETER", PARAMETER);
     let gateway = Gateway::open(Lambda::start(&deployment).await).await;
-    let device = Newcomer::new().await;
+    let device = NewDevice::new().await;
     for _ in 0..2 {
         let shown = json!({"serial": "0123456789abcdefghij"});
         device.registers(&gateway.url(), None, shown).await.lets_in();
-        endpoint.town.lease_passes().await;
+        endpoint.stack.lease_passes().await;
     }
     let pages = lines.chunks(3).count().div_ceil(10);
     assert!(pages > 0 && endpoint.gate.times("GetParametersByPath") >= pages);
@@ -75,9 +75,9 @@ def handler(question, context):
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_of_the_maker_has_the_last_word() {
     let endpoint = Entrance::built(&policy_with_a_hook()).await;
-    function(&endpoint.town.ministack.url, "who-may-register", HOOK).await;
+    function(&endpoint.stack.ministack.url, "who-may-register", HOOK).await;
     let told = endpoint.registers(None, json!({"serial": "yes-0123456789abcdefghij"})).await.1.lets_in();
-    let account = endpoint.town.ministack.holds().await;
+    let account = endpoint.stack.ministack.holds().await;
     assert_eq!(thing(&account, told.text("thingName"))["attributes"]["hardware"], "c", "{account:#}");
     endpoint.registers(None, json!({"serial": "no-0123456789abcdefghij"})).await.1.is_refused(403, "refused_by_hook");
     endpoint.registers(None, json!({"serial": "broken-0123456789abcdefghij"})).await.1.is_refused(503, "hook_unavailable");
@@ -86,14 +86,14 @@ async fn a_function_of_the_maker_has_the_last_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_of_the_endpoint_is_enough_and_reads_no_shadow() {
-    let town = Town::of_short_leases().await;
+    let stack = Stack::of_short_leases().await;
     let given =
         json!({"RegisterTermsAreThere": "true", "RegisterHookFunction": "arn:aws:lambda:us-east-1:000000000000:function:who-may-register"});
-    let keys = rights_with(&town.ministack.url, "RegisterRole", given).await;
-    function(&town.ministack.url, "who-may-register", HOOK).await;
+    let keys = rights_with(&stack.ministack.url, "RegisterRole", given).await;
+    function(&stack.ministack.url, "who-may-register", HOOK).await;
     let kept = json!({"Name": format!("{PARAMETER}/10"), "Type": "SecureString", "Value": policy_with_a_hook()});
-    assert_eq!(calls_as(&town.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
-    let endpoint = Entrance::in_town(town, |deployment| {
+    assert_eq!(calls_as(&stack.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
+    let endpoint = Entrance::on_stack(stack, |deployment| {
         let deployment = deployment.set("AWS_ACCESS_KEY_ID", &keys.0).set("AWS_SECRET_ACCESS_KEY", &keys.1);
         deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)
     })
@@ -103,8 +103,8 @@ async fn the_role_of_the_endpoint_is_enough_and_reads_no_shadow() {
     // Its successors.
     let mut last = (device, told.lets_in());
     for _ in 0..2 {
-        endpoint.town.lease_passes().await;
-        let (successor, at) = (Newcomer::new().await, now());
+        endpoint.stack.lease_passes().await;
+        let (successor, at) = (NewDevice::new().await, now());
         let shown = json!({
             "thingName": last.1.text("thingName"), "certificate": last.1.text("certificatePem"),
             "proof": last.0.proof(&successor, at).await, "at": at,
@@ -113,7 +113,7 @@ async fn the_role_of_the_endpoint_is_enough_and_reads_no_shadow() {
         last = (successor, told);
     }
     // What cannot be finished is taken back.
-    endpoint.town.lease_passes().await;
+    endpoint.stack.lease_passes().await;
     endpoint.gate.makes("AttachThingPrincipal", Conduct::Refuses(400, "InvalidRequestException", "no"));
     let (_, told) = endpoint.registers(None, json!({"serial": "yes-0123456789abcdefghij"})).await;
     told.is_refused(500, "registry_refused");
@@ -132,7 +132,7 @@ async fn the_role_of_the_endpoint_is_enough_and_reads_no_shadow() {
     let log = endpoint.gateway.function().log();
     assert!(!log.contains("AccessDenied"), "{log}");
 
-    let url = &endpoint.town.ministack.url;
+    let url = &endpoint.stack.ministack.url;
     let name = last.1.text("thingName");
     for (service, operation, arguments) in [
         ("iot-data", "get_thing_shadow", json!({"thingName": name})),

@@ -21,13 +21,13 @@ use serde_json::Value;
 
 use self::contract::login::Accounts;
 use self::contract::mailer::{Arrived, Post};
-use self::contract::{Account, MISSING_POLICY, MISSING_TYPE, Newcomer, Verdict, gaps};
+use self::contract::{Account, MISSING_POLICY, MISSING_TYPE, NewUser, Verdict, gaps};
 use crate::harness::deployment::{Deployment, MAIL_FROM};
 use crate::harness::login::{CLIENT_ID, Login, User};
 use crate::harness::ministack::{self, Ministack, describe, prepare, report, tables};
 use crate::harness::moto::Moto;
 use crate::harness::post_office::PostOffice;
-use crate::town::list;
+use crate::stack::list;
 
 /// What a function is told, as a source of its configuration.
 struct Given(Deployment);
@@ -92,10 +92,10 @@ impl Account for Cloud<'_> {
         Arc::new(clients(&configuration(self.called, missing)).registry)
     }
 
-    fn newcomer(&self) -> Newcomer {
+    fn new_user(&self) -> NewUser {
         let owner = OwnerId::parse(&format!("amzn1.account.OWNER{}", NEWCOMERS.fetch_add(1, SeqCst))).expect("an owner");
         let thing = ThingName::of(&configuration(self.called, |deployment| deployment).model.thing_prefix, &owner);
-        Newcomer { owner, thing }
+        NewUser { owner, thing }
     }
 
     fn now(&self) -> u64 {

@@ -6,12 +6,12 @@ use crate::harness::alexa::{Echo, Slot};
 use crate::harness::aws::{Aws, Conduct};
 use crate::harness::deployment::Deployment;
 use crate::harness::device::{Device, Identity};
-use crate::harness::house::House;
+use crate::harness::function::Function;
 use crate::harness::lambda::Lambda;
 use crate::harness::ministack::{Ministack, calls, calls_as, rights_of, rights_of_the_stack};
-use crate::harness::newcomer::Newcomer;
+use crate::harness::new_device::NewDevice;
 use crate::mail_returned::{BOUNCE, by_sns};
-use crate::town::{Town, certificate, check_one_owner_one_thing, list, now, sweeps, thing};
+use crate::stack::{Stack, certificate, check_one_owner_one_thing, list, now, sweeps, thing};
 
 const LINKED: &str = include_str!("../fixtures/alexa/skill_account_linked.json");
 const DISABLED: &str = include_str!("../fixtures/alexa/skill_disabled.json");
@@ -27,17 +27,18 @@ fn check_nothing_was_denied(gate: &Aws, lambda: &Lambda) {
 }
 
 /// A function with the rights of a role, and a gate of its own.
-async fn function_of(town: &Town, role: &str) -> (Lambda, Aws, (String, String)) {
-    let keys = rights_of(&town.ministack.url, role).await;
-    let gate = town.ministack.gate().await;
-    let deployment = Deployment::with(&town.house.login.url(), &gate.url()).set("LEASE_SECONDS", "1").set("FLEET_THINGS", "3D_Printer-*");
+async fn function_of(stack: &Stack, role: &str) -> (Lambda, Aws, (String, String)) {
+    let keys = rights_of(&stack.ministack.url, role).await;
+    let gate = stack.ministack.gate().await;
+    let deployment =
+        Deployment::with(&stack.function.login.url(), &gate.url()).set("LEASE_SECONDS", "1").set("FLEET_THINGS", "3D_Printer-*");
     let lambda = Lambda::start(&deployment.set("AWS_ACCESS_KEY_ID", &keys.0).set("AWS_SECRET_ACCESS_KEY", &keys.1)).await;
     (lambda, gate, keys)
 }
 
 /// With these keys, the call is refused for want of a right.
-async fn is_denied(town: &Town, keys: &(String, String), service: &str, operation: &str, arguments: Value) {
-    let refused = calls_as(&town.ministack.url, keys, service, operation, arguments).await.expect_err(operation);
+async fn is_denied(stack: &Stack, keys: &(String, String), service: &str, operation: &str, arguments: Value) {
+    let refused = calls_as(&stack.ministack.url, keys, service, operation, arguments).await.expect_err(operation);
     // The data plane has a word of its own for it.
     assert!(refused.contains("AccessDenied") || refused == "ForbiddenException", "{operation}: {refused}");
 }
@@ -48,45 +49,45 @@ async fn the_role_of_the_stack_is_enough() {
     let (access_key, secret_key) = rights_of_the_stack(&ministack.url).await;
     let gate = ministack.gate().await;
     let endpoint = format!("localhost:{}", ministack.mqtt_port);
-    let house = House::deployed(gate, |deployment| {
+    let function = Function::deployed(gate, |deployment| {
         let deployment = deployment.set("LEASE_SECONDS", "1").set("IOT_ENDPOINT", &endpoint);
         deployment.set("AWS_ACCESS_KEY_ID", &access_key).set("AWS_SECRET_ACCESS_KEY", &secret_key)
     })
     .await;
-    let town = Town { ministack, house };
-    let (aws, lambda) = (&town.house.aws, &town.house.lambda);
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack { ministack, function };
+    let (aws, lambda) = (&stack.function.aws, &stack.function.lambda);
+    let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
 
     // A mail that is refused: everything before it is taken back.
     aws.makes("SendRawEmail", Conduct::Refuses(400, "MessageRejected", "no"));
     let request = echo.launch();
-    town.ask(&mut echo, &request).await.apologises();
-    assert!(list(&town.ministack.holds().await, "certificates").is_empty());
+    stack.ask(&mut echo, &request).await.apologises();
+    assert!(list(&stack.ministack.holds().await, "certificates").is_empty());
 
     // A mail that may be out: the next contact replaces the certificate.
     aws.makes("SendRawEmail", Conduct::FailsAfterwards);
     let request = echo.launch();
-    town.ask(&mut echo, &request).await.apologises();
+    stack.ask(&mut echo, &request).await.apologises();
     aws.mends();
-    town.serves(&mut echo).await;
+    stack.serves(&mut echo).await;
 
     // And what everybody does every day.
     let requests = [echo.intent("PrintIntent", &[Slot::said("model", "vase")]), echo.intent("StatusIntent", &[])];
     for request in requests.into_iter().chain([echo.intent("ConnectionIntent", &[])]) {
-        let answer = town.ask(&mut echo, &request).await;
+        let answer = stack.ask(&mut echo, &request).await;
         assert!(!answer.speech().contains("Code"), "{:#}", answer.json());
     }
-    let (_, bundle) = town.ministack.open_mail(aws.times("SendRawEmail") - 1).await;
+    let (_, bundle) = stack.ministack.open_mail(aws.times("SendRawEmail") - 1).await;
     let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &mailed);
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &mailed);
 
     // Another certificate; out of service and back; and the end.
     echo.start_over();
     let request = echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
-    town.ask(&mut echo, &request).await.says(&["new certificate"]);
-    let (_, bundle) = town.ministack.open_last_mail(&ada).await;
-    let identity = Identity::of_bundle(&bundle, &town.ministack.root);
+    stack.ask(&mut echo, &request).await.says(&["new certificate"]);
+    let (_, bundle) = stack.ministack.open_last_mail(&ada).await;
+    let identity = Identity::of_bundle(&bundle, &stack.ministack.root);
     for (event, at) in [(DISABLED, now() + 10), (LINKED, now() + 20)] {
         let answer = lambda.answer_to(&echo.documented_event(event, at)).await;
         assert!(answer.is_empty(), "{:#}", answer.json());
@@ -97,79 +98,79 @@ async fn the_role_of_the_stack_is_enough() {
     }
     echo.start_over();
     let request = echo.intent_in("COMPLETED", "CONFIRMED", "ForgetMeIntent", &[]);
-    town.ask(&mut echo, &request).await;
+    stack.ask(&mut echo, &request).await;
     let request = echo.intent("AMAZON.YesIntent", &[]);
-    town.ask(&mut echo, &request).await.says(&["I have forgotten you and"]);
-    let account = town.ministack.holds().await;
+    stack.ask(&mut echo, &request).await.says(&["I have forgotten you and"]);
+    let account = stack.ministack.holds().await;
     assert!(list(&account, "things").is_empty() && list(&account, "certificates").is_empty(), "{account:#}");
     check_nothing_was_denied(aws, lambda);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_of_the_sweep_is_enough_and_makes_nothing() {
-    let town = Town::of_short_leases().await;
-    let replaced = town.house.welcomes("Replaced");
-    let mut owner = town.moves_in(&replaced, 0).await;
+    let stack = Stack::of_short_leases().await;
+    let replaced = stack.function.welcomes("Replaced");
+    let mut owner = stack.onboards(&replaced, 0).await;
     let request = owner.echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
-    town.ask(&mut owner.echo, &request).await.says(&["new certificate"]);
-    let away = town.moves_in(&town.house.welcomes("Away"), 2).await;
-    town.lease_passes().await;
-    let answer = town.house.lambda.answer_to(&away.echo.documented_event(DISABLED, now())).await;
+    stack.ask(&mut owner.echo, &request).await.says(&["new certificate"]);
+    let away = stack.onboards(&stack.function.welcomes("Away"), 2).await;
+    stack.lease_passes().await;
+    let answer = stack.function.lambda.answer_to(&away.echo.documented_event(DISABLED, now())).await;
     assert!(answer.is_empty(), "{:#}", answer.json());
-    town.house.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
-    let mut lost = Echo::linked(&town.house.welcomes("Lost").token);
+    stack.function.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
+    let mut lost = Echo::linked(&stack.function.welcomes("Lost").token);
     let request = lost.launch();
-    town.ask(&mut lost, &request).await.apologises();
-    town.house.aws.mends();
-    let orphan = town.house.aws.certificates_made().pop().expect("a certificate");
-    town.ministack.ages(&orphan, 7_200);
+    stack.ask(&mut lost, &request).await.apologises();
+    stack.function.aws.mends();
+    let orphan = stack.function.aws.certificates_made().pop().expect("a certificate");
+    stack.ministack.ages(&orphan, 7_200);
     // What a device asked for itself names what the device is called, which is no thing of the stack's.
-    let device = Newcomer::new().await;
+    let device = NewDevice::new().await;
     let asked = json!({"certificateSigningRequest": device.csr(), "setAsActive": false});
-    assert_eq!(calls(&town.house.aws.url(), "create_certificate_from_csr", asked).await, Ok(()));
-    let asked_for = town.house.aws.certificates_made().pop().expect("a certificate");
-    town.ministack.ages(&asked_for, 7_200);
-    town.rewrites(&owner.thing, json!({"ReplacedUntil": (now() - 1).to_string()})).await;
-    town.rewrites(&away.thing, json!({"PausedAt": (now() - 31 * DAY).to_string()})).await;
+    assert_eq!(calls(&stack.function.aws.url(), "create_certificate_from_csr", asked).await, Ok(()));
+    let asked_for = stack.function.aws.certificates_made().pop().expect("a certificate");
+    stack.ministack.ages(&asked_for, 7_200);
+    stack.rewrites(&owner.thing, json!({"ReplacedUntil": (now() - 1).to_string()})).await;
+    stack.rewrites(&away.thing, json!({"PausedAt": (now() - 31 * DAY).to_string()})).await;
 
-    let (lambda, gate, keys) = function_of(&town, "SweepRole").await;
+    let (lambda, gate, keys) = function_of(&stack, "SweepRole").await;
     let report = sweeps(&lambda).await;
-    assert_eq!(report, json!({"tidied": 1, "forgotten": 1, "orphans": 2, "failed": 0, "complete": true}), "{}", lambda.log());
+    assert_eq!(report, json!({"cleaned_up": 1, "forgotten": 1, "orphans": 2, "failed": 0, "complete": true}), "{}", lambda.log());
     check_nothing_was_denied(&gate, &lambda);
-    let account = town.ministack.holds().await;
+    let account = stack.ministack.holds().await;
     assert!(thing(&account, &away.thing).is_null() && certificate(&account, &orphan).is_null(), "{account:#}");
     assert!(certificate(&account, &asked_for).is_null(), "{account:#}");
-    let (_, bundle) = town.ministack.open_last_mail(&replaced).await;
+    let (_, bundle) = stack.ministack.open_last_mail(&replaced).await;
     let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
     check_one_owner_one_thing(&account, &replaced, &mailed);
-    drop(Device::connect(&Identity::of_bundle(&bundle, &town.ministack.root)).await);
+    drop(Device::connect(&Identity::of_bundle(&bundle, &stack.ministack.root)).await);
 
     // It could not onboard anybody, nor write to anybody.
-    is_denied(&town, &keys, "iot", "create_keys_and_certificate", json!({"setAsActive": true})).await;
-    is_denied(&town, &keys, "iot", "create_thing", json!({"thingName": "3D_Printer-aaaaaaaaaaaaaaaaaaaaaaaaaa"})).await;
+    is_denied(&stack, &keys, "iot", "create_keys_and_certificate", json!({"setAsActive": true})).await;
+    is_denied(&stack, &keys, "iot", "create_thing", json!({"thingName": "3D_Printer-aaaaaaaaaaaaaaaaaaaaaaaaaa"})).await;
     let letter = json!({"RawMessage": {"Data": "From: a@skill.example.com\r\n\r\nHello"}, "Destinations": ["a@mail.example.com"]});
-    is_denied(&town, &keys, "ses", "send_raw_email", letter).await;
-    let mut stranger = Echo::linked(&town.house.welcomes("Stranger").token);
+    is_denied(&stack, &keys, "ses", "send_raw_email", letter).await;
+    let mut stranger = Echo::linked(&stack.function.welcomes("Stranger").token);
     lambda.answer_to(&stranger.launch()).await.apologises();
-    assert_eq!(town.ministack.post_office.count(), 3);
+    assert_eq!(stack.ministack.post_office.count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_of_the_mail_events_is_enough_and_deletes_nothing() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let owner = town.moves_in(&ada, 0).await;
-    let (lambda, gate, keys) = function_of(&town, "MailEventsRole").await;
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let owner = stack.onboards(&ada, 0).await;
+    let (lambda, gate, keys) = function_of(&stack, "MailEventsRole").await;
     let event = by_sns(BOUNCE, &owner.thing, &owner.certificate_id());
     assert_eq!(lambda.reports(&event, std::time::Duration::from_secs(30)).await, json!({"notices": 1}));
     check_nothing_was_denied(&gate, &lambda);
-    assert_eq!(thing(&town.ministack.holds().await, &owner.thing)["attributes"]["MailReturned"], "bounced");
+    assert_eq!(thing(&stack.ministack.holds().await, &owner.thing)["attributes"]["MailReturned"], "bounced");
 
     let id = owner.certificate_id();
-    is_denied(&town, &keys, "iot", "delete_thing", json!({"thingName": owner.thing})).await;
-    is_denied(&town, &keys, "iot", "update_certificate", json!({"certificateId": id, "newStatus": "INACTIVE"})).await;
-    is_denied(&town, &keys, "iot", "delete_certificate", json!({"certificateId": id, "forceDelete": true})).await;
-    is_denied(&town, &keys, "iot-data", "get_thing_shadow", json!({"thingName": owner.thing})).await;
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    is_denied(&stack, &keys, "iot", "delete_thing", json!({"thingName": owner.thing})).await;
+    is_denied(&stack, &keys, "iot", "update_certificate", json!({"certificateId": id, "newStatus": "INACTIVE"})).await;
+    is_denied(&stack, &keys, "iot", "delete_certificate", json!({"certificateId": id, "forceDelete": true})).await;
+    is_denied(&stack, &keys, "iot-data", "get_thing_shadow", json!({"thingName": owner.thing})).await;
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
 }

@@ -5,20 +5,20 @@ use crate::harness::deployment::SECRET_KEY;
 use crate::harness::device::Device;
 use crate::harness::login::CLIENT_ID;
 use crate::harness::ministack::Account;
-use crate::town::Town;
+use crate::stack::Stack;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_of_everything_holds_no_secret() {
-    let town = Town::with(&Account::deployed(), |deployment| deployment.logging_everything().set("LWA_CLIENT_ID", CLIENT_ID)).await;
-    let ada = town.house.welcomes("Ada Lovelace");
-    let mut owner = town.moves_in(&ada, 0).await;
+    let stack = Stack::with(&Account::deployed(), |deployment| deployment.logging_everything().set("LWA_CLIENT_ID", CLIENT_ID)).await;
+    let ada = stack.function.welcomes("Ada Lovelace");
+    let mut owner = stack.onboards(&ada, 0).await;
     Device::connect(&owner.identity).await;
     for request in [owner.echo.intent("PrintIntent", &[Slot::said("model", "vase")]), owner.echo.intent("StatusIntent", &[])] {
-        town.ask(&mut owner.echo, &request).await;
+        stack.ask(&mut owner.echo, &request).await;
     }
-    let raw = town.ministack.post_office.mail(0).await.message;
+    let raw = stack.ministack.post_office.mail(0).await.message;
     let raw = String::from_utf8_lossy(&raw).into_owned();
-    let log = town.house.lambda.stop().await;
+    let log = stack.function.lambda.stop().await;
     assert!(log.contains("\"DEBUG\""), "everything is logged:\n{log}");
 
     let mut secrets = vec![

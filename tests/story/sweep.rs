@@ -10,14 +10,14 @@ use crate::harness::aws::Conduct;
 use crate::harness::device::{Device, Identity};
 use crate::harness::lambda::Lambda;
 use crate::harness::ministack::calls;
-use crate::town::{Owner, Town, certificate, check_one_owner_one_thing, list, now, thing};
+use crate::stack::{Owner, Stack, certificate, check_one_owner_one_thing, list, now, thing};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 const DISABLED: &str = include_str!("../fixtures/alexa/skill_disabled.json");
 
-fn report(tidied: u64, forgotten: u64, orphans: u64) -> Value {
-    json!({"tidied": tidied, "forgotten": forgotten, "orphans": orphans, "failed": 0, "complete": true})
+fn report(cleaned_up: u64, forgotten: u64, orphans: u64) -> Value {
+    json!({"cleaned_up": cleaned_up, "forgotten": forgotten, "orphans": orphans, "failed": 0, "complete": true})
 }
 
 fn ids(account: &Value) -> BTreeSet<String> {
@@ -25,102 +25,102 @@ fn ids(account: &Value) -> BTreeSet<String> {
 }
 
 /// Another certificate, by a function that knows nobody; the second mail to come.
-async fn gets_another(town: &Town, owner: &mut Owner) -> Identity {
+async fn gets_another(stack: &Stack, owner: &mut Owner) -> Identity {
     owner.echo.start_over();
     let request = owner.echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
-    town.ask(&mut owner.echo, &request).await.says(&["new certificate"]);
-    let (_, bundle) = town.ministack.open_mail(1).await;
-    Identity::of_bundle(&bundle, &town.ministack.root)
+    stack.ask(&mut owner.echo, &request).await.says(&["new certificate"]);
+    let (_, bundle) = stack.ministack.open_mail(1).await;
+    Identity::of_bundle(&bundle, &stack.ministack.root)
 }
 
-async fn disables(town: &Town, echo: &Echo) {
-    town.lease_passes().await;
-    let answer = town.house.lambda.answer_to(&echo.documented_event(DISABLED, now())).await;
+async fn disables(stack: &Stack, echo: &Echo) {
+    stack.lease_passes().await;
+    let answer = stack.function.lambda.answer_to(&echo.documented_event(DISABLED, now())).await;
     assert!(answer.is_empty(), "{:#}", answer.json());
 }
 
 /// Somebody new, whose function is killed when this was done.
-async fn dies(town: &Town, name: &str, operation: &str) -> (Lambda, Echo) {
-    let user = town.house.welcomes(name);
-    let lambda = town.another_function().await;
-    town.house.aws.aims_at(lambda.reaper());
-    town.house.aws.makes_once(operation, 1, Conduct::KillsAfterwards);
+async fn dies(stack: &Stack, name: &str, operation: &str) -> (Lambda, Echo) {
+    let user = stack.function.welcomes(name);
+    let lambda = stack.another_function().await;
+    stack.function.aws.aims_at(lambda.reaper());
+    stack.function.aws.makes_once(operation, 1, Conduct::KillsAfterwards);
     let mut echo = Echo::linked(&user.token);
     let invocation = lambda.invoke(&echo.launch()).await;
-    assert!(town.house.aws.mends() && !lambda.is_running(), "{invocation:?}");
+    assert!(stack.function.aws.mends() && !lambda.is_running(), "{invocation:?}");
     echo.start_over();
     (lambda, echo)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_all_dead_certificates_those_go_that_are_ours_and_old() {
-    let town = Town::of_short_leases().await;
-    let url = &town.house.aws.url();
-    let owner = town.moves_in(&town.house.welcomes("Owner"), 0).await;
+    let stack = Stack::of_short_leases().await;
+    let url = &stack.function.aws.url();
+    let owner = stack.onboards(&stack.function.welcomes("Owner"), 0).await;
 
     // Others, whose answers were lost: nobody has their keys.
-    town.house.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
+    stack.function.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
     for name in ["Old", "Ancient", "Young", "Live", "Tied"] {
-        let user = town.house.welcomes(name);
+        let user = stack.function.welcomes(name);
         let mut echo = Echo::linked(&user.token);
         let request = echo.launch();
-        town.ask(&mut echo, &request).await.apologises();
+        stack.ask(&mut echo, &request).await.apologises();
     }
-    town.house.aws.mends();
-    let made = town.house.aws.certificates_made();
+    stack.function.aws.mends();
+    let made = stack.function.aws.certificates_made();
     let [_, old, ancient, young, live, tied] = made.as_slice() else { panic!("{made:?}") };
     let owners = BTreeSet::from([owner.certificate_id()]);
 
     // One that somebody has made use of, in one way or another, is not for the sweep.
     assert_eq!(calls(url, "update_certificate", json!({"certificateId": live, "newStatus": "ACTIVE"})).await, Ok(()));
     assert_eq!(calls(url, "create_thing", json!({"thingName": "lamp"})).await, Ok(()));
-    let arn = certificate(&town.ministack.holds().await, tied)["arn"].clone();
+    let arn = certificate(&stack.ministack.holds().await, tied)["arn"].clone();
     assert_eq!(calls(url, "attach_thing_principal", json!({"thingName": "lamp", "principal": arn})).await, Ok(()));
     // Nor is what other software has made, however dead it looks.
-    let before = ids(&town.ministack.holds().await);
+    let before = ids(&stack.ministack.holds().await);
     assert_eq!(calls(url, "create_keys_and_certificate", json!({"setAsActive": false})).await, Ok(()));
-    let account = town.ministack.holds().await;
+    let account = stack.ministack.holds().await;
     let foreign: Vec<String> = ids(&account).difference(&before).cloned().collect();
     // Nor one that a half-made thing names.
-    let (_, named) = dies(&town, "Named", "CreateThing").await;
-    let in_use = town.house.aws.certificates_made().pop().expect("a certificate");
+    let (_, named) = dies(&stack, "Named", "CreateThing").await;
+    let in_use = stack.function.aws.certificates_made().pop().expect("a certificate");
 
-    for id in ids(&town.ministack.holds().await) {
-        town.ministack.ages(&id, 2 * HOUR);
+    for id in ids(&stack.ministack.holds().await) {
+        stack.ministack.ages(&id, 2 * HOUR);
     }
-    town.ministack.ages(young, HOUR - 120);
-    town.ministack.ages(ancient, 6 * DAY);
+    stack.ministack.ages(young, HOUR - 120);
+    stack.ministack.ages(ancient, 6 * DAY);
 
-    assert_eq!(town.sweeps().await, report(0, 0, 2));
-    let left = ids(&town.ministack.holds().await);
+    assert_eq!(stack.sweeps().await, report(0, 0, 2));
+    let left = ids(&stack.ministack.holds().await);
     let expected = [vec![young.clone(), live.clone(), tied.clone(), in_use], foreign].concat();
     assert_eq!(left, owners.union(&expected.into_iter().collect()).cloned().collect());
     assert!(!left.contains(old) && !left.contains(ancient));
     drop(Device::connect(&owner.identity).await);
 
     // Nothing is left to do, and who was half made is made ready.
-    assert_eq!(town.sweeps().await, report(0, 0, 0));
+    assert_eq!(stack.sweeps().await, report(0, 0, 0));
     let mut echo = named;
-    town.serves(&mut echo).await;
+    stack.serves(&mut echo).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_certificate_goes_when_its_day_is_over() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let mut owner = town.moves_in(&ada, 0).await;
-    let anew = gets_another(&town, &mut owner).await;
-    town.lease_passes().await;
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let mut owner = stack.onboards(&ada, 0).await;
+    let anew = gets_another(&stack, &mut owner).await;
+    stack.lease_passes().await;
 
     // Within the day both work.
-    assert_eq!(town.sweeps().await, report(0, 0, 0));
+    assert_eq!(stack.sweeps().await, report(0, 0, 0));
     drop(Device::connect(&owner.identity).await);
     drop(Device::connect(&anew).await);
 
-    town.rewrites(&owner.thing, json!({"ReplacedUntil": (now() - 1).to_string()})).await;
-    assert_eq!(town.sweeps().await, report(1, 0, 0));
+    stack.rewrites(&owner.thing, json!({"ReplacedUntil": (now() - 1).to_string()})).await;
+    assert_eq!(stack.sweeps().await, report(1, 0, 0));
     let mailed = std::fs::read_to_string(&anew.certificate).expect("a certificate");
-    let account = town.ministack.holds().await;
+    let account = stack.ministack.holds().await;
     check_one_owner_one_thing(&account, &ada, &mailed);
     assert_eq!(list(&account, "certificates").len(), 1);
     Device::dial(&owner.identity).await.is_refused().await;
@@ -128,112 +128,112 @@ async fn a_replaced_certificate_goes_when_its_day_is_over() {
 
     // The next contact finds nothing to do, and the one after it does not even look.
     for looks in [true, false] {
-        town.lease_passes().await;
-        town.house.aws.forgets();
-        let (other, mut echo) = (town.another_function().await, Echo::linked(&ada.token));
+        stack.lease_passes().await;
+        stack.function.aws.forgets();
+        let (other, mut echo) = (stack.another_function().await, Echo::linked(&ada.token));
         let request = echo.launch();
         assert!(other.answer(&mut echo, &request).await.keeps_session_open());
-        assert_eq!(town.house.aws.operations().contains(&"DescribeThing".to_owned()), looks, "{:?}", town.house.aws.operations());
+        assert_eq!(stack.function.aws.operations().contains(&"DescribeThing".to_owned()), looks, "{:?}", stack.function.aws.operations());
     }
-    assert_eq!(town.sweeps().await, report(0, 0, 0));
+    assert_eq!(stack.sweeps().await, report(0, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stays_away_for_the_whole_retention_is_forgotten() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let mut gone = town.moves_in(&ada, 0).await;
-    let away = town.moves_in(&town.house.welcomes("Bob"), 1).await;
-    let here = town.moves_in(&town.house.welcomes("Cleo"), 2).await;
-    disables(&town, &gone.echo).await;
-    disables(&town, &away.echo).await;
-    assert_eq!(town.sweeps().await, report(0, 0, 0));
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let mut gone = stack.onboards(&ada, 0).await;
+    let away = stack.onboards(&stack.function.welcomes("Bob"), 1).await;
+    let here = stack.onboards(&stack.function.welcomes("Cleo"), 2).await;
+    disables(&stack, &gone.echo).await;
+    disables(&stack, &away.echo).await;
+    assert_eq!(stack.sweeps().await, report(0, 0, 0));
 
     // The variable's default is thirty days.
-    town.rewrites(&gone.thing, json!({"PausedAt": (now() - 30 * DAY).to_string()})).await;
-    town.rewrites(&away.thing, json!({"PausedAt": (now() - 30 * DAY + HOUR).to_string()})).await;
-    assert_eq!(town.sweeps().await, report(0, 1, 0));
-    let account = town.ministack.holds().await;
+    stack.rewrites(&gone.thing, json!({"PausedAt": (now() - 30 * DAY).to_string()})).await;
+    stack.rewrites(&away.thing, json!({"PausedAt": (now() - 30 * DAY + HOUR).to_string()})).await;
+    assert_eq!(stack.sweeps().await, report(0, 1, 0));
+    let account = stack.ministack.holds().await;
     assert!(thing(&account, &gone.thing).is_null(), "{account:#}");
     assert_eq!(ids(&account), BTreeSet::from([away.certificate_id(), here.certificate_id()]));
     assert_eq!(certificate(&account, &away.certificate_id())["status"], "INACTIVE");
     Device::dial(&gone.identity).await.is_refused().await;
     drop(Device::connect(&here.identity).await);
-    assert_eq!(town.ministack.post_office.count(), 3, "nobody was sent anything");
+    assert_eq!(stack.ministack.post_office.count(), 3, "nobody was sent anything");
 
     // Who comes back after that starts afresh: not even a shadow was left.
-    let other = town.another_function().await;
+    let other = stack.another_function().await;
     gone.echo.start_over();
     other.answer(&mut gone.echo, &Echo::linked(&ada.token).launch()).await.welcomes();
-    let (_, bundle) = town.ministack.open_mail(3).await;
-    let anew = Identity::of_bundle(&bundle, &town.ministack.root);
+    let (_, bundle) = stack.ministack.open_mail(3).await;
+    let anew = Identity::of_bundle(&bundle, &stack.ministack.root);
     let mailed = std::fs::read_to_string(&anew.certificate).expect("a certificate");
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &mailed);
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &mailed);
     drop(Device::connect(&anew).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_onboarding_left_goes_unless_somebody_may_have_it() {
-    let town = Town::of_short_leases().await;
-    let (_, half) = dies(&town, "Half", "CreateThing").await;
-    let (_, mailed) = dies(&town, "Mailed", "SendRawEmail").await;
-    let made = town.house.aws.certificates_made();
-    let things: Vec<String> = list(&town.ministack.holds().await, "things").iter().map(|thing| thing["name"].to_string()).collect();
+    let stack = Stack::of_short_leases().await;
+    let (_, half) = dies(&stack, "Half", "CreateThing").await;
+    let (_, mailed) = dies(&stack, "Mailed", "SendRawEmail").await;
+    let made = stack.function.aws.certificates_made();
+    let things: Vec<String> = list(&stack.ministack.holds().await, "things").iter().map(|thing| thing["name"].to_string()).collect();
     let things: Vec<&str> = things.iter().map(|name| name.trim_matches('"')).collect();
 
     // As long as somebody might still be at it, nothing is touched.
-    assert_eq!(town.sweeps().await, report(0, 0, 0));
+    assert_eq!(stack.sweeps().await, report(0, 0, 0));
     for name in &things {
-        town.rewrites(name, json!({"LeaseUntil": (now() - HOUR + 60).to_string()})).await;
+        stack.rewrites(name, json!({"LeaseUntil": (now() - HOUR + 60).to_string()})).await;
     }
-    assert_eq!(town.sweeps().await, report(0, 0, 0));
-    assert_eq!(ids(&town.ministack.holds().await), made.iter().cloned().collect());
+    assert_eq!(stack.sweeps().await, report(0, 0, 0));
+    assert_eq!(ids(&stack.ministack.holds().await), made.iter().cloned().collect());
 
     for name in &things {
-        town.rewrites(name, json!({"LeaseUntil": (now() - 2 * HOUR).to_string()})).await;
+        stack.rewrites(name, json!({"LeaseUntil": (now() - 2 * HOUR).to_string()})).await;
     }
-    assert_eq!(town.sweeps().await, report(1, 0, 0));
-    let account = town.ministack.holds().await;
+    assert_eq!(stack.sweeps().await, report(1, 0, 0));
+    let account = stack.ministack.holds().await;
     assert_eq!(ids(&account), made[1..].iter().cloned().collect(), "the one that may be in a mailbox stays");
     assert_eq!(certificate(&account, &made[1])["status"], "ACTIVE");
     assert_eq!(list(&account, "things").len(), 2);
 
     for (name, mut echo) in [("Half", half), ("Mailed", mailed)] {
-        town.serves(&mut echo).await;
+        stack.serves(&mut echo).await;
         let user = crate::harness::login::User::named(name);
-        let (_, bundle) = town.ministack.open_last_mail(&user).await;
-        let identity = Identity::of_bundle(&bundle, &town.ministack.root);
+        let (_, bundle) = stack.ministack.open_last_mail(&user).await;
+        let identity = Identity::of_bundle(&bundle, &stack.ministack.root);
         let mailed = std::fs::read_to_string(&identity.certificate).expect("a certificate");
-        check_one_owner_one_thing(&town.ministack.holds().await, &user, &mailed);
+        check_one_owner_one_thing(&stack.ministack.holds().await, &user, &mailed);
         drop(Device::connect(&identity).await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_that_fails_at_one_goes_on_with_the_others_and_says_so() {
-    let town = Town::of_short_leases().await;
-    town.house.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
+    let stack = Stack::of_short_leases().await;
+    stack.function.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
     for name in ["One", "Two"] {
-        let user = town.house.welcomes(name);
+        let user = stack.function.welcomes(name);
         let mut echo = Echo::linked(&user.token);
         let request = echo.launch();
-        town.ask(&mut echo, &request).await.apologises();
+        stack.ask(&mut echo, &request).await.apologises();
     }
-    town.house.aws.mends();
-    for id in town.house.aws.certificates_made() {
-        town.ministack.ages(&id, 2 * HOUR);
+    stack.function.aws.mends();
+    for id in stack.function.aws.certificates_made() {
+        stack.ministack.ages(&id, 2 * HOUR);
     }
-    let failing = json!({"tidied": 0, "forgotten": 0, "orphans": 1, "failed": 1, "complete": true});
-    town.house.aws.makes_once("DeleteCertificate", 1, Conduct::Refuses(403, "AccessDeniedException", "no"));
-    let report_of_failing = town.sweeps().await;
-    town.house.aws.mends();
+    let failing = json!({"cleaned_up": 0, "forgotten": 0, "orphans": 1, "failed": 1, "complete": true});
+    stack.function.aws.makes_once("DeleteCertificate", 1, Conduct::Refuses(403, "AccessDeniedException", "no"));
+    let report_of_failing = stack.sweeps().await;
+    stack.function.aws.mends();
     assert_eq!(report_of_failing, failing, "a right that is missing is not taken for a detachment that is still spreading");
-    assert_eq!(town.sweeps().await, report(0, 0, 1));
-    assert!(ids(&town.ministack.holds().await).is_empty());
+    assert_eq!(stack.sweeps().await, report(0, 0, 1));
+    assert!(ids(&stack.ministack.holds().await).is_empty());
 
     // Lists that cannot be read are a failure, not an empty account.
-    town.house.aws.makes("ListCertificates", Conduct::Refuses(403, "AccessDeniedException", "no"));
-    let blind = town.sweeps().await;
+    stack.function.aws.makes("ListCertificates", Conduct::Refuses(403, "AccessDeniedException", "no"));
+    let blind = stack.sweeps().await;
     assert_eq!((&blind["failed"], &blind["complete"]), (&json!(1), &json!(false)), "{blind}");
 }
 
@@ -246,27 +246,27 @@ fn in_use(thing: &str, certificate: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_certificate_goes_when_the_rule_tells_that_the_new_one_is_in_use() {
-    let town = Town::of_short_leases().await;
-    let mut owner = town.moves_in(&town.house.welcomes("Owner"), 0).await;
+    let stack = Stack::of_short_leases().await;
+    let mut owner = stack.onboards(&stack.function.welcomes("Owner"), 0).await;
     let (name, old) = (owner.thing.clone(), owner.certificate_id());
-    town.lease_passes().await;
-    gets_another(&town, &mut owner).await;
-    town.lease_passes().await;
-    let made = town.house.aws.certificates_made();
+    stack.lease_passes().await;
+    gets_another(&stack, &mut owner).await;
+    stack.lease_passes().await;
+    let made = stack.function.aws.certificates_made();
     let new = made.last().expect("a certificate").clone();
-    let lambda = town.another_function().await;
+    let lambda = stack.another_function().await;
     let told = async |event: Value| lambda.reports(&event, Duration::from_secs(60)).await;
     // Whatever a device reports that is not the newest certificate takes nothing away.
     for other in [old.as_str(), &"0".repeat(64), "nonsense"] {
-        assert_eq!(told(in_use(&name, other)).await, json!({"retired": 0}), "{other}");
+        assert_eq!(told(in_use(&name, other)).await, json!({"revoked": 0}), "{other}");
     }
-    assert_eq!(told(in_use("3D_Printer-nobodys", &new)).await, json!({"retired": 0}));
-    assert_eq!(ids(&town.ministack.holds().await), BTreeSet::from([old.clone(), new.clone()]));
-    assert_eq!(told(in_use(&name, &new)).await, json!({"retired": 1}));
+    assert_eq!(told(in_use("3D_Printer-nobodys", &new)).await, json!({"revoked": 0}));
+    assert_eq!(ids(&stack.ministack.holds().await), BTreeSet::from([old.clone(), new.clone()]));
+    assert_eq!(told(in_use(&name, &new)).await, json!({"revoked": 1}));
     // The old device is heard late, and the event comes twice.
-    assert_eq!(told(in_use(&name, &old)).await, json!({"retired": 0}));
-    assert_eq!(told(in_use(&name, &new)).await, json!({"retired": 0}));
-    let account = town.ministack.holds().await;
+    assert_eq!(told(in_use(&name, &old)).await, json!({"revoked": 0}));
+    assert_eq!(told(in_use(&name, &new)).await, json!({"revoked": 0}));
+    let account = stack.ministack.holds().await;
     assert_eq!(ids(&account), BTreeSet::from([new.clone()]));
     assert_eq!(certificate(&account, &new)["status"], "ACTIVE");
 }

@@ -277,7 +277,7 @@ fn past(reported: &Value, desired: &Value) -> crate::agent::Past {
 }
 
 /// Works until there is nothing more to be set.
-async fn settled(body: &mut impl crate::agent::Body) {
+async fn is_idle(body: &mut impl crate::agent::Body) {
     while !body.is_free() {
         body.work().await;
     }
@@ -295,7 +295,7 @@ async fn what_a_power_cut_has_undone_is_set_anew_though_the_shadow_holds_it_as_s
     let state = json!({"power": "ON", "brightness": 128, "name": "Bob", "night": "ON", "hours": 7, "colour": "red"});
     assert_eq!(body.remember(&past(&state, &state)), None);
     assert!(!body.is_free(), "other orders wait");
-    settled(&mut body).await;
+    is_idle(&mut body).await;
     assert_eq!(Value::Object(body.properties()), json!({"power": "ON", "brightness": 128}));
     let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     assert_eq!((text("power").as_str(), text("brightness").as_str()), ("255\n", "128\n"));
@@ -309,6 +309,6 @@ async fn what_cannot_be_set_anew_is_not_reported_as_it_was() {
     let mut body = InTurn::new(actions, Map::new());
     let state = json!({"power": "ON"});
     body.remember(&past(&state, &state));
-    settled(&mut body).await;
+    is_idle(&mut body).await;
     assert_eq!(Value::Object(body.properties()), json!({"power": null}), "the shadow forgets it, and it is wanted still");
 }

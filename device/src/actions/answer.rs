@@ -15,12 +15,12 @@ const SHOWN: usize = 64;
 pub(crate) struct Answer {
     pub(crate) detail: String,
     pub(crate) reported: Map<String, Value>,
-    pub(crate) misfits: Vec<Misfit>,
+    pub(crate) invalid_reports: Vec<InvalidReport>,
 }
 
 /// Something that was reported and that the device model does not allow.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Misfit {
+pub(crate) struct InvalidReport {
     /// As the action called it.
     pub(crate) property: String,
     /// The property, the value and the range, in one sentence.
@@ -54,15 +54,15 @@ fn of(mut object: Map<String, Value>, properties: &BTreeMap<String, Property>) -
     match object.remove("detail") {
         Some(Value::String(detail)) => answer.detail = plain(&detail),
         None | Some(Value::Null) => {}
-        Some(other) => answer.misfits.push(misfit("detail", &other, "a text")),
+        Some(other) => answer.invalid_reports.push(invalid_report("detail", &other, "a text")),
     }
     for (name, value) in object {
         match properties.get(&name).map(|property| (property.kind.fit(&value), &property.kind)) {
             Some((Some(value), _)) => drop(answer.reported.insert(name, value)),
-            Some((None, kind)) => answer.misfits.push(misfit(&name, &value, &kind.range())),
+            Some((None, kind)) => answer.invalid_reports.push(invalid_report(&name, &value, &kind.range())),
             None => {
                 let why = format!("there is no property `{}` for the value {}", plain_within(&name, SHOWN), shown(&value));
-                answer.misfits.push(Misfit { property: name, why });
+                answer.invalid_reports.push(InvalidReport { property: name, why });
             }
         }
     }
@@ -70,8 +70,8 @@ fn of(mut object: Map<String, Value>, properties: &BTreeMap<String, Property>) -
 }
 
 /// Why a value is not reported.
-pub(crate) fn misfit(property: &str, value: &Value, range: &str) -> Misfit {
-    Misfit { property: property.to_owned(), why: format!("`{property}` cannot be {}: it is {range}", shown(value)) }
+pub(crate) fn invalid_report(property: &str, value: &Value, range: &str) -> InvalidReport {
+    InvalidReport { property: property.to_owned(), why: format!("`{property}` cannot be {}: it is {range}", shown(value)) }
 }
 
 fn shown(value: &Value) -> String {
@@ -148,7 +148,7 @@ mod tests {
             "command": {"id": "1", "status": "done"}, "power": null, "progress": 12});
         let answer = answer(said.to_string().as_bytes()).unwrap();
         assert_eq!(Value::Object(answer.reported), json!({"progress": 12}));
-        let mut told: Vec<_> = answer.misfits.into_iter().map(|misfit| misfit.why).collect();
+        let mut told: Vec<_> = answer.invalid_reports.into_iter().map(|invalid_report| invalid_report.why).collect();
         told.sort();
         assert_eq!(
             told,

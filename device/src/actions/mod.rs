@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use self::answer::Answer;
-pub(crate) use self::answer::{Misfit, misfit, read as read_answer};
+pub(crate) use self::answer::{InvalidReport, invalid_report, read as read_answer};
 pub(crate) use self::aside::aside;
 use self::gpio::Lines;
 pub(crate) use self::unknown::UnknownDevice;
@@ -133,8 +133,12 @@ impl Perform for Actions {
             Ok(answer) => {
                 // Whatever it says about this very property is the last word: a nozzle may only get as hot as it can. Where that cannot
                 // be so, nobody knows what is.
-                let own = answer.misfits.iter().find(|misfit| misfit.property == property).map(|misfit| misfit.why.clone());
-                let detail = told(property, answer.detail, &answer.misfits);
+                let own = answer
+                    .invalid_reports
+                    .iter()
+                    .find(|invalid_report| invalid_report.property == property)
+                    .map(|invalid_report| invalid_report.why.clone());
+                let detail = told(property, answer.detail, &answer.invalid_reports);
                 if let Some(why) = own {
                     return Performed::Failed(why);
                 }
@@ -160,8 +164,8 @@ impl Perform for Actions {
         };
         let input = json!({"command": command.name, "id": command.id, "args": args, "expiresAt": command.expires_at});
         match self.tell(&action, &input).await {
-            Ok(Answer { detail, reported, misfits }) => {
-                Performed::Done { detail: told(&command.name, detail, &misfits), properties: reported }
+            Ok(Answer { detail, reported, invalid_reports }) => {
+                Performed::Done { detail: told(&command.name, detail, &invalid_reports), properties: reported }
             }
             Err(failed) => failed.performed(&command.name),
         }
@@ -213,14 +217,14 @@ pub(crate) async fn ask_server(client: &Https, url: &LoopbackUrl, limit: Duratio
 }
 
 /// Tells the log what an action has reported that cannot be, and returns its detail, which says so, too.
-fn told(action: &str, detail: String, misfits: &[Misfit]) -> String {
-    for misfit in misfits {
-        tracing::warn!(action, "the action has reported what cannot be: {}", misfit.why);
+fn told(action: &str, detail: String, invalid_reports: &[InvalidReport]) -> String {
+    for invalid_report in invalid_reports {
+        tracing::warn!(action, "the action has reported what cannot be: {}", invalid_report.why);
     }
-    match misfits.first() {
+    match invalid_reports.first() {
         None => detail,
-        Some(misfit) if detail.is_empty() => answer::plain(&misfit.why),
-        Some(misfit) => answer::plain(&format!("{detail}; {}", misfit.why)),
+        Some(invalid_report) if detail.is_empty() => answer::plain(&invalid_report.why),
+        Some(invalid_report) => answer::plain(&format!("{detail}; {}", invalid_report.why)),
     }
 }
 

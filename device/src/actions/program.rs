@@ -116,8 +116,9 @@ impl Running {
         let (mut printed, mut complained) = (Vec::new(), Vec::new());
         let status = {
             // All at once: whoever waits for the one while the program waits for the other waits for ever.
-            let talk =
-                async { tokio::try_join!(input.end(), hear(stdout, &mut printed, Heard::All), hear(stderr, &mut complained, Heard::Tail)) };
+            let talk = async {
+                tokio::try_join!(input.end(), hear(stdout, &mut printed, Capture::All), hear(stderr, &mut complained, Capture::Tail))
+            };
             tokio::pin!(talk);
             tokio::select! {
                 biased;
@@ -144,7 +145,7 @@ impl Running {
         self.complaint = Some(tokio::spawn(async move {
             let mut complained = Vec::new();
             // Of the tail there is never too much.
-            let _ = hear(stderr, &mut complained, Heard::Tail).await;
+            let _ = hear(stderr, &mut complained, Capture::Tail).await;
             answer::last_line(&complained)
         }));
         self.child.stdout.take()
@@ -231,19 +232,19 @@ impl<'i> Input<'i> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Heard {
+enum Capture {
     All,
     Tail,
 }
 
 /// Reads to the end, and keeps all, of which there is a limit, or what came last.
-async fn hear(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, kept: Heard) -> Result<(), TooMuch> {
+async fn hear(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, kept: Capture) -> Result<(), TooMuch> {
     let Some(mut from) = from else { return Ok(()) };
     let mut chunk = vec![0; CHUNK];
     // A pipe that cannot be read has nothing more to say.
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
         into.extend(chunk.iter().take(length));
-        if kept == Heard::Tail {
+        if kept == Capture::Tail {
             into.drain(..into.len().saturating_sub(TAIL));
         } else if into.len() > ANSWER_LIMIT {
             return Err(TooMuch);

@@ -234,7 +234,7 @@ impl World {
     }
 
     /// Everything comes to rest: messages arrive in their order, and what is begun ends well.
-    fn settle(&mut self) {
+    fn finish(&mut self) {
         self.hang_up();
         self.step(Step::Connect);
         for _ in 0..200 {
@@ -255,7 +255,7 @@ proptest! {
     fn a_command_is_begun_once_and_in_time_and_the_newest_is_answered(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new();
         steps.into_iter().for_each(|step| world.step(step));
-        world.settle();
+        world.finish();
         let Some(Stored::Present(shadow)) = &world.stored else { return Ok(()) };
         if let Some(on) = shadow.desired().get("on") {
             prop_assert_eq!(shadow.reported().get("on"), Some(on));

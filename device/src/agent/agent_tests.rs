@@ -155,26 +155,26 @@ fn what_is_so_already_is_not_set() {
 }
 
 #[test]
-fn what_is_still_not_so_is_set_when_it_is_wished_again() {
+fn what_is_still_not_so_is_set_when_it_is_requested_again() {
     let mut agent = agent();
-    let wish = |version, timestamp: u64| {
+    let request = |version, timestamp: u64| {
         let metadata = json!({"power": {"timestamp": timestamp}});
         json!({"version": version, "timestamp": NOW, "state": {"power": "ON"}, "metadata": metadata})
     };
-    agent.take_delta(&wish(1, 7), at(0.0));
-    agent.take_delta(&wish(2, 7), at(0.0));
+    agent.take_delta(&request(1, 7), at(0.0));
+    agent.take_delta(&request(2, 7), at(0.0));
     assert_eq!(begins(&mut agent), ["power=\"ON\""]);
-    agent.take_delta(&wish(3, 8), at(0.0));
+    agent.take_delta(&request(3, 8), at(0.0));
     assert_eq!(begins(&mut agent), Vec::<String>::new(), "it is under way");
     was_tried(&mut agent, "power", json!("ON"));
     assert_eq!(says(&mut agent, &json!({}), 0.0), None, "nothing is said of it");
-    agent.take_delta(&wish(4, 7), at(0.0));
-    assert_eq!(begins(&mut agent), Vec::<String>::new(), "any report makes the shadow tell of the same wish");
-    agent.take_delta(&wish(5, 9), at(0.0));
+    agent.take_delta(&request(4, 7), at(0.0));
+    assert_eq!(begins(&mut agent), Vec::<String>::new(), "any report makes the shadow tell of the same request");
+    agent.take_delta(&request(5, 9), at(0.0));
     assert_eq!(begins(&mut agent), ["power=\"ON\""]);
     was_tried(&mut agent, "power", json!("ON"));
     agent.take_delta(&delta(6, &json!({"power": "ON"})), at(0.0));
-    assert_eq!(begins(&mut agent), ["power=\"ON\""], "who does not say when it was wished is believed to wish it now");
+    assert_eq!(begins(&mut agent), ["power=\"ON\""], "who does not say when it was requested is believed to request it now");
     was_tried(&mut agent, "power", json!("ON"));
     agent.is_alone();
     assert_eq!(agent.take_shadow(&shadow(6, &json!({"delta": {"power": "ON"}})), at(0.0)), None);
@@ -182,7 +182,7 @@ fn what_is_still_not_so_is_set_when_it_is_wished_again() {
 }
 
 #[test]
-fn a_wish_that_waits_follows_the_owners_mind() {
+fn a_request_that_waits_follows_the_owners_mind() {
     let mut agent = agent();
     agent.take_delta(&delta(1, &json!({"power": "OFF", "light": 1})), at(0.0));
     agent.take_delta(&delta(2, &json!({"light": 2})), at(0.0));
@@ -190,7 +190,7 @@ fn a_wish_that_waits_follows_the_owners_mind() {
 }
 
 #[test]
-fn a_wish_that_waits_is_taken_back_by_an_update_that_makes_no_delta() {
+fn a_request_that_waits_is_taken_back_by_an_update_that_makes_no_delta() {
     let mut agent = agent();
     let update = |version: u64, desired: Value| json!({"version": version, "state": {"desired": desired}});
     agent.take_delta(&delta(3, &json!({"pump": "ON", "light": 1, "command": command("1")})), at(0.0));

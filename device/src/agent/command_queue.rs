@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::memory::Memory;
+use super::command_log::CommandLog;
 use super::order::Command;
 
 /// The key in `desired`.
@@ -42,13 +42,13 @@ impl CommandQueue {
     }
 
     /// Whether one of the commands in the shadow has its end.
-    pub(super) fn has_ended(&self, memory: &Memory) -> bool {
-        self.held.iter().any(|id| self.is_over(id, memory))
+    pub(super) fn has_ended(&self, command_log: &CommandLog) -> bool {
+        self.held.iter().any(|id| self.is_over(id, command_log))
     }
 
     /// The change of `commands` that removes those with an end; from here on they count as removed.
-    pub(super) fn remove_ended(&mut self, memory: &Memory) -> Map<String, Value> {
-        let ended: BTreeSet<String> = self.held.iter().filter(|id| self.is_over(id, memory)).cloned().collect();
+    pub(super) fn remove_ended(&mut self, command_log: &CommandLog) -> Map<String, Value> {
+        let ended: BTreeSet<String> = self.held.iter().filter(|id| self.is_over(id, command_log)).cloned().collect();
         self.held.retain(|id| !ended.contains(id));
         let change = ended.iter().map(|id| (id.clone(), Value::Null)).collect();
         self.removed.extend(ended);
@@ -60,8 +60,8 @@ impl CommandQueue {
         self.held.append(&mut self.removed);
     }
 
-    fn is_over(&self, id: &str, memory: &Memory) -> bool {
-        self.unreadable.contains(id) || memory.has_ended(id)
+    fn is_over(&self, id: &str, command_log: &CommandLog) -> bool {
+        self.unreadable.contains(id) || command_log.has_ended(id)
     }
 }
 

@@ -49,16 +49,16 @@ impl Agent {
     pub(super) fn take_commands(&mut self, wanted: &Map<String, Value>, moment: Moment) {
         for command in self.waiting.take(wanted.get(COMMANDS)) {
             // All that wait are told of again and again. One that is known stays in its place.
-            if self.memory.knows(&command.id) {
-                self.memory.call(&command.id, &command.name);
+            if self.command_log.knows(&command.id) {
+                self.command_log.call(&command.id, &command.name);
             } else {
-                self.memory.take(&command.id, &command.name);
+                self.command_log.take(&command.id, &command.name);
                 self.enqueue(command, moment);
             }
         }
         // The newest, which is in the queue as well where the skill knows of the queue.
         let Some(command) = wanted.get("command").and_then(Value::as_object).and_then(Command::read) else { return };
-        if self.memory.take(&command.id, &command.name) {
+        if self.command_log.take(&command.id, &command.name) {
             self.enqueue(command, moment);
         }
     }
@@ -72,7 +72,7 @@ impl Agent {
                 .and_then(|metadata| metadata.get("desired")?.get(COMMANDS)?.get(&command.id)?.get("expiresAt")?.get("timestamp"))
                 .and_then(Value::as_u64);
             if written.is_some_and(|written| written < answered) {
-                self.memory.take(&command.id, &command.name);
+                self.command_log.take(&command.id, &command.name);
             }
         }
     }
@@ -106,7 +106,7 @@ impl Agent {
                 // The owner wanted it so: no failure to be told.
                 let detail = format!("interrupted by {}", plain(&command.name));
                 self.notes.push(line(&other.name, CommandStatus::Refused, &detail));
-                self.memory.answer(Answer { id: other.id, status: CommandStatus::Refused, detail });
+                self.command_log.answer(Answer { id: other.id, status: CommandStatus::Refused, detail });
             }
         }
         is_under_way
@@ -131,7 +131,7 @@ impl Agent {
         self.notes.push(format!("{} refused: {why}", plain(&command.name)));
         let answer = Answer { id: command.id.clone(), status: CommandStatus::Refused, detail: why.to_owned() };
         self.failures.command_failed(&command.name, &answer, self.shadow_time(moment).now);
-        self.memory.answer(answer);
+        self.command_log.answer(answer);
     }
 
     /// What became of a command that was begun, and whether the owner is told where it did not come to its end.
@@ -149,15 +149,15 @@ impl Agent {
             self.begun.remove(at);
             self.end(answer, is_told, moment);
         } else {
-            self.memory.answer(answer);
+            self.command_log.answer(answer);
         }
     }
 
     pub(super) fn end(&mut self, answer: Answer, is_told: bool, moment: Moment) {
-        if !self.memory.answer(answer.clone()) {
+        if !self.command_log.answer(answer.clone()) {
             return;
         }
-        let name = self.memory.name(&answer.id);
+        let name = self.command_log.name(&answer.id);
         match answer.status {
             CommandStatus::Refused | CommandStatus::Failed if is_told => {
                 self.failures.command_failed(name, &answer, self.shadow_time(moment).now);

@@ -1,7 +1,7 @@
 //! What the shadow holds as desired, and what has changed on the device itself since: by a button, a clamp, a step up or down.
 //!
-//! Such a change is a wish of whoever made it. It goes into `desired` in the update that reports it; otherwise the shadow would want
-//! the old value for ever, and the device would go back to it with its next start. A wish of the owner that is newer than the change
+//! Such a change is a request of whoever made it. It goes into `desired` in the update that reports it; otherwise the shadow would want
+//! the old value for ever, and the device would go back to it with its next start. A request of the owner that is newer than the change
 //! wins.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// In seconds. Times in a shadow are whole seconds: where the order of two is not clear, the owner's wish counts as the newer one.
+/// In seconds. Times in a shadow are whole seconds: where the order of two is not clear, the owner's request counts as the newer one.
 const UNCLEAR: u64 = 1;
 
 /// A desired value.

@@ -1,4 +1,4 @@
-//! What changes on the device itself is wanted from then on, unless the owner has wished otherwise since.
+//! What changes on the device itself is wanted from then on, unless the owner has requested otherwise since.
 
 use super::tests::{NOW, agent, at, begins};
 use super::*;
@@ -13,7 +13,7 @@ fn update(agent: &mut Agent, so: &Value, seconds: f64) -> (Value, Value) {
     (report.reported.map_or(Value::Null, Value::Object), Value::Object(report.desired))
 }
 
-/// The owner wished for a level, at this second.
+/// The owner asked for a level, at this second.
 fn document(version: u64, level: &Value, timestamp: u64, told: u64) -> Value {
     let metadata = json!({"level": {"timestamp": timestamp}});
     json!({"version": version, "timestamp": told, "state": {"level": level}, "metadata": metadata})
@@ -52,14 +52,14 @@ fn a_clamp_leaves_no_delta() {
     assert_eq!(begins(&mut agent), ["level=300"]);
     agent.hear(Event::Set { name: "level".to_owned(), value: json!(300) }, at(1.0));
     agent.hear(Event::Changed(map(&json!({"level": 254}))), at(1.0));
-    // Any report makes the shadow tell of the wish again before it knows.
+    // Any report makes the shadow tell of the request again before it knows.
     agent.take_delta(&document(2, &json!(300), NOW, NOW), at(1.0));
     assert_eq!(begins(&mut agent), Vec::<String>::new());
     assert_eq!(update(&mut agent, &json!({"level": 254}), 1.0), (json!({"level": 254}), json!({"level": 254})));
 }
 
 #[test]
-fn a_wish_that_came_while_the_device_was_at_work_wins_over_what_the_work_led_to() {
+fn a_request_that_came_while_the_device_was_at_work_wins_over_what_the_work_led_to() {
     let mut agent = agent();
     agent.take_delta(&document(1, &json!(300), NOW, NOW), at(0.0));
     assert_eq!(begins(&mut agent), ["level=300"]);
@@ -71,14 +71,14 @@ fn a_wish_that_came_while_the_device_was_at_work_wins_over_what_the_work_led_to(
 }
 
 #[test]
-fn a_newer_wish_of_the_owner_wins_before_and_after_the_change_is_written() {
+fn a_newer_request_of_the_owner_wins_before_and_after_the_change_is_written() {
     // The owner speaks before it is written.
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     agent.take_delta(&document(2, &json!(90), NOW + 10, NOW + 10), at(10.1));
     assert_eq!(update(&mut agent, &json!({"level": 50}), 10.2).1, json!({}));
     assert_eq!(begins(&mut agent), ["level=90"]);
-    // And what was so before is wished again: there is no delta, only an update.
+    // And what was so before is requested again: there is no delta, only an update.
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     let again = json!({"version": 2, "state": {"desired": {"level": 70}}, "metadata": {"desired": {"level": {"timestamp": NOW + 10}}}});
@@ -95,7 +95,7 @@ fn a_newer_wish_of_the_owner_wins_before_and_after_the_change_is_written() {
 }
 
 #[test]
-fn the_echo_of_an_own_update_is_no_wish() {
+fn the_echo_of_an_own_update_is_no_request() {
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     assert_eq!(update(&mut agent, &json!({"level": 50}), 10.0).1, json!({"level": 50}));
@@ -106,12 +106,12 @@ fn the_echo_of_an_own_update_is_no_wish() {
 }
 
 #[test]
-fn of_a_change_and_a_wish_in_the_dark_the_newer_one_counts() {
-    let dark = |wished: u64| {
+fn of_a_change_and_a_request_in_the_dark_the_newer_one_counts() {
+    let dark = |requested: u64| {
         let mut agent = at_seventy();
         agent.is_alone();
         agent.changed_on_device(&map(&json!({"level": 50})), at(100.0));
-        let _ = agent.take_shadow(&shadow(8, 90, 70, NOW + wished, NOW + 200), at(200.0));
+        let _ = agent.take_shadow(&shadow(8, 90, 70, NOW + requested, NOW + 200), at(200.0));
         let so = json!({"level": 50});
         (begins(&mut agent), update(&mut agent, &so, 200.0))
     };
@@ -130,14 +130,14 @@ fn a_change_in_the_dark_is_written_with_the_next_connection() {
 }
 
 #[test]
-fn a_button_wins_over_an_older_wish_that_still_waits() {
+fn a_button_wins_over_an_older_request_that_still_waits() {
     let mut agent = at_seventy();
     agent.take_delta(&document(2, &json!(90), NOW + 5, NOW + 5), at(5.0));
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     agent.take_delta(&document(3, &json!(90), NOW + 5, NOW + 10), at(10.1));
     assert_eq!(begins(&mut agent), Vec::<String>::new());
     assert_eq!(update(&mut agent, &json!({"level": 50}), 10.2).1, json!({"level": 50}));
-    // One that is said to have been pressed before the wish does not.
+    // One that is said to have been pressed before the request does not.
     agent.take_delta(&document(5, &json!(90), NOW + 20, NOW + 20), at(20.0));
     agent.changed_on_device(&map(&json!({"level": 50})), at(15.0));
     assert_eq!(begins(&mut agent), ["level=90"]);

@@ -73,7 +73,7 @@ fn to_fail_again_with_the_next_connection_is_no_new_failure() {
     assert_eq!(begins(&mut agent), ["nozzle=200"]);
     fails(&mut agent, &json!(200), 61.0);
     assert_eq!(says(&mut agent, &json!({}), 61.0), None);
-    // The owner wished it again, and it failed again.
+    // The owner requested it again, and it failed again.
     let _ = agent.take_shadow(&at_its_time(NOW + 50), at(62.0));
     assert_eq!(begins(&mut agent), ["nozzle=200"]);
     fails(&mut agent, &json!(200), 62.0);

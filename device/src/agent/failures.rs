@@ -34,11 +34,11 @@ impl Failures {
         }
     }
 
-    /// A property could not be set. To try the same wish again, and to fail again, is no new failure.
-    pub(super) fn property_failed(&mut self, name: &str, value: &Value, why: &str, wished: Option<u64>, now: u64) {
+    /// A property could not be set. To try the same request again, and to fail again, is no new failure.
+    pub(super) fn property_failed(&mut self, name: &str, value: &Value, why: &str, requested: Option<u64>, now: u64) {
         let mut failure = json!({"value": short(value), "detail": plain_within(why, DETAIL_LIMIT)});
         let before = self.0.get(name).filter(|before| ["value", "detail"].iter().all(|field| before.get(field) == failure.get(field)));
-        let since = before.and_then(|before| before.get("at")?.as_u64()).filter(|at| wished.is_none_or(|wished| wished <= *at));
+        let since = before.and_then(|before| before.get("at")?.as_u64()).filter(|at| requested.is_none_or(|requested| requested <= *at));
         failure["at"] = json!(since.unwrap_or(now));
         self.insert(name, failure);
     }
@@ -64,7 +64,7 @@ impl Failures {
     }
 
     /// Forgets the failures of properties that are as they are wanted now.
-    pub(super) fn forget_settled(&mut self, is_as_wanted: impl Fn(&str) -> bool) {
+    pub(super) fn forget_resolved(&mut self, is_as_wanted: impl Fn(&str) -> bool) {
         self.0.retain(|name, _| name == COMMAND || !is_as_wanted(name));
     }
 

@@ -8,16 +8,16 @@
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>).
 
 mod body;
+mod command_log;
 mod command_queue;
 mod commands;
 mod desired;
 mod failures;
 mod in_turn;
-mod memory;
 mod mirror;
 mod order;
 mod past;
-mod wishes;
+mod pending_changes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -32,13 +32,13 @@ pub use mirror::Report;
 pub(crate) use order::plain;
 pub use order::{Answer, Command, CommandStatus, Order};
 
+use command_log::CommandLog;
 use command_queue::{COMMANDS, CommandQueue};
 use commands::Begun;
 use desired::{Desired, ShadowTime};
 use failures::{FAILURES, Failures};
-use memory::Memory;
 use mirror::Mirror;
-use wishes::Wish;
+use pending_changes::PendingChange;
 
 /// A command that has no answer for so long is reported as accepted.
 const ACCEPTED_AFTER: Duration = Duration::from_secs(1);
@@ -62,12 +62,12 @@ pub struct Moment {
 pub struct Agent {
     /// Reported, so that an older one of the same thing can be taken out of service.
     certificate: Option<String>,
-    memory: Memory,
+    command_log: CommandLog,
     mirror: Mirror,
     /// Whether it is clear what was before.
     remembers: bool,
     queue: VecDeque<Order>,
-    wishes: BTreeMap<String, Wish>,
+    pending_changes: BTreeMap<String, PendingChange>,
     begun: Vec<Begun>,
     /// Which commands end which others.
     interrupts: BTreeMap<String, Vec<String>>,
@@ -91,18 +91,18 @@ impl Agent {
     /// With the certificate of this id, and with the commands that were begun before: oldest first, each with what became
     /// of it, or nothing where nobody knows.
     pub fn new(certificate: Option<String>, begun: impl IntoIterator<Item = (String, Option<Answer>)>) -> Self {
-        let mut memory = Memory::default();
+        let mut command_log = CommandLog::default();
         for (id, end) in begun {
-            memory.take(&id, "");
-            end.map(|end| memory.answer(end));
+            command_log.take(&id, "");
+            end.map(|end| command_log.answer(end));
         }
         Self {
             certificate,
-            memory,
+            command_log,
             mirror: Mirror::default(),
             remembers: false,
             queue: VecDeque::new(),
-            wishes: BTreeMap::new(),
+            pending_changes: BTreeMap::new(),
             begun: Vec::new(),
             interrupts: BTreeMap::new(),
             interruptions: Vec::new(),
@@ -158,7 +158,7 @@ impl Agent {
         self.adopt(&reported);
         // What is still wanted is in this document, and what failed is tried again.
         self.queue.retain(|order| matches!(order, Order::Do(_)));
-        self.wishes.clear();
+        self.pending_changes.clear();
         self.take(document, &section("/state/delta"), document.pointer("/metadata/desired"), moment);
         self.take_early(moment);
         self.past(reported, desired)
@@ -172,7 +172,7 @@ impl Agent {
         self.waiting = CommandQueue::default();
         self.desired.take_all(&Map::new(), None, self.shadow_time(moment));
         self.queue.retain(|order| matches!(order, Order::Do(_)));
-        self.wishes.clear();
+        self.pending_changes.clear();
         self.take_early(moment);
         self.past(Map::new(), Map::new())
     }
@@ -186,7 +186,7 @@ impl Agent {
         }
     }
 
-    /// Takes an update of the shadow that was accepted. What is wanted anew and is reported already makes no delta; a wish
+    /// Takes an update of the shadow that was accepted. What is wanted anew and is reported already makes no delta; a request
     /// for something else that still waits is taken back by it.
     pub fn take_update(&mut self, update: &Value, moment: Moment) {
         let Some(desired) = update.pointer("/state/desired").and_then(Value::as_object) else { return };
@@ -202,7 +202,7 @@ impl Agent {
             let taken_back = |order: &Order| matches!(order, Order::Set { name: other, value } if other == name && value != wanted);
             if self.queue.iter().any(taken_back) {
                 self.queue.retain(|order| !taken_back(order));
-                self.wishes.remove(name);
+                self.pending_changes.remove(name);
             }
         }
     }
@@ -212,7 +212,7 @@ impl Agent {
         self.remembers = true;
         for id in &past.open {
             let name = past.command(id).map(|command| command.name).unwrap_or_default();
-            self.memory.call(id, &name);
+            self.command_log.call(id, &name);
             if Some(id.as_str()) == goes_on {
                 self.begun.push(Begun::new(id.clone(), name, moment.uptime));
             } else {
@@ -262,11 +262,11 @@ impl Agent {
             Event::Set { name, value } => self.was_set(&name, &value),
             Event::NotSet { name, value, why } => {
                 self.was_tried(&name, &value);
-                let wish = self.wishes.get(&name).filter(|wish| wish.value == value);
-                let wished = wish.and_then(|wish| wish.wished.as_ref()?.get("timestamp")?.as_u64());
-                self.failures.property_failed(&name, &value, &why, wished, self.shadow_time(moment).now);
+                let pending_change = self.pending_changes.get(&name).filter(|pending_change| pending_change.value == value);
+                let requested = pending_change.and_then(|pending_change| pending_change.requested.as_ref()?.get("timestamp")?.as_u64());
+                self.failures.property_failed(&name, &value, &why, requested, self.shadow_time(moment).now);
             }
-            // What the owner has wished since the order was given still waits, and is the newer wish.
+            // What the owner has requested since the order was given still waits, and is the newer request.
             Event::Changed(properties) => self.take_changes(&properties, self.ordered_at, |_| false),
             Event::ChangedBefore { properties, age } => {
                 let at = Moment { now: moment.now.saturating_sub(age.as_secs()), uptime: moment.uptime.saturating_sub(age) };
@@ -279,9 +279,9 @@ impl Agent {
     }
 
     /// Properties that the owner can set have got other values on the device itself, such as by a button: the shadow will want these
-    /// values, unless the owner has wished for others since. What is so, and is reported, is for the body to say: [`Body::changed_on_device`].
+    /// values, unless the owner has asked for others since. What is so, and is reported, is for the body to say: [`Body::changed_on_device`].
     pub fn changed_on_device(&mut self, properties: &Map<String, Value>, at: Moment) {
-        self.take_changes(properties, at.uptime, |wish| wish.since <= at.uptime);
+        self.take_changes(properties, at.uptime, |pending_change| pending_change.since <= at.uptime);
     }
 
     /// What has to be said now, by a device of which this is so.
@@ -295,22 +295,22 @@ impl Agent {
                 begun.is_answered = true;
                 let name = if begun.name.is_empty() { "what was begun".to_owned() } else { plain(&begun.name) };
                 self.notes.push(format!("{name} is being done"));
-                self.memory.answer(Answer { id: begun.id.clone(), status: CommandStatus::Accepted, detail: "at work".to_owned() });
+                self.command_log.answer(Answer { id: begun.id.clone(), status: CommandStatus::Accepted, detail: "at work".to_owned() });
             }
         }
         so.retain(|name, _| !RESERVED.contains(&name.as_str()));
         let desired = &self.desired;
-        self.failures.forget_settled(|name| so.get(name).is_some_and(|value| desired.wanted(name) == Some(value)));
-        let is_more = self.desired.has_changes(&so) || self.waiting.has_ended(&self.memory);
+        self.failures.forget_resolved(|name| so.get(name).is_some_and(|value| desired.wanted(name) == Some(value)));
+        let is_more = self.desired.has_changes(&so) || self.waiting.has_ended(&self.command_log);
         let changes = if is_more { so.clone() } else { Map::new() };
         so.insert(COMMAND_QUEUE.to_owned(), json!(true));
         so.extend(self.certificate.as_ref().map(|id| ("certificateId".to_owned(), json!(id))));
-        so.extend(self.memory.newest_answer().map(|answer| ("command".to_owned(), json!(answer))));
+        so.extend(self.command_log.newest_answer().map(|answer| ("command".to_owned(), json!(answer))));
         so.extend(self.failures.report(self.mirror.reported(FAILURES)).map(|failures| (FAILURES.to_owned(), failures)));
         let mut report = self.mirror.report(so, is_more, moment.uptime);
         if report.reported.is_some() && is_more {
             report.desired = self.desired.write(&changes);
-            let ended = self.waiting.remove_ended(&self.memory);
+            let ended = self.waiting.remove_ended(&self.command_log);
             report.desired.extend((!ended.is_empty()).then(|| (COMMANDS.to_owned(), Value::Object(ended))));
         }
         report.again_at = report.again_at.into_iter().chain(accepted_at).min();
@@ -325,7 +325,7 @@ impl Agent {
 
     /// What became of the newest command that has an answer.
     pub fn newest_answer(&self) -> Option<&Answer> {
-        self.memory.newest_answer()
+        self.command_log.newest_answer()
     }
 
     /// The commands that have ended since this was last asked: to be noted beside their beginning.
@@ -348,12 +348,12 @@ impl Agent {
     fn take(&mut self, message: &Value, wanted: &Map<String, Value>, metadata: Option<&Value>, moment: Moment) {
         self.hear_time(message, moment);
         // A delta holds everything that is not as it is wanted: what is not in it is wanted no more, or has become so.
-        self.wishes.retain(|name, _| wanted.contains_key(name));
+        self.pending_changes.retain(|name, _| wanted.contains_key(name));
         self.queue.retain(|order| !matches!(order, Order::Set { name, .. } if !wanted.contains_key(name)));
         for (name, value) in wanted.iter().filter(|(name, _)| *name != "command" && *name != COMMANDS) {
-            let wished = metadata.and_then(|metadata| metadata.get(name));
-            if self.desired.take(name, value, wished, self.shadow_time(moment)) {
-                self.wish(name, value, wished.cloned(), moment);
+            let requested = metadata.and_then(|metadata| metadata.get(name));
+            if self.desired.take(name, value, requested, self.shadow_time(moment)) {
+                self.change(name, value, requested.cloned(), moment);
             }
         }
         // What is to be done comes after what it is to be done with.

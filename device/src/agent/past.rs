@@ -12,16 +12,16 @@ impl Agent {
         let Some(id) = said("id") else { return };
         let status = said("status").map(|word| CommandStatus::read(word).unwrap_or(CommandStatus::Done));
         let answer = |status| Answer { id: id.to_owned(), status, detail: said("detail").unwrap_or_default().to_owned() };
-        let is_new = !self.memory.knows(id) && self.memory.take(id, "");
+        let is_new = !self.command_log.knows(id) && self.command_log.take(id, "");
         // The end of one that is under way here is not for somebody else to tell.
         if let Some(status) = status.filter(|status| is_new || !self.remembers || !status.is_end()) {
-            self.memory.answer(answer(status));
+            self.command_log.answer(answer(status));
         }
     }
 
     pub(super) fn past(&self, reported: Map<String, Value>, desired: Map<String, Value>) -> Option<Past> {
         let waits = |id: &String| self.queue.iter().any(|order| matches!(order, Order::Do(command) if command.id == *id));
-        let open = || self.memory.open().into_iter().filter(|id| !waits(id)).collect();
+        let open = || self.command_log.open().into_iter().filter(|id| !waits(id)).collect();
         (!self.remembers).then(|| Past { reported, desired, open: open() })
     }
 }

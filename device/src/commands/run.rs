@@ -1,6 +1,6 @@
 //! `run`: connects, and stays.
 //!
-//! The device lives ([`Life`]), and is watched ([`Watched`]).
+//! The device lives ([`EventLoop`]), and is watched ([`Watched`]).
 
 use std::pin::pin;
 
@@ -18,9 +18,9 @@ use crate::clock;
 use crate::command_line::{Common, Run};
 use crate::credentials::{Asked, obtain};
 use crate::device_model;
+use crate::event_loop::EventLoop;
 use crate::failure::Failure;
 use crate::journal::Journal;
-use crate::life::Life;
 use crate::printer::Simulated;
 use crate::registration::credential::{Credential, Secret};
 use crate::registration::options::{OptionsError, RegisterOptions};
@@ -93,19 +93,19 @@ fn model(named: Option<Model>, kept: Option<Model>, bundle: &Bundle) -> Option<M
 /// The device lives until somebody ends it, or it is of no use.
 async fn live<B: Body>(bundle: Bundle, body: B, socket: Option<Socket>, journal: Journal, mut watched: Watched<'_>) -> Result<(), Failure> {
     let end = signal();
-    let (life, control) = Life::new(bundle.clone(), body, clock::now);
+    let (event_loop, control) = EventLoop::new(bundle.clone(), body, clock::now);
     let mut tasks = JoinSet::new();
     if let Some(socket) = socket {
         tasks.spawn(socket.serve(control.watch()));
     }
-    let mut life = pin!(life.with_journal(journal).with_log(|line| info!("{line}")).run());
+    let mut event_loop = pin!(event_loop.with_journal(journal).with_log(|line| info!("{line}")).run());
     let outcome = tokio::select! {
         // It does not end before it is told to.
-        () = &mut life => Ok(()),
+        () = &mut event_loop => Ok(()),
         failure = watched.watch(bundle, &control) => Err(failure),
         () = end => Ok(()),
     };
-    tokio::join!(control.stop(), life);
+    tokio::join!(control.stop(), event_loop);
     watched.stopped(outcome.as_ref().err(), &control.status());
     outcome
 }

@@ -10,8 +10,8 @@ use tracing::warn;
 
 use crate::bundle::Bundle;
 use crate::clock;
+use crate::event_loop::{Connection, Control, Status as Living};
 use crate::failure::Failure;
-use crate::life::{Connection, Control, Status as Living};
 use crate::reach::{refused, stranger, unreachable};
 use crate::registration::credential::Credential;
 use crate::registration::renewal::Renewal;
@@ -26,7 +26,7 @@ const NOT_STORED: &str = "the running agent has a bundle that is not stored, and
 
 /// Who watches.
 pub(super) struct Watched<'a> {
-    voice: Voice<'a>,
+    announcer: Announcer<'a>,
     wait: Option<Duration>,
     /// The folder, where what is in use is stored in it.
     stored: Option<&'a Held>,
@@ -49,7 +49,7 @@ struct Limit {
 impl<'a> Watched<'a> {
     /// A device with a bundle that is not stored.
     pub(super) fn with_given(held: &'a Held, wait: Option<Duration>) -> Self {
-        Self { voice: Voice { held, last: None }, wait, stored: None, endpoint: None, requests: None, endpoints: None }
+        Self { announcer: Announcer { held, last: None }, wait, stored: None, endpoint: None, requests: None, endpoints: None }
     }
 
     /// A device with the stored credentials, which are renewed where there is an endpoint.
@@ -101,7 +101,7 @@ impl<'a> Watched<'a> {
 
     /// The device has ended.
     pub(super) fn stopped(&mut self, why: Option<&Failure>, living: &Living) {
-        self.voice.say(Online::Stopped, why.map(ToString::to_string), living);
+        self.announcer.say(Online::Stopped, why.map(ToString::to_string), living);
     }
 
     /// Tells how the device is with this bundle, until it is of no use to go on. Who was never let in is not let in by asking on;
@@ -116,7 +116,7 @@ impl<'a> Watched<'a> {
                 was_up = true;
                 self.confirm();
             }
-            if self.voice.say(online, failure.as_ref().map(ToString::to_string), &living)
+            if self.announcer.say(online, failure.as_ref().map(ToString::to_string), &living)
                 && let Some(failure) = &failure
             {
                 warn!("{failure}");
@@ -220,12 +220,12 @@ fn ended() -> Failure {
 }
 
 /// What is said to those who ask on the device. What is no news is not said again: it would wear out the disk.
-struct Voice<'a> {
+struct Announcer<'a> {
     held: &'a Held,
     last: Option<Status>,
 }
 
-impl Voice<'_> {
+impl Announcer<'_> {
     /// Whether the connection was news.
     fn say(&mut self, connection: Online, why: Option<String>, living: &Living) -> bool {
         let now = clock::now();

@@ -2,7 +2,7 @@ use onething_hub::authority::Authority;
 
 use super::*;
 use crate::agent::{Answer, CommandStatus};
-use crate::life::control::{Wish, pair};
+use crate::event_loop::control::{ControlRequest, pair};
 use crate::scripted_server::{Server, soon};
 
 fn answer(id: &str) -> Answer {
@@ -14,14 +14,14 @@ async fn the_old_connection_is_no_proof_of_the_new_certificate() {
     let authority = Authority::new(clock::now()).unwrap();
     let server = Server::with(&authority, &authority).await;
     let [old, new] = [(); 2].map(|()| Bundle::open(&server.bundle_by(&authority)).unwrap());
-    let (control, mut wishes, tell) = pair(old.certificate_id.clone());
+    let (control, mut requests, tell) = pair(old.certificate_id.clone());
     tell.send_modify(|living| living.connection = Connection::Connected { since: 1 });
     let (expected, mut status) = (new.certificate_id.clone(), control.watch());
     let exchanged = tokio::spawn(async move {
         exchange(&new, &control, &mut status).await.unwrap();
         status.borrow().clone()
     });
-    assert!(matches!(soon(wishes.recv()).await, Some(Wish::Use(_))));
+    assert!(matches!(soon(requests.recv()).await, Some(ControlRequest::Use(_))));
     // A command ends before the old connection does.
     tell.send_modify(|living| living.command = Some(answer("1")));
     for _ in 0..10 {

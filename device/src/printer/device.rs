@@ -18,7 +18,7 @@ use super::simulated::{Simulated, Switch};
 use crate::agent::{Body, InTurn};
 use crate::bundle::{Bundle, BundleError};
 use crate::device_model;
-use crate::life::{Connection, Control, Life, Pace};
+use crate::event_loop::{Connection, Control, EventLoop, Pace};
 use crate::simulated_device::{SimulatedDevice, Switches};
 
 /// Somebody is looking on.
@@ -123,10 +123,10 @@ impl Device {
         now: fn() -> u64,
     ) -> Self {
         let logged = Arc::clone(&tell);
-        let (life, control) = Life::new(bundle, body, now);
+        let (event_loop, control) = EventLoop::new(bundle, body, now);
         let pace = Pace { longest_wait: LONGEST_WAIT, probation: LONGEST_WAIT, ..Pace::default() };
-        let life = life.with_pace(pace).with_log(move |text| log(&logged, Line { at: now(), text: text.to_owned() }));
-        let task = tokio::spawn(run(life, control.watch(), Arc::clone(&tell)));
+        let event_loop = event_loop.with_pace(pace).with_log(move |text| log(&logged, Line { at: now(), text: text.to_owned() }));
+        let task = tokio::spawn(run(event_loop, control.watch(), Arc::clone(&tell)));
         Self { control, hand, tell, state, task }
     }
 
@@ -189,7 +189,7 @@ impl Drop for Device {
     }
 }
 
-async fn run<B: Body>(life: Life<B>, mut status: watch::Receiver<crate::life::Status>, tell: Arc<watch::Sender<State>>) {
+async fn run<B: Body>(event_loop: EventLoop<B>, mut status: watch::Receiver<crate::event_loop::Status>, tell: Arc<watch::Sender<State>>) {
     let online = async {
         while status.changed().await.is_ok() {
             let online = match status.borrow_and_update().connection {
@@ -201,7 +201,7 @@ async fn run<B: Body>(life: Life<B>, mut status: watch::Receiver<crate::life::St
             tell.send_if_modified(|state| std::mem::replace(&mut state.connection, online) != online);
         }
     };
-    tokio::join!(life.run(), online);
+    tokio::join!(event_loop.run(), online);
     tell.send_replace(State::default());
 }
 

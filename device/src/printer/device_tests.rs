@@ -32,7 +32,7 @@ async fn a_device_listens_asks_obeys_and_reports() {
     assert_eq!((connect.last_will, connect.username), (None, None));
     session.acknowledge(ConnectAckReason::ConnectionAccepted).await;
     session.subscribe(5).await;
-    assert_eq!(session.heard().await, ("get".to_owned(), Value::Null));
+    assert_eq!(session.received().await, ("get".to_owned(), Value::Null));
     becomes(&device, Online::Connected).await;
 
     session.tells("get/accepted", &json!({"version": 3, "state": {"desired": {"power": "OFF"}, "delta": {"power": "OFF"}}})).await;

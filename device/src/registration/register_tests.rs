@@ -6,7 +6,7 @@ use onething::thing::Fingerprint;
 use serde_json::{Value, json};
 
 use super::credential::{Secret, SelfPortrait};
-use super::scripted_endpoint::{Heard, NOW, Reaction, ScriptedEndpoint, answer, says};
+use super::scripted_endpoint::{NOW, Reaction, ReceivedRequest, ScriptedEndpoint, answer, says};
 use super::*;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -36,11 +36,11 @@ fn known(endpoint: &ScriptedEndpoint) -> Endpoint {
     Endpoint::new(endpoint.address.clone(), Name::parse("lamp-7", "--name").unwrap(), Some(endpoint.root.clone())).unwrap()
 }
 
-fn good(registration: &Heard) -> Reaction {
+fn good(registration: &ReceivedRequest) -> Reaction {
     says(200, "", &answer(registration.csr(), THING).to_string())
 }
 
-fn key_of(registration: &Heard) -> Fingerprint {
+fn key_of(registration: &ReceivedRequest) -> Fingerprint {
     CertificateRequest::parse(registration.csr()).unwrap_or_else(|fault| panic!("{fault}")).key()
 }
 
@@ -64,9 +64,9 @@ async fn a_device_stores_what_it_gets_for_a_code() {
     assert_eq!(Bundle::from_files(&stored.unwrap()).unwrap().certificate_id, bundle.certificate_id);
     assert_eq!(bundle.connection.register.as_deref(), Some(endpoint.address.to_string().as_str()));
     assert!(!is_pending);
-    let heard = endpoint.heard();
-    assert_eq!((heard.len(), heard[0].body["code"].as_str()), (1, Some(CODE)));
-    assert!(heard[0].head.starts_with("POST /register HTTP/1.1\r\n") && !heard[0].head.contains(CODE), "{}", heard[0].head);
+    let received = endpoint.received();
+    assert_eq!((received.len(), received[0].body["code"].as_str()), (1, Some(CODE)));
+    assert!(received[0].head.starts_with("POST /register HTTP/1.1\r\n") && !received[0].head.contains(CODE), "{}", received[0].head);
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_lost_answer_costs_another_request_with_the_same_key() {
     .await;
     let (bundle, stored, _) = outcome(&code(), &endpoint, Duration::from_secs(20)).await;
     assert!(bundle.is_ok() && stored.is_some(), "{bundle:?}");
-    let keys: Vec<_> = endpoint.heard().iter().map(key_of).collect();
+    let keys: Vec<_> = endpoint.received().iter().map(key_of).collect();
     assert_eq!((keys.len(), keys.iter().all(|key| key == &keys[0])), (4, true));
 }
 
@@ -94,11 +94,11 @@ async fn a_device_that_dies_between_request_and_answer_registers_again_with_the_
         assert!(matches!(lost, Err(RegisterError::Unreachable(_))), "{lost:?}");
     }
     register(&code(), &known(&endpoint), &hold(place.path()), LONG, || NOW).await.unwrap();
-    let heard = endpoint.heard();
-    assert_eq!((heard.len(), key_of(&heard[0])), (2, key_of(&heard[1])));
+    let received = endpoint.received();
+    assert_eq!((received.len(), key_of(&received[0])), (2, key_of(&received[1])));
     // What comes later is another registration.
     register(&code(), &known(&endpoint), &hold(place.path()), LONG, || NOW).await.unwrap();
-    assert_ne!(key_of(&endpoint.heard()[2]), key_of(&heard[1]));
+    assert_ne!(key_of(&endpoint.received()[2]), key_of(&received[1]));
 }
 
 #[tokio::test]
@@ -111,8 +111,8 @@ async fn a_key_that_is_in_use_already_is_not_pending_any_more() {
     let stored = held.credentials().unwrap().unwrap();
     held.keep_pending_key(str::from_utf8(stored.content("private.key.pem").unwrap()).unwrap()).unwrap();
     register(&code(), &known(&endpoint), &held, LONG, || NOW).await.unwrap();
-    let heard = endpoint.heard();
-    assert_ne!(key_of(&heard[0]), key_of(&heard[1]));
+    let received = endpoint.received();
+    assert_ne!(key_of(&received[0]), key_of(&received[1]));
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn an_endpoint_that_is_busy_is_asked_again_when_it_says() {
     let begun = Instant::now();
     let (bundle, ..) = outcome(&code(), &endpoint, Duration::from_secs(20)).await;
     assert!(bundle.is_ok() && begun.elapsed() >= Duration::from_secs(1), "{bundle:?}");
-    assert_eq!(endpoint.heard().len(), 3);
+    assert_eq!(endpoint.received().len(), 3);
 }
 
 #[tokio::test]
@@ -136,11 +136,11 @@ async fn an_endpoint_that_does_not_want_to_be_waited_for_is_not_stormed() {
     let (outcome, ..) = outcome(&code(), &endpoint, Duration::from_millis(2_500)).await;
     assert!(matches!(outcome, Err(RegisterError::Unreachable(_))), "{outcome:?}");
     // After 0.5 seconds, after one more, and no more than that.
-    assert!((2..=3).contains(&endpoint.heard().len()), "{}", endpoint.heard().len());
+    assert!((2..=3).contains(&endpoint.received().len()), "{}", endpoint.received().len());
 }
 
 #[tokio::test]
-async fn an_endpoint_that_stays_busy_for_longer_than_somebody_waits_is_out_of_reach_at_once() {
+async fn an_endpoint_that_stays_busy_for_longer_than_somebody_waits_is_unreachable_at_once() {
     let endpoint = ScriptedEndpoint::open(|_, _| says(429, "Retry-After: 3600\r\n", r#"{"title": "too many requests"}"#)).await;
     let (outcome, stored, is_pending) = outcome(&code(), &endpoint, Duration::from_secs(3_000)).await;
     let Err(RegisterError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
@@ -166,7 +166,7 @@ async fn check(credential: &Credential, status: u16, body: &str, expected: fn(&F
     let failure = Failure::from(error);
     assert!(expected(&failure) && failure.to_string().contains(sentence), "{debug}: {failure}");
     assert!(!format!("{debug} {failure}").contains(CODE) && !failure.to_string().contains("s3cret"), "{failure}");
-    assert!(stored.is_none() && is_pending && endpoint.heard().len() == 1, "{failure}");
+    assert!(stored.is_none() && is_pending && endpoint.received().len() == 1, "{failure}");
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn a_man_in_the_middle_hears_nothing() {
         let Err(RegisterError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
         assert!(why.contains("a certificate of somebody else, and was sent nothing"), "{why}");
     }
-    assert!(endpoint.heard().is_empty());
+    assert!(endpoint.received().is_empty());
 }
 
 #[tokio::test]
@@ -253,9 +253,9 @@ async fn a_renewal_vouches_with_the_old_key_for_a_new_one_and_is_on_trial() {
     assert_eq!(held.former().unwrap(), Some(old.clone()));
     assert!(held.credentials().unwrap().unwrap().content(OWN_ROOT).is_ok() && held.pending_key().unwrap().is_none());
 
-    let heard = endpoint.heard();
-    let body = &heard[1].body;
-    assert_ne!(key_of(&heard[0]), key_of(&heard[1]));
+    let received = endpoint.received();
+    let body = &received[1].body;
+    assert_ne!(key_of(&received[0]), key_of(&received[1]));
     assert_eq!((&body["at"], &body["thingName"], &body["code"]), (&json!(NOW + 7), &json!(THING), &Value::Null));
     assert_eq!(body["certificate"].as_str().map(str::as_bytes), Some(old.content("certificate.pem").unwrap()));
     // A server that refuses the new certificate: back to the old.

@@ -1,6 +1,6 @@
 //! Renewal: when a certificate is exchanged for a new one, and how its key vouches for the new.
 //!
-//! A certificate is renewed when a third of its life is left, each device at a moment of its own, so that a fleet that was
+//! A certificate is renewed when a third of its lifetime is left, each device at a moment of its own, so that a fleet that was
 //! made in one day does not register in one second. What fails is tried again, in the last day at least every hour.
 
 use std::time::Duration;
@@ -32,11 +32,11 @@ const WAIT: Duration = Duration::from_secs(120);
 
 /// How long until a certificate should be renewed; `None` for one that does not end. Times are in seconds since the epoch.
 ///
-/// The moment lies in the first half of the last third of its life. Who comes later than that comes within the hour, and at
+/// The moment lies in the first half of the last third of its lifetime. Who comes later than that comes within the hour, and at
 /// once when less than a day is left.
 pub(crate) fn due(not_before: u64, not_after: u64, now: u64, random: u32) -> Option<Duration> {
-    let life = not_after.checked_sub(not_before).filter(|life| *life > 0 && not_after < NEVER)?;
-    let moment = not_after - life / 3 + share(life / 6, random);
+    let lifetime = not_after.checked_sub(not_before).filter(|lifetime| *lifetime > 0 && not_after < NEVER)?;
+    let moment = not_after - lifetime / 3 + share(lifetime / 6, random);
     let soonest = if now.saturating_add(DAY) < not_after { now.saturating_add(share(HOUR, random)) } else { now };
     let when = if moment > now { moment } else { soonest };
     Some(Duration::from_secs(when - now))

@@ -18,14 +18,14 @@ use super::address::Address;
 
 pub(super) const NOW: u64 = 1_795_305_600;
 
-/// A request, as the endpoint heard it.
+/// A request, as the endpoint received it.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
+pub(super) struct ReceivedRequest {
     pub(super) head: String,
     pub(super) body: Value,
 }
 
-impl Heard {
+impl ReceivedRequest {
     pub(super) fn csr(&self) -> &str {
         self.body["csr"].as_str().unwrap()
     }
@@ -49,28 +49,28 @@ pub(super) struct ScriptedEndpoint {
     pub(super) address: Address,
     /// The root by which the endpoint is known.
     pub(super) root: Vec<u8>,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
     task: JoinHandle<()>,
 }
 
 impl ScriptedEndpoint {
     /// Reacts to each request by its number.
-    pub(super) async fn open(script: impl Fn(usize, &Heard) -> Reaction + Send + Sync + 'static) -> Self {
+    pub(super) async fn open(script: impl Fn(usize, &ReceivedRequest) -> Reaction + Send + Sync + 'static) -> Self {
         let (root, tls) = identity();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address::parse(&format!("https://localhost:{}/register", listener.local_addr().unwrap().port())).unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let (hears, script) = (Arc::clone(&heard), Arc::new(script));
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let (hears, script) = (Arc::clone(&received), Arc::new(script));
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 tokio::spawn(serve(tls.clone(), socket, Arc::clone(&hears), Arc::clone(&script)));
             }
         });
-        Self { address, root, heard, task }
+        Self { address, root, received, task }
     }
 
-    pub(super) fn heard(&self) -> Vec<Heard> {
-        self.heard.lock().unwrap().clone()
+    pub(super) fn received(&self) -> Vec<ReceivedRequest> {
+        self.received.lock().unwrap().clone()
     }
 }
 
@@ -97,8 +97,8 @@ fn identity() -> (Vec<u8>, TlsAcceptor) {
 async fn serve(
     tls: TlsAcceptor,
     socket: TcpStream,
-    heard: Arc<Mutex<Vec<Heard>>>,
-    script: Arc<impl Fn(usize, &Heard) -> Reaction>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
+    script: Arc<impl Fn(usize, &ReceivedRequest) -> Reaction>,
 ) -> Option<()> {
     let mut stream = BufReader::new(tls.accept(socket).await.ok()?);
     let mut head = String::new();
@@ -109,11 +109,11 @@ async fn serve(
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    let registration = Heard { head, body: serde_json::from_slice(&body).unwrap() };
+    let registration = ReceivedRequest { head, body: serde_json::from_slice(&body).unwrap() };
     let number = {
-        let mut heard = heard.lock().unwrap();
-        heard.push(registration.clone());
-        heard.len() - 1
+        let mut received = received.lock().unwrap();
+        received.push(registration.clone());
+        received.len() - 1
     };
     match script(number, &registration) {
         Reaction::Says(bytes) => {

@@ -21,7 +21,7 @@ pub(crate) struct Measuring<B> {
     measured: BTreeMap<String, Measured>,
     /// When the order under way was begun, what was so then, and the property that it sets.
     under_way: Option<(Instant, Map<String, Value>, Option<String>)>,
-    /// When the owner's wish for a property was last tried: what was measured before does not count against it.
+    /// When the owner's request for a property was last tried: what was measured before does not count against it.
     tried: BTreeMap<String, Instant>,
     /// What was so before the start; nothing, as long as that is not known.
     past: Option<Map<String, Value>>,
@@ -51,7 +51,7 @@ impl<B: Body> Measuring<B> {
         let (mut changed, mut again) = (Map::new(), Vec::new());
         for (name, value) in sample.properties {
             let is_older = self.measured.get(&name).is_some_and(|measured| measured.at > sample.at);
-            if is_older || self.is_before_a_wish(&name, sample.at) {
+            if is_older || self.is_before_a_request(&name, sample.at) {
                 continue;
             }
             let told = self.measured.get(&name).map(|measured| measured.told);
@@ -80,8 +80,8 @@ impl<B: Body> Measuring<B> {
         events
     }
 
-    /// Whether the owner's wish for this property is newer: it is being tried, or was tried since.
-    fn is_before_a_wish(&self, name: &str, at: Instant) -> bool {
+    /// Whether the owner's request for this property is newer: it is being tried, or was tried since.
+    fn is_before_a_request(&self, name: &str, at: Instant) -> bool {
         let is_tried = self.under_way.as_ref().is_some_and(|(_, _, property)| property.as_deref() == Some(name));
         is_tried || self.tried.get(name).is_some_and(|tried| *tried > at)
     }

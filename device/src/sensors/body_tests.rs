@@ -133,7 +133,7 @@ async fn a_property_of_the_owners_that_is_measured_otherwise_is_a_change_on_the_
     tokio::time::advance(Duration::from_secs(100)).await;
     assert_eq!(plant.sample(json!({"pump": "ON"}), Duration::from_secs(2)).await, [change("ON", Duration::from_secs(2))]);
     assert_eq!(plant.sample(json!({"pump": "ON"}), NOW).await, [], "nothing has changed");
-    // What was measured before the owner's wish was met says nothing against it.
+    // What was measured before the owner's request was met says nothing against it.
     let end = plant.begin(Order::Set { name: "pump".to_owned(), value: json!("OFF") }).await;
     assert_eq!(plant.sample(json!({"pump": "ON"}), NOW).await, []);
     end.send(json!({"pump": "OFF"})).unwrap();

@@ -23,7 +23,7 @@ use tracing::{info, warn};
 
 pub(crate) use self::body::Measuring;
 use self::reading::Reading;
-use crate::actions::Misfit;
+use crate::actions::InvalidReport;
 
 /// So many samples may wait for the agent's loop.
 const WAITING: usize = 32;
@@ -99,9 +99,9 @@ impl Sensor {
         }
     }
 
-    async fn hand_over(&mut self, Reading { properties, misfits }: Reading, at: Instant) {
-        match misfits.first() {
-            Some(Misfit { why, .. }) => self.complain(why),
+    async fn hand_over(&mut self, Reading { properties, invalid_reports }: Reading, at: Instant) {
+        match invalid_reports.first() {
+            Some(InvalidReport { why, .. }) => self.complain(why),
             None if self.complaint.take().is_some() => info!(report = self.property, "is measured again"),
             None => {}
         }

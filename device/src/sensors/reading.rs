@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use onething::device_model::{Property, ValueKind};
 use serde_json::{Map, Number, Value};
 
-use crate::actions::{Misfit, misfit, read_answer};
+use crate::actions::{InvalidReport, invalid_report, read_answer};
 
 /// What was read.
 #[derive(Debug, Default, PartialEq)]
@@ -13,7 +13,7 @@ pub(crate) struct Reading {
     /// Each as the device model has it.
     pub(crate) properties: Map<String, Value>,
     /// What does not fit it.
-    pub(crate) misfits: Vec<Misfit>,
+    pub(crate) invalid_reports: Vec<InvalidReport>,
 }
 
 /// Reads it. The error says why it is no report.
@@ -25,7 +25,7 @@ pub(super) fn read(said: &[u8], property: &str, properties: &BTreeMap<String, Pr
     }
     if text.starts_with('{') {
         let answer = read_answer(text.as_bytes(), properties)?;
-        return Ok(Reading { properties: answer.reported, misfits: answer.misfits });
+        return Ok(Reading { properties: answer.reported, invalid_reports: answer.invalid_reports });
     }
     Ok(bare(text, property, properties))
 }
@@ -44,8 +44,10 @@ fn of(said: &Value, property: &str, properties: &BTreeMap<String, Property>, fit
     let mut reading = Reading::default();
     match properties.get(property).map(|known| (fit(&known.kind), &known.kind)) {
         Some((Some(value), _)) => drop(reading.properties.insert(property.to_owned(), value)),
-        Some((None, kind)) => reading.misfits.push(misfit(property, said, &kind.range())),
-        None => reading.misfits.push(Misfit { property: property.to_owned(), why: format!("there is no property `{property}`") }),
+        Some((None, kind)) => reading.invalid_reports.push(invalid_report(property, said, &kind.range())),
+        None => {
+            reading.invalid_reports.push(InvalidReport { property: property.to_owned(), why: format!("there is no property `{property}`") })
+        }
     }
     reading
 }
@@ -69,8 +71,8 @@ mod tests {
     fn check(said: &str, expected: Result<Value, &str>) {
         let properties = Model::parse(Model::SAMPLE).unwrap().properties;
         let reading = read(said.as_bytes(), "nozzle", &properties);
-        let told = reading.and_then(|reading| match reading.misfits.first() {
-            Some(misfit) => Err(misfit.why.clone()),
+        let told = reading.and_then(|reading| match reading.invalid_reports.first() {
+            Some(invalid_report) => Err(invalid_report.why.clone()),
             None => Ok(Value::Object(reading.properties)),
         });
         assert_eq!(told, expected.map_err(str::to_owned), "{said}");

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::reading::{Reading, bare, fitting};
 use super::{CURRENT, Sample};
-use crate::life::{Connection, Status};
+use crate::event_loop::{Connection, Status};
 use crate::local_socket::{LINE_WITHIN, LocalSocket, read_line, write_line};
 
 /// What the agent answers.
@@ -80,8 +80,8 @@ fn read(line: &[u8], properties: &BTreeMap<String, Property>) -> Result<Map<Stri
             Value::String(text) => bare(text.trim(), &name, properties),
             value => fitting(&value, &name, properties),
         };
-        if let Some(misfit) = reading.misfits.first() {
-            return Err(misfit.why.clone());
+        if let Some(invalid_report) = reading.invalid_reports.first() {
+            return Err(invalid_report.why.clone());
         }
         reported.extend(reading.properties);
     }

@@ -93,7 +93,7 @@ fn take(sensor: &mut Sensor, line: &[u8], at: Instant, pending: &mut Option<(Rea
         Ok(reading) => {
             let (together, newest) = pending.get_or_insert_with(|| (Reading::default(), at));
             together.properties.extend(reading.properties);
-            together.misfits = reading.misfits;
+            together.invalid_reports = reading.invalid_reports;
             *newest = at;
         }
         Err(why) => sensor.complain(&why),

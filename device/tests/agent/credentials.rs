@@ -6,7 +6,7 @@ use std::path::Path;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
-use crate::harness::{Hub, Life, agent, connection, copied, made, reconnect, run, status};
+use crate::harness::{Hub, RunningAgent, agent, connection, copied, made, reconnect, run, status};
 
 /// Spoils a file of a bundle in each way a file is spoiled, and says what is to be said.
 fn check_spoiled(folder: &Path, check: impl Fn(&str)) {
@@ -148,11 +148,11 @@ async fn a_device_whose_credentials_are_of_no_use_registers_anew() {
         let file = place.path().join("token");
         std::fs::write(&file, token).unwrap();
         let options = ["--register-url", &hub.endpoint(), "--name", "lamp-9", "--token-file", file.to_str().unwrap()];
-        assert!(Life::connected(place.path(), &options).stop().success());
+        assert!(RunningAgent::connected(place.path(), &options).stop().success());
         assert_eq!(status(place.path())["thing"], "lamp-9");
         // From now on the token is not needed.
         std::fs::remove_file(&file).unwrap();
-        assert!(Life::connected(place.path(), &options).stop().success());
+        assert!(RunningAgent::connected(place.path(), &options).stop().success());
     }
     hub.end().await;
 }

@@ -262,13 +262,13 @@ pub fn status(state: &Path) -> Value {
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// An agent that runs. It does not outlive this value.
-pub struct Life {
+pub struct RunningAgent {
     child: Child,
     /// Its log, line by line, from a thread that ends with it.
     log: Receiver<String>,
 }
 
-impl Life {
+impl RunningAgent {
     /// Starts it, and waits until it says that it is connected, to its log and to those who ask.
     pub fn connected(state: &Path, arguments: &[&str]) -> Self {
         Self::begun(state, &[&["run", "--wait", "30"], arguments].concat())
@@ -280,13 +280,13 @@ impl Life {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (says, log) = channel();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| says.send(line)));
-        let life = Self { child, log };
-        life.says("connected");
+        let running = Self { child, log };
+        running.says("connected");
         let limit = Instant::now() + Duration::from_secs(30);
         while status(state)["agent"]["connection"] != "connected" {
             assert!(Instant::now() < limit, "it is connected and does not tell");
         }
-        life
+        running
     }
 
     /// Reads its log until these words come.
@@ -315,7 +315,7 @@ impl Life {
     }
 }
 
-impl Drop for Life {
+impl Drop for RunningAgent {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

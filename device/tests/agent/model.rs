@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::credentials::root;
-use crate::harness::{Hub, Life, agent, made, made_of, run};
+use crate::harness::{Hub, RunningAgent, agent, made, made_of, run};
 
 const LAMP: &str = include_str!("../../../tests/fixtures/models/lamp/device.toml");
 
@@ -24,15 +24,15 @@ async fn the_mailed_command_starts_a_lamp_as_a_lamp_that_does_what_its_maker_say
     std::fs::write(&power, "").unwrap();
     let hub = Hub::of_a_lamp(&format!("{LAMP}\n[action.property.power]\nfile = \"{}\"\n", power.display())).await;
     let zip = hub.zip("ana").await;
-    let life = Life::begun(&state, &["setup", zip.to_str().unwrap(), "--run"]);
+    let running = RunningAgent::begun(&state, &["setup", zip.to_str().unwrap(), "--run"]);
     hub.say("ana", "ask living room lamp to turn on").await;
     holds(&power, "ON");
-    assert!(life.stop().success());
+    assert!(running.stop().success());
     // The next time, too.
-    let life = Life::connected(&state, &[]);
+    let running = RunningAgent::connected(&state, &[]);
     hub.say("ana", "ask living room lamp to turn off").await;
     holds(&power, "OFF");
-    assert!(life.stop().success());
+    assert!(running.stop().success());
     hub.end().await;
 }
 
@@ -41,11 +41,11 @@ async fn a_lamp_without_actions_simulates_no_printer_and_takes_settings_as_so() 
     let place = tempfile::tempdir().unwrap();
     let hub = Hub::of_a_lamp(LAMP).await;
     let zip = hub.zip("ana").await;
-    let life = Life::begun(&place.path().join("state"), &["setup", zip.to_str().unwrap(), "--run"]);
+    let running = RunningAgent::begun(&place.path().join("state"), &["setup", zip.to_str().unwrap(), "--run"]);
     hub.say("ana", "ask living room lamp to turn on").await;
-    life.says("power done");
+    running.says("power done");
     hub.say("ana", "ask living room lamp to fade out in ten seconds").await;
-    life.says("fade refused: this device has no action for `fade`");
+    running.says("fade refused: this device has no action for `fade`");
     hub.end().await;
 }
 
@@ -56,9 +56,9 @@ async fn a_printer_without_actions_is_simulated() {
     let zip = hub.zip("ana").await;
     let out = run(&mut agent(&place.path().join("one"), &["setup", zip.to_str().unwrap()])).done();
     assert!(out.contains("By its device model it is a 3D printer."), "{out}");
-    let life = Life::connected(&place.path().join("one"), &[]);
+    let running = RunningAgent::connected(&place.path().join("one"), &[]);
     hub.say("ana", "ask my printer to print a vase").await;
-    life.says("print accepted: vase is being printed");
+    running.says("print accepted: vase is being printed");
     hub.end().await;
 }
 

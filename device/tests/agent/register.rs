@@ -5,7 +5,7 @@ use std::path::Path;
 use onething::thing::Fingerprint;
 use serde_json::Value;
 
-use crate::harness::{Ended, Hub, Life, agent, connection, run};
+use crate::harness::{Ended, Hub, RunningAgent, agent, connection, run};
 
 const TOKEN: &str = "fleet-token-of-the-first-factory";
 const SERIAL: &str = "7f3e2a90-5bd4-4c1e-9a57-d0c2f1b8e644";
@@ -30,7 +30,7 @@ fn stored(state: &Path) -> (Value, Vec<String>) {
 fn check_connects(state: &Path, arguments: &[&str]) -> Value {
     let (connection, names) = stored(state);
     assert!(names.iter().all(|name| !matches!(name.as_str(), "pending.key.pem" | "former")), "{names:?}");
-    assert!(Life::connected(state, arguments).stop().success());
+    assert!(RunningAgent::connected(state, arguments).stop().success());
     connection
 }
 
@@ -63,7 +63,7 @@ async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
     assert!(names.contains(&"former".to_owned()), "{names:?}");
     assert_eq!(renewed["thingName"], claimed["thingName"]);
     assert_ne!(renewed["certificateId"], claimed["certificateId"]);
-    assert!(Life::connected(&state, &[]).stop().success());
+    assert!(RunningAgent::connected(&state, &[]).stop().success());
     assert_eq!(check_connects(&state, &[]), renewed);
 
     // Another device gets nothing for the same code.
@@ -78,7 +78,7 @@ async fn a_certificate_is_renewed_while_the_agent_runs() {
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("state");
     run(&mut agent(&state, &["setup", hub.zip("ana").await.to_str().unwrap()])).done();
-    let life = Life::connected(&state, &[]);
+    let running = RunningAgent::connected(&state, &[]);
     let (mut before, _) = stored(&state);
     // What cannot be done leaves the agent as it is.
     run(&mut agent(&state, &["renew", "--register-url", "http://endpoint.example"])).check(2, "anybody could listen in");
@@ -86,13 +86,13 @@ async fn a_certificate_is_renewed_while_the_agent_runs() {
     for _ in 0..2 {
         let out = run(&mut agent(&state, &["renew"])).done();
         assert!(out.contains("a new certificate, good until") && out.contains("The running agent connects with it now"), "{out}");
-        life.says("has other credentials");
-        life.says("connected");
+        running.says("has other credentials");
+        running.says("connected");
         let (renewed, _) = stored(&state);
         assert_ne!(renewed["certificateId"], before["certificateId"]);
         before = renewed;
     }
-    assert!(life.stop().success());
+    assert!(running.stop().success());
     assert!(!state.join("agent.sock").exists());
     assert_eq!(check_connects(&state, &[]), before);
     hub.end().await;
@@ -105,9 +105,9 @@ async fn an_agent_whose_bundle_is_not_stored_says_that_it_cannot_renew_it() {
     let state = place.path().join("state");
     let zip = hub.zip("ana").await;
     run(&mut agent(&state, &["setup", zip.to_str().unwrap()])).done();
-    let life = Life::connected(&state, &["--bundle", zip.to_str().unwrap()]);
+    let running = RunningAgent::connected(&state, &["--bundle", zip.to_str().unwrap()]);
     run(&mut agent(&state, &["renew"])).check(2, "a bundle that is not stored");
-    assert!(life.stop().success());
+    assert!(running.stop().success());
     hub.end().await;
 }
 
@@ -121,7 +121,7 @@ async fn a_device_whose_new_certificate_is_refused_goes_back_to_the_former() {
     run(&mut agent(&state, &["renew"])).done();
     let (renewed, _) = stored(&state);
     hub.revoke_id(renewed["certificateId"].as_str().unwrap()).await;
-    assert!(Life::connected(&state, &["--register-url", "http://127.0.0.1:9"]).stop().success());
+    assert!(RunningAgent::connected(&state, &["--register-url", "http://127.0.0.1:9"]).stop().success());
     assert_eq!(stored(&state).0, mailed);
     hub.end().await;
 }

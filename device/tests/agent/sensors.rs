@@ -6,18 +6,18 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Hub, Life, agent, run};
+use crate::harness::{Hub, RunningAgent, agent, run};
 
 const LAMP: &str = include_str!("../../../tests/fixtures/models/lamp/device.toml");
 const MEASURED: &str = "\n[property.moisture]\ntype = \"number\"\nmin = 0\nmax = 100\nunit = \"percent\"\nwritten_by = \"device\"\n\
     [property.warmth]\ntype = \"number\"\nmin = -40\nmax = 85\nwritten_by = \"device\"\n";
 
 /// A lamp with these reports, set up and running.
-async fn lamp(place: &Path, reports: &str) -> (Hub, Life) {
+async fn lamp(place: &Path, reports: &str) -> (Hub, RunningAgent) {
     let hub = Hub::of_a_lamp(&format!("{LAMP}{MEASURED}{reports}")).await;
     let zip = hub.zip("ana").await;
-    let life = Life::begun(&place.join("state"), &["setup", zip.to_str().unwrap(), "--run"]);
-    (hub, life)
+    let running = RunningAgent::begun(&place.join("state"), &["setup", zip.to_str().unwrap(), "--run"]);
+    (hub, running)
 }
 
 fn is(property: &str, value: Value) -> impl Fn(&Value) -> bool {
@@ -44,14 +44,14 @@ async fn a_program_and_a_file_are_read_at_intervals() {
         sensor.display(),
         heat.display()
     );
-    let (hub, life) = lamp(place.path(), &reports).await;
+    let (hub, running) = lamp(place.path(), &reports).await;
     hub.shadow("the first values", |shadow| is("moisture", json!(41.5))(shadow) && is("warmth", json!(21.5))(shadow)).await;
     std::fs::write(&level, "{\"moisture\": 40}").unwrap();
     hub.shadow("the next value", is("moisture", json!(40))).await;
     std::fs::write(&level, "140").unwrap();
-    life.says("is not measured: `moisture` cannot be \"140\": it is a number from 0 to 100 percent");
+    running.says("is not measured: `moisture` cannot be \"140\": it is a number from 0 to 100 percent");
     std::fs::write(&level, "39").unwrap();
-    life.says("is measured again");
+    running.says("is measured again");
     let shadow = hub.shadow("a good value again", is("moisture", json!(39))).await;
     assert_eq!(shadow.pointer("/state/desired/moisture"), None);
     hub.end().await;
@@ -67,9 +67,9 @@ async fn each_line_of_a_stream_is_a_report_and_a_stream_that_ends_is_started_aga
         place.path().display()
     );
     install(&sensor, &text);
-    let (hub, life) = lamp(place.path(), &format!("[report.moisture]\nstream = [\"{}\"]\n", sensor.display())).await;
+    let (hub, running) = lamp(place.path(), &format!("[report.moisture]\nstream = [\"{}\"]\n", sensor.display())).await;
     hub.shadow("the second run", |shadow| is("moisture", json!(2))(shadow) && is("warmth", json!(-3))(shadow)).await;
-    assert!(life.stop().success());
+    assert!(running.stop().success());
     hub.end().await;
 }
 
@@ -79,7 +79,7 @@ async fn whoever_may_use_the_state_folder_tells_the_running_agent_what_was_measu
     let state = place.path().join("state");
     let report = |arguments: &[&str]| run(&mut agent(&state, &[&["report"], arguments].concat()));
     report(&["moisture=41.5"]).check(1, "no agent that takes reports runs with the state folder");
-    let (hub, life) = lamp(place.path(), "[report.moisture]\n").await;
+    let (hub, running) = lamp(place.path(), "[report.moisture]\n").await;
     assert_eq!(state.join("report.sock").metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(report(&["moisture=41.5", "warmth=20"]).done(), "The agent reports moisture=41.5 warmth=20.\n");
     hub.shadow("what was told", |shadow| is("moisture", json!(41.5))(shadow) && is("warmth", json!(20))(shadow)).await;
@@ -95,9 +95,9 @@ async fn whoever_may_use_the_state_folder_tells_the_running_agent_what_was_measu
     report(&["moisture"]).check(2, "is not NAME=VALUE");
     hub.shadow("nothing of what does not fit", is("moisture", json!(40))).await;
     hub.end().await;
-    life.says("no connection");
+    running.says("no connection");
     let out = report(&["moisture=39"]).done();
     assert_eq!(out, "The agent has moisture=39; it is not connected, and reports it if it is again within a minute.\n");
-    assert!(life.stop().success());
+    assert!(running.stop().success());
     assert!(!state.join("report.sock").exists());
 }

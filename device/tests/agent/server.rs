@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
 
 use crate::credentials::root;
-use crate::harness::{Ended, Hub, Life, agent, connection, copied, made, reconnect, run};
+use crate::harness::{Ended, Hub, RunningAgent, agent, connection, copied, made, reconnect, run};
 
 fn setup(state: &Path, folder: &Path, more: &[&str]) -> Ended {
     run(agent(state, &["setup", folder.to_str().unwrap()]).args(more))
@@ -94,7 +94,7 @@ async fn a_server_may_be_known_by_a_root_of_ones_own_and_is_from_then_on() {
     let place = tempfile::tempdir().unwrap();
     setup(place.path(), &folder, &[]).check(5, "the server is not the one of this bundle");
     setup(place.path(), &folder, &["--ca", own.to_str().unwrap()]).done();
-    assert!(Life::connected(place.path(), &[]).stop().success());
+    assert!(RunningAgent::connected(place.path(), &[]).stop().success());
     assert_eq!(connection(&place.path().join("credentials-1"))["rootCas"], json!(["own-ca.pem", "RootCA.pem"]));
     hub.end().await;
 }

@@ -270,7 +270,7 @@ async fn others_have_their_turn_while_a_database_is_copied_and_the_copy_is_whole
     };
     let (copied, ()) = tokio::join!(store.copy_to(&to), writes);
     copied.unwrap();
-    assert_eq!(store::settle_copy(&to).unwrap(), store::SCHEMA);
+    assert_eq!(store::close_copy(&to).unwrap(), store::SCHEMA);
     let copy = Connection::open(&to).unwrap();
     let rows: i64 = copy.query_row("SELECT count(*) FROM retained", [], |row| row.get(0)).unwrap();
     assert!((400..=500).contains(&rows), "{rows}");

@@ -135,7 +135,7 @@ fn unpack(archive: &mut Archive, folder: &Path) -> Result<(), BackupError> {
         sync_folder(below)?;
         Ok(poured)
     })?;
-    store::settle_copy(&folder.join(store::FILE))?;
+    store::close_copy(&folder.join(store::FILE))?;
     sync_folder(folder).map_err(|error| BackupError::File(folder.to_owned(), error))
 }
 

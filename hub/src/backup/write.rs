@@ -87,7 +87,7 @@ impl Unfinished {
 
     fn fill(&self, data: &Path, mail: Option<&Path>, copy: impl FnOnce(&Path) -> Result<(), BackupError>) -> Result<Written, BackupError> {
         copy(&self.database)?;
-        let schema = store::settle_copy(&self.database)?;
+        let schema = store::close_copy(&self.database)?;
         let mut files = vec![(store::FILE.to_owned(), self.database.clone())];
         list(data, "", &mut files)?;
         if let Some(mail) = mail.filter(|mail| !mail.starts_with(data)) {

@@ -16,7 +16,7 @@ use crate::policy::{Policy, ThingContext};
 
 /// What a certificate is worth at the moment.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub struct CertificateStatus {
     /// Whether the certificate is ACTIVE.
     pub active: bool,
     /// The policies attached to it.
@@ -171,7 +171,8 @@ pub struct Notice {
 /// The rest of the hub, as the broker needs it.
 pub trait Backend: Send + Sync + 'static {
     /// What a certificate is worth now. `None` for one that the registry does not know.
-    fn standing(&self, certificate: &CertificateId) -> impl Future<Output = Result<Option<Standing>, StoreError>> + Send;
+    fn certificate_status(&self, certificate: &CertificateId)
+    -> impl Future<Output = Result<Option<CertificateStatus>, StoreError>> + Send;
 
     /// Takes a message to a topic that begins with `$aws/`. What it does is durable when this returns; the
     /// messages returned are published.

@@ -19,11 +19,11 @@ use super::backend::{Backend, Request, RequestError};
 use super::grant::Grant;
 use super::message::Message;
 use super::packet::{Connect, Fault, Packet, Publish, Subscribe, Version};
+use super::packet_stream::PacketStream;
 use super::reason::Reason;
 use super::refusal::{Cause, End, Refusal, Requester};
 use super::router::{Arrival, Place};
 use super::topic;
-use super::wire::Wire;
 use crate::policy;
 
 /// How long a client may take to say CONNECT.
@@ -57,10 +57,10 @@ struct Client {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(broker: Broker<B>, stream: S, peer: Peer) {
+pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(broker: Broker<B>, socket: S, peer: Peer) {
     let counters = broker.counters();
-    let mut wire = Wire::new(stream, counters);
-    let last = match Box::pin(enter(&broker, &mut wire, &peer)).await {
+    let mut stream = PacketStream::new(socket, counters);
+    let last = match Box::pin(enter(&broker, &mut stream, &peer)).await {
         Err(End { reason, refusals }) => {
             counters.refused(reason).add(1);
             refusals.iter().for_each(|refusal| broker.0.backend.refused(refusal));
@@ -70,7 +70,7 @@ pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
             counters.connects.add(1);
             tracing::debug!(client_id = &*client.id, "connected");
             let mut stay = Stay { broker: &broker, place: client.place.clone(), reason: Reason::Lost, expiry: None };
-            let Err(mut end) = exchange(&broker, &mut wire, &mut client, &mut stay.expiry).await;
+            let Err(mut end) = exchange(&broker, &mut stream, &mut client, &mut stay.expiry).await;
             let reason = end.reason;
             if reason.is_refusal() && end.refusals.is_empty() {
                 end = rejected(&broker, &client, reason.into());
@@ -86,41 +86,44 @@ pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
         }
     };
     let now = (broker.0.now)();
-    Box::pin(wire.close(last, now)).await;
+    Box::pin(stream.close(last, now)).await;
 }
 
 /// Reads CONNECT and answers it.
 async fn enter<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker<B>,
-    wire: &mut Wire<'_, S>,
+    stream: &mut PacketStream<'_, S>,
     peer: &Peer,
 ) -> Result<Client, End> {
     let requester = |client_id| Requester { client_id, certificate: peer.certificate.clone(), thing: None, source: peer.address };
-    let read = timeout(CONNECT_TIME, first(broker, wire)).await.unwrap_or(Err(Reason::NoConnect.into()));
+    let read = timeout(CONNECT_TIME, first(broker, stream)).await.unwrap_or(Err(Reason::NoConnect.into()));
     let connect = read.map_err(|fault| match fault.named {
         Some(_) => End { reason: fault.reason, refusals: vec![Refusal::of(requester(String::new()), fault)] },
         None => End::of_connect(requester(String::new()), fault.reason),
     })?;
     let client_id = connect.client_id.clone();
-    admit(broker, wire, peer, connect).await.map_err(|end| match end.refusals.is_empty() {
+    admit(broker, stream, peer, connect).await.map_err(|end| match end.refusals.is_empty() {
         true => End::of_connect(requester(client_id), end.reason),
         false => end,
     })
 }
 
-async fn first<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(broker: &Broker<B>, wire: &mut Wire<'_, S>) -> Result<Box<Connect>, Fault> {
+async fn first<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
+    broker: &Broker<B>,
+    stream: &mut PacketStream<'_, S>,
+) -> Result<Box<Connect>, Fault> {
     loop {
-        match wire.packet((broker.0.now)())? {
+        match stream.packet((broker.0.now)())? {
             Some(Packet::Connect(connect)) => return Ok(connect),
             Some(_) => return Err(Reason::ProtocolError.into()),
-            None => wire.fill().await?,
+            None => stream.fill().await?,
         }
     }
 }
 
 async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker<B>,
-    wire: &mut Wire<'_, S>,
+    stream: &mut PacketStream<'_, S>,
     peer: &Peer,
     connect: Box<Connect>,
 ) -> Result<Client, End> {
@@ -137,10 +140,10 @@ async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     let mut connect = Some(connect);
     let (place, session_present, ticket) = loop {
         let revision = broker.lock().revision();
-        let asking = timeout(ADMISSION_TIME, broker.0.backend.standing(&peer.certificate));
-        let standing = asking.await.map_err(|_| Reason::Unavailable)?.map_err(|_| Reason::Unavailable)?;
+        let asking = timeout(ADMISSION_TIME, broker.0.backend.certificate_status(&peer.certificate));
+        let certificate_status = asking.await.map_err(|_| Reason::Unavailable)?.map_err(|_| Reason::Unavailable)?;
         let Some(asked) = &connect else { return Err(Reason::ProtocolError.into()) };
-        let grant = Grant::new(standing, peer.certificate.clone(), &id, peer.address, asked);
+        let grant = Grant::new(certificate_status, peer.certificate.clone(), &id, peer.address, asked);
         grant.may_connect()?;
         let arrival = |connect| Arrival { client_id: Arc::clone(&id), grant, connect };
         let (outcome, ticket) = broker.change(|router, now, fx| {
@@ -160,8 +163,8 @@ async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
         let _ = broker.change(|router, now, fx| router.disconnect(&place, reason, None, now, fx));
         return Err(reason.into());
     }
-    wire.maximum = maximum;
-    wire.put(Answer::Welcome { session_present, session_expiry, keep_alive, assigned }, (broker.0.now)());
+    stream.maximum = maximum;
+    stream.put(Answer::Welcome { session_present, session_expiry, keep_alive, assigned }, (broker.0.now)());
     let silence = Duration::from_millis(u64::from(keep_alive) * 1_500);
     Ok(Client { id, place, version, silence, aliases: Vec::new() })
 }
@@ -184,7 +187,7 @@ struct Stay<'b, B: Backend> {
 
 impl<B: Backend> Drop for Stay<'_, B> {
     fn drop(&mut self) {
-        let reason = self.place.bell.stopped().unwrap_or(self.reason);
+        let reason = self.place.wake_up.stopped().unwrap_or(self.reason);
         // The store hears of it in its own time.
         let _ = self.broker.change(|router, now, fx| router.disconnect(&self.place, reason, self.expiry, now, fx));
     }
@@ -193,39 +196,39 @@ impl<B: Backend> Drop for Stay<'_, B> {
 /// Exchanges packets until the connection must end; `expiry` is what the client said last about its session.
 async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker<B>,
-    wire: &mut Wire<'_, S>,
+    stream: &mut PacketStream<'_, S>,
     client: &mut Client,
     expiry: &mut Option<u32>,
 ) -> Result<std::convert::Infallible, End> {
-    let bell = Arc::clone(&client.place.bell);
+    let wake_up = Arc::clone(&client.place.wake_up);
     // CONNACK goes out even where another connection has taken the place already: a client of MQTT 3.1.1 whose connection ends without
     // one takes itself for refused.
-    Box::pin(wire.send(&bell)).await?;
-    let mut heard = Instant::now();
+    Box::pin(stream.send(&wake_up)).await?;
+    let mut last_packet_at = Instant::now();
     loop {
-        while wire.pending() < ROOM
-            && let Some(packet) = wire.packet((broker.0.now)()).map_err(|fault| rejected(broker, client, fault))?
+        while stream.pending() < ROOM
+            && let Some(packet) = stream.packet((broker.0.now)()).map_err(|fault| rejected(broker, client, fault))?
         {
-            heard = Instant::now();
+            last_packet_at = Instant::now();
             // What a packet has begun is finished, whoever ends the connection meanwhile: a shadow that
             // has changed must be heard of.
-            Box::pin(handle(broker, wire, client, packet, expiry)).await?;
+            Box::pin(handle(broker, stream, client, packet, expiry)).await?;
         }
         // Sending may have missed a ring: there is no rest until there is nothing to send.
         loop {
-            if let Some(reason) = bell.stopped() {
+            if let Some(reason) = wake_up.stopped() {
                 return Err(reason.into());
             }
-            collect(broker, wire, client);
-            if wire.pending() == 0 {
+            collect(broker, stream, client);
+            if stream.pending() == 0 {
                 break;
             }
-            Box::pin(wire.send(&bell)).await?;
+            Box::pin(stream.send(&wake_up)).await?;
         }
         tokio::select! {
             biased;
-            () = bell.heard() => {}
-            filled = timeout_at(heard + client.silence, wire.fill()) => filled.map_err(|_| Reason::KeepAliveTimeout)??,
+            () = wake_up.woken() => {}
+            filled = timeout_at(last_packet_at + client.silence, stream.fill()) => filled.map_err(|_| Reason::KeepAliveTimeout)??,
         }
     }
 }
@@ -237,15 +240,15 @@ fn rejected<B: Backend>(broker: &Broker<B>, client: &Client, fault: Fault) -> En
 }
 
 /// Takes what waits for the client, as far as there is room.
-fn collect<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(broker: &Broker<B>, wire: &mut Wire<'_, S>, client: &Client) {
-    if wire.pending() >= ROOM {
+fn collect<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(broker: &Broker<B>, stream: &mut PacketStream<'_, S>, client: &Client) {
+    if stream.pending() >= ROOM {
         return;
     }
     let (deliveries, _) = broker.change(|router, now, fx| router.take(&client.place, now, ROOM, fx));
     let now = (broker.0.now)();
     for delivery in deliveries {
         let id = delivery.id;
-        if wire.put(Answer::Deliver(delivery), now) {
+        if stream.put(Answer::Deliver(delivery), now) {
             broker.counters().delivered.add(1);
         } else {
             broker.counters().dropped.add(1);
@@ -256,7 +259,7 @@ fn collect<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(broker: &Broker<B>, wi
 
 async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker<B>,
-    wire: &mut Wire<'_, S>,
+    stream: &mut PacketStream<'_, S>,
     client: &mut Client,
     packet: Packet,
     expiry: &mut Option<u32>,
@@ -293,7 +296,7 @@ async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
             return Err(if with_will { Reason::GoodbyeWithWill } else { Reason::Goodbye }.into());
         }
     };
-    wire.put(answer, (broker.0.now)());
+    stream.put(answer, (broker.0.now)());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::*;
-use crate::broker::backend::{Change, Notice, Standing, StoreError, Stored};
+use crate::broker::backend::{CertificateStatus, Change, Notice, StoreError, Stored};
 use crate::broker::router::Connection;
 use crate::policy::Policy;
 
@@ -29,13 +29,13 @@ struct Open {
 }
 
 impl Backend for Open {
-    async fn standing(&self, _: &CertificateId) -> Result<Option<Standing>, StoreError> {
+    async fn certificate_status(&self, _: &CertificateId) -> Result<Option<CertificateStatus>, StoreError> {
         let anything = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
         let active = !self.revoked.load(Ordering::SeqCst);
         if self.slow.swap(false, Ordering::SeqCst) {
             self.gate.notified().await;
         }
-        Ok(Some(Standing { active, policies: vec![Arc::new(Policy::parse(anything).unwrap())], attachments: Vec::new() }))
+        Ok(Some(CertificateStatus { active, policies: vec![Arc::new(Policy::parse(anything).unwrap())], attachments: Vec::new() }))
     }
 
     async fn request(&self, _: Request) -> Result<Vec<Message>, RequestError> {

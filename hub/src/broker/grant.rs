@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use onething::thing::CertificateId;
 
-use super::backend::Standing;
+use super::backend::CertificateStatus;
 use super::packet::Connect;
 use super::refusal::{Cause, Refusal, Requester};
 use crate::policy::{Attachment, Context, Decision, Policy, Request, association, decide, is_for_things};
@@ -14,15 +14,21 @@ use crate::policy::{Attachment, Context, Decision, Policy, Request, association,
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     /// `None` for a certificate that the registry does not know.
-    standing: Option<Standing>,
+    certificate_status: Option<CertificateStatus>,
     certificate: CertificateId,
     source: IpAddr,
     context: Context,
 }
 
 impl Grant {
-    /// What a connection as `client_id` may do with a certificate of this standing. `None` is for a certificate that is not known.
-    pub(super) fn new(standing: Option<Standing>, certificate: CertificateId, client_id: &str, source: IpAddr, connect: &Connect) -> Self {
+    /// What a connection as `client_id` may do with a certificate of this certificate_status. `None` is for a certificate that is not known.
+    pub(super) fn new(
+        certificate_status: Option<CertificateStatus>,
+        certificate: CertificateId,
+        client_id: &str,
+        source: IpAddr,
+        connect: &Connect,
+    ) -> Self {
         let context = Context {
             client_id: client_id.to_owned(),
             certificate_id: Some(certificate.to_string()),
@@ -31,20 +37,21 @@ impl Grant {
             last_will_topic: connect.will.as_ref().map(|will| will.message.topic.to_string()),
             ..Context::default()
         };
-        let mut grant = Self { standing, certificate, source, context };
+        let mut grant = Self { certificate_status, certificate, source, context };
         grant.associate();
         grant
     }
 
-    /// The same connection, now that its certificate has another standing.
-    pub(super) fn with(&self, standing: Option<Standing>) -> Self {
-        let mut grant = Self { standing, ..self.clone() };
+    /// The same connection, now that its certificate has another certificate_status.
+    pub(super) fn with(&self, certificate_status: Option<CertificateStatus>) -> Self {
+        let mut grant = Self { certificate_status, ..self.clone() };
         grant.associate();
         grant
     }
 
     fn associate(&mut self) {
-        let attachments = self.standing.as_ref().map(|standing| standing.attachments.as_slice()).unwrap_or_default();
+        let attachments =
+            self.certificate_status.as_ref().map(|certificate_status| certificate_status.attachments.as_slice()).unwrap_or_default();
         let named: Vec<_> =
             attachments.iter().map(|attached| Attachment { thing: &attached.thing.name, exclusive: attached.exclusive }).collect();
         let name = association(&self.context.client_id, &named);
@@ -69,7 +76,7 @@ impl Grant {
 
     /// Whether the certificate is still good for anything.
     pub(super) fn is_active(&self) -> bool {
-        self.standing.as_ref().is_some_and(|standing| standing.active)
+        self.certificate_status.as_ref().is_some_and(|certificate_status| certificate_status.active)
     }
 
     pub(super) fn may_connect(&self) -> Result<(), Box<Refusal>> {
@@ -105,15 +112,15 @@ impl Grant {
 
     /// Why a request is refused, if it is.
     fn cause(&self, request: &Request<'_>) -> Option<Cause> {
-        let Some(standing) = &self.standing else { return Some(Cause::CertificateUnknown) };
-        if !standing.active {
+        let Some(certificate_status) = &self.certificate_status else { return Some(Cause::CertificateUnknown) };
+        if !certificate_status.active {
             return Some(Cause::CertificateInactive);
         }
-        let policies = || standing.policies.iter().map(AsRef::<Policy>::as_ref);
+        let policies = || certificate_status.policies.iter().map(AsRef::<Policy>::as_ref);
         match decide(policies(), request, &self.context) {
             Decision::Allowed(_) => None,
             Decision::ExplicitDeny(_) => Some(Cause::ExplicitDeny),
-            Decision::ImplicitDeny if standing.policies.is_empty() => Some(Cause::NoPolicy),
+            Decision::ImplicitDeny if certificate_status.policies.is_empty() => Some(Cause::NoPolicy),
             Decision::ImplicitDeny if self.context.thing.is_none() && is_for_things(policies(), request) => Some(Cause::ThingNotAttached),
             Decision::ImplicitDeny => Some(Cause::ImplicitDeny),
         }

@@ -28,15 +28,15 @@ pub mod refusal;
 pub mod subscriptions;
 pub mod topic;
 
-mod bell;
 mod connection;
 mod grant;
 mod journal;
+mod packet_stream;
 mod retained;
 mod router;
 mod routing;
 mod session;
-mod wire;
+mod wake_up;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -103,8 +103,8 @@ impl<B: Backend> Broker<B> {
     pub async fn certificate_changed(&self, certificate: &CertificateId) -> Result<(), StoreError> {
         let _alone = self.0.regranting.lock().await;
         self.lock().registry_changes();
-        let standing = self.0.backend.standing(certificate).await?;
-        self.lock().regrant(certificate, standing.as_ref());
+        let certificate_status = self.0.backend.certificate_status(certificate).await?;
+        self.lock().regrant(certificate, certificate_status.as_ref());
         Ok(())
     }
 
@@ -151,7 +151,7 @@ impl<B: Backend> Broker<B> {
         counters.retained.set(router.retained.len());
         drop(router);
         counters.dropped.add(fx.dropped);
-        fx.bells.iter().for_each(|bell| bell.ring());
+        fx.wake_ups.iter().for_each(|wake_up| wake_up.wake());
         fx.notices.iter().for_each(|notice| self.0.backend.noticed(notice));
         fx.refusals.iter().for_each(|refusal| self.0.backend.refused(refusal));
         (outcome, ticket)

@@ -13,8 +13,7 @@ use std::sync::Arc;
 use onething::thing::CertificateId;
 
 use super::answer::Delivery;
-use super::backend::{Change, Notice, Standing, Stored};
-use super::bell::Bell;
+use super::backend::{CertificateStatus, Change, Notice, Stored};
 use super::grant::Grant;
 use super::packet::{Connect, Will};
 use super::reason::Reason;
@@ -24,6 +23,7 @@ use super::routing::Options;
 use super::session::{DelayedWill, Link, Session, Taken};
 use super::subscriptions::Subscriptions;
 use super::topic;
+use super::wake_up::WakeUp;
 use crate::policy::Request;
 
 /// How long it is known that somebody has disconnected, in seconds: AWS IoT's GetConnection has half an hour.
@@ -35,7 +35,7 @@ pub(super) struct Effects {
     /// For the store, in this order.
     pub(super) changes: Vec<Change>,
     /// Connections that have something to send.
-    pub(super) bells: Vec<Arc<Bell>>,
+    pub(super) wake_ups: Vec<Arc<WakeUp>>,
     /// For the rest of the hub.
     pub(super) notices: Vec<Notice>,
     /// What clients were refused.
@@ -76,7 +76,7 @@ pub(super) struct Arrival {
 pub(super) struct Place {
     pub(super) session: u64,
     pub(super) connection: u64,
-    pub(super) bell: Arc<Bell>,
+    pub(super) wake_up: Arc<WakeUp>,
 }
 
 /// All sessions, subscriptions and retained messages.
@@ -139,9 +139,9 @@ impl Router {
             None => (self.insert(Session::new(Arc::clone(&client_id), 0)), false),
         };
         let (connection, grant_number) = (self.next_number(), self.next_number());
-        let bell = Arc::new(Bell::new());
+        let wake_up = Arc::new(WakeUp::new());
         let thing = grant.thing().map(Into::into);
-        let mut link = Link::new(connection, Arc::new(grant), grant_number, Arc::clone(&bell));
+        let mut link = Link::new(connection, Arc::new(grant), grant_number, Arc::clone(&wake_up));
         link.receive_maximum = connect.receive_maximum;
         link.will = connect.will.map(|mut will| {
             will.message.publisher = Some(Arc::clone(&client_id));
@@ -160,7 +160,7 @@ impl Router {
         self.connected.insert(Arc::clone(&client_id), now);
         self.disconnected.remove(&client_id);
         fx.notices.push(Notice { client_id, thing, at: now, connection, disconnected: None });
-        Ok((Place { session, connection, bell }, present))
+        Ok((Place { session, connection, wake_up }, present))
     }
 
     /// Ends what a new connection of a client does not go on with.
@@ -168,7 +168,7 @@ impl Router {
         let Some(&number) = self.names.get(client_id) else { return };
         let Some(session) = self.sessions.get_mut(&number) else { return };
         if let Some(link) = session.link.take() {
-            link.bell.stop(Reason::TakenOver);
+            link.wake_up.stop(Reason::TakenOver);
             self.note_end(client_id, &link, now, Reason::TakenOver, fx);
             self.last_word(number, *link, now, fx);
         }
@@ -284,16 +284,16 @@ impl Router {
     }
 
     /// Gives the connections of a certificate what it is worth now, and ends them if that is nothing.
-    pub(super) fn regrant(&mut self, certificate: &CertificateId, standing: Option<&Standing>) {
+    pub(super) fn regrant(&mut self, certificate: &CertificateId, certificate_status: Option<&CertificateStatus>) {
         let grant_number = self.next_number();
         for link in self.sessions.values_mut().filter_map(|session| session.link.as_deref_mut()) {
             if link.grant.certificate() != certificate {
                 continue;
             }
-            link.grant = Arc::new(link.grant.with(standing.cloned()));
+            link.grant = Arc::new(link.grant.with(certificate_status.cloned()));
             link.grant_number = grant_number;
             if !link.grant.is_active() {
-                link.bell.stop(Reason::Administrative);
+                link.wake_up.stop(Reason::Administrative);
             }
         }
     }
@@ -319,7 +319,7 @@ impl Router {
     pub(super) fn stop(&self, client_id: &str, reason: Reason) -> bool {
         let session = self.names.get(client_id).and_then(|number| self.sessions.get(number));
         let Some(link) = session.and_then(|session| session.link.as_ref()) else { return false };
-        link.bell.stop(reason);
+        link.wake_up.stop(reason);
         true
     }
 
@@ -327,7 +327,7 @@ impl Router {
     pub(super) fn close(&mut self) {
         self.closing = true;
         for link in self.sessions.values().filter_map(|session| session.link.as_ref()) {
-            link.bell.stop(Reason::ShuttingDown);
+            link.wake_up.stop(Reason::ShuttingDown);
         }
     }
 

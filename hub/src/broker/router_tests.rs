@@ -12,8 +12,8 @@ use crate::policy::Policy;
 
 const ANYTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
 
-fn standing() -> Standing {
-    Standing { active: true, policies: vec![Arc::new(Policy::parse(ANYTHING).unwrap())], attachments: Vec::new() }
+fn certificate_status() -> CertificateStatus {
+    CertificateStatus { active: true, policies: vec![Arc::new(Policy::parse(ANYTHING).unwrap())], attachments: Vec::new() }
 }
 
 fn arrival(client_id: &str, clean_start: bool, session_expiry: u32, will: Option<Will>) -> Arrival {
@@ -28,7 +28,7 @@ fn arrival(client_id: &str, clean_start: bool, session_expiry: u32, will: Option
         maximum_packet: u32::MAX,
         will,
     });
-    let grant = Grant::new(Some(standing()), certificate, client_id, IpAddr::V4(Ipv4Addr::LOCALHOST), &connect);
+    let grant = Grant::new(Some(certificate_status()), certificate, client_id, IpAddr::V4(Ipv4Addr::LOCALHOST), &connect);
     Arrival { client_id: client_id.into(), grant, connect }
 }
 
@@ -142,7 +142,7 @@ fn an_old_connection_has_no_say_over_a_new_one() {
     let mut world = World::default();
     let (old, _) = world.connect("a", false, 60, None, 0);
     let (new, _) = world.connect("a", false, 60, None, 1);
-    assert_eq!((old.bell.stopped(), new.bell.stopped()), (Some(Reason::TakenOver), None));
+    assert_eq!((old.wake_up.stopped(), new.wake_up.stopped()), (Some(Reason::TakenOver), None));
     world.disconnect(&old, Reason::TakenOver, 1);
     assert!(world.router.held(&new).is_some() && world.router.held(&old).is_none() && world.router.grant(&old).is_none());
     assert_eq!(world.router.connection("a", 2), Connection::Connected { since: 1 });
@@ -211,7 +211,7 @@ fn nobody_comes_in_while_the_broker_stops() {
     let mut world = World::default();
     let (place, _) = world.connect("a", true, 0, None, 0);
     world.router.close();
-    assert_eq!(place.bell.stopped(), Some(Reason::ShuttingDown));
+    assert_eq!(place.wake_up.stopped(), Some(Reason::ShuttingDown));
     let refused = world.with(|router, fx| router.connect(arrival("b", true, 0, None), 0, fx));
     assert_eq!(refused.unwrap_err(), Reason::ShuttingDown);
 }

@@ -84,7 +84,7 @@ impl Router {
                     let waiting = Waiting { number, message, identifiers };
                     fx.changes.push(Change::Queued { client_id: Arc::clone(&session.client_id), waiting });
                 }
-                fx.bells.extend(session.link.as_ref().map(|link| Arc::clone(&link.bell)));
+                fx.wake_ups.extend(session.link.as_ref().map(|link| Arc::clone(&link.wake_up)));
             }
         }
     }

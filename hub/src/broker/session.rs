@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use super::answer::{Delivery, RECEIVE_MAXIMUM};
 use super::backend::Waiting;
-use super::bell::Bell;
 use super::grant::Grant;
 use super::message::{Message, Qos};
 use super::packet::{Subscription, Will};
 use super::refusal::Refusal;
+use super::wake_up::WakeUp;
 
 /// How many messages of QoS 1 wait for one client.
 pub(super) const QUEUE_LENGTH: usize = 1_000;
@@ -65,7 +65,7 @@ pub(super) struct Link {
     pub(super) grant: Arc<Grant>,
     /// Tells this grant from earlier ones.
     pub(super) grant_number: u64,
-    pub(super) bell: Arc<Bell>,
+    pub(super) wake_up: Arc<WakeUp>,
     pub(super) receive_maximum: u16,
     pub(super) will: Option<Box<Will>>,
     outbox: VecDeque<Delivery>,
@@ -103,9 +103,9 @@ pub(super) struct Taken {
 }
 
 impl Link {
-    pub(super) fn new(number: u64, grant: Arc<Grant>, grant_number: u64, bell: Arc<Bell>) -> Self {
+    pub(super) fn new(number: u64, grant: Arc<Grant>, grant_number: u64, wake_up: Arc<WakeUp>) -> Self {
         let (outbox, outbox_bytes, receive_maximum) = (VecDeque::new(), 0, RECEIVE_MAXIMUM);
-        Self { number, grant, grant_number, bell, receive_maximum, will: None, outbox, outbox_bytes }
+        Self { number, grant, grant_number, wake_up, receive_maximum, will: None, outbox, outbox_bytes }
     }
 }
 

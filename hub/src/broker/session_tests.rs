@@ -6,7 +6,7 @@ use onething::thing::CertificateId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::broker::backend::Standing;
+use crate::broker::backend::CertificateStatus;
 use crate::broker::packet::{Connect, Version};
 use crate::broker::refusal::Cause;
 use crate::policy::Policy;
@@ -15,7 +15,8 @@ fn grant(receive: &str) -> Arc<Grant> {
     let document = format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"iot:Receive","Resource":"arn:aws:iot:a:1:topic/{receive}"}}]}}"#
     );
-    let standing = Standing { active: true, policies: vec![Arc::new(Policy::parse(&document).unwrap())], attachments: Vec::new() };
+    let certificate_status =
+        CertificateStatus { active: true, policies: vec![Arc::new(Policy::parse(&document).unwrap())], attachments: Vec::new() };
     let connect = Connect {
         version: Version::V5,
         client_id: "a".into(),
@@ -26,11 +27,11 @@ fn grant(receive: &str) -> Arc<Grant> {
         maximum_packet: u32::MAX,
         will: None,
     };
-    Arc::new(Grant::new(Some(standing), CertificateId::of(b"a certificate"), "a", IpAddr::V4(Ipv4Addr::LOCALHOST), &connect))
+    Arc::new(Grant::new(Some(certificate_status), CertificateId::of(b"a certificate"), "a", IpAddr::V4(Ipv4Addr::LOCALHOST), &connect))
 }
 
 fn link(receive: &str, receive_maximum: u16) -> Link {
-    let mut link = Link::new(1, grant(receive), 1, Arc::new(Bell::new()));
+    let mut link = Link::new(1, grant(receive), 1, Arc::new(WakeUp::new()));
     link.receive_maximum = receive_maximum;
     link
 }

@@ -144,7 +144,7 @@ async fn signal() {
 }
 
 async fn tell(data: &Path) -> Outcome {
-    // The story has the screen to itself, unless somebody wants to know more.
+    // The story has the terminal to itself, unless somebody wants to know more.
     if let Some(level) = Environment.variable("RUST_LOG") {
         log::start_beside(Some(&level));
     }

@@ -7,43 +7,43 @@ use serde_json::{Value, json};
 use super::Echo;
 use super::dialog::{Dialog, Directive};
 use super::envelope::Session;
-use super::heard::Heard;
+use super::output::EchoOutput;
 
 impl Echo {
     /// Takes the skill's answer, which ends or carries on the session and the dialog.
-    pub fn hear(&mut self, answer: &Value) -> Heard {
+    pub fn take_answer(&mut self, answer: &Value) -> EchoOutput {
         let response = &answer["response"];
-        let mut heard = Heard::read(response);
-        let Some(mut session) = self.session.take() else { return heard };
+        let mut output = EchoOutput::read(response);
+        let Some(mut session) = self.session.take() else { return output };
         session.is_new = false;
         session.attributes = answer.get("sessionAttributes").cloned().unwrap_or_else(|| json!({}));
         if !response.is_object() {
             return self.not_valid(session, "an answer without a response");
         }
-        let directive = Directive::read(&heard.directives).map(|(directive, intent)| (directive, intent.cloned()));
+        let directive = Directive::read(&output.directives).map(|(directive, intent)| (directive, intent.cloned()));
         let stays = match response.get("shouldEndSession") {
             Some(Value::Bool(ends)) => !ends,
             Some(Value::Null) => true,
             Some(_) => false,
-            // Without a screen nothing stays open but a dialog.
+            // Without a terminal nothing stays open but a dialog.
             None => directive.is_some(),
         };
         if !stays {
-            return heard;
+            return output;
         }
-        heard.listening = true;
+        output.listening = true;
         match directive {
-            Some((directive, intent)) => self.lead(session, directive, intent, heard),
+            Some((directive, intent)) => self.lead(session, directive, intent, output),
             None => {
                 session.dialog = None;
                 self.session = Some(session);
-                heard
+                output
             }
         }
     }
 
     /// Goes on with a dialog as the skill directs it.
-    fn lead(&mut self, mut session: Session, directive: Directive, updated: Option<Value>, mut heard: Heard) -> Heard {
+    fn lead(&mut self, mut session: Session, directive: Directive, updated: Option<Value>, mut output: EchoOutput) -> EchoOutput {
         let before = session.dialog.take().map(|dialog| dialog.intent);
         let mut dialog = Dialog { intent: updated.or(before).unwrap_or_default(), question: None, automatic: false };
         let model = Arc::clone(&self.model);
@@ -56,27 +56,27 @@ impl Echo {
             Directive::Delegate => match dialog.next(known) {
                 Some((question, prompt)) => {
                     dialog.question = Some(question);
-                    heard.asked(&prompt);
+                    output.asked(&prompt);
                 }
                 None => {
                     let request = json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": dialog.intent});
                     session.dialog = Some(dialog);
                     self.session = Some(session);
-                    return Heard { listening: false, follow_up: Some(self.in_session(request)), ..heard };
+                    return EchoOutput { listening: false, follow_up: Some(self.in_session(request)), ..output };
                 }
             },
         }
         session.dialog = Some(dialog);
         self.session = Some(session);
-        heard
+        output
     }
 
     /// What Alexa says of an answer that she cannot use, and what she sends to the skill that gave it.
-    fn not_valid(&mut self, session: Session, fault: &str) -> Heard {
+    fn not_valid(&mut self, session: Session, fault: &str) -> EchoOutput {
         self.session = Some(session);
         let error = json!({"type": "INVALID_RESPONSE", "message": fault});
         let request = self.last_of_session(json!({"type": "SessionEndedRequest", "reason": "ERROR", "error": error}));
         let speech = "There was a problem with the requested skill's response.".to_owned();
-        Heard { speech, follow_up: Some(request), ..Heard::default() }
+        EchoOutput { speech, follow_up: Some(request), ..EchoOutput::default() }
     }
 }

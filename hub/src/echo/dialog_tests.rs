@@ -41,18 +41,18 @@ impl Home {
     }
 
     /// Says something to the skill, and hears what comes of it.
-    async fn says(&mut self, words: &str) -> Heard {
+    async fn says(&mut self, words: &str) -> EchoOutput {
         let request = self.echo.say(words).unwrap_or_else(|refused| panic!("{words}: {refused:?}"));
         self.sends(&request).await
     }
 
-    async fn sends(&mut self, request: &Value) -> Heard {
+    async fn sends(&mut self, request: &Value) -> EchoOutput {
         let answer = answer(&self.hub.skill, request, Instant::now() + Duration::from_secs(60)).await.unwrap();
-        self.echo.hear(&answer)
+        self.echo.take_answer(&answer)
     }
 
     /// Says something, and checks how the answer begins and whether Alexa listens.
-    async fn check(&mut self, words: &str, speech: &str, listening: bool) -> Heard {
+    async fn check(&mut self, words: &str, speech: &str, listening: bool) -> EchoOutput {
         let heard = self.says(words).await;
         assert!(heard.speech.starts_with(speech), "{words}: {}", heard.speech);
         assert_eq!(heard.listening, listening, "{words}: {}", heard.speech);
@@ -174,7 +174,7 @@ async fn within_a_session_no_name_is_needed() {
 }
 
 #[tokio::test]
-async fn another_wish_takes_the_place_of_an_open_question() {
+async fn another_request_takes_the_place_of_an_open_question() {
     let mut home = Home::ready().await;
     home.check("ask my printer to cancel the print", "This throws away", true).await;
     home.check("set the bed to 60 degrees", "Setting the bed to 60 degrees.", false).await;
@@ -186,9 +186,9 @@ async fn silence_and_exit_end_a_dialog_without_a_word() {
     let mut home = Home::ready().await;
     home.check("ask my printer to cancel the print", "This throws away", true).await;
     let ended = home.echo.end(EndReason::ExceededMaxReprompts).unwrap();
-    assert_eq!(home.sends(&ended).await, Heard::default());
+    assert_eq!(home.sends(&ended).await, EchoOutput::default());
     home.check("ask my printer to cancel the print", "This throws away", true).await;
-    assert_eq!(home.says("exit").await, Heard::default());
+    assert_eq!(home.says("exit").await, EchoOutput::default());
     assert!(home.echo.say("yes").is_err(), "the question is closed");
     assert_eq!(home.desired().await.get("command"), None);
 }
@@ -199,10 +199,10 @@ async fn the_events_of_the_alexa_app_reach_the_skill() {
     let token = home.hub.users.link(&home.user).await.unwrap();
     home.echo.link(token);
     let linked = home.echo.linked_event().unwrap();
-    assert_eq!(home.sends(&linked).await, Heard::default());
+    assert_eq!(home.sends(&linked).await, EchoOutput::default());
     assert_eq!((home.hub.registry.things().await.unwrap().len(), home.hub.mail.sent().len()), (1, 1));
     let disabled = home.echo.disable();
-    assert_eq!(home.sends(&disabled).await, Heard::default());
+    assert_eq!(home.sends(&disabled).await, EchoOutput::default());
 }
 
 /// A lamp with everything that a dialog model can ask.
@@ -254,13 +254,13 @@ fn a_delegated_dialog_goes_on_by_the_prompts_of_the_model() {
         ("How bright?", "to fifty percent"),
         ("Make it blue at 50 percent?", "yes"),
     ] {
-        let heard = echo.hear(&delegate());
+        let heard = echo.take_answer(&delegate());
         assert_eq!((heard.speech.as_str(), heard.reprompt.as_deref(), heard.listening), (prompt, Some(prompt), true));
         request = echo.say(words).unwrap();
         assert_eq!(state(&request), "IN_PROGRESS");
     }
     let session = request["session"]["sessionId"].clone();
-    let heard = echo.hear(&delegate());
+    let heard = echo.take_answer(&delegate());
     assert_eq!((heard.speech.as_str(), heard.listening), ("", false));
     let complete = heard.follow_up.unwrap();
     assert_eq!((state(&complete).as_str(), &complete["session"]["sessionId"]), ("COMPLETED", &session));
@@ -289,7 +289,7 @@ fn a_skill_may_change_the_intent_it_asks_about() {
     echo.say("open the lamp").unwrap();
     let intent = json!({"name": "SetIntent", "confirmationStatus": "NONE", "slots": {"colour": {"name": "colour", "value": "red"}}});
     let directive = json!({"type": "Dialog.ConfirmSlot", "slotToConfirm": "colour", "updatedIntent": intent});
-    let heard = echo.hear(&json!({"response": {"outputSpeech": {"text": "Red?"}, "directives": [directive]}}));
+    let heard = echo.take_answer(&json!({"response": {"outputSpeech": {"text": "Red?"}, "directives": [directive]}}));
     assert!(heard.listening, "a dialog keeps the session open");
     let request = echo.say("yes").unwrap();
     assert_eq!(request["request"]["intent"]["slots"]["colour"]["confirmationStatus"], "CONFIRMED");
@@ -304,7 +304,7 @@ fn the_value_of_a_slot_is_text_to_a_prompt() {
     let directive = json!({"type": "Dialog.Delegate", "updatedIntent": {"name": "SetIntent", "slots": slots}});
     let mut echo = lamp("SKILL_RESPONSE");
     echo.say("ask the lamp to set it").unwrap();
-    let heard = echo.hear(&json!({"response": {"directives": [directive], "shouldEndSession": false}}));
+    let heard = echo.take_answer(&json!({"response": {"directives": [directive], "shouldEndSession": false}}));
     assert_eq!(heard.speech, "Did you say {s00}?");
 }
 
@@ -318,7 +318,7 @@ fn a_dialog_directive_beyond_the_dialog_model_is_not_valid() {
         let mut echo = lamp("SKILL_RESPONSE");
         let request = echo.say(words).unwrap();
         assert_eq!(request["request"].get("dialogState").is_some(), words.ends_with("set it"));
-        let heard = echo.hear(&json!({"response": {"directives": [directive], "shouldEndSession": false}}));
+        let heard = echo.take_answer(&json!({"response": {"directives": [directive], "shouldEndSession": false}}));
         assert_eq!(heard.follow_up.unwrap()["request"]["error"]["type"], "INVALID_RESPONSE", "{words}");
         assert!(!echo.is_listening());
     }
@@ -329,6 +329,6 @@ fn without_a_fallback_what_is_not_understood_stays_with_alexa() {
     let mut echo = lamp("SKILL_RESPONSE");
     assert!(!echo.say("ask the lamp to dance").unwrap_err().listening);
     echo.say("open the lamp").unwrap();
-    echo.hear(&json!({"response": {"shouldEndSession": false}}));
+    echo.take_answer(&json!({"response": {"shouldEndSession": false}}));
     assert!(echo.say("dance").unwrap_err().listening);
 }

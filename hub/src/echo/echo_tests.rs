@@ -35,7 +35,7 @@ fn a_request_is_one_of_alexas() {
     let asked = Request::read(&echo.say("Alexa, ask my printer to print a flower vase").unwrap());
     let Kind::Intent(intent) = asked.kind else { panic!("no intent") };
     let slot = &intent.slot("model")[0];
-    assert_eq!((intent.name.as_str(), slot.spoken.as_str(), slot.matches[0].id.as_deref()), ("PrintIntent", "flower vase", Some("vase")));
+    assert_eq!((intent.name.as_str(), slot.input.as_str(), slot.matches[0].id.as_deref()), ("PrintIntent", "flower vase", Some("vase")));
     assert_eq!(intent.slot_names().collect::<Vec<_>>(), ["copies", "model"]);
     assert!(asked.dialog_open);
     assert_eq!(asked.access_token.unwrap().secret(), "Atza|x");
@@ -148,7 +148,7 @@ fn please_makes_no_difference_in_a_session_and_out_of_it() {
     for said in ["turn it on", "please turn it on", "turn it on, please", "please turn the pump on please"] {
         let mut echo = garden();
         echo.say("open my garden please").unwrap();
-        echo.hear(&goes_on());
+        echo.take_answer(&goes_on());
         assert_eq!(echo.say(said).unwrap()["request"]["intent"]["slots"]["state"]["value"], "on", "{said}");
     }
 }
@@ -159,7 +159,7 @@ fn a_slot_of_any_name_leaves_the_end_of_the_session_and_gibberish_alone() {
     {
         let mut echo = garden();
         echo.say("open my garden").unwrap();
-        echo.hear(&goes_on());
+        echo.take_answer(&goes_on());
         let request = echo.say(said).unwrap()["request"].take();
         let what = request["intent"]["name"].as_str().or(request["type"].as_str()).unwrap();
         assert_eq!(what, expected, "{said}");
@@ -170,11 +170,11 @@ fn a_slot_of_any_name_leaves_the_end_of_the_session_and_gibberish_alone() {
 fn a_session_goes_on_with_its_attributes_until_an_answer_ends_it() {
     let mut echo = echo();
     let first = echo.say("open my printer").unwrap();
-    assert!(echo.hear(&goes_on()).listening);
+    assert!(echo.take_answer(&goes_on()).listening);
     let second = echo.say("help").unwrap();
     assert_eq!((&second["session"]["new"], &second["session"]["attributes"]), (&json!(false), &json!({"a": 1})));
     assert_eq!(first["session"]["sessionId"], second["session"]["sessionId"]);
-    assert!(!echo.hear(&json!({"response": {"shouldEndSession": true}})).listening);
+    assert!(!echo.take_answer(&json!({"response": {"shouldEndSession": true}})).listening);
     let third = echo.say("open my printer").unwrap();
     assert_eq!((&third["session"]["new"], &third["session"]["attributes"]), (&json!(true), &json!({})));
     assert_ne!(first["session"]["sessionId"], third["session"]["sessionId"]);
@@ -191,7 +191,7 @@ fn whether_the_microphone_opens_is_as_alexa_has_it() {
     ] {
         let mut echo = echo();
         echo.say("open my printer").unwrap();
-        assert_eq!(echo.hear(&json!({"response": response})).listening, listening, "{response}");
+        assert_eq!(echo.take_answer(&json!({"response": response})).listening, listening, "{response}");
         assert_eq!(echo.is_listening(), listening);
     }
 }
@@ -200,10 +200,10 @@ fn whether_the_microphone_opens_is_as_alexa_has_it() {
 fn naming_the_skill_within_a_session_begins_another() {
     let mut echo = echo();
     let first = echo.say("open my printer").unwrap();
-    echo.hear(&goes_on());
+    echo.take_answer(&goes_on());
     let second = echo.say("ask my printer for the status").unwrap();
     assert_ne!(first["session"]["sessionId"], second["session"]["sessionId"]);
-    echo.hear(&goes_on());
+    echo.take_answer(&goes_on());
     let third = echo.say("print a vase with my printer").unwrap();
     assert_eq!(second["session"]["sessionId"], third["session"]["sessionId"]);
     assert_eq!(third["request"]["intent"]["slots"]["model"]["value"], "vase");
@@ -235,7 +235,7 @@ fn exit_ends_the_session_and_the_skill_hears_only_that() {
     for (said, expected) in [("exit", "SessionEnded"), ("goodbye", "SessionEnded"), ("stop", "Intent"), ("never mind", "Intent")] {
         let mut echo = echo();
         echo.say("open my printer").unwrap();
-        echo.hear(&goes_on());
+        echo.take_answer(&goes_on());
         let request = echo.say(said).unwrap();
         assert!(format!("{:?}", kind(&request)).starts_with(expected), "{said}");
         assert_eq!(echo.is_listening(), expected == "Intent");
@@ -247,13 +247,13 @@ fn silence_ends_a_session_and_nothing_ends_without_one() {
     let mut echo = echo();
     assert_eq!(echo.end(EndReason::ExceededMaxReprompts), None);
     let open = echo.say("open my printer").unwrap();
-    echo.hear(&goes_on());
+    echo.take_answer(&goes_on());
     assert!(echo.say("   ").unwrap_err().listening);
     let ended = echo.end(EndReason::ExceededMaxReprompts).unwrap();
     assert_eq!(ended["request"]["reason"], "EXCEEDED_MAX_REPROMPTS");
     assert_eq!(ended["session"]["sessionId"], open["session"]["sessionId"]);
     assert!(!echo.is_listening());
-    assert!(!echo.hear(&json!({"version": "1.0", "response": {}})).listening);
+    assert!(!echo.take_answer(&json!({"version": "1.0", "response": {}})).listening);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn a_request_of_the_callers_gets_an_envelope() {
 fn an_answer_that_is_none_ends_the_session_as_not_valid() {
     let mut echo = echo();
     echo.say("open my printer").unwrap();
-    let heard = echo.hear(&json!({"version": "1.0"}));
+    let heard = echo.take_answer(&json!({"version": "1.0"}));
     assert!(heard.speech.starts_with("There was a problem") && !heard.listening);
     let Kind::SessionEnded { reason, error: Some(error) } = kind(&heard.follow_up.unwrap()) else { panic!("not ended") };
     assert_eq!((reason.as_str(), error.kind.as_str()), ("ERROR", "INVALID_RESPONSE"));
@@ -332,7 +332,7 @@ proptest! {
             if ends != "x" {
                 response["shouldEndSession"] = ends;
             }
-            let heard = echo.hear(&json!({"response": response}));
+            let heard = echo.take_answer(&json!({"response": response}));
             if let Some(follow_up) = heard.follow_up {
                 let _ = Request::read(&follow_up);
             }

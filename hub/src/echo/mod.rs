@@ -10,7 +10,7 @@
 mod answer;
 mod dialog;
 mod envelope;
-mod heard;
+mod output;
 
 use std::sync::Arc;
 
@@ -21,22 +21,22 @@ use thiserror::Error;
 
 use self::dialog::{Dialog, Question};
 use self::envelope::Session;
-pub use self::heard::{Card, Heard};
+pub use self::output::{Card, EchoOutput};
 use crate::clock;
 use crate::utterance::built_in;
 use crate::utterance::interaction::InteractionModel;
+use crate::utterance::interpretation::{self, Interpretation};
 use crate::utterance::resolve::Match;
-use crate::utterance::spoken::{self, Spoken};
 use crate::utterance::words::{Phrase, Utterance};
 
-/// How much more a value in the list counts that answers the open question: "off" to "on or off?" is no wish
+/// How much more a value in the list counts that answers the open question: "off" to "on or off?" is no request
 /// to stop.
 const ANSWERS_THE_QUESTION: i32 = 5;
 
 /// What Alexa says to what is for nobody she knows.
 const UNKNOWN: &str = "Sorry, I don't know that one.";
 
-/// One Echo in one household.
+/// One Echo in one echo_session.
 pub struct Echo {
     skill_id: String,
     household: String,
@@ -129,32 +129,32 @@ impl Echo {
     pub fn say(&mut self, text: &str) -> Result<Value, NotForTheSkill> {
         let model = Arc::clone(&self.model);
         let (mut utterance, now) = (Utterance::read(text), (self.clock)());
-        let mut spoken = spoken::read(&model, &utterance, now);
-        if !spoken.is_understood() {
+        let mut interpretation = interpretation::read(&model, &utterance, now);
+        if !interpretation.is_understood() {
             // "Turn it 🔆" has a symbol in the place of a value, and the owner is asked for the value.
             let with_symbols = Utterance::read_with_symbols(text);
-            let read = spoken::read(&model, &with_symbols, now);
+            let read = interpretation::read(&model, &with_symbols, now);
             if with_symbols.all().len() > utterance.all().len() && read.is_understood() {
-                (utterance, spoken) = (with_symbols, read);
+                (utterance, interpretation) = (with_symbols, read);
             }
         }
-        let said = spoken::addressed(utterance.all());
+        let said = interpretation::addressed(utterance.all());
         if !self.enabled {
             return Err(NotForTheSkill { speech: UNKNOWN.into(), listening: false, hint: Some("enable the skill first".into()) });
         }
-        match spoken {
-            Spoken::Launch => {
+        match interpretation {
+            Interpretation::Launch => {
                 self.session = None;
                 Ok(self.in_session(json!({"type": "LaunchRequest"})))
             }
-            Spoken::Asked(found) => {
+            Interpretation::Asked(found) => {
                 self.session = None;
                 self.understood(found)
             }
-            Spoken::AskedLast(found) if self.session.is_some() => self.go_on(said, Some(found)),
-            Spoken::AskedLast(found) => self.understood(Some(found)),
-            Spoken::Unnamed(found) if self.session.is_some() => self.go_on(said, found),
-            Spoken::Unnamed(found) => Err(self.for_alexa(said, found.as_ref())),
+            Interpretation::AskedLast(found) if self.session.is_some() => self.go_on(said, Some(found)),
+            Interpretation::AskedLast(found) => self.understood(Some(found)),
+            Interpretation::Unnamed(found) if self.session.is_some() => self.go_on(said, found),
+            Interpretation::Unnamed(found) => Err(self.for_alexa(said, found.as_ref())),
         }
     }
 
@@ -184,7 +184,7 @@ impl Echo {
 
     /// Within a session: an answer to the open question, or something else.
     fn go_on(&mut self, said: Phrase<'_>, found: Option<Match>) -> Result<Value, NotForTheSkill> {
-        let polite = spoken::polite(said);
+        let polite = interpretation::polite(said);
         if polite.is_empty() {
             return Err(NotForTheSkill { speech: String::new(), listening: true, hint: None });
         }
@@ -265,9 +265,9 @@ impl Echo {
     /// What Alexa says to what names no skill.
     fn for_alexa(&self, said: Phrase<'_>, found: Option<&Match>) -> NotForTheSkill {
         let name = &self.model.invocation_name;
-        let text = said.heard();
+        let text = said.input();
         let hint = match found {
-            Some(found) if !found.intent.starts_with("AMAZON.") => spoken::asked_of(name, text),
+            Some(found) if !found.intent.starts_with("AMAZON.") => interpretation::asked_of(name, text),
             _ => format!("open {name}"),
         };
         // To what ends or cancels something, where there is nothing, she is silent.

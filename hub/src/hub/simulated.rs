@@ -6,17 +6,17 @@ use onething_device::printer::device::State;
 
 use super::Hub;
 use crate::broker::backend::Notice;
-use crate::devices::{DeviceError, Wish};
+use crate::devices::{DeviceError, DeviceRequest};
 use crate::sign_in::UserName;
 
 impl Hub {
     /// Does something to a user's simulated device, and says how it is then.
-    pub async fn tell_device(&self, user: &UserName, wish: Wish) -> Result<State, DeviceError> {
-        let connects = matches!(wish, Wish::Start { .. } | Wish::Connect);
+    pub async fn tell_device(&self, user: &UserName, request: DeviceRequest) -> Result<State, DeviceError> {
+        let connects = matches!(request, DeviceRequest::Start { .. } | DeviceRequest::Connect);
         if connects && self.thing_of(user).is_some_and(|thing| self.is_elsewhere(thing.as_str())) {
             return Err(DeviceError::Elsewhere);
         }
-        self.devices.wish(user, wish).await
+        self.devices.request(user, request).await
     }
 
     /// Whether a device that is not simulated here is connected as this thing.

@@ -7,8 +7,8 @@ use onething::thing::OwnerId;
 use serde_json::{Value, json};
 
 use super::{ANSWER_WITHIN, Hub};
+use crate::echo_sessions::EchoSession;
 use crate::events::Subject;
-use crate::households::Household;
 use crate::sign_in::{LocalLogin, UserError, UserName};
 
 /// How often a user who is removed is forgotten, until it has worked.
@@ -20,10 +20,10 @@ impl Hub {
         let token = self.users.link(user).await?;
         self.enable(user).await;
         self.events.tell(user, Subject::Link);
-        let mut household = self.households.of(user).await;
-        household.hold(Some(token));
-        let event = household.echo.linked_event();
-        drop(household);
+        let mut echo_session = self.echo_sessions.of(user).await;
+        echo_session.hold(Some(token));
+        let event = echo_session.echo.linked_event();
+        drop(echo_session);
         // What could not be done now is done with the first word.
         if let Some(event) = event {
             self.send(event).await;
@@ -34,7 +34,7 @@ impl Hub {
     /// A user takes that back.
     pub async fn unlink(&self, user: &UserName) -> Result<(), UserError> {
         self.users.unlink(user).await?;
-        self.households.of(user).await.hold(None);
+        self.echo_sessions.of(user).await.hold(None);
         self.events.tell(user, Subject::Link);
         Ok(())
     }
@@ -42,10 +42,10 @@ impl Hub {
     /// A user disables the skill: Alexa tells the skill so, and the link is over.
     pub async fn disable(&self, user: &UserName) -> Result<(), UserError> {
         let token = self.users.user(user, None).await?.token();
-        let mut household = self.households.of(user).await;
-        household.hold(token);
-        let event = household.echo.disable();
-        drop(household);
+        let mut echo_session = self.echo_sessions.of(user).await;
+        echo_session.hold(token);
+        let event = echo_session.echo.disable();
+        drop(echo_session);
         self.send(event).await;
         self.users.unlink(user).await?;
         for what in [Subject::Link, Subject::Echo] {
@@ -56,9 +56,9 @@ impl Hub {
 
     /// A user enables the skill.
     pub async fn enable(&self, user: &UserName) {
-        let mut household = self.households.of(user).await;
-        let event = (!household.echo.is_enabled()).then(|| household.echo.enable());
-        drop(household);
+        let mut echo_session = self.echo_sessions.of(user).await;
+        let event = (!echo_session.echo.is_enabled()).then(|| echo_session.echo.enable());
+        drop(echo_session);
         if let Some(event) = event {
             self.send(event).await;
         }
@@ -103,12 +103,12 @@ impl Hub {
         // Their identity goes as that of any owner who says "forget me".
         let address = self.users.user(user, None).await?.address().to_owned();
         let token = self.users.link(user).await?;
-        let mut household = self.households.of(user).await;
-        household.hold(Some(token));
+        let mut echo_session = self.echo_sessions.of(user).await;
+        echo_session.hold(Some(token));
         // Another request may be at work on the thing, for as long as its lease.
         let mut is_forgotten = false;
         for _attempt in 0..FORGETS {
-            self.say_forget_me(&mut household).await;
+            self.say_forget_me(&mut echo_session).await;
             let is_theirs = |owner: Option<&OwnerId>| owner.and_then(UserName::of).as_ref() == Some(user);
             let things = self.registry.things().await;
             is_forgotten = things.is_ok_and(|things| !things.iter().any(|thing| is_theirs(thing.owner.as_ref())));
@@ -117,11 +117,11 @@ impl Hub {
             }
         }
         if !is_forgotten {
-            tracing::warn!(step = "care", "the thing of a user who was removed is still there");
+            tracing::warn!(step = "lifecycle", "the thing of a user who was removed is still there");
         }
-        drop(household);
+        drop(echo_session);
         self.users.remove(user).await?;
-        self.households.forget(user);
+        self.echo_sessions.forget(user);
         let mail = self.mail.clone();
         let thrown = tokio::task::spawn_blocking(move || mail.remove(&address)).await.map_err(std::io::Error::other).flatten();
         if let Err(error) = thrown {
@@ -132,12 +132,12 @@ impl Hub {
     }
 
     /// "Forget me", and yes to what the skill asks then.
-    async fn say_forget_me(&self, household: &mut Household) {
+    async fn say_forget_me(&self, echo_session: &mut EchoSession) {
         for name in ["ForgetMeIntent", "AMAZON.YesIntent"] {
             let intent = json!({"name": name, "confirmationStatus": "CONFIRMED", "slots": {}});
-            let request = household.echo.request(json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": intent}));
+            let request = echo_session.echo.request(json!({"type": "IntentRequest", "dialogState": "COMPLETED", "intent": intent}));
             match invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
-                Ok(response) => drop(household.echo.hear(&response)),
+                Ok(response) => drop(echo_session.echo.take_answer(&response)),
                 Err(failure) => tracing::warn!(step = "request", "the skill did not forget a user who was removed: {failure}"),
             }
         }

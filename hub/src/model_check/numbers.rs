@@ -68,7 +68,7 @@ fn unsayable(kind: ValueType, min: f64, max: f64, whole: bool) -> Option<String>
 fn can_be(kind: ValueType, value: &str) -> bool {
     let number = || value.parse::<f64>().is_ok();
     let as_text = |value: &str| {
-        let said = SlotValue { spoken: value.to_owned(), matches: Vec::new() };
+        let said = SlotValue { input: value.to_owned(), matches: Vec::new() };
         let text = ValueKind::Text { max_length: 1_000 };
         // What is spoken in other words than it is written has the form of a date, time or duration.
         READER.read(&text, &[said]).and_then(Result::ok).is_some_and(|read| read.words.text != value)

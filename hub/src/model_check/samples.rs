@@ -16,11 +16,11 @@ enum Piece<'s> {
 }
 
 pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
-    // From what is heard to the intent that it belongs to.
-    let mut heard: BTreeMap<String, &str> = BTreeMap::new();
+    // From the normalised sample to the intent that it belongs to.
+    let mut intents: BTreeMap<String, &str> = BTreeMap::new();
     for intent in &models.interaction.language.intents {
         for text in built_in::samples(&intent.name) {
-            heard.insert(Utterance::read(text).text().to_owned(), &intent.name);
+            intents.insert(Utterance::read(text).text().to_owned(), &intent.name);
         }
     }
     for intent in &models.interaction.language.intents {
@@ -29,7 +29,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
         for text in &intent.samples {
             let place = format!("{place}.samples, \"{text}\"");
             sample(&place, intent, text, findings);
-            let other = heard.insert(as_heard(intent, text), &intent.name).filter(|other| *other != intent.name);
+            let other = intents.insert(normalised(intent, text), &intent.name).filter(|other| *other != intent.name);
             if !written.insert(as_written(text)) {
                 findings.interaction(place, "the sample is there twice", "remove one of them");
             } else if let Some(other) = other {
@@ -100,13 +100,13 @@ fn as_written(text: &str) -> String {
 }
 
 /// A sample as Alexa hears it: words in one spelling, and slots by their types.
-fn as_heard(intent: &raw::Intent, text: &str) -> String {
+fn normalised(intent: &raw::Intent, text: &str) -> String {
     let slot_type = |name: &str| intent.slots.iter().find(|slot| slot.name == name).map_or("", |slot| slot.kind.as_str());
-    let heard = pieces(text).into_iter().map(|piece| match piece {
+    let parts = pieces(text).into_iter().map(|piece| match piece {
         Piece::Text(words) => Utterance::read(words).text().to_owned(),
         Piece::Slot(name) => format!("{{{}}}", slot_type(name)),
     });
-    heard.filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join(" ")
+    parts.filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn pieces(text: &str) -> Vec<Piece<'_>> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onething::alexa::request::{SlotMatch, SlotValue};
-use onething::device_model::{Misfit, ValueKind};
+use onething::device_model::{InvalidSlot, ValueKind};
 
 use super::intents::is_name;
 use super::uses::Use;
@@ -72,13 +72,13 @@ fn values(used: &Use, kind: &raw::SlotType, findings: &mut Findings) -> Vec<Stri
     for value in &kind.values {
         let name = &value.name.value;
         let found = SlotMatch { id: value.id.clone().filter(|id| !id.is_empty()), name: Some(name.clone()) };
-        let said = SlotValue { spoken: name.clone(), matches: vec![found] };
+        let said = SlotValue { input: name.clone(), matches: vec![found] };
         match READER.read(&used.kind, &[said]) {
             Some(Ok(value)) => accepted.extend(value.json.as_str().map(str::to_owned)),
-            Some(Err(misfit)) => {
-                let why = match &misfit {
-                    Misfit::TooLong { limit } => format!("is longer than the {limit} characters of {}", used.declared),
-                    Misfit::OutOfRange { min, max, .. } => format!("is not from {min} to {max}, as {} has it", used.declared),
+            Some(Err(why)) => {
+                let why = match &why {
+                    InvalidSlot::TooLong { limit } => format!("is longer than the {limit} characters of {}", used.declared),
+                    InvalidSlot::OutOfRange { min, max, .. } => format!("is not from {min} to {max}, as {} has it", used.declared),
                     _ => format!("is no value of {}", used.declared),
                 };
                 let place = format!("languageModel.types.{}.values.{name}", kind.name);

@@ -1,9 +1,9 @@
 //! Mail that waits, with a real mail server on this machine that answers as it is told to, and the hub's own registry.
 
-use onething::fault::Blame;
+use onething::fault::ClassifiedError;
 use onething::login::EmailAddress;
 use onething::mail::Label;
-use onething::registry::{Kind, Record, Registry, Returned};
+use onething::registry::{Bounce, Kind, Record, Registry};
 use onething::shadow::{Patch, Shadows};
 use onething::thing::{CertificateId, OwnerId, ThingPrefix};
 use rusqlite::Connection;
@@ -305,13 +305,13 @@ async fn nothing_is_sent_while_the_skill_is_disabled_and_the_same_mail_afterward
     let mut stage = Stage::new().await;
     let outgoing = stage.start(&closed().await, slow());
     outgoing.send(stage.letter("a")).await.unwrap();
-    stage.write(|record| record.paused = Some(9)).await;
+    stage.write(|record| record.suspended = Some(9)).await;
     let office = PostOffice::open().await;
     let url = format!("smtp://{}", office.address);
     let outgoing = stage.start(&url, slow());
     outgoing.send(plain("Subject: x\r\n\r\nof another\r\n")).await.unwrap();
     assert_eq!(office.count(), 1, "that of another came through");
-    stage.write(|record| record.paused = None).await;
+    stage.write(|record| record.suspended = None).await;
     stage.start(&url, slow());
     stage.until(1, State::Sent).await;
     assert_eq!(office.count(), 2);
@@ -319,7 +319,7 @@ async fn nothing_is_sent_while_the_skill_is_disabled_and_the_same_mail_afterward
 
 #[tokio::test]
 async fn what_is_given_up_was_given_to_nobody_and_the_owner_hears_of_it() {
-    for (reply, how) in [("421 too busy", Returned::Unsent), ("550 5.1.1 unknown", Returned::Bounced)] {
+    for (reply, how) in [("421 too busy", Bounce::Unsent), ("550 5.1.1 unknown", Bounce::Bounced)] {
         let mut stage = Stage::new().await;
         let outgoing = stage.start(&closed().await, slow());
         outgoing.send(stage.letter("a")).await.unwrap();
@@ -329,7 +329,7 @@ async fn what_is_given_up_was_given_to_nobody_and_the_owner_hears_of_it() {
         let failed = stage.until(1, State::Failed).await;
         assert!(failed.failure.is_some(), "{failed:?}");
         let record = stage.record().await;
-        assert_eq!((record.delivered, record.returned, record.until), (None, Some(how), 0));
+        assert_eq!((record.delivered, record.bounce, record.until), (None, Some(how), 0));
         let shadow = stage.shadows.read(&stage.thing).await.unwrap().unwrap();
         assert!(shadow.onboarded && shadow.look && shadow.delivered.is_none(), "the next word looks: {shadow:?}");
         assert_eq!(office.count(), 0);

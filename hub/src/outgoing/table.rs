@@ -1,6 +1,6 @@
 //! The table of outgoing mail: what was sent to whom, what waits, and why.
 
-use onething::fault::{Blame, Fault, chain};
+use onething::fault::{ClassifiedError, Fault, chain};
 use onething::login::EmailAddress;
 use onething::mail::{Label, Letter, MailError};
 use onething::thing::{CertificateId, ThingName};
@@ -173,7 +173,7 @@ fn insert(db: &Connection, letter: &Letter, state: State, failure: Option<&MailE
 }
 
 fn words(failure: Option<&MailError>) -> (Option<Fault>, Option<String>) {
-    (failure.map(Blame::fault), failure.map(|failure| chain(failure)))
+    (failure.map(ClassifiedError::fault), failure.map(|failure| chain(failure)))
 }
 
 /// All that waits is tried now.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
-use onething::fault::{Blame, Fault, chain};
+use onething::fault::{ClassifiedError, Fault, chain};
 use onething::lifecycle::{Attempted, Wanted, attempted, wanted};
 use onething::mail::{Label, MailError, Mailer};
 use onething::onboarding::lease::Lease;
-use onething::registry::Returned;
+use onething::registry::Bounce;
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -177,7 +177,7 @@ impl Outgoing {
 
     /// Nobody waits for the answer: the owner hears with their next word that the mail did not go out.
     async fn given_up(&self, server: &Server, label: Option<&Label>, error: MailError) -> Outcome {
-        let how = if matches!(error, MailError::AddressRefused(_)) { Returned::Bounced } else { Returned::Unsent };
+        let how = if matches!(error, MailError::AddressRefused(_)) { Bounce::Bounced } else { Bounce::Unsent };
         if self.noted(server, label, Attempted::InVain(how)).await {
             Outcome::Concluded(State::Failed, Some(error))
         } else {
@@ -190,7 +190,9 @@ impl Outgoing {
         let Some(label) = label else { return true };
         let lease = Lease::new(server.lease, clock::now);
         let noted = attempted(&server.registry, &server.shadows, &lease, label, what).await;
-        noted.inspect_err(|error| tracing::warn!(thing = %label.thing, step = "care", cause = error.cause(), "{}", chain(error))).is_ok()
+        noted
+            .inspect_err(|error| tracing::warn!(thing = %label.thing, step = "lifecycle", cause = error.cause(), "{}", chain(error)))
+            .is_ok()
     }
 }
 

@@ -21,7 +21,7 @@ impl LocalClaims {
     }
 
     /// Deletes codes and counters whose time is over.
-    pub async fn tidy(&self, now: u64) -> Result<(), StoreError> {
+    pub async fn clean_up(&self, now: u64) -> Result<(), StoreError> {
         let change = move |db: &Connection| {
             db.execute("DELETE FROM claim WHERE until <= ?1", [seconds(now)])?;
             db.execute("DELETE FROM claim_count WHERE ends <= ?1", [seconds(now)])?;

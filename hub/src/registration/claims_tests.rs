@@ -51,10 +51,10 @@ async fn codes_are_there_after_a_restart_and_swept_when_their_time_is_over() {
     claims.count("k", 60, NOW).await.unwrap();
     drop(claims);
     let claims = LocalClaims::new(Store::open(&place.path().join("hub.db")).unwrap());
-    claims.tidy(NOW + CODE_LIFETIME - 1).await.unwrap();
+    claims.clean_up(NOW + CODE_LIFETIME - 1).await.unwrap();
     let there = claims.attempt(code.name(), NOW).await.unwrap().unwrap();
     assert_eq!(there, Claim { tries: 1, ..new_claim(&code) });
-    claims.tidy(NOW + CODE_LIFETIME).await.unwrap();
+    claims.clean_up(NOW + CODE_LIFETIME).await.unwrap();
     assert_eq!(claims.attempt(code.name(), NOW).await.unwrap(), None);
     let rows = "SELECT (SELECT count(*) FROM claim) + (SELECT count(*) FROM claim_count)";
     let left = claims.store.read::<_, StoreError>(|db| Ok(db.query_row(rows, [], |row| row.get::<_, i64>(0))?)).await.unwrap();

@@ -6,8 +6,8 @@
 //! one change of the database. Whoever has to know that a certificate is another one now, such as the
 //! broker its device is connected to, is told by [`LocalRegistry::watch`].
 
+mod certificate_status;
 mod certificates;
-mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -19,8 +19,8 @@ use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, Th
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use self::certificate_status::{Attachment, CertificateStatus};
 pub use self::certificates::{Registration, Status};
-pub use self::standing::{Attachment, Standing};
 use crate::authority::{Authority, AuthorityError};
 use crate::store::{Store, StoreError};
 
@@ -187,7 +187,7 @@ impl Registry for LocalRegistry {
         Self { stack: Stack { kind, ..self.stack.clone() }, ..self.clone() }
     }
 
-    async fn mint(&self, thing: &ThingName) -> Result<Certificate, RegistryError> {
+    async fn create_certificate(&self, thing: &ThingName) -> Result<Certificate, RegistryError> {
         let (authority, now) = (Arc::clone(&self.authority), (self.now)());
         let issued = tokio::task::spawn_blocking(move || authority.issue(now)).await;
         let issued = issued.map_err(|_| RegistryError::Unclear("the authority broke down".into()))?;

@@ -38,7 +38,7 @@ fn thing(name: &str) -> ThingName {
     ThingName::of(&prefix(), &owner(name))
 }
 
-async fn settle(registry: &LocalRegistry, name: &str) -> ThingName {
+async fn set_up(registry: &LocalRegistry, name: &str) -> ThingName {
     registry.claim(&thing(name), &owner(name), &Record::default()).await.unwrap();
     thing(name)
 }
@@ -48,7 +48,7 @@ async fn whoever_held_a_thing_before_a_restart_holds_it_no_longer() {
     let Hub { registry, place } = hub().await;
     let held = Record { run: "a run".into(), until: NOW + 15, ..Record::default() };
     registry.claim(&thing("ana"), &owner("ana"), &held).await.unwrap();
-    let ben = settle(&registry, "ben").await;
+    let ben = set_up(&registry, "ben").await;
     drop(registry);
 
     let registry = over(&place);
@@ -62,8 +62,8 @@ async fn whoever_held_a_thing_before_a_restart_holds_it_no_longer() {
 #[tokio::test]
 async fn what_became_of_a_certificate_is_known_after_a_restart() {
     let Hub { registry, place } = hub().await;
-    let ana = settle(&registry, "ana").await;
-    let id = registry.mint(&ana).await.unwrap().id;
+    let ana = set_up(&registry, "ana").await;
+    let id = registry.create_certificate(&ana).await.unwrap().id;
     let new = Registration { status: Status::Inactive, policies: Default::default(), thing: None, made_for: ana.to_string(), made_at: NOW };
     assert_eq!(registry.registrations().await.unwrap(), BTreeMap::from([(id.clone(), new.clone())]));
 
@@ -78,9 +78,9 @@ async fn what_became_of_a_certificate_is_known_after_a_restart() {
     let things = registry.things().await.unwrap();
     assert_eq!((things.len(), things[0].name.as_str(), things[0].owner.as_ref()), (1, ana.as_str(), Some(&owner("ana"))));
 
-    let standing = registry.standing(&id).await.unwrap().unwrap();
-    let attachment = standing.attachment.unwrap();
-    assert_eq!((standing.status, standing.policies), (Status::Active, vec!["{}".to_owned()]));
+    let certificate_status = registry.certificate_status(&id).await.unwrap().unwrap();
+    let attachment = certificate_status.attachment.unwrap();
+    assert_eq!((certificate_status.status, certificate_status.policies), (Status::Active, vec!["{}".to_owned()]));
     assert_eq!((attachment.thing.as_str(), attachment.thing_type.as_str()), (ana.as_str(), "3d-printer"));
     assert_eq!(attachment.attributes[USER_ID], "amzn1.account.ana");
 }
@@ -90,8 +90,8 @@ async fn who_watches_hears_of_every_change_of_a_certificate() {
     let Hub { registry, .. } = hub().await;
     let (changed, mut heard) = unbounded_channel();
     registry.watch(changed);
-    let ana = settle(&registry, "ana").await;
-    let id = registry.mint(&ana).await.unwrap().id;
+    let ana = set_up(&registry, "ana").await;
+    let id = registry.create_certificate(&ana).await.unwrap().id;
     assert!(heard.try_recv().is_err(), "nobody can be connected with a new one");
     registry.attach_policy(&id).await.unwrap();
     registry.attach_thing(&id, &ana).await.unwrap();
@@ -112,8 +112,8 @@ fn check_code(outcome: &Result<(), RegistryError>, expected: &str) {
 #[tokio::test]
 async fn a_refusal_has_the_code_of_aws() {
     let Hub { registry, .. } = hub().await;
-    let (ana, ben) = (settle(&registry, "ana").await, settle(&registry, "ben").await);
-    let id = registry.mint(&ana).await.unwrap().id;
+    let (ana, ben) = (set_up(&registry, "ana").await, set_up(&registry, "ben").await);
+    let id = registry.create_certificate(&ana).await.unwrap().id;
     registry.attach_thing(&id, &ana).await.unwrap();
     check_code(&registry.attach_thing(&id, &thing("eve")).await, "ResourceNotFoundException");
     check_code(&registry.attach_thing(&id, &ben).await, "InvalidRequestException");

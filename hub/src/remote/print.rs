@@ -5,51 +5,51 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::clock;
-use crate::screen::Screen;
+use crate::terminal::Terminal;
 
 /// So much of the id of a certificate tells it from others.
 const CERTIFICATE_DIGITS: usize = 12;
 
 /// Prints what was said and what came back.
 pub fn print_turn(out: impl Write, colour: bool, user: &str, utterance: &str, turn: &Value) -> io::Result<()> {
-    let mut screen = Screen::new(out, colour);
+    let mut terminal = Terminal::new(out, colour);
     let heard = &turn["heard"];
-    screen.says(user, &format!("Alexa, {utterance}."))?;
-    screen.says("Alexa", heard["speech"].as_str().unwrap_or_default())?;
+    terminal.says(user, &format!("Alexa, {utterance}."))?;
+    terminal.says("Alexa", heard["speech"].as_str().unwrap_or_default())?;
     match heard["card"]["type"].as_str() {
-        Some("LinkAccount") => screen.shows("Alexa app", "[ Link account ] on the page of the hub, or `onething-hub link`")?,
-        Some(_) => screen.shows("Alexa app", &format!("[ {} ]", heard["card"]["title"].as_str().unwrap_or_default()))?,
+        Some("LinkAccount") => terminal.shows("Alexa app", "[ Link account ] on the page of the hub, or `onething-hub link`")?,
+        Some(_) => terminal.shows("Alexa app", &format!("[ {} ]", heard["card"]["title"].as_str().unwrap_or_default()))?,
         None => {}
     }
-    if heard["listening"] == true { screen.fact("", "Alexa is listening") } else { Ok(()) }
+    if heard["listening"] == true { terminal.fact("", "Alexa is listening") } else { Ok(()) }
 }
 
 /// Prints things with their certificates and shadows.
 pub fn print_things(out: impl Write, colour: bool, things: &Value) -> io::Result<()> {
-    let mut screen = Screen::new(out, colour);
+    let mut terminal = Terminal::new(out, colour);
     let things = things["things"].as_array().map(Vec::as_slice).unwrap_or_default();
     if things.is_empty() {
-        return screen.headline("There are no things yet. Say \"open my printer\".");
+        return terminal.headline("There are no things yet. Say \"open my printer\".");
     }
     for thing in things {
-        screen.headline(thing["thing"].as_str().unwrap_or_default())?;
+        terminal.headline(thing["thing"].as_str().unwrap_or_default())?;
         if let Some(user) = thing["user"].as_str() {
-            screen.fact("owner", user)?;
+            terminal.fact("owner", user)?;
         }
-        screen.fact("device", if thing["connected"] == true { "connected" } else { "not connected" })?;
+        terminal.fact("device", if thing["connected"] == true { "connected" } else { "not connected" })?;
         for certificate in thing["certificates"].as_array().into_iter().flatten() {
             let text = |name: &str| certificate[name].as_str().unwrap_or_default();
             let replaced =
                 certificate["replacedUntil"].as_u64().map(|until| format!(", replaced, until {} at most", clock::iso8601(until)));
-            screen.fact("certificate", &format!("{} {}{}", text("status"), text("id"), replaced.unwrap_or_default()))?;
+            terminal.fact("certificate", &format!("{} {}{}", text("status"), text("id"), replaced.unwrap_or_default()))?;
         }
         let refused = &thing["refusal"];
         if let Some(at) = refused["at"].as_u64() {
-            screen.fact("refused", &format!("{} {}", clock::iso8601(at), refusal(refused)))?;
+            terminal.fact("refused", &format!("{} {}", clock::iso8601(at), refusal(refused)))?;
         }
         for section in ["desired", "reported", "delta"] {
             if let Some(state) = thing.pointer(&format!("/shadow/state/{section}")) {
-                screen.document(section, state)?;
+                terminal.document(section, state)?;
             }
         }
     }
@@ -58,21 +58,21 @@ pub fn print_things(out: impl Write, colour: bool, things: &Value) -> io::Result
 
 /// Prints the mailbox, newest last.
 pub fn print_mail(out: impl Write, colour: bool, mail: &Value) -> io::Result<()> {
-    let mut screen = Screen::new(out, colour);
+    let mut terminal = Terminal::new(out, colour);
     let messages = mail["mail"].as_array().map(Vec::as_slice).unwrap_or_default();
     if messages.is_empty() {
-        return screen.headline("There is no mail yet.");
+        return terminal.headline("There is no mail yet.");
     }
     for message in messages {
         let text = |name: &str| message[name].as_str().unwrap_or_default();
-        screen.headline(text("subject"))?;
-        screen.fact("to", text("to"))?;
-        screen.fact("message", text("id"))?;
+        terminal.headline(text("subject"))?;
+        terminal.fact("to", text("to"))?;
+        terminal.fact("message", text("id"))?;
         if let Some(name) = message["attachment"]["name"].as_str() {
-            screen.fact("bundle", name)?;
+            terminal.fact("bundle", name)?;
         }
         for line in text("text").lines() {
-            screen.fact("", line)?;
+            terminal.fact("", line)?;
         }
     }
     Ok(())
@@ -80,19 +80,19 @@ pub fn print_mail(out: impl Write, colour: bool, mail: &Value) -> io::Result<()>
 
 /// Prints what became of mail, one line each, newest last.
 pub fn print_outgoing(out: impl Write, colour: bool, outgoing: &Value) -> io::Result<()> {
-    let mut screen = Screen::new(out, colour);
+    let mut terminal = Terminal::new(out, colour);
     let mails = outgoing["outgoing"].as_array().map(Vec::as_slice).unwrap_or_default();
     if mails.is_empty() {
-        return screen.headline("There is no mail yet.");
+        return terminal.headline("There is no mail yet.");
     }
     for mail in mails {
         let text = |name: &str| mail[name].as_str().unwrap_or_default();
         let at = clock::iso8601(mail["at"].as_u64().unwrap_or_default());
-        screen.fact(&at, format!("{} to {} {}", text("state"), text("to"), text("thing")).trim_end())?;
+        terminal.fact(&at, format!("{} to {} {}", text("state"), text("to"), text("thing")).trim_end())?;
         if let Some(failure) = mail["failure"].as_str() {
             let next = mail["nextAttempt"].as_u64().filter(|next| *next > 0);
             let next = next.map(|next| format!("; tried again at {}", clock::iso8601(next))).unwrap_or_default();
-            screen.fact("", &format!("{failure}{next}"))?;
+            terminal.fact("", &format!("{failure}{next}"))?;
         }
     }
     Ok(())
@@ -107,10 +107,10 @@ pub fn print_health(mut out: impl Write, health: &Value) -> io::Result<()> {
 
 /// Prints events, one line each, newest last.
 pub fn print_events(out: impl Write, colour: bool, events: &Value) -> io::Result<()> {
-    let mut screen = Screen::new(out, colour);
+    let mut terminal = Terminal::new(out, colour);
     let events = events["events"].as_array().map(Vec::as_slice).unwrap_or_default();
     if events.is_empty() {
-        return screen.headline("There are no such events.");
+        return terminal.headline("There are no such events.");
     }
     for event in events {
         let text = |name: &str| event[name].as_str().unwrap_or_default();
@@ -123,7 +123,7 @@ pub fn print_events(out: impl Write, colour: bool, events: &Value) -> io::Result
                 [event["status"].to_string()].into_iter().chain(texts).collect()
             }
         };
-        screen.fact(&at, &parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))?;
+        terminal.fact(&at, &parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))?;
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ impl LocalShadows {
     }
 
     /// Forgets the versions of shadows that were deleted long ago.
-    pub async fn tidy(&self) -> Result<(), StoreError> {
+    pub async fn clean_up(&self) -> Result<(), StoreError> {
         let long_ago = i64::try_from((self.now)().saturating_sub(REMEMBERED)).unwrap_or(i64::MAX);
         let sql = "DELETE FROM shadow WHERE json_extract(document, '$.deleted') < ?1";
         self.store.change(move |db| Ok(db.execute(sql, [long_ago]).map(drop)?)).await

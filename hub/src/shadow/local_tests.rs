@@ -60,16 +60,16 @@ async fn a_deleted_shadow_goes_on_counting_for_two_days_and_is_then_forgotten() 
     }
     shadows.delete(&thing()).await.unwrap();
     NOW.set(NOW.get() + REMEMBERED);
-    shadows.tidy().await.unwrap();
+    shadows.clean_up().await.unwrap();
     assert_eq!(rows(&shadows).await, 1, "its version is still known");
     report(&shadows, &json!({"status": "idle"})).await;
     assert_eq!(shadows.document(&thing()).await.unwrap().unwrap()["version"], 3);
 
-    shadows.tidy().await.unwrap();
+    shadows.clean_up().await.unwrap();
     assert_eq!(rows(&shadows).await, 1, "it is there");
     shadows.delete(&thing()).await.unwrap();
     NOW.set(NOW.get() + REMEMBERED + 1);
-    shadows.tidy().await.unwrap();
+    shadows.clean_up().await.unwrap();
     assert_eq!(rows(&shadows).await, 0);
 }
 

@@ -106,10 +106,10 @@ impl Stamp {
 
 /// The requests that were here, each for as long as it would pass again.
 #[derive(Default)]
-pub struct Seen(Mutex<Memory>);
+pub struct Seen(Mutex<Recent>);
 
 #[derive(Default)]
-struct Memory {
+struct Recent {
     ids: HashSet<[u8; 32]>,
     by_end: BTreeSet<(u64, [u8; 32])>,
 }
@@ -119,23 +119,23 @@ impl Seen {
     /// Amazon who fills the memory; when it is full, what would be forgotten first is forgotten now.
     pub fn admit(&self, stamp: &Stamp, now: u64) -> bool {
         // No change of the memory panics half-way.
-        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while memory.by_end.first().is_some_and(|(end, _)| *end < now) {
-            memory.forget_first();
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while recent.by_end.first().is_some_and(|(end, _)| *end < now) {
+            recent.forget_first();
         }
-        if memory.ids.contains(&stamp.id) {
+        if recent.ids.contains(&stamp.id) {
             return false;
         }
-        if memory.ids.len() >= MAX_SEEN {
-            memory.forget_first();
+        if recent.ids.len() >= MAX_SEEN {
+            recent.forget_first();
         }
-        memory.ids.insert(stamp.id);
-        memory.by_end.insert((stamp.good_until(), stamp.id));
+        recent.ids.insert(stamp.id);
+        recent.by_end.insert((stamp.good_until(), stamp.id));
         true
     }
 }
 
-impl Memory {
+impl Recent {
     fn forget_first(&mut self) {
         if let Some((_, id)) = self.by_end.pop_first() {
             self.ids.remove(&id);
@@ -251,8 +251,8 @@ mod tests {
         for n in 0..=MAX_SEEN {
             assert!(seen.admit(&stamp(&n.to_string(), NOW), NOW));
         }
-        let memory = seen.0.lock().unwrap();
-        assert_eq!((memory.ids.len(), memory.by_end.len()), (MAX_SEEN, MAX_SEEN));
+        let recent = seen.0.lock().unwrap();
+        assert_eq!((recent.ids.len(), recent.by_end.len()), (MAX_SEEN, MAX_SEEN));
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl<S: ChainSource> Verifier<S> {
         let (stamp, now) = (Stamp::read(body)?, (self.now)());
         stamp.check(now)?;
         // Alexa repeats a skill event until it is acknowledged, and one whose first delivery failed has to come
-        // through. The skill does an event once, by the time it was made; so only requests are held against the memory.
+        // through. The skill does an event once, by the time it was made; so only requests are compared with recent ones.
         if stamp.is_event() || self.seen.admit(&stamp, now) { Ok(()) } else { Err(Unverified::Replayed) }
     }
 }

@@ -222,7 +222,7 @@ fn copy(source: &Connection, to: &Path, others: &mut dyn FnMut()) -> rusqlite::R
 }
 
 /// Sees that a database that was copied is whole, makes one file of it, and says which schema it has.
-pub fn settle_copy(path: &Path) -> Result<usize, OpenError> {
+pub fn close_copy(path: &Path) -> Result<usize, OpenError> {
     let unusable = |error| OpenError::Unusable(path.to_owned(), error);
     let copy = Connection::open(path).map_err(unusable)?;
     let whole: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unusable)?;

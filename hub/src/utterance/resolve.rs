@@ -206,7 +206,7 @@ impl InteractionModel {
                 let meanings = known.spellings.get(words.text())?;
                 let values = meanings.iter().filter_map(|at| known.values.get(*at).cloned()).collect();
                 let resolution = Resolution { authority: Authority::SlotType(name.clone()), values };
-                Some(Filled { value: words.heard().to_owned(), resolution: Some(resolution) })
+                Some(Filled { value: words.input().to_owned(), resolution: Some(resolution) })
             }
         }
     }
@@ -265,13 +265,13 @@ fn without_article(words: Phrase<'_>) -> Phrase<'_> {
 
 /// What a type holds of words that it does not know.
 fn unknown(kind: &SlotKind, words: Phrase<'_>) -> Filled {
-    let heard = words.heard().to_owned();
+    let input = words.input().to_owned();
     match kind {
         SlotKind::BuiltIn(BuiltIn::Value(_)) => Filled { value: NOT_UNDERSTOOD.into(), resolution: None },
         SlotKind::BuiltIn(BuiltIn::Names(list)) => name(list, words),
-        SlotKind::BuiltIn(BuiltIn::Phrase) => Filled { value: heard, resolution: None },
+        SlotKind::BuiltIn(BuiltIn::Phrase) => Filled { value: input, resolution: None },
         SlotKind::Listed(name) => {
-            Filled { value: heard, resolution: Some(Resolution { authority: Authority::SlotType(name.clone()), values: Vec::new() }) }
+            Filled { value: input, resolution: Some(Resolution { authority: Authority::SlotType(name.clone()), values: Vec::new() }) }
         }
     }
 }
@@ -279,9 +279,9 @@ fn unknown(kind: &SlotKind, words: Phrase<'_>) -> Filled {
 /// A name out of one of Amazon's lists. Which names are in it only Amazon knows: here it is any that is short.
 fn name(list: &str, words: Phrase<'_>) -> Filled {
     let known = words.len() <= MAX_NAME;
-    let values = known.then(|| SlotValue { id: None, name: slot_type::written(list, words.heard()) });
+    let values = known.then(|| SlotValue { id: None, name: slot_type::written(list, words.input()) });
     let resolution = Resolution { authority: Authority::AlexaEntities, values: values.into_iter().collect() };
-    Filled { value: words.heard().to_owned(), resolution: Some(resolution) }
+    Filled { value: words.input().to_owned(), resolution: Some(resolution) }
 }
 
 /// A quick look before the table is made: most samples begin or end with another word.

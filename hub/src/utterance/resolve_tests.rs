@@ -255,8 +255,12 @@ fn please_makes_no_difference() {
     let watered = "WaterIntent beds=lawn(lawn)";
     for said in ["water the lawn", "please water the lawn please"] {
         let utterance = Utterance::read(said);
-        let read = crate::utterance::spoken::read(&garden, &utterance, NOW);
-        assert_eq!(read, crate::utterance::spoken::Spoken::Unnamed(garden.resolve(Utterance::read("water the lawn").all(), NOW)), "{said}");
+        let read = crate::utterance::interpretation::read(&garden, &utterance, NOW);
+        assert_eq!(
+            read,
+            crate::utterance::interpretation::Interpretation::Unnamed(garden.resolve(Utterance::read("water the lawn").all(), NOW)),
+            "{said}"
+        );
     }
     check(&garden, "water the lawn", watered);
 }

@@ -1,7 +1,7 @@
 //! What somebody said, as the words that are compared: lower case, no punctuation, contractions in full.
 //!
 //! Samples, slot values and utterances go through the same reading, so that they meet whatever their spelling.
-//! The spelling that was heard is kept beside it: it is what a slot holds.
+//! The spelling that was input is kept beside it: it is what a slot holds.
 
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ const WITHOUT_APOSTROPHE: &[(&str, &str, &str)] = &[
 /// An utterance and its words.
 #[derive(Clone, Debug, Default)]
 pub struct Utterance {
-    heard: String,
+    input: String,
     text: String,
     words: Vec<Word>,
 }
@@ -36,7 +36,7 @@ pub struct Utterance {
 /// Where one word stands in both spellings.
 #[derive(Clone, Debug)]
 struct Word {
-    heard: Range<usize>,
+    input: Range<usize>,
     text: Range<usize>,
 }
 
@@ -52,17 +52,17 @@ impl Utterance {
     }
 
     fn read_as(said: &str, symbols: bool) -> Self {
-        let heard = said.to_lowercase().replace(['’', '‘', '`'], "'");
+        let input = said.to_lowercase().replace(['’', '‘', '`'], "'");
         let mut utterance = Self::default();
         let mut at = 0;
-        while let Some((range, next)) = raw_word(&heard, at, symbols) {
+        while let Some((range, next)) = raw_word(&input, at, symbols) {
             if utterance.words.len() > MAX_WORDS {
                 break;
             }
-            utterance.take(&heard, range);
+            utterance.take(&input, range);
             at = next;
         }
-        Self { heard, ..utterance }
+        Self { input, ..utterance }
     }
 
     /// All of it.
@@ -75,8 +75,8 @@ impl Utterance {
         self.text.trim_end()
     }
 
-    fn take(&mut self, heard: &str, range: Range<usize>) {
-        let raw = &heard[range.clone()];
+    fn take(&mut self, input: &str, range: Range<usize>) {
+        let raw = &input[range.clone()];
         match raw {
             "%" => return self.push("percent", range),
             "°" => return self.push("degrees", range),
@@ -117,10 +117,10 @@ impl Utterance {
         }
     }
 
-    fn push(&mut self, word: &str, heard: Range<usize>) {
+    fn push(&mut self, word: &str, input: Range<usize>) {
         let start = self.text.len();
         self.text.push_str(word);
-        self.words.push(Word { heard, text: start..self.text.len() });
+        self.words.push(Word { input, text: start..self.text.len() });
         self.text.push(' ');
     }
 }
@@ -131,8 +131,8 @@ fn is_punctuation(c: char) -> bool {
 }
 
 /// The next word at or after `at`, and where to look for the one after it.
-fn raw_word(heard: &str, at: usize, symbols: bool) -> Option<(Range<usize>, usize)> {
-    let mut rest = heard.get(at..)?.char_indices().peekable();
+fn raw_word(input: &str, at: usize, symbols: bool) -> Option<(Range<usize>, usize)> {
+    let mut rest = input.get(at..)?.char_indices().peekable();
     let (mut start, mut previous) = (None, None);
     while let Some((offset, c)) = rest.next() {
         let here = at + offset;
@@ -144,7 +144,7 @@ fn raw_word(heard: &str, at: usize, symbols: bool) -> Option<(Range<usize>, usiz
             '.' | ',' => start.is_some() && digits_around,
             '\'' if start.is_some() => letters_around,
             // What follows a slot in a sample: "{room}'s lamp".
-            '\'' => following == Some('s') && !heard[here + 2..].starts_with(char::is_alphanumeric),
+            '\'' => following == Some('s') && !input[here + 2..].starts_with(char::is_alphanumeric),
             _ => false,
         };
         let sign =
@@ -154,7 +154,7 @@ fn raw_word(heard: &str, at: usize, symbols: bool) -> Option<(Range<usize>, usiz
             (true, Some(_)) => {}
             (false, Some(start)) => return Some((start..here, here)),
             // A hyphen inside of a word is a space, before a number it is a sign.
-            (false, None) if sign && !(c == '-' && previous_of(heard, here).is_some_and(char::is_alphanumeric)) => {
+            (false, None) if sign && !(c == '-' && previous_of(input, here).is_some_and(char::is_alphanumeric)) => {
                 let next = here + c.len_utf8();
                 return Some((here..next, next));
             }
@@ -162,11 +162,11 @@ fn raw_word(heard: &str, at: usize, symbols: bool) -> Option<(Range<usize>, usiz
         }
         previous = Some(c);
     }
-    start.map(|start| (start..heard.len(), heard.len()))
+    start.map(|start| (start..input.len(), input.len()))
 }
 
-fn previous_of(heard: &str, at: usize) -> Option<char> {
-    heard[..at].chars().next_back()
+fn previous_of(input: &str, at: usize) -> Option<char> {
+    input[..at].chars().next_back()
 }
 
 /// Some words of an utterance that follow each other.
@@ -211,18 +211,18 @@ impl<'u> Phrase<'u> {
         range.map_or("", |range| &self.utterance.text[range])
     }
 
-    /// The words as they were heard.
-    pub fn heard(self) -> &'u str {
+    /// The words as they were input.
+    pub fn input(self) -> &'u str {
         let words = &self.utterance.words[self.from..self.to];
-        let range = words.first().zip(words.last()).map(|(first, last)| first.heard.start..last.heard.end);
-        range.map_or("", |range| &self.utterance.heard[range])
+        let range = words.first().zip(words.last()).map(|(first, last)| first.input.start..last.input.end);
+        range.map_or("", |range| &self.utterance.input[range])
     }
 
     /// Whether there is a comma or the like between this word and the one before it.
     pub fn pauses_before(self, at: usize) -> bool {
         let words = &self.utterance.words[self.from..self.to];
         let Some((before, word)) = at.checked_sub(1).and_then(|before| words.get(before)).zip(words.get(at)) else { return false };
-        self.utterance.heard.get(before.heard.end..word.heard.start).is_some_and(|gap| gap.contains([',', ';']))
+        self.utterance.input.get(before.input.end..word.input.start).is_some_and(|gap| gap.contains([',', ';']))
     }
 
     /// The words one by one.
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_phrase_keeps_what_was_heard() {
         let said = Utterance::read("Print the Mother's-Day Box, please");
-        assert_eq!(said.all().part(2, 6).heard(), "mother's-day box");
+        assert_eq!(said.all().part(2, 6).input(), "mother's-day box");
         assert_eq!(said.all().part(2, 6).text(), "mother s day box");
         assert_eq!(said.all().word(0), Some("print"));
         assert_eq!(said.all().word(99), None);
@@ -314,7 +314,7 @@ mod tests {
             let utterance = Utterance::read(&said);
             let part = utterance.all().part(from, to);
             prop_assert_eq!(part.words().count(), part.len());
-            let _ = part.heard();
+            let _ = part.input();
             let again = Utterance::read(utterance.text());
             prop_assert_eq!(again.text(), utterance.text());
         }

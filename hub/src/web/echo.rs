@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::users::{of, refusal};
-use crate::households::{EchoError, Turn, Words};
+use crate::echo_sessions::{EchoError, Turn, Words};
 use crate::hub::Hub;
 use crate::sign_in::UserName;
 
@@ -22,7 +22,7 @@ the hub itself puts the request into an envelope with version, session and conte
 
 /// What reaches the Echo: words, or a request that somebody has written.
 #[derive(Deserialize)]
-struct Spoken {
+struct EchoInput {
     user: String,
     say: Option<String>,
     request: Option<Value>,
@@ -33,10 +33,11 @@ struct Spoken {
 struct Answered<'a> {
     request: &'a Option<Value>,
     response: &'a Option<Value>,
-    heard: &'a Value,
+    #[serde(rename = "heard")]
+    output: &'a Value,
 }
 
-impl Spoken {
+impl EchoInput {
     /// Reads a body. A whole envelope, and whatever has one inside, is named as what it is: a session of its own would not be the Echo's.
     fn read(body: &Value) -> Result<Self, Problem> {
         let envelope = match NotAnAlexaRequest::find(body) {
@@ -55,7 +56,7 @@ impl Spoken {
 }
 
 pub(super) async fn say(State(hub): State<Arc<Hub>>, body: Result<Json<Value>, JsonRejection>) -> Result<Response, Problem> {
-    let Spoken { user, say, request } = Spoken::read(&of(body)?)?;
+    let EchoInput { user, say, request } = EchoInput::read(&of(body)?)?;
     let user = UserName::parse(&user).map_err(|error| refusal(&error))?;
     let words = match (say, request) {
         (Some(say), None) => Words::Said(say),
@@ -66,8 +67,8 @@ pub(super) async fn say(State(hub): State<Arc<Hub>>, body: Result<Json<Value>, J
         EchoError::NotOurs(_) => Problem::request(error.to_string()),
         EchoError::User(error) => refusal(&error),
     })?;
-    let Turn { request, response, heard, .. } = &*turn;
-    Ok(Json(Answered { request, response, heard }).into_response())
+    let Turn { request, response, output, .. } = &*turn;
+    Ok(Json(Answered { request, response, output }).into_response())
 }
 
 pub(super) async fn utterances(State(hub): State<Arc<Hub>>) -> Json<Value> {
@@ -81,7 +82,7 @@ pub(super) struct Whose {
 
 pub(super) async fn history(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>) -> Result<Json<Value>, Problem> {
     let user = UserName::parse(&whose.user).map_err(|error| refusal(&error))?;
-    let (turns, cards, enabled) = hub.households.history(&user).await;
+    let (turns, cards, enabled) = hub.echo_sessions.history(&user).await;
     let turns: Vec<&Turn> = turns.iter().map(Arc::as_ref).collect();
     Ok(Json(json!({"turns": turns, "cards": cards, "enabled": enabled})))
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 use super::users::{of, refusal};
 use crate::broker::Connection;
-use crate::devices::{DeviceError, Wish};
+use crate::devices::{DeviceError, DeviceRequest};
 use crate::hub::Hub;
 use crate::registry::{Registration, Status};
 use crate::sign_in::UserName;
@@ -81,13 +81,13 @@ pub(super) async fn device(State(hub): State<Arc<Hub>>, Query(owned): Query<Owne
 pub(super) struct Told {
     user: String,
     #[serde(flatten)]
-    wish: Wish,
+    request: DeviceRequest,
 }
 
 pub(super) async fn tell_device(State(hub): State<Arc<Hub>>, body: Result<Json<Told>, JsonRejection>) -> Result<Json<Printer>, Problem> {
-    let Told { user, wish } = of(body)?;
+    let Told { user, request } = of(body)?;
     let user = UserName::parse(&user).map_err(|error| refusal(&error))?;
-    let state = hub.tell_device(&user, wish).await.map_err(|error| match error {
+    let state = hub.tell_device(&user, request).await.map_err(|error| match error {
         DeviceError::NoSuchMail | DeviceError::Bundle(_) | DeviceError::NotStarted | DeviceError::Elsewhere => {
             Problem::conflict(error.to_string())
         }

@@ -20,7 +20,7 @@ pub(super) struct Named {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Newcomer {
+pub(super) struct NewUser {
     name: String,
     email: Option<String>,
 }
@@ -33,8 +33,8 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>) -> Result<Json<Value>, Pro
     Ok(Json(json!({"users": users, "invocation": hub.skill.model.invocation, "device": hub.skill.model.name})))
 }
 
-pub(super) async fn add(State(hub): State<Arc<Hub>>, body: Result<Json<Newcomer>, JsonRejection>) -> Result<Json<Value>, Problem> {
-    let Newcomer { name, email } = of(body)?;
+pub(super) async fn add(State(hub): State<Arc<Hub>>, body: Result<Json<NewUser>, JsonRejection>) -> Result<Json<Value>, Problem> {
+    let NewUser { name, email } = of(body)?;
     let user = hub.users.add(&name, email.as_deref()).await.map_err(|error| refusal(&error))?;
     hub.events.tell(&user.user, Subject::Users);
     Ok(Json(shown(&hub, &user, false)))

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use onething_hub::broker::Connection;
-use onething_hub::broker::backend::Standing;
+use onething_hub::broker::backend::CertificateStatus;
 use onething_hub::broker::message::Message;
 use onething_hub::broker::reason::Reason;
 use rmqtt_codec::types::{Publish, QoS};
@@ -47,7 +47,7 @@ async fn a_refused_connect_is_closed_in_version_3_and_told_in_version_5() {
     }
     let stranger = hub.stranger("lamp");
     assert_eq!(hub.by_hand(&stranger).await.connect(as_client(&stranger)).await.reason_code, v5::ConnectAckReason::NotAuthorized);
-    hub.store.set(&lamp.certificate, Standing { active: false, policies: vec![policy(DEVICE)], attachments: Vec::new() });
+    hub.store.set(&lamp.certificate, CertificateStatus { active: false, policies: vec![policy(DEVICE)], attachments: Vec::new() });
     assert_eq!(hub.by_hand(&lamp).await.connect(as_client(&lamp)).await.reason_code, v5::ConnectAckReason::NotAuthorized);
     let long = "a".repeat(129);
     let ack = hub.by_hand(&lamp).await.connect(v5::Connect { client_id: long.into(), ..as_client(&lamp) }).await;
@@ -148,7 +148,7 @@ async fn a_certificate_that_is_taken_back_is_cut_off_at_once() {
     let mut connect = as_client(&lamp);
     connect.last_will = Some(will("shared/wills", "a revoked word"));
     let mut raw = hub.connected(&lamp, connect).await;
-    hub.store.set(&lamp.certificate, Standing { active: false, policies: vec![policy(DEVICE)], attachments: Vec::new() });
+    hub.store.set(&lamp.certificate, CertificateStatus { active: false, policies: vec![policy(DEVICE)], attachments: Vec::new() });
     hub.broker.certificate_changed(&lamp.certificate).await.unwrap();
     assert_eq!(raw.disconnected().await, v5::DisconnectReasonCode::AdministrativeAction);
     raw.closed().await;
@@ -166,7 +166,7 @@ async fn a_policy_that_changes_counts_for_the_next_message() {
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
     raw.subscribe("lamp/in", v5::SubscriptionOptions::default()).await;
-    hub.store.set(&lamp.certificate, Standing { active: true, policies: vec![policy(&DEVICE[..1])], attachments: Vec::new() });
+    hub.store.set(&lamp.certificate, CertificateStatus { active: true, policies: vec![policy(&DEVICE[..1])], attachments: Vec::new() });
     hub.broker.certificate_changed(&lamp.certificate).await.unwrap();
     hub.broker.publish(&[Message::new("lamp/in", "not any more")]).await.unwrap();
     raw.send(v5::Packet::PingRequest).await;

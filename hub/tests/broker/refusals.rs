@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use onething_hub::broker::backend::{Attached, Standing};
+use onething_hub::broker::backend::{Attached, CertificateStatus};
 use onething_hub::broker::message::Message;
 use onething_hub::broker::reason::Reason;
 use onething_hub::broker::refusal::{Cause, Refusal};
@@ -49,15 +49,15 @@ async fn a_refused_connect_names_the_client_id_and_what_the_certificate_lacks() 
     let denying = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"iot:*","Resource":"*"}}"#;
     let (document, denying) = (policy(DEVICE), Arc::new(Policy::parse(denying).unwrap()));
     let its = Attached { thing: ThingContext { name: "lamp".into(), ..ThingContext::default() }, exclusive: true };
-    let good = Standing { active: true, policies: vec![Arc::clone(&document)], attachments: vec![its] };
-    for (standing, client_id, thing, cause) in [
+    let good = CertificateStatus { active: true, policies: vec![Arc::clone(&document)], attachments: vec![its] };
+    for (certificate_status, client_id, thing, cause) in [
         (good.clone(), "heater", Some("lamp"), Cause::ImplicitDeny),
-        (Standing { active: false, ..good.clone() }, "lamp", Some("lamp"), Cause::CertificateInactive),
-        (Standing { attachments: Vec::new(), ..good.clone() }, "lamp", None, Cause::ThingNotAttached),
-        (Standing { policies: Vec::new(), ..good.clone() }, "lamp", Some("lamp"), Cause::NoPolicy),
-        (Standing { policies: vec![document, denying], ..good }, "lamp", Some("lamp"), Cause::ExplicitDeny),
+        (CertificateStatus { active: false, ..good.clone() }, "lamp", Some("lamp"), Cause::CertificateInactive),
+        (CertificateStatus { attachments: Vec::new(), ..good.clone() }, "lamp", None, Cause::ThingNotAttached),
+        (CertificateStatus { policies: Vec::new(), ..good.clone() }, "lamp", Some("lamp"), Cause::NoPolicy),
+        (CertificateStatus { policies: vec![document, denying], ..good }, "lamp", Some("lamp"), Cause::ExplicitDeny),
     ] {
-        hub.store.set(&lamp.certificate, standing);
+        hub.store.set(&lamp.certificate, certificate_status);
         let mut raw = hub.by_hand(&lamp).await;
         let ack = raw.connect(v5::Connect { client_id: client_id.into(), ..as_client(&lamp) }).await;
         assert_eq!(ack.reason_code, v5::ConnectAckReason::NotAuthorized);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use onething::thing::CertificateId;
-use onething_hub::broker::backend::{Backend, Change, Notice, Request, RequestError, Standing, StoreError, Stored, StoredSession};
+use onething_hub::broker::backend::{Backend, CertificateStatus, Change, Notice, Request, RequestError, StoreError, Stored, StoredSession};
 use onething_hub::broker::message::Message;
 use onething_hub::broker::refusal::Refusal;
 use onething_hub::policy::Policy;
@@ -34,7 +34,7 @@ pub(crate) fn policy(rules: &[(&str, &[&str])]) -> Arc<Policy> {
 /// The rest of the hub.
 #[derive(Default)]
 pub(crate) struct Store {
-    standings: Mutex<BTreeMap<CertificateId, Standing>>,
+    certificate_statuses: Mutex<BTreeMap<CertificateId, CertificateStatus>>,
     disk: Mutex<Disk>,
     pub(crate) notices: Mutex<Vec<Notice>>,
     pub(crate) refusals: Mutex<Vec<Refusal>>,
@@ -82,12 +82,12 @@ impl Disk {
 impl Store {
     /// What is left of it when the process is killed now.
     pub(crate) fn survivor(&self) -> Self {
-        let (standings, disk) = (self.standings.lock().unwrap().clone(), self.disk.lock().unwrap().clone());
-        Self { standings: Mutex::new(standings), disk: Mutex::new(disk), ..Self::default() }
+        let (certificate_statuses, disk) = (self.certificate_statuses.lock().unwrap().clone(), self.disk.lock().unwrap().clone());
+        Self { certificate_statuses: Mutex::new(certificate_statuses), disk: Mutex::new(disk), ..Self::default() }
     }
 
-    pub(crate) fn set(&self, certificate: &CertificateId, standing: Standing) {
-        self.standings.lock().unwrap().insert(certificate.clone(), standing);
+    pub(crate) fn set(&self, certificate: &CertificateId, certificate_status: CertificateStatus) {
+        self.certificate_statuses.lock().unwrap().insert(certificate.clone(), certificate_status);
     }
 
     /// How many messages the store holds for a client.
@@ -97,11 +97,11 @@ impl Store {
 }
 
 impl Backend for Store {
-    async fn standing(&self, certificate: &CertificateId) -> Result<Option<Standing>, StoreError> {
+    async fn certificate_status(&self, certificate: &CertificateId) -> Result<Option<CertificateStatus>, StoreError> {
         if self.broken.load(Ordering::SeqCst) {
             return Err(StoreError("the disk is full".into()));
         }
-        Ok(self.standings.lock().unwrap().get(certificate).cloned())
+        Ok(self.certificate_statuses.lock().unwrap().get(certificate).cloned())
     }
 
     /// A shadow service that says yes to every update.

@@ -7,7 +7,7 @@ use onething::thing::CertificateId;
 use onething_hub::authority::Authority;
 use onething_hub::authority::server::{ServerIdentity, ServerTls};
 use onething_hub::broker::Broker;
-use onething_hub::broker::backend::{Attached, Standing};
+use onething_hub::broker::backend::{Attached, CertificateStatus};
 use onething_hub::broker::listener;
 use onething_hub::clock;
 use onething_hub::policy::{Policy, ThingContext};
@@ -112,7 +112,7 @@ impl Hub {
         let identity = self.stranger(name);
         let thing = ThingContext { name: name.to_owned(), ..ThingContext::default() };
         let attachments = vec![Attached { thing, exclusive: true }];
-        self.store.set(&identity.certificate, Standing { active: true, policies: vec![policy], attachments });
+        self.store.set(&identity.certificate, CertificateStatus { active: true, policies: vec![policy], attachments });
         identity
     }
 

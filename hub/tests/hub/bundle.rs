@@ -82,8 +82,8 @@ impl Bundle {
         within(PATIENCE, "a device that reads its shadow", answered).await;
     }
 
-    /// The device connects, waits for what is wanted of it, and gets it. `wish` is made when it listens.
-    pub async fn receives_a_delta(&self, port: u16, wish: impl Future<Output = ()>) -> Value {
+    /// The device connects, waits for what is wanted of it, and gets it. `request` is made when it listens.
+    pub async fn receives_a_delta(&self, port: u16, request: impl Future<Output = ()>) -> Value {
         let (client, mut events) = AsyncClient::builder(self.options(port)).capacity(4).build();
         client.try_subscribe_many([SubscribeFilterInput::new(self.shadow("update/delta"), QoS::AtLeastOnce)]).unwrap();
         let listens = async { while !matches!(events.poll().await.expect("a connection"), Event::Incoming(Incoming::SubAck(_))) {} };
@@ -95,7 +95,7 @@ impl Bundle {
                 }
             }
         };
-        let (delta, ()) = within(PATIENCE, "a delta", async { tokio::join!(received, wish) }).await;
+        let (delta, ()) = within(PATIENCE, "a delta", async { tokio::join!(received, request) }).await;
         delta
     }
 

@@ -113,10 +113,10 @@ pub async fn code(client: &Client, user: &str) -> String {
 /// The owner's device hears what its owner says.
 pub async fn check_hears_its_owner(bundle: &Bundle, hub: &Running, user: &str) {
     let client = hub.client();
-    let wish = async {
+    let request = async {
         client.say(user, "ask my printer to print a vase").await.unwrap();
     };
-    let delta = bundle.receives_a_delta(hub.mqtt_port(), wish).await;
+    let delta = bundle.receives_a_delta(hub.mqtt_port(), request).await;
     assert_eq!(delta["state"]["command"]["args"]["model"], "vase", "{delta}");
 }
 
@@ -133,8 +133,8 @@ pub async fn check_hears_a_delta(bundle: &Bundle, hub: &Running) {
         loop {
             match events.poll().await.expect("a connection") {
                 Event::Incoming(Incoming::SubAck(_)) => {
-                    let wish = json!({"state": {"desired": {"light": "ON"}}}).to_string();
-                    client.try_publish(bundle.shadow("update"), wish, PublishOptions::at_least_once()).unwrap();
+                    let request = json!({"state": {"desired": {"light": "ON"}}}).to_string();
+                    client.try_publish(bundle.shadow("update"), request, PublishOptions::at_least_once()).unwrap();
                 }
                 Event::Incoming(Incoming::Publish(delta)) => return delta.payload,
                 _ => {}

@@ -69,12 +69,12 @@ async fn live(chance: &Chance, cuts: usize) -> Vec<Arc<Person>> {
     let place = tempfile::tempdir().unwrap();
     let data = place.path().join("data");
     let people: Vec<Arc<Person>> = [("ana", true), ("ben", true), ("cleo", true), ("dan", false), ("eve", false)]
-        .map(|(name, settled)| Arc::new(Person::new(name, settled)))
+        .map(|(name, set_up_before)| Arc::new(Person::new(name, set_up_before)))
         .into();
     // Some folders are cut before anybody has a thing, the others when some have.
     if !chance.one_in(4) {
         let hub = Running::start(&data);
-        settle(&hub, &people).await;
+        set_up(&hub, &people).await;
         hub.kill();
     }
     for cut in 1..=cuts {
@@ -87,7 +87,7 @@ async fn live(chance: &Chance, cuts: usize) -> Vec<Arc<Person>> {
         }
         let hub = Running::start(&data);
         // A device that is away for a while has to hear everything afterwards.
-        let there: Vec<_> = people.iter().filter(|person| person.settled && !chance.one_in(3)).cloned().collect();
+        let there: Vec<_> = people.iter().filter(|person| person.set_up_before && !chance.one_in(3)).cloned().collect();
         let devices = check(&hub, &data, &people, &there).await;
         // Long enough now and then for what takes long: keys, and what an earlier cut has left half done.
         let lasts = Duration::from_millis(if chance.one_in(5) { 400 + chance.below(600) } else { 20 + chance.below(380) });
@@ -101,17 +101,17 @@ async fn live(chance: &Chance, cuts: usize) -> Vec<Arc<Person>> {
         println!("cut {cut} after {lasts:?}");
     }
     let hub = Running::start(&data);
-    let settled: Vec<_> = people.iter().filter(|person| person.settled).cloned().collect();
-    drop(check(&hub, &data, &people, &settled).await);
+    let set_up_before: Vec<_> = people.iter().filter(|person| person.set_up_before).cloned().collect();
+    drop(check(&hub, &data, &people, &set_up_before).await);
     peace::reigns(hub, &data, &people).await;
     people
 }
 
 /// Those who have a device get their mail, and set it up.
-async fn settle(hub: &Running, people: &[Arc<Person>]) {
+async fn set_up(hub: &Running, people: &[Arc<Person>]) {
     let client = hub.client();
-    let settled = people.iter().filter(|person| person.settled);
-    let set_up = settled.map(async |person| {
+    let set_up_before = people.iter().filter(|person| person.set_up_before);
+    let set_up = set_up_before.map(async |person| {
         person::links(person, &client).await.expect("an answer");
         let device = Device::comes_back(person, &client, hub.mqtt_port()).await;
         assert!(device.is_some(), "no mail came");

@@ -11,7 +11,7 @@ use crate::harness::Client;
 pub(crate) struct Person {
     pub(crate) name: &'static str,
     /// Has a device, stays linked, and does not want to be forgotten.
-    pub(crate) settled: bool,
+    pub(crate) set_up_before: bool,
     pub(crate) known: Mutex<Known>,
 }
 
@@ -42,8 +42,8 @@ pub(crate) struct Known {
 }
 
 impl Person {
-    pub(crate) fn new(name: &'static str, settled: bool) -> Self {
-        Self { name, settled, known: Mutex::new(Known { linked: Some(false), ..Known::default() }) }
+    pub(crate) fn new(name: &'static str, set_up_before: bool) -> Self {
+        Self { name, set_up_before, known: Mutex::new(Known { linked: Some(false), ..Known::default() }) }
     }
 
     /// Against what the hub shows after a cut.
@@ -60,7 +60,7 @@ impl Person {
         if let Some(command) = &known.command {
             assert_eq!(state["desired"]["command"]["id"], command.as_str(), "the last command of {name}: {thing}");
         }
-        if self.settled {
+        if self.set_up_before {
             let reported = state["reported"]["progress"].as_u64().unwrap_or_default();
             assert!((known.accepted..=known.reported).contains(&reported), "{name}: {reported}, {} accepted", known.accepted);
             let version = thing["shadow"]["version"].as_u64().unwrap_or_default();
@@ -92,8 +92,8 @@ async fn says_something(person: &Person, client: &Client, chance: &Chance) -> Op
             client.say(person.name, "ask my printer to send my certificate again").await?;
             client.say(person.name, "yes").await.map(drop)
         }
-        3..=5 if !person.settled => is_forgotten(person, client).await,
-        6 | 7 if !person.settled => unlinks(person, client).await,
+        3..=5 if !person.set_up_before => is_forgotten(person, client).await,
+        6 | 7 if !person.set_up_before => unlinks(person, client).await,
         8..=14 => {
             contact(person);
             let speech = client.speech(person.name, "open my printer").await?;

@@ -3,7 +3,7 @@
 use lettre::Address;
 
 use super::*;
-use crate::fault::{Blame, Fault};
+use crate::fault::{ClassifiedError, Fault};
 use crate::login::EmailAddress;
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the stories of function and hub take the rest of it")]

@@ -1,7 +1,7 @@
 //! What an attempt writes about a thing: its record at each of its steps, and the mark in its shadow.
 
 use super::{Attempt, TIME_TO_RELAY};
-use crate::onboarding::decision::Occasion;
+use crate::onboarding::decision::Trigger;
 use crate::registry::{Record, within_a_day};
 use crate::shadow::Patch;
 
@@ -14,15 +14,15 @@ impl<R, S, D> Attempt<'_, R, S, D> {
     }
 
     pub(super) fn taken_over(&mut self, found: &Record) -> Record {
-        let visit = &self.known.visit;
+        let request = &self.known.request;
         let mut record = found.clone();
-        if !visit.registers() {
-            // Alexa's clock may be ahead of ours: the event that paused it must not count again.
-            record.linked = record.linked.max(visit.at).max(record.paused.unwrap_or_default());
+        if !request.registers() {
+            // Alexa's clock may be ahead of ours: the event that suspended it must not count again.
+            record.linked = record.linked.max(request.at).max(record.suspended.unwrap_or_default());
         }
-        record.again |= visit.asks() && record.delivered.is_some() && !record.forget;
-        record.alexa_user = visit.alexa_user.clone().or(record.alexa_user);
-        if record.serves() && !visit.asks() && !visit.registers() {
+        record.again |= request.asks() && record.delivered.is_some() && !record.forget;
+        record.alexa_user = request.alexa_user.clone().or(record.alexa_user);
+        if record.serves() && !request.asks() && !request.registers() {
             self.limit = self.means.deadline.checked_sub(TIME_TO_RELAY).unwrap_or(self.means.deadline);
         }
         self.held(record)
@@ -36,23 +36,23 @@ impl<R, S, D> Attempt<'_, R, S, D> {
             // Who speaks after that starts afresh; only the mails that were sent still count.
             record = Record { sent: record.sent, alexa_user: record.alexa_user, linked: record.linked, ..Record::default() };
         }
-        record.let_go(&self.known.retired);
-        if self.known.visit.registers() {
-            record.coming.clone_from(&self.known.minted);
+        record.let_go(&self.known.revoked);
+        if self.known.request.registers() {
+            record.coming.clone_from(&self.known.created);
             return self.held(record);
         }
-        record.replace(self.known.minted.clone(), now);
+        record.replace(self.known.created.clone(), now);
         (record.coming, record.predecessor, record.delivered) = (None, None, None);
         record.sent = [within_a_day(&record.sent, now), vec![now]].concat();
         self.held(record)
     }
 
-    pub(super) fn settled(&self, found: &Record) -> Record {
+    pub(super) fn completed(&self, found: &Record) -> Record {
         let now = (self.means.lease.now)();
-        let mut record = Record { paused: None, ..found.clone() };
-        record.let_go(&self.known.retired);
-        record.coming.take_if(|id| self.known.retired.contains(id));
-        if self.known.mailed && self.known.visit.registers() {
+        let mut record = Record { suspended: None, ..found.clone() };
+        record.let_go(&self.known.revoked);
+        record.coming.take_if(|id| self.known.revoked.contains(id));
+        if self.known.mailed && self.known.request.registers() {
             // Where only the answer to this write was lost, it stands there already.
             if let Some(mine) = record.coming.take() {
                 record.replace(Some(mine), now);
@@ -65,15 +65,15 @@ impl<R, S, D> Attempt<'_, R, S, D> {
         } else if self.known.mailed {
             record.again = false;
             record.delivered = Some(now);
-        } else if self.known.visit.occasion != Occasion::Linked && !self.known.visit.registers() {
-            record.returned = None;
+        } else if self.known.request.trigger != Trigger::Linked && !self.known.request.registers() {
+            record.bounce = None;
         }
         record
     }
 
     /// The mark that the shadow gets, with what a new owner said.
     pub(super) fn mark(&self, record: &Record) -> Patch {
-        let at = record.delivered.unwrap_or(self.known.visit.at);
+        let at = record.delivered.unwrap_or(self.known.request.at);
         let look = record.wants_a_look().then_some(at);
         let mark = Patch::ready(at, record.certificate.as_ref(), look);
         match self.who.wanted {

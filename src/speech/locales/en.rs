@@ -3,9 +3,9 @@
 pub(super) mod values;
 
 use super::{FarewellWords, MailFacts, MailWords, Phrase, Words, html_escape};
-use crate::device_model::{Ability, Misfit};
+use crate::device_model::{Ability, InvalidSlot};
 use crate::fault::Fault;
-use crate::registry::Returned;
+use crate::registry::Bounce;
 
 pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String {
     match phrase {
@@ -68,15 +68,15 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
             "I have forgotten you: nothing of your {device} works any more, and the last remains are deleted within a few hours. \
              If you speak to me again, we start afresh."
         ),
-        Phrase::MailCameBack(Returned::Bounced) => format!(
+        Phrase::MailCameBack(Bounce::Bounced) => format!(
             "By the way: the mail with your certificate came back. Please check the e-mail address of your Amazon account. \
              Then say: Alexa, ask {invocation} to send my certificate again."
         ),
-        Phrase::MailCameBack(Returned::Complained) => format!(
+        Phrase::MailCameBack(Bounce::Complained) => format!(
             "By the way: the mail with your certificate was marked as spam, so I send nothing more by myself. \
              If you want another one, say: Alexa, ask {invocation} to send my certificate again."
         ),
-        Phrase::MailCameBack(Returned::Unsent) => format!(
+        Phrase::MailCameBack(Bounce::Unsent) => format!(
             "By the way: I could not send the mail with your certificate. \
              If you want another one, say: Alexa, ask {invocation} to send my certificate again."
         ),
@@ -122,7 +122,7 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
         Phrase::NotUnderstood => "I did not get that. Say help to hear what I can do. What would you like?".into(),
         Phrase::Goodbye => "Goodbye.".into(),
         Phrase::NotDone => "All right, I leave it as it is.".into(),
-        Phrase::DoesNotFit(misfit) => misfit_words(misfit),
+        Phrase::DoesNotFit(why) => invalid_slot_words(why),
         Phrase::Incomplete => "Something is missing in what you said. Please say it again, with all of it.".into(),
         Phrase::NeverReported => {
             format!("Your {device} has not been online yet. Please do the one step of the mail I sent you, and ask again.")
@@ -172,23 +172,23 @@ pub(super) fn say(phrase: &Phrase<'_>, device: &str, invocation: &str) -> String
     }
 }
 
-fn misfit_words(misfit: &Misfit) -> String {
-    match misfit {
-        Misfit::NotANumber(_) => "I did not get the number. Please say it again.".into(),
-        Misfit::OutOfRange { said, min, max, unit, fraction } => {
+fn invalid_slot_words(why: &InvalidSlot) -> String {
+    match why {
+        InvalidSlot::NotANumber(_) => "I did not get the number. Please say it again.".into(),
+        InvalidSlot::OutOfRange { said, min, max, unit, fraction } => {
             let unit = unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
             let number = if *fraction { "a whole number" } else { "a number" };
             format!("{} is not possible. Please say {number} from {min} to {max}{unit}.", capitalized(said))
         }
-        Misfit::NotWhole { said, unit } => {
+        InvalidSlot::NotWhole { said, unit } => {
             format!("{} is no whole number of {unit}. Please say it in whole {unit}.", capitalized(said))
         }
-        Misfit::NotOneOf { said, values } => {
+        InvalidSlot::NotOneOf { said, values } => {
             let values: Vec<String> = values.iter().map(|value| values::choice(value).text).collect();
             format!("I do not know {said}. It can be {}.", values.join(" or "))
         }
-        Misfit::TooLong { limit } => format!("That is too long. It can have at most {limit} letters."),
-        Misfit::TooMany => "One at a time, please. Which one?".into(),
+        InvalidSlot::TooLong { limit } => format!("That is too long. It can have at most {limit} letters."),
+        InvalidSlot::TooMany => "One at a time, please. Which one?".into(),
     }
 }
 

@@ -7,9 +7,9 @@ use time::{Date, OffsetDateTime};
 
 pub use self::words::{Report, Words};
 use crate::alexa::built_in::BuiltInValue;
-use crate::device_model::{Ability, Misfit};
+use crate::device_model::{Ability, InvalidSlot};
 use crate::fault::Fault;
-use crate::registry::Returned;
+use crate::registry::Bounce;
 
 /// A language the skill speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub enum Phrase<'a> {
     /// After it, when the registry takes its time.
     ForgottenSoon,
     /// The last mail came back.
-    MailCameBack(Returned),
+    MailCameBack(Bounce),
     /// The device is connected.
     Connected {
         /// For so many seconds.
@@ -151,7 +151,7 @@ pub enum Phrase<'a> {
     /// The owner declined.
     NotDone,
     /// The words do not fit.
-    DoesNotFit(&'a Misfit),
+    DoesNotFit(&'a InvalidSlot),
     /// A slot is missing, and Alexa cannot ask for it.
     Incomplete,
     /// The device has never reported, and was never connected.

@@ -6,20 +6,20 @@ use serde_json::Value;
 
 use crate::alexa::request::Intent;
 use crate::alexa::response::{Answer, Card, Dialog, Speech};
-use crate::device_model::{Misfit, Model};
-use crate::fault::{Blame, Fault};
-use crate::lifecycle::CareError;
+use crate::device_model::{InvalidSlot, Model};
+use crate::fault::{ClassifiedError, Fault};
+use crate::lifecycle::LifecycleError;
 use crate::login::IdentifyError;
 use crate::mail::MailError;
 use crate::onboarding::OnboardError;
 use crate::registration::claims::{CODE_LIFETIME, ClaimsError, Code};
-use crate::registry::Returned;
+use crate::registry::Bounce;
 use crate::shadow::{Connection, Patch, Presence, Shadow, ShadowError};
 use crate::speech::locales::{Locale, Phrase, Report, Words};
 
 /// Speaks one language about one device.
 #[derive(Clone, Copy, Debug)]
-pub struct Voice<'a> {
+pub struct Responder<'a> {
     /// The language of the request.
     pub locale: Locale,
     /// The device.
@@ -28,7 +28,7 @@ pub struct Voice<'a> {
 
 /// Everything that can go wrong in the story.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum SkillError {
     /// Nobody to do it for.
     #[error("the owner was not identified")]
     Identify(#[from] IdentifyError),
@@ -43,7 +43,7 @@ pub enum Trouble {
     Relay(#[from] ShadowError),
     /// The identity was not paused or forgotten.
     #[error("the identity was not taken out of service")]
-    Care(#[from] CareError),
+    Care(#[from] LifecycleError),
     /// No code for a device.
     #[error("no code was made")]
     Claims(#[from] ClaimsError),
@@ -62,7 +62,7 @@ pub struct Diagnosis {
     /// Who can change it, where that mail has not gone out yet.
     pub waits: Option<Fault>,
     /// What became of that mail.
-    pub returned: Option<Returned>,
+    pub bounce: Option<Bounce>,
     /// Whether the device is connected.
     pub connection: Connection,
     /// What the device said.
@@ -71,45 +71,45 @@ pub struct Diagnosis {
     pub now: u64,
 }
 
-impl Blame for Trouble {
+impl ClassifiedError for SkillError {
     fn step(&self) -> crate::fault::Step {
         match self {
-            Trouble::Identify(error) => error.step(),
-            Trouble::NoEmail => crate::fault::Step::Identify,
-            Trouble::Onboard(error) => error.step(),
-            Trouble::Relay(error) => error.step(),
-            Trouble::Care(error) => error.step(),
-            Trouble::Claims(error) => error.step(),
-            Trouble::Late => crate::fault::Step::Request,
+            SkillError::Identify(error) => error.step(),
+            SkillError::NoEmail => crate::fault::Step::Identify,
+            SkillError::Onboard(error) => error.step(),
+            SkillError::Relay(error) => error.step(),
+            SkillError::Care(error) => error.step(),
+            SkillError::Claims(error) => error.step(),
+            SkillError::Late => crate::fault::Step::Request,
         }
     }
 
     fn fault(&self) -> Fault {
         match self {
-            Trouble::Identify(error) => error.fault(),
-            Trouble::NoEmail => Fault::Speaker,
-            Trouble::Onboard(error) => error.fault(),
-            Trouble::Relay(error) => error.fault(),
-            Trouble::Care(error) => error.fault(),
-            Trouble::Claims(error) => error.fault(),
-            Trouble::Late => Fault::Again,
+            SkillError::Identify(error) => error.fault(),
+            SkillError::NoEmail => Fault::Speaker,
+            SkillError::Onboard(error) => error.fault(),
+            SkillError::Relay(error) => error.fault(),
+            SkillError::Care(error) => error.fault(),
+            SkillError::Claims(error) => error.fault(),
+            SkillError::Late => Fault::Again,
         }
     }
 
     fn cause(&self) -> &'static str {
         match self {
-            Trouble::Identify(error) => error.cause(),
-            Trouble::NoEmail => "no_email",
-            Trouble::Onboard(error) => error.cause(),
-            Trouble::Relay(error) => error.cause(),
-            Trouble::Care(error) => error.cause(),
-            Trouble::Claims(error) => error.cause(),
-            Trouble::Late => "late",
+            SkillError::Identify(error) => error.cause(),
+            SkillError::NoEmail => "no_email",
+            SkillError::Onboard(error) => error.cause(),
+            SkillError::Relay(error) => error.cause(),
+            SkillError::Care(error) => error.cause(),
+            SkillError::Claims(error) => error.cause(),
+            SkillError::Late => "late",
         }
     }
 }
 
-impl Voice<'_> {
+impl Responder<'_> {
     /// The words of a phrase.
     pub fn words(&self, phrase: &Phrase<'_>) -> String {
         self.locale.say(phrase, &self.model.name, &self.model.invocation)
@@ -225,8 +225,8 @@ impl Voice<'_> {
     }
 
     /// An answer, and beside it what became of an earlier mail.
-    pub fn told(&self, answer: Answer, returned: Option<Returned>) -> Answer {
-        match returned {
+    pub fn told(&self, answer: Answer, bounce: Option<Bounce>) -> Answer {
+        match bounce {
             Some(how) => self.also(answer, &Phrase::MailCameBack(how)),
             None => answer,
         }
@@ -234,9 +234,9 @@ impl Voice<'_> {
 
     /// What went wrong, and at its end the code that finds it in the log. Whoever has not linked yet has met
     /// no failure: this is how the story begins.
-    pub fn coded(&self, answer: Answer, trouble: &Trouble, code: &str) -> Answer {
-        match trouble {
-            Trouble::Identify(IdentifyError::NotLinked) => answer,
+    pub fn coded(&self, answer: Answer, error: &SkillError, code: &str) -> Answer {
+        match error {
+            SkillError::Identify(IdentifyError::NotLinked) => answer,
             _ => self.also(answer, &Phrase::Code(code)),
         }
     }
@@ -257,7 +257,7 @@ impl Voice<'_> {
         said.extend(diagnosis.address.as_ref().map(|address| self.words(&Phrase::LinkedAs { address })));
         let mailed = diagnosis.mailed_at.map(|at| Phrase::MailedBefore { seconds: ago(at) });
         said.extend(diagnosis.waits.map(Phrase::MailWaits).or(mailed).map(|phrase| self.words(&phrase)));
-        said.extend(diagnosis.returned.map(|how| self.words(&Phrase::MailCameBack(how))));
+        said.extend(diagnosis.bounce.map(|how| self.words(&Phrase::MailCameBack(how))));
         Answer::say(Speech::sentences(said))
     }
 
@@ -282,7 +282,7 @@ impl Voice<'_> {
         let absence = match presence {
             Presence::Present => return Answer::say(Speech::text(says)),
             Presence::Away { .. } => Phrase::NotConnected,
-            Presence::Unheard => Phrase::NotOnlineYet,
+            Presence::NeverSeen => Phrase::NotOnlineYet,
             Presence::Unsure => Phrase::MaybeConnected,
         };
         Answer::say(Speech::sentences(vec![says.to_owned(), format!("{} {}", self.words(&absence), self.waits(patch))]))
@@ -320,8 +320,8 @@ impl Voice<'_> {
     }
 
     /// Says why a value cannot be, and asks for another.
-    pub fn misfit(&self, intent: &Intent, slot: String, misfit: &Misfit) -> Answer {
-        let speech = self.speech(&Phrase::DoesNotFit(misfit));
+    pub fn invalid_slot(&self, intent: &Intent, slot: String, why: &InvalidSlot) -> Answer {
+        let speech = self.speech(&Phrase::DoesNotFit(why));
         let dialog = Some(Dialog::ElicitSlot { slot, intent: intent.wire.clone() });
         Answer { dialog, ..Answer::ask(speech.clone(), speech) }
     }
@@ -333,32 +333,32 @@ impl Voice<'_> {
     }
 
     /// What went wrong, and a LinkAccount card where linking helps, nowhere else.
-    pub fn trouble(&self, trouble: &Trouble) -> Answer {
-        let phrase = match trouble {
-            Trouble::Identify(IdentifyError::NotLinked) => Phrase::LinkFirst,
-            Trouble::Identify(IdentifyError::TokenInvalid | IdentifyError::TokenForeign) => Phrase::LinkAgain,
-            Trouble::Identify(IdentifyError::ScopeMissing) => Phrase::LinkWithProfile,
-            Trouble::Identify(IdentifyError::Unavailable(_)) => Phrase::LoginDown,
-            Trouble::NoEmail => Phrase::NoEmail,
-            Trouble::Onboard(OnboardError::Busy) => Phrase::OneMoment,
-            Trouble::Onboard(OnboardError::Returned(how)) => Phrase::MailCameBack(*how),
-            Trouble::Onboard(OnboardError::TooOften(seconds)) => Phrase::SentTooOften { seconds: *seconds },
-            Trouble::Care(error) if error.is_busy() => Phrase::OneMoment,
-            Trouble::Onboard(OnboardError::Mail(MailError::AddressRefused(_))) => Phrase::AddressRefused,
-            Trouble::Onboard(OnboardError::Mail(error)) => match error.fault() {
+    pub fn error(&self, error: &SkillError) -> Answer {
+        let phrase = match error {
+            SkillError::Identify(IdentifyError::NotLinked) => Phrase::LinkFirst,
+            SkillError::Identify(IdentifyError::TokenInvalid | IdentifyError::TokenForeign) => Phrase::LinkAgain,
+            SkillError::Identify(IdentifyError::ScopeMissing) => Phrase::LinkWithProfile,
+            SkillError::Identify(IdentifyError::Unavailable(_)) => Phrase::LoginDown,
+            SkillError::NoEmail => Phrase::NoEmail,
+            SkillError::Onboard(OnboardError::Busy) => Phrase::OneMoment,
+            SkillError::Onboard(OnboardError::Bounced(how)) => Phrase::MailCameBack(*how),
+            SkillError::Onboard(OnboardError::TooOften(seconds)) => Phrase::SentTooOften { seconds: *seconds },
+            SkillError::Care(error) if error.is_busy() => Phrase::OneMoment,
+            SkillError::Onboard(OnboardError::Mail(MailError::AddressRefused(_))) => Phrase::AddressRefused,
+            SkillError::Onboard(OnboardError::Mail(error)) => match error.fault() {
                 Fault::Maker => Phrase::MailNotPossible,
                 _ => Phrase::MailBusy,
             },
-            Trouble::Relay(ShadowError::TooLarge) => Phrase::TooMuch,
-            Trouble::Relay(ShadowError::Unclear(_)) | Trouble::Late => Phrase::Unsure,
+            SkillError::Relay(ShadowError::TooLarge) => Phrase::TooMuch,
+            SkillError::Relay(ShadowError::Unclear(_)) | SkillError::Late => Phrase::Unsure,
             other => match other.fault() {
                 Fault::Maker => Phrase::MakerMustAct,
                 _ => Phrase::TryAgain,
             },
         };
         let answer = self.tell(&phrase);
-        match trouble {
-            Trouble::Identify(error) if error.wants_link() => answer.with_card(Card::LinkAccount),
+        match error {
+            SkillError::Identify(error) if error.wants_link() => answer.with_card(Card::LinkAccount),
             _ => answer,
         }
     }

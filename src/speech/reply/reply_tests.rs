@@ -16,13 +16,13 @@ fn spoken(answer: &Answer) -> String {
 }
 
 /// Cause in the log, whether there is a LinkAccount card, and a piece of what is said.
-fn check(trouble: impl Into<Trouble>, cause: &str, fault: Fault, card: bool, says: &str) {
-    let (trouble, model) = (trouble.into(), model());
-    let voice = Voice { locale: Locale::default(), model: &model };
-    let answer = voice.coded(voice.trouble(&trouble), &trouble, "48213");
+fn check(error: impl Into<SkillError>, cause: &str, fault: Fault, card: bool, says: &str) {
+    let (error, model) = (error.into(), model());
+    let responder = Responder { locale: Locale::default(), model: &model };
+    let answer = responder.coded(responder.error(&error), &error, "48213");
     // Whoever is not linked yet has met no failure.
     assert_eq!(spoken(&answer).ends_with("Code 4 8 2 1 3."), cause != "not_linked", "{cause}: {}", spoken(&answer));
-    assert_eq!((trouble.cause(), trouble.fault()), (cause, fault));
+    assert_eq!((error.cause(), error.fault()), (cause, fault));
     assert_eq!(answer.card, card.then_some(Card::LinkAccount), "{cause}");
     assert!(spoken(&answer).contains(says), "{cause}: {}", spoken(&answer));
 }
@@ -43,7 +43,7 @@ fn only_token_faults_show_the_link_account_card() {
 
 #[test]
 fn each_failure_says_who_can_mend_it() {
-    check(Trouble::NoEmail, "no_email", Fault::Speaker, false, "allow it to see your e-mail address");
+    check(SkillError::NoEmail, "no_email", Fault::Speaker, false, "allow it to see your e-mail address");
     check(OnboardError::Busy, "busy", Fault::Again, false, "One moment");
     check(OnboardError::NoTime, "no_time", Fault::Again, false, "try again");
     check(OnboardError::Registry(RegistryError::ThingTypeMissing("x".into())), "thing_type_missing", Fault::Maker, false, "maker");
@@ -62,17 +62,17 @@ fn each_failure_says_who_can_mend_it() {
     check(ShadowError::Conflict, "shadow_conflict", Fault::Again, false, "try again");
     check(ShadowError::TooLarge, "shadow_too_large", Fault::Maker, false, "shorter");
     check(ShadowError::Unclear("x".into()), "shadow_unclear", Fault::Again, false, "cannot tell");
-    check(OnboardError::Returned(Returned::Bounced), "mail_returned", Fault::Speaker, false, "came back");
+    check(OnboardError::Bounced(Bounce::Bounced), "mail_returned", Fault::Speaker, false, "came back");
     check(OnboardError::TooOften(7_200), "mail_too_often", Fault::Speaker, false, "2 hours");
-    check(CareError::Registry(RegistryError::Taken), "thing_taken", Fault::Again, false, "One moment");
-    check(Trouble::Late, "late", Fault::Again, false, "cannot tell");
+    check(LifecycleError::Registry(RegistryError::Taken), "thing_taken", Fault::Again, false, "One moment");
+    check(SkillError::Late, "late", Fault::Again, false, "cannot tell");
 }
 
 fn status(reported: &Value, reported_at: u64) -> String {
     let model = model();
     let crate::device_model::Action::Answer(sentences) = &model.intents["StatusIntent"].action else { panic!("a question") };
     let shadow = Shadow { reported_at: Some(reported_at), ..Shadow::read(&json!({"state": {"reported": reported}})) };
-    spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000, &shadow.untold()))
+    spoken(&Responder { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000, &shadow.untold()))
 }
 
 #[test]
@@ -147,7 +147,11 @@ fn check_lamp(reported: &Value, expected: &str) {
     let model = Model::parse(LAMP).unwrap();
     let crate::device_model::Action::Answer(sentences) = &model.intents["StateIntent"].action else { panic!("a question") };
     let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), reported_at: Some(9_990), ..Shadow::default() };
-    assert_eq!(spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000, &[])), expected, "{reported}");
+    assert_eq!(
+        spoken(&Responder { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000, &[])),
+        expected,
+        "{reported}"
+    );
 }
 
 #[test]
@@ -192,8 +196,8 @@ fn a_state_is_said_as_a_person_says_it() {
     let last = |reported: Value| {
         let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), ..Shadow::default() };
         let connection = Connection::Connected { since: None };
-        let diagnosis = Diagnosis { address: None, mailed_at: None, waits: None, returned: None, connection, shadow, now: 10_000 };
-        spoken(&Voice { locale: Locale::default(), model: &model }.diagnosis(&diagnosis))
+        let diagnosis = Diagnosis { address: None, mailed_at: None, waits: None, bounce: None, connection, shadow, now: 10_000 };
+        spoken(&Responder { locale: Locale::default(), model: &model }.diagnosis(&diagnosis))
     };
     assert!(last(json!({"status": "idle"})).ends_with("Its last state was idle."));
     assert!(last(json!({"status": "error"})).ends_with("When it last reported, it was in an error state."));
@@ -222,13 +226,13 @@ fn a_device_cannot_make_alexa_speak_markup_or_for_ever() {
 #[test]
 fn what_waits_for_a_device_is_said_to_wait() {
     let model = model();
-    let voice = Voice { locale: Locale::default(), model: &model };
+    let responder = Responder { locale: Locale::default(), model: &model };
     let args = serde_json::Map::new();
     let print = Patch::command(&Command { id: "x".into(), name: "print".into(), args, issued_at: 0, expires_at: 3_600 });
     let heat = Patch::set(serde_json::Map::from_iter([("nozzleTarget".to_owned(), json!(200))]));
-    let said = |presence, patch| spoken(&voice.relayed("So be it.", presence, patch));
+    let said = |presence, patch| spoken(&responder.relayed("So be it.", presence, patch));
     for (presence, expected) in [
-        (Presence::Unheard, "Your 3D printer has not been online yet."),
+        (Presence::NeverSeen, "Your 3D printer has not been online yet."),
         (Presence::Away { since: 9 }, "Your 3D printer is not connected at the moment."),
         (Presence::Unsure, "As far as I know, your 3D printer has not been online yet."),
     ] {
@@ -241,22 +245,22 @@ fn what_waits_for_a_device_is_said_to_wait() {
 #[test]
 fn a_device_that_reports_nothing_is_only_said_to_be_new_where_nobody_has_heard_of_it() {
     let model = model();
-    let voice = Voice { locale: Locale::default(), model: &model };
+    let responder = Responder { locale: Locale::default(), model: &model };
     for (connection, expected) in [
         (Ok(Connection::Connected { since: Some(9_000) }), "Your 3D printer is connected, but reports nothing."),
         (Ok(Connection::Disconnected { since: Some(9_400) }), "Your 3D printer is not connected. I last heard of it 10 minutes ago."),
         (Ok(Connection::Unknown), "Your 3D printer has not been online yet. Please do the one step of the mail I sent you, and ask again."),
         (Err("out of order"), "Your 3D printer reports nothing, and I cannot tell whether it is connected at the moment."),
     ] {
-        assert_eq!(spoken(&voice.reports_nothing(Presence::of(&connection), 10_000)), expected, "{connection:?}");
+        assert_eq!(spoken(&responder.reports_nothing(Presence::of(&connection), 10_000)), expected, "{connection:?}");
     }
 }
 
 #[test]
 fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
     let (model, code) = (model(), Code::parse("K7QF-93PD").unwrap());
-    let voice = Voice { locale: Locale::default(), model: &model };
-    let answer = voice.code(&code, Some("https://endpoint.example.com/register"), None);
+    let responder = Responder { locale: Locale::default(), model: &model };
+    let answer = responder.code(&code, Some("https://endpoint.example.com/register"), None);
     let ssml = answer.speech.as_ref().unwrap().ssml();
     let spelled =
         r#"<s><say-as interpret-as="spell-out">K7QF</say-as><break time="1s"/><say-as interpret-as="spell-out">93PD</say-as></s>"#;
@@ -269,7 +273,7 @@ fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
     assert_eq!(rendered["response"]["outputSpeech"]["type"], "SSML");
     assert!(rendered.get("sessionAttributes").is_none());
     assert!(
-        spoken(&voice.code(&code, None, Some(voice.new_owner(None)))).starts_with(&voice.words(&Phrase::Welcome)),
+        spoken(&responder.code(&code, None, Some(responder.new_owner(None)))).starts_with(&responder.words(&Phrase::Welcome)),
         "a new owner has a mail on its way"
     );
 }
@@ -277,9 +281,9 @@ fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
 #[test]
 fn who_gets_no_code_hears_what_to_do() {
     let model = model();
-    let voice = Voice { locale: Locale::default(), model: &model };
-    assert!(spoken(&voice.no_codes()).contains("send my certificate again"));
-    assert!(spoken(&voice.codes_too_often(1_800)).ends_with("the next one in 30 minutes."));
+    let responder = Responder { locale: Locale::default(), model: &model };
+    assert!(spoken(&responder.no_codes()).contains("send my certificate again"));
+    assert!(spoken(&responder.codes_too_often(1_800)).ends_with("the next one in 30 minutes."));
     check(ClaimsError::Unclear("x".into()), "claims_unclear", Fault::Again, false, "try again");
     check(ClaimsError::Refused("x".into()), "claims_refused", Fault::Maker, false, "maker");
 }
@@ -287,9 +291,9 @@ fn who_gets_no_code_hears_what_to_do() {
 #[test]
 fn an_owner_hears_that_the_mail_has_not_gone_out_and_who_can_change_that() {
     let model = Model::parse(Model::SAMPLE).unwrap();
-    let voice = Voice { locale: Locale::English, model: &model };
+    let responder = Responder { locale: Locale::English, model: &model };
     for (fault, words) in [(Fault::Maker, "whoever runs this skill has to mend that"), (Fault::Again, "I try again by myself")] {
-        for answer in [voice.welcome(None, Some(fault)), voice.sent_again(Some(fault)), voice.mail_waits(fault)] {
+        for answer in [responder.welcome(None, Some(fault)), responder.sent_again(Some(fault)), responder.mail_waits(fault)] {
             let said = spoken(&answer);
             assert!(said.contains(words) && !said.contains("I have sent") && !said.contains("ask me again"), "{said}");
         }
@@ -298,15 +302,15 @@ fn an_owner_hears_that_the_mail_has_not_gone_out_and_who_can_change_that() {
         address: None,
         mailed_at: Some(7),
         waits: Some(Fault::Maker),
-        returned: None,
+        bounce: None,
         connection: Connection::Unknown,
         shadow: Shadow::default(),
         now: 9,
     };
-    let said = spoken(&voice.diagnosis(&diagnosis));
+    let said = spoken(&responder.diagnosis(&diagnosis));
     assert!(said.contains("has to mend that") && !said.contains("I sent"), "{said}");
     let unusable = OnboardError::Mail(MailError::ServerUnusable("x".into()));
-    let said = spoken(&voice.trouble(&Trouble::Onboard(unusable)));
+    let said = spoken(&responder.error(&SkillError::Onboard(unusable)));
     assert!(said.contains("whoever runs this skill has to mend that") && !said.contains("in a minute"), "{said}");
 }
 
@@ -336,7 +340,7 @@ fn what_is_not_measured_any_more_does_not_look_new_beside_what_is() {
     let status = |moisture: u64, pump: u64| {
         let times = json!({"moisture": {"timestamp": moisture}, "pump": {"timestamp": pump}});
         let document = json!({"state": {"reported": {"moisture": 41.5, "pump": "OFF"}}, "metadata": {"reported": times}});
-        spoken(&Voice { locale: Locale::default(), model: &model }.status(sentences, &Shadow::read(&document), 10_000, &[]))
+        spoken(&Responder { locale: Locale::default(), model: &model }.status(sentences, &Shadow::read(&document), 10_000, &[]))
     };
     let said = "The moisture is 41.5 percent. The pump is off.";
     assert_eq!(status(9_900, 9_990), said);

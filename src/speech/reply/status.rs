@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Voice, spoken};
+use super::{Responder, spoken};
 use crate::alexa::response::{Answer, Speech};
 use crate::device_model::{Property, Sentence, is_named, placeholders};
 use crate::shadow::{Failed, Failure, Presence, Shadow};
 use crate::speech::intent::fill;
 use crate::speech::locales::{Phrase, Report, Words};
 
-impl Voice<'_> {
+impl Responder<'_> {
     /// A device that reports nothing, which may be there all the same.
     pub fn reports_nothing(&self, presence: Presence, now: u64) -> Answer {
         self.tell(&match presence {
             Presence::Present => Phrase::ReportsNothing,
             Presence::Away { since } => Phrase::Disconnected { seconds: Some(now.saturating_sub(since)) },
-            Presence::Unheard => Phrase::NeverReported,
+            Presence::NeverSeen => Phrase::NeverReported,
             Presence::Unsure => Phrase::MaybeConnectedReportsNothing,
         })
     }

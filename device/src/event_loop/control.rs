@@ -47,7 +47,7 @@ pub enum Connection {
     },
 }
 
-pub(crate) enum Wish {
+pub(crate) enum ControlRequest {
     Connect,
     Disconnect,
     Use(Box<Bundle>),
@@ -57,35 +57,35 @@ pub(crate) enum Wish {
 /// A hand on a living device. When the last one is gone, the device stops.
 #[derive(Clone)]
 pub struct Control {
-    wishes: mpsc::Sender<Wish>,
+    requests: mpsc::Sender<ControlRequest>,
     status: watch::Receiver<Status>,
 }
 
-pub(crate) fn pair(certificate: CertificateId) -> (Control, mpsc::Receiver<Wish>, watch::Sender<Status>) {
-    let (wishes, granted) = mpsc::channel(16);
+pub(crate) fn pair(certificate: CertificateId) -> (Control, mpsc::Receiver<ControlRequest>, watch::Sender<Status>) {
+    let (requests, granted) = mpsc::channel(16);
     let (tell, status) = watch::channel(Status { connection: Connection::default(), certificate, command: None });
-    (Control { wishes, status }, granted, tell)
+    (Control { requests, status }, granted, tell)
 }
 
 impl Control {
     /// Connects, at once; nothing, where there is a connection.
     pub async fn connect(&self) {
-        self.wish(Wish::Connect).await;
+        self.send(ControlRequest::Connect).await;
     }
 
     /// Disconnects, and stays so.
     pub async fn disconnect(&self) {
-        self.wish(Wish::Disconnect).await;
+        self.send(ControlRequest::Disconnect).await;
     }
 
     /// Connects anew with these credentials of the same thing, and reports their certificate.
     pub async fn use_bundle(&self, bundle: Bundle) {
-        self.wish(Wish::Use(Box::new(bundle))).await;
+        self.send(ControlRequest::Use(Box::new(bundle))).await;
     }
 
     /// Says goodbye and ends, as on SIGTERM.
     pub async fn stop(&self) {
-        self.wish(Wish::Stop).await;
+        self.send(ControlRequest::Stop).await;
     }
 
     /// How it is.
@@ -98,8 +98,8 @@ impl Control {
         self.status.clone()
     }
 
-    async fn wish(&self, wish: Wish) {
+    async fn send(&self, request: ControlRequest) {
         // Without a receiver the device has ended, and nothing can be done to it.
-        let _ = self.wishes.send(wish).await;
+        let _ = self.requests.send(request).await;
     }
 }

@@ -7,8 +7,8 @@
 
 use serde_json::Value;
 
-use super::CareError;
-use crate::registry::{Registry, RegistryError, Returned};
+use super::LifecycleError;
+use crate::registry::{Bounce, Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
 use crate::thing::{CertificateId, ThingName, ThingPrefix};
 
@@ -23,7 +23,7 @@ pub struct Notice {
     /// Which certificate it held.
     pub certificate: Option<CertificateId>,
     /// What became of it.
-    pub how: Returned,
+    pub how: Bounce,
 }
 
 impl Notice {
@@ -37,8 +37,8 @@ impl Notice {
     fn of(event: &Value, prefix: &ThingPrefix) -> Option<Self> {
         let how = match event.get("eventType").or_else(|| event.get("notificationType"))?.as_str()? {
             // A mail that SES itself rejects had a virus, or what looks like one.
-            "Bounce" | "Reject" => Returned::Bounced,
-            "Complaint" => Returned::Complained,
+            "Bounce" | "Reject" => Bounce::Bounced,
+            "Complaint" => Bounce::Complained,
             _ => return None,
         };
         let tag = |name: &str| event.pointer(&format!("/mail/tags/{name}/0")).and_then(Value::as_str);
@@ -49,18 +49,18 @@ impl Notice {
 
 /// Notes on the thing that its owner's mail came back. Returns whether there was anything to note: a mail
 /// whose certificate has been replaced since is of no interest any more, unless its recipient complained.
-pub async fn note<R: Registry, S: Shadows>(registry: &R, shadows: &S, notice: &Notice, now: u64) -> Result<bool, CareError> {
+pub async fn note<R: Registry, S: Shadows>(registry: &R, shadows: &S, notice: &Notice, now: u64) -> Result<bool, LifecycleError> {
     let thing = &notice.thing;
     for _ in 0..TRIES {
         let Some(entry) = registry.look(thing).await? else { return Ok(false) };
         let mut record = entry.record;
         let outdated = notice.certificate.is_some() && notice.certificate != record.certificate;
-        if record.forget || (outdated && notice.how == Returned::Bounced) {
+        if record.forget || (outdated && notice.how == Bounce::Bounced) {
             return Ok(false);
         }
         // The same event may come twice; the shadow is marked again in case the first one got no further.
-        if record.returned != Some(notice.how) {
-            record.returned = Some(notice.how);
+        if record.bounce != Some(notice.how) {
+            record.bounce = Some(notice.how);
             match registry.write(thing, entry.version, &record).await {
                 Ok(()) => {}
                 Err(RegistryError::Taken | RegistryError::Unclear(_)) => continue,
@@ -77,11 +77,11 @@ pub async fn note<R: Registry, S: Shadows>(registry: &R, shadows: &S, notice: &N
 mod tests {
     use super::*;
 
-    const SES: [(&str, &str, Option<Returned>); 4] = [
-        ("bounce", include_str!("../../tests/fixtures/ses/bounce.json"), Some(Returned::Bounced)),
-        ("transient bounce", include_str!("../../tests/fixtures/ses/transient_bounce.json"), Some(Returned::Bounced)),
-        ("complaint", include_str!("../../tests/fixtures/ses/complaint.json"), Some(Returned::Complained)),
-        ("reject", include_str!("../../tests/fixtures/ses/reject.json"), Some(Returned::Bounced)),
+    const SES: [(&str, &str, Option<Bounce>); 4] = [
+        ("bounce", include_str!("../../tests/fixtures/ses/bounce.json"), Some(Bounce::Bounced)),
+        ("transient bounce", include_str!("../../tests/fixtures/ses/transient_bounce.json"), Some(Bounce::Bounced)),
+        ("complaint", include_str!("../../tests/fixtures/ses/complaint.json"), Some(Bounce::Complained)),
+        ("reject", include_str!("../../tests/fixtures/ses/reject.json"), Some(Bounce::Bounced)),
     ];
 
     fn by_sns(message: &str) -> Value {

@@ -18,7 +18,7 @@ use crate::harness::lambda::Lambda;
 use crate::harness::login::{Login, User};
 use crate::harness::ministack::Ministack;
 use crate::harness::runtime_api::Outcome;
-use crate::town::{broken_promises, list, replaced};
+use crate::stack::{broken_promises, list, replaced};
 
 /// So many owners are served in the same moment, because a test machine is small. Nobody keeps a turn while
 /// they wait for a lease or a deadline.
@@ -27,13 +27,13 @@ static TURNS: Semaphore = Semaphore::const_new(5);
 pub const PATIENCE: usize = 3;
 
 /// One account that many owners share, and one Login with Amazon that knows them all.
-pub struct Village {
+pub struct SharedAccount {
     pub ministack: Ministack,
     login: Login,
     lease: u64,
 }
 
-impl Village {
+impl SharedAccount {
     /// As the stack of `infra/` leaves it. One attempt keeps others away for so many seconds.
     pub async fn built(lease: u64) -> Self {
         Self { ministack: Ministack::deployed().await, login: Login::open().await, lease }
@@ -64,10 +64,10 @@ impl Village {
     }
 
     /// Someone new, with a function and a gate of their own.
-    pub async fn settles(&self, name: &str) -> Household {
+    pub async fn settles(&self, name: &str) -> Tenant {
         let gate = self.gate().await;
         let user = self.welcomes(name);
-        Household { deployment: self.deployment(&gate), echo: Echo::linked(&user.token), lambda: None, gate: Arc::new(gate), user }
+        Tenant { deployment: self.deployment(&gate), echo: Echo::linked(&user.token), lambda: None, gate: Arc::new(gate), user }
     }
 
     /// Waits until a lease that was taken before has run out. It counts whole seconds, of which one has begun.
@@ -109,7 +109,7 @@ fn live_ones(account: &Value, user: &User, made: &[String]) -> Vec<String> {
 }
 
 /// An owner, with a function of their own and a gate in front of all that it calls.
-pub struct Household {
+pub struct Tenant {
     pub user: User,
     pub gate: Arc<Aws>,
     deployment: Deployment,
@@ -117,7 +117,7 @@ pub struct Household {
     echo: Echo,
 }
 
-impl Household {
+impl Tenant {
     /// "Alexa, open my printer."
     pub async fn speaks(&mut self) -> Option<Answer> {
         self.echo.start_over();
@@ -176,10 +176,10 @@ impl Household {
     }
 
     /// Speaks again, one lease apart, until all is well.
-    pub async fn speaks_until_served(&mut self, village: &Village) -> Result<(), String> {
+    pub async fn speaks_until_served(&mut self, shared_account: &SharedAccount) -> Result<(), String> {
         let mut heard = "nothing".to_owned();
         for _ in 0..PATIENCE {
-            village.lease_passes().await;
+            shared_account.lease_passes().await;
             match self.speaks().await {
                 Some(answer) if is_served(&answer) => return Ok(()),
                 Some(answer) => heard = answer.speech(),

@@ -22,19 +22,19 @@ fn owner() -> Option<OwnerId> {
 
 /// Whatever is asked.
 #[derive(Clone, Copy)]
-pub(super) struct OutOfReach;
+pub(super) struct Unreachable;
 
 /// The status of the last answer, as it was noted.
 #[derive(Default)]
-pub(super) struct Heard(Mutex<Option<u16>>);
+pub(super) struct LastAnswer(Mutex<Option<u16>>);
 
-impl Heard {
+impl LastAnswer {
     pub(super) fn take(&self) -> Option<u16> {
         self.0.lock().ok()?.take()
     }
 }
 
-impl Audit for Heard {
+impl Audit for LastAnswer {
     async fn note(&self, event: &Event) {
         if let Ok(mut last) = self.0.lock() {
             *last = Some(event.status);
@@ -42,7 +42,7 @@ impl Audit for Heard {
     }
 }
 
-impl Login for OutOfReach {
+impl Login for Unreachable {
     async fn profile(&self, _: &AccessToken) -> Result<Profile, IdentifyError> {
         Err(IdentifyError::Unavailable("out of reach".into()))
     }
@@ -52,13 +52,13 @@ impl Login for OutOfReach {
     }
 }
 
-impl Hook for OutOfReach {
+impl Hook for Unreachable {
     async fn ask(&self, _: &HookAddress, _: &Question, _: Duration) -> Result<Verdict, HookError> {
         Ok(Verdict { allow: true, ..Verdict::default() })
     }
 }
 
-impl Claims for OutOfReach {
+impl Claims for Unreachable {
     async fn keep(&self, _: &str, _: &Claim, _: u64) -> Result<bool, ClaimsError> {
         Ok(false)
     }
@@ -90,7 +90,7 @@ impl Claims for OutOfReach {
 
 type Outcome<T> = Result<T, RegistryError>;
 
-impl Registry for OutOfReach {
+impl Registry for Unreachable {
     fn of_kind(&self, _: Kind) -> Self {
         Self
     }
@@ -99,7 +99,7 @@ impl Registry for OutOfReach {
         Ok(Some(Entry { version: 1, owner: owner(), thing_type: Some("lamp".into()), record: Record::default() }))
     }
 
-    async fn mint(&self, _: &ThingName) -> Outcome<Certificate> {
+    async fn create_certificate(&self, _: &ThingName) -> Outcome<Certificate> {
         Err(RegistryError::Throttled)
     }
 

@@ -20,11 +20,11 @@ struct Known {
 
 /// Commands, the newest last.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct CommandLog {
     known: VecDeque<Known>,
 }
 
-impl Memory {
+impl CommandLog {
     /// Takes a command that is wanted now, which makes it the newest. Whether it had not been known.
     pub(super) fn take(&mut self, id: &str, name: &str) -> bool {
         let before = self.known.iter().position(|known| known.id == id).and_then(|at| self.known.remove(at));

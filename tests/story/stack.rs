@@ -9,17 +9,17 @@ use crate::harness::alexa::Echo;
 use crate::harness::answer::Answer;
 use crate::harness::deployment::Deployment;
 use crate::harness::device::{Identity, connection};
-use crate::harness::house::House;
+use crate::harness::function::Function;
 use crate::harness::lambda::Lambda;
 use crate::harness::login::User;
 use crate::harness::ministack::{Account, Ministack, POLICY, calls, prepare};
 
-pub struct Town {
+pub struct Stack {
     pub ministack: Ministack,
-    pub house: House,
+    pub function: Function,
 }
 
-impl Town {
+impl Stack {
     /// As the stack of `infra/` leaves it.
     pub async fn built() -> Self {
         Self::with(&Account::deployed(), |deployment| deployment).await
@@ -31,8 +31,8 @@ impl Town {
         prepare(&ministack.url, account).await;
         let gate = ministack.gate().await;
         let endpoint = format!("localhost:{}", ministack.mqtt_port);
-        let house = House::deployed(gate, |deployment| special(deployment.set("IOT_ENDPOINT", &endpoint))).await;
-        Self { ministack, house }
+        let function = Function::deployed(gate, |deployment| special(deployment.set("IOT_ENDPOINT", &endpoint))).await;
+        Self { ministack, function }
     }
 
     /// As the stack leaves it, but with leases of a second.
@@ -49,7 +49,7 @@ impl Town {
     /// counts the versions.
     pub async fn rewrites(&self, thing: &str, attributes: Value) {
         let change = json!({"thingName": thing, "attributePayload": {"attributes": attributes, "merge": true}});
-        assert_eq!(calls(&self.house.aws.url(), "update_thing", change).await, Ok(()));
+        assert_eq!(calls(&self.function.aws.url(), "update_thing", change).await, Ok(()));
     }
 
     /// The schedule sets a function off, as EventBridge does; returns its report.
@@ -59,13 +59,13 @@ impl Town {
 
     /// Another function in front of the same account, which knows nobody yet.
     pub async fn another_function(&self) -> Lambda {
-        let deployment = Deployment::with(&self.house.login.url(), &self.house.aws.url());
+        let deployment = Deployment::with(&self.function.login.url(), &self.function.aws.url());
         Lambda::start(&deployment.set("IOT_ENDPOINT", &format!("localhost:{}", self.ministack.mqtt_port)).set("LEASE_SECONDS", "1")).await
     }
 
     /// What the skill answers to one request of the device.
     pub async fn ask(&self, echo: &mut Echo, request: &Value) -> Answer {
-        self.house.lambda.answer(echo, request).await
+        self.function.lambda.answer(echo, request).await
     }
 
     /// Asks as an owner would who was told to ask again, until the skill is ready for commands or has sent a mail.
@@ -78,12 +78,12 @@ impl Town {
                 return;
             }
             echo.start_over();
-            assert!(started.elapsed() < Duration::from_secs(20), "never ready; the log:\n{}", self.house.lambda.log());
+            assert!(started.elapsed() < Duration::from_secs(20), "never ready; the log:\n{}", self.function.lambda.log());
         }
     }
 
     /// Onboards someone and opens their mail, the one with this number.
-    pub async fn moves_in(&self, user: &User, mail: usize) -> Owner {
+    pub async fn onboards(&self, user: &User, mail: usize) -> Owner {
         let mut echo = Echo::linked(&user.token);
         let request = echo.launch();
         let answer = self.ask(&mut echo, &request).await;

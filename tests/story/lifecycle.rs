@@ -11,114 +11,114 @@ use crate::harness::answer::Answer;
 use crate::harness::aws::Conduct;
 use crate::harness::device::{Device, Identity};
 use crate::harness::login::{User, token_for};
-use crate::household::{Household, PATIENCE, Village, is_served, words_of};
-use crate::town::{
-    Owner, Town, broken_promises, certificate, check_no_stray_certificate_is_live, check_one_owner_one_thing, list, now, sweeps, thing,
+use crate::stack::{
+    Owner, Stack, broken_promises, certificate, check_no_stray_certificate_is_live, check_one_owner_one_thing, list, now, sweeps, thing,
 };
+use crate::tenant::{PATIENCE, SharedAccount, Tenant, is_served, words_of};
 
 const LINKED: &str = include_str!("../fixtures/alexa/skill_account_linked.json");
 const DISABLED: &str = include_str!("../fixtures/alexa/skill_disabled.json");
 const FORGET: &str = "ForgetMeIntent";
 
 /// Alexa tells; nobody hears the answer.
-async fn told(town: &Town, echo: &Echo, fixture: &str, at: u64) {
-    let answer = town.house.lambda.answer_to(&echo.documented_event(fixture, at)).await;
+async fn told(stack: &Stack, echo: &Echo, fixture: &str, at: u64) {
+    let answer = stack.function.lambda.answer_to(&echo.documented_event(fixture, at)).await;
     assert!(answer.is_empty(), "{:#}", answer.json());
 }
 
 /// Becomes an owner by linking the account, at this time.
-async fn links(town: &Town, user: &User, at: u64) -> Owner {
+async fn links(stack: &Stack, user: &User, at: u64) -> Owner {
     let echo = Echo::linked(&user.token);
-    told(town, &echo, LINKED, at).await;
-    let (mail, bundle) = town.ministack.open_last_mail(user).await;
-    let identity = Identity::of_bundle(&bundle, &town.ministack.root);
+    told(stack, &echo, LINKED, at).await;
+    let (mail, bundle) = stack.ministack.open_last_mail(user).await;
+    let identity = Identity::of_bundle(&bundle, &stack.ministack.root);
     let thing = identity.client_id.clone();
     Owner { echo, mail, bundle, identity, thing }
 }
 
-async fn status(town: &Town, id: &str) -> Value {
-    certificate(&town.ministack.holds().await, id)["status"].clone()
+async fn status(stack: &Stack, id: &str) -> Value {
+    certificate(&stack.ministack.holds().await, id)["status"].clone()
 }
 
 /// "Forget me", and yes to the dialog; the plain question is open then.
-async fn asks_to_be_forgotten(town: &Town, echo: &mut Echo) -> Answer {
+async fn asks_to_be_forgotten(stack: &Stack, echo: &mut Echo) -> Answer {
     echo.start_over();
     let request = echo.intent_in("STARTED", "NONE", FORGET, &[]);
-    let answer = town.ask(echo, &request).await;
+    let answer = stack.ask(echo, &request).await;
     assert_eq!(answer.directives(), ["Dialog.ConfirmIntent"], "{:#}", answer.json());
     let request = echo.intent_in("COMPLETED", "CONFIRMED", FORGET, &[]);
-    let answer = town.ask(echo, &request).await;
+    let answer = stack.ask(echo, &request).await;
     assert!(answer.keeps_session_open() && answer.directives().is_empty(), "{:#}", answer.json());
     answer.says(&["yes or no"]);
     answer
 }
 
-async fn says_yes(town: &Town, echo: &mut Echo) -> Answer {
+async fn says_yes(stack: &Stack, echo: &mut Echo) -> Answer {
     let request = echo.intent("AMAZON.YesIntent", &[]);
-    town.ask(echo, &request).await
+    stack.ask(echo, &request).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_skill_takes_the_device_out_of_service_until_the_account_is_linked_again() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
     let began = now();
-    let owner = links(&town, &ada, began - 1_000).await;
+    let owner = links(&stack, &ada, began - 1_000).await;
     let id = owner.certificate_id();
     drop(Device::connect(&owner.identity).await);
 
-    told(&town, &owner.echo, DISABLED, began - 900).await;
-    let account = town.ministack.holds().await;
+    told(&stack, &owner.echo, DISABLED, began - 900).await;
+    let account = stack.ministack.holds().await;
     assert_eq!(certificate(&account, &id)["status"], "INACTIVE");
     assert_eq!(certificate(&account, &id)["things"], json!([owner.thing]), "nothing is lost");
     assert_eq!(thing(&account, &owner.thing)["attributes"]["PausedAt"], (began - 900).to_string());
     Device::dial(&owner.identity).await.is_refused().await;
     // A device that was connected is cut off.
-    let cut_off = town.house.aws.calls().into_iter().find(|call| call.operation == "DeleteConnection");
-    assert!(cut_off.is_some_and(|call| call.path.ends_with(&owner.thing)), "{:?}", town.house.aws.operations());
+    let cut_off = stack.function.aws.calls().into_iter().find(|call| call.operation == "DeleteConnection");
+    assert!(cut_off.is_some_and(|call| call.path.ends_with(&owner.thing)), "{:?}", stack.function.aws.operations());
 
-    told(&town, &owner.echo, LINKED, began - 800).await;
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    told(&stack, &owner.echo, LINKED, began - 800).await;
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
-    assert_eq!(town.ministack.post_office.count(), 1, "the same certificate, and no new mail");
+    assert_eq!(stack.ministack.post_office.count(), 1, "the same certificate, and no new mail");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_just_speaks_after_enabling_the_skill_anew_has_the_same_certificate_back() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
     let began = now();
-    let mut owner = links(&town, &ada, began - 1_000).await;
+    let mut owner = links(&stack, &ada, began - 1_000).await;
     let old_echo = owner.echo.clone();
-    told(&town, &old_echo, DISABLED, began - 900).await;
+    told(&stack, &old_echo, DISABLED, began - 900).await;
     Device::dial(&owner.identity).await.is_refused().await;
 
     // The token is another one then, and so is the user id that Alexa gives them.
     let again = User { token: token_for("ada.anew"), ..ada.clone() };
-    town.house.login.knows(&again);
+    stack.function.login.knows(&again);
     owner.echo = Echo::linked(&again.token);
     let request = owner.echo.launch();
-    let answer = town.ask(&mut owner.echo, &request).await;
+    let answer = stack.ask(&mut owner.echo, &request).await;
     assert!(answer.keeps_session_open(), "{:#}", answer.json());
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
-    assert_eq!(town.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.post_office.count(), 1);
 
     // What is told of the user that they were changes nothing; of the one they are it does.
-    told(&town, &old_echo, DISABLED, began + 500).await;
-    assert_eq!(status(&town, &owner.certificate_id()).await, "ACTIVE");
-    told(&town, &owner.echo, DISABLED, began + 500).await;
-    assert_eq!(status(&town, &owner.certificate_id()).await, "INACTIVE");
+    told(&stack, &old_echo, DISABLED, began + 500).await;
+    assert_eq!(status(&stack, &owner.certificate_id()).await, "ACTIVE");
+    told(&stack, &owner.echo, DISABLED, began + 500).await;
+    assert_eq!(status(&stack, &owner.certificate_id()).await, "INACTIVE");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_come_late_twice_or_out_of_order_do_no_harm() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
     let began = now();
-    let owner = links(&town, &ada, began - 1_000).await;
+    let owner = links(&stack, &ada, began - 1_000).await;
     let id = owner.certificate_id();
-    let stranger = Echo::linked(&town.house.welcomes("Stranger").token);
+    let stranger = Echo::linked(&stack.function.welcomes("Stranger").token);
 
     let told_in_this_order = [
         ("disabled before the link", &owner.echo, DISABLED, 1_100, "ACTIVE"),
@@ -134,32 +134,32 @@ async fn events_that_come_late_twice_or_out_of_order_do_no_harm() {
         ("linked once more", &owner.echo, LINKED, 500, "ACTIVE"),
     ];
     for (what, echo, fixture, ago, expected) in told_in_this_order {
-        told(&town, echo, fixture, began - ago).await;
-        assert_eq!(status(&town, &id).await, expected, "{what}; the log:\n{}", town.house.lambda.log());
+        told(&stack, echo, fixture, began - ago).await;
+        assert_eq!(status(&stack, &id).await, expected, "{what}; the log:\n{}", stack.function.lambda.log());
     }
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
-    assert_eq!(town.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.post_office.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_yes_twice_is_forgotten_and_starts_afresh() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let bob = town.moves_in(&town.house.welcomes("Bob"), 0).await;
-    let mut owner = town.moves_in(&ada, 1).await;
-    asks_to_be_forgotten(&town, &mut owner.echo).await;
-    let answer = says_yes(&town, &mut owner.echo).await;
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let bob = stack.onboards(&stack.function.welcomes("Bob"), 0).await;
+    let mut owner = stack.onboards(&ada, 1).await;
+    asks_to_be_forgotten(&stack, &mut owner.echo).await;
+    let answer = says_yes(&stack, &mut owner.echo).await;
     answer.says(&["forgotten you", "start afresh"]);
     assert!(answer.ends_session() && !answer.speech().contains("Code"), "{:#}", answer.json());
 
-    let account = town.ministack.holds().await;
+    let account = stack.ministack.holds().await;
     assert!(thing(&account, &owner.thing).is_null(), "{account:#}");
     assert!(certificate(&account, &owner.certificate_id()).is_null(), "{account:#}");
     assert_eq!((list(&account, "things").len(), list(&account, "certificates").len()), (1, 1), "Bob is still there");
     Device::dial(&owner.identity).await.is_refused().await;
     drop(Device::connect(&bob.identity).await);
-    let (farewell, _) = town.ministack.open_mail(2).await;
+    let (farewell, _) = stack.ministack.open_mail(2).await;
     assert_eq!(farewell["recipients"], json!([ada.email]));
     assert_eq!((&farewell["attachments"], &farewell["defects"]), (&json!([]), &json!([])), "{farewell:#}");
     assert!(farewell["text"].as_str().is_some_and(|text| text.contains("deleted") && text.contains("last mail")), "{farewell:#}");
@@ -167,46 +167,46 @@ async fn who_says_yes_twice_is_forgotten_and_starts_afresh() {
     // The shadow has not outlived its thing.
     owner.echo.start_over();
     let request = owner.echo.launch();
-    town.ask(&mut owner.echo, &request).await.welcomes();
-    let (_, bundle) = town.ministack.open_mail(3).await;
-    let anew = Identity::of_bundle(&bundle, &town.ministack.root);
+    stack.ask(&mut owner.echo, &request).await.welcomes();
+    let (_, bundle) = stack.ministack.open_mail(3).await;
+    let anew = Identity::of_bundle(&bundle, &stack.ministack.root);
     let mailed = std::fs::read_to_string(&anew.certificate).expect("a certificate");
     assert_ne!(mailed, owner.certificate());
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &mailed);
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &mailed);
     drop(Device::connect(&anew).await);
     Device::dial(&owner.identity).await.is_refused().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_say_yes_twice_is_not_forgotten() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let mut owner = town.moves_in(&ada, 0).await;
-    town.house.aws.forgets();
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let mut owner = stack.onboards(&ada, 0).await;
+    stack.function.aws.forgets();
 
     let request = owner.echo.intent_in("COMPLETED", "DENIED", FORGET, &[]);
-    town.ask(&mut owner.echo, &request).await.says(&["leave it"]);
-    asks_to_be_forgotten(&town, &mut owner.echo).await;
+    stack.ask(&mut owner.echo, &request).await.says(&["leave it"]);
+    asks_to_be_forgotten(&stack, &mut owner.echo).await;
     let request = owner.echo.intent("AMAZON.NoIntent", &[]);
-    town.ask(&mut owner.echo, &request).await.says(&["leave it"]);
+    stack.ask(&mut owner.echo, &request).await.says(&["leave it"]);
     // The question was answered: a yes that comes now answers none.
-    says_yes(&town, &mut owner.echo).await.says(&["did not get that"]);
+    says_yes(&stack, &mut owner.echo).await.says(&["did not get that"]);
     // Nor does it in another session, or after something else was said.
-    asks_to_be_forgotten(&town, &mut owner.echo).await;
+    asks_to_be_forgotten(&stack, &mut owner.echo).await;
     owner.echo.start_over();
-    says_yes(&town, &mut owner.echo).await.says(&["did not get that"]);
-    asks_to_be_forgotten(&town, &mut owner.echo).await;
+    says_yes(&stack, &mut owner.echo).await.says(&["did not get that"]);
+    asks_to_be_forgotten(&stack, &mut owner.echo).await;
     let request = owner.echo.intent("AMAZON.HelpIntent", &[]);
-    town.ask(&mut owner.echo, &request).await;
-    says_yes(&town, &mut owner.echo).await.says(&["did not get that"]);
+    stack.ask(&mut owner.echo, &request).await;
+    says_yes(&stack, &mut owner.echo).await.says(&["did not get that"]);
     // Nor somebody else's, who has taken over the session.
-    asks_to_be_forgotten(&town, &mut owner.echo).await;
-    owner.echo.token = Some(town.house.welcomes("Bob").token);
-    says_yes(&town, &mut owner.echo).await.says(&["did not get that"]);
+    asks_to_be_forgotten(&stack, &mut owner.echo).await;
+    owner.echo.token = Some(stack.function.welcomes("Bob").token);
+    says_yes(&stack, &mut owner.echo).await.says(&["did not get that"]);
 
-    let called = town.house.aws.operations();
+    let called = stack.function.aws.operations();
     assert!(called.is_empty(), "{called:?}");
-    check_one_owner_one_thing(&town.ministack.holds().await, &ada, &owner.certificate());
+    check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
 }
 
@@ -221,7 +221,7 @@ enum Onwards {
 /// A forgetting in which one call goes wrong.
 struct Farewell {
     name: String,
-    home: Household,
+    home: Tenant,
     answer: Option<Answer>,
     onwards: Onwards,
 }
@@ -239,11 +239,11 @@ const FAULTS: [(&str, bool, Conduct); 6] = [
 ];
 
 /// An owner who is free to be forgotten.
-async fn onboards(village: &Village, name: &str) -> Household {
-    let mut home = village.settles(name).await;
+async fn onboards(shared_account: &SharedAccount, name: &str) -> Tenant {
+    let mut home = shared_account.settles(name).await;
     let answer = home.speaks().await.expect("a function that lives");
     answer.welcomes();
-    village.lease_passes().await;
+    shared_account.lease_passes().await;
     home
 }
 
@@ -274,8 +274,8 @@ fn is_honest(account: &Value, farewell: &Farewell) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
-    let village = Arc::new(Village::built(3).await);
-    let mut observed = onboards(&village, "Observed").await;
+    let shared_account = Arc::new(SharedAccount::built(3).await);
+    let mut observed = onboards(&shared_account, "Observed").await;
     observed.gate.forgets();
     observed.wants_to_be_forgotten().await.expect("a function that lives").says(&["forgotten you"]);
     let mut calls: Vec<(String, usize)> = Vec::new();
@@ -292,9 +292,9 @@ async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
             // All three after what is worst, a death; else they take turns.
             let some = if conduct == Conduct::Kills { each.to_vec() } else { vec![each[(turn / calls.len() + turn) % 3]] };
             for onwards in some {
-                let (number, operation, village) = (cases.len(), operation.clone(), Arc::clone(&village));
+                let (number, operation, shared_account) = (cases.len(), operation.clone(), Arc::clone(&shared_account));
                 cases.spawn(async move {
-                    let mut home = onboards(&village, &format!("Owner {number}")).await;
+                    let mut home = onboards(&shared_account, &format!("Owner {number}")).await;
                     match lasts {
                         true => home.gate.makes_from(&operation, nth, conduct),
                         false => home.gate.makes_once(&operation, nth, conduct),
@@ -307,7 +307,7 @@ async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
         }
     }
     let mut farewells = cases.join_all().await;
-    let account = village.ministack.holds().await;
+    let account = shared_account.ministack.holds().await;
     let mut wrong: Vec<String> = Vec::new();
     for farewell in &farewells {
         wrong.extend(is_honest(&account, farewell).into_iter().map(|lie| format!("{} {lie}", farewell.name)));
@@ -316,11 +316,11 @@ async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
     // Some ask again, some just speak; what is left then is for the sweep.
     let mut going_on = JoinSet::new();
     for mut farewell in farewells.drain(..) {
-        let village = Arc::clone(&village);
+        let shared_account = Arc::clone(&shared_account);
         going_on.spawn(async move {
             let name = farewell.name.clone();
             let went = tokio::spawn(async move {
-                go_on(&village, &mut farewell).await;
+                go_on(&shared_account, &mut farewell).await;
                 farewell
             });
             (name, went.await)
@@ -333,20 +333,20 @@ async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
             Err(panic) => wrong.push(format!("{name} {}", words_of(&*panic.into_panic()))),
         }
     }
-    village.lease_passes().await;
-    let gate = village.gate().await;
-    let report = sweeps(&village.starts(&gate).await).await;
+    shared_account.lease_passes().await;
+    let gate = shared_account.gate().await;
+    let report = sweeps(&shared_account.starts(&gate).await).await;
     assert_eq!((&report["failed"], &report["complete"]), (&json!(0), &json!(true)), "{report}");
 
-    let account = village.ministack.holds().await;
+    let account = shared_account.ministack.holds().await;
     let served: Vec<_> = farewells.iter().filter(|farewell| farewell.onwards == Onwards::Speaks).collect();
     let owners: Vec<_> = served.iter().map(|farewell| (farewell.home.user.clone(), farewell.home.gate.certificates_made())).collect();
-    for (farewell, verdict) in served.iter().zip(village.judges(&owners).await) {
+    for (farewell, verdict) in served.iter().zip(shared_account.judges(&owners).await) {
         wrong.extend(verdict.iter().map(|verdict| format!("{} {verdict}", farewell.name)));
     }
     for farewell in farewells.iter().filter(|farewell| farewell.onwards != Onwards::Speaks) {
         let left = remains(&account, &farewell.home.user, &farewell.home.gate.certificates_made());
-        let untouched = farewell.onwards == Onwards::IsSweptUp && is_untouched(&village, &account, &farewell.home.user).await;
+        let untouched = farewell.onwards == Onwards::IsSweptUp && is_untouched(&shared_account, &account, &farewell.home.user).await;
         if !left.is_empty() && !untouched {
             wrong.push(format!("{} {left:?}", farewell.name));
         }
@@ -356,11 +356,11 @@ async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
     check_no_stray_certificate_is_live(&account);
 }
 
-async fn go_on(village: &Village, farewell: &mut Farewell) {
+async fn go_on(shared_account: &SharedAccount, farewell: &mut Farewell) {
     let Farewell { home, onwards, .. } = farewell;
     let mut heard = String::new();
     for _ in 0..PATIENCE {
-        village.lease_passes().await;
+        shared_account.lease_passes().await;
         let answer = match onwards {
             Onwards::AsksAgain => home.wants_to_be_forgotten().await,
             Onwards::Speaks => home.speaks().await,
@@ -375,69 +375,69 @@ async fn go_on(village: &Village, farewell: &mut Farewell) {
     panic!("not done after {PATIENCE} times: {heard:?}");
 }
 
-/// The wish did not get as far as the record: everything is as it was.
-async fn is_untouched(village: &Village, account: &Value, user: &User) -> bool {
-    let (_, bundle) = village.ministack.open_last_mail(user).await;
+/// The request did not get as far as the record: everything is as it was.
+async fn is_untouched(shared_account: &SharedAccount, account: &Value, user: &User) -> bool {
+    let (_, bundle) = shared_account.ministack.open_last_mail(user).await;
     let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).unwrap_or_default();
     broken_promises(account, user, &mailed).is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_hears_all_that_is_known_about_their_device() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
-    let mut owner = town.moves_in(&ada, 0).await;
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
+    let mut owner = stack.onboards(&ada, 0).await;
     let mut heard = Vec::new();
     let millis = |ago: u64| (now() - ago) * 1_000;
 
     // AWS has never heard of the client, and the device has said nothing yet.
-    heard.push(asks_about_connection(&town, &mut owner).await);
+    heard.push(asks_about_connection(&stack, &mut owner).await);
     heard[0].says(&["cannot tell", "never reported", "a***a@mail.example.com", "sent your certificate"]);
 
     let mut device = Device::connect(&owner.identity).await;
     device.subscribe(&owner.topic("update/accepted")).await;
     device.publish(&owner.topic("update"), &json!({"state": {"reported": {"status": "printing"}}})).await;
     device.receive(&owner.topic("update/accepted")).await;
-    heard.push(asks_about_connection(&town, &mut owner).await);
+    heard.push(asks_about_connection(&stack, &mut owner).await);
     heard[1].says(&["cannot tell", "last reported", "second", "state was printing"]);
 
     let connected = json!({"connected": true, "connectedSince": millis(180), "clientId": owner.thing, "thingName": owner.thing});
-    town.ministack.says_of(&owner.thing, connected);
-    heard.push(asks_about_connection(&town, &mut owner).await);
+    stack.ministack.says_of(&owner.thing, connected);
+    heard.push(asks_about_connection(&stack, &mut owner).await);
     heard[2].says(&["is connected, for 3 minutes", "state was printing", "a***a@mail.example.com"]);
 
     let gone = json!({"connected": false, "disconnectedSince": millis(3 * 3_600), "clientId": owner.thing, "thingName": owner.thing});
-    town.ministack.says_of(&owner.thing, gone);
-    heard.push(asks_about_connection(&town, &mut owner).await);
+    stack.ministack.says_of(&owner.thing, gone);
+    heard.push(asks_about_connection(&stack, &mut owner).await);
     heard[3].says(&["is not connected", "3 hours ago", "state was printing"]);
 
     // Nor does an AWS that is out of order keep the rest from being told.
     for conduct in [ERROR, REFUSAL, Conduct::Hangs] {
-        town.house.aws.makes("GetConnection", conduct);
-        heard.push(asks_about_connection(&town, &mut owner).await);
+        stack.function.aws.makes("GetConnection", conduct);
+        heard.push(asks_about_connection(&stack, &mut owner).await);
         heard.last().expect("an answer").says(&["cannot tell", "state was printing", "a***a@mail.example.com"]);
     }
     for answer in heard {
         assert!(!answer.json().to_string().contains("ada@"), "{:#}", answer.json());
         assert!(!answer.speech().contains("Code"), "nothing has failed: {:#}", answer.json());
     }
-    assert_eq!(town.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.post_office.count(), 1);
 }
 
-async fn asks_about_connection(town: &Town, owner: &mut Owner) -> Answer {
+async fn asks_about_connection(stack: &Stack, owner: &mut Owner) -> Answer {
     owner.echo.start_over();
     let request = owner.echo.intent("ConnectionIntent", &[]);
-    town.ask(&mut owner.echo, &request).await
+    stack.ask(&mut owner.echo, &request).await
 }
 
 /// Nobody is there yet: the question is the first word.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_about_a_device_that_has_no_identity_gets_one() {
-    let town = Town::of_short_leases().await;
-    let ada = town.house.welcomes("Ada");
+    let stack = Stack::of_short_leases().await;
+    let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
     let request = echo.intent("ConnectionIntent", &[]);
-    town.ask(&mut echo, &request).await.welcomes();
-    let (_, bundle) = town.ministack.open_mail(0).await;
-    drop(Device::connect(&Identity::of_bundle(&bundle, &town.ministack.root)).await);
+    stack.ask(&mut echo, &request).await.welcomes();
+    let (_, bundle) = stack.ministack.open_mail(0).await;
+    drop(Device::connect(&Identity::of_bundle(&bundle, &stack.ministack.root)).await);
 }

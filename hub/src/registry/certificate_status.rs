@@ -10,7 +10,7 @@ use super::{Failed, LocalRegistry, all, named, one};
 
 /// A certificate as the broker looks at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct CertificateStatus {
     /// ACTIVE or INACTIVE.
     pub status: Status,
     /// The documents of its policies.
@@ -32,7 +32,7 @@ pub struct Attachment {
 
 impl LocalRegistry {
     /// What a certificate opens; `None` for one that nobody registered.
-    pub async fn standing(&self, certificate: &CertificateId) -> Result<Option<Standing>, RegistryError> {
+    pub async fn certificate_status(&self, certificate: &CertificateId) -> Result<Option<CertificateStatus>, RegistryError> {
         let id = certificate.as_str().to_owned();
         let read = self.store.read::<_, Failed>(move |db| {
             let Some(made) = registration(db, &id)? else { return Ok(None) };
@@ -43,7 +43,7 @@ impl LocalRegistry {
                 let attributes = named(&row.get::<_, String>(2)?);
                 Ok(Attachment { thing: row.get(0)?, thing_type: row.get(1)?, attributes })
             })?;
-            Ok(Some(Standing { status: made.status, policies, attachment }))
+            Ok(Some(CertificateStatus { status: made.status, policies, attachment }))
         });
         read.await.map_err(|failed| failed.0)
     }

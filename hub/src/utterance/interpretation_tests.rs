@@ -13,10 +13,10 @@ fn check(said: &str, expected: &str) {
         &Utterance::read(said),
         jiff::civil::datetime(2026, 12, 1, 8, 0, 0, 0),
     ) {
-        Spoken::Launch => "launch".to_owned(),
-        Spoken::Asked(found) => format!("asked {}", found.map_or("nothing".into(), words)),
-        Spoken::AskedLast(found) => format!("asked {}", words(found)),
-        Spoken::Unnamed(found) => format!("unnamed {}", found.map_or("nothing".into(), words)),
+        Interpretation::Launch => "launch".to_owned(),
+        Interpretation::Asked(found) => format!("asked {}", found.map_or("nothing".into(), words)),
+        Interpretation::AskedLast(found) => format!("asked {}", words(found)),
+        Interpretation::Unnamed(found) => format!("unnamed {}", found.map_or("nothing".into(), words)),
     };
     assert_eq!(meant, expected, "{said}");
 }

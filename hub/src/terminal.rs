@@ -12,12 +12,12 @@ const WIDTH: usize = 100;
 const INDENT: usize = 15;
 
 /// A terminal, or a file that stands for one.
-pub(crate) struct Screen<W> {
+pub(crate) struct Terminal<W> {
     out: W,
     colour: bool,
 }
 
-impl<W: Write> Screen<W> {
+impl<W: Write> Terminal<W> {
     pub(crate) fn new(out: W, colour: bool) -> Self {
         Self { out, colour }
     }
@@ -49,7 +49,7 @@ impl<W: Write> Screen<W> {
     }
 
     fn labelled(&mut self, label: &str, style: &str, text: &str) -> io::Result<()> {
-        // Padded before it is coloured: colours have no width on the screen.
+        // Padded before it is coloured: colours have no width on the terminal.
         let label = self.styled(&format!("{label:<width$}", width = INDENT - 3), style);
         for (number, line) in wrapped(text, WIDTH - INDENT).into_iter().enumerate() {
             match number {
@@ -103,15 +103,15 @@ mod tests {
 
     use super::*;
 
-    fn screen(colour: bool, show: impl FnOnce(&mut Screen<&mut Vec<u8>>)) -> String {
+    fn terminal(colour: bool, show: impl FnOnce(&mut Terminal<&mut Vec<u8>>)) -> String {
         let mut out = Vec::new();
-        show(&mut Screen::new(&mut out, colour));
+        show(&mut Terminal::new(&mut out, colour));
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn long_words_are_broken_at_spaces_under_their_label() {
-        let shown = screen(false, |screen| screen.says("Ana", &"word ".repeat(20)).unwrap());
+        let shown = terminal(false, |terminal| terminal.says("Ana", &"word ".repeat(20)).unwrap());
         let lines: Vec<&str> = shown.lines().collect();
         assert!(lines[0].starts_with("  Ana          \"word word") && lines[1].starts_with("               word"), "{shown}");
         assert!(lines.iter().all(|line| line.len() <= 100));
@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn colour_is_only_where_it_is_wanted() {
-        assert_eq!(screen(false, |screen| screen.headline("x").unwrap()), "\nx\n");
-        assert_eq!(screen(true, |screen| screen.headline("x").unwrap()), "\n\x1b[1mx\x1b[0m\n");
+        assert_eq!(terminal(false, |terminal| terminal.headline("x").unwrap()), "\nx\n");
+        assert_eq!(terminal(true, |terminal| terminal.headline("x").unwrap()), "\n\x1b[1mx\x1b[0m\n");
     }
 
     #[test]

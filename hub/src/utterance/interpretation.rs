@@ -44,7 +44,7 @@ const BEFORE_LAST_NAME: &[&str] = &["with", "using", "on", "from", "in", "by", "
 
 /// What an utterance comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Spoken {
+pub enum Interpretation {
     /// The skill is opened, and nothing asked.
     Launch,
     /// The skill is named, and asked for something; nothing where it matches no sample.
@@ -55,32 +55,32 @@ pub enum Spoken {
     Unnamed(Option<Match>),
 }
 
-impl Spoken {
+impl Interpretation {
     /// Whether it comes to anything.
     pub fn is_understood(&self) -> bool {
-        !matches!(self, Spoken::Asked(None) | Spoken::Unnamed(None))
+        !matches!(self, Interpretation::Asked(None) | Interpretation::Unnamed(None))
     }
 }
 
 /// Reads an utterance by the phrases that name the skill. Where a session is open, no name is needed.
 /// `now`, in local time, is for dates.
-pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> Spoken {
+pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> Interpretation {
     let said = addressed(utterance.all());
     if let Some(asked) = BEFORE_NAME.iter().find_map(|before| after(said, before)?.strip(&model.invocation)) {
         let asked = after(asked, "skill").unwrap_or(asked);
         return match polite(asked) {
-            asked if asked.is_empty() => Spoken::Launch,
+            asked if asked.is_empty() => Interpretation::Launch,
             asked => {
                 // "Ask my printer please to print": "please" may stand on either side of the "to".
                 let beginnings = [Some(asked), after(asked, "please")].into_iter().flatten();
                 let readings =
                     beginnings.flat_map(|said| std::iter::once(said).chain(AFTER_NAME.iter().filter_map(move |word| after(said, word))));
-                Spoken::Asked(best(model, readings, now))
+                Interpretation::Asked(best(model, readings, now))
             }
         };
     }
     if said.strip(&model.invocation).is_some_and(Phrase::is_empty) {
-        return Spoken::Launch;
+        return Interpretation::Launch;
     }
     let before_name = polite(said).strip_end(&model.invocation);
     let wanted = before_name.and_then(|said| {
@@ -90,8 +90,8 @@ pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> S
     let whole = best(model, [said], now);
     match wanted.and_then(|wanted| best(model, [wanted], now)).filter(|found| found.certain) {
         // The name may also be part of what is asked: a sample that is said as it stands goes first.
-        Some(found) if whole.as_ref().is_none_or(|whole| whole.rank() < found.rank()) => Spoken::AskedLast(found),
-        _ => Spoken::Unnamed(whole),
+        Some(found) if whole.as_ref().is_none_or(|whole| whole.rank() < found.rank()) => Interpretation::AskedLast(found),
+        _ => Interpretation::Unnamed(whole),
     }
 }
 
@@ -141,5 +141,5 @@ pub fn asked_of(name: &str, words: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "spoken_tests.rs"]
+#[path = "interpretation_tests.rs"]
 mod tests;

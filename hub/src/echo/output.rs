@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// What came back.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Heard {
+pub struct EchoOutput {
     /// What Alexa says, without markup.
     pub speech: String,
     /// What she says when nobody answers.
@@ -16,7 +16,7 @@ pub struct Heard {
     /// The directives of the answer, as they came.
     pub directives: Vec<Value>,
     /// What Alexa sends at once, without anybody speaking: a delegated dialog is complete, or the answer was
-    /// not valid. Its answer has to be heard as well. Like every request it carries the access token.
+    /// not valid. Its answer has to be taken as well. Like every request it carries the access token.
     pub follow_up: Option<Value>,
 }
 
@@ -73,7 +73,7 @@ impl Card {
     }
 }
 
-impl Heard {
+impl EchoOutput {
     /// Reads `response` of an answer. Whether the session goes on is the Echo's to say.
     pub(super) fn read(response: &Value) -> Self {
         let said = |speech: &Value| if speech.is_null() { None } else { Some(words(speech)) };
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     fn card(card: &Value) -> Option<Card> {
-        Heard::read(&json!({"card": card})).card
+        EchoOutput::read(&json!({"card": card})).card
     }
 
     #[test]

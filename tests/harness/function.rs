@@ -5,13 +5,13 @@ use super::deployment::Deployment;
 use super::lambda::Lambda;
 use super::login::{Login, User};
 
-pub struct House {
+pub struct Function {
     pub login: Login,
     pub aws: Aws,
     pub lambda: Lambda,
 }
 
-impl House {
+impl Function {
     /// With an AWS of the test's choice, as everybody deploys it.
     pub async fn with(aws: Aws) -> Self {
         Self::deployed(aws, |deployment| deployment).await

@@ -21,7 +21,7 @@ use crate::agent::{Agent, Answer, Body, CLIENT_TOKEN, CommandStatus, Event, Inte
 use crate::bundle::Bundle;
 use crate::journal::Journal;
 use crate::link::{CLOSED, Link, News};
-use control::Wish;
+use control::ControlRequest;
 
 /// For the answer to the question for the shadow.
 const SHADOW_WITHIN: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ const CUT_SHORT_BY_CHANCE: u32 = 2;
 const RIVAL: &str = "the server ends every connection soon after it stands: does another device use the same bundle?";
 
 /// A device that is about to live.
-pub struct Life<B> {
+pub struct EventLoop<B> {
     bundle: Bundle,
     body: B,
     agent: Agent,
@@ -49,7 +49,7 @@ pub struct Life<B> {
     failures: u32,
     /// So many connections has the server cut short since one was good.
     cut_short: u32,
-    wishes: mpsc::Receiver<Wish>,
+    requests: mpsc::Receiver<ControlRequest>,
     status: watch::Sender<Status>,
 }
 
@@ -60,13 +60,13 @@ struct Connected {
     has_shadow: bool,
 }
 
-impl<B: Body> Life<B> {
+impl<B: Body> EventLoop<B> {
     /// A device with this bundle and body. `now` is in seconds since the epoch. Needs a tokio runtime with a clock.
     pub fn new(bundle: Bundle, body: B, now: fn() -> u64) -> (Self, Control) {
-        let (control, wishes, status) = control::pair(bundle.certificate_id.clone());
+        let (control, requests, status) = control::pair(bundle.certificate_id.clone());
         let agent = Agent::new(bundle.connection.certificate_id.clone(), []).with_interrupts(body.interrupts()).without_journal();
         let began = Instant::now();
-        let life = Self {
+        let event_loop = Self {
             bundle,
             body,
             agent,
@@ -80,10 +80,10 @@ impl<B: Body> Life<B> {
             report_at: None,
             failures: 0,
             cut_short: 0,
-            wishes,
+            requests,
             status,
         };
-        (life, control)
+        (event_loop, control)
     }
 
     /// Keeps in mind, across restarts, which commands were begun. Without a journal the shadow alone is the memory.
@@ -116,9 +116,9 @@ impl<B: Body> Life<B> {
             self.act();
             let due = [self.connect_at, self.report_at, self.shadow_due()].into_iter().flatten().min();
             tokio::select! {
-                wish = self.wishes.recv() => match wish {
-                    None | Some(Wish::Stop) => break,
-                    Some(wish) => self.grant(wish).await,
+                request = self.requests.recv() => match request {
+                    None | Some(ControlRequest::Stop) => break,
+                    Some(request) => self.grant(request).await,
                 },
                 news = news(&mut self.link) => self.hear(news),
                 events = self.body.work() => {
@@ -136,21 +136,21 @@ impl<B: Body> Life<B> {
         Moment { now: (self.now)(), uptime: self.began.elapsed() }
     }
 
-    async fn grant(&mut self, wish: Wish) {
-        match wish {
-            Wish::Connect => {
+    async fn grant(&mut self, request: ControlRequest) {
+        match request {
+            ControlRequest::Connect => {
                 self.failures = 0;
                 if self.link.is_none() {
                     self.connect_at = Some(Instant::now());
                     self.is(Connection::Connecting);
                 }
             }
-            Wish::Disconnect => {
+            ControlRequest::Disconnect => {
                 self.hang_up().await;
                 self.is(Connection::Off);
                 (self.log)("disconnected");
             }
-            Wish::Use(bundle) => {
+            ControlRequest::Use(bundle) => {
                 let was_wanted = self.link.is_some() || self.connect_at.is_some();
                 self.hang_up().await;
                 self.agent.renew(bundle.connection.certificate_id.clone());
@@ -164,7 +164,7 @@ impl<B: Body> Life<B> {
                     status.connection = if was_wanted { Connection::Connecting } else { Connection::Off };
                 });
             }
-            Wish::Stop => {}
+            ControlRequest::Stop => {}
         }
     }
 
@@ -382,9 +382,9 @@ fn with(code: Option<u64>) -> String {
 }
 
 #[cfg(test)]
-#[path = "life_tests.rs"]
+#[path = "event_loop_tests.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "life_queue_tests.rs"]
+#[path = "event_loop_queue_tests.rs"]
 mod queue_tests;

@@ -9,20 +9,20 @@ use super::reason::Reason;
 /// No reason has this number.
 const GOING_ON: u8 = u8::MAX;
 
-/// Rung by anybody, heard by one connection.
+/// Sent by any task, received by one connection.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct WakeUp {
     rung: Notify,
     reason: AtomicU8,
 }
 
-impl Bell {
+impl WakeUp {
     pub(super) fn new() -> Self {
         Self { rung: Notify::new(), reason: AtomicU8::new(GOING_ON) }
     }
 
     /// There is something to send.
-    pub(super) fn ring(&self) {
+    pub(super) fn wake(&self) {
         self.rung.notify_one();
     }
 
@@ -39,7 +39,7 @@ impl Bell {
     }
 
     /// Waits until it is rung.
-    pub(super) async fn heard(&self) {
+    pub(super) async fn woken(&self) {
         self.rung.notified().await;
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Hub, Life, agent, connection, run, status};
+use crate::harness::{Hub, RunningAgent, agent, connection, run, status};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_sets_a_device_up_runs_it_and_forgets_it() {
@@ -21,7 +21,7 @@ async fn an_owner_sets_a_device_up_runs_it_and_forgets_it() {
         assert!(out.contains(words), "{out}");
     }
 
-    let life = Life::connected(&state, &[]);
+    let running = RunningAgent::connected(&state, &[]);
     let said = status(&state);
     assert_eq!(
         (&said["running"], &said["agent"]["connection"], &said["fault"]),
@@ -32,15 +32,15 @@ async fn an_owner_sets_a_device_up_runs_it_and_forgets_it() {
     for other in [&["run"][..], &["forget", "--yes"], &["setup", zip.to_str().unwrap()]] {
         ask(other).check(1, "an agent runs with the state folder");
     }
-    assert!(life.stop().success());
+    assert!(running.stop().success());
     let said = status(&state);
     assert_eq!((&said["running"], &said["agent"]["connection"]), (&json!(false), &json!("stopped")), "{said}");
     assert!(ask(&["status"]).done().contains("does not run"));
 
     // Who is killed does not say so, and leaves nothing locked.
-    Life::connected(&state, &[]).kill();
+    RunningAgent::connected(&state, &[]).kill();
     assert_eq!(status(&state)["agent"]["connection"], "stopped");
-    assert!(Life::connected(&state, &[]).stop().success());
+    assert!(RunningAgent::connected(&state, &[]).stop().success());
 
     ask(&["forget"]).check(2, "say --yes");
     assert!(ask(&["forget", "--yes"]).done().contains("credentials are deleted"));
@@ -57,9 +57,9 @@ async fn the_one_command_of_the_mail_brings_a_device_online() {
     let zip = hub.zip("ana").await;
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("state");
-    assert!(Life::begun(&state, &["setup", zip.to_str().unwrap(), "--run"]).stop().success());
+    assert!(RunningAgent::begun(&state, &["setup", zip.to_str().unwrap(), "--run"]).stop().success());
     // It is set up for good.
-    assert!(Life::connected(&state, &[]).stop().success());
+    assert!(RunningAgent::connected(&state, &[]).stop().success());
     run(&mut agent(&state, &["setup", zip.to_str().unwrap(), "--run", "--offline"])).check(2, "cannot be used with");
     hub.end().await;
 }
@@ -74,10 +74,10 @@ async fn a_bundle_may_be_unpacked_and_another_one_takes_its_place() {
         assert_eq!(status(place.path())["certificateId"], connection(folder)["certificateId"]);
     }
     // One that is named on the command line goes before what is stored, and is not stored.
-    let life = Life::connected(place.path(), &["--bundle", ana.to_str().unwrap()]);
+    let running = RunningAgent::connected(place.path(), &["--bundle", ana.to_str().unwrap()]);
     assert_eq!(status(place.path())["certificateId"], connection(&ben)["certificateId"]);
     hub.end().await;
-    life.says("no connection to localhost:");
+    running.says("no connection to localhost:");
     assert_eq!(status(place.path())["agent"]["connection"], "connecting");
-    assert!(life.stop().success());
+    assert!(running.stop().success());
 }

@@ -14,13 +14,13 @@ use crate::world::{Flaw, Registration, World};
 type Outcome<T> = Result<T, RegistryError>;
 
 #[derive(Clone)]
-pub struct Town {
+pub struct Account {
     kind: Kind,
-    houses: Arc<Houses>,
+    state: Arc<State>,
 }
 
 #[derive(Default)]
-struct Houses {
+struct State {
     worlds: Mutex<HashMap<ThingName, Arc<World>>>,
     types: Mutex<HashMap<ThingName, String>>,
     tenants: Mutex<HashMap<CertificateId, ThingName>>,
@@ -30,35 +30,35 @@ struct Houses {
     refuses: Mutex<Option<fn() -> RegistryError>>,
 }
 
-impl Town {
+impl Account {
     pub fn new(kind: Kind) -> Self {
-        Self { kind, houses: Arc::default() }
+        Self { kind, state: Arc::default() }
     }
 
     /// From now on, so many calls of a hundred go wrong.
     pub fn chaos(&self, percent: u64) {
-        self.houses.chaos.store(percent, Ordering::SeqCst);
+        self.state.chaos.store(percent, Ordering::SeqCst);
     }
 
-    /// What goes wrong in the houses that are built from now on.
+    /// What goes wrong in the state that are built from now on.
     pub fn seed(&self, seed: u64) {
-        self.houses.seed.store(seed, Ordering::SeqCst);
+        self.state.seed.store(seed, Ordering::SeqCst);
     }
 
     /// From now on no certificate is made or gets its policy, but for `None`.
     pub fn refuses(&self, how: Option<fn() -> RegistryError>) {
-        *self.houses.refuses.lock().unwrap() = how;
+        *self.state.refuses.lock().unwrap() = how;
     }
 
     pub fn world(&self, thing: &ThingName) -> Arc<World> {
-        let mut worlds = self.houses.worlds.lock().unwrap();
-        let seed = self.houses.seed.load(Ordering::SeqCst);
+        let mut worlds = self.state.worlds.lock().unwrap();
+        let seed = self.state.seed.load(Ordering::SeqCst);
         Arc::clone(worlds.entry(thing.clone()).or_insert_with(|| World::new(seed, Flaw::None)))
     }
 
     /// What is there already, made by whomever.
-    pub fn settle(&self, thing: &ThingName, entry: Entry) {
-        self.houses.types.lock().unwrap().extend(entry.thing_type.clone().map(|name| (thing.clone(), name)));
+    pub fn put(&self, thing: &ThingName, entry: Entry) {
+        self.state.types.lock().unwrap().extend(entry.thing_type.clone().map(|name| (thing.clone(), name)));
         self.world(thing).account.lock().unwrap().thing = Some(entry);
     }
 
@@ -74,48 +74,48 @@ impl Town {
     }
 
     pub fn policies(&self, id: &CertificateId) -> Vec<String> {
-        self.houses.policies.lock().unwrap().get(id).cloned().unwrap_or_default()
+        self.state.policies.lock().unwrap().get(id).cloned().unwrap_or_default()
     }
 
     pub fn registration(&self, id: &CertificateId) -> Option<Registration> {
-        let thing = self.houses.tenants.lock().unwrap().get(id).cloned()?;
+        let thing = self.state.tenants.lock().unwrap().get(id).cloned()?;
         self.world(&thing).account.lock().unwrap().certificates.get(id).cloned()
     }
 
     /// The maker acts by hand.
     pub fn set_active(&self, id: &CertificateId, active: bool) {
-        let thing = self.houses.tenants.lock().unwrap()[id].clone();
+        let thing = self.state.tenants.lock().unwrap()[id].clone();
         self.world(&thing).account.lock().unwrap().certificates.get_mut(id).unwrap().active = active;
     }
 
     /// How many things there are.
     pub fn things(&self) -> usize {
-        self.houses.worlds.lock().unwrap().values().filter(|world| world.account.lock().unwrap().thing.is_some()).count()
+        self.state.worlds.lock().unwrap().values().filter(|world| world.account.lock().unwrap().thing.is_some()).count()
     }
 
     fn refused(&self, here: impl FnOnce(&RegistryError) -> bool) -> Outcome<()> {
-        let refuses = *self.houses.refuses.lock().unwrap();
+        let refuses = *self.state.refuses.lock().unwrap();
         refuses.map(|refusal| refusal()).filter(here).map_or(Ok(()), Err)
     }
 
     fn port(&self, thing: &ThingName) -> Port {
-        Port { world: self.world(thing), who: 0, chaos: self.houses.chaos.load(Ordering::SeqCst) }
+        Port { world: self.world(thing), who: 0, chaos: self.state.chaos.load(Ordering::SeqCst) }
     }
 
-    /// The port of the house that a certificate was made in.
+    /// The port of the setup that a certificate was made in.
     fn of(&self, id: &CertificateId) -> Port {
         let nowhere = ThingName::parse("nowhere").unwrap();
-        let thing = self.houses.tenants.lock().unwrap().get(id).cloned().unwrap_or(nowhere);
+        let thing = self.state.tenants.lock().unwrap().get(id).cloned().unwrap_or(nowhere);
         self.port(&thing)
     }
 }
 
-impl Registry for Town {
+impl Registry for Account {
     fn of_kind(&self, kind: Kind) -> Self {
-        Self { kind, houses: Arc::clone(&self.houses) }
+        Self { kind, state: Arc::clone(&self.state) }
     }
 
-    async fn mint(&self, thing: &ThingName) -> Outcome<Certificate> {
+    async fn create_certificate(&self, thing: &ThingName) -> Outcome<Certificate> {
         let made = SigningRequest::new(thing).unwrap();
         let Issued { id, pem } = self.certify(thing, &CertificateRequest::parse(&made.pem).unwrap()).await?;
         Ok(Certificate { id, pem, public_key: made.public_key, private_key: made.private_key })
@@ -124,19 +124,19 @@ impl Registry for Town {
     async fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> Outcome<Issued> {
         self.refused(|error| !matches!(error, RegistryError::PolicyMissing(_)))?;
         let issued = self.port(thing).certify(thing, request).await?;
-        self.houses.tenants.lock().unwrap().insert(issued.id.clone(), thing.clone());
+        self.state.tenants.lock().unwrap().insert(issued.id.clone(), thing.clone());
         Ok(issued)
     }
 
     async fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> Outcome<()> {
         // Whoever is first says the type, also where the answer is lost.
-        self.houses.types.lock().unwrap().entry(thing.clone()).or_insert_with(|| self.kind.thing_type.clone());
+        self.state.types.lock().unwrap().entry(thing.clone()).or_insert_with(|| self.kind.thing_type.clone());
         self.port(thing).claim(thing, owner, record).await
     }
 
     async fn look(&self, thing: &ThingName) -> Outcome<Option<Entry>> {
         let found = self.port(thing).look(thing).await?;
-        let thing_type = self.houses.types.lock().unwrap().get(thing).cloned();
+        let thing_type = self.state.types.lock().unwrap().get(thing).cloned();
         Ok(found.map(|entry| Entry { thing_type, ..entry }))
     }
 
@@ -155,7 +155,7 @@ impl Registry for Town {
     async fn attach_policy(&self, id: &CertificateId) -> Outcome<()> {
         self.refused(|error| matches!(error, RegistryError::PolicyMissing(_)))?;
         self.of(id).attach_policy(id).await?;
-        self.houses.policies.lock().unwrap().insert(id.clone(), self.kind.policies.clone());
+        self.state.policies.lock().unwrap().insert(id.clone(), self.kind.policies.clone());
         Ok(())
     }
 
@@ -188,7 +188,7 @@ impl Registry for Town {
     }
 
     async fn unfinished(&self, _: Option<&str>) -> Outcome<Listing<ThingName>> {
-        let worlds = self.houses.worlds.lock().unwrap();
+        let worlds = self.state.worlds.lock().unwrap();
         let is_unfinished = |world: &World| world.account.lock().unwrap().thing.as_ref().is_some_and(|it| it.record.is_unfinished());
         let items = worlds.iter().filter(|(_, world)| is_unfinished(world)).map(|(thing, _)| thing.clone()).collect();
         Ok(Listing { items, next: None })

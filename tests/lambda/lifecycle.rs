@@ -1,4 +1,4 @@
-//! What is not asked by a voice, and what an owner says about the identity itself; the code that finds a
+//! What is not asked by a responder, and what an owner says about the identity itself; the code that finds a
 //! failure in the log, and the metrics in it.
 
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::SHADOW;
 use crate::harness::alexa::Echo;
 use crate::harness::aws::{Aws, Conduct};
-use crate::harness::house::House;
+use crate::harness::function::Function;
 use crate::harness::runtime_api::Outcome;
 
 /// The lines of a log that are metrics.
@@ -19,16 +19,16 @@ fn metrics(log: &str) -> Vec<Value> {
 async fn a_failure_ends_in_a_code_that_finds_its_line_in_the_log() {
     let aws = Aws::with_shadow(SHADOW).await;
     aws.makes("UpdateThingShadow", Conduct::Refuses(403, "ForbiddenException", "no"));
-    let house = House::with(aws).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(aws).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let mut codes = Vec::new();
     for _ in 0..3 {
         let request = echo.intent("PauseIntent", &[]);
-        let speech = house.lambda.answer(&mut echo, &request).await.speech();
+        let speech = function.lambda.answer(&mut echo, &request).await.speech();
         let (_, code) = speech.rsplit_once("Code ").expect("a code at the end");
         let code = code.trim_end_matches('.').replace(' ', "");
         assert!(code.len() == 5 && code.bytes().all(|digit| digit.is_ascii_digit()), "{speech}");
-        let log = house.lambda.logs(&format!("\"code\":\"{code}\"")).await;
+        let log = function.lambda.logs(&format!("\"code\":\"{code}\"")).await;
         let found: Vec<&str> = log.lines().filter(|line| line.contains(&format!("\"code\":\"{code}\""))).collect();
         assert!(found.len() == 1 && found[0].contains("shadow_refused"), "{found:?}");
         codes.push(code);
@@ -40,12 +40,12 @@ async fn a_failure_ends_in_a_code_that_finds_its_line_in_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_to_relay_is_a_metric_in_the_log() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let ada = house.welcomes("Ada");
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let ada = function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
     let request = echo.intent("PauseIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await.says(&["Pausing"]);
-    let log = house.lambda.logs("RelayTime").await;
+    function.lambda.answer(&mut echo, &request).await.says(&["Pausing"]);
+    let log = function.lambda.logs("RelayTime").await;
     let [line] = metrics(&log).try_into().expect("one metric");
     let declared = &line["_aws"]["CloudWatchMetrics"][0];
     assert_eq!(declared["Namespace"], "onething/stack");
@@ -56,72 +56,72 @@ async fn the_time_to_relay_is_a_metric_in_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn to_be_forgotten_takes_two_confirmations() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     // A yes to nothing.
     let request = echo.intent("AMAZON.YesIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await.says(&["did not get that"]);
+    function.lambda.answer(&mut echo, &request).await.says(&["did not get that"]);
     echo.start_over();
 
     let request = echo.intent_in("STARTED", "NONE", "ForgetMeIntent", &[]);
-    let answer = house.lambda.answer(&mut echo, &request).await;
+    let answer = function.lambda.answer(&mut echo, &request).await;
     assert_eq!(answer.directives(), ["Dialog.ConfirmIntent"], "{:#}", answer.json());
     let request = echo.intent_in("COMPLETED", "CONFIRMED", "ForgetMeIntent", &[]);
-    let answer = house.lambda.answer(&mut echo, &request).await;
+    let answer = function.lambda.answer(&mut echo, &request).await;
     answer.says(&["yes or no"]);
     assert!(answer.keeps_session_open() && answer.directives().is_empty(), "{:#}", answer.json());
     let request = echo.intent("AMAZON.NoIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await.says(&["leave it"]);
+    function.lambda.answer(&mut echo, &request).await.says(&["leave it"]);
     // The question has been answered.
     let request = echo.intent("AMAZON.YesIntent", &[]);
-    house.lambda.answer(&mut echo, &request).await.says(&["did not get that"]);
-    assert!(house.aws.calls().is_empty(), "{:?}", house.aws.operations());
+    function.lambda.answer(&mut echo, &request).await.says(&["did not get that"]);
+    assert!(function.aws.calls().is_empty(), "{:?}", function.aws.operations());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_disables_the_skill_is_looked_for_by_a_hash() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
-    let answer = house.lambda.answer_to(&echo.skill_event("SkillDisabled", None)).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
+    let answer = function.lambda.answer_to(&echo.skill_event("SkillDisabled", None)).await;
     assert!(answer.is_empty(), "{:#}", answer.json());
-    assert_eq!(house.aws.operations(), ["ListThings"]);
+    assert_eq!(function.aws.operations(), ["ListThings"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_skill_whose_thing_cannot_be_found_is_tried_until_the_time_is_over() {
     let aws = Aws::with_shadow(SHADOW).await;
     aws.makes("ListThings", Conduct::Refuses(400, "ThrottlingException", "Rate exceeded"));
-    let house = House::with(aws).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
-    let answer = house.lambda.answer_to(&echo.skill_event("SkillDisabled", None)).await;
+    let function = Function::with(aws).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
+    let answer = function.lambda.answer_to(&echo.skill_event("SkillDisabled", None)).await;
     assert!(answer.is_empty(), "nobody listens: {:#}", answer.json());
-    assert!(house.aws.operations().len() > 3, "{:?}", house.aws.operations());
-    house.lambda.logs("\"step\":\"care\"").await;
+    assert!(function.aws.operations().len() > 3, "{:?}", function.aws.operations());
+    function.lambda.logs("\"step\":\"lifecycle\"").await;
 }
 
 /// What a function makes of an event that is none of Alexa's.
-async fn outcome(house: &House, event: &str) -> Outcome {
-    house.lambda.invoke_raw(event.to_owned()).await.outcome
+async fn outcome(function: &Function, event: &str) -> Outcome {
+    function.lambda.invoke_raw(event.to_owned()).await.outcome
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_of_an_empty_account_says_so() {
     let aws = Aws::with_shadow(SHADOW).await;
     aws.makes("ListCertificates", Conduct::Answers(200, r#"{"certificates":[]}"#));
-    let house = House::with(aws).await;
-    let Outcome::Answered(report) = outcome(&house, include_str!("../fixtures/eventbridge/scheduled.json")).await else {
-        panic!("the sweep failed:\n{}", house.lambda.log());
+    let function = Function::with(aws).await;
+    let Outcome::Answered(report) = outcome(&function, include_str!("../fixtures/eventbridge/scheduled.json")).await else {
+        panic!("the sweep failed:\n{}", function.lambda.log());
     };
     let report: Value = serde_json::from_slice(&report).expect("JSON");
     // The function's time here is that of a request, which is too short for a sweep to begin.
-    assert_eq!(report, json!({"tidied": 0, "forgotten": 0, "orphans": 0, "failed": 0, "complete": false}));
-    let log = house.lambda.logs("SweepThings").await;
+    assert_eq!(report, json!({"cleaned_up": 0, "forgotten": 0, "orphans": 0, "failed": 0, "complete": false}));
+    let log = function.lambda.logs("SweepThings").await;
     assert!(metrics(&log).iter().any(|line| line["SweepFailed"] == 0), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn news_about_mails_are_noted_or_the_invocation_fails() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let notification: Value = serde_json::from_str(include_str!("../fixtures/sns/notification.json")).expect("JSON");
     let event = |message: &str| {
         let mut event = notification.clone();
@@ -132,33 +132,33 @@ async fn news_about_mails_are_noted_or_the_invocation_fails() {
     let complaint = include_str!("../fixtures/ses/complaint.json");
 
     // A mail whose certificate has been replaced since is of no interest.
-    assert!(matches!(outcome(&house, &event(bounce)).await, Outcome::Answered(_)));
-    assert_eq!(house.aws.operations(), ["DescribeThing"]);
-    house.aws.forgets();
-    assert!(matches!(outcome(&house, &event(complaint)).await, Outcome::Answered(_)));
-    assert_eq!(house.aws.operations(), ["DescribeThing", "UpdateThing", "UpdateThingShadow"]);
-    let log = house.lambda.logs("MailComplained").await;
+    assert!(matches!(outcome(&function, &event(bounce)).await, Outcome::Answered(_)));
+    assert_eq!(function.aws.operations(), ["DescribeThing"]);
+    function.aws.forgets();
+    assert!(matches!(outcome(&function, &event(complaint)).await, Outcome::Answered(_)));
+    assert_eq!(function.aws.operations(), ["DescribeThing", "UpdateThing", "UpdateThingShadow"]);
+    let log = function.lambda.logs("MailComplained").await;
     assert!(log.contains("MailBounced"), "{log}");
 
     // What SES says when it tries the topic, and what somebody else says there.
-    house.aws.forgets();
+    function.aws.forgets();
     for nothing in [include_str!("../fixtures/sns/validation.json").to_owned(), event("{}"), r#"{"Records":[]}"#.to_owned()] {
-        assert!(matches!(outcome(&house, &nothing).await, Outcome::Answered(_)), "{nothing}");
+        assert!(matches!(outcome(&function, &nothing).await, Outcome::Answered(_)), "{nothing}");
     }
-    assert!(house.aws.calls().is_empty());
+    assert!(function.aws.calls().is_empty());
 
-    house.aws.makes("UpdateThing", Conduct::Refuses(403, "AccessDeniedException", "no"));
-    let Outcome::Failed(error) = outcome(&house, &event(complaint)).await else { panic!("nobody would repeat it") };
+    function.aws.makes("UpdateThing", Conduct::Refuses(403, "AccessDeniedException", "no"));
+    let Outcome::Failed(error) = outcome(&function, &event(complaint)).await else { panic!("nobody would repeat it") };
     assert_eq!(error["errorType"], "NotNoted", "{error}");
     // No address reaches the log.
-    assert!(!house.lambda.log().contains("example.com"), "{}", house.lambda.log());
+    assert!(!function.lambda.log().contains("example.com"), "{}", function.lambda.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_without_an_endpoint_has_no_codes_and_says_what_else_there_is() {
-    let house = House::with(Aws::with_shadow(SHADOW).await).await;
-    let mut echo = Echo::linked(&house.welcomes("Ada").token);
+    let function = Function::with(Aws::with_shadow(SHADOW).await).await;
+    let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("GiveCodeIntent", &[]);
-    let said = house.lambda.answer(&mut echo, &request).await;
+    let said = function.lambda.answer(&mut echo, &request).await;
     said.says(&["This skill has no codes", "send my certificate again"]);
 }

@@ -72,8 +72,8 @@ pub(super) fn journal(folder: &TempDir) -> Journal {
     Journal::open(&folder.path().join("journal")).unwrap()
 }
 
-pub(super) fn life<B: Body>(server: &Server, body: B) -> (Life<B>, Control) {
-    Life::new(Bundle::open(&server.bundle).unwrap(), body, clock::now)
+pub(super) fn event_loop<B: Body>(server: &Server, body: B) -> (EventLoop<B>, Control) {
+    EventLoop::new(Bundle::open(&server.bundle).unwrap(), body, clock::now)
 }
 
 async fn becomes(control: &Control, wanted: impl Fn(&Connection) -> bool) -> Status {
@@ -98,8 +98,8 @@ pub(super) async fn connected(server: &Server) -> Session {
 #[tokio::test]
 async fn actions_are_done_one_after_the_other_while_the_connection_lives() {
     let (server, kettle) = (Server::new().await, Kettle::new());
-    let (life, control) = life(&server, kettle.body());
-    let task = tokio::spawn(life.run());
+    let (event_loop, control) = event_loop(&server, kettle.body());
+    let task = tokio::spawn(event_loop.run());
     let mut session = connected(&server).await;
     let wanted = |version, id| {
         let metadata = json!({"degrees": {"timestamp": 7}, "unit": {"timestamp": 7}});
@@ -135,7 +135,7 @@ async fn actions_are_done_one_after_the_other_while_the_connection_lives() {
 async fn what_a_device_was_at_when_it_died_is_not_done_again() {
     let (server, folder) = (Server::new().await, TempDir::new().unwrap());
     let (kettle, wanted) = (Kettle::new(), boil("1"));
-    let (first, _control) = life(&server, kettle.body());
+    let (first, _control) = event_loop(&server, kettle.body());
     let task = tokio::spawn(first.with_journal(journal(&folder)).run());
     let mut session = connected(&server).await;
     session.tells("update/delta", &delta(1, &json!({"command": wanted}))).await;
@@ -145,7 +145,7 @@ async fn what_a_device_was_at_when_it_died_is_not_done_again() {
 
     // Whether the shadow has heard of it or not.
     for reported in [json!({}), json!({"command": {"id": "1", "status": "accepted", "detail": "at work"}})] {
-        let (again, control) = life(&server, Kettle::quick().body());
+        let (again, control) = event_loop(&server, Kettle::quick().body());
         let task = tokio::spawn(again.with_journal(journal(&folder)).run());
         let mut session = server.welcome().await;
         let state = json!({"desired": {"command": wanted}, "reported": reported, "delta": {"command": wanted}});
@@ -163,10 +163,10 @@ async fn what_a_device_was_at_when_it_died_is_not_done_again() {
 #[tokio::test]
 async fn a_device_that_cannot_keep_a_command_in_mind_refuses_it() {
     let (server, folder, kettle) = (Server::new().await, TempDir::new().unwrap(), Kettle::quick());
-    let (life, _control) = life(&server, kettle.body());
-    let life = life.with_journal(journal(&folder));
+    let (event_loop, _control) = event_loop(&server, kettle.body());
+    let event_loop = event_loop.with_journal(journal(&folder));
     drop(folder);
-    tokio::spawn(life.run());
+    tokio::spawn(event_loop.run());
     let mut session = connected(&server).await;
     session.tells("update/delta", &delta(1, &json!({"command": boil("1"), "degrees": 80}))).await;
     let refused = json!({"id": "1", "status": "refused", "detail": "the device cannot keep in mind what it does"});
@@ -178,8 +178,8 @@ async fn a_device_that_cannot_keep_a_command_in_mind_refuses_it() {
 async fn a_new_certificate_is_used_at_once_and_reported() {
     let authority = Authority::new(clock::now()).unwrap();
     let server = Server::with(&authority, &authority).await;
-    let (life, control) = life(&server, Kettle::quick().body());
-    tokio::spawn(life.run());
+    let (event_loop, control) = event_loop(&server, Kettle::quick().body());
+    tokio::spawn(event_loop.run());
     let mut session = connected(&server).await;
     let first = session.report().await["certificateId"].clone();
     let bundle = Bundle::open(&server.bundle_by(&authority)).unwrap();
@@ -202,8 +202,8 @@ async fn a_new_certificate_is_used_at_once_and_reported() {
 #[tokio::test]
 async fn a_life_says_goodbye_and_ends() {
     let server = Server::new().await;
-    let (life, control) = life(&server, Kettle::quick().body());
-    let task = tokio::spawn(life.run());
+    let (event_loop, control) = event_loop(&server, Kettle::quick().body());
+    let task = tokio::spawn(event_loop.run());
     let mut session = connected(&server).await;
     let since = becomes(&control, |connection| matches!(connection, Connection::Connected { .. })).await;
     assert!(matches!(since.connection, Connection::Connected { since } if since.abs_diff(clock::now()) < 60));
@@ -215,16 +215,16 @@ async fn a_life_says_goodbye_and_ends() {
     control.stop().await;
 
     // As when nobody is left who could stop it.
-    let (life, control) = self::life(&server, Kettle::quick().body());
+    let (event_loop, control) = self::event_loop(&server, Kettle::quick().body());
     drop(control);
-    soon(life.run()).await;
+    soon(event_loop.run()).await;
 }
 
 #[tokio::test]
 async fn what_is_not_said_yet_is_said_before_goodbye() {
     let server = Server::new().await;
-    let (life, control) = life(&server, Kettle::quick().body());
-    let task = tokio::spawn(life.run());
+    let (event_loop, control) = event_loop(&server, Kettle::quick().body());
+    let task = tokio::spawn(event_loop.run());
     let mut session = connected(&server).await;
     session.report().await;
     session.tells("update/delta", &delta(1, &json!({"command": boil("1")}))).await;
@@ -238,9 +238,9 @@ async fn what_is_not_said_yet_is_said_before_goodbye() {
 #[tokio::test]
 async fn who_waits_learns_why_there_is_no_connection() {
     let server = Server::new().await;
-    let (life, control) = life(&server, Kettle::quick().body());
+    let (event_loop, control) = event_loop(&server, Kettle::quick().body());
     assert_eq!((control.status().connection, control.status().command), (Connection::Connecting, None));
-    let task = tokio::spawn(life.run());
+    let task = tokio::spawn(event_loop.run());
     // Closed before a word is said.
     drop(soon(server.listener.accept()).await.unwrap());
     let lost = becomes(&control, |connection| matches!(connection, Connection::Lost { .. })).await;
@@ -263,8 +263,8 @@ async fn who_waits_learns_why_there_is_no_connection() {
 #[tokio::test]
 async fn a_server_that_is_not_available_has_refused_nobody_and_is_tried_again() {
     let server = Server::new().await;
-    let (life, control) = life(&server, Kettle::quick().body());
-    tokio::spawn(life.run());
+    let (event_loop, control) = event_loop(&server, Kettle::quick().body());
+    tokio::spawn(event_loop.run());
     for _attempt in 0..2 {
         let (mut session, _) = server.meet().await;
         session.acknowledge(ConnectAckReason::ServiceUnavailable).await;
@@ -278,8 +278,8 @@ async fn a_server_that_is_not_available_has_refused_nobody_and_is_tried_again() 
 #[tokio::test]
 async fn a_server_that_goes_down_before_it_answers_has_refused_nobody() {
     let server = Server::new().await;
-    let (life, control) = life(&server, Kettle::quick().body());
-    tokio::spawn(life.run());
+    let (event_loop, control) = event_loop(&server, Kettle::quick().body());
+    tokio::spawn(event_loop.run());
     drop(server.meet().await);
     let told = becomes(&control, |connection| *connection != Connection::Connecting);
     let (_session, told) = tokio::join!(server.welcome(), told);
@@ -300,8 +300,8 @@ async fn is_cut_off(server: &Server, control: &Control) -> String {
 #[tokio::test]
 async fn who_is_cut_off_again_and_again_may_have_a_rival() {
     let server = Server::new().await;
-    let (life, control) = life(&server, Kettle::quick().body());
-    tokio::spawn(life.run());
+    let (event_loop, control) = event_loop(&server, Kettle::quick().body());
+    tokio::spawn(event_loop.run());
     for _ in 0..2 {
         assert_eq!(is_cut_off(&server, &control).await, CLOSED);
         // An attempt that comes to nothing in between says nothing about a rival.
@@ -316,8 +316,8 @@ async fn who_is_cut_off_again_and_again_may_have_a_rival() {
 #[tokio::test]
 async fn whose_connections_last_has_no_rival() {
     let server = Server::new().await;
-    let (life, control) = life(&server, Kettle::quick().body());
-    tokio::spawn(life.with_pace(Pace { probation: Duration::ZERO, ..Pace::default() }).run());
+    let (event_loop, control) = event_loop(&server, Kettle::quick().body());
+    tokio::spawn(event_loop.with_pace(Pace { probation: Duration::ZERO, ..Pace::default() }).run());
     for _ in 0..4 {
         assert_eq!(is_cut_off(&server, &control).await, CLOSED);
     }
@@ -326,8 +326,8 @@ async fn whose_connections_last_has_no_rival() {
 #[tokio::test]
 async fn a_network_that_is_dead_is_noticed_and_tried_again() {
     let server = Server::new().await;
-    let (life, control) = life(&server, Kettle::quick().body());
-    tokio::spawn(life.with_pace(Pace { keep_alive: Duration::from_secs(1), ..Pace::default() }).run());
+    let (event_loop, control) = event_loop(&server, Kettle::quick().body());
+    tokio::spawn(event_loop.with_pace(Pace { keep_alive: Duration::from_secs(1), ..Pace::default() }).run());
     let mut session = connected(&server).await;
     session.report().await;
     // Nobody answers any more, and nobody closes anything.
@@ -347,9 +347,9 @@ fn wake_ups_while_idle<B: Body + 'static>(body: impl FnOnce() -> B + Send + 'sta
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let (life, control) = Life::new(bundle, body(), clock::now);
+                let (event_loop, control) = EventLoop::new(bundle, body(), clock::now);
                 tell.send((control, runtime.metrics())).ok();
-                life.run().await;
+                event_loop.run().await;
             });
         });
         let mut session = connected(&server).await;

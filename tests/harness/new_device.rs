@@ -14,7 +14,7 @@ use super::foreign;
 use super::process::{Process, command};
 use super::within;
 
-pub struct Newcomer {
+pub struct NewDevice {
     home: TempDir,
     /// The request for a certificate, in PEM.
     pub csr: String,
@@ -48,10 +48,10 @@ impl Told {
     }
 }
 
-impl Newcomer {
+impl NewDevice {
     pub async fn new() -> Self {
         let home = tempfile::tempdir().expect("a folder of its own");
-        let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/OU=onething/CN=newcomer"];
+        let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/OU=onething/CN=new_device"];
         openssl(home.path(), &[&new[..], &["-keyout", "key.pem", "-out", "csr.pem"]].concat()).await;
         let csr = std::fs::read_to_string(home.path().join("csr.pem")).expect("a request of OpenSSL");
         Self { home, csr }
@@ -84,7 +84,7 @@ impl Newcomer {
     }
 
     /// What shows that it has the key of its certificate: a signature over the request of its successor.
-    pub async fn proof(&self, successor: &Newcomer, at: u64) -> String {
+    pub async fn proof(&self, successor: &NewDevice, at: u64) -> String {
         openssl(successor.home.path(), &["req", "-in", "csr.pem", "-outform", "DER", "-out", "csr.der"]).await;
         let der = std::fs::read(successor.file("csr.der")).expect("a request in DER");
         let message = format!("onething-renew\n{}\n{at}", HEXLOWER.encode(&Sha256::digest(&der)));

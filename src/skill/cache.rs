@@ -60,11 +60,11 @@ impl Ready {
 
 /// What one process remembers about tokens, by their fingerprint.
 #[derive(Default)]
-pub struct Memory {
+pub struct OwnerCache {
     known: Mutex<HashMap<Fingerprint, (Ready, u64)>>,
 }
 
-impl Memory {
+impl OwnerCache {
     /// More than one warm process ever sees in five minutes; past it, the memory starts afresh.
     const LIMIT: usize = 10_000;
 
@@ -164,14 +164,14 @@ mod tests {
 
     #[test]
     fn what_is_known_about_a_token_ends() {
-        let memory = Memory::default();
+        let owner_cache = OwnerCache::default();
         let token = Fingerprint::of("a");
         let ready = ready(true);
-        memory.keep(token, ready.clone(), 1_300, 1_000);
-        assert_eq!(memory.recall(token, 1_299), Some((ready, 1_300)));
-        assert_eq!(memory.recall(token, 1_300), None);
-        assert_eq!(memory.recall(token, 500), None, "a clock that jumped back");
-        assert_eq!(memory.recall(Fingerprint::of("b"), 1_000), None);
+        owner_cache.keep(token, ready.clone(), 1_300, 1_000);
+        assert_eq!(owner_cache.recall(token, 1_299), Some((ready, 1_300)));
+        assert_eq!(owner_cache.recall(token, 1_300), None);
+        assert_eq!(owner_cache.recall(token, 500), None, "a clock that jumped back");
+        assert_eq!(owner_cache.recall(Fingerprint::of("b"), 1_000), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! The queue of commands through a whole life: what is wanted comes over the connection, and what became of it goes back.
+//! The queue of commands through the event loop: what is wanted comes over the connection, and what became of it goes back.
 
-use super::tests::{Kettle, connected, delta, journal, life};
+use super::tests::{Kettle, connected, delta, event_loop, journal};
 use super::*;
 use crate::scripted_server::{Server, Session, soon};
 use onething_hub::clock;
@@ -28,8 +28,8 @@ async fn removes(session: &mut Session, id: &str) -> Value {
 #[tokio::test]
 async fn waiting_commands_are_answered_and_removed_by_one_update_each() {
     let (server, kettle) = (Server::new().await, Kettle::quick());
-    let (life, control) = life(&server, kettle.body());
-    let task = tokio::spawn(life.run());
+    let (event_loop, control) = event_loop(&server, kettle.body());
+    let task = tokio::spawn(event_loop.run());
     let mut session = connected(&server).await;
     assert_eq!(session.report().await["commandQueue"], true);
     session.tells("update/delta", &delta(1, &json!({"commands": waiting(&[("b", "boil"), ("a", "boil")])}))).await;
@@ -47,8 +47,8 @@ async fn waiting_commands_are_answered_and_removed_by_one_update_each() {
 #[tokio::test]
 async fn a_command_that_interrupts_does_not_wait_for_the_one_it_ends() {
     let (server, folder, kettle) = (Server::new().await, TempDir::new().unwrap(), Kettle::new());
-    let (life, control) = life(&server, kettle.body());
-    let task = tokio::spawn(life.with_journal(journal(&folder)).run());
+    let (event_loop, control) = event_loop(&server, kettle.body());
+    let task = tokio::spawn(event_loop.with_journal(journal(&folder)).run());
     let mut session = connected(&server).await;
     session.tells("update/delta", &delta(1, &json!({"commands": waiting(&[("1", "boil")])}))).await;
     session.reports("/command/status", &json!("accepted")).await;

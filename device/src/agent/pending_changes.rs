@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 use super::commands::QUEUE;
 use super::{Agent, Moment, Order};
 
-/// A wish for a property that was not so when the shadow last told of it.
+/// A request for a property that was not so when the shadow last told of it.
 #[derive(Debug, PartialEq)]
-pub(super) struct Wish {
+pub(super) struct PendingChange {
     pub(super) value: Value,
-    /// The shadow's note about when it was wished.
-    pub(super) wished: Option<Value>,
+    /// The shadow's note about when it was requested.
+    pub(super) requested: Option<Value>,
     /// When it came, on the clock of [`Moment::uptime`].
     pub(super) since: Duration,
     /// It has been set, or could not be.
@@ -21,12 +21,12 @@ pub(super) struct Wish {
 }
 
 impl Agent {
-    pub(super) fn wish(&mut self, name: &str, value: &Value, wished: Option<Value>, moment: Moment) {
-        if let Some(before) = self.wishes.get(name)
+    pub(super) fn change(&mut self, name: &str, value: &Value, requested: Option<Value>, moment: Moment) {
+        if let Some(before) = self.pending_changes.get(name)
             && before.value == *value
-            && (!before.is_tried || (wished.is_some() && before.wished == wished))
+            && (!before.is_tried || (requested.is_some() && before.requested == requested))
         {
-            // It waits or is under way, or was tried and not wished again since: any report makes the shadow tell of it.
+            // It waits or is under way, or was tried and not requested again since: any report makes the shadow tell of it.
             return;
         }
         let waiting = self.queue.iter_mut().find_map(|order| match order {
@@ -41,12 +41,13 @@ impl Agent {
             // It is taken when the shadow tells of it again.
             return;
         }
-        self.wishes.insert(name.to_owned(), Wish { value: value.clone(), wished, since: moment.uptime, is_tried: false });
+        self.pending_changes
+            .insert(name.to_owned(), PendingChange { value: value.clone(), requested, since: moment.uptime, is_tried: false });
     }
 
     pub(super) fn was_tried(&mut self, name: &str, value: &Value) {
-        if let Some(wish) = self.wishes.get_mut(name).filter(|wish| wish.value == *value) {
-            wish.is_tried = true;
+        if let Some(pending_change) = self.pending_changes.get_mut(name).filter(|pending_change| pending_change.value == *value) {
+            pending_change.is_tried = true;
         }
     }
 
@@ -55,13 +56,15 @@ impl Agent {
         self.failures.property_set(name);
     }
 
-    /// Takes what has changed on the device, except where a wish waits that does not give way.
-    pub(super) fn take_changes(&mut self, properties: &Map<String, Value>, at: Duration, gives_way: impl Fn(&Wish) -> bool) {
+    /// Takes what has changed on the device, except where a request waits that does not give way.
+    pub(super) fn take_changes(&mut self, properties: &Map<String, Value>, at: Duration, gives_way: impl Fn(&PendingChange) -> bool) {
         for (name, value) in properties.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
             let waits = |order: &Order| matches!(order, Order::Set { name: other, .. } if other == name);
             if self.queue.iter().any(waits) {
-                let Some(wish) = self.wishes.get_mut(name).filter(|wish| gives_way(wish)) else { continue };
-                wish.is_tried = true;
+                let Some(pending_change) = self.pending_changes.get_mut(name).filter(|pending_change| gives_way(pending_change)) else {
+                    continue;
+                };
+                pending_change.is_tried = true;
                 self.queue.retain(|order| !waits(order));
             }
             self.desired.change(name, value, at);

@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use super::answer::{self, Answer};
-use super::bell::Bell;
 use super::counters::Counters;
 use super::packet::{Fault, Packet, Version};
 use super::reader::Reader;
 use super::reason::Reason;
+use super::wake_up::WakeUp;
 
 /// How much is read at a time. A larger packet gets the room it needs.
 const READ: usize = 1_024;
@@ -26,7 +26,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(1);
 const LINGER: usize = 256 * 1024;
 
 /// One connection, from which packets come and to which packets go.
-pub(super) struct Wire<'c, S> {
+pub(super) struct PacketStream<'c, S> {
     stream: S,
     reader: Reader,
     inbox: BytesMut,
@@ -36,7 +36,7 @@ pub(super) struct Wire<'c, S> {
     counters: &'c Counters,
 }
 
-impl<'c, S: AsyncRead + AsyncWrite + Unpin> Wire<'c, S> {
+impl<'c, S: AsyncRead + AsyncWrite + Unpin> PacketStream<'c, S> {
     pub(super) fn new(stream: S, counters: &'c Counters) -> Self {
         Self { stream, reader: Reader::Fresh, inbox: BytesMut::new(), outbox: BytesMut::new(), maximum: u32::MAX, counters }
     }
@@ -81,7 +81,7 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> Wire<'c, S> {
     }
 
     /// Sends what waits. What is left when the connection must end is never sent.
-    pub(super) async fn send(&mut self, bell: &Bell) -> Result<(), Reason> {
+    pub(super) async fn send(&mut self, wake_up: &WakeUp) -> Result<(), Reason> {
         tokio::select! {
             biased;
             sent = timeout(WRITE_TIME, self.write()) => match sent {
@@ -89,7 +89,7 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> Wire<'c, S> {
                 Ok(Err(_)) => Err(Reason::Lost),
                 Err(_) => Err(Reason::NotReading),
             },
-            reason = bell.ended() => Err(reason),
+            reason = wake_up.ended() => Err(reason),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The simulated Echos of the local users: one in each household, with what was said to it.
+//! The simulated Echos of the local users: one in each echo_session, with what was said to it.
 //!
 //! The session lives in the Echo, so it ends with the process, as it would with an Echo that loses its power. What was said and the
 //! cards of the app are kept.
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::echo::{Card, Echo, Heard, NotForTheSkill};
+use crate::echo::{Card, Echo, EchoOutput, NotForTheSkill};
 use crate::history;
 use crate::sign_in::{UserError, UserName};
 use crate::store::Store;
 use crate::utterance::interaction::InteractionModel;
-use crate::utterance::spoken::asked_of;
+use crate::utterance::interpretation::asked_of;
 
 /// How many examples of each intent are suggested.
 const EXAMPLES: usize = 4;
@@ -55,11 +55,11 @@ pub struct Turn {
     /// The envelope that came back.
     pub response: Option<Value>,
     /// What that comes to, for somebody in the room.
-    pub heard: Value,
+    pub output: Value,
 }
 
 /// An Echo with its past.
-pub struct Household {
+pub struct EchoSession {
     /// The device.
     pub echo: Echo,
     turns: Vec<Arc<Turn>>,
@@ -68,7 +68,7 @@ pub struct Household {
     is_recalled: bool,
 }
 
-impl Household {
+impl EchoSession {
     /// From now on this token goes along with every request, or none.
     pub fn hold(&mut self, token: Option<AccessToken>) {
         match token {
@@ -83,10 +83,10 @@ pub fn dated(at: u64, card: &Card) -> Value {
     json!({"at": at, "card": as_json(card)})
 }
 
-/// What was heard, as the page and a program get it.
-pub fn shown(heard: &Heard) -> Value {
-    let card = heard.card.as_ref().map(as_json);
-    json!({"speech": heard.speech, "reprompt": heard.reprompt, "card": card, "listening": heard.listening, "hint": null})
+/// What was output, as the page and a program get it.
+pub fn shown(output: &EchoOutput) -> Value {
+    let card = output.card.as_ref().map(as_json);
+    json!({"speech": output.speech, "reprompt": output.reprompt, "card": card, "listening": output.listening, "hint": null})
 }
 
 /// What Alexa says to what is not for the skill, and how to say it so that the skill hears it.
@@ -112,47 +112,47 @@ fn push<T>(list: &mut Vec<T>, item: T) {
 }
 
 /// All Echos.
-pub struct Households {
+pub struct EchoSessions {
     store: Store,
     skill_id: String,
     model: Arc<InteractionModel>,
-    echos: Mutex<HashMap<UserName, Arc<tokio::sync::Mutex<Household>>>>,
+    echos: Mutex<HashMap<UserName, Arc<tokio::sync::Mutex<EchoSession>>>>,
 }
 
-impl Households {
+impl EchoSessions {
     /// Echos on which this skill is enabled, with its interaction model.
     pub fn new(store: Store, skill_id: &str, model: Arc<InteractionModel>) -> Self {
         Self { store, skill_id: skill_id.to_owned(), model, echos: Mutex::default() }
     }
 
     /// The Echo of a user. Who speaks while another answer is under way waits for it, as in a room.
-    pub async fn of(&self, user: &UserName) -> OwnedMutexGuard<Household> {
-        let mut household = self.shared(user).lock_owned().await;
-        if !household.is_recalled {
+    pub async fn of(&self, user: &UserName) -> OwnedMutexGuard<EchoSession> {
+        let mut echo_session = self.shared(user).lock_owned().await;
+        if !echo_session.is_recalled {
             match history::load(&self.store, user).await {
-                Ok((turns, cards)) => (household.turns, household.cards, household.is_recalled) = (turns, cards, true),
+                Ok((turns, cards)) => (echo_session.turns, echo_session.cards, echo_session.is_recalled) = (turns, cards, true),
                 Err(error) => tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error)),
             }
         }
-        household
+        echo_session
     }
 
-    fn shared(&self, user: &UserName) -> Arc<tokio::sync::Mutex<Household>> {
+    fn shared(&self, user: &UserName) -> Arc<tokio::sync::Mutex<EchoSession>> {
         let mut echos = self.echos.lock().unwrap_or_else(PoisonError::into_inner);
-        let household = || {
+        let echo_session = || {
             let echo = Echo::new(&self.skill_id, &user.as_str().to_ascii_uppercase(), Arc::clone(&self.model));
-            Arc::new(tokio::sync::Mutex::new(Household { echo, turns: Vec::new(), cards: Vec::new(), is_recalled: false }))
+            Arc::new(tokio::sync::Mutex::new(EchoSession { echo, turns: Vec::new(), cards: Vec::new(), is_recalled: false }))
         };
-        Arc::clone(echos.entry(user.clone()).or_insert_with(household))
+        Arc::clone(echos.entry(user.clone()).or_insert_with(echo_session))
     }
 
     /// Keeps what was said and the cards that came with it.
-    pub async fn keep(&self, user: &UserName, household: &mut Household, turn: &Arc<Turn>, cards: Vec<Value>) {
+    pub async fn keep(&self, user: &UserName, echo_session: &mut EchoSession, turn: &Arc<Turn>, cards: Vec<Value>) {
         if let Err(error) = history::keep(&self.store, user, turn, &cards).await {
             tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
         }
-        push(&mut household.turns, Arc::clone(turn));
-        cards.into_iter().for_each(|card| push(&mut household.cards, card));
+        push(&mut echo_session.turns, Arc::clone(turn));
+        cards.into_iter().for_each(|card| push(&mut echo_session.cards, card));
     }
 
     /// What one can say, by intent: the samples of the interaction model, as one says them.
@@ -175,8 +175,8 @@ impl Households {
 
     /// What was said lately and the cards in the app, oldest first; and whether the skill is enabled.
     pub async fn history(&self, user: &UserName) -> (Vec<Arc<Turn>>, Vec<Value>, bool) {
-        let household = self.of(user).await;
-        (household.turns.clone(), household.cards.clone(), household.echo.is_enabled())
+        let echo_session = self.of(user).await;
+        (echo_session.turns.clone(), echo_session.cards.clone(), echo_session.echo.is_enabled())
     }
 }
 
