@@ -58,7 +58,7 @@ mod tests {
             check(level, "aws_smithy_runtime::client", Level::DEBUG, false);
         }
         check("TRACE", "onething::onboard", Level::TRACE, true);
-        check("TRACE", "onething_device::commands::run", Level::TRACE, true);
+        check("TRACE", "onething_device::cli::commands::run", Level::TRACE, true);
         check("onething=debug", "onething::onboard", Level::DEBUG, true);
         check("INFO", "onething::onboard", Level::DEBUG, false);
         check("", "onething::answer", Level::INFO, true);

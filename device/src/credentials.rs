@@ -11,9 +11,9 @@ use onething::fault::chain;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::bundle::files::{Files, OWN_ROOT};
 use crate::bundle::{Bundle, BundleError, Untimely};
 use crate::failure::{Failure, GET_ONE};
-use crate::files::{Files, OWN_ROOT};
 use crate::registration::credential::Credential;
 use crate::registration::{Endpoint, register};
 use crate::state::{Held, State, StateError};

@@ -4,7 +4,7 @@ use onething_hub::authority::Authority;
 use serde_json::json;
 
 use super::*;
-use crate::files::CONNECTION;
+use crate::bundle::CONNECTION;
 
 const NOW: u64 = 1_795_305_600;
 
@@ -34,7 +34,7 @@ fn empty(place: &Path) -> Held {
 
 fn endpoint() -> Endpoint {
     let address = crate::registration::address::Address::parse("https://localhost:1").unwrap();
-    Endpoint::new(address, crate::name::Name::parse("x", "--name").unwrap(), None).unwrap()
+    Endpoint::new(address, crate::cli::name::Name::parse("x", "--name").unwrap(), None).unwrap()
 }
 
 fn gone() -> Result<Option<Credential>, Failure> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use onething::device_model::{Means, Model, ReportSource};
 use onething::fault::chain;
-use onething::thing::ThingPrefix;
+use onething::identifiers::ThingPrefix;
 
 use crate::bundle::Bundle;
 use crate::failure::Failure;

@@ -19,8 +19,8 @@ pub use pace::Pace;
 
 use crate::agent::{Agent, Answer, Body, CLIENT_TOKEN, CommandStatus, Event, Interruption, Moment, Order, Past, Report};
 use crate::bundle::Bundle;
+use crate::connection::link::{CLOSED, Link, News};
 use crate::journal::Journal;
-use crate::link::{CLOSED, Link, News};
 use control::ControlRequest;
 
 /// For the answer to the question for the shadow.

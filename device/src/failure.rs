@@ -7,8 +7,8 @@ use onething::fault::chain;
 use thiserror::Error;
 
 use crate::bundle::{BundleError, Untimely};
+use crate::cli::name::NameError;
 use crate::journal::JournalError;
-use crate::name::NameError;
 use crate::registration::RegisterError;
 use crate::registration::options::OptionsError;
 use crate::state::StateError;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use onething_device::command_line::Arguments;
-use onething_device::commands;
+use onething_device::cli::command_line::Arguments;
+use onething_device::cli::commands;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

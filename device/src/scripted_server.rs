@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use onething::identifiers::{OwnerId, ThingName, ThingPrefix};
 use onething::mail::bundle::{Broker, zip};
-use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v3::{Codec, Connect, ConnectAck, ConnectAckReason, Packet, SubscribeReturnCode};
 use rustls::crypto::aws_lc_rs;

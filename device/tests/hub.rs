@@ -13,11 +13,11 @@ use onething_device::bundle::Bundle;
 use onething_device::event_loop::{Connection, Control, EventLoop};
 use onething_device::journal::Journal;
 use onething_hub::clock;
-use onething_hub::echo_sessions::Words;
 use onething_hub::hub::Hub;
 use onething_hub::serve::Running;
 use onething_hub::settings::{Asked, Settings};
 use onething_hub::sign_in::UserName;
+use onething_hub::simulator::echo_sessions::Words;
 use serde_json::{Map, Value};
 
 /// A printer that is quick, and remembers what it was told.

@@ -7,7 +7,7 @@ use std::io::{Cursor, Write};
 use std::sync::OnceLock;
 
 use onething_device::bundle::Bundle;
-use onething_device::files::Files;
+use onething_device::bundle::files::Files;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 

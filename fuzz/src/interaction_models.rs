@@ -1,9 +1,9 @@
 //! An interaction model, and what is understood with it.
 
 use jiff::civil::DateTime;
-use onething_hub::utterance::interaction::InteractionModel;
-use onething_hub::utterance::interpretation;
-use onething_hub::utterance::words::Utterance;
+use onething_hub::simulator::utterance::interaction::InteractionModel;
+use onething_hub::simulator::utterance::interpretation;
+use onething_hub::simulator::utterance::words::Utterance;
 
 const NOW: DateTime = jiff::civil::datetime(2026, 12, 1, 8, 0, 0, 0);
 /// More examples than these bring nothing new.

@@ -1,7 +1,7 @@
 //! A message in the mailbox, as the index and the page read it.
 
-use onething_hub::mailbox::Message;
-use onething_hub::mailbox::index::Entry;
+use onething_hub::mail::mailbox::Message;
+use onething_hub::mail::mailbox::index::Entry;
 
 use super::NOW;
 

@@ -4,11 +4,11 @@
 //! read at once, there must be no room for more than the largest packet, and what is answered has to be what a client reads.
 
 use bytes::BytesMut;
-use onething_hub::broker::answer::{Answer, Delivery, write};
-use onething_hub::broker::message::{Message, Qos};
-use onething_hub::broker::packet::{Connect, MAXIMUM_PACKET, Packet, Version};
-use onething_hub::broker::reader::Reader;
-use onething_hub::broker::reason::Reason;
+use onething_hub::mqtt::broker::answer::{Answer, Delivery, write};
+use onething_hub::mqtt::broker::message::{Message, Qos};
+use onething_hub::mqtt::broker::packet::{Connect, MAXIMUM_PACKET, Packet, Version};
+use onething_hub::mqtt::broker::reader::Reader;
+use onething_hub::mqtt::broker::reason::Reason;
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Decoder as _;
 

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use onething_hub::broker::subscriptions::Subscriptions;
-use onething_hub::broker::topic::{Subscription, check_filter, check_name, has_wildcard, matches};
+use onething_hub::mqtt::broker::subscriptions::Subscriptions;
+use onething_hub::mqtt::broker::topic::{Subscription, check_filter, check_name, has_wildcard, matches};
 use onething_hub::shadow::topic;
 
 /// More lines than these bring nothing new.

@@ -4,12 +4,14 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use onething::certificate::{Certificate, IssuedCertificate};
+use onething::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName};
 use onething::login::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
 use onething::registration::claims::{CODE_LIFETIME, Claim, Claims, ClaimsError, Code};
 use onething::registration::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
 use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
-use onething::thing::{AlexaUser, Certificate, CertificateId, Fingerprint, Issued, OwnerId, ThingName};
+use onething::secrets::Fingerprint;
 
 use super::NOW;
 
@@ -103,7 +105,7 @@ impl Registry for Unreachable {
         Err(RegistryError::Throttled)
     }
 
-    async fn certify(&self, _: &ThingName, _: &CertificateRequest) -> Outcome<Issued> {
+    async fn certify(&self, _: &ThingName, _: &CertificateRequest) -> Outcome<IssuedCertificate> {
         Err(RegistryError::Throttled)
     }
 

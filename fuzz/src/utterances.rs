@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use onething::alexa::request::{Kind, Request};
 use onething::login::AccessToken;
-use onething_hub::echo::{Echo, EndReason};
-use onething_hub::utterance::interaction::InteractionModel;
-use onething_hub::utterance::words::{MAX_WORDS, Utterance};
+use onething_hub::simulator::echo::{Echo, EndReason};
+use onething_hub::simulator::utterance::interaction::InteractionModel;
+use onething_hub::simulator::utterance::words::{MAX_WORDS, Utterance};
 use serde_json::Value;
 
 const SKILL: &str = "amzn1.ask.skill.fuzz";

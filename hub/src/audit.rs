@@ -1,5 +1,5 @@
 //! The events that the hub keeps, in one list: registrations of devices ([`crate::registration`]), refusals of the broker
-//! ([`crate::refusals`]), and mail that did not go out at the first attempt ([`crate::outgoing`]).
+//! ([`crate::mqtt::refusals`]), and mail that did not go out at the first attempt ([`crate::mail::outgoing`]).
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::outgoing::{self, Mail, State};
-use crate::refusals;
+use crate::mail::outgoing::{self, Mail, State};
+use crate::mqtt::refusals;
 use crate::registration::audit as registrations;
-use crate::store::{self, OpenError, StoreError};
+use crate::storage::store::{self, OpenError, StoreError};
 
 /// A kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]

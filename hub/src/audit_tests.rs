@@ -1,13 +1,13 @@
 //! Events by what their readers rely on.
 
+use onething::identifiers::{CertificateId, ThingName};
 use onething::registration::{Audit, Event as Registration};
-use onething::thing::{CertificateId, ThingName};
 use rusqlite::params;
 use serde_json::json;
 
 use super::*;
 use crate::registration::LocalAudit;
-use crate::store::Store;
+use crate::storage::store::Store;
 
 fn registration(at: u64) -> Registration {
     Registration {

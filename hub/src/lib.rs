@@ -2,64 +2,39 @@
 //!
 //! In reading order:
 //!
-//! 1. [`store`] keeps everything, and answers when it is on the disk.
-//! 2. [`sign_in`] knows who speaks; [`registry`] keeps things and certificates, which [`authority`] makes and
-//!    [`policy`] limits; [`shadow`] keeps what is wanted of a device and what it says; [`outgoing`] sends the mail, and [`mailbox`] is a
-//!    folder that takes it.
-//! 3. [`broker`] is where devices connect, and [`backend`] what it asks of the rest. [`endpoint`] is where they register.
-//! 4. [`hub`] puts them into the skill; [`signature`] sees that it is Alexa who calls, and [`web`] answers.
-//! 5. For trying: [`utterance`] and [`echo`] are what Alexa does with words, [`echo_sessions`] the Echos of the local users,
-//!    [`devices`] what stands at the other end. [`demo`] tells it all in a terminal.
+//! 1. [`storage`] keeps everything in one folder, and confirms a change when the change is on the disk.
+//! 2. [`sign_in`] identifies users; [`registry`] keeps things and certificates, which [`authority`] issues and [`policy`] limits;
+//!    [`shadow`] keeps the desired and the reported state of a device; [`mail`] sends messages, or puts them into a folder.
+//! 3. [`mqtt`] is the broker of the devices; [`registration`] is the endpoint where devices register.
+//! 4. [`hub`] puts the parts together; [`signature`] verifies that a request comes from Alexa, and [`web`] serves HTTP.
+//! 5. [`simulator`] stands in for Alexa and for devices; [`cli`] is the command line.
 //!
-//! What decides is pure (`policy`, `shadow::exchange`, the broker's routing, `utterance`, the printer's machine); what
-//! happens around it is in one file beside. What the registry, the broker and the shadows do is what AWS IoT does, so that
-//! neither the skill nor a device can tell the difference.
-
-pub mod clock;
-pub mod data_folder;
-mod disk;
-pub mod store;
+//! Decisions are pure functions (`policy`, `shadow::exchange`, the routing of the broker, `simulator::utterance`); input and output are
+//! in separate files. Registry, broker and shadows behave as AWS IoT does, so neither the skill nor a device sees a difference.
 
 pub mod authority;
-pub mod mailbox;
-pub mod outgoing;
 pub mod policy;
 pub mod registry;
 pub mod shadow;
 pub mod sign_in;
+pub mod storage;
 
-pub mod backend;
-pub mod backup;
-pub mod broker;
-
-pub mod refusals;
+pub mod mail;
+pub mod mqtt;
 pub mod registration;
 
 pub mod audit;
-
+pub mod clock;
 pub mod events;
 pub mod hub;
 pub mod metrics;
-pub mod password;
-pub mod place;
 pub mod ports;
-mod presence;
-pub mod readiness;
 pub mod serve;
-pub mod service;
 pub mod settings;
+
 pub mod signature;
 pub mod web;
 
-pub mod devices;
-pub mod echo;
-pub mod echo_sessions;
-mod history;
-pub mod model_check;
-pub mod utterance;
+pub mod simulator;
 
-pub mod command_line;
-pub mod commands;
-pub mod demo;
-pub mod remote;
-mod terminal;
+pub mod cli;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use onething::fault::chain;
-use onething_hub::command_line::Arguments;
-use onething_hub::commands;
+use onething_hub::cli::command_line::Arguments;
+use onething_hub::cli::commands;
 
 #[tokio::main]
 async fn main() -> ExitCode {

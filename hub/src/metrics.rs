@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use onething::metrics::Measure;
 
-use crate::broker::counters::{Counter, Counters};
-use crate::broker::reason::Reason;
-use crate::outgoing::State;
+use crate::mail::outgoing::state::State;
+use crate::mqtt::broker::counters::{Counter, Counters};
+use crate::mqtt::broker::reason::Reason;
 
 /// What the skill has done since the start of the process.
 #[derive(Debug, Default)]

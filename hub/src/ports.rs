@@ -3,7 +3,7 @@
 use onething::registration::{self, Endpoint, HttpHook};
 use onething::skill::{self, Skill};
 
-use crate::outgoing::Outgoing;
+use crate::mail::outgoing::Outgoing;
 use crate::registration::{LocalAudit, LocalClaims};
 use crate::registry::LocalRegistry;
 use crate::shadow::LocalShadows;

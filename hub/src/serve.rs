@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onething::thing::CertificateId;
+use onething::identifiers::CertificateId;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
@@ -21,15 +21,17 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::authority::server::{ServerIdentity, ServerTls};
+use crate::cli::readiness;
+use crate::cli::readiness::machine::newest_note;
+use crate::cli::readiness::network::Peers;
 use crate::clock;
 use crate::events::Subject;
 use crate::hub::{Hub, OpenError};
-use crate::readiness::machine::newest_note;
-use crate::readiness::network::Peers;
+use crate::mqtt::broker;
 use crate::settings::Settings;
 use crate::sign_in::UserName;
 use crate::signature::Verifier;
-use crate::{broker, readiness, web};
+use crate::web;
 
 /// Between two sweeps, as on AWS.
 const SWEEPS: Duration = Duration::from_secs(3_600);

@@ -10,11 +10,11 @@ use onething::mail::Sender;
 use onething::mail::smtp::Smtp;
 use thiserror::Error;
 
-use crate::model_check::{self, File, Finding};
-use crate::password::Password;
 use crate::registration::file::Registration;
 use crate::sign_in::CLIENT_ID;
-use crate::utterance::interaction::InteractionModel;
+use crate::simulator::model_check::{self, File, Finding};
+use crate::simulator::utterance::interaction::InteractionModel;
+use crate::web::password::Password;
 
 /// The id under which the simulated Echo calls, where no other is given.
 pub const SKILL_ID: &str = "amzn1.ask.skill.onething-hub";

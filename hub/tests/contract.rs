@@ -9,16 +9,16 @@ use std::cell::Cell;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use onething::identifiers::{OwnerId, ThingName, ThingPrefix};
 use onething::login::{AccessToken, Profile, ProfileEmail};
-use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use onething_hub::authority::Authority;
-use onething_hub::mailbox::MailFolder;
+use onething_hub::mail::mailbox::MailFolder;
 use onething_hub::policy::DEVICE_DOCUMENT;
 use onething_hub::registration::LocalClaims;
 use onething_hub::registry::{LocalRegistry, Stack};
 use onething_hub::shadow::{LocalShadows, Operation};
 use onething_hub::sign_in::{CLIENT_ID, LocalLogin, UserName};
-use onething_hub::store::Store;
+use onething_hub::storage::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::identifiers::AlexaUser;
 use crate::login::AccessToken;
-use crate::thing::AlexaUser;
 
 /// A request with its envelope.
 #[derive(Clone, Debug, Default)]

@@ -13,8 +13,9 @@ use aws_sdk_dynamodb::{Client, Config};
 use aws_smithy_types::retry::RetryConfig;
 
 use super::failure::Failure;
+use crate::identifiers::OwnerId;
 use crate::registration::claims::{Claim, Claims, ClaimsError};
-use crate::thing::{Fingerprint, OwnerId};
+use crate::secrets::Fingerprint;
 
 type Item = HashMap<String, AttributeValue>;
 

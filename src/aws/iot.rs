@@ -14,11 +14,12 @@ use aws_sdk_iot::{Client, Config as ClientConfig};
 use aws_smithy_types::retry::RetryConfig;
 
 use super::failure::{Failure, gone_is_done};
+use crate::certificate::{Certificate, IssuedCertificate};
 use crate::config::Config;
+use crate::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName, ThingPrefix};
 use crate::registry::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attributes, record};
 use crate::registry::signing_request::{self, CertificateRequest, MadeFor, SigningRequest};
 use crate::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
-use crate::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
 
 /// The largest page that the lists have.
 const PAGE: i32 = 250;
@@ -76,14 +77,14 @@ impl IotRegistry {
         Ok(format!("{prefix}:cert/{certificate}"))
     }
 
-    async fn issue(&self, request: &str) -> Result<Issued, RegistryError> {
+    async fn issue(&self, request: &str) -> Result<IssuedCertificate, RegistryError> {
         let call = self.client.create_certificate_from_csr().certificate_signing_request(request).set_as_active(false);
         // A second attempt would make a second certificate.
         let once = ClientConfig::builder().retry_config(RetryConfig::disabled());
         let created = call.customize().config_override(once).send().await.map_err(Failure::from)?;
         self.learn(created.certificate_arn());
         match (parse_id(created.certificate_id()), created.certificate_pem) {
-            (Some(id), Some(pem)) => Ok(Issued { id, pem }),
+            (Some(id), Some(pem)) => Ok(IssuedCertificate { id, pem }),
             _ => Err(RegistryError::Unclear("a certificate without its parts".into())),
         }
     }
@@ -113,11 +114,11 @@ impl Registry for IotRegistry {
 
     async fn create_certificate(&self, thing: &ThingName) -> Result<Certificate, RegistryError> {
         let request = SigningRequest::new(thing).map_err(|error| RegistryError::Refused(error.to_string()))?;
-        let Issued { id, pem } = self.issue(&request.pem).await?;
+        let IssuedCertificate { id, pem } = self.issue(&request.pem).await?;
         Ok(Certificate { id, pem, public_key: request.public_key, private_key: request.private_key })
     }
 
-    async fn certify(&self, _: &ThingName, request: &CertificateRequest) -> Result<Issued, RegistryError> {
+    async fn certify(&self, _: &ThingName, request: &CertificateRequest) -> Result<IssuedCertificate, RegistryError> {
         self.issue(request.pem()).await
     }
 

@@ -105,8 +105,8 @@ mod tests {
 
     use super::*;
     use crate::fault::{ClassifiedError, Fault};
+    use crate::identifiers::{CertificateId, OwnerId, ThingName, ThingPrefix};
     use crate::mail::Label;
-    use crate::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 
     const UNVERIFIED: &str = "Email address is not verified. The following identities failed the check: a@example.com";
 

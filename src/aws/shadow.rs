@@ -11,8 +11,8 @@ use aws_sdk_iotdataplane::{Client, Config};
 use aws_smithy_types::retry::RetryConfig;
 
 use super::failure::{Failure, gone_is_done};
+use crate::identifiers::ThingName;
 use crate::shadow::{Connection, Patch, Shadow, ShadowError, Shadows};
-use crate::thing::ThingName;
 
 /// AWS IoT Core's shadow service.
 #[derive(Clone)]

@@ -11,11 +11,11 @@ use thiserror::Error;
 
 pub use self::registration::PolicySource;
 use crate::device_model::Model;
+use crate::identifiers::{ThingName, ThingPrefix};
 use crate::mail::Sender;
 use crate::mail::bundle::Broker;
 use crate::mail::smtp::Smtp;
 use crate::registry::LONGEST_LEASE;
-use crate::thing::{ThingName, ThingPrefix};
 
 /// The configuration of a process.
 #[derive(Debug)]

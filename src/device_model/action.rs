@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::file::Faults;
+use super::faults::Faults;
 use super::{CommandRule, Property, ValueKind};
 
 /// In seconds.

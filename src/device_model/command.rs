@@ -10,7 +10,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ValueKind;
-use super::file::{Faults, RawValue, is_name, kind};
+use super::faults::Faults;
+use super::raw_value::{RawValue, is_name, kind};
 
 /// The key with the names of the commands that a command ends.
 const INTERRUPTS: &str = "interrupts";

@@ -8,9 +8,11 @@ use serde::{Deserialize, Deserializer};
 
 use super::action::{RawActions, actions};
 use super::command::{CommandRule, RawMember, commands};
+use super::faults::{Faults, in_its_line};
+use super::raw_value::{RawValue, Writer, is_name, kind};
 use super::report::{RawReport, reports};
 use super::{Action, IntentRule, Model, Property, Sentence, Simulation, ValueKind};
-use crate::thing::ThingPrefix;
+use crate::identifiers::ThingPrefix;
 
 /// What stands in a shadow beside the properties: no property may be called so.
 pub const RESERVED: [&str; 6] = ["certificateId", "command", "commands", "commandQueue", "failures", "onboarded"];
@@ -54,39 +56,6 @@ fn one_hour() -> u64 {
 
 fn five_minutes() -> u64 {
     300
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawValue {
-    #[serde(rename = "type")]
-    kind: RawKind,
-    values: Option<Vec<String>>,
-    max_length: Option<usize>,
-    min: Option<f64>,
-    max: Option<f64>,
-    unit: Option<String>,
-    pub(super) default: Option<serde_json::Value>,
-    pub(super) written_by: Option<Writer>,
-    #[serde(default)]
-    pub(super) words: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Copy, Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum RawKind {
-    Switch,
-    Choice,
-    Text,
-    Integer,
-    Number,
-}
-
-#[derive(Clone, Copy, Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Writer {
-    Device,
-    Skill,
 }
 
 #[derive(Deserialize)]
@@ -146,28 +115,6 @@ fn sentences<'de, D: Deserializer<'de>>(says: D) -> Result<Vec<RawSentence>, D::
     }
 
     says.deserialize_any(Says)
-}
-
-/// Collects what is wrong, by place.
-#[derive(Default)]
-pub(super) struct Faults(Vec<String>);
-
-impl Faults {
-    pub(super) fn add(&mut self, place: &str, fault: impl std::fmt::Display) {
-        self.0.push(format!("{place}: {fault}"));
-    }
-
-    pub(super) fn check(&mut self, good: bool, place: &str, fault: impl std::fmt::Display) {
-        if !good {
-            self.add(place, fault);
-        }
-    }
-}
-
-/// What is wrong with TOML, after the number of the line.
-pub(crate) fn in_its_line(toml: &str, error: &toml::de::Error, message: &str) -> String {
-    let line = error.span().map_or(1, |span| toml.bytes().take(span.start).filter(|c| *c == b'\n').count() + 1);
-    format!("line {line}: {}", message.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// The part of a model that concerns the device: all but its intents.
@@ -232,11 +179,6 @@ pub(super) fn parse(toml: &str) -> Result<Model, Vec<String>> {
     }
 }
 
-/// Whether a name consists of letters, digits and the characters of `also`.
-pub(super) fn is_name(name: &str, also: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
-}
-
 fn property(name: String, raw: &RawValue, faults: &mut Faults) -> (String, Property) {
     let place = format!("property.{name}");
     faults.check(is_name(&name, "_-") && !RESERVED.contains(&name.as_str()), &place, "is not a name a property can have");
@@ -260,40 +202,6 @@ fn words(place: &str, raw: &RawValue, kind: &ValueKind, faults: &mut Faults) -> 
         }
     }
     words
-}
-
-/// The kind of a value, with a fault for every option that is missing or does not belong to it.
-pub(super) fn kind(place: &str, raw: &RawValue, faults: &mut Faults) -> ValueKind {
-    let numeric = matches!(raw.kind, RawKind::Integer | RawKind::Number);
-    let belongs = [
-        ("values", raw.values.is_some(), raw.kind == RawKind::Choice, raw.kind == RawKind::Choice),
-        ("max_length", raw.max_length.is_some(), raw.kind == RawKind::Text, raw.kind == RawKind::Text),
-        ("min", raw.min.is_some(), numeric, numeric),
-        ("max", raw.max.is_some(), numeric, numeric),
-        ("unit", raw.unit.is_some(), numeric, false),
-    ];
-    for (option, given, allowed, needed) in belongs {
-        faults.check(!given || allowed, place, format_args!("`{option}` does not belong to this type"));
-        faults.check(given || !needed, place, format_args!("`{option}` is missing"));
-    }
-    match raw.kind {
-        RawKind::Switch => ValueKind::Switch,
-        RawKind::Choice => {
-            let values = raw.values.clone().unwrap_or_default();
-            faults.check(!values.is_empty(), place, "`values` must not be empty");
-            ValueKind::Choice { values }
-        }
-        RawKind::Text => {
-            let max_length = raw.max_length.unwrap_or_default();
-            faults.check((1..=1_000).contains(&max_length), place, "`max_length` must be from 1 to 1000: a shadow holds 8 KB");
-            ValueKind::Text { max_length }
-        }
-        RawKind::Integer | RawKind::Number => {
-            let (min, max) = (raw.min.unwrap_or_default(), raw.max.unwrap_or_default());
-            faults.check(min <= max, place, "`min` must not be above `max`");
-            ValueKind::Number { min, max, unit: raw.unit.clone(), whole: raw.kind == RawKind::Integer }
-        }
-    }
 }
 
 fn intent(

@@ -3,7 +3,9 @@
 mod abilities;
 mod action;
 mod command;
+mod faults;
 mod file;
+mod raw_value;
 mod report;
 mod value;
 
@@ -15,13 +17,13 @@ use thiserror::Error;
 pub use self::abilities::Ability;
 pub use self::action::{Actions, DeviceAction, GpioLine, LoopbackUrl, Means};
 pub use self::command::{Argument, CommandRule};
+pub(crate) use self::faults::in_its_line;
 pub use self::file::RESERVED;
-pub(crate) use self::file::in_its_line;
 pub(crate) use self::file::placeholders;
 pub use self::report::{DeviceReport, ReportSource};
 pub(crate) use self::value::is_named;
 pub use self::value::{InvalidSlot, ValueKind};
-use crate::thing::ThingPrefix;
+use crate::identifiers::ThingPrefix;
 
 /// A device and the speech about it.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::action::{LIMITS, LoopbackUrl, half_a_minute, is_absolute, loopback, program_of};
-use super::file::Faults;
+use super::faults::Faults;
 use super::{Property, ValueKind};
 
 /// How the values of a property are measured.

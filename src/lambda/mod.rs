@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use self::gateway::Arrived;
 pub use self::wrapped::{NotAnAlexaRequest, is_envelope};
 use crate::fault::{ClassifiedError, Fault, chain};
+use crate::identifiers::{CertificateId, ThingName};
 use crate::lifecycle::{LifecycleError, Notice, Sweep, in_use, note, sweep};
 use crate::metrics::Measure;
 use crate::registration::{self, Endpoint, RegistrationPolicy, closed, register};
 use crate::skill::{ANSWER_WITHIN, NotOurs, Ports, Skill, answer, apology};
-use crate::thing::{CertificateId, ThingName};
 
 /// What Lambda takes of its own time limit.
 const WAY_BACK: Duration = Duration::from_millis(500);

@@ -8,9 +8,9 @@
 use serde_json::Value;
 
 use super::LifecycleError;
+use crate::identifiers::{CertificateId, ThingName, ThingPrefix};
 use crate::registry::{Bounce, Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
-use crate::thing::{CertificateId, ThingName, ThingPrefix};
 
 /// How often a note is tried that somebody else's write gets ahead of.
 const TRIES: usize = 5;

@@ -4,11 +4,11 @@
 //! speaks from then on is not taken for ready, and starts afresh.
 
 use super::{LifecycleError, cut_off};
+use crate::identifiers::ThingName;
 use crate::onboarding::lease::{Held, Lease};
 use crate::registry::revoke::revoke;
 use crate::registry::{Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
-use crate::thing::ThingName;
 
 /// How far it got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::LifecycleError;
+use crate::identifiers::{CertificateId, ThingName};
 use crate::onboarding::lease::{Held, Lease};
 use crate::registry::revoke::revoke;
 use crate::registry::{Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
-use crate::thing::{CertificateId, ThingName};
 
 /// How long to wait for whoever works on the thing at this moment, each time.
 const PAUSE: Duration = Duration::from_secs(1);

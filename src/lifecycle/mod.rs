@@ -20,9 +20,9 @@ pub use self::suspend::suspend;
 pub use self::sweep::{Report, Sweep, sweep};
 pub use self::waiting::{Attempted, Wanted, attempted, wanted};
 use crate::fault::{ClassifiedError, Fault, Step};
+use crate::identifiers::ThingName;
 use crate::registry::RegistryError;
 use crate::shadow::{ShadowError, Shadows};
-use crate::thing::ThingName;
 
 /// Ends the connection of a device whose certificates are out of service. AWS does so by itself, within
 /// minutes; this does it now.

@@ -4,10 +4,10 @@
 //! ([`crate::onboarding`]). Events come late, twice and out of order: what counts is when they were made.
 
 use super::{LifecycleError, cut_off};
+use crate::identifiers::{AlexaUser, ThingName};
 use crate::onboarding::lease::{Held, Lease};
 use crate::registry::{Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
-use crate::thing::{AlexaUser, ThingName};
 
 /// Takes everything of an Alexa user out of service who disabled the skill at `at`. Returns how many
 /// things that were.

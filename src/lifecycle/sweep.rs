@@ -11,12 +11,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{LifecycleError, forget, suspend};
 use crate::fault::chain;
+use crate::identifiers::{CertificateId, ThingName};
 use crate::metrics::{Measure, Meter};
 use crate::onboarding::lease::{Held, Lease};
 use crate::registry::revoke::revoke;
 use crate::registry::{A_DAY, Entry, Record, Registered, Registry, RegistryError, within_a_day};
 use crate::shadow::{Patch, Shadows};
-use crate::thing::{CertificateId, ThingName};
 
 /// What is younger may still be in somebody's hands.
 const AN_HOUR: u64 = 3_600;

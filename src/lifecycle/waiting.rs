@@ -121,8 +121,8 @@ fn noted(record: &Record, what: Attempted, now: u64) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identifiers::CertificateId;
     use crate::registry::Replaced;
-    use crate::thing::CertificateId;
 
     const NOW: u64 = 1_795_305_600;
 

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::https::{Https, Reply, RequestBuilder};
+use crate::identifiers::OwnerId;
 use crate::login::{AccessToken, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
-use crate::thing::OwnerId;
 
 /// Login with Amazon at a base URL.
 #[derive(Clone)]

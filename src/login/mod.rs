@@ -12,8 +12,9 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::fault::{ClassifiedError, Fault, Step};
+use crate::identifiers::OwnerId;
 pub use crate::login::email_address::EmailAddress;
-use crate::thing::{Fingerprint, OwnerId};
+use crate::secrets::Fingerprint;
 
 /// An OAuth access token, in memory only: it has no `Display`, and `Debug` shows nothing of it.
 #[derive(Clone)]

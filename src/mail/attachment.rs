@@ -8,7 +8,7 @@ use lettre::message::header::{ContentTransferEncoding, Header, HeaderName, Heade
 use lettre::message::{Body, SinglePart};
 
 use super::{MailError, unwritable};
-use crate::thing::ThingName;
+use crate::identifiers::ThingName;
 
 /// The type with the name of the file.
 #[derive(Clone)]

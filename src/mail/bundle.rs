@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::thing::{Certificate, ThingName};
+use crate::certificate::Certificate;
+use crate::identifiers::ThingName;
 
 /// Amazon's root for RSA chains (RSA 2048), and for ECC chains (P-256): AWS asks to install both
 /// (<https://docs.aws.amazon.com/iot/latest/developerguide/server-authentication.html>).
@@ -113,7 +114,8 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::thing::{CertificateId, OwnerId, PrivateKey, ThingPrefix};
+    use crate::identifiers::{CertificateId, OwnerId, ThingPrefix};
+    use crate::secrets::PrivateKey;
 
     fn files(register: Option<&str>) -> zip::ZipArchive<Cursor<Vec<u8>>> {
         let thing = ThingName::of(&ThingPrefix::parse("Lamp-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());

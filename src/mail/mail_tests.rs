@@ -1,5 +1,6 @@
 use super::*;
-use crate::thing::{OwnerId, PrivateKey, ThingPrefix};
+use crate::identifiers::{OwnerId, ThingPrefix};
+use crate::secrets::PrivateKey;
 
 const NOW: u64 = 1_795_305_600;
 
@@ -76,7 +77,7 @@ async fn a_refused_address_is_counted_apart_from_what_alarms_the_maker() {
             write: |_: &Certificate| Ok(letter(address)),
             measure: |measure| COUNTED.lock().unwrap().push(*measure),
         };
-        by_mail.deliver(Fresh::WithKey(certificate())).await.unwrap_err();
+        by_mail.deliver(NewCertificate::WithKey(certificate())).await.unwrap_err();
     }
     assert_eq!(*COUNTED.lock().unwrap(), [Measure::MailAddressRefused, Measure::MailRefused]);
 }

@@ -12,11 +12,12 @@ use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
 use thiserror::Error;
 
 use self::bundle::Broker;
+use crate::certificate::{Certificate, NewCertificate};
 use crate::fault::{ClassifiedError, Fault, Step};
+use crate::identifiers::{CertificateId, ThingName};
 use crate::login::EmailAddress;
 use crate::metrics::{Measure, Meter};
 use crate::speech::locales::{Locale, MailFacts};
-use crate::thing::{Certificate, CertificateId, Fresh, ThingName};
 
 /// A finished message: RFC 5322 with the envelope it travels in.
 pub struct Letter {
@@ -90,7 +91,7 @@ pub trait Mailer: Send + Sync {
 /// Brings a new certificate to whoever it is for, once: a repetition would be a second one.
 pub trait Delivery: Sync {
     /// Hands it over.
-    fn deliver(&self, fresh: Fresh) -> impl Future<Output = Result<(), MailError>> + Send;
+    fn deliver(&self, fresh: NewCertificate) -> impl Future<Output = Result<(), MailError>> + Send;
 }
 
 /// Brings it by mail.
@@ -104,8 +105,8 @@ pub struct ByMail<'a, M, F> {
 }
 
 impl<M: Mailer, F: Fn(&Certificate) -> Result<Letter, MailError> + Sync> Delivery for ByMail<'_, M, F> {
-    async fn deliver(&self, fresh: Fresh) -> Result<(), MailError> {
-        let Fresh::WithKey(certificate) = fresh else {
+    async fn deliver(&self, fresh: NewCertificate) -> Result<(), MailError> {
+        let NewCertificate::WithKey(certificate) = fresh else {
             return Err(MailError::Unwritable("a bundle without its key".into()));
         };
         let sent = async { self.mailer.send((self.write)(&certificate)?).await }.await;

@@ -8,13 +8,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::decision::{Known, Place, Step};
 use super::{Means, OnboardError, Onboarded, OnboardingTarget};
+use crate::certificate::NewCertificate;
 use crate::fault::chain;
+use crate::identifiers::CertificateId;
 use crate::mail::Delivery;
 use crate::metrics::Measure;
 use crate::registry::revoke::revoke;
 use crate::registry::{Bounce, Entry, Record, Registry, RegistryError, Replaced};
 use crate::shadow::{Patch, Shadows};
-use crate::thing::{CertificateId, Fresh};
 
 /// With less time than this, creating a certificate would leave a half-made thing behind.
 const TIME_TO_CREATE_CERTIFICATE: Duration = Duration::from_millis(2_500);
@@ -30,7 +31,7 @@ pub(super) struct Attempt<'a, R, S, D> {
     means: &'a Means<'a, R, S>,
     who: &'a OnboardingTarget<'a, D>,
     known: Known,
-    certificate: Option<Fresh>,
+    certificate: Option<NewCertificate>,
     /// The record as it was before this attempt changed it, to go back to.
     before: Record,
     /// What the owner has to hear.
@@ -79,8 +80,8 @@ where
                 }
                 (self.means.measure)(&Measure::OnboardingStarted);
                 let fresh = match self.who.csr {
-                    Some(csr) => Fresh::ForRequest(registry.certify(thing, csr).await?),
-                    None => Fresh::WithKey(registry.create_certificate(thing).await?),
+                    Some(csr) => NewCertificate::ForRequest(registry.certify(thing, csr).await?),
+                    None => NewCertificate::WithKey(registry.create_certificate(thing).await?),
                 };
                 self.known.created = Some(fresh.id().clone());
                 self.certificate = Some(fresh);

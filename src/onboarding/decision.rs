@@ -1,8 +1,8 @@
 //! What a half-made thing still needs: a pure decision over what an attempt knows.
 
+use crate::identifiers::{AlexaUser, CertificateId};
 use crate::registry::{A_DAY, Bounce, Entry, Record, within_a_day};
 use crate::shadow::Shadow;
-use crate::thing::{AlexaUser, CertificateId};
 
 /// So many mails with a certificate an owner may ask for in a day.
 const MAILS_A_DAY: usize = 3;

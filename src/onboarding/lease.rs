@@ -9,8 +9,8 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use tokio::time::{Instant, timeout_at};
 
+use crate::identifiers::ThingName;
 use crate::registry::{Entry, Record, Registry, RegistryError};
-use crate::thing::ThingName;
 
 /// By which name, for how long and by which clock things are held.
 #[derive(Clone, Debug)]

@@ -27,13 +27,13 @@ use tokio::time::Instant;
 use self::attempt::Attempt;
 pub use self::decision::{Known, OnboardingRequest, Place, Step, Trigger, next};
 use crate::fault::{ClassifiedError, Fault, Step as StoryStep};
+use crate::identifiers::{CertificateId, OwnerId, ThingName};
 use crate::mail::{Delivery, MailError};
 use crate::metrics::Meter;
 use crate::onboarding::lease::Lease;
 use crate::registry::signing_request::CertificateRequest;
 use crate::registry::{Bounce, Registry, RegistryError};
 use crate::shadow::{Patch, ShadowError, Shadows};
-use crate::thing::{CertificateId, OwnerId, ThingName};
 
 /// Why an owner is not ready.
 #[derive(Debug, Error)]

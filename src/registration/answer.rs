@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::authentication::Client;
 use super::policy::Roots;
+use crate::certificate::NewCertificate;
 use crate::mail::bundle::{self, Broker};
 use crate::registry::signing_request::ShownCertificate;
-use crate::thing::Fresh;
 
 /// The body. It may hold a private key: it is written straight into the answer, and nothing else ever sees it.
 #[derive(Serialize)]
@@ -51,10 +51,10 @@ fn root_cas<'a>(broker: &'a Broker, roots: Option<&'a Roots>) -> RootCas<'a> {
 }
 
 /// Writes the answer.
-pub(super) fn write(client: &Client, fresh: &Fresh, broker: &Broker, roots: Option<&Roots>) -> Response<Bytes> {
+pub(super) fn write(client: &Client, fresh: &NewCertificate, broker: &Broker, roots: Option<&Roots>) -> Response<Bytes> {
     let (certificate_pem, private_key) = match fresh {
-        Fresh::WithKey(certificate) => (certificate.pem.as_str(), Some(certificate.private_key.pem())),
-        Fresh::ForRequest(issued) => (issued.pem.as_str(), None),
+        NewCertificate::WithKey(certificate) => (certificate.pem.as_str(), Some(certificate.private_key.pem())),
+        NewCertificate::ForRequest(issued) => (issued.pem.as_str(), None),
     };
     let body = Body {
         thing_name: client.thing.as_str(),

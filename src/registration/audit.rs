@@ -1,6 +1,6 @@
 //! What became of every request, for whoever has to account for it; port [`Audit`], and the log.
 
-use crate::thing::{CertificateId, ThingName};
+use crate::identifiers::{CertificateId, ThingName};
 
 /// What became of one request. There is no secret in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

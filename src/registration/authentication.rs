@@ -12,10 +12,11 @@ use super::problem::{Cause, Problem};
 use super::request::{By, RegistrationRequest, Renewal};
 use super::{Endpoint, Ports};
 use crate::fault::{ClassifiedError, Fault, chain};
+use crate::identifiers::{CertificateId, OwnerId, ThingName};
 use crate::login::{AccessToken, IdentifyError, identify};
 use crate::registry::signing_request::CertificateRequest;
 use crate::registry::{Kind, Registry, RegistryError};
-use crate::thing::{CertificateId, Fingerprint, OwnerId, ThingName};
+use crate::secrets::Fingerprint;
 
 /// So far a clock may be off that a renewal was signed by, in seconds.
 const SKEW: u64 = 300;

@@ -9,7 +9,8 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::fault::{ClassifiedError, Fault, Step};
-use crate::thing::{Fingerprint, OwnerId};
+use crate::identifiers::OwnerId;
+use crate::secrets::Fingerprint;
 
 /// Digits and letters that are not taken for one another (Crockford's base 32, <https://www.crockford.com/base32.html>).
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

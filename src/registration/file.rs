@@ -10,13 +10,14 @@ use http::HeaderValue;
 use serde::Deserialize;
 
 use super::hook::HookAddress;
-use super::policy::{DeviceToken, Keys, RegistrationPolicy, Roots, Serial, SerialKey, SerialProof, ThingTypePolicy};
+use super::policy::{DeviceToken, Keys, PolicyError, RegistrationPolicy, Roots, Serial, SerialKey, SerialProof, ThingTypePolicy};
 use crate::device_model::in_its_line;
+use crate::identifiers::{OwnerId, ThingPrefix};
 use crate::mail::bundle::amazon_root;
 use crate::registry::Kind;
 use crate::registry::attributes::OURS;
 use crate::registry::signing_request::ShownCertificate;
-use crate::thing::{Fingerprint, OwnerId, ThingPrefix};
+use crate::secrets::Fingerprint;
 
 /// A thing may have 50 attributes at AWS, and the record has its own.
 const MOST_ATTRIBUTES: usize = 20;
@@ -117,7 +118,14 @@ impl Faults {
     }
 }
 
-pub(super) fn parse(toml: &str) -> Result<RegistrationPolicy, Vec<String>> {
+impl RegistrationPolicy {
+    /// Reads `register.toml`; every fault with its place.
+    pub fn parse(toml: &str) -> Result<Self, PolicyError> {
+        parse(toml).map_err(PolicyError)
+    }
+}
+
+fn parse(toml: &str) -> Result<RegistrationPolicy, Vec<String>> {
     let file: File = toml::from_str(toml).map_err(|error| vec![in_words(toml, &error)])?;
     let mut faults = Faults::default();
     let mut policy = RegistrationPolicy::default();

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use super::claims::Claims;
 use super::problem::{Cause, Problem};
 use crate::fault::chain;
-use crate::thing::Fingerprint;
+use crate::secrets::Fingerprint;
 
 /// The window in which is counted, in seconds.
 const WINDOW: u64 = 60;

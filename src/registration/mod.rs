@@ -1,16 +1,16 @@
-//! The endpoint where devices register themselves: `POST /register`.
+//! The endpoint where devices register: `POST /register`.
 //!
-//! One function from a request to its answer, which knows no socket: [`register`]. It counts the request (`limits`), reads the
-//! [`registration`], finds out who registers (`client`), asks the maker's [`hook`], uses a code up, and lets [`crate::onboarding`] make the
-//! certificate (`provision`), which goes out with the answer.
+//! [`register()`] takes a request and returns the response; it knows no socket. The steps: count the request (`limits`), read it
+//! ([`request`]), authenticate the client (`authentication`), ask the maker's [`hook`], use up a claim code, and let
+//! [`crate::onboarding`] make the certificate (`provision`) that the response carries.
 //!
-//! What holds throughout:
-//! - A code is used up before anything is made with it: of two devices that bring it at once, one is let in. The same device
-//!   may come once more with its code while that lives, so a lost answer costs another request.
-//! - A certificate is handed out only when the record of its thing names it; until then the one before goes on, and for a day
-//!   after.
-//! - A private key is in the answer or nowhere. No answer that refuses repeats anything of the request.
-//! - Whatever cannot be asked lets nobody in.
+//! Invariants:
+//! - A code is used up before anything is made with it: of two devices that send one code at the same time, one is registered. The
+//!   same device may send its code once more while the code is valid, so a lost response costs one more request.
+//! - A certificate is handed out only if the record of its thing names the certificate. The former certificate stays valid until then,
+//!   and for a day after.
+//! - A private key is in the response or nowhere. A refusal repeats nothing of the request.
+//! - If a claim store, the registry or a hook cannot be asked, the request is refused.
 
 mod answer;
 pub mod audit;
@@ -43,12 +43,14 @@ pub use self::hook::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
 pub use self::limits::Limits;
 pub use self::policy::{PolicyError, RegistrationPolicy};
 pub use self::problem::Problem;
+use crate::certificate::NewCertificate;
 use crate::fault::chain;
+use crate::identifiers::ThingPrefix;
 use crate::login::Login;
 use crate::mail::bundle::Broker;
 use crate::metrics::Meter;
 use crate::registry::{Kind, Registry};
-use crate::thing::{Fingerprint, Fresh, ThingPrefix};
+use crate::secrets::Fingerprint;
 
 /// The skill's own things: those of its owners.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,7 +283,7 @@ impl<P: Ports> Handler<'_, P> {
         }
     }
 
-    fn hand_out(&mut self, client: &Client, fresh: &Fresh) -> Response<Bytes> {
+    fn hand_out(&mut self, client: &Client, fresh: &NewCertificate) -> Response<Bytes> {
         self.event.certificate = Some(fresh.id().clone());
         answer::write(client, fresh, &self.endpoint.broker, self.policy.roots.as_ref())
     }

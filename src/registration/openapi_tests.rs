@@ -12,9 +12,11 @@ use super::authentication::Client;
 use super::claims::Code;
 use super::problem::{Cause, Problem};
 use super::request::{By, RegistrationRequest};
+use crate::certificate::{Certificate, NewCertificate};
+use crate::identifiers::{CertificateId, OwnerId, ThingName};
 use crate::mail::bundle::Broker;
 use crate::registry::Kind;
-use crate::thing::{Certificate, CertificateId, Fresh, OwnerId, PrivateKey, ThingName};
+use crate::secrets::PrivateKey;
 
 fn document() -> Value {
     serde_json::from_str(include_str!("../../docs/register.openapi.json")).unwrap()
@@ -150,7 +152,7 @@ fn the_answer_has_the_fields_that_are_documented() {
         private_key: PrivateKey::new("key".into()),
     };
     let broker = Broker::aws("abc-ats.iot.eu-west-1.amazonaws.com", 8883);
-    let answer = answer::write(&client, &Fresh::WithKey(certificate), &broker, None);
+    let answer = answer::write(&client, &NewCertificate::WithKey(certificate), &broker, None);
     let mut body: Value = serde_json::from_slice(answer.body()).unwrap();
     let schema = at(&document, "/components/schemas/Registered");
     assert_eq!(keys(&body), keys(&schema["properties"]));

@@ -12,10 +12,10 @@ use data_encoding::HEXLOWER;
 use http::HeaderValue;
 use thiserror::Error;
 
-use super::file;
 use super::hook::HookAddress;
+use crate::identifiers::{OwnerId, ThingPrefix};
 use crate::registry::Kind;
-use crate::thing::{Fingerprint, OwnerId, ThingPrefix};
+use crate::secrets::Fingerprint;
 
 /// A serial that is known by its hash alone has so many characters at least: who could guess it would be let in.
 pub const UNGUESSABLE: usize = 20;
@@ -124,11 +124,6 @@ impl Default for RegistrationPolicy {
 }
 
 impl RegistrationPolicy {
-    /// Reads `register.toml`; every fault with its place.
-    pub fn parse(toml: &str) -> Result<Self, PolicyError> {
-        file::parse(toml).map_err(PolicyError)
-    }
-
     /// The token that was shown. All are looked at, however early one fits.
     pub(super) fn token(&self, shown: &Fingerprint) -> Option<&DeviceToken> {
         self.tokens.iter().fold(None, |found, token| if token.hash.matches(shown) { Some(token) } else { found })

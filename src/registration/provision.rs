@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::authentication::Client;
 use super::problem::{Cause, Problem};
 use super::{Endpoint, Ports};
+use crate::certificate::NewCertificate;
 use crate::fault::{ClassifiedError, Fault, chain};
 use crate::mail::{Delivery, MailError};
 use crate::onboarding::lease::Lease;
@@ -14,14 +15,13 @@ use crate::onboarding::{Means, OnboardError, OnboardingRequest, OnboardingTarget
 use crate::registry::Registry;
 use crate::registry::signing_request::CertificateRequest;
 use crate::shadow::NoShadows;
-use crate::thing::Fresh;
 
 /// Brings a certificate to whoever waits for the answer.
 #[derive(Default)]
-struct Tray(Mutex<Option<Fresh>>);
+struct Tray(Mutex<Option<NewCertificate>>);
 
 impl Delivery for &Tray {
-    async fn deliver(&self, fresh: Fresh) -> Result<(), MailError> {
+    async fn deliver(&self, fresh: NewCertificate) -> Result<(), MailError> {
         let mut tray = self.0.lock().map_err(|_| MailError::Unwritable("nobody waits for the answer".into()))?;
         *tray = Some(fresh);
         Ok(())
@@ -34,7 +34,7 @@ pub(super) async fn provision<P: Ports>(
     client: &Client,
     csr: Option<&CertificateRequest>,
     deadline: Instant,
-) -> Result<Fresh, Problem> {
+) -> Result<NewCertificate, Problem> {
     let tray = Tray::default();
     let means = Means {
         registry: &endpoint.registry.of_kind(client.kind.clone()),

@@ -13,9 +13,10 @@ use zeroize::Zeroizing;
 
 use super::claims::Code;
 use super::problem::{Cause, Problem};
+use crate::identifiers::ThingName;
 use crate::login::AccessToken;
 use crate::registry::signing_request::{CertificateRequest, ShownCertificate};
-use crate::thing::{Fingerprint, ThingName};
+use crate::secrets::Fingerprint;
 
 /// The longest body, in bytes.
 pub const LONGEST_BODY: usize = 16 * 1024;

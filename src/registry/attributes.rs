@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::iter::repeat;
 
+use crate::identifiers::{AlexaUser, CertificateId};
 use crate::registry::{Bounce, Record, Replaced};
-use crate::thing::{AlexaUser, CertificateId};
 
 /// The owner, who never changes. Searchable, as `AlexaUser` and `Unfinished` are, by the thing type.
 pub const USER_ID: &str = "UserId";

@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use crate::certificate::{Certificate, IssuedCertificate};
 use crate::fault::{ClassifiedError, Fault, Step};
+use crate::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName};
 use crate::registry::signing_request::CertificateRequest;
-use crate::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName};
 
 /// The longest lease that may be configured. One that ends later was written by a clock that is off,
 /// and does not count.
@@ -34,7 +35,11 @@ pub trait Registry: Send + Sync {
     /// Never retried: a lost answer is a lost key.
     fn create_certificate(&self, thing: &ThingName) -> impl Future<Output = Result<Certificate, RegistryError>> + Send;
     /// Makes an INACTIVE certificate for the key in a device's own request. Never retried, either.
-    fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> impl Future<Output = Result<Issued, RegistryError>> + Send;
+    fn certify(
+        &self,
+        thing: &ThingName,
+        request: &CertificateRequest,
+    ) -> impl Future<Output = Result<IssuedCertificate, RegistryError>> + Send;
     /// Creates the thing; [`RegistryError::Taken`] when it exists with another record.
     fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> impl Future<Output = Result<(), RegistryError>> + Send;
     /// Reads the thing.

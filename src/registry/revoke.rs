@@ -1,7 +1,7 @@
 //! A certificate goes out of service.
 
+use crate::identifiers::{CertificateId, ThingName};
 use crate::registry::{Registry, RegistryError};
-use crate::thing::{CertificateId, ThingName};
 
 /// Takes a certificate out of service and deletes it. Detaching spreads over some seconds, in which AWS
 /// refuses to delete; what is INACTIVE and detached opens nothing, so that is no failure: the sweep

@@ -15,7 +15,7 @@ use thiserror::Error;
 pub use self::commands::{Commands, Waiting};
 pub use self::failures::{Failed, Failure};
 use crate::fault::{ClassifiedError, Fault, Step};
-use crate::thing::{CertificateId, ThingName};
+use crate::identifiers::{CertificateId, ThingName};
 
 /// A change of a shadow: the document that AWS IoT's UpdateThingShadow takes.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use serde_json::{Map, Value, json};
 
+use crate::identifiers::{ThingName, ThingPrefix};
 use crate::login::BELIEF_SECONDS;
+use crate::secrets::Fingerprint;
 use crate::shadow::{Commands, Shadow, Waiting};
-use crate::thing::{Fingerprint, ThingName, ThingPrefix};
 
 /// An owner who is known to be ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +148,7 @@ pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::thing::OwnerId;
+    use crate::identifiers::OwnerId;
 
     fn prefix() -> ThingPrefix {
         ThingPrefix::parse("3D_Printer-").unwrap()

@@ -4,9 +4,9 @@ use super::Turn;
 use crate::alexa::response::Answer;
 use crate::onboarding::Trigger;
 use crate::registration::claims::{Claims, new_code};
+use crate::secrets::Fingerprint;
 use crate::skill::Ports;
 use crate::speech::reply::SkillError;
-use crate::thing::Fingerprint;
 
 /// So many codes an owner may have in each hour of the clock.
 const CODES_AN_HOUR: u64 = 5;

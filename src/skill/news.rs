@@ -6,9 +6,9 @@ use super::Turn;
 use super::owner::Present;
 use crate::alexa::response::Answer;
 use crate::fault::chain;
+use crate::identifiers::ThingName;
 use crate::shadow::{Failure, Patch, Shadow, Shadows};
 use crate::skill::Ports;
-use crate::thing::ThingName;
 
 /// For so long an answer waits for the note that its news have been told.
 const NOTE_WITHIN: Duration = Duration::from_secs(1);

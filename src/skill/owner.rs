@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{Skill, Turn};
 use crate::alexa::progress;
+use crate::certificate::Certificate;
+use crate::identifiers::ThingName;
 use crate::login::{AccessToken, EmailAddress, IdentifyError, Identity, Profile, ProfileEmail, identify};
 use crate::mail::{self, ByMail, MailError, Mailer, Parcel};
 use crate::onboarding::{self, Means, OnboardError, Onboarded, OnboardingRequest, OnboardingTarget, Trigger, onboard};
@@ -14,7 +16,6 @@ use crate::skill::Ports;
 use crate::skill::cache::{Ready, carried, carry};
 use crate::speech::locales::Phrase;
 use crate::speech::reply::SkillError;
-use crate::thing::{Certificate, ThingName};
 
 /// An owner who is ready.
 pub(super) struct Present {

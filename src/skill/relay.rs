@@ -5,6 +5,7 @@ use tokio::time::{Instant, timeout};
 use super::{LOOK_WITHIN, Turn};
 use crate::alexa::response::Answer;
 use crate::fault::chain;
+use crate::identifiers::ThingName;
 use crate::metrics::Measure;
 use crate::onboarding::Trigger;
 use crate::onboarding::lease::nonce;
@@ -13,7 +14,6 @@ use crate::skill::Ports;
 use crate::skill::cache::Ready;
 use crate::speech::intent::Change;
 use crate::speech::reply::SkillError;
-use crate::thing::ThingName;
 
 /// What goes into the shadow.
 enum Wanted {

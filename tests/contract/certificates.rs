@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 
+use onething::certificate::Certificate;
+use onething::identifiers::{CertificateId, ThingName};
 use onething::mail::bundle::{self, Broker};
 use onething::registry::signing_request::{CertificateRequest, SigningRequest};
 use onething::registry::{Described, Registered, Registry, RegistryError};
-use onething::thing::{Certificate, CertificateId, ThingName};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};

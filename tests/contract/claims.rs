@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use onething::identifiers::OwnerId;
 use onething::registration::claims::{CODE_LIFETIME, Claim, Claims, Code, new_code};
-use onething::thing::{Fingerprint, OwnerId};
+use onething::secrets::Fingerprint;
 use tokio::task::JoinSet;
 
 use super::{Broken, Kept, Verdict, holds, judge, same};

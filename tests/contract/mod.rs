@@ -20,9 +20,9 @@ use std::fmt::Debug;
 use std::panic::Location;
 use std::sync::Arc;
 
+use onething::identifiers::{OwnerId, ThingName};
 use onething::registry::Registry;
 use onething::shadow::Shadows;
-use onething::thing::{OwnerId, ThingName};
 use serde_json::Value;
 
 /// An account with a registry and shadows, deployed as the stack leaves it, and the things about it that a

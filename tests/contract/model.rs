@@ -17,7 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
-use onething::thing::{OwnerId, ThingName, ThingPrefix};
+use onething::identifiers::{OwnerId, ThingName, ThingPrefix};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 

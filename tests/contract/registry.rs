@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use onething::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName};
 use onething::registry::{Bounce, Entry, Listing, Record, Registry, RegistryError, Replaced};
-use onething::thing::{AlexaUser, CertificateId, OwnerId, ThingName};
 use tokio::task::JoinSet;
 
 use super::certificates::served;

@@ -2,9 +2,9 @@
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>) and of its data plane
 //! (<https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT_Data_Plane.html>).
 
+use onething::identifiers::{CertificateId, ThingName};
 use onething::registry::{Record, Registry};
 use onething::shadow::{Command, Connection, Patch, Shadow, ShadowError, Shadows};
-use onething::thing::{CertificateId, ThingName};
 use serde_json::{Map, Value, json};
 
 use super::{Account, Broken, Kept, NewUser, Verdict, holds, judge, refuses, same};

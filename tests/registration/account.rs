@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use onething::certificate::{Certificate, IssuedCertificate};
+use onething::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName};
 use onething::registry::signing_request::{CertificateRequest, SigningRequest};
 use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
-use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName};
 
 use crate::port::Port;
 use crate::world::{Flaw, Registration, World};
@@ -117,11 +118,11 @@ impl Registry for Account {
 
     async fn create_certificate(&self, thing: &ThingName) -> Outcome<Certificate> {
         let made = SigningRequest::new(thing).unwrap();
-        let Issued { id, pem } = self.certify(thing, &CertificateRequest::parse(&made.pem).unwrap()).await?;
+        let IssuedCertificate { id, pem } = self.certify(thing, &CertificateRequest::parse(&made.pem).unwrap()).await?;
         Ok(Certificate { id, pem, public_key: made.public_key, private_key: made.private_key })
     }
 
-    async fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> Outcome<Issued> {
+    async fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> Outcome<IssuedCertificate> {
         self.refused(|error| !matches!(error, RegistryError::PolicyMissing(_)))?;
         let issued = self.port(thing).certify(thing, request).await?;
         self.state.tenants.lock().unwrap().insert(issued.id.clone(), thing.clone());

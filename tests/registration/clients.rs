@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use onething::identifiers::{OwnerId, ThingName, ThingPrefix};
 use onething::registry::signing_request::ShownCertificate;
 use onething::registry::{Entry, Record, RegistryError};
-use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 

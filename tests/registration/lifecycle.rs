@@ -23,8 +23,8 @@ async fn sweeps(setup: &Setup) {
     sweep(&Sweep { registry: account, shadows: &shadows, lease, retention: 30 * A_DAY, deadline, measure: unmeasured }).await;
 }
 
-fn lamp_name() -> onething::thing::ThingName {
-    onething::thing::ThingName::parse("lamp-7").unwrap()
+fn lamp_name() -> onething::identifiers::ThingName {
+    onething::identifiers::ThingName::parse("lamp-7").unwrap()
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,6 +30,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Request};
+use onething::identifiers::{CertificateId, OwnerId, ThingName, ThingPrefix};
 use onething::mail::bundle::Broker;
 use onething::metrics::unmeasured;
 use onething::registration::claims::{Code, new_code};
@@ -37,7 +38,6 @@ use onething::registration::request::Renewal;
 use onething::registration::{Endpoint, Limits, Own, Ports, RegistrationPolicy, register};
 use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Entry, Kind, Record};
-use onething::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 use rcgen::SigningKey;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -102,7 +102,7 @@ type = "pump"
 fn policy(more: &str) -> RegistrationPolicy {
     let toml = format!("{more}\n{POLICY}");
     let parts = toml.split('@').enumerate();
-    let hashed = parts.map(|(place, part)| if place % 2 == 1 { onething::thing::Fingerprint::of(part).hex() } else { part.to_owned() });
+    let hashed = parts.map(|(place, part)| if place % 2 == 1 { onething::secrets::Fingerprint::of(part).hex() } else { part.to_owned() });
     RegistrationPolicy::parse(&hashed.collect::<String>()).unwrap()
 }
 

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use onething::identifiers::OwnerId;
 use onething::login::{AccessToken, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
 use onething::registration::claims::{Claim, Claims, ClaimsError};
 use onething::registration::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
-use onething::thing::{Fingerprint, OwnerId};
+use onething::secrets::Fingerprint;
 use tokio::task::yield_now;
 
 /// Claims and counters, which can be out of reach.

@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use onething::certificate::{Certificate, NewCertificate};
+use onething::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName, ThingPrefix};
 use onething::lifecycle::{Attempted, Notice, Report, Sweep, Wanted, attempted, forget, in_use, note, suspend, sweep, wanted};
 use onething::login::EmailAddress;
 use onething::mail::{ByMail, Delivery, Label, Letter, MailError};
@@ -30,7 +32,6 @@ use onething::onboarding::lease::Lease;
 use onething::onboarding::{Known, Means, OnboardError, Onboarded, OnboardingRequest, OnboardingTarget, Step, Trigger, next, onboard};
 use onething::registry::{A_DAY, Bounce};
 use onething::shadow::{NoShadows, Shadow, Shadows};
-use onething::thing::{AlexaUser, Certificate, CertificateId, Fresh, OwnerId, ThingName, ThingPrefix};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -131,7 +132,7 @@ impl Event {
 struct Slot(Mutex<Option<CertificateId>>);
 
 impl Delivery for &Slot {
-    async fn deliver(&self, fresh: Fresh) -> Result<(), MailError> {
+    async fn deliver(&self, fresh: NewCertificate) -> Result<(), MailError> {
         *self.0.lock().unwrap() = Some(fresh.id().clone());
         Ok(())
     }

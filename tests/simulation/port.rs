@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use onething::certificate::{Certificate, IssuedCertificate};
+use onething::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName};
 use onething::mail::{Letter, MailError, Mailer};
 use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
+use onething::secrets::PrivateKey;
 use onething::shadow::{Connection, Patch, Shadow, ShadowError, Shadows};
-use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, PrivateKey, ThingName};
 use serde_json::json;
 
 use tokio::time::Instant;
@@ -98,7 +100,7 @@ impl Registry for Port {
     }
 
     /// A device's own key gets a certificate that it can be known by.
-    async fn certify(&self, _: &ThingName, request: &CertificateRequest) -> Outcome<Issued> {
+    async fn certify(&self, _: &ThingName, request: &CertificateRequest) -> Outcome<IssuedCertificate> {
         let issued = issue(request);
         let id = issued.id.clone();
         let made = Registration { active: self.flawed(Flaw::BornActive), ours: true, made_at: now(), ..Registration::default() };
@@ -297,14 +299,14 @@ impl Registry for Port {
 }
 
 /// What an authority makes of a request: a certificate for its key. The name is nothing that anybody looks at.
-fn issue(request: &CertificateRequest) -> Issued {
+fn issue(request: &CertificateRequest) -> IssuedCertificate {
     let key = rcgen::KeyPair::generate().unwrap();
     let authority = rcgen::Issuer::new(rcgen::CertificateParams::default(), key);
     let key = rcgen::SubjectPublicKeyInfo::from_der(request.public_key()).unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.not_after = rcgen::date_time_ymd(2049, 12, 31);
     let certificate = params.signed_by(&key, &authority).unwrap();
-    Issued { id: CertificateId::of(certificate.der()), pem: certificate.pem() }
+    IssuedCertificate { id: CertificateId::of(certificate.der()), pem: certificate.pem() }
 }
 
 impl Port {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use onething::identifiers::CertificateId;
 use onething::lifecycle::{Report, Sweep, sweep};
 use onething::metrics::unmeasured;
 use onething::onboarding::{Trigger, next};
 use onething::registry::A_DAY;
-use onething::thing::CertificateId;
 use tokio::time::{Instant, sleep};
 
 use crate::world::{Flaw, Registration, STRANGERS, World};

@@ -71,7 +71,7 @@ pub fn hashed(policy: &str) -> String {
     let mut policy = policy.to_owned();
     while let Some((before, rest)) = policy.clone().split_once("SHA256(") {
         let (secret, after) = rest.split_once(')').expect("a hash to be computed");
-        policy = format!("{before}{}{after}", onething::thing::Fingerprint::of(secret).hex());
+        policy = format!("{before}{}{after}", onething::secrets::Fingerprint::of(secret).hex());
     }
     policy
 }

@@ -12,11 +12,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use onething::aws::{Aws, Credentials, DynamoClaims, IotRegistry, IotShadows, Ses};
 use onething::config::{Config, Source};
 use onething::https::Https;
+use onething::identifiers::{OwnerId, ThingName};
 use onething::login::amazon::LoginWithAmazon;
 use onething::login::{AccessToken, Profile, ProfileEmail};
 use onething::mail::Mailer;
 use onething::mail::smtp::Smtp;
-use onething::thing::{OwnerId, ThingName};
 use serde_json::Value;
 
 use self::contract::login::Accounts;

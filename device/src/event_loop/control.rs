@@ -1,6 +1,6 @@
 //! What can be done to a living device from outside, and what it shows of itself.
 
-use onething::thing::CertificateId;
+use onething::identifiers::CertificateId;
 use tokio::sync::{mpsc, watch};
 
 use crate::agent::Answer;

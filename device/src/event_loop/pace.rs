@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::link::KEEP_ALIVE;
-use crate::pause::{self, doubled, share};
+use crate::connection::link::KEEP_ALIVE;
+use crate::connection::pause::{self, doubled, share};
 
 /// The times of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 //! An endpoint is known by its certificate and may still be mistaken: a certificate for another key or thing, a server that is no
 //! host, or roots that are none would make a device that cannot connect and has thrown away what it had.
 
+use onething::identifiers::{CertificateId, ThingName};
 use onething::registry::signing_request::DeviceKey;
-use onething::thing::{CertificateId, ThingName};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -13,8 +13,9 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::address::Address;
+use crate::bundle::CONNECTION;
+use crate::bundle::files::Files;
 use crate::bundle::{Bundle, BundleError, Topics, Untimely};
-use crate::files::{CONNECTION, Files};
 
 const CERTIFICATE: &str = "certificate.pem";
 pub(crate) const PRIVATE_KEY: &str = "private.key.pem";

@@ -11,10 +11,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::RegisterError;
-use super::renewal;
+use super::renewal_proof;
 use crate::bundle;
-use crate::files::{Files, OWN_ROOT};
-use crate::name::Name;
+use crate::bundle::files::{Files, OWN_ROOT};
+use crate::cli::name::Name;
 
 /// The endpoint takes no more; and a buffer that never grows leaves no copy behind.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -123,11 +123,11 @@ impl Credential {
                 body.attributes = said(portrait).then_some(&portrait.attributes);
             }
             Credential::Certificate(files) => {
-                connection = bundle::Connection::of(files).map_err(|_| UNUSABLE)?;
+                connection = files.connection().map_err(|_| UNUSABLE)?;
                 let (certificate, key) = bundle::identity(files, &connection).map_err(|_| UNUSABLE)?;
                 body.thing_name = Some(&connection.thing_name);
                 body.certificate = Some(str::from_utf8(certificate).map_err(|_| UNUSABLE)?);
-                body.proof = Some(renewal::proof(&key, csr, now).ok_or(UNUSABLE)?);
+                body.proof = Some(renewal_proof::proof(&key, csr, now).ok_or(UNUSABLE)?);
                 body.at = Some(now);
             }
         }
@@ -143,7 +143,7 @@ impl Credential {
     pub(crate) fn thing(&self, name: &Name) -> Option<String> {
         match self {
             Credential::Token(..) => Some(name.to_string()),
-            Credential::Certificate(files) => bundle::Connection::of(files).ok().map(|connection| connection.thing_name),
+            Credential::Certificate(files) => files.connection().ok().map(|connection| connection.thing_name),
             Credential::Code(_) | Credential::Bearer(_) | Credential::Serial(..) => None,
         }
     }
@@ -175,7 +175,7 @@ fn header(scheme: &str, token: &Secret) -> Result<HeaderValue, RegisterError> {
 mod tests {
     use onething::registration::request::{By, RegistrationRequest};
     use onething::registry::signing_request::DeviceKey;
-    use onething::thing::Fingerprint;
+    use onething::secrets::Fingerprint;
     use onething_hub::authority::Authority;
     use serde_json::{Value, json};
 

@@ -13,6 +13,7 @@ mod key;
 pub(crate) mod options;
 mod problem;
 pub(crate) mod renewal;
+mod renewal_proof;
 mod request;
 
 use std::fmt;
@@ -26,9 +27,9 @@ use tracing::info;
 use self::address::Address;
 use self::answer::{AnswerError, Expected};
 use self::credential::Credential;
+use crate::bundle::files::OWN_ROOT;
 use crate::bundle::{Bundle, keep_device_model};
-use crate::files::OWN_ROOT;
-use crate::name::Name;
+use crate::cli::name::Name;
 use crate::state::{Held, StateError};
 
 /// For a connection to the endpoint: longer than a lost packet takes to be sent again, twice.

@@ -2,14 +2,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use onething::registry::signing_request::CertificateRequest;
-use onething::thing::Fingerprint;
+use onething::secrets::Fingerprint;
 use serde_json::{Value, json};
 
 use super::credential::{Secret, SelfPortrait};
 use super::scripted_endpoint::{NOW, Reaction, ReceivedRequest, ScriptedEndpoint, answer, says};
 use super::*;
+use crate::bundle::files::Files;
 use crate::failure::Failure;
-use crate::files::Files;
 use crate::state::State;
 
 const CODE: &str = "K7QF-93PD";

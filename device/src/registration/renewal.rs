@@ -5,13 +5,7 @@
 
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use onething::fault::chain;
-use onething::thing::Fingerprint;
-use rustls::SignatureScheme;
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateSigningRequestDer, PrivateKeyDer};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -56,20 +50,6 @@ pub(crate) fn again(failures: u32, not_after: u64, now: u64, random: u32) -> Dur
 fn share(of: u64, random: u32) -> u64 {
     let share = u128::from(of) * u128::from(random) / u128::from(u32::MAX);
     u64::try_from(share).unwrap_or(of)
-}
-
-/// What the current key signs, so that the endpoint knows whose request it is: base64 of an ECDSA signature in ASN.1, or of one
-/// by RSA in PKCS#1. `None` where the key or the request cannot be used.
-pub(crate) fn proof(key: &PrivateKeyDer<'_>, csr: &str, at: u64) -> Option<String> {
-    use SignatureScheme::{ECDSA_NISTP256_SHA256, ECDSA_NISTP384_SHA384, RSA_PKCS1_SHA256};
-    let signer = any_supported_type(key).ok()?.choose_scheme(&[ECDSA_NISTP256_SHA256, ECDSA_NISTP384_SHA384, RSA_PKCS1_SHA256])?;
-    let request = CertificateSigningRequestDer::from_pem_slice(csr.as_bytes()).ok()?;
-    let signature = signer.sign(message(&request, at).as_bytes()).ok()?;
-    Some(BASE64_STANDARD.encode(&signature))
-}
-
-fn message(request: &[u8], at: u64) -> String {
-    format!("onething-renew\n{}\n{at}", Fingerprint::of_bytes(request).hex())
 }
 
 /// Renews the stored credentials when it is time, as often as it takes.

@@ -1,8 +1,14 @@
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use onething::registry::signing_request::{CertificateRequest, DeviceKey};
+use onething::secrets::Fingerprint;
 use proptest::prelude::*;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
+use rustls::SignatureScheme;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use x509_cert::der::pem::decode_vec;
 
+use super::super::renewal_proof::proof;
 use super::*;
 
 const BEGIN: u64 = 1_800_000_000;

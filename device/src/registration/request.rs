@@ -18,8 +18,8 @@ use super::RegisterError;
 use super::address::Address;
 use super::credential::{Credential, Shown};
 use super::problem;
-use crate::link::tls_error;
-use crate::pause::{self, doubled, share};
+use crate::connection::link::tls_error;
+use crate::connection::pause::{self, doubled, share};
 
 /// An answer has some 8 KB.
 const ANSWER_LIMIT: usize = 64 * 1024;

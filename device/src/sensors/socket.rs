@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::reading::{Reading, bare, fitting};
 use super::{CURRENT, Sample};
 use crate::event_loop::{Connection, Status};
-use crate::local_socket::{LINE_WITHIN, LocalSocket, read_line, write_line};
+use crate::local::local_socket::{LINE_WITHIN, LocalSocket, read_line, write_line};
 
 /// What the agent answers.
 #[derive(Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Sensor;
 use super::reading::{self, Reading};
 use crate::actions::program::{Running, fault};
-use crate::pause::{FIRST, doubled};
+use crate::connection::pause::{FIRST, doubled};
 
 /// In bytes: a longer line is no report.
 const LINE_LIMIT: usize = 64 * 1024;

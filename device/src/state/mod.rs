@@ -38,8 +38,8 @@ use self::model::MODEL;
 use self::pending::PENDING;
 use self::trial::FORMER;
 use crate::bundle::BundleError;
-use crate::files::Files;
-use crate::status::Status;
+use crate::bundle::files::Files;
+use crate::local::status::Status;
 
 const CURRENT: &str = "current";
 const CREDENTIALS: &str = "credentials-";

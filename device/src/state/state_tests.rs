@@ -168,7 +168,8 @@ fn the_status_is_what_was_said_last() {
     let place = tempfile::tempdir().unwrap();
     let held = hold(place.path());
     assert_eq!(held.status().unwrap(), None);
-    let status = |why: &str| Status { connection: crate::status::Online::Connecting, since: 7, why: Some(why.into()), last_command: None };
+    let status =
+        |why: &str| Status { connection: crate::local::status::Online::Connecting, since: 7, why: Some(why.into()), last_command: None };
     for why in ["one", "two"] {
         held.say(&status(why)).unwrap();
         assert_eq!(held.status().unwrap(), Some(status(why)));

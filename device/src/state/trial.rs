@@ -6,7 +6,7 @@
 use std::io;
 
 use super::{CURRENT, Held, State, StateError, number};
-use crate::files::Files;
+use crate::bundle::files::Files;
 
 pub(super) const FORMER: &str = "former";
 

@@ -136,7 +136,7 @@ async fn a_device_whose_credentials_are_of_no_use_registers_anew() {
     let policy = format!(
         "[type.lamp]\nprefix = \"Lamp-\"\npolicies = [\"OneUserOneThing\"]\n[[token]]\nname = \"factory-1\"\nsha256 = \"{}\"\n\
          types = [\"lamp\"]\n",
-        onething::thing::Fingerprint::of(token).hex()
+        onething::secrets::Fingerprint::of(token).hex()
     );
     let hub = Hub::with_policy(&policy).await;
     let bundle = made(1, &root());

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use onething::config::Environment;
 use onething::https::{Https, HttpsError, Reply, RequestBuilder};
+use onething::identifiers::CertificateId;
 use onething::registry::Registry;
-use onething::thing::CertificateId;
 use onething_hub::serve::Running;
 use onething_hub::settings::{Asked, Settings};
 use serde_json::{Value, json};
@@ -192,8 +192,8 @@ pub fn made_for(owner: &str, port: u16, root: &str) -> TempDir {
 
 /// The same, of a thing with this prefix and of this device model.
 pub fn made_of(prefix: &str, device_model: &str, owner: &str, port: u16, root: &str) -> TempDir {
+    use onething::identifiers::{OwnerId, ThingName, ThingPrefix};
     use onething::mail::bundle::{Broker, zip};
-    use onething::thing::{OwnerId, ThingName, ThingPrefix};
     let now = onething_hub::clock::now();
     let certificate = onething_hub::authority::Authority::new(now).unwrap().issue(now).unwrap();
     let thing = ThingName::of(&ThingPrefix::parse(prefix).unwrap(), &OwnerId::parse(owner).unwrap());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use onething::thing::Fingerprint;
+use onething::secrets::Fingerprint;
 use serde_json::Value;
 
 use crate::harness::{Ended, Hub, RunningAgent, agent, connection, run};

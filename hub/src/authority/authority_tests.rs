@@ -4,8 +4,8 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use onething::identifiers::{OwnerId, ThingName, ThingPrefix};
 use onething::mail::bundle::{self, Broker};
-use onething::thing::{OwnerId, ThingName, ThingPrefix};
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;

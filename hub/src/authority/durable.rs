@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::AuthorityError;
-use crate::disk::{make_folder, private, sync_folder};
+use crate::storage::disk::{make_folder, private, sync_folder};
 
 /// Far more than certificates need.
 const MAX_BYTES: u64 = 1 << 20;

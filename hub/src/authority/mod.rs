@@ -21,9 +21,11 @@ mod durable;
 use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use onething::certificate::{Certificate, IssuedCertificate};
+use onething::identifiers::CertificateId;
 use onething::registry::A_DAY;
 use onething::registry::signing_request::{CertificateRequest, RequestFault};
-use onething::thing::{Certificate, CertificateId, Issued, PrivateKey};
+use onething::secrets::PrivateKey;
 use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::Decode;
 use pkcs8::der::pem::{LineEnding, encode_string};
@@ -238,16 +240,16 @@ impl Authority {
 
     /// Issues a certificate for the key in a certificate request (PKCS#10 in PEM). The same request again gives another
     /// certificate, as with AWS.
-    pub fn issue_for(&self, csr_pem: &str, now: u64) -> Result<Issued, AuthorityError> {
+    pub fn issue_for(&self, csr_pem: &str, now: u64) -> Result<IssuedCertificate, AuthorityError> {
         self.issue_requested(&CertificateRequest::parse(csr_pem)?, now)
     }
 
     /// Issues a certificate for a request that was read. Of what it asks for, only the name is granted, as with AWS: extensions are the
     /// authority's own business.
-    pub fn issue_requested(&self, request: &CertificateRequest, now: u64) -> Result<Issued, AuthorityError> {
+    pub fn issue_requested(&self, request: &CertificateRequest, now: u64) -> Result<IssuedCertificate, AuthorityError> {
         let key = SubjectPublicKeyInfo::from_der(request.public_key())?;
         let certificate = self.line.root.sign_as(request.subject(), device(DistinguishedName::new()), &key, now, self.end(now))?;
-        Ok(Issued { id: CertificateId::of(&certificate), pem: pem(&certificate) })
+        Ok(IssuedCertificate { id: CertificateId::of(&certificate), pem: pem(&certificate) })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use onething::identifiers::{CertificateId, OwnerId, ThingName, ThingPrefix};
 use onething::registry::signing_request::{CertificateRequest, MadeFor, RequestFault, SigningRequest, made_for};
-use onething::thing::{CertificateId, OwnerId, ThingName, ThingPrefix};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_RSA_SHA256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::certification_request::X509CertificationRequest;
@@ -11,7 +11,7 @@ use x509_parser::pem::parse_x509_pem;
 use x509_parser::prelude::FromDer;
 
 use super::tests::{NOW, admitted};
-use super::{Authority, AuthorityError, Issued};
+use super::{Authority, AuthorityError, IssuedCertificate};
 
 /// Made by `openssl req` on P-256, signed with SHA-384, and asking to be an authority, for a name, and for what nobody knows.
 const OPENSSL: &str = include_str!("../../tests/fixtures/requests/openssl.pem");
@@ -21,7 +21,7 @@ fn request(key: &KeyPair) -> String {
 }
 
 /// Issues, and holds the certificate to what was asked.
-fn check(authority: &Authority, csr: &str) -> Issued {
+fn check(authority: &Authority, csr: &str) -> IssuedCertificate {
     let issued = authority.issue_for(csr, NOW).unwrap();
     admitted(&authority.root_pem(), &issued.pem, NOW).unwrap();
     admitted(&authority.root_pem(), &issued.pem, 2_524_607_999).unwrap();
@@ -61,7 +61,7 @@ fn what_a_request_asks_beyond_its_name_is_not_granted() {
 fn the_same_request_again_is_another_certificate() {
     let authority = Authority::new(NOW).unwrap();
     let (one, other) = (check(&authority, OPENSSL), check(&authority, OPENSSL));
-    let serial = |issued: &Issued| {
+    let serial = |issued: &IssuedCertificate| {
         let (_, pem) = parse_x509_pem(issued.pem.as_bytes()).unwrap();
         X509Certificate::from_der(&pem.contents).unwrap().1.raw_serial().to_vec()
     };

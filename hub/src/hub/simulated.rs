@@ -5,9 +5,9 @@ use std::sync::PoisonError;
 use onething_device::printer::device::State;
 
 use super::Hub;
-use crate::broker::backend::Notice;
-use crate::devices::{DeviceError, DeviceRequest};
+use crate::mqtt::broker::backend::Notice;
 use crate::sign_in::UserName;
+use crate::simulator::devices::{DeviceError, DeviceRequest};
 
 impl Hub {
     /// Does something to a user's simulated device, and says how it is then.

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use onething::identifiers::OwnerId;
 use onething::lambda::invoke;
-use onething::thing::OwnerId;
 use serde_json::{Value, json};
 
 use super::{ANSWER_WITHIN, Hub};
-use crate::echo_sessions::EchoSession;
 use crate::events::Subject;
 use crate::sign_in::{LocalLogin, UserError, UserName};
+use crate::simulator::echo_sessions::EchoSession;
 
 /// How often a user who is removed is forgotten, until it has worked.
 const FORGETS: usize = 3;

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use super::context::Context;
-use super::decide::{Decision, Ground, Request, decide};
-use super::document::{Effect, Policy, Statement};
+use super::decide::{Decision, Ground, decide};
+use super::document::{Policy, Statement};
+use super::effect::Effect;
+use super::request::Request;
 
 /// What a policy says to one request, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

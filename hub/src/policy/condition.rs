@@ -13,10 +13,11 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use super::context::Context;
-use super::decide::Request;
-use super::document::Effect;
+use super::effect::Effect;
 use super::key::{Key, Values};
-use super::pattern::{Pattern, PatternError, Syntax, Text};
+use super::pattern::{Pattern, PatternError, Syntax};
+use super::request::Request;
+use super::text::Text;
 
 /// Why a condition is none.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -14,9 +14,11 @@ use thiserror::Error;
 
 use super::condition::{Condition, Operator};
 use super::context::Context;
-use super::decide::ACTIONS;
+use super::effect::Effect;
 use super::json::Node;
-use super::pattern::{Pattern, Syntax, Text};
+use super::pattern::{Pattern, Syntax};
+use super::request::ACTIONS;
+use super::text::Text;
 
 /// Of a document, in characters without white space.
 const SIZE_LIMIT: usize = 2048;
@@ -45,15 +47,6 @@ pub enum PolicyError {
         /// What is wrong there.
         fault: String,
     },
-}
-
-/// What a statement does to the requests it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// It allows them, unless another denies them.
-    Allow,
-    /// It denies them.
-    Deny,
 }
 
 /// A policy, compiled.

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::context::Context;
-use super::decide::Request;
-use super::pattern::Text;
+use super::request::Request;
+use super::text::Text;
 
 /// Longer attributes of a certificate are not put in, and neither are those with a wildcard.
 const CERTIFICATE_ATTRIBUTE_LIMIT: usize = 1024;

@@ -16,15 +16,20 @@ pub mod decide;
 pub mod document;
 
 mod condition;
+mod effect;
 mod json;
 mod key;
 mod pattern;
+mod request;
+mod text;
 
 pub use context::{Attachment, Context, ThingContext, association};
-pub use decide::{Decision, Ground, Request, decide, is_for_things};
-pub use document::{Effect, Permission, Policy, PolicyError, Statement};
+pub use decide::{Decision, Ground, decide, is_for_things};
+pub use document::{Permission, Policy, PolicyError, Statement};
+pub use effect::Effect;
+pub use request::Request;
 
-use onething::thing::ThingName;
+use onething::identifiers::ThingName;
 
 /// The device policy's name, as the AWS stack has it.
 pub const DEVICE_POLICY: &str = "OneUserOneThing";
@@ -48,7 +53,7 @@ mod model_tests;
 
 #[cfg(test)]
 mod tests {
-    use onething::thing::{OwnerId, ThingPrefix};
+    use onething::identifiers::{OwnerId, ThingPrefix};
 
     use super::*;
 

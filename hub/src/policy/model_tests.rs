@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
-use super::pattern::{Pattern, Syntax, Text};
+use super::pattern::{Pattern, Syntax};
+use super::text::Text;
 use super::{Context, Decision, Effect, Policy, Request, ThingContext, decide};
 
 /// One character of a pattern whose variables have been put in.

@@ -3,12 +3,12 @@
 //! The last hundred thousand events are kept. Beside each row stands a line of the log.
 
 use onething::fault::chain;
+use onething::identifiers::{CertificateId, ThingName};
 use onething::registration::{Audit, Event, LogAudit};
-use onething::thing::{CertificateId, ThingName};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
-use crate::store::{Store, StoreError, seconds};
+use crate::storage::store::{Store, StoreError, seconds};
 
 /// So many events are kept.
 pub(crate) const KEPT: i64 = 100_000;

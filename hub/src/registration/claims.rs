@@ -2,11 +2,12 @@
 //!
 //! Each call is one change, and changes are done one after the other: so no try goes uncounted, and a code is used once.
 
+use onething::identifiers::OwnerId;
 use onething::registration::claims::{Claim, Claims, ClaimsError};
-use onething::thing::{Fingerprint, OwnerId};
+use onething::secrets::Fingerprint;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::store::{Store, StoreError, seconds};
+use crate::storage::store::{Store, StoreError, seconds};
 
 /// The claims of one hub.
 #[derive(Clone)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use onething::identifiers::CertificateId;
 use onething::registry::RegistryError;
-use onething::thing::CertificateId;
 
 use super::certificates::{Status, registration};
 use super::{Failed, LocalRegistry, all, named, one};

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use onething::identifiers::{CertificateId, ThingName};
 use onething::registry::{Registered, RegistryError};
-use onething::thing::{CertificateId, ThingName};
 use rusqlite::{Connection, params};
 
 use super::{Failed, LocalRegistry, all, one, refused};
-use crate::store::seconds;
+use crate::storage::store::seconds;
 
 /// Whether a certificate opens anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

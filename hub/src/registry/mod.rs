@@ -12,17 +12,18 @@ mod certificates;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use onething::certificate::{Certificate, IssuedCertificate};
+use onething::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName, ThingPrefix};
 use onething::registry::attributes::{USER_ID, attributes, record};
 use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError, Replaced};
-use onething::thing::{AlexaUser, Certificate, CertificateId, Issued, OwnerId, ThingName, ThingPrefix};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use self::certificate_status::{Attachment, CertificateStatus};
 pub use self::certificates::{Registration, Status};
 use crate::authority::{Authority, AuthorityError};
-use crate::store::{Store, StoreError};
+use crate::storage::store::{Store, StoreError};
 
 /// The registry of one hub.
 #[derive(Clone)]
@@ -196,7 +197,7 @@ impl Registry for LocalRegistry {
         Ok(certificate)
     }
 
-    async fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> Result<Issued, RegistryError> {
+    async fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> Result<IssuedCertificate, RegistryError> {
         let issued = self.authority.issue_requested(request, (self.now)()).map_err(|error| RegistryError::Refused(error.to_string()))?;
         self.register(&issued.id, thing).await?;
         Ok(issued)

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use onething::thing::{CertificateId, ThingName};
+use onething::identifiers::{CertificateId, ThingName};
 use serde_json::Value;
 use tokio::sync::Notify;
 

@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use onething::identifiers::{CertificateId, ThingName};
 use onething::shadow::{Connection, Patch, Shadow, ShadowError, Shadows};
-use onething::thing::{CertificateId, ThingName};
 use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -16,9 +16,9 @@ use super::exchange::{Exchange, Message, delete, exchange, update};
 use super::rejected::Rejected;
 use super::stored::{REMEMBERED, Stored};
 use super::topic::{Operation, ShadowKey};
-use crate::backend::Behind;
-use crate::broker::{self, Broker};
-use crate::store::{Store, StoreError};
+use crate::mqtt::backend::Behind;
+use crate::mqtt::broker::{self, Broker};
+use crate::storage::store::{Store, StoreError};
 
 /// How many changes a slow listener may be behind.
 const BEHIND: usize = 256;

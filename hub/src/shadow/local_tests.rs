@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use onething::thing::{OwnerId, ThingPrefix};
+use onething::identifiers::{OwnerId, ThingPrefix};
 use serde_json::json;
 use tempfile::TempDir;
 

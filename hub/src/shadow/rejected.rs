@@ -3,8 +3,8 @@
 
 use thiserror::Error;
 
-use super::update::DEPTH_LIMIT;
-
+/// Levels of names in `desired` or `reported`.
+pub(super) const DEPTH_LIMIT: usize = 8;
 /// Why a request was not granted. Its `Display` is the `message` that devices get; hence the capitals.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejected {

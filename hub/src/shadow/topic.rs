@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use onething::thing::ThingName;
+use onething::identifiers::ThingName;
 
 /// Whose shadow, and which of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

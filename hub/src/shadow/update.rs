@@ -8,12 +8,10 @@ use std::io;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::rejected::Rejected;
+use super::rejected::{DEPTH_LIMIT, Rejected};
 
 /// Of `desired` and `reported` together, without metadata and white space, in bytes.
 pub(super) const SIZE_LIMIT: usize = 8 * 1024;
-/// Levels of names in `desired` or `reported`.
-pub(super) const DEPTH_LIMIT: usize = 8;
 
 /// What is to be changed.
 pub(super) struct Update<'a> {

@@ -8,12 +8,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::HEXLOWER;
+use onething::identifiers::OwnerId;
 use onething::login::{AccessToken, EmailAddress, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
-use onething::thing::OwnerId;
 use rusqlite::{OptionalExtension, Row, params};
 use thiserror::Error;
 
-use crate::store::{Store, StoreError};
+use crate::storage::store::{Store, StoreError};
 
 /// The client id that local tokens are made for.
 pub const CLIENT_ID: &str = "amzn1.application-oa2-client.onething-hub";

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::users::{of, refusal};
-use crate::echo_sessions::{EchoError, Turn, Words};
 use crate::hub::Hub;
 use crate::sign_in::UserName;
+use crate::simulator::echo_sessions::{EchoError, Words};
+use crate::simulator::turn::Turn;
 
 /// What `POST /echo` takes.
 const EXPECTED: &str = r#"expected is {"user":"ana","say":"open my printer"}, or {"user":"ana","request":{"type":"LaunchRequest"}}: \

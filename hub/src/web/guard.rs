@@ -17,7 +17,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::problem::Problem;
-use crate::password::Password;
+use crate::web::password::Password;
 
 /// Lets a request through, or says why not.
 pub(super) async fn guard(

@@ -62,7 +62,7 @@ pub(super) async fn attachment(State(hub): State<Arc<Hub>>, Path(id): Path<Strin
 
 async fn read<T: Send + 'static>(
     hub: &Hub,
-    read: impl FnOnce(&crate::mailbox::MailFolder) -> std::io::Result<Option<T>> + Send + 'static,
+    read: impl FnOnce(&crate::mail::mailbox::MailFolder) -> std::io::Result<Option<T>> + Send + 'static,
 ) -> Result<T, Problem> {
     let folder = hub.mail.clone();
     blocking(move || read(&folder)).await?.ok_or_else(|| Problem::missing("there is no such mail"))

@@ -12,6 +12,7 @@ mod model;
 mod operator;
 mod outgoing;
 mod page;
+pub mod password;
 mod problem;
 mod register;
 mod things;
@@ -39,7 +40,7 @@ pub use self::listener::serve;
 pub use self::operator::{Socket, serve_operator};
 use self::problem::Problem;
 use crate::hub::Hub;
-use crate::password::Password;
+use crate::web::password::Password;
 
 /// Alexa's requests have a few kilobytes.
 const BODY_LIMIT: usize = 128 * 1024;

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
-use onething::thing::{CertificateId, ThingName};
+use onething::identifiers::{CertificateId, ThingName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::users::{of, refusal};
-use crate::broker::Connection;
-use crate::devices::{DeviceError, DeviceRequest};
 use crate::hub::Hub;
+use crate::mqtt::broker::Connection;
 use crate::registry::{Registration, Status};
 use crate::sign_in::UserName;
+use crate::simulator::devices::{DeviceError, DeviceRequest};
 use onething_device::printer::device::State as Printer;
 
 #[derive(Deserialize)]

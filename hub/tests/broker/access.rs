@@ -1,10 +1,10 @@
 //! Who may do what, and what happens to whoever may not: as with AWS IoT.
 
 use bytes::Bytes;
-use onething_hub::broker::Connection;
-use onething_hub::broker::backend::CertificateStatus;
-use onething_hub::broker::message::Message;
-use onething_hub::broker::reason::Reason;
+use onething_hub::mqtt::broker::Connection;
+use onething_hub::mqtt::broker::backend::CertificateStatus;
+use onething_hub::mqtt::broker::message::Message;
+use onething_hub::mqtt::broker::reason::Reason;
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::{v3, v5};
 use rustls::pki_types::ServerName;

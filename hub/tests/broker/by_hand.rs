@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use onething_hub::broker::message::Message;
+use onething_hub::mqtt::broker::message::Message;
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v5::{
     ConnectAckReason, Disconnect, DisconnectReasonCode, LastWill, Packet, PublishAck, PublishProperties, RetainHandling, Subscribe,

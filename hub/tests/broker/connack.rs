@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use onething_hub::broker::reason::Reason;
+use onething_hub::mqtt::broker::reason::Reason;
 use rmqtt_codec::v3::{ConnectAck, ConnectAckReason, Packet};
 use rmqtt_codec::v5;
 

@@ -1,7 +1,7 @@
 //! MQTT 3.1.1, spoken by `rumqttc`.
 
-use onething_hub::broker::Connection;
-use onething_hub::broker::message::Message;
+use onething_hub::mqtt::broker::Connection;
+use onething_hub::mqtt::broker::message::Message;
 use rumqttc::mqttbytes::v4::LastWill;
 use rumqttc::{PublishOptions, QoS};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use onething_hub::broker::message::Message;
+use onething_hub::mqtt::broker::message::Message;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rmqtt_codec::types::{Publish, QoS};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use onething_hub::broker::backend::{Attached, CertificateStatus};
-use onething_hub::broker::message::Message;
-use onething_hub::broker::reason::Reason;
-use onething_hub::broker::refusal::{Cause, Refusal};
+use onething_hub::mqtt::broker::backend::{Attached, CertificateStatus};
+use onething_hub::mqtt::broker::message::Message;
+use onething_hub::mqtt::broker::reason::Reason;
+use onething_hub::mqtt::broker::refusal::{Cause, Refusal};
 use onething_hub::policy::{Policy, ThingContext};
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::{v3, v5};

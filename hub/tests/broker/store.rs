@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use onething::thing::CertificateId;
-use onething_hub::broker::backend::{Backend, CertificateStatus, Change, Notice, Request, RequestError, StoreError, Stored, StoredSession};
-use onething_hub::broker::message::Message;
-use onething_hub::broker::refusal::Refusal;
+use onething::identifiers::CertificateId;
+use onething_hub::mqtt::broker::backend::{
+    Backend, CertificateStatus, Change, Notice, Request, RequestError, StoreError, Stored, StoredSession,
+};
+use onething_hub::mqtt::broker::message::Message;
+use onething_hub::mqtt::broker::refusal::Refusal;
 use onething_hub::policy::Policy;
 
 /// What a device of the tests may do: all about topics below its own name, and its own shadow.

@@ -3,13 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use onething::thing::CertificateId;
+use onething::identifiers::CertificateId;
 use onething_hub::authority::Authority;
 use onething_hub::authority::server::{ServerIdentity, ServerTls};
-use onething_hub::broker::Broker;
-use onething_hub::broker::backend::{Attached, CertificateStatus};
-use onething_hub::broker::listener;
 use onething_hub::clock;
+use onething_hub::mqtt::broker::Broker;
+use onething_hub::mqtt::broker::backend::{Attached, CertificateStatus};
+use onething_hub::mqtt::broker::listener;
 use onething_hub::policy::{Policy, ThingContext};
 use rcgen::{CertificateParams, KeyPair};
 use rmqtt_codec::{v3, v5};

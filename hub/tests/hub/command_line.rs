@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use onething::device_model::Model;
-use onething_hub::utterance::interaction::InteractionModel;
+use onething_hub::simulator::utterance::interaction::InteractionModel;
 
 use crate::harness::{Running, Starting, hub, run, serve};
 

@@ -7,7 +7,7 @@ use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 use super::pem::{self, parts, sequence};
 use super::public_key::{PublicKey, SignatureFault};
-use crate::thing::Fingerprint;
+use crate::secrets::Fingerprint;
 
 /// What AWS IoT takes, in characters.
 const LONGEST_REQUEST: usize = 4_096;

@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 pub use self::certificate_request::{CertificateRequest, RequestFault};
 use self::public_key::ECDSA_WITH_SHA256;
 pub use self::shown_certificate::ShownCertificate;
-use crate::thing::{PrivateKey, ThingName};
+use crate::identifiers::ThingName;
+use crate::secrets::PrivateKey;
 
 mod certificate_request;
 mod pem;

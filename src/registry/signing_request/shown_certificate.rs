@@ -5,7 +5,7 @@ use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 use super::pem;
 use super::public_key::PublicKey;
-use crate::thing::CertificateId;
+use crate::identifiers::CertificateId;
 
 /// A certificate that a device shows, and by which it can be known.
 pub struct ShownCertificate {

@@ -5,7 +5,7 @@ use x509_parser::pem::parse_x509_pem;
 use x509_parser::prelude::FromDer;
 
 use super::*;
-use crate::thing::{CertificateId, OwnerId, ThingPrefix};
+use crate::identifiers::{CertificateId, OwnerId, ThingPrefix};
 
 fn request() -> (ThingName, SigningRequest) {
     let thing = ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());

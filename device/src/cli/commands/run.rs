@@ -1,0 +1,130 @@
+//! `run`: connects, and stays.
+//!
+//! The device lives ([`EventLoop`]), and is watched ([`Watched`]).
+
+use std::pin::pin;
+
+use onething::config::Environment;
+use onething::device_model::{Model, Simulation};
+use serde_json::Map;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::watch::Watched;
+use crate::actions::{Actions, UnknownDevice, lacking};
+use crate::agent::{Body, InTurn};
+use crate::bundle::Bundle;
+use crate::cli::command_line::{Common, Run};
+use crate::clock;
+use crate::credentials::{Asked, obtain};
+use crate::device_model;
+use crate::event_loop::EventLoop;
+use crate::failure::Failure;
+use crate::journal::Journal;
+use crate::local::requests::Requests;
+use crate::printer::Simulated;
+use crate::registration::credential::{Credential, Secret};
+use crate::registration::options::{OptionsError, RegisterOptions};
+use crate::sensors::socket::Socket;
+use crate::sensors::{Measuring, Sensors};
+
+pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
+    let named = common.device_model.as_deref().map(device_model::named).transpose()?;
+    let held = super::hold(common)?;
+    // What was named at the setup is of what is stored.
+    let kept = if options.bundle.is_some() || named.is_some() { None } else { device_model::kept(&held)? };
+    let is_given = options.bundle.is_some();
+    let registration_endpoint = || if is_given { Ok(None) } else { super::at(common, &held, &options.endpoint) };
+    let asked = Asked { bundle: options.bundle, endpoint: registration_endpoint()?, ca: common.ca.as_deref(), wait: common.wait() };
+    let bundle = obtain(asked, || credential(options.code, &options.with), &held, clock::now).await?;
+    let thing = bundle.connection.thing_name.clone();
+    let (endpoint, port, name) = (&bundle.connection.endpoint, bundle.connection.port, super::name(common, &held)?);
+    info!(%thing, %name, endpoint, port, "running");
+    let journal = Journal::open(&held.journal())?;
+    // What was just got knows its endpoint. Only what is stored is renewed, or can be on trial.
+    let registration_endpoint = registration_endpoint()?;
+    let watched = match is_given {
+        true => Watched::with_given(&held, common.wait()),
+        false => Watched::with_stored(&held, registration_endpoint.as_ref(), common.wait()),
+    };
+    let requests = Requests::listen(&held.requests_socket());
+    let requests = requests.inspect_err(|error| warn!("other commands cannot ask this agent for anything: {error}")).ok();
+    let endpoints = |url: Option<String>| super::at(common, &held, &options.endpoint.or_named(url));
+    let watched = watched.asked(requests, &endpoints);
+    let Some(model) = model(named, kept, &bundle) else {
+        info!("no device model: settings are taken as so, and commands are refused; `--device-model FILE` says what to do");
+        return live(bundle, InTurn::new(UnknownDevice, Map::new()), None, journal, watched).await;
+    };
+    let (device, actions) = (&model.name, Actions::new(&model, &thing));
+    let measures = !model.reports.is_empty();
+    if actions.is_empty() && !measures && model.simulates == Some(Simulation::Printer) {
+        info!(device, "without actions this is a simulated 3D printer: `--device-model FILE` says what else to do");
+        return live(bundle, Simulated::default(), None, journal, watched).await;
+    }
+    if actions.is_empty() {
+        info!(device, "without actions settings are taken as so, and commands are refused");
+    }
+    // It may come later, with a disk that is mounted or a module that is loaded.
+    actions.lacking().iter().chain(&lacking::sensors(&model.reports)).for_each(|lack| warn!("{lack}"));
+    let (sensors, samples) = Sensors::start(&model, &thing);
+    let socket = Socket::open(&held.reports_socket(), &model, samples);
+    let socket =
+        socket.inspect_err(|error| warn!("{} cannot be opened, so `report` does not work: {error}", held.reports_socket().display())).ok();
+    let body = Measuring::new(InTurn::new(actions, Map::new()), sensors, &model);
+    live(bundle, body, socket, journal, watched).await
+}
+
+/// With what to register when nothing is stored, if there is anything.
+fn credential(code: Option<Secret>, with: &RegisterOptions) -> Result<Option<Credential>, Failure> {
+    match code.map(Credential::Code).map_or_else(|| with.credential(&Environment), Ok) {
+        Ok(credential) => Ok(Some(credential)),
+        // Who has nothing to register with may have a bundle.
+        Err(OptionsError::Nothing) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// By which model a device with this bundle goes.
+fn model(named: Option<Model>, kept: Option<Model>, bundle: &Bundle) -> Option<Model> {
+    let bundled = || device_model::bundled(bundle).inspect_err(|why| warn!("{why}")).ok().flatten();
+    named.or(kept).or_else(bundled).or_else(|| device_model::built_in(&bundle.connection.thing_name))
+}
+
+/// The device lives until somebody ends it, or it is of no use.
+async fn live<B: Body>(bundle: Bundle, body: B, socket: Option<Socket>, journal: Journal, mut watched: Watched<'_>) -> Result<(), Failure> {
+    let end = signal();
+    let (event_loop, control) = EventLoop::new(bundle.clone(), body, clock::now);
+    let mut tasks = JoinSet::new();
+    if let Some(socket) = socket {
+        tasks.spawn(socket.serve(control.watch()));
+    }
+    let mut event_loop = pin!(event_loop.with_journal(journal).with_log(|line| info!("{line}")).run());
+    let outcome = tokio::select! {
+        // It does not end before it is told to.
+        () = &mut event_loop => Ok(()),
+        failure = watched.watch(bundle, &control) => Err(failure),
+        () = end => Ok(()),
+    };
+    tokio::join!(control.stop(), event_loop);
+    watched.stopped(outcome.as_ref().err(), &control.status());
+    outcome
+}
+
+/// Ctrl-C, or what a service manager sends.
+fn signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match (interrupt, terminate) {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            // Where signals cannot be heard, the process ends by the signal itself.
+            _ => std::future::pending().await,
+        }
+    }
+}

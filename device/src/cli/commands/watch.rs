@@ -1,0 +1,254 @@
+//! What is beside a living device: it tells those who ask on the device how it goes, sees that the certificate is exchanged in time,
+//! and says where going on is of no use.
+
+use std::time::Duration;
+
+use onething::fault::chain;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use crate::bundle::Bundle;
+use crate::clock;
+use crate::connection::reach::{refused, stranger, unreachable};
+use crate::event_loop::{Connection, Control, Status as Living};
+use crate::failure::Failure;
+use crate::local::requests::{Answer, Asked, Request, Requests};
+use crate::local::status::{LastCommand, Online, Status};
+use crate::registration::credential::Credential;
+use crate::registration::renewal::Renewal;
+use crate::registration::{Endpoint, register};
+use crate::state::Held;
+
+/// For a renewal that is asked for.
+const RENEW_WITHIN: Duration = Duration::from_secs(120);
+const NOT_STORED: &str = "the running agent has a bundle that is not stored, and cannot renew it: store it by `onething-device setup`";
+
+/// Who watches.
+pub(super) struct Watched<'a> {
+    announcer: Announcer<'a>,
+    wait: Option<Duration>,
+    /// The folder, where what is in use is stored in it.
+    stored: Option<&'a Held>,
+    endpoint: Option<&'a Endpoint>,
+    requests: Option<Requests>,
+    /// The endpoint of a URL, or the one that is known.
+    endpoints: Option<&'a Endpoints<'a>>,
+}
+
+/// Finds an endpoint.
+pub(super) type Endpoints<'a> = dyn Fn(Option<String>) -> Result<Option<Endpoint>, Failure> + 'a;
+
+/// A first connection is not waited for any longer.
+#[derive(Clone, Copy)]
+struct Limit {
+    wait: Duration,
+    end: Instant,
+}
+
+impl<'a> Watched<'a> {
+    /// A device with a bundle that is not stored.
+    pub(super) fn with_given(held: &'a Held, wait: Option<Duration>) -> Self {
+        Self { announcer: Announcer { held, last: None }, wait, stored: None, endpoint: None, requests: None, endpoints: None }
+    }
+
+    /// A device with the stored credentials, which are renewed where there is an endpoint.
+    pub(super) fn with_stored(held: &'a Held, endpoint: Option<&'a Endpoint>, wait: Option<Duration>) -> Self {
+        Self { stored: Some(held), endpoint, ..Self::with_given(held, wait) }
+    }
+
+    /// The same device, of which other commands may ask something.
+    pub(super) fn asked(mut self, requests: Option<Requests>, endpoints: &'a Endpoints<'a>) -> Self {
+        (self.requests, self.endpoints) = (requests, Some(endpoints));
+        self
+    }
+
+    /// Sees that the certificate is exchanged in time or when that is asked for, and goes back to the former one where the server does not take the new.
+    pub(super) async fn watch(&mut self, mut bundle: Bundle, control: &Control) -> Failure {
+        let (stored, endpoint, mut renewal) = (self.stored, self.endpoint, Renewal::default());
+        let (mut requests, endpoints) = (self.requests.take(), self.endpoints);
+        let mut status = control.watch();
+        let mut limit = self.wait.map(|wait| Limit { wait, end: Instant::now() + wait });
+        loop {
+            let renewed = async {
+                match stored.zip(endpoint) {
+                    Some((held, endpoint)) => renewal.next(&bundle, endpoint, held, clock::now).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                failure = self.follow(&bundle, &mut status, limit) => Err(failure),
+                renewed = renewed => Ok(renewed),
+                renewed = on_request(requests.as_mut(), stored, endpoints) => Ok(renewed),
+            };
+            bundle = match ended {
+                Ok(renewed) => renewed,
+                Err(failure) => match self.former(&failure) {
+                    Some(former) => {
+                        warn!("{failure}; back to the former certificate");
+                        renewal.failed();
+                        former
+                    }
+                    None => return failure,
+                },
+            };
+            limit = None;
+            if let Err(failure) = exchange(&bundle, control, &mut status).await {
+                return failure;
+            }
+        }
+    }
+
+    /// The device has ended.
+    pub(super) fn stopped(&mut self, why: Option<&Failure>, living: &Living) {
+        self.announcer.say(Online::Stopped, why.map(ToString::to_string), living);
+    }
+
+    /// Tells how the device is with this bundle, until it is of no use to go on. Who was never let in is not let in by asking on;
+    /// once connected, a refusal may be one for a while.
+    async fn follow(&mut self, bundle: &Bundle, status: &mut watch::Receiver<Living>, limit: Option<Limit>) -> Failure {
+        let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
+        let (mut was_up, mut last) = (false, Connection::Connecting);
+        loop {
+            let living = status.borrow_and_update().clone();
+            let (online, failure) = judged(&address, &living.connection);
+            if online == Online::Connected && !was_up {
+                was_up = true;
+                self.confirm();
+            }
+            if self.announcer.say(online, failure.as_ref().map(ToString::to_string), &living)
+                && let Some(failure) = &failure
+            {
+                warn!("{failure}");
+            }
+            match failure {
+                Some(failure @ Failure::Refused(_)) if !was_up => return failure,
+                Some(_) => last = living.connection,
+                None => {}
+            }
+            let changed = match limit.filter(|_| !was_up) {
+                None => status.changed().await,
+                Some(limit) => match timeout_at(limit.end, status.changed()).await {
+                    Ok(changed) => changed,
+                    Err(_) => return limit.passed(&address, &last),
+                },
+            };
+            if changed.is_err() {
+                return ended();
+            }
+        }
+    }
+
+    /// The server has let the device in: a trial is over.
+    fn confirm(&self) {
+        if let Some(Err(error)) = self.stored.map(Held::confirm) {
+            // They stay on trial until the disk has room again.
+            warn!("{}", chain(&error));
+        }
+    }
+
+    /// The credentials before those that the server has refused, where these are on trial.
+    fn former(&self, failure: &Failure) -> Option<Bundle> {
+        let held = self.stored.filter(|_| matches!(failure, Failure::Refused(_)))?;
+        let former = held.fall_back().inspect_err(|error| warn!("{}", chain(error))).ok()??;
+        Bundle::from_files(&former).inspect_err(|error| warn!("{}", chain(error))).ok()
+    }
+}
+
+/// Renews the certificate when another command asks for that, and tells it what came of it. May be dropped at any time: whoever has
+/// asked is then told that there was no answer.
+async fn on_request(mut requests: Option<&mut Requests>, stored: Option<&Held>, endpoints: Option<&Endpoints<'_>>) -> Bundle {
+    loop {
+        let Asked { request: Request::Renew { endpoint }, answer } = match &mut requests {
+            Some(requests) => requests.next().await,
+            None => std::future::pending().await,
+        };
+        // Whoever has hung up meanwhile does not want to know.
+        match renewed(endpoint, stored, endpoints).await {
+            Ok(bundle) => {
+                let _ = answer.send(Answer::Renewed { not_after: bundle.not_after });
+                return bundle;
+            }
+            Err(failure) => {
+                warn!("the certificate was not renewed as asked: {failure}");
+                drop(answer.send(Answer::Failed { exit_code: failure.code(), why: failure.to_string() }));
+            }
+        }
+    }
+}
+
+async fn renewed(endpoint: Option<String>, stored: Option<&Held>, endpoints: Option<&Endpoints<'_>>) -> Result<Bundle, Failure> {
+    let (Some(held), Some(endpoints)) = (stored, endpoints) else { return Err(Failure::Usage(NOT_STORED.to_owned())) };
+    let endpoint = endpoints(endpoint)?.ok_or_else(|| Failure::Usage(super::WHICH_ENDPOINT.to_owned()))?;
+    let files = held.credentials()?.ok_or_else(|| crate::credentials::nothing(held))?;
+    let bundle = register(&Credential::Certificate(files), &endpoint, held, Some(RENEW_WITHIN), clock::now).await?;
+    tracing::info!(certificate = %bundle.certificate_id, "the certificate was renewed, as asked");
+    Ok(bundle)
+}
+
+impl Limit {
+    /// Why nobody was reached, as far as it is known.
+    fn passed(self, address: &str, last: &Connection) -> Failure {
+        match last {
+            Connection::Stranger { why } => stranger(address, why),
+            Connection::Lost { why } => unreachable(address, self.wait, why),
+            _ => unreachable(address, self.wait, "no answer"),
+        }
+    }
+}
+
+/// The same for those who ask on the device, and why there is no connection.
+fn judged(address: &str, connection: &Connection) -> (Online, Option<Failure>) {
+    match connection {
+        Connection::Off | Connection::Connecting => (Online::Connecting, None),
+        Connection::Connected { .. } => (Online::Connected, None),
+        Connection::Refused { why } => (Online::Refused, Some(refused(address, why))),
+        Connection::Stranger { why } => (Online::Connecting, Some(stranger(address, why))),
+        Connection::Lost { why } => (Online::Connecting, Some(Failure::Unreachable(format!("no connection to {address}: {why}")))),
+    }
+}
+
+/// Gives the device another bundle, and waits until it has it: how it was with the one before says nothing about this one.
+async fn exchange(bundle: &Bundle, control: &Control, status: &mut watch::Receiver<Living>) -> Result<(), Failure> {
+    control.use_bundle(bundle.clone()).await;
+    let has_it = |living: &Living| living.certificate == bundle.certificate_id;
+    status.wait_for(has_it).await.map(drop).map_err(|_| ended())
+}
+
+fn ended() -> Failure {
+    Failure::Other("the device has ended".to_owned())
+}
+
+/// What is said to those who ask on the device. What is no news is not said again: it would wear out the disk.
+struct Announcer<'a> {
+    held: &'a Held,
+    last: Option<Status>,
+}
+
+impl Announcer<'_> {
+    /// Whether the connection was news.
+    fn say(&mut self, connection: Online, why: Option<String>, living: &Living) -> bool {
+        let now = clock::now();
+        let is_news = self.last.as_ref().is_none_or(|last| (last.connection, &last.why) != (connection, &why));
+        let since = self.last.as_ref().filter(|_| !is_news).map_or(now, |last| last.since);
+        let before = self.last.as_ref().and_then(|last| last.last_command.clone());
+        let answer = living.command.as_ref().map(|answer| {
+            let at = before.as_ref().filter(|before| before.is(answer)).map_or(now, |before| before.at);
+            LastCommand { id: answer.id.clone(), status: answer.status.word().to_owned(), detail: answer.detail.clone(), at }
+        });
+        let status = Status { connection, since, why, last_command: answer.or(before) };
+        if self.last.as_ref() == Some(&status) {
+            return false;
+        }
+        if let Err(error) = self.held.say(&status) {
+            // The agent goes on without those who ask.
+            warn!("{}", chain(&error));
+        }
+        self.last = Some(status);
+        is_news
+    }
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

@@ -1,0 +1,312 @@
+//! One connection of a device: mutual TLS and MQTT 3.1.1 by somebody else's client, up to the shadow's five answers.
+//!
+//! A connection lives once; whoever wants another one opens another one. The question for the shadow is put after the
+//! subscriptions are acknowledged, never before: an answer that comes earlier is an answer that nobody hears
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-comms-device.html>).
+
+use std::error::Error;
+use std::io;
+use std::iter::successors;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rumqttc::{
+    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS, StateError,
+    SubscribeFilterInput, SubscribeReasonCode, TlsConfiguration, Transport,
+};
+use rustls::CertificateError;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::bundle::{Bundle, Topics};
+use crate::connection::pause;
+
+/// Between two signs of life, where nobody has said otherwise.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// From the first packet to the acknowledged subscriptions.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For the last words to be acknowledged, and for the connection to end.
+const LAST_WORDS: Duration = Duration::from_millis(800);
+const FAREWELL: Duration = Duration::from_secs(1);
+/// A shadow document with its metadata is larger than the 8 KB of its state.
+const PACKET_LIMIT: usize = 128 * 1024;
+const QUEUE: usize = 16;
+/// [`News::Closed`], for a person.
+pub(crate) const CLOSED: &str = "the server ended the connection";
+const NOT_LET_IN: &str = "the server does not let this device connect";
+
+/// What a connection tells.
+#[derive(Debug, PartialEq)]
+pub(crate) enum News {
+    /// It stands, and the shadow has been asked for.
+    Up,
+    /// `get/accepted`.
+    Shadow(Bytes),
+    /// `get/rejected`.
+    NoShadow(Bytes),
+    /// `update/delta`.
+    Delta(Bytes),
+    /// `update/accepted`, whoever has updated the shadow.
+    Updated(Bytes),
+    /// `update/rejected`.
+    ReportRefused(Bytes),
+    /// It is gone: the server does not let this device in.
+    Refused(&'static str),
+    /// There was none: who answered is not the server of the bundle, and was told nothing.
+    Stranger(&'static str),
+    /// It is gone: the server has ended it without a word.
+    Closed,
+    /// It is gone, or never was.
+    Lost(&'static str),
+}
+
+/// A connection, which ends with this value.
+pub(crate) struct Link {
+    client: AsyncClient,
+    update: String,
+    news: mpsc::Receiver<News>,
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    /// Begins to connect. Where nothing comes back for twice the `keep_alive`, in whole seconds, the connection is lost.
+    pub(crate) fn open(bundle: &Bundle, keep_alive: Duration) -> Self {
+        let connection = &bundle.connection;
+        let mut options = MqttOptions::new(&connection.client_id, (connection.endpoint.as_str(), connection.port));
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&bundle.tls))));
+        options
+            .set_keep_alive(u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX).max(1))
+            .set_clean_session(true)
+            .set_max_packet_size(PACKET_LIMIT, PACKET_LIMIT);
+        let (client, events) = AsyncClient::builder(options).capacity(QUEUE).build();
+        let (tell, news) = mpsc::channel(QUEUE);
+        let (asking, topics) = (client.clone(), connection.topics.clone());
+        let task = tokio::spawn(async move {
+            let end = match run(events, &asking, &topics, &tell).await {
+                Ok(never) => match never {},
+                Err(end) => end,
+            };
+            // Nobody listens any more when the device has let go of the connection.
+            let _ = tell.send(end).await;
+        });
+        Self { client, update: connection.topics.update.clone(), news, task }
+    }
+
+    /// What comes next; after the end nothing does.
+    pub(crate) async fn news(&mut self) -> News {
+        self.news.recv().await.unwrap_or(News::Lost("the connection broke down"))
+    }
+
+    /// Sends a report. One that does not fit into the queue is lost with the connection, which has stalled.
+    pub(crate) fn report(&self, update: String) -> bool {
+        self.client.try_publish(self.update.as_str(), update, PublishOptions::at_least_once()).is_ok()
+    }
+
+    /// Says goodbye, after what was reported has been acknowledged.
+    pub(crate) async fn close(mut self) {
+        if self.client.try_disconnect_with_timeout(LAST_WORDS).is_ok() {
+            // Whether the last words got through or not, the connection ends here. What still comes in has to be taken, so
+            // that the other side of the channel does not wait.
+            let _ = timeout(FAREWELL, async { while self.news.recv().await.is_some() {} }).await;
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+enum Never {}
+
+/// Keeps the connection until it ends.
+async fn run(mut events: EventLoop, client: &AsyncClient, topics: &Topics, tell: &mpsc::Sender<News>) -> Result<Never, News> {
+    timeout(PATIENCE, subscribe(&mut events, client, topics)).await.map_err(|_| News::Lost("no answer in time"))??;
+    client.try_publish(topics.get.as_str(), "", PublishOptions::at_least_once()).map_err(stalled)?;
+    let mut news = News::Up;
+    loop {
+        tell.send(news).await.map_err(|_| News::Lost("nobody listens"))?;
+        news = loop {
+            if let Packet::Publish(message) = next(&mut events).await?
+                && let Some(news) = received(topics, &message.topic, message.payload)
+            {
+                break news;
+            }
+        };
+    }
+}
+
+/// Connects, and subscribes to what the shadow answers.
+async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics) -> Result<(), News> {
+    welcome(events).await?;
+    let answers = [&topics.get_accepted, &topics.get_rejected, &topics.update_accepted, &topics.update_rejected, &topics.update_delta];
+    let filters = answers.map(|topic| SubscribeFilterInput::new(topic.as_str(), QoS::AtLeastOnce));
+    client.try_subscribe_many(filters).map_err(stalled)?;
+    loop {
+        if let Packet::SubAck(answer) = next(events).await? {
+            let all = answer.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_)));
+            return if all { Ok(()) } else { Err(News::Refused("the device may not listen to its shadow")) };
+        }
+    }
+}
+
+/// Waits for CONNACK. A server of MQTT 3.1.1 may close the connection instead of saying no, section 3.2.2.3
+/// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT and the hub do. One that is just going down closes
+/// it as well, so it means no when it happens twice.
+async fn welcome(events: &mut EventLoop) -> Result<(), News> {
+    if is_answered(events).await? {
+        return Ok(());
+    }
+    sleep(pause::FIRST).await;
+    // To poll on is to connect anew.
+    if is_answered(events).await? { Ok(()) } else { Err(News::Refused(NOT_LET_IN)) }
+}
+
+/// Whether CONNECT is answered; the server may hang up instead.
+async fn is_answered(events: &mut EventLoop) -> Result<bool, News> {
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(true),
+            Ok(_) => {}
+            Err(error) => {
+                return match (ended(&error), &error) {
+                    (News::Closed | News::Lost(_), ConnectionError::MqttState(_)) => Ok(false),
+                    (news, _) => Err(news),
+                };
+            }
+        }
+    }
+}
+
+async fn next(events: &mut EventLoop) -> Result<Packet, News> {
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(packet)) => return Ok(packet),
+            Ok(Event::Outgoing(_)) => {}
+            Err(error) => return Err(ended(&error)),
+        }
+    }
+}
+
+fn received(topics: &Topics, topic: &[u8], payload: Bytes) -> Option<News> {
+    let is = |name: &str| name.as_bytes() == topic;
+    if is(&topics.get_accepted) {
+        Some(News::Shadow(payload))
+    } else if is(&topics.get_rejected) {
+        Some(News::NoShadow(payload))
+    } else if is(&topics.update_delta) {
+        Some(News::Delta(payload))
+    } else if is(&topics.update_accepted) {
+        Some(News::Updated(payload))
+    } else if is(&topics.update_rejected) {
+        Some(News::ReportRefused(payload))
+    } else {
+        None
+    }
+}
+
+fn stalled(_: ClientError) -> News {
+    News::Lost("the connection stalled")
+}
+
+/// Whether the server said no, or there was no server.
+fn ended(error: &ConnectionError) -> News {
+    if let ConnectionError::ConnectionRefused(code) = error {
+        return match code {
+            ConnectReturnCode::ServiceUnavailable => News::Lost("the server is not ready"),
+            _ => News::Refused(NOT_LET_IN),
+        };
+    }
+    match tls_error(error) {
+        Some(rustls::Error::AlertReceived(_)) => News::Refused("the server does not accept the certificate"),
+        Some(rustls::Error::InvalidCertificate(fault)) => News::Stranger(strangeness(fault)),
+        Some(_) => News::Lost("no secure connection"),
+        None if is_closed(error) => News::Closed,
+        None => News::Lost(absence(error)),
+    }
+}
+
+/// What is wrong with the certificate that a server shows.
+fn strangeness(fault: &CertificateError) -> &'static str {
+    match fault {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => "by the clock of this device the server's certificate is not valid now",
+        _ => "the server is not the one of this bundle",
+    }
+}
+
+/// With or without TLS' own goodbye.
+fn is_closed(error: &ConnectionError) -> bool {
+    let causes = successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted))
+        || causes
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(|cause| matches!(cause.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+}
+
+/// Why there is no server.
+fn absence(error: &ConnectionError) -> &'static str {
+    let ConnectionError::Io(error) = error else { return "the connection was lost" };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nobody listens there",
+        io::ErrorKind::TimedOut => "there was no answer",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => "there is no way to it",
+        _ => "the connection was lost",
+    }
+}
+
+/// TLS speaks through the errors of a socket, which hide it at different depths.
+pub(crate) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut link = Some(error);
+    while let Some(error) = link {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(tls);
+        }
+        link = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::AlertDescription;
+
+    use super::*;
+
+    fn by_socket(error: rustls::Error) -> ConnectionError {
+        ConnectionError::Io(io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    #[test]
+    fn a_no_of_the_server_is_told_from_its_absence() {
+        let refused = |error: &ConnectionError| matches!(ended(error), News::Refused(_));
+        assert!(refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized)));
+        assert!(!refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable)));
+        assert!(refused(&by_socket(rustls::Error::AlertReceived(AlertDescription::CertificateUnknown))));
+        let deep = StateError::Io(io::Error::other(rustls::Error::AlertReceived(AlertDescription::AccessDenied)));
+        assert!(refused(&ConnectionError::MqttState(deep)));
+        let stranger = by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        assert_eq!(ended(&stranger), News::Stranger("the server is not the one of this bundle"));
+        let early = by_socket(rustls::Error::InvalidCertificate(CertificateError::NotValidYet));
+        assert!(matches!(ended(&early), News::Stranger(why) if why.contains("clock")));
+        assert!(!refused(&by_socket(rustls::Error::HandshakeNotComplete)));
+        assert!(!refused(&ConnectionError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))));
+        assert!(!refused(&ConnectionError::NetworkTimeout));
+    }
+
+    #[test]
+    fn a_server_that_has_hung_up_is_told_by_reading_and_by_writing() {
+        assert_eq!(ended(&ConnectionError::MqttState(StateError::ConnectionAborted)), News::Closed);
+        for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe] {
+            assert_eq!(ended(&ConnectionError::MqttState(StateError::Io(kind.into()))), News::Closed);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What each command does.
+
+mod backup;
+mod check;
+mod mail;
+#[cfg(unix)]
+mod service;
+
+use std::io::{IsTerminal, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use onething::config::{Environment, Source};
+use onething::log;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::audit;
+use crate::authority::Authority;
+use crate::cli::command_line::{Arguments, Authority as AuthorityCommand, Command, Policy as PolicyCommand, Remote, Serve};
+use crate::cli::demo;
+use crate::cli::remote::print::{print_events, print_health, print_things, print_turn};
+use crate::cli::remote::{RemoteError, RemoteHub};
+use crate::hub::OpenError;
+use crate::policy::check::check;
+use crate::policy::{Context, Policy, Request, ThingContext};
+use crate::serve::ServeError;
+use crate::settings::Settings;
+use crate::storage::data_folder::AUTHORITY;
+use crate::storage::store;
+use crate::{clock, serve};
+
+/// What a command comes to: its exit code, or why it failed.
+pub type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+/// What is asked for cannot be.
+const UNUSABLE: u8 = 2;
+
+/// A file that is needed cannot be read.
+#[derive(Debug, Error)]
+#[error("{0} cannot be read")]
+struct Unreadable(String, #[source] std::io::Error);
+
+/// A new root would be nobody's.
+#[derive(Debug, Error)]
+#[error("there is no authority at {0} to replace: `--data` names the data folder of a hub")]
+struct NoAuthority(String);
+
+/// Does what was asked for.
+pub async fn run(arguments: Arguments) -> Outcome {
+    match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+        Command::Serve(options) => serve(*options).await,
+        Command::Demo { data } => tell(&data).await,
+        Command::Say { utterance, user, hub } => {
+            let turn = connect(&hub).await?.say(&user, &utterance).await?;
+            show(&hub, &turn, |colour| print_turn(stdout(), colour, &user, &utterance, &turn))
+        }
+        Command::Things(hub) => {
+            let things = connect(&hub).await?.things().await?;
+            show(&hub, &things, |colour| print_things(stdout(), colour, &things))
+        }
+        Command::Link { user, hub } => mail::link(&hub, &user).await,
+        Command::Mail { save: None, user, hub } => mail::list(&hub, user.as_deref()).await,
+        Command::Mail { save: Some(folder), user, hub } => mail::save(&hub, user.as_deref(), &folder).await,
+        Command::Health(hub) => {
+            let health = connect(&hub).await?.health().await?;
+            show(&hub, &health, |_| print_health(stdout(), &health))
+        }
+        Command::Events { last, kind, hub } => {
+            let events = match (connect(&hub).await, &hub.data) {
+                // One that is not running has its events in its database.
+                (Err(RemoteError::NotRunning(_)), Some(data)) => json!({"events": audit::look(&data.join(store::FILE), kind, last)?}),
+                (remote, _) => remote?.events(kind, last).await?,
+            };
+            show(&hub, &events, |colour| print_events(stdout(), colour, &events))
+        }
+        Command::Check(what) => check::check(*what).await,
+        Command::Backup { file, data, mail } => backup::backup(&file, &data, mail.as_deref()).await,
+        Command::Restore { file, data, replace } => backup::restore(&file, &data, replace),
+        #[cfg(unix)]
+        Command::Service(what) => service::service(*what),
+        #[cfg(not(unix))]
+        Command::Service(_) => Err("there is no systemd on this system".into()),
+        Command::Policy(question) => decide(question),
+        Command::Authority(AuthorityCommand::Replace { data }) => {
+            let authority = data.join(AUTHORITY);
+            if !authority.is_dir() {
+                return Err(NoAuthority(authority.display().to_string()).into());
+            }
+            Authority::replace(&authority, clock::now())?;
+            println!("There is a new root. The next start of the hub serves with it, and new bundles hold it.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "onething-hub", &mut stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => {
+            clap_mangen::generate_to(Arguments::command(), folder)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn serve(options: Serve) -> Outcome {
+    log::start_beside(Environment.variable("RUST_LOG").as_deref());
+    let unusable = match Settings::read(options.into(), &Environment) {
+        Ok(settings) => match serve::serve(settings, signal()).await {
+            Err(ServeError::Open(OpenError::Missing(missing))) => missing.to_string(),
+            served => return served.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        },
+        Err(faults) => faults.to_string(),
+    };
+    eprintln!("onething-hub: {unusable}");
+    Ok(ExitCode::from(UNUSABLE))
+}
+
+/// Ctrl-C, or what a service manager sends. Heard from now on, and not only from when somebody waits for it: who reads
+/// that the hub is ready may end it at once.
+#[cfg(unix)]
+fn signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match (interrupt, terminate) {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            // Where signals cannot be heard, the process ends by the signal itself.
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+async fn signal() {
+    // Where it cannot be heard, the process ends by it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn tell(data: &Path) -> Outcome {
+    // The story has the terminal to itself, unless somebody wants to know more.
+    if let Some(level) = Environment.variable("RUST_LOG") {
+        log::start_beside(Some(&level));
+    }
+    demo::run(&data.join("demo"), stdout(), is_coloured()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn decide(question: PolicyCommand) -> Outcome {
+    let PolicyCommand::Check { file, action, on, thing, client_id, json } = question;
+    let document = std::fs::read_to_string(&file).map_err(|error| Unreadable(file.display().to_string(), error))?;
+    let policy = match Policy::parse(&document) {
+        Ok(policy) => policy,
+        Err(error) => {
+            eprintln!("onething-hub: {} is no policy: {error}", file.display());
+            return Ok(ExitCode::from(UNUSABLE));
+        }
+    };
+    let Some(request) = Request::of(&action, &on) else {
+        eprintln!("onething-hub: there is no action `{action}`");
+        return Ok(ExitCode::from(UNUSABLE));
+    };
+    let client_id = client_id.or_else(|| thing.clone()).unwrap_or_default();
+    let thing = thing.map(|name| ThingContext { name, ..ThingContext::default() });
+    let verdict = check(&policy, &request, &Context { client_id, thing, ..Context::default() });
+    let allowed = verdict.decision.is_allowed();
+    if json {
+        println!("{:#}", json!({"asked": verdict.asked, "allowed": allowed, "reasons": verdict.reasons}));
+    } else {
+        println!("{verdict}");
+    }
+    Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn connect(hub: &Remote) -> Result<RemoteHub, RemoteError> {
+    RemoteHub::find(hub, Environment.variable("ONETHING_PASSWORD")).await
+}
+
+fn show(hub: &Remote, answer: &Value, print: impl FnOnce(bool) -> std::io::Result<()>) -> Outcome {
+    if hub.json {
+        println!("{answer:#}");
+    } else {
+        print(is_coloured())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_coloured() -> bool {
+    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

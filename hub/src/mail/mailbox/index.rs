@@ -1,0 +1,202 @@
+//! What is in the messages, one line of JSON for each, so that nobody has to open them all.
+//!
+//! `index.jsonl` grows by a line with every message. It is never the only place of anything: a line that is torn, missing
+//! or left over is mended from the messages themselves.
+
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use mail_parser::MessageParser;
+use onething::login::EmailAddress;
+use serde::{Deserialize, Serialize};
+
+use super::{folder, parts};
+use crate::clock;
+use crate::storage::disk;
+use onething_device::bundle::Bundle;
+
+/// The index's name in the folder.
+pub const FILE: &str = "index.jsonl";
+
+/// What the index says of a message. Not to be printed: there are addresses in it.
+#[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The file's name in the folder.
+    pub id: String,
+    /// When it was sent, in microseconds since the epoch.
+    pub micros: u64,
+    /// Of the file, in bytes: a message of another size is another message.
+    pub size: u64,
+    /// `Name <address>`, or an address.
+    pub from: String,
+    /// The recipient's address.
+    pub to: String,
+    /// What it is about.
+    pub subject: String,
+    /// Whose bundle it carries.
+    pub thing: Option<String>,
+    /// The id of the certificate in the bundle.
+    pub certificate: Option<String>,
+    /// What comes with it.
+    pub attachment: Option<Attachment>,
+}
+
+/// A file that comes with a message.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Attachment {
+    /// Its name, without any path.
+    pub name: String,
+    /// In bytes.
+    pub size: usize,
+}
+
+impl Entry {
+    /// Reads a message. What it does not say stays empty.
+    pub fn of(id: String, micros: u64, raw: &[u8]) -> Self {
+        let size = raw.len() as u64;
+        let nothing = Self {
+            id,
+            micros,
+            size,
+            from: String::new(),
+            to: String::new(),
+            subject: String::new(),
+            thing: None,
+            certificate: None,
+            attachment: None,
+        };
+        let Some(parsed) = MessageParser::default().parse(raw) else { return nothing };
+        let attached = parts::attachment(&parsed);
+        let bundle = attached.as_ref().and_then(|(_, content)| Bundle::open(content).ok()).map(|bundle| bundle.connection);
+        Self {
+            from: parts::sender(&parsed),
+            to: parts::recipient(&parsed),
+            subject: parsed.subject().unwrap_or_default().to_owned(),
+            thing: bundle.as_ref().map(|connection| connection.thing_name.clone()),
+            certificate: bundle.and_then(|connection| connection.certificate_id),
+            attachment: attached.map(|(name, content)| Attachment { name, size: content.len() }),
+            ..nothing
+        }
+    }
+
+    /// Whether it is to this address, as its owner typed it.
+    pub fn is_to(&self, address: &str) -> bool {
+        let as_sent = |typed: &str| EmailAddress::parse(typed).map_or_else(|| typed.to_owned(), |address| address.whole());
+        self.to.eq_ignore_ascii_case(address) || as_sent(&self.to).eq_ignore_ascii_case(&as_sent(address))
+    }
+
+    /// When it was sent, in seconds since the epoch.
+    pub fn at(&self) -> u64 {
+        self.micros / 1_000_000
+    }
+}
+
+/// The index of a folder, in memory and on the disk.
+pub(super) struct Index {
+    folder: PathBuf,
+    /// By time.
+    entries: Vec<Entry>,
+    /// Whether the file holds exactly the entries, line by line.
+    is_whole: bool,
+}
+
+impl Index {
+    /// Reads the index of a folder, and makes it true to the messages that are there.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let written = folder::read(&path.join(FILE))?.unwrap_or_default();
+        let lines = written.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Entry>(line).ok());
+        let mut known: HashMap<String, Entry> = lines.map(|entry| (entry.id.clone(), entry)).collect();
+        let mut entries = Vec::new();
+        for (id, file) in messages(path)? {
+            let entry = match known.remove(&id) {
+                Some(entry) if entry.size == file.len() => Some(entry),
+                _ => folder::read(&path.join(&id))?.map(|raw| Entry::of(id.clone(), sent_at(&id, &file), &raw)),
+            };
+            entries.extend(entry);
+        }
+        entries.sort_by(|one, other| (one.micros, &one.id).cmp(&(other.micros, &other.id)));
+        let mut index = Self { folder: path.to_owned(), is_whole: lines_of(&entries)? == written, entries };
+        if !index.is_whole {
+            index.write()?;
+        }
+        Ok(index)
+    }
+
+    /// By time.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The microsecond of the last message that was sent from here; mail that was put in by hand has times of its own.
+    pub(super) fn latest(&self) -> u64 {
+        self.entries.iter().rev().find_map(|entry| clock::parse_file_name(stem(&entry.id))).unwrap_or_default()
+    }
+
+    /// Adds the newest message. It is among the entries also when the file could not be written.
+    pub(super) fn add(&mut self, entry: Entry) -> io::Result<()> {
+        let line = lines_of(std::slice::from_ref(&entry));
+        self.entries.push(entry);
+        if !self.is_whole {
+            return self.write();
+        }
+        // Until it is on the disk nobody knows how much of it is.
+        self.is_whole = false;
+        let mut file = folder::append(&self.folder.join(FILE))?;
+        file.write_all(&line?)?;
+        file.sync_data()?;
+        self.is_whole = true;
+        Ok(())
+    }
+
+    /// Leaves out what is to this address; the names of those messages.
+    pub(super) fn remove(&mut self, address: &str) -> io::Result<Vec<String>> {
+        let (gone, kept) = std::mem::take(&mut self.entries).into_iter().partition(|entry| entry.is_to(address));
+        self.entries = kept;
+        self.is_whole = false;
+        self.write()?;
+        let gone: Vec<Entry> = gone;
+        Ok(gone.into_iter().map(|entry| entry.id).collect())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        disk::write_whole(&self.folder, FILE, &lines_of(&self.entries)?)?;
+        self.is_whole = true;
+        Ok(())
+    }
+}
+
+fn lines_of(entries: &[Entry]) -> io::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for entry in entries {
+        serde_json::to_writer(&mut lines, entry)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+/// The messages in a folder. A link is none: it would lead elsewhere.
+fn messages(path: &Path) -> io::Result<Vec<(String, Metadata)>> {
+    let mut messages = Vec::new();
+    for file in fs::read_dir(path)? {
+        let file = file?;
+        let Ok(name) = file.file_name().into_string() else { continue };
+        let metadata = file.metadata()?;
+        if name.ends_with(".eml") && metadata.is_file() && metadata.len() <= folder::MESSAGE_LIMIT {
+            messages.push((name, metadata));
+        }
+    }
+    Ok(messages)
+}
+
+fn stem(id: &str) -> &str {
+    id.strip_suffix(".eml").unwrap_or(id)
+}
+
+/// By its name where that is one of ours, else by the file's own time.
+fn sent_at(id: &str, file: &Metadata) -> u64 {
+    let by_file = || file.modified().ok()?.duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_micros()).ok());
+    clock::parse_file_name(stem(id)).or_else(by_file).unwrap_or_default()
+}

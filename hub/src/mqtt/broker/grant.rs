@@ -1,0 +1,128 @@
+//! What one connection may do: the policies of its certificate, and what is known of the connection.
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html>)
+
+use std::net::IpAddr;
+
+use onething::identifiers::CertificateId;
+
+use super::backend::CertificateStatus;
+use super::packet::Connect;
+use super::refusal::{Cause, Refusal, Requester};
+use crate::policy::{Attachment, Context, Decision, Policy, Request, association, decide, is_for_things};
+
+/// What one connection may do.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    /// `None` for a certificate that the registry does not know.
+    certificate_status: Option<CertificateStatus>,
+    certificate: CertificateId,
+    source: IpAddr,
+    context: Context,
+}
+
+impl Grant {
+    /// What a connection as `client_id` may do with a certificate of this certificate_status. `None` is for a certificate that is not known.
+    pub(super) fn new(
+        certificate_status: Option<CertificateStatus>,
+        certificate: CertificateId,
+        client_id: &str,
+        source: IpAddr,
+        connect: &Connect,
+    ) -> Self {
+        let context = Context {
+            client_id: client_id.to_owned(),
+            certificate_id: Some(certificate.to_string()),
+            source_ip: Some(source),
+            persistent_connect: connect.session_expiry > 0,
+            last_will_topic: connect.will.as_ref().map(|will| will.message.topic.to_string()),
+            ..Context::default()
+        };
+        let mut grant = Self { certificate_status, certificate, source, context };
+        grant.associate();
+        grant
+    }
+
+    /// The same connection, now that its certificate has another certificate_status.
+    pub(super) fn with(&self, certificate_status: Option<CertificateStatus>) -> Self {
+        let mut grant = Self { certificate_status, ..self.clone() };
+        grant.associate();
+        grant
+    }
+
+    fn associate(&mut self) {
+        let attachments =
+            self.certificate_status.as_ref().map(|certificate_status| certificate_status.attachments.as_slice()).unwrap_or_default();
+        let named: Vec<_> =
+            attachments.iter().map(|attached| Attachment { thing: &attached.thing.name, exclusive: attached.exclusive }).collect();
+        let name = association(&self.context.client_id, &named);
+        self.context.thing = attachments.iter().find(|attached| Some(attached.thing.name.as_str()) == name).map(|its| its.thing.clone());
+    }
+
+    /// The thing that the connection is.
+    pub(super) fn thing(&self) -> Option<&str> {
+        self.context.thing.as_ref().map(|thing| thing.name.as_str())
+    }
+
+    /// The certificate of the connection.
+    pub(super) fn certificate(&self) -> &CertificateId {
+        &self.certificate
+    }
+
+    /// Who asks on the connection.
+    pub(super) fn requester(&self) -> Requester {
+        let (certificate, thing) = (self.certificate.clone(), self.thing().map(str::to_owned));
+        Requester { client_id: self.context.client_id.clone(), certificate, thing, source: self.source }
+    }
+
+    /// Whether the certificate is still good for anything.
+    pub(super) fn is_active(&self) -> bool {
+        self.certificate_status.as_ref().is_some_and(|certificate_status| certificate_status.active)
+    }
+
+    pub(super) fn may_connect(&self) -> Result<(), Box<Refusal>> {
+        self.check(&Request::Connect(&self.context.client_id))
+    }
+
+    /// Whether a message may be published to a topic, and retained if it is to be.
+    pub(super) fn may_publish(&self, topic: &str, retain: bool) -> Result<(), Box<Refusal>> {
+        self.check(&Request::Publish(topic))?;
+        if retain { self.check(&Request::RetainPublish(topic)) } else { Ok(()) }
+    }
+
+    pub(super) fn may_subscribe(&self, filter: &str) -> Result<(), Box<Refusal>> {
+        self.check(&Request::Subscribe(filter))
+    }
+
+    pub(super) fn may_receive(&self, topic: &str) -> Result<(), Box<Refusal>> {
+        self.check(&Request::Receive(topic))
+    }
+
+    fn check(&self, request: &Request<'_>) -> Result<(), Box<Refusal>> {
+        match self.cause(request) {
+            None => Ok(()),
+            Some(cause) => Err(self.refusal(request, cause)),
+        }
+    }
+
+    /// That something is refused, for a cause that need not be a policy.
+    pub(super) fn refusal(&self, request: &Request<'_>, cause: Cause) -> Box<Refusal> {
+        let (action, resource) = (Some(request.action()), request.name().to_owned());
+        Box::new(Refusal { requester: self.requester(), action, resource, is_will: false, cause })
+    }
+
+    /// Why a request is refused, if it is.
+    fn cause(&self, request: &Request<'_>) -> Option<Cause> {
+        let Some(certificate_status) = &self.certificate_status else { return Some(Cause::CertificateUnknown) };
+        if !certificate_status.active {
+            return Some(Cause::CertificateInactive);
+        }
+        let policies = || certificate_status.policies.iter().map(AsRef::<Policy>::as_ref);
+        match decide(policies(), request, &self.context) {
+            Decision::Allowed(_) => None,
+            Decision::ExplicitDeny(_) => Some(Cause::ExplicitDeny),
+            Decision::ImplicitDeny if certificate_status.policies.is_empty() => Some(Cause::NoPolicy),
+            Decision::ImplicitDeny if self.context.thing.is_none() && is_for_things(policies(), request) => Some(Cause::ThingNotAttached),
+            Decision::ImplicitDeny => Some(Cause::ImplicitDeny),
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Who is connected, and what outlives a connection: the pure core of the broker.
+//!
+//! Nothing here waits, writes or reads a clock. What the store has to remember, which connections have something to send and what the
+//! rest of the hub should hear is collected in [`Effects`]; `routing` is the part about messages and subscriptions.
+//!
+//! One connection has a client id at a time. A session that outlives its connection is the client's, whichever certificate it comes
+//! with: the policy says who may connect under its name, and every message is checked again before it is sent.
+
+use std::collections::HashMap;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use onething::identifiers::CertificateId;
+
+use super::answer::Delivery;
+use super::backend::{CertificateStatus, Change, Notice, Stored};
+use super::grant::Grant;
+use super::packet::{Connect, Will};
+use super::reason::Reason;
+use super::refusal::{Cause, Refusal};
+use super::retained::Retained;
+use super::session::{DelayedWill, Link, Session, Taken};
+use super::subscription_options::Options;
+use super::subscriptions::Subscriptions;
+use super::topic;
+use super::wake_up::WakeUp;
+use crate::policy::Request;
+
+/// How long it is known that somebody has disconnected, in seconds: AWS IoT's GetConnection has half an hour.
+const REMEMBERED: u64 = 30 * 60;
+
+/// What has to be done outside.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// For the store, in this order.
+    pub(super) changes: Vec<Change>,
+    /// Connections that have something to send.
+    pub(super) wake_ups: Vec<Arc<WakeUp>>,
+    /// For the rest of the hub.
+    pub(super) notices: Vec<Notice>,
+    /// What clients were refused.
+    pub(super) refusals: Vec<Refusal>,
+    /// Messages that a client will not get.
+    pub(super) dropped: usize,
+}
+
+/// Whether a client is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// Since this second of the epoch.
+    Connected {
+        /// Seconds since the epoch.
+        since: u64,
+    },
+    /// Since this second of the epoch, which is not more than half an hour ago.
+    Disconnected {
+        /// Seconds since the epoch.
+        since: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// Not connected, as far back as is known.
+    Unknown,
+}
+
+/// A client that asks to be let in, and may come in.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) client_id: Arc<str>,
+    pub(super) grant: Grant,
+    pub(super) connect: Box<Connect>,
+}
+
+/// A client that is in.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) session: u64,
+    pub(super) connection: u64,
+    pub(super) wake_up: Arc<WakeUp>,
+}
+
+/// All sessions, subscriptions and retained messages.
+#[derive(Debug, Default)]
+pub(super) struct Router {
+    pub(super) sessions: HashMap<u64, Session>,
+    names: HashMap<Arc<str>, u64>,
+    pub(super) index: Subscriptions<u64, Options>,
+    pub(super) retained: Retained,
+    connected: HashMap<Arc<str>, u64>,
+    disconnected: HashMap<Arc<str>, (u64, Reason)>,
+    numbers: u64,
+    revision: u64,
+    closing: bool,
+}
+
+impl Router {
+    /// Puts back what an earlier process has left. Who was connected then is not any more.
+    pub(super) fn restore(&mut self, stored: Stored, now: u64) {
+        for stored in stored.sessions {
+            let mut session = Session::new(stored.client_id, stored.expiry);
+            session.ends = Some(stored.ends.unwrap_or(now + u64::from(stored.expiry)));
+            stored.queue.into_iter().for_each(|waiting| session.restore(waiting));
+            let number = self.insert(session);
+            for subscription in stored.subscriptions {
+                self.hold(number, subscription);
+            }
+        }
+        for message in stored.retained {
+            self.retained.insert(message);
+        }
+    }
+
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn insert(&mut self, session: Session) -> u64 {
+        let number = self.next_number();
+        self.names.insert(Arc::clone(&session.client_id), number);
+        self.sessions.insert(number, session);
+        number
+    }
+
+    /// Grows with every change in the registry: a grant that was read at another revision must be read again.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Lets a client in, and says whether it goes on with an earlier session.
+    pub(super) fn connect(&mut self, arrival: Arrival, now: u64, fx: &mut Effects) -> Result<(Place, bool), Reason> {
+        if self.closing {
+            return Err(Reason::ShuttingDown);
+        }
+        let Arrival { client_id, grant, connect } = arrival;
+        self.make_room(&client_id, connect.clean_start, now, fx);
+        let (session, present) = match self.names.get(&client_id) {
+            Some(&session) => (session, true),
+            None => (self.insert(Session::new(Arc::clone(&client_id), 0)), false),
+        };
+        let (connection, grant_number) = (self.next_number(), self.next_number());
+        let wake_up = Arc::new(WakeUp::new());
+        let thing = grant.thing().map(Into::into);
+        let mut link = Link::new(connection, Arc::new(grant), grant_number, Arc::clone(&wake_up));
+        link.receive_maximum = connect.receive_maximum;
+        link.will = connect.will.map(|mut will| {
+            will.message.publisher = Some(Arc::clone(&client_id));
+            Box::new(will)
+        });
+        if let Some(held) = self.sessions.get_mut(&session) {
+            let expiry = connect.session_expiry;
+            if expiry > 0 {
+                fx.changes.push(Change::SessionKept { client_id: Arc::clone(&client_id), expiry, ends: None });
+            } else if held.is_persistent() {
+                fx.changes.push(Change::SessionEnded { client_id: Arc::clone(&client_id) });
+            }
+            held.expiry = expiry;
+            held.attach(link);
+        }
+        self.connected.insert(Arc::clone(&client_id), now);
+        self.disconnected.remove(&client_id);
+        fx.notices.push(Notice { client_id, thing, at: now, connection, disconnected: None });
+        Ok((Place { session, connection, wake_up }, present))
+    }
+
+    /// Ends what a new connection of a client does not go on with.
+    fn make_room(&mut self, client_id: &Arc<str>, clean: bool, now: u64, fx: &mut Effects) {
+        let Some(&number) = self.names.get(client_id) else { return };
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        if let Some(link) = session.link.take() {
+            link.wake_up.stop(Reason::TakenOver);
+            self.note_end(client_id, &link, now, Reason::TakenOver, fx);
+            self.last_word(number, *link, now, fx);
+        }
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        let over = clean || !session.is_persistent() || session.ends.is_some_and(|ends| ends <= now);
+        // A delayed will is for a client that does not come back to its session (MQTT 5, section 3.1.3.2.2).
+        let delayed = session.delayed.take().filter(|_| over);
+        if over {
+            self.end(number, fx);
+        }
+        if let Some(delayed) = delayed {
+            self.publish_will(delayed.will, &delayed.grant, now, fx);
+        }
+    }
+
+    /// Ends a connection, unless it has ended already. `expiry` is what the client said last about its session.
+    pub(super) fn disconnect(&mut self, place: &Place, reason: Reason, expiry: Option<u32>, now: u64, fx: &mut Effects) {
+        let Some(session) = self.sessions.get_mut(&place.session) else { return };
+        let Some(link) = session.link.take_if(|link| link.number == place.connection) else { return };
+        // A session that ends with its connection stays one (MQTT 5, section 3.14.2.2.2).
+        if let Some(expiry) = expiry.filter(|_| session.is_persistent()) {
+            session.expiry = expiry;
+            if expiry == 0 {
+                fx.changes.push(Change::SessionEnded { client_id: Arc::clone(&session.client_id) });
+            }
+        }
+        let client_id = Arc::clone(&session.client_id);
+        if session.is_persistent() {
+            let ends = Some(now + u64::from(session.expiry));
+            session.ends = ends;
+            fx.changes.push(Change::SessionKept { client_id: Arc::clone(&client_id), expiry: session.expiry, ends });
+        }
+        let persistent = session.is_persistent();
+        self.note_end(&client_id, &link, now, reason, fx);
+        if !matches!(reason, Reason::Goodbye | Reason::ShuttingDown) {
+            self.last_word(place.session, *link, now, fx);
+        }
+        if !persistent {
+            self.end(place.session, fx);
+        }
+    }
+
+    fn note_end(&mut self, client_id: &Arc<str>, link: &Link, now: u64, reason: Reason, fx: &mut Effects) {
+        self.connected.remove(client_id);
+        self.disconnected.insert(Arc::clone(client_id), (now, reason));
+        let thing = link.grant.thing().map(Into::into);
+        let (client_id, connection) = (Arc::clone(client_id), link.number);
+        fx.notices.push(Notice { client_id, thing, at: now, connection, disconnected: Some(reason) });
+    }
+
+    /// Publishes the will of a connection, now or later.
+    fn last_word(&mut self, session: u64, link: Link, now: u64, fx: &mut Effects) {
+        let Some(will) = link.will else { return };
+        let Some(held) = self.sessions.get_mut(&session) else { return };
+        let delay = will.delay.min(held.expiry);
+        if delay > 0 {
+            held.delayed = Some(Box::new(DelayedWill { at: now + u64::from(delay), will: *will, grant: link.grant }));
+        } else {
+            self.publish_will(*will, &link.grant, now, fx);
+        }
+    }
+
+    /// The policy decides as for any other message. A will to a reserved topic is not published, as with AWS IoT.
+    fn publish_will(&mut self, will: Will, grant: &Grant, now: u64, fx: &mut Effects) {
+        let mut message = will.message;
+        if message.publisher.as_ref().is_some_and(|client_id| topic::is_state_of_bridge(&message.topic, client_id)) {
+            return;
+        }
+        let reserved = || topic::is_reserved(&message.topic).then(|| grant.refusal(&Request::Publish(&message.topic), Cause::ReservedWill));
+        if let Err(refusal) = grant.may_publish(&message.topic, message.retain).and_then(|()| reserved().map_or(Ok(()), Err)) {
+            fx.refusals.push(Refusal { is_will: true, ..*refusal });
+            fx.dropped += 1;
+            return;
+        }
+        message.expires = will.lifetime.map(|lifetime| now + u64::from(lifetime));
+        self.publish(&message, now, fx);
+    }
+
+    /// Forgets a session.
+    fn end(&mut self, number: u64, fx: &mut Effects) {
+        let Some(session) = self.sessions.remove(&number) else { return };
+        self.names.remove(&session.client_id);
+        self.index.remove_all(number, session.subscriptions.iter().map(|subscription| &*subscription.filter));
+        if session.is_persistent() {
+            fx.changes.push(Change::SessionEnded { client_id: session.client_id });
+        }
+    }
+
+    /// What time brings: delayed wills, and the end of sessions and memories.
+    pub(super) fn tick(&mut self, now: u64, fx: &mut Effects) {
+        let due = |session: &Session| {
+            let over = session.ends.is_some_and(|ends| ends <= now);
+            session.link.is_none() && (over || session.delayed.as_ref().is_some_and(|delayed| delayed.at <= now))
+        };
+        let due: Vec<u64> = self.sessions.iter().filter(|(_, session)| due(session)).map(|(&number, _)| number).collect();
+        for number in due {
+            let Some(session) = self.sessions.get_mut(&number) else { continue };
+            let delayed = session.delayed.take();
+            if session.ends.is_some_and(|ends| ends <= now) {
+                self.end(number, fx);
+            }
+            if let Some(delayed) = delayed {
+                self.publish_will(delayed.will, &delayed.grant, now, fx);
+            }
+        }
+        self.disconnected.retain(|_, (at, _)| *at + REMEMBERED > now);
+        fx.changes.extend(self.retained.expire(now).into_iter().map(|topic| Change::Unretained { topic }));
+    }
+
+    /// Says that grants are about to be read again: those who are on their way in must do so, too.
+    pub(super) fn registry_changes(&mut self) {
+        self.revision += 1;
+    }
+
+    /// Gives the connections of a certificate what it is worth now, and ends them if that is nothing.
+    pub(super) fn regrant(&mut self, certificate: &CertificateId, certificate_status: Option<&CertificateStatus>) {
+        let grant_number = self.next_number();
+        for link in self.sessions.values_mut().filter_map(|session| session.link.as_deref_mut()) {
+            if link.grant.certificate() != certificate {
+                continue;
+            }
+            link.grant = Arc::new(link.grant.with(certificate_status.cloned()));
+            link.grant_number = grant_number;
+            if !link.grant.is_active() {
+                link.wake_up.stop(Reason::Administrative);
+            }
+        }
+    }
+
+    /// Whether a client is connected.
+    pub(super) fn connection(&self, client_id: &str, now: u64) -> Connection {
+        if let Some(&since) = self.connected.get(client_id) {
+            return Connection::Connected { since };
+        }
+        match self.disconnected.get(client_id) {
+            Some(&(since, reason)) if since + REMEMBERED > now => Connection::Disconnected { since, reason },
+            _ => Connection::Unknown,
+        }
+    }
+
+    /// The certificate with which a client is connected.
+    pub(super) fn certificate(&self, client_id: &str) -> Option<CertificateId> {
+        let session = self.names.get(client_id).and_then(|number| self.sessions.get(number))?;
+        session.link.as_ref().map(|link| link.grant.certificate().clone())
+    }
+
+    /// Ends the connection of a client. Whether there was one.
+    pub(super) fn stop(&self, client_id: &str, reason: Reason) -> bool {
+        let session = self.names.get(client_id).and_then(|number| self.sessions.get(number));
+        let Some(link) = session.and_then(|session| session.link.as_ref()) else { return false };
+        link.wake_up.stop(reason);
+        true
+    }
+
+    /// Ends all connections, and lets nobody in any more.
+    pub(super) fn close(&mut self) {
+        self.closing = true;
+        for link in self.sessions.values().filter_map(|session| session.link.as_ref()) {
+            link.wake_up.stop(Reason::ShuttingDown);
+        }
+    }
+
+    /// The session of a connection, while it is the one.
+    pub(super) fn held(&mut self, place: &Place) -> Option<&mut Session> {
+        let session = self.sessions.get_mut(&place.session)?;
+        session.link.as_ref().is_some_and(|link| link.number == place.connection).then_some(session)
+    }
+
+    /// What a connection may do now. `None` when it is not the one any more.
+    pub(super) fn grant(&self, place: &Place) -> Option<Arc<Grant>> {
+        let link = self.sessions.get(&place.session)?.link.as_ref()?;
+        (link.number == place.connection).then(|| Arc::clone(&link.grant))
+    }
+
+    /// What a connection has to send now, up to `room` bytes and at least one message.
+    pub(super) fn take(&mut self, place: &Place, now: u64, room: usize, fx: &mut Effects) -> Vec<Delivery> {
+        let Some(session) = self.held(place) else { return Vec::new() };
+        let Taken { deliveries, gone, refusals } = session.take(now, room);
+        fx.dropped += gone.len();
+        fx.refusals.extend(refusals);
+        session.dequeued(gone, fx);
+        deliveries
+    }
+
+    /// A client has got a message. Whether it was one that it should.
+    pub(super) fn acknowledge(&mut self, place: &Place, id: NonZeroU16, fx: &mut Effects) -> bool {
+        let Some(session) = self.held(place) else { return false };
+        let number = session.acknowledge(id);
+        session.dequeued(number, fx);
+        number.is_some()
+    }
+
+    /// How many clients are connected.
+    pub(super) fn connected(&self) -> usize {
+        self.connected.len()
+    }
+}
+
+impl Session {
+    /// Has the store forget messages.
+    pub(super) fn dequeued(&self, numbers: impl IntoIterator<Item = u64>, fx: &mut Effects) {
+        if self.is_persistent() {
+            let client_id = &self.client_id;
+            fx.changes.extend(numbers.into_iter().map(|number| Change::Dequeued { client_id: Arc::clone(client_id), number }));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "router_tests.rs"]
+mod tests;
