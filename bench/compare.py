@@ -1,11 +1,11 @@
-"""Measures the function against the same function in Python and in JavaScript, side by side, as Lambda runs them.
+"""Compares the function with the same function in Python and in JavaScript, side by side, as Lambda runs them.
 
 Usage: compare.py BINARY FLOOR PYTHON [RUNS]
 
 FLOOR is the package in bench/floor: a function on lambda_runtime that does nothing. PYTHON is an interpreter with
-bench/requirements.txt; bench/node has its packages (`npm ci`). All functions poll a Runtime API in this process and call servers in
-this process, which answer at once, so that what is measured is the function itself. They take turns, and what counts is the ratio.
-Fails when the binary or its memory has outgrown what the function may have.
+bench/requirements.txt; bench/node has its own packages (`npm ci`). All functions poll a Runtime API in this process and call
+servers in this process that respond at once, so that only the function itself is measured. The functions take turns; the ratio is
+what counts. Fails if the binary or its memory exceeds its limit.
 """
 
 import base64
@@ -23,7 +23,7 @@ from queue import Queue
 
 COMMANDS = 1000
 RESIDENT = "resident, MiB"
-# In bytes, stripped and as a zip file holds it; and in MiB after all commands.
+# The limits of the binary, stripped and as a zip file, in bytes; and of its memory after all commands, in MiB.
 LARGEST_BINARY, LARGEST_ZIPPED, MOST_RESIDENT = 12e6, 5e6, 16
 SKILL = "amzn1.ask.skill.00000000-0000-0000-0000-000000000000"
 USER = "amzn1.account.BENCH"
@@ -32,7 +32,7 @@ SHADOW = {"state": {"reported": {"status": "idle", "onboarded": {"at": 1}}}, "me
 
 
 class Quiet(ThreadingHTTPServer):
-    """A function that is killed breaks its connections, which is no news."""
+    """An HTTP server that ignores connections that a killed function has broken."""
 
     daemon_threads = True
 
@@ -44,7 +44,7 @@ class Server(BaseHTTPRequestHandler):
     """The Runtime API, Login with Amazon and the shadow service, by path."""
 
     protocol_version = "HTTP/1.1"
-    # An answer is one packet, sent at once: otherwise the delayed acknowledgement is what is measured.
+    # A response is one packet, sent at once: otherwise the delayed acknowledgement of TCP would be measured.
     wbufsize = -1
     disable_nagle_algorithm = True
     events = answers = None

@@ -1,8 +1,8 @@
-"""Measures the agent beside the same device in Python, taking turns, on one machine against one hub.
+"""Compares the agent with the same device in Python, taking turns, on one machine with one hub.
 
 usage: bench/device.py AGENT HUB PYTHON [TURNS [IDLE_SECONDS]]
-PYTHON is one that has tests/foreign/requirements-hub.txt. Prints medians, and their ratios. Fails when the agent has outgrown the small
-machines that it is for.
+PYTHON is an interpreter with tests/foreign/requirements-hub.txt. Prints medians, and their ratios. Fails if the agent exceeds the limits
+for the small machines that it is made for.
 """
 
 import json
@@ -21,7 +21,7 @@ from hub import Hub, eventually  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 RESIDENT = "resident, MiB"
-# In bytes; both have to be smaller.
+# The limits in bytes.
 MOST_RESIDENT = 8e6
 LARGEST_BINARY = 6e6
 
@@ -44,11 +44,11 @@ def cpu(pid):
 
 
 def command(hub):
-    """From the utterance to the report that it is done."""
+    """The time in milliseconds from the utterance to the report that the command is done."""
     before = answered(hub)
     began = time.perf_counter()
     hub.say("ana", "ask my printer to resume")
-    eventually("an answer", lambda: answered(hub) != before)
+    eventually("a report of the command", lambda: answered(hub) != before)
     return (time.perf_counter() - began) * 1000
 
 

@@ -1,6 +1,6 @@
-"""The device one would write on the AWS IoT Device SDK for Python: takes the shadow's deltas, does a command, reports it done.
+"""A device on the AWS IoT Device SDK for Python: it receives the deltas of the shadow, does a command, and reports it done.
 
-It remembers nothing, expires nothing and renews nothing.
+It stores no state, and neither expires commands nor renews its certificate.
 """
 
 import sys

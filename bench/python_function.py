@@ -1,4 +1,4 @@
-"""What one would write in Python: the same relayed command, with boto3 and nothing checked."""
+"""The function in Python: it relays the same command, with boto3 and without any check."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-//! Says when the hub was built: a clock that is behind that is wrong. `SOURCE_DATE_EPOCH` says so for builds that are to be repeated
-//! (<https://reproducible-builds.org/specs/source-date-epoch/>).
+//! Sets `ONETHING_BUILT_AT` to the time of the build, as Unix time in seconds. A clock that is earlier than this time is wrong.
+//! Reproducible builds set the time with `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,6 +1,6 @@
-"""image.py ARCHIVE FOLDER TAG: unpacks an image that buildah has written (docker-archive) into FOLDER, without what buildah makes up.
+"""image.py ARCHIVE FOLDER TAG: unpacks an image of buildah (docker-archive) into FOLDER and removes its random parts.
 
-Each build has a random container and a random host name, which are in the configuration: no two images would be the same. The
+The configuration of each build contains a random container and a random host name, so no two images would be equal. The
 configuration is named by its digest, so it gets another name. The files for Docker before 1.10 are left out."""
 
 import hashlib

@@ -1,7 +1,7 @@
-"""sbom.py PACKAGE TARGET VERSION SECONDS: prints which crates are in a program, as CycloneDX 1.5 (JSON).
+"""sbom.py PACKAGE TARGET VERSION SECONDS: prints the crates of a program as CycloneDX 1.5 (JSON).
 
-`cargo tree` says which crates one package gets for one target: `cargo metadata` knows only what all packages of the workspace get
-together. From the latter come the licences and the edges, from Cargo.lock the checksums."""
+`cargo tree` gives the crates of one package for one target; `cargo metadata` gives only those of all packages of the workspace
+together. The licences and the edges come from the latter, the checksums from Cargo.lock."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ def key(name, number):
 tree = cargo("tree", "--package", package, "--target", target, "--edges", "normal,build", "--prefix", "none", "--format", "{p}")
 inside = set()
 for line in tree.splitlines():
-    # A crate that was shown before ends in "(*)", one with build scripts or macros may say so too.
+    # A crate that was listed before ends in "(*)"; one with a build script or a macro has a mark, too.
     if line.strip():
         name, number, *_ = line.split()
         inside.add(key(name, number.removeprefix("v")))
@@ -73,6 +73,6 @@ bom = {
     "components": [components[reference] for reference in sorted(components)],
     "dependencies": [{"ref": reference, "dependsOn": edges[reference]} for reference in sorted(edges)],
 }
-# The same content has the same number.
+# Equal content gives an equal serial number.
 bom["serialNumber"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bom, sort_keys=True))}"
 print(json.dumps(bom, indent=1, sort_keys=True))

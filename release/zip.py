@@ -1,6 +1,7 @@
-"""zip.py FILE FOLDER SECONDS: packs the files of a folder into a zip of which every byte follows from their names, modes and content.
+"""zip.py FILE FOLDER SECONDS: packs the files of a folder into a zip that depends only on SECONDS and on the names, modes and
+content.
 
-The times of a zip are local ones; here they are UTC."""
+The times in a zip are local times; here they are UTC."""
 
 import sys
 import time

@@ -3,39 +3,40 @@
 use crate::identifiers::CertificateId;
 use crate::secrets::PrivateKey;
 
-/// A device certificate with its key pair, as the registry made it: INACTIVE and attached to nothing.
+/// A new device certificate with a key pair that the registry created. The certificate is INACTIVE and has no policy and no thing.
 #[derive(Debug)]
 pub struct Certificate {
-    /// Names the certificate in the registry.
+    /// The id of the certificate in the registry.
     pub id: CertificateId,
     /// The certificate in PEM.
     pub pem: String,
     /// The public key in PEM.
     pub public_key: String,
-    /// The private key in PEM.
+    /// The private key in PEM. The registry returns the key only once.
     pub private_key: PrivateKey,
 }
 
-/// A certificate for a key that its device has made and keeps, as the registry made it: INACTIVE and attached to nothing.
+/// A new certificate for a certificate signing request of a device, which keeps its private key. The certificate is INACTIVE and
+/// has no policy and no thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuedCertificate {
-    /// Names the certificate in the registry.
+    /// The id of the certificate in the registry.
     pub id: CertificateId,
     /// The certificate in PEM.
     pub pem: String,
 }
 
-/// A new certificate on its way to whoever it is for.
+/// A new certificate that is not yet delivered to its device.
 #[derive(Debug)]
 pub enum NewCertificate {
-    /// With a key pair that was made for it.
+    /// A certificate with a key pair that the registry created.
     WithKey(Certificate),
-    /// For a key that its device keeps.
+    /// A certificate for a signing request; the device has the key.
     ForRequest(IssuedCertificate),
 }
 
 impl NewCertificate {
-    /// Names the certificate in the registry.
+    /// The id of the certificate in the registry.
     pub fn id(&self) -> &CertificateId {
         match self {
             NewCertificate::WithKey(certificate) => &certificate.id,

@@ -1,23 +1,23 @@
-//! Who must act when something went wrong: the three answers that speech, log and alarms are made from.
+//! The classification of errors: which step failed and who can correct the cause. Speech, log and alarms depend on it.
 
 use std::fmt;
 
-/// The steps of the story, as the log names them.
+/// The processing steps, with the names that the log uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The request itself.
+    /// Validation of the request envelope.
     Request,
-    /// Access token to owner.
+    /// Resolution of the access token to an owner.
     Identify,
-    /// Owner to thing and certificate.
+    /// Creation of the thing and the certificate of an owner.
     Onboard,
-    /// Certificate to mailbox.
+    /// Delivery of the certificate by mail.
     Deliver,
-    /// Command to shadow.
+    /// Transfer of a command to the shadow.
     Relay,
-    /// The rest of an identity's life.
+    /// Later changes of an identity: suspension, deletion, mail bounces and clean-up.
     Lifecycle,
-    /// A device at the endpoint, or a code for it.
+    /// Registration of a device at the registration endpoint, or creation of a claim code for it.
     Register,
 }
 
@@ -35,14 +35,14 @@ impl fmt::Display for Step {
     }
 }
 
-/// Who can mend a failure.
+/// Who can correct the cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The person who speaks: link the account again, say another number.
+    /// The user: for example, link the account again or say another number.
     Speaker,
-    /// Nobody; the same request works in a moment.
+    /// No action is needed: the same request succeeds if repeated later.
     Again,
-    /// The maker of the skill: something in the account or the configuration is missing.
+    /// The operator of the skill: the AWS account or the configuration is incomplete.
     Maker,
 }
 
@@ -56,17 +56,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A failure of one step, as answer and log need it.
+/// An error of one step, with the classification that response and log need.
 pub trait ClassifiedError: std::error::Error {
-    /// Where in the story it happened.
+    /// The step that failed.
     fn step(&self) -> Step;
-    /// Who can mend it.
+    /// Who can correct the cause.
     fn fault(&self) -> Fault;
     /// A stable name for alarms and searches, such as `mail_refused`.
     fn cause(&self) -> &'static str;
 }
 
-/// An error with all its causes in one line, for a log or a terminal.
+/// The error and all its sources in one line, for a log or a terminal.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut next = error.source();

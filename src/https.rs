@@ -1,7 +1,7 @@
-//! The one HTTP client of the library: small calls to Amazon's servers, over pooled connections.
+//! The HTTP client of the library: small requests to servers of Amazon over pooled connections.
 //!
-//! It takes `http://` addresses, too, for servers on the same machine. Answers are bounded in size and
-//! every call in time; redirects are not followed, so a bearer token goes to the host it is meant for.
+//! `http://` URLs are accepted, too, for servers on the same machine. The size of a response and the duration of a call are
+//! limited. Redirects are not followed, so a bearer token is sent only to the host that it is meant for.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ const CALL_LIMIT: Duration = Duration::from_millis(2_500);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const IDLE_LIMIT: Duration = Duration::from_secs(50);
 
-/// A client; clones share the connections.
+/// An HTTP client. Clones share the connection pool.
 #[derive(Clone, Debug)]
 pub struct Https {
     client: reqwest::Client,
 }
 
-/// A whole answer.
+/// A complete HTTP response without headers.
 #[derive(Debug)]
 pub struct Reply {
     /// The status code.
@@ -32,34 +32,34 @@ pub struct Reply {
     pub body: Bytes,
 }
 
-/// Why there is no answer. The text and the causes of none of them hold the address, whose query may be a secret.
+/// Why there is no response. Neither the messages nor their sources contain the URL, because its query may be secret.
 #[derive(Debug, Error)]
 pub enum HttpsError {
-    /// The address or a header is not one.
+    /// The URL or a header is invalid.
     #[error("the request cannot be made")]
     Unsendable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// No connection, or it broke.
+    /// The connection failed or was closed before the response headers.
     #[error("no connection")]
     Unreachable(#[source] reqwest::Error),
-    /// The answer broke off.
+    /// The connection was closed within the response body.
     #[error("the answer broke off")]
     BrokenAnswer,
-    /// The answer is longer than anybody would wait for.
+    /// The response body is longer than the limit.
     #[error("the answer is too large")]
     TooLarge,
-    /// Nothing in time.
+    /// The time limit has passed.
     #[error("no answer in time")]
     Silent,
 }
 
-/// A file that should hold root certificates, and holds none that can be read.
+/// A PEM file for additional root certificates contains no valid certificate.
 #[derive(Debug, Error)]
 #[error("it holds no certificate that can be read")]
 pub struct NoRoots;
 
 impl Default for Https {
-    /// A client that trusts the roots Mozilla trusts, compiled in: reading the system's takes longer than
-    /// all else at start.
+    /// A client that trusts Mozilla's root certificates. They are compiled in, because reading the system's takes longer than the
+    /// rest of the start.
     fn default() -> Self {
         Self::with_roots(mozilla(), CONNECT_LIMIT)
     }
@@ -70,7 +70,7 @@ fn mozilla() -> RootCertStore {
 }
 
 impl Https {
-    /// A client for a network that may be slow, which trusts the roots in PEM as well, if there are any.
+    /// A client for slow networks: with its own connect timeout and, optionally, additional trusted root certificates in PEM.
     pub fn patient(connect_within: Duration, roots: Option<&[u8]>) -> Result<Self, NoRoots> {
         let mut trusted = mozilla();
         if let Some(pem) = roots {
@@ -93,7 +93,7 @@ impl Https {
                 .tls_backend_preconfigured(tls)
                 .http1_only()
                 .connect_timeout(connect_within)
-                // A Lambda function that is frozen for longer finds its connections dead.
+                // Connections are dead after a Lambda function was frozen for longer than this.
                 .pool_idle_timeout(IDLE_LIMIT)
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
@@ -102,34 +102,34 @@ impl Https {
         });
         match client {
             Ok(Ok(client)) => Self { client },
-            // The provider named above has these versions, and nothing is read from outside: this cannot happen.
+            // This cannot happen: the provider above supports these TLS versions, and nothing is read from the system.
             _ => unreachable!("the TLS provider supports TLS 1.2 and 1.3"),
         }
     }
 
-    /// A `GET`, to be [sent](Self::send). An address that is none shows there.
+    /// A `GET` request for [`send`](Self::send), which reports an invalid URL.
     pub fn get(&self, url: &str) -> RequestBuilder {
         self.client.get(url)
     }
 
-    /// A `POST`, to be [sent](Self::send). An address that is none shows there.
+    /// A `POST` request for [`send`](Self::send), which reports an invalid URL.
     pub fn post(&self, url: &str) -> RequestBuilder {
         self.client.post(url)
     }
 
-    /// Sends a request and reads the whole answer, whatever its status.
+    /// Sends a request and reads the whole response, whatever its status. The default time limit is 2.5 seconds.
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply, HttpsError> {
         self.send_within(request, CALL_LIMIT).await
     }
 
-    /// The same, with a time limit of its own.
+    /// Same as [`send`](Self::send), with the time limit `within`.
     pub async fn send_within(&self, request: RequestBuilder, within: Duration) -> Result<Reply, HttpsError> {
         let exchange = async { self.execute(request.build().map_err(unsendable)?, ANSWER_LIMIT).await };
         let answer = tokio::time::timeout(within, exchange).await.unwrap_or(Err(HttpsError::Silent))?;
         Ok(Reply { status: answer.status().as_u16(), body: answer.into_body() })
     }
 
-    /// One exchange without a time limit of its own: the whole answer, of at most `limit` bytes.
+    /// Sends a request and reads a response body of at most `limit` bytes. There is no time limit except the connect timeout.
     pub async fn exchange(&self, request: http::Request<Bytes>, limit: usize) -> Result<http::Response<Bytes>, HttpsError> {
         self.execute(request.try_into().map_err(unsendable)?, limit).await
     }
@@ -149,8 +149,8 @@ impl Https {
         Ok(whole)
     }
 
-    /// Makes the TLS handshake with a host, so that the first call finds a connection. What becomes of it
-    /// shows when that call is made.
+    /// Opens a TLS connection to a host in advance, so that the first request needs no handshake. Errors are ignored; the first
+    /// request reports them.
     pub async fn connect_early(&self, base: &str) {
         if base.starts_with("https://") {
             let _ = self.send(self.client.head(base)).await;

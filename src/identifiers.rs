@@ -1,8 +1,8 @@
-//! Identifiers of owners, things and certificates.
+//! Identifiers of owners, things, Alexa users and certificates.
 //!
-//! A thing's name is computed from the owner's user id, so nothing is ever searched for and two
-//! requests of one owner always meet at the same thing. AWS asks for names without personal data and
-//! allows `[a-zA-Z0-9:_-]{1,128}` only, while a user id (`amzn1.account.…`) holds dots; hence a hash.
+//! The name of a thing is computed from the owner's user id. So no search is needed, and two requests of one owner always use the
+//! same thing. The name is a hash: AWS recommends names without personal data and allows only `[a-zA-Z0-9:_-]{1,128}`, but a user
+//! id (`amzn1.account.…`) contains dots.
 
 use std::fmt;
 
@@ -11,39 +11,40 @@ use sha2::{Digest, Sha256};
 
 use crate::secrets::Fingerprint;
 
-/// The user id that Login with Amazon gives to an owner: stable for one security profile.
+/// The owner's user id of Login with Amazon, which is stable for one security profile. A similar id stands for devices without an
+/// owner.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OwnerId(String);
 
 impl OwnerId {
-    /// Accepts what an AWS IoT attribute value can hold: `[a-zA-Z0-9_.,@/:#=\[\]-]`, 1 to 800 bytes.
+    /// Accepts the values that a thing attribute in AWS IoT can have: `[a-zA-Z0-9_.,@/:#=\[\]-]`, 1 to 800 bytes.
     pub fn parse(id: &str) -> Option<Self> {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || b"_.,@/:#=[]-".contains(&c);
         ((1..=800).contains(&id.len()) && id.bytes().all(allowed)).then(|| Self(id.to_owned()))
     }
 
-    /// Stands for the devices of a fleet, which share a token of this name.
+    /// The id for all devices of a fleet, by the name of their shared token.
     pub fn of_fleet(name: &str) -> Option<Self> {
         Self::parse(&format!("{FLEET}{name}"))
     }
 
-    /// Stands for the device with this serial.
+    /// The id for the device with this serial number.
     pub fn of_serial(serial: &str) -> Self {
         Self(format!("{SERIAL}{}", Fingerprint::of(serial).hex()))
     }
 
-    /// Whether it stands for devices, and not for anybody who signs in.
+    /// Whether the id stands for devices and not for a user of Login with Amazon.
     pub fn is_of_devices(&self) -> bool {
         self.0.starts_with(FLEET) || self.0.starts_with(SERIAL)
     }
 
-    /// The id as Amazon wrote it.
+    /// The id as Amazon issued it, or as constructed for devices.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What the ids begin with that stand for devices. Amazon's begin with `amzn1.`.
+/// The prefixes of ids that stand for devices. Ids of Amazon start with `amzn1.`.
 const FLEET: &str = "fleet:";
 const SERIAL: &str = "serial:";
 
@@ -53,35 +54,36 @@ impl fmt::Debug for OwnerId {
     }
 }
 
-/// The part of a thing's name that all things of one device model share.
+/// The common prefix of the names of all things of one device model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThingPrefix(String);
 
 impl ThingPrefix {
-    /// Accepts `[a-zA-Z0-9_-]` up to 38 characters: AWS allows names of 128, but a certificate's subject,
-    /// which says what it was made for, has room for 64. A colon is legal for AWS but advised against.
+    /// Accepts `[a-zA-Z0-9_-]` up to 38 characters. AWS allows thing names of 128 characters, but the subject of a certificate
+    /// contains the thing name and is limited to 64. AWS allows a colon but advises against it.
     pub fn parse(prefix: &str) -> Option<Self> {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
         (prefix.len() <= 38 && prefix.bytes().all(allowed)).then(|| Self(prefix.to_owned()))
     }
 
-    /// The prefix as names begin with it.
+    /// The prefix as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The name of an owner's thing; it is the MQTT client id of the owner's device, too.
+/// The name of a thing. It is also the MQTT client id of the device.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ThingName(String);
 
 impl ThingName {
-    /// Prefix + the first 26 characters of the lower-case base32 (RFC 4648) of SHA-256(user id).
+    /// The name of an owner's thing: the prefix and the first 26 characters of the lower-case base32 (RFC 4648) of SHA-256(user
+    /// id).
     pub fn of(prefix: &ThingPrefix, owner: &OwnerId) -> Self {
         Self::hashed(prefix, owner.as_str())
     }
 
-    /// The same for a device with a serial: the hash is that of `serial:` and the serial.
+    /// The name of the thing for a device with a serial number. The hash is that of `serial:` and the serial number.
     pub fn of_serial(prefix: &ThingPrefix, serial: &str) -> Self {
         Self::hashed(prefix, &format!("{SERIAL}{serial}"))
     }
@@ -93,29 +95,30 @@ impl ThingName {
         Self(format!("{}{hash}", prefix.0))
     }
 
-    /// Takes the name of a thing in a list, if this skill has made the thing: by the name, or by the owner, where devices
-    /// choose their names themselves, and then only with this beginning.
+    /// The name of a listed thing, if this skill has created the thing. Either the name is a computed one, or devices choose
+    /// their names: then the name starts with `fleets` and the owner stands for devices.
     pub fn listed(prefix: &ThingPrefix, fleets: &str, name: &str, owner: Option<&OwnerId>) -> Option<Self> {
         let is_a_fleets = || name.starts_with(fleets) && owner.is_some_and(OwnerId::is_of_devices);
         let chosen = || is_a_fleets().then(|| Self::parse(name)).flatten();
         Self::recall(prefix, name).or_else(chosen)
     }
 
-    /// Takes a name that this skill handed out earlier and that has come back with a session.
+    /// Parses a computed name, for example one that a session attribute contains. `None` if the name cannot be the result of
+    /// [`ThingName::of`] with this prefix.
     pub fn recall(prefix: &ThingPrefix, name: &str) -> Option<Self> {
         let hash = name.strip_prefix(&prefix.0)?;
         let base32 = |c: u8| c.is_ascii_lowercase() || (b'2'..=b'7').contains(&c);
         (hash.len() == 26 && hash.bytes().all(base32)).then(|| Self(name.to_owned()))
     }
 
-    /// Takes a name that a device of a fleet brings: `[a-zA-Z0-9:_-]{1,64}`, of AWS's 128 as many as fit into a certificate's
-    /// subject.
+    /// Parses a name that a fleet device has chosen: `[a-zA-Z0-9:_-]{1,64}`. AWS allows 128 characters, but the subject of a
+    /// certificate only 64.
     pub fn parse(name: &str) -> Option<Self> {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || b":_-".contains(&c);
         ((1..=64).contains(&name.len()) && name.bytes().all(allowed)).then(|| Self(name.to_owned()))
     }
 
-    /// The name as AWS IoT spells it.
+    /// The name in AWS IoT.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -133,23 +136,23 @@ impl fmt::Debug for ThingName {
     }
 }
 
-/// An Alexa user, as far as it may be kept: SHA-256 of the user id that Alexa sends with a request, in
-/// lower-case hex. When somebody disables the skill, this is all that says who it was.
+/// An Alexa user, in a form that may be stored: the SHA-256 of the user id in a request, in lower-case hexadecimal digits. An
+/// event about a disabled skill identifies the user only by this id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AlexaUser(String);
 
 impl AlexaUser {
-    /// The user behind `context.System.user.userId`.
+    /// The user with this `context.System.user.userId`.
     pub fn of(user_id: &str) -> Self {
         Self(Fingerprint::of(user_id).hex())
     }
 
-    /// Accepts 64 hexadecimal digits.
+    /// Parses 64 lower-case hexadecimal digits.
     pub fn parse(hash: &str) -> Option<Self> {
         is_sha256(hash).then(|| Self(hash.to_owned()))
     }
 
-    /// The hash in hex.
+    /// The hash in lower-case hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -159,22 +162,22 @@ fn is_sha256(hex: &str) -> bool {
     hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c))
 }
 
-/// The id of a device certificate: SHA-256 of its DER form in lower-case hex.
+/// The id of a device certificate: the SHA-256 of its DER encoding, in lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CertificateId(String);
 
 impl CertificateId {
-    /// The id of a certificate in DER, as an authority issues it and a TLS server receives it.
+    /// The id of a certificate in DER.
     pub fn of(der: &[u8]) -> Self {
         Self(HEXLOWER.encode(&Sha256::digest(der)))
     }
 
-    /// Accepts 64 hexadecimal digits.
+    /// Parses 64 lower-case hexadecimal digits.
     pub fn parse(id: &str) -> Option<Self> {
         is_sha256(id).then(|| Self(id.to_owned()))
     }
 
-    /// The id as AWS IoT spells it.
+    /// The id in AWS IoT.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -208,16 +211,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_we_cannot_have_made_is_not_recalled() {
+    fn a_name_that_is_not_computed_is_not_parsed_as_one() {
         let prefix = ThingPrefix::parse("3D_Printer-").unwrap();
         for name in ["", "3D_Printer-", "3D_Printer-short", "Lamp-abcdefghijklmnopqrstuvwxyz", "3D_Printer-abcdefghijklmnopqrstuvwxy/"] {
             assert_eq!(ThingName::recall(&prefix, name), None, "{name}");
         }
     }
 
-    /// The expected name was computed as above, of `serial:SN-0001`.
+    /// The expected name was computed in the same way from `serial:SN-0001`.
     #[test]
-    fn a_device_with_a_serial_has_a_name_and_an_owner_of_its_own() {
+    fn a_device_with_a_serial_has_its_own_name_and_owner() {
         let prefix = ThingPrefix::parse("Lamp-").unwrap();
         let name = ThingName::of_serial(&prefix, "SN-0001");
         assert_eq!(ThingName::recall(&prefix, name.as_str()), Some(name.clone()));
@@ -227,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_a_list_is_ours_by_itself_or_by_its_owner() {
+    fn a_listed_thing_belongs_to_the_skill_by_its_name_or_its_owner() {
         let prefix = ThingPrefix::parse("3D_Printer-").unwrap();
         let (person, fleet) = (OwnerId::parse("amzn1.account.A").unwrap(), OwnerId::of_fleet("factory-1").unwrap());
         let own = "3D_Printer-zsk4jrpq4wwphzubkwfqziuykk";

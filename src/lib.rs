@@ -1,21 +1,21 @@
-//! One user, one thing: an Alexa skill backend that gives every user a device identity of their own.
+//! One user, one thing: an Alexa skill backend that gives each user a separate device identity in AWS IoT.
 //!
-//! The story, in reading order:
+//! The processing of a request, in reading order:
 //!
-//! 1. [`alexa`] reads the **request**; [`skill`] sees that it is for this skill.
-//! 2. [`login`] turns the access token into an owner.
-//! 3. [`onboarding`] finds the owner's thing, or makes it, in a [`registry`] that is also the lock.
-//! 4. [`mail`] sends the bundle with its certificate.
-//! 5. [`speech`] reads the intent by the [`device_model`], and [`shadow`] takes it to the thing's shadow.
-//! 6. [`speech::reply`] says what became of it.
+//! 1. [`alexa`] parses the **request**; [`skill`] verifies that the request is for this skill.
+//! 2. [`login`] resolves the access token to an owner.
+//! 3. [`onboarding`] finds or creates the owner's thing in a [`registry`], which also provides the lock.
+//! 4. [`mail`] sends the bundle with the certificate.
+//! 5. [`speech`] interprets the intent with the [`device_model`], and [`shadow`] writes the result to the shadow of the thing.
+//! 6. [`speech::reply`] composes the response.
 //!
-//! A device may come to the same thing by itself, without a mail: [`registration`].
+//! A device can also register for the same thing itself, without a mail: [`registration`].
 //!
-//! The later life of an identity is [`lifecycle`]: suspend, resume, forget, bounces, clean-up. [`identifiers`], [`secrets`] and
-//! [`certificate`] are the words that all steps share.
+//! The later life cycle of an identity is in [`lifecycle`]: suspension, resumption, deletion, bounces and clean-up.
+//! [`identifiers`], [`secrets`] and [`certificate`] define types that all steps share.
 //!
-//! What holds throughout: a secret has a type that does not show it; every request that is ours is
-//! answered in time; and nothing here speaks to AWS, by HTTP or to a database, but for the adapters at the end.
+//! Invariants: each secret has a type that does not print it. Each request for this skill gets a response in time. Only the
+//! adapters access AWS, HTTP or a database.
 
 pub mod alexa;
 pub mod certificate;

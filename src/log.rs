@@ -1,19 +1,18 @@
-//! The log: one line per event, JSON or text as Lambda asks, and nothing of other crates below INFO.
+//! The log: one line for each event, as JSON or as text.
 //!
-//! At their finest levels the signer and the HTTP client write requests and answers out, with tokens, keys
-//! and mail in them. Whatever level is asked for, only this project's own lines go that far.
+//! At their most detailed levels the request signer and the HTTP client log whole requests and responses, with tokens, keys and
+//! mails. Therefore other crates never log below INFO, whatever level is configured. Only targets of this project do.
 
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging to standard output. `level` is a level or `target=level` directives; what cannot be
-/// read means INFO.
+/// Starts logging to standard output. `level` is a level or a list of `target=level` directives. An invalid value means INFO.
 pub fn start(json: bool, level: Option<&str>) {
     let registry = tracing_subscriber::registry().with(filter(level.unwrap_or_default()));
     let lines = tracing_subscriber::fmt::layer().with_ansi(false);
-    // A second start, as in tests, leaves the first one in place.
+    // A second call, as in tests, has no effect.
     let _ = if json {
         registry.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).try_init()
     } else {
@@ -21,7 +20,7 @@ pub fn start(json: bool, level: Option<&str>) {
     };
 }
 
-/// Starts logging as text to standard error, for programs whose standard output is an answer.
+/// Starts logging as text to standard error, for programs that write their result to standard output.
 pub fn start_beside(level: Option<&str>) {
     let registry = tracing_subscriber::registry().with(filter(level.unwrap_or_default()));
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(std::io::stderr);
@@ -30,7 +29,7 @@ pub fn start_beside(level: Option<&str>) {
 
 fn filter(level: &str) -> Targets {
     let wanted = match level.to_ascii_uppercase().as_str() {
-        // Lambda's names, where they are not tracing's.
+        // Level names of Lambda that `tracing` does not have.
         "FATAL" => Targets::new().with_default(Level::ERROR),
         "" => Targets::new().with_default(Level::INFO),
         _ => level.parse().unwrap_or_else(|_| Targets::new().with_default(Level::INFO)),

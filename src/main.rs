@@ -1,4 +1,4 @@
-//! The Lambda function: configuration, clients, and one request after the other.
+//! The Lambda function: reads the configuration, creates the clients and handles one event after the other.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,14 +20,14 @@ use onething::skill::cache::OwnerCache;
 use onething::skill::{self, Skill};
 use serde_json::Value;
 
-/// The ports on AWS.
+/// The implementations for AWS.
 struct AwsPorts;
 
 impl skill::Ports for AwsPorts {
     type Login = LoginWithAmazon;
     type Registry = IotRegistry;
     type Shadows = IotShadows;
-    type Mailer = Post;
+    type Mailer = MailService;
     type Claims = DynamoClaims;
 }
 
@@ -39,32 +39,33 @@ impl registration::Ports for AwsPorts {
     type Audit = LogAudit;
 }
 
-/// What this function is.
+/// The role of this function, by its configuration.
 enum Function {
-    /// The one that speaks; or, with fewer rights, that sweeps or hears what became of mail.
+    /// The function that handles Alexa requests. With other permissions, the same role also runs the sweep and handles mail
+    /// notifications.
     Skill(Arc<Skill<AwsPorts>>),
-    /// The endpoint where devices register themselves.
+    /// The registration endpoint.
     Endpoint(Arc<Endpoint<AwsPorts>>, Box<StoredPolicy>),
 }
 
-/// How mail goes out.
-enum Post {
+/// The mail service: SES, or an SMTP server if `SMTP_URL` is set.
+enum MailService {
     Ses(Ses),
     Smtp(Smtp),
 }
 
-impl Mailer for Post {
+impl Mailer for MailService {
     async fn send(&self, letter: Letter) -> Result<(), MailError> {
         match self {
-            Post::Ses(ses) => ses.send(letter).await,
-            Post::Smtp(smtp) => smtp.send(letter).await,
+            MailService::Ses(ses) => ses.send(letter).await,
+            MailService::Smtp(smtp) => smtp.send(letter).await,
         }
     }
 
     fn takes(&self, to: &EmailAddress) -> bool {
         match self {
-            Post::Ses(ses) => ses.takes(to),
-            Post::Smtp(smtp) => smtp.takes(to),
+            MailService::Ses(ses) => ses.takes(to),
+            MailService::Smtp(smtp) => smtp.takes(to),
         }
     }
 }
@@ -74,9 +75,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     if let [_, flag, file] = &std::env::args().collect::<Vec<_>>()[..]
         && flag == "--judge-terms"
     {
-        // What `infra/deploy` asks before it puts a `register.toml` where the endpoint reads it: whether that is fine, and what it
-        // takes to be there.
-        return judge(file);
+        // `infra/deploy` calls this before it uploads a `register.toml` for the endpoint. The output lists the AWS resources that
+        // the file requires.
+        return check_policy_file(file);
     }
     let json = Environment.variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
     let level = Environment.variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| Environment.variable("RUST_LOG"));
@@ -91,7 +92,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(move |event| handle(Arc::clone(&function), event))).await
 }
 
-fn judge(file: &str) -> Result<(), lambda_runtime::Error> {
+fn check_policy_file(file: &str) -> Result<(), lambda_runtime::Error> {
     match RegistrationPolicy::parse(&std::fs::read_to_string(file)?) {
         Ok(policy) => {
             for thing_type in policy.types.values() {
@@ -120,12 +121,12 @@ fn function() -> Result<Function, ConfigError> {
         let policy = StoredPolicy::new(policy, aws.parameters.clone());
         return Ok(Function::Endpoint(Arc::new(endpoint(config, aws, claims, https)), Box::new(policy)));
     }
-    // The first handshakes begin here, beside the wait for the first event, and not with the first call.
+    // Start the TLS handshakes while the runtime waits for the first event, and not with the first request.
     for host in [Some(&config.login_endpoint), config.endpoints.shadows.as_ref()].into_iter().flatten() {
         let (https, host) = (https.clone(), host.clone());
         tokio::spawn(async move { https.connect_early(&host).await });
     }
-    let mailer = config.smtp.map_or(Post::Ses(aws.ses), Post::Smtp);
+    let mailer = config.smtp.map_or(MailService::Ses(aws.ses), MailService::Smtp);
     Ok(Function::Skill(Arc::new(Skill {
         login: LoginWithAmazon::new(https.clone(), &config.login_endpoint),
         skill_ids: config.skill_ids,

@@ -1,6 +1,6 @@
-//! What is measured, in words; and for CloudWatch, as its embedded metric format
-//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>):
-//! a line of the log that is a metric too, so nothing is called and nothing waits.
+//! Metrics, for CloudWatch in the embedded metric format
+//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>): each
+//! metric is a line of the log, so a measurement needs no call and causes no delay.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -10,69 +10,69 @@ use serde_json::{Value, json};
 
 use crate::registry::Bounce;
 
-/// Something that happened and is counted or timed. It never names an owner.
+/// An event that is counted or timed. It never identifies an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// An owner is about to get a certificate.
+    /// A certificate is about to be created for an owner.
     OnboardingStarted,
-    /// They have it.
+    /// The certificate was delivered.
     OnboardingDone,
-    /// They have not.
+    /// The certificate was not delivered.
     OnboardingFailed {
-        /// The step that failed.
+        /// The name of the step that failed.
         step: &'static str,
     },
-    /// A step of onboarding took so long.
+    /// The duration of an onboarding step.
     StepTime {
-        /// Which one.
+        /// The name of the step.
         step: &'static str,
-        /// How long.
+        /// The duration.
         took: Duration,
     },
-    /// A mail was accepted.
+    /// The mail service accepted a mail.
     MailAccepted,
-    /// A mail was not accepted.
+    /// The mail service did not accept a mail.
     MailRefused,
-    /// A mail was not accepted because of its recipient's address: nothing that the maker could mend.
+    /// The mail service did not accept a mail because of the recipient's address. The operator cannot correct this.
     MailAddressRefused,
-    /// A mail that was accepted came back.
+    /// An accepted mail bounced or caused a complaint.
     MailBounced(Bounce),
-    /// A command or a setting went to a shadow.
+    /// The duration of a shadow update with a command or a setting.
     RelayTime(Duration),
-    /// A sweep ended.
+    /// A sweep has ended.
     Swept {
-        /// The things it cleaned_up up or deleted.
+        /// The number of things that were cleaned up or deleted.
         things: u64,
-        /// The certificates it deleted.
+        /// The number of certificates that were deleted because no record names them.
         certificates: u64,
-        /// What it could not do.
+        /// The number of operations that failed.
         failed: u64,
     },
 }
 
-/// Takes a measurement.
+/// A function that receives measurements.
 pub type Meter = fn(&Measure);
 
-/// Under which CloudWatch finds all of them, where that has been said.
+/// The CloudWatch namespace of the metrics, if it was set.
 static NAMESPACE: OnceLock<String> = OnceLock::new();
 
-/// Says under which name CloudWatch finds what is measured from now on. The first word counts.
+/// Sets the CloudWatch namespace of the metrics. Only the first call has an effect.
 pub fn name_space(name: &str) {
     NAMESPACE.get_or_init(|| name.to_owned());
 }
 
-/// Writes a measurement to standard output, which is the function's log.
+/// Writes a measurement to standard output, which is the log of the function.
 pub fn embedded(measure: &Measure) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let line = embedded_line(measure, u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    // A log that takes nothing any more must not stop the story.
+    // A failure to write the log must not stop the request.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-/// Measures nothing.
+/// Ignores a measurement.
 pub fn unmeasured(_: &Measure) {}
 
-/// A metric's name, unit and value.
+/// The name, the unit and the value of a metric.
 type Metric = (&'static str, &'static str, Value);
 
 fn embedded_line(measure: &Measure, now_ms: u64) -> Value {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_measurement_is_one_line_with_its_metric_declared() {
+    fn a_measurement_is_one_line_that_declares_its_metric() {
         let line = embedded_line(&Measure::StepTime { step: "mail", took: Duration::from_millis(250) }, 1_763_760_000_000);
         assert_eq!(
             line,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_declared_metric_and_dimension_has_its_value() {
+    fn each_declared_metric_and_dimension_has_a_value() {
         let swept = Measure::Swept { things: 1, certificates: 2, failed: 3 };
         let failed = Measure::OnboardingFailed { step: "attach_and_activate" };
         let bounce = [Measure::MailBounced(Bounce::Bounced), Measure::MailBounced(Bounce::Complained)];

@@ -1,4 +1,4 @@
-//! Secrets that are held in memory only, and the fingerprints that may be stored in their place.
+//! Types for secrets that exist only in memory, and for their fingerprints, which may be stored.
 
 use std::fmt;
 
@@ -6,16 +6,17 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// A private key in PEM: in the memory of one invocation and in one mail or one answer, nowhere else.
+/// A private key in PEM. It exists in the memory of one request, in one mail or one response, and nowhere else.
 pub struct PrivateKey(Zeroizing<String>);
 
 impl PrivateKey {
-    /// Takes the key over; it is wiped from memory when dropped.
+    /// Takes ownership of the key. The memory is overwritten when the value is dropped.
     pub fn new(pem: String) -> Self {
         Self(Zeroizing::new(pem))
     }
 
-    /// The PEM text, for the bundle, the one answer of [`crate::registration`], and the disk of the device whose key it is.
+    /// The PEM text, for the bundle, for the response of [`crate::registration`], and for the file system of the device that owns
+    /// the key.
     pub fn pem(&self) -> &str {
         &self.0
     }
@@ -27,32 +28,32 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// SHA-256 of a secret, which may be kept and compared where the secret itself may not.
+/// The SHA-256 of a secret. It may be stored and compared where the secret itself must not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of a secret.
+    /// The fingerprint of a secret text.
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
-    /// The fingerprint of bytes.
+    /// The fingerprint of secret bytes.
     pub fn of_bytes(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
     }
 
-    /// Accepts what [`Fingerprint::hex`] gives.
+    /// Parses the result of [`Fingerprint::hex`].
     pub fn parse(hex: &str) -> Option<Self> {
         HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok().map(Self)
     }
 
-    /// Lower-case hex.
+    /// The fingerprint in 64 lower-case hexadecimal digits.
     pub fn hex(&self) -> String {
         HEXLOWER.encode(&self.0)
     }
 
-    /// Whether both are of one secret; how long this takes tells nothing of where they differ.
+    /// Whether both fingerprints are equal. The comparison takes constant time.
     pub fn matches(&self, other: &Self) -> bool {
         aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_comes_back_from_hex() {
+    fn a_fingerprint_survives_the_conversion_to_hex() {
         let one = Fingerprint::of("secret");
         let again = Fingerprint::parse(&one.hex()).unwrap();
         assert!(again.matches(&one) && !again.matches(&Fingerprint::of("another")));

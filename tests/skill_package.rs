@@ -1,7 +1,7 @@
-//! Every intent of the skill package, with every slot filled, comes to something in the code. That the package and the device model
-//! say the same is held by the hub's check of models.
+//! The code understands every intent of the skill package with all slots filled. The model check of the hub verifies that the
+//! package matches the device model.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test")]
 
 use onething::alexa::request::{Kind, Request};
 use onething::device_model::Model;

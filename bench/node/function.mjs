@@ -1,7 +1,7 @@
-// What one would write in JavaScript: the same relayed command, with ask-sdk and the AWS SDK, and nothing checked.
+// The function in JavaScript: it relays the same command, with ask-sdk and the AWS SDK, and without any check.
 //
-// `aws-lambda-ric` builds libcurl to ask for events. This loop asks with `fetch` and does no more than it has to, so what Lambda
-// runs starts later and takes more memory than what is measured here.
+// `aws-lambda-ric` polls for events with its own build of libcurl. This loop polls with `fetch` and does only what is necessary, so
+// the function that Lambda runs starts later and takes more memory than the one measured here.
 
 import { IoTDataPlaneClient, UpdateThingShadowCommand } from "@aws-sdk/client-iot-data-plane";
 import Alexa from "ask-sdk-core";

@@ -1,21 +1,21 @@
-//! The time as seconds since the epoch, and as a person reads it.
+//! The current time as Unix time, and times as text.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use x509_cert::der::DateTime;
 
-/// Seconds since the epoch. A clock before it says 0.
+/// The Unix time in seconds. A clock before 1970 yields 0.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// `2026-11-22`; what lies beyond the year 9999 is the end of it.
+/// The date, such as `2026-11-22`. A time after the year 9999 yields its last day.
 pub(crate) fn date(seconds: u64) -> String {
     let (year, month, day, ..) = parts(seconds);
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// `2026-11-22 00:04:05 UTC`.
+/// The date and time, such as `2026-11-22 00:04:05 UTC`.
 pub(crate) fn moment(seconds: u64) -> String {
     let (.., hour, minute, second) = parts(seconds);
     format!("{} {hour:02}:{minute:02}:{second:02} UTC", date(seconds))

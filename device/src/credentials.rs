@@ -1,8 +1,9 @@
-//! Which credentials a device uses, the first of: those it is given, those it has stored, those a claim code gets it, those
-//! that it registers itself for.
+//! The credentials that a device uses: those from the command line, else the stored ones, else those for a claim code, else those
+//! from a registration.
 //!
-//! What is stored and cannot be used is said to be so, and the next in this order takes its place where there is one; it stays
-//! until the new credentials are stored. A clock that has not been set yet makes nothing useless: it is waited for.
+//! Stored credentials that cannot be used are reported, and the next source in this order replaces them; they stay stored until
+//! the new credentials are stored. A clock that has not been set yet makes no credentials unusable: the device waits until the
+//! clock is set.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,31 +19,32 @@ use crate::registration::credential::Credential;
 use crate::registration::{Endpoint, register};
 use crate::state::{Held, State, StateError};
 
-/// Between two looks at a clock that has not been set.
+/// The interval between two checks of a clock that has not been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
-/// What was asked for.
+/// The relevant options.
 #[derive(Debug, Default)]
 pub(crate) struct Asked<'a> {
-    /// A bundle, as a zip or a folder.
+    /// The path of a bundle, a zip or a folder.
     pub(crate) bundle: Option<PathBuf>,
-    /// An endpoint.
+    /// The registration endpoint.
     pub(crate) endpoint: Option<Endpoint>,
-    /// A root by which the server may be known, too.
+    /// An additional root certificate that the server may be verified with.
     pub(crate) ca: Option<&'a Path>,
-    /// For how long the endpoint, or a clock that has not been set, is waited for; else for ever.
+    /// How long the endpoint, or a clock that has not been set, is waited for; `None` means for ever.
     pub(crate) wait: Option<Duration>,
 }
 
-/// Credentials that can be used now. What the endpoint gives is stored before it is used; a bundle that is named is not. What to
-/// registration with is looked for only where it is needed: a device that has what it needs is not stopped by a token that is gone.
+/// Returns credentials that can be used now. Credentials from the endpoint are stored before they are used; a bundle from the
+/// command line is not stored. `credential` is called only when a registration is necessary, so that a missing token does not
+/// stop a device that has usable credentials.
 pub(crate) async fn obtain(
     asked: Asked<'_>,
     credential: impl FnOnce() -> Result<Option<Credential>, Failure>,
     held: &Held,
     now: fn() -> u64,
 ) -> Result<Bundle, Failure> {
-    // What is stored is not looked at when something else is to be used, so that it cannot stand in the way.
+    // The stored credentials are not read if a bundle is given, so that they cannot cause an error.
     if let Some(path) = &asked.bundle {
         let bundle = Bundle::from_files(&with_root(given(path)?, asked.ca)?)?;
         return Ok(in_time(bundle, asked.wait, now).await?);
@@ -78,10 +80,10 @@ pub(crate) async fn obtain(
     Ok(in_time(bundle, asked.wait, now).await?)
 }
 
-/// What is stored.
+/// The stored credentials.
 enum Kept {
     Usable(Box<Bundle>),
-    /// It will never be of use, and why.
+    /// The credentials can never be used, for this reason.
     Unusable(Failure),
     Nothing,
 }
@@ -100,12 +102,12 @@ async fn kept(asked: &Asked<'_>, held: &Held, now: fn() -> u64) -> Result<Kept, 
     match in_time(bundle, asked.wait, now).await {
         Ok(bundle) => Ok(Kept::Usable(Box::new(bundle))),
         Err(expired @ Untimely::Expired(_)) => Ok(Kept::Unusable(expired.into())),
-        // A clock that is wrong says nothing about them.
+        // A wrong clock does not make the credentials unusable.
         Err(early) => Err(early.into()),
     }
 }
 
-/// Waits for the clock where it is behind the certificate: a device without a battery learns the time from the network.
+/// Waits while the clock is behind the start of the certificate: a device without a battery gets the time from the network.
 async fn in_time(bundle: Bundle, wait: Option<Duration>, now: fn() -> u64) -> Result<Bundle, Untimely> {
     let (begun, mut is_said) = (Instant::now(), false);
     loop {
@@ -142,7 +144,7 @@ pub(crate) fn nothing(state: &State) -> Failure {
     Failure::NoCredentials(format!("there are no credentials in {}: {GET_ONE}", state.path().display()))
 }
 
-/// The files of a bundle that was named: a zip, or a folder it was unpacked into.
+/// The files of a bundle from the command line: a zip, or the folder that it was unpacked into.
 pub(crate) fn given(path: &Path) -> Result<Files, Failure> {
     let unreadable = |error: std::io::Error| Failure::Usage(format!("{} cannot be read: {error}", path.display()));
     let of_it = |error: BundleError| Failure::NoCredentials(format!("{}: {}", path.display(), chain(&error)));
@@ -153,12 +155,12 @@ pub(crate) fn given(path: &Path) -> Result<Files, Failure> {
     Files::from_zip(&zip).map_err(of_it)
 }
 
-/// The root certificate in a file, as it stands there.
+/// The content of a file with a root certificate.
 pub(crate) fn root(ca: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(ca).map_err(|error| Failure::Usage(format!("--ca {} cannot be read: {error}", ca.display())))
 }
 
-/// Lets the server be known by the root certificate in a file as well.
+/// Adds the root certificate in a file to those that the server may be verified with.
 pub(crate) fn with_root(mut files: Files, ca: Option<&Path>) -> Result<Files, Failure> {
     let Some(ca) = ca else { return Ok(files) };
     let pem = root(ca)?;

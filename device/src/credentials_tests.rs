@@ -8,7 +8,7 @@ use crate::bundle::CONNECTION;
 
 const NOW: u64 = 1_795_305_600;
 
-/// A state folder with credentials that are good from some minutes before `NOW` on.
+/// A state folder with credentials that are valid from some minutes before `NOW`.
 fn stored(place: &Path) -> Held {
     let authority = Authority::new(NOW).unwrap();
     let certificate = authority.issue(NOW).unwrap();
@@ -41,18 +41,18 @@ fn gone() -> Result<Option<Credential>, Failure> {
     Err(Failure::Usage("/etc/token cannot be read: entity not found".to_owned()))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "it stands for what may fail")]
+#[allow(clippy::unnecessary_wraps, reason = "the type of the closure requires a result")]
 fn none() -> Result<Option<Credential>, Failure> {
     Ok(None)
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "it stands for what may fail")]
+#[allow(clippy::unnecessary_wraps, reason = "the type of the closure requires a result")]
 fn code() -> Result<Option<Credential>, Failure> {
     Ok(Some(Credential::Code("K7QF-93PD".to_owned().into())))
 }
 
 #[tokio::test]
-async fn who_has_credentials_needs_nothing_to_register_with() {
+async fn stored_credentials_need_no_credential_for_a_registration() {
     let place = tempfile::tempdir().unwrap();
     let held = stored(place.path());
     let bundle = obtain(Asked::default(), gone, &held, || NOW + 60).await.unwrap();
@@ -63,7 +63,7 @@ async fn who_has_credentials_needs_nothing_to_register_with() {
 }
 
 #[tokio::test]
-async fn who_has_nothing_is_told_what_is_missing() {
+async fn the_failure_names_what_is_missing() {
     let place = tempfile::tempdir().unwrap();
     let held = empty(place.path());
     assert!(matches!(obtain(Asked::default(), none, &held, || NOW).await, Err(Failure::NoCredentials(_))));
@@ -75,7 +75,7 @@ async fn who_has_nothing_is_told_what_is_missing() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_named_where_nothing_takes_its_place() {
+async fn expired_credentials_are_the_failure_if_nothing_replaces_them() {
     let place = tempfile::tempdir().unwrap();
     let held = stored(place.path());
     for credential in [none, code, gone] {
@@ -88,7 +88,7 @@ async fn what_has_expired_is_named_where_nothing_takes_its_place() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_has_not_been_set_is_waited_for() {
     static LOOKS: AtomicU64 = AtomicU64::new(0);
-    // The third look sees a date that is still too early, the fourth the right one.
+    // The third time is still too early, the fourth one is right.
     let now = || [0, 60, NOW - 864_000, NOW][LOOKS.fetch_add(1, Ordering::SeqCst).min(3) as usize];
     let place = tempfile::tempdir().unwrap();
     let held = stored(place.path());
@@ -100,14 +100,14 @@ async fn a_clock_that_has_not_been_set_is_waited_for() {
     let failure = obtain(asked, none, &held, || 60).await.unwrap_err();
     assert!(matches!(&failure, Failure::NoCredentials(why) if why.contains("1970-01-01")), "{failure}");
     assert_eq!(begun.elapsed().as_secs(), 7);
-    // No clock is a reason to ask anybody for other credentials.
+    // A clock that has not been set is no reason to register again.
     let asked = Asked { wait: Some(Duration::from_secs(7)), endpoint: Some(endpoint()), ..Asked::default() };
     let failure = obtain(asked, code, &held, || 60).await.unwrap_err();
     assert!(matches!(&failure, Failure::NoCredentials(why) if why.contains("1970-01-01")), "{failure}");
 }
 
 #[test]
-fn an_endpoint_that_is_asked_shows_little_of_itself() {
+fn debug_output_hides_the_secrets() {
     let shown = format!("{:?} {:?}", Asked { endpoint: Some(endpoint()), ..Asked::default() }, code());
     assert!(shown.contains("redacted") && !shown.contains("K7QF"), "{shown}");
 }

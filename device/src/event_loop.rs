@@ -1,9 +1,9 @@
-//! The life of a device: its agent, its body and its connection in one loop, which ends when it is told to.
+//! The event loop of a device: its agent, its body and its connection in one task, which runs until it is stopped.
 //!
-//! One task owns them all, so nothing is done twice at once. A lost connection is opened again, later each time and at no
-//! fixed beat; one that is refused as well, because a certificate may come back into use. What the shadow missed meanwhile
-//! is found when it is read at the beginning of the next connection. While there is nothing to be done the loop sleeps
-//! without a timer; the connection alone wakes up, to keep itself alive.
+//! One task owns all of them, so no work is done twice concurrently. A lost connection is opened again, with growing and random
+//! pauses; so is a refused connection, because a certificate may be reactivated. Changes that the device missed are found in the
+//! shadow that is read at the start of the next connection. While there is nothing to do, the loop waits without a timer; only
+//! the MQTT keep-alive of the connection wakes the process.
 
 pub(crate) mod control;
 mod pace;
@@ -23,16 +23,16 @@ use crate::connection::link::{CLOSED, Link, News};
 use crate::journal::Journal;
 use control::ControlRequest;
 
-/// For the answer to the question for the shadow.
+/// How long the response to the shadow get request is waited for.
 const SHADOW_WITHIN: Duration = Duration::from_secs(10);
-const FORGETFUL: &str = "the device cannot keep in mind what it does";
-/// A server may be restarted once or twice.
-const CUT_SHORT_BY_CHANCE: u32 = 2;
-/// Of two connections with one client id the older one has to go, section 3.1.4
+const JOURNAL_UNAVAILABLE: &str = "the device cannot keep in mind what it does";
+/// The number of closed connections in a row that are attributed to restarts of the server.
+const EARLY_CLOSE_LIMIT: u32 = 2;
+/// With two connections of one client id, the server has to close the older one, section 3.1.4
 /// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>).
 const RIVAL: &str = "the server ends every connection soon after it stands: does another device use the same bundle?";
 
-/// A device that is about to live.
+/// A device that has not been started; [`EventLoop::run`] starts it.
 pub struct EventLoop<B> {
     bundle: Bundle,
     body: B,
@@ -43,11 +43,11 @@ pub struct EventLoop<B> {
     log: Box<dyn FnMut(&str) + Send>,
     began: Instant,
     link: Option<Connected>,
-    /// When to connect; never, when nobody wants it or it is done.
+    /// The time of the next attempt to connect. `None` while disconnected on request or after the attempt.
     connect_at: Option<Instant>,
     report_at: Option<Instant>,
     failures: u32,
-    /// So many connections has the server cut short since one was good.
+    /// The number of connections that the server has closed early since the last stable connection.
     cut_short: u32,
     requests: mpsc::Receiver<ControlRequest>,
     status: watch::Sender<Status>,
@@ -55,13 +55,13 @@ pub struct EventLoop<B> {
 
 struct Connected {
     link: Link,
-    /// Since when it stands.
+    /// The time at which the connection was established.
     since: Option<Instant>,
     has_shadow: bool,
 }
 
 impl<B: Body> EventLoop<B> {
-    /// A device with this bundle and body. `now` is in seconds since the epoch. Needs a tokio runtime with a clock.
+    /// A device with this bundle and body. `now` returns Unix time in seconds. Needs a tokio runtime with a clock.
     pub fn new(bundle: Bundle, body: B, now: fn() -> u64) -> (Self, Control) {
         let (control, requests, status) = control::pair(bundle.certificate_id.clone());
         let agent = Agent::new(bundle.connection.certificate_id.clone(), []).with_interrupts(body.interrupts()).without_journal();
@@ -86,7 +86,7 @@ impl<B: Body> EventLoop<B> {
         (event_loop, control)
     }
 
-    /// Keeps in mind, across restarts, which commands were begun. Without a journal the shadow alone is the memory.
+    /// Records the commands that were begun, across restarts. Without a journal, the shadow is the only record.
     #[must_use]
     pub fn with_journal(mut self, journal: Journal) -> Self {
         let certificate = self.bundle.connection.certificate_id.clone();
@@ -95,22 +95,22 @@ impl<B: Body> EventLoop<B> {
         self
     }
 
-    /// Other times than the usual ones.
+    /// Replaces the default times of the connection.
     #[must_use]
     pub fn with_pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
         self
     }
 
-    /// Who is told what happens, line by line.
+    /// Sets the receiver of the log, which gets one line for each call.
     #[must_use]
     pub fn with_log(mut self, log: impl FnMut(&str) + Send + 'static) -> Self {
         self.log = Box::new(log);
         self
     }
 
-    /// Lives until it is told to stop, or nobody is left who could; then says goodbye. What the body has under way ends
-    /// with it. Dropped earlier it ends without a word.
+    /// Runs until a stop is requested or all [`Control`]s are dropped; then reports what is pending and disconnects. The current
+    /// work of the body ends with it. If the future is dropped earlier, the device ends without a last report.
     pub async fn run(mut self) {
         loop {
             self.act();
@@ -118,9 +118,9 @@ impl<B: Body> EventLoop<B> {
             tokio::select! {
                 request = self.requests.recv() => match request {
                     None | Some(ControlRequest::Stop) => break,
-                    Some(request) => self.grant(request).await,
+                    Some(request) => self.handle_request(request).await,
                 },
-                news = news(&mut self.link) => self.hear(news),
+                news = news(&mut self.link) => self.handle_event(news),
                 events = self.body.work() => {
                     let moment = self.moment();
                     events.into_iter().for_each(|event| self.agent.hear(event, moment));
@@ -128,37 +128,37 @@ impl<B: Body> EventLoop<B> {
                 () = until(due) => self.wake(),
             }
         }
-        self.hang_up().await;
-        self.is(Connection::Off);
+        self.disconnect().await;
+        self.set_connection(Connection::Off);
     }
 
     fn moment(&self) -> Moment {
         Moment { now: (self.now)(), uptime: self.began.elapsed() }
     }
 
-    async fn grant(&mut self, request: ControlRequest) {
+    async fn handle_request(&mut self, request: ControlRequest) {
         match request {
             ControlRequest::Connect => {
                 self.failures = 0;
                 if self.link.is_none() {
                     self.connect_at = Some(Instant::now());
-                    self.is(Connection::Connecting);
+                    self.set_connection(Connection::Connecting);
                 }
             }
             ControlRequest::Disconnect => {
-                self.hang_up().await;
-                self.is(Connection::Off);
+                self.disconnect().await;
+                self.set_connection(Connection::Off);
                 (self.log)("disconnected");
             }
             ControlRequest::Use(bundle) => {
                 let was_wanted = self.link.is_some() || self.connect_at.is_some();
-                self.hang_up().await;
+                self.disconnect().await;
                 self.agent.renew(bundle.connection.certificate_id.clone());
                 self.bundle = *bundle;
                 (self.failures, self.cut_short) = (0, 0);
                 (self.log)("has other credentials");
                 self.connect_at = was_wanted.then(Instant::now);
-                // At once, so that nobody takes the old connection for one of the new certificate.
+                // The status changes at once, so that the old connection is not taken for one with the new certificate.
                 self.status.send_modify(|status| {
                     status.certificate = self.bundle.certificate_id.clone();
                     status.connection = if was_wanted { Connection::Connecting } else { Connection::Off };
@@ -168,20 +168,20 @@ impl<B: Body> EventLoop<B> {
         }
     }
 
-    async fn hang_up(&mut self) {
+    async fn disconnect(&mut self) {
         (self.connect_at, self.report_at) = (None, None);
-        let last_words = self.agent.last_words(self.body.properties(), self.moment());
+        let last_report = self.agent.last_words(self.body.properties(), self.moment());
         self.agent.is_alone();
         if let Some(connected) = self.link.take() {
-            if let Some(update) = update(last_words) {
-                // What does not get through is said with the next connection, or after the next start.
+            if let Some(update) = update(last_report) {
+                // Values that are not received are reported with the next connection, or after the next start.
                 connected.link.report(update);
             }
             connected.link.close().await;
         }
     }
 
-    /// Something is due.
+    /// Connects if an attempt is due, and drops a connection without a shadow after the time limit.
     fn wake(&mut self) {
         let now = Instant::now();
         if self.connect_at.is_some_and(|due| due <= now) {
@@ -198,17 +198,17 @@ impl<B: Body> EventLoop<B> {
         waiting.since.map(|since| since + SHADOW_WITHIN)
     }
 
-    fn hear(&mut self, news: News) {
+    fn handle_event(&mut self, news: News) {
         let moment = self.moment();
         let Some(connected) = &mut self.link else { return };
         match news {
             News::Up => {
                 connected.since = Some(Instant::now());
-                self.is(Connection::Connected { since: moment.now });
+                self.set_connection(Connection::Connected { since: moment.now });
                 (self.log)("connected");
             }
             News::Shadow(document) => {
-                // What is no JSON says nothing; the question is open until it is answered.
+                // A response that is not JSON is ignored; the request stays open until its time limit.
                 let Ok(document) = serde_json::from_slice::<Value>(&document) else { return };
                 connected.has_shadow = true;
                 let past = self.agent.take_shadow(&document, moment);
@@ -244,7 +244,7 @@ impl<B: Body> EventLoop<B> {
             News::Closed => {
                 let is_cut_short = connected.since.is_some() && !self.is_proven();
                 self.cut_short = self.cut_short.saturating_add(is_cut_short.into());
-                let has_rival = is_cut_short && self.cut_short > CUT_SHORT_BY_CHANCE;
+                let has_rival = is_cut_short && self.cut_short > EARLY_CLOSE_LIMIT;
                 self.lose(lost(if has_rival { RIVAL } else { CLOSED }));
             }
             News::Lost(why) => self.lose(lost(why)),
@@ -258,30 +258,30 @@ impl<B: Body> EventLoop<B> {
         }
     }
 
-    /// Whether the connection has stood for long enough to be a good one.
+    /// Whether the connection has lasted long enough to count as stable.
     fn is_proven(&self) -> bool {
         let since = self.link.as_ref().and_then(|connected| connected.since);
         since.is_some_and(|since| since.elapsed() >= self.pace.probation)
     }
 
-    /// The connection is gone; the next one is due in a while.
+    /// Drops the connection and schedules the next attempt.
     fn lose(&mut self, how: Connection) {
         if self.is_proven() {
             (self.failures, self.cut_short) = (0, 0);
         }
         self.link = None;
         self.agent.is_alone();
-        // Without randomness the beat is fixed, which is worse and still works.
+        // Without randomness the pauses are the same for all devices, which is worse but works.
         let random = getrandom::u32().unwrap_or_default();
         self.connect_at = Some(Instant::now() + self.pace.wait(self.failures, random));
         self.failures = self.failures.saturating_add(1);
         if let Connection::Refused { why } | Connection::Stranger { why } | Connection::Lost { why } = &how {
             (self.log)(why);
         }
-        self.is(how);
+        self.set_connection(how);
     }
 
-    /// Begins what can be begun, keeps in mind what has ended, and says what is so.
+    /// Begins the next orders, writes final answers to the journal, and reports.
     fn act(&mut self) {
         for Interruption { id, by } in self.agent.interruptions() {
             self.body.interrupt(&id, &by);
@@ -289,13 +289,13 @@ impl<B: Body> EventLoop<B> {
         while self.body.is_free() {
             let moment = self.moment();
             let Some(order) = self.agent.next(&self.body.properties(), moment) else { break };
-            match self.keep_in_mind(&order) {
+            match self.write_to_journal(&order) {
                 Ok(()) => self.body.begin(order),
                 Err(refusal) => self.agent.hear(Event::Answered(refusal), moment),
             }
         }
         for end in self.agent.ends() {
-            // What is not noted counts as broken off after a restart. It is not done again.
+            // A command whose end is not in the journal counts as aborted after a restart. It is not performed again.
             if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.end(&end)) {
                 (self.log)(&error.to_string());
             }
@@ -314,12 +314,13 @@ impl<B: Body> EventLoop<B> {
         });
     }
 
-    /// A command is on the disk before it begins. Writing holds up the loop: nothing may happen before it is there.
-    fn keep_in_mind(&mut self, order: &Order) -> Result<(), Answer> {
+    /// Writes a command to the journal before it begins. The write blocks the loop on purpose: nothing may happen before the
+    /// entry is on the disk.
+    fn write_to_journal(&mut self, order: &Order) -> Result<(), Answer> {
         let (Order::Do(command), Some(journal)) = (order, &mut self.journal) else { return Ok(()) };
         journal.begin(&command.id).map_err(|error| {
             (self.log)(&error.to_string());
-            Answer { id: command.id.clone(), status: CommandStatus::Refused, detail: FORGETFUL.to_owned() }
+            Answer { id: command.id.clone(), status: CommandStatus::Refused, detail: JOURNAL_UNAVAILABLE.to_owned() }
         })
     }
 
@@ -333,7 +334,7 @@ impl<B: Body> EventLoop<B> {
         }
     }
 
-    fn is(&self, connection: Connection) {
+    fn set_connection(&self, connection: Connection) {
         self.status.send_if_modified(|status| {
             let changed = status.connection != connection;
             status.connection = connection;
@@ -346,7 +347,7 @@ fn lost(why: &str) -> Connection {
     Connection::Lost { why: why.to_owned() }
 }
 
-/// The update that says what is to be reported.
+/// The payload of the shadow update for a report.
 fn update(report: Report) -> Option<String> {
     let mut state = Map::from_iter([("reported".to_owned(), Value::Object(report.reported?))]);
     if report.desired.is_empty() {
@@ -371,7 +372,7 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// The code of a rejection
+/// The error code in a response of the shadow
 /// (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-error-messages.html>).
 fn code(error: &[u8]) -> Option<u64> {
     serde_json::from_slice::<Value>(error).ok()?.get("code")?.as_u64()

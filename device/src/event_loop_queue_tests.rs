@@ -1,4 +1,4 @@
-//! The queue of commands through the event loop: what is wanted comes over the connection, and what became of it goes back.
+//! Tests of the queue of commands with the event loop: commands arrive over the connection, and their answers are reported.
 
 use super::tests::{Kettle, connected, delta, event_loop, journal};
 use super::*;
@@ -6,7 +6,7 @@ use crate::scripted_server::{Server, Session, soon};
 use onething_hub::clock;
 use tempfile::TempDir;
 
-/// `desired.commands` with these commands, in this order.
+/// A value of `desired.commands` with these commands, in this order.
 fn waiting(commands: &[(&str, &str)]) -> Value {
     let entry = |(order, (id, name)): (usize, &(&str, &str))| {
         let fields = json!({"name": name, "args": {"cups": 2}, "issuedAt": clock::now(), "expiresAt": clock::now() + 600, "order": order});
@@ -36,7 +36,7 @@ async fn waiting_commands_are_answered_and_removed_by_one_update_each() {
     let done = |id: &str| json!({"id": id, "status": "done", "detail": "it boils"});
     let first = removes(&mut session, "b").await;
     assert_eq!((&first["state"]["reported"]["command"], &first["clientToken"]), (&done("b"), &json!("onething-device")));
-    // What the command has made of a property that can be set is wanted from then on.
+    // A settable property that the command has changed gets the new value as its desired value.
     assert_eq!((&first["state"]["reported"]["cups"], &first["state"]["desired"]["cups"]), (&json!(2), &json!(2)));
     assert_eq!(removes(&mut session, "a").await["state"]["reported"]["command"], done("a"));
     assert_eq!(kettle.begun(), ["b", "a"]);
@@ -45,7 +45,7 @@ async fn waiting_commands_are_answered_and_removed_by_one_update_each() {
 }
 
 #[tokio::test]
-async fn a_command_that_interrupts_does_not_wait_for_the_one_it_ends() {
+async fn an_interrupting_command_does_not_wait_for_the_interrupted_one() {
     let (server, folder, kettle) = (Server::new().await, TempDir::new().unwrap(), Kettle::new());
     let (event_loop, control) = event_loop(&server, kettle.body());
     let task = tokio::spawn(event_loop.with_journal(journal(&folder)).run());
@@ -55,7 +55,7 @@ async fn a_command_that_interrupts_does_not_wait_for_the_one_it_ends() {
     let all = waiting(&[("1", "boil"), ("2", "light"), ("3", "stop")]);
     session.tells("update/delta", &delta(2, &json!({"commands": all}))).await;
     let ended = removes(&mut session, "1").await;
-    assert_eq!(ended["state"]["reported"]["failures"], Value::Null, "what the owner wanted is no failure");
+    assert_eq!(ended["state"]["reported"]["failures"], Value::Null, "an interruption is not a failure");
     kettle.may_end.add_permits(2);
     removes(&mut session, "3").await;
     removes(&mut session, "2").await;

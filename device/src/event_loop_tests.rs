@@ -1,4 +1,4 @@
-//! A life against a server that says what a test wants, with a body of real futures.
+//! Tests of the event loop with a scripted server, and with a body of real futures.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::agent::{Command, InTurn, Perform, Performed};
 use crate::printer::Simulated;
 use crate::scripted_server::{Server, Session, soon};
 
-/// Actions that take as long as the test wants, and are written down.
+/// Actions that take as long as the test decides, and that are recorded.
 #[derive(Clone)]
 pub(super) struct Kettle {
     begun: Arc<Mutex<Vec<String>>>,
@@ -96,7 +96,7 @@ pub(super) async fn connected(server: &Server) -> Session {
 }
 
 #[tokio::test]
-async fn actions_are_done_one_after_the_other_while_the_connection_lives() {
+async fn actions_run_one_after_the_other_while_the_connection_works() {
     let (server, kettle) = (Server::new().await, Kettle::new());
     let (event_loop, control) = event_loop(&server, kettle.body());
     let task = tokio::spawn(event_loop.run());
@@ -114,7 +114,7 @@ async fn actions_are_done_one_after_the_other_while_the_connection_lives() {
     while !said.contains_key("failures") {
         said.extend(session.report().await.as_object().unwrap().clone());
     }
-    assert_eq!((said.get("degrees"), said.get("unit")), (Some(&json!(80)), None), "what could not be set is not so");
+    assert_eq!((said.get("degrees"), said.get("unit")), (Some(&json!(80)), None), "a property that could not be set is not reported");
     let failure = &said["failures"]["unit"];
     assert_eq!((&failure["value"], &failure["detail"]), (&json!("hot"), &json!("it is a matter of degrees")));
     let accepted = json!({"id": "1", "status": "accepted", "detail": "at work"});
@@ -132,7 +132,7 @@ async fn actions_are_done_one_after_the_other_while_the_connection_lives() {
 }
 
 #[tokio::test]
-async fn what_a_device_was_at_when_it_died_is_not_done_again() {
+async fn a_command_that_was_aborted_by_a_restart_is_not_performed_again() {
     let (server, folder) = (Server::new().await, TempDir::new().unwrap());
     let (kettle, wanted) = (Kettle::new(), boil("1"));
     let (first, _control) = event_loop(&server, kettle.body());
@@ -143,7 +143,7 @@ async fn what_a_device_was_at_when_it_died_is_not_done_again() {
     task.abort();
     while session.hear().await.is_some() {}
 
-    // Whether the shadow has heard of it or not.
+    // Whether or not the shadow has the first report.
     for reported in [json!({}), json!({"command": {"id": "1", "status": "accepted", "detail": "at work"}})] {
         let (again, control) = event_loop(&server, Kettle::quick().body());
         let task = tokio::spawn(again.with_journal(journal(&folder)).run());
@@ -161,7 +161,7 @@ async fn what_a_device_was_at_when_it_died_is_not_done_again() {
 }
 
 #[tokio::test]
-async fn a_device_that_cannot_keep_a_command_in_mind_refuses_it() {
+async fn a_command_that_cannot_be_written_to_the_journal_is_refused() {
     let (server, folder, kettle) = (Server::new().await, TempDir::new().unwrap(), Kettle::quick());
     let (event_loop, _control) = event_loop(&server, kettle.body());
     let event_loop = event_loop.with_journal(journal(&folder));
@@ -193,14 +193,14 @@ async fn a_new_certificate_is_used_at_once_and_reported() {
         last = Some(packet);
     }
     assert_eq!(last, Some(Packet::Disconnect));
-    assert_eq!(soon(known).await.unwrap(), Connection::Connecting, "the old connection is not one of the new certificate");
+    assert_eq!(soon(known).await.unwrap(), Connection::Connecting, "the old connection does not use the new certificate");
     let mut session = server.welcome().await;
     session.tells("get/accepted", &delta(2, &json!({"reported": {"certificateId": first, "commandQueue": true}}))).await;
     assert_eq!(session.report().await, json!({"certificateId": second}));
 }
 
 #[tokio::test]
-async fn a_life_says_goodbye_and_ends() {
+async fn a_stopped_device_disconnects_and_ends() {
     let server = Server::new().await;
     let (event_loop, control) = event_loop(&server, Kettle::quick().body());
     let task = tokio::spawn(event_loop.run());
@@ -214,14 +214,14 @@ async fn a_life_says_goodbye_and_ends() {
     assert_eq!(control.status().connection, Connection::Off);
     control.stop().await;
 
-    // As when nobody is left who could stop it.
+    // Dropping all handles also ends the device.
     let (event_loop, control) = self::event_loop(&server, Kettle::quick().body());
     drop(control);
     soon(event_loop.run()).await;
 }
 
 #[tokio::test]
-async fn what_is_not_said_yet_is_said_before_goodbye() {
+async fn pending_values_are_reported_before_the_disconnection() {
     let server = Server::new().await;
     let (event_loop, control) = event_loop(&server, Kettle::quick().body());
     let task = tokio::spawn(event_loop.run());
@@ -236,12 +236,12 @@ async fn what_is_not_said_yet_is_said_before_goodbye() {
 }
 
 #[tokio::test]
-async fn who_waits_learns_why_there_is_no_connection() {
+async fn the_status_contains_the_reason_for_no_connection() {
     let server = Server::new().await;
     let (event_loop, control) = event_loop(&server, Kettle::quick().body());
     assert_eq!((control.status().connection, control.status().command), (Connection::Connecting, None));
     let task = tokio::spawn(event_loop.run());
-    // Closed before a word is said.
+    // The connection is closed before CONNACK.
     drop(soon(server.listener.accept()).await.unwrap());
     let lost = becomes(&control, |connection| matches!(connection, Connection::Lost { .. })).await;
     assert!(matches!(lost.connection, Connection::Lost { why } if why == CLOSED));
@@ -261,7 +261,7 @@ async fn who_waits_learns_why_there_is_no_connection() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_available_has_refused_nobody_and_is_tried_again() {
+async fn an_unavailable_server_is_not_a_refusal_and_is_tried_again() {
     let server = Server::new().await;
     let (event_loop, control) = event_loop(&server, Kettle::quick().body());
     tokio::spawn(event_loop.run());
@@ -276,7 +276,7 @@ async fn a_server_that_is_not_available_has_refused_nobody_and_is_tried_again() 
 }
 
 #[tokio::test]
-async fn a_server_that_goes_down_before_it_answers_has_refused_nobody() {
+async fn a_server_that_closes_one_connection_is_not_a_refusal() {
     let server = Server::new().await;
     let (event_loop, control) = event_loop(&server, Kettle::quick().body());
     tokio::spawn(event_loop.run());
@@ -286,8 +286,8 @@ async fn a_server_that_goes_down_before_it_answers_has_refused_nobody() {
     assert!(matches!(told.connection, Connection::Connected { .. }), "{told:?}");
 }
 
-/// Of a connection that stands, and of its end.
-async fn is_cut_off(server: &Server, control: &Control) -> String {
+/// Establishes a connection and closes it. Returns the reason of the loss.
+async fn close_after_connect(server: &Server, control: &Control) -> String {
     let session = connected(server).await;
     becomes(control, |connection| matches!(connection, Connection::Connected { .. })).await;
     drop(session);
@@ -298,46 +298,46 @@ async fn is_cut_off(server: &Server, control: &Control) -> String {
 }
 
 #[tokio::test]
-async fn who_is_cut_off_again_and_again_may_have_a_rival() {
+async fn repeated_early_closes_indicate_a_rival() {
     let server = Server::new().await;
     let (event_loop, control) = event_loop(&server, Kettle::quick().body());
     tokio::spawn(event_loop.run());
     for _ in 0..2 {
-        assert_eq!(is_cut_off(&server, &control).await, CLOSED);
-        // An attempt that comes to nothing in between says nothing about a rival.
+        assert_eq!(close_after_connect(&server, &control).await, CLOSED);
+        // A failed attempt in between does not matter for the detection of a rival.
         drop(soon(server.listener.accept()).await.unwrap());
     }
-    assert_eq!(is_cut_off(&server, &control).await, RIVAL);
+    assert_eq!(close_after_connect(&server, &control).await, RIVAL);
     drop(soon(server.listener.accept()).await.unwrap());
     let lost = becomes(&control, |connection| matches!(connection, Connection::Lost { why } if why != RIVAL)).await;
     assert_eq!(lost.connection, Connection::Lost { why: CLOSED.to_owned() });
 }
 
 #[tokio::test]
-async fn whose_connections_last_has_no_rival() {
+async fn closes_of_stable_connections_do_not_indicate_a_rival() {
     let server = Server::new().await;
     let (event_loop, control) = event_loop(&server, Kettle::quick().body());
     tokio::spawn(event_loop.with_pace(Pace { probation: Duration::ZERO, ..Pace::default() }).run());
     for _ in 0..4 {
-        assert_eq!(is_cut_off(&server, &control).await, CLOSED);
+        assert_eq!(close_after_connect(&server, &control).await, CLOSED);
     }
 }
 
 #[tokio::test]
-async fn a_network_that_is_dead_is_noticed_and_tried_again() {
+async fn a_dead_network_is_noticed_and_tried_again() {
     let server = Server::new().await;
     let (event_loop, control) = event_loop(&server, Kettle::quick().body());
     tokio::spawn(event_loop.with_pace(Pace { keep_alive: Duration::from_secs(1), ..Pace::default() }).run());
     let mut session = connected(&server).await;
     session.report().await;
-    // Nobody answers any more, and nobody closes anything.
+    // The server neither answers nor closes the connection.
     becomes(&control, |connection| matches!(connection, Connection::Lost { .. })).await;
     assert!(matches!(session.hear().await, Some(Packet::PingRequest)));
     connected(&server).await;
     becomes(&control, |connection| matches!(connection, Connection::Connected { .. })).await;
 }
 
-/// The device has a thread of its own, whose runtime counts how often it went to sleep.
+/// The number of times that an idle device is woken. The device has a thread of its own, whose runtime counts how often it parks.
 fn wake_ups_while_idle<B: Body + 'static>(body: impl FnOnce() -> B + Send + 'static) -> u64 {
     let outside = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     outside.block_on(async {
@@ -355,7 +355,7 @@ fn wake_ups_while_idle<B: Body + 'static>(body: impl FnOnce() -> B + Send + 'sta
         let mut session = connected(&server).await;
         session.report().await;
         let (control, metrics) = soon(told).await.unwrap();
-        // At rest, when it has slept through a while; then for as long as is measured.
+        // The device is idle when the count has not changed for a while; then the measurement starts.
         let mut before = u64::MAX;
         while before != metrics.worker_park_count(0) {
             before = metrics.worker_park_count(0);
@@ -377,7 +377,7 @@ fn an_idle_device_is_not_woken() {
 }
 
 #[test]
-fn a_rejection_tells_its_code() {
+fn a_rejection_contains_its_code() {
     assert_eq!(code(br#"{"code":404,"message":"No shadow exists"}"#), Some(404));
     assert_eq!((code(b"{}"), code(b"no json")), (None, None));
 }

@@ -1,4 +1,4 @@
-//! How a command fails: one sentence for a person, and an exit code for whoever started it.
+//! The failure of a command: one sentence for the user, and an exit code for scripts.
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -13,34 +13,34 @@ use crate::registration::RegisterError;
 use crate::registration::options::OptionsError;
 use crate::state::StateError;
 
-/// What to do when a device has no credentials of use.
+/// The remedy for a device without usable credentials.
 pub(crate) const GET_ONE: &str = "run `onething-device setup BUNDLE.zip` with the file out of the mail";
 
-/// Whose turn it is when a command has failed.
+/// The failure of a command, with one variant for each exit code.
 #[derive(Debug, Error)]
 pub enum Failure {
-    /// Anything else.
+    /// Any other failure.
     #[error("{0}")]
     Other(String),
-    /// The command line or a file that it names.
+    /// The command line, or a file that it names, is invalid.
     #[error("{0}")]
     Usage(String),
-    /// There are no credentials that can be used.
+    /// There are no usable credentials.
     #[error("{0}")]
     NoCredentials(String),
-    /// The server says no.
+    /// The server has refused the request or the connection.
     #[error("{0}")]
     Refused(String),
-    /// There is no way to the server.
+    /// The server could not be reached.
     #[error("{0}")]
     Unreachable(String),
-    /// What was asked for cannot be printed.
+    /// The output of the command cannot be written.
     #[error("standard output cannot be written to")]
     Output(#[from] io::Error),
 }
 
 impl Failure {
-    /// The failure of this exit code, by another process.
+    /// The failure of another process with this exit code.
     pub(crate) fn of(exit_code: u8, why: String) -> Self {
         match exit_code {
             2 => Failure::Usage(why),
@@ -51,7 +51,7 @@ impl Failure {
         }
     }
 
-    /// What a script goes by.
+    /// The exit code of the process.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code())
     }
@@ -66,7 +66,7 @@ impl Failure {
         }
     }
 
-    /// Whether who asked has stopped to read.
+    /// Whether the reader of standard output has closed it.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Failure::Output(error) if error.kind() == ErrorKind::BrokenPipe)
     }
@@ -117,7 +117,7 @@ impl From<OptionsError> for Failure {
     }
 }
 
-/// A bundle that was just given. What is wrong with a stored one, `StateError::Credentials` says.
+/// A bundle from the command line. For stored credentials the error is `StateError::Credentials`.
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
         Failure::NoCredentials(chain(&error))

@@ -1,11 +1,12 @@
-//! The journal: which commands were begun, and how they ended, so that a device that starts again does none of them twice.
+//! The journal: which commands were begun, and how they ended, so that a device that is restarted performs none of them twice.
 //!
-//! The beginning of a command is on the disk before the command begins; its end is noted after. A command without an end
-//! was broken off: nobody knows how far it came, so it is not done again.
+//! The beginning of a command is on the disk before the command begins; the end is written afterwards. A command without an end
+//! was aborted. Its progress is unknown, so it is not performed again.
 //!
-//! A line is one JSON object, and lines are only added; a file that has become long is written anew beside the old one and
-//! takes its place by `rename`, which is atomic (<https://pubs.opengroup.org/onlinepubs/9799919799/functions/rename.html>).
-//! A line that a power cut has torn is one that nobody relied on. A file that is not as it was left is written anew as well.
+//! A line is one JSON object, and lines are only appended. A file that has become long is written again next to the old one and
+//! replaces it by `rename`, which is atomic (<https://pubs.opengroup.org/onlinepubs/9799919799/functions/rename.html>). A line
+//! that a power failure has truncated belongs to a command that was not begun. A file that was changed by others is written again
+//! as well.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -19,22 +20,22 @@ use thiserror::Error;
 use crate::agent::{Answer, CommandStatus};
 use crate::state::disk::{folder_of, inherit, private, sync_folder};
 
-/// How many commands are kept: an agent remembers no more.
+/// The number of commands that are kept, which is the number that an agent remembers.
 const KEPT: usize = 128;
-/// In bytes. Each command takes two lines of some hundred bytes.
+/// The largest length of the file, in bytes. Each command takes two lines of some hundred bytes.
 const LONGEST: u64 = 128 * 1024;
-/// In bytes: what is read at all.
+/// The largest part of the file that is read, in bytes.
 const READ_LIMIT: u64 = 4 * 1024 * 1024;
-/// In characters: how much of an answer's words is kept.
+/// The largest part of the detail of an answer that is kept, in characters.
 const DETAIL_LIMIT: usize = 256;
 
-/// Why nothing is kept in mind.
+/// Why the journal cannot be used.
 #[derive(Debug, Error)]
 pub enum JournalError {
-    /// What was begun before is not known.
+    /// The file cannot be read, so the earlier commands are unknown.
     #[error("the journal of commands cannot be read")]
     Read(#[source] io::Error),
-    /// The disk is full, is read-only, or is gone.
+    /// The file cannot be written: the disk may be full, read-only or missing.
     #[error("the journal of commands cannot be written")]
     Write(#[source] io::Error),
 }
@@ -46,7 +47,7 @@ struct Entry {
     end: Option<(CommandStatus, String)>,
 }
 
-/// A line: a beginning, or with a status an end.
+/// A line of the file: the beginning of a command, or with a status its end.
 #[derive(Deserialize)]
 struct Line {
     id: String,
@@ -59,21 +60,21 @@ struct Line {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    /// Oldest first.
+    /// The entries, oldest first.
     entries: VecDeque<Entry>,
-    /// The file's, when all of it is as it was written here.
+    /// The length of the file, if its content matches the entries.
     length: Option<u64>,
 }
 
 impl Journal {
-    /// Reads the journal at this path, where there is one. Its folder has to be there when the first command comes.
+    /// Reads the journal at this path, if it exists. The folder has to exist before the first command is written.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let mut text = Vec::new();
         match File::open(path).and_then(|file| file.take(READ_LIMIT).read_to_end(&mut text)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(JournalError::Read(error)),
             _ => {}
         }
-        // Whatever was torn or is too long is mended when it is written next.
+        // A file that is truncated or too long is written again with the next entry.
         let is_whole = text.is_empty() || text.ends_with(b"\n");
         let length = u64::try_from(text.len()).ok().filter(|length| is_whole && *length < READ_LIMIT);
         let mut journal = Self { path: path.to_owned(), entries: VecDeque::new(), length };
@@ -85,7 +86,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// The commands that were begun, oldest first, each with what became of it, where that is known.
+    /// The commands that were begun, oldest first, each with its final answer if that is known.
     pub fn begun(&self) -> impl Iterator<Item = (String, Option<Answer>)> {
         self.entries.iter().map(|entry| {
             let answer = |(status, detail): &(_, String)| Answer { id: entry.id.clone(), status: *status, detail: detail.clone() };
@@ -93,7 +94,7 @@ impl Journal {
         })
     }
 
-    /// Notes that a command begins. When this returns without an error the note is on the disk.
+    /// Writes the beginning of a command. If there is no error, the entry is on the disk.
     pub fn begin(&mut self, id: &str) -> Result<(), JournalError> {
         self.entries.push_back(Entry { id: id.to_owned(), end: None });
         if let Err(error) = self.note(&json!({"id": id}).to_string()) {
@@ -104,7 +105,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes how a command has ended; nothing, when its beginning was not noted.
+    /// Writes the end of a command. Has no effect if the journal has no beginning for it.
     pub fn end(&mut self, answer: &Answer) -> Result<(), JournalError> {
         let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.id == answer.id) else { return Ok(()) };
         let detail: String = answer.detail.chars().take(DETAIL_LIMIT).collect();
@@ -116,7 +117,7 @@ impl Journal {
     fn take(&mut self, line: Line) {
         let end = line.status.as_deref().map(|word| (CommandStatus::read(word).unwrap_or(CommandStatus::Failed), line.detail));
         match self.entries.iter_mut().rev().find(|entry| entry.id == line.id) {
-            // A beginning after the end would be a command begun twice, which does not happen.
+            // A line with a beginning after the end is ignored: a command is never begun twice.
             Some(entry) => entry.end = end.or(entry.end.take()),
             None => self.entries.push_back(Entry { id: line.id, end }),
         }
@@ -129,9 +130,9 @@ impl Journal {
         }
     }
 
-    /// Adds a line that the entries hold already.
+    /// Appends a line that `entries` already contains.
     fn note(&mut self, line: &str) -> io::Result<()> {
-        // Until it is clear that the line is on the disk, the file may be anything.
+        // The content of the file is unknown until the line has been written.
         let length = self.length.take();
         let line = format!("{line}\n");
         let added = match length {
@@ -145,7 +146,8 @@ impl Journal {
         Ok(())
     }
 
-    /// The new length, or nothing where the file has to be written anew: it has become long, or is not as it was left.
+    /// Appends a line and returns the new length. `None` if the file has to be written again, because it is too long or was
+    /// changed by others.
     fn append(&self, length: u64, line: &str) -> io::Result<Option<u64>> {
         let mut file = match OpenOptions::new().append(true).open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -160,7 +162,7 @@ impl Journal {
         Ok(Some(longer))
     }
 
-    /// Writes the whole journal beside the old one and puts it in its place. Its length.
+    /// Writes the whole journal to a new file, which replaces the old one. Returns its length.
     fn rewrite(&self) -> io::Result<u64> {
         let mut text = String::new();
         for Entry { id, end } in &self.entries {

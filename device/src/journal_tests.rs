@@ -2,7 +2,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// The place of a journal.
+/// The folder of a journal.
 fn folder() -> TempDir {
     TempDir::new().unwrap()
 }
@@ -24,7 +24,7 @@ fn begun(journal: &Journal) -> Vec<(String, Option<CommandStatus>)> {
 }
 
 #[test]
-fn what_was_begun_and_how_it_ended_is_there_after_a_restart() {
+fn beginnings_and_ends_are_known_after_a_restart() {
     let folder = folder();
     let mut journal = open(&folder);
     assert_eq!(begun(&journal), []);
@@ -41,7 +41,7 @@ fn what_was_begun_and_how_it_ended_is_there_after_a_restart() {
 }
 
 #[test]
-fn a_journal_that_breaks_off_anywhere_holds_what_stood_before_and_goes_on() {
+fn a_truncated_journal_keeps_its_complete_lines_and_continues() {
     let folder = folder();
     let mut journal = open(&folder);
     let mut states = vec![(0, begun(&journal))];
@@ -59,7 +59,7 @@ fn a_journal_that_breaks_off_anywhere_holds_what_stood_before_and_goes_on() {
             text.extend(garbage.as_bytes());
             fs::write(file(&folder), &text).unwrap();
             let mut journal = open(&folder);
-            // Of a line whose last byte alone is missing everything is said. One byte more is its end of line.
+            // A line is complete without its newline, so its entry is known one byte earlier.
             let stood = |length| states.iter().rev().find(|(at, _)| *at <= length as u64).map(|(_, state)| state.clone()).unwrap();
             let known = begun(&journal);
             assert!(known == stood(length) || known == stood(length + 1), "{length} {garbage:?}: {known:?}");
@@ -90,7 +90,7 @@ fn a_journal_stays_small_and_keeps_the_newest() {
 }
 
 #[test]
-fn a_journal_that_somebody_took_away_or_changed_is_written_anew() {
+fn a_deleted_or_changed_journal_is_written_again() {
     let folder = folder();
     let mut journal = open(&folder);
     journal.begin("1").unwrap();
@@ -103,7 +103,7 @@ fn a_journal_that_somebody_took_away_or_changed_is_written_anew() {
 }
 
 #[test]
-fn what_cannot_be_written_is_said_and_forgotten() {
+fn an_entry_that_cannot_be_written_is_an_error_and_not_kept() {
     let folder = folder();
     let mut journal = open(&folder);
     journal.begin("1").unwrap();
@@ -116,7 +116,7 @@ fn what_cannot_be_written_is_said_and_forgotten() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_read_is_no_empty_one() {
+fn an_unreadable_journal_is_an_error() {
     let folder = folder();
     fs::create_dir(file(&folder)).unwrap();
     assert!(matches!(Journal::open(&file(&folder)), Err(JournalError::Read(_))));
@@ -131,7 +131,7 @@ fn a_journal_is_for_its_owner_only() {
 }
 
 #[test]
-fn what_root_writes_into_a_folder_of_somebody_elses_is_theirs() {
+fn a_file_of_root_belongs_to_the_owner_of_the_folder() {
     use std::os::unix::fs::{MetadataExt, chown};
     let folder = folder();
     if rustix::process::geteuid().is_root() {

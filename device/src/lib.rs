@@ -4,11 +4,11 @@
 //!
 //! 1. [`cli`]: the commands of a terminal.
 //! 2. `credentials` chooses the credentials; `state` stores them, [`bundle`] checks them, [`registration`] requests new ones.
-//! 3. `connection` is one MQTT connection. The protocol itself is in a library.
-//! 4. [`agent`] turns the desired state into orders for a body, and the results into reports; [`journal`] records which commands have
-//!    begun; [`event_loop`] owns all of these.
-//! 5. Bodies: `actions` executes what `device.toml` says for a property or a command; `sensors` reports measurements; a [`printer`] is
-//!    simulated where the model asks for one. Any other device accepts every setting.
+//! 3. `connection` is one MQTT connection. The protocol itself is implemented by a library.
+//! 4. [`agent`] turns the desired state into orders for a body, and the results into reports; [`journal`] records which commands
+//!    have begun; [`event_loop`] owns all of these.
+//! 5. Bodies: `actions` executes what `device.toml` defines for a property or a command; `sensors` reports measurements; a
+//!    [`printer`] is simulated if the model requests it. Any other device accepts every setting.
 
 #[cfg(not(unix))]
 compile_error!("the agent keeps its keys by the rules of Unix, and ends processes by groups: it runs on Unix only");

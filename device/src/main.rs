@@ -1,4 +1,4 @@
-//! The command line of the device: one sentence on standard error for what fails, and an exit code that says whose turn it is.
+//! The command line of the device: a failure is one sentence on standard error and an exit code for its kind.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use onething_device::cli::commands;
 async fn main() -> ExitCode {
     match commands::run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
-        // Who reads only the beginning has what they want.
+        // A reader that closes the pipe early is not an error.
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("onething-device: {failure}");

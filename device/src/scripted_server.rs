@@ -1,4 +1,4 @@
-//! A server of mutual TLS that speaks MQTT by another codec than the device's, and says what a test wants.
+//! A scripted server for tests, with mutual TLS. It uses another MQTT codec than the device.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use onething_hub::clock;
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// A server, and a bundle that fits it.
+/// A server, with a bundle for it.
 pub(crate) struct Server {
     pub(crate) listener: TcpListener,
     pub(crate) acceptor: TlsAcceptor,
@@ -42,7 +42,7 @@ impl Server {
         Self::with(&authority, &authority).await
     }
 
-    /// The device's certificate is of one authority, and the server believes in another.
+    /// A server that trusts one authority, while the certificate of the device is from another.
     pub(crate) async fn with(issuer: &Authority, believed: &Authority) -> Self {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -62,7 +62,7 @@ impl Server {
         server
     }
 
-    /// A bundle of this server's thing with a certificate of its own.
+    /// A bundle for the thing of this server, with a new certificate.
     pub(crate) fn bundle_by(&self, issuer: &Authority) -> Vec<u8> {
         zip(&self.thing, &issuer.issue(clock::now()).unwrap(), &self.broker, clock::now(), "", "").unwrap()
     }
@@ -73,14 +73,14 @@ impl Server {
         Ok(Session { stream, codec: Codec::default(), buffer: BytesMut::new(), thing: self.thing.to_string() })
     }
 
-    /// A connection up to the CONNECT packet.
+    /// Accepts a connection and reads its CONNECT packet.
     pub(crate) async fn meet(&self) -> (Session, Connect) {
         let mut session = self.accept().await.unwrap();
         let Some(Packet::Connect(connect)) = session.hear().await else { panic!("no CONNECT") };
         (session, *connect)
     }
 
-    /// A connection up to the question for the shadow.
+    /// Accepts a connection and handles it up to the shadow get request.
     pub(crate) async fn welcome(&self) -> Session {
         let (mut session, _) = self.meet().await;
         session.acknowledge(ConnectAckReason::ConnectionAccepted).await;
@@ -91,7 +91,7 @@ impl Server {
 }
 
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(SOON, future).await.expect("it takes too long")
+    timeout(SOON, future).await.expect("the future completes in time")
 }
 
 pub(crate) struct Session {
@@ -102,7 +102,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The next packet, or `None` when the device is gone.
+    /// The next packet, or `None` if the device has closed the connection.
     pub(crate) async fn hear(&mut self) -> Option<Packet> {
         loop {
             if let Some((packet, _)) = self.codec.decode(&mut self.buffer).unwrap() {
@@ -125,7 +125,7 @@ impl Session {
         self.say(Packet::ConnectAck(ConnectAck { return_code, session_present: false })).await;
     }
 
-    /// Acknowledges the subscription, of which so many filters are granted.
+    /// Acknowledges the subscription. The first `granted` filters are granted.
     pub(crate) async fn subscribe(&mut self, granted: usize) {
         let Some(Packet::Subscribe { packet_id, topic_filters }) = self.hear().await else { panic!("no SUBSCRIBE") };
         let base = format!("$aws/things/{}/shadow/", self.thing);
@@ -135,7 +135,7 @@ impl Session {
         self.say(Packet::SubscribeAck { packet_id, status: (0..5).map(code).collect() }).await;
     }
 
-    /// The next message of the device, with the end of its topic; it is acknowledged.
+    /// Acknowledges and returns the next message of the device, with the end of its topic.
     pub(crate) async fn received(&mut self) -> (String, Value) {
         let Some(Packet::Publish(message)) = self.hear().await else { panic!("no PUBLISH") };
         self.say(Packet::PublishAck { packet_id: message.packet_id.unwrap() }).await;
@@ -143,12 +143,12 @@ impl Session {
         (topic, serde_json::from_slice(&message.payload).unwrap_or_default())
     }
 
-    /// What the device reports next.
+    /// The `reported` section of the next update.
     pub(crate) async fn report(&mut self) -> Value {
         self.update().await["state"]["reported"].clone()
     }
 
-    /// The next update, acknowledged.
+    /// Acknowledges and returns the next update.
     pub(crate) async fn update(&mut self) -> Value {
         loop {
             match self.hear().await {

@@ -1,6 +1,7 @@
-//! A simulated device of any model, for the hub's page: what is set is so, and what it shall do it says to have done.
+//! A simulated device of any model for the hub's web page: every property is set at once, and every command succeeds without an
+//! effect.
 //!
-//! The actions of the model are for the owner's machine, and none of them is done here.
+//! The actions of the model are intended for the owner's machine, and are never executed here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,19 +13,19 @@ use tokio::time::sleep;
 
 use crate::agent::{Command, Perform, Performed};
 
-/// How long anything takes while the device is slow.
+/// The duration of each action while the device is slow.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// Somebody's finger on the device.
+/// The switches of the simulated device, which a user operates on the web page.
 #[derive(Debug, Default)]
 pub(crate) struct Switches {
-    /// Everything takes its time.
+    /// Whether each action is slow.
     pub(crate) slow: AtomicBool,
-    /// Nothing works.
+    /// Whether each action fails.
     pub(crate) fails: AtomicBool,
 }
 
-/// The device. Without a model it takes everything that is set.
+/// The simulated device. Without a model, every property can be set to any value.
 pub(crate) struct SimulatedDevice {
     model: Option<Model>,
     switches: Arc<Switches>,
@@ -35,7 +36,7 @@ impl SimulatedDevice {
         Self { model, switches }
     }
 
-    /// How it is when it is switched on for the first time: everything off, and numbers at their least.
+    /// The initial properties: switches are off, and numbers have their least value.
     pub(crate) fn properties(&self) -> Map<String, Value> {
         let properties = self.model.iter().flat_map(|model| &model.properties);
         properties.filter_map(|(name, property)| Some((name.clone(), first(&property.kind)?))).collect()

@@ -1,5 +1,4 @@
-//! A device's life against a real hub: from the mail on, through a dark time and the hub's own restart, to the day its owner
-//! leaves.
+//! A test of a device with a real hub: from the mail, through a disconnection and restarts, to the end of the account.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code: a panic is a failed test")]
 
@@ -20,7 +19,7 @@ use onething_hub::sign_in::UserName;
 use onething_hub::simulator::echo_sessions::Words;
 use serde_json::{Map, Value};
 
-/// A printer that is quick, and remembers what it was told.
+/// A printer whose actions end at once, and that records them.
 #[derive(Clone, Default)]
 struct Quick {
     told: Arc<Mutex<Vec<String>>>,
@@ -57,7 +56,7 @@ async fn start(data: &Path, port: u16) -> Running {
     Running::start(Settings::read(asked, &Environment).unwrap()).await.unwrap()
 }
 
-/// What is on the disk, as another machine would get it: within one process a hub keeps its database to itself.
+/// Copies the data of a hub to another folder: within one process, a hub locks its database.
 fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
@@ -78,7 +77,7 @@ async fn connection(control: &Control, what: &str, wanted: impl Fn(&Connection) 
     soon(what, control.watch().wait_for(|status| wanted(&status.connection))).await.unwrap();
 }
 
-/// The command after this one has been answered.
+/// Waits for the answer to a command after `before`. Returns the id of that command.
 async fn answered_after(control: &Control, before: &str) -> String {
     let mut watch = control.watch();
     let status = soon("an answer", watch.wait_for(|status| status.command.as_ref().is_some_and(|answer| answer.id != before))).await;
@@ -88,7 +87,7 @@ async fn answered_after(control: &Control, before: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_device_lives_through_dark_and_restarts_until_it_is_let_go() {
+async fn a_device_works_through_disconnections_and_restarts_until_the_owner_leaves() {
     let (data, state, quick) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Quick::default());
     let running = start(data.path(), 0).await;
     let port = running.mqtt.port();
@@ -99,12 +98,12 @@ async fn a_device_lives_through_dark_and_restarts_until_it_is_let_go() {
     let (_, zip) = running.hub.mail.attachment(&mail.id).unwrap().unwrap();
 
     let journal = state.path().join("journal");
-    let live = || {
+    let start_device = || {
         let (event_loop, control) = EventLoop::new(Bundle::open(&zip).unwrap(), InTurn::new(quick.clone(), Map::new()), clock::now);
         let event_loop = event_loop.with_journal(Journal::open(&journal).unwrap());
         (tokio::spawn(event_loop.run()), control)
     };
-    let (task, control) = live();
+    let (task, control) = start_device();
     connection(&control, "the first connection", |connection| matches!(connection, Connection::Connected { .. })).await;
     say(&running.hub, &ana, "ask my printer to print a vase").await;
     let first = answered_after(&control, "").await;
@@ -114,7 +113,7 @@ async fn a_device_lives_through_dark_and_restarts_until_it_is_let_go() {
     let mut told = vec!["print \"vase\"".to_owned(), "nozzleTarget=200".to_owned(), "pause null".to_owned()];
     assert_eq!(quick.told(), told);
 
-    // In the dark all commands wait in their order, and each is done once.
+    // While the device is disconnected, all commands wait in their order, and each is performed once.
     control.disconnect().await;
     connection(&control, "the end of the connection", |connection| *connection == Connection::Off).await;
     for words in ["print a vase", "pause", "resume", "cancel the print"] {
@@ -132,7 +131,7 @@ async fn a_device_lives_through_dark_and_restarts_until_it_is_let_go() {
     assert_ne!(third, second);
     assert_eq!(quick.told(), told);
 
-    // The hub goes, and comes again from what it left on the disk.
+    // The hub ends, and starts again with its data from the disk.
     running.end().await;
     let moved = tempfile::tempdir().unwrap();
     copy(data.path(), moved.path());
@@ -143,17 +142,17 @@ async fn a_device_lives_through_dark_and_restarts_until_it_is_let_go() {
     let fourth = answered_after(&control, &third).await;
     told.push("pause null".to_owned());
 
-    // The device goes and comes again, with what it remembers.
+    // The device ends, and starts again with its journal.
     control.stop().await;
     soon("the end", task).await.unwrap();
-    let (task, control) = live();
+    let (task, control) = start_device();
     connection(&control, "the connection after a restart", |connection| matches!(connection, Connection::Connected { .. })).await;
     say(&running.hub, &ana, "ask my printer to resume").await;
     answered_after(&control, &fourth).await;
     told.push("resume null".to_owned());
     assert_eq!(quick.told(), told);
 
-    // The owner leaves.
+    // The owner deletes the account.
     for words in ["ask my printer to forget me", "yes", "yes"] {
         say(&running.hub, &ana, words).await;
     }

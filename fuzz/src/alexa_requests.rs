@@ -1,6 +1,6 @@
-//! What comes to `POST /alexa` before anybody is believed: an address, a signature, certificates, a body.
+//! An unverified request to `POST /alexa`: the URL of the certificate chain, the certificates, the signature and the body.
 //!
-//! The first line is the address of the certificates. The rest is taken for the certificates, for the signature, and for the body.
+//! The first line is the URL of the certificate chain. The rest is parsed as the certificates, as the signature and as the body.
 
 use onething::alexa::request::{Kind, Request};
 use onething_hub::signature::chain::Chain;
@@ -9,7 +9,7 @@ use onething_hub::signature::freshness::{EVENT_WINDOW, Seen, Stamp};
 
 use super::NOW;
 
-/// Looks at all of it.
+/// Parses and checks all parts.
 pub fn run(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (address, rest) = (&data[..end], data.get(end + 1..).unwrap_or_default());
@@ -19,7 +19,7 @@ pub fn run(data: &[u8]) {
         assert!(ChainUrl::parse(url.as_str().as_bytes()).is_ok_and(|again| again.as_str() == url.as_str()));
     }
     if let Ok(chain) = Chain::parse(rest) {
-        // Nobody who fuzzes has a certificate that Mozilla's roots stand for and is for Alexa.
+        // A fuzzer has no certificate for Alexa that is issued below one of Mozilla's roots.
         assert!(chain.check(webpki_roots::TLS_SERVER_ROOTS, NOW).is_err());
         assert!(chain.signed(address, rest).is_err());
     }

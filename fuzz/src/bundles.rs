@@ -1,7 +1,8 @@
-//! The zip out of a mail, as the simulated device opens it.
+//! The zip from a mail, as the agent opens it.
 //!
-//! It is taken as it is. Where it begins with `=== NAME`, it is also the files of a zip, each after such a line, so that what is in them
-//! gets past the checksums; `@certificate`, `@key` and `@root` stand for a pair that is made at the start, so that no key lies in the corpus.
+//! The input is opened as it is. An input that begins with `=== NAME` is also treated as the files of a zip, each after such a
+//! line, so that their content gets past the checksums. `@certificate`, `@key` and `@root` stand for a key pair that is generated
+//! at the start, so that the corpus contains no key.
 
 use std::io::{Cursor, Write};
 use std::sync::OnceLock;
@@ -11,10 +12,10 @@ use onething_device::bundle::files::Files;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// A root that is added.
+/// The file name of a root certificate that is added.
 const ANOTHER: &str = "another-root.pem";
 
-/// Opens it.
+/// Opens the input as a zip and as the files of a zip.
 pub fn run(data: &[u8]) {
     open(data);
     if let Some(files) = data.strip_prefix(b"=== ") {
@@ -31,7 +32,7 @@ fn open(zip: &[u8]) {
     }
 }
 
-/// The same files as they lie in a folder, and with one more root.
+/// Checks the same files as they are stored in a folder, and with one more root certificate.
 fn gathered(text: &str) {
     let mut files = Files::new();
     for file in text.split("\n=== ") {
@@ -39,7 +40,7 @@ fn gathered(text: &str) {
         let kept = files.insert(name, filled(content).into_bytes()).is_ok();
         assert!(!kept || (!name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])), "{name:?}");
     }
-    // A bundle that names its own files so has one of them replaced.
+    // If the bundle has a file of this name already, the new root certificate would replace it.
     let Some(bundle) = Bundle::from_files(&files).ok().filter(|_| !text.contains(ANOTHER)) else { return };
     assert!(files.add_root(ANOTHER, filled("@root").as_bytes()).is_ok());
     let again = Bundle::from_files(&files);
@@ -51,7 +52,7 @@ fn zipped(files: &str) -> Vec<u8> {
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for file in files.split("\n=== ") {
         let (name, content) = file.split_once('\n').unwrap_or((file, ""));
-        // A name that a zip cannot hold, or holds already, is left out.
+        // A name that a zip cannot contain, or contains already, is left out.
         if zip.start_file(name, stored).is_ok() {
             let _ = zip.write_all(filled(content).as_bytes());
         }
@@ -66,7 +67,7 @@ fn filled(content: &str) -> String {
         Err(error) => panic!("{error}"),
     };
     let (certificate, key) = PAIR.get_or_init(pair);
-    // Once each: what is filled in must not fill a machine.
+    // Each placeholder is filled once, so that a small input cannot use much memory.
     ["@certificate", "@root"]
         .iter()
         .fold(content.to_owned(), |content, place| content.replacen(place, certificate, 1))

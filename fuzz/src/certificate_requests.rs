@@ -1,14 +1,14 @@
-//! A stranger's certificate request, and a stranger's certificate.
+//! A certificate signing request, and a certificate, of an unknown client.
 //!
-//! The bytes are taken as PEM and as DER. After a `~` they are changes to a real request and a real certificate, of three bytes each: where,
-//! in two of them, and what stands there instead.
+//! The bytes are parsed as PEM and as DER. After a `~` they are changes to a real request and a real certificate, of three bytes
+//! each: a position of two bytes, and the new byte.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use onething::registry::signing_request::{CertificateRequest, ShownCertificate};
 
 use super::credentials::credentials;
 
-/// Reads them.
+/// Parses the input in all forms.
 pub fn run(data: &[u8]) {
     read(&String::from_utf8_lossy(data));
     for label in ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST", "CERTIFICATE"] {
@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
             Err(error) => panic!("{error}"),
         };
         if let Some(request) = read(&changed("CERTIFICATE REQUEST", &credentials.request, changes)) {
-            assert_eq!(request.key(), real.key(), "somebody else's key is taken");
+            assert_eq!(request.key(), real.key(), "a changed request has another key");
         }
         read(&changed("CERTIFICATE", &credentials.certificate, changes));
     }

@@ -1,5 +1,5 @@
-//! What a real device has: its key, a request for a certificate, and the certificate. Made at the start, so that no key lies in
-//! the corpus.
+//! The credentials of a real device: its key, a certificate signing request, and the certificate. They are generated at the
+//! start, so that the corpus contains no key.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use super::NOW;
 /// The name of the device's thing.
 pub(super) const THING: &str = "lamp-7";
 
-/// A device's credentials, in PEM.
+/// The credentials of a device, in PEM.
 pub(super) struct Credentials {
     pub(super) key: DeviceKey,
     pub(super) request: String,
@@ -19,10 +19,10 @@ pub(super) struct Credentials {
     pub(super) root: String,
 }
 
-/// The same ones for as long as the process runs.
+/// The credentials, which stay the same while the process runs.
 pub(super) fn credentials() -> &'static Credentials {
-    static PAPERS: OnceLock<Credentials> = OnceLock::new();
-    PAPERS.get_or_init(|| match made() {
+    static CREDENTIALS: OnceLock<Credentials> = OnceLock::new();
+    CREDENTIALS.get_or_init(|| match made() {
         Ok(credentials) => credentials,
         Err(error) => panic!("{error}"),
     })
@@ -36,7 +36,8 @@ fn made() -> Result<Credentials, Box<dyn std::error::Error>> {
     Ok(Credentials { key, request, certificate, root: authority.root_pem() })
 }
 
-/// A JSON text in which `@request`, `@certificate` and `@root` stand for the credentials; each once, so that nothing fills a machine.
+/// Replaces `@request`, `@certificate` and `@root` in a JSON text by the credentials; each once, so that a small input cannot use
+/// much memory.
 pub(super) fn filled(json: &str) -> String {
     let credentials = credentials();
     [("@request", &credentials.request), ("@certificate", &credentials.certificate), ("@root", &credentials.root)]

@@ -1,4 +1,4 @@
-//! An interaction model, and what is understood with it.
+//! An interaction model, and the resolution of utterances with it.
 
 use jiff::civil::DateTime;
 use onething_hub::simulator::utterance::interaction::InteractionModel;
@@ -6,10 +6,10 @@ use onething_hub::simulator::utterance::interpretation;
 use onething_hub::simulator::utterance::words::Utterance;
 
 const NOW: DateTime = jiff::civil::datetime(2026, 12, 1, 8, 0, 0, 0);
-/// More examples than these bring nothing new.
+/// The limit of examples per intent; more examples reach no new code.
 const EXAMPLES: usize = 64;
 
-/// Reads the model and says its own examples.
+/// Parses the model and resolves its own sample utterances.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let model = match InteractionModel::parse(&text) {

@@ -1,4 +1,4 @@
-//! `device.toml`: what a device can do, which intent asks for what, and what is run for it.
+//! `device.toml`: the properties, commands, intents and actions of a device.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use onething::device_model::{LoopbackUrl, Means, Model};
 use serde_json::{Value, json};
 
-/// Reads it, and takes each line for an address as well.
+/// Parses the model, and every line as a loopback URL.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     text.lines().filter_map(LoopbackUrl::parse).for_each(|url| is_here(&url));
@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
     for property in model.properties.values() {
         for value in [json!("ON"), json!(""), json!(0), json!(-1.5), json!(1e300), Value::Null, json!([])] {
             if let Some(kept) = property.kind.fit(&value) {
-                assert_eq!(property.kind.fit(&kept).as_ref(), Some(&kept), "what is kept is of its kind: {:?}", property.kind);
+                assert_eq!(property.kind.fit(&kept).as_ref(), Some(&kept), "a stored value is not of its type: {:?}", property.kind);
             }
         }
     }

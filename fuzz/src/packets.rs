@@ -1,7 +1,7 @@
-//! What a client sends, in pieces of any size, and what the broker says to it.
+//! The packets of a client, in pieces of any size, and the packets that the broker answers.
 //!
-//! The first byte is the size of the pieces; the rest are the bytes of a connection. What was read in pieces has to be what is
-//! read at once, there must be no room for more than the largest packet, and what is answered has to be what a client reads.
+//! The first byte is the size of the pieces; the rest is the byte stream of a connection. Reading in pieces must give the same
+//! packets as reading at once, the buffer must not exceed the largest packet, and a client must be able to read the answers.
 
 use bytes::BytesMut;
 use onething_hub::mqtt::broker::answer::{Answer, Delivery, write};
@@ -14,17 +14,17 @@ use tokio_util::codec::Decoder as _;
 
 use super::NOW;
 
-/// How many bytes of a CONNECT do not say its version.
+/// The number of bytes of a CONNECT that may precede the protocol version.
 const NAMELESS: usize = 16;
-/// For the largest packet, as a buffer grows.
+/// The largest capacity of the buffer: the largest packet, doubled as a buffer grows.
 const ROOM: usize = 2 * MAXIMUM_PACKET as usize;
 
-/// Reads a connection and answers it.
+/// Reads the packets of a connection and writes answers to them.
 pub fn run(data: &[u8]) {
     let Some((piece, bytes)) = data.split_first() else { return };
     let (packets, end, version) = read(bytes, bytes.len().max(1));
     let (again, same_end, _) = read(bytes, usize::from(*piece).max(1));
-    assert_eq!((format!("{packets:?}"), end), (format!("{again:?}"), same_end), "in pieces it is another connection");
+    assert_eq!((format!("{packets:?}"), end), (format!("{again:?}"), same_end), "the packets depend on the size of the pieces");
     for packet in packets {
         for answer in answers(packet) {
             said(answer, version.unwrap_or(Version::V5));
@@ -32,7 +32,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The packets of a connection, how it ends, and its protocol.
+/// The packets of a connection, its error, and its protocol version.
 fn read(bytes: &[u8], piece: usize) -> (Vec<Packet>, Option<Reason>, Option<Version>) {
     let (mut reader, mut buffer, mut packets) = (Reader::Fresh, BytesMut::new(), Vec::new());
     for piece in bytes.chunks(piece) {
@@ -52,7 +52,7 @@ fn read(bytes: &[u8], piece: usize) -> (Vec<Packet>, Option<Reason>, Option<Vers
     (packets, None, reader.version())
 }
 
-/// All that may follow from a packet.
+/// All answers that the broker may give to a packet.
 fn answers(packet: Packet) -> Vec<Answer> {
     match packet {
         Packet::Connect(connect) => welcomed(*connect),
@@ -86,7 +86,7 @@ fn delivered(message: Message) -> Answer {
     Answer::Deliver(Delivery { message, id, duplicate: id.is_some(), identifiers: Box::new([std::num::NonZeroU32::MIN]) })
 }
 
-/// A client understands what is said to it, and nothing is said of what it does not take.
+/// Requires that a client can decode the answer, and that an answer above the limit of the client writes no byte.
 fn said(answer: Answer, version: Version) {
     let message = match &answer {
         Answer::Deliver(delivery) => Some(delivery.message.clone()),
@@ -96,11 +96,11 @@ fn said(answer: Answer, version: Version) {
     if let Answer::Deliver(delivery) = &answer {
         let fits = write(Answer::Deliver(delivery.clone()), version, 8, NOW, &mut small).unwrap_or(false);
         assert!(!fits || small.len() <= 14);
-        assert!(fits || &small[..] == b"before", "half a packet is left");
+        assert!(fits || &small[..] == b"before", "a part of the packet is left");
     }
     let mut buffer = BytesMut::new();
     let written = write(answer, version, u32::MAX, NOW, &mut buffer);
-    assert!(matches!(written, Ok(true)), "cannot be said: {written:?}");
+    assert!(matches!(written, Ok(true)), "the answer cannot be written: {written:?}");
     if buffer.is_empty() {
         return;
     }
@@ -108,14 +108,14 @@ fn said(answer: Answer, version: Version) {
         Version::V311 => match v3::Codec::new(0).decode(&mut buffer) {
             Ok(Some((v3::Packet::Publish(publish), _))) => Some((publish.topic, publish.payload)),
             Ok(Some(_)) => None,
-            other => panic!("is not understood: {other:?}"),
+            other => panic!("the answer cannot be decoded: {other:?}"),
         },
         Version::V5 => match v5::Codec::new(0, 0).decode(&mut buffer) {
             Ok(Some((v5::Packet::Publish(publish), _))) => Some((publish.topic, publish.payload)),
             Ok(Some(_)) => None,
-            other => panic!("is not understood: {other:?}"),
+            other => panic!("the answer cannot be decoded: {other:?}"),
         },
     };
-    assert!(buffer.is_empty(), "more is said than one packet");
+    assert!(buffer.is_empty(), "there are bytes after the packet");
     assert_eq!(heard.as_ref().map(|(topic, payload)| (&**topic, payload)), message.as_ref().map(|said| (&*said.topic, &said.payload)));
 }

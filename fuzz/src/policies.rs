@@ -1,6 +1,6 @@
-//! A policy document, and what it says to connections with any names.
+//! A policy document, and its decisions about connections with any names.
 //!
-//! The first three lines are a client id, the name of a thing (none when it is empty) and the name of what is asked for; the rest is the
+//! The first three lines are a client id, the name of a thing (empty for none) and the name of a resource; the rest is the
 //! document.
 
 use std::collections::BTreeMap;
@@ -10,11 +10,11 @@ use onething_hub::policy::{Context, Decision, Policy, Request, ThingContext, dec
 
 use super::NOW;
 
-/// What nothing may go against.
+/// A policy that denies everything.
 const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}"#;
 const ACTIONS: [&str; 5] = ["iot:Connect", "iot:Publish", "iot:RetainPublish", "iot:Subscribe", "iot:Receive"];
 
-/// Reads the document and asks it everything.
+/// Parses the document and decides requests for all actions.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut lines = text.splitn(4, '\n');
@@ -42,7 +42,7 @@ pub fn run(data: &[u8]) {
     };
     let bare = Context { client_id: client_id.to_owned(), ..Context::default() };
     let (Ok(nothing), Ok(device)) = (Policy::parse(NOTHING), Policy::parse(onething_hub::policy::DEVICE_DOCUMENT)) else {
-        panic!("the policies beside it cannot be read")
+        panic!("the fixed policies cannot be parsed")
     };
     for context in [attached, bare] {
         for permission in policy.permissions(&context) {

@@ -1,6 +1,7 @@
-//! What an endpoint answers to a device, and the bundle that the device makes of it.
+//! The response of a registration endpoint to a device, and the bundle that the device makes of the response.
 //!
-//! `@certificate` stands for one that is for the device's key, and `@root` for a root; so no key lies in the corpus.
+//! `@certificate` stands for a certificate for the key of the device, and `@root` for a root certificate, so that the corpus
+//! contains no key.
 
 use onething_device::bundle::{Bundle, Untimely};
 use onething_device::registration::address::Address;
@@ -9,7 +10,7 @@ use onething_device::registration::answer::{Expected, judge};
 use super::NOW;
 use super::credentials::{THING, credentials, filled};
 
-/// Judges it, by a device that knows its name and by one that does not.
+/// Checks the response, for a device that knows the name of its thing and for one that does not.
 pub fn run(data: &[u8]) {
     let text = filled(&String::from_utf8_lossy(data));
     let endpoint = match Address::parse("https://endpoint.example") {
@@ -28,7 +29,7 @@ pub fn run(data: &[u8]) {
         assert_eq!(files.content("private.key.pem").ok(), Some(credentials().key.private_key().pem().as_bytes()));
         let bundle = match Bundle::from_files(&files) {
             Ok(bundle) => bundle,
-            Err(error) => panic!("it was judged good: {error}"),
+            Err(error) => panic!("the files of a valid response are no bundle: {error}"),
         };
         assert!(matches!(bundle.is_valid_at(NOW), Ok(()) | Err(Untimely::NotYet { .. })));
         let connection = &bundle.connection;

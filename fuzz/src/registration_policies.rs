@@ -1,8 +1,8 @@
-//! `register.toml`: by what policy devices may register.
+//! `register.toml`: the registration policy.
 
 use onething::registration::RegistrationPolicy;
 
-/// Reads it.
+/// Parses the policy twice.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match (RegistrationPolicy::parse(&text), RegistrationPolicy::parse(&text)) {

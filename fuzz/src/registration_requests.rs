@@ -1,7 +1,7 @@
-//! What comes to the endpoint: a request, and what the endpoint says while everything behind it is out of reach.
+//! A request to the registration endpoint, and its response while all services behind the endpoint are unavailable.
 //!
-//! The first four lines are the method and the headers `Authorization`, `Content-Type` and `Origin`, none where a line is empty; the rest
-//! is the body, in which `@request`, `@certificate` and `@root` stand for what a real device has.
+//! The first four lines are the method and the headers `Authorization`, `Content-Type` and `Origin`; an empty line omits the
+//! header. The rest is the body, in which `@request`, `@certificate` and `@root` stand for the credentials of a real device.
 
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ use super::NOW;
 use super::credentials::filled;
 use super::unreachable::{LastAnswer, Unreachable};
 
-/// Where pages may register from.
+/// The origin of the pages that may register.
 const PAGE: &str = "https://setup.example.com";
-/// No refusal is longer: nothing of a request is in it.
+/// The limit of the body of a refusal in bytes; a refusal quotes nothing of the request.
 const LONGEST: usize = 512;
 
 const POLICY: &str = r#"
@@ -89,7 +89,7 @@ fn built() -> Result<Setup, Box<dyn std::error::Error>> {
     Ok(Setup { endpoint, policy: RegistrationPolicy::parse(POLICY)?, runtime: Builder::new_current_thread().enable_time().build()? })
 }
 
-/// Requests.
+/// Sends the request and checks the response.
 pub fn run(data: &[u8]) {
     let mut lines = data.splitn(5, |byte| *byte == b'\n');
     let (Some(method), Some(authorization), Some(kind), Some(origin)) = (lines.next(), lines.next(), lines.next(), lines.next()) else {
@@ -113,7 +113,7 @@ pub fn run(data: &[u8]) {
         let answer = register(&setup.endpoint, &setup.policy, request.clone(), "192.0.2.1", "request", answer_by);
         let answer = setup.runtime.block_on(answer);
         let heard = setup.endpoint.audit.take();
-        assert_eq!(heard, (request.method() == Method::POST).then(|| answer.status().as_u16()), "what is noted is what is answered");
+        assert_eq!(heard, (request.method() == Method::POST).then(|| answer.status().as_u16()), "audit and response differ");
         if let Some(problem) = refused.filter(|_| request.method() == Method::POST) {
             assert_eq!(answer.status(), problem.status(), "{problem:?}");
         }

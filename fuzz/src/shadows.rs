@@ -1,8 +1,8 @@
-//! A shadow, whatever is asked of it, and the printer that hears of it.
+//! Requests to a shadow, and the simulated printer that receives the responses.
 //!
-//! Each line begins with what happens: `u`, `g` and `d` ask for an update, the shadow or its end, with the rest of the line as payload; `=`
-//! puts the rest into the database; `w` lets 49 hours pass; `s` and `m` are a shadow and a delta that reach the printer from
-//! somewhere else. A line that begins otherwise is an update for a named shadow, of which there is nothing yet.
+//! Each line begins with its kind: `u`, `g` and `d` are an update, a get and a delete request with the rest of the line as the
+//! payload; `=` puts the rest into the database; `w` lets 49 hours pass; `s` and `m` are a shadow document and a delta that reach
+//! the printer from another source. Any other line is an update of a named shadow that does not exist yet.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::NOW;
 
-/// More than any message about a shadow of 8 KB has, with a time for each of its values.
+/// The limit of a message about a shadow of 8 KB with a timestamp for each value, in bytes.
 const LONGEST: usize = 512 * 1024;
 
-/// Asks one thing after the other.
+/// Runs all lines in order.
 pub fn run(data: &[u8]) {
     let (Some(key), Some(named)) = (ShadowKey::new("thing", None), ShadowKey::new("thing", Some("named"))) else {
         panic!("there is no such shadow")
@@ -73,7 +73,7 @@ fn checked(done: &Exchange, before: Option<&Stored>, ours: bool) {
     let Some(change) = &done.change else { return };
     let text = change.text();
     let again = Stored::restore(&text);
-    assert!(again.as_ref().is_ok_and(|again| again == change), "another shadow comes back: {text} {again:?}");
+    assert!(again.as_ref().is_ok_and(|again| again == change), "the restored shadow differs: {text} {again:?}");
     let version = |stored: &Stored| match stored {
         Stored::Present(document) => document.version(),
         Stored::Deleted { version, .. } => *version,
@@ -93,7 +93,7 @@ fn checked(done: &Exchange, before: Option<&Stored>, ours: bool) {
     }
 }
 
-/// A printer and its agent.
+/// A simulated printer with its agent.
 struct Printer {
     agent: Agent,
     machine: Machine,
@@ -132,7 +132,7 @@ impl Printer {
     }
 }
 
-/// The printer hears what is published.
+/// Passes the published messages to the printer.
 fn heard(printer: &mut Printer, key: &ShadowKey, done: &Exchange, now: u64) {
     printer.moment.now = now;
     for message in &done.messages {

@@ -1,7 +1,7 @@
-//! Topic names, topic filters, and the index that brings them together.
+//! Topic names, topic filters, and the index of subscriptions.
 //!
-//! Each line is a filter that is subscribed to, or after a `-` one that is not any more; the same lines are the topics that are
-//! published to. The index has to find what a list finds.
+//! Each line is a filter that is subscribed to, or, after a `-`, unsubscribed from. The same lines are the topics of the
+//! published messages. The index must find the same subscriptions as a list.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use onething_hub::mqtt::broker::subscriptions::Subscriptions;
 use onething_hub::mqtt::broker::topic::{Subscription, check_filter, check_name, has_wildcard, matches};
 use onething_hub::shadow::topic;
 
-/// More lines than these bring nothing new.
+/// The limit of lines; more lines reach no new code.
 const LINES: usize = 48;
 
 /// Subscribes, unsubscribes and publishes.

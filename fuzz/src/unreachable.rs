@@ -1,5 +1,5 @@
-//! What is behind the endpoint, out of reach: only the claims answer and know one code, the maker lets everybody in, and every thing is there
-//! and belongs to the owner of that code.
+//! The ports of the endpoint, nearly all unavailable: only the claims work and know one code, the hook allows every device, and
+//! every thing exists and belongs to the owner of that code.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -15,18 +15,18 @@ use onething::secrets::Fingerprint;
 
 use super::NOW;
 
-/// The one code.
+/// The only valid claim code.
 const CODE: &str = "K7QF-93PD";
 
 fn owner() -> Option<OwnerId> {
     OwnerId::parse("amzn1.account.A")
 }
 
-/// Whatever is asked.
+/// A port that is unavailable, with the exceptions above.
 #[derive(Clone, Copy)]
 pub(super) struct Unreachable;
 
-/// The status of the last answer, as it was noted.
+/// The status in the last audit event.
 #[derive(Default)]
 pub(super) struct LastAnswer(Mutex<Option<u16>>);
 

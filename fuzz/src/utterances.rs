@@ -1,7 +1,8 @@
-//! What is said to an Echo, and what a skill may answer to it.
+//! Utterances to the simulated Echo, and responses of the skill.
 //!
-//! Each line is said, unless it begins with `{`: then it is the answer of the skill, or, after a `!`, a request of the client's own. The lines
-//! `+` and `-` enable and disable the skill, `*` links the account, and `.` is nobody saying anything.
+//! Each line is an utterance, unless it begins with `{`: then it is a response of the skill, or, after a `!`, a request of the
+//! client. The lines `+` and `-` enable and disable the skill, `*` links the account, and `.` means that the user does not
+//! answer.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 const SKILL: &str = "amzn1.ask.skill.fuzz";
 
-/// The model that is built in.
+/// The built-in interaction model.
 fn model() -> Arc<InteractionModel> {
     static MODEL: OnceLock<Arc<InteractionModel>> = OnceLock::new();
     let sample = || match InteractionModel::parse(InteractionModel::SAMPLE) {
@@ -24,7 +25,7 @@ fn model() -> Arc<InteractionModel> {
     Arc::clone(MODEL.get_or_init(sample))
 }
 
-/// Speaks, and hears the answers.
+/// Runs all lines in order.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut echo = Echo::new(SKILL, "home", model());
@@ -58,17 +59,17 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What was read is read again as the same words.
+/// Requires that the text of an utterance is parsed into the same words again.
 fn stable(said: &str) {
     let utterance = Utterance::read(said);
     assert_eq!(utterance.all().words().count(), utterance.all().len(), "{said:?}");
-    // Of more words than anybody says only some are read.
+    // Of an utterance above the limit, only the first words are used.
     if utterance.all().len() <= MAX_WORDS {
         assert_eq!(Utterance::read(utterance.text()).text(), utterance.text(), "{said:?}");
     }
 }
 
-/// What the skill gets is a request for it.
+/// Requires that a request to the skill is valid and for this skill.
 fn sent(request: &Value) {
     let read = Request::read(request);
     assert!(read.is_for(&[SKILL.to_owned()]) && !matches!(read.kind, Kind::Missing) && read.id.is_some(), "{request}");
@@ -77,7 +78,7 @@ fn sent(request: &Value) {
 fn heard(echo: &mut Echo, answer: &Value) {
     let heard = echo.take_answer(answer);
     assert!(!heard.listening || echo.is_listening());
-    assert!(heard.speech.len() <= 64 * 1024, "{} bytes are said", heard.speech.len());
+    assert!(heard.speech.len() <= 64 * 1024, "a speech of {} bytes", heard.speech.len());
     if let Some(request) = heard.follow_up {
         sent(&request);
         let _ = echo.take_answer(answer);

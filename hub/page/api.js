@@ -1,6 +1,6 @@
-// What the hub can be asked over HTTP, and what it tells by itself.
+// The HTTP interface of the hub, and its server-sent events.
 
-/** Something that did not work: what, and why. */
+/** A failed request: a title and the cause. */
 export class Problem extends Error {
   constructor(title, detail) {
     super(title);
@@ -10,7 +10,7 @@ export class Problem extends Error {
 
 const TROUBLE = "The hub does not answer";
 
-/** The detail of a problem document is made to stand in a line; here it is a sentence. */
+/** The detail of a problem document as a sentence: with a capital letter and a full stop. */
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 async function ask(path, options) {
@@ -21,7 +21,7 @@ async function ask(path, options) {
     throw new Problem(TROUBLE, "Is it still running? The page goes on by itself when it is back.");
   }
   if (answer.status === 204) return null;
-  // A proxy in between, or a hub that is just ending, may answer with something that is no JSON.
+  // A proxy, or a hub that is about to end, may send a body that is not JSON.
   const body = await answer.json().catch(() => null);
   if (!answer.ok && body?.detail) throw new Problem("That did not work", sentence(body.detail));
   if (!answer.ok || body === null) throw new Problem(`${TROUBLE} as it should`, `It says ${answer.status}.`);
@@ -55,8 +55,8 @@ export const signInPage = (user) => `/sign-in${of(user)}`;
 export const mailPart = (id, part = "") => `/api/mail/${encodeURIComponent(id)}${part}`;
 
 /**
- * Listens to changes for as long as the page lives. `onChange` gets each one, `onDown` is called when the hub
- * is gone, `onUp` when it is (back) there or some changes were missed: then everything may be different.
+ * Receives the events of the hub while the page is open. `onChange` is called for each event, `onDown` when the
+ * connection is lost, and `onUp` when the connection is restored or events were lost: all state may have changed then.
  */
 export function listen({ onChange, onUp, onDown }) {
   const source = new EventSource("/api/events");
@@ -65,7 +65,7 @@ export function listen({ onChange, onUp, onDown }) {
   source.addEventListener("change", (event) => onChange(JSON.parse(event.data)));
   source.addEventListener("error", () => {
     onDown();
-    // A refused connection is tried again by the browser, an answer that is no event stream is not.
+    // The browser repeats a failed connection by itself, but not after a response that is not an event stream.
     if (source.readyState === EventSource.CLOSED) setTimeout(() => listen({ onChange, onUp, onDown }), 2000);
   });
 }

@@ -1,9 +1,9 @@
-// The Alexa app: whether the account is linked, and the cards that the skill has sent.
+// The pane of the Alexa app: whether the account is linked, and the cards that the skill has sent.
 
 import { signInPage } from "./api.js";
 import { copies, copyOf, keyed, markNext, numbered, one, setText, showTime } from "./dom.js";
 
-/** What is on a card to be typed elsewhere: a code that stands in a line of its own, and a command. */
+/** The parts of a card that the user can copy: a code on a line of its own, and a command. */
 const TO_COPY = [
   ["Copy the code", /^[A-Z0-9]{3,}(?:-[A-Z0-9]{3,})+$/m],
   ["Copy the command", /^onething-device .+$/m],
@@ -27,7 +27,7 @@ export function drawApp({ user, names, echo }, step) {
   const cards = numbered(echo.cards).reverse();
   one("#cards-empty").hidden = cards.length > 0;
   keyed(one("#cards"), cards, (entry) => `${user.user} ${entry.key}`, (entry) => makeCard(entry, user, names), (node, { card }, index) => {
-    // Of several cards that ask for the same, the newest is the one to press; none of them once that is done.
+    // Of several cards with the same request, only the newest one has an active button, until the request is fulfilled.
     const link = one(".button", node);
     const isNewest = index === 0;
     link.hidden = card.type !== "LinkAccount" || user.linked;

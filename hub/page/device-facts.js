@@ -1,14 +1,14 @@
-// The properties of a device, as its model describes them and its shadow holds them.
+// The properties of a device, from its device model and its shadow.
 
 import { keyed, one, setText } from "./dom.js";
 
-/** "nozzleTarget" and "nozzle_target" as people write it. */
+/** A property name such as "nozzleTarget" or "nozzle_target" as separate words. */
 export const inWords = (name) => name.replace(/[_-]+/g, " ").replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
 const asTitle = (name) => inWords(name).replace(/^./, (letter) => letter.toUpperCase());
 
 const UNITS = { percent: " %", degrees: "°" };
 
-/** A value as people write it. */
+/** A value in readable form, with its unit. */
 export function shownValue(value, { type, unit }) {
   if (value === undefined || value === null) return "–";
   if (type === "number" && typeof value === "number") return `${Number(value.toFixed(2))}${UNITS[unit] ?? (unit ? ` ${unit}` : "")}`;
@@ -17,7 +17,7 @@ export function shownValue(value, { type, unit }) {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** Draws a tile for each property: what is reported, and what is set and not so yet. */
+/** Draws a tile for each property: the reported value, and a desired value that is still pending. */
 export function drawFacts(list, { properties }, state, pending) {
   keyed(list, properties, ({ name }) => name, makeFact, (node, property) => {
     const { name, type, min, max } = property;

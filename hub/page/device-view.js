@@ -1,14 +1,14 @@
-// What there is to be seen of a user's device: the simulated one of this page, or one elsewhere that is connected with the same
-// identity, of which its shadow tells.
+// The view of a user's device: the simulated device of this page, or a device elsewhere that is connected with the same identity
+// and is known from its shadow only.
 
 /**
- * The device as it is shown. `elsewhere`: a device that is not simulated here is connected. `awaited`: one was, and may come
- * again. A simulated device beside one of these would take its connection away, again and again.
+ * The device as it is shown. `elsewhere`: a device that is not simulated here is connected. `awaited`: such a device was
+ * connected and may reconnect. A simulated device with the same identity would disconnect it, again and again.
  */
 export function viewOf({ device, thing, model }) {
   const elsewhere = Boolean(thing?.elsewhere);
   const reported = thing?.shadow?.state.reported ?? {};
-  // The skill itself leaves a mark in what is reported.
+  // The skill itself writes `onboarded` into the reported state.
   const hasReported = Object.keys(reported).some((name) => name !== "onboarded");
   const awaited = !elsewhere && !device.running && hasReported;
   const isSeen = elsewhere || awaited;
@@ -17,7 +17,7 @@ export function viewOf({ device, thing, model }) {
   return { elsewhere, awaited, isSeen, simulated: !isSeen && device.running, isThere: isSeen || device.running, connection, printer, reported };
 }
 
-/** The state of a printer, out of what it reports. What it does not report is as at rest. */
+/** The state of a printer from its reported properties. A missing property has its value at rest. */
 function printerOf(reported, model) {
   if (model.picture !== "printer") return null;
   const at = (name) => (typeof reported[name] === "number" ? reported[name] : 0);

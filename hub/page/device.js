@@ -1,4 +1,4 @@
-// The device: a simulated printer that was started from a bundle, what it does, and what the cloud knows of it.
+// The pane of the device: a simulated printer that was started with a bundle, its state, and its shadow.
 
 import { drawFacts, inWords } from "./device-facts.js";
 import { keyed, markNext, numbered, one, setText, showTime } from "./dom.js";
@@ -12,7 +12,7 @@ const ELSEWHERE = "This device is not simulated here. What is shown is what its 
 const AWAITED = "A device was connected with this identity, and is not now. What is shown is what it reported last.";
 const connect = one("#connect");
 
-/** Connects the controls. `act(what)` does something with the device of the current user. */
+/** Connects the controls. `act(what)` executes an action on the device of the current user. */
 export function connectDevice({ act }) {
   connect.addEventListener("click", () => act(connect.dataset.do));
   one("#slow").addEventListener("change", (event) => act(event.target.checked ? "slow" : "normal"));
@@ -65,7 +65,7 @@ export function drawDevice({ user, device, thing, model, view }, step) {
   keyed(one("#log"), entries, (entry) => `${user.user} ${entry.key} ${entry.text}`, makeEntry);
 }
 
-/** What the owner has set; nothing is set where it is 0. */
+/** The target temperature as text; empty if it is 0. */
 const targetOf = (degrees) => (degrees > 0 ? `set to ${Math.round(degrees)}` : "");
 
 const isBusy = (printer) => printer?.status === "printing" || printer?.status === "paused";
@@ -96,7 +96,7 @@ function doing({ isThere, isSeen, simulated, connection, printer }, fails) {
 
 const STATUS = { accepted: "Doing it", done: "Done", refused: "Refused", failed: "Failed" };
 
-/** What a device that is no printer does, by its shadow: the newest command, or whether it is as it was set. */
+/** The activity of a device that is not a printer, from its shadow: the newest command, or whether all changes are applied. */
 function doingOf({ isThere, connection, reported }, state, pending) {
   if (!isThere) return NONE_YET;
   const away = connection === "connected" ? "" : " (offline)";

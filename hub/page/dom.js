@@ -1,17 +1,17 @@
-// The few things that every pane does with the document.
+// Helpers for the document that all panes use.
 
 export const one = (selector, root = document) => root.querySelector(selector);
 
 export const copyOf = (template) => document.getElementById(template).content.firstElementChild.cloneNode(true);
 
-/** Sets a text. One that stays is left alone, or screen readers would say it again. */
+/** Sets a text. An unchanged text is not set again, because a screen reader would read it again. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 /**
- * Makes the children of `parent` those of `items`. What is there already stays the same element, so it keeps
- * its focus, its open details and its place in the scroll.
+ * Updates the children of `parent` to match `items`. An item with the same key keeps its element, and so its focus,
+ * its open details and its scroll position.
  */
 export function keyed(parent, items, key, make, update = () => {}) {
   const wanted = new Set(items.map((item, index) => String(key(item, index))));
@@ -35,8 +35,8 @@ export function keyed(parent, items, key, make, update = () => {}) {
 }
 
 /**
- * Gives each entry of a history a key that it keeps when the hub forgets the oldest: its time, and its number
- * among those of the same second.
+ * Gives each entry of a history a key that stays the same when the hub deletes the oldest entries: its time, and its
+ * number among the entries of the same second.
  */
 export function numbered(entries) {
   const seen = new Map();
@@ -47,7 +47,7 @@ export function numbered(entries) {
   });
 }
 
-/** Draws, and when that takes away what had the focus, gives it to the heading of the pane. */
+/** Draws a pane. If this removes the focused element, the heading of the pane receives the focus. */
 export function keepingFocus(pane, draw) {
   const before = document.activeElement;
   const inside = pane.contains(before) && before !== pane;
@@ -57,14 +57,14 @@ export function keepingFocus(pane, draw) {
   }
 }
 
-/** Marks the one control that is the next step, and lets it be described by the hint. */
+/** Marks the control of the next step, and sets the hint as its description. */
 export function markNext(node, isNext) {
   node.toggleAttribute("data-next", isNext);
   if (isNext) node.setAttribute("aria-describedby", "guide-text");
   else node.removeAttribute("aria-describedby");
 }
 
-/** Lets a button copy a text. There is a clipboard only in secure contexts, which a hub in the home network need not be. */
+/** Makes a button copy a text. The clipboard exists only in secure contexts, which a hub in a home network may not be. */
 export function copies(button, text) {
   button.hidden = !navigator.clipboard;
   const label = button.textContent;
@@ -74,7 +74,7 @@ export function copies(button, text) {
   });
 }
 
-/** A time of the hub (seconds since the epoch) as people write it: the hour today, else the day as well. */
+/** A Unix time in seconds as text: the time of day, and for another day also the date. */
 export function timeOf(seconds) {
   const time = new Date(seconds * 1000);
   const today = time.toDateString() === new Date().toDateString();

@@ -1,4 +1,4 @@
-// The Echo: what one says, what Alexa says, and both sides of the wire on demand.
+// The pane of the Echo: the conversation, and on demand the request and the response of each turn.
 
 import { awaited } from "./dialog.js";
 import { copyOf, keyed, markNext, numbered, one, setText } from "./dom.js";
@@ -6,7 +6,7 @@ import { jsonFigure } from "./json-view.js";
 import * as speech from "./speech.js";
 
 const CHIPS = 3;
-/** What one is likely to want of a printer in each state; for any other device, what its model lists first. */
+/** The suggested intents for a printer in each state. For any other device, the first intents of its model are suggested. */
 const LIKELY = {
   printing: ["StatusIntent", "PauseIntent", "CancelPrintIntent"],
   paused: ["ResumeIntent", "CancelPrintIntent", "StatusIntent"],
@@ -18,17 +18,17 @@ const talk = one("#talk");
 const words = one("#words");
 
 let sayIt = () => {};
-/** What each user has said and was not answered yet. */
+/** The utterance of each user that has no response yet. */
 const pending = new Map();
 let whose = null;
-/** What this user has said, which of it is recalled, and what was typed before that. */
+/** The earlier utterances of this user, the index of the recalled one, and the text that was typed before the recall. */
 let said = [];
 let recalled = null;
 let draft = "";
-/** Whether the newest turn is to be kept in view: until one scrolls back to read. */
+/** Whether the newest turn is kept in view: true until the user scrolls back. */
 let follows = true;
 
-/** Connects the controls. `say(words)` says something as the current user, and `complain` shows a problem. */
+/** Connects the controls. `say(words)` speaks as the current user, and `complain` shows a problem. */
 export function connectEcho({ say, complain }) {
   sayIt = say;
   one("#composer").addEventListener("submit", (event) => {
@@ -37,7 +37,7 @@ export function connectEcho({ say, complain }) {
     if (!text || pending.has(whose)) return;
     words.value = "";
     recalled = null;
-    // What was not heard is there to be sent again.
+    // An utterance that failed is restored, so that the user can send it again.
     say(text).then((isHeard) => {
       if (!isHeard && !words.value) words.value = text;
     });
@@ -48,7 +48,7 @@ export function connectEcho({ say, complain }) {
   one("#say-next").addEventListener("click", () => say(one("#say-next-words").textContent));
 
   talk.addEventListener("scroll", () => (follows = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 24));
-  // What is below the conversation grows and shrinks with what can be said.
+  // The area below the conversation changes its height with the suggestions.
   new ResizeObserver(showNewest).observe(talk);
 
   const voice = one("#voice");
@@ -75,7 +75,7 @@ export function connectEcho({ say, complain }) {
   });
 }
 
-/** Goes back and forth through what was said before, as a shell does. */
+/** Recalls earlier utterances with the arrow keys, as a shell does. */
 function recall(event) {
   const last = said.length;
   const at = (recalled ?? last) + (event.key === "ArrowUp" ? -1 : 1);
@@ -86,13 +86,13 @@ function recall(event) {
   words.value = recalled === null ? draft : said[recalled];
 }
 
-/** What a user is saying; `null` when the answer is there. */
+/** Shows an utterance of a user that has no response yet; `null` when the response has arrived. */
 export function showPending(user, text) {
   if (text === null) pending.delete(user);
   else pending.set(user, text);
 }
 
-/** What can be said now, without what the next step says already. */
+/** The suggested utterances, without the utterance of the next step. */
 function suggestions({ user, echo, view, model, utterances }, step) {
   const awaits = awaited(echo.turns.at(-1));
   if (awaits === "yes or no") return ["yes", "no"];
@@ -102,7 +102,7 @@ function suggestions({ user, echo, view, model, utterances }, step) {
   const likely = ofPrinter ?? model.intents ?? [];
   const rank = ({ intent }) => (likely.includes(intent) ? likely.indexOf(intent) : likely.length);
   const groups = utterances.groups.toSorted((a, b) => rank(a) - rank(b));
-  // The next step says one of them already; its group has another way to be used.
+  // The next step is already one of these utterances; another utterance of its group is suggested.
   const texts = groups.map(({ say }) => say.find((text) => text !== step.words)).filter(Boolean);
   return texts.slice(0, CHIPS);
 }
@@ -111,7 +111,7 @@ export function drawEcho(home, step) {
   const { echo, utterances, user } = home;
   const isNew = whose !== user.user;
   whose = user.user;
-  // What was said before is there to be read, not to be read out.
+  // The history must not be read aloud by a screen reader when the user changes.
   talk.setAttribute("aria-live", isNew ? "off" : "polite");
   said = echo.turns.map((turn) => turn.say).filter((text, index, all) => text && text !== all[index - 1]);
   if (isNew) recalled = null;
@@ -146,7 +146,7 @@ function showNewest() {
 
 function makeTurn(turn) {
   const node = copyOf("turn-template");
-  // A request that somebody has sent as it stands was not spoken.
+  // A request that was sent as JSON has no utterance; its type is shown.
   setText(one(".you-words", node), turn.say ?? turn.request?.request?.type ?? "");
   setText(one(".alexa-words", node), turn.heard.speech);
   one(".carded", node).hidden = !turn.heard.card;

@@ -1,10 +1,10 @@
-// What a newcomer should do next. At each moment it is one thing, in one pane. This is a pure decision over
-// what the page knows, so the way from "open my printer" to a print is written down in one place.
+// The guide for a new user: the next step, which is one action in one pane. It is a pure function of the state of the page, so
+// the whole sequence from "open my printer" to a print is defined in one place.
 
 import { awaited } from "./dialog.js";
 import { pendingOf } from "./pending.js";
 
-/** The next step: the pane it is in, the hint, and what is to be pressed (`press`), if anything. */
+/** The next step: its pane, its hint, and the control to press (`press`), if there is one. */
 export function nextStep(home) {
   const { user, users, names, utterances, echo, mail, outgoing, device, view } = home;
   const said = (intent) => utterances.groups.find((group) => group.intent === intent)?.say[0];
@@ -38,7 +38,7 @@ export function nextStep(home) {
   }
   if (device.connection === "connecting") return { pane: "device", hint: "The device connects with its certificate …", press: null };
   if (device.connection === "refused") {
-    // A certificate that was replaced opens nothing any more. If the new one has come, it is in the last mail.
+    // A replaced certificate is not valid any more. The newest mail may have the new one.
     if (home.startedWith !== bundle.id) {
       return { pane: "mailbox", hint: "The device was refused. Start it with the newest bundle.", press: "start", mail: bundle.id };
     }
@@ -49,7 +49,7 @@ export function nextStep(home) {
   return withDevice(home, say, said);
 }
 
-/** The next step where a device is connected. */
+/** The next step when a device is connected. */
 function withDevice(home, say, said) {
   const { user, users, utterances, echo, device, view, model } = home;
   const awaits = awaited(echo.turns.at(-1));
@@ -76,7 +76,7 @@ function withDevice(home, say, said) {
   return print ? say(print, `The device is ready. Say “${print}”.`) : { pane: null, hint: "The device is ready. Say what you like.", press: null };
 }
 
-/** The same where the device is not the printer: it is asked for what its model lists first. */
+/** The next step for a device that is not the printer: an utterance for the first intents of its model. */
 function withAnyDevice({ user, users, names, utterances, device, thing, view, model }, say) {
   const state = thing?.shadow?.state;
   const first = utterances.groups.find(({ intent }) => model.intents.includes(intent))?.say[0];
@@ -90,7 +90,7 @@ function withAnyDevice({ user, users, names, utterances, device, thing, view, mo
   return theEnd(`Your ${names.device} has got it.`, user, users);
 }
 
-/** The story is told: there is another one to be. */
+/** The final step, which suggests another user if there is an unlinked one. */
 function theEnd(done, user, users) {
   const other = users.find((one) => one.user !== user.user && !one.linked);
   return other
@@ -98,7 +98,7 @@ function theEnd(done, user, users) {
     : { pane: null, hint: `${done} That is the whole story. Say what you like.`, press: null };
 }
 
-/** How far the story has come in each pane: `done`, `now` or `later`. */
+/** The progress of each pane: `done`, `now` or `later`. */
 export function progressOf(home, step) {
   const { thing, model, view } = home;
   const isDone = model.picture === "printer" ? (view.printer?.progress ?? 0) >= 100 : view.isThere && Object.keys(thing?.shadow?.state.desired ?? {}).length > 0;

@@ -1,4 +1,4 @@
-// JSON as people read it: indented, coloured by kind, and to be copied.
+// A view of JSON: indented, coloured by type, with a button to copy.
 
 import { copies, copyOf, one } from "./dom.js";
 
@@ -31,7 +31,7 @@ export function jsonFigure(title, value) {
   return figure;
 }
 
-/** Shows another value in a figure that is there already. */
+/** Shows a new value in an existing figure. */
 export function showJson(figure, value) {
   const text = JSON.stringify(value, null, 2);
   const code = one("pre", figure);

@@ -1,4 +1,4 @@
-// The mailbox: the list, and one mail as a mail reader shows it.
+// The pane of the mailbox: the list of mails, and the open mail.
 
 import { mailPart } from "./api.js";
 import { copies, copyOf, keyed, markNext, one, setText, showTime, timeOf } from "./dom.js";
@@ -8,7 +8,7 @@ let newest = null;
 let whose = null;
 let redraw = () => {};
 
-/** Connects the controls. `start(id)` starts the device with the bundle of that mail. */
+/** Connects the controls. `start(id)` starts the device with the bundle of this mail. */
 export function connectMailbox({ start, draw }) {
   redraw = draw;
   one("#start").addEventListener("click", () => start(chosen));
@@ -19,7 +19,7 @@ export function connectMailbox({ start, draw }) {
 export function drawMailbox({ user, mail, view }, step) {
   const mails = [...mail].reverse();
   if (whose !== user.user || mails[0]?.id !== newest) {
-    // A new mail opens itself: it is what one has been waiting for.
+    // A new mail is opened automatically.
     whose = user.user;
     newest = mails[0]?.id ?? null;
     chosen = newest;
@@ -65,7 +65,7 @@ function drawReader(mail, view, step) {
   one("#started").hidden = !view.elsewhere;
   markNext(one("#start"), step.press === "start" && step.mail === mail.id);
 
-  // The one step of the mail, which is to be typed on the device.
+  // The command in the mail, which the user types on the device.
   const command = /^\s*(onething-device .*)$/m.exec(mail.text)?.[1].trim();
   one("#mail-command").hidden = !command;
   setText(one("#mail-command code"), command ?? "");
@@ -73,7 +73,7 @@ function drawReader(mail, view, step) {
   const asText = one("#mail-view input:checked").value === "text";
   const frame = one("#mail-html");
   frame.hidden = asText;
-  // Setting an address loads it, also one that is there already.
+  // Setting `src` loads the document, even if the address is unchanged.
   const address = mailPart(mail.id, "/html");
   if (frame.getAttribute("src") !== address) frame.setAttribute("src", address);
   one("#mail-text").hidden = !asText;

@@ -1,5 +1,5 @@
-// The page: what is known of the home of one user, kept up to date by the hub's events, and drawn into four
-// panes. Whatever changes, everything is drawn again; what stays the same is left alone (see dom.js).
+// The page: the state of one user, updated by the events of the hub and drawn into four panes. Every change draws all panes;
+// unchanged elements are not touched (see dom.js).
 
 import * as api from "./api.js";
 import { connectApp, drawApp } from "./app.js";
@@ -16,18 +16,18 @@ const PANES = { echo: drawEcho, app: drawApp, mailbox: drawMailbox, device: draw
 const NO_DEVICE = { running: false, connection: "off", slow: false, fails: false, printer: null, log: [], thing: null };
 const emptyHome = () => ({ echo: { turns: [], cards: [] }, mail: [], outgoing: [], device: NO_DEVICE, thing: null, startedWith: null, isKnown: false });
 
-/** Everything that is drawn. The parts of `emptyHome` belong to `user`, and are drawn when all of them are known. */
+/** The state that is drawn. The members of `emptyHome` belong to `user`, and are drawn when all of them are loaded. */
 let home = { user: null, users: [], names: {}, model: { properties: [], intents: [] }, utterances: { start: [], groups: [] }, ...emptyHome() };
 
-/** How each part is asked for, and where its answer goes. */
+/** The request for each part, and the function that applies its response. */
 const PARTS = {
   users: async () => {
     const { users, ...names } = await api.users();
-    // There is nobody while everything is started over; another event follows.
+    // There is no user during a reset; another event follows.
     if (!users.length) return;
     const before = home.user?.user;
     Object.assign(home, { users, names, user: users.find((one) => one.user === before) ?? users[0] });
-    // What is drawn is still that of a user who was removed.
+    // The panes still show a user who was removed.
     if (before && home.user.user !== before) choose(home.user.user);
   },
   echo: (user) => api.echo(user).then((echo) => () => (home.echo = echo)),
@@ -37,11 +37,11 @@ const PARTS = {
   shadow: (user) => api.things(user).then(({ things }) => () => (home.thing = things[0] ?? null)),
 };
 const OF_USER = ["echo", "mail", "device", "shadow"];
-/** Where that goes which an event brings along. */
+/** The member of the state that the value of an event replaces. */
 const TOLD = { device: "device", shadow: "thing" };
 
-// Events come faster than answers. A part that is being asked for is asked for once more afterwards (`again`);
-// and what an event has told meanwhile (`isTold`) is newer than the answer, which may have been overtaken.
+// Events arrive faster than responses. A part that is being requested is requested once more afterwards (`again`). A value from
+// an event during a request (`isTold`) is newer than the response, which is then ignored.
 const asking = new Map();
 
 function refresh(part) {
@@ -63,7 +63,7 @@ async function ask(part, turn) {
       turn.isTold = false;
       const user = home.user?.user;
       const apply = await PARTS[part](user);
-      // The answer is about somebody else when the user was switched meanwhile.
+      // The response is about another user if the user was switched meanwhile.
       if (apply && user !== home.user.user) turn.again = true;
       else if (!turn.isTold) apply?.();
     } while (turn.again);
@@ -80,7 +80,7 @@ function told(part, value) {
 }
 
 async function refreshAll() {
-  // Another hub may be there than before, with other models.
+  // The hub may have been restarted with other models.
   [home.utterances, home.model] = await Promise.all([api.utterances(), api.model()]);
   setText(one("#version"), home.model.version ?? "");
   await refresh("users");
@@ -94,7 +94,7 @@ async function refreshHome() {
   draw();
 }
 
-/** The pane in which the next step is. */
+/** The pane of the next step. */
 let aim = null;
 
 const attempt = (work) => work.catch(complainOf);
@@ -119,13 +119,13 @@ function draw() {
 
 const oneColumn = window.matchMedia("(max-width: 719px)");
 
-/** On a phone one pane is seen at a time: that where something happens now, unless somebody is typing. */
+/** On a phone, which shows one pane at a time, scrolls to the pane of the next step, unless the user is typing. */
 function bringIntoView(pane) {
   if (!pane || !oneColumn.matches || one("#words").value || one("dialog[open]")) return;
   one(`#${pane}`).scrollIntoView({ block: "start", behavior: "instant" });
 }
 
-/** Goes to the control that is the next step; where there is none, to the pane where something happens. */
+/** Moves to the control of the next step, or to the pane of the next step if it has no control. */
 function showNext() {
   const next = one("[data-next]") ?? one(`#${aim} h2`);
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -177,13 +177,13 @@ async function reset() {
 async function act(what, more) {
   const user = home.user.user;
   try {
-    // What this answers may be older than the event that has come meanwhile, so the device is asked again.
+    // The response may be older than an event that has arrived meanwhile, so the state of the device is requested again.
     await api.doWithDevice(user, what, more);
     if (what === "start" && user === home.user.user) home.startedWith = more.mail;
     await refresh("device");
   } catch (problem) {
     complainOf(problem);
-    // A switch that was refused goes back.
+    // Draws the previous state of a control whose action was rejected.
     draw();
   }
 }
@@ -225,11 +225,11 @@ if (wanted) home.user = { user: wanted };
 api.listen({
   onChange,
   onDown: () => reconnecting(true),
-  // What was shown while the hub was away is old until everything has been asked for again.
+  // The page is outdated after a lost connection until all parts are requested again.
   onUp: () => {
     one("#notice").hidden = true;
     refreshAll().then(() => reconnecting(false), complainOf);
   },
 });
-// Back from the sign-in page one goes on where one left.
+// After the return from the sign-in page, the focus is at the pane of the Alexa app.
 if (document.referrer.startsWith(`${location.origin}/sign-in`)) one("#app-title").focus({ preventScroll: true });

@@ -1,5 +1,5 @@
-// The printer as a picture: what it prints grows layer by layer, the head follows the edge of the layer, the
-// nozzle and the bed glow as hot as they are.
+// The picture of the printer: the print grows layer by layer, the head follows the edge of the layer, and the nozzle and the bed
+// glow according to their temperatures.
 
 import { one, setText } from "./dom.js";
 
@@ -8,7 +8,7 @@ const BED = 226;
 const PARKED = { x: 128, lift: 16 };
 const AMBIENT = 25;
 
-/** Goes smoothly through radii that are given from the bottom to the top. */
+/** A smooth interpolation of radii that are given from the bottom to the top. */
 function turned(radii) {
   return (height) => {
     const at = height * (radii.length - 1);
@@ -22,7 +22,7 @@ const SHAPES = {
   vase: { height: 122, twist: 2.2, ribs: 7, radius: turned([25, 35, 42, 40, 30, 21, 19, 24, 30]) },
   cup: { height: 78, twist: 0, ribs: 0, radius: turned([27, 32, 35, 37, 38]) },
 };
-/** Stands for whatever has no picture of its own. */
+/** The shape of every model that has no picture of its own. */
 const OTHER = { height: 84, twist: 0, ribs: 4, radius: (height) => (height < 0.34 ? 46 : height < 0.7 ? 32 : 19) };
 
 const STEPS = 72;
@@ -35,7 +35,7 @@ function outline({ height, radius }) {
   return `${pathOf([...left, ...right])}Z`;
 }
 
-/** The ribs wind around the shape; those on its far side are not seen. */
+/** The visible parts of the ribs, which wind around the shape; the far side is hidden. */
 function ribs({ height, radius, twist, ribs: count }) {
   const lines = [];
   for (let rib = 0; rib < count; rib += 1) {
@@ -66,7 +66,7 @@ let phase = 0;
 let frame = 0;
 let last = 0;
 
-/** Shows a device as the hub describes it. */
+/** Draws a device in the state that the hub reports. */
 export function drawPicture({ isThere, connection, printer }, slow) {
   const on = isThere && printer?.power !== "OFF" && Boolean(printer);
   svg.toggleAttribute("data-on", on);
@@ -83,7 +83,7 @@ export function drawPicture({ isThere, connection, printer }, slow) {
   const progress = printer?.progress ?? 0;
   const isNewPrint = shape !== goal.shape || progress < goal.progress;
   if (shape !== goal.shape) setShape(shape);
-  // A print that begins, or the device of somebody else, is there at once; only growth is shown as such.
+  // A new print, or the device of another user, is drawn at once; only growth is animated.
   if (isNewPrint || goal.shape === null) shown.progress = progress;
   goal = { shape, status: on ? printer.status : "idle", progress, slow };
   if (still.matches) settle();
@@ -110,7 +110,7 @@ function setShape(shape) {
   one("#ribs").setAttribute("d", shape ? ribs(shape) : "");
 }
 
-/** Without motion the picture shows where things are, not how they get there. */
+/** Draws the final state without animation. */
 function settle() {
   shown.progress = goal.progress;
   const at = goal.progress / 100;

@@ -1,4 +1,4 @@
-// The shadow: desired, reported and delta side by side, a row for each field, and what has just changed.
+// The shadow: desired, reported and delta side by side, with a row for each field and a mark for the latest changes.
 
 import { keyed, one, setText, showTime, timeOf } from "./dom.js";
 import { jsonFigure, showJson } from "./json-view.js";
@@ -7,7 +7,7 @@ import { pendingOf } from "./pending.js";
 const COLUMNS = ["desired", "reported", "delta"];
 const TITLES = { desired: "Desired", reported: "Reported", delta: "Delta" };
 
-/** What the figures below the table show when they are opened. */
+/** The state that the figures below the table show when they are opened. */
 let state = {};
 const json = one("#shadow-json");
 json.addEventListener("toggle", () => drawJson(state));
@@ -15,7 +15,7 @@ json.addEventListener("toggle", () => drawJson(state));
 let seen = { thing: null, version: null, cells: new Map() };
 let changed = new Set();
 
-/** A cell is narrow: of a long id the first digits behind its last dot do; the whole is in the JSON below. */
+/** The longest id in a cell. Of a longer id only the first digits after its last dot are shown; the JSON below has all. */
 const LONGEST = 24;
 const DIGITS = 6;
 const shortened = (id) => `${id.slice(id.lastIndexOf(".") + 1).slice(0, DIGITS)}…`;
@@ -23,11 +23,11 @@ const shown = (value) => JSON.stringify(typeof value === "string" && value.lengt
 
 const isGroup = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length > 0;
 
-/** The fields of the three documents as rows, those of an object below a row of its name. */
+/** The fields of the three documents as rows; the fields of an object follow the row with its name. */
 function rowsOf(parts, path = [], rows = []) {
   const names = [...new Set(parts.flatMap((part) => Object.keys(part ?? {})))];
   const fields = names.map((name) => ({ name, values: parts.map((part) => part?.[name]) }));
-  // Plain properties first: they are what one looks for, and a command is long.
+  // Plain properties come first, because they are looked up most often and a command is long.
   const ordered = [...fields.filter(({ values }) => !values.some(isGroup)), ...fields.filter(({ values }) => values.some(isGroup))];
   for (const { name, values } of ordered) {
     const group = values.some(isGroup);
@@ -65,7 +65,7 @@ export function drawShadow(thing, model) {
   drawJson(state);
 }
 
-/** What differs from the version before is marked until the next version. */
+/** Marks the differences from the previous version until the next version. */
 function remember(thing, rows) {
   const version = thing.shadow.version;
   if (seen.thing === thing.thing && seen.version === version) return;
@@ -87,7 +87,7 @@ function drawIdentity({ thing, certificates, connected }) {
   setText(one("#certificate"), [`Certificate ${name(used)}${connected ? ", in use" : ""}`, ...also].join("; "));
 }
 
-/** What the broker has refused last, and why; its texts are escaped already. */
+/** Draws the last refusal of the broker with its cause; its texts are escaped already. */
 function drawRefusal(refusal) {
   const line = one("#refusal");
   line.hidden = !refusal;
@@ -113,7 +113,7 @@ function makeRow(row) {
   return node;
 }
 
-/** The three documents whole, for those who want to see or copy them. */
+/** Draws the three complete documents as JSON. */
 function drawJson(state) {
   if (!json.open) return;
   const body = one(".json-body", json);

@@ -1,4 +1,4 @@
-// The consent page: it stands where Login with Amazon stands while the hub is being tried.
+// The consent page, which replaces Login with Amazon in trying mode.
 
 import * as api from "./api.js";
 import { one, setText } from "./dom.js";

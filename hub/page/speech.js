@@ -1,4 +1,4 @@
-// The browser's own voice and ears, where it has them.
+// Speech synthesis and speech recognition of the browser, if it has them.
 
 const Recognition = window.SpeechRecognition ?? window.webkitSpeechRecognition;
 const KEY = "onething-voice";
@@ -21,7 +21,7 @@ export function speak(text) {
   speechSynthesis.speak(words);
 }
 
-/** Hears one utterance. Resolves with its words, or with `null` where nothing was heard. */
+/** Recognises one utterance. Resolves with its words, or with `null` if nothing was recognised. */
 export function hear() {
   return new Promise((resolve, reject) => {
     const recognition = new Recognition();

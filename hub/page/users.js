@@ -1,10 +1,10 @@
-// Who is at home: the local users, and one more on demand. Each has a colour that runs through their panes.
+// The local users, and the dialog to add one. Each user has a colour, which is used in all panes.
 
 import { copyOf, keyed, markNext, one, setText } from "./dom.js";
 
 const HUES = 6;
 
-/** Connects the controls. `choose(user)` switches; `add(name)`, `remove(user)` and `reset()` do so, or throw a problem. */
+/** Connects the controls. `choose(user)` switches; `add(name)`, `remove(user)` and `reset()` throw a problem if they fail. */
 export function connectUsers({ choose, add, remove, reset }) {
   one("#users").addEventListener("change", (event) => choose(event.target.value));
   const dialog = one("#new-user");
@@ -14,7 +14,7 @@ export function connectUsers({ choose, add, remove, reset }) {
     dialog.showModal();
   });
   one("#new-user-cancel").addEventListener("click", () => dialog.close());
-  // What was typed stays until it has worked.
+  // The input is kept until the request has succeeded.
   const attempt = async (work) => {
     complain(null);
     try {

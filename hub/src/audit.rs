@@ -13,7 +13,7 @@ use crate::mqtt::refusals;
 use crate::registration::audit as registrations;
 use crate::storage::store::{self, OpenError, StoreError};
 
-/// A kind of event.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -25,7 +25,7 @@ pub enum Kind {
     Mail,
 }
 
-/// An event.
+/// A stored event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Event {
@@ -37,22 +37,22 @@ pub enum Event {
     Mail(DelayedMail),
 }
 
-/// A mail that did not go out at the first attempt, by its last change.
+/// A mail that was not sent at the first attempt, in its current state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DelayedMail {
-    /// When its state was last looked at, in seconds since the epoch.
+    /// When the hub last updated it, after an attempt for example, as Unix time in seconds.
     pub at: u64,
-    /// What has become of it.
+    /// Its current state.
     pub outcome: State,
     /// The masked address of its recipient.
     pub to: String,
-    /// Whose certificate is in it, where there is one.
+    /// The thing whose certificate the mail contains, if it contains one.
     pub thing: Option<String>,
-    /// How often it was tried in vain.
+    /// The number of failed attempts.
     pub attempts: u32,
-    /// Who must act: `speaker`, `again` (nobody) or `maker`.
+    /// Who must act: `speaker` (the user), `again` (the hub, which tries again) or `maker` (the operator).
     pub fault: Option<String>,
-    /// Why it did not go out at the last attempt.
+    /// The error of the last attempt.
     pub detail: Option<String>,
 }
 
@@ -63,19 +63,19 @@ impl From<Mail> for DelayedMail {
     }
 }
 
-/// Why no events were read.
+/// Why events could not be read.
 #[derive(Debug, Error)]
 pub enum LookError {
-    /// No database.
+    /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// The database cannot be read.
+    /// The database cannot be queried.
     #[error("the events cannot be read")]
     Events(#[from] StoreError),
 }
 
 impl Event {
-    /// When, in seconds since the epoch.
+    /// When the event happened, as Unix time in seconds.
     pub fn at(&self) -> u64 {
         match self {
             Self::Registration(kept) => kept.at,
@@ -85,7 +85,7 @@ impl Event {
     }
 }
 
-/// The last events of one kind or of all, the oldest of them first.
+/// The last `count` events of one kind or of all kinds, the oldest first.
 pub fn last(db: &Connection, kind: Option<Kind>, count: u32) -> Result<Vec<Event>, StoreError> {
     let mut events = Vec::new();
     if kind.is_none_or(|kind| kind == Kind::Registration) {
@@ -103,7 +103,7 @@ pub fn last(db: &Connection, kind: Option<Kind>, count: u32) -> Result<Vec<Event
     Ok(events)
 }
 
-/// The same, from the database of a hub that is not running.
+/// Reads the last events from the database of a hub that is not running. See [`last`].
 pub fn look(database: &Path, kind: Option<Kind>, count: u32) -> Result<Vec<Event>, LookError> {
     Ok(last(&store::look(database)?, kind, count)?)
 }

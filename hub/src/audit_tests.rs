@@ -1,4 +1,4 @@
-//! Events by what their readers rely on.
+//! Tests of the stored events.
 
 use onething::identifiers::{CertificateId, ThingName};
 use onething::registration::{Audit, Event as Registration};
@@ -23,14 +23,14 @@ fn registration(at: u64) -> Registration {
     }
 }
 
-/// Notes a refusal at this second.
+/// Inserts a refusal at time `at`.
 async fn refuse(store: &Store, at: u64) {
     let sql = "INSERT INTO refusal (at, action, resource, will, client_id, certificate, source, reason, detail, times)
         VALUES (?1, 'iot:Publish', 't', 0, 'c', '0', '192.0.2.7', 'implicit_deny', 'no policy statement allows it', 1)";
     store.change::<_, StoreError>(move |db| Ok(db.execute(sql, [store::seconds(at)]).map(drop)?)).await.unwrap();
 }
 
-/// Notes a mail that was handed over at the first second and last changed at this one.
+/// Inserts a mail that was queued at time 1 and last changed at time `at`.
 async fn delay(store: &Store, at: u64, state: &'static str, attempts: u32) {
     let sql = "INSERT INTO outgoing_mail (at, changed, sender, recipient, state, attempts, fault, failure)
         VALUES (1, ?1, 'hub@localhost', 'a***a@example.com', ?2, ?3, 'maker', 'the mail server cannot be used')";
@@ -46,7 +46,7 @@ fn times(events: &[Event]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn events_are_kept_in_order_and_read_also_when_nobody_serves() {
+async fn events_are_ordered_by_time_and_can_be_read_while_no_hub_runs() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("hub.db");
     let store = Store::open(&path).unwrap();
@@ -66,8 +66,8 @@ async fn events_are_kept_in_order_and_read_also_when_nobody_serves() {
     assert_eq!((first.by.as_str(), first.outcome.as_str(), first.status), ("code", "registered", 200));
     assert_eq!(first.thing.as_deref(), Some("3D_Printer-a"));
     assert_eq!(serde_json::to_value(&all[1]).unwrap()["kind"], "refusal");
-    assert!(matches!(look(&path, None, 10), Err(LookError::Database(OpenError::InUse(_)))), "a running hub has the database to itself");
-    // The thread that has the database ends with the last handle, and opening it waits for that.
+    assert!(matches!(look(&path, None, 10), Err(LookError::Database(OpenError::InUse(_)))), "the database of a running hub is locked");
+    // The database thread stops some time after the last handle is dropped, so this waits until the database can be opened.
     drop((audit, store));
     drop(Store::open(&path).unwrap());
     let looked = loop {
@@ -87,7 +87,7 @@ async fn a_mail_that_did_not_go_out_at_the_first_attempt_is_an_event_at_its_last
     delay(&store, 5, "sent", 1).await;
     delay(&store, 6, "sent", 0).await;
     let mails = events(&store, Some(Kind::Mail), 10).await;
-    assert_eq!(times(&mails), [5, 7], "a mail that went out at once is none");
+    assert_eq!(times(&mails), [5, 7], "a mail that was sent at the first attempt is not an event");
     let expected = json!({"kind": "mail", "at": 7, "outcome": "waiting", "to": "a***a@example.com", "thing": null, "attempts": 2,
         "fault": "maker", "detail": "the mail server cannot be used"});
     assert_eq!(serde_json::to_value(&mails[1]).unwrap(), expected);
@@ -95,7 +95,7 @@ async fn a_mail_that_did_not_go_out_at_the_first_attempt_is_an_event_at_its_last
 }
 
 #[tokio::test]
-async fn only_the_last_events_are_kept() {
+async fn old_registration_events_are_deleted() {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(&place.path().join("hub.db")).unwrap();
     let audit = LocalAudit::new(store.clone());
@@ -107,7 +107,7 @@ async fn only_the_last_events_are_kept() {
 }
 
 #[tokio::test]
-async fn there_are_no_events_where_there_is_no_database_of_this_time() {
+async fn reading_events_fails_without_a_database_of_the_current_version() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("hub.db");
     assert!(matches!(look(&path, None, 1), Err(LookError::Database(OpenError::Unusable(_, _)))));

@@ -1,30 +1,30 @@
-//! What happens, for whoever is watching: the page shows it as it comes.
+//! Notifications about changes, which the page in a browser receives.
 //!
-//! Events say that something has changed and whose it is; what it is now is read again by who wants to know.
-//! Nobody has to listen, and who is too slow misses some.
+//! An event names what has changed and for which user. Most events do not contain the new state, so the receiver reads it again.
+//! A receiver that is too slow misses events.
 
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use crate::sign_in::UserName;
 
-/// How many events a slow listener may be behind.
+/// The number of events that a slow receiver may be behind.
 const BEHIND: usize = 256;
 
-/// Something that has changed.
+/// The part of a user's state that has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// Who the users are.
+    /// The list of users.
     Users,
-    /// Whether the account is linked.
+    /// The link between the user's account and the skill.
     Link,
-    /// What was said.
+    /// The conversation with the Echo.
     Echo,
-    /// A mail has come.
+    /// The mail: a message has arrived, or an outgoing mail has changed its state.
     Mail,
-    /// The shadow or the connection of the thing.
+    /// The shadow, the connection or the refusals of the thing.
     Shadow,
-    /// The simulated device.
+    /// The state of the simulated device.
     Device,
 }
 
@@ -41,7 +41,7 @@ impl Subject {
     }
 }
 
-/// Tells events to all who listen; clones tell the same ones.
+/// Publishes events to all receivers. Clones share the receivers.
 #[derive(Clone)]
 pub struct Events {
     told: broadcast::Sender<Value>,
@@ -54,23 +54,23 @@ impl Default for Events {
 }
 
 impl Events {
-    /// Something of a user has changed.
+    /// Publishes that a part of the user's state has changed.
     pub fn tell(&self, user: &UserName, what: Subject) {
-        // Without a listener there is nothing to do.
+        // An error only means that there is no receiver.
         let _ = self.told.send(json!({"user": user.as_str(), "what": what.as_str()}));
     }
 
-    /// The same, with what it is now.
+    /// Publishes a change together with the new state `now`.
     pub fn tell_with(&self, user: &UserName, what: Subject, now: &Value) {
         let _ = self.told.send(json!({"user": user.as_str(), "what": what.as_str(), (what.as_str()): now}));
     }
 
-    /// Whether anybody listens.
+    /// Whether there is a receiver.
     pub fn is_heard(&self) -> bool {
         self.told.receiver_count() > 0
     }
 
-    /// From now on hears everything.
+    /// A receiver of all events from now on.
     pub fn listen(&self) -> broadcast::Receiver<Value> {
         self.told.subscribe()
     }

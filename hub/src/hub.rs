@@ -1,4 +1,4 @@
-//! The hub: the skill with the ports of this machine, and what stands around it.
+//! The hub: the skill with the ports of this machine, the registration endpoint, the broker, and the simulator.
 
 mod simulated;
 mod users;
@@ -50,48 +50,50 @@ use crate::storage::disk;
 use crate::storage::place;
 use crate::storage::store::{self, Store, StoreError};
 
-/// A request is answered within seven seconds, and who holds a thing then has died.
+/// The lifetime of a lease on a thing, in seconds. A request is answered within seven seconds, so an older lease belongs to a
+/// request that crashed.
 const LEASE_SECONDS: u64 = 8;
 const RETENTION: u64 = 30 * A_DAY;
-/// How long a request of the simulated Echo may take: a second longer than the skill's own limit.
+/// The time limit of a request of the simulated Echo: one second more than the limit of the skill itself.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
-/// Alexa asks for more than one turn of a dialog that she leads only when an answer was complete or wrong.
+/// The largest number of requests that the Echo sends without an utterance in one turn. Alexa sends such a request only when a
+/// delegated dialog is complete or when a response was not valid.
 const FOLLOW_UPS: usize = 2;
-/// For longer than a lease whoever works on a thing is waited for.
+/// The time limit to wait for the lease of another request on the same thing. A lease ends earlier.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(2 * LEASE_SECONDS);
-/// A sweep reads two short lists here.
+/// The time limit of a sweep, which reads two short lists from the local database.
 const SWEEP_LIMIT: Duration = Duration::from_secs(600);
 
 /// Why the hub did not start.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// No data folder, or no place for mail.
+    /// The data folder or the mail folder cannot be created or used.
     #[error("the folder {} cannot be used", .0.display())]
     Folder(PathBuf, #[source] std::io::Error),
-    /// A part of the data folder is missing, and nobody has said that it is to be made anew.
+    /// A part of the data folder is missing, and no option allows the hub to create it again.
     #[error(transparent)]
     Missing(#[from] data_folder::Missing),
-    /// No certificate authority.
+    /// The certificate authority cannot be read or created.
     #[error("the certificate authority cannot be used")]
     Authority(#[from] AuthorityError),
-    /// No database.
+    /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] store::OpenError),
-    /// A database that does not take what every hub needs.
+    /// The thing types or the policies cannot be written, or the leases of the last run cannot be ended.
     #[error("the database cannot be prepared")]
     Store(#[from] StoreError),
-    /// The broker could not read what it kept.
+    /// The broker could not read its stored state.
     #[error("the broker did not start")]
     Broker(#[from] broker::backend::StoreError),
-    /// The first users could not be made.
+    /// The first users could not be created.
     #[error("the local users cannot be prepared")]
     Users(#[from] UserError),
 }
 
-/// Why there is no copy of the database.
+/// Why a copy of the database could not be made.
 #[derive(Debug, Error)]
 pub enum SnapshotError {
-    /// The data folder takes no file.
+    /// The file of the copy cannot be created in the data folder.
     #[error("the data folder does not take a copy of the database")]
     Folder(#[from] std::io::Error),
     /// The database could not be copied.
@@ -99,40 +101,40 @@ pub enum SnapshotError {
     Store(#[from] StoreError),
 }
 
-/// A hub whose parts are all there. Nothing listens yet.
+/// A hub with all its parts. [`Hub::open`] starts no listener.
 pub struct Hub {
-    /// The skill.
+    /// The skill, which answers requests of Alexa and of the simulated Echo.
     pub skill: Arc<LocalSkill>,
-    /// Where devices register themselves.
+    /// The endpoint `POST /register`, at which devices register.
     pub endpoint: LocalEndpoint,
-    /// By what policy.
+    /// The policy that decides which devices may register.
     pub policy: RegistrationPolicy,
-    /// Whether a proxy on this machine passes requests on.
+    /// Whether HTTP requests arrive through a proxy on this machine.
     pub behind_proxy: bool,
-    /// Whether what calls itself Alexa is Alexa.
+    /// Verifies that a request comes from Alexa.
     pub verifier: Box<dyn Verify>,
-    /// Things and certificates.
+    /// Things, certificates and policies.
     pub registry: LocalRegistry,
-    /// Where devices connect.
+    /// The MQTT broker of the devices.
     pub broker: Broker<Behind>,
-    /// What they were refused there.
+    /// The requests of devices that the broker refused.
     pub refusals: Refusals,
-    /// Certificates, of devices and of this hub.
+    /// The certificate authority, which issues the certificates of devices and of this hub.
     pub authority: Arc<Authority>,
-    /// The mailbox.
+    /// The mail folder.
     pub mail: MailFolder,
     /// The local users.
     pub users: LocalLogin,
-    /// Their Echos.
+    /// The simulated Echos of the local users.
     pub echo_sessions: EchoSessions,
-    /// Their simulated devices.
+    /// The simulated devices of the local users.
     pub devices: Devices,
-    /// What happens.
+    /// Publishes changes to the listeners, such as the page in a browser.
     pub events: Events,
     /// The data folder.
     pub data: PathBuf,
     presence: Presence,
-    /// Who connects and disconnects; taken by whoever follows that.
+    /// Connections and disconnections of clients. [`Hub::follow_connections`] takes the receiver.
     noticed: std::sync::Mutex<Option<mpsc::UnboundedReceiver<Notice>>>,
     store: Store,
     mode: Mode,
@@ -140,8 +142,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Opens everything over the data folder. Devices will connect at `mqtt_port`; `verifier` says which requests are
-    /// Alexa's.
+    /// Opens all parts over the data folder. `mqtt_port` is the port at which devices connect, as bundles name it. `verifier`
+    /// decides which requests come from Alexa.
     pub async fn open(settings: Settings, mqtt_port: u16, verifier: Box<dyn Verify>) -> Result<Arc<Self>, OpenError> {
         disk::make_folder(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
         backup::finish(&settings.data).map_err(|error| OpenError::Folder(settings.data.clone(), error))?;
@@ -262,22 +264,22 @@ impl Hub {
         }))
     }
 
-    /// Whether the simulated Echo and the local users are there.
+    /// Whether the hub is in trying mode, with local users and simulated Echos.
     pub fn trying(&self) -> bool {
         self.mode == Mode::Trying
     }
 
-    /// Turns true when the hub ends.
+    /// A receiver whose value changes to `true` when the hub stops.
     pub fn ending(&self) -> watch::Receiver<bool> {
         self.ending.subscribe()
     }
 
-    /// Lets everything end that listens or runs.
+    /// Asks all listeners and tasks of the hub to stop.
     pub fn end(&self) {
         self.ending.send_replace(true);
     }
 
-    /// What does not work, in words for an operator.
+    /// The faults of the database and of the mail folder, one phrase each, for an operator.
     pub async fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if let Err(error) =
@@ -293,13 +295,13 @@ impl Hub {
         faults
     }
 
-    /// What the hub cannot do at the moment beside everything that it can, in words for an operator.
+    /// The limitations of a hub that otherwise works, one phrase each, for an operator. They concern outgoing mail.
     pub async fn limits(&self) -> Vec<String> {
         let mail = self.skill.mailer.faults().await;
         mail.unwrap_or_else(|error| vec![format!("the outgoing mail cannot be read: {}", onething::fault::chain(&error))])
     }
 
-    /// A copy of the database as it is now, in a file that has no name any more.
+    /// A copy of the database in its current state. The file has no name, so the operating system deletes it when it is closed.
     #[cfg(unix)]
     pub async fn snapshot(&self) -> Result<std::fs::File, SnapshotError> {
         let path = self.data.join(format!("snapshot-{}.{}", clock::micros(), disk::UNFINISHED));
@@ -310,28 +312,28 @@ impl Hub {
         Ok(file)
     }
 
-    /// Keeps what devices are refused, until this is dropped.
+    /// Writes refusals of the broker to the database until the future is dropped.
     pub async fn keep_refusals(&self) -> Infallible {
         self.refusals.keep(&self.store).await
     }
 
-    /// The last events that were kept, of one kind or of all, the oldest of them first.
+    /// The last `count` stored events of one kind or of all kinds, the oldest first.
     pub async fn audit(&self, kind: Option<EventKind>, count: u32) -> Result<Vec<Event>, StoreError> {
         self.store.read(move |db| audit::last(db, kind, count)).await
     }
 
-    /// What a thing was refused last.
+    /// The last refusal that concerns a thing.
     pub async fn last_refusal(&self, thing: &str) -> Result<Option<refusals::Kept>, StoreError> {
         let thing = thing.to_owned();
         self.store.read(move |db| refusals::last_of(db, &thing)).await
     }
 
-    /// The name of a user's thing, whether there is one or not.
+    /// The name of a user's thing, whether the thing exists or not.
     pub fn thing_of(&self, user: &UserName) -> Option<ThingName> {
         Some(ThingName::of(&self.skill.model.thing_prefix, &user.owner()?))
     }
 
-    /// A user says something to their Echo, or it is given a request.
+    /// Sends an utterance or a request of a user's Echo to the skill, and stores the turn.
     pub async fn say(&self, user: &UserName, words: Words) -> Result<Arc<Turn>, EchoError> {
         let token = self.users.user(user, None).await?.token();
         let mut echo_session = self.echo_sessions.of(user).await;
@@ -346,7 +348,8 @@ impl Hub {
             Err(for_alexa) => turn.output = not_for_the_skill(&for_alexa),
             Ok(request) => {
                 let mut request = Some(request);
-                // A dialog that Alexa leads is answered with another request at once; by its limit it has ended.
+                // The Echo may continue a delegated dialog without an utterance. Within the limit of follow-up requests the
+                // dialog ends.
                 for _follow_up in 0..=FOLLOW_UPS {
                     let Some(next) = request.take() else { break };
                     let response = invoke(Arc::clone(&self.skill), next.clone(), ANSWER_WITHIN).await?;
@@ -364,12 +367,13 @@ impl Hub {
         Ok(turn)
     }
 
-    /// What one can say, by intent.
+    /// Sample utterances, by intent.
     pub fn suggestions(&self) -> Value {
         self.echo_sessions.suggestions()
     }
 
-    /// Takes out of service what a certificate has replaced, now that a device reports to use it. What cannot be done, the sweep does.
+    /// Revokes the certificates that `certificate` replaced, because the device has reported that it uses `certificate`. After an
+    /// error the next sweep repeats the work.
     pub async fn certificate_in_use(&self, thing: &ThingName, certificate: &CertificateId) {
         let deadline = Instant::now() + WAIT_FOR_OTHERS;
         if let Err(error) = in_use(&self.skill.registry, &self.skill.shadows, &self.skill.lease(), thing, certificate, deadline).await {
@@ -377,7 +381,8 @@ impl Hub {
         }
     }
 
-    /// One sweep of what crashes left behind.
+    /// Runs one sweep, which finishes the work of requests that crashed. Also deletes expired claim codes and the records of
+    /// shadows that were deleted long ago.
     pub async fn sweep(&self) {
         let means = Sweep {
             registry: &self.skill.registry,

@@ -1,4 +1,4 @@
-//! The skill on one machine: the ports of [`onething`] without Amazon, and all that is needed around them.
+//! The skill on one machine: implementations of the ports of [`onething`] without AWS, and the services that they need.
 //!
 //! In reading order:
 //!
@@ -9,8 +9,8 @@
 //! 4. [`hub`] puts the parts together; [`signature`] verifies that a request comes from Alexa, and [`web`] serves HTTP.
 //! 5. [`simulator`] stands in for Alexa and for devices; [`cli`] is the command line.
 //!
-//! Decisions are pure functions (`policy`, `shadow::exchange`, the routing of the broker, `simulator::utterance`); input and output are
-//! in separate files. Registry, broker and shadows behave as AWS IoT does, so neither the skill nor a device sees a difference.
+//! Decisions are pure functions (`policy`, `shadow::exchange`, the routing of the broker, `simulator::utterance`); input and output
+//! are in separate files. Registry, broker and shadows behave as AWS IoT does, so neither the skill nor a device sees a difference.
 
 pub mod authority;
 pub mod policy;

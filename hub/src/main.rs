@@ -1,4 +1,4 @@
-//! The command line of the hub: one sentence and exit code 1 for what fails, 2 for what cannot be asked.
+//! The command line of the hub. A failed command prints one line and exits with code 1; invalid arguments exit with code 2.
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use onething_hub::cli::commands;
 async fn main() -> ExitCode {
     match commands::run(Arguments::parse()).await {
         Ok(code) => code,
-        // Who reads only the beginning has what they want.
+        // The reader closed the pipe early, as `head` does, which is not an error.
         Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("onething-hub: {}", chain(error.as_ref()));

@@ -1,5 +1,5 @@
-//! What the hub counts, as Prometheus reads it (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
-//! No label names an owner, a thing or a topic.
+//! Metrics of the hub in the text format of Prometheus (<https://prometheus.io/docs/instrumenting/exposition_formats/>). No label
+//! names an owner, a thing or a topic.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,7 +10,7 @@ use crate::mail::outgoing::state::State;
 use crate::mqtt::broker::counters::{Counter, Counters};
 use crate::mqtt::broker::reason::Reason;
 
-/// What the skill has done since the start of the process.
+/// Counters of the skill since the start of the process.
 #[derive(Debug, Default)]
 struct Skill {
     onboardings_started: AtomicU64,
@@ -23,18 +23,18 @@ struct Skill {
     relayed_micros: AtomicU64,
 }
 
-/// Mails by what has become of them at an attempt.
+/// The number of attempts to send a mail, by the state of the mail after the attempt, in the order of [`STATES`].
 static MAILS: [AtomicU64; 4] = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
 const STATES: [State; 4] = [State::Sent, State::Waiting, State::Failed, State::Dropped];
 
-/// Counts what became of an attempt to send a mail.
+/// Counts an attempt to send a mail by the state that the mail has afterwards.
 pub fn mail(state: State) {
     if let Some(at) = STATES.iter().position(|other| *other == state) {
         add(&MAILS[at], 1);
     }
 }
 
-/// A meter is a function, so what it counts belongs to the process.
+/// A meter is a plain function pointer, so the counters are global to the process.
 static SKILL: Skill = Skill {
     onboardings_started: AtomicU64::new(0),
     onboardings_done: AtomicU64::new(0),
@@ -46,7 +46,7 @@ static SKILL: Skill = Skill {
     relayed_micros: AtomicU64::new(0),
 };
 
-/// Counts what the skill does: its [`onething::metrics::Meter`].
+/// Counts a measurement of the skill. This function is the [`onething::metrics::Meter`] of the hub.
 pub fn count(measure: &Measure) {
     match measure {
         Measure::OnboardingStarted => add(&SKILL.onboardings_started, 1),
@@ -59,7 +59,7 @@ pub fn count(measure: &Measure) {
             add(&SKILL.relayed, 1);
             add(&SKILL.relayed_micros, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         }
-        // The steps are in the log; here no mail comes back by itself, and a sweep finds its own lines.
+        // Step times and sweeps are in the log, and the hub receives no bounces.
         Measure::StepTime { .. } | Measure::MailBounced(_) | Measure::Swept { .. } => {}
     }
 }
@@ -68,24 +68,24 @@ fn add(counter: &AtomicU64, number: u64) {
     counter.fetch_add(number, Relaxed);
 }
 
-/// A page of metrics in the making.
+/// A response of `/metrics` under construction.
 #[derive(Debug, Default)]
 pub struct Page {
     text: String,
 }
 
 impl Page {
-    /// A number that only grows.
+    /// Adds a counter, whose value never decreases.
     pub fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.line(name, "counter", help, &[(String::new(), value)]);
     }
 
-    /// A number that comes and goes.
+    /// Adds a gauge, whose value may decrease.
     pub fn gauge(&mut self, name: &str, help: &str, value: u64) {
         self.line(name, "gauge", help, &[(String::new(), value)]);
     }
 
-    /// Several counters under one name, told apart by one label.
+    /// Adds a counter with one label. `values` are the values of the label with their counts.
     pub fn counters(&mut self, name: &str, help: &str, label: &str, values: &[(&str, u64)]) {
         let labelled: Vec<_> = values.iter().map(|(value, number)| (format!("{{{label}=\"{value}\"}}"), *number)).collect();
         self.line(name, "counter", help, &labelled);
@@ -99,7 +99,7 @@ impl Page {
         }
     }
 
-    /// What the skill has counted.
+    /// Adds the counters of the skill.
     pub fn skill(&mut self) {
         let read = |counter: &AtomicU64| counter.load(Relaxed);
         let onboardings = [
@@ -123,14 +123,14 @@ impl Page {
         self.counter("onething_relayed_microseconds_total", "The time that they took.", read(&SKILL.relayed_micros));
     }
 
-    /// What became of mail, and how much of it waits.
+    /// Adds the counters of mail. `waiting` is the number of mails that wait to be sent.
     pub fn mail(&mut self, waiting: usize) {
         let attempts: Vec<_> = STATES.iter().zip(&MAILS).map(|(state, count)| (state.as_str(), count.load(Relaxed))).collect();
         self.counters("onething_mail_attempts_total", "Attempts to send a mail, and what came of them.", "outcome", &attempts);
         self.gauge("onething_mails_waiting", "Mails that wait to be sent.", u64::try_from(waiting).unwrap_or(u64::MAX));
     }
 
-    /// What a broker has counted.
+    /// Adds the counters of a broker.
     pub fn broker(&mut self, counters: &Counters) {
         self.gauge("onething_mqtt_connected", "Devices that are connected.", counters.connected.read());
         self.gauge("onething_mqtt_sessions", "Sessions, with and without a connection.", counters.sessions.read());
@@ -151,7 +151,7 @@ impl Page {
         self.counter("onething_mqtt_sent_bytes_total", "Bytes of MQTT to devices.", counters.bytes_out.read());
     }
 
-    /// The page.
+    /// The complete text.
     pub fn text(self) -> String {
         self.text
     }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_has_the_form_that_prometheus_reads() {
+    fn a_page_has_the_text_format_of_prometheus() {
         let mut page = Page::default();
         page.gauge("a_now", "A number.", 7);
         page.counters("b_total", "Others.", "kind", &[("x", 1), ("y", 2)]);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_skill_does_is_counted() {
+    fn measurements_of_the_skill_are_counted() {
         count(&Measure::RelayTime(std::time::Duration::from_micros(5)));
         count(&Measure::OnboardingStarted);
         let mut page = Page::default();

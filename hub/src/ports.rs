@@ -1,4 +1,4 @@
-//! The ports of the skill and of the registration on this machine: which implementation is behind each.
+//! The implementations of the ports of the skill and of the registration endpoint on this machine.
 
 use onething::registration::{self, Endpoint, HttpHook};
 use onething::skill::{self, Skill};
@@ -9,13 +9,13 @@ use crate::registry::LocalRegistry;
 use crate::shadow::LocalShadows;
 use crate::sign_in::SignIn;
 
-/// The skill that this hub is.
+/// The skill with the ports of this machine.
 pub type LocalSkill = Skill<LocalPorts>;
 
-/// The endpoint that this hub has.
+/// The registration endpoint with the ports of this machine.
 pub type LocalEndpoint = Endpoint<LocalPorts>;
 
-/// The ports of this machine.
+/// The types that implement the ports on this machine.
 pub struct LocalPorts;
 
 impl skill::Ports for LocalPorts {

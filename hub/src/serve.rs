@@ -1,4 +1,4 @@
-//! A running hub: listeners, what runs beside them, and the end.
+//! A running hub: its listeners, its background tasks, and its shutdown.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,51 +33,52 @@ use crate::sign_in::UserName;
 use crate::signature::Verifier;
 use crate::web;
 
-/// Between two sweeps, as on AWS.
+/// The time between two sweeps, as on AWS.
 const SWEEPS: Duration = Duration::from_secs(3_600);
-/// What every system gives a process.
+/// The limit of open files where the system reports none. Every system allows a process at least this number.
 const FILES_AT_LEAST: u64 = 1_024;
-/// What the database, the mailbox and the web side take.
+/// The open files that are reserved for the database, the mail folder and HTTP.
 const FILES_OF_THE_HUB: u64 = 384;
-/// Before a certificate is read again that could not be.
+/// The pause after a failed attempt to read a changed certificate.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long the end takes at most.
+/// The time limit of the shutdown.
 const END: Duration = Duration::from_millis(900);
 
-/// Why the hub does not run.
+/// Why the hub could not start, or why it stopped.
 #[derive(Debug, Error)]
 pub enum ServeError {
-    /// The address is taken, or is not this machine's.
+    /// The address is in use, or it is not an address of this machine.
     #[error("{what} cannot listen at {address}")]
     Listen {
-        /// HTTP or MQTT.
+        /// `HTTP` or `MQTT`.
         what: &'static str,
-        /// Where.
+        /// The address of the listener.
         address: SocketAddr,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         cause: std::io::Error,
     },
-    /// The certificate files of the web side.
+    /// The certificate file or the key file of HTTPS cannot be used.
     #[error("the TLS certificate {} and its key cannot be used: {what}", path.display())]
     Tls {
-        /// The certificate's file.
+        /// The path of the certificate file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error in one of the two files.
         what: String,
     },
-    /// A part of the hub.
+    /// A part of the hub cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It would go on without one of its parts.
+    /// A listener or a background task has stopped, so the hub stops.
     #[error("a part of the hub has stopped; its log says which")]
     Stopped,
-    /// The line that says where everything is.
+    /// The addresses cannot be written to the standard output.
     #[error("the addresses cannot be printed")]
     Output(#[from] std::io::Error),
 }
 
-/// Runs until `end` is ready, and for a second after that at most. Prints where everything is.
+/// Runs the hub until `end` is ready, and then for at most one second more. Prints the addresses of the listeners as one line of
+/// JSON.
 pub async fn serve(settings: Settings, end: impl Future<Output = ()>) -> Result<(), ServeError> {
     let mut running = Running::start(settings).await?;
     let ready = json!({"ready": true, "http": running.http, "mqtt": running.mqtt.to_string()});
@@ -92,19 +93,19 @@ pub async fn serve(settings: Settings, end: impl Future<Output = ()>) -> Result<
     if stopped { Err(ServeError::Stopped) } else { Ok(()) }
 }
 
-/// A hub that answers.
+/// A hub with running listeners.
 pub struct Running {
-    /// Its parts.
+    /// The parts of the hub.
     pub hub: Arc<Hub>,
-    /// The address of the page.
+    /// The URL of the page.
     pub http: String,
-    /// Where devices connect.
+    /// The address of the MQTT listener.
     pub mqtt: SocketAddr,
     parts: JoinSet<()>,
 }
 
 impl Running {
-    /// Starts everything; when this returns, it answers.
+    /// Starts all listeners and background tasks. When this returns, the listeners accept connections.
     pub async fn start(mut settings: Settings) -> Result<Self, ServeError> {
         settings.mistakes.iter().for_each(|what| tracing::warn!(step = "request", fault = "maker", cause = "models", "{what}"));
         let peers = (!settings.trying()).then(|| {
@@ -155,18 +156,19 @@ impl Running {
         Ok(Self { hub, http: format!("{scheme}://{http_at}"), mqtt: mqtt_at, parts })
     }
 
-    /// Ends everything. What has not ended within a second ends with the process; all that was answered is on
-    /// the disk.
+    /// Stops the hub. A task that has not stopped within a second ends with the process. Every change that was confirmed to a
+    /// client is already on the disk.
     pub async fn end(mut self) {
         self.hub.end();
         let _ = timeout(END, async { while self.parts.join_next().await.is_some() {} }).await;
     }
 }
 
-/// Where devices find the endpoint when nobody says where: over HTTP, those of this machine.
+/// The URL of the registration endpoint in trying mode, where no option names one. Without TLS there is a URL only for devices on
+/// this machine.
 fn endpoint_here(scheme: &str, host: &str, http: SocketAddr) -> Option<String> {
     if scheme == "https" {
-        // The certificate is for the name.
+        // The certificate is issued for the host name.
         return Some(format!("https://{host}:{}/register", http.port()));
     }
     let here = if http.ip().is_unspecified() { SocketAddr::from((Ipv4Addr::LOCALHOST, http.port())) } else { http };
@@ -177,18 +179,19 @@ async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, 
     TcpListener::bind(address).await.map_err(|cause| ServeError::Listen { what, address, cause })
 }
 
-/// How many devices may be connected: each has a file descriptor, of which the process takes as many as it may.
+/// The largest number of connected devices. Each connection needs a file descriptor, so this raises the limit of open files as
+/// far as allowed.
 fn room_for_devices() -> usize {
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(FILES_AT_LEAST);
     usize::try_from(files.saturating_sub(FILES_OF_THE_HUB).max(FILES_OF_THE_HUB)).unwrap_or(usize::MAX)
 }
 
 async fn ended(mut ending: watch::Receiver<bool>) {
-    // The hub is gone: that is an end, too.
+    // A closed channel means that the hub has been dropped, which ends the wait too.
     let _ = ending.wait_for(|ending| *ending).await;
 }
 
-/// TLS with certificate files of the operator's own.
+/// A TLS acceptor that uses the certificate file and the key file of the operator.
 pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
     let fault = |what: String| ServeError::Tls { path: certificate.to_owned(), what };
     let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -200,7 +203,7 @@ pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Se
     Ok(TlsAcceptor::from(Arc::new(config.map_err(|error| fault(error.to_string()))?)))
 }
 
-/// A certificate that has changed may open less than when its device connected.
+/// Tells the broker about changed certificates. A changed certificate may permit less than when its device connected.
 async fn tell_the_broker(hub: Arc<Hub>, mut changes: UnboundedReceiver<CertificateId>) {
     let mut ending = pin!(ended(hub.ending()));
     loop {
@@ -216,7 +219,7 @@ async fn tell_the_broker(hub: Arc<Hub>, mut changes: UnboundedReceiver<Certifica
     }
 }
 
-/// Shadows, connections, refusals and mails, by whose they are.
+/// Publishes events to the page when a shadow, a connection, a refusal or a mail changes.
 async fn tell_the_page(hub: Arc<Hub>) {
     let (mut things, mut mails, mut ending) = (hub.skill.shadows.watch(), hub.mail.arrivals(), pin!(ended(hub.ending())));
     let mut outgoing = hub.skill.mailer.watch();
@@ -225,13 +228,13 @@ async fn tell_the_page(hub: Arc<Hub>) {
         tokio::select! {
             thing = things.recv() => match thing {
                 Ok(thing) => tell_owner(&hub, &thing).await,
-                // Whose they were is not known any more.
+                // The names of the missed things are lost.
                 Err(RecvError::Lagged(_)) => tell_everybody(&hub, Subject::Shadow).await,
                 Err(RecvError::Closed) => return,
             },
             thing = refusals.recv() => match thing {
                 Ok(Some(thing)) => tell_owner(&hub, &thing).await,
-                // It may be about anybody.
+                // The thing is unknown, so the refusal may concern any user.
                 Ok(None) | Err(RecvError::Lagged(_)) => tell_everybody(&hub, Subject::Shadow).await,
                 Err(RecvError::Closed) => return,
             },
@@ -252,7 +255,7 @@ async fn follow_connections(hub: Arc<Hub>) {
     hub.follow_connections().await;
 }
 
-/// The thing of an owner has changed, or what is known of it.
+/// Publishes an event to the user who owns `thing`. Does nothing without listeners.
 async fn tell_owner(hub: &Hub, thing: &str) {
     if hub.events.is_heard()
         && let Some(user) = whose(hub, thing).await
@@ -276,8 +279,8 @@ async fn whose(hub: &Hub, thing: &str) -> Option<UserName> {
     users.into_iter().map(|user| user.user).find(|user| hub.thing_of(user).is_some_and(|own| own.as_str() == thing))
 }
 
-/// Says in the log what is not ready elsewhere. That may take some seconds, which nobody has to wait for. A part of the hub runs for
-/// as long as the hub, so this one waits for the end.
+/// Checks the services that the hub depends on, and logs findings. The checks may take some seconds, so the start does not wait
+/// for them. Every task of the hub must run as long as the hub, so this one waits for `end` afterwards.
 async fn ask(peers: Peers, end: impl Future<Output = ()>) {
     let mut end = pin!(end);
     tokio::select! {
@@ -294,7 +297,7 @@ async fn keep_refusals(hub: Arc<Hub>) {
     }
 }
 
-/// As soon as a device reports its newest certificate, the others have had their time.
+/// Revokes the certificates that are replaced as soon as a device reports that it uses its newest certificate.
 async fn revoke_replaced_certificates(hub: Arc<Hub>) {
     let (mut ending, mut revocations) = (pin!(ended(hub.ending())), JoinSet::new());
     loop {
@@ -302,7 +305,7 @@ async fn revoke_replaced_certificates(hub: Arc<Hub>) {
             reported = hub.skill.shadows.certificates_in_use() => {
                 for (thing, certificate) in reported {
                     let hub = Arc::clone(&hub);
-                    // One that somebody works on keeps no other waiting.
+                    // A separate task: a wait for the lease of one thing does not delay other things.
                     revocations.spawn(async move { hub.certificate_in_use(&thing, &certificate).await });
                 }
             }

@@ -1,4 +1,4 @@
-//! What a hub is told at its start: read whole, judged whole, every fault reported at once.
+//! The settings of a hub, from the command line, from variables and from files. All faults are reported together.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,51 +16,51 @@ use crate::simulator::model_check::{self, File, Finding};
 use crate::simulator::utterance::interaction::InteractionModel;
 use crate::web::password::Password;
 
-/// The id under which the simulated Echo calls, where no other is given.
+/// The default skill id. The simulated Echo sends it in its requests.
 pub const SKILL_ID: &str = "amzn1.ask.skill.onething-hub";
-/// Amazon's own.
+/// The base URL of Login with Amazon.
 const LOGIN_ENDPOINT: &str = "https://api.amazon.com";
 const SENDER: &str = "onething hub <hub@localhost>";
 
-/// What was asked for, as the command line and its variables give it.
+/// The options of the command line, before validation.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// `--data`.
+    /// `--data`: the data folder.
     pub data: PathBuf,
-    /// `--http`.
+    /// `--http`: the address of the HTTP listener.
     pub http: SocketAddr,
-    /// `--mqtt`.
+    /// `--mqtt`: the address of the MQTT listener.
     pub mqtt: SocketAddr,
-    /// `--host`.
+    /// `--host`: the name or address by which devices find this machine.
     pub host: String,
-    /// `--mail`.
+    /// `--mail`: the mail folder.
     pub mail: Option<PathBuf>,
-    /// `--device-model`.
+    /// `--device-model`: the file of the device model.
     pub device_model: Option<PathBuf>,
-    /// `--interaction-model`.
+    /// `--interaction-model`: the file of the interaction model.
     pub interaction_model: Option<PathBuf>,
-    /// `--skill-id`.
+    /// `--skill-id`: one or more skill ids, separated by commas.
     pub skill_id: Option<String>,
-    /// `--lwa-client-id`.
+    /// `--lwa-client-id`: the client id of Login with Amazon. Without it the hub is in trying mode.
     pub lwa_client_id: Option<String>,
-    /// `--register`.
+    /// `--register`: the file of the registration policy.
     pub register: Option<PathBuf>,
-    /// `--register-url`.
+    /// `--register-url`: the URL of the registration endpoint.
     pub register_url: Option<String>,
-    /// `--behind-proxy`.
+    /// `--behind-proxy`: whether HTTP requests arrive through a proxy on this machine.
     pub behind_proxy: bool,
-    /// `--certificate-days`.
+    /// `--certificate-days`: the validity of device certificates, in days.
     pub certificate_days: Option<u32>,
-    /// `--tls-certificate` and `--tls-key`.
+    /// `--tls-certificate` and `--tls-key`: the certificate file and the key file of HTTPS.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// `--new-authority`.
+    /// `--new-authority`: whether to create a missing certificate authority.
     pub new_authority: bool,
-    /// `--new-database`.
+    /// `--new-database`: whether to create a missing database.
     pub new_database: bool,
 }
 
 impl Asked {
-    /// A hub over this folder, at free ports of this machine, and nothing else said.
+    /// Default options for a hub over this data folder, with listeners at free ports of the loopback address.
     pub fn over(data: &Path) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
@@ -84,60 +84,60 @@ impl Asked {
     }
 }
 
-/// A hub that can be started.
+/// Valid settings, with which a hub can start.
 pub struct Settings {
-    /// The data folder.
+    /// The path of the data folder.
     pub data: PathBuf,
-    /// Where HTTP is spoken.
+    /// The address of the HTTP listener.
     pub http: SocketAddr,
-    /// Where MQTT is spoken.
+    /// The address of the MQTT listener.
     pub mqtt: SocketAddr,
-    /// By which name devices find this machine.
+    /// The name or address by which devices find this machine.
     pub host: String,
-    /// Where mail is put.
+    /// The path of the mail folder.
     pub mail: PathBuf,
-    /// What the device can do.
+    /// The device model: the properties and actions of the device.
     pub model: Model,
-    /// What can be said to it.
+    /// The interaction model, which the simulated Echo uses to interpret utterances.
     pub speech: InteractionModel,
-    /// The mistakes in the two, one sentence each.
+    /// The mistakes in the two models, one sentence each.
     pub mistakes: Vec<String>,
-    /// The skills that may call.
+    /// The ids of the skills whose requests are accepted.
     pub skill_ids: Vec<String>,
-    /// Who signs owners in.
+    /// How owners sign in.
     pub mode: Mode,
-    /// On what policy devices register themselves.
+    /// The registration policy and its thing types and policies.
     pub register: Registration,
-    /// Where devices find the endpoint; it goes into bundles.
+    /// The URL of the registration endpoint, which bundles contain.
     pub register_url: Option<String>,
-    /// Whether a proxy on this machine passes requests on.
+    /// Whether HTTP requests arrive through a proxy on this machine.
     pub behind_proxy: bool,
-    /// For how many days certificates of devices are good, where not as long as AWS's.
+    /// The validity of device certificates in days. `None` for the validity that certificates of AWS IoT have.
     pub certificate_days: Option<u32>,
-    /// Who mail comes from.
+    /// The sender of mail.
     pub sender: Sender,
-    /// Whether somebody has said who mail comes from.
+    /// Whether the sender was configured, rather than the default.
     pub has_sender: bool,
-    /// Through which server mail goes out, if it does.
+    /// The SMTP server for outgoing mail. `None` if mail is only put into the mail folder.
     pub smtp: Option<Smtp>,
-    /// What opens the page to others than this machine.
+    /// The password that clients from other machines need for the page.
     pub password: Option<Password>,
-    /// Certificate chain and key of the web side, as files.
+    /// The paths of the certificate chain and of the key for HTTPS.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// Whether a missing authority is made anew beside what the old one has issued.
+    /// Whether to create a missing certificate authority, although the old one has issued certificates.
     pub new_authority: bool,
-    /// Whether a missing database is made anew beside an authority that has been in use.
+    /// Whether to create a missing database, although the certificate authority has been in use.
     pub new_database: bool,
 }
 
-/// Who signs owners in.
+/// How owners sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The hub itself, with a simulated Echo in front: for trying.
+    /// The hub itself signs users in, and simulates their Echos. This mode is for trials.
     Trying,
-    /// Amazon.
+    /// Login with Amazon signs owners in.
     Real {
-        /// The client id that tokens must be made for.
+        /// The client id for which access tokens must be issued.
         client_id: String,
         /// The base URL of Login with Amazon.
         endpoint: String,
@@ -145,7 +145,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The client id that tokens must be made for.
+    /// The client id for which access tokens must be issued.
     pub fn client_id(&self) -> &str {
         match self {
             Mode::Trying => CLIENT_ID,
@@ -154,13 +154,13 @@ impl Mode {
     }
 }
 
-/// Everything that is wrong with what was asked for.
+/// All faults of the settings, one line each.
 #[derive(Debug, Error)]
 #[error("{}", .0.join("\n"))]
 pub struct SettingsError(pub Vec<String>);
 
 impl Settings {
-    /// Judges what was asked for, with the variables that hold secrets or belong to the mail.
+    /// Validates the options together with the variables for secrets and for mail.
     pub fn read(asked: Asked, source: &impl Source) -> Result<Self, SettingsError> {
         let mut faults = Vec::new();
         let mut fault = |what: String| faults.push(what);
@@ -243,7 +243,7 @@ impl Settings {
     }
 }
 
-/// The file of an option, or the sample where none was named.
+/// The file that an option names, or the sample if the option is not given.
 struct FileOf<'a> {
     option: &'static str,
     path: Option<&'a Path>,
@@ -251,7 +251,7 @@ struct FileOf<'a> {
 }
 
 impl FileOf<'_> {
-    /// What the file holds, and its text.
+    /// The parsed content of the file, and its text.
     fn read<T, E: std::error::Error>(&self, source: &impl Source, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<(T, String), String> {
         let place = self.path.map_or_else(|| self.option.to_owned(), |path| format!("{} {}", self.option, path.display()));
         let text = match self.path {
@@ -262,14 +262,14 @@ impl FileOf<'_> {
         Ok((value, text))
     }
 
-    /// What the file is called in a sentence.
+    /// The name of the file for use in a sentence.
     fn name(&self) -> String {
         self.path.map_or_else(|| format!("the printer's {}", self.option.trim_start_matches('-')), |path| path.display().to_string())
     }
 }
 
-/// The mistakes in the two models, one sentence each. A hub in use hears from Alexa, who has the interaction model: without a file of its
-/// own there is nothing to compare.
+/// The mistakes in the two models, one sentence each. Outside the trying mode Alexa has the interaction model, so without a file
+/// of it there is nothing to compare.
 fn mistakes(device: (&FileOf<'_>, &Model), interaction: (&FileOf<'_>, &str), speech: &InteractionModel, trying: bool) -> Vec<String> {
     let ((device, model), (interaction, text)) = (device, interaction);
     if interaction.path.is_none() && !trying {
@@ -289,7 +289,8 @@ fn mistakes(device: (&FileOf<'_>, &Model), interaction: (&FileOf<'_>, &str), spe
     findings.iter().map(|finding| format!("{}: {finding}", file(finding))).collect()
 }
 
-/// Codes and tokens go there: nobody on the way may read them.
+/// Whether a URL may be the registration endpoint. Requests contain claim codes and access tokens, so other machines are reached
+/// only with TLS.
 fn is_endpoint(url: &str) -> bool {
     let Ok(url) = url::Url::parse(url) else { return false };
     let here = match url.host() {

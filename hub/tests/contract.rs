@@ -1,4 +1,4 @@
-//! The contract of the ports, kept by the hub: the same clauses as AWS's.
+//! Tests that the hub fulfils the contract of the ports. The AWS implementation is tested with the same clauses.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code: a panic is a failed test")]
 
@@ -30,26 +30,26 @@ thread_local! {
     static NOW: Cell<u64> = const { Cell::new(1_795_305_600) };
 }
 
-/// A clock that only the test turns.
+/// A clock that only the test advances.
 fn now() -> u64 {
     NOW.get()
 }
 
 struct Hub {
-    place: Place,
+    database: Database,
     authority: Arc<Authority>,
     registry: Arc<LocalRegistry>,
     shadows: LocalShadows,
     new_users: Cell<usize>,
 }
 
-/// A database of its own.
-struct Place {
+/// A new database in a temporary folder.
+struct Database {
     store: Store,
     _folder: TempDir,
 }
 
-impl Place {
+impl Database {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { store: Store::open(&folder.path().join("hub.db")).unwrap(), _folder: folder }
@@ -58,13 +58,13 @@ impl Place {
 
 impl Hub {
     async fn new() -> Self {
-        let (place, authority) = (Place::new(), Arc::new(Authority::new(now()).unwrap()));
+        let (database, authority) = (Database::new(), Arc::new(Authority::new(now()).unwrap()));
         let stack = stack("3d-printer", "OneUserOneThing");
-        let registry = LocalRegistry::new(place.store.clone(), Arc::clone(&authority), stack, now);
+        let registry = LocalRegistry::new(database.store.clone(), Arc::clone(&authority), stack, now);
         registry.create_thing_type("3d-printer").await.unwrap();
         registry.create_policy("OneUserOneThing", DEVICE_DOCUMENT).await.unwrap();
-        let shadows = LocalShadows::new(place.store.clone(), now);
-        Self { place, authority, registry: Arc::new(registry), shadows, new_users: Cell::default() }
+        let shadows = LocalShadows::new(database.store.clone(), now);
+        Self { database, authority, registry: Arc::new(registry), shadows, new_users: Cell::default() }
     }
 }
 
@@ -93,7 +93,7 @@ impl Account for Hub {
 
     fn registry_without_its_stack(&self) -> Arc<LocalRegistry> {
         let stack = stack(MISSING_TYPE, MISSING_POLICY);
-        Arc::new(LocalRegistry::new(self.place.store.clone(), Arc::clone(&self.authority), stack, now))
+        Arc::new(LocalRegistry::new(self.database.store.clone(), Arc::clone(&self.authority), stack, now))
     }
 
     fn new_user(&self) -> NewUser {
@@ -126,13 +126,13 @@ impl Account for Hub {
 
 struct Mailbox {
     folder: MailFolder,
-    _place: TempDir,
+    _temporary: TempDir,
 }
 
 impl Mailbox {
     fn new() -> Self {
-        let place = tempfile::tempdir().unwrap();
-        Self { folder: MailFolder::open(place.path()).unwrap(), _place: place }
+        let temporary = tempfile::tempdir().unwrap();
+        Self { folder: MailFolder::open(temporary.path()).unwrap(), _temporary: temporary }
     }
 }
 
@@ -156,13 +156,13 @@ impl Post for Mailbox {
 
 struct SignIn {
     login: LocalLogin,
-    _place: Place,
+    _database: Database,
 }
 
 impl SignIn {
     fn new() -> Self {
-        let place = Place::new();
-        Self { login: LocalLogin::new(place.store.clone()), _place: place }
+        let database = Database::new();
+        Self { login: LocalLogin::new(database.store.clone()), _database: database }
     }
 }
 
@@ -186,13 +186,13 @@ impl Accounts for SignIn {
 }
 
 #[tokio::test]
-async fn the_hub_keeps_the_contract() {
-    // The database of one clause ends with it; its folder is kept until all are judged.
-    let places = Mutex::new(Vec::new());
+async fn the_hub_fulfils_the_contract() {
+    // Each clause has a database of its own. The folders are kept until all clauses have run.
+    let databases = Mutex::new(Vec::new());
     let claims = async || {
-        let place = Place::new();
-        let claims = Arc::new(LocalClaims::new(place.store.clone()));
-        places.lock().unwrap().push(place);
+        let database = Database::new();
+        let claims = Arc::new(LocalClaims::new(database.store.clone()));
+        databases.lock().unwrap().push(database);
         claims
     };
     let mut verdicts = contract::registry::judge(async || Hub::new().await).await;

@@ -1,5 +1,4 @@
-//! The demo as somebody runs it who has just cloned the repository: the real binary, and what it leaves
-//! behind, judged by other people's parsers of mail, zip and certificates.
+//! Tests of the `demo` command with the real binary. Independent parsers of mail, zip and certificates check its output.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code: a panic is a failed test")]
 
@@ -30,8 +29,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// The terminal of a demo that went well.
-fn told(output: &Output) -> String {
+/// The output of a demo that succeeded.
+fn output_of(output: &Output) -> String {
     assert!(output.status.success(), "{} {}", text(&output.stdout), text(&output.stderr));
     assert_eq!(text(&output.stderr), "");
     text(&output.stdout)
@@ -44,7 +43,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The files of a bundle.
+/// The files of a bundle with their contents.
 fn unzip(zip: &[u8]) -> BTreeMap<String, String> {
     let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
     (0..zip.len())
@@ -57,7 +56,7 @@ fn unzip(zip: &[u8]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The parts stand in the text, in this order.
+/// Checks that the text contains the parts in this order.
 fn in_order(text: &str, parts: &[&str]) {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut rest = words.as_str();
@@ -68,9 +67,9 @@ fn in_order(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn the_story_is_told_from_the_link_to_the_report() {
-    let place = tempfile::tempdir().unwrap();
-    let terminal = told(&hub().args(["demo", "--data"]).arg(place.path()).output().unwrap());
+fn the_demo_shows_every_step_from_the_link_to_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let terminal = output_of(&hub().args(["demo", "--data"]).arg(folder.path()).output().unwrap());
     in_order(
         &terminal,
         &[
@@ -106,10 +105,10 @@ fn the_story_is_told_from_the_link_to_the_report() {
 }
 
 #[test]
-fn each_mail_holds_a_bundle_that_opens_one_thing() {
-    let place = tempfile::tempdir().unwrap();
-    let terminal = told(&hub().arg("demo").env("ONETHING_DATA", place.path()).output().unwrap());
-    let mail = place.path().join("demo/mail");
+fn each_mail_has_a_bundle_for_one_thing() {
+    let folder = tempfile::tempdir().unwrap();
+    let terminal = output_of(&hub().arg("demo").env("ONETHING_DATA", folder.path()).output().unwrap());
+    let mail = folder.path().join("demo/mail");
     let messages = files(&mail, "eml");
     assert_eq!((messages.len(), files(&mail, "zip").len(), fs::read_dir(&mail).unwrap().count()), (2, 2, 5));
     assert_eq!(fs::read_to_string(mail.join("index.jsonl")).unwrap().lines().count(), 2);
@@ -127,7 +126,7 @@ fn each_mail_holds_a_bundle_that_opens_one_thing() {
     assert_ne!(seen[0], seen[1], "two owners share a thing");
 }
 
-/// Checks a bundle, and returns the thing it is for.
+/// Checks a bundle, and returns the name of its thing.
 fn check_bundle(zip: &[u8], terminal: &str) -> String {
     let files = unzip(zip);
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
@@ -161,19 +160,19 @@ fn check_bundle(zip: &[u8], terminal: &str) -> String {
 }
 
 #[test]
-fn the_story_can_be_told_again_over_the_same_folder() {
-    let place = tempfile::tempdir().unwrap();
+fn the_demo_can_be_repeated_in_the_same_folder() {
+    let folder = tempfile::tempdir().unwrap();
     for run in 1..=2 {
-        told(&hub().args(["demo", "--data"]).arg(place.path()).output().unwrap());
-        let mail = place.path().join("demo/mail");
+        output_of(&hub().args(["demo", "--data"]).arg(folder.path()).output().unwrap());
+        let mail = folder.path().join("demo/mail");
         assert_eq!((files(&mail, "eml").len(), files(&mail, "zip").len()), (2, 2), "run {run}");
     }
 }
 
 #[test]
-fn a_folder_that_cannot_be_is_one_sentence_and_status_1() {
-    let place = tempfile::tempdir().unwrap();
-    let file = place.path().join("file");
+fn an_impossible_folder_is_reported_in_one_sentence_with_status_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let output = hub().args(["demo", "--data"]).arg(file.join("data")).output().unwrap();
     let complaint = text(&output.stderr);

@@ -1,42 +1,42 @@
-//! What Alexa makes of the words for a slot of a built-in type: durations, times and dates
+//! The slot values of built-in types that Alexa derives from the words of the user: durations, times and dates
 //! (<https://developer.amazon.com/docs/alexa/custom-skills/slot-type-reference.html>).
 //!
-//! A request does not name the type of a slot, so a value is known by its form. A year alone (`2027`) has the form of a number, and
-//! is none of these.
+//! A request does not name the type of a slot, so a value is recognised by its form. A year alone (`2027`) has the form of a
+//! number and is not recognised.
 
 use time::{Date, Month, Weekday};
 
 /// A value of `AMAZON.DURATION`, `AMAZON.TIME` or `AMAZON.DATE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BuiltInValue {
-    /// `PT1H30M`.
+    /// A duration in ISO 8601, such as `PT1H30M`.
     Duration(Duration),
-    /// `19:00`.
+    /// A time of day, such as `19:00`.
     Time {
         /// 0 to 23.
         hour: u8,
         /// 0 to 59.
         minute: u8,
     },
-    /// `MO`, `AF`, `EV`, `NI`.
+    /// A part of the day: `MO`, `AF`, `EV` or `NI`.
     PartOfDay(PartOfDay),
-    /// `2026-12-01`.
+    /// A calendar date, such as `2026-12-01`.
     Day(Date),
-    /// `2026-W49`, by its Monday.
+    /// An ISO week, such as `2026-W49`, as the date of its Monday.
     Week(Date),
-    /// `2026-W49-WE`, by its Saturday.
+    /// A weekend, such as `2026-W49-WE`, as the date of its Saturday.
     Weekend(Date),
-    /// `2026-12`.
+    /// A month of a year, such as `2026-12`.
     Month(i32, Month),
-    /// `2026-WI`.
+    /// A season of a year, such as `2026-WI`.
     Season(i32, Season),
-    /// `202X`, by its first year.
+    /// A decade, such as `202X`, as its first year.
     Decade(i32),
     /// `PRESENT_REF`: "now", for a date.
     Now,
 }
 
-/// A duration as it was said: 90 seconds are not a minute and a half.
+/// A duration with its units as spoken. The units are not normalised: 90 seconds stay 90 seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each field is what its name says")]
 pub struct Duration {
@@ -49,7 +49,7 @@ pub struct Duration {
     pub seconds: u32,
 }
 
-/// A time of `AMAZON.TIME` that is no hour.
+/// A value of `AMAZON.TIME` that is a part of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each variant is what its name says")]
 pub enum PartOfDay {
@@ -59,7 +59,7 @@ pub enum PartOfDay {
     Night,
 }
 
-/// A date of `AMAZON.DATE` that is a part of a year.
+/// A value of `AMAZON.DATE` that is a season.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each variant is what its name says")]
 pub enum Season {
@@ -70,7 +70,7 @@ pub enum Season {
 }
 
 impl BuiltInValue {
-    /// Reads a value by its form. `None` for any other text.
+    /// Recognises a value by its form. `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "MO" => Some(Self::PartOfDay(PartOfDay::Morning)),
@@ -84,7 +84,7 @@ impl BuiltInValue {
 }
 
 impl Duration {
-    /// Reads a duration of ISO 8601 without fractions.
+    /// Parses an ISO 8601 duration without fractions.
     pub fn parse(text: &str) -> Option<Self> {
         let mut duration = Self::default();
         let (mut of_day, mut digits) = (false, String::new());
@@ -110,11 +110,11 @@ impl Duration {
             *part = digits.parse().ok()?;
             digits.clear();
         }
-        // `P` and `PT` are no durations, and a number has to say of what.
+        // `P` and `PT` are no durations. A number without a unit is invalid.
         (digits.is_empty() && !text.ends_with(['P', 'T'])).then_some(duration)
     }
 
-    /// Its length in seconds. `None` where years and months are in it, whose lengths differ.
+    /// The length in seconds. `None` if the duration has years or months, because their lengths vary.
     pub fn seconds(self) -> Option<u64> {
         let days = u64::from(self.weeks) * 7 + u64::from(self.days);
         let seconds = ((days * 24 + u64::from(self.hours)) * 60 + u64::from(self.minutes)) * 60 + u64::from(self.seconds);
@@ -159,7 +159,7 @@ fn date(text: &str) -> Option<BuiltInValue> {
     }
 }
 
-/// A number of exactly so many digits.
+/// Parses a number of exactly `digits` digits.
 fn number(text: &str, digits: usize) -> Option<u32> {
     (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_known_by_its_form() {
+    fn a_value_is_recognised_by_its_form() {
         let hour_and_a_half = Duration { hours: 1, minutes: 30, ..Duration::default() };
         for (text, expected) in [
             ("PT1H30M", BuiltInValue::Duration(hour_and_a_half)),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_text_is_none() {
+    fn any_other_text_is_not_recognised() {
         for text in [
             "",
             "P",
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_a_duration_is_known_without_months() {
+    fn a_duration_has_a_length_unless_it_has_months_or_years() {
         let seconds = |text: &str| Duration::parse(text).and_then(Duration::seconds);
         assert_eq!(seconds("PT1H30M"), Some(5_400));
         assert_eq!(seconds("P1W1DT1S"), Some(8 * 86_400 + 1));

@@ -1,9 +1,10 @@
-//! Smart home directives, which carry no skill id. This skill offers no smart home, and says so in the form
-//! that Alexa reads: `Alexa.ErrorResponse`.
+//! Smart home directives. They carry no skill id. This skill offers no smart home devices, so the response to each directive is
+//! an `Alexa.ErrorResponse`.
 
 use serde_json::{Value, json};
 
-/// The answer to any directive.
+/// The `INVALID_DIRECTIVE` error for a directive, with its correlation token and endpoint id if it has them. `message_id` is the
+/// id of the response and must be unique.
 pub fn refuse(directive: &Value, message_id: &str) -> Value {
     let mut event = json!({
         "header": {"namespace": "Alexa", "name": "ErrorResponse", "payloadVersion": "3", "messageId": message_id},

@@ -1,8 +1,8 @@
-//! A progressive response: words that are spoken while the answer is still being worked on.
+//! A progressive response: speech that Alexa plays while the skill still works on the response.
 //!
-//! `POST {apiEndpoint}/v1/directives` with a `VoicePlayer.Speak` directive, answered with 204
-//! (<https://developer.amazon.com/docs/alexa/custom-skills/send-the-user-a-progressive-response.html>).
-//! It is a courtesy: whatever becomes of it, the answer is the same.
+//! The call is `POST {apiEndpoint}/v1/directives` with a `VoicePlayer.Speak` directive. Alexa responds with status 204
+//! (<https://developer.amazon.com/docs/alexa/custom-skills/send-the-user-a-progressive-response.html>). The call is optional: a
+//! failure does not change the response.
 
 use serde_json::json;
 
@@ -10,9 +10,9 @@ use super::request::{Kind, Request};
 use super::response::Speech;
 use crate::https::Https;
 
-/// Says something now. Does nothing where the request does not allow it.
+/// Sends a progressive response. Does nothing if the request does not allow one. A failure is only logged.
 pub async fn speak(https: &Https, request: &Request, speech: &Speech) {
-    // Alexa takes early words for these two only; a skill event has nobody listening.
+    // Alexa accepts progressive responses to these two request types only.
     if !matches!(request.kind, Kind::Launch | Kind::Intent(_)) {
         return;
     }
@@ -34,8 +34,8 @@ pub async fn speak(https: &Https, request: &Request, speech: &Speech) {
     }
 }
 
-/// Alexa's regional hosts, by `https`. The token must not go anywhere else; plain `http` is for a test
-/// on the same machine.
+/// Whether the endpoint is a regional host of Alexa with `https`. The token must not be sent to any other host. Plain `http` is
+/// accepted for loopback hosts, for tests.
 fn is_alexa(endpoint: &str) -> bool {
     let Ok(uri) = endpoint.parse::<http::Uri>() else { return false };
     let host = uri.host().unwrap_or_default();
@@ -51,7 +51,7 @@ mod tests {
     use super::is_alexa;
 
     #[test]
-    fn the_token_goes_to_alexa_only() {
+    fn the_token_is_sent_to_alexa_only() {
         for good in ["https://api.amazonalexa.com", "https://api.eu.amazonalexa.com/", "http://127.0.0.1:4711"] {
             assert!(is_alexa(good), "{good}");
         }

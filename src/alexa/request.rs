@@ -1,7 +1,7 @@
-//! A request of the Alexa service, reduced to what the skill uses.
+//! The request envelope of the Alexa service, reduced to the fields that the skill uses.
 //!
-//! Every field may be missing or of another type than documented: such a field counts as absent. What
-//! the skill does not know is ignored, so that a new request type is answered and not a crash.
+//! A field that is missing or that has another type than documented counts as absent. Unknown fields and unknown request types
+//! are ignored, so that a new request type does not make the function fail.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -11,79 +11,80 @@ use time::format_description::well_known::Rfc3339;
 use crate::identifiers::AlexaUser;
 use crate::login::AccessToken;
 
-/// A request with its envelope.
+/// An Alexa request: the `request` object and the parts of its envelope that the skill uses.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// `request.requestId`.
     pub id: Option<String>,
-    /// What is asked.
+    /// The request type and its content.
     pub kind: Kind,
-    /// `request.locale`, such as `en-US`; skill events have none.
+    /// `request.locale`, such as `en-US`. Skill events have no locale.
     pub locale: Option<String>,
-    /// `request.dialogState`: whether Alexa still collects slots by the interaction model's prompts.
+    /// Whether `request.dialogState` is `STARTED` or `IN_PROGRESS`: Alexa still collects slots with the prompts of the
+    /// interaction model.
     pub dialog_open: bool,
-    /// `session.attributes`: what the last answer of this session left there.
+    /// `session.attributes`: the session attributes that the last response of this session set.
     pub attributes: Map<String, Value>,
-    /// Whether the envelope holds a session: skill events and audio requests do not.
+    /// Whether the envelope has a `session`. Skill events and audio player requests have none.
     pub has_session: bool,
-    /// The access token of the account the owner linked.
+    /// The access token of the account that the owner linked.
     pub access_token: Option<AccessToken>,
-    /// Who speaks, to Alexa: what is left of them when they disable the skill.
+    /// The hashed Alexa user id. An event about a disabled skill identifies the user by this id only.
     pub alexa_user: Option<AlexaUser>,
-    /// When a skill event was made, in seconds since the epoch. It may arrive an hour later.
+    /// The time at which a skill event was created, as Unix time in seconds. The event may arrive an hour later.
     pub event_at: Option<u64>,
-    /// Where and how the skill may speak before its answer.
+    /// The API endpoint and the token for a progressive response, if the request has both.
     pub early_speech: Option<EarlySpeech>,
     skill_ids: [Option<String>; 2],
 }
 
-/// The address and the bearer of Alexa's own API during one request.
+/// The address and the access token of the Alexa API for the duration of one request.
 #[derive(Clone, Debug)]
 pub struct EarlySpeech {
-    /// `context.System.apiEndpoint`, the regional base URL.
+    /// `context.System.apiEndpoint`: the regional base URL.
     pub endpoint: String,
-    /// `context.System.apiAccessToken`.
+    /// `context.System.apiAccessToken`: the bearer token for `endpoint`.
     pub token: AccessToken,
 }
 
-/// The kinds of request the story knows.
+/// The request types that the skill distinguishes.
 #[derive(Clone, Debug, Default)]
 pub enum Kind {
-    /// "Alexa, open my printer."
+    /// `LaunchRequest`: the user opens the skill without an intent.
     Launch,
-    /// An utterance that the interaction model resolved.
+    /// `IntentRequest`: an utterance that the interaction model resolved to an intent.
     Intent(Intent),
-    /// Alexa asks whether the skill could do it; nothing may happen.
+    /// `CanFulfillIntentRequest`: Alexa asks whether the skill can handle the intent. The skill must not act on it.
     CanFulfill(Intent),
-    /// The session ended without the skill's doing. It cannot be answered.
+    /// `SessionEndedRequest`: the session ended, but not by a response of the skill. Alexa accepts no response to it.
     SessionEnded {
         /// `USER_INITIATED`, `ERROR` or `EXCEEDED_MAX_REPROMPTS`.
         reason: String,
-        /// What Alexa could not do with our last answer.
+        /// The error of Alexa about the last response, if there is one.
         error: Option<AlexaError>,
     },
-    /// The skill goes on after a connection to another one.
+    /// `SessionResumedRequest`: the session continues after a skill connection to another skill.
     SessionResumed,
-    /// Alexa could not use our last answer. It cannot be answered.
+    /// `System.ExceptionEncountered`: Alexa could not use the last response. Alexa accepts no response to it.
     Exception(AlexaError),
-    /// The owner linked an account in the Alexa app.
+    /// `AlexaSkillEvent.SkillAccountLinked`: the owner linked an account in the Alexa app.
     AccountLinked,
-    /// The owner disabled the skill.
+    /// `AlexaSkillEvent.SkillDisabled`: the owner disabled the skill.
     Disabled,
-    /// Any other type, by its name.
+    /// Any other request type: the value of `request.type`.
     Other(String),
-    /// An envelope without a request.
+    /// An envelope without `request.type`.
     #[default]
     Missing,
 }
 
-/// An error that Alexa reports.
+/// An error that Alexa reports about a response of the skill.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct AlexaError {
     /// `INVALID_RESPONSE`, `DEVICE_COMMUNICATION_ERROR`, `INTERNAL_SERVICE_ERROR` or `ENDPOINT_TIMEOUT`.
     #[serde(rename = "type", default, deserialize_with = "lenient")]
     pub kind: String,
-    /// The explanation.
+    /// The explanation in English, for the log.
     #[serde(default, deserialize_with = "lenient")]
     pub message: String,
 }
@@ -91,30 +92,30 @@ pub struct AlexaError {
 /// An intent with its slots.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Intent {
-    /// The name in the interaction model.
+    /// The name of the intent in the interaction model.
     #[serde(default, deserialize_with = "lenient")]
     pub name: String,
-    /// Whether the owner was asked to confirm and what they said.
+    /// `confirmationStatus`: whether the user confirmed the intent.
     #[serde(rename = "confirmationStatus", default, deserialize_with = "lenient")]
     pub confirmation: Confirmation,
     #[serde(default, deserialize_with = "lenient")]
     slots: Map<String, Value>,
-    /// The whole intent as it came, to be sent back in a dialog directive.
+    /// The intent exactly as received, for `updatedIntent` of a dialog directive.
     #[serde(skip)]
     pub wire: Value,
 }
 
-/// `confirmationStatus`.
+/// The values of `confirmationStatus`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum Confirmation {
-    /// Not asked, or not answered.
+    /// The user was not asked, or has not answered yet.
     #[default]
     #[serde(rename = "NONE")]
     None,
-    /// The owner said yes.
+    /// The user confirmed the intent.
     #[serde(rename = "CONFIRMED")]
     Confirmed,
-    /// The owner said no.
+    /// The user denied the intent.
     #[serde(rename = "DENIED")]
     Denied,
 }
@@ -122,24 +123,25 @@ pub enum Confirmation {
 /// One value of a slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotValue {
-    /// What the owner said; of a built-in type what Alexa made of the words, such as `PT10M`.
+    /// The words of the user. For a slot of a built-in type, the value that Alexa derived from the words, such as `PT10M`.
     pub input: String,
-    /// The values of slot types that it may stand for, the likeliest of each authority first.
+    /// The matching values of the slot types. The matches of one authority are ordered by likelihood, the most likely first.
     pub matches: Vec<SlotMatch>,
 }
 
-/// A value of a slot type.
+/// A value of a slot type that matches the words of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotMatch {
-    /// The id in the interaction model. For a value without one Alexa sends the MD5 of its name in hexadecimal digits, and for one of
-    /// her own an address (<https://developer.amazon.com/docs/alexa/custom-skills/entity-resolution.html>).
+    /// The id in the interaction model. For a value without an id, Alexa sends the MD5 of its name in hexadecimal digits. For an
+    /// entity of the Alexa catalogue, Alexa sends a URL
+    /// (<https://developer.amazon.com/docs/alexa/custom-skills/entity-resolution.html>).
     pub id: Option<String>,
-    /// The canonical name.
+    /// The canonical name of the value.
     pub name: Option<String>,
 }
 
 impl Intent {
-    /// The values of a slot: none when it is not filled, several for a slot list.
+    /// The values of a slot: none if the slot is not filled, several if the slot is a list.
     pub fn slot(&self, name: &str) -> Vec<SlotValue> {
         let Some(slot) = self.slots.get(name) else { return Vec::new() };
         let listed = slot.pointer("/slotValue/values").and_then(Value::as_array);
@@ -149,7 +151,7 @@ impl Intent {
         }
     }
 
-    /// The names of the slots that the request carries, filled or not.
+    /// The names of all slots in the request, whether filled or not.
     pub fn slot_names(&self) -> impl Iterator<Item = &str> {
         self.slots.keys().map(String::as_str)
     }
@@ -177,11 +179,11 @@ fn slot_value(value: &Value) -> Option<SlotValue> {
 }
 
 impl Request {
-    /// Reads an envelope. It never fails: what is missing is absent.
+    /// Reads a request envelope. This never fails: a missing or invalid field is `None` or empty.
     pub fn read(envelope: &Value) -> Self {
         let at = |pointer: &str| envelope.pointer(pointer);
         let text = |pointer: &str| at(pointer).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
-        // The token of the account, not of the recognised speaker: a responder does not choose a device.
+        // The token of the account (`user`), not of the recognised speaker (`person`): a device belongs to an account.
         let token = text("/context/System/user/accessToken").or_else(|| text("/session/user/accessToken"));
         let kind = kind(at("/request").unwrap_or(&Value::Null));
         let token = match kind {
@@ -205,8 +207,8 @@ impl Request {
         }
     }
 
-    /// Whether the request is for one of these skills. The id in `context.System` must be there, and the
-    /// one in `session`, where there is one, must agree: both come from Alexa.
+    /// Whether the request is addressed to one of these skills. The id in `context.System` is required. The id in `session` must
+    /// agree if there is a session. Alexa sets both.
     pub fn is_for(&self, skill_ids: &[String]) -> bool {
         let ours = |id: &String| skill_ids.contains(id);
         let [context, session] = &self.skill_ids;
@@ -238,13 +240,13 @@ fn kind(request: &Value) -> Kind {
     }
 }
 
-/// Seconds since the epoch of an ISO 8601 time.
+/// Parses an ISO 8601 time to Unix time in seconds.
 fn seconds(time: &str) -> Option<u64> {
     let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
     u64::try_from(time.unix_timestamp()).ok()
 }
 
-/// A field of an unexpected type counts as absent.
+/// Deserialises a field. A value of an unexpected type becomes the default.
 fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(T::deserialize(Value::deserialize(deserializer)?).unwrap_or_default())
 }
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn every_match_of_every_authority_is_read() {
+    fn all_matches_of_all_authorities_are_read() {
         let of_the_skill = authority("amzn1.er-authority.echo-sdk.amzn1.ask.skill.x.ROOM", &[("1", "kitchen"), ("2", " bath ")]);
         let dynamic = authority("amzn1.er-authority.echo-sdk.dynamic.amzn1.ask.skill.x.ROOM", &[("3", "den")]);
         let none = authority("AlexaEntities", &[]);
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_values_is_read_with_the_matches_of_each() {
+    fn a_slot_list_is_read_with_the_matches_of_each_value() {
         let resolutions = json!({"resolutionsPerAuthority": [authority("x", &[("v", "vase")])]});
         let value = json!({"slotValue": {"type": "List", "values": [
             {"type": "Simple", "value": "vases", "resolutions": resolutions},

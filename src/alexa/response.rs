@@ -1,8 +1,8 @@
-//! An answer to Alexa, and the one place where every answer is checked before it leaves.
+//! The response to Alexa. [`Answer::envelope`] is the only place that writes a response, so every limit is applied there.
 //!
-//! Limits are those of the *Request and Response JSON Reference*: 120 KB in all, 8,000 characters of
-//! speech, 8,000 of card. What is too long is cut at a sentence. A field without a value is left out,
-//! never `null`: a `null` in `shouldEndSession` would open the microphone.
+//! The limits are those of the *Request and Response JSON Reference*: 120 KB for the response, 8,000 characters for the speech
+//! and 8,000 for a card. Longer texts are cut at the end of a sentence. A field without a value is omitted and never `null`,
+//! because a `null` in `shouldEndSession` would open the microphone.
 
 use serde_json::{Map, Value, json};
 
@@ -16,57 +16,57 @@ const CARD_LIMIT: usize = 8_000;
 const TITLE_LIMIT: usize = 200;
 const IMAGE_URL_LIMIT: usize = 2_000;
 
-/// What the skill says, shows and wants next.
+/// The content of a response, before the limits of Alexa are applied.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// Spoken at once.
+    /// The output speech.
     pub speech: Option<Speech>,
-    /// Spoken when the owner says nothing; it keeps the session open.
+    /// The reprompt: spoken if the user says nothing while the session is open.
     pub reprompt: Option<Speech>,
-    /// Shown in the Alexa app.
+    /// The card for the Alexa app.
     pub card: Option<Card>,
-    /// The next step of a dialog.
+    /// The dialog directive.
     pub dialog: Option<Dialog>,
-    /// The answer to `CanFulfillIntentRequest`, the only thing such an answer holds.
+    /// The response to `CanFulfillIntentRequest`. Such a response has no other field.
     pub can_fulfill: Option<CanFulfill>,
-    /// Whether the session goes on.
+    /// Whether the session stays open.
     pub session: Session,
-    /// What the next request of this session brings back.
+    /// The session attributes. Alexa sends them back with the next request of the session.
     pub attributes: Map<String, Value>,
 }
 
-/// Whether the session goes on after the answer.
+/// Whether the session stays open after the response (`shouldEndSession`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Session {
-    /// The skill is done.
+    /// The session ends.
     #[default]
     End,
-    /// The microphone opens.
+    /// The session stays open and the microphone opens.
     Listen,
 }
 
-/// A card in the Alexa app.
+/// A card for the Alexa app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Card {
-    /// Title and text.
+    /// A card with a title and a text.
     Simple {
-        /// The headline.
+        /// The title, at most 200 characters.
         title: String,
-        /// The text.
+        /// The text. Title and text together have at most 8,000 characters.
         content: String,
     },
-    /// Title, text and picture.
+    /// A card with a title, a text and a picture.
     Standard {
-        /// The headline.
+        /// The title, at most 200 characters.
         title: String,
-        /// The text.
+        /// The text. Title and text together have at most 8,000 characters.
         text: String,
-        /// An `https` picture of 720 by 480 pixels.
+        /// The `https` URL of a picture of 720 by 480 pixels. The picture is omitted unless both URLs are usable.
         small_image: String,
-        /// An `https` picture of 1200 by 800 pixels.
+        /// The `https` URL of a picture of 1200 by 800 pixels.
         large_image: String,
     },
-    /// The button that links the account.
+    /// The card with the button for account linking.
     LinkAccount,
 }
 
@@ -91,24 +91,24 @@ impl Card {
     }
 }
 
-/// The next step of a dialog about the current intent, which is echoed as `updatedIntent`.
+/// A dialog directive about the current intent, which is sent back as `updatedIntent`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Dialog {
-    /// Alexa goes on by the prompts of the interaction model.
+    /// `Dialog.Delegate`: Alexa continues with the prompts of the interaction model.
     Delegate {
-        /// The intent as it came.
+        /// The intent as received.
         intent: Value,
     },
-    /// The answer's speech asks for this slot.
+    /// `Dialog.ElicitSlot`: the output speech asks for this slot.
     ElicitSlot {
-        /// The slot.
+        /// The name of the slot.
         slot: String,
-        /// The intent as it came.
+        /// The intent as received.
         intent: Value,
     },
-    /// The answer's speech asks whether to do it.
+    /// `Dialog.ConfirmIntent`: the output speech asks the user to confirm the intent.
     ConfirmIntent {
-        /// The intent as it came.
+        /// The intent as received.
         intent: Value,
     },
 }
@@ -127,14 +127,14 @@ impl Dialog {
     }
 }
 
-/// `YES`, `NO` or `MAYBE`, as `CanFulfillIntentRequest` wants it.
+/// The values `YES`, `NO` and `MAYBE` of a response to `CanFulfillIntentRequest`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Can {
-    /// Certainly.
+    /// The skill can handle the intent or slot.
     Yes,
-    /// Not at all.
+    /// The skill cannot handle the intent or slot.
     No,
-    /// With an answer to a question.
+    /// The skill can handle the intent after it asks the user a question.
     Maybe,
 }
 
@@ -148,22 +148,22 @@ impl Can {
     }
 }
 
-/// Whether the skill could do an intent, and what it makes of each slot.
+/// The response to `CanFulfillIntentRequest`: whether the skill can handle the intent and each slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CanFulfill {
-    /// The intent as a whole.
+    /// `canFulfill` of the intent.
     pub intent: Can,
-    /// Each slot: understood, and usable.
+    /// For each slot: its name, `canUnderstand` and `canFulfill`.
     pub slots: Vec<(String, Can, Can)>,
 }
 
 impl Answer {
-    /// An answer that ends the session.
+    /// A response that ends the session.
     pub fn say(speech: Speech) -> Self {
         Self { speech: Some(speech), ..Self::default() }
     }
 
-    /// An answer that waits for the owner, who hears `reprompt` after a silence.
+    /// A response that keeps the session open. Alexa speaks `reprompt` if the user says nothing.
     pub fn ask(speech: Speech, reprompt: Speech) -> Self {
         Self { speech: Some(speech), reprompt: Some(reprompt), session: Session::Listen, ..Self::default() }
     }
@@ -174,7 +174,8 @@ impl Answer {
         self
     }
 
-    /// The response envelope, made to fit the rules for this request whatever the answer holds.
+    /// Writes the response envelope. Whatever the answer holds, the result obeys the rules of Alexa for a response to this
+    /// request.
     pub fn envelope(self, request: &Request) -> Value {
         let attributes = self.attributes.clone();
         let mut response = self.response(request);
@@ -183,7 +184,8 @@ impl Answer {
         if request.has_session && !attributes.is_empty() {
             envelope["sessionAttributes"] = Value::Object(attributes);
         }
-        // Speech and card have limits of their own, so only attributes and an echoed intent can be as large.
+        // Speech and card are already limited, so only the attributes, the slots and the intent in a directive can exceed the
+        // limit.
         if size(&envelope) > RESPONSE_LIMIT {
             remove(&mut envelope, "sessionAttributes");
         }
@@ -203,11 +205,11 @@ impl Answer {
         match request.kind {
             Kind::Launch | Kind::Intent(_) | Kind::SessionResumed => {}
             Kind::CanFulfill(_) => return self.can_fulfill.map_or_else(|| json!({}), can_fulfill),
-            // Notifications: whatever is sent back is an error for Alexa.
+            // Alexa reports an error for any content in a response to one of these requests.
             _ => return json!({}),
         }
         if self.card == Some(Card::LinkAccount) {
-            // There is nothing to talk about until the account is linked.
+            // The dialog cannot continue until the account is linked.
             self.session = Session::End;
             self.dialog = None;
         }
@@ -215,7 +217,7 @@ impl Answer {
         if dialog.is_some() {
             self.session = Session::Listen;
         }
-        // A session that ends has nobody to prompt, and one that stays open must have said something.
+        // No reprompt is sent for a session that ends. A session stays open only if the response has output speech.
         let delegated = matches!(dialog, Some(Dialog::Delegate { .. }));
         if self.speech.is_none() && !delegated {
             self.session = Session::End;
@@ -251,7 +253,7 @@ fn can_fulfill(can: CanFulfill) -> Value {
     json!({"canFulfillIntent": answer})
 }
 
-/// An intent is echoed as it came, and what came may hold a `null`.
+/// Removes every `null`. An intent in a directive is a copy of the received one and may contain `null`.
 fn without_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -276,7 +278,7 @@ fn remove(value: &mut Value, field: &str) {
     }
 }
 
-/// Title and text together have one limit.
+/// Cuts the title and the text of a card to their common limit.
 fn fit_card(title: &str, text: &str) -> (String, String) {
     let title = cut_at_sentence(title, TITLE_LIMIT);
     let text = cut_at_sentence(text, CARD_LIMIT - title.chars().count());

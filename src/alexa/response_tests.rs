@@ -1,4 +1,4 @@
-//! The rules of Alexa's answers, each as a check on what leaves.
+//! Tests that every response obeys the rules of Alexa.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn sent(answer: Answer, kind: &str) -> Value {
 }
 
 #[test]
-fn an_answer_without_an_option_has_no_field_for_it() {
+fn an_absent_option_has_no_field_in_the_response() {
     let envelope = Answer::say(Speech::text("Done.")).envelope(&request("LaunchRequest"));
     assert_eq!(
         envelope,
@@ -58,7 +58,7 @@ fn requests_that_cannot_be_answered_get_an_empty_response() {
 }
 
 #[test]
-fn a_dialog_goes_on_only_about_an_intent() {
+fn a_dialog_directive_is_sent_only_in_response_to_an_intent() {
     let elicit = || Answer {
         dialog: Some(Dialog::ElicitSlot { slot: "model".into(), intent: json!({"name": "PrintIntent"}) }),
         ..Answer::say(Speech::text("Which?"))
@@ -73,7 +73,7 @@ fn a_dialog_goes_on_only_about_an_intent() {
 }
 
 #[test]
-fn a_standard_card_has_its_picture_only_with_usable_addresses() {
+fn a_standard_card_has_a_picture_only_with_https_urls() {
     let card = |url: &str| Card::Standard { title: "T".into(), text: "x".into(), small_image: url.into(), large_image: url.into() };
     let shown = |url| sent(Answer::say(Speech::text("See.")).with_card(card(url)), "LaunchRequest")["card"].get("image").is_some();
     assert!(shown("https://example.com/a.png"));
@@ -81,7 +81,7 @@ fn a_standard_card_has_its_picture_only_with_usable_addresses() {
 }
 
 #[test]
-fn too_many_attributes_cost_the_attributes_not_the_answer() {
+fn attributes_are_dropped_if_the_response_is_too_large() {
     let mut answer = Answer::say(Speech::text("Done."));
     answer.attributes.insert("big".into(), Value::from("x".repeat(130 * 1024)));
     let envelope = answer.envelope(&request("LaunchRequest"));
@@ -90,7 +90,7 @@ fn too_many_attributes_cost_the_attributes_not_the_answer() {
 }
 
 #[test]
-fn an_answer_about_thousands_of_slots_is_without_them() {
+fn can_fulfill_slots_are_dropped_if_the_response_is_too_large() {
     let slots = (0..3_000).map(|number| (format!("slot{number}"), Can::No, Can::No)).collect();
     let answer = Answer { can_fulfill: Some(CanFulfill { intent: Can::No, slots }), ..Answer::default() };
     let envelope = answer.envelope(&request("CanFulfillIntentRequest"));
@@ -98,7 +98,7 @@ fn an_answer_about_thousands_of_slots_is_without_them() {
 }
 
 #[test]
-fn attributes_go_only_to_a_request_with_a_session() {
+fn attributes_are_sent_only_for_a_request_with_a_session() {
     let mut answer = Answer::say(Speech::text("Done."));
     answer.attributes.insert("a".into(), Value::from(1));
     let without = Request::read(&json!({"request": {"type": "LaunchRequest"}}));
@@ -107,9 +107,9 @@ fn attributes_go_only_to_a_request_with_a_session() {
 }
 
 proptest! {
-    /// Whatever the words are, the envelope stays within Alexa's limits and the SSML well-formed.
+    /// For any words, the envelope stays within the limits of Alexa and the SSML is well-formed.
     #[test]
-    fn every_answer_keeps_the_limits(words in proptest::collection::vec("(\\PC|[&<>'\".!? ]){0,4000}", 1..4), markup in any::<bool>()) {
+    fn responses_stay_within_limits(words in proptest::collection::vec("(\\PC|[&<>'\".!? ]){0,4000}", 1..4), markup in any::<bool>()) {
         let speech = if markup { Speech::sentences(words.clone()) } else { Speech::text(words.concat()) };
         let card = Card::Simple { title: words[0].clone(), content: words.concat() };
         let envelope = Answer::say(speech).with_card(card).envelope(&request("LaunchRequest"));

@@ -1,11 +1,11 @@
-//! What Alexa speaks: sentences, and what has to be spelled out.
+//! Output speech: sentences and spelled-out groups of characters.
 //!
-//! In SSML only what its reference names is used
+//! Only SSML elements of the Alexa reference are used
 //! (<https://developer.amazon.com/docs/custom-skills/speech-synthesis-markup-language-ssml-reference.html>).
 
 use serde_json::{Value, json};
 
-/// Sentences to be spoken, as plain text or as SSML.
+/// Sentences for output speech, rendered as plain text or as SSML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Speech {
     sentences: Vec<Sentence>,
@@ -15,7 +15,7 @@ pub struct Speech {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Sentence {
     Words(String),
-    /// Groups of characters, each of which is said by its name, with a pause after each group.
+    /// Groups of characters that are spelled out, with a pause after each group.
     SpelledOut(Vec<String>),
 }
 
@@ -40,35 +40,35 @@ impl Sentence {
 }
 
 impl Speech {
-    /// Plain text.
+    /// One sentence as plain text.
     pub fn text(text: impl Into<String>) -> Self {
         Self { sentences: vec![Sentence::Words(text.into())], markup: false }
     }
 
-    /// One SSML sentence each, with the pause between them that a listener needs.
+    /// Sentences as SSML, each in its own `<s>` element, so that Alexa pauses between them.
     pub fn sentences(sentences: Vec<String>) -> Self {
         Self { sentences: sentences.into_iter().map(Sentence::Words).collect(), markup: true }
     }
 
-    /// The same, and one more sentence.
+    /// Appends a sentence.
     pub fn and(mut self, sentence: String) -> Self {
         self.sentences.push(Sentence::Words(sentence));
         self
     }
 
-    /// The same, and groups of characters that somebody is to write down, such as the halves of a code.
+    /// Appends groups of characters for the user to write down, such as the halves of a claim code. Renders the speech as SSML.
     pub fn and_spelled_out(mut self, groups: Vec<String>) -> Self {
         self.sentences.push(Sentence::SpelledOut(groups));
         self.markup = true;
         self
     }
 
-    /// The words without markup.
+    /// The text without markup.
     pub fn words(&self) -> String {
         self.sentences.iter().map(Sentence::words).collect::<Vec<_>>().join(" ")
     }
 
-    /// The speech as an SSML document, for Alexa's interfaces that take nothing else.
+    /// The speech as an SSML document, for Alexa interfaces that accept only SSML.
     pub fn ssml(&self) -> String {
         let sentences: String = self.sentences.iter().map(Sentence::ssml).collect();
         format!("<speak>{sentences}</speak>")
@@ -85,12 +85,12 @@ impl Speech {
         if self.markup { self.ssml().chars().count() } else { self.words().chars().count() }
     }
 
-    /// Drops whole sentences from the end, then cuts the only one left.
+    /// Shortens the speech to `limit` rendered characters: drops whole sentences from the end, then cuts the only one left.
     pub(super) fn fit(mut self, limit: usize) -> Self {
         while self.sentences.len() > 1 && self.rendered_length() > limit {
             self.sentences.pop();
         }
-        // Escaping makes a sentence longer than its words: shrink in proportion until it fits.
+        // Escaping makes a sentence longer than its words, so the words are shortened in proportion until the markup fits.
         let mut length = self.rendered_length();
         while length > limit {
             if let Some(only) = self.sentences.first_mut() {
@@ -103,7 +103,7 @@ impl Speech {
     }
 }
 
-/// XML's five characters, and none of the control characters that XML forbids.
+/// Escapes the five special characters of XML and replaces control characters, which XML forbids, with spaces.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -120,7 +120,8 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// The longest run of whole sentences within `limit` characters; without one, as much as fits.
+/// The longest prefix of whole sentences within `limit` characters; if the first sentence is longer, its first `limit`
+/// characters.
 pub(super) fn cut_at_sentence(text: &str, limit: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(limit) else { return text.to_owned() };
     let head = &text[..end];

@@ -1,8 +1,8 @@
-//! Claim codes in a table of Amazon DynamoDB, one item for each, and one for each window of time in which something is counted
-//! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Operations_Amazon_DynamoDB.html>).
+//! Claim codes in a table of Amazon DynamoDB, with one item for each code and one item for each time window in which events are
+//! counted (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Operations_Amazon_DynamoDB.html>).
 //!
-//! Every change is one conditional write to one item, so tries are counted exactly and one device wins. DynamoDB deletes what is
-//! over by itself, within days: what `expires` says counts, not whether the item is still there.
+//! Every change is one conditional write to one item, so attempts are counted exactly and only one device can use a code.
+//! DynamoDB deletes expired items within days, so an item can exist after its expiry. Only the value of `expires` counts.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ pub struct DynamoClaims {
     table: String,
 }
 
-/// `None` for an item that is no whole claim.
+/// Parses an item. `None` if it is not a complete claim.
 fn claim(item: &Item) -> Option<Claim> {
     let text = |name| item.get(name)?.as_s().ok();
     Some(Claim {
@@ -41,7 +41,7 @@ fn claim(item: &Item) -> Option<Claim> {
     })
 }
 
-/// Numbers are text on the wire.
+/// A number of an item. DynamoDB transfers numbers as text.
 fn count(item: &Item, name: &str) -> Option<u64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
@@ -68,12 +68,12 @@ fn broken() -> ClaimsError {
     ClaimsError::Unclear("an item that cannot be read".into())
 }
 
-/// How often a change is tried.
+/// The number of attempts for one change.
 #[derive(PartialEq, Eq)]
 enum Attempts {
-    /// As often as the client tries.
+    /// The default of the client.
     Usual,
-    /// What was one try would be counted as two.
+    /// A single attempt. A retry could count one event twice.
     Once,
 }
 
@@ -93,7 +93,7 @@ impl DynamoClaims {
         call.set_expression_attribute_values(Some(values)).return_values(ReturnValue::AllNew)
     }
 
-    /// How an item is after its change; `None` where it was not as the condition wants it.
+    /// Performs a change and returns the changed item. `None` if the condition of the change was false.
     async fn update(&self, attempts: Attempts, call: UpdateItemFluentBuilder) -> Result<Option<Item>, Failure<UpdateItemError>> {
         let mut call = call.customize();
         if attempts == Attempts::Once {
@@ -121,7 +121,7 @@ impl Claims for DynamoClaims {
             None => call,
         };
         let call = call.condition_expression("attribute_not_exists(claim) OR expires <= :now");
-        // Again after a lost answer: it then meets its own item, and its caller takes another name.
+        // A retry after a lost response finds its own item, which counts as taken. The caller then tries another name.
         match call.expression_attribute_values(":now", number(now)).send().await.map_err(Failure::from) {
             Ok(_) => Ok(true),
             Err(Failure::Refused(no)) if no.error.is_conditional_check_failed_exception() => Ok(false),
@@ -139,7 +139,7 @@ impl Claims for DynamoClaims {
 
     async fn forgive(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
         let call = self.change(of_code(name), "SET tries = :none", [(":none", number(0)), (":now", number(now))]);
-        // One that is over is not brought back.
+        // An expired claim is not renewed.
         self.update(Attempts::Usual, call.condition_expression("expires > :now")).await?;
         Ok(())
     }
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_is_a_claim_only_when_it_is_whole() {
+    fn an_item_is_a_claim_only_if_it_is_complete() {
         let (code, device) = (Fingerprint::of("a code"), Fingerprint::of("a device"));
         let mut item: Item = [
             ("claim", of_code("K7QF")),

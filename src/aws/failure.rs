@@ -1,7 +1,7 @@
-//! A failed call to an AWS service: what is known of it afterwards.
+//! The classification of a failed call to an AWS service.
 //!
-//! A failure keeps the SDK's error and the code of the answer. The message of an answer quotes mail addresses, so it is neither
-//! shown nor logged.
+//! A failure keeps the error of the SDK and the error code of the response. The message of a response can quote mail addresses,
+//! so it is neither returned nor logged.
 
 use std::error::Error;
 use std::fmt;
@@ -16,25 +16,25 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-/// Codes of quotas that are used up begin with one of these.
+/// The prefixes of the error codes for an exceeded quota.
 const THROTTLED: [&str; 4] = ["Throttling", "TooManyRequests", "ProvisionedThroughputExceeded", "RequestLimitExceeded"];
 
-/// Why a call has failed.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) enum Failure<E> {
-    /// Over a quota; nothing was done.
+    /// A quota is exceeded. The call had no effect.
     Throttled(String),
-    /// Refused for good; nothing was done.
+    /// The service refused the call permanently. The call had no effect.
     Refused(Refusal<E>),
-    /// There was nothing to send; why.
+    /// No request was sent. Contains the reason.
     Unsent(&'static str),
-    /// No answer that says whether it was done.
+    /// There is no response, or no intelligible one. The call may have had an effect.
     Unclear(String),
 }
 
-/// A definite no.
+/// The error response of a service that refused a call.
 pub(super) struct Refusal<E> {
-    /// The SDK's error, to be branched on.
+    /// The modelled error of the SDK.
     pub error: E,
     status: u16,
     code: String,
@@ -78,10 +78,10 @@ impl<E: ProvideErrorMetadata> Failure<E> {
         let is_throttled = status == 429 || THROTTLED.iter().any(|start| code.starts_with(start));
         let refusal = Refusal { error, status, code };
         match status {
-            // That nothing was done is true of the last attempt, not of one before it.
+            // The last attempt had no effect, but an earlier one may have had.
             _ if is_throttled && unclear_before => Self::Unclear(refusal.to_string()),
             _ if is_throttled => Self::Throttled(refusal.to_string()),
-            // 501: a service that does not know the call has not done it.
+            // 501 Not Implemented: a service that does not know the call did not perform it.
             400..=499 | 501 => Self::Refused(refusal),
             200..=299 => Self::Unclear("an answer that cannot be read".into()),
             _ => Self::Unclear(refusal.to_string()),
@@ -90,7 +90,7 @@ impl<E: ProvideErrorMetadata> Failure<E> {
 }
 
 impl<E> Failure<E> {
-    /// The same as an error of a port, where nothing more is known of a refusal.
+    /// Converts the failure into the error type of an interface that needs no details of a refusal.
     pub(super) fn fold<T>(self, throttled: T, refused: impl FnOnce(String) -> T, unclear: impl FnOnce(String) -> T) -> T {
         match self {
             Failure::Throttled(_) => throttled,
@@ -101,7 +101,7 @@ impl<E> Failure<E> {
     }
 }
 
-/// What is gone needs no detaching, deactivating or deleting.
+/// Treats the error "not found" as success, for calls that detach, deactivate or delete.
 pub(super) fn gone_is_done<T, E>(outcome: Result<T, Failure<E>>, is_gone: impl FnOnce(&E) -> bool) -> Result<(), Failure<E>> {
     match outcome {
         Err(Failure::Refused(refusal)) if is_gone(&refusal.error) => Ok(()),
@@ -113,11 +113,11 @@ fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| (*error).source()).any(|error| error.is::<CredentialsError>())
 }
 
-/// Marks the answer to a call of which an earlier attempt has ended without one that says whether it was done.
+/// An interceptor that marks the final response of a call if an earlier attempt may have had an effect.
 #[derive(Debug)]
 pub(super) struct MarkUnclear;
 
-/// The mark.
+/// The mark: an earlier attempt ended without a response that says whether the call had an effect.
 #[derive(Clone, Copy, Debug)]
 struct UnclearBefore;
 

@@ -1,5 +1,5 @@
-//! The maker's word, from a Lambda function or from a URL: `Invoke`
-//! (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>).
+//! The operator's hook as a Lambda function (`Invoke`, <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>) or as a
+//! URL.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::failure::Failure;
 use crate::registration::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
 
-/// Hooks of both kinds.
+/// Calls hooks of both kinds.
 #[derive(Clone)]
 pub struct Hooks {
     functions: Client,
@@ -20,7 +20,8 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// The client makes one attempt, as with a URL: the maker may count who asks. It has no time limit of its own.
+    /// The client must make only one attempt, as for a URL, because the hook may count its calls. It must have no time limit of
+    /// its own.
     pub(super) fn new(functions: Client, urls: HttpHook) -> Self {
         Self { functions, urls }
     }
@@ -55,7 +56,7 @@ impl<E> From<Failure<E>> for HookError {
     }
 }
 
-/// What a function has answered.
+/// The decision in the response of a function.
 fn verdict(invoked: &InvokeOutput) -> Result<Verdict, HookError> {
     match invoked.function_error() {
         Some(_) => Err(HookError::Failed("the function failed".into())),
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_function_that_did_not_fail_allows() {
+    fn a_failed_function_allows_nothing() {
         check(None, r#"{"allow": true}"#, "true");
         check(None, r#"{"allow": false}"#, "false");
         check(Some("Unhandled"), r#"{"allow": true}"#, "the hook failed: the function failed");

@@ -21,18 +21,18 @@ use crate::registry::attributes::{ALEXA_USER, UNFINISHED, USER_ID, YES, attribut
 use crate::registry::signing_request::{self, CertificateRequest, MadeFor, SigningRequest};
 use crate::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
 
-/// The largest page that the lists have.
+/// The maximum page size of the list operations.
 const PAGE: i32 = 250;
 
-/// AWS IoT Core's registry.
+/// The registry of AWS IoT Core.
 #[derive(Clone)]
 pub struct IotRegistry {
     client: Client,
     kind: Kind,
     prefix: ThingPrefix,
-    /// What the names of things begin with that are no owner's.
+    /// The prefix of the names of things that belong to no owner.
     fleets: String,
-    /// `arn:aws:iot:REGION:ACCOUNT`, learnt from the first answer that holds an ARN.
+    /// `arn:aws:iot:REGION:ACCOUNT`, taken from the first response with an ARN.
     arns: OnceLock<String>,
 }
 
@@ -42,7 +42,7 @@ impl<E> From<Failure<E>> for RegistryError {
     }
 }
 
-/// What is REVOKED or PENDING is not dead, and not ours to touch.
+/// A certificate that is REVOKED or PENDING is not INACTIVE and must not be changed.
 fn is_inactive(status: Option<&CertificateStatus>) -> bool {
     status == Some(&CertificateStatus::Inactive)
 }
@@ -58,8 +58,8 @@ impl IotRegistry {
         Self { client, kind, prefix: model.thing_prefix.clone(), fleets: config.fleets.clone(), arns: OnceLock::new() }
     }
 
-    /// The thing that a certificate names. A device's own request may name anything, and what is no thing of this stack's
-    /// its functions may not look at.
+    /// The thing that the subject of a certificate names. A device can put any name into its own request, and the functions of
+    /// this stack have no permission for things outside the stack, so other names are ignored.
     fn named(&self, name: &str) -> Option<ThingName> {
         let fleets = || name.starts_with(&self.fleets).then(|| ThingName::parse(name)).flatten();
         ThingName::recall(&self.prefix, name).or_else(fleets)
@@ -79,7 +79,7 @@ impl IotRegistry {
 
     async fn issue(&self, request: &str) -> Result<IssuedCertificate, RegistryError> {
         let call = self.client.create_certificate_from_csr().certificate_signing_request(request).set_as_active(false);
-        // A second attempt would make a second certificate.
+        // A second attempt would create a second certificate.
         let once = ClientConfig::builder().retry_config(RetryConfig::disabled());
         let created = call.customize().config_override(once).send().await.map_err(Failure::from)?;
         self.learn(created.certificate_arn());
@@ -94,7 +94,7 @@ impl IotRegistry {
         call.send().await.map(drop).map_err(Failure::from)
     }
 
-    /// One page of the things with this attribute. Names that this skill cannot have given are left out.
+    /// One page of the things with this attribute value. Names that this skill cannot have created are omitted.
     async fn things_with(&self, attribute: &str, value: &str, page: Option<&str>) -> Result<Listing<ThingName>, RegistryError> {
         let call = self.client.list_things().attribute_name(attribute).attribute_value(value).max_results(PAGE);
         let listed = call.set_next_token(page.map(str::to_owned)).send().await.map_err(Failure::from)?;
@@ -189,7 +189,7 @@ impl Registry for IotRegistry {
             let call = self.client.attach_policy().policy_name(policy).target(self.arn(certificate)?);
             match call.send().await.map_err(Failure::from) {
                 Ok(_) => {}
-                // The certificate was made a moment ago: what is missing is the policy.
+                // The certificate was just created, so the missing resource is the policy.
                 Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => {
                     return Err(RegistryError::PolicyMissing(policy.clone()));
                 }
@@ -217,7 +217,7 @@ impl Registry for IotRegistry {
     async fn detach_policy(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
         for policy in &self.kind.policies {
             let call = self.client.detach_policy().policy_name(policy).target(self.arn(certificate)?);
-            // The service's model does not have this refusal of DetachPolicy; the service does.
+            // The service returns this error, although the SDK's model of DetachPolicy does not contain it.
             gone_is_done(call.send().await.map_err(Failure::from), |error| error.code() == Some("ResourceNotFoundException"))?;
         }
         Ok(())
@@ -230,7 +230,7 @@ impl Registry for IotRegistry {
     }
 
     async fn delete(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
-        // Detaching spreads over some seconds; forcing drops only the condition that no policy is attached.
+        // AWS needs some seconds to apply a detachment. `force_delete` only ignores policies that are still attached.
         let call = self.client.delete_certificate().certificate_id(certificate.as_str()).force_delete(true);
         match call.send().await.map_err(Failure::from) {
             Err(Failure::Refused(no)) if no.error.is_delete_conflict_exception() || no.error.is_certificate_state_exception() => {
@@ -244,7 +244,7 @@ impl Registry for IotRegistry {
         let call = self.client.delete_thing().thing_name(thing.as_str()).expected_version(version);
         match call.send().await.map_err(Failure::from) {
             Err(Failure::Refused(no)) if no.error.is_version_conflict_exception() => Err(RegistryError::Taken),
-            // The one thing that is wrong with such a request.
+            // The only possible cause is a certificate that is still attached.
             Err(Failure::Refused(no)) if no.error.is_invalid_request_exception() => Err(RegistryError::InUse),
             outcome => Ok(gone_is_done(outcome, DeleteThingError::is_resource_not_found_exception)?),
         }
@@ -272,7 +272,7 @@ impl Registry for IotRegistry {
         let listed = call.send().await.map_err(Failure::from)?;
         let items = listed.certificates().iter().filter_map(|certificate| {
             self.learn(certificate.certificate_arn());
-            // Without its age nothing can be concluded from it.
+            // A certificate without a creation date is omitted, because its age is needed for every decision about it.
             let made_at = certificate.creation_date()?.secs().try_into().ok()?;
             Some(Registered { id: parse_id(certificate.certificate_id())?, inactive: is_inactive(certificate.status()), made_at })
         });

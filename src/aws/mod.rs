@@ -1,7 +1,7 @@
-//! The AWS side of every port: one file per service, one method per call. Nothing outside this folder speaks its protocols.
+//! The AWS implementations of all interfaces: one file per service, one method per call. No other module uses the AWS SDK.
 //!
-//! The answer is due in seconds, so calls are bounded far below the SDKs' defaults, and those that must not
-//! happen twice (creating a certificate, sending a mail) are never retried.
+//! Alexa expects the response within seconds, so the time limits are far below the defaults of the SDK. Calls that must not be
+//! repeated (creating a certificate, sending a mail) are never retried.
 
 mod claims;
 mod failure;
@@ -19,7 +19,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-/// Credentials that are given, for a test.
+/// Static credentials, for tests.
 pub use aws_credential_types::Credentials;
 
 pub use self::claims::DynamoClaims;
@@ -36,27 +36,27 @@ use crate::config::Config;
 use crate::https::Https;
 use crate::registration::HttpHook;
 
-/// The services.
+/// The clients of all services.
 pub struct Aws {
-    /// Things and certificates.
+    /// Things and certificates in AWS IoT Core.
     pub registry: IotRegistry,
-    /// Shadows.
+    /// Shadows and connections in AWS IoT Core.
     pub shadows: IotShadows,
-    /// Mail.
+    /// Mail by Amazon SES.
     pub ses: Ses,
-    /// Claim codes, where there is a table for them.
+    /// Claim codes in DynamoDB, if a table is configured.
     pub claims: Option<DynamoClaims>,
-    /// Configuration that is kept apart from the function's own.
+    /// Configuration in the Parameter Store, outside the configuration of the function.
     pub parameters: Parameters,
-    /// The maker's word on who registers.
+    /// The operator's hooks, which decide whether a device may register.
     pub hooks: Hooks,
 }
 
 impl Aws {
-    /// Clients that share what the configuration says. Nothing is called yet.
+    /// Creates clients with a shared configuration. No service is called yet.
     pub fn new(config: &Config, https: &Https, credentials: impl ProvideCredentials + 'static) -> Self {
         let sdk = sdk::config(&config.region, https, credentials);
-        // Each client has a configuration type of its own, in which the same is said.
+        // Each client has its own configuration type with the same options.
         macro_rules! client {
             ($service:ident, $endpoint:expr) => {
                 client!($service, $endpoint, |config| config)

@@ -1,4 +1,4 @@
-//! What is kept in the Parameter Store of AWS Systems Manager: `GetParametersByPath`, decrypted
+//! Configuration in the Parameter Store of AWS Systems Manager: `GetParametersByPath` with decryption
 //! (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html>).
 
 use std::collections::BTreeMap;
@@ -9,28 +9,28 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 
-/// More pages than these are no configuration: ten parameters are on one.
+/// The maximum number of pages that are read. A page has ten parameters, and no configuration needs more pages.
 const PAGES: usize = 20;
 
-/// The Parameter Store.
+/// A client of the Parameter Store.
 #[derive(Clone)]
 pub struct Parameters {
     client: Client,
 }
 
-/// Why a text could not be read from the store. It tells the name and nothing of what is kept there.
+/// Why a text could not be read from the store. The error contains the name of a parameter, but never a value.
 #[derive(Debug, Error)]
 pub enum ParameterError {
-    /// Nothing is kept there.
+    /// There is no parameter below this path.
     #[error("there is no parameter below {0}")]
     Missing(String),
-    /// Over a quota.
+    /// A quota is exceeded.
     #[error("throttled")]
     Throttled,
-    /// Refused for good.
+    /// The call was refused permanently.
     #[error("refused with {0}")]
     Refused(String),
-    /// No clear answer.
+    /// There is no response, or no intelligible one.
     #[error("no clear answer: {0}")]
     Unclear(String),
 }
@@ -46,8 +46,8 @@ impl Parameters {
         Self { client }
     }
 
-    /// The values directly below a path, each a paragraph of one text, in order of their names: a parameter holds four
-    /// kilobytes at most, and a text may be longer.
+    /// The values of the parameters directly below a path, joined by line breaks in the order of their names. One parameter holds
+    /// at most four kilobytes, so a longer text needs several.
     pub async fn text(&self, path: &str) -> Result<Zeroizing<String>, ParameterError> {
         let mut found = BTreeMap::new();
         let mut next = None;

@@ -1,7 +1,8 @@
-//! The registration policy of the endpoint, where the configuration says they are: in the function itself, or in the Parameter Store.
+//! The registration policy of the endpoint, from its configured source: the configuration of the function, or the Parameter
+//! Store.
 //!
-//! What is in the store is read at the first request and believed for five minutes. RegistrationPolicy that cannot be read open nothing:
-//! without good ones there is no answer but "come back later". Good ones stay in use while new ones are faulty.
+//! A policy in the store is read at the first request and cached for five minutes. Without a valid policy, every request gets the
+//! response to retry later. If a new policy is invalid, the last valid one stays in use.
 
 use std::sync::Arc;
 
@@ -12,15 +13,15 @@ use crate::config::PolicySource;
 use crate::fault::{Fault, chain};
 use crate::registration::RegistrationPolicy;
 
-/// For how long a policy is believed, in seconds.
+/// How long a policy is cached, in seconds.
 const BELIEVED: u64 = 300;
-/// After so many seconds it is tried again to read what could not be read.
+/// The pause after a failed read, in seconds.
 const AGAIN: u64 = 10;
 
-/// The registration policy of an endpoint, always as far as they are known.
+/// The registration policy of an endpoint, with its cache.
 pub struct StoredPolicy {
     parameters: Parameters,
-    /// `None` for policy that stand in the function's own configuration.
+    /// The path in the Parameter Store. `None` if the configuration of the function contains the policy.
     path: Option<String>,
     held: Mutex<Held>,
 }
@@ -28,12 +29,12 @@ pub struct StoredPolicy {
 #[derive(Default)]
 struct Held {
     good: Option<Arc<RegistrationPolicy>>,
-    /// When to look again, in seconds since the epoch.
+    /// The time of the next read, as Unix time in seconds.
     due: u64,
 }
 
 impl StoredPolicy {
-    /// Nothing is read yet.
+    /// Creates the cache. Nothing is read yet.
     pub fn new(from: PolicySource, parameters: Parameters) -> Self {
         let (path, good) = match from {
             PolicySource::Given(policy) => (None, Some(policy)),
@@ -42,7 +43,8 @@ impl StoredPolicy {
         Self { parameters, path, held: Mutex::new(Held { good, due: 0 }) }
     }
 
-    /// The registration policy at `now`, in seconds since the epoch; `None` while there are none that can be read. Why that is so, the log says.
+    /// The registration policy at `now`, in Unix time in seconds. `None` if no valid policy could be read yet; the log has the
+    /// reason.
     pub async fn at(&self, now: u64) -> Option<Arc<RegistrationPolicy>> {
         let mut held = self.held.lock().await;
         if let Some(path) = self.path.as_ref().filter(|_| held.is_due(now)) {
@@ -57,7 +59,7 @@ impl StoredPolicy {
 }
 
 impl Held {
-    /// A time far ahead was written by a clock that was off.
+    /// A read is also due if the time of the next read is too far in the future: the clock was wrong when it was set.
     fn is_due(&self, now: u64) -> bool {
         now >= self.due || self.due - now > BELIEVED
     }
@@ -67,7 +69,7 @@ impl Held {
             Ok(policy) => *self = Self { good: Some(Arc::new(policy)), due: now + BELIEVED },
             Err(why) => {
                 let older = self.good.is_some();
-                tracing::error!(step = "register", fault = %Fault::Maker, cause = "terms", older_policy_holds = older, "{why}");
+                tracing::error!(step = "register", fault = %Fault::Maker, cause = "policy", older_policy_holds = older, "{why}");
                 self.due = now + AGAIN;
             }
         }
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_policy_hold_for_five_minutes_and_while_new_ones_are_faulty() {
+    fn a_valid_policy_is_used_for_five_minutes_and_while_the_next_one_is_invalid() {
         let mut held = Held::default();
         assert!(held.is_due(1_000) && held.good.is_none());
         held.learn(Err("refused".into()), 1_000);
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_ahead_does_not_make_policy_last() {
+    fn a_clock_that_was_ahead_does_not_prolong_the_use_of_a_policy() {
         let mut held = Held::default();
         held.learn(Ok(RegistrationPolicy::default()), 9_000_000);
         assert!(held.is_due(1_000));

@@ -1,7 +1,7 @@
-//! What all clients of the SDK share: credentials, region, time limits, and the HTTP client of the library.
+//! The shared configuration of all SDK clients: credentials, region, time limits, and the HTTP client of this library.
 //!
-//! The SDK's own HTTP client reads the system's root certificates at start, which takes longer than all else there, and reads an
-//! answer to its end however long it is. [`Https`] does neither, and both kinds of call share its connections.
+//! The SDK's own HTTP client reads the root certificates of the system, which takes longer than the rest of a cold start. It also
+//! reads a response of any length. [`Https`] does neither, and all calls of this library then share its connections.
 
 use std::time::Duration;
 
@@ -24,21 +24,22 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 
-/// The largest answer: a page of things, each with its attributes.
+/// The maximum size of a response, in bytes. The largest response is a page of things with their attributes.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 
-/// Of a call that may happen twice: at most three attempts, with pauses of at most 0.1 s and 0.2 s.
+/// The retries of a call that may be repeated: at most three attempts, with pauses of at most 0.1 s and 0.2 s.
 fn attempts() -> RetryConfig {
     let first_pause = Duration::from_millis(100);
     RetryConfig::standard().with_max_attempts(3).with_initial_backoff(first_pause).with_max_backoff(8 * first_pause)
 }
 
-/// An answer to Alexa is due in eight seconds, so the limits are far below the SDK's own: `attempt` for one, `call` for all of a call.
+/// The time limits of one attempt and of a call with all its attempts. Alexa expects a response within eight seconds, so both are
+/// far below the defaults of the SDK.
 pub(super) fn limits(attempt: Duration, call: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(attempt).operation_timeout(call).build()
 }
 
-/// The configuration that each client begins with.
+/// The base configuration of each client.
 pub(super) fn config(region: &str, https: &Https, credentials: impl ProvideCredentials + 'static) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -49,12 +50,12 @@ pub(super) fn config(region: &str, https: &Https, credentials: impl ProvideCrede
         .time_source(SystemTimeSource::new())
         .retry_config(attempts())
         .timeout_config(limits(Duration::from_secs(2), Duration::from_secs(3)))
-        // Bodies are whole when the SDK sees them.
+        // The SDK only gets complete bodies.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build()
 }
 
-/// The credentials that Lambda gives a function: in variables, or at the address of a container
+/// The credentials that Lambda provides to a function, either in environment variables or from a container endpoint
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>).
 pub fn credentials(https: &Https) -> impl ProvideCredentials + use<> {
     let container = ProviderConfig::empty()
@@ -65,7 +66,7 @@ pub fn credentials(https: &Https) -> impl ProvideCredentials + use<> {
         .or_else("Container", EcsCredentialsProvider::builder().configure(&container).build())
 }
 
-/// The HTTP client of the library, as the SDK takes one.
+/// An adapter that gives the HTTP client of this library to the SDK.
 #[derive(Clone, Debug)]
 struct SdkHttps(Https);
 

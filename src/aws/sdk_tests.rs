@@ -1,4 +1,4 @@
-//! A call of the SDK on the wire: its attempts, its limits, and what a failure means.
+//! Tests of SDK calls against a local HTTP server: attempts, time limits and failures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -9,10 +9,10 @@ use aws_sdk_iot::operation::list_things::ListThingsError;
 use super::*;
 use crate::aws::failure::{Failure, MarkUnclear};
 
-/// A status, the header that names an error, and a body.
+/// A response: the status, the value of the header `x-amzn-errortype`, and the body.
 type Answer = (u16, &'static str, &'static str);
 
-/// A server on this machine that gives these answers, one after the other, and after them none.
+/// A local server that sends these responses in order, and then never responds. Also returns the counter of its requests.
 async fn server(answers: &[Answer]) -> (String, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -40,7 +40,7 @@ fn config_of(base: &str, limits: TimeoutConfig) -> aws_sdk_iot::config::Builder 
     aws_sdk_iot::config::Builder::from(&sdk).endpoint_url(base).interceptor(MarkUnclear).timeout_config(limits)
 }
 
-/// What a call comes to, in words.
+/// The outcome of a call as text.
 async fn call(config: aws_sdk_iot::config::Builder) -> String {
     let client = aws_sdk_iot::Client::from_conf(config.build());
     match client.list_things().send().await.map_err(Failure::<ListThingsError>::from) {
@@ -64,7 +64,7 @@ const OUT: Answer = (503, "ServiceUnavailableException", "{}");
 const THROTTLED: Answer = (429, "ThrottlingException", "{}");
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_what_is_final_is_not() {
+async fn transient_failures_are_retried_and_final_ones_are_not() {
     check_attempts(&[OUT, FINE], "done", 2).await;
     check_attempts(&[THROTTLED; 3], "Throttled(\"ThrottlingException (429)\")", 3).await;
     check_attempts(&[OUT; 4], "Unclear(\"ServiceUnavailableException (503)\")", 3).await;
@@ -72,22 +72,22 @@ async fn what_may_pass_is_tried_again_and_what_is_final_is_not() {
 }
 
 #[tokio::test]
-async fn a_call_that_may_happen_once_is_tried_once() {
+async fn a_call_without_retries_is_attempted_once() {
     let (base, asked) = server(&[OUT, FINE]).await;
     let outcome = call(config_of(&base, usual()).retry_config(RetryConfig::disabled())).await;
     assert_eq!((outcome.as_str(), asked.load(SeqCst)), ("Unclear(\"ServiceUnavailableException (503)\")", 1));
 }
 
-/// An attempt that nobody answered may have done it.
+/// An attempt without a clear response may have had an effect.
 #[tokio::test]
-async fn being_throttled_does_not_make_an_unclear_attempt_undone() {
+async fn throttling_after_an_unclear_attempt_leaves_the_outcome_unclear() {
     let unclear = "Unclear(\"ThrottlingException (429)\")";
     check_attempts(&[(500, "InternalFailureException", "{}"), THROTTLED, THROTTLED], unclear, 3).await;
     check_attempts(&[THROTTLED, OUT, THROTTLED], unclear, 3).await;
 }
 
 #[tokio::test]
-async fn silence_ends() {
+async fn a_call_without_a_response_times_out() {
     let no_answer = "Unclear(\"no answer in time\")";
     for (attempt, in_all, attempts) in [(300, 3_000, 3), (300, 200, 1)] {
         let (base, asked) = server(&[]).await;
@@ -97,7 +97,7 @@ async fn silence_ends() {
 }
 
 #[tokio::test]
-async fn a_failure_has_the_code_of_the_answer_and_not_its_words() {
+async fn a_failure_has_the_error_code_of_the_response_but_not_its_message() {
     let missing = "Refused(ResourceNotFoundException (404))";
     check_attempts(&[(404, "ResourceNotFoundException:http://internal.amazon.com/coral/", "{}")], missing, 1).await;
     check_attempts(&[(404, "", r#"{"__type":"a.b#ResourceNotFoundException","message":"No a@example.com"}"#)], missing, 1).await;
@@ -107,7 +107,7 @@ async fn a_failure_has_the_code_of_the_answer_and_not_its_words() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_not_read() {
+async fn a_response_above_the_size_limit_is_not_read() {
     let endless = "x".repeat(ANSWER_LIMIT + 1).leak();
     check_attempts(&[(200, "", endless)], "Unclear(\"the connection failed\")", 1).await;
 }
@@ -115,7 +115,7 @@ async fn an_answer_without_end_is_not_read() {
 #[tokio::test]
 async fn without_credentials_nothing_is_sent() {
     let (base, asked) = server(&[FINE]).await;
-    let nobody = CredentialsProviderChain::first_try("nobody", aws_config::environment::EnvironmentVariableCredentialsProvider::new());
-    let outcome = call(config_of(&base, usual()).credentials_provider(nobody)).await;
+    let empty = CredentialsProviderChain::first_try("empty", aws_config::environment::EnvironmentVariableCredentialsProvider::new());
+    let outcome = call(config_of(&base, usual()).credentials_provider(empty)).await;
     assert_eq!((outcome.as_str(), asked.load(SeqCst)), ("Unsent(\"no credentials in the environment\")", 0));
 }

@@ -1,4 +1,4 @@
-//! Mail by Amazon SES: `SendRawEmail`, one attempt
+//! Mail by Amazon SES: `SendRawEmail` with one attempt
 //! (<https://docs.aws.amazon.com/ses/latest/APIReference/API_SendRawEmail.html>).
 
 use aws_sdk_ses::Client;
@@ -12,7 +12,7 @@ use super::failure::Failure;
 use crate::login::EmailAddress;
 use crate::mail::{Letter, MailError, Mailer};
 
-/// Amazon SES.
+/// Sends mail by Amazon SES.
 #[derive(Clone)]
 pub struct Ses {
     client: Client,
@@ -20,7 +20,7 @@ pub struct Ses {
 }
 
 impl Ses {
-    /// The client makes one attempt: a mail is not to go out twice.
+    /// The client must make only one attempt, so that no mail is sent twice.
     pub(super) fn new(client: Client, configuration_set: Option<&str>) -> Self {
         Self { client, configuration_set: configuration_set.map(str::to_owned) }
     }
@@ -36,14 +36,14 @@ impl Mailer for Ses {
         call.send_with(&self.client).await.map(drop).map_err(|error| read(error.into()))
     }
 
-    /// "The local part [...] may only contain 7-bit ASCII characters."
+    /// The documentation of SES: "The local part [...] may only contain 7-bit ASCII characters."
     fn takes(&self, to: &EmailAddress) -> bool {
         to.is_ascii()
     }
 }
 
-/// The recipient is named apart from the message, so that no header can add another. The tags come back
-/// with the events of the configuration set: a bounce then says whose mail it was.
+/// The request for a mail. It names the recipient separately from the message, so that no header can add another recipient. The
+/// events of the configuration set contain the tags, so a bounce event names the thing and the certificate.
 fn request(letter: Letter, configuration_set: Option<String>) -> Result<SendRawEmailInputBuilder, BuildError> {
     let message = RawMessage::builder().data(Blob::new(letter.message)).build()?;
     let request = SendRawEmailInputBuilder::default()
@@ -56,7 +56,7 @@ fn request(letter: Letter, configuration_set: Option<String>) -> Result<SendRawE
     Ok(request.tags(tag("thing", label.thing.as_str())?).tags(tag("certificate", label.certificate.as_str())?))
 }
 
-/// What SES says of a recipient's address within `MessageRejected`.
+/// Parts of the message of `MessageRejected` that mean that the recipient's address is refused.
 const ADDRESS_REFUSALS: [&str; 8] = [
     "Address blacklisted",
     "suppression list",
@@ -76,7 +76,7 @@ fn read(failure: Failure<SendRawEmailError>) -> MailError {
         Failure::Refused(refusal) => refusal,
     };
     let full = refusal.to_string();
-    // It may quote an address, so it is asked for words and never shown.
+    // The message may quote an address, so it is searched for known texts but never returned.
     let says = |words: &str| refusal.error.message().is_some_and(|text| text.contains(words));
     match &refusal.error {
         SendRawEmailError::MessageRejected(_) if says("not verified") => MailError::NotVerified(full),
@@ -84,9 +84,9 @@ fn read(failure: Failure<SendRawEmailError>) -> MailError {
         SendRawEmailError::AccountSendingPausedException(_) | SendRawEmailError::ConfigurationSetSendingPausedException(_) => {
             MailError::Paused(full)
         }
-        // SES checks addresses for their form, and whether mail to them has come back; both are the owner's to mend.
+        // SES checks the syntax of addresses and its suppression list. The owner can correct both.
         SendRawEmailError::MessageRejected(_) if ADDRESS_REFUSALS.iter().any(|words| says(words)) => MailError::AddressRefused(full),
-        // Codes that the service's model does not have, or has by a longer name.
+        // Codes that the SDK's model of the service does not contain, or contains under a longer name.
         error => match error.code() {
             Some("MailFromDomainNotVerified") => MailError::NotVerified(full),
             Some("AccountSendingPaused" | "ConfigurationSetSendingPaused") => MailError::Paused(full),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_says_who_must_act() {
+    fn each_refusal_is_classified_by_who_must_correct_it() {
         use aws_sdk_ses::types::error as model;
         let rejected = |meta: ErrorMetadata| {
             let text = meta.message().map(str::to_owned);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_labelled_letter_says_whose_it_is() {
+    fn the_label_of_a_mail_becomes_its_tags() {
         let thing = ThingName::of(&ThingPrefix::parse("Lamp-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());
         let label = Label { thing: thing.clone(), certificate: CertificateId::of(b"abc") };
         let letter = |label| Letter {

@@ -14,7 +14,7 @@ use super::failure::{Failure, gone_is_done};
 use crate::identifiers::ThingName;
 use crate::shadow::{Connection, Patch, Shadow, ShadowError, Shadows};
 
-/// AWS IoT Core's shadow service.
+/// The shadow service of AWS IoT Core.
 #[derive(Clone)]
 pub struct IotShadows {
     client: Client,
@@ -54,9 +54,9 @@ impl Shadows for IotShadows {
     }
 
     async fn connection(&self, thing: &ThingName) -> Result<Connection, ShadowError> {
-        // A device's client id is its thing's name.
+        // The client id of a device is the name of its thing.
         match self.client.get_connection().client_id(thing.as_str()).send().await.map_err(Failure::from) {
-            Ok(state) => Ok(told(&state)),
+            Ok(state) => Ok(connection_of(&state)),
             Err(Failure::Refused(no)) if no.error.is_resource_not_found_exception() => Ok(Connection::Unknown),
             Err(failure) => Err(failure.into()),
         }
@@ -78,8 +78,8 @@ fn not_updated(failure: Failure<UpdateThingShadowError>) -> ShadowError {
     }
 }
 
-/// The times are in milliseconds, and each is there only beside its own state: else it is 0.
-fn told(state: &GetConnectionOutput) -> Connection {
+/// Converts the response of GetConnection. Its times are in milliseconds. A time that does not belong to the current state is 0.
+fn connection_of(state: &GetConnectionOutput) -> Connection {
     let seconds = |milliseconds: i64| u64::try_from(milliseconds / 1000).ok().filter(|since| *since > 0);
     if state.connected {
         Connection::Connected { since: seconds(state.connected_since) }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_says_what_became_of_the_change() {
+    fn refusals_of_an_update_are_classified() {
         let refused = |error: UpdateThingShadowError| {
             let answer = HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
             not_updated(SdkError::service_error(error, answer).into())
@@ -114,12 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn the_times_of_a_connection_are_read_as_milliseconds() {
+    fn connection_times_are_parsed_as_milliseconds() {
         let state = GetConnectionOutput::builder;
         let connected = state().connected(true).connected_since(1_700_000_000_123).build();
-        assert_eq!(told(&connected), Connection::Connected { since: Some(1_700_000_000) });
+        assert_eq!(connection_of(&connected), Connection::Connected { since: Some(1_700_000_000) });
         let disconnected = state().disconnected_since(1_700_000_000_123).connected_since(0).build();
-        assert_eq!(told(&disconnected), Connection::Disconnected { since: Some(1_700_000_000) });
-        assert_eq!(told(&state().build()), Connection::Disconnected { since: None });
+        assert_eq!(connection_of(&disconnected), Connection::Disconnected { since: Some(1_700_000_000) });
+        assert_eq!(connection_of(&state().build()), Connection::Disconnected { since: None });
     }
 }

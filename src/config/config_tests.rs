@@ -1,4 +1,4 @@
-//! What the variables mean, and what is wrong with them.
+//! Tests of the variables and of their faults.
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ fn three_variables_are_enough() {
 }
 
 #[test]
-fn endpoint_variables_are_read_as_every_sdk_reads_them() {
+fn endpoint_variables_are_read_as_in_the_aws_sdks() {
     let read = |more: &[(&'static str, &'static str)]| {
         let mut given = HashMap::from(GOOD);
         given.extend(more.iter().copied());
@@ -91,7 +91,7 @@ fn all_faults_are_reported_at_once() {
 }
 
 #[test]
-fn a_function_is_the_endpoint_only_when_it_is_told_so() {
+fn a_function_is_the_endpoint_only_if_configured() {
     let read = |more: &[(&'static str, &'static str)]| {
         let mut given = HashMap::from(GOOD);
         given.extend(more.iter().copied());

@@ -1,6 +1,7 @@
-//! The variables of the Lambda: read once, judged as a whole, every fault reported.
+//! The configuration of the Lambda functions, from environment variables. They are read once, and all faults are reported
+//! together.
 //!
-//! Credentials are no part of it: they change while the process lives, and each call reads them anew.
+//! Credentials are not part of the configuration, because they change during the life of the process. Each AWS call reads them.
 
 mod registration;
 
@@ -17,83 +18,84 @@ use crate::mail::bundle::Broker;
 use crate::mail::smtp::Smtp;
 use crate::registry::LONGEST_LEASE;
 
-/// The configuration of a process.
+/// The configuration of a function.
 #[derive(Debug)]
 pub struct Config {
-    /// `SKILL_ID`: the skill ids that may call.
+    /// `SKILL_ID`: the ids of the skills that may call this function.
     pub skill_ids: Vec<String>,
-    /// `MAIL_FROM` and `MAIL_REPLY_TO`.
+    /// `MAIL_FROM` and `MAIL_REPLY_TO`: the sender of mails.
     pub sender: Sender,
-    /// `LWA_CLIENT_ID`: what the token's `aud` must be.
+    /// `LWA_CLIENT_ID`: the required value of `aud` in the token information.
     pub client_id: Option<String>,
-    /// `LWA_ENDPOINT`: base URL of Login with Amazon.
+    /// `LWA_ENDPOINT`: the base URL of Login with Amazon.
     pub login_endpoint: String,
-    /// `DEVICE_MODEL`, with `THING_TYPE` and `THING_PREFIX` in place of its own where they are set.
+    /// `DEVICE_MODEL`: the device model. `THING_TYPE` and `THING_PREFIX` override its values.
     pub model: Model,
-    /// `POLICY_NAME`: the IoT policy of every certificate.
+    /// `POLICY_NAME`: the name of the IoT policy for all certificates.
     pub policy: String,
-    /// `IOT_ENDPOINT`: the host of `iot:Data-ATS`, with a port where MQTT is not at 8883; and `REGISTER_URL`.
+    /// `IOT_ENDPOINT`: the host of `iot:Data-ATS`, with a port if it is not 8883 for MQTT. `REGISTER_URL` is part of the broker
+    /// data, too.
     pub broker: Broker,
-    /// `AWS_REGION`.
+    /// `AWS_REGION`: the AWS region.
     pub region: String,
-    /// `AWS_ENDPOINT_URL…`.
+    /// `AWS_ENDPOINT_URL…`: the base URLs of AWS services.
     pub endpoints: Endpoints,
-    /// `LEASE_SECONDS`.
+    /// `LEASE_SECONDS`: the duration of a lease.
     pub lease: u64,
-    /// `RETENTION_DAYS`: after so many days of a disabled skill the sweep deletes an identity.
+    /// `RETENTION_DAYS`: the number of days after which the sweep deletes the identity of an owner who has disabled the skill.
     pub retention_days: u64,
-    /// `SES_CONFIGURATION_SET`: through which SES tells what becomes of a mail.
+    /// `SES_CONFIGURATION_SET`: the configuration set through which SES reports bounces and complaints.
     pub configuration_set: Option<String>,
-    /// `SMTP_URL`: mail goes out by this server instead of SES.
+    /// `SMTP_URL`: the SMTP server that sends the mails instead of SES.
     pub smtp: Option<Smtp>,
-    /// `REGISTER=on`: the function is the registration endpoint where devices register themselves, and nothing else. On which policy:
-    /// `REGISTER_TERMS…`.
+    /// `REGISTER=on`: this function is the registration endpoint and nothing else. The `REGISTER_TERMS…` variables select the
+    /// registration policy.
     pub endpoint: Option<PolicySource>,
-    /// `REGISTER_TABLE`: the table of claim codes.
+    /// `REGISTER_TABLE`: the DynamoDB table of claim codes.
     pub claims: Option<String>,
-    /// `FLEET_THINGS`: what the names of things begin with that are no owner's and that this stack may sweep up after. Empty is
-    /// every name.
+    /// `FLEET_THINGS`: the prefix of the names of things without an owner that the sweep of this stack may clean up. Empty means
+    /// any name.
     pub fleets: String,
-    /// `METRIC_NAMESPACE`: under which CloudWatch finds the metrics, where that is not their usual name.
+    /// `METRIC_NAMESPACE`: the CloudWatch namespace of the metrics, if not the default.
     pub metric_namespace: Option<String>,
 }
 
-/// Base URLs of the services, where they are not the region's own.
+/// The base URLs of AWS services that differ from the default of the region.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// `AWS_ENDPOINT_URL_IOT`.
+    /// `AWS_ENDPOINT_URL_IOT`: AWS IoT, control plane.
     pub registry: Option<String>,
-    /// `AWS_ENDPOINT_URL_IOT_DATA_PLANE`, else the host of `IOT_ENDPOINT`.
+    /// `AWS_ENDPOINT_URL_IOT_DATA_PLANE`, otherwise the host of `IOT_ENDPOINT`: AWS IoT, data plane.
     pub shadows: Option<String>,
-    /// `AWS_ENDPOINT_URL_SES`.
+    /// `AWS_ENDPOINT_URL_SES`: Amazon SES.
     pub mail: Option<String>,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`.
+    /// `AWS_ENDPOINT_URL_DYNAMODB`: Amazon DynamoDB.
     pub claims: Option<String>,
-    /// `AWS_ENDPOINT_URL_SSM`.
+    /// `AWS_ENDPOINT_URL_SSM`: the Parameter Store.
     pub parameters: Option<String>,
-    /// `AWS_ENDPOINT_URL_LAMBDA`.
+    /// `AWS_ENDPOINT_URL_LAMBDA`: AWS Lambda.
     pub functions: Option<String>,
 }
 
-/// The services whose place may be said by a variable.
+/// The services whose base URL can be configured.
 const SERVICES: [&str; 6] = ["IOT", "IOT_DATA_PLANE", "SES", "DYNAMODB", "SSM", "LAMBDA"];
 
-/// Everything that is wrong with the configuration.
+/// All faults of the configuration.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("the configuration has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
 pub struct ConfigError(pub Vec<String>);
 
-/// Where variables and files come from; a map stands in for it in tests.
+/// The source of variables and files. Tests use a map.
 pub trait Source {
-    /// A variable; one that is empty counts as not set.
+    /// The value of a variable. `None` if it is unset or empty.
     fn variable(&self, name: &str) -> Option<String>;
-    /// A file.
+    /// The content of a file.
     fn file(&self, path: &str) -> std::io::Result<String>;
-    /// The device model beside the executable.
+    /// The content of the device model file beside the executable.
     fn packaged_model(&self) -> std::io::Result<String>;
 }
 
-/// The environment of the process.
+/// The environment variables of the process.
 pub struct Environment;
 
 impl Source for Environment {
@@ -111,7 +113,7 @@ impl Source for Environment {
 }
 
 impl Config {
-    /// Reads everything, then judges everything.
+    /// Reads and validates all variables.
     pub fn read(source: &impl Source) -> Result<Self, ConfigError> {
         let mut faults = Vec::new();
         let mut fault = |name: &str, what: &str| faults.push(format!("{name} {what}"));
@@ -211,8 +213,8 @@ impl Config {
     }
 }
 
-/// As every AWS SDK reads them: the service's own variable, else the general one, unless
-/// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` says to look at neither.
+/// The base URLs, with the rules of the AWS SDKs: the variable of the service, otherwise the general one. Both are ignored if
+/// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`.
 fn endpoints(source: &impl Source, broker: &Broker) -> Endpoints {
     let ignored = source.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let variable = |name: &str| source.variable(name).filter(|_| !ignored);

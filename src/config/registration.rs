@@ -1,27 +1,28 @@
-//! The variables of the endpoint.
+//! The environment variables of the registration endpoint.
 
 use std::sync::Arc;
 
 use super::{Source, is_base_url};
 use crate::registration::RegistrationPolicy;
 
-/// Where the registration policy of the endpoint are.
+/// The source of the registration policy.
 #[derive(Debug)]
 pub enum PolicySource {
-    /// In the function: `REGISTER_TERMS`, the file `REGISTER_TERMS_FILE`, or none, and then only codes and bearers open.
+    /// `REGISTER_TERMS`, the file `REGISTER_TERMS_FILE`, or neither. Without a policy, only claim codes and access tokens of
+    /// owners are accepted.
     Given(Arc<RegistrationPolicy>),
-    /// In the parameters below this path of the Parameter Store: `REGISTER_TERMS_PARAMETER`.
+    /// `REGISTER_TERMS_PARAMETER`: the path of the parameters in the Parameter Store.
     Parameters(String),
 }
 
-/// What the variables say of the endpoint.
+/// The values of the variables.
 #[derive(Debug, Default)]
 pub(super) struct RegistrationVariables {
-    /// `REGISTER=on`: this function is the registration endpoint.
+    /// `REGISTER=on`: this function is the registration endpoint, with this policy.
     pub policy: Option<PolicySource>,
-    /// `REGISTER_TABLE`.
+    /// `REGISTER_TABLE`: the DynamoDB table of claim codes.
     pub claims: Option<String>,
-    /// `REGISTER_URL`.
+    /// `REGISTER_URL`: the URL of the endpoint, for responses to owners.
     pub url: Option<String>,
 }
 

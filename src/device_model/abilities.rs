@@ -1,24 +1,24 @@
-//! What an owner can ask of a device, out of its model.
+//! The abilities of a device, derived from its model, for the help of the skill.
 
 use std::collections::BTreeSet;
 
 use super::{Action, Model, ValueKind};
 
-/// Something that an owner can ask for.
+/// A kind of request that the intents of a device support.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ability {
-    /// Commands, in words.
+    /// Commands, with spoken names.
     Do(Vec<String>),
-    /// To switch something on and off; `None` for the device as a whole.
+    /// Switches a property on and off. Contains its spoken name. `None` for the whole device.
     Switch(Option<String>),
-    /// Properties that can be set, in words.
+    /// Properties that can be set, with spoken names.
     Set(Vec<String>),
-    /// How the device is.
+    /// Questions about the state of the device.
     Tell,
 }
 
 impl Model {
-    /// What the intents of the device are for: commands, switches, settings, questions.
+    /// The abilities that the intents of the device have: switches, settings, commands and questions, in this order.
     pub fn abilities(&self) -> Vec<Ability> {
         let (mut commands, mut switches, mut settings, mut tells) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), false);
         for rule in self.intents.values() {
@@ -53,7 +53,7 @@ impl Model {
     }
 }
 
-/// `nozzleTarget` and `nozzle_target` as one says it.
+/// The spoken form of a name: "nozzle target" for `nozzleTarget` and `nozzle_target`.
 fn in_words(name: &str) -> String {
     let mut words = String::new();
     for letter in name.chars() {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_printer_can_what_its_intents_ask_for() {
+    fn the_abilities_of_the_printer_are_those_of_its_intents() {
         let abilities = Model::parse(Model::SAMPLE).unwrap().abilities();
         let expected = [
             Ability::Switch(None),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_said_in_words() {
+    fn names_are_converted_to_words() {
         for (name, said) in [("nozzleTarget", "nozzle target"), ("grow_light", "grow light"), ("power", "power"), ("Power", "power")] {
             assert_eq!(in_words(name), said);
         }

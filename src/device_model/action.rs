@@ -1,7 +1,7 @@
-//! What the device runs when a property is set or a command comes: the tables `[action.…]` of `device.toml`.
+//! The actions of the device for properties and commands: the tables `[action.…]` of `device.toml`.
 //!
-//! They are read here because the file is one for both sides; only the agent on the device performs them. Nothing in them
-//! reaches beyond the device: programs and files by absolute path, HTTP on loopback.
+//! The skill and the agent share this file, so this module parses the actions for both. Only the agent performs them. An action
+//! never leaves the device: programs and files have absolute paths, and HTTP only uses loopback addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,46 +13,46 @@ use serde::Deserialize;
 use super::faults::Faults;
 use super::{CommandRule, Property, ValueKind};
 
-/// In seconds.
+/// The allowed range of `timeout` and `every`, in seconds.
 pub(super) const LIMITS: std::ops::RangeInclusive<u64> = 1..=86_400;
 
-/// What the device does, by what is wanted of it.
+/// The actions of a device.
 #[derive(Clone, Debug, Default)]
 pub struct Actions {
-    /// When a property is set.
+    /// The action that sets a property, by property.
     pub properties: BTreeMap<String, DeviceAction>,
-    /// When a command comes.
+    /// The action that performs a command, by command.
     pub commands: BTreeMap<String, DeviceAction>,
 }
 
-/// What the device does about a property or a command.
+/// The action for a property or a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceAction {
-    /// How it is done.
+    /// How the action is performed.
     pub means: Means,
-    /// After this time it has failed.
+    /// The time limit. An action that takes longer has failed.
     pub limit: Duration,
 }
 
-/// How an action is done.
+/// The ways to perform an action.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Means {
-    /// A program runs, never through a shell.
+    /// Runs a program, without a shell.
     Program {
-        /// Its absolute path.
+        /// The absolute path of the program.
         path: String,
-        /// Its arguments.
+        /// The arguments of the program.
         args: Vec<String>,
     },
-    /// A server on the device is asked by POST.
+    /// Sends a POST request to a server on the device.
     Http(LoopbackUrl),
-    /// A line is switched.
+    /// Sets a GPIO line.
     Gpio(GpioLine),
-    /// The value is written into a file, a device or a pipe that is there.
+    /// Writes the value into an existing file, device or pipe.
     File {
-        /// Its absolute path.
+        /// The absolute path of the file.
         path: PathBuf,
-        /// What is written for a value; empty for the value itself.
+        /// The content for each value. If the map is empty, the value itself is written.
         map: BTreeMap<String, String>,
     },
 }
@@ -61,19 +61,18 @@ pub enum Means {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(deny_unknown_fields)]
 pub struct GpioLine {
-    /// Such as `/dev/gpiochip0`.
+    /// The path of the chip, such as `/dev/gpiochip0`.
     pub chip: PathBuf,
-    /// The offset of the line on its chip.
+    /// The offset of the line on the chip.
     pub line: u32,
     /// Whether `ON` is the low level.
     #[serde(default)]
     pub active_low: bool,
 }
 
-/// An `http://` address of this machine itself.
+/// An `http://` URL with a loopback address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoopbackUrl {
-    /// As the maker wrote it.
     url: String,
     authority: String,
     addresses: Vec<IpAddr>,
@@ -82,12 +81,13 @@ pub struct LoopbackUrl {
 }
 
 impl LoopbackUrl {
-    /// Takes `http://` with a host of 127.0.0.0/8, `[::1]` or `localhost`, and no user in it.
+    /// Parses `http://` with a host in 127.0.0.0/8, `[::1]` or `localhost`. A URL with user information is invalid.
     pub fn parse(url: &str) -> Option<Self> {
         let uri: http::Uri = url.parse().ok()?;
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
         let host = authority.host();
-        // `localhost` is not looked up: whatever a resolver says, it is this machine. Some servers listen on one of the two only.
+        // `localhost` is not resolved, so that no resolver can name another machine. Both addresses are used, because some
+        // servers listen on only one of them.
         let addresses = if host.eq_ignore_ascii_case("localhost") {
             vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
         } else {
@@ -102,22 +102,22 @@ impl LoopbackUrl {
         is_http.then(|| Self { url: url.to_owned(), authority: authority.to_string(), addresses, port, path })
     }
 
-    /// As the maker wrote it.
+    /// The URL as written in the device model.
     pub fn as_str(&self) -> &str {
         &self.url
     }
 
-    /// What goes into the header `Host`.
+    /// The value of the header `Host`.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Where the server listens, to be tried in this order.
+    /// The socket addresses of the server, in the order in which they are tried.
     pub fn addresses(&self) -> impl Iterator<Item = std::net::SocketAddr> {
         self.addresses.iter().map(|ip| std::net::SocketAddr::new(*ip, self.port))
     }
 
-    /// The same by number, to be tried in this order.
+    /// The URLs with numeric addresses, in the order in which they are tried.
     pub fn by_address(&self) -> impl Iterator<Item = String> {
         self.addresses().map(|address| format!("http://{address}{}", self.path))
     }
@@ -148,7 +148,7 @@ pub(super) fn half_a_minute() -> i64 {
     30
 }
 
-/// The actions, with a fault for every one that is for nothing or cannot be performed.
+/// Validates the actions. Adds a fault for each action that belongs to no property or command, or that cannot be performed.
 pub(super) fn actions(
     raw: RawActions,
     properties: &BTreeMap<String, Property>,
@@ -212,7 +212,7 @@ fn action(place: &str, raw: RawAction, kind: Option<&ValueKind>, faults: &mut Fa
     Some(DeviceAction { means, limit: Duration::from_secs(seconds?) })
 }
 
-/// A program's path, and its arguments.
+/// The path of a program and its arguments.
 pub(super) fn program_of(place: &str, key: &str, run: Vec<String>, faults: &mut Faults) -> Option<(String, Vec<String>)> {
     faults.check(run.iter().all(|part| !part.contains('\0')), place, format_args!("`{key}` must not hold a zero byte"));
     let mut parts = run.into_iter();
@@ -221,14 +221,14 @@ pub(super) fn program_of(place: &str, key: &str, run: Vec<String>, faults: &mut 
     Some((path?, parts.collect()))
 }
 
-/// The address of a server on this machine.
+/// The URL of a server on the device.
 pub(super) fn loopback(place: &str, url: &str, faults: &mut Faults) -> Option<LoopbackUrl> {
     let url = LoopbackUrl::parse(url);
     faults.check(url.is_some(), place, "`http` must be an http:// address of 127.0.0.0/8, [::1] or localhost");
     url
 }
 
-/// A map says what is written for each value, or for none.
+/// Checks that the map has an entry for each value of the property, and no other entries.
 fn check_map(place: &str, map: &BTreeMap<String, String>, kind: &ValueKind, faults: &mut Faults) {
     let values = match kind {
         ValueKind::Switch => vec!["ON".to_owned(), "OFF".to_owned()],
@@ -243,7 +243,7 @@ fn check_map(place: &str, map: &BTreeMap<String, String>, kind: &ValueKind, faul
     }
 }
 
-/// As on the device, which is no Windows machine, whatever the model is read on.
+/// Whether a path is absolute on the device. The device never runs Windows, but this code may.
 pub(super) fn is_absolute(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.starts_with('/') && !path.contains('\0'))
 }

@@ -1,4 +1,4 @@
-//! What a maker reads when an action cannot be performed, and what the agent gets when it can.
+//! Tests of the parsed actions, and of the error messages for the maker.
 
 use super::super::{Model, ModelError};
 use super::*;
@@ -71,7 +71,7 @@ fn every_fault_of_an_action_is_reported_with_its_place() {
 }
 
 #[test]
-fn faults_of_smaller_kinds_have_their_place_too() {
+fn single_faults_of_an_action_are_reported_with_their_place() {
     let check = |action: &str, expected: &[&str]| assert_eq!(faults(action), expected, "{action}");
     check("[action.property.power]\n", &["action.property.power: needs exactly one of `run`, `http`, `gpio` and `file`"]);
     check("[action.property.power]\nrun = []\n", &["action.property.power: `run` must begin with the absolute path of a program"]);
@@ -93,13 +93,13 @@ fn faults_of_smaller_kinds_have_their_place_too() {
 }
 
 #[test]
-fn an_option_that_no_action_has_is_named_with_its_line() {
+fn an_unknown_option_is_reported_with_its_line() {
     let faults = faults("[action.property.power]\nshell = \"rm\"\n");
     assert!(faults[0].contains("shell") && faults[0].contains("line 2"), "{faults:?}");
 }
 
 #[test]
-fn an_address_is_of_this_machine_or_it_is_none() {
+fn only_http_urls_with_a_loopback_address_are_accepted() {
     for good in ["http://127.0.0.1:5000/a", "http://127.9.9.9", "http://[::1]:1/", "http://LOCALHOST/?q", "http://localhost"] {
         assert!(LoopbackUrl::parse(good).is_some(), "{good}");
     }
@@ -129,7 +129,7 @@ fn an_address_is_of_this_machine_or_it_is_none() {
 }
 
 #[test]
-fn the_examples_in_the_device_model_work_once_they_are_no_comments() {
+fn the_commented_examples_in_the_device_model_are_valid() {
     let lines = include_str!("../../device.toml").lines();
     let example =
         |line: &str| line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_alphabetic())).map(str::to_owned);

@@ -1,6 +1,6 @@
 //! The commands of a device: the tables `[command.…]` of `device.toml`.
 //!
-//! A table in a command is an argument. The key `interrupts` with an array lists the commands that this one ends.
+//! A table inside a command is an argument. The key `interrupts` with an array lists the commands that this command interrupts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,34 +13,34 @@ use super::ValueKind;
 use super::faults::Faults;
 use super::raw_value::{RawValue, is_name, kind};
 
-/// The key with the names of the commands that a command ends.
+/// The key with the names of the commands that a command interrupts.
 const INTERRUPTS: &str = "interrupts";
 
 /// A command of the device.
 #[derive(Clone, Debug, Default)]
 pub struct CommandRule {
-    /// Its arguments by name.
+    /// The arguments, by name.
     pub arguments: BTreeMap<String, Argument>,
-    /// The commands that it ends when it comes, instead of waiting for their end. They are names of commands of the same model.
+    /// The commands that this command ends, instead of waiting until they are done. They are names of commands of the same model.
     pub interrupts: Vec<String>,
 }
 
 /// An argument of a command.
 #[derive(Clone, Debug)]
 pub struct Argument {
-    /// What it can be.
+    /// The type of the value.
     pub kind: ValueKind,
-    /// What it is when the owner does not say.
+    /// The value if the owner does not say one.
     pub default: Option<serde_json::Value>,
 }
 
-/// A value in the table of a command.
+/// The value of a key in the table of a command.
 pub(super) enum RawMember {
     Argument(Box<RawValue>),
     Names(Vec<String>),
 }
 
-// Not an untagged enum: its errors name neither the line nor the key.
+// An untagged enum would not work: its errors contain neither the line nor the key.
 impl<'de> Deserialize<'de> for RawMember {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Member;
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for RawMember {
     }
 }
 
-/// The commands, with a fault for each mistake in them.
+/// Validates the commands, and adds a fault for each mistake.
 pub(super) fn commands(raw: BTreeMap<String, BTreeMap<String, RawMember>>, faults: &mut Faults) -> BTreeMap<String, CommandRule> {
     let commands: BTreeMap<_, _> = raw.into_iter().map(|(name, members)| command(name, members, faults)).collect();
     for (name, rule) in &commands {

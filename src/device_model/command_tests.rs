@@ -1,4 +1,4 @@
-//! Which commands end which others, and what a maker reads where that is wrong.
+//! Tests of commands that interrupt others, and of the error messages for the maker.
 
 use super::super::{Model, ModelError};
 
@@ -29,7 +29,7 @@ fn an_argument_may_be_called_interrupts() {
 }
 
 #[test]
-fn what_cannot_be_interrupted_is_reported_with_its_place() {
+fn a_fault_of_interrupts_is_reported_with_its_place() {
     let check = |commands: &str, expected: &[&str]| assert_eq!(faults(commands), expected, "{commands}");
     check("[command.stop]\ninterrupts = [\"rain\"]\n", &["command.stop.interrupts: there is no command `rain`"]);
     check("[command.stop]\ninterrupts = [\"water\", \"water\"]\n", &["command.stop.interrupts: `water` is named twice"]);
@@ -56,7 +56,7 @@ fn cancel_and_pause_interrupt_the_print_of_the_printer() {
 }
 
 #[test]
-fn no_property_has_a_name_that_the_shadow_needs() {
+fn a_property_cannot_have_a_reserved_name() {
     for name in ["certificateId", "command", "commands", "commandQueue", "failures", "onboarded"] {
         let expected = format!("property.{name}: is not a name a property can have");
         assert_eq!(faults(&format!("[property.{name}]\ntype = \"switch\"\n")), [expected]);

@@ -1,6 +1,6 @@
 //! The faults of a device model, each with its place.
 
-/// Collects what is wrong, by place.
+/// Collects faults, each with its place in the file.
 #[derive(Default)]
 pub(super) struct Faults(pub(super) Vec<String>);
 
@@ -16,7 +16,7 @@ impl Faults {
     }
 }
 
-/// What is wrong with TOML, after the number of the line.
+/// The message of a TOML error, preceded by its line number.
 pub(crate) fn in_its_line(toml: &str, error: &toml::de::Error, message: &str) -> String {
     let line = error.span().map_or(1, |span| toml.bytes().take(span.start).filter(|c| *c == b'\n').count() + 1);
     format!("line {line}: {}", message.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -1,4 +1,4 @@
-//! From the TOML file to the model: every fault with its place, not only the first.
+//! Parses the TOML file. All faults are collected, each with its place.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +14,10 @@ use super::report::{RawReport, reports};
 use super::{Action, IntentRule, Model, Property, Sentence, Simulation, ValueKind};
 use crate::identifiers::ThingPrefix;
 
-/// What stands in a shadow beside the properties: no property may be called so.
+/// The keys of a shadow that are no properties. A property cannot have such a name.
 pub const RESERVED: [&str; 6] = ["certificateId", "command", "commands", "commandQueue", "failures", "onboarded"];
 
-/// In bytes: the agent reads no larger file out of a bundle.
+/// The maximum size of the device part of a model, in bytes. The agent refuses a larger file in a bundle.
 const PART_LIMIT: usize = 48 * 1024;
 
 #[derive(Deserialize)]
@@ -90,7 +90,7 @@ struct RawSentence {
     when: BTreeMap<String, String>,
 }
 
-/// One sentence, or a list of them with conditions.
+/// Deserializes a single sentence, or a list of sentences with conditions.
 fn sentences<'de, D: Deserializer<'de>>(says: D) -> Result<Vec<RawSentence>, D::Error> {
     struct Says;
 
@@ -117,7 +117,7 @@ fn sentences<'de, D: Deserializer<'de>>(says: D) -> Result<Vec<RawSentence>, D::
     says.deserialize_any(Says)
 }
 
-/// The part of a model that concerns the device: all but its intents.
+/// The part of the model that the device needs: all tables except the intents.
 fn device_part(toml: &str, faults: &mut Faults) -> String {
     let mut table: toml::Table = toml::from_str(toml).unwrap_or_default();
     table.remove("intent");
@@ -189,7 +189,7 @@ fn property(name: String, raw: &RawValue, faults: &mut Faults) -> (String, Prope
     (name, Property { kind, reported_only, words })
 }
 
-/// The words for values, by the value as the shadow has it.
+/// The spoken words for values. The keys become the values as the shadow stores them.
 fn words(place: &str, raw: &RawValue, kind: &ValueKind, faults: &mut Faults) -> BTreeMap<String, String> {
     let has_values = matches!(kind, ValueKind::Switch | ValueKind::Choice { .. });
     faults.check(raw.words.is_empty() || has_values, place, "`words` does not belong to this type");
@@ -216,7 +216,7 @@ fn intent(
         faults.check(known.is_some(), place, format_args!("there is no property `{property}`"));
         faults.check(known.is_none_or(|p| !p.reported_only), place, format_args!("property `{property}` is written by the device only"));
     };
-    // The slots that fill something, and the names a sentence may hold.
+    // The slots that fill an argument or a property, and the names that a sentence may contain.
     let (action, slots, names): (_, Vec<&String>, Vec<&String>) = match (&raw.command, &raw.set, &raw.set_one, &raw.answer) {
         (Some(name), None, None, None) => {
             let known = commands.get(name).map(|command| &command.arguments);

@@ -1,4 +1,5 @@
-//! `device.toml`: what a device can do, and which intent asks for what. The one file a maker edits.
+//! The device model, `device.toml`: the properties and commands of a device, and the effect of each intent. It is the only file
+//! that the maker of a device has to edit.
 
 mod abilities;
 mod action;
@@ -28,115 +29,117 @@ use crate::identifiers::ThingPrefix;
 /// A device and the speech about it.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// How Alexa calls the device.
+    /// The spoken name of the device.
     pub name: String,
     /// The invocation name of the skill.
     pub invocation: String,
-    /// AWS IoT thing type.
+    /// The AWS IoT thing type.
     pub thing_type: String,
-    /// What all things' names begin with.
+    /// The prefix of the names of all things.
     pub thing_prefix: ThingPrefix,
-    /// Seconds until a command expires.
+    /// The number of seconds from the creation of a command to its expiry.
     pub command_lifetime: u64,
-    /// Seconds after which an answer says how old a report is.
+    /// The age of a report, in seconds, above which an answer mentions it.
     pub report_is_old_after: u64,
-    /// Properties of the shadow.
+    /// The properties of the shadow, by name.
     pub properties: BTreeMap<String, Property>,
-    /// Commands, by name.
+    /// The commands, by name.
     pub commands: BTreeMap<String, CommandRule>,
-    /// Intents of the interaction model.
+    /// The intents of the interaction model, by name.
     pub intents: BTreeMap<String, IntentRule>,
-    /// What the device does.
+    /// The actions that the agent performs on the device.
     pub actions: Actions,
-    /// What the device measures by itself, by property.
+    /// The values that the agent measures on the device, by property.
     pub reports: BTreeMap<String, DeviceReport>,
-    /// What the agent plays on a device without actions.
+    /// The simulation that the agent runs on a device without actions.
     pub simulates: Option<Simulation>,
-    /// The model without its intents, in TOML: what the agent on the device needs, and what a bundle carries.
+    /// The model without its intents, in TOML. A bundle contains it for the agent on the device.
     pub device_part: String,
 }
 
-/// A device that the agent can play.
+/// A device that the agent can simulate.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Simulation {
-    /// The 3D printer.
+    /// A 3D printer.
     Printer,
 }
 
 /// A property of the shadow.
 #[derive(Clone, Debug)]
 pub struct Property {
-    /// What it can be.
+    /// The type of the value.
     pub kind: ValueKind,
-    /// Whether only the device writes it.
+    /// Whether only the device writes the property.
     pub reported_only: bool,
-    /// What the owner hears instead of a value: `in an error state` for `error`.
+    /// The spoken words for a value, such as `in an error state` for `error`. The key is the value.
     pub words: BTreeMap<String, String>,
 }
 
-/// What an intent does.
+/// The rule for an intent.
 #[derive(Clone, Debug)]
 pub struct IntentRule {
-    /// Its effect.
+    /// The effect of the intent.
     pub action: Action,
-    /// The question for a slot that is not filled.
+    /// The question for each unfilled slot, by slot.
     pub ask: BTreeMap<String, String>,
-    /// The question to be agreed to before anything is done.
+    /// The question that the user must confirm first.
     pub confirm: Option<String>,
-    /// What Alexa says when it is sent to the device: the first sentence whose conditions hold. The last one has none.
+    /// The speech when the change is sent to the device: the first sentence whose conditions hold. The last sentence has no
+    /// condition.
     pub says: Vec<Sentence>,
 }
 
 /// The effect of an intent.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Sends a command; argument to slot.
+    /// Sends a command.
     Command {
-        /// The command.
+        /// The name of the command.
         name: String,
-        /// Which slot fills which argument.
+        /// The slot for each argument, by argument.
         args: BTreeMap<String, String>,
     },
-    /// Sets properties; property to slot.
+    /// Sets properties. Contains the slot for each property, by property.
     Set(BTreeMap<String, String>),
-    /// Sets the property that one slot chooses to the value of another.
+    /// Sets the property that one slot selects to the value of another slot.
     SetOne {
-        /// The slot that chooses.
+        /// The slot that selects the property.
         slot: String,
         /// The slot with the value.
         value: String,
-        /// Which choice sets which property.
+        /// The property for each value of the selecting slot.
         properties: BTreeMap<String, String>,
     },
-    /// Answers from what the device reported.
+    /// Answers with the state that the device has reported.
     Answer(Vec<Sentence>),
 }
 
-/// A sentence. One of an answer is said when the device has reported everything in it.
+/// A sentence of an answer or of the speech for a change. A sentence of an answer is used if the device has reported all
+/// properties in it.
 #[derive(Clone, Debug)]
 pub struct Sentence {
-    /// With `{property}`, or `{argument}`, where a value goes.
+    /// The text, with the placeholders `{property}` or `{argument}` for values.
     pub say: String,
-    /// Said only while these properties or arguments have these values.
+    /// The condition: the required value of each property or argument.
     pub when: BTreeMap<String, String>,
 }
 
-/// Everything that is wrong with a device model.
+/// All faults of a device model.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("the device model has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
 pub struct ModelError(pub Vec<String>);
 
 impl Model {
-    /// The 3D printer, which is built in.
+    /// The built-in model of a 3D printer.
     pub const SAMPLE: &str = include_str!("printer.toml");
 
-    /// Reads a device model; all faults are reported at once, each with its place.
+    /// Parses a device model. The error contains all faults, each with its place.
     pub fn parse(toml: &str) -> Result<Self, ModelError> {
         file::parse(toml).map_err(ModelError)
     }
 
-    /// The slots an intent uses, each with what it has to be.
+    /// The slots that an intent uses, each with the type of its value.
     pub fn slots(&self, rule: &IntentRule) -> Vec<(String, ValueKind)> {
         match &rule.action {
             Action::Command { name, args } => {
@@ -149,7 +152,7 @@ impl Model {
             }
             Action::SetOne { slot, value, properties } => {
                 let choices = ValueKind::Choice { values: properties.keys().cloned().collect() };
-                // The value's range depends on the choice; the widest kind stands for all.
+                // The range of the value depends on the selected property. The type of the first property is used for all.
                 let kind = properties.values().next().and_then(|p| self.properties.get(p)).map(|p| p.kind.clone());
                 let value = kind.map(|kind| (value.clone(), kind));
                 [Some((slot.clone(), choices)), value].into_iter().flatten().collect()

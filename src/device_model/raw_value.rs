@@ -1,4 +1,4 @@
-//! A value as `device.toml` describes it, and its kind.
+//! The description of a value in `device.toml`, and its conversion to a [`ValueKind`].
 
 use std::collections::BTreeMap;
 
@@ -40,12 +40,12 @@ pub(super) enum Writer {
     Skill,
 }
 
-/// Whether a name consists of letters, digits and the characters of `also`.
+/// Whether a name is not empty and consists of ASCII letters, ASCII digits and the characters of `also`.
 pub(super) fn is_name(name: &str, also: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
 }
 
-/// The kind of a value, with a fault for every option that is missing or does not belong to it.
+/// The type of a value. Adds a fault for each option that is missing or does not belong to the type.
 pub(super) fn kind(place: &str, raw: &RawValue, faults: &mut Faults) -> ValueKind {
     let numeric = matches!(raw.kind, RawKind::Integer | RawKind::Number);
     let belongs = [

@@ -1,7 +1,7 @@
-//! What the device measures by itself: the tables `[report.…]` of `device.toml`, one for each property.
+//! The measurements of the device: the tables `[report.…]` of `device.toml`, one for each property.
 //!
-//! As with actions, only the agent on the device reads them, and nothing in them reaches beyond it. The skill knows by them which
-//! properties are measured, and so that a value that is not measured any more gets old.
+//! As with actions, only the agent on the device performs them, and they never leave the device. The skill uses them to know
+//! which properties are measured. A measured value becomes old if no new one is reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,43 +16,43 @@ use super::{Property, ValueKind};
 /// How the values of a property are measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceReport {
-    /// By what.
+    /// The source of the values.
     pub source: ReportSource,
-    /// From one value to the next. `None` where the source says when.
+    /// The interval between two values. `None` if the source itself decides when there is a value.
     pub every: Option<Duration>,
-    /// After this time a program or a server has failed.
+    /// The time limit of a program or a server. A measurement that takes longer has failed.
     pub limit: Duration,
 }
 
-/// Where values come from.
+/// The sources of values.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReportSource {
-    /// A program that prints a value, or a JSON object of properties, and ends.
+    /// A program that prints a value, or a JSON object of properties, and exits.
     Program {
-        /// Its absolute path.
+        /// The absolute path of the program.
         path: String,
-        /// Its arguments.
+        /// The arguments of the program.
         args: Vec<String>,
     },
-    /// A program that goes on, and prints one of these in each line.
+    /// A program that keeps running and prints a value, or a JSON object of properties, on each line.
     Stream {
-        /// Its absolute path.
+        /// The absolute path of the program.
         path: String,
-        /// Its arguments.
+        /// The arguments of the program.
         args: Vec<String>,
     },
-    /// A server on the device that is asked by GET.
+    /// A server on the device that answers a GET request.
     Http(LoopbackUrl),
-    /// A file that holds the value.
+    /// A file that contains the value.
     File {
-        /// Its absolute path.
+        /// The absolute path of the file.
         path: PathBuf,
-        /// What the file holds for a value; empty for the value itself.
+        /// The content of the file for each value. If the map is empty, the content is the value itself.
         map: BTreeMap<String, String>,
-        /// What a number in the file is multiplied by.
+        /// The factor by which a number in the file is multiplied.
         factor: f64,
     },
-    /// Whoever calls `onething-device report`.
+    /// Any program that calls `onething-device report`.
     Pushed,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct RawReport {
     timeout: Option<i64>,
 }
 
-/// The reports, with a fault for every one that is of nothing or cannot be made.
+/// Validates the reports. Adds a fault for each report that belongs to no property or that cannot be performed.
 pub(super) fn reports(
     raw: BTreeMap<String, RawReport>,
     properties: &BTreeMap<String, Property>,
@@ -140,7 +140,7 @@ fn report(place: &str, raw: RawReport, kind: Option<&ValueKind>, faults: &mut Fa
     Some(DeviceReport { source, every, limit })
 }
 
-/// A map says what the file holds for values that it can have, for each something else.
+/// Checks that the map only has values of the property, each with a different content.
 fn check_map(place: &str, map: &BTreeMap<String, String>, kind: &ValueKind, faults: &mut Faults) {
     let values = match kind {
         _ if map.is_empty() => return,
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_property_may_be_measured_in_five_ways() {
+    fn a_report_has_one_of_five_sources() {
         let model = Model::parse(&format!(
             "{PLANT}[property.a]\ntype = \"switch\"\n[property.b]\ntype = \"switch\"\n[property.c]\ntype = \"switch\"\n\
              [report.moisture]\nrun = [\"/bin/moisture\", \"-1\"]\nevery = 60\ntimeout = 5\n\
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_in_a_report_is_told_with_its_place() {
+    fn every_fault_of_a_report_is_reported_with_its_place() {
         for (rest, told) in [
             ("[report.humidity]\n", "report.humidity: there is no property `humidity`"),
             ("[report.moisture]\nrun = [\"/bin/m\"]\n", "report.moisture: `every` is missing: the seconds from one value to the next"),

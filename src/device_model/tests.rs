@@ -1,4 +1,4 @@
-//! The sample model, and what a maker reads when a model is wrong.
+//! Tests of the sample model, and of the error messages for the maker.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn the_part_for_the_device_is_a_model_without_intents() {
 }
 
 #[test]
-fn a_model_that_no_bundle_holds_is_a_fault() {
+fn a_model_that_is_too_large_for_a_bundle_is_a_fault() {
     let many: String = (0..2_000).map(|n| format!("[property.p{n}]\ntype = \"switch\"\n")).collect();
     let ModelError(faults) = Model::parse(&format!("{DEVICE}{many}")).unwrap_err();
     assert!(
@@ -51,7 +51,7 @@ fn a_model_that_no_bundle_holds_is_a_fault() {
 }
 
 #[test]
-fn a_lamp_needs_no_rust() {
+fn a_small_model_of_a_lamp_is_valid() {
     check("[property.power]\ntype = \"switch\"\n[intent.On]\nset = { power = \"state\" }\nsays = \"Switching {state}.\"", &[]);
 }
 
@@ -82,7 +82,7 @@ fn every_fault_is_reported_with_its_place() {
 }
 
 #[test]
-fn words_are_for_values_that_a_property_has() {
+fn words_belong_to_values_of_a_property() {
     check(
         "[property.power]\ntype = \"switch\"\nwords = { on = \"running\", OFF = \" \", HALF = \"half\" }\n\
          [property.level]\ntype = \"integer\"\nmin = 0\nmax = 9\nwords = { 1 = \"one\" }\n\
@@ -99,7 +99,7 @@ fn words_are_for_values_that_a_property_has() {
 }
 
 #[test]
-fn says_may_be_a_list_of_which_the_last_is_always_said() {
+fn only_the_last_sentence_of_says_has_no_condition() {
     let intent = |says: &str| format!("[property.power]\ntype = \"switch\"\n[intent.On]\nset = {{ power = \"state\" }}\nsays = {says}\n");
     check(&intent("[{ say = \"On.\", when = { power = \"ON\" } }, { say = \"It is {state}.\" }]"), &[]);
     let last = "intent.On: the last sentence of `says`, and no other, must be without `when`";
@@ -115,7 +115,7 @@ fn says_may_be_a_list_of_which_the_last_is_always_said() {
 }
 
 #[test]
-fn a_fault_of_the_file_names_its_line() {
+fn a_syntax_error_is_reported_with_its_line() {
     let ModelError(faults) = Model::parse("[device]\nname = lamp\n").unwrap_err();
     assert!(faults[0].starts_with("line 2: ") && !faults[0].contains('\n'), "{faults:?}");
     let ModelError(faults) = Model::parse(&format!("{DEVICE}[property.a]\ntype = \"colour\"\n")).unwrap_err();

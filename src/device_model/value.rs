@@ -1,78 +1,78 @@
-//! What a property or an argument can be.
+//! The types and ranges of properties and arguments.
 
 use serde_json::json;
 
-/// The kinds of value a device model knows.
+/// The type of a value, with its range.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ValueKind {
     /// `ON` or `OFF`.
     Switch,
-    /// One of a list.
+    /// One of several values.
     Choice {
-        /// The list.
+        /// The allowed values.
         values: Vec<String>,
     },
-    /// Words.
+    /// A text.
     Text {
-        /// In characters.
+        /// The maximum length, in characters.
         max_length: usize,
     },
     /// A number.
     Number {
-        /// The lowest that is allowed.
+        /// The smallest allowed value.
         min: f64,
-        /// The highest that is allowed.
+        /// The largest allowed value.
         max: f64,
-        /// As spoken.
+        /// The unit as it is spoken after a number, such as `degrees`.
         unit: Option<String>,
-        /// Whether it has no fraction.
+        /// Whether only whole numbers are allowed.
         whole: bool,
     },
 }
 
-/// Why words do not fit, for the owner to hear.
+/// Why the value of a slot is invalid. The skill tells the reason to the owner.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InvalidSlot {
-    /// Not a number at all.
+    /// The value is no number. Contains the spoken words.
     NotANumber(String),
-    /// A duration that is no whole number of the unit.
+    /// The value is a duration that is not a whole number of the unit.
     NotWhole {
-        /// What was said.
+        /// The spoken words.
         said: String,
-        /// As spoken.
+        /// The spoken unit.
         unit: String,
     },
-    /// Below or above, or a fraction where there is none.
+    /// The number is below or above the range, or has a fraction although only whole numbers are allowed.
     OutOfRange {
-        /// What was said.
+        /// The spoken words.
         said: String,
-        /// The lowest.
+        /// The smallest allowed value.
         min: f64,
-        /// The highest.
+        /// The largest allowed value.
         max: f64,
-        /// As spoken.
+        /// The spoken unit.
         unit: Option<String>,
-        /// Whether it is within these, and has a fraction that it may not have.
+        /// Whether the number is within the range and only its fraction is not allowed.
         fraction: bool,
     },
-    /// Not in the list.
+    /// The value is not one of the allowed values.
     NotOneOf {
-        /// What was said.
+        /// The spoken words.
         said: String,
-        /// The list.
+        /// The allowed values.
         values: Vec<String>,
     },
-    /// Too many words.
+    /// The text is too long.
     TooLong {
-        /// In characters.
+        /// The maximum length, in characters.
         limit: usize,
     },
-    /// Several values where one is needed.
+    /// The slot has several values, but only one is allowed.
     TooMany,
 }
 
 impl ValueKind {
-    /// The value that a text stands for; `words` name it to the owner where it does not fit.
+    /// Parses a text as a value of this type. The error contains `words`, the spoken form of the text.
     pub(crate) fn accept(&self, said: &str, words: &str) -> Result<serde_json::Value, InvalidSlot> {
         let not_one_of = |values: &[String]| InvalidSlot::NotOneOf { said: words.to_owned(), values: values.to_vec() };
         let said = said.trim();
@@ -98,7 +98,8 @@ impl ValueKind {
         })
     }
 
-    /// A JSON value of this kind as the shadow keeps it: `21` for 21.0. `None` where it is none of this kind.
+    /// Validates a JSON value and returns it in the form in which the shadow stores it: `21` for 21.0. `None` if it is not of
+    /// this type or out of range.
     pub fn fit(&self, value: &serde_json::Value) -> Option<serde_json::Value> {
         let said = match (self, value) {
             (ValueKind::Number { .. }, serde_json::Value::Number(number)) => number.to_string(),
@@ -108,7 +109,7 @@ impl ValueKind {
         self.accept(&said, &said).ok()
     }
 
-    /// What it can be, in words: "a number from 0 to 300 degrees".
+    /// A description of the range, such as "a number from 0 to 300 degrees".
     pub fn range(&self) -> String {
         match self {
             ValueKind::Switch => "ON or OFF".to_owned(),
@@ -121,8 +122,8 @@ impl ValueKind {
         }
     }
 
-    /// A JSON value that a device has reported, as this kind has it: `12` for 12.0 where there is no fraction, and a number at most to the
-    /// second decimal place. `None` where it is of another type or out of the range.
+    /// Validates a JSON value that a device has reported and returns it in canonical form: `12` for 12.0, and at most two decimal
+    /// places. `None` if it is not of this type or out of range.
     pub fn reported(&self, value: &serde_json::Value) -> Option<serde_json::Value> {
         match (self, value) {
             (ValueKind::Switch, serde_json::Value::Bool(on)) => Some(json!(if *on { "ON" } else { "OFF" })),
@@ -134,28 +135,30 @@ impl ValueKind {
         }
     }
 
-    /// Whether a JSON value from a device model is of this kind.
+    /// Whether a JSON value from a device model is a valid value of this type in canonical form.
     pub(super) fn allows(&self, value: &serde_json::Value) -> bool {
         let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         self.accept(&said, &said).is_ok_and(|accepted| accepted == *value)
     }
 }
 
-/// The value of a list that a text names, in capitals or not, with spaces or with `_` and `-` between its words.
+/// Finds the value that a text names. The comparison ignores case, and treats spaces, `_` and `-` as equal if there is no closer
+/// match.
 fn choice<'v>(values: &'v [String], said: &str) -> Option<&'v String> {
     let loose = |text: &str| text.to_lowercase().split([' ', '_', '-']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     let same = |value: &&String| value.to_lowercase() == said.to_lowercase();
     values.iter().find(same).or_else(|| values.iter().find(|value| loose(value) == loose(said)))
 }
 
-/// A number without what a device computes beyond the second decimal place.
+/// Rounds a number to two decimal places, which removes rounding errors of the device.
 fn to_two_places(number: f64) -> f64 {
     let rounded = (number * 100.0).round() / 100.0;
-    // No minus in front of a zero; and what is too large to have decimal places stays as it is.
+    // `+ 0.0` turns a negative zero into zero. A number that is too large to be multiplied has no decimal places and stays
+    // unchanged.
     if rounded.is_finite() { rounded + 0.0 } else { number }
 }
 
-/// Whether a JSON value is the one that a condition names.
+/// Whether a JSON value equals the value in a condition, which is always text.
 pub(crate) fn is_named(value: &serde_json::Value, name: &str) -> bool {
     match value {
         serde_json::Value::String(text) => text == name,
@@ -164,7 +167,7 @@ pub(crate) fn is_named(value: &serde_json::Value, name: &str) -> bool {
     }
 }
 
-/// `200`, not `200.0`, where there is no fraction.
+/// An integer if the number has no fraction: `200`, not `200.0`.
 fn plain_number(number: f64) -> serde_json::Value {
     let text = number.to_string();
     text.parse::<i64>().map_or_else(|_| json!(number), |whole| json!(whole))
@@ -175,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reported_number_is_read_by_its_type_and_its_range() {
+    fn a_reported_value_is_validated_by_its_type_and_range() {
         let number = |whole| ValueKind::Number { min: 0.0, max: 300.0, unit: None, whole };
         for (whole, reported, expected) in [
             (false, json!(200.499_999_999_999_97), Some(json!(200.5))),
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_out_of_json_is_of_its_own_type() {
+    fn a_json_value_must_have_the_json_type_of_its_kind() {
         let degrees = ValueKind::Number { min: 0.0, max: 300.0, unit: Some("degrees".into()), whole: false };
         let text = ValueKind::Text { max_length: 4 };
         assert_eq!(degrees.fit(&json!(21.0)), Some(json!(21)));
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_said_in_words() {
+    fn a_range_is_described_in_words() {
         let number = |whole, unit: Option<&str>| ValueKind::Number { min: 0.5, max: 300.0, unit: unit.map(str::to_owned), whole };
         assert_eq!(number(false, Some("degrees")).range(), "a number from 0.5 to 300 degrees");
         assert_eq!(number(true, None).range(), "a whole number from 0.5 to 300");

@@ -1,4 +1,4 @@
-//! Requests to the endpoint as an HTTP API of Amazon API Gateway hands them on, and answers as it takes them: payload format 2.0
+//! Conversion of HTTP requests and responses from and to the payload format 2.0 of an HTTP API in Amazon API Gateway
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
 
 use std::borrow::Cow;
@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// A request, and what the gateway says of it.
+/// An HTTP request with its metadata from API Gateway.
 pub(super) struct Arrived {
     pub request: Request<Bytes>,
-    /// The address it came from.
+    /// The IP address of the client.
     pub source: String,
-    /// The id it has in the gateway's log.
+    /// The request id in the log of API Gateway.
     pub id: String,
 }
 
@@ -47,12 +47,12 @@ struct Http {
     source_ip: String,
 }
 
-/// Whether the event is a request that came through the gateway.
+/// Whether the event is an HTTP request from API Gateway.
 pub(super) fn is_one(event: &Value) -> bool {
     event.pointer("/requestContext/http").is_some_and(Value::is_object)
 }
 
-/// `None` for an event that no gateway can have made.
+/// Parses an event. `None` if the event is not in payload format 2.0.
 pub(super) fn read(event: &Value) -> Option<Arrived> {
     let event = Event::deserialize(event).ok()?;
     let body = match event.body {
@@ -69,7 +69,7 @@ pub(super) fn read(event: &Value) -> Option<Arrived> {
     Some(Arrived { request, source: event.request_context.http.source_ip, id: event.request_context.request_id })
 }
 
-/// What cannot be a header is left out: its absence is then what is wrong with the request.
+/// Converts the headers. An invalid header is omitted, so the request is refused because of the missing header.
 fn headers(given: &Map<String, Value>) -> HeaderMap {
     let header = |(name, value): (&String, &Value)| {
         let mut value = HeaderValue::from_bytes(value.as_str()?.as_bytes()).ok()?;
@@ -80,7 +80,7 @@ fn headers(given: &Map<String, Value>) -> HeaderMap {
     given.iter().filter_map(header).collect()
 }
 
-/// The answer as the gateway takes it.
+/// Converts a response to the payload format.
 pub(super) fn answer(response: &Response<Bytes>) -> Value {
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let headers: Map<String, Value> =
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_arrives_as_it_was_sent() {
+    fn a_request_is_converted_completely() {
         let arrived = read(&event()).unwrap();
         assert_eq!((arrived.source.as_str(), arrived.id.as_str()), ("192.0.2.1", "JKJaXmPLvHcESHA="));
         let request = arrived.request;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_text_arrives_whole() {
+    fn a_binary_body_is_decoded() {
         let mut event = event();
         event["body"] = json!("/wCA");
         event["isBase64Encoded"] = json!(true);
@@ -138,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn no_body_is_an_empty_one() {
+    fn a_missing_body_is_empty() {
         let mut event = event();
         event.as_object_mut().unwrap().remove("body");
         assert!(read(&event).unwrap().request.body().is_empty());
     }
 
     #[test]
-    fn only_events_of_the_gateway_are_its_events() {
+    fn only_events_of_api_gateway_are_accepted() {
         assert!(is_one(&event()));
         for other in [json!({}), json!({"requestContext": {}}), json!({"requestContext": {"http": {}}}), json!([]), json!({"Records": []})]
         {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_has_its_status_its_headers_and_its_body() {
+    fn a_response_has_its_status_headers_and_body() {
         let response = Response::builder().status(429).header("Retry-After", "3").body(Bytes::from("{}")).unwrap();
         let expected = json!({"statusCode": 429, "headers": {"retry-after": "3"}, "body": "{}", "isBase64Encoded": false});
         assert_eq!(answer(&response), expected);

@@ -1,7 +1,9 @@
-//! One invocation: a request of Alexa, news about a mail, the schedule, or what a device reports of its certificate; or a request at the endpoint.
+//! The handlers of Lambda events: an Alexa request, a mail notification, the schedule, a certificate in use, or a registration
+//! request.
 //!
-//! One binary serves functions with different rights; the kinds of event are told apart by their shape. The endpoint is open to
-//! everybody, so the function that is the endpoint is told so and answers nothing else, and no other function answers a request.
+//! One binary serves functions with different permissions. The kinds of event are distinguished by their structure. The
+//! registration endpoint is public, so the function for it is configured as such: it accepts nothing else, and no other function
+//! accepts a registration request.
 
 mod gateway;
 mod wrapped;
@@ -22,29 +24,29 @@ use crate::metrics::Measure;
 use crate::registration::{self, Endpoint, RegistrationPolicy, closed, register};
 use crate::skill::{ANSWER_WITHIN, NotOurs, Ports, Skill, answer, apology};
 
-/// What Lambda takes of its own time limit.
-const WAY_BACK: Duration = Duration::from_millis(500);
-/// For so long a device may wait for the answer to its registration; the gateway would give up after half a minute.
-const KNOCK_WITHIN: Duration = Duration::from_secs(15);
-/// An event that has just arrived and has no time left comes from a clock that is off.
-const KNOCK_AT_LEAST: Duration = Duration::from_secs(5);
+/// The time reserved for Lambda to return the response.
+const TIME_TO_RETURN: Duration = Duration::from_millis(500);
+/// The time limit for the response to a registration request. API Gateway would give up after half a minute.
+const REGISTRATION_WITHIN: Duration = Duration::from_secs(15);
+/// The minimum time for a registration request. A shorter remaining time is the result of a wrong clock.
+const REGISTRATION_AT_LEAST: Duration = Duration::from_secs(5);
 
-/// By which the rule in `infra/template.yaml` names its event.
+/// The event name that the IoT rule in `infra/template.yaml` sets.
 const IN_USE: &str = "certificate_in_use";
-/// For so long whoever holds a thing is waited for. No lease that a request takes is longer.
-const WAIT_FOR_OTHERS: Duration = Duration::from_secs(60);
+/// The longest time to wait for another holder of a lease. No request takes a longer lease.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What set the function off.
+/// The source of a Lambda event.
 enum Event {
-    /// Alexa.
+    /// An Alexa request.
     Request,
-    /// SES, by way of SNS (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>).
+    /// A mail notification of SES, through SNS (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>).
     Mail,
-    /// EventBridge (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>).
+    /// The schedule of EventBridge (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>).
     Schedule,
-    /// A rule of AWS IoT: a device reports another certificate than before.
+    /// An AWS IoT rule: a device reports that it uses another certificate than before.
     InUse,
-    /// API Gateway, which has a function of its own.
+    /// A registration request through API Gateway, for which there is a separate function.
     RegistrationRequest,
 }
 
@@ -60,31 +62,31 @@ impl Event {
     }
 }
 
-/// An invocation that must fail: Lambda shows it to the maker, and repeats it where nobody waits.
+/// An invocation that fails. Lambda reports the error to the operator, and repeats an asynchronous invocation.
 #[derive(Debug, Error)]
 pub enum Failure {
-    /// A request for somebody else.
+    /// An Alexa request for another skill.
     #[error(transparent)]
     NotOurs(#[from] NotOurs),
-    /// Something else than a request of Alexa, perhaps with one inside.
+    /// An event that is not an Alexa request, but may contain one.
     #[error(transparent)]
     NotAnAlexaRequest(#[from] NotAnAlexaRequest),
-    /// News about a mail or of a device that could not be noted.
+    /// A mail notification or a device report could not be processed.
     #[error("what became of a mail, or what a device has reported, could not be noted")]
     NotNoted(#[from] LifecycleError),
-    /// Something else than a request, at the endpoint.
+    /// An event at the registration function that is not an HTTP request.
     #[error(
         "an HTTP request is expected, as an HTTP API of API Gateway passes it on in its payload format 2.0: this function is the registration endpoint, \
          where devices register by `POST /register`, and Alexa has a function of her own"
     )]
     NotARegistration,
-    /// A panic at the endpoint, which the log has.
+    /// The endpoint panicked. The log has the details.
     #[error("the request could not be answered")]
     Broken,
 }
 
 impl Failure {
-    /// A stable name for CloudWatch.
+    /// A stable error name for CloudWatch.
     pub fn name(&self) -> &'static str {
         match self {
             Failure::NotOurs(_) | Failure::NotAnAlexaRequest(_) | Failure::NotARegistration => "NotOurs",
@@ -94,9 +96,9 @@ impl Failure {
     }
 }
 
-/// Does what the event asks for. `left` is the time that Lambda allows.
+/// Handles an event. `left` is the remaining time of the Lambda invocation.
 pub async fn invoke<P: Ports>(skill: Arc<Skill<P>>, payload: Value, left: Duration) -> Result<Value, Failure> {
-    let left = left.saturating_sub(WAY_BACK);
+    let left = left.saturating_sub(TIME_TO_RETURN);
     if let Some(other) = NotAnAlexaRequest::find(&payload) {
         tracing::warn!(step = "request", cause = "no_alexa_request", "{other}");
         return Err(other.into());
@@ -110,7 +112,8 @@ pub async fn invoke<P: Ports>(skill: Arc<Skill<P>>, payload: Value, left: Durati
     }
 }
 
-/// Answers a device that registers, on policy that may not be there. `left` is the time that Lambda allows.
+/// Handles a registration request. Without a policy, the request is refused. `left` is the remaining time of the Lambda
+/// invocation.
 pub async fn registration_request<P: registration::Ports>(
     endpoint: Arc<Endpoint<P>>,
     policy: Option<Arc<RegistrationPolicy>>,
@@ -122,14 +125,14 @@ pub async fn registration_request<P: registration::Ports>(
         return Err(Failure::NotARegistration);
     };
     let Some(policy) = policy else { return Ok(gateway::answer(&closed(&*endpoint, &source, &id).await)) };
-    let answer_by = Instant::now() + left.saturating_sub(WAY_BACK).clamp(KNOCK_AT_LEAST, KNOCK_WITHIN);
+    let answer_by = Instant::now() + left.saturating_sub(TIME_TO_RETURN).clamp(REGISTRATION_AT_LEAST, REGISTRATION_WITHIN);
     let turn = tokio::spawn(async move { register(&endpoint, &policy, request, &source, &id, answer_by).await });
     turn.await.map(|response| gateway::answer(&response)).map_err(|_| Failure::Broken)
 }
 
-/// It fails only when it is not for this skill; a panic is an apology and a log line.
+/// Handles an Alexa request. It fails only if the request is for another skill. After a panic, the response is an apology.
 async fn request<P: Ports>(skill: Arc<Skill<P>>, payload: Value, left: Duration) -> Result<Value, Failure> {
-    // An event that has just arrived and has no time left comes from a clock that is off.
+    // A remaining time of zero at the start is the result of a wrong clock.
     let left = if left.is_zero() { ANSWER_WITHIN } else { left.min(ANSWER_WITHIN) };
     let answer_by = Instant::now() + left;
     let envelope = Arc::new(payload);
@@ -163,13 +166,14 @@ async fn mail<P: Ports>(skill: &Skill<P>, payload: &Value) -> Result<Value, Life
     Ok(json!({"notices": notices.len()}))
 }
 
-/// A device uses its newest certificate. What cannot be done now, the sweep does.
+/// Handles the report that a device uses its newest certificate. If another attempt holds the thing, the sweep does the work
+/// later.
 async fn certificate_in_use<P: Ports>(skill: &Skill<P>, event: &Value, left: Duration) -> Result<Value, LifecycleError> {
     let text = |field: &str| event.get(field).and_then(Value::as_str);
     let (thing, certificate) = (text("thing").and_then(ThingName::parse), text("certificateId").and_then(CertificateId::parse));
-    // Whoever holds a certificate of a thing may report what they like.
+    // Any device with a certificate of a thing can send arbitrary values.
     let (Some(thing), Some(certificate)) = (thing, certificate) else { return Ok(json!({"revoked": 0})) };
-    let deadline = Instant::now() + left.min(WAIT_FOR_OTHERS);
+    let deadline = Instant::now() + left.min(LONGEST_WAIT);
     match in_use(&skill.registry, &skill.shadows, &skill.lease(), &thing, &certificate, deadline).await {
         Err(error) if error.is_busy() => {
             tracing::info!(%thing, "what was replaced is left to the sweep: somebody else works on the thing");
@@ -206,9 +210,9 @@ async fn schedule<P: Ports>(skill: &Skill<P>, left: Duration) -> Value {
 mod tests {
     use super::*;
 
-    /// What a function that is not the endpoint makes of an event: it has to read as no kind of ours.
+    /// A function that is not the endpoint must not treat a registration request as one of its own events.
     #[test]
-    fn a_request_is_no_event_of_the_other_functions() {
+    fn a_registration_request_is_no_event_of_the_other_functions() {
         let registration = json!({"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": "{}"});
         assert!(matches!(Event::of(&registration), Event::RegistrationRequest));
     }

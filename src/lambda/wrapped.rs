@@ -1,6 +1,6 @@
-//! An Alexa request that somebody has put into something else, such as the event of an API Gateway or the message of a queue.
+//! Detection of an Alexa request that is wrapped in another event, such as one of API Gateway or a message of a queue.
 //!
-//! What is found is only named, and never answered: a wrapper says nothing about who may call.
+//! A wrapped request is only reported and never handled, because the wrapper does not authenticate the caller.
 
 use std::fmt;
 
@@ -8,28 +8,28 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 use thiserror::Error;
 
-/// So deep an Alexa request is looked for. An SNS message in an SQS message in an event is at a depth of six.
+/// The maximum depth of the search. An SNS message in an SQS message in an event has a depth of six.
 const DEPTH: usize = 8;
-/// A longer name is not repeated to whoever sent it.
+/// The longest member name that an error message repeats.
 const LONGEST_NAME: usize = 40;
 
-/// What arrived where an Alexa request was expected.
+/// An event that is not an Alexa request.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NotAnAlexaRequest {
-    /// An Alexa request inside something else.
+    /// An Alexa request inside another event.
     #[error(
         "an Alexa request is expected as it is, with `version`, `session`, `context` and `request` at the top, and this one is inside \
          `{0}`: whatever wraps it, such as an API Gateway or a queue, has to pass on what is inside and nothing else, or Alexa has to \
          call this endpoint itself"
     )]
     Wrapped(Place),
-    /// The inner `request` without its envelope.
+    /// The `request` object of an Alexa request without its envelope.
     #[error(
         "a whole Alexa request is expected, with `version`, `session`, `context` and `request` at the top, and this is only what \
          belongs into `request`"
     )]
     WithoutEnvelope,
-    /// An HTTP request without an Alexa request in its body.
+    /// An HTTP request whose body is not an Alexa request.
     #[error(
         "an Alexa request is expected, and this is the event of an HTTP request, as API Gateway, a function URL or a load balancer makes \
          it: devices register at the registration function, `POST /register`"
@@ -37,7 +37,7 @@ pub enum NotAnAlexaRequest {
     HttpEvent,
 }
 
-/// Where in an event something is: `Records[0].body`.
+/// The location of a value within an event, such as `Records[0].body`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place(String);
 
@@ -48,7 +48,7 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// The member of this name. A name that is none of a format's own is not repeated.
+    /// The location of a member. An unusual name is replaced by `…`, because it may be a secret.
     fn member(&self, name: &str) -> Self {
         let plain = name.len() <= LONGEST_NAME && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
         let name = if plain { name } else { "…" };
@@ -61,7 +61,7 @@ impl Place {
 }
 
 impl NotAnAlexaRequest {
-    /// What an event is that is no Alexa request. `None` for an Alexa request, and for what has nothing to do with one.
+    /// Classifies an event that is not an Alexa request. `None` for an Alexa request and for an unrelated event.
     pub fn find(event: &Value) -> Option<Self> {
         if is_envelope(event) {
             return None;
@@ -74,13 +74,13 @@ impl NotAnAlexaRequest {
     }
 }
 
-/// Whether it is an Alexa request with its envelope, whoever it is for.
+/// Whether the value is an Alexa request with its envelope, for any skill.
 pub fn is_envelope(value: &Value) -> bool {
     let has_request = value.get("request").and_then(|request| request.get("type")).is_some_and(Value::is_string);
     has_request && (value.get("session").is_some() || value.get("context").is_some())
 }
 
-/// Where in a value an Alexa request is, also as text and as base64.
+/// The location of an Alexa request within a value. Texts are searched as JSON and as base64.
 fn inside(value: &Value, place: &Place, depth: usize) -> Option<Place> {
     let depth = depth.checked_sub(1)?;
     let look = |value: &Value, place: Place| if is_envelope(value) { Some(place) } else { inside(value, &place, depth) };

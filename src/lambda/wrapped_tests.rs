@@ -19,7 +19,7 @@ fn check(event: &Value, place: &str) {
 }
 
 #[test]
-fn an_alexa_request_in_something_else_is_found_wherever_it_is() {
+fn a_wrapped_alexa_request_is_found_at_its_location() {
     let text = request().to_string();
     for (event, place) in [
         (json!({"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": text}), "body"),
@@ -43,14 +43,14 @@ fn an_alexa_request_in_something_else_is_found_wherever_it_is() {
 }
 
 #[test]
-fn a_request_without_its_envelope_is_named_as_that() {
+fn a_request_without_its_envelope_is_detected() {
     let found = NotAnAlexaRequest::find(&request()["request"]).unwrap();
     assert_eq!(found, NotAnAlexaRequest::WithoutEnvelope);
     assert!(found.to_string().contains("expected"), "{found}");
 }
 
 #[test]
-fn what_is_no_alexa_request_is_not_taken_for_a_wrapped_one() {
+fn other_events_are_not_taken_for_wrapped_requests() {
     assert_eq!(NotAnAlexaRequest::find(&request()), None);
     let mut holds_another = request();
     holds_another["session"]["attributes"] = json!({"last": request()});

@@ -1,9 +1,8 @@
-//! A mail came back: it is noted on the thing, the next contact says so, and until then nothing more is
-//! sent there. A mailbox that bounces or complains costs the maker's right to send any mail at all.
+//! Mail bounces and complaints. They are recorded on the thing, and the next contact tells the owner. Until then no other mail is
+//! sent to that address, because bounces and complaints can cost the operator the right to send mail.
 //!
-//! SES tells by way of SNS
-//! (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>); the tags
-//! that the mail went out with say whose it was.
+//! SES reports them through SNS (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>). The
+//! tags of the mail name the thing and the certificate.
 
 use serde_json::Value;
 
@@ -12,22 +11,22 @@ use crate::identifiers::{CertificateId, ThingName, ThingPrefix};
 use crate::registry::{Bounce, Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
 
-/// How often a note is tried that somebody else's write gets ahead of.
+/// The number of attempts to write the record when other writes conflict.
 const TRIES: usize = 5;
 
-/// A mail that came back.
+/// A notification about a mail that bounced or caused a complaint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Whose mail it was.
+    /// The thing that the mail was about.
     pub thing: ThingName,
-    /// Which certificate it held.
+    /// The certificate in the mail.
     pub certificate: Option<CertificateId>,
-    /// What became of it.
+    /// The kind of the notification.
     pub how: Bounce,
 }
 
 impl Notice {
-    /// The notices in an event of SNS. What is of another kind, or about a mail that is not ours, is none.
+    /// Parses the notifications in an SNS event. Notifications of another kind or about other mails are ignored.
     pub fn read(event: &Value, prefix: &ThingPrefix) -> Vec<Self> {
         let records = event.get("Records").and_then(Value::as_array);
         let messages = records.into_iter().flatten().filter_map(|record| record.pointer("/Sns/Message")?.as_str());
@@ -36,7 +35,7 @@ impl Notice {
 
     fn of(event: &Value, prefix: &ThingPrefix) -> Option<Self> {
         let how = match event.get("eventType").or_else(|| event.get("notificationType"))?.as_str()? {
-            // A mail that SES itself rejects had a virus, or what looks like one.
+            // SES rejects a mail in which it detects a virus.
             "Bounce" | "Reject" => Bounce::Bounced,
             "Complaint" => Bounce::Complained,
             _ => return None,
@@ -47,8 +46,8 @@ impl Notice {
     }
 }
 
-/// Notes on the thing that its owner's mail came back. Returns whether there was anything to note: a mail
-/// whose certificate has been replaced since is of no interest any more, unless its recipient complained.
+/// Records the bounce on the thing. Returns `false` if there is nothing to record: a bounce of a mail whose certificate was
+/// replaced since is ignored, but a complaint is not.
 pub async fn note<R: Registry, S: Shadows>(registry: &R, shadows: &S, notice: &Notice, now: u64) -> Result<bool, LifecycleError> {
     let thing = &notice.thing;
     for _ in 0..TRIES {
@@ -58,7 +57,7 @@ pub async fn note<R: Registry, S: Shadows>(registry: &R, shadows: &S, notice: &N
         if record.forget || (outdated && notice.how == Bounce::Bounced) {
             return Ok(false);
         }
-        // The same event may come twice; the shadow is marked again in case the first one got no further.
+        // The same event may arrive twice. The shadow is marked again in case the first attempt failed before it.
         if record.bounce != Some(notice.how) {
             record.bounce = Some(notice.how);
             match registry.write(thing, entry.version, &record).await {
@@ -84,18 +83,18 @@ mod tests {
         ("reject", include_str!("../../tests/fixtures/ses/reject.json"), Some(Bounce::Bounced)),
     ];
 
-    fn by_sns(message: &str) -> Value {
+    fn sns_event(message: &str) -> Value {
         let mut event: Value = serde_json::from_str(include_str!("../../tests/fixtures/sns/notification.json")).unwrap();
         event["Records"][0]["Sns"]["Message"] = message.into();
         event
     }
 
     #[test]
-    fn the_documented_events_say_whose_mail_it_was() {
+    fn the_documented_events_name_thing_and_certificate() {
         let prefix = ThingPrefix::parse("3D_Printer-").unwrap();
         for (name, message, expected) in SES {
             let tags = serde_json::from_str::<Value>(message).unwrap()["mail"]["tags"].clone();
-            let notices = Notice::read(&by_sns(message), &prefix);
+            let notices = Notice::read(&sns_event(message), &prefix);
             assert_eq!(notices.first().map(|notice| notice.how), expected, "{name}");
             assert_eq!(notices[0].thing.as_str(), tags["thing"][0], "{name}");
             assert_eq!(notices[0].certificate.as_ref().map(CertificateId::as_str), tags["certificate"][0].as_str(), "{name}");
@@ -103,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_about_a_mail_of_ours_is_no_notice() {
+    fn other_notifications_are_ignored() {
         let ours = ThingPrefix::parse("3D_Printer-").unwrap();
         let other = ThingPrefix::parse("Lamp-").unwrap();
-        assert!(Notice::read(&by_sns(SES[0].1), &other).is_empty(), "another skill's thing");
+        assert!(Notice::read(&sns_event(SES[0].1), &other).is_empty(), "another skill's thing");
         let validation: Value = serde_json::from_str(include_str!("../../tests/fixtures/sns/validation.json")).unwrap();
         assert!(Notice::read(&validation, &ours).is_empty(), "SES tries the topic");
         for message in ["", "{}", "[]", r#"{"eventType":"Delivery","mail":{}}"#, r#"{"eventType":"Bounce"}"#, r#"{"eventType":7}"#] {
-            assert!(Notice::read(&by_sns(message), &ours).is_empty(), "{message}");
+            assert!(Notice::read(&sns_event(message), &ours).is_empty(), "{message}");
         }
         assert!(Notice::read(&Value::Null, &ours).is_empty());
     }

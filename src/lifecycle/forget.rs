@@ -1,7 +1,7 @@
-//! The owner wants to be forgotten: certificates, shadow, thing and attributes go.
+//! Deletion of an identity on the owner's request: certificates, shadow, thing and attributes.
 //!
-//! The shadow says "look" before the request stands in the record, and goes before everything else: whoever
-//! speaks from then on is not taken for ready, and starts afresh.
+//! The shadow gets the `look` mark before the request is written to the record, and is deleted before everything else. So a later
+//! contact does not treat the owner as ready and starts a new onboarding.
 
 use super::{LifecycleError, cut_off};
 use crate::identifiers::ThingName;
@@ -10,16 +10,16 @@ use crate::registry::revoke::revoke;
 use crate::registry::{Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
 
-/// How far it got.
+/// The result of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgotten {
-    /// Nothing is left.
+    /// All data are deleted.
     Wholly,
-    /// Nothing works any more; the registry lets the rest go in a while, and the sweep sees to it.
+    /// All certificates are revoked. AWS IoT does not yet allow the deletion of the thing; the sweep deletes it later.
     ButForRemains,
 }
 
-/// Deletes everything that is kept about an owner.
+/// Deletes all data of an owner.
 pub async fn forget<R: Registry, S: Shadows>(
     registry: &R,
     shadows: &S,
@@ -30,7 +30,7 @@ pub async fn forget<R: Registry, S: Shadows>(
         shadows.delete(thing).await?;
         return Ok(Forgotten::Wholly);
     };
-    // Before the request: who speaks when only that was written must not be taken for ready.
+    // The shadow must be marked before the record is written. Otherwise a concurrent contact would treat the owner as ready.
     shadows.update(thing, &Patch::look((lease.now)())).await?;
     let held = Held::take(registry, thing, lease, entry, |record| record.forget = true).await?;
     shadows.delete(thing).await?;
@@ -41,7 +41,7 @@ pub async fn forget<R: Registry, S: Shadows>(
     for certificate in &certificates {
         held.meanwhile(revoke(registry, certificate, thing)).await?;
     }
-    // A device that is still connected could write its shadow anew.
+    // A device that is still connected could create the shadow again.
     cut_off(shadows, thing).await;
     shadows.delete(thing).await?;
     match held.meanwhile(registry.remove(thing, held.version())).await {

@@ -1,8 +1,8 @@
-//! A device reports which certificate it uses.
+//! The report of a device about the certificate that it uses.
 //!
-//! Where that is the newest one, what it has taken the place of has had its time. What another certificate of the thing reports tells
-//! nothing: the old device may be on, and its report may be late. So a report never brings a certificate back, and none but the newest
-//! takes others away.
+//! If the reported certificate is the newest one, the replaced certificates are revoked. A report about another certificate has
+//! no effect: the old device may still be on, and its report may be late. So a report never restores a certificate, and only the
+//! newest certificate causes revocations.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::registry::revoke::revoke;
 use crate::registry::{Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
 
-/// How long to wait for whoever works on the thing at this moment, each time.
+/// The pause before the next attempt while another attempt holds the lease.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Takes out of service what this certificate has replaced, now that it is in use; returns how many those were. `lease` keeps others away
-/// meanwhile. While another does so, what is replaced only goes INACTIVE, and the rest waits, until `deadline`.
+/// Revokes the certificates that this certificate has replaced, because it is in use now. Returns their number. While another
+/// attempt holds the lease, the replaced certificates are only deactivated; the rest is tried again until `deadline`.
 pub async fn in_use<R: Registry, S: Shadows>(
     registry: &R,
     shadows: &S,
@@ -49,16 +49,16 @@ async fn once<R: Registry, S: Shadows>(
     let (record, now) = (&entry.record, (lease.now)());
     let held_by_another = record.is_held(now) && record.run != lease.run;
     if held_by_another && record.coming.as_ref() == Some(certificate) {
-        // It is in use before it is noted that it was given to anybody.
+        // The certificate is in use before the record says that it was delivered.
         return Err(RegistryError::Taken.into());
     }
-    // Of an owner who is away, everything is out of service already, and is to come back as it was.
+    // The certificates of a suspended owner are inactive already, and must be restored unchanged.
     if record.certificate.as_ref() != Some(certificate) || record.suspended.is_some() {
         return Ok(0);
     }
     let replaced: Vec<CertificateId> = record.overdue(Some(certificate), now).cloned().collect();
     if held_by_another {
-        // Mostly somebody who is done, and keeps the thing for a few seconds so that nothing overtakes the last call.
+        // Most likely that attempt is complete and keeps the lease for a few seconds, so that no write overtakes its last one.
         if !replaced.is_empty() && !std::mem::replace(inactive, true) {
             shadows.update(thing, &Patch::look(now)).await?;
             for old in &replaced {
@@ -71,7 +71,7 @@ async fn once<R: Registry, S: Shadows>(
         return Ok(0);
     }
     let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
-    // Whatever stops half way, the next contact goes on with.
+    // If this is interrupted, the next contact completes it.
     shadows.update(thing, &Patch::look(now)).await?;
     for old in &replaced {
         held.meanwhile(revoke(registry, old, thing)).await?;

@@ -1,8 +1,7 @@
-//! The rest of an identity's life: out of service while the skill is disabled, told about when a mail
-//! came back, forgotten on its owner's word, and swept up after.
+//! The later life cycle of an identity: suspension while the skill is disabled, mail bounces, deletion and clean-up.
 //!
-//! Everything here holds the thing first ([`crate::onboarding::lease`]) and can be repeated: whatever stops half way
-//! stands in the record, and the next contact, the next delivery of the event or the next sweep goes on.
+//! All operations here take the lease of the thing first ([`crate::onboarding::lease`]) and can be repeated. An interrupted
+//! operation is visible in the record, and the next contact, the next delivery of the event or the next sweep completes it.
 
 mod bounce;
 mod forget;
@@ -24,27 +23,26 @@ use crate::identifiers::ThingName;
 use crate::registry::RegistryError;
 use crate::shadow::{ShadowError, Shadows};
 
-/// Ends the connection of a device whose certificates are out of service. AWS does so by itself, within
-/// minutes; this does it now.
+/// Ends the connection of a device whose certificates are inactive. AWS does the same, but only after some minutes.
 async fn cut_off(shadows: &impl Shadows, thing: &ThingName) {
     if let Err(error) = shadows.disconnect(thing).await {
         tracing::info!(%thing, %error, "the device may stay connected for some minutes");
     }
 }
 
-/// Why it was not done.
+/// Why an operation failed.
 #[derive(Debug, Error)]
 pub enum LifecycleError {
-    /// The registry failed at a step.
+    /// A registry call failed.
     #[error("the registry failed")]
     Registry(#[from] RegistryError),
-    /// The shadow could not be changed.
+    /// A shadow update failed.
     #[error("the shadow failed")]
     Shadow(#[from] ShadowError),
 }
 
 impl LifecycleError {
-    /// Whether somebody else works on the thing, so that a moment later it can be done.
+    /// Whether another attempt holds the lease, so that the operation can succeed later.
     pub fn is_busy(&self) -> bool {
         matches!(self, LifecycleError::Registry(RegistryError::Taken))
     }

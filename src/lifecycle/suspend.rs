@@ -1,7 +1,7 @@
-//! The owner disabled the skill: their certificates go INACTIVE, and nothing is deleted.
+//! Suspension: the owner disabled the skill. The certificates become INACTIVE, and nothing is deleted.
 //!
-//! When they link again, or just speak, the same certificates become ACTIVE and no mail is sent
-//! ([`crate::onboarding`]). Events come late, twice and out of order: what counts is when they were made.
+//! When the owner links the account again or uses the skill, the same certificates become ACTIVE again and no mail is sent
+//! ([`crate::onboarding`]). Events may arrive late, repeatedly and in any order, so their creation time counts.
 
 use super::{LifecycleError, cut_off};
 use crate::identifiers::{AlexaUser, ThingName};
@@ -9,8 +9,7 @@ use crate::onboarding::lease::{Held, Lease};
 use crate::registry::{Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
 
-/// Takes everything of an Alexa user out of service who disabled the skill at `at`. Returns how many
-/// things that were.
+/// Suspends all things of an Alexa user who disabled the skill at `at` (Unix time in seconds). Returns the number of things.
 pub async fn suspend<R: Registry, S: Shadows>(
     registry: &R,
     shadows: &S,
@@ -45,8 +44,8 @@ async fn suspend_thing<R: Registry, S: Shadows>(
     Ok(true)
 }
 
-/// What a suspension still needs when its record says suspended: the shadow first, so that a contact resumes
-/// whatever was taken out of service.
+/// Completes the suspension of a thing whose record says that it is suspended. The shadow is updated first, so that the next
+/// contact reactivates the certificates.
 pub(super) async fn finish<R: Registry, S: Shadows>(
     registry: &R,
     shadows: &S,

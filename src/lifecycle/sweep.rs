@@ -1,9 +1,8 @@
-//! The sweep: what nobody came back for.
+//! The sweep: periodic clean-up of incomplete or expired identities.
 //!
-//! It deletes certificates only that are provably ours (their subject says so) and
-//! provably dead (INACTIVE, attached to nothing, named by no record, older than an hour), and identities
-//! only whose owner asked for it or stayed away for the whole retention. It goes page by page, and slowly:
-//! the registry's quotas are shared with the owners who speak at the same moment.
+//! The sweep deletes only certificates that belong to this skill (according to their subject) and that are unused: INACTIVE, not
+//! attached, in no record and older than an hour. It deletes only identities whose owner asked for it or was away for the whole
+//! retention time. It works page by page and slowly, because the quotas of the registry are shared with the requests of owners.
 
 use std::time::Duration;
 
@@ -18,46 +17,46 @@ use crate::registry::revoke::revoke;
 use crate::registry::{A_DAY, Entry, Record, Registered, Registry, RegistryError, within_a_day};
 use crate::shadow::{Patch, Shadows};
 
-/// What is younger may still be in somebody's hands.
+/// Younger objects may still be in use by an attempt.
 const AN_HOUR: u64 = 3_600;
-/// Certificates older than this have been seen by many sweeps; the list is not read any further.
+/// Earlier sweeps have checked older certificates several times, so the list is read no further.
 const LOOK_BACK: u64 = 7 * A_DAY;
-/// Between two things, certificates or pages. The registry's lists and changes of certificates have quotas
-/// of ten calls per second and account; each item takes one of a kind.
+/// The pause between two things, certificates or pages. The quotas for lists and for changes of certificates are ten calls per
+/// second and account. Each item takes one call of each kind.
 const PACE: Duration = Duration::from_millis(250);
 
-/// What a sweep may use.
+/// The dependencies and limits of a sweep.
 pub struct Sweep<'a, R, S> {
-    /// Things and certificates.
+    /// The registry of things and certificates.
     pub registry: &'a R,
-    /// Shadows.
+    /// The shadow service.
     pub shadows: &'a S,
-    /// How it keeps others away.
+    /// The lease under which the sweep holds a thing.
     pub lease: Lease,
-    /// For how many seconds a disabled skill's identity is kept.
+    /// The time in seconds for which the identity of a disabled skill is kept.
     pub retention: u64,
-    /// When it has to end.
+    /// The time by which the sweep must have ended.
     pub deadline: Instant,
-    /// Counts what it did.
+    /// Receives the counts.
     pub measure: Meter,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Things that were cleaned_up up.
+    /// The number of things that were cleaned up.
     pub cleaned_up: u64,
-    /// Identities that were deleted.
+    /// The number of identities that were deleted.
     pub forgotten: u64,
-    /// Certificates that were deleted because nobody has them.
+    /// The number of unused certificates that were deleted.
     pub orphans: u64,
-    /// What could not be done; the next sweep tries again.
+    /// The number of failures. The next sweep tries again.
     pub failed: u64,
-    /// Whether it got to the end in time.
+    /// Whether the sweep processed all items in time.
     pub complete: bool,
 }
 
-/// Sweeps once.
+/// Runs one sweep.
 pub async fn sweep<R: Registry, S: Shadows>(means: &Sweep<'_, R, S>) -> Report {
     let mut round = Round { means, report: Report::default(), next: Instant::now() };
     let swept = match round.things().await {
@@ -84,7 +83,7 @@ struct Round<'a, R, S> {
     next: Instant,
 }
 
-/// What was done about a thing.
+/// The result for one thing.
 enum Done {
     Nothing,
     CleanedUp,
@@ -92,7 +91,7 @@ enum Done {
 }
 
 impl<R: Registry, S: Shadows> Round<'_, R, S> {
-    /// Waits for its turn; says no when the time is over.
+    /// Waits for the pause between two items. Returns `false` if the time is over.
     async fn turn(&mut self) -> bool {
         sleep_until(self.next).await;
         self.next = Instant::now() + PACE;
@@ -114,7 +113,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
                     Ok(Done::Nothing) => {}
                     Ok(Done::CleanedUp) => self.report.cleaned_up += 1,
                     Ok(Done::Forgotten) => self.report.forgotten += 1,
-                    // The owner is speaking at this very moment, and that does it.
+                    // The owner is using the skill at this moment, and that request completes the work.
                     Err(error) if error.is_busy() => {}
                     Err(error) => self.failed(thing, &error),
                 }
@@ -131,7 +130,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         tracing::warn!(step = "lifecycle", cause = "sweep", "{what} is left to the next sweep: {}", chain(error));
     }
 
-    /// One thing whose record is unfinished.
+    /// Cleans up one thing whose record is unfinished.
     async fn clean_up(&mut self, thing: &ThingName) -> Result<Done, LifecycleError> {
         let (registry, shadows, lease) = (self.means.registry, self.means.shadows, &self.means.lease);
         let now = (lease.now)();
@@ -146,7 +145,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             return Ok(Done::Forgotten);
         }
         if record.suspended.is_some() {
-            // A suspension that ended well has given the thing free.
+            // A complete suspension has released the lease.
             if record.until == 0 && !expired {
                 return Ok(Done::Nothing);
             }
@@ -156,7 +155,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         }
         let shadow = shadows.read(thing).await?.unwrap_or_default();
         if record.delivered.is_none() && shadow.delivered.is_some() && shadow.delivered == record.certificate {
-            // The owner has it; only the note of that was lost.
+            // The certificate was delivered; only the write to the record was lost.
             let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
             let note = |record: &mut Record| (record.delivered, record.again) = (Some(now), false);
             held.release(note).await?;
@@ -168,7 +167,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             return Ok(Done::CleanedUp);
         }
         if let Some(coming) = record.coming.clone().filter(|_| record.until + AN_HOUR <= now) {
-            // A registration that nobody finished: its device never had an answer.
+            // An incomplete registration: its device never got a response.
             let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
             held.meanwhile(revoke(registry, &coming, thing)).await?;
             held.release(|record| record.coming = None).await?;
@@ -187,7 +186,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         }
     }
 
-    /// Whether none of the certificates opens anything: only then is an owner away for sure.
+    /// Whether no certificate in the record is active. Only then is the owner certainly away.
     async fn is_out_of_service(&self, record: &Record) -> Result<bool, RegistryError> {
         for certificate in record.certificates() {
             if self.means.registry.describe(certificate).await?.is_some_and(|described| !described.inactive) {
@@ -197,7 +196,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         Ok(true)
     }
 
-    /// Replaced certificates have had their time.
+    /// Revokes replaced certificates whose time is over.
     async fn revoke_all(&mut self, overdue: &[CertificateId], thing: &ThingName, entry: Entry) -> Result<(), LifecycleError> {
         let (registry, lease) = (self.means.registry, &self.means.lease);
         let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
@@ -207,12 +206,12 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             }
             held.meanwhile(revoke(registry, certificate, thing)).await?;
         }
-        // The shadow still says "look"; the next contact finds nothing to look for and takes that away.
+        // The shadow still has the `look` mark. The next contact removes it.
         Ok(held.release(|record| record.let_go(overdue)).await?)
     }
 
-    /// An onboarding that nobody finished: its certificate goes if it was never ACTIVE, because then it was
-    /// never mailed. One that is ACTIVE may be in its owner's hands.
+    /// Cleans up an incomplete onboarding. Its certificate is deleted if it was never ACTIVE, because then it was never sent. An
+    /// ACTIVE certificate may have been delivered to the owner.
     async fn clear(&mut self, thing: &ThingName, certificate: CertificateId, entry: Entry) -> Result<Done, LifecycleError> {
         let (registry, lease) = (self.means.registry, &self.means.lease);
         let dead = registry.describe(&certificate).await?.is_none_or(|described| described.inactive);
@@ -220,7 +219,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             return Ok(Done::Nothing);
         }
         let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
-        // Only now does nobody else change it.
+        // Check again under the lease, which excludes changes by others.
         let dead = held.meanwhile(registry.describe(&certificate)).await?.is_none_or(|described| described.inactive);
         if dead {
             held.meanwhile(revoke(registry, &certificate, thing)).await?;
@@ -261,7 +260,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         }
     }
 
-    /// Deletes a certificate that is ours and dead, and no other.
+    /// Deletes a certificate if it belongs to this skill and is unused. Returns whether it was deleted.
     async fn delete_orphan(&self, id: &CertificateId) -> Result<bool, RegistryError> {
         let registry = self.means.registry;
         let Some(described) = registry.describe(id).await? else { return Ok(false) };
@@ -274,7 +273,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
                 return Ok(false);
             }
         }
-        // A device's own request need not name its thing. A certificate that anybody uses is attached to one.
+        // The subject of a device's own signing request need not name the thing. But a certificate in use is attached to one.
         if registry.is_attached(id).await? {
             return Ok(false);
         }
@@ -289,13 +288,13 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
     }
 }
 
-/// The certificate of an onboarding whose lease has been over for an hour.
+/// The certificate of an incomplete onboarding whose lease expired an hour ago.
 fn left_behind(record: &Record, now: u64) -> Option<&CertificateId> {
     let over = record.delivered.is_none() && record.until + AN_HOUR <= now;
     record.certificate.as_ref().filter(|_| over)
 }
 
-/// Somebody tried to become an owner and has not come back for a day: nothing of theirs ever worked.
+/// Whether the record is from an onboarding that failed a day ago or earlier and never had a working certificate.
 fn is_empty(record: &Record, now: u64) -> bool {
     let nothing = record.certificates().next().is_none() && record.delivered.is_none();
     nothing && record.linked.max(record.until) + A_DAY <= now && within_a_day(&record.sent, now).is_empty()

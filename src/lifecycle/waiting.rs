@@ -1,13 +1,14 @@
-//! A mail with a certificate waits on this machine, because the mail server does not take it yet.
+//! Mails with a certificate that wait on this machine, because the mail server does not accept them yet.
 //!
-//! For the record it counts as delivered from the moment that it is kept: who is ready is ready, and no second certificate is made
-//! beside the one that waits. So whoever keeps mail sees to what that promises:
-//! - it is sent only while the record still names its certificate as the thing's own ([`wanted`]); so the last mail of an owner is
-//!   the one whose certificate counts;
-//! - a certificate that it replaces works for a day after it was sent, not after it was written ([`Attempted::Later`]);
-//! - where it can never be sent, its certificate was given to nobody: the record says so, what it replaced goes on, and the
-//!   next word of the owner makes another one ([`Attempted::InVain`]). Where the mail server has taken it after all and could not say so,
-//!   the owner is told wrongly, and is mailed a certificate that works.
+//! A waiting mail counts as delivered in the record from the moment it is stored. So the owner is ready, and no second
+//! certificate is created. Therefore the mail queue must guarantee the following:
+//! - The mail is sent only while the record names its certificate as the current one ([`wanted`]). So the last mail to an owner
+//!   contains the valid certificate.
+//! - A certificate that it replaces stays valid for a day after the mail was sent, not after the mail was written
+//!   ([`Attempted::Later`]).
+//! - If the mail can never be sent, its certificate counts as undelivered: the record says so, the replaced certificate stays
+//!   valid, and the next request of the owner creates another certificate ([`Attempted::InVain`]). If the mail server did accept
+//!   the mail but could not confirm it, the owner gets a wrong message and then a mail with a valid certificate.
 
 use super::LifecycleError;
 use crate::mail::Label;
@@ -15,31 +16,31 @@ use crate::onboarding::lease::{Held, Lease};
 use crate::registry::{A_DAY, Bounce, Entry, Record, Registry, RegistryError};
 use crate::shadow::{Patch, Shadows};
 
-/// Whether a mail that waits should be sent.
+/// Whether a waiting mail should be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Now.
+    /// Send the mail now.
     Now,
-    /// Not while its owner has the skill disabled, or somebody works on the thing.
+    /// Keep the mail: the owner has disabled the skill, or another attempt holds the thing.
     NotNow,
-    /// Never: its owner was forgotten, or has another certificate by now, or is to have one.
+    /// Drop the mail: the owner was deleted, or has or will get another certificate.
     Never,
 }
 
-/// What an attempt to send it came to.
+/// The result of an attempt to send the mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempted {
-    /// It waits on.
+    /// The mail keeps waiting.
     Later,
-    /// It was sent.
+    /// The mail was sent.
     Sent,
-    /// It is given up.
+    /// The mail was given up.
     InVain(Bounce),
 }
 
-/// Whether the mail with this certificate should be sent. Until its first attempt is over (`first`), whoever has handed it over is about
-/// to say in the record that it was delivered; afterwards only a certificate counts of which record or shadow says so, for any other is
-/// taken out of service by the next contact.
+/// Whether the mail with this certificate should be sent. Until its first attempt has ended (`first`), the process that stored
+/// the mail may not have written the delivery to the record yet. After that, the mail is sent only if the record or the shadow
+/// says that the certificate was delivered, because the next contact revokes any other certificate.
 pub async fn wanted<R: Registry, S: Shadows>(
     registry: &R,
     shadows: &S,
@@ -63,14 +64,14 @@ async fn is_active<R: Registry>(registry: &R, label: &Label) -> Result<bool, Reg
     Ok(registry.describe(&label.certificate).await?.is_some_and(|certificate| certificate.active))
 }
 
-/// The thing of a mail, where its record names the mail's certificate as its own.
+/// The registry entry of the mail's thing, if its record names the mail's certificate as the current one.
 async fn named<R: Registry>(registry: &R, label: &Label) -> Result<Option<Entry>, RegistryError> {
     let entry = registry.look(&label.thing).await?;
     Ok(entry.filter(|entry| entry.record.certificate.as_ref() == Some(&label.certificate) && !entry.record.forget))
 }
 
-/// Notes on the thing what an attempt to send its mail came to. `lease` keeps others away meanwhile; while another does so, nothing is
-/// noted.
+/// Records the result of an attempt to send the mail. While another attempt holds the lease, nothing is recorded and the call
+/// fails.
 pub async fn attempted<R: Registry, S: Shadows>(
     registry: &R,
     shadows: &S,
@@ -81,11 +82,11 @@ pub async fn attempted<R: Registry, S: Shadows>(
     let now = (lease.now)();
     let Some(entry) = named(registry, label).await? else { return Ok(()) };
     if entry.record.delivered.is_none() && !is_active(registry, label).await? {
-        // Somebody has taken it out of service meanwhile, and the next contact goes on from there.
+        // The certificate was deactivated meanwhile. The next contact continues from there.
         return Ok(());
     }
     let in_vain = matches!(what, Attempted::InVain(_));
-    // Where only the record was written, the shadow is still to be told.
+    // If an earlier call wrote only the record, the shadow must still be updated.
     if !in_vain && noted(&entry.record, what, now) == entry.record {
         return Ok(());
     }
@@ -96,10 +97,10 @@ pub async fn attempted<R: Registry, S: Shadows>(
     Ok(held.release(|_| {}).await?)
 }
 
-/// The record after an attempt.
+/// The record with the result of an attempt at the time `now`.
 fn noted(record: &Record, what: Attempted, now: u64) -> Record {
     let mut record = record.clone();
-    // Half a day is more than there is between two attempts, so a record is not written at each.
+    // The time between two attempts is shorter than half a day, so the record is not written after each attempt.
     let is_short = record.replaced.last().is_some_and(|replaced| replaced.until < now + A_DAY / 2);
     match what {
         Attempted::InVain(how) => (record.delivered, record.bounce) = (None, Some(how)),
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_certificate_works_for_a_day_after_the_mail_was_sent() {
+    fn a_replaced_certificate_is_valid_for_a_day_after_the_mail_was_sent() {
         let soon = record(NOW + A_DAY - 9);
         assert_eq!(noted(&soon, Attempted::Later, NOW), soon, "nothing to write yet");
         let late = record(NOW + 9);

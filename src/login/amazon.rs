@@ -1,8 +1,8 @@
-//! Login with Amazon: the profile and the token information behind an access token.
+//! The client for Login with Amazon: the profile and the token information for an access token.
 //!
-//! `GET /user/profile` with a bearer token answers `{user_id, name, email}`; `GET /auth/o2/tokeninfo`
-//! answers `{aud, user_id, exp, …}`, where `exp` is the number of seconds left. A bad token is 400 with
-//! `{"error":"invalid_token"}`, a missing scope 401 with `insufficient_scope`
+//! `GET /user/profile` with a bearer token returns `{user_id, name, email}`. `GET /auth/o2/tokeninfo` returns `{aud, user_id,
+//! exp, …}`, where `exp` is the remaining lifetime in seconds. For an invalid token the status is 400 with
+//! `{"error":"invalid_token"}`, for a missing scope 401 with `insufficient_scope`
 //! (<https://developer.amazon.com/docs/login-with-amazon/documentation-overview.html>).
 
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::https::{Https, Reply, RequestBuilder};
 use crate::identifiers::OwnerId;
 use crate::login::{AccessToken, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
 
-/// Login with Amazon at a base URL.
+/// The client for Login with Amazon.
 #[derive(Clone)]
 pub struct LoginWithAmazon {
     https: Https,
@@ -41,12 +41,13 @@ struct ErrorReply {
 }
 
 impl LoginWithAmazon {
-    /// `endpoint` is the base URL, `https://api.amazon.com` but for tests.
+    /// `endpoint` is the base URL: `https://api.amazon.com`, except in tests.
     pub fn new(https: Https, endpoint: &str) -> Self {
         Self { https, endpoint: endpoint.trim_end_matches('/').to_owned() }
     }
 
-    /// One call, and once more where the connection failed or the server stumbled: reading changes nothing.
+    /// Sends a request, and repeats it once after a connection failure or a 5xx status. The requests only read, so a repetition
+    /// is safe.
     async fn ask<T: DeserializeOwned>(&self, call: impl Fn() -> RequestBuilder) -> Result<T, IdentifyError> {
         let mut reply = self.https.send(call()).await;
         if reply.as_ref().map_or_else(|e| !matches!(e, crate::https::HttpsError::Silent), |r| r.status >= 500) {
@@ -57,11 +58,11 @@ impl LoginWithAmazon {
     }
 }
 
-/// The one funnel from any answer to the thing asked for or to who must act.
+/// Converts any response to the requested value or to a classified error.
 fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, IdentifyError> {
     let error = || serde_json::from_slice::<ErrorReply>(&reply.body).map(|e| e.error).unwrap_or_default();
     match reply.status {
-        // The text of a parse error could quote the body, so only its kind is kept.
+        // The text of a parse error could quote the body, so only the kind of the error is kept.
         200 => serde_json::from_slice(&reply.body).map_err(|e| unintelligible(format_args!("{:?}", e.classify()))),
         400 if error() == "invalid_token" => Err(IdentifyError::TokenInvalid),
         401 if error() == "insufficient_scope" => Err(IdentifyError::ScopeMissing),
@@ -89,7 +90,7 @@ impl Login for LoginWithAmazon {
     }
 
     async fn token_info(&self, token: &AccessToken) -> Result<TokenInfo, IdentifyError> {
-        // This endpoint takes the token as a parameter only. The address is never logged.
+        // This endpoint accepts the token only as a query parameter. The URL is never logged.
         let address = format!("{}/auth/o2/tokeninfo?access_token={}", self.endpoint, url_encoded(token.secret()));
         let reply: TokenInfoReply = self.ask(|| self.https.get(&address)).await?;
         let seconds_left = u64::try_from(reply.exp).unwrap_or_default();
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_token_fault_asks_for_a_new_link() {
+    fn only_a_fault_of_the_token_requires_a_new_link() {
         let invalid = r#"{"error_description":"The request has an invalid parameter : access_token","error":"invalid_token"}"#;
         assert!(matches!(check(400, invalid), Err(IdentifyError::TokenInvalid)));
         assert!(matches!(check(401, r#"{"error":"insufficient_scope"}"#), Err(IdentifyError::ScopeMissing)));
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_encoded_for_an_address() {
+    fn a_token_is_percent_encoded() {
         assert_eq!(url_encoded("Atza|a+b/c=~"), "Atza%7Ca%2Bb%2Fc%3D~");
     }
 }

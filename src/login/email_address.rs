@@ -1,10 +1,10 @@
-//! A mail address in the form in which mail carries it.
+//! Mail addresses in the form that SMTP requires.
 //!
-//! Profiles hold addresses as their owners typed them; SMTP (RFC 5321, section 4.1.2) wants more of them:
-//! - A local part that is no dot-string is quoted. Japanese carriers have given out addresses such as `ana.@docomo.ne.jp` and
-//!   `ana..b@ezweb.ne.jp`, which exist and get mail as `"ana."@docomo.ne.jp`.
-//! - A domain in another script is written in Punycode (RFC 5891).
-//! - A local part outside ASCII stays as it is: it can be sent where the server offers SMTPUTF8 (RFC 6531), and nowhere else.
+//! Profiles contain addresses as their owners typed them. SMTP (RFC 5321, section 4.1.2) has stricter rules:
+//! - A local part that is not a dot-string is quoted. Japanese carriers have issued addresses such as `ana.@docomo.ne.jp` and
+//!   `ana..b@ezweb.ne.jp`. They exist and receive mail as `"ana."@docomo.ne.jp`.
+//! - A domain in another script is encoded in Punycode (RFC 5891).
+//! - A local part outside ASCII is not changed. It works only if the server supports SMTPUTF8 (RFC 6531).
 
 use std::fmt;
 
@@ -12,22 +12,22 @@ use url::Host;
 
 /// The longest local part, in bytes (RFC 5321, section 4.5.3.1.1).
 const LOCAL_PART_LIMIT: usize = 64;
-/// The longest domain (RFC 5321, section 4.5.3.1.2), and its longest label (RFC 1035).
+/// The longest domain in bytes (RFC 5321, section 4.5.3.1.2), and its longest label (RFC 1035).
 const DOMAIN_LIMIT: usize = 255;
 const LABEL_LIMIT: usize = 63;
 
-/// A mail address: the parsed form, which cannot carry a header line or a second recipient.
+/// A valid mail address. It cannot contain a header line or a second recipient.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EmailAddress(lettre::Address);
 
 impl EmailAddress {
-    /// Accepts what mail can carry: see the module.
+    /// Parses an address and converts it as the module documentation describes.
     pub fn parse(address: &str) -> Option<Self> {
         let (local, domain) = address.trim().rsplit_once('@')?;
         Some(Self(lettre::Address::new_dangerous(local_part(local)?, ascii_domain(domain)?)))
     }
 
-    /// The address as it may be spoken in company: `a***e@example.com`.
+    /// The address in a form that other people may hear: `a***e@example.com`.
     pub fn masked(&self) -> String {
         let user: Vec<char> = self.0.user().trim_matches('"').chars().collect();
         let last = user.last().filter(|_| user.len() > 2);
@@ -40,17 +40,17 @@ impl EmailAddress {
         )
     }
 
-    /// The whole address, for a private place that keeps it; [`EmailAddress::parse`] reads it again.
+    /// The complete address, for storage in a private place. [`EmailAddress::parse`] accepts it.
     pub fn whole(&self) -> String {
         self.0.to_string()
     }
 
-    /// Whether every mail service takes an address of such letters; one that is not ASCII needs SMTPUTF8.
+    /// Whether the local part is ASCII. If not, the mail server must support SMTPUTF8.
     pub fn is_ascii(&self) -> bool {
         self.0.user().is_ascii()
     }
 
-    /// For the envelope and the `To` line.
+    /// The address for the envelope and the `To` header.
     pub(crate) fn mailbox(&self) -> &lettre::Address {
         &self.0
     }
@@ -62,11 +62,11 @@ impl fmt::Debug for EmailAddress {
     }
 }
 
-/// The part before the `@`: as a dot-string where it is one, else quoted.
+/// The local part, as a dot-string if possible, otherwise quoted.
 fn local_part(text: &str) -> Option<String> {
     let content = match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
         Some(quoted) => unescaped(quoted)?,
-        // Without quotes only the dots may be out of order: what else is wrong is a mistake, or a second recipient.
+        // Without quotes, only dots may be in invalid places. Any other invalid character is a mistake or a second recipient.
         None => text.chars().all(|c| c == '.' || is_atom(c)).then(|| text.to_owned()).filter(|text| text.chars().any(is_atom))?,
     };
     if content.len() > LOCAL_PART_LIMIT {
@@ -78,7 +78,7 @@ fn local_part(text: &str) -> Option<String> {
     Some(format!("\"{}\"", content.replace('\\', r"\\").replace('"', "\\\"")))
 }
 
-/// The content of a quoted string.
+/// The content of a quoted string. `None` for an invalid one.
 fn unescaped(quoted: &str) -> Option<String> {
     let (mut content, mut chars) = (String::new(), quoted.chars());
     while let Some(c) = chars.next() {
@@ -95,18 +95,18 @@ fn unescaped(quoted: &str) -> Option<String> {
     Some(content)
 }
 
-/// RFC 5322's `atext`, and RFC 6532's beyond ASCII.
+/// Whether RFC 5322 or RFC 6532 (for characters beyond ASCII) allows the character in an atom.
 fn is_atom(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_letter_beyond_ascii(c)
 }
 
-/// Without what shows as nothing, or turns the rest of a line around.
+/// Excludes invisible characters and those that change the direction of the text.
 fn is_letter_beyond_ascii(c: char) -> bool {
     let is_format = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     !c.is_ascii() && !c.is_control() && !c.is_whitespace() && !is_format
 }
 
-/// The part after the `@`: a name of the DNS in ASCII, or an address literal.
+/// The domain: a DNS name in ASCII, or an address literal.
 fn ascii_domain(text: &str) -> Option<String> {
     if let Some(literal) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         let address = literal.strip_prefix("IPv6:").unwrap_or(literal);
@@ -115,7 +115,7 @@ fn ascii_domain(text: &str) -> Option<String> {
     if text.is_ascii() {
         return is_domain(text).then(|| text.to_owned());
     }
-    // A URL's host may be percent-encoded, a mail's domain not.
+    // The host of a URL may be percent-encoded, but the domain of a mail address must not be.
     match Host::parse(text).ok().filter(|_| !text.contains('%'))? {
         Host::Domain(domain) => Some(domain).filter(|domain| is_domain(domain)),
         Host::Ipv4(_) | Host::Ipv6(_) => None,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_written_as_mail_carries_it() {
+    fn an_address_is_converted_to_the_form_of_smtp() {
         for same in
             ["a+printer@example.com", "o'neil@example.co.uk", "ana@localhost", "a@[192.0.2.1]", "a@[IPv6:2001:db8::1]", "jörg@example.com"]
         {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_address_shows_whose_it_is_only_to_who_knows_it() {
+    fn a_masked_address_shows_only_the_first_and_last_letter() {
         let masked = |address: &str| EmailAddress::parse(address).unwrap().masked();
         assert_eq!(masked("alice@example.com"), "a***e@example.com");
         assert_eq!(masked("al@example.com"), "a***@example.com");

@@ -1,7 +1,7 @@
-//! Access token to owner: who speaks, as Login with Amazon knows them.
+//! Identification of the owner: from an access token to a profile of Login with Amazon.
 //!
-//! Only an answer that says "this token is bad" is a token fault, which costs the owner a new link.
-//! Everything else (an outage, HTML, half a JSON, silence) is an outage, and nobody's link is touched.
+//! Only a response that says that the token is invalid counts as a fault of the token, after which the owner has to link the
+//! account again. All other failures (an outage, HTML, incomplete JSON, a timeout) count as an outage and do not affect the link.
 
 pub mod amazon;
 mod email_address;
@@ -16,27 +16,27 @@ use crate::identifiers::OwnerId;
 pub use crate::login::email_address::EmailAddress;
 use crate::secrets::Fingerprint;
 
-/// An OAuth access token, in memory only: it has no `Display`, and `Debug` shows nothing of it.
+/// An OAuth access token, in memory only. It has no `Display`, and `Debug` does not print it.
 #[derive(Clone)]
 pub struct AccessToken(Zeroizing<String>);
 
 impl AccessToken {
-    /// Takes the token as it came.
+    /// Takes the token as received.
     pub fn new(token: String) -> Self {
         Self(Zeroizing::new(token))
     }
 
-    /// The token, for the call that needs it.
+    /// The token, for the request that needs it.
     pub fn secret(&self) -> &str {
         &self.0
     }
 
-    /// What may be kept and compared.
+    /// The SHA-256 of the token, which may be stored and compared.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.secret())
     }
 
-    /// Login with Amazon's tokens are visible ASCII of at most 2,048 bytes.
+    /// Whether the token can be one of Login with Amazon: 1 to 2,048 bytes of visible ASCII.
     fn is_plausible(&self) -> bool {
         (1..=2_048).contains(&self.0.len()) && self.0.bytes().all(|c| c.is_ascii_graphic())
     }
@@ -48,19 +48,19 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// What a profile says of the holder's mail address.
+/// The mail address in a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProfileEmail {
-    /// Nothing: the scope was not granted, or the account has none.
+    /// No address: the scope was not granted, or the account has no address.
     Missing,
-    /// Something that mail cannot be sent to.
+    /// An address that mail cannot be sent to.
     Unusable,
-    /// An address.
+    /// A valid address.
     Address(EmailAddress),
 }
 
 impl ProfileEmail {
-    /// Reads `email` of a profile.
+    /// Parses the `email` field of a profile.
     pub fn read(email: Option<&str>) -> Self {
         match email.filter(|email| !email.trim().is_empty()) {
             None => ProfileEmail::Missing,
@@ -68,7 +68,7 @@ impl ProfileEmail {
         }
     }
 
-    /// The address, where mail can be sent to it.
+    /// The address, if it is valid.
     pub fn address(&self) -> Option<&EmailAddress> {
         match self {
             ProfileEmail::Address(address) => Some(address),
@@ -77,58 +77,58 @@ impl ProfileEmail {
     }
 }
 
-/// What Login with Amazon tells about the holder of a token.
+/// The profile of the holder of a token.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// `user_id`.
+    /// `user_id`: the id of the holder.
     pub owner: OwnerId,
-    /// `name`, as the holder wrote it: hostile input.
+    /// `name`, as the holder wrote it: untrusted input.
     pub name: Option<String>,
-    /// `email`, where the scope `profile` was granted: hostile input, too.
+    /// `email`, if the scope `profile` was granted: untrusted input.
     pub email: ProfileEmail,
 }
 
-/// What Login with Amazon tells about a token itself.
+/// The information about a token.
 #[derive(Clone, Debug)]
 pub struct TokenInfo {
-    /// `aud`: the client id the token was made for.
+    /// `aud`: the client id that the token was issued for.
     pub audience: String,
-    /// `user_id`.
+    /// `user_id`: the id of the holder.
     pub owner: OwnerId,
-    /// `exp`: the seconds the token is still good for.
+    /// `exp`: the remaining lifetime in seconds.
     pub seconds_left: u64,
 }
 
-/// Who signs owners in.
+/// The identity provider of the owners.
 pub trait Login: Send + Sync {
-    /// The profile behind a token.
+    /// The profile of the holder of a token.
     fn profile(&self, token: &AccessToken) -> impl Future<Output = Result<Profile, IdentifyError>> + Send;
-    /// The audience and lifetime of a token.
+    /// The audience and the lifetime of a token.
     fn token_info(&self, token: &AccessToken) -> impl Future<Output = Result<TokenInfo, IdentifyError>> + Send;
 }
 
-/// Why a token did not become an owner.
+/// Why a token could not be resolved to an owner.
 #[derive(Debug, Error)]
 pub enum IdentifyError {
-    /// The request holds no token.
+    /// The request has no token.
     #[error("the account is not linked")]
     NotLinked,
-    /// The token is expired, revoked or none.
+    /// The token is expired, revoked or malformed.
     #[error("the access token is not valid")]
     TokenInvalid,
-    /// The token was made for another client.
+    /// The token was issued for another client.
     #[error("the access token belongs to another client")]
     TokenForeign,
-    /// The owner did not grant what the skill needs.
+    /// The owner did not grant the required scope.
     #[error("the access token lacks the scope `profile`")]
     ScopeMissing,
-    /// Login with Amazon did not answer, or not sensibly.
+    /// Login with Amazon did not respond, or the response was not valid.
     #[error("Login with Amazon is out of reach: {0}")]
     Unavailable(String),
 }
 
 impl IdentifyError {
-    /// Whether linking the account again helps: the only case for a LinkAccount card.
+    /// Whether the owner has to link the account again. Only in this case the response has a LinkAccount card.
     pub fn wants_link(&self) -> bool {
         !matches!(self, IdentifyError::Unavailable(_))
     }
@@ -154,20 +154,21 @@ impl ClassifiedError for IdentifyError {
     }
 }
 
-/// A profile with the time, in seconds, for which it may be believed without asking again.
+/// A profile with the time for which it may be cached.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Who it is.
+    /// The profile of the owner.
     pub profile: Profile,
-    /// At most five minutes, never past the token's end.
+    /// The time in seconds for which the profile may be used without another request: at most five minutes, and at most the
+    /// remaining lifetime of the token.
     pub good_for: u64,
 }
 
-/// How long what is known about a token is believed.
+/// The longest time for which information about a token is cached, in seconds.
 pub const BELIEF_SECONDS: u64 = 300;
 
-/// Asks Login with Amazon who holds the token. With a client id, the token must have been made for it:
-/// a bearer token of any other client would open the profile just as well.
+/// Resolves a token to its holder. With a client id, the token must have been issued for this client, because the profile can be
+/// read with a bearer token of any client.
 pub async fn identify(login: &impl Login, client_id: Option<&str>, token: &AccessToken) -> Result<Identity, IdentifyError> {
     if !token.is_plausible() {
         return Err(IdentifyError::TokenInvalid);
@@ -176,7 +177,7 @@ pub async fn identify(login: &impl Login, client_id: Option<&str>, token: &Acces
         return Ok(Identity { profile: login.profile(token).await?, good_for: BELIEF_SECONDS });
     };
     let (profile, info) = tokio::join!(login.profile(token), login.token_info(token));
-    // A token fault in either answer outranks an outage in the other.
+    // A fault of the token in either response takes precedence over an outage in the other.
     let (profile, info) = match (profile, info) {
         (Ok(profile), Ok(info)) => (profile, info),
         (Err(fault), _) | (_, Err(fault)) if fault.wants_link() => return Err(fault),
@@ -194,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_mail_cannot_carry_is_another_matter_than_none() {
+    fn an_unusable_address_differs_from_a_missing_one() {
         for none in [None, Some(""), Some(" ")] {
             assert_eq!(ProfileEmail::read(none), ProfileEmail::Missing, "{none:?}");
         }

@@ -1,8 +1,8 @@
-//! The attachment of a mail, with headers that every mail program reads.
+//! The attachment of a mail, with headers that all mail programs can read.
 //!
-//! The file name stands in `filename` of Content-Disposition (RFC 2183) and in `name` of Content-Type (RFC 2045), each as one quoted
-//! string on the line of its header. Outlook does not read a name that is split by RFC 2231 (`filename*0=`), which `lettre` writes for
-//! names of more than some 45 characters.
+//! The file name is in the parameter `filename` of Content-Disposition (RFC 2183) and in the parameter `name` of Content-Type
+//! (RFC 2045). Each is one quoted string on one line. `lettre` splits names of more than about 45 characters by RFC 2231
+//! (`filename*0=`), which Outlook does not support.
 
 use lettre::message::header::{ContentTransferEncoding, Header, HeaderName, HeaderValue};
 use lettre::message::{Body, SinglePart};
@@ -10,11 +10,11 @@ use lettre::message::{Body, SinglePart};
 use super::{MailError, unwritable};
 use crate::identifiers::ThingName;
 
-/// The type with the name of the file.
+/// The header Content-Type with the file name.
 #[derive(Clone)]
 struct NamedType(String);
 
-/// How the part is shown, with the name of the file.
+/// The header Content-Disposition with the file name.
 #[derive(Clone)]
 struct NamedDisposition(String);
 
@@ -46,14 +46,15 @@ impl Header for NamedDisposition {
     }
 }
 
-/// `lettre` would fold the line.
+/// An encoded header on one line. `lettre` would fold the line.
 fn on_one_line<H: Header>(value: &str) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(H::name(), value.to_owned(), value.to_owned())
 }
 
-/// The zip of a thing. Its name needs no escape in a quoted string: a thing's name is made of letters, digits, `-` and `_`, at most 64.
+/// The zip archive of a thing as a MIME part. The file name needs no escape in a quoted string: the name of an owner's thing has
+/// at most 64 letters, digits, `-` and `_`.
 pub(super) fn zip(thing: &ThingName, content: Vec<u8>) -> Result<SinglePart, MailError> {
-    // Base64 throughout: mail programs and relays then leave every byte alone.
+    // With base64, mail programs and relays do not change the content.
     let content = Body::new_with_encoding(content, ContentTransferEncoding::Base64).map_err(|_| unwritable(&"encoding"))?;
     let part = SinglePart::builder()
         .header(NamedType(format!("application/zip; name=\"{thing}.zip\"")))

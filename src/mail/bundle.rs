@@ -1,7 +1,7 @@
-//! The files of a bundle: what a device needs to connect, in one flat zip.
+//! The files of a bundle: all that a device needs to connect, in one zip archive without folders.
 //!
-//! SES refuses attachments ending in `.crt`, `.cer` or `.der`, so certificates are `.pem`. The zip is
-//! neither compressed nor encrypted: every reader opens it and mail filters let it through.
+//! SES refuses attachments with the extensions `.crt`, `.cer` and `.der`, so certificates have the extension `.pem`. The archive
+//! is neither compressed nor encrypted, so that every program can read it and mail filters accept it.
 
 use std::io::{Cursor, Write};
 
@@ -12,41 +12,41 @@ use zip::{CompressionMethod, ZipWriter};
 use crate::certificate::Certificate;
 use crate::identifiers::ThingName;
 
-/// Amazon's root for RSA chains (RSA 2048), and for ECC chains (P-256): AWS asks to install both
+/// The Amazon root certificates for RSA chains (RSA 2048) and for ECC chains (P-256). AWS recommends to install both
 /// (<https://docs.aws.amazon.com/iot/latest/developerguide/server-authentication.html>).
 const AMAZON_ROOTS: [(&str, &str); 2] =
     [("AmazonRootCA1.pem", include_str!("roots/AmazonRootCA1.pem")), ("AmazonRootCA3.pem", include_str!("roots/AmazonRootCA3.pem"))];
 
-/// What the device is and does.
+/// The file with the device model.
 const DEVICE_MODEL: &str = "device.toml";
 
-/// One of Amazon's roots by its name, such as `AmazonRootCA1`.
+/// An Amazon root certificate in PEM by its name, such as `AmazonRootCA1`.
 pub(crate) fn amazon_root(name: &str) -> Option<&'static str> {
     AMAZON_ROOTS.iter().find(|(file, _)| file.strip_suffix(".pem") == Some(name)).map(|(_, pem)| *pem)
 }
 
-/// Where devices connect, and by which roots they know the server.
+/// The MQTT endpoint of devices, with the root certificates that authenticate it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
-    /// Host name.
+    /// The host name.
     pub host: String,
-    /// MQTT over mutual TLS: 8883.
+    /// The port for MQTT over mutual TLS, usually 8883.
     pub port: u16,
-    /// File name and PEM of each root.
+    /// The file name and the PEM of each root certificate.
     pub roots: Vec<(String, String)>,
-    /// Where devices register themselves, by HTTPS.
+    /// The URL of the registration endpoint, if there is one.
     pub register: Option<String>,
 }
 
 impl Broker {
-    /// AWS IoT Core's device data endpoint, `iot:Data-ATS`.
+    /// The device data endpoint of AWS IoT Core, `iot:Data-ATS`.
     pub fn aws(host: &str, port: u16) -> Self {
         let roots = AMAZON_ROOTS.map(|(name, pem)| (name.to_owned(), pem.to_owned()));
         Self { host: host.to_owned(), port, roots: roots.into(), register: None }
     }
 }
 
-/// The topics of a thing's classic shadow, by the device's use of them.
+/// The topics of the classic shadow of a thing, keyed by their purpose.
 pub(crate) fn topics(thing: &ThingName) -> Value {
     let topic = |rest: &str| format!("$aws/things/{thing}/shadow/{rest}");
     json!({
@@ -60,8 +60,8 @@ pub(crate) fn topics(thing: &ThingName) -> Value {
     })
 }
 
-/// The zip for one certificate. `issued_at` is in seconds since the epoch; `device_model` is the [device's part of the
-/// model](crate::device_model::Model::device_part); `readme` says what this is.
+/// The zip archive for one certificate. `issued_at` is Unix time in seconds. `device_model` is the [part of the model for the
+/// device](crate::device_model::Model::device_part). `readme` is the content of `README.txt`.
 pub fn zip(
     thing: &ThingName,
     certificate: &Certificate,
@@ -100,7 +100,7 @@ pub fn zip(
     files.extend(broker.roots.iter().map(|(name, pem)| (name.as_str(), pem.as_str())));
 
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    // The owner only: the key is in there.
+    // Only the owner of the file may read it, because it contains the private key.
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o600);
     for (name, content) in files {
         zip.start_file(name, options)?;
@@ -137,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_says_what_the_device_is() {
+    fn a_bundle_contains_the_device_model() {
         let name = connection(None)["deviceModel"].as_str().unwrap().to_owned();
         assert_eq!(text(files(None), &name), "[device]\n");
     }
 
     #[test]
-    fn a_bundle_says_where_devices_register_where_they_can() {
+    fn a_bundle_contains_the_registration_endpoint_if_there_is_one() {
         assert_eq!(connection(Some("https://a.example.com/register"))["register"], "https://a.example.com/register");
         assert!(connection(None).get("register").is_none());
     }

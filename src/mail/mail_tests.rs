@@ -17,7 +17,7 @@ fn certificate() -> Certificate {
     }
 }
 
-/// The mail to an address, as text, and the thing that it is about. The thing's name is as long as names can be.
+/// Composes a mail to an address. Returns the mail as text, and its thing. The name of the thing has the maximum length.
 fn mail_to(address: &str) -> (String, ThingName) {
     let thing = ThingName::of(&ThingPrefix::parse(&"P".repeat(38)).unwrap(), &OwnerId::parse("amzn1.account.ANA").unwrap());
     let broker = Broker { host: "localhost".into(), port: 8883, roots: vec![("RootCA.pem".into(), "root".into())], register: None };
@@ -37,18 +37,18 @@ fn mail_to(address: &str) -> (String, ThingName) {
 }
 
 #[test]
-fn the_attachment_is_named_in_full_on_one_line_by_type_and_by_disposition() {
+fn content_type_and_content_disposition_have_the_whole_file_name_on_one_line() {
     let (mail, thing) = mail_to("ana@example.com");
     let lines: Vec<&str> = mail.split("\r\n").collect();
     assert_eq!(thing.as_str().len(), 64);
     assert!(lines.contains(&format!("Content-Type: application/zip; name=\"{thing}.zip\"").as_str()), "{mail}");
     assert!(lines.contains(&format!("Content-Disposition: attachment; filename=\"{thing}.zip\"").as_str()), "{mail}");
-    assert!(!mail.contains("name*"), "RFC 2231, which Outlook does not read");
+    assert!(!mail.contains("name*"), "Outlook does not support RFC 2231");
     assert!(lines.contains(&"Content-Transfer-Encoding: base64"));
 }
 
 #[test]
-fn the_recipient_is_written_as_mail_carries_it() {
+fn the_recipient_header_is_quoted_and_its_domain_is_in_punycode() {
     for (typed, line) in [
         ("ana..b@ezweb.ne.jp", "To: \"ana..b\"@ezweb.ne.jp"),
         ("\"ana miller\"@example.com", "To: \"ana miller\"@example.com"),
@@ -61,7 +61,7 @@ fn the_recipient_is_written_as_mail_carries_it() {
 }
 
 #[tokio::test]
-async fn a_refused_address_is_counted_apart_from_what_alarms_the_maker() {
+async fn a_refused_address_has_its_own_measure() {
     static COUNTED: std::sync::Mutex<Vec<Measure>> = std::sync::Mutex::new(Vec::new());
     struct Refuses;
     impl Mailer for Refuses {

@@ -1,7 +1,7 @@
-//! The mail that carries a bundle to its owner.
+//! The mail that delivers a bundle to its owner.
 //!
-//! Name and address come from a profile and are hostile input. The address is parsed before it gets
-//! here; the name goes into the text only, and a header is never made of it by hand: `lettre` encodes.
+//! Name and address come from the profile of a user and are untrusted input. The address is parsed before it reaches this module.
+//! The name only goes into the text. All headers are encoded by `lettre` and never built by hand.
 
 mod attachment;
 pub mod bundle;
@@ -19,88 +19,88 @@ use crate::login::EmailAddress;
 use crate::metrics::{Measure, Meter};
 use crate::speech::locales::{Locale, MailFacts};
 
-/// A finished message: RFC 5322 with the envelope it travels in.
+/// A complete message (RFC 5322) with its envelope.
 pub struct Letter {
-    /// The sender's address.
+    /// The address of the sender.
     pub from: String,
-    /// The recipient.
+    /// The address of the recipient.
     pub to: EmailAddress,
-    /// The message, lines ended by CRLF; ASCII only, but for a recipient who is not.
+    /// The message, with CRLF line endings. It is ASCII, unless the address of the recipient is not.
     pub message: Vec<u8>,
-    /// What it carries; news about the mail come back with it.
+    /// The thing and the certificate in the mail. Events about the mail, such as a bounce, contain them.
     pub label: Option<Label>,
 }
 
-/// What a mail carries, in words that are no secret.
+/// The non-secret identification of the content of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// Whose mail it is.
+    /// The thing of the recipient.
     pub thing: ThingName,
-    /// The certificate in it.
+    /// The id of the certificate in the mail.
     pub certificate: CertificateId,
 }
 
-/// Who sends.
+/// The sender of all mails.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    /// `MAIL_FROM`.
+    /// The configured sender, `MAIL_FROM`.
     pub from: Mailbox,
-    /// `MAIL_REPLY_TO`.
+    /// The configured address for replies, `MAIL_REPLY_TO`.
     pub reply_to: Option<Mailbox>,
 }
 
-/// What a mail is about.
+/// The data from which a mail is composed.
 pub struct Parcel<'a> {
-    /// The owner's name, as the profile has it.
+    /// The name of the owner, as in the profile.
     pub name: Option<&'a str>,
-    /// The owner's address.
+    /// The address of the owner.
     pub to: &'a EmailAddress,
-    /// Whose certificate it is.
+    /// The thing of the owner.
     pub thing: &'a ThingName,
-    /// How Alexa calls the device.
+    /// The spoken name of the device.
     pub device: &'a str,
     /// The invocation name of the skill.
     pub invocation: &'a str,
-    /// The part of the device model that the device needs.
+    /// The part of the device model for the device, in TOML.
     pub device_model: &'a str,
-    /// Where the device connects.
+    /// The MQTT endpoint of the device.
     pub broker: &'a Broker,
     /// The language of the request.
     pub locale: Locale,
-    /// Seconds since the epoch.
+    /// The current Unix time in seconds.
     pub now: u64,
 }
 
-/// Sends mail.
+/// A service that sends mail.
 pub trait Mailer: Send + Sync {
-    /// Hands a message over, once: a repetition would be a second mail. A mailer that keeps what the mail server does not take yet has
-    /// taken the message when it is kept so that it survives a crash.
+    /// Sends a message with a single attempt, because a retry could send the mail twice. A mailer with a queue returns success
+    /// when the message is stored persistently.
     fn send(&self, letter: Letter) -> impl Future<Output = Result<(), MailError>> + Send;
 
-    /// Whether mail to an address of such a form can go out at all.
+    /// Whether the service accepts addresses of this form at all.
     fn takes(&self, _to: &EmailAddress) -> bool {
         true
     }
 
-    /// Why the mail with a thing's certificate has not gone out yet, where it was taken and waits: who can change that.
+    /// If the mail with the certificate of this thing was accepted but is still in the queue: who can correct the cause.
     fn waits(&self, _thing: &ThingName) -> impl Future<Output = Option<Fault>> + Send {
         std::future::ready(None)
     }
 }
 
-/// Brings a new certificate to whoever it is for, once: a repetition would be a second one.
+/// The delivery of a new certificate to its recipient.
 pub trait Delivery: Sync {
-    /// Hands it over.
+    /// Delivers the certificate with a single attempt, because a retry could deliver it twice.
     fn deliver(&self, fresh: NewCertificate) -> impl Future<Output = Result<(), MailError>> + Send;
 }
 
-/// Brings it by mail.
+/// Delivery by mail.
 pub struct ByMail<'a, M, F> {
-    /// Mail.
+    /// The service that sends the mail.
     pub mailer: &'a M,
-    /// Writes the mail for a certificate.
+    /// Composes the mail for a certificate.
     pub write: F,
-    /// Counts the mails.
+    /// The meter that counts the mails.
     pub measure: Meter,
 }
 
@@ -112,7 +112,8 @@ impl<M: Mailer, F: Fn(&Certificate) -> Result<Letter, MailError> + Sync> Deliver
         let sent = async { self.mailer.send((self.write)(&certificate)?).await }.await;
         (self.measure)(match &sent {
             Ok(()) => &Measure::MailAccepted,
-            // An owner's address is no matter for the maker, whom a refused mail alarms.
+            // The measure for refused mails raises an alarm for the operator, who cannot correct the address of an owner. So a
+            // refused address has its own measure.
             Err(error) if error.fault() == Fault::Speaker => &Measure::MailAddressRefused,
             Err(_) => &Measure::MailRefused,
         });
@@ -120,31 +121,31 @@ impl<M: Mailer, F: Fn(&Certificate) -> Result<Letter, MailError> + Sync> Deliver
     }
 }
 
-/// Why a mail did not go out.
+/// Why a mail was not sent.
 #[derive(Clone, Debug, Error)]
 pub enum MailError {
-    /// Mail cannot be sent to the recipient's address.
+    /// The mail service does not accept the address of the recipient.
     #[error("mail cannot be sent to the recipient's address: {0}")]
     AddressRefused(String),
-    /// The sender or, in SES's sandbox, the recipient is not verified.
+    /// The sender is not verified, or the recipient is not verified and the account is in the SES sandbox.
     #[error("an address is not verified: the account is in the SES sandbox, or MAIL_FROM is not verified ({0})")]
     NotVerified(String),
-    /// The account or the configuration set may not send at the moment.
+    /// Sending is paused for the account or the configuration set.
     #[error("sending is paused: {0}")]
     Paused(String),
-    /// Over the sending rate or the daily quota.
+    /// The sending rate or the daily quota is exceeded.
     #[error("over the sending quota: {0}")]
     Throttled(String),
-    /// Refused for another reason.
+    /// The mail was refused for another reason.
     #[error("the mail was refused with {0}")]
     Refused(String),
-    /// The mail server was not reached, or let nobody in: no mail was handed over.
+    /// The connection to the mail server, TLS or the login failed. No mail was transmitted.
     #[error("the mail server cannot be used: {0}")]
     ServerUnusable(String),
-    /// The message could not be written.
+    /// The message could not be composed.
     #[error("the mail could not be composed: {0}")]
     Unwritable(String),
-    /// No answer that says whether it was sent.
+    /// There is no response that says whether the mail was sent.
     #[error("no clear answer: {0}")]
     Unclear(String),
 }
@@ -155,7 +156,7 @@ impl MailError {
         !matches!(self, MailError::Unclear(_))
     }
 
-    /// Whether the same message may be taken later, without any change to it.
+    /// Whether a later attempt with the same message may succeed.
     pub fn may_pass(&self) -> bool {
         matches!(self, MailError::ServerUnusable(_) | MailError::Paused(_) | MailError::Throttled(_) | MailError::Unclear(_))
     }
@@ -192,7 +193,7 @@ impl ClassifiedError for MailError {
     }
 }
 
-/// Writes the mail: text and HTML, and the bundle as its one attachment.
+/// Composes the mail with a certificate: text and HTML, with the bundle as its only attachment.
 pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) -> Result<Letter, MailError> {
     let name = parcel.name.map(plain);
     let words = parcel.locale.mail(&parcel.facts(name.as_deref()));
@@ -205,7 +206,7 @@ pub fn compose(sender: &Sender, parcel: &Parcel<'_>, certificate: &Certificate) 
     Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted(), label: Some(label) })
 }
 
-/// Writes the last mail: everything is deleted.
+/// Composes the last mail to an owner, which confirms that all data were deleted.
 pub fn farewell(sender: &Sender, parcel: &Parcel<'_>) -> Result<Letter, MailError> {
     let name = parcel.name.map(plain);
     let words = parcel.locale.farewell(&parcel.facts(name.as_deref()));
@@ -213,7 +214,7 @@ pub fn farewell(sender: &Sender, parcel: &Parcel<'_>) -> Result<Letter, MailErro
     Ok(Letter { from: sender.from.email.to_string(), to: parcel.to.clone(), message: message.formatted(), label: None })
 }
 
-/// Writes a mail that shows its recipient, who runs the hub, that mail arrives.
+/// Composes a test mail to the operator of the hub.
 pub fn trial(sender: &Sender, to: &EmailAddress, now: u64) -> Result<Letter, MailError> {
     let message = lettre::Message::builder()
         .from(sender.from.clone())
@@ -240,7 +241,7 @@ impl Parcel<'_> {
     }
 }
 
-/// Given apart: out of the header, `lettre` does not read every address.
+/// The envelope. It is set explicitly, because `lettre` cannot parse every valid address from a header.
 fn addresses(sender: &Sender, to: &EmailAddress) -> Result<Envelope, MailError> {
     Envelope::new(Some(sender.from.email.clone()), vec![to.mailbox().clone()]).map_err(|e| unwritable(&e))
 }
@@ -262,7 +263,7 @@ fn unwritable(error: &dyn std::fmt::Display) -> MailError {
     MailError::Unwritable(error.to_string())
 }
 
-/// A profile name as one line of at most 100 characters.
+/// The name from a profile as one line of at most 100 characters.
 fn plain(name: &str) -> String {
     name.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ").chars().take(100).collect()
 }

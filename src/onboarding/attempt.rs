@@ -1,4 +1,4 @@
-//! One attempt: does the step that the decision names, and asks again.
+//! One onboarding attempt: executes the steps that the decision names.
 
 mod record;
 
@@ -17,28 +17,28 @@ use crate::registry::revoke::revoke;
 use crate::registry::{Bounce, Entry, Record, Registry, RegistryError, Replaced};
 use crate::shadow::{Patch, Shadows};
 
-/// With less time than this, creating a certificate would leave a half-made thing behind.
+/// The minimum time to start with a new certificate. With less time, the thing would remain incomplete.
 const TIME_TO_CREATE_CERTIFICATE: Duration = Duration::from_millis(2_500);
-/// With less time than this, waiting for another attempt ends.
+/// The minimum time to keep waiting for another attempt.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(800);
-/// So much is left to an owner's own request when something else is finished on the way.
+/// The time reserved for the owner's own request when other work is completed first.
 const TIME_TO_RELAY: Duration = Duration::from_millis(1_500);
-/// How often a thing that another attempt holds is looked at.
+/// The interval between two reads of a thing that another attempt holds.
 const WAIT: Duration = Duration::from_millis(300);
 
-/// What one request does about one owner.
+/// The state of one attempt to onboard one owner.
 pub(super) struct Attempt<'a, R, S, D> {
     means: &'a Means<'a, R, S>,
     who: &'a OnboardingTarget<'a, D>,
     known: Known,
     certificate: Option<NewCertificate>,
-    /// The record as it was before this attempt changed it, to go back to.
+    /// The record before this attempt changed it, for the rollback.
     before: Record,
-    /// What the owner has to hear.
+    /// The bounce of an earlier mail that the owner must be told about.
     bounce: Option<Bounce>,
-    /// When this attempt has to be over: in time for the answer.
+    /// The time by which this attempt must end, so that the response is in time.
     limit: Instant,
-    /// Nothing is begun after this: the end of the lease, or the limit where that comes first.
+    /// No step starts after this time: the end of the lease, or `limit` if that is earlier.
     end: Instant,
 }
 
@@ -53,7 +53,7 @@ where
         Self { means, who, known, certificate: None, before: Record::default(), bounce: None, limit, end: limit }
     }
 
-    /// Step by step, until nothing is left to do or a step fails.
+    /// Executes steps until none is left or one fails.
     pub(super) async fn run(mut self) -> Result<Onboarded, OnboardError> {
         loop {
             let step = (self.means.decide)(&self.known, (self.means.lease.now)());
@@ -94,7 +94,7 @@ where
                 let claimed = registry.claim(thing, self.who.owner, &record).await;
                 let owner = Some(self.who.owner.clone());
                 if self.took(claimed, Entry { version: 1, owner, thing_type: None, record })? {
-                    // The thing is new: nobody can have left anything on it.
+                    // The thing is new, so no other certificates are attached to it.
                     self.known.leftovers = Some(Vec::new());
                 }
             }
@@ -109,7 +109,7 @@ where
             Step::TakeOver => {
                 let Place::Theirs(entry) = self.known.place.clone() else { return Ok(()) };
                 if entry.record.forget {
-                    // Nobody may be taken for ready whose certificates are about to go.
+                    // The shadow must not say that the owner is ready while the certificates are about to be deleted.
                     self.means.shadows.delete(thing).await?;
                     self.known.request.shadow = None;
                 }
@@ -126,13 +126,13 @@ where
             }
             Step::Resume => {
                 let Place::Ours(entry) = &self.known.place else { return Ok(()) };
-                // One that was never delivered is replaced, not activated.
+                // An undelivered certificate is replaced, not activated.
                 if let (Some(certificate), Some(_)) = (&entry.record.certificate, entry.record.delivered) {
                     registry.activate(certificate).await?;
                 }
                 for Replaced { certificate: replaced, .. } in &entry.record.replaced {
                     match registry.activate(replaced).await {
-                        // It had its time, and only the note of that was lost.
+                        // The certificate was already deleted when its time was over; only the update of the record was lost.
                         Err(error) if error.is_definite() && registry.describe(replaced).await?.is_none() => {
                             tracing::info!(%thing, %error, "a replaced certificate is gone")
                         }
@@ -155,7 +155,7 @@ where
             }
             Step::AttachAndActivate => {
                 if let Some(mine) = &self.known.created {
-                    // All three are awaited, so that nothing is in flight when a failure is undone.
+                    // All three calls are awaited, so that none is in flight when a failure is rolled back.
                     let (policy, attachment, active) =
                         tokio::join!(registry.attach_policy(mine), registry.attach_thing(mine, thing), registry.activate(mine));
                     unclear_first([policy, attachment, active])?;
@@ -184,7 +184,7 @@ where
         Ok(())
     }
 
-    /// Reads the record: this attempt's own, when only the answer to its write was lost.
+    /// Reads the record. It is this attempt's own if the write succeeded but its response was lost.
     async fn look(&mut self) -> Result<(), OnboardError> {
         self.known.place = match self.means.registry.look(self.who.thing).await? {
             None => Place::Unknown,
@@ -197,8 +197,8 @@ where
                 if self.known.mailed {
                     return Err(OnboardError::Busy);
                 }
-                // What this attempt wanted to hold, it does not: only its own limit bounds it now,
-                // and whatever it found and made before is for the other one to see to.
+                // Another attempt has the lease. Only the own limit bounds this attempt now. The other attempt is responsible for
+                // everything that this attempt found and made before.
                 self.end = self.limit;
                 self.known.leftovers = None;
                 self.known.resumed = false;
@@ -213,8 +213,8 @@ where
         Ok(())
     }
 
-    /// Whether a thing is the target's own. One without a legible owner was made by hand, and by its name is theirs,
-    /// unless devices choose their names: then it may be anybody's.
+    /// Whether the thing belongs to the target's owner. A thing without a readable owner was created manually; its name proves
+    /// the ownership, unless devices choose the names.
     fn is_theirs(&self, entry: &Entry) -> bool {
         match self.who.thing_type {
             Some(thing_type) => entry.owner.as_ref() == Some(self.who.owner) && entry.thing_type.as_deref() == Some(thing_type),
@@ -232,13 +232,13 @@ where
         Ok(())
     }
 
-    /// Certificates that nobody was sent: attached ones, and those that the record names, attached or not.
+    /// Collects certificates that were not delivered: those attached to the thing and those that the record names.
     async fn survey(&mut self) -> Result<(), OnboardError> {
         let Place::Ours(Entry { record, .. }) = &self.known.place else { return Ok(()) };
         let mut left = self.means.registry.attached(self.who.thing).await?;
         left.extend(record.certificates().cloned());
         let delivered = record.certificate.as_ref().filter(|_| record.delivered.is_some());
-        // Of an owner who wanted to be forgotten, nothing is kept.
+        // All certificates are revoked if the owner asked for deletion.
         let kept = |id: &CertificateId| {
             !record.forget && (Some(id) == delivered || record.replaced.iter().any(|replaced| replaced.certificate == *id))
         };
@@ -249,9 +249,9 @@ where
         Ok(())
     }
 
-    /// Says that all is done, in the record and in the shadow. After a mail they go out side by side, because
-    /// either is enough for the next contact; else the shadow, which keeps contacts from looking, is last.
-    /// The thing stays held until the lease is over, so that nothing overtakes the mark.
+    /// Writes the completion to the record and the shadow. After a mail, both writes run concurrently, because each alone is
+    /// sufficient for the next contact. Otherwise the shadow is written last, because it stops later contacts from reading the
+    /// record. The lease is kept until it expires, except after a registration, so that no other write overtakes the mark.
     async fn complete(&mut self) -> Result<(), OnboardError> {
         let Place::Ours(entry) = self.known.place.clone() else { return Ok(()) };
         let (registry, shadows, thing) = (self.means.registry, self.means.shadows, self.who.thing);
@@ -277,7 +277,8 @@ where
         Ok(marked?)
     }
 
-    /// Notes the outcome of a write that takes or keeps the lock. Where it is not clear, the record tells.
+    /// Applies the result of a write that takes or keeps the lease. If the result is unclear, the record is read next. Returns
+    /// whether this attempt holds the lease.
     fn took(&mut self, outcome: Result<(), RegistryError>, written: Entry) -> Result<bool, OnboardError> {
         match outcome {
             Ok(()) => self.known.place = Place::Ours(written),
@@ -298,11 +299,11 @@ where
         Onboarded { mailed: self.known.mailed, bounce: self.bounce }
     }
 
-    /// Nothing is left behind after a failure that certainly had no effect. An owner whose device can
-    /// connect all the same is not kept from using it: what is unfinished waits for the next contact.
+    /// Ends a failed attempt. If the failed step certainly had no effect, the attempt is rolled back. If a device of the owner
+    /// can connect anyway, the attempt counts as successful and the next contact completes the work.
     async fn fail(&mut self, step: &'static str, error: OnboardError) -> Result<Onboarded, OnboardError> {
         let thing = self.who.thing;
-        // A device goes by the record alone: what that does not name as its own will be taken out of service.
+        // For a device, only the record counts: a certificate that the record does not name will be revoked.
         if self.known.mailed && self.known.ready && !self.who.request.registers() {
             tracing::warn!(%thing, step, error = chain(&error), "the owner is ready, but their record does not say so");
             return Ok(self.done());
@@ -318,7 +319,7 @@ where
             Place::Unread => self.who.request.is_onboarded(),
             Place::Unknown => false,
         };
-        // Where the shadow is missing, or what a new owner said in it, that is what failed.
+        // If the owner has no shadow, or a new owner's command was part of it, the request itself has failed.
         let has_shadow = !self.known.mailed && self.known.request.is_onboarded();
         if serves && has_shadow && !self.who.request.asks() && !self.who.request.registers() {
             if let OnboardError::Bounced(how) = error {
@@ -330,14 +331,14 @@ where
         Err(error)
     }
 
-    /// What is unclear, or cannot be undone now, stays under the lease until the next attempt finds it by
-    /// the record.
+    /// Rolls the attempt back. Work whose result is unclear, or that cannot be undone now, stays under the lease. The next
+    /// attempt finds it in the record.
     async fn undo(&mut self) {
         let (registry, thing) = (self.means.registry, self.who.thing);
-        // It is free, and somebody was here a moment ago: nothing of it is over, neither what nobody finished before, nor a
-        // suspension that the owner has come back from.
+        // The lease is free, but its expiry time is now and not 0. So the sweep neither treats older unfinished work as timed out,
+        // nor a suspension as complete whose certificates this attempt may have activated.
         let before = Record { run: self.means.lease.run.clone(), until: (self.means.lease.now)(), ..self.before.clone() };
-        // Who asked hears that it failed, and asks again; nobody else hears of it.
+        // A user who asked for a certificate is told about the failure and can ask again, so the request is not kept.
         let certificate = before.certificate.clone().filter(|id| !self.known.revoked.contains(id));
         let mut before = Record { again: before.again && !self.who.request.asks(), certificate, ..before };
         before.let_go(&self.known.revoked);
@@ -353,7 +354,7 @@ where
             }
             Ok::<(), RegistryError>(())
         };
-        // It touches nothing but what is this attempt's own, so it may outlast the lease.
+        // The rollback changes only objects of this attempt, so it may outlast the lease.
         match timeout_at(self.means.deadline, undone).await {
             Ok(Ok(())) => tracing::info!(%thing, "a failed onboarding was undone"),
             Ok(Err(error)) => tracing::warn!(%thing, %error, "a failed onboarding is left to the next contact"),
@@ -362,7 +363,7 @@ where
     }
 }
 
-/// Of several outcomes the unclear one counts first: it forbids to undo.
+/// The error to report: an unclear one if there is one, because it forbids a rollback.
 fn unclear_first(outcomes: [Result<(), RegistryError>; 3]) -> Result<(), RegistryError> {
     let mut errors: Vec<RegistryError> = outcomes.into_iter().filter_map(Result::err).collect();
     errors.sort_by_key(RegistryError::is_definite);

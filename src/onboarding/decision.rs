@@ -1,37 +1,38 @@
-//! What a half-made thing still needs: a pure decision over what an attempt knows.
+//! The decision on the next step of an onboarding attempt, as a pure function of what the attempt knows.
 
 use crate::identifiers::{AlexaUser, CertificateId};
 use crate::registry::{A_DAY, Bounce, Entry, Record, within_a_day};
 use crate::shadow::Shadow;
 
-/// So many mails with a certificate an owner may ask for in a day.
+/// The number of certificates by mail that an owner may ask for in a day.
 const MAILS_A_DAY: usize = 3;
-/// So many replaced certificates are kept working at most; they have to fit into one attribute, too.
+/// The largest number of replaced certificates that stay valid. They must also fit into one thing attribute.
 const MOST_REPLACED: usize = 8;
 
-/// What brings the owner.
+/// What caused the attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// They linked their account: Alexa tells, and nobody listens to the answer.
+    /// The owner linked an account. Alexa sends an event, and there is no spoken response.
     Linked,
-    /// They spoke.
+    /// The owner used the skill by voice.
     Speech,
-    /// They asked for another certificate, and confirmed it.
+    /// The owner asked for another certificate and confirmed it.
     AsksForAnother,
-    /// A device registers itself: it waits for the certificate, and nobody is mailed. It has no right to read a shadow.
+    /// A device registers at the registration endpoint. The certificate is in the response, and no mail is sent. The shadow is
+    /// not read, because the endpoint has no permission for that.
     Registers,
 }
 
-/// An owner, and what can be known about them before the registry is asked.
+/// The trigger of an attempt, with what is known before the registry is read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OnboardingRequest {
-    /// When they spoke or linked, in seconds since the epoch.
+    /// The time of the utterance or the event, as Unix time in seconds.
     pub at: u64,
-    /// What brings them.
+    /// The cause of the attempt.
     pub trigger: Trigger,
-    /// Who they are to Alexa.
+    /// The hashed Alexa user id.
     pub alexa_user: Option<AlexaUser>,
-    /// Their shadow, where there is one.
+    /// The shadow of the thing, if it exists and was read.
     pub shadow: Option<Shadow>,
 }
 
@@ -44,12 +45,12 @@ impl OnboardingRequest {
         self.trigger == Trigger::Registers
     }
 
-    /// Whether a certificate is wanted, whatever the record says.
+    /// Whether the request asks for a certificate, whatever the record says.
     fn wants_one(&self) -> bool {
         self.asks() || self.registers()
     }
 
-    /// Whether this request is for a certificate.
+    /// Whether this attempt has to create a certificate.
     fn is_for_one(&self, record: &Record) -> bool {
         self.registers() || record.needs_certificate()
     }
@@ -58,7 +59,7 @@ impl OnboardingRequest {
         self.trigger != Trigger::Linked
     }
 
-    /// What became of the last mail, where that has to be said before another one goes out.
+    /// The bounce of the last mail, if the owner must be told before another mail is sent.
     fn untold(&self, record: &Record) -> Option<Bounce> {
         record.bounce.filter(|_| !record.forget && !self.registers())
     }
@@ -67,7 +68,7 @@ impl OnboardingRequest {
         self.shadow.as_ref().is_some_and(Shadow::is_ready)
     }
 
-    /// Whether the shadow bears the mark of an owner who has been onboarded.
+    /// Whether the shadow has the mark of an onboarded owner.
     pub(super) fn is_onboarded(&self) -> bool {
         self.shadow.as_ref().is_some_and(|shadow| shadow.onboarded)
     }
@@ -76,8 +77,8 @@ impl OnboardingRequest {
         self.shadow.as_ref()?.in_use.as_ref()
     }
 
-    /// The record with what the shadow knows better: a certificate that its mark names was delivered, and
-    /// only the note of it was lost.
+    /// The record, corrected by the shadow: a certificate that the shadow marks as delivered was delivered, and only the write to
+    /// the record was lost.
     pub(super) fn complete(&self, mut record: Record) -> Record {
         let mark = self.shadow.as_ref().and_then(|shadow| shadow.delivered.as_ref());
         if record.delivered.is_none() && !record.forget && mark.is_some() && mark == record.certificate.as_ref() {
@@ -86,17 +87,17 @@ impl OnboardingRequest {
         record
     }
 
-    /// An event from before the owner disabled the skill tells nothing about now. Speech does.
+    /// Whether an event was created before the owner disabled the skill. Such an event is ignored. Speech never is.
     fn is_outdated(&self, record: &Record) -> bool {
         !self.hears() && record.suspended.is_some_and(|since| self.at <= since)
     }
 
-    /// Whether the shadow's mark says what the record says.
+    /// Whether the mark in the shadow agrees with the record.
     fn is_marked(&self, record: &Record) -> bool {
         self.shadow.as_ref().is_some_and(|shadow| shadow.onboarded && shadow.look == record.wants_a_look())
     }
 
-    /// Whether there is anything to be done for which the thing must be held.
+    /// Whether there is work for which the lease is needed.
     fn has_business(&self, record: &Record, now: u64) -> bool {
         self.wants_one()
             || record.forget
@@ -110,8 +111,8 @@ impl OnboardingRequest {
             || !self.is_marked(record)
     }
 
-    /// In how many seconds the owner may have another certificate, where that is not now. What was begun is
-    /// finished all the same.
+    /// The number of seconds until the owner may have another certificate, unless that is now. Work that was started is completed
+    /// in any case.
     fn has_to_wait(&self, record: &Record, now: u64) -> Option<u64> {
         let today = within_a_day(&record.sent, now);
         let first = today.iter().min()?;
@@ -119,46 +120,46 @@ impl OnboardingRequest {
     }
 }
 
-/// Who the thing belongs to at the moment, as far as this attempt knows.
+/// The state of the thing, as far as this attempt knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Nothing is known: most likely there is no thing.
+    /// Not read. Most likely the thing does not exist.
     Unknown,
-    /// There is a thing, or an answer was lost: its record must be read.
+    /// The thing exists, or a response was lost. The record must be read.
     Unread,
-    /// Another attempt wrote this.
+    /// The thing as read. This attempt does not hold the lease.
     Theirs(Entry),
-    /// This attempt holds it.
+    /// This attempt holds the lease.
     Ours(Entry),
 }
 
-/// What an attempt knows.
+/// Everything that an attempt knows; the input of [`next`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
-    /// Whom it is for, and why.
+    /// The request of the attempt.
     pub request: OnboardingRequest,
-    /// Whose thing it is.
+    /// The state of the thing.
     pub place: Place,
-    /// This attempt's certificate.
+    /// The certificate that this attempt created.
     pub created: Option<CertificateId>,
-    /// Certificates that others left half made; `None` when nobody has looked yet.
+    /// Undelivered certificates of earlier attempts. `None` if they were not listed yet.
     pub leftovers: Option<Vec<CertificateId>>,
-    /// Certificates that this attempt took out of service.
+    /// Certificates that this attempt has revoked.
     pub revoked: Vec<CertificateId>,
-    /// The certificates of an owner who is back are ACTIVE again.
+    /// Whether the certificates of a returning owner were activated again.
     pub resumed: bool,
-    /// The new certificate has policy and thing and is ACTIVE.
+    /// Whether the new certificate has its policy and its thing and is ACTIVE.
     pub attached: bool,
-    /// The mail was accepted.
+    /// Whether the new certificate was delivered.
     pub mailed: bool,
-    /// The shadow says that the owner is ready.
+    /// Whether the shadow says that the owner is ready.
     pub ready: bool,
-    /// The record says so too.
+    /// Whether the record says that the work is complete.
     pub completed: bool,
 }
 
 impl Known {
-    /// What is known at first: without a shadow there is most likely no thing either.
+    /// The initial knowledge. Without a shadow the thing most likely does not exist.
     pub fn at_first(request: OnboardingRequest) -> Self {
         let place = if request.shadow.is_some() || request.registers() { Place::Unread } else { Place::Unknown };
         Self {
@@ -176,49 +177,49 @@ impl Known {
     }
 }
 
-/// The next thing to do.
+/// The next step of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make an INACTIVE certificate.
+    /// Create an INACTIVE certificate.
     CreateCertificate,
-    /// Create the thing, which names this attempt and its certificate.
+    /// Create the thing. Its record names this attempt and its certificate.
     Claim,
-    /// Read the thing.
+    /// Read the thing and its record.
     Look,
-    /// Another attempt holds the thing: see whether it has finished.
+    /// Wait for the attempt that holds the lease, then read the thing again.
     Wait,
-    /// Delete this attempt's certificate, which is of no use now.
+    /// Delete this attempt's certificate, which is not needed any more.
     Discard,
-    /// Hold the thing: there is something to do, and nobody else does it.
+    /// Take the lease: there is work, and no other attempt does it.
     TakeOver,
-    /// Say in the shadow that something may be half made: the next contact has to look.
+    /// Set `look` in the shadow, so that the next contact reads the record, because the work may remain incomplete.
     Warn,
-    /// Make the certificates of an owner who is back ACTIVE again.
+    /// Activate the certificates of a returning owner again.
     Resume,
-    /// List the certificates attached to the thing.
+    /// List the certificates that are attached to the thing.
     Survey,
-    /// Take a certificate out of service and delete it.
+    /// Revoke and delete a certificate.
     Revoke(CertificateId),
-    /// Name this attempt's certificate in the record.
+    /// Write this attempt's certificate to the record.
     Record,
-    /// Policy, thing and ACTIVE, side by side.
+    /// Attach policy and thing to the certificate and activate it, concurrently.
     AttachAndActivate,
-    /// Send the bundle.
+    /// Deliver the certificate.
     Mail,
-    /// Say in record and shadow, side by side, that all is done; the thing is free.
+    /// Write the completion to the record and the shadow.
     Complete,
-    /// Before any other mail the owner has to hear that the last one came back.
+    /// Fail, so that the owner is told about the bounce of the last mail before another mail is sent.
     Tell(Bounce),
-    /// The owner has had enough mails for a day; the next one in so many seconds.
+    /// Fail: the limit of mails for a day is reached. The value is the number of seconds until the next one is allowed.
     Refuse(u64),
-    /// No device is let in while the owner has the skill disabled, or wants to be forgotten.
+    /// Fail: a device cannot register while the owner has disabled the skill or asked for deletion.
     Close,
-    /// Nothing is left to do.
+    /// No work is left.
     Done,
 }
 
 impl Step {
-    /// For logs and metrics.
+    /// The name for logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Step::CreateCertificate => "create_certificate",
@@ -243,8 +244,7 @@ impl Step {
     }
 }
 
-/// What to do next. The certificate is created before the thing is claimed, because then one write both
-/// takes the lock and names the certificate.
+/// The next step. The certificate is created before the thing, so that one write both takes the lease and names the certificate.
 pub fn next(known: &Known, now: u64) -> Step {
     match &known.place {
         Place::Unknown if known.created.is_none() => Step::CreateCertificate,
@@ -255,12 +255,12 @@ pub fn next(known: &Known, now: u64) -> Step {
     }
 }
 
-/// The thing is not held by this attempt.
+/// The next step while this attempt does not hold the lease.
 fn outside(known: &Known, record: &Record, now: u64) -> Step {
     let request = &known.request;
     let held = record.is_held(now);
     let idle = !request.has_business(record, now) || request.is_outdated(record);
-    // Whoever holds the thing of an owner who can do without will see to it.
+    // If the owner has a working certificate, the holder of the lease completes the work.
     let others_do_it = held && record.serves() && request.is_onboarded() && !request.wants_one();
     let closed = request.registers() && (record.forget || record.suspended.is_some());
     let useless = idle || held || closed || !(record.needs_certificate() || request.wants_one());
@@ -274,11 +274,11 @@ fn outside(known: &Known, record: &Record, now: u64) -> Step {
     }
 }
 
-/// The thing is held by this attempt.
+/// The next step while this attempt holds the lease.
 fn inside(known: &Known, record: &Record, now: u64) -> Step {
     let overdue = record.overdue(known.request.in_use(), now).find(|id| !known.revoked.contains(id));
     if known.mailed || !known.request.is_for_one(record) {
-        // A registration that nobody finished: its device never had an answer.
+        // An incomplete registration: its device never got a response.
         let half_made = record.coming.as_ref().filter(|id| !known.request.registers() && !known.revoked.contains(id));
         return match overdue {
             _ if record.suspended.is_some() && !known.resumed => Step::Resume,

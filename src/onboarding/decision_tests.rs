@@ -1,4 +1,4 @@
-//! The decision alone: what comes next for every state an attempt can find.
+//! Tests of the decision: the next step for every state that an attempt can find.
 
 use super::*;
 use crate::registry::{LONGEST_LEASE, Replaced};
@@ -17,13 +17,13 @@ fn request(trigger: Trigger, shadow: Option<Shadow>) -> OnboardingRequest {
     OnboardingRequest { at: NOW, trigger, alexa_user: None, shadow }
 }
 
-/// What a contact finds that comes because the shadow says "look".
+/// What an attempt knows whose shadow says `look`.
 fn looking(place: Place) -> Known {
     let shadow = Shadow { onboarded: true, look: true, ..Shadow::default() };
     Known { place, ..Known::at_first(request(Trigger::Speech, Some(shadow))) }
 }
 
-/// The record of an owner who has certificate `a`.
+/// The record of an owner whose certificate `a` was delivered.
 fn served() -> Record {
     Record { run: "other".into(), certificate: Some(id('a')), delivered: Some(NOW - 1_000), linked: NOW - 1_000, ..Record::default() }
 }
@@ -48,7 +48,7 @@ fn set_record(known: &mut Known, change: impl FnOnce(&mut Record)) {
 }
 
 #[test]
-fn a_new_owner_is_minted_claimed_wired_mailed_and_settled() {
+fn a_new_owner_gets_certificate_thing_policy_and_mail_in_this_order() {
     let mut known = Known::at_first(request(Trigger::Speech, None));
     check(&known, &Step::CreateCertificate);
     known.created = Some(id('b'));
@@ -67,7 +67,7 @@ fn a_new_owner_is_minted_claimed_wired_mailed_and_settled() {
 }
 
 #[test]
-fn another_attempt_is_waited_for_while_its_lease_runs() {
+fn an_attempt_waits_until_the_lease_of_another_one_expires() {
     let begun = |until| theirs(Record { until, certificate: Some(id('a')), ..Record::default() });
     let mut known = Known { place: Place::Unread, ..looking(Place::Unread) };
     check(&known, &Step::Look);
@@ -80,7 +80,7 @@ fn another_attempt_is_waited_for_while_its_lease_runs() {
 }
 
 #[test]
-fn a_lease_from_a_clock_that_is_off_does_not_count() {
+fn a_lease_longer_than_the_maximum_is_ignored() {
     let until = |until| looking(theirs(Record { until, ..Record::default() }));
     check(&until(NOW + LONGEST_LEASE), &Step::Wait);
     check(&until(NOW + LONGEST_LEASE + 1), &Step::TakeOver);
@@ -88,7 +88,7 @@ fn a_lease_from_a_clock_that_is_off_does_not_count() {
 }
 
 #[test]
-fn what_nobody_was_sent_is_revoked_before_a_certificate_is_made() {
+fn undelivered_certificates_are_revoked_before_a_new_one_is_created() {
     let mut known = looking(ours(Record { certificate: Some(id('a')), ..Record::default() }));
     check(&known, &Step::Survey);
     known.leftovers = Some(vec![id('a'), id('c')]);
@@ -104,7 +104,7 @@ fn what_nobody_was_sent_is_revoked_before_a_certificate_is_made() {
 }
 
 #[test]
-fn an_owner_who_is_served_needs_nothing_but_the_mark() {
+fn an_owner_with_a_delivered_certificate_needs_only_the_mark() {
     check(&looking(theirs(served())), &Step::TakeOver);
     check(&looking(ours(served())), &Step::Complete);
     let shadow = Shadow { onboarded: true, ..Shadow::default() };
@@ -114,7 +114,7 @@ fn an_owner_who_is_served_needs_nothing_but_the_mark() {
 }
 
 #[test]
-fn another_certificate_replaces_the_one_that_works_without_touching_it() {
+fn a_new_certificate_does_not_revoke_the_valid_one() {
     let asking = |place| Known { place, ..Known::at_first(request(Trigger::AsksForAnother, Some(Shadow::default()))) };
     check(&asking(theirs(served())), &Step::TakeOver);
     let mut known = asking(ours(Record { again: true, ..served() }));
@@ -129,7 +129,7 @@ fn another_certificate_replaces_the_one_that_works_without_touching_it() {
 }
 
 #[test]
-fn three_certificates_a_day_are_enough() {
+fn a_fourth_certificate_in_a_day_is_refused() {
     let sent = |sent: Vec<u64>| {
         let record = Record { sent, ..served() };
         Known { place: theirs(record), ..Known::at_first(request(Trigger::AsksForAnother, Some(Shadow::default()))) }
@@ -143,7 +143,7 @@ fn three_certificates_a_day_are_enough() {
 }
 
 #[test]
-fn replaced_certificates_go_when_the_new_one_is_in_use_or_their_day_is_over() {
+fn replaced_certificates_are_revoked_when_the_new_one_is_in_use_or_after_a_day() {
     let until = |until| Record { certificate: Some(id('b')), replaced: vec![replaced('a', until)], ..served() };
     check(&looking(theirs(until(NOW + 1))), &Step::Done);
     check(&looking(theirs(until(NOW))), &Step::TakeOver);
@@ -160,7 +160,7 @@ fn replaced_certificates_go_when_the_new_one_is_in_use_or_their_day_is_over() {
 }
 
 #[test]
-fn each_replaced_certificate_has_a_day_of_its_own() {
+fn each_replaced_certificate_has_its_own_expiry_time() {
     let mut record = Record { certificate: Some(id('c')), replaced: vec![replaced('a', NOW), replaced('b', NOW + 1)], ..served() };
     let overdue = |record: &Record, in_use: Option<&CertificateId>| record.overdue(in_use, NOW).cloned().collect::<Vec<_>>();
     assert_eq!(overdue(&record, None), [id('a')]);
@@ -168,7 +168,7 @@ fn each_replaced_certificate_has_a_day_of_its_own() {
     assert_eq!(overdue(&record, Some(&id('c'))), [id('a'), id('b')]);
     record.replace(Some(id('d')), NOW);
     assert_eq!(record.replaced, [replaced('a', NOW), replaced('b', NOW + 1), replaced('c', NOW + A_DAY)]);
-    // Nobody has got that one, so the last that somebody has goes on.
+    // Certificate `d` was not delivered, so the last delivered one stays valid for longer.
     record.delivered = None;
     record.replace(Some(id('e')), NOW + 9);
     assert_eq!(record.replaced, [replaced('a', NOW), replaced('b', NOW + 1), replaced('c', NOW + 9 + A_DAY)]);
@@ -176,7 +176,7 @@ fn each_replaced_certificate_has_a_day_of_its_own() {
 }
 
 #[test]
-fn a_device_that_registers_finds_what_is_overdue_gone() {
+fn a_registration_revokes_overdue_certificates_first() {
     let record = Record { certificate: Some(id('c')), replaced: vec![replaced('a', NOW), replaced('b', NOW + 1)], ..served() };
     let mut known = Known { place: ours(record), ..Known::at_first(request(Trigger::Registers, None)) };
     known.leftovers = Some(Vec::new());
@@ -186,7 +186,7 @@ fn a_device_that_registers_finds_what_is_overdue_gone() {
 }
 
 #[test]
-fn of_many_replaced_certificates_the_oldest_goes() {
+fn the_oldest_of_too_many_replaced_certificates_is_revoked() {
     let replaced = "01234567".chars().map(|name| replaced(name, NOW + 1)).collect();
     let mut known = looking(ours(Record { again: true, replaced, ..served() }));
     known.leftovers = Some(Vec::new());
@@ -196,7 +196,7 @@ fn of_many_replaced_certificates_the_oldest_goes() {
 }
 
 #[test]
-fn who_comes_back_is_resumed_and_an_event_from_before_is_not_a_return() {
+fn a_returning_owner_is_resumed_but_an_older_event_is_ignored() {
     let suspended = || Record { suspended: Some(NOW - 10), ..served() };
     check(&looking(theirs(suspended())), &Step::TakeOver);
     let mut known = looking(ours(suspended()));
@@ -213,19 +213,19 @@ fn who_comes_back_is_resumed_and_an_event_from_before_is_not_a_return() {
 }
 
 #[test]
-fn after_a_mail_that_came_back_the_owner_hears_of_it_before_the_next_one() {
+fn the_owner_is_told_about_a_bounce_before_another_mail_is_sent() {
     let bounce = |record: Record| Record { bounce: Some(Bounce::Bounced), ..record };
-    // Who needs nothing hears it beside the answer.
+    // An owner who needs no certificate is told together with the response.
     check(&looking(theirs(bounce(served()))), &Step::TakeOver);
     check(&looking(ours(bounce(served()))), &Step::Complete);
-    // Who needs a mail hears it instead.
+    // An owner who needs a mail is told instead of being sent one.
     check(&looking(ours(bounce(Record::default()))), &Step::Tell(Bounce::Bounced));
     let linked = Known { request: request(Trigger::Linked, None), ..looking(theirs(bounce(Record::default()))) };
     check(&linked, &Step::Tell(Bounce::Bounced));
 }
 
 #[test]
-fn a_served_owner_does_not_wait_for_whoever_holds_their_thing() {
+fn an_owner_with_a_delivered_certificate_does_not_wait_for_a_lease() {
     let held = Record { until: NOW + 10, again: true, ..served() };
     check(&looking(theirs(held.clone())), &Step::Done);
     let asking = Known { place: theirs(held), ..Known::at_first(request(Trigger::AsksForAnother, Some(Shadow::default()))) };
@@ -233,7 +233,7 @@ fn a_served_owner_does_not_wait_for_whoever_holds_their_thing() {
 }
 
 #[test]
-fn a_mark_in_the_shadow_makes_good_for_a_note_that_was_lost() {
+fn a_mark_in_the_shadow_replaces_a_lost_write_to_the_record() {
     let shadow = Shadow { onboarded: true, delivered: Some(id('a')), ..Shadow::default() };
     let request = request(Trigger::Speech, Some(shadow));
     let lost = Record { delivered: None, ..served() };

@@ -1,8 +1,8 @@
-//! The lease: who may change a thing, and until when.
+//! The lease: an exclusive right to change a thing for a limited time.
 //!
-//! Whoever writes a nonce and a time into a thing's record, at the version that was read, holds the thing
-//! until that time. Nobody else touches it meanwhile, and the holder does nothing after it: another may
-//! have taken over.
+//! An attempt takes the lease by writing a nonce and an expiry time into the record of the thing, at the version that it read.
+//! Until that time no other attempt changes the thing. The holder does nothing after that time, because another attempt may hold
+//! the thing.
 
 use std::time::Duration;
 
@@ -12,36 +12,36 @@ use tokio::time::{Instant, timeout_at};
 use crate::identifiers::ThingName;
 use crate::registry::{Entry, Record, Registry, RegistryError};
 
-/// By which name, for how long and by which clock things are held.
+/// The identity, the duration and the clock of the leases of one attempt.
 #[derive(Clone, Debug)]
 pub struct Lease {
-    /// A word that nobody else uses.
+    /// The nonce that identifies the attempt.
     pub run: String,
-    /// For how long others keep away, in seconds.
+    /// The duration in seconds.
     pub seconds: u64,
-    /// Seconds since the epoch.
+    /// The current Unix time in seconds.
     pub now: fn() -> u64,
 }
 
 impl Lease {
-    /// A lease by a name of its own.
+    /// A lease with a new nonce.
     pub fn new(seconds: u64, now: fn() -> u64) -> Self {
         Self { run: nonce(), seconds, now }
     }
 
-    /// Until when a thing is held that is taken now. Rounded up: nobody may take over in the last part of a
-    /// second in which the holder still acts.
+    /// The expiry time of a lease that is taken now, as Unix time in seconds. Rounded up, so that no other attempt takes over
+    /// during the second in which the holder may still act.
     pub fn until(&self) -> u64 {
         (self.now)() + self.seconds + 1
     }
 
-    /// When whoever takes a thing now must have ended.
+    /// The time after which the holder of a lease that is taken now must not act.
     pub fn end(&self) -> Instant {
         Instant::now() + Duration::from_secs(self.seconds)
     }
 }
 
-/// A thing that is held.
+/// A thing under a lease.
 pub struct Held<'a, R> {
     registry: &'a R,
     thing: &'a ThingName,
@@ -50,8 +50,8 @@ pub struct Held<'a, R> {
 }
 
 impl<'a, R: Registry> Held<'a, R> {
-    /// Takes a thing that was read, and changes its record. [`RegistryError::Taken`] where somebody else
-    /// holds it.
+    /// Takes the lease for the thing at the version of `entry`, and applies `change` to its record. Fails with
+    /// [`RegistryError::Taken`] if another attempt holds the lease.
     pub async fn take(
         registry: &'a R,
         thing: &'a ThingName,
@@ -72,22 +72,22 @@ impl<'a, R: Registry> Held<'a, R> {
         Ok(held)
     }
 
-    /// What the record says now.
+    /// The current record of the thing.
     pub fn record(&self) -> &Record {
         &self.entry.record
     }
 
-    /// At which version.
+    /// The current version of the thing in the registry.
     pub fn version(&self) -> i64 {
         self.entry.version
     }
 
-    /// Does something while the lease lasts, or not at all.
+    /// Runs a registry call and cancels it when the lease expires.
     pub async fn meanwhile<T>(&self, what: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
         timeout_at(self.end, what).await.unwrap_or_else(|_| Err(RegistryError::Unclear("the lease ran out".into())))
     }
 
-    /// Changes the record, and gives the thing free.
+    /// Applies `change` to the record and releases the lease.
     pub async fn release(mut self, change: impl FnOnce(&mut Record)) -> Result<(), RegistryError> {
         self.write(|record| {
             change(record);
@@ -102,7 +102,7 @@ impl<'a, R: Registry> Held<'a, R> {
         let written = self.meanwhile(self.registry.write(self.thing, self.entry.version, &record)).await;
         match written {
             Ok(()) => self.entry = self.entry.after(record),
-            // A repetition whose first answer was lost finds its own version: the record tells.
+            // The write may have succeeded although its first response was lost. In that case the record equals the written one.
             Err(RegistryError::Taken | RegistryError::Unclear(_)) => {
                 let found = self.meanwhile(self.registry.look(self.thing)).await?;
                 self.entry = found.filter(|found| found.record == record).ok_or(RegistryError::Taken)?;
@@ -113,11 +113,11 @@ impl<'a, R: Registry> Held<'a, R> {
     }
 }
 
-/// A word that nobody else uses: 128 random bits in hex.
+/// A nonce: 128 random bits in hexadecimal digits.
 pub(crate) fn nonce() -> String {
     let mut bits = [0_u8; 16];
     if getrandom::fill(&mut bits).is_err() {
-        // Without the kernel's randomness there is no TLS either; the clock still tells attempts apart.
+        // Without randomness from the kernel, TLS fails as well. The clock still makes the nonce unique.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         bits = now.as_nanos().to_be_bytes();
     }

@@ -1,19 +1,18 @@
-//! One owner, one thing, one live certificate: what a half-made thing still needs, and the loop that
-//! does it.
+//! Onboarding: one owner, one thing, one valid certificate.
 //!
-//! [`next`] is a pure decision over what an attempt knows; [`onboard`] does that step and asks again. It
-//! makes new owners ready, and it finishes whatever the record of a known one says is unfinished: a
-//! certificate that was asked for again, replaced ones that have had their time, a skill enabled anew.
+//! [`next`] decides on the next step from what an attempt knows, without side effects. [`onboard`] executes the step and calls
+//! [`next`] again. It onboards new owners. For known owners it completes whatever their record marks as unfinished: a requested
+//! certificate, replaced certificates whose time is over, a skill that was enabled again.
 //!
-//! What keeps the promise, whatever dies when:
-//! - A certificate is made INACTIVE and attached to nothing: one whose answer is lost opens nothing.
-//! - Its id stands in the thing's record before anything is done with it, so the next attempt finds it in
-//!   every state, also ACTIVE and not yet attached.
-//! - The mail goes out only with a certificate that works, and only then the record says *delivered* and the
-//!   shadow *onboarded*. A certificate that was delivered is never taken away for one that was not.
-//! - A device that registers gets its certificate beside the one that works (`coming`), and only when the record says so
-//!   does the new one take the other's place. Half a registration takes nothing away, and nobody is mailed for it.
-//! - An attempt does nothing after its lease: another may have taken over.
+//! Invariants, whatever fails and whenever:
+//! - A certificate is created INACTIVE, without policy and thing. If the response is lost, the certificate is useless.
+//! - Its id is written to the record of the thing before the certificate is used. So the next attempt finds the certificate in
+//!   any state, even ACTIVE but not attached.
+//! - The mail is sent only with a certificate that works. Only then the record says *delivered* and the shadow says *onboarded*.
+//!   A delivered certificate is never revoked in favour of an undelivered one.
+//! - A device that registers gets its certificate in addition to the valid one (`coming`). The new certificate replaces the valid
+//!   one only when the record says so. An incomplete registration revokes nothing, and a registration sends no mail.
+//! - An attempt does nothing after its lease has expired, because another attempt may hold the thing.
 
 mod attempt;
 mod decision;
@@ -35,46 +34,47 @@ use crate::registry::signing_request::CertificateRequest;
 use crate::registry::{Bounce, Registry, RegistryError};
 use crate::shadow::{Patch, ShadowError, Shadows};
 
-/// Why an owner is not ready.
+/// Why an owner could not be onboarded.
 #[derive(Debug, Error)]
 pub enum OnboardError {
-    /// Another request of the same owner is at work.
+    /// Another request of the same owner holds the thing.
     #[error("another request is onboarding this owner")]
     Busy,
-    /// Too little time is left to begin.
+    /// The time left until the deadline is too short to start.
     #[error("too little time is left to make a certificate")]
     NoTime,
-    /// Before another mail goes out, the owner has to hear what became of the last one.
+    /// The last mail bounced. The owner must be told before another mail is sent.
     #[error("the last mail came back: {0:?}")]
     Bounced(Bounce),
-    /// The owner has been sent enough certificates today.
+    /// The limit of certificates for one day is reached. The value is the number of seconds until the next one is allowed.
     #[error("the next certificate may be sent in {0} seconds")]
     TooOften(u64),
-    /// The thing of this name belongs to somebody else, or is of another type.
+    /// The thing with this name belongs to another owner or has another thing type.
     #[error("the thing belongs to somebody else")]
     NotTheirs,
-    /// The owner has disabled the skill or wants to be forgotten: no device of theirs is let in.
+    /// The owner has disabled the skill or asked for deletion. No device of this owner can register.
     #[error("the owner's identity is out of service")]
     OutOfService,
-    /// The registry failed at a step.
+    /// A registry call failed.
     #[error("the registry failed")]
     Registry(#[from] RegistryError),
-    /// The mail did not go out.
+    /// The mail was not sent.
     #[error("the mail was not sent")]
     Mail(#[from] MailError),
-    /// The shadow could not be read or made.
+    /// The shadow is unavailable or could not be updated.
     #[error("the shadow failed")]
     Shadow(#[from] ShadowError),
 }
 
 impl OnboardError {
-    /// Whether the step that failed certainly had no effect, so that all before it can be undone.
+    /// Whether the failed step certainly had no effect, so that the steps before it can be undone.
     fn is_definite(&self) -> bool {
         match self {
             OnboardError::Busy | OnboardError::NoTime | OnboardError::NotTheirs | OnboardError::OutOfService => true,
             OnboardError::Registry(error) => error.is_definite(),
             OnboardError::Mail(error) => error.is_definite(),
-            // Nothing was begun; or the mail is out, and what its owner holds is not pulled away.
+            // Either no step was started, or the mail is already sent. The certificate of the owner must not be revoked in that
+            // case.
             OnboardError::Bounced(_) | OnboardError::TooOften(_) | OnboardError::Shadow(_) => false,
         }
     }
@@ -114,54 +114,55 @@ impl ClassifiedError for OnboardError {
     }
 }
 
-/// The owner to be made ready, and what that takes.
+/// The owner to onboard, the thing and the options of this attempt.
 pub struct OnboardingTarget<'a, D> {
-    /// Who.
+    /// The user id of the owner, or the id that stands for a device.
     pub owner: &'a OwnerId,
-    /// Their thing.
+    /// The thing of the owner.
     pub thing: &'a ThingName,
-    /// Why they are here, and what their shadow says.
+    /// The trigger, and the shadow as read before.
     pub request: OnboardingRequest,
-    /// What a new owner said, to go along with the first state of the shadow.
+    /// The command or settings of a new owner's first utterance, to be written with the first state of the shadow.
     pub wanted: Option<&'a Patch>,
-    /// The type that the thing must have, and with it the owner, where the name alone does not say whose it is.
+    /// The thing type that an existing thing must have. `Some` if devices choose the thing name: the owner of the thing must
+    /// match then, too.
     pub thing_type: Option<&'a str>,
-    /// Asks for a certificate for a key of the device's own; else the key pair is made here.
+    /// The certificate signing request of the device. `None`: the registry creates the key pair.
     pub csr: Option<&'a CertificateRequest>,
-    /// The certificate by which the device asks for its successor.
+    /// The certificate that the device used to request a new one.
     pub predecessor: Option<&'a CertificateId>,
-    /// What the device says about itself.
+    /// Attributes that the device reports about itself.
     pub said: &'a BTreeMap<String, String>,
-    /// Brings them their certificate.
+    /// Delivers the new certificate, by mail or in the response.
     pub delivery: D,
 }
 
-/// What an attempt may use.
+/// The dependencies and limits of an attempt.
 pub struct Means<'a, R, S> {
-    /// Things and certificates.
+    /// The registry of things and certificates.
     pub registry: &'a R,
-    /// Shadows.
+    /// The shadow service.
     pub shadows: &'a S,
-    /// How this attempt keeps others away.
+    /// The lease under which this attempt holds the thing.
     pub lease: Lease,
-    /// When the answer must be ready.
+    /// The time by which the attempt must have ended.
     pub deadline: Instant,
-    /// Counts and times what happens.
+    /// Receives counts and durations.
     pub measure: Meter,
-    /// [`next`]; a test may put a mistake here, to see that it is found.
+    /// [`next`] in production. Tests substitute a faulty decision to verify that it is detected.
     pub decide: fn(&Known, u64) -> Step,
 }
 
-/// An owner who is ready.
+/// The result of a successful onboarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Onboarded {
-    /// Whether this attempt has sent them a certificate.
+    /// Whether this attempt delivered a certificate.
     pub mailed: bool,
-    /// What became of an earlier mail, which they have not heard yet.
+    /// The bounce of an earlier mail that the owner has not been told about yet.
     pub bounce: Option<Bounce>,
 }
 
-/// Makes an owner ready, and finishes what their record says is unfinished.
+/// Onboards an owner, and completes whatever the record of a known owner marks as unfinished.
 pub async fn onboard<R, S, D>(means: &Means<'_, R, S>, who: &OnboardingTarget<'_, D>) -> Result<Onboarded, OnboardError>
 where
     R: Registry,

@@ -1,4 +1,4 @@
-//! What a device gets that was let in: everything that it needs to connect.
+//! The response to a successful registration: everything that the device needs to connect.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -12,7 +12,7 @@ use crate::certificate::NewCertificate;
 use crate::mail::bundle::{self, Broker};
 use crate::registry::signing_request::ShownCertificate;
 
-/// The body. It may hold a private key: it is written straight into the answer, and nothing else ever sees it.
+/// The response body. It may contain a private key, so it is serialised directly into the response and not copied.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
@@ -39,7 +39,7 @@ struct RootCas<'a> {
     backup: Option<&'a str>,
 }
 
-/// By which roots a device knows the broker: those of the registration policy, else the broker's own.
+/// The root certificates for the connection to the broker: those of the registration policy, otherwise those of the broker.
 fn root_cas<'a>(broker: &'a Broker, roots: Option<&'a Roots>) -> RootCas<'a> {
     match roots {
         Some(roots) => RootCas { preferred: &roots.preferred, backup: roots.backup.as_deref() },
@@ -50,7 +50,7 @@ fn root_cas<'a>(broker: &'a Broker, roots: Option<&'a Roots>) -> RootCas<'a> {
     }
 }
 
-/// Writes the answer.
+/// Writes the response.
 pub(super) fn write(client: &Client, fresh: &NewCertificate, broker: &Broker, roots: Option<&Roots>) -> Response<Bytes> {
     let (certificate_pem, private_key) = match fresh {
         NewCertificate::WithKey(certificate) => (certificate.pem.as_str(), Some(certificate.private_key.pem())),
@@ -70,7 +70,7 @@ pub(super) fn write(client: &Client, fresh: &NewCertificate, broker: &Broker, ro
         topics: bundle::topics(&client.thing),
         expires_at: ShownCertificate::parse(certificate_pem).map(|certificate| certificate.expires_at()),
     };
-    // Names and texts can always be written.
+    // The serialisation of these fields cannot fail.
     let mut response = Response::new(serde_json::to_vec(&body).map(Bytes::from).unwrap_or_default());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,37 +1,37 @@
-//! What became of every request, for whoever has to account for it; port [`Audit`], and the log.
+//! The audit log: the outcome of each registration request, and the interface [`Audit`] that records it.
 
 use crate::identifiers::{CertificateId, ThingName};
 
-/// What became of one request. There is no secret in it.
+/// The outcome of one request. It contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When, in seconds since the epoch.
+    /// The time of the request, as Unix time in seconds.
     pub at: u64,
-    /// The request, as whatever brought it names it.
+    /// The request id of the gateway or the web server.
     pub request_id: String,
-    /// The address it came from.
+    /// The IP address of the client.
     pub source: String,
-    /// With what: `code`, `bearer`, `token`, `serial`, `certificate`, or `unknown` where the request did not say.
+    /// The kind of authentication: `code`, `bearer`, `token`, `serial`, `certificate`, or `unknown` if the request has none.
     pub by: &'static str,
-    /// `registered`, or the cause of the refusal as the problem names it.
+    /// `registered`, or the cause of the refusal as named in the response.
     pub outcome: &'static str,
-    /// The status of the answer.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// The thing it was about, where that was known.
+    /// The name of the thing, if the client was authenticated.
     pub thing: Option<ThingName>,
-    /// The certificate that was handed out.
+    /// The issued certificate.
     pub certificate: Option<CertificateId>,
-    /// The name of the device token, where one was shown.
+    /// The name of the device token, if the request has one.
     pub label: Option<String>,
 }
 
-/// Keeps what became of every request.
+/// Records the outcome of each request.
 pub trait Audit: Send + Sync {
-    /// Notes an event. What cannot be noted keeps nobody from registering: it is logged.
+    /// Records an event. A failure must not prevent the registration; the implementation logs it.
     fn note(&self, event: &Event) -> impl Future<Output = ()> + Send;
 }
 
-/// Writes one line of the log per registration, marked with `audit = true`.
+/// Writes one log line per request, marked with `audit = true`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogAudit;
 

@@ -1,7 +1,7 @@
-//! Who registers: from what a request shows to the thing that its device may have.
+//! Authentication: from the credentials of a request to the thing that its client may get a certificate for.
 //!
-//! Whoever is not known is told that, and no more: a code that never was, one that is dead or over, and a wrong secret have one
-//! answer and cost one and the same work. A code that is used has the same answer, to whoever knows all of it.
+//! All failures have the same response and the same cost, so that a response reveals nothing: an unknown code, an expired or
+//! disabled code and a wrong secret cannot be told apart. A used code has this response, too, even if the whole code is correct.
 
 use std::collections::BTreeMap;
 
@@ -18,28 +18,29 @@ use crate::registry::signing_request::CertificateRequest;
 use crate::registry::{Kind, Registry, RegistryError};
 use crate::secrets::Fingerprint;
 
-/// So far a clock may be off that a renewal was signed by, in seconds.
+/// The largest accepted difference between the clock of the device and ours in the proof of a renewal, in seconds.
 const SKEW: u64 = 300;
 
-/// Whoever may have a certificate.
+/// An authenticated client: the owner and the thing that its certificate is issued for.
 pub(super) struct Client {
     pub(super) owner: OwnerId,
     pub(super) thing: ThingName,
-    /// What the thing and its certificate are made with.
+    /// The thing type and the policies for the thing and its certificate.
     pub(super) kind: Kind,
-    /// Whether thing and certificate have to be of that type: names that devices choose do not say so.
+    /// Whether an existing thing must have this thing type and owner. `true` unless the thing name is derived from an owner who
+    /// signs in.
     pub(super) chosen: bool,
-    /// What the device says about itself.
+    /// The attributes that the device reports about itself.
     pub(super) said: BTreeMap<String, String>,
-    /// What anybody may say about it.
+    /// The names of the attributes that the device or the hook may set.
     pub(super) attributes: Vec<String>,
-    /// Its serial, for the hook.
+    /// The serial number, for the hook.
     pub(super) serial: Option<String>,
-    /// The token that it has shown.
+    /// The name of the device token in the request.
     pub(super) label: Option<String>,
-    /// The name of the code that has to be used up.
+    /// The name of the claim code, which must be marked as used.
     pub(super) code: Option<String>,
-    /// The certificate by which it asks for another.
+    /// The certificate that the device used to request a new one.
     pub(super) predecessor: Option<CertificateId>,
 }
 
@@ -52,7 +53,7 @@ impl Client {
         Self::with(owner, thing, kind, attributes)
     }
 
-    /// A device that the maker's policy let in.
+    /// A device of a thing type in the registration policy: a fleet device or one with a serial number.
     fn of_type(policy: &ThingTypePolicy, owner: OwnerId, thing: ThingName, said: BTreeMap<String, String>) -> Result<Self, Problem> {
         if !said.keys().all(|name| policy.attributes.contains(name)) {
             let allowed = format!("may have these names, and no others: {:?}", policy.attributes);
@@ -68,7 +69,7 @@ impl Client {
     }
 }
 
-/// Finds out who registers.
+/// Authenticates the client of a request.
 pub(super) async fn authenticate<P: Ports>(
     endpoint: &Endpoint<P>,
     policy: &RegistrationPolicy,
@@ -92,16 +93,16 @@ pub(super) async fn authenticate<P: Ports>(
     }
 }
 
-/// The whole code is right, its life is not over, and its owner has a thing: who asked to be forgotten is not brought back by a code
-/// from before.
+/// Authenticates with a claim code. The whole code must be correct and not expired, and the owner must have a thing: a code must
+/// not restore an owner who was deleted after the code was created.
 async fn by_code<P: Ports>(endpoint: &Endpoint<P>, policy: &RegistrationPolicy, code: &Code, now: u64) -> Result<Client, Problem> {
     endpoint.limits.check(&Lock::Codes, now)?;
     let claim = endpoint.claims.attempt(code.name(), now).await.map_err(|error| unavailable(&error))?;
-    // Where there is no claim, something is compared all the same.
+    // A comparison takes place even if there is no claim, so that the response time is the same.
     let expected = claim.as_ref().map_or_else(|| Fingerprint::of_bytes(&[]), |claim| claim.fingerprint);
     let matches = expected.matches(&code.fingerprint());
     if let Some(claim) = claim.filter(|claim| claim.tries <= TRIES && now < claim.until && matches) {
-        // Whatever comes in between now, the same request is good in a moment.
+        // Resets the count now, so that the same request can be repeated if a later step fails.
         endpoint.claims.forgive(code.name(), now).await.map_err(|error| unavailable(&error))?;
         let client = Client { code: Some(code.name().to_owned()), ..Client::of_owner(endpoint, policy, claim.owner) };
         if endpoint.registry.look(&client.thing).await.map_err(|error| registry_problem(&error))?.is_some() {
@@ -114,7 +115,7 @@ async fn by_code<P: Ports>(endpoint: &Endpoint<P>, policy: &RegistrationPolicy, 
 async fn by_bearer<P: Ports>(endpoint: &Endpoint<P>, policy: &RegistrationPolicy, token: &AccessToken) -> Result<Client, Problem> {
     let client_id = endpoint.client_id.as_deref().ok_or(Cause::AudienceUnchecked)?;
     match identify(&endpoint.login, Some(client_id), token).await {
-        // Amazon gives nobody such an id; what the endpoint makes of it would be a device's.
+        // Amazon issues no such user id. Accepting one would give access to the things of devices.
         Ok(identity) if identity.profile.owner.is_of_devices() => Err(Cause::NotRecognised.into()),
         Ok(identity) => Ok(Client::of_owner(endpoint, policy, identity.profile.owner)),
         Err(error @ IdentifyError::Unavailable(_)) => {
@@ -125,7 +126,7 @@ async fn by_bearer<P: Ports>(endpoint: &Endpoint<P>, policy: &RegistrationPolicy
     }
 }
 
-/// What a device of a fleet asks for.
+/// The fields of a request with a device token.
 struct Asked<'a> {
     thing: &'a ThingName,
     version: &'a str,
@@ -133,7 +134,7 @@ struct Asked<'a> {
     said: &'a BTreeMap<String, String>,
 }
 
-/// The attribute that the field of this name becomes, where things of the type have it.
+/// The attribute that stores the field of this name, if the thing type allows the attribute.
 const VERSION: &str = "version";
 
 async fn by_token<P: Ports>(
@@ -151,7 +152,7 @@ async fn by_token<P: Ports>(
     let Some(thing_policy) = thing_policy else {
         return Err(endpoint.limits.failed(&endpoint.claims, lock, Cause::TypeNotAllowed.into(), now).await);
     };
-    // A name that an owner's thing or one with a serial has, or may have one day.
+    // The name must not equal a name that could be derived from an owner or a serial number.
     let prefixes = policy.types.values().map(|policy| &policy.prefix).chain([&endpoint.own.prefix]);
     if prefixes.into_iter().any(|prefix| ThingName::recall(prefix, asked.thing.as_str()).is_some()) {
         return Err(endpoint.limits.failed(&endpoint.claims, lock, Cause::NotTheirs.into(), now).await);
@@ -183,7 +184,8 @@ async fn by_serial<P: Ports>(
     Ok(Client { serial: Some(serial.to_owned()), ..client })
 }
 
-/// A certificate that is its thing's newest, or the one before a renewal, works, and whose key has signed the request for its successor.
+/// Authenticates with a certificate. The certificate must be ACTIVE, and it must be the newest of its thing or the one that
+/// requested the newest. Its key must have signed the request for the new certificate.
 async fn by_certificate<P: Ports>(
     endpoint: &Endpoint<P>,
     policy: &RegistrationPolicy,
@@ -203,8 +205,8 @@ async fn by_certificate<P: Ports>(
     let described = endpoint.registry.describe(certificate.id()).await.map_err(|error| registry_problem(&error))?;
     let works = described.is_some_and(|described| described.active);
     let in_service = entry.record.suspended.is_none() && !entry.record.forget;
-    // Of an owner who is away everything is INACTIVE, and that is what they hear; what the maker has taken out of service is
-    // nothing that lets anybody in.
+    // The certificates of a suspended owner are INACTIVE. The onboarding reports that case. Otherwise, an INACTIVE certificate
+    // was deactivated by the operator and authenticates nobody.
     if in_service && !works {
         return Err(Cause::NotRecognised.into());
     }
@@ -220,7 +222,7 @@ async fn by_certificate<P: Ports>(
     Ok(Client { predecessor: Some(certificate.id().clone()), ..client })
 }
 
-/// The registry could not be asked who somebody is.
+/// The response if the registry call for the authentication failed.
 fn registry_problem(error: &RegistryError) -> Problem {
     let (step, fault, cause) = ("register", error.fault(), error.cause());
     match fault {

@@ -1,8 +1,8 @@
-//! Claim codes: what an owner reads out to a device, and what is kept of it; port [`Claims`].
+//! Claim codes, which an owner reads out to a device, and the interface [`Claims`] of their store.
 //!
-//! A code is eight characters, `K7QF-93PD`. Its first half names it, the second half is the secret: so a wrong guess counts
-//! against one code, and five of them end it. It is good for ten minutes and for one device, which is known again by its
-//! public key: a device whose answer was lost may register with the same code and key once more.
+//! A code has eight characters, such as `K7QF-93PD`. The first half is its name, the second half is the secret. So a wrong guess
+//! counts against one code, and five wrong guesses disable the code. A code is valid for ten minutes and for one device, which is
+//! identified by its public key. If the response was lost, the device may register once more with the same code and key.
 
 use std::fmt;
 
@@ -12,31 +12,32 @@ use crate::fault::{ClassifiedError, Fault, Step};
 use crate::identifiers::OwnerId;
 use crate::secrets::Fingerprint;
 
-/// Digits and letters that are not taken for one another (Crockford's base 32, <https://www.crockford.com/base32.html>).
+/// Digits and letters that are not easily confused (Crockford's base 32, <https://www.crockford.com/base32.html>).
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// Characters of each half.
+/// The number of characters of each half.
 const HALF: usize = 4;
 
-/// For how long a code is good, in seconds.
+/// The lifetime of a code in seconds.
 pub const CODE_LIFETIME: u64 = 600;
-/// So many tries a code has; after them it is dead.
+/// The number of attempts before a code is disabled.
 pub const TRIES: u32 = 5;
 
-/// So many names are tried for a new code.
+/// The number of names that are tried for a new code.
 const NAMES: u32 = 5;
 
-/// A claim code.
+/// A claim code, complete with its secret.
 pub struct Code([u8; 2 * HALF]);
 
 impl Code {
-    /// A new one, at random: 40 bits. `None` where the system gives no randomness.
+    /// A random code of 40 bits. `None` if the system provides no randomness.
     pub fn new() -> Option<Self> {
         let mut random = [0_u8; 2 * HALF];
         getrandom::fill(&mut random).ok()?;
         Some(Self(random.map(|byte| ALPHABET[usize::from(byte % 32)])))
     }
 
-    /// Takes it as people write it: in small letters, with or without the hyphen, with spaces, `O` for 0, `I` and `L` for 1.
+    /// Parses a code as users write it: in lower case, with or without the hyphen, with spaces, with `O` for 0 and with `I` and
+    /// `L` for 1.
     pub fn parse(text: &str) -> Option<Self> {
         let mut code = [0_u8; 2 * HALF];
         let mut places = code.iter_mut();
@@ -51,24 +52,24 @@ impl Code {
         places.next().is_none().then_some(Self(code))
     }
 
-    /// The half that names it.
+    /// The first half: the name under which the code is stored.
     pub fn name(&self) -> &str {
         str::from_utf8(&self.0[..HALF]).unwrap_or_default()
     }
 
-    /// SHA-256 of the whole, which may be kept.
+    /// The SHA-256 of the whole code, which may be stored.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(str::from_utf8(&self.0).unwrap_or_default())
     }
 
-    /// As it is spoken and shown, to its owner only: `K7QF-93PD`.
+    /// The code as it is spoken and shown to its owner: `K7QF-93PD`.
     pub fn shown(&self) -> String {
         let (name, secret) = self.0.split_at(HALF);
         format!("{}-{}", String::from_utf8_lossy(name), String::from_utf8_lossy(secret))
     }
 }
 
-/// Makes a code for an owner and keeps it. The owner hears it; nobody else does.
+/// Creates a code for an owner and stores its claim. The code itself is not stored.
 pub async fn new_code(claims: &impl Claims, owner: &OwnerId, now: u64) -> Result<Code, ClaimsError> {
     for _ in 0..NAMES {
         let code = Code::new().ok_or_else(|| ClaimsError::Refused("no randomness".into()))?;
@@ -78,7 +79,7 @@ pub async fn new_code(claims: &impl Claims, owner: &OwnerId, now: u64) -> Result
             return Ok(code);
         }
     }
-    // Of a million names these were all taken: so many codes are not given out within ten minutes.
+    // There are a million names. Regular use takes far fewer of them within ten minutes.
     Err(ClaimsError::Unclear("every name that was tried is taken".into()))
 }
 
@@ -88,47 +89,49 @@ impl fmt::Debug for Code {
     }
 }
 
-/// What is kept of a code, under its name.
+/// The stored form of a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Of the whole code.
+    /// The SHA-256 of the whole code.
     pub fingerprint: Fingerprint,
-    /// Whose thing it opens.
+    /// The owner for whose thing a device gets a certificate.
     pub owner: OwnerId,
-    /// Until when it is good, in seconds since the epoch.
+    /// The expiry time, as Unix time in seconds.
     pub until: u64,
-    /// How often it was tried since the whole code was shown.
+    /// The number of attempts since the whole code was last presented.
     pub tries: u32,
-    /// The device that has used it: SHA-256 of its public key.
+    /// The device that used the code: the SHA-256 of its public key.
     pub used_by: Option<Fingerprint>,
 }
 
-/// Keeps claim codes for ten minutes, and counts.
+/// Stores claim codes for ten minutes, and counts events.
 pub trait Claims: Send + Sync {
-    /// Keeps a claim under a name. `false`, and nothing is kept, while another claim that has not expired at `now` has the name.
+    /// Stores a claim under a name. Returns `false` and stores nothing if the name has another claim that has not expired at
+    /// `now`.
     fn keep(&self, name: &str, claim: &Claim, now: u64) -> impl Future<Output = Result<bool, ClaimsError>> + Send;
-    /// Counts a try, and only then tells of the claim, with that try counted. `None` where there is none or it has expired.
-    /// No two tries at once are counted as one.
+    /// Counts an attempt, then returns the claim with the new count. `None` if there is no claim or it has expired. Concurrent
+    /// attempts are all counted.
     fn attempt(&self, name: &str, now: u64) -> impl Future<Output = Result<Option<Claim>, ClaimsError>> + Send;
-    /// Sets the tries of a claim to none: whoever came has shown the whole code.
+    /// Resets the count of attempts, after a client has presented the whole code.
     fn forgive(&self, name: &str, now: u64) -> impl Future<Output = Result<(), ClaimsError>> + Send;
-    /// Notes the device that uses a claim, and sets its tries to none. `true` for the first device, and for the same one again.
+    /// Records the device that uses the code and resets the count of attempts. Returns `true` for the first device and for a
+    /// repetition by the same device, `false` for any other.
     fn redeem(&self, name: &str, device: &Fingerprint, now: u64) -> impl Future<Output = Result<bool, ClaimsError>> + Send;
-    /// Counts an event of this kind in the window of time that `now` is in; how many there were in it, with this one. Windows
-    /// are `seconds` long and begin at multiples of it.
+    /// Counts an event of this kind. Returns the number of events in the current time window, including this one. A window has
+    /// `seconds` seconds and starts at a multiple of `seconds`.
     fn count(&self, kind: &str, seconds: u64, now: u64) -> impl Future<Output = Result<u64, ClaimsError>> + Send;
 }
 
-/// The claims could not be asked.
+/// The claim store is unavailable.
 #[derive(Debug, Error)]
 pub enum ClaimsError {
-    /// Over a quota.
+    /// The store refused the call because a quota is exceeded.
     #[error("throttled")]
     Throttled,
-    /// Refused for good.
+    /// The store refused the call permanently.
     #[error("refused with {0}")]
     Refused(String),
-    /// No clear answer.
+    /// There is no response, or no intelligible one. The call may have had an effect.
     #[error("no clear answer: {0}")]
     Unclear(String),
 }
@@ -159,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_read_as_people_write_it() {
+    fn a_code_is_parsed_as_users_write_it() {
         for text in ["K7QF-93PD", "k7qf93pd", " K7QF 93PD ", "k7-qf-93-pd"] {
             assert_eq!(Code::parse(text).unwrap().shown(), "K7QF-93PD", "{text}");
         }
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_code_comes_back_as_it_was_shown_and_is_no_other() {
+    fn a_shown_code_parses_to_the_same_code_and_new_codes_differ() {
         let code = Code::new().unwrap();
         let again = Code::parse(&code.shown()).unwrap();
         assert_eq!((again.name(), again.fingerprint()), (code.name(), code.fingerprint()));

@@ -1,5 +1,5 @@
-//! What a browser is told about pages of other origins (<https://fetch.spec.whatwg.org/#http-cors-protocol>): nothing, unless
-//! an origin is configured, and then that one may register.
+//! Cross-origin requests of browsers (<https://fetch.spec.whatwg.org/#http-cors-protocol>). They are refused, except for the one
+//! origin that the registration policy may name.
 
 use bytes::Bytes;
 use http::header::{
@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
-/// The answer to a browser that asks first, where the registration policy names an origin.
+/// The response to a preflight request, if the registration policy names an origin.
 pub(super) fn preflight(request: &Request<Bytes>, origin: Option<&HeaderValue>) -> Option<Response<Bytes>> {
     let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     if !asks || origin.is_none() {
@@ -23,7 +23,7 @@ pub(super) fn preflight(request: &Request<Bytes>, origin: Option<&HeaderValue>) 
     Some(response)
 }
 
-/// Lets the page of the configured origin read an answer. Without one, or for another, there are no such headers.
+/// Adds the CORS headers that allow a page of the configured origin to read the response. Other origins get no such headers.
 pub(super) fn allow(response: &mut Response<Bytes>, asked: &HeaderMap, origin: Option<&HeaderValue>) {
     let Some(origin) = origin else { return };
     let headers = response.headers_mut();

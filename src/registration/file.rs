@@ -1,4 +1,4 @@
-//! From `register.toml` to the registration policy: every fault with its place, not only the first.
+//! The parser of `register.toml`. It reports every fault with its place, not only the first one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -19,11 +19,11 @@ use crate::registry::attributes::OURS;
 use crate::registry::signing_request::ShownCertificate;
 use crate::secrets::Fingerprint;
 
-/// A thing may have 50 attributes at AWS, and the record has its own.
+/// AWS allows 50 attributes for a thing, and the record needs some of them.
 const MOST_ATTRIBUTES: usize = 20;
-/// A certificate may have 10 policies at AWS.
+/// AWS allows 10 policies for a certificate.
 const MOST_POLICIES: usize = 10;
-/// For a key of HMAC-SHA-256 (RFC 2104, section 3).
+/// The minimum length in bytes of a key for HMAC-SHA-256 (RFC 2104, section 3).
 const SHORTEST_KEY: usize = 32;
 
 #[derive(Deserialize)]
@@ -96,7 +96,7 @@ struct RawSerialKey {
     thing_type: String,
 }
 
-/// Collects what is wrong, by place. No fault quotes a value that might be a secret.
+/// The faults of the file, each with its place. No fault quotes a value that might be a secret.
 #[derive(Default)]
 struct Faults(Vec<String>);
 
@@ -111,7 +111,7 @@ impl Faults {
         }
     }
 
-    /// What there is, or a fault.
+    /// Returns `found`, and adds a fault if it is `None`.
     fn need<T>(&mut self, found: Option<T>, place: &str, fault: impl Display) -> Option<T> {
         self.check(found.is_some(), place, fault);
         found
@@ -119,7 +119,7 @@ impl Faults {
 }
 
 impl RegistrationPolicy {
-    /// Reads `register.toml`; every fault with its place.
+    /// Parses `register.toml`. The error has all faults, each with its place.
     pub fn parse(toml: &str) -> Result<Self, PolicyError> {
         parse(toml).map_err(PolicyError)
     }
@@ -147,9 +147,9 @@ fn parse(toml: &str) -> Result<RegistrationPolicy, Vec<String>> {
     if faults.0.is_empty() { Ok(policy) } else { Err(faults.0) }
 }
 
-/// What is wrong with the TOML, and in which line; the parser itself would quote that line, which may hold a key.
+/// The syntax error with its line number. The parser's own message would quote the line, which may contain a key.
 fn in_words(toml: &str, error: &toml::de::Error) -> String {
-    // A value of the wrong type is quoted in the message itself.
+    // For a value of the wrong type, even the message quotes the value.
     let message = error.message();
     let message = if message.starts_with("invalid ") { message.split(['"', '`']).next().unwrap_or_default().trim() } else { message };
     in_its_line(toml, error, message)
@@ -180,7 +180,7 @@ fn registration(raw: &RawRegistration, policy: &mut RegistrationPolicy, faults: 
     }
 }
 
-/// `scheme://host[:port]`, as a browser sends it (RFC 6454, section 6.2).
+/// Parses an origin `scheme://host[:port]`, in the form that a browser sends (RFC 6454, section 6.2).
 fn origin(text: &str) -> Option<HeaderValue> {
     let uri: http::Uri = text.parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
@@ -197,7 +197,7 @@ fn roots(raw: &RawRoots, faults: &mut Faults) -> Option<Roots> {
     Some(Roots { preferred: root("roots.preferred", &raw.preferred)?, backup: backup.flatten() })
 }
 
-/// AWS IoT's rules for the names of thing types, policies and attributes.
+/// Checks the rules of AWS IoT for the names of thing types, policies and attributes.
 fn is_name(name: &str, also: &str) -> bool {
     (1..=128).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
 }
@@ -230,7 +230,7 @@ fn known(place: &str, thing_type: &str, names: &BTreeSet<String>, faults: &mut F
     faults.check(names.contains(thing_type), place, format_args!("there is no [type.{thing_type}]"));
 }
 
-/// What a row of the file is about is there once: two that say different things would depend on their order.
+/// Checks that no two rows have the same subject. With two rows the result would depend on their order.
 fn once(place: &str, what: String, seen: &mut BTreeSet<String>, faults: &mut Faults) {
     faults.check(seen.insert(what), place, "there is a row like this already");
 }

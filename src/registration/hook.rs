@@ -1,7 +1,8 @@
-//! The maker's word on who is let in; port [`Hook`], and the hook behind a URL.
+//! The hook: a program of the operator that decides whether an authenticated device may register. This module has the interface
+//! [`Hook`] and the implementation for URLs.
 //!
-//! Whoever has shown who they are is told to the maker's own program, which may refuse them or say more about the device.
-//! It has a time limit, and who does not answer has not allowed anything.
+//! The hook may refuse a device or add attributes to its thing. There is a time limit. Without a response in time, the
+//! registration is refused.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,17 +12,17 @@ use thiserror::Error;
 
 use crate::https::Https;
 
-/// Where the maker's program is.
+/// The address of the operator's program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HookAddress {
-    /// `https://`, or `http://` on this machine: it is sent the question as JSON with `POST`.
+    /// An `https://` URL, or `http://` on this machine. The query is sent as JSON with `POST`.
     Url(String),
-    /// The name or the ARN of a Lambda function, which is invoked with the question.
+    /// The name or the ARN of a Lambda function, which is invoked with the query.
     Lambda(String),
 }
 
 impl HookAddress {
-    /// Takes an address as it stands in the configuration: `https://…`, `http://` on loopback, or `lambda:NAME-OR-ARN`.
+    /// Parses an address of the registration policy: `https://…`, `http://` with a loopback host, or `lambda:NAME-OR-ARN`.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(function) = text.strip_prefix("lambda:") {
             let legal = |c: u8| c.is_ascii_alphanumeric() || b"-_:".contains(&c);
@@ -31,66 +32,66 @@ impl HookAddress {
         let host = uri.host().filter(|host| !host.is_empty())?;
         let here = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         let safe = uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && here);
-        // What stands before an `@` would be a secret in a file that is none.
+        // User information before an `@` would be a secret, but this file must not contain secrets.
         let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
         (safe && plain).then(|| Self::Url(text.to_owned()))
     }
 }
 
-/// Who registers, as the maker is told.
+/// The query to the hook: the device that wants to register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Question {
-    /// The serial of a device that has one.
+    /// The serial number, if the device has one.
     pub serial: Option<String>,
-    /// The type of the thing.
+    /// The thing type.
     pub thing_type: String,
-    /// The address that the request came from.
+    /// The IP address of the client.
     pub source: String,
 }
 
-/// What the maker says.
+/// The decision of the hook.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Verdict {
-    /// Whether the device is let in.
+    /// Whether the device may register.
     pub allow: bool,
-    /// More about the device, where its thing type has room for it.
+    /// Attributes for the thing. Only attributes that the thing type allows are used.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
 }
 
 impl Verdict {
-    /// Reads the answer of a hook, however it came.
+    /// Parses the response of a hook.
     pub fn read(json: &[u8]) -> Result<Self, HookError> {
-        // The text of a parse error could quote the answer, so only its kind is kept.
+        // The text of a parse error could quote the response, so only the kind of the error is kept.
         serde_json::from_slice(json).map_err(|error| HookError::Unintelligible(format!("{:?}", error.classify())))
     }
 }
 
-/// The maker's program has not said anything that counts.
+/// Why a hook returned no valid decision.
 #[derive(Debug, Error)]
 pub enum HookError {
-    /// It cannot be asked from here.
+    /// This implementation does not support hooks of this kind.
     #[error("no hook of this kind can be asked from here")]
     Unsupported,
-    /// Nothing in time.
+    /// The time limit has passed.
     #[error("no answer in time")]
     Silent,
-    /// It could not be reached, or failed.
+    /// The hook is unreachable or returned an error.
     #[error("the hook failed: {0}")]
     Failed(String),
-    /// Its answer is not one.
+    /// The response is not a valid decision.
     #[error("an unintelligible answer ({0})")]
     Unintelligible(String),
 }
 
-/// Asks the maker.
+/// Asks the hook for a decision.
 pub trait Hook: Send + Sync {
-    /// Puts the question, once, and waits no longer than `within`.
+    /// Sends the query once and waits for at most `within`.
     fn ask(&self, address: &HookAddress, question: &Question, within: Duration) -> impl Future<Output = Result<Verdict, HookError>> + Send;
 }
 
-/// Asks hooks that have a URL.
+/// The implementation for hooks with a URL.
 #[derive(Clone)]
 pub struct HttpHook(pub Https);
 

@@ -7,8 +7,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// A maker's program on this machine: what it answers to the question.
-async fn maker(answers: fn(Value) -> (StatusCode, String)) -> String {
+/// Starts a hook on this machine that responds with `answers`. Returns its URL.
+async fn hook_server(answers: fn(Value) -> (StatusCode, String)) -> String {
     let answer = move |body: Bytes| async move { answers(serde_json::from_slice(&body).unwrap()) };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/devices/?env=prod", listener.local_addr().unwrap());
@@ -24,8 +24,8 @@ async fn ask(address: &str, within: Duration) -> Result<Verdict, HookError> {
 const LONG: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn a_hook_with_a_url_is_asked_with_json() {
-    let address = maker(|question| {
+async fn a_hook_with_a_url_receives_the_query_as_json() {
+    let address = hook_server(|question| {
         assert_eq!(question, json!({"serial": "SN-1", "thingType": "lamp", "source": "192.0.2.1"}));
         (StatusCode::OK, json!({"allow": true, "attributes": {"hardware": "b"}, "new": 1}).to_string())
     });
@@ -34,17 +34,17 @@ async fn a_hook_with_a_url_is_asked_with_json() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_one() {
-    let address = maker(|_| (StatusCode::OK, r#"{"allow": false}"#.into())).await;
+async fn a_refusal_of_the_hook_is_returned() {
+    let address = hook_server(|_| (StatusCode::OK, r#"{"allow": false}"#.into())).await;
     assert_eq!(ask(&address, LONG).await.unwrap(), Verdict::default());
 }
 
 #[tokio::test]
-async fn only_a_clear_answer_counts() {
+async fn only_a_valid_response_is_accepted() {
     let failed = |outcome: Result<Verdict, HookError>| outcome.unwrap_err().to_string();
-    let address = maker(|_| (StatusCode::INTERNAL_SERVER_ERROR, r#"{"allow": true}"#.into())).await;
+    let address = hook_server(|_| (StatusCode::INTERNAL_SERVER_ERROR, r#"{"allow": true}"#.into())).await;
     assert_eq!(failed(ask(&address, LONG).await), "the hook failed: status 500");
-    let address = maker(|_| (StatusCode::FOUND, r#"{"allow": true}"#.into())).await;
+    let address = hook_server(|_| (StatusCode::FOUND, r#"{"allow": true}"#.into())).await;
     assert_eq!(failed(ask(&address, LONG).await), "the hook failed: status 302");
     for answer in ["", "null", "{}", r#"{"allow": "true"}"#, r#"{"allow": true, "attributes": {"a": 1}}"#, r#"{"allow": tr"#] {
         assert!(matches!(Verdict::read(answer.as_bytes()), Err(HookError::Unintelligible(_))), "{answer}");
@@ -56,8 +56,8 @@ async fn only_a_clear_answer_counts() {
 }
 
 #[tokio::test]
-async fn a_hook_that_says_nothing_is_waited_for_no_longer_than_agreed() {
-    // It takes the connection and never reads.
+async fn a_silent_hook_times_out() {
+    // The server accepts the connection but never reads from it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
     assert!(matches!(ask(&address, Duration::from_millis(50)).await, Err(HookError::Silent)));

@@ -1,10 +1,10 @@
-//! How often one may try.
+//! Rate limits of the endpoint.
 //!
-//! Whatever a source sends is counted, before anybody looks at it. Of codes, serials and tokens the failures are counted, over
-//! all sources: who guesses from a thousand addresses has no more guesses than who has thirty. Where there were too many, even
-//! what is right is refused until the minute is over, so that trying on tells nothing. That is why no source may reach such a
-//! number alone: it could keep everybody else out. The count is the claims' and all processes share it; that it is too high,
-//! each process has to see once for itself.
+//! All requests of a source are counted before they are read. For codes, serial numbers and tokens, failures are counted over all
+//! sources: an attacker with a thousand addresses has no more guesses than one with thirty. When a limit is exceeded, correct
+//! requests are refused as well until the minute is over, so that guessing reveals nothing. Therefore no single source can reach
+//! such a limit: it could block all other clients. The counters are in the claim store, which all processes share. Each process
+//! learns separately that a limit is exceeded.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,23 +15,24 @@ use super::problem::{Cause, Problem};
 use crate::fault::chain;
 use crate::secrets::Fingerprint;
 
-/// The window in which is counted, in seconds.
+/// The length of a time window, in seconds.
 const WINDOW: u64 = 60;
-/// So many wrong codes a minute, whoever tries them. They are for the sum of all sources, each of which has a limit of its own (20,
-/// unless the registration policy say otherwise), so it takes thirty of them to keep honest codes waiting.
+/// The number of wrong codes in a minute, over all sources. Each source has its own limit (20, unless the registration policy has
+/// another value), so thirty sources are needed to block honest codes.
 ///
-/// A code has 40 bits. In the ten minutes that one lives, 6,000 guesses hit it with 1 : 183,000,000. Where a hundred codes are alive
-/// at any time, day and night, whoever guesses on for a year hits one of them with 1 : 35, and from one address with 1 : 1,046.
+/// A code has 40 bits. Within the ten minutes of its lifetime, 6,000 guesses hit the code with a probability of 1 : 183,000,000.
+/// If a hundred codes are valid at all times, an attacker who guesses for a year hits one of them with a probability of 1 : 35,
+/// and from a single address with 1 : 1,046.
 const WRONG_CODES: u64 = 600;
-/// So many wrong secrets a minute for one serial, which takes five sources. Ten letters and digits at random are found in
-/// seventy million years.
+/// The number of wrong secrets in a minute for one serial number. At least five sources are needed to reach it. At this rate, a
+/// secret of ten random letters and digits is found in seventy million years.
 const WRONG_SECRETS: u64 = 100;
-/// So many refusals a minute for a token that a fleet shares.
+/// The number of refusals in a minute for one fleet token.
 const REFUSALS: u64 = 60;
-/// More that are closed at once than an honest minute ever sees.
+/// The largest number of exceeded limits that a process remembers. Regular operation never reaches it.
 const MOST_CLOSED: usize = 10_000;
 
-/// What is tried, over all sources.
+/// What a limit for failures applies to, over all sources.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Lock {
     Codes,
@@ -57,25 +58,25 @@ impl Lock {
     }
 }
 
-/// What this process knows to be closed, and until when.
+/// The limits that this process knows to be exceeded, each with the end of the time window as Unix time in seconds.
 #[derive(Debug, Default)]
 pub struct Limits(Mutex<HashMap<Lock, u64>>);
 
 impl Limits {
-    /// Counts a request of this source.
+    /// Counts a request of this source. Fails if the source has more than `most` requests in the window.
     pub(super) async fn registered(claims: &impl Claims, source: &str, most: u64, now: u64) -> Result<(), Problem> {
         let kind = format!("source:{}", Fingerprint::of(&subnet(source)).hex());
         if counted(claims, &kind, now).await? > most { Err(closed(now)) } else { Ok(()) }
     }
 
-    /// Refuses while there were too many failures.
+    /// Fails while the limit for failures is exceeded.
     pub(super) fn check(&self, lock: &Lock, now: u64) -> Result<(), Problem> {
         let until = self.0.lock().ok().and_then(|closed| closed.get(lock).copied());
-        // A clock that was set back must not keep anything closed.
+        // An entry from a clock that was set back must not block anything.
         if until.is_some_and(|until| (now + 1..=now + WINDOW).contains(&until)) { Err(closed(now)) } else { Ok(()) }
     }
 
-    /// Counts a failure; the refusal that answers it.
+    /// Counts a failure. Returns the response to it: `problem`, or a refusal if the limit is exceeded.
     pub(super) async fn failed(&self, claims: &impl Claims, lock: Lock, problem: Problem, now: u64) -> Problem {
         match counted(claims, &lock.kind(), now).await {
             Ok(count) if count > lock.most() => {
@@ -92,14 +93,14 @@ impl Limits {
         if closed.len() >= MOST_CLOSED {
             closed.retain(|_, until| *until > now);
         }
-        // Without room for it the count still speaks: each failure finds it too high.
+        // If there is no room, the limit still works: the next failure finds the count too high.
         if closed.len() < MOST_CLOSED {
             closed.insert(lock, end(now));
         }
     }
 }
 
-/// The end of the window that a second is in.
+/// The end of the time window that contains `now`.
 fn end(now: u64) -> u64 {
     (now / WINDOW + 1) * WINDOW
 }
@@ -112,14 +113,14 @@ async fn counted(claims: &impl Claims, kind: &str, now: u64) -> Result<u64, Prob
     claims.count(kind, WINDOW, now).await.map_err(|error| unavailable(&error))
 }
 
-/// Without the claims nobody is let in.
+/// The response while the claim store is unavailable: a refusal.
 pub(super) fn unavailable(error: &super::claims::ClaimsError) -> Problem {
     tracing::error!(step = "register", fault = "again", cause = "claims_unavailable", "{}", chain(error));
     Cause::ClaimsUnavailable.into()
 }
 
-/// What one subscriber has, wherever it is given out generously: an address, or the first 48 bits of one with 128
-/// (<https://www.rfc-editor.org/rfc/rfc6177>).
+/// The network of one subscriber, for providers with generous allocations: an IPv4 address, or the first 48 bits of an IPv6
+/// address (<https://www.rfc-editor.org/rfc/rfc6177>).
 fn subnet(source: &str) -> String {
     match source.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
         Ok(IpAddr::V6(ip)) => ip.segments()[..3].iter().map(|part| format!("{part:x}:")).collect(),
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subscriber_is_one_source() {
+    fn addresses_of_one_subscriber_are_one_source() {
         assert_eq!(subnet("2001:db8:1:2::1"), subnet("2001:db8:1:ffff::9"));
         assert_ne!(subnet("2001:db8:1:2::1"), subnet("2001:db8:2:2::1"));
         assert_eq!(subnet("::ffff:192.0.2.1"), "192.0.2.1");
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_closed_opens_with_the_next_minute() {
+    fn an_exceeded_limit_is_reset_in_the_next_minute() {
         let limits = Limits::default();
         limits.close(Lock::Codes, 119);
         assert!(limits.check(&Lock::Codes, 119).is_err() && limits.check(&Lock::Codes, 120).is_ok());

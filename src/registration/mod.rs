@@ -1,16 +1,16 @@
 //! The endpoint where devices register: `POST /register`.
 //!
-//! [`register()`] takes a request and returns the response; it knows no socket. The steps: count the request (`limits`), read it
-//! ([`request`]), authenticate the client (`authentication`), ask the maker's [`hook`], use up a claim code, and let
-//! [`crate::onboarding`] make the certificate (`provision`) that the response carries.
+//! [`register()`] takes a request and returns the response, independent of the transport. The steps: count the request (`limits`),
+//! parse it ([`request`]), authenticate the client (`authentication`), call the operator's [`hook`], mark a claim code as used, and
+//! issue the certificate for the response with [`crate::onboarding`] (`provision`).
 //!
 //! Invariants:
-//! - A code is used up before anything is made with it: of two devices that send one code at the same time, one is registered. The
-//!   same device may send its code once more while the code is valid, so a lost response costs one more request.
-//! - A certificate is handed out only if the record of its thing names the certificate. The former certificate stays valid until then,
-//!   and for a day after.
-//! - A private key is in the response or nowhere. A refusal repeats nothing of the request.
-//! - If a claim store, the registry or a hook cannot be asked, the request is refused.
+//! - A code is marked as used before a certificate is created. If two devices send the same code at the same time, only one is
+//!   registered. The same device may send its code again while the code is valid, for example after a lost response.
+//! - The response contains a certificate only if the record of its thing names the certificate. The former certificate stays valid
+//!   until then, and for a day after.
+//! - A private key is in the response and nowhere else. A refusal repeats no part of the request.
+//! - If the claim store, the registry or a hook is unavailable, the request is refused.
 
 mod answer;
 pub mod audit;
@@ -52,65 +52,65 @@ use crate::metrics::Meter;
 use crate::registry::{Kind, Registry};
 use crate::secrets::Fingerprint;
 
-/// The skill's own things: those of its owners.
+/// The thing type, the policies and the name prefix of the things that belong to owners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Own {
-    /// Their type and the policies of their certificates.
+    /// The thing type and the policies of the certificates.
     pub kind: Kind,
-    /// What their names begin with.
+    /// The prefix of the thing names.
     pub prefix: ThingPrefix,
 }
 
-/// The ports that the registration works through: which implementation is behind each.
+/// The implementations of the interfaces that the endpoint depends on.
 pub trait Ports: 'static {
-    /// Who an owner is.
+    /// Verifies the access tokens of owners.
     type Login: Login;
-    /// Things and certificates.
+    /// Manages things and certificates.
     type Registry: Registry;
-    /// Claim codes and counters.
+    /// Stores claim codes and counters.
     type Claims: Claims;
-    /// The maker's decision.
+    /// Asks the operator's program whether a device may register.
     type Hook: Hook;
-    /// What became of every request.
+    /// Records the outcome of each request.
     type Audit: Audit;
 }
 
-/// The endpoint, and the ports it works through.
+/// The registration endpoint with its dependencies and settings.
 pub struct Endpoint<P: Ports> {
-    /// Who signs owners in.
+    /// Verifies the access tokens of owners.
     pub login: P::Login,
-    /// The client id that owners' tokens must be made for.
+    /// The client id for which the owners' access tokens must be issued. `None` refuses all access tokens.
     pub client_id: Option<String>,
-    /// Things and certificates.
+    /// Manages things and certificates.
     pub registry: P::Registry,
-    /// Claim codes and counters.
+    /// Stores claim codes and counters.
     pub claims: P::Claims,
-    /// The maker's word.
+    /// Asks the operator's program whether a device may register.
     pub hook: P::Hook,
-    /// What became of every request.
+    /// Records the outcome of each request.
     pub audit: P::Audit,
-    /// The things of owners.
+    /// The settings for the things that belong to owners.
     pub own: Own,
-    /// Where devices connect.
+    /// The MQTT broker that registered devices connect to.
     pub broker: Broker,
-    /// What this process knows to be closed for a while.
+    /// The limits that this process knows to be exceeded at present.
     pub limits: Limits,
-    /// How long one request keeps others away from its thing, in seconds.
+    /// The duration of the lease of one request, in seconds.
     pub lease: u64,
-    /// Seconds since the epoch.
+    /// The current Unix time in seconds.
     pub now: fn() -> u64,
-    /// Counts and times what happens.
+    /// Receives counts and durations.
     pub measure: Meter,
 }
 
-/// So much is left for the answer when an attempt has to end.
+/// The time reserved for the response after an attempt has ended.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(200);
 
-/// A note for the audit takes no longer.
+/// The time limit for an entry in the audit log.
 const TIME_TO_NOTE: Duration = Duration::from_secs(1);
 
-/// Answers a request to the endpoint. `source` is the address it came from, `request_id` what the log calls it, and `answer_by`
-/// is when the answer must be ready.
+/// Handles a request to the endpoint. `source` is the IP address of the client, `request_id` the id for the log, and `answer_by`
+/// the time by which the response must be ready.
 pub async fn register<P: Ports>(
     endpoint: &Endpoint<P>,
     policy: &RegistrationPolicy,
@@ -144,7 +144,7 @@ pub async fn register<P: Ports>(
     response
 }
 
-/// The answer to whatever comes while there are no registration policy that can be read: nobody is let in.
+/// The response to every request while no registration policy can be read: a refusal.
 pub async fn closed<P: Ports>(endpoint: &Endpoint<P>, source: &str, request_id: &str) -> Response<Bytes> {
     let problem = Problem::from(Cause::Closed);
     let event = event(endpoint, source, request_id);
@@ -152,7 +152,7 @@ pub async fn closed<P: Ports>(endpoint: &Endpoint<P>, source: &str, request_id: 
     problem.response("POST")
 }
 
-/// What cannot be noted in time keeps nobody waiting.
+/// Records an event. A failure to record it in time does not delay the response.
 async fn note(audit: &impl Audit, event: &Event) {
     if timeout(TIME_TO_NOTE, audit.note(event)).await.is_err() {
         let request_id = &event.request_id;
@@ -160,7 +160,7 @@ async fn note(audit: &impl Audit, event: &Event) {
     }
 }
 
-/// Another method than `POST`. Where pages of an origin may register, `OPTIONS` is one that is taken.
+/// The response to another method than `POST`. `OPTIONS` is allowed if the policy names a web origin.
 fn options_or_problem(method: &Method, allowed: &'static str) -> Response<Bytes> {
     if method != Method::OPTIONS || !allowed.contains("OPTIONS") {
         return Problem::from(Cause::MethodNotAllowed).response(allowed);
@@ -185,16 +185,16 @@ fn event<P: Ports>(endpoint: &Endpoint<P>, source: &str, request_id: &str) -> Ev
     }
 }
 
-/// Whoever requests, and what becomes of it.
+/// One request and the state of its processing.
 struct Handler<'a, P: Ports> {
     endpoint: &'a Endpoint<P>,
     policy: &'a RegistrationPolicy,
     source: &'a str,
     deadline: Instant,
     event: Event,
-    /// More than a source may send, and not even a request: nothing to account for.
+    /// The source has exceeded its limit and the request is malformed. Such a request is not audited.
     is_spam: bool,
-    /// The code is used up, by somebody who keeps no key to be known by again.
+    /// The code was used without a signing request. Without a key, the device cannot use the code a second time.
     has_spent: bool,
 }
 
@@ -224,7 +224,7 @@ impl<P: Ports> Handler<'_, P> {
         Ok(self.hand_out(&client, &fresh))
     }
 
-    /// The maker's word, where the registration policy names a hook.
+    /// Asks the hook, if the registration policy names one.
     async fn ask(&self, client: &mut Client) -> Result<(), Problem> {
         let Some(address) = &self.policy.hook else { return Ok(()) };
         let thing_type = client.kind.thing_type.clone();
@@ -248,7 +248,8 @@ impl<P: Ports> Handler<'_, P> {
         Ok(())
     }
 
-    /// A code is its first device's from now on, or it was already this one's. Who keeps no key of their own cannot come again.
+    /// Marks the code as used by the key of this device. The same device may use it again. A request without a signing request is
+    /// bound to a random value and cannot be repeated.
     async fn use_up(&mut self, client: &Client, registration: &RegistrationRequest) -> Result<(), Problem> {
         let (endpoint, now) = (self.endpoint, self.event.at);
         let Some(code) = &client.code else { return Ok(()) };
@@ -270,12 +271,12 @@ impl<P: Ports> Handler<'_, P> {
         }
     }
 
-    /// Nobody is told to come again with a code that is used up.
+    /// A used code cannot be retried, so the response does not ask for a retry.
     fn told(&self, problem: Problem) -> Problem {
         if self.has_spent && problem.status() == StatusCode::SERVICE_UNAVAILABLE { Cause::CodeSpent.into() } else { problem }
     }
 
-    /// A refusal to the devices of a fleet counts against their token.
+    /// Counts a refusal of a fleet device against its token.
     async fn refused(&self, client: &Client, problem: Problem) -> Problem {
         match &client.label {
             Some(label) => self.endpoint.limits.failed(&self.endpoint.claims, Lock::Token(label.clone()), problem, self.event.at).await,

@@ -1,4 +1,4 @@
-//! What `docs/register.openapi.json` says and what the endpoint does are the same.
+//! Tests that `docs/register.openapi.json` agrees with the behaviour of the endpoint.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ fn body(problem: &Problem) -> Value {
 }
 
 #[test]
-fn every_refusal_is_documented_as_it_is() {
+fn every_refusal_agrees_with_its_documentation() {
     let document = document();
     let responses = at(&document, "/paths/~1register/post/responses");
     let mut documented = BTreeSet::new();
@@ -54,7 +54,7 @@ fn every_refusal_is_documented_as_it_is() {
             assert_eq!(example["value"], body(&problem), "{name}");
             assert_eq!(*status, cause.status().as_u16().to_string(), "{name}");
             for header in ["retry-after", "www-authenticate", "allow"] {
-                // Too many: until when, the code says where it counts.
+                // `TooMany` gets its `Retry-After` where the requests are counted.
                 let problem = if cause == Cause::TooMany { Problem::too_many(1) } else { problem.clone() };
                 let told = problem.response("POST").headers().contains_key(header);
                 let documented =
@@ -73,7 +73,7 @@ fn every_refusal_is_documented_as_it_is() {
 }
 
 #[test]
-fn every_example_of_a_request_is_read_as_what_it_is() {
+fn every_request_example_is_parsed_as_its_kind() {
     let document = document();
     let examples = at(&document, "/paths/~1register/post/requestBody/content/application~1json/examples").as_object().unwrap();
     assert_eq!(examples.len(), 5);
@@ -99,7 +99,7 @@ fn every_example_of_a_request_is_read_as_what_it_is() {
     }
 }
 
-/// Each field that a request may have, wrong in kind, is a field that the document knows as one to be mended.
+/// For each field with a value of the wrong type, the response names the field, and the document lists the field name.
 #[test]
 fn every_field_of_a_request_is_one_that_a_refusal_may_name() {
     let document = document();
@@ -127,7 +127,7 @@ fn every_field_of_a_request_is_one_that_a_refusal_may_name() {
 }
 
 #[test]
-fn the_answer_has_the_fields_that_are_documented() {
+fn the_response_has_the_documented_fields() {
     let document = document();
     let thing = ThingName::parse("lamp-7").unwrap();
     let kind = Kind { thing_type: "lamp".into(), policies: vec!["LampPolicy".into()] };

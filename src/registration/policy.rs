@@ -1,7 +1,7 @@
-//! Who may register, and by what policy: `register.toml`.
+//! The registration policy: which devices may register and how. The file `register.toml` contains it.
 //!
-//! Of tokens, secrets and unguessable serials only their SHA-256 stands in it; the key for secrets that are computed is a
-//! secret itself. Without such a file only the owners' own devices are let in, by a code or their owner's token.
+//! For tokens, secrets and unguessable serial numbers the file contains only the SHA-256. A key for derived secrets is a secret
+//! itself. Without such a file, only devices of owners can register: with a claim code or an access token.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,96 +17,96 @@ use crate::identifiers::{OwnerId, ThingPrefix};
 use crate::registry::Kind;
 use crate::secrets::Fingerprint;
 
-/// A serial that is known by its hash alone has so many characters at least: who could guess it would be let in.
+/// The minimum length in characters of a serial number that is its own secret. A shorter one could be guessed.
 pub const UNGUESSABLE: usize = 20;
 
-/// The registration policy.
+/// The contents of `register.toml`.
 pub struct RegistrationPolicy {
-    /// The one web origin whose pages may register.
+    /// The only web origin whose pages may register.
     pub origin: Option<HeaderValue>,
-    /// Whom to ask before anybody is let in.
+    /// The program that decides on each registration, if there is one.
     pub hook: Option<HookAddress>,
-    /// How long the hook may take.
+    /// The time limit for the hook.
     pub hook_within: Duration,
-    /// Where key pairs are made.
+    /// Who creates the key pairs.
     pub keys: Keys,
-    /// So many requests of one source are answered in a minute.
+    /// The number of requests that one source may send in a minute.
     pub per_source: u64,
-    /// By which roots a device shall know the broker, where they are not the broker's own.
+    /// The root certificates that a device shall trust, if they differ from those of the broker.
     pub roots: Option<Roots>,
-    /// The thing types of fleet devices and serials, by name.
+    /// The thing types for fleet devices and devices with a serial number, by name.
     pub types: BTreeMap<String, ThingTypePolicy>,
     pub(super) tokens: Vec<DeviceToken>,
     pub(super) serials: Vec<Serial>,
     pub(super) keyed: Vec<SerialKey>,
 }
 
-/// Where key pairs are made.
+/// Who creates the key pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// By the device, always.
+    /// Only the device.
     Device,
-    /// By the device if it likes, else here: then the answer carries the private key, once.
+    /// The device if it sends a signing request, otherwise the registry. In that case the response contains the private key.
     Either,
 }
 
-/// Roots in PEM.
+/// Root certificates in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
-    /// To be tried first.
+    /// The root certificate to try first.
     pub preferred: String,
-    /// For when that one is not the broker's any more.
+    /// The root certificate for the time when the preferred one is not valid for the broker any more.
     pub backup: Option<String>,
 }
 
-/// What holds for the things of one type.
+/// The settings for the things of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThingTypePolicy {
-    /// Its name and the policies of its certificates, of which the first is the type's own.
+    /// The name of the thing type and the policies of the certificates. The first policy is the one that the response names.
     pub kind: Kind,
-    /// What the names of its things with a serial begin with.
+    /// The prefix of the thing names for devices with a serial number.
     pub prefix: ThingPrefix,
-    /// The attributes that a device or the hook may set.
+    /// The names of the attributes that a device or the hook may set.
     pub attributes: Vec<String>,
 }
 
-/// A token that the devices of a fleet share.
+/// A token that all devices of a fleet share.
 pub(super) struct DeviceToken {
     pub(super) name: String,
     pub(super) owner: OwnerId,
     pub(super) hash: Fingerprint,
-    /// The first is the default.
+    /// The thing types that the token allows. The first one is the default.
     pub(super) types: Vec<String>,
 }
 
-/// A serial on the list.
+/// A known serial number.
 pub(super) struct Serial {
     pub(super) how: SerialProof,
     pub(super) thing_type: String,
 }
 
-/// How a device with a serial shows that it is the one.
+/// How a device with a serial number authenticates.
 pub(super) enum SerialProof {
-    /// By the serial, which nobody can guess.
+    /// With the serial number alone, because it cannot be guessed.
     Unguessable(Fingerprint),
-    /// By a secret of its own.
+    /// With a separate secret.
     Secret { serial: Fingerprint, secret: Fingerprint },
 }
 
-/// A key from which the secrets of serials are computed.
+/// A key from which the secrets of serial numbers are derived: HMAC-SHA-256 of the serial number.
 pub(super) struct SerialKey {
     pub(super) key: hmac::Key,
     pub(super) prefix: String,
     pub(super) thing_type: String,
 }
 
-/// Everything that is wrong with the registration policy.
+/// All faults of the registration policy.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("register.toml has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
 pub struct PolicyError(pub Vec<String>);
 
 impl Default for RegistrationPolicy {
-    /// Nobody but the owners' own devices.
+    /// A policy that allows only devices of owners.
     fn default() -> Self {
         Self {
             origin: None,
@@ -124,12 +124,12 @@ impl Default for RegistrationPolicy {
 }
 
 impl RegistrationPolicy {
-    /// The token that was shown. All are looked at, however early one fits.
+    /// Finds a token by its hash. All rows are compared, so that the time reveals nothing.
     pub(super) fn token(&self, shown: &Fingerprint) -> Option<&DeviceToken> {
         self.tokens.iter().fold(None, |found, token| if token.hash.matches(shown) { Some(token) } else { found })
     }
 
-    /// The type of the thing of a device that has shown its serial, and a secret where it has one. All are looked at.
+    /// The thing type of the device with this serial number and secret. All rows are compared, so that the time reveals nothing.
     pub(super) fn serial(&self, serial: &str, secret: Option<&str>) -> Option<&str> {
         let (serial_hash, secret_hash) = (Fingerprint::of(serial), Fingerprint::of(secret.unwrap_or_default()));
         let long_enough = serial.chars().count() >= UNGUESSABLE;

@@ -1,6 +1,6 @@
 use super::*;
 
-/// SHA-256 of `token-1` and of `secret`, and HMAC-SHA-256 of `SN-7` with 32 zero bytes: computed by `sha256sum` and
+/// The SHA-256 of `token-1` and of `secret`, and the HMAC-SHA-256 of `SN-7` with 32 zero bytes, computed with `sha256sum` and
 /// `openssl dgst -sha256 -mac HMAC -macopt hexkey:00…`.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const SN7: &str = "a6348fe358338508f54641d7b7eefa1d32a4818a65fe81d0de98d173724da90f";
@@ -49,7 +49,7 @@ type = "lamp"
 }
 
 #[test]
-fn without_a_file_only_owners_devices_are_let_in() {
+fn without_a_file_only_devices_of_owners_can_register() {
     for policy in [RegistrationPolicy::default(), RegistrationPolicy::parse("").unwrap()] {
         assert!(policy.token(&Fingerprint::of("")).is_none() && policy.serial("", None).is_none());
         assert_eq!((policy.keys, policy.per_source, policy.hook, policy.origin), (Keys::Device, 20, None, None));
@@ -57,7 +57,7 @@ fn without_a_file_only_owners_devices_are_let_in() {
 }
 
 #[test]
-fn the_policy_is_read_whole() {
+fn a_complete_policy_is_parsed() {
     let policy = RegistrationPolicy::parse(&whole()).unwrap();
     assert_eq!(policy.origin.as_ref().unwrap(), "https://setup.example.com");
     assert_eq!(policy.hook, Some(HookAddress::Lambda("vetting".into())));
@@ -71,7 +71,7 @@ fn the_policy_is_read_whole() {
 }
 
 #[test]
-fn a_serial_opens_by_itself_only_where_nobody_can_guess_it() {
+fn a_serial_without_a_secret_must_be_unguessable() {
     let policy = RegistrationPolicy::parse(&whole()).unwrap();
     assert_eq!(policy.serial(LONG, None), Some("lamp"));
     assert_eq!(policy.serial("nineteen-characters", None), None, "its hash is on the list, and it could be guessed");
@@ -82,7 +82,7 @@ fn a_serial_opens_by_itself_only_where_nobody_can_guess_it() {
 }
 
 #[test]
-fn a_secret_may_be_computed_from_the_serial() {
+fn a_secret_may_be_derived_from_the_serial() {
     let policy = RegistrationPolicy::parse(&whole()).unwrap();
     assert_eq!(policy.serial("SN-7", Some(SN7)), Some("lamp"));
     assert_eq!(policy.serial("SN-8", Some(SN7)), None);
@@ -92,7 +92,7 @@ fn a_secret_may_be_computed_from_the_serial() {
 }
 
 #[test]
-fn policy_show_no_secret_in_debug_output() {
+fn the_debug_output_contains_no_secret() {
     let shown = format!("{:?}", RegistrationPolicy::parse(&whole()).unwrap());
     for secret in [KEY, "factory-1", "SN-0001", &Fingerprint::of("secret").hex()[..10]] {
         assert!(!shown.contains(secret), "{shown}");
@@ -107,7 +107,7 @@ fn check(change: (&str, &str), expected: &[&str]) {
 }
 
 #[test]
-fn each_place_is_checked() {
+fn each_field_is_checked() {
     let origin = "registration.origin: must be the origin of a page, such as `https://setup.example.com`";
     for bad in ["*", "setup.example.com", "https://setup.example.com/", "ftp://setup.example.com", "https://a@b.com", "https://A.com"] {
         check(("https://setup.example.com", bad), &[origin]);
@@ -151,7 +151,7 @@ fn all_faults_are_reported_at_once() {
 }
 
 #[test]
-fn what_cannot_be_read_is_not_quoted() {
+fn a_syntax_error_does_not_quote_the_file() {
     for toml in [
         format!("[[serial_key]]\nkey = {KEY}\n"),
         format!("[[serial_key]]\nkey = [\"{KEY}\"]\n"),

@@ -1,13 +1,13 @@
-//! Why a device was not let in, for a program: problem JSON (RFC 9457), with the cause by a stable name.
+//! Refusals of the endpoint as problem JSON (RFC 9457), with a stable name for the cause.
 //!
-//! Nothing of a request is repeated in an answer, and nothing of what a registry said: that is for the log.
+//! A refusal repeats neither a part of the request nor an error of the registry. Those are logged.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-/// The kinds of refusal.
+/// The causes of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     Malformed,
@@ -32,7 +32,7 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// All of them, in the order of their statuses.
+    /// All causes, in the order of their HTTP status.
     #[cfg(test)]
     pub(super) const ALL: [Cause; 19] = [
         Cause::Malformed,
@@ -56,7 +56,7 @@ impl Cause {
         Cause::Closed,
     ];
 
-    /// Its name, for programs, logs and the audit.
+    /// The stable name for clients, the log and the audit log.
     pub(super) fn name(self) -> &'static str {
         match self {
             Cause::Malformed => "malformed",
@@ -101,8 +101,8 @@ impl Cause {
     fn detail(self) -> &'static str {
         match self {
             Cause::Malformed => "the request is malformed",
-            Cause::Ambiguous => "a request requests in one way: by code, bearer token, device token, serial or certificate",
-            Cause::NotRecognised => "who registers is not known here",
+            Cause::Ambiguous => "a request has one kind of credentials: a code, a bearer token, a device token, a serial or a certificate",
+            Cause::NotRecognised => "the credentials are not known here",
             Cause::RefusedByHook => "the maker does not let this device in",
             Cause::TypeNotAllowed => "this token is not for things of this type",
             Cause::AudienceUnchecked => "owners' tokens are not taken here: their audience cannot be checked",
@@ -118,17 +118,17 @@ impl Cause {
             Cause::LoginUnavailable => "Login with Amazon does not answer; try again",
             Cause::ClaimsUnavailable => "codes and limits cannot be looked at; try again",
             Cause::HookUnavailable => "the maker's program does not answer; try again",
-            Cause::Closed => "the policy of the endpoint cannot be read; the maker has to see to it",
+            Cause::Closed => "the registration policy cannot be read; the maker has to see to it",
         }
     }
 
-    /// In how many seconds the same request may do better, where that is all it takes.
+    /// The number of seconds after which the same request may succeed. `None` if a repetition does not help.
     fn retry_after(self) -> Option<u64> {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2)
     }
 }
 
-/// One refusal.
+/// A refusal: its cause, and details for the response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     cause: Cause,
@@ -144,33 +144,33 @@ impl From<Cause> for Problem {
 }
 
 impl Problem {
-    /// Nothing in the request says who registers.
+    /// The refusal of a request without credentials.
     pub(super) fn unsaid() -> Self {
-        let detail = "nothing says who registers: it takes `code`, `serial` or `certificate`, or the header `Authorization`";
+        let detail = "there are no credentials: the request needs `code`, `serial` or `certificate`, or the header `Authorization`";
         Self { detail: detail.to_owned(), ..Cause::NotRecognised.into() }
     }
 
-    /// In these words where somebody is not known.
+    /// Replaces the detail if the client was not recognised.
     pub(super) fn where_unknown(self, detail: &str) -> Self {
         if self.cause == Cause::NotRecognised { Self { detail: detail.to_owned(), ..self } } else { self }
     }
 
-    /// A field is not what it has to be. `fault` does not quote it.
+    /// The refusal of a field with an invalid value. `fault` must not quote the value.
     pub(super) fn field(field: &'static str, fault: &str) -> Self {
         Self { field: Some(field), detail: format!("`{field}` {fault}"), ..Cause::Malformed.into() }
     }
 
-    /// Too many, until a window of time has ended.
+    /// The refusal of a request over a limit, with the number of seconds until the end of the time window.
     pub(super) fn too_many(seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..Cause::TooMany.into() }
     }
 
-    /// The cause, by its name.
+    /// The name of the cause.
     pub fn cause(&self) -> &'static str {
         self.cause.name()
     }
 
-    /// The status of the answer.
+    /// The HTTP status of the response.
     pub fn status(&self) -> StatusCode {
         self.cause.status()
     }

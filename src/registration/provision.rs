@@ -1,4 +1,4 @@
-//! From a client to a certificate: the way of [`crate::onboarding`], with the answer in place of a mail.
+//! Issues the certificate for an authenticated client with [`crate::onboarding`]. The response takes the place of the mail.
 
 use std::sync::Mutex;
 
@@ -16,7 +16,7 @@ use crate::registry::Registry;
 use crate::registry::signing_request::CertificateRequest;
 use crate::shadow::NoShadows;
 
-/// Brings a certificate to whoever waits for the answer.
+/// Keeps the new certificate for the response.
 #[derive(Default)]
 struct Tray(Mutex<Option<NewCertificate>>);
 
@@ -28,7 +28,7 @@ impl Delivery for &Tray {
     }
 }
 
-/// Gives a client's thing another certificate. It is handed out only when the thing's record says that it is.
+/// Issues a certificate for the client's thing. It is returned only if the record of the thing names it.
 pub(super) async fn provision<P: Ports>(
     endpoint: &Endpoint<P>,
     client: &Client,
@@ -68,7 +68,7 @@ fn problem(error: &OnboardError, client: &Client) -> Problem {
     }
     match error {
         OnboardError::NotTheirs => Cause::NotTheirs.into(),
-        // No device is ever away: the sweep takes away what another one left a day ago.
+        // The thing of a device is never suspended. The sweep is deleting the remains of a registration that failed a day ago.
         OnboardError::OutOfService if client.owner.is_of_devices() => Cause::Busy.into(),
         OnboardError::OutOfService => Cause::OutOfService.into(),
         _ if fault == Fault::Maker => Cause::RegistryRefused.into(),

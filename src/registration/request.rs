@@ -1,6 +1,6 @@
-//! A request to the endpoint, read: who says who they are, and what they ask for. Every fault names its field.
+//! Parses a request to the endpoint: the credentials of the client and the requested certificate. Each fault names its field.
 //!
-//! Nothing here knows whether any of it is true. Unknown fields are ignored, and `null` is as good as nothing.
+//! This module does not verify the credentials. Unknown fields are ignored, and `null` counts as absent.
 
 use std::collections::BTreeMap;
 
@@ -18,74 +18,75 @@ use crate::login::AccessToken;
 use crate::registry::signing_request::{CertificateRequest, ShownCertificate};
 use crate::secrets::Fingerprint;
 
-/// The longest body, in bytes.
+/// The maximum length of a body, in bytes.
 pub const LONGEST_BODY: usize = 16 * 1024;
-/// More than any device has to say about itself.
+/// The maximum number of attributes in a request.
 const MOST_ATTRIBUTES: usize = 20;
-/// What AWS IoT takes as the value of an attribute.
+/// The maximum length of an attribute value in AWS IoT.
 const LONGEST_ATTRIBUTE: usize = 800;
-/// A serial or a secret is no longer, in characters.
+/// The maximum length of a serial number or a secret, in characters.
 const LONGEST_SERIAL: usize = 128;
 
-/// A request at the endpoint.
+/// A parsed request, not yet authenticated.
 pub struct RegistrationRequest {
-    /// Who they say they are.
+    /// The credentials of the client.
     pub by: By,
-    /// Asks for a certificate for a key of the device's own.
+    /// The certificate signing request, if the device has its own key.
     pub csr: Option<CertificateRequest>,
-    /// What the device says about itself.
+    /// The attributes that the device reports about itself. They are parsed only for fleet devices and devices with a
+    /// serial number.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// Who registers, and how they mean to show it.
+/// The credentials of a client, by kind.
 pub enum By {
-    /// A device of an owner, who was told a code.
+    /// A device of an owner, with a claim code.
     Code(Code),
-    /// An owner's installer, with the owner's access token.
+    /// An installer of an owner, with the owner's access token.
     Bearer(AccessToken),
-    /// A device of a fleet.
+    /// A device of a fleet, with the fleet's token.
     Token {
-        /// SHA-256 of the token that the fleet shares.
+        /// The SHA-256 of the token that the fleet shares.
         token: Fingerprint,
-        /// The name that the device has chosen.
+        /// The thing name that the device has chosen.
         thing: ThingName,
-        /// The version of its software.
+        /// The version of the device software.
         version: String,
-        /// The type that it says it has.
+        /// The requested thing type. `None` selects the default of the token.
         thing_type: Option<String>,
     },
-    /// A device with a serial.
+    /// A device with a serial number.
     Serial {
-        /// The serial.
+        /// The serial number.
         serial: Zeroizing<String>,
-        /// A secret of its own, where it needs one.
+        /// The secret of the device, if it has one.
         secret: Option<Zeroizing<String>>,
     },
-    /// A device that has a certificate.
+    /// A device that renews its certificate.
     Certificate(Renewal),
 }
 
-/// A device that asks for the successor of its certificate.
+/// A request for a new certificate, authenticated with the current one.
 pub struct Renewal {
-    /// Its thing.
+    /// The thing of the device.
     pub thing: ThingName,
-    /// The certificate that it has.
+    /// The current certificate of the device.
     pub certificate: ShownCertificate,
-    /// Its signature over [`Renewal::message`].
+    /// The signature over [`Renewal::message`] with the key of the current certificate.
     pub proof: Vec<u8>,
-    /// When it signed, in seconds since the epoch.
+    /// The time of the signature, as Unix time in seconds.
     pub at: u64,
 }
 
 impl Renewal {
-    /// What is signed: the time, and the request for the new certificate, which nobody can exchange on the way.
+    /// The signed message: the digest of the signing request and the time. It binds the signature to this signing request.
     pub fn message(request: &CertificateRequest, at: u64) -> String {
         format!("onething-renew\n{}\n{at}", request.digest().hex())
     }
 }
 
 impl By {
-    /// For the audit.
+    /// The name of the kind for the audit log.
     pub fn name(&self) -> &'static str {
         match self {
             By::Code(_) => "code",
@@ -96,7 +97,7 @@ impl By {
         }
     }
 
-    /// What is said to whoever is not known; not why, which is the same for all that are wrong.
+    /// The detail of the refusal if the client is not recognised. It is the same for all reasons.
     pub(super) fn unknown(&self) -> &'static str {
         match self {
             By::Code(_) => "the code is not good here: it is wrong, another device's, older than ten minutes, or was tried too often",
@@ -110,14 +111,14 @@ impl By {
     }
 }
 
-/// What stands in the header `Authorization`.
+/// The content of the `Authorization` header.
 enum Authorization {
     Bearer(AccessToken),
     DeviceToken(Fingerprint),
 }
 
 impl RegistrationRequest {
-    /// Reads a request, whatever is in it. The method is nothing that it looks at.
+    /// Parses a request. The HTTP method is not checked.
     pub fn read(request: &http::Request<Bytes>) -> Result<Self, Problem> {
         if request.body().len() > LONGEST_BODY {
             return Err(Cause::TooLarge.into());
@@ -201,12 +202,12 @@ fn by(authorization: Option<Authorization>, body: &Body) -> Result<By, Problem> 
     Err(Problem::unsaid())
 }
 
-/// AWS IoT's rule for the value of an attribute, which is not empty here: that would delete it.
+/// Checks the rule of AWS IoT for attribute values. An empty value is invalid here, because it would delete the attribute.
 pub(super) fn is_attribute(value: &str) -> bool {
     (1..=LONGEST_ATTRIBUTE).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.,@/:#=[]-".contains(&c))
 }
 
-/// The body of a request.
+/// The JSON object of a request body.
 struct Body(Map<String, Value>);
 
 impl Body {

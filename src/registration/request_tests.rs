@@ -21,7 +21,7 @@ fn certificate() -> String {
     rcgen::CertificateParams::default().self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
 }
 
-/// How it is taken: by whom, or the status, the cause and the field of the fault.
+/// The result of parsing: the kind of credentials, or the status, the cause and the field of the refusal.
 fn read(authorization: Option<&str>, body: &Value) -> String {
     match RegistrationRequest::read(&request(authorization, body.to_string())) {
         Ok(registration) => registration.by.name().to_owned(),
@@ -34,7 +34,7 @@ fn read(authorization: Option<&str>, body: &Value) -> String {
 }
 
 #[test]
-fn there_are_five_ways_to_register() {
+fn all_five_kinds_of_credentials_are_parsed() {
     let (csr, certificate) = (csr(), certificate());
     for (authorization, body, by) in [
         (None, json!({"code": "k7qf 93pd", "new": 1, "serial": null}), "code"),
@@ -95,7 +95,7 @@ fn a_fault_names_its_field() {
 }
 
 #[test]
-fn what_is_too_long_or_not_json_is_not_even_read() {
+fn a_body_that_is_too_long_or_not_json_is_refused() {
     let cause = |request: &Request<Bytes>| RegistrationRequest::read(request).err().map(|problem| problem.cause());
     let filled = |length: usize| request(None, format!("{}{{\"serial\":\"a\"}}", " ".repeat(length - 14)));
     assert_eq!(cause(&filled(LONGEST_BODY)), None);
@@ -109,7 +109,7 @@ fn what_is_too_long_or_not_json_is_not_even_read() {
 }
 
 #[test]
-fn two_headers_are_ambiguous() {
+fn two_authorization_headers_are_ambiguous() {
     let mut twice = request(Some("Bearer a"), "{}");
     twice.headers_mut().append(AUTHORIZATION, "DeviceToken b".parse().unwrap());
     assert_eq!(RegistrationRequest::read(&twice).err().map(|problem| problem.cause()), Some("ambiguous"));
@@ -117,7 +117,7 @@ fn two_headers_are_ambiguous() {
 
 proptest! {
     #[test]
-    fn no_body_is_too_odd(body in proptest::collection::vec(any::<u8>(), 0..400), header in "\\PC{0,40}") {
+    fn no_body_makes_the_parser_panic(body in proptest::collection::vec(any::<u8>(), 0..400), header in "\\PC{0,40}") {
         let header = http::HeaderValue::from_str(&header).ok();
         let mut odd = request(None, body);
         odd.headers_mut().extend(header.map(|value| (AUTHORIZATION, value)));
@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn no_field_is_too_odd(
+    fn no_field_makes_the_parser_panic(
         field in "code|serial|secret|csr|certificate|proof|at|thingName|thingType|version|attributes",
         other in "code|serial|certificate|version",
         text in "\\PC{0,60}",

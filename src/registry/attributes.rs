@@ -1,4 +1,5 @@
-//! The record of an owner as the attributes of their thing: what a registry keeps with it, AWS IoT's as the hub's.
+//! The conversion between the record of an owner and the attributes of a thing. AWS IoT and the hub both store the record in this
+//! form.
 
 use std::collections::BTreeMap;
 use std::iter::repeat;
@@ -6,16 +7,17 @@ use std::iter::repeat;
 use crate::identifiers::{AlexaUser, CertificateId};
 use crate::registry::{Bounce, Record, Replaced};
 
-/// The owner, who never changes. Searchable, as `AlexaUser` and `Unfinished` are, by the thing type.
+/// The attribute with the owner, which never changes. `UserId`, `AlexaUser` and `Unfinished` are searchable attributes of the
+/// thing type.
 pub const USER_ID: &str = "UserId";
-/// Who the owner is to Alexa.
+/// The attribute with the Alexa user id of the owner.
 pub const ALEXA_USER: &str = "AlexaUser";
-/// There is something here for the sweep.
+/// The attribute that marks a record as unfinished ([`Record::is_unfinished`]).
 pub const UNFINISHED: &str = "Unfinished";
-/// What holds; what does not hold is not there.
+/// The value of a Boolean attribute that is true. If it is false, the attribute does not exist.
 pub const YES: &str = "yes";
 
-/// The attributes that are the record, and nobody else's to choose.
+/// The attributes of the record. A device cannot set them.
 pub const OURS: [&str; 17] = [
     USER_ID,
     "Run",
@@ -36,7 +38,8 @@ pub const OURS: [&str; 17] = [
     UNFINISHED,
 ];
 
-/// The record as attributes. An empty value deletes an attribute, so all are named, and those of others stay.
+/// The record as attributes. All attributes of the record are included, because an empty value deletes an attribute. Other
+/// attributes of the thing do not change.
 pub fn attributes(record: &Record) -> BTreeMap<String, String> {
     let time = |time: Option<u64>| time.map(|time| time.to_string()).unwrap_or_default();
     let yes = |yes: bool| if yes { YES } else { "" }.to_owned();
@@ -72,7 +75,7 @@ fn list(values: impl IntoIterator<Item = impl ToString>) -> String {
     values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join(",")
 }
 
-/// The record that attributes say. What somebody else wrote there counts as not written.
+/// Parses the record from the attributes. Invalid values are treated as missing.
 pub fn record(attributes: &BTreeMap<String, String>) -> Record {
     let attribute = |name: &str| attributes.get(name).map(String::as_str).unwrap_or_default();
     let time = |name: &str| attribute(name).parse::<u64>().ok();
@@ -115,7 +118,7 @@ mod tests {
     fn check(written: &Record) {
         let mut stored = BTreeMap::new();
         for (name, value) in attributes(written) {
-            // AWS allows 800 of these characters.
+            // AWS IoT allows values of at most 800 of these characters.
             assert!(value.len() <= 800 && value.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.,@/:#=[]-".contains(&c)), "{value}");
             if !value.is_empty() {
                 stored.insert(name, value);
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_comes_back_as_it_was_written() {
+    fn a_record_is_the_same_after_conversion_to_attributes_and_back() {
         check(&Record::default());
         let id = |name: &[u8]| CertificateId::of(name);
         let settled = Record { run: "a".into(), certificate: Some(id(b"1")), delivered: Some(7), linked: 6, ..Record::default() };
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_write_into_the_attributes_counts_as_not_written() {
+    fn invalid_attribute_values_are_treated_as_missing() {
         let odd = ["Run", "LeaseUntil", "CertificateId", "Sent", "Replaced", "PausedAt", "MailReturned", "AlexaUser", "Again", "Forget"];
         let odd = odd.map(|name| (name.to_owned(), "odd,:".to_owned())).into();
         assert_eq!(record(&odd), Record { run: "odd,:".into(), ..Record::default() });

@@ -1,8 +1,8 @@
-//! The registry of things and certificates, and what it keeps about an owner.
+//! The registry of things and certificates, and the record of an owner that it stores.
 //!
-//! There is no database. A thing is the record of its owner: creating it and changing it at a known
-//! version is the lock, and its attributes say who works on it until when, which certificate is its own,
-//! and what is still to be done.
+//! There is no database. The record of an owner is stored in the attributes of the owner's thing. The creation of the thing, or
+//! its update at an expected version, takes the lease. The attributes contain the lease, the certificate of the thing, and the
+//! work that is not finished.
 
 pub mod attributes;
 pub(crate) mod revoke;
@@ -17,131 +17,136 @@ use crate::fault::{ClassifiedError, Fault, Step};
 use crate::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName};
 use crate::registry::signing_request::CertificateRequest;
 
-/// The longest lease that may be configured. One that ends later was written by a clock that is off,
-/// and does not count.
+/// The longest lease that can be configured, in seconds. A lease in a record that ends later is ignored: the clock that wrote it
+/// was wrong.
 pub const LONGEST_LEASE: u64 = 900;
 
-/// Things and certificates.
+/// The operations on things and certificates.
 ///
-/// Calls about a certificate come after one that names the account (creating, reading a thing or a list): before
-/// that they have no clear answer. What is already so is a success for every call but [`Registry::claim`] and [`Registry::write`]:
-/// detaching, deactivating and deleting what is gone, attaching what is attached.
+/// A call about a certificate must follow a call whose response contains an ARN (creating or reading a thing, or reading a list).
+/// Before that, the AWS implementation does not know its account and returns [`RegistryError::Unclear`]. All operations except
+/// [`Registry::claim`] and [`Registry::write`] succeed if the requested state already exists: an object to detach, deactivate or
+/// delete is gone, or an object to attach is attached.
 pub trait Registry: Send + Sync {
-    /// The same registry, for things of another kind.
+    /// The same registry for things of another kind.
     fn of_kind(&self, kind: Kind) -> Self
     where
         Self: Sized;
-    /// Makes an INACTIVE certificate with its key pair, whose subject names the thing it is meant for.
-    /// Never retried: a lost answer is a lost key.
+    /// Creates a key pair and an INACTIVE certificate for it. The subject of the certificate names the thing. The call is never
+    /// retried: if the response is lost, so is the key.
     fn create_certificate(&self, thing: &ThingName) -> impl Future<Output = Result<Certificate, RegistryError>> + Send;
-    /// Makes an INACTIVE certificate for the key in a device's own request. Never retried, either.
+    /// Creates an INACTIVE certificate for the key of a device's own certificate request. The call is never retried.
     fn certify(
         &self,
         thing: &ThingName,
         request: &CertificateRequest,
     ) -> impl Future<Output = Result<IssuedCertificate, RegistryError>> + Send;
-    /// Creates the thing; [`RegistryError::Taken`] when it exists with another record.
+    /// Creates the thing. Returns [`RegistryError::Taken`] if the thing exists with another record.
     fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// Reads the thing.
+    /// Reads the thing. `None` if it does not exist.
     fn look(&self, thing: &ThingName) -> impl Future<Output = Result<Option<Entry>, RegistryError>> + Send;
-    /// Replaces the thing's record; [`RegistryError::Taken`] when its version is not `version` any more. What the device has said
-    /// is added to and never taken away.
+    /// Replaces the record of the thing. Returns [`RegistryError::Taken`] if the version of the thing is no longer `version`.
+    /// Attributes that the device has sent ([`Record::said`]) are added or replaced, but never removed.
     fn write(&self, thing: &ThingName, version: i64, record: &Record) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// Deletes the thing; [`RegistryError::Taken`] as above, [`RegistryError::InUse`] while a certificate is.
+    /// Deletes the thing. Returns [`RegistryError::Taken`] if its version is no longer `version`, and [`RegistryError::InUse`] if
+    /// a certificate is attached to it.
     fn remove(&self, thing: &ThingName, version: i64) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// The certificates attached to the thing.
+    /// The certificates that are attached to the thing.
     fn attached(&self, thing: &ThingName) -> impl Future<Output = Result<Vec<CertificateId>, RegistryError>> + Send;
-    /// Gives the certificate the device policy.
+    /// Attaches the policies of the kind to the certificate.
     fn attach_policy(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// Ties the certificate to this thing and to no other.
+    /// Attaches the certificate to this thing exclusively.
     fn attach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> impl Future<Output = Result<(), RegistryError>> + Send;
     /// Makes the certificate ACTIVE.
     fn activate(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
     /// Makes the certificate INACTIVE.
     fn deactivate(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// Takes the device policy away.
+    /// Detaches the policies of the kind from the certificate.
     fn detach_policy(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// Unties the certificate from the thing.
+    /// Detaches the certificate from the thing.
     fn detach_thing(&self, certificate: &CertificateId, thing: &ThingName) -> impl Future<Output = Result<(), RegistryError>> + Send;
-    /// Deletes a certificate; [`RegistryError::InUse`] while it is ACTIVE or attached.
+    /// Deletes the certificate. Returns [`RegistryError::InUse`] while it is ACTIVE or attached.
     fn delete(&self, certificate: &CertificateId) -> impl Future<Output = Result<(), RegistryError>> + Send;
 
-    /// The things whose record names this Alexa user. A search: slow, and limited to few per second.
+    /// The things whose record names this Alexa user. This is a search, which is slow and has a low rate limit.
     fn things_of(&self, user: &AlexaUser) -> impl Future<Output = Result<Vec<ThingName>, RegistryError>> + Send;
-    /// A page of the things whose record is unfinished ([`Record::is_unfinished`]).
+    /// One page of the things whose record is unfinished ([`Record::is_unfinished`]).
     fn unfinished(&self, page: Option<&str>) -> impl Future<Output = Result<Listing<ThingName>, RegistryError>> + Send;
-    /// A page of the account's certificates, newest first; also those of others.
+    /// One page of the certificates of the account, newest first. The list includes certificates that this skill did not create.
     fn certificates(&self, page: Option<&str>) -> impl Future<Output = Result<Listing<Registered>, RegistryError>> + Send;
-    /// What is known about one certificate; `None` when it is gone.
+    /// The description of a certificate. `None` if it does not exist.
     fn describe(&self, certificate: &CertificateId) -> impl Future<Output = Result<Option<Described>, RegistryError>> + Send;
     /// Whether the certificate is attached to any thing.
     fn is_attached(&self, certificate: &CertificateId) -> impl Future<Output = Result<bool, RegistryError>> + Send;
 }
 
-/// What things of one kind have in common.
+/// The properties that all things of one kind share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// Their thing type.
+    /// The thing type.
     pub thing_type: String,
-    /// The policies of their certificates.
+    /// The names of the IoT policies that are attached to each certificate.
     pub policies: Vec<String>,
 }
 
-/// A page of a list, and where the next one begins.
+/// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<T> {
-    /// What is on the page.
+    /// The entries of the page.
     pub items: Vec<T>,
-    /// Asks for the next page; `None` at the end.
+    /// The token of the next page. `None` on the last page.
     pub next: Option<String>,
 }
 
 /// A certificate in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// Which one.
+    /// The id of the certificate.
     pub id: CertificateId,
-    /// Whether it is INACTIVE; REVOKED and PENDING ones are nobody's to touch.
+    /// Whether the certificate is INACTIVE. A certificate that is REVOKED or PENDING must not be changed.
     pub inactive: bool,
-    /// When it was made, in seconds since the epoch.
+    /// The creation time, as Unix time in seconds.
     pub made_at: u64,
 }
 
-/// A certificate, looked at.
+/// The description of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
-    /// Whether it is ACTIVE: one that is neither this nor INACTIVE was taken out of service for good.
+    /// Whether the certificate is ACTIVE. A certificate that is neither ACTIVE nor INACTIVE is out of service permanently.
     pub active: bool,
-    /// Whether it is INACTIVE.
+    /// Whether the certificate is INACTIVE.
     pub inactive: bool,
-    /// Whether this skill or the agent of a device asked for it, by its subject: nobody else writes such subjects.
+    /// Whether this skill or the agent on a device requested the certificate, according to its subject. No other program writes
+    /// such a subject.
     pub ours: bool,
-    /// The thing it was created for, where its subject says so. A device that asks for its first certificate may not know.
+    /// The thing that the certificate was created for, if the subject names one. A device that requests its first certificate may
+    /// not know the name of its thing.
     pub made_for: Option<ThingName>,
 }
 
-/// Why the registry did not do it.
+/// Why an operation of the registry failed.
 #[derive(Debug, Error)]
 pub enum RegistryError {
-    /// Somebody else was first.
+    /// Another process has created or changed the thing first.
     #[error("somebody else works on the thing")]
     Taken,
-    /// The stack of the account lacks this thing type.
+    /// The account does not have this thing type.
     #[error("the account has no thing type `{0}`")]
     ThingTypeMissing(String),
-    /// The stack of the account lacks the device policy.
+    /// The account does not have this IoT policy.
     #[error("the account has no IoT policy `{0}`")]
     PolicyMissing(String),
-    /// Over a quota; nothing was done.
+    /// A quota is exceeded. The call had no effect.
     #[error("throttled")]
     Throttled,
-    /// It is ACTIVE or attached, or was until a moment ago, which takes seconds to spread; nothing was done.
+    /// The certificate is ACTIVE or attached, or it was until recently: AWS needs some seconds to apply a change. The call had no
+    /// effect.
     #[error("it is still in use")]
     InUse,
-    /// Refused for good; nothing was done.
+    /// The call was refused permanently and had no effect.
     #[error("refused with {0}")]
     Refused(String),
-    /// No answer that says whether it was done.
+    /// There is no response, or no intelligible one. The call may have had an effect.
     #[error("no clear answer: {0}")]
     Unclear(String),
 }
@@ -178,101 +183,104 @@ impl ClassifiedError for RegistryError {
     }
 }
 
-/// A thing as the registry has it.
+/// A thing in the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Counts the changes, from 1.
+    /// The version of the thing. It starts at 1, and every change increments it.
     pub version: i64,
-    /// Whose thing it is, which never changes; `None` where that is not written, or not legibly.
+    /// The owner of the thing, which never changes. `None` if the attribute is missing or invalid.
     pub owner: Option<OwnerId>,
-    /// Its thing type.
+    /// The thing type, if the thing has one.
     pub thing_type: Option<String>,
-    /// What is known about its owner.
+    /// The record of the owner.
     pub record: Record,
 }
 
 impl Entry {
-    /// The thing as it is when this record has been written over it.
+    /// The thing after a successful write of this record.
     pub fn after(&self, record: Record) -> Self {
         Self { version: self.version + 1, record, ..self.clone() }
     }
 }
 
-/// What a thing's attributes say. The device cannot write here. All times are seconds since the epoch.
+/// The record of an owner, which the attributes of the thing contain. The device cannot write it. All times are Unix time in
+/// seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// The nonce of whoever holds or held the thing.
+    /// The nonce of the process that holds or last held the lease.
     pub run: String,
-    /// Until when it is held; 0 is free.
+    /// The expiry time of the lease. 0 if the lease was released.
     pub until: u64,
-    /// The certificate that is, or is to become, the thing's own. It stands here before anything is done
-    /// with it, so that whoever comes next finds it in every state.
+    /// The current certificate of the thing, or the one that is to become current. It is recorded before any operation on it, so
+    /// that a later process can find it in every state.
     pub certificate: Option<CertificateId>,
-    /// When the mail with that certificate was accepted, or a device registered with it; `None` until then.
+    /// The time when the mail with `certificate` was accepted, or when a device registered with it. `None` until then.
     pub delivered: Option<u64>,
-    /// The certificate that a device is being given which registers itself. It becomes the thing's own when all is done; until
-    /// then `certificate` goes on as it was.
+    /// The new certificate of a device that is registering itself. It becomes `certificate` when the registration is complete.
+    /// Until then, `certificate` does not change.
     pub coming: Option<CertificateId>,
-    /// When certificates were sent, within the last day or so.
+    /// The times when certificates were sent, within about the last day.
     pub sent: Vec<u64>,
-    /// Delivered certificates that `certificate` has taken the place of and that go on working for a while.
+    /// Delivered certificates that `certificate` has replaced and that stay valid for a limited time.
     pub replaced: Vec<Replaced>,
-    /// The one of those by which the device itself asked for `certificate`, whose answer may have been lost. It may ask once
-    /// more; the others may not, or whoever has found an old one would outlive every new one.
+    /// The replaced certificate with which the device requested `certificate`. The response to that request may have been lost,
+    /// so the device may use this certificate for another request. Other replaced certificates may not be used: otherwise a
+    /// stolen old certificate could always be renewed.
     pub predecessor: Option<CertificateId>,
-    /// The owner has asked for another certificate.
+    /// Whether the owner has requested another certificate.
     pub again: bool,
-    /// Since when the owner has the skill disabled.
+    /// The time when the owner disabled the skill, if it is disabled.
     pub suspended: Option<u64>,
-    /// The last mail came back, and the owner has not been told yet.
+    /// What happened to the last mail, if it was not delivered and the owner has not been told yet.
     pub bounce: Option<Bounce>,
-    /// The owner has asked to be forgotten.
+    /// Whether the owner has requested the deletion of all data.
     pub forget: bool,
-    /// Who disables the skill, when that is all that is known about them.
+    /// The Alexa user id of the owner. The event that the skill was disabled contains only this id.
     pub alexa_user: Option<AlexaUser>,
-    /// When the account was last known to be linked.
+    /// The time of the last request or event that proves that the account is linked.
     pub linked: u64,
-    /// What the device said about itself when it registered, as further attributes.
+    /// The attributes that the device sent when it registered. They are stored as further attributes of the thing.
     pub said: BTreeMap<String, String>,
 }
 
-/// A certificate that another one has taken the place of.
+/// A certificate that another certificate has replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replaced {
-    /// Which.
+    /// The id of the replaced certificate.
     pub certificate: CertificateId,
-    /// Until when it works at most.
+    /// The latest time until which it is valid, as Unix time in seconds.
     pub until: u64,
 }
 
-/// What became of a mail after it was accepted.
+/// What happened to a mail after it was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bounce {
-    /// It could not be delivered.
+    /// The mail could not be delivered.
     Bounced,
-    /// Its recipient called it spam.
+    /// The recipient marked the mail as spam.
     Complained,
-    /// It waited on this machine until there was no use in trying on, and was sent to nobody.
+    /// The mail stayed in the queue on this machine until its retry period ended. It was never sent.
     Unsent,
 }
 
 impl Record {
-    /// Whether somebody works on the thing.
+    /// Whether a process holds the lease at `now`.
     pub fn is_held(&self, now: u64) -> bool {
         (now + 1..=now + LONGEST_LEASE).contains(&self.until)
     }
 
-    /// Whether there is no certificate that its owner was sent and still wants.
+    /// Whether the owner needs another certificate: the current one was not delivered, the owner has requested another one, or
+    /// the data of the owner are being deleted.
     pub fn needs_certificate(&self) -> bool {
         self.delivered.is_none() || self.again || self.forget
     }
 
-    /// Whether a device of the owner can connect, with the newest certificate or one that it replaces.
+    /// Whether a device of the owner can connect, either with the current certificate or with a replaced one.
     pub fn serves(&self) -> bool {
         (self.delivered.is_some() || !self.replaced.is_empty()) && self.suspended.is_none() && !self.forget
     }
 
-    /// The replaced certificates that have had their time: the new one is in use, or their day is over.
+    /// The replaced certificates that are to be revoked: the current certificate is in use, or their time is over.
     pub fn overdue(&self, in_use: Option<&CertificateId>, now: u64) -> impl Iterator<Item = &CertificateId> {
         let settled = !self.needs_certificate();
         let connected = in_use.is_some() && in_use == self.certificate.as_ref();
@@ -280,7 +288,8 @@ impl Record {
         self.replaced.iter().filter(overdue).map(|replaced| &replaced.certificate)
     }
 
-    /// Another certificate takes the place of the thing's own. The last one that somebody has goes on working for a day.
+    /// Replaces the current certificate. If it was delivered, it stays valid for one day. If it was not, the most recently
+    /// replaced certificate stays valid for one day from `now`.
     pub fn replace(&mut self, by: Option<CertificateId>, now: u64) {
         let (old, until) = (std::mem::replace(&mut self.certificate, by), now + A_DAY);
         match (old.filter(|_| self.delivered.is_some()), self.replaced.last_mut()) {
@@ -290,37 +299,38 @@ impl Record {
         }
     }
 
-    /// Replaced certificates that are no more are not named any longer.
+    /// Removes revoked certificates from the list of replaced ones.
     pub fn let_go(&mut self, revoked: &[CertificateId]) {
         self.replaced.retain(|replaced| !revoked.contains(&replaced.certificate));
     }
 
-    /// Whether a device may ask for another certificate by this one.
+    /// Whether a device may request another certificate with this one.
     pub fn may_renew(&self, certificate: &CertificateId) -> bool {
         [&self.certificate, &self.predecessor].into_iter().flatten().any(|may| may == certificate)
     }
 
-    /// Whether there is something for a later contact or the sweep to do.
+    /// Whether the next request of the owner or the sweep has work to do.
     pub fn is_unfinished(&self) -> bool {
         self.needs_certificate() || !self.replaced.is_empty() || self.suspended.is_some() || self.coming.is_some()
     }
 
-    /// Whether the next contact has to read this record before it goes on.
+    /// Whether the next request of the owner must read this record first.
     pub fn wants_a_look(&self) -> bool {
         self.is_unfinished() || self.bounce.is_some()
     }
 
-    /// The certificates that it names.
+    /// All certificates that the record names.
     pub fn certificates(&self) -> impl Iterator<Item = &CertificateId> {
         let replaced = self.replaced.iter().map(|replaced| &replaced.certificate);
         self.certificate.iter().chain(&self.coming).chain(replaced)
     }
 }
 
-/// For how long a certificate that was sent counts, and one that was replaced goes on, in seconds.
+/// The number of seconds in a day: how long a sent certificate counts for the limit, and how long a replaced certificate stays
+/// valid.
 pub const A_DAY: u64 = 86_400;
 
-/// Of the times at which certificates were sent, those within the last day.
+/// The times in `sent` that are within the last day before `now`.
 pub fn within_a_day(sent: &[u64], now: u64) -> Vec<u64> {
     let day = now.saturating_sub(A_DAY) + 1..=now;
     sent.iter().copied().filter(|sent| day.contains(sent)).collect()

@@ -1,11 +1,10 @@
-//! A certificate goes out of service.
+//! The revocation of a certificate.
 
 use crate::identifiers::{CertificateId, ThingName};
 use crate::registry::{Registry, RegistryError};
 
-/// Takes a certificate out of service and deletes it. Detaching spreads over some seconds, in which AWS
-/// refuses to delete; what is INACTIVE and detached opens nothing, so that is no failure: the sweep
-/// deletes it later.
+/// Deactivates, detaches and deletes a certificate. AWS IoT needs some seconds to apply the detachment and refuses the deletion
+/// until then. That is no error, because an INACTIVE and detached certificate authenticates nobody; the sweep deletes it later.
 pub(crate) async fn revoke(registry: &impl Registry, certificate: &CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
     let (inactive, untied, stripped) =
         tokio::join!(registry.deactivate(certificate), registry.detach_thing(certificate, thing), registry.detach_policy(certificate));

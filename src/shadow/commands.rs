@@ -1,35 +1,36 @@
-//! The commands that wait in a shadow.
+//! The pending commands in a shadow.
 //!
-//! Every device knows `desired.command`, the newest command, which replaces the one before it. A device that reports `commandQueue` also
-//! does those of `desired.commands`, by id and in their order, and takes out each that it has answered.
+//! Every device reads `desired.command`: the newest command, which replaces the one before it. A device that reports
+//! `commandQueue` also performs the commands in `desired.commands`, which are keyed by id, in their order. It removes each
+//! command that it has answered.
 
 use serde_json::{Map, Value};
 
-/// The commands of a shadow.
+/// The commands in a shadow.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Commands {
-    /// Whether the device keeps a queue.
+    /// Whether the device has a command queue.
     pub takes_queue: bool,
-    /// The queue.
+    /// The commands in the queue, `desired.commands`.
     pub queue: Vec<Waiting>,
-    /// The newest command, which may be answered.
+    /// The newest command, `desired.command`. The device may have answered it already.
     pub newest: Option<Waiting>,
-    /// The same as it stands in the shadow.
+    /// `desired.command` as JSON.
     entry: Map<String, Value>,
-    /// The command that the device answered last.
+    /// The id of the command that the device answered last.
     pub answered: Option<String>,
 }
 
 /// A command in a shadow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Its id.
+    /// The id of the command.
     pub id: String,
-    /// What to do.
+    /// The name of the command in the device model.
     pub name: String,
-    /// Its place in the queue; 0 outside of one.
+    /// The position in the queue. 0 outside the queue.
     pub order: u64,
-    /// Seconds since the epoch.
+    /// The expiry time, as Unix time in seconds.
     pub expires_at: u64,
 }
 
@@ -55,17 +56,18 @@ impl Commands {
         }
     }
 
-    /// The largest number that a place in the queue has.
+    /// The largest position in the queue.
     pub fn last_place(&self) -> u64 {
         self.queue.iter().map(|waiting| waiting.order).max().unwrap_or_default()
     }
 
-    /// What nobody does any more, by id.
+    /// The ids of the expired commands in the queue, which the device will not perform.
     pub fn expired(&self, now: u64) -> Vec<String> {
         self.queue.iter().filter(|waiting| waiting.expires_at <= now).map(|waiting| waiting.id.clone()).collect()
     }
 
-    /// The newest command as an entry of the queue, where it was written before anybody knew that the device keeps one, and still waits.
+    /// The newest command as an entry of the queue, if it is unanswered and not in the queue. It was then written before the
+    /// skill knew that the device has a queue.
     pub(super) fn outside_queue(&self, now: u64) -> Option<(String, Map<String, Value>)> {
         let id = &self.unanswered(now).filter(|newest| !self.queue.iter().any(|waiting| waiting.id == newest.id))?.id;
         let mut entry = self.entry.clone();
@@ -73,7 +75,7 @@ impl Commands {
         Some((id.clone(), entry))
     }
 
-    /// The newest command while the device has not answered it and may still do it.
+    /// The newest command, if it has not expired and the device has not answered it.
     pub fn unanswered(&self, now: u64) -> Option<&Waiting> {
         self.newest.as_ref().filter(|newest| newest.expires_at > now && self.answered.as_ref() != Some(&newest.id))
     }
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_goes_behind_those_that_wait_and_expired_ones_go() {
+    fn a_command_is_appended_to_the_queue_and_expired_ones_are_removed() {
         let known = commands(
             &json!({"commands": {"a": {"name": "cancel", "expiresAt": 50, "order": 7}, "b": {"name": "print", "expiresAt": 90, "order": 8}}}),
             &json!({"commandQueue": true}),
@@ -108,20 +110,20 @@ mod tests {
     }
 
     #[test]
-    fn a_command_from_before_the_queue_goes_into_it_first() {
+    fn a_command_from_before_the_queue_is_added_before_the_new_one() {
         let command = json!({"id": "a", "name": "cancel", "args": {"model": null}, "issuedAt": 40, "expiresAt": 70});
         let known = commands(&json!({"command": command}), &json!({"commandQueue": true}));
         let next = Command { id: "c".into(), name: "print".into(), args: Map::new(), issued_at: 60, expires_at: 99 };
         let queue = |now: u64| Patch::queued(&next, 61, &known, now).document()["state"]["desired"]["commands"].clone();
         assert_eq!(queue(60)["a"], json!({"name": "cancel", "args": {}, "issuedAt": 40, "expiresAt": 70, "order": 60}));
-        assert_eq!(queue(70)["a"], Value::Null, "it has expired");
+        assert_eq!(queue(70)["a"], Value::Null, "the command has expired");
         let answered = json!({"commandQueue": true, "command": {"id": "a", "status": "done"}});
         let known = commands(&json!({"command": command}), &answered);
         assert_eq!(Patch::queued(&next, 61, &known, 60).document()["state"]["desired"]["commands"]["a"], Value::Null);
     }
 
     #[test]
-    fn a_command_is_unanswered_until_its_answer_or_its_end() {
+    fn a_command_is_unanswered_until_its_answer_or_its_expiry() {
         let desired = json!({"command": {"id": "a", "name": "cancel", "expiresAt": 50}});
         let known = commands(&desired, &json!({"command": {"id": "0", "status": "done"}}));
         assert_eq!(known.unanswered(49).map(|waiting| waiting.name.as_str()), Some("cancel"));

@@ -1,44 +1,44 @@
-//! What a device reports that it could not do.
+//! The failures that a device reports.
 //!
-//! A device that knows how keeps `reported.failures`: by property what could not be set, and under `command` the newest command that came
-//! to nothing. Of any other device, the answer to its last command is read.
+//! A device can maintain `reported.failures`. Its keys are the properties that could not be set, and `command` for the newest
+//! command that failed. For a device without `reported.failures`, the answer to its last command is used.
 
 use serde_json::{Map, Value};
 
 use super::latest;
 
-/// Something that the device could not do.
+/// A setting or a command that failed on the device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// What.
+    /// The setting or command.
     pub what: Failed,
-    /// Why, in the words of the device.
+    /// The reason, as reported by the device.
     pub detail: Option<Value>,
-    /// When, in seconds since the epoch.
+    /// The time of the failure, as Unix time in seconds.
     pub at: u64,
 }
 
-/// What can fail.
+/// What failed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Failed {
     /// A property that could not be set.
     Setting {
-        /// The property.
+        /// The name of the property.
         property: String,
-        /// The value that was wanted.
+        /// The desired value.
         value: Value,
     },
-    /// A command that was not done.
+    /// A command that was not performed.
     Command {
-        /// Its name, where the device says it.
+        /// The name of the command, if the device reports it.
         name: Option<String>,
-        /// Whether the device did not even begin.
+        /// Whether the device refused the command before it started.
         refused: bool,
     },
 }
 
-/// Reads what is reported, with its metadata. Where the device says when something failed, that counts, but never later than it said so:
-/// its clock may be wrong.
+/// Parses the failures in the reported state and its metadata. If the device reports the time of a failure, that time is used. It
+/// is limited to the time of the report, because the clock of the device may be wrong.
 pub(super) fn read(reported: &Map<String, Value>, written: &Map<String, Value>) -> Vec<Failure> {
     let when = |said: &Value, written: Option<&Value>| {
         let (said, written) = (said.get("at").and_then(Value::as_u64), written.and_then(latest));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_is_untold_until_it_has_been_told() {
+    fn a_failure_is_untold_until_the_owner_was_told() {
         let failures = json!({
             "command": {"id": "1", "name": "print", "status": "failed", "detail": "no filament", "at": 30},
             "nozzleTarget": {"value": 250, "detail": "the heater is off", "at": 20},
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_device_that_keeps_no_failures_the_last_answer_is_read_with_the_time_of_the_shadow() {
+    fn without_reported_failures_the_last_answer_counts_with_the_time_of_the_shadow() {
         let reported =
             |status: &str, told: u64| json!({"command": {"id": "1", "status": status, "detail": "late"}, "onboarded": {"told": told}});
         let written = json!({"command": {"id": {"timestamp": 40}, "status": {"timestamp": 41}}});
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_whose_clock_is_ahead_does_not_fail_in_the_future() {
+    fn a_failure_is_never_later_than_its_report() {
         let reported = json!({"failures": {"power": {"value": "ON", "at": 900}}});
         let written = json!({"failures": {"power": {"value": {"timestamp": 50}, "at": {"timestamp": 50}}}});
         assert_eq!(untold(&reported, &written)[0].at, 50);

@@ -1,8 +1,8 @@
-//! A command to the thing's shadow, and what became of it.
+//! The device shadow: the changes that the skill writes, and the state that it reads.
 //!
-//! Settings are plain properties of `desired`: the last one wins. An action is `desired.command` with an
-//! id and an expiry, because a shadow is a state and not a queue: without a fresh id the same command
-//! twice would be no change, and without an expiry a device back from the dark would print yesterday's vase.
+//! Settings are plain properties of `desired`: the last value wins. An action is `desired.command` with an id and an expiry time,
+//! because a shadow is a state and not a queue. Without a new id, the same command twice would be no change. Without an expiry
+//! time, a device that was offline for a day would print yesterday's vase.
 
 mod commands;
 mod failures;
@@ -17,40 +17,40 @@ pub use self::failures::{Failed, Failure};
 use crate::fault::{ClassifiedError, Fault, Step};
 use crate::identifiers::{CertificateId, ThingName};
 
-/// A change of a shadow: the document that AWS IoT's UpdateThingShadow takes.
+/// A change of a shadow: the document for UpdateThingShadow of AWS IoT.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patch(Value);
 
 impl Patch {
-    /// The mark of an owner who has been onboarded at `at` with this certificate. It stands in `reported`,
-    /// where it makes no delta. With `look`, the next contact has to read the registry's record first.
+    /// Marks the owner as onboarded at `at` with this certificate. The mark is in `reported`, where it causes no delta. If `look`
+    /// is set, the next request must read the registry's record first.
     pub fn ready(at: u64, certificate: Option<&CertificateId>, look: Option<u64>) -> Self {
         let certificate = certificate.map(CertificateId::as_str);
         Self(json!({"state": {"reported": {"onboarded": {"at": at, "certificate": certificate, "look": look}}}}))
     }
 
-    /// Makes the next contact read the registry's record before it goes on.
+    /// Makes the next request read the registry's record first.
     pub fn look(now: u64) -> Self {
         Self(json!({"state": {"reported": {"onboarded": {"look": now}}}}))
     }
 
-    /// Takes back that a certificate was delivered, and makes the next contact read the record.
+    /// Removes the certificate from the mark, because it was not delivered, and makes the next request read the record.
     pub fn undelivered(now: u64) -> Self {
         Self(json!({"state": {"reported": {"onboarded": {"certificate": null, "look": now}}}}))
     }
 
-    /// What the device failed to do up to this second has been told to the owner.
+    /// Records that the owner was told about all failures of the device up to `at`, as Unix time in seconds.
     pub fn told(at: u64) -> Self {
         Self(json!({"state": {"reported": {"onboarded": {"told": at}}}}))
     }
 
-    /// Properties to be set.
+    /// Sets properties in `desired`.
     pub fn set(properties: Map<String, Value>) -> Self {
         let desired = Value::Object(properties);
         Self(json!({"state": {"desired": desired}}))
     }
 
-    /// A command to be done once.
+    /// Sets the newest command in `desired.command`.
     pub fn command(command: &Command) -> Self {
         let command = json!({
             "id": command.id,
@@ -62,8 +62,8 @@ impl Patch {
         Self(json!({"state": {"desired": {"command": command}}}))
     }
 
-    /// A command for a device that keeps a queue, behind those that wait. What has expired goes out of the queue. The command also
-    /// stands where every other device looks for it.
+    /// Appends a command to the queue of a device that has one, and removes expired commands. The command is also written to
+    /// `desired.command`, where devices without a queue read it.
     pub fn queued(command: &Command, order: u64, known: &Commands, now: u64) -> Self {
         let arguments = |args: &Map<String, Value>| -> Map<String, Value> {
             args.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())).collect()
@@ -86,18 +86,18 @@ impl Patch {
         Self::command(command).and(&Self(json!({"state": {"desired": {"commands": queue}}})))
     }
 
-    /// Both changes in one.
+    /// Merges both changes into one. For the same key, the value of `other` wins.
     pub fn and(mut self, other: &Patch) -> Self {
         merge(&mut self.0, &other.0);
         self
     }
 
-    /// Whether it holds a command, which expires, or settings, which do not.
+    /// Whether the change contains a command, which expires. Settings do not expire.
     pub fn is_command(&self) -> bool {
         self.0.pointer("/state/desired/command").is_some()
     }
 
-    /// The JSON document.
+    /// The JSON document of the change.
     pub fn document(&self) -> &Value {
         &self.0
     }
@@ -114,48 +114,50 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
-/// An action for the device.
+/// A command for the device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    /// Unlike every other: the id of the request that asked for it.
+    /// The unique id: the id of the request that caused the command.
     pub id: String,
-    /// What to do.
+    /// The name of the command in the device model.
     pub name: String,
-    /// With what. An argument of other commands is `null`: a shadow merges, and would keep the old one.
+    /// The arguments. Arguments that belong to other commands are `null`, because an update merges objects and would otherwise
+    /// keep the arguments of the last command.
     pub args: Map<String, Value>,
-    /// Seconds since the epoch.
+    /// The creation time, as Unix time in seconds.
     pub issued_at: u64,
-    /// Seconds since the epoch; from then on the device skips it.
+    /// The expiry time, as Unix time in seconds. From then on, the device ignores the command.
     pub expires_at: u64,
 }
 
-/// A shadow, as far as answers need it.
+/// The parts of a shadow that the skill needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shadow {
-    /// What the device said last, without the mark of onboarding.
+    /// The reported state of the device, without the mark of the onboarding.
     pub reported: Map<String, Value>,
-    /// When it said so, in seconds since the epoch.
+    /// The time of the newest reported value, as Unix time in seconds.
     pub reported_at: Option<u64>,
-    /// When it last said each of it.
+    /// The time of the last report of each property, as Unix time in seconds.
     pub reported_times: BTreeMap<String, u64>,
-    /// Whether it bears the mark of onboarding. A shadow alone proves nothing: any update makes one.
+    /// Whether the shadow has the mark of the onboarding. The existence of a shadow proves nothing, because any update creates
+    /// one.
     pub onboarded: bool,
-    /// The certificate that the mark names: it was delivered.
+    /// The certificate in the mark, which was delivered.
     pub delivered: Option<CertificateId>,
-    /// Whether the registry's record has something for this contact.
+    /// Whether the next request must read the registry's record first.
     pub look: bool,
-    /// The certificate that the device says it uses.
+    /// The certificate that the device reports to use.
     pub in_use: Option<CertificateId>,
-    /// What the device could not do.
+    /// The failures that the device reports.
     pub failures: Vec<Failure>,
-    /// Until when the owner has been told of it, in seconds since the epoch.
+    /// The time up to which the owner was told about failures, as Unix time in seconds.
     pub told: u64,
-    /// The commands that wait for the device.
+    /// The commands in the shadow.
     pub commands: Commands,
 }
 
 impl Shadow {
-    /// Reads the document that GetThingShadow returns.
+    /// Parses the document that GetThingShadow returns.
     pub fn read(document: &Value) -> Self {
         let section = |pointer: &str| document.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
         let certificate = |id: Option<&Value>| id.and_then(Value::as_str).and_then(CertificateId::parse);
@@ -177,25 +179,25 @@ impl Shadow {
         }
     }
 
-    /// Whether the owner is ready, and nothing else is to be done for them.
+    /// Whether the owner is onboarded and the registry's record needs no work.
     pub fn is_ready(&self) -> bool {
         self.onboarded && !self.look
     }
 
-    /// What the device could not do and the owner has not heard of yet, oldest first.
+    /// The failures that the owner was not told about yet, oldest first.
     pub fn untold(&self) -> Vec<Failure> {
         let mut untold: Vec<Failure> = self.failures.iter().filter(|failure| failure.at > self.told).cloned().collect();
         untold.sort_by_key(|failure| failure.at);
         untold
     }
 
-    /// Whether the device has ever reported anything.
+    /// Whether the device has ever reported a value.
     pub fn has_been_online(&self) -> bool {
         !self.reported.is_empty()
     }
 }
 
-/// The latest `timestamp` anywhere in shadow metadata.
+/// The largest `timestamp` at any depth of the shadow metadata.
 fn latest(metadata: &Value) -> Option<u64> {
     match metadata {
         Value::Object(fields) => {
@@ -207,24 +209,24 @@ fn latest(metadata: &Value) -> Option<u64> {
     }
 }
 
-/// Shadows of things.
+/// The operations on the shadows and connections of things.
 pub trait Shadows: Send + Sync {
-    /// Whether a read costs no round trip, because the shadows are on this machine.
+    /// Whether the shadows are stored on this machine, so that a read needs no network call.
     const AT_HAND: bool = false;
 
-    /// The shadow, or `None` when there is none.
+    /// Reads the shadow. `None` if it does not exist.
     fn read(&self, thing: &ThingName) -> impl Future<Output = Result<Option<Shadow>, ShadowError>> + Send;
-    /// Merges a change in, and makes the shadow where there is none.
+    /// Merges a change into the shadow, and creates the shadow if it does not exist.
     fn update(&self, thing: &ThingName, patch: &Patch) -> impl Future<Output = Result<(), ShadowError>> + Send;
-    /// Deletes the shadow; what is gone is deleted.
+    /// Deletes the shadow. Succeeds if it does not exist.
     fn delete(&self, thing: &ThingName) -> impl Future<Output = Result<(), ShadowError>> + Send;
-    /// Whether the thing's device is connected.
+    /// Whether the device of the thing is connected.
     fn connection(&self, thing: &ThingName) -> impl Future<Output = Result<Connection, ShadowError>> + Send;
-    /// Ends the connection of the thing's device, if there is one.
+    /// Closes the connection of the device, if it is connected.
     fn disconnect(&self, thing: &ThingName) -> impl Future<Output = Result<(), ShadowError>> + Send;
 }
 
-/// The shadows as somebody sees them who has no right on them: there are none, and nothing has to be done about them.
+/// An implementation for a process that has no permission for shadows: every shadow is missing, and changes are ignored.
 pub struct NoShadows;
 
 impl Shadows for NoShadows {
@@ -249,41 +251,41 @@ impl Shadows for NoShadows {
     }
 }
 
-/// What is known about the connection of a device.
+/// The state of the connection of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
-    /// It is connected.
+    /// The device is connected.
     Connected {
-        /// Since when, in seconds since the epoch.
+        /// The start of the connection, as Unix time in seconds.
         since: Option<u64>,
     },
-    /// It is not connected.
+    /// The device is not connected.
     Disconnected {
-        /// Since when, in seconds since the epoch; known for a while only.
+        /// The end of the last connection, as Unix time in seconds. It is only known for a limited time.
         since: Option<u64>,
     },
-    /// Nobody can tell.
+    /// The broker does not know the client.
     Unknown,
 }
 
-/// What is known about a device that reports nothing.
+/// Whether a device that reports nothing exists and is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It is connected, or has reported before.
+    /// The device is connected, or has reported before.
     Present,
-    /// It is not connected now, and was before.
+    /// The device is not connected, but was connected before.
     Away {
-        /// Since when, in seconds since the epoch.
+        /// The end of the last connection, as Unix time in seconds.
         since: u64,
     },
-    /// It has never been heard of.
+    /// The device has never connected, as far as the broker knows.
     NeverSeen,
-    /// Nobody could be asked.
+    /// The state of the connection is unavailable.
     Unsure,
 }
 
 impl Presence {
-    /// Reads what a broker knows about a connection; an error knows nothing.
+    /// Converts the state of a connection. An error becomes [`Presence::Unsure`].
     pub fn of<E>(connection: &Result<Connection, E>) -> Self {
         match connection {
             Ok(Connection::Connected { .. }) => Presence::Present,
@@ -294,22 +296,22 @@ impl Presence {
     }
 }
 
-/// Why a shadow was not read or changed.
+/// Why a shadow could not be read or changed.
 #[derive(Debug, Error)]
 pub enum ShadowError {
-    /// Over the size limit of 8 KB.
+    /// The shadow would exceed the size limit of 8 KB.
     #[error("the shadow would be too large")]
     TooLarge,
-    /// Changed by somebody else at the same moment.
+    /// Another client changed the shadow at the same time.
     #[error("the shadow was changed at the same moment")]
     Conflict,
-    /// Over a quota.
+    /// A quota is exceeded.
     #[error("throttled")]
     Throttled,
-    /// Refused for good.
+    /// The call was refused permanently.
     #[error("refused with {0}")]
     Refused(String),
-    /// No answer that says whether it was done.
+    /// There is no response, or no intelligible one. The call may have had an effect.
     #[error("no clear answer: {0}")]
     Unclear(String),
 }
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_state_of_an_owner_with_a_command_holds_both() {
+    fn the_mark_of_a_new_owner_and_their_settings_fit_into_one_patch() {
         let set = Patch::set(Map::from_iter([("power".to_owned(), json!("ON"))]));
         let id = certificate();
         assert_eq!(
@@ -356,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_mark_makes_an_owner_ready() {
+    fn an_owner_is_ready_only_with_the_mark_and_without_pending_work() {
         let read = |reported: Value| Shadow::read(&json!({"state": {"reported": reported}}));
         let marked = |look: Value| json!({"onboarded": {"at": 7, "certificate": certificate().as_str(), "look": look}});
         assert!(read(marked(Value::Null)).is_ready());
@@ -368,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn the_age_of_a_report_is_that_of_its_latest_field() {
+    fn the_time_of_a_report_is_that_of_its_newest_field() {
         let shadow = Shadow::read(&json!({
             "state": {"reported": {"onboarded": {"at": 90}, "status": "idle", "command": {"id": "x"}}},
             "metadata": {"reported": {
@@ -379,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shadow_with_only_our_mark_is_of_a_device_that_was_never_online() {
+    fn a_shadow_with_only_the_mark_belongs_to_a_device_that_was_never_online() {
         let shadow = Shadow::read(&json!({"state": {"reported": {"onboarded": {"at": 90}}},
             "metadata": {"reported": {"onboarded": {"at": {"timestamp": 90}}}}}));
         assert_eq!((shadow.has_been_online(), shadow.reported_at), (false, None));

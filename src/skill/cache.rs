@@ -1,6 +1,6 @@
-//! What is known about an owner without asking: in this process, and in the session, whatever process
-//! answers its next turn. Both are bound to the fingerprint of the token, so a change of account is noticed,
-//! and neither is believed for longer than the token was good for.
+//! The cache of onboarded owners, in the process and in the session. The session makes the cached state available to other
+//! processes. Both are bound to the fingerprint of the token, so a change of the account is noticed. A cached state expires with
+//! the token or earlier.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -12,32 +12,32 @@ use crate::login::BELIEF_SECONDS;
 use crate::secrets::Fingerprint;
 use crate::shadow::{Commands, Shadow, Waiting};
 
-/// An owner who is known to be ready.
+/// The cached state of an onboarded owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
-    /// Their thing.
+    /// The thing of the owner.
     pub thing: ThingName,
-    /// Whether their device has ever reported, or was connected when the broker was asked.
+    /// Whether the device has ever reported, or was connected when the broker was asked.
     pub online_before: bool,
-    /// Whether a report of their device has been read.
+    /// Whether a shadow with a report of the device has been read.
     pub report_read: bool,
-    /// Whether their device keeps a queue of commands.
+    /// Whether the device keeps a queue of commands.
     pub takes_queue: bool,
-    /// The largest number that a place in the queue is known to have.
+    /// The largest known position in the queue.
     pub last_place: u64,
-    /// The command that was sent or seen last, where it may still wait.
+    /// The command that was sent or read last, if it may still be pending.
     pub sent: Option<Waiting>,
-    /// The second from which on the shadow may hold news.
+    /// The Unix time in seconds from which the shadow may contain news.
     pub look_from: u64,
 }
 
 impl Ready {
-    /// So long nothing new is expected of a device that nothing was asked of.
+    /// The number of seconds for which no news is expected from a device without pending commands.
     const NEWS_AFTER: u64 = 30;
-    /// So long a device needs for what was asked of it, at least.
+    /// The minimum number of seconds that a device needs to react to a command.
     const ANSWER_AFTER: u64 = 3;
 
-    /// What a shadow says that has just been read.
+    /// The state after a shadow was read.
     pub fn of(thing: ThingName, shadow: Option<&Shadow>, now: u64) -> Self {
         let nothing = Commands::default();
         let commands = shadow.map_or(&nothing, |shadow| &shadow.commands);
@@ -52,24 +52,25 @@ impl Ready {
         }
     }
 
-    /// The same, after something was asked of the device.
+    /// The state after a command or setting was sent.
     pub fn after_asking(mut self, now: u64) -> Self {
         self.look_from = now + Self::ANSWER_AFTER;
         self
     }
 }
 
-/// What one process remembers about tokens, by their fingerprint.
+/// The cache of the process, by the fingerprint of the token.
 #[derive(Default)]
 pub struct OwnerCache {
     known: Mutex<HashMap<Fingerprint, (Ready, u64)>>,
 }
 
 impl OwnerCache {
-    /// More than one warm process ever sees in five minutes; past it, the memory starts afresh.
+    /// More entries than a process needs within five minutes. At the limit, expired entries are removed; if
+    /// that is not enough, the cache is cleared.
     const LIMIT: usize = 10_000;
 
-    /// Keeps what is known until a second since the epoch.
+    /// Stores a state until the Unix time `until`.
     pub fn keep(&self, token: Fingerprint, ready: Ready, until: u64, now: u64) {
         let Ok(mut known) = self.known.lock() else { return };
         if known.len() >= Self::LIMIT {
@@ -81,29 +82,29 @@ impl OwnerCache {
         known.insert(token, (ready, until));
     }
 
-    /// What was known about a token does not hold any more.
+    /// Removes the state for a token.
     pub fn forget(&self, token: Fingerprint) {
         if let Ok(mut known) = self.known.lock() {
             known.remove(&token);
         }
     }
 
-    /// What is known about a token, while it may still be believed.
+    /// The state for a token with its expiry time, if it has not expired.
     pub fn recall(&self, token: Fingerprint, now: u64) -> Option<(Ready, u64)> {
         let known = self.known.lock().ok()?;
-        known.get(&token).filter(|(_, until)| is_believed(*until, now)).cloned()
+        known.get(&token).filter(|(_, until)| is_valid(*until, now)).cloned()
     }
 }
 
-/// Neither past its time, nor from a clock that has been set back since.
-fn is_believed(until: u64, now: u64) -> bool {
+/// Whether an entry is valid: not expired, and not from a clock that was set back.
+fn is_valid(until: u64, now: u64) -> bool {
     (now + 1..=now + BELIEF_SECONDS).contains(&until)
 }
 
-/// The name under which a session carries what is known.
+/// The name of the session attribute.
 const ATTRIBUTE: &str = "onething";
 
-/// Lets the session carry what is known, until a second since the epoch.
+/// Stores a state in the session attributes until the Unix time `until`.
 pub fn carry(attributes: &mut Map<String, Value>, ready: &Ready, until: u64, token: Fingerprint) {
     let mut known = json!({
         "token": token.hex(),
@@ -121,7 +122,7 @@ pub fn carry(attributes: &mut Map<String, Value>, ready: &Ready, until: u64, tok
     attributes.insert(ATTRIBUTE.to_owned(), known);
 }
 
-/// What the session carries about the holder of this token.
+/// The state for a token in the session attributes, with its expiry time. `None` if there is no valid state for this token.
 pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fingerprint, now: u64) -> Option<(Ready, u64)> {
     let known = attributes.get(ATTRIBUTE)?;
     let same_account = known.get("token")?.as_str()? == token.hex();
@@ -142,7 +143,7 @@ pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fin
         sent,
         look_from: number("look"),
     };
-    (same_account && is_believed(until, now)).then_some((ready, until))
+    (same_account && is_valid(until, now)).then_some((ready, until))
 }
 
 #[cfg(test)]
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_about_a_token_ends() {
+    fn a_cached_state_expires() {
         let owner_cache = OwnerCache::default();
         let token = Fingerprint::of("a");
         let ready = ready(true);
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_believed_for_its_token_and_its_time_only() {
+    fn a_session_state_is_valid_only_for_its_token_and_time() {
         let (token, ready) = (Fingerprint::of("a"), ready(false));
         let mut attributes = Map::new();
         carry(&mut attributes, &ready, 1_300, token);

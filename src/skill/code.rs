@@ -1,4 +1,4 @@
-//! "Give me a code": what an owner reads out to a device that has no certificate yet.
+//! `GiveCodeIntent`: a claim code for a device that has no certificate yet.
 
 use super::Turn;
 use crate::alexa::response::Answer;
@@ -8,12 +8,12 @@ use crate::secrets::Fingerprint;
 use crate::skill::Ports;
 use crate::speech::reply::SkillError;
 
-/// So many codes an owner may have in each hour of the clock.
+/// The number of codes for one owner in each hour (a fixed window, not a sliding one).
 const CODES_AN_HOUR: u64 = 5;
 const HOUR: u64 = 3_600;
 
 impl<P: Ports> Turn<'_, P> {
-    /// A code for the owner's thing. It is in the answer and nowhere else.
+    /// Creates a code for the owner's thing. The code is only in the response.
     pub(super) async fn give_code(&mut self) -> Result<Answer, SkillError> {
         let Some(claims) = &self.skill.claims else { return Ok(self.responder.no_codes()) };
         let identity = self.identify().await?;

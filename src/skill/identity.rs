@@ -1,5 +1,5 @@
-//! What an owner says about the identity itself: send it again, forget me, is it connected; and what
-//! Alexa tells when they disable the skill.
+//! Requests about the identity itself: another certificate, deletion, the connection state, and the event that the skill was
+//! disabled.
 
 use std::time::Duration;
 
@@ -19,20 +19,20 @@ use crate::skill::Ports;
 use crate::speech::locales::Phrase;
 use crate::speech::reply::{Diagnosis, SkillError};
 
-/// The session's attribute that says which question is open.
+/// The session attribute for the open question about deletion.
 const FORGET: &str = "onething.forget";
-/// For how long the answer to it counts, in seconds.
+/// The time in seconds within which the user must answer.
 const TO_ANSWER: u64 = 120;
-/// Between two attempts at what must not be left undone.
+/// The pause between two attempts of an operation that must succeed.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl<P: Ports> Skill<P> {
-    /// What the names of our session attributes begin with.
+    /// The prefix of the skill's session attributes.
     pub(super) const ATTRIBUTES: &str = "onething";
 }
 
 impl<P: Ports> Turn<'_, P> {
-    /// A new certificate in place of one that is lost or in wrong hands.
+    /// `SendCertificateIntent`: a new certificate, because the old one is lost or compromised.
     pub(super) async fn send_certificate(&mut self, intent: &Intent) -> Result<Answer, SkillError> {
         match intent.confirmation {
             Confirmation::None => return Ok(self.responder.confirm(intent, &self.responder.words(&Phrase::ReallySendAgain))),
@@ -53,8 +53,8 @@ impl<P: Ports> Turn<'_, P> {
         }
     }
 
-    /// Deletes everything, after the owner has said so twice: in the dialog of the intent, and to a plain
-    /// question after it.
+    /// `ForgetMeIntent`: deletes the identity. The user must confirm it twice: in the dialog of the intent and in a second
+    /// question.
     pub(super) async fn forget_me(&mut self, intent: &Intent) -> Result<Answer, SkillError> {
         match intent.confirmation {
             Confirmation::None => Ok(self.responder.confirm(intent, &self.responder.words(&Phrase::ReallyForget))),
@@ -67,7 +67,7 @@ impl<P: Ports> Turn<'_, P> {
         }
     }
 
-    /// Yes or no to the question that the session left open.
+    /// `AMAZON.YesIntent` and `AMAZON.NoIntent`: the answer to the open question of the session.
     pub(super) async fn answered(&mut self, yes: bool) -> Result<Answer, SkillError> {
         let (token, now) = (self.token()?.fingerprint().hex(), (self.skill.now)());
         let open = self.request.attributes.get(FORGET).filter(|question| {
@@ -93,7 +93,7 @@ impl<P: Ports> Turn<'_, P> {
             }
         };
         tracing::info!(%thing, ?forgotten, "an owner was forgotten");
-        // The last mail. Whether it goes out changes nothing about what it says.
+        // The last mail. Its failure does not change the result.
         if let Some(to) = identity.profile.email.address() {
             let parcel = self.parcel(identity.profile.name.as_deref(), to, &thing);
             let sent = match mail::farewell(&skill.sender, &parcel) {
@@ -107,7 +107,7 @@ impl<P: Ports> Turn<'_, P> {
         Ok(self.responder.forgotten(forgotten == Forgotten::Wholly))
     }
 
-    /// "Is my printer connected?", from everything that is known.
+    /// `ConnectionIntent`: whether the device is connected, from all available sources.
     pub(super) async fn connection(&mut self) -> Result<Answer, SkillError> {
         let identity = self.identify().await?;
         let (skill, thing) = (self.skill, self.thing_of(&identity));
@@ -115,7 +115,7 @@ impl<P: Ports> Turn<'_, P> {
             tokio::join!(skill.shadows.read(&thing), skill.registry.look(&thing), skill.shadows.connection(&thing));
         let (shadow, entry) = (shadow?, entry.map_err(OnboardError::from)?);
         if entry.is_none() || !shadow.as_ref().is_some_and(Shadow::is_ready) {
-            // The first word, or one that finishes something.
+            // The owner is new, or the onboarding is incomplete.
             let owner = self.present(Trigger::Speech, None).await?;
             if owner.new {
                 return Ok(self.welcome(None).await);
@@ -133,7 +133,7 @@ impl<P: Ports> Turn<'_, P> {
             address: identity.profile.email.address().map(crate::login::EmailAddress::masked),
             mailed_at: record.sent.last().copied().or(record.delivered),
             waits: skill.mailer.waits(&thing).await,
-            // What was noted meanwhile is said beside the answer.
+            // A bounce that was read by the onboarding is already part of the response.
             bounce: record.bounce.filter(|_| self.bounce.is_none()),
             connection,
             shadow: shadow.unwrap_or_default(),
@@ -142,7 +142,7 @@ impl<P: Ports> Turn<'_, P> {
         Ok(self.responder.diagnosis(&diagnosis))
     }
 
-    /// The owner disabled the skill.
+    /// `AlexaSkillEvent.SkillDisabled`: suspends all identities of the Alexa user.
     pub(super) async fn disabled(&mut self) -> Result<(), SkillError> {
         let skill = self.skill;
         let Some(user) = &self.request.alexa_user else {
@@ -161,8 +161,8 @@ impl<P: Ports> Turn<'_, P> {
         Ok(())
     }
 
-    /// A moment before the next try, or the error when there is no time for one: somebody else may hold the
-    /// thing, and what is done twice is done.
+    /// Waits before the next attempt. Returns the error if there is no time for another one. Another process may hold the lease,
+    /// and the operations are idempotent.
     async fn again(&self, error: LifecycleError) -> Result<(), LifecycleError> {
         if self.answer_by.saturating_duration_since(Instant::now()) < 2 * PAUSE {
             return Err(error);

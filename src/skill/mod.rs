@@ -1,6 +1,6 @@
-//! The spine: request, identify, onboard, deliver, relay, reply.
+//! The Alexa skill: validates a request, identifies and onboards the owner, executes the intent and composes the response.
 //!
-//! Every request that is for this skill is answered within [`ANSWER_WITHIN`], whatever hangs behind it.
+//! Each request for this skill gets a response within [`ANSWER_WITHIN`], however long the calls behind it take.
 
 pub mod cache;
 mod code;
@@ -38,77 +38,78 @@ use crate::speech::locales::Locale;
 use crate::speech::reply::{Responder, SkillError};
 use crate::speech::slot_value::SlotReader;
 
-/// Alexa gives up after about eight seconds; the promise is seven, and the way back takes its share.
+/// The time limit for a response. Alexa gives up after about eight seconds. The limit of this project is seven, which includes
+/// the transfer of the response.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(6_500);
-/// For so long an answer waits for what is only good to know.
+/// The time limit for a call whose result is optional for the response.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
 
-/// What an owner of any device can ask for, whatever its model says: intents that the skill answers itself.
+/// The intents that the skill handles itself, independent of the device model.
 pub const OWN_INTENTS: [&str; 4] = ["SendCertificateIntent", "ForgetMeIntent", "GiveCodeIntent", "ConnectionIntent"];
 
-/// The ports that a skill works through: which implementation is behind each.
+/// The implementations of the interfaces that the skill depends on.
 pub trait Ports: 'static {
-    /// Who an owner is.
+    /// Verifies the access tokens of owners.
     type Login: Login;
-    /// Things and certificates.
+    /// Manages things and certificates.
     type Registry: Registry;
-    /// Shadows.
+    /// Reads and updates shadows.
     type Shadows: Shadows;
-    /// Mail.
+    /// Sends mails.
     type Mailer: Mailer;
-    /// Claim codes.
+    /// Stores claim codes.
     type Claims: Claims;
 }
 
-/// The skill: what it is for, and the ports it works through.
+/// The skill with its dependencies and settings.
 pub struct Skill<P: Ports> {
-    /// The skill ids that may call.
+    /// The ids of the skills that may call.
     pub skill_ids: Vec<String>,
-    /// The client id that tokens must be made for.
+    /// The client id for which access tokens must be issued. `None` disables the check.
     pub client_id: Option<String>,
-    /// How long one attempt to onboard keeps others away, in seconds.
+    /// The duration of a lease in seconds.
     pub lease: u64,
-    /// How long the identity of a disabled skill is kept, in seconds.
+    /// The time in seconds for which the identity of a disabled skill is kept.
     pub retention: u64,
-    /// What the device can do.
+    /// The device model: the intents, commands and properties of the device.
     pub model: Model,
-    /// Where devices connect.
+    /// The MQTT broker that devices connect to.
     pub broker: Broker,
-    /// Who mail comes from.
+    /// The sender of the mails.
     pub sender: Sender,
-    /// Who signs owners in.
+    /// Verifies the access tokens of owners.
     pub login: P::Login,
-    /// Things and certificates.
+    /// Manages things and certificates.
     pub registry: P::Registry,
-    /// Shadows.
+    /// Reads and updates shadows.
     pub shadows: P::Shadows,
-    /// Mail.
+    /// Sends mails.
     pub mailer: P::Mailer,
-    /// Claim codes, where this skill has an endpoint at which they count.
+    /// The store of claim codes. `None` if there is no registration endpoint.
     pub claims: Option<P::Claims>,
-    /// For progressive responses.
+    /// The HTTP client for progressive responses.
     pub https: Https,
-    /// Seconds since the epoch.
+    /// The current Unix time in seconds.
     pub now: fn() -> u64,
-    /// What this process knows about owners.
+    /// The cache of this process.
     pub owner_cache: OwnerCache,
-    /// Counts and times what happens.
+    /// Receives counts and durations.
     pub measure: Meter,
 }
 
 impl<P: Ports> Skill<P> {
-    /// A lease of its own for whoever is about to change a thing.
+    /// A new lease with its own nonce.
     pub fn lease(&self) -> Lease {
         Lease::new(self.lease, self.now)
     }
 }
 
-/// The request is for another skill, or for none.
+/// The request is for another skill, or it has no skill id.
 #[derive(Debug, Error)]
 #[error("the request is not for this skill: its skill id is missing or not among SKILL_ID")]
 pub struct NotOurs;
 
-/// Answers a request of Alexa. `answer_by` is when the answer must be ready.
+/// Handles an Alexa request. `answer_by` is the time by which the response must be ready.
 pub async fn answer<P: Ports>(skill: &Skill<P>, envelope: &Value, answer_by: Instant) -> Result<Value, NotOurs> {
     if let Some(directive) = envelope.get("directive").filter(|directive| directive.is_object()) {
         tracing::warn!("a smart home directive, which this skill does not offer");
@@ -138,7 +139,7 @@ pub async fn answer<P: Ports>(skill: &Skill<P>, envelope: &Value, answer_by: Ins
     Ok(answer.envelope(&request))
 }
 
-/// What an owner can read out to the maker to find the line of the log: five digits, by the request.
+/// An error code of five digits, derived from the request id. The user can read it out, so that the operator finds the log line.
 fn code(request: &Request) -> String {
     let id = request.id.clone().unwrap_or_else(nonce);
     let digest: [u8; 32] = Sha256::digest(id.as_bytes()).into();
@@ -146,7 +147,7 @@ fn code(request: &Request) -> String {
     format!("{:05}", number % 100_000)
 }
 
-/// One line per failure, at the edge.
+/// Writes one log line for a failed request.
 fn log(error: &SkillError, code: &str, request_id: Option<&str>) {
     let (step, fault, cause, request_id) = (error.step(), error.fault(), error.cause(), request_id.unwrap_or_default());
     let detail = chain(error);
@@ -157,7 +158,7 @@ fn log(error: &SkillError, code: &str, request_id: Option<&str>) {
     }
 }
 
-/// The apology for a request on which the skill itself broke down, and the line of the log.
+/// The response to a request that made the skill panic. Also writes the log line.
 pub fn apology(model: &Model, envelope: &Value) -> Value {
     let request = Request::read(envelope);
     let (responder, code) = (Responder { locale: Locale::of(request.locale.as_deref()), model }, code(&request));
@@ -165,17 +166,17 @@ pub fn apology(model: &Model, envelope: &Value) -> Value {
     responder.coded(responder.error(&SkillError::Late), &SkillError::Late, &code).envelope(&request)
 }
 
-/// One request and what has become known on the way.
+/// The state of the processing of one request.
 struct Turn<'a, P: Ports> {
     skill: &'a Skill<P>,
     request: &'a Request,
     responder: Responder<'a>,
     known: Option<(Ready, u64)>,
-    /// What became of an earlier mail, to be said beside the answer.
+    /// The bounce of an earlier mail. The response mentions it.
     bounce: Option<Bounce>,
-    /// What the device could not do, to be said beside the answer.
+    /// Failures of the device. The response mentions them.
     news: News,
-    /// A question that the next request of the session answers.
+    /// Session attributes for a question that the next request of the session answers.
     asked: Map<String, Value>,
     answer_by: Instant,
 }
@@ -203,7 +204,7 @@ impl<P: Ports> Turn<'_, P> {
             }
             Kind::SessionEnded { reason, error } => {
                 match error {
-                    // Only this one is about what we said; the others are an Echo that lost its network.
+                    // Only this error is about a response of the skill. The other errors are network failures of the Echo device.
                     Some(error) if error.kind == "INVALID_RESPONSE" => {
                         tracing::error!(step = "request", fault = "maker", cause = "session_ended", kind = error.kind, "{}", error.message);
                     }
@@ -234,7 +235,8 @@ impl<P: Ports> Turn<'_, P> {
             "AMAZON.FallbackIntent" => return Ok(self.responder.not_understood()),
             _ => {}
         }
-        // Everything below needs an account: no questions to somebody who will only hear "link first".
+        // All intents below need a linked account. Check it first, so that no user has to answer questions before being asked to
+        // link.
         self.token()?;
         match intent.name.as_str() {
             "SendCertificateIntent" => return self.send_certificate(intent).await,
@@ -279,12 +281,12 @@ impl<P: Ports> Turn<'_, P> {
         }
     }
 
-    /// What an owner hears who has just been made ready, with what became of a command they began with.
+    /// The response to an owner who has just been onboarded, with the result of the command in the first utterance.
     async fn welcome(&self, wanted: Option<&Patch>) -> Answer {
         self.responder.welcome(wanted, self.mail_waits().await)
     }
 
-    /// Who can change it, where the mail of the owner who is present has not gone out yet.
+    /// If the mail to the current owner is still waiting: who can correct the cause.
     async fn mail_waits(&self) -> Option<Fault> {
         let (ready, _) = self.known.as_ref()?;
         self.skill.mailer.waits(&ready.thing).await

@@ -1,4 +1,4 @@
-//! What the device could not do, told once, beside the next answer.
+//! Failures of the device, which are reported to the owner once, with the next response.
 
 use tokio::time::{Duration, timeout};
 
@@ -10,45 +10,45 @@ use crate::identifiers::ThingName;
 use crate::shadow::{Failure, Patch, Shadow, Shadows};
 use crate::skill::Ports;
 
-/// For so long an answer waits for the note that its news have been told.
+/// The time limit for reading the failures and for marking them as reported.
 const NOTE_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the device could not do.
+/// The failures of the device that are not yet reported.
 #[derive(Default)]
 pub(super) struct News {
     untold: Vec<Failure>,
-    /// Up to which second it is told with this answer.
+    /// The time of the last failure that this response reports.
     up_to: Option<u64>,
-    /// Of which thing.
+    /// The thing of the device.
     thing: Option<ThingName>,
-    /// Whether that is noted already.
+    /// Whether the shadow already marks the failures as reported.
     noted: bool,
 }
 
 impl News {
-    /// What there is to tell. It is told by whoever takes it.
+    /// Returns the failures for the response and removes them.
     pub(super) fn take(&mut self) -> Vec<Failure> {
         std::mem::take(&mut self.untold)
     }
 
-    /// The note for an update that is made anyway.
+    /// The mark for the shadow, to be combined with another update.
     pub(super) fn note(&self) -> Option<Patch> {
         self.up_to.map(Patch::told)
     }
 
-    /// There is no shadow any more for a note: an update would make one.
+    /// Prevents an update with the mark. The shadow is about to be deleted, and an update would create it again.
     pub(super) fn is_not_noted(&mut self) {
         self.thing = None;
     }
 
-    /// The note stands in the shadow.
+    /// Remembers that the shadow has the mark.
     pub(super) fn noted(&mut self) {
         self.noted = true;
     }
 }
 
 impl<P: Ports> Turn<'_, P> {
-    /// Reads from a shadow what is to be told.
+    /// Collects the unreported failures from a shadow.
     pub(super) fn hear(&mut self, thing: &ThingName, shadow: &Shadow) {
         if shadow.onboarded && self.news.up_to.is_none() {
             let untold = shadow.untold();
@@ -57,7 +57,7 @@ impl<P: Ports> Turn<'_, P> {
         }
     }
 
-    /// Looks into the shadow of an owner who is present, where there may be news.
+    /// Reads the shadow of the current owner if it may contain new failures.
     pub(super) async fn look_for_news(&mut self, owner: &Present) {
         if owner.shadow.is_none()
             && owner.ready.look_from <= (self.skill.now)()
@@ -67,7 +67,7 @@ impl<P: Ports> Turn<'_, P> {
         }
     }
 
-    /// The answer, and beside it what the device could not do. What is told is noted in the shadow; where that fails, it is told once more.
+    /// Adds the failures to the response and marks them as reported in the shadow. If the update fails, they are reported again.
     pub(super) async fn with_news(&mut self, answer: Answer) -> Answer {
         let Some(at) = self.news.up_to.filter(|_| answer.speech.is_some()) else { return answer };
         let untold = self.news.take();

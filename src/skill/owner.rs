@@ -1,4 +1,4 @@
-//! The owner in front of the skill: recalled, found or made ready.
+//! Identification and onboarding of the owner who sent the request.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ use crate::skill::cache::{Ready, carried, carry};
 use crate::speech::locales::Phrase;
 use crate::speech::reply::SkillError;
 
-/// An owner who is ready.
+/// An onboarded owner.
 pub(super) struct Present {
     pub(super) ready: Ready,
-    /// The shadow, where it was read on the way.
+    /// The shadow, if it was read already.
     pub(super) shadow: Option<Shadow>,
-    /// Whether this very request sent them a certificate, and with it delivered what they asked for.
+    /// Whether this request sent a certificate to the owner. The command of the utterance is then part of the first shadow state.
     pub(super) new: bool,
 }
 
@@ -39,9 +39,9 @@ impl<P: Ports> Turn<'_, P> {
         ThingName::of(&self.skill.model.thing_prefix, &identity.profile.owner)
     }
 
-    /// The owner, ready. `wanted` goes along with the first state of a new one.
+    /// Identifies and onboards the owner. `wanted` is written with the first shadow state of a new owner.
     pub(super) async fn present(&mut self, trigger: Trigger, wanted: Option<&Patch>) -> Result<Present, SkillError> {
-        // A link is news to the registry, whatever is known here.
+        // An account link changes the registry record, so the cache is not used.
         let recalled = if trigger == Trigger::Speech { self.recall() } else { None };
         if let Some((ready, until)) = recalled {
             self.known = Some((ready.clone(), until));
@@ -56,7 +56,7 @@ impl<P: Ports> Turn<'_, P> {
         self.present_as(&identity, trigger, wanted).await
     }
 
-    /// The owner whom somebody was identified as, ready.
+    /// Onboards an identified owner.
     pub(super) async fn present_as(
         &mut self,
         identity: &Identity,
@@ -89,7 +89,7 @@ impl<P: Ports> Turn<'_, P> {
         let (skill, profile, now) = (self.skill, &identity.profile, (self.skill.now)());
         let to = self.recipient(profile);
         if !shadow.as_ref().is_some_and(|shadow| shadow.onboarded) {
-            // A new owner gets a mail, or nothing.
+            // A new owner needs a valid mail address.
             self.recipient(profile)?;
         }
         let at = self.request.event_at.filter(|_| trigger == Trigger::Linked).unwrap_or(now);
@@ -120,7 +120,7 @@ impl<P: Ports> Turn<'_, P> {
             delivery,
         };
         let onboarding = onboard(&means, &target);
-        // Who gets a certificate waits longest.
+        // Requests that create a certificate take the longest, so they send a progressive response.
         let waits = target.request.shadow.is_none() || trigger == Trigger::AsksForAnother;
         let onboarded = if waits {
             let speech = self.responder.speech(&Phrase::SettingUp);
@@ -134,7 +134,7 @@ impl<P: Ports> Turn<'_, P> {
             onboarding.await
         };
         let onboarded = match (onboarded, to) {
-            // There was an address when the thing was made.
+            // The address was valid when the thing was created.
             (Err(OnboardError::Mail(MailError::AddressRefused(_))), Err(error)) => return Err(error),
             (onboarded, _) => onboarded?,
         };
@@ -143,7 +143,7 @@ impl<P: Ports> Turn<'_, P> {
         Ok(onboarded)
     }
 
-    /// Whom a mail about the thing goes to.
+    /// The recipient of mails about the thing.
     pub(super) fn recipient<'a>(&self, profile: &'a Profile) -> Result<&'a EmailAddress, SkillError> {
         let refused = |why: &str| SkillError::Onboard(OnboardError::Mail(MailError::AddressRefused(why.to_owned())));
         match &profile.email {
@@ -169,7 +169,7 @@ impl<P: Ports> Turn<'_, P> {
         }
     }
 
-    /// What the process or the session knows about the holder of this token.
+    /// The cached state of the token holder, from the process or from the session.
     fn recall(&self) -> Option<(Ready, u64)> {
         let (fingerprint, now) = (self.token().ok()?.fingerprint(), (self.skill.now)());
         if let Some(known) = self.skill.owner_cache.recall(fingerprint, now) {
@@ -178,7 +178,7 @@ impl<P: Ports> Turn<'_, P> {
         carried(&self.request.attributes, &self.skill.model.thing_prefix, fingerprint, now)
     }
 
-    /// Keeps what is known, for as long as the token was good for.
+    /// Caches the state until the known end of the token.
     pub(super) fn remember(&mut self, ready: Ready) {
         let (Some((_, until)), Ok(token)) = (&self.known, self.token()) else { return };
         let until = *until;
@@ -186,7 +186,8 @@ impl<P: Ports> Turn<'_, P> {
         self.known = Some((ready, until));
     }
 
-    /// What is known of an owner whose shadow has just been read. Who has been online, even if only the broker knows, has been.
+    /// Updates the cached state from a shadow that was just read. `online_before` stays true, even if only the broker reported
+    /// the device as online.
     pub(super) fn seen(&mut self, known: Ready, shadow: &Shadow) -> Ready {
         self.hear(&known.thing, shadow);
         let seen = Ready::of(known.thing, Some(shadow), (self.skill.now)());
@@ -196,7 +197,7 @@ impl<P: Ports> Turn<'_, P> {
         ready
     }
 
-    /// What is known about the owner does not hold any more.
+    /// Removes the cached state.
     pub(super) fn unlearn(&mut self) {
         self.known = None;
         self.news.is_not_noted();
@@ -205,7 +206,7 @@ impl<P: Ports> Turn<'_, P> {
         }
     }
 
-    /// The session's attributes: ours anew, those of others as they came.
+    /// The session attributes of the response: the skill's own are replaced, all others are kept.
     pub(super) fn attributes(&self) -> Map<String, Value> {
         let mut attributes = self.request.attributes.clone();
         attributes.retain(|name, _| !name.starts_with(Skill::<P>::ATTRIBUTES));

@@ -1,4 +1,4 @@
-//! A command or setting to the shadow of the owner who is present.
+//! Writes a command or a setting to the shadow of the current owner.
 
 use tokio::time::{Instant, timeout};
 
@@ -15,14 +15,14 @@ use crate::skill::cache::Ready;
 use crate::speech::intent::Change;
 use crate::speech::reply::SkillError;
 
-/// What goes into the shadow.
+/// The change to write to the shadow.
 enum Wanted {
     Settings(Patch),
     Command(Command),
 }
 
 impl Wanted {
-    /// For a device of which nothing is known.
+    /// The patch for a device whose capabilities are unknown.
     fn patch(&self) -> Patch {
         match self {
             Wanted::Settings(patch) => patch.clone(),
@@ -30,18 +30,18 @@ impl Wanted {
         }
     }
 
-    /// For a device that may keep a queue, and the place there. A place is later than every one that is known, and than every one that was
-    /// given in an earlier second by somebody who is not known here.
+    /// The patch for a device that may keep a queue, and the position of the command in the queue. The position is after all
+    /// known positions, and after all positions that other processes assigned in an earlier second.
     fn place(&self, ready: &Ready, shadow: Option<&Shadow>, now: u64) -> (Patch, Option<u64>) {
         match self {
-            // A request that is delivered twice finds its command there.
+            // The request was delivered twice, and the command is in the queue already.
             Wanted::Command(command)
                 if shadow.is_some_and(|shadow| shadow.commands.queue.iter().any(|waiting| waiting.id == command.id)) =>
             {
                 (Patch::command(command), None)
             }
             Wanted::Command(command) if ready.takes_queue => {
-                // A command from before the queue was known takes the place before.
+                // Position `last_place + 1` is reserved for a command that was sent before the queue was known.
                 let place = (ready.last_place + 2).max(command.issued_at);
                 let nothing = Commands::default();
                 let known = shadow.map_or(&nothing, |shadow| &shadow.commands);
@@ -64,7 +64,7 @@ impl<P: Ports> Turn<'_, P> {
         let (shadows, thing) = (&skill.shadows, ready.thing.clone());
         let may_wait = |ready: &Ready| ready.sent.as_ref().is_some_and(|sent| sent.expires_at > now);
         if matches!(wanted, Wanted::Command(_)) && !ready.report_read && owner.shadow.is_none() && may_wait(&ready) {
-            // A command may wait that this one would replace, and nothing is known of the device: perhaps it keeps a queue.
+            // The command may replace a pending one, because it is unknown whether the device keeps a queue. Read the shadow.
             owner.shadow = self.look(&thing).await;
             if let Some(shadow) = &owner.shadow {
                 ready = self.seen(ready, shadow);
@@ -72,7 +72,7 @@ impl<P: Ports> Turn<'_, P> {
         }
         let (place, noted) = (wanted.place(&ready, owner.shadow.as_ref(), now), self.news.note());
         let patch = noted.iter().fold(place.0, |patch, note| patch.and(note));
-        // What may have changed since the shadow was read, and who is connected, is asked beside the update: it costs no time.
+        // The shadow and the connection state are read concurrently with the update, which costs no additional time.
         let unsure = !ready.online_before;
         let looks = owner.shadow.is_none() && (unsure || ready.look_from <= now);
         let look = async { if looks { self.look(&thing).await } else { None } };
@@ -88,7 +88,7 @@ impl<P: Ports> Turn<'_, P> {
         match (updated, &wanted) {
             (Ok(()), _) => noted.iter().for_each(|_| self.news.noted()),
             (Err(ShadowError::TooLarge), Wanted::Command(command)) if ready.takes_queue => {
-                // Perhaps what has expired is in the way.
+                // Expired commands may fill the shadow. Read it, so that the next patch removes them.
                 let Some(shadow) = shadows.read(&thing).await? else { return Err(ShadowError::TooLarge.into()) };
                 let ready = Ready { last_place: ready.last_place.max(shadow.commands.last_place()), ..ready.clone() };
                 let (patch, place) = wanted.place(&ready, Some(&shadow), now);
@@ -105,7 +105,7 @@ impl<P: Ports> Turn<'_, P> {
         }
         let replaced = match (replaces, shadow) {
             (true, Some(shadow)) => replaced(&ready, shadow, &wanted, now).map(|waiting| (waiting.name, true)),
-            // Nobody has looked, so soon after the command before.
+            // The shadow was not read, because the last command was sent only seconds ago.
             (false, None) if is_another && !ready.takes_queue && may_wait => ready.sent.clone().map(|sent| (sent.name, false)),
             _ => None,
         };
@@ -114,7 +114,8 @@ impl<P: Ports> Turn<'_, P> {
             None => ready,
         };
         let is_there = presence == Some(Presence::Present);
-        // A device that has been online takes the command when it is there again, so its absence is not said.
+        // A device that was online before executes the command when it connects again, so the response does not mention its
+        // absence.
         let presence = presence.filter(|_| !ready.online_before).unwrap_or(Presence::Present);
         ready.online_before = presence == Presence::Present;
         if let Wanted::Command(command) = &wanted {
@@ -130,12 +131,12 @@ impl<P: Ports> Turn<'_, P> {
         })
     }
 
-    /// The shadow, where it can be read in time.
+    /// Reads the shadow. `None` after a failure or if it takes too long.
     async fn look(&self, thing: &ThingName) -> Option<Shadow> {
         timeout(LOOK_WITHIN, self.skill.shadows.read(thing)).await.ok()?.ok()?
     }
 
-    /// What the broker knows about a device. It is asked beside other calls, and does not keep the answer waiting.
+    /// The connection state of the device. The call runs concurrently with others and has a time limit.
     pub(super) async fn presence(&self, thing: &ThingName) -> Presence {
         let asked = timeout(LOOK_WITHIN, self.skill.shadows.connection(thing)).await;
         let connection = asked.unwrap_or_else(|_| Err(ShadowError::Unclear("no answer in time".into())));
@@ -152,7 +153,7 @@ impl<P: Ports> Turn<'_, P> {
         };
         let issued_at = (self.skill.now)();
         Wanted::Command(Command {
-            // Alexa's own id: a request that is delivered twice is one command.
+            // The request id of Alexa, so that a request that is delivered twice is one command.
             id: self.request.id.clone().unwrap_or_else(nonce),
             name,
             args,
@@ -162,8 +163,8 @@ impl<P: Ports> Turn<'_, P> {
     }
 }
 
-/// The command that a device without a queue loses by this one: sent before it, unanswered and not expired. A shadow that was read beside the
-/// update may hold either of the two.
+/// The command that a device without a queue loses because of this one: an earlier one, not executed and not expired. A shadow
+/// that was read concurrently with the update may contain either of the two.
 fn replaced(ready: &Ready, shadow: &Shadow, wanted: &Wanted, now: u64) -> Option<Waiting> {
     let Wanted::Command(command) = wanted else { return None };
     let before = shadow.commands.newest.as_ref().filter(|newest| newest.id != command.id).or(ready.sent.as_ref())?;

@@ -1,7 +1,7 @@
-//! An intent to a resolved: what the owner wants of the device, or what has to be asked first.
+//! Resolves an intent: to a change for the device, to an answer, or to a question to the user.
 //!
-//! Pure: the interaction model gave the slots, the device model says what they may be. A value that does
-//! not fit is an answer for the owner and never reaches a shadow.
+//! The module has no side effects. The interaction model defines the slots, and the device model defines their types and ranges.
+//! An invalid value leads to an answer for the user and is never written to a shadow.
 
 use std::collections::BTreeMap;
 
@@ -13,55 +13,55 @@ use crate::device_model::{Action, Argument, IntentRule, InvalidSlot, Model, Sent
 use crate::speech::locales::{Locale, Words};
 use crate::speech::slot_value::{SlotReader, Value};
 
-/// What an intent comes to.
+/// The result of resolving an intent.
 #[derive(Clone, Debug)]
 pub enum ResolvedIntent<'m> {
-    /// Something for the device, and the words that say so.
+    /// A change for the device.
     Change {
-        /// What.
+        /// The change of the shadow.
         change: Change,
-        /// The words.
+        /// The speech that announces the change.
         says: String,
     },
-    /// A question about the device.
+    /// A question about the device. Contains the sentences of the answer.
     Answer(&'m [Sentence]),
-    /// A slot has to be filled first.
+    /// A required slot is not filled.
     Elicit {
         /// The slot.
         slot: String,
-        /// The question; without one Alexa asks by the prompts of the interaction model.
+        /// The question of the device model. `None` if Alexa uses the prompts of the interaction model.
         question: Option<String>,
     },
-    /// The owner has to agree first.
+    /// The user must confirm first. Contains the question.
     Confirm(String),
-    /// The owner did not agree.
+    /// The user has denied the confirmation.
     Denied,
-    /// What was said for this slot cannot be.
+    /// The value of a slot is invalid.
     InvalidSlot {
-        /// The slot, to be asked for again.
+        /// The slot, which must be elicited again.
         slot: String,
-        /// Why.
+        /// The reason.
         why: InvalidSlot,
     },
-    /// The device model has no such intent.
+    /// The device model does not contain the intent.
     Unknown,
 }
 
-/// A change for the shadow.
+/// A change of the shadow.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// Properties.
+    /// Sets properties.
     Set(Map<String, Json>),
-    /// A command with its arguments.
+    /// Sends a command.
     Command {
-        /// The name.
+        /// The name of the command.
         name: String,
-        /// The arguments.
+        /// The arguments of the command.
         args: Map<String, Json>,
     },
 }
 
-/// Reads an intent by the device model.
+/// Resolves an intent by the rules of the device model.
 pub fn resolve<'m>(model: &'m Model, intent: &Intent, reader: SlotReader) -> ResolvedIntent<'m> {
     let Some(rule) = model.intents.get(&intent.name) else { return ResolvedIntent::Unknown };
     if intent.confirmation == Confirmation::Denied {
@@ -81,13 +81,13 @@ pub fn resolve<'m>(model: &'m Model, intent: &Intent, reader: SlotReader) -> Res
     }
 }
 
-/// Whether an intent could be done, for Alexa's name-free interaction: nothing is done.
+/// Whether the intent could be fulfilled, for the CanFulfillIntentRequest of Alexa. Nothing is changed.
 pub fn can_fulfill(model: &Model, intent: &Intent) -> CanFulfill {
     let Some(rule) = model.intents.get(&intent.name) else {
         return CanFulfill { intent: Can::No, slots: Vec::new() };
     };
     let wanted: BTreeMap<String, ValueKind> = model.slots(rule).into_iter().collect();
-    // Nothing is said, so the language does not matter.
+    // The response contains no speech, so the language does not matter.
     let reader = SlotReader { locale: Locale::default(), now: 0 };
     let judge = |name: &str| match wanted.get(name).map(|kind| reader.read(kind, &intent.slot(name))) {
         None => (Can::No, Can::No),
@@ -104,11 +104,11 @@ pub fn can_fulfill(model: &Model, intent: &Intent) -> CanFulfill {
     CanFulfill { intent: whole, slots: slots.into_iter().map(|(name, (understand, fulfill))| (name, understand, fulfill)).collect() }
 }
 
-/// A change with the words for each name its sentence may hold.
+/// A change, with the words for each name that a sentence about it may contain.
 struct Read {
     change: Change,
     words: BTreeMap<String, Words>,
-    /// The values behind the words.
+    /// The values of the same names.
     values: BTreeMap<String, Json>,
 }
 
@@ -120,13 +120,13 @@ impl Read {
     }
 }
 
-/// The slots of an intent.
+/// The slots of an intent, with their reader.
 struct Slots<'i> {
     intent: &'i Intent,
     reader: SlotReader,
 }
 
-/// Why there is no change yet.
+/// Why the slots give no change.
 enum Gap {
     Unfilled(String),
     InvalidSlot(String, InvalidSlot),
@@ -161,7 +161,7 @@ fn read_change(model: &Model, rule: &IntentRule, said: &Slots<'_>) -> Result<Opt
                 slots.get(arg).into_iter().for_each(|slot| name(slot, &value));
                 args.insert(arg.clone(), value.json);
             }
-            // A shadow merges: without a null it would keep the arguments of the command before.
+            // An update of a shadow merges objects: without `null`, the shadow would keep the arguments of the last command.
             for arg in model.commands.values().flat_map(|command| command.arguments.keys()) {
                 args.entry(arg.clone()).or_insert(Json::Null);
             }
@@ -203,7 +203,7 @@ impl Slots<'_> {
     }
 }
 
-/// Puts words where a sentence has `{name}`.
+/// Replaces each `{name}` in a sentence by its words.
 pub(crate) fn fill(sentence: &str, words: &BTreeMap<String, Words>, locale: Locale) -> String {
     let mut filled = String::with_capacity(sentence.len());
     let mut parts = sentence.split('{');

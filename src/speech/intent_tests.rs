@@ -1,4 +1,4 @@
-//! Intents by the sample printer and by a pump.
+//! Tests with the sample printer and with a pump.
 
 use serde_json::json;
 
@@ -56,14 +56,14 @@ fn slots_become_changes() {
 }
 
 #[test]
-fn what_is_missing_is_asked_for() {
+fn an_unfilled_slot_is_elicited() {
     check("PrintIntent", &json!({"copies": slot("3")}), "model? What shall I print?");
     check("PrintIntent", &Json::Null, "model? What shall I print?");
     check("SetTemperatureIntent", &json!({"part": slot("bed"), "degrees": {"name": "degrees"}}), "degrees? To how many degrees?");
 }
 
 #[test]
-fn what_cannot_be_is_an_answer() {
+fn an_invalid_value_and_an_unknown_intent_change_nothing() {
     let out = r#"degrees! OutOfRange { said: "130", min: 0.0, max: 120.0, unit: Some("degrees"), fraction: false }"#;
     check("SetTemperatureIntent", &json!({"part": slot("bed"), "degrees": slot("130")}), out);
     check("PrintIntent", &json!({"model": slot("vase"), "copies": slot("?")}), r#"copies! NotANumber("?")"#);
@@ -80,7 +80,7 @@ fn a_confirmed_intent_is_done_and_a_denied_one_is_not() {
 }
 
 #[test]
-fn can_fulfill_tells_slot_by_slot() {
+fn can_fulfill_judges_each_slot() {
     let model = Model::parse(Model::SAMPLE).unwrap();
     let can = |slots| can_fulfill(&model, &intent("PrintIntent", "NONE", &slots));
     let all = can(json!({"model": slot("vase"), "copies": slot("99"), "colour": slot("red")}));
@@ -91,7 +91,7 @@ fn can_fulfill_tells_slot_by_slot() {
     assert_eq!(can(json!({"model": {"name": "model"}})).intent, Can::Maybe);
 }
 
-/// A pump whose intents take what built-in types send.
+/// A pump whose intents have slots of built-in types.
 const PUMP: &str = r#"
     [device]
     name = "pump"
@@ -135,7 +135,7 @@ const PUMP: &str = r#"
     says = "Setting the mode to {mode}."
 "#;
 
-/// On 2026-12-01.
+/// A reader on 2026-12-01.
 const READER: SlotReader = SlotReader { locale: Locale::English, now: 1_796_083_200 };
 
 fn says(name: &str, slots: &Json) -> String {
@@ -161,7 +161,7 @@ fn a_sentence_with_a_duration_names_the_unit_once() {
 }
 
 #[test]
-fn a_time_and_a_date_bring_their_preposition() {
+fn a_time_and_a_date_have_their_own_preposition() {
     let plan = |time: &str, day: &str| says("PlanIntent", &json!({"time": slot(time), "day": slot(day), "zones": slot("roses")}));
     assert_eq!(plan("19:00", "2026-12-02"), "Watering roses on December 2nd at 7 p.m.");
     assert_eq!(plan("MO", "2026-W50"), "Watering roses in the week of December 7th in the morning.");
@@ -170,7 +170,7 @@ fn a_time_and_a_date_bring_their_preposition() {
 }
 
 #[test]
-fn several_values_are_said_in_one_breath() {
+fn several_values_are_spoken_as_an_enumeration() {
     let zones = json!({"slotValue": {"type": "List", "values": [{"value": "roses"}, {"value": "lawn"}, {"value": "hedge"}]}});
     assert_eq!(says("PlanIntent", &json!({"time": slot("06:15"), "zones": zones})), "Watering roses, lawn and hedge now at 6:15 a.m.");
 }
@@ -181,7 +181,7 @@ fn a_default_is_spoken_in_words() {
 }
 
 #[test]
-fn a_question_is_asked_with_the_words_of_the_values() {
+fn a_confirmation_contains_the_words_for_the_values() {
     let model = Model::parse(PUMP).unwrap();
     let asked = resolve(&model, &intent("PlanIntent", "NONE", &json!({"time": slot("EV")})), READER);
     assert!(matches!(&asked, ResolvedIntent::Confirm(question) if question == "Shall I begin in the evening?"), "{asked:?}");
@@ -201,7 +201,7 @@ fn a_value_without_an_id_of_its_own_is_spoken_by_its_name() {
 }
 
 #[test]
-fn a_slot_without_a_word_that_names_something_is_asked_for() {
+fn a_slot_with_only_an_article_or_symbols_is_elicited() {
     for nothing in ["a", "The", "\u{1f3fa}", "a \u{1f3fa}", "?"] {
         check("PrintIntent", &json!({"model": slot(nothing)}), "model? What shall I print?");
     }

@@ -1,4 +1,5 @@
-//! What is said: from the owner's words to what they want, and from what became of it to words and cards.
+//! The speech of the skill: from the intent and the slots of a request to a change for the device, and from the outcome to speech
+//! and cards.
 
 pub mod intent;
 pub mod locales;

@@ -1,6 +1,6 @@
-//! From the values of a slot to a value of a device, and the words that name it to the owner.
+//! Converts the values of a slot to a value for the device, with its words for the owner.
 //!
-//! Alexa sends the words, or what a built-in type made of them, and the values of slot types that they may stand for
+//! Alexa sends the spoken words or the value of a built-in slot type, and the matching values of a custom slot type
 //! (<https://developer.amazon.com/docs/alexa/custom-skills/entity-resolution.html>).
 
 use serde_json::Value as Json;
@@ -10,34 +10,34 @@ use crate::alexa::request::SlotValue;
 use crate::device_model::{InvalidSlot, ValueKind};
 use crate::speech::locales::{Locale, Words};
 
-/// The value of a slot of a built-in type where Alexa heard words and could not make a value of them.
+/// The value of a slot of a built-in type if Alexa could not convert the spoken words.
 pub const NOT_UNDERSTOOD: &str = "?";
 
-/// A value for the shadow, with the words that name it to the owner.
+/// A value for the shadow, with its words for the owner.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Value {
-    /// For the device.
+    /// The value for the shadow.
     pub json: Json,
-    /// For the owner.
+    /// The spoken form of the value.
     pub words: Words,
 }
 
-/// Reads slots in the language of a request, on its day.
+/// Reads slots in the language and at the time of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct SlotReader {
     /// The language of the request.
     pub locale: Locale,
-    /// Seconds since the epoch: some dates are said with their year, and others without it.
+    /// The Unix time of the request in seconds. It determines whether the words for a date contain the year.
     pub now: u64,
 }
 
 impl SlotReader {
-    /// Turns the values of a slot into a value of this kind. `None` when the slot is not filled: an article alone, and symbols
-    /// without a letter or digit, fill nothing, unless they are a value of the slot type.
+    /// Converts the values of a slot to a value of this type. `None` if the slot is not filled. An article alone, or symbols
+    /// without a letter or digit, do not fill a slot, unless they match a value of the slot type.
     pub fn read(self, kind: &ValueKind, slot: &[SlotValue]) -> Option<Result<Value, InvalidSlot>> {
         let is_number = matches!(kind, ValueKind::Number { .. });
         let is_filled = |value: &&SlotValue| match value.input.as_str() {
-            // Of a number the owner hears that it was not understood; anything else is asked for.
+            // A number that Alexa did not understand is reported as such. Other slots count as unfilled and are elicited.
             NOT_UNDERSTOOD => is_number,
             spoken => !value.matches.is_empty() || self.names_something(spoken),
         };
@@ -50,7 +50,8 @@ impl SlotReader {
         }
     }
 
-    /// A text takes the name of each value. What a built-in type made of the words stays as it is, and is spoken in words.
+    /// The value of a text: the names of the matches, or else the spoken words. The value of a built-in type is stored unchanged
+    /// and spoken in words.
     fn read_text(self, kind: &ValueKind, values: &[&SlotValue]) -> Result<Value, InvalidSlot> {
         let name = |value: &SlotValue| value.matches.iter().find_map(|found| found.name.clone());
         let texts: Vec<String> = values.iter().map(|value| name(value).unwrap_or_else(|| value.input.clone())).collect();
@@ -66,8 +67,8 @@ impl SlotReader {
         Ok(Value { json: kind.accept(&texts.join(", "), &words.text)?, words })
     }
 
-    /// Tries all that a value may be: the id of each match, its name, and at last the words. An id that Alexa has made, which is the MD5
-    /// of the name or an address under `AlexaEntities`, is none that a device model has.
+    /// Tries the possible values in order: the id of each match, its name, and finally the spoken words. An id that Alexa
+    /// generated (the MD5 of the name, or a URL below `AlexaEntities`) never equals a value of a device model.
     fn read_one(self, kind: &ValueKind, value: &SlotValue) -> Result<Value, InvalidSlot> {
         let spoken = self.locale.words(&value.input, self.now);
         let mut why = None;
@@ -94,7 +95,7 @@ impl SlotReader {
         }
     }
 
-    /// A duration as an amount of a unit of time.
+    /// A duration as a number of this unit of time.
     fn amount(self, duration: Duration, unit: &str, whole: bool, words: &str) -> Result<f64, InvalidSlot> {
         let Some((seconds, of_unit)) = duration.seconds().zip(self.locale.seconds_of(unit)) else {
             return Err(InvalidSlot::NotANumber(words.to_owned()));
@@ -106,14 +107,14 @@ impl SlotReader {
         Ok(seconds as f64 / of_unit as f64)
     }
 
-    /// Whether there is a word that is no article.
+    /// Whether there is a word other than an article.
     fn names_something(self, spoken: &str) -> bool {
         let words = spoken.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
         words.filter(|word| !word.is_empty()).any(|word| !self.locale.is_article(word))
     }
 }
 
-/// "On" is "on" within a sentence.
+/// The words inside a sentence: "on" for "On", if they name a switch value.
 fn within_a_sentence(kind: &ValueKind, words: &str) -> String {
     if *kind == ValueKind::Switch { words.to_lowercase() } else { words.to_owned() }
 }

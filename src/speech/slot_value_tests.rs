@@ -1,4 +1,4 @@
-//! What slots become, and what the owner hears of it.
+//! Tests of the values and words that slots are converted to.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ fn spoken(words: &str) -> SlotValue {
     SlotValue { input: words.into(), matches: Vec::new() }
 }
 
-/// A value with its matches, as `id=name`; `=name` has no id.
+/// A value with its matches, each written as `id=name`. `=name` has no id.
 fn matched(words: &str, matches: &[&str]) -> SlotValue {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let one = |found: &&str| found.split_once('=').map(|(id, name)| SlotMatch { id: text(id), name: text(name) }).unwrap();
@@ -76,7 +76,7 @@ fn the_id_of_a_match_is_used_and_its_name_is_spoken() {
 }
 
 #[test]
-fn without_an_id_of_the_model_the_name_counts_and_then_the_words() {
+fn without_a_known_id_the_name_is_used_and_then_the_spoken_words() {
     let on = "ed2b5c0139cec8ad2873829dc1117d50=on";
     check_words(&ValueKind::Switch, &matched("up", &[on]), &json!("ON"), "on");
     check_words(&choice_of(&["low", "on"]), &matched("turned on", &[on]), &json!("on"), "on");
@@ -90,12 +90,12 @@ fn without_an_id_of_the_model_the_name_counts_and_then_the_words() {
     check_words(&degrees(), &matched("sixty", &["11111111111111111111111111111111=60"]), &json!(60), "60");
     check_words(&choice_of(&["living_room"]), &matched("lounge", &["c0ffee=Living Room"]), &json!("living_room"), "Living Room");
     let unknown = matched("toaster", &["c0ffee=oven"]);
-    let Some(Err(InvalidSlot::NotOneOf { said, .. })) = read(&ValueKind::Switch, &[unknown]) else { panic!("a toaster is a switch") };
+    let Some(Err(InvalidSlot::NotOneOf { said, .. })) = read(&ValueKind::Switch, &[unknown]) else { panic!("not refused") };
     assert_eq!(said, "toaster");
 }
 
 #[test]
-fn of_several_matches_the_first_that_the_model_knows_counts() {
+fn the_first_match_that_the_model_knows_is_used() {
     let kitchen = choice_of(&["kitchen", "bed"]);
     check_words(&kitchen, &matched("the room", &["1=bath", "2=kitchen", "bed=bed"]), &json!("kitchen"), "kitchen");
     check_words(&text(64), &matched("the room", &["1=bath", "2=kitchen"]), &json!("bath"), "bath");
@@ -114,7 +114,7 @@ fn a_text_takes_the_name_of_a_match() {
 }
 
 #[test]
-fn a_slot_list_is_one_text_or_a_question() {
+fn several_values_become_one_text_or_are_refused() {
     let two = [spoken("vase"), spoken("cup")];
     let both = read(&text(64), &two).unwrap().unwrap();
     assert_eq!((both.json, both.words.text.as_str()), (json!("vase, cup"), "vase and cup"));
@@ -124,7 +124,7 @@ fn a_slot_list_is_one_text_or_a_question() {
 }
 
 #[test]
-fn what_a_built_in_type_made_of_the_words_is_kept_as_it_is_and_spoken_in_words() {
+fn a_value_of_a_built_in_type_is_stored_unchanged_and_spoken_in_words() {
     check_words(&text(64), &spoken("PT1H30M"), &json!("PT1H30M"), "one hour and 30 minutes");
     check_words(&text(64), &spoken("19:30"), &json!("19:30"), "7:30 p.m.");
     check_words(&text(64), &spoken("MO"), &json!("MO"), "the morning");
@@ -147,7 +147,7 @@ fn a_duration_fills_a_number_with_a_unit_of_time() {
 }
 
 #[test]
-fn a_duration_that_is_no_amount_of_the_unit_is_refused() {
+fn a_duration_that_does_not_fit_the_unit_or_the_range_is_refused() {
     let minutes = number(120.0, "minutes", true);
     let whole = InvalidSlot::NotWhole { said: "90 seconds".into(), unit: "minutes".into() };
     check(&minutes, "PT90S", &Err(whole));
@@ -164,7 +164,7 @@ fn text_is_limited_and_has_no_control_characters() {
 }
 
 #[test]
-fn an_article_alone_and_symbols_fill_nothing() {
+fn an_article_alone_or_symbols_do_not_fill_a_slot() {
     for nothing in ["a", "An", "the", "\u{1f3fa}", "a \u{1f3fa}", "-", "...", "\u{b0}"] {
         assert_eq!(read(&text(64), &[spoken(nothing)]), None, "{nothing}");
         assert_eq!(read(&degrees(), &[spoken(nothing)]), None, "{nothing}");

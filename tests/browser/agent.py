@@ -1,4 +1,4 @@
-"""An owner's own device: the program `onething-device`, with the bundle out of the mail that the page shows."""
+"""The device of an owner: the program `onething-device`, with the bundle from the mail that the page shows."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def bundle_of(hub, place, user="ana"):
 
 
 class Agent:
-    """The agent in the foreground."""
+    """The agent as a child process."""
 
     def __init__(self, bundle, place, model=None):
         program = os.environ.get("ONETHING_DEVICE_BINARY", str(ROOT / "target" / "debug" / "onething-device"))

@@ -1,4 +1,4 @@
-"""The hub as a program, and a browser that looks at its page."""
+"""The hub as a program, and a browser that opens its page."""
 
 import base64
 import json
@@ -19,14 +19,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
 PICTURES = ROOT / "target" / "browser"
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
-# How long anything may take that is not a whole print. Debug builds make RSA keys slowly.
+# The limit of a wait in seconds, for everything except a whole print. Debug builds generate RSA keys slowly.
 PATIENCE = 60
-# What a browser on the page may speak to.
+# The hosts that the page may contact.
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Hub:
-    """The hub's own program, on free ports of its own choice, which it keeps over a restart."""
+    """The program of the hub, on free ports that the first start chooses and a restart keeps."""
 
     def __init__(self, data, *options, **variables):
         self.data = data
@@ -48,14 +48,14 @@ class Hub:
         self.mqtt = urllib.parse.urlsplit(ready["mqtt"]).netloc or ready["mqtt"]
 
     def kill(self):
-        """A power cut: nothing is told to end, nothing is written any more."""
+        """Kills the hub, as a power failure would: it neither shuts down nor writes any more data."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process.stdout.close()
 
 
 class Browser:
-    """Headless Chromium at one size, in one colour scheme."""
+    """Headless Chromium with one window size and one colour scheme."""
 
     def __init__(self, name, width, height, scheme, motion="no-preference"):
         self.name = name
@@ -71,7 +71,7 @@ class Browser:
             "--disable-dev-shm-usage",
             "--disable-background-networking",
             f"--window-size={max(width, 500)},{height}",
-            # What is not on this machine does not exist.
+            # No host name other than this machine resolves.
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         ):
             options.add_argument(argument)
@@ -92,7 +92,7 @@ class Browser:
         self.driver.quit()
 
     def until(self, condition, what, limit=PATIENCE):
-        """Waits for a condition over the page, and says what it was when it does not come true."""
+        """Waits until a condition of the page holds, and fails with its description otherwise."""
         WebDriverWait(self.driver, limit, poll_frequency=0.1, ignored_exceptions=()).until(lambda _: condition(), f"never seen: {what}")
 
     def one(self, selector):
@@ -102,14 +102,14 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self, selector):
-        """The text of an element whether it is in view or not."""
+        """The text of an element, even if it is not visible."""
         return self.driver.execute_script("return document.querySelector(arguments[0])?.textContent.trim() ?? ''", selector)
 
     def ask(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)
 
     def next_steps(self):
-        """What the page marks as the next step: in words, of what is visible."""
+        """The visible elements that the page marks as the next step: their ids, names or texts."""
         return self.ask(
             """return [...document.querySelectorAll('[data-next]')].filter((node) => node.checkVisibility()).map((node) =>
                  node.id || (node.name ? `${node.name} ${node.value}` : node.textContent.trim()))"""
@@ -119,7 +119,7 @@ class Browser:
         return self.text("#guide-text")
 
     def press_next(self):
-        """Does what the page offers as the next step, as a pointer would."""
+        """Clicks the element that the page marks as the next step."""
         [_] = self.next_steps()
         node = self.one("[data-next]")
         self.ask("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", node)
@@ -128,15 +128,15 @@ class Browser:
         node.click()
 
     def picture(self, stage):
-        """Keeps what can be seen; on a phone, all that can be scrolled to."""
+        """Saves a screenshot; on a phone, of the whole page."""
         self.shot += 1
         PICTURES.mkdir(parents=True, exist_ok=True)
         shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": "phone" in self.name})
         (PICTURES / f"{self.name}-{self.shot:02}-{stage}.png").write_bytes(base64.b64decode(shot["data"]))
 
     def judge(self, stage):
-        """What has to be true of every stage: nothing serious for axe, nothing wider than the screen."""
-        # What is still fading in is judged when it is there; what moves for ever is not waited for.
+        """Checks that hold in every state: axe finds nothing serious, and the page is not wider than the screen."""
+        # Waits for the end of animations, except endless ones, before the check.
         at_rest = "return document.getAnimations().every((one) => one.playState !== 'running' || one.effect.getComputedTiming().endTime === Infinity)"
         self.until(lambda: self.ask(at_rest), f"{stage} at rest")
         self.ask(AXE.read_text())
@@ -153,11 +153,11 @@ class Browser:
         self.picture(stage)
 
     def complaints(self):
-        """What the console says is wrong, since it was asked last."""
+        """The errors in the console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
     def strangers(self):
-        """Requests that left this machine."""
+        """The requests to other machines."""
         addresses = set()
         for entry in self.driver.get_log("performance"):
             event = json.loads(entry["message"])["message"]

@@ -1,4 +1,4 @@
-"""What somebody in front of the page does and sees, in steps that several tests take."""
+"""Steps of a user on the page that several tests share."""
 
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -7,7 +7,7 @@ PHONE = (390, 844)
 SMALL_PHONE = (360, 740)
 TABLET = (768, 1024)
 DESKTOP = (1440, 900)
-# A whole print, with a heater that warms up first.
+# The limit of a whole print in seconds, including the heating.
 PRINT = 180
 
 
@@ -24,14 +24,14 @@ def has_printed(browser, model="a vase"):
 
 
 def head_moves(browser):
-    """Whether the head is elsewhere than it was at the first look."""
+    """Waits until the print head has moved."""
     look = lambda: browser.ask("return document.querySelector('#head').getAttribute('transform')")
     first = look()
     browser.until(lambda: look() != first, "a moving print head")
 
 
 def link(browser, words="open my printer"):
-    """The way to a linked account: one sentence, the card, the consent page and back."""
+    """From the first sentence to a linked account: the card, the consent page and back."""
     browser.until(lambda: is_at(browser, "say-next"), "the first thing to say")
     assert browser.text("#say-next-words") == words
     browser.judge("nothing-said")
@@ -47,7 +47,7 @@ def link(browser, words="open my printer"):
 
 
 def start_device(browser):
-    """From a linked account to a device that is connected."""
+    """From a linked account to a connected device."""
     browser.until(lambda: browser.next_steps() in (["say-next"], ["start"]), "what comes after linking")
     browser.judge("linked")
     if browser.next_steps() == ["say-next"]:
@@ -65,7 +65,7 @@ def link_and_start(browser, words):
 
 
 def follow_to_print(browser):
-    """Does what is offered until the printer prints."""
+    """Follows the offered steps until the printer prints."""
 
     def printing_or_offered():
         return browser.text("#doing").startswith("Printing") or browser.next_steps()
@@ -76,11 +76,11 @@ def follow_to_print(browser):
             return
         before = browser.hint()
         browser.press_next()
-        browser.until(lambda: browser.hint() != before, f"something after: {before}")
+        browser.until(lambda: browser.hint() != before, f"another hint after: {before}")
 
 
 def other_than_outage(complaints):
-    """Of the complaints since before the hub ended, until the page was connected to it again: those that the outage does not explain."""
+    """The console errors during an outage of the hub that the outage does not explain."""
     return [line for line in complaints if "net::ERR_" not in line]
 
 

@@ -1,4 +1,4 @@
-"""The small things that make the page pleasant."""
+"""Details of the page."""
 
 from selenium.webdriver.common.keys import Keys
 
@@ -53,7 +53,7 @@ def test_what_was_typed_survives_an_outage_has_no_silent_limit_and_is_recalled(h
     assert other_than_outage(browser.complaints()) == []
 
 
-def test_the_page_says_what_it_is_and_the_mail_is_readable_at_night(hub, browse):
+def test_the_page_shows_version_and_links_and_the_mail_is_readable_in_dark_mode(hub, browse):
     browser = browse("night", *DESKTOP, "dark")
     browser.open(hub.url)
     link(browser)

@@ -1,4 +1,4 @@
-"""What the page shows of a device that is not simulated by it, and of the shadow of any device."""
+"""The view of a device that the page does not simulate, and of the shadow of any device."""
 
 import json
 import urllib.error
@@ -28,7 +28,7 @@ def own_device(tmp_path):
 
 
 def post(hub, path, body):
-    """The status of the answer, and the answer."""
+    """Posts JSON; returns the status and the body of the response."""
     request = urllib.request.Request(hub.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request) as answer:
@@ -38,7 +38,7 @@ def post(hub, path, body):
 
 
 def with_mail(browser, hub):
-    """Ana is linked and has the mail with the bundle; nothing runs with it."""
+    """Links Ana's account and waits for the mail with the bundle; no device uses the bundle."""
     browser.open(hub.url)
     link(browser)
     browser.until(lambda: browser.next_steps() in (["say-next"], ["start"]), "what comes after linking")
@@ -48,7 +48,7 @@ def with_mail(browser, hub):
 
 
 @pytest.mark.parametrize(("name", "size", "scheme"), [("phone-light", PHONE, "light"), ("desktop-dark", DESKTOP, "dark")])
-def test_an_owners_own_device_is_shown_by_its_shadow_and_no_other_one_is_offered(hub, browse, own_device, name, size, scheme):
+def test_an_owners_own_device_is_shown_by_its_shadow_and_no_simulated_one_is_offered(hub, browse, own_device, name, size, scheme):
     browser = browse(f"own-device-{name}", *size, scheme)
     with_mail(browser, hub)
     agent = own_device(hub)
@@ -58,7 +58,7 @@ def test_an_owners_own_device_is_shown_by_its_shadow_and_no_other_one_is_offered
     browser.until(lambda: not browser.one("#start").is_displayed(), "that no other device is offered")
     assert "take its connection away" in browser.text("#started")
     browser.judge("connected")
-    # Nor is it by somebody who does not use the page.
+    # A direct request to the hub cannot start another device either.
     mail = json.loads(urllib.request.urlopen(f"{hub.url}/api/mail?user=ana").read())["mail"][-1]["id"]
     status, refusal = post(hub, "/api/device", {"user": "ana", "do": "start", "mail": mail})
     assert status == 409 and "already" in refusal["detail"]
@@ -69,18 +69,18 @@ def test_an_owners_own_device_is_shown_by_its_shadow_and_no_other_one_is_offered
     head_moves(browser)
     browser.judge("printing")
 
-    # The device goes. It is not forgotten, and nothing is marked that would take its place.
+    # The device disconnects. It stays on the page, and no step is marked that would replace it.
     agent.stop()
     browser.until(lambda: browser.text("#connection") == "Offline", "that the device is gone")
     browser.until(lambda: browser.next_steps() == [] and "Switch it on" in browser.hint(), "what to do with it")
-    browser.until(lambda: browser.one("#start").is_displayed(), "that whoever wants to may still start a simulated one")
+    browser.until(lambda: browser.one("#start").is_displayed(), "that a simulated device can still be started")
     browser.judge("offline")
     agent.run()
     browser.until(lambda: browser.text("#connection") == "Connected", "the device again")
     assert browser.complaints() == []
 
 
-def test_a_simulated_device_gives_way_to_the_owners_own_also_after_a_restart(hub, browse, own_device):
+def test_a_simulated_device_stops_for_the_owners_own_one_and_stays_off_after_a_restart(hub, browse, own_device):
     browser = browse("gives-way", *DESKTOP, "light")
     browser.open(hub.url)
     link(browser)
@@ -99,7 +99,7 @@ def test_a_simulated_device_gives_way_to_the_owners_own_also_after_a_restart(hub
     agent.stop()
 
 
-def test_they_differ_is_said_only_while_the_device_has_something_to_do(hub, browse):
+def test_a_difference_is_shown_only_while_the_device_has_something_to_do(hub, browse):
     browser = browse("they-differ", *DESKTOP, "light")
     browser.open(hub.url)
     link(browser)
@@ -114,7 +114,7 @@ def test_they_differ_is_said_only_while_the_device_has_something_to_do(hub, brow
     browser.until(lambda: browser.text("#doing").startswith("Unfinished") or browser.text("#doing") == "Idle", "a cancelled print")
     browser.until(lambda: shadow() == "no difference", "that nothing is pending")
     assert browser.all("#shadow td[data-pending]") == []
-    # A setting for a device that is away waits for it.
+    # A setting for a disconnected device waits for the device.
     browser.ask("document.querySelector('#connect').click()")
     browser.until(lambda: browser.text("#connection") == "Offline", "a device without a network")
     say(browser, "ask my printer to set the nozzle to fifty degrees")
@@ -156,7 +156,7 @@ def test_what_is_pending_is_what_the_device_can_still_do(pages_scripts, state, p
 
 @pytest.fixture(scope="module")
 def pages_scripts(tmp_path_factory):
-    """A browser on a page of a hub, whose scripts can be asked."""
+    """A browser on a page of a hub, for calls of the scripts of the page."""
     from home import Browser, Hub
 
     hub = Hub(tmp_path_factory.mktemp("scripts") / "data")
@@ -175,13 +175,14 @@ def test_the_certificate_in_use_is_the_one_that_is_shown(hub, browse):
     certificates = lambda: json.loads(urllib.request.urlopen(f"{hub.url}/api/things?user=ana").read())["things"][0]["certificates"]
     [first] = certificates()
     browser.until(lambda: browser.text("#certificate") == f"Certificate {first['id'][:8]} ACTIVE, in use", "the first certificate")
-    # A new one is mailed; the device goes on with the old one until it is started with the new bundle.
+    # A new certificate is mailed; the device uses the old one until it is started with the new bundle.
     mails = lambda: len(browser.all("#mails .mail"))
     answer = lambda: browser.text("#turns li:last-child .alexa-words")
     say(browser, "ask my printer to send my certificate again")
     say(browser, "yes")
     while "try again" in answer().lower():
-        # On a busy machine the certificate may not be made in time; then Alexa says so, and one asks again.
+        # On a busy machine the certificate may not be created in time; then the skill says so, and the user repeats the
+        # request.
         say(browser, "ask my printer to send my certificate again")
         say(browser, "yes")
     browser.until(lambda: mails() == 2, "the second mail")

@@ -1,4 +1,4 @@
-"""What the page says when something is not as it is at first."""
+"""The page when the hub or its mail server is in another state than usual."""
 
 import io
 import json
@@ -27,8 +27,8 @@ def test_a_hub_in_use_says_so(tmp_path, browse, name, size, scheme):
         hub.kill()
 
 
-def test_a_mail_that_does_not_go_out_is_explained(tmp_path, browse):
-    # Nothing listens there: ports below 1024 are given to nobody by chance.
+def test_a_mail_that_cannot_be_sent_is_explained(tmp_path, browse):
+    # No server listens on this port: ports below 1024 are not assigned automatically.
     hub = Hub(tmp_path / "data", SMTP_URL="smtp://127.0.0.1:1", MAIL_FROM="hub@example.com")
     try:
         browser = browse("mail-waits", *DESKTOP, "light")
@@ -42,7 +42,7 @@ def test_a_mail_that_does_not_go_out_is_explained(tmp_path, browse):
         hub.kill()
 
 
-def test_what_the_broker_has_refused_is_shown_at_the_shadow(hub, browse, tmp_path):
+def test_a_refusal_of_the_broker_is_shown_at_the_shadow(hub, browse, tmp_path):
     browser = browse("refused", *PHONE, "light")
     browser.open(hub.url)
     link(browser)
@@ -56,7 +56,7 @@ def test_what_the_broker_has_refused_is_shown_at_the_shadow(hub, browse, tmp_pat
 
 
 def connect(hub, place, client_id):
-    """CONNECT of MQTT 3.1.1 with Ana's certificate and this client id; waits for the end of the connection."""
+    """Sends a CONNECT of MQTT 3.1.1 with Ana's certificate and this client id; waits for the end of the connection."""
     get = lambda path: urllib.request.urlopen(hub.url + path).read()
     mail = json.loads(get("/api/mail?user=ana"))["mail"][-1]
     zipfile.ZipFile(io.BytesIO(get(f"/api/mail/{mail['id']}/attachment"))).extractall(place)

@@ -1,4 +1,4 @@
-"""The page by the keyboard alone."""
+"""The page with the keyboard only."""
 
 from selenium.webdriver.common.keys import Keys
 
@@ -6,7 +6,7 @@ from steps import DESKTOP, head_moves, is_at, press
 
 
 def tab_to(browser, selector):
-    """Goes on with the Tab key to what matches; each stop on the way must show that it has the focus."""
+    """Presses Tab until an element that matches has the focus; every element on the way must show its focus."""
     for _ in range(150):
         press(browser, Keys.TAB)
         there, shown = browser.ask(
@@ -21,7 +21,7 @@ def tab_to(browser, selector):
         assert shown, browser.ask("return document.activeElement.outerHTML.slice(0, 200)")
         if there:
             return
-    raise AssertionError(f"the keyboard does not reach {selector}")
+    raise AssertionError(f"the Tab key does not reach {selector}")
 
 
 def focus_is_somewhere(browser):

@@ -1,4 +1,4 @@
-"""The page with a device of a maker's own: it is drawn by its model, and is no printer."""
+"""The page with the device of another maker: the page follows the device model, and does not show a printer."""
 
 import json
 
@@ -35,7 +35,7 @@ def test_the_lamp_of_the_book_is_a_lamp_on_the_page(tmp_path, browse, name, size
         assert browser.text("#say-next-words") == "ask my lamp to turn on"
         browser.press_next()
         browser.until(lambda: browser.text("#properties dd").startswith("on"), "a lamp that is on")
-        # The device may be faster than Alexa's answer.
+        # The device may be faster than the response of the skill.
         browser.until(lambda: browser.text("#turns li:last-child .alexa-words").startswith("Switching the lamp on."), "Alexa's answer")
         browser.until(lambda: browser.text("#doing") == "It is as it was set", "that it is as it was set")
         browser.until(lambda: browser.next_steps() == ["user ben"], "the offer to be the other one")

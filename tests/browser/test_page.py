@@ -1,7 +1,7 @@
-"""The page, from "open my printer" to a printed vase, by what it offers itself and nothing else.
+"""The page, from "open my printer" to a printed vase, with the steps that the page itself offers.
 
-Needs a built hub (`cargo build -p onething-hub`, or its path in ONETHING_HUB), Chromium with its driver, and
-`npm ci` in this folder. Pictures of each stage go to target/browser.
+Needs a built hub (`cargo build -p onething-hub`, or its path in ONETHING_HUB), Chromium with its driver, and `npm ci`
+in this folder. Screenshots of each state are in target/browser.
 """
 
 import pytest
@@ -12,7 +12,7 @@ from steps import (
 
 
 @pytest.mark.parametrize(("name", "size", "scheme"), [("phone-dark", PHONE, "dark"), ("desktop-light", DESKTOP, "light")])
-def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, name, size, scheme):
+def test_two_new_users_print_a_vase_each_with_the_offered_steps(hub, browse, name, size, scheme):
     browser = browse(name, *size, scheme)
     browser.open(hub.url)
     link(browser)
@@ -27,9 +27,9 @@ def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, na
     browser.judge("hub-away")
     hub.start()
     browser.until(lambda: browser.text("#reconnecting") == "", "that the hub is back")
-    # Until then the console says again and again that nobody is there, which is so.
+    # During the outage the console reports failed connections.
     assert other_than_outage(browser.complaints()) == []
-    # The Echo was without power, too, so its session has ended; what was said and the cards are still there.
+    # The Echo has been restarted too, so its session has ended; the conversation and the cards are still there.
     browser.until(lambda: said(browser) == conversation, "the conversation from before")
     browser.until(lambda: len(browser.all("#cards .card")) == cards > 0, "the cards from before")
     browser.until(lambda: browser.one("#mails .mail").is_displayed(), "the mail from before")
@@ -37,7 +37,7 @@ def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, na
     browser.until(lambda: browser.text("#thing-name") == first_thing, "the thing from before")
     assert not browser.one("#listening").is_displayed()
 
-    # What the device does on its own after a power cut is its own affair; the page says what is left to do.
+    # The device may or may not have reconnected by itself; the page offers the remaining step.
     browser.until(lambda: browser.text("#connection") in ("Connected", "Offline", "Not started"), "the device after the restart")
     while browser.text("#connection") != "Connected":
         browser.until(lambda: browser.next_steps() or browser.text("#connection") == "Connected", "a way to the device")
@@ -46,7 +46,7 @@ def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, na
             browser.until(lambda: browser.text("#connection") == "Connected", "the device again")
     print_vase(browser)
 
-    # The page offers to be the other one.
+    # The page offers to switch to the other user.
     browser.until(lambda: browser.next_steps() == ["user ben"], "the offer to be Ben")
     browser.press_next()
     browser.until(lambda: browser.text("#account") == "Not linked", "Ben's own app")
@@ -58,7 +58,7 @@ def test_two_newcomers_print_a_vase_each_by_what_the_page_offers(hub, browse, na
     browser.until(lambda: browser.text("#thing-name") not in ("", first_thing), "Ben's thing")
     print_vase(browser)
 
-    # Ana's home is as she left it.
+    # Ana's view is unchanged.
     browser.ask("document.querySelector('#users input[value=ana]').click()")
     browser.until(lambda: browser.text("#thing-name") == first_thing, "Ana's thing")
     assert has_printed(browser)
@@ -70,7 +70,7 @@ LOOKS = [("phone-light", PHONE, "light"), ("tablet-light", TABLET, "light"), ("t
 
 
 @pytest.mark.parametrize(("name", "size", "scheme"), LOOKS)
-def test_a_print_that_fails_is_mended_and_done_again_on_every_screen(hub, browse, name, size, scheme):
+def test_a_failed_print_is_repeated_on_every_screen(hub, browse, name, size, scheme):
     browser = browse(name, *size, scheme)
     browser.open(hub.url)
     link(browser)
@@ -83,7 +83,7 @@ def test_a_print_that_fails_is_mended_and_done_again_on_every_screen(hub, browse
     browser.judge("failed")
     browser.press_next()
     browser.until(lambda: is_at(browser, "say-next"), "the offer to print again")
-    # Alexa says what she cannot do, and the page how it is said.
+    # The skill says what it cannot do, and the page suggests the right sentence.
     say(browser, "turn off my printer")
     browser.until(lambda: browser.all("#turns .hinted:not([hidden])"), "how to say it")
     assert browser.text("#turns li:last-child .hinted") == "Say “ask my printer to turn off my printer”"

@@ -1,4 +1,4 @@
-"""Who is at home: users come and go."""
+"""Adding and removing users."""
 
 import json
 import urllib.request
@@ -17,7 +17,7 @@ def names(browser):
     return browser.ask("return [...document.querySelectorAll('#users .user-name')].map((node) => node.textContent)")
 
 
-def test_one_more_user_of_any_first_name_is_added_and_what_was_typed_survives_a_refusal(hub, browse):
+def test_a_user_with_any_first_name_can_be_added_and_the_input_survives_a_refusal(hub, browse):
     browser = browse("small-phone", *SMALL_PHONE, "dark")
     browser.open(hub.url)
     browser.until(lambda: is_at(browser, "say-next"), "the first thing to say")
@@ -27,7 +27,7 @@ def test_one_more_user_of_any_first_name_is_added_and_what_was_typed_survives_a_
     browser.until(lambda: browser.one("#new-user-problem").is_displayed(), "why there cannot be a second Ana")
     assert browser.ask("return document.querySelector('#new-user-name').value") == "Ana"
     browser.judge("refused")
-    # The browser's console notes every answer that is an error; this one was asked for.
+    # The console logs every error response; this one was expected.
     assert all("/api/users" in line for line in browser.complaints())
     for name in ("Zoë", "Mr X", "李"):
         browser.one("#new-user-name").clear()
@@ -42,7 +42,7 @@ def test_one_more_user_of_any_first_name_is_added_and_what_was_typed_survives_a_
     assert browser.complaints() == []
 
 
-def test_users_are_removed_with_all_that_is_theirs_and_the_playground_is_reset(hub, browse):
+def test_users_are_removed_with_all_their_data_and_the_hub_is_reset(hub, browse):
     browser = browse("remove", *DESKTOP, "light")
     browser.open(hub.url)
     link(browser)
@@ -55,7 +55,7 @@ def test_users_are_removed_with_all_that_is_theirs_and_the_playground_is_reset(h
     browser.until(lambda: names(browser) == ["Ben"], "that Ana is gone")
     assert things() == [] and not browser.one("[data-user=ben]").is_enabled()
     browser.judge("removed")
-    # Somebody else of that name has nothing of hers.
+    # A new user with the same name has none of the old user's data.
     browser.one("#new-user-name").send_keys("Ana", Keys.ENTER)
     browser.until(lambda: names(browser) == ["Ana", "Ben"], "another Ana")
     browser.until(lambda: browser.text("#account") == "Not linked" and said(browser) == [], "a home of her own")
@@ -66,7 +66,7 @@ def test_users_are_removed_with_all_that_is_theirs_and_the_playground_is_reset(h
     open_users(browser)
     browser.one("#reset").click()
     browser.one("#reset-sure").click()
-    # The page loads again: until then it is the old one, and for a moment none.
+    # The page reloads: until then it is the old one, and for a moment there is none.
     at_first = lambda: browser.text("#account") == "Not linked" and said(browser) == [] and names(browser) == ["Ana", "Ben"]
     browser.until(at_first, "that all is as at first")
     assert things() == []

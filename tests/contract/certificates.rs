@@ -19,27 +19,27 @@ use super::{Account, Broken, Kept, NewUser, Verdict, holds, judge, refuses, same
 
 pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
     judge![fresh;
-        a_certificate_begins_inactive_and_attached_to_nothing,
+        a_new_certificate_is_inactive_and_not_attached,
         a_certificate_names_the_thing_it_was_made_for,
-        a_certificate_has_the_hash_of_it_as_its_id,
+        the_id_of_a_certificate_is_its_hash,
         a_certificate_fits_its_key_pair,
-        a_device_gets_certificates_for_a_key_of_its_own,
+        a_device_gets_certificates_for_its_own_key,
         two_certificates_share_no_key,
         attaching_can_be_repeated,
         detaching_can_be_repeated,
         a_certificate_is_attached_to_one_thing_only,
         detaching_from_another_thing_changes_nothing,
-        what_is_not_there_is_not_put_to_use,
+        a_missing_certificate_or_thing_is_refused,
         a_certificate_is_activated_and_deactivated,
         an_active_certificate_is_not_deleted,
         an_attached_certificate_is_not_deleted,
-        a_policy_does_not_keep_a_certificate,
-        a_certificate_out_of_use_is_deleted,
-        what_is_gone_needs_no_undoing,
-        attached_lists_what_is_attached,
+        a_certificate_with_a_policy_is_deleted,
+        a_detached_certificate_is_deleted,
+        undoing_succeeds_for_a_deleted_certificate,
+        attached_lists_the_certificates_of_a_thing,
         attached_lists_nothing_of_other_things,
-        a_list_of_certificates_says_how_old_they_are,
-        a_list_of_certificates_says_which_are_inactive,
+        a_list_of_certificates_has_their_dates,
+        a_list_of_certificates_has_their_status,
         a_list_of_certificates_begins_with_the_newest,
     ]
 }
@@ -52,7 +52,7 @@ async fn described(account: &impl Account, id: &CertificateId) -> Result<Describ
     account.registry().describe(id).await?.ok_or_else(|| Broken::here("the certificate is gone"))
 }
 
-/// A thing with a certificate that its device can connect with.
+/// A thing with an attached, ACTIVE certificate that a device can connect with.
 pub(super) async fn served(account: &impl Account) -> Result<(ThingName, CertificateId), Broken> {
     let thing = settler(account, &held("one")).await?;
     let id = create_certificate(account, &thing).await?;
@@ -70,12 +70,12 @@ async fn all_certificates(account: &impl Account) -> Result<Vec<Registered>, Bro
 async fn registered(account: &impl Account, id: &CertificateId) -> Result<Registered, Broken> {
     let mut found = all_certificates(account).await?;
     found.retain(|registered| registered.id == *id);
-    same(found.len(), 1, "how often a certificate is in the list")?;
+    same(found.len(), 1, "entries of the certificate in the list")?;
     Ok(found.remove(0))
 }
 
 /// CreateCertificateFromCsr with `setAsActive` false.
-async fn a_certificate_begins_inactive_and_attached_to_nothing(account: &impl Account) -> Kept {
+async fn a_new_certificate_is_inactive_and_not_attached(account: &impl Account) -> Kept {
     let thing = settler(account, &held("one")).await?;
     let id = create_certificate(account, &thing).await?;
     holds(described(account, &id).await?.inactive, "a new certificate is INACTIVE")?;
@@ -88,17 +88,17 @@ async fn a_certificate_names_the_thing_it_was_made_for(account: &impl Account) -
     let NewUser { thing, .. } = account.new_user();
     let id = create_certificate(account, &thing).await?;
     let described = described(account, &id).await?;
-    same((described.ours, described.made_for), (true, Some(thing)), "whose it is")
+    same((described.ours, described.made_for), (true, Some(thing)), "whether it is ours, and its thing")
 }
 
-/// What a device gets to hold.
+/// The credentials of a device.
 struct Held {
     certificate: CertificateDer<'static>,
     private_key: PrivateKeyDer<'static>,
     public_key: SubjectPublicKeyInfoDer<'static>,
 }
 
-/// The private key leaves the library in a bundle only.
+/// Reads the credentials from a bundle, because the library returns the private key only in a bundle.
 fn unpack(thing: &ThingName, certificate: &Certificate) -> Result<Held, Broken> {
     let bundle = bundle::zip(thing, certificate, &Broker::aws("localhost", 8883), 1_795_305_600, "", "")?;
     let mut zip = zip::ZipArchive::new(Cursor::new(bundle))?;
@@ -114,14 +114,14 @@ fn unpack(thing: &ThingName, certificate: &Certificate) -> Result<Held, Broken> 
     })
 }
 
-/// The certificate's id is the SHA-256 of its DER form; a broker that sees the certificate knows its registration by it.
-async fn a_certificate_has_the_hash_of_it_as_its_id(account: &impl Account) -> Kept {
+/// The id of a certificate is the SHA-256 of its DER form, so that a broker can compute the id from the certificate.
+async fn the_id_of_a_certificate_is_its_hash(account: &impl Account) -> Kept {
     let NewUser { thing, .. } = account.new_user();
     let created = account.registry().create_certificate(&thing).await?;
     same(CertificateId::of(&unpack(&thing, &created)?.certificate), created.id, "the hash")
 }
 
-/// CreateCertificateFromCsr: "the CSR must include a public key"; the certificate is for that one and no other.
+/// CreateCertificateFromCsr: "the CSR must include a public key"; the certificate is for that key.
 async fn a_certificate_fits_its_key_pair(account: &impl Account) -> Kept {
     let NewUser { thing, .. } = account.new_user();
     let Held { certificate, private_key, public_key } = unpack(&thing, &account.registry().create_certificate(&thing).await?)?;
@@ -131,7 +131,7 @@ async fn a_certificate_fits_its_key_pair(account: &impl Account) -> Kept {
 }
 
 /// CreateCertificateFromCsr: "reusing the same certificate signing request (CSR) results in a distinct certificate".
-async fn a_device_gets_certificates_for_a_key_of_its_own(account: &impl Account) -> Kept {
+async fn a_device_gets_certificates_for_its_own_key(account: &impl Account) -> Kept {
     let NewUser { thing, .. } = account.new_user();
     let own = SigningRequest::new(&thing)?;
     let request = CertificateRequest::parse(&own.pem)?;
@@ -154,7 +154,7 @@ async fn two_certificates_share_no_key(account: &impl Account) -> Kept {
     holds(unpack(&thing, &one)?.public_key != unpack(&thing, &two)?.public_key, "two certificates have two keys")
 }
 
-/// AttachPolicy and AttachThingPrincipal: what is attached is attached.
+/// AttachPolicy and AttachThingPrincipal succeed if the policy or thing is already attached.
 async fn attaching_can_be_repeated(account: &impl Account) -> Kept {
     let (thing, id) = served(account).await?;
     account.registry().attach_policy(&id).await?;
@@ -162,7 +162,7 @@ async fn attaching_can_be_repeated(account: &impl Account) -> Kept {
     same(account.registry().attached(&thing).await?, [id], "what is attached")
 }
 
-/// DetachPolicy and DetachThingPrincipal: what is not attached is detached.
+/// DetachPolicy and DetachThingPrincipal succeed if the policy or thing is not attached.
 async fn detaching_can_be_repeated(account: &impl Account) -> Kept {
     let (thing, id) = served(account).await?;
     for _again in 0..2 {
@@ -181,7 +181,7 @@ async fn a_certificate_is_attached_to_one_thing_only(account: &impl Account) -> 
     account.registry().detach_thing(&id, &thing).await?;
     account.waits().await;
     account.registry().attach_thing(&id, &other).await?;
-    same(account.registry().attached(&other).await?, [id], "what is attached after the first thing let go")
+    same(account.registry().attached(&other).await?, [id], "what is attached after the detachment from the first thing")
 }
 
 async fn detaching_from_another_thing_changes_nothing(account: &impl Account) -> Kept {
@@ -192,7 +192,7 @@ async fn detaching_from_another_thing_changes_nothing(account: &impl Account) ->
 }
 
 /// AttachThingPrincipal, AttachPolicy, UpdateCertificate: ResourceNotFoundException.
-async fn what_is_not_there_is_not_put_to_use(account: &impl Account) -> Kept {
+async fn a_missing_certificate_or_thing_is_refused(account: &impl Account) -> Kept {
     let (registry, NewUser { owner, thing }) = (account.registry(), account.new_user());
     let (id, never) = (create_certificate(account, &thing).await?, CertificateId::of(b"never made"));
     refuses(&registry.attach_thing(&id, &thing).await, is_refused, "attached to no thing")?;
@@ -239,7 +239,7 @@ async fn an_attached_certificate_is_not_deleted(account: &impl Account) -> Kept 
 
 /// DeleteCertificate with `forceDelete`: "forces the deletion of a certificate if it is inactive and is not
 /// attached to an IoT thing".
-async fn a_policy_does_not_keep_a_certificate(account: &impl Account) -> Kept {
+async fn a_certificate_with_a_policy_is_deleted(account: &impl Account) -> Kept {
     let NewUser { thing, .. } = account.new_user();
     let id = create_certificate(account, &thing).await?;
     account.registry().attach_policy(&id).await?;
@@ -248,8 +248,8 @@ async fn a_policy_does_not_keep_a_certificate(account: &impl Account) -> Kept {
     same(account.registry().describe(&id).await?, None, "what is known about it")
 }
 
-/// DeleteCertificate, once the detachment has spread: "it might take several seconds".
-async fn a_certificate_out_of_use_is_deleted(account: &impl Account) -> Kept {
+/// DeleteCertificate, after the detachment has propagated: "it might take several seconds".
+async fn a_detached_certificate_is_deleted(account: &impl Account) -> Kept {
     let (thing, id) = served(account).await?;
     account.registry().deactivate(&id).await?;
     account.registry().detach_policy(&id).await?;
@@ -261,8 +261,8 @@ async fn a_certificate_out_of_use_is_deleted(account: &impl Account) -> Kept {
     holds(all_certificates(account).await?.iter().all(|registered| registered.id != id), "it is not in the list")
 }
 
-/// What a retry finds that comes after its own success.
-async fn what_is_gone_needs_no_undoing(account: &impl Account) -> Kept {
+/// A retry after a call that succeeded without a response finds the resource gone.
+async fn undoing_succeeds_for_a_deleted_certificate(account: &impl Account) -> Kept {
     let thing = settler(account, &held("one")).await?;
     let gone = create_certificate(account, &thing).await?;
     account.registry().deactivate(&gone).await?;
@@ -279,8 +279,8 @@ async fn what_is_gone_needs_no_undoing(account: &impl Account) -> Kept {
     Ok(())
 }
 
-/// ListThingPrincipals and ListPrincipalThings; what is not a thing has nothing attached.
-async fn attached_lists_what_is_attached(account: &impl Account) -> Kept {
+/// ListThingPrincipals and ListPrincipalThings; a name without a thing has no certificates.
+async fn attached_lists_the_certificates_of_a_thing(account: &impl Account) -> Kept {
     let (thing, first) = served(account).await?;
     let (second, spare) = (create_certificate(account, &thing).await?, create_certificate(account, &thing).await?);
     account.registry().attach_thing(&second, &thing).await?;
@@ -295,25 +295,25 @@ async fn attached_lists_what_is_attached(account: &impl Account) -> Kept {
 async fn attached_lists_nothing_of_other_things(account: &impl Account) -> Kept {
     let (mine, of_mine) = served(account).await?;
     let (other, of_other) = served(account).await?;
-    same(account.registry().attached(&mine).await?, [of_mine], "what is attached to the one")?;
-    same(account.registry().attached(&other).await?, [of_other], "what is attached to the other")?;
+    same(account.registry().attached(&mine).await?, [of_mine], "what is attached to the first thing")?;
+    same(account.registry().attached(&other).await?, [of_other], "what is attached to the second thing")?;
     same(account.registry().attached(&account.new_user().thing).await?, [], "what is attached to no thing")
 }
 
 /// ListCertificates: `creationDate`.
-async fn a_list_of_certificates_says_how_old_they_are(account: &impl Account) -> Kept {
+async fn a_list_of_certificates_has_their_dates(account: &impl Account) -> Kept {
     let NewUser { thing, .. } = account.new_user();
     let began = account.now();
     let id = create_certificate(account, &thing).await?;
     let ended = account.now();
     account.waits().await;
     let made_at = registered(account, &id).await?.made_at;
-    // AWS counts fractions, and a second that has begun is not over.
+    // AWS returns fractions of a second, so the date may be up to one second later.
     holds((began..=ended + 1).contains(&made_at), &format!("made at {made_at}, between {began} and {ended}"))
 }
 
 /// ListCertificates: `status`.
-async fn a_list_of_certificates_says_which_are_inactive(account: &impl Account) -> Kept {
+async fn a_list_of_certificates_has_their_status(account: &impl Account) -> Kept {
     let NewUser { thing, .. } = account.new_user();
     let id = create_certificate(account, &thing).await?;
     account.registry().activate(&id).await?;

@@ -1,15 +1,15 @@
-//! Where an implementation does not keep the contract, and why: the one list of them, which is itself tested.
-//! A gap that has closed fails a test as much as one that has opened.
+//! The list of all clauses that an implementation does not keep, with the reasons. The list itself is tested: both a new gap and
+//! a closed one fail a test.
 //!
-//! Past the ports the emulators differ from AWS in more, and no test may rely on it:
-//! - moto lets every attribute be searched for, with or without a thing type; DetachPolicy and DetachThingPrincipal
-//!   answer 404 when repeated, which our client takes for done; it checks no signature, evaluates no policy and
-//!   has no MQTT; DescribeEndpoint names another host each time.
-//! - Both have each list on one page.
+//! Outside the ports the emulators differ from AWS in more ways, and no test may rely on them:
+//! - moto searches things by any attribute, with or without a thing type. Its DetachPolicy and DetachThingPrincipal answer 404
+//!   when repeated, which our client treats as a success. It verifies no signature, evaluates no policy and has no MQTT.
+//!   DescribeEndpoint returns another host each time.
+//! - Both return each list on one page.
 
 use super::Verdict;
 
-/// Clauses that an implementation does not keep.
+/// Clauses that an implementation does not keep, and the reason.
 pub struct Gap {
     pub why: &'static str,
     pub clauses: &'static [&'static str],
@@ -17,45 +17,45 @@ pub struct Gap {
 
 pub const MODEL: &[Gap] = &[
     Gap {
-        why: "it has one owner with one thing, and does not look at their names",
+        why: "it has one owner with one thing, and ignores their names",
         clauses: &[
-            "a_claim_is_its_owners",
+            "a_claim_of_another_owner_is_refused",
             "a_certificate_is_attached_to_one_thing_only",
             "detaching_from_another_thing_changes_nothing",
             "attached_lists_nothing_of_other_things",
-            "every_thing_has_a_shadow_of_its_own",
-            "unfinished_lists_the_things_of_devices_by_the_names_they_chose",
+            "every_thing_has_its_own_shadow",
+            "unfinished_lists_things_with_names_of_their_devices",
         ],
     },
     Gap {
         why: "the certificates that it creates are ids: there are no keys and no DER",
-        clauses: &["a_certificate_has_the_hash_of_it_as_its_id", "a_certificate_fits_its_key_pair", "two_certificates_share_no_key"],
+        clauses: &["the_id_of_a_certificate_is_its_hash", "a_certificate_fits_its_key_pair", "two_certificates_share_no_key"],
     },
+    Gap { why: "it is always fully deployed", clauses: &["the_error_names_a_missing_thing_type", "the_error_names_a_missing_policy"] },
     Gap {
-        why: "it was always deployed whole",
-        clauses: &["a_missing_thing_type_is_told_by_its_name", "a_missing_policy_is_told_by_its_name"],
+        why: "its shadow has no metadata and no limit of size",
+        clauses: &["a_report_has_a_timestamp", "more_than_eight_kilobytes_are_refused"],
     },
-    Gap { why: "its shadow has no metadata and no end", clauses: &["a_report_is_dated", "more_than_eight_kilobytes_are_refused"] },
 ];
 pub const HUB: &[Gap] = &[Gap {
-    why: "its mailbox is a folder: it keeps no envelope, and takes mail from anybody",
-    clauses: &["a_letter_goes_to_its_recipient_and_to_nobody_else", "a_sender_who_is_not_verified_is_refused"],
+    why: "its mailbox is a folder: it stores no envelope, and accepts every sender",
+    clauses: &["a_mail_goes_only_to_its_recipient", "a_sender_who_is_not_verified_is_refused"],
 }];
-/// ministack 1.5.33 behind the gate of the harness, which fills what the stories need.
+/// ministack 1.5.33 behind the proxy of the harness, which adds the behaviour that the story tests need.
 pub const MINISTACK_BEHIND_A_GATE: &[Gap] = &[NO_EXCLUSIVE_THING, NO_ORDER, NO_LIMIT];
 
-/// ministack 1.5.33 as it is.
+/// ministack 1.5.33 without the proxy.
 pub const MINISTACK: &[Gap] = &[
     NO_EXCLUSIVE_THING,
     NO_ORDER,
     NO_LIMIT,
     Gap {
         why: "UpdateThing counts the versions and ignores expectedVersion",
-        clauses: &["a_write_needs_the_present_version", "of_many_writes_at_once_one_wins"],
+        clauses: &["a_write_needs_the_present_version", "one_of_many_concurrent_writes_succeeds"],
     },
     Gap {
-        why: "it has neither GetConnection nor DeleteConnection and takes them for bad requests",
-        clauses: &["a_device_that_nobody_knows_is_not_connected", "a_device_that_nobody_knows_is_disconnected"],
+        why: "it has neither GetConnection nor DeleteConnection and refuses them as bad requests",
+        clauses: &["an_unknown_device_is_not_connected", "disconnecting_an_unknown_device_succeeds"],
     },
 ];
 
@@ -68,54 +68,51 @@ pub const MOTO: &[Gap] = &[
         why: "CreateThing on an existing name overwrites it",
         clauses: &[
             "a_claim_is_exclusive",
-            "a_claim_is_its_owners",
-            "a_claim_that_is_repeated_late_changes_nothing",
-            "of_many_claims_at_once_one_wins",
+            "a_claim_of_another_owner_is_refused",
+            "a_claim_that_is_repeated_later_changes_nothing",
+            "one_of_many_concurrent_claims_succeeds",
         ],
     },
     Gap {
         why: "UpdateThing and DeleteThing ignore expectedVersion, and the version of a thing stays 1",
         clauses: &[
             "a_write_needs_the_present_version",
-            "a_write_counts_the_version_up",
-            "of_many_writes_at_once_one_wins",
+            "a_write_increases_the_version",
+            "one_of_many_concurrent_writes_succeeds",
             "a_removal_needs_the_present_version",
         ],
     },
+    Gap { why: "CreateCertificateFromCsr treats setAsActive=false as true", clauses: &["a_new_certificate_is_inactive_and_not_attached"] },
     Gap {
-        why: "CreateCertificateFromCsr takes setAsActive=false for true",
-        clauses: &["a_certificate_begins_inactive_and_attached_to_nothing"],
-    },
-    Gap {
-        why: "CreateCertificateFromCsr certifies a key of its own, and makes it ACTIVE",
-        clauses: &["a_certificate_fits_its_key_pair", "a_device_gets_certificates_for_a_key_of_its_own"],
+        why: "CreateCertificateFromCsr certifies a key that it generates itself, and makes it ACTIVE",
+        clauses: &["a_certificate_fits_its_key_pair", "a_device_gets_certificates_for_its_own_key"],
     },
     Gap {
         why: "a certificate's id is the hash of its PEM, which depends on where its lines end",
-        clauses: &["a_certificate_has_the_hash_of_it_as_its_id"],
+        clauses: &["the_id_of_a_certificate_is_its_hash"],
     },
     Gap {
-        why: "DeleteCertificate with forceDelete leaves the policy attached to nothing, at which every later deletion stumbles",
-        clauses: &["a_certificate_out_of_use_is_deleted", "what_is_gone_needs_no_undoing"],
+        why: "DeleteCertificate with forceDelete leaves a dangling attachment of the policy, and every later deletion fails",
+        clauses: &["a_detached_certificate_is_deleted", "undoing_succeeds_for_a_deleted_certificate"],
     },
     Gap { why: "a shadow is a part of a registered thing", clauses: &["a_shadow_needs_no_registered_thing"] },
     Gap {
         why: "it has neither GetConnection nor DeleteConnection and fails with 500",
-        clauses: &["a_device_that_nobody_knows_is_not_connected", "a_device_that_nobody_knows_is_disconnected"],
+        clauses: &["an_unknown_device_is_not_connected", "disconnecting_an_unknown_device_succeeds"],
     },
     Gap {
         why: "SES sends to the recipients of the header as well as to those of the call",
-        clauses: &["a_letter_goes_to_its_recipient_and_to_nobody_else"],
+        clauses: &["a_mail_goes_only_to_its_recipient"],
     },
     Gap {
-        why: "SES refuses a stranger in other words than AWS, whose words are all that tells the reason",
+        why: "SES refuses an unknown sender with another message than AWS, and only the message tells the reason",
         clauses: &["a_sender_who_is_not_verified_is_refused"],
     },
 ];
 
-/// Mail by SMTP.
+/// An SMTP server as the mailer.
 pub const SMTP: &[Gap] = &[Gap {
-    why: "whose mail a server takes is its own affair, and ours takes everybody's",
+    why: "an SMTP server decides itself which senders it accepts, and ours accepts all",
     clauses: &["a_sender_who_is_not_verified_is_refused"],
 }];
 
@@ -127,7 +124,7 @@ const NO_ORDER: Gap = Gap {
 };
 const NO_LIMIT: Gap = Gap { why: "a shadow may have any size", clauses: &["more_than_eight_kilobytes_are_refused"] };
 
-/// Every clause is kept but those in the list, and each of those is broken.
+/// Requires that exactly the listed clauses are broken.
 #[track_caller]
 pub fn check(verdicts: &[Verdict], gaps: &[Gap]) {
     let listed = |clause: &str| gaps.iter().find(|gap| gap.clauses.contains(&clause));
@@ -144,5 +141,5 @@ pub fn check(verdicts: &[Verdict], gaps: &[Gap]) {
             wrong.push(format!("{clause}: is no clause that was judged"));
         }
     }
-    assert!(wrong.is_empty(), "of {} clauses {} are not as they should be:\n{}", verdicts.len(), wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "of {} clauses, {} have an unexpected result:\n{}", verdicts.len(), wrong.len(), wrong.join("\n"));
 }

@@ -5,22 +5,22 @@ use onething::login::{AccessToken, IdentifyError, Login, Profile};
 
 use super::{Kept, Verdict, holds, judge, refuses, same};
 
-/// Who signs people in, and people who can be signed in.
+/// A login service, and accounts that a test can link.
 pub trait Accounts {
     type Login: Login;
 
     fn login(&self) -> &Self::Login;
-    /// Links somebody new; their token, and what is known about them.
+    /// Links a new user; returns the access token and the profile.
     async fn links(&self, name: &str) -> (AccessToken, Profile);
-    /// The client id that tokens are made for.
+    /// The client id that the tokens are issued for.
     fn client_id(&self) -> &str;
 }
 
 pub async fn judge<D: Accounts>(fresh: impl AsyncFn() -> D) -> Vec<Verdict> {
     judge![fresh;
         a_token_has_the_profile_of_its_holder,
-        a_token_tells_its_client_and_how_long_it_is_good,
-        a_token_that_nobody_was_given_is_invalid,
+        a_token_has_its_client_and_its_remaining_time,
+        a_token_that_was_never_issued_is_invalid,
     ]
 }
 
@@ -33,18 +33,18 @@ async fn a_token_has_the_profile_of_its_holder(accounts: &impl Accounts) -> Kept
     Ok(())
 }
 
-async fn a_token_tells_its_client_and_how_long_it_is_good(accounts: &impl Accounts) -> Kept {
+async fn a_token_has_its_client_and_its_remaining_time(accounts: &impl Accounts) -> Kept {
     let (token, holder) = accounts.links("Ana").await;
     let info = accounts.login().token_info(&token).await?;
-    same((info.audience.as_str(), info.owner), (accounts.client_id(), holder.owner), "whose token it is")?;
-    holds((1..=3_600).contains(&info.seconds_left), "it is good for an hour at most")
+    same((info.audience.as_str(), info.owner), (accounts.client_id(), holder.owner), "the client and the owner of the token")?;
+    holds((1..=3_600).contains(&info.seconds_left), "the token is valid for an hour at most")
 }
 
-/// 400 `invalid_token`, and no outage: only this costs the owner a new link.
-async fn a_token_that_nobody_was_given_is_invalid(accounts: &impl Accounts) -> Kept {
+/// 400 `invalid_token`, and not an outage: only for this error does the owner have to link the account again.
+async fn a_token_that_was_never_issued_is_invalid(accounts: &impl Accounts) -> Kept {
     accounts.links("Ana").await;
     let token = AccessToken::new("Atza|nobody-was-given-this".to_owned());
     let is_invalid = |error: &IdentifyError| matches!(error, IdentifyError::TokenInvalid);
     refuses(&accounts.login().profile(&token).await, is_invalid, "its profile")?;
-    refuses(&accounts.login().token_info(&token).await, is_invalid, "what it is")
+    refuses(&accounts.login().token_info(&token).await, is_invalid, "its token info")
 }

@@ -6,18 +6,18 @@ use onething::mail::{Letter, MailError, Mailer};
 
 use super::{Broken, Kept, Verdict, holds, judge, refuses, same};
 
-/// Where mail is sent from, and where it ends up.
+/// A mailer, and the mail that has arrived.
 pub trait Post {
     type Mailer: Mailer;
 
     fn mailer(&self) -> &Self::Mailer;
-    /// An address that mail may come from.
+    /// An address that the mailer accepts as a sender.
     fn sender(&self) -> &str;
-    /// All mail that has ever arrived, as soon as it is so much.
+    /// All mails that have ever arrived, once there are `at_least` that many.
     async fn arrived(&self, at_least: usize) -> Vec<Arrived>;
 }
 
-/// A letter that has arrived.
+/// A mail that has arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrived {
     pub recipients: Vec<String>,
@@ -26,9 +26,9 @@ pub struct Arrived {
 
 pub async fn judge<P: Post>(fresh: impl AsyncFn() -> P) -> Vec<Verdict> {
     judge![fresh;
-        a_letter_that_is_taken_arrives_once,
-        a_letter_arrives_as_it_was_written,
-        a_letter_goes_to_its_recipient_and_to_nobody_else,
+        an_accepted_mail_arrives_once,
+        a_mail_arrives_unchanged,
+        a_mail_goes_only_to_its_recipient,
         a_sender_who_is_not_verified_is_refused,
     ]
 }
@@ -42,7 +42,7 @@ fn message(from: &str, to: &str, text: &str) -> String {
     format!("From: {from}\nTo: {to}\nSubject: Your printer\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n{text}\n")
 }
 
-/// Sends the letters; what has arrived afterwards and had not before.
+/// Sends the mails and returns those that have arrived since.
 async fn delivered<P: Post>(post: &P, letters: Vec<Letter>) -> Result<Vec<Arrived>, Broken> {
     let (before, sent) = (post.arrived(0).await.len(), letters.len());
     for letter in letters {
@@ -51,7 +51,7 @@ async fn delivered<P: Post>(post: &P, letters: Vec<Letter>) -> Result<Vec<Arrive
     Ok(post.arrived(before + sent).await.split_off(before))
 }
 
-async fn a_letter_that_is_taken_arrives_once(post: &impl Post) -> Kept {
+async fn an_accepted_mail_arrives_once(post: &impl Post) -> Kept {
     let texts = ["the first", "the second", "the third"];
     let letters: Result<Vec<_>, _> = texts
         .iter()
@@ -59,14 +59,14 @@ async fn a_letter_that_is_taken_arrives_once(post: &impl Post) -> Kept {
         .collect();
     let arrived = delivered(post, letters?).await?;
     let with = |text: &str| arrived.iter().filter(|letter| String::from_utf8_lossy(&letter.message).contains(text)).count();
-    same(texts.map(with), [1, 1, 1], "how often each has arrived")?;
+    same(texts.map(with), [1, 1, 1], "how often each mail has arrived")?;
     same(arrived.len(), 3, "letters")
 }
 
-/// SES puts lines of its own above the header, such as Message-ID
-/// (<https://docs.aws.amazon.com/ses/latest/dg/send-email-raw.html>). From there on no byte is another; only of the
-/// empty lines at the end there may be one more, because SMTP ends a message with the end of a line.
-async fn a_letter_arrives_as_it_was_written(post: &impl Post) -> Kept {
+/// SES adds header lines at the top, such as Message-ID (<https://docs.aws.amazon.com/ses/latest/dg/send-email-raw.html>). The
+/// rest is unchanged byte by byte, except that one more empty line at the end is allowed, because SMTP ends a message with a line
+/// end.
+async fn a_mail_arrives_unchanged(post: &impl Post) -> Kept {
     let text = format!(".\n..\n.begins with a dot\nFrom here on\n\n=3D =\n{}\n\n\n. and so does the last", "x".repeat(998));
     let written = letter(post.sender(), "ana@mail.example.com", &message(post.sender(), "ana@mail.example.com", &text))?;
     let expected = String::from_utf8_lossy(&written.message).into_owned();
@@ -76,11 +76,11 @@ async fn a_letter_arrives_as_it_was_written(post: &impl Post) -> Kept {
     let found = found.strip_suffix("\r\n\r\n").map_or(found.clone(), |found| format!("{found}\r\n"));
     let (above, letter) = found.split_at(found.find("From: ").unwrap_or_default());
     same(letter, expected, "the letter")?;
-    holds(above.is_empty() || above.ends_with("\r\n"), "what is added are whole lines")
+    holds(above.is_empty() || above.ends_with("\r\n"), "only whole lines are added")
 }
 
-/// `Destinations`: where it is given, the header names nobody.
-async fn a_letter_goes_to_its_recipient_and_to_nobody_else(post: &impl Post) -> Kept {
+/// `Destinations`: if the parameter is given, the recipients in the header are ignored.
+async fn a_mail_goes_only_to_its_recipient(post: &impl Post) -> Kept {
     let header = "Ben <ben@mail.example.com>\nCc: cleo@mail.example.com\nBcc: dora@mail.example.com";
     let written = letter(post.sender(), "ana@mail.example.com", &message(post.sender(), header, "Hello"))?;
     let arrived = delivered(post, vec![written]).await?;
@@ -94,6 +94,6 @@ async fn a_sender_who_is_not_verified_is_refused(post: &impl Post) -> Kept {
     let written = letter(stranger, "ana@mail.example.com", &message(stranger, "ana@mail.example.com", "Hello"))?;
     let before = post.arrived(0).await.len();
     let outcome = post.mailer().send(written).await;
-    refuses(&outcome, |error| matches!(error, MailError::NotVerified(_)), "mail of a stranger")?;
+    refuses(&outcome, |error| matches!(error, MailError::NotVerified(_)), "mail of an unknown sender")?;
     holds(post.arrived(before).await.len() == before, "nothing has arrived")
 }

@@ -1,9 +1,9 @@
-//! What every implementation of a port promises, written once over the port: [`registry`] with [`certificates`],
-//! [`shadows`], [`mailer`], [`login`] and [`claims`].
+//! The contract of every port, written once over the port: [`registry`] with [`certificates`], [`shadows`], [`mailer`], [`login`]
+//! and [`claims`].
 //!
-//! It is kept by the model of AWS that the simulation plays in (`model.rs`), by the hub (`hub/tests/contract.rs`), and by
-//! the clients of AWS on two AWS that other people wrote (`tests/story/registry.rs`). Where one of them does
-//! not keep a clause, [`gaps`] says so and why; it has to say the truth in both directions.
+//! Three implementations are tested against the contract: the model of AWS in the simulation (`model.rs`), the hub
+//! (`hub/tests/contract.rs`), and the AWS clients on two emulators that others wrote (`tests/story/registry.rs`). [`gaps`] lists
+//! the clauses that one of them does not keep, with the reasons; both a missing and a superfluous entry fail the tests.
 
 #![allow(dead_code, reason = "each test binary judges the ports that it has")]
 #![allow(missing_docs, unreachable_pub, reason = "test code: no other crate reads these names")]
@@ -25,8 +25,8 @@ use onething::registry::Registry;
 use onething::shadow::Shadows;
 use serde_json::Value;
 
-/// An account with a registry and shadows, deployed as the stack leaves it, and the things about it that a
-/// test must be able to see and do past the ports.
+/// An account with a registry and shadows after the deployment of the stack. Some methods observe and change the account past the
+/// ports.
 pub trait Account {
     type Registry: Registry + 'static;
     type Shadows: Shadows;
@@ -34,22 +34,22 @@ pub trait Account {
     fn registry(&self) -> Arc<Self::Registry>;
     fn shadows(&self) -> &Self::Shadows;
 
-    /// A registry in front of a stack that has neither [`MISSING_TYPE`] nor [`MISSING_POLICY`], and wants both.
+    /// A registry whose configuration names [`MISSING_TYPE`] and [`MISSING_POLICY`], neither of which exists.
     fn registry_without_its_stack(&self) -> Arc<Self::Registry>;
 
-    /// Somebody who has never been here, and the name of their thing.
+    /// An owner who is unknown to the account, and the name of the owner's thing.
     fn new_user(&self) -> NewUser;
 
-    /// Seconds since the epoch, by the clock that dates certificates and reports.
+    /// Unix time in seconds on the clock that dates certificates and reports.
     fn now(&self) -> u64;
 
-    /// Lets a minute pass, where the clock is the test's to turn: what AWS does in the background is then done.
+    /// Advances the clock by a minute, if it is a simulated one, so that background work of AWS is done.
     async fn waits(&self);
 
-    /// The device says something.
+    /// Writes reported values, as the device would.
     async fn reports(&self, thing: &ThingName, reported: Value);
 
-    /// What is desired of the device.
+    /// The desired state of the device.
     async fn desired(&self, thing: &ThingName) -> Value;
 }
 
@@ -61,16 +61,16 @@ pub struct NewUser {
     pub thing: ThingName,
 }
 
-/// What became of one clause.
+/// The result of one clause.
 pub struct Verdict {
     pub clause: &'static str,
     pub kept: Kept,
 }
 
-/// A clause was kept, or how it was broken.
+/// The clause was kept, or how it was broken.
 pub type Kept = Result<(), Broken>;
 
-/// What was not as the clause has it, and where.
+/// A violation of a clause, with its place in the source.
 #[derive(Debug)]
 pub struct Broken(pub String);
 
@@ -82,7 +82,7 @@ impl Broken {
     }
 }
 
-/// A call that should have gone well.
+/// An error of a call that should have succeeded.
 impl<E: std::error::Error> From<E> for Broken {
     #[track_caller]
     fn from(error: E) -> Self {
@@ -101,7 +101,7 @@ fn same<T: PartialEq<U> + Debug, U: Debug>(found: T, expected: U, what: &str) ->
     if found == expected { Ok(()) } else { Err(Broken::here(format_args!("{what}: {found:?} instead of {expected:?}"))) }
 }
 
-/// A call that should have been refused in a certain way.
+/// Requires that a call has failed with a certain error.
 #[track_caller]
 fn refuses<T: Debug, E: Debug>(outcome: &Result<T, E>, how: impl Fn(&E) -> bool, what: &str) -> Kept {
     match outcome {
@@ -110,7 +110,7 @@ fn refuses<T: Debug, E: Debug>(outcome: &Result<T, E>, how: impl Fn(&E) -> bool,
     }
 }
 
-/// Judges clauses one after the other, each on what `fresh` makes for it.
+/// Runs clauses one after the other, each on a new value of `fresh`.
 macro_rules! judge {
     ($fresh:expr; $($clause:ident),* $(,)?) => {
         vec![$(Verdict { clause: stringify!($clause), kept: $clause(&$fresh().await).await }),*]

@@ -1,15 +1,14 @@
-//! The contract of the ports, kept by the model of AWS that the simulation plays in: it proves as much about
-//! AWS as the model is like it. Of a mail the model keeps the certificate in it and no more, so it is not judged
-//! as a mailer.
+//! The contract of the ports, kept by the model of AWS in the simulation. The simulation proves as much about AWS as this model
+//! resembles AWS. The model stores only the certificate of a mail, so it is not tested as a mailer.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a test may fail loudly, and nobody depends on it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a panic is a failed test, and no crate imports these names")]
 
 #[path = "mod.rs"]
 mod contract;
-#[allow(dead_code, reason = "the simulation breaks what is whole here")]
+#[allow(dead_code, reason = "only the simulation uses the faults")]
 #[path = "../simulation/port.rs"]
 mod port;
-#[allow(dead_code, reason = "the simulation breaks what is whole here")]
+#[allow(dead_code, reason = "only the simulation uses the faults")]
 #[path = "../simulation/world.rs"]
 mod world;
 
@@ -30,7 +29,7 @@ thread_local! {
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Seconds since the epoch on the simulated clock.
+/// Unix time in seconds on the simulated clock.
 fn now() -> u64 {
     1_763_760_000 + BEGAN.get().map_or(0, |began| began.elapsed().as_secs())
 }
@@ -41,12 +40,12 @@ fn new_user(number: usize) -> NewUser {
     NewUser { owner, thing }
 }
 
-/// The one thing that the model knows: that of the first who comes.
+/// The only thing that the model has: that of the first user.
 fn thing() -> ThingName {
     new_user(0).thing
 }
 
-/// A world in which nothing goes wrong.
+/// A world without faults.
 struct Model {
     port: Port,
     new_users: RefCell<std::ops::RangeFrom<usize>>,
@@ -111,8 +110,8 @@ async fn the_model_keeps_the_contract() {
     gaps::check(&judge(Flaw::None).await, gaps::MODEL);
 }
 
-/// The flaws that the simulation has to find, the contract finds, too: each breaks these clauses, in this order,
-/// beside those that the model never keeps.
+/// The contract finds the flaws that the simulation has to find, too: a flaw breaks exactly these clauses, in this order, besides
+/// those that the model never keeps.
 async fn check_flaw(flaw: Flaw, expected: &[&str]) {
     let known = |clause: &str| gaps::MODEL.iter().any(|gap| gap.clauses.contains(&clause));
     let verdicts = judge(flaw).await;
@@ -121,15 +120,15 @@ async fn check_flaw(flaw: Flaw, expected: &[&str]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_is_not_as_aws_documents_it_breaks_the_contract() {
+async fn every_flaw_of_the_account_breaks_the_contract() {
     check_flaw(Flaw::None, &[]).await;
     check_flaw(
         Flaw::ClaimsAreShared,
-        &["a_claim_is_exclusive", "a_claim_that_is_repeated_late_changes_nothing", "of_many_claims_at_once_one_wins"],
+        &["a_claim_is_exclusive", "a_claim_that_is_repeated_later_changes_nothing", "one_of_many_concurrent_claims_succeeds"],
     )
     .await;
-    check_flaw(Flaw::VersionsDoNotCount, &["a_write_needs_the_present_version", "of_many_writes_at_once_one_wins"]).await;
-    let born_active = &["a_certificate_begins_inactive_and_attached_to_nothing", "a_device_gets_certificates_for_a_key_of_its_own"];
+    check_flaw(Flaw::VersionsDoNotCount, &["a_write_needs_the_present_version", "one_of_many_concurrent_writes_succeeds"]).await;
+    let born_active = &["a_new_certificate_is_inactive_and_not_attached", "a_device_gets_certificates_for_its_own_key"];
     check_flaw(Flaw::BornActive, born_active).await;
     check_flaw(
         Flaw::NothingIsRevoked,
@@ -137,10 +136,10 @@ async fn an_account_that_is_not_as_aws_documents_it_breaks_the_contract() {
             "a_certificate_is_activated_and_deactivated",
             "an_active_certificate_is_not_deleted",
             "an_attached_certificate_is_not_deleted",
-            "a_policy_does_not_keep_a_certificate",
-            "a_certificate_out_of_use_is_deleted",
-            "what_is_gone_needs_no_undoing",
-            "a_list_of_certificates_says_which_are_inactive",
+            "a_certificate_with_a_policy_is_deleted",
+            "a_detached_certificate_is_deleted",
+            "undoing_succeeds_for_a_deleted_certificate",
+            "a_list_of_certificates_has_their_status",
         ],
     )
     .await;
@@ -152,12 +151,12 @@ fn is_noticed(kept: Kept, gaps: &'static [Gap]) -> bool {
 }
 
 #[test]
-fn a_list_of_gaps_that_is_not_true_is_noticed() {
+fn a_wrong_list_of_gaps_fails() {
     const LISTED: &[Gap] = &[Gap { why: "it is a test", clauses: &["a_clause"] }];
     const ELSEWHERE: &[Gap] = &[Gap { why: "it is a test", clauses: &["a_clause_of_nothing"] }];
     let broken = || Err(Broken("broken".to_owned()));
-    assert!(!is_noticed(Ok(()), &[]) && !is_noticed(broken(), LISTED), "a list that is true");
+    assert!(!is_noticed(Ok(()), &[]) && !is_noticed(broken(), LISTED), "a correct list");
     assert!(is_noticed(Ok(()), LISTED), "a gap that has closed");
     assert!(is_noticed(broken(), &[]), "a gap that has opened");
-    assert!(is_noticed(Ok(()), ELSEWHERE), "a gap in a clause that there is not");
+    assert!(is_noticed(Ok(()), ELSEWHERE), "a gap in a clause that does not exist");
 }

@@ -10,34 +10,34 @@ use tokio::task::JoinSet;
 use super::certificates::served;
 use super::{Account, Broken, Kept, MISSING_POLICY, MISSING_TYPE, NewUser, Verdict, holds, judge, refuses, same};
 
-/// So many do the same at once.
+/// The number of concurrent calls.
 const CROWD: usize = 20;
 
 pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
     judge![fresh;
         a_claim_is_exclusive,
-        a_claim_is_its_owners,
-        a_thing_tells_whose_it_is_and_what,
+        a_claim_of_another_owner_is_refused,
+        a_thing_has_its_owner_and_its_type,
         a_claim_can_be_repeated,
-        a_claim_that_is_repeated_late_changes_nothing,
-        of_many_claims_at_once_one_wins,
-        a_record_comes_back_as_it_was_claimed,
-        a_record_comes_back_as_it_was_written,
+        a_claim_that_is_repeated_later_changes_nothing,
+        one_of_many_concurrent_claims_succeeds,
+        a_claimed_record_reads_back,
+        a_written_record_reads_back,
         every_field_of_a_record_can_be_cleared,
         a_write_needs_the_present_version,
-        a_write_counts_the_version_up,
-        a_write_to_what_is_not_there_makes_nothing,
-        of_many_writes_at_once_one_wins,
+        a_write_increases_the_version,
+        a_write_to_a_missing_thing_creates_nothing,
+        one_of_many_concurrent_writes_succeeds,
         a_removal_needs_the_present_version,
         a_thing_with_a_certificate_is_not_removed,
-        a_thing_that_is_gone_is_removed,
+        removing_a_missing_thing_succeeds,
         a_removed_thing_can_be_claimed_anew,
         things_are_found_by_their_alexa_user,
-        things_are_not_found_any_more_when_their_record_changes,
-        unfinished_lists_exactly_what_is_unfinished,
-        unfinished_lists_the_things_of_devices_by_the_names_they_chose,
-        a_missing_thing_type_is_told_by_its_name,
-        a_missing_policy_is_told_by_its_name,
+        things_are_no_longer_found_when_their_record_changes,
+        unfinished_lists_exactly_the_unfinished_things,
+        unfinished_lists_things_with_names_of_their_devices,
+        the_error_names_a_missing_thing_type,
+        the_error_names_a_missing_policy,
     ]
 }
 
@@ -64,7 +64,7 @@ async fn is_at(account: &impl Account, thing: &ThingName, version: i64, record: 
     same((found.version, &found.record), (version, record), when)
 }
 
-/// Somebody whose thing has this record, at version 1.
+/// A new thing with this record, at version 1.
 pub(super) async fn settler(account: &impl Account, record: &Record) -> Result<ThingName, Broken> {
     let NewUser { owner, thing } = account.new_user();
     account.registry().claim(&thing, &owner, record).await?;
@@ -80,15 +80,15 @@ async fn a_claim_is_exclusive(account: &impl Account) -> Kept {
     is_at(account, &thing, 1, &held("one"), "after both").await
 }
 
-/// CreateThing: the owner is an attribute, and so a part of the configuration.
-async fn a_claim_is_its_owners(account: &impl Account) -> Kept {
+/// CreateThing: the owner is an attribute, and so is part of the configuration.
+async fn a_claim_of_another_owner_is_refused(account: &impl Account) -> Kept {
     let thing = settler(account, &held("one")).await?;
     let other = account.new_user().owner;
     refuses(&account.registry().claim(&thing, &other, &held("one")).await, is_taken, "a claim by another")
 }
 
 /// DescribeThing: attributes and thing type.
-async fn a_thing_tells_whose_it_is_and_what(account: &impl Account) -> Kept {
+async fn a_thing_has_its_owner_and_its_type(account: &impl Account) -> Kept {
     let NewUser { owner, thing } = account.new_user();
     account.registry().claim(&thing, &owner, &held("one")).await?;
     account.registry().write(&thing, 1, &held("two")).await?;
@@ -106,8 +106,8 @@ async fn a_claim_can_be_repeated(account: &impl Account) -> Kept {
     is_at(account, &thing, 1, &held("one"), "after both").await
 }
 
-/// CreateThing, by a client that was silent while others went on: what is configured the same is not made anew.
-async fn a_claim_that_is_repeated_late_changes_nothing(account: &impl Account) -> Kept {
+/// CreateThing, by a client whose first call was delayed: an equal configuration does not create the thing again.
+async fn a_claim_that_is_repeated_later_changes_nothing(account: &impl Account) -> Kept {
     let NewUser { owner, thing } = account.new_user();
     account.registry().claim(&thing, &owner, &held("one")).await?;
     account.registry().write(&thing, 1, &held("two")).await?;
@@ -116,7 +116,7 @@ async fn a_claim_that_is_repeated_late_changes_nothing(account: &impl Account) -
     is_at(account, &thing, 3, &held("one"), "after the repetition").await
 }
 
-/// How many of the crowd have succeeded, and with which number; all others have heard that they were too late.
+/// The numbers of the calls that have succeeded; all others must have failed with [`RegistryError::Taken`].
 async fn winners(mut crowd: JoinSet<(usize, Result<(), RegistryError>)>) -> Result<Vec<usize>, Broken> {
     let mut winners = Vec::new();
     while let Some(outcome) = crowd.join_next().await {
@@ -136,7 +136,7 @@ async fn check_one_winner(account: &impl Account, thing: &ThingName, crowd: Join
     same(record, held(&winners[0].to_string()), "what the winner wrote")
 }
 
-async fn of_many_claims_at_once_one_wins(account: &impl Account) -> Kept {
+async fn one_of_many_concurrent_claims_succeeds(account: &impl Account) -> Kept {
     let NewUser { owner, thing } = account.new_user();
     let mut claims = JoinSet::new();
     for number in 0..CROWD {
@@ -148,7 +148,7 @@ async fn of_many_claims_at_once_one_wins(account: &impl Account) -> Kept {
 
 // Records.
 
-/// A record of which every field says something.
+/// A record with a value in every field.
 fn full() -> Record {
     let id = |name: &str| CertificateId::of(name.as_bytes());
     Record {
@@ -174,7 +174,7 @@ fn replaced(name: &str, until: u64) -> Replaced {
     Replaced { certificate: CertificateId::of(name.as_bytes()), until }
 }
 
-/// The full record with one field as it is at first.
+/// The full record with one field at its default, for every field.
 fn cleared() -> [(&'static str, Record); 14] {
     [
         ("run", Record { run: String::new(), ..full() }),
@@ -204,12 +204,12 @@ async fn check_rewritten(account: &impl Account, thing: &ThingName, record: &Rec
     same(&entry(account, thing).await?.record, record, what)
 }
 
-async fn a_record_comes_back_as_it_was_claimed(account: &impl Account) -> Kept {
+async fn a_claimed_record_reads_back(account: &impl Account) -> Kept {
     let thing = settler(account, &full()).await?;
     same(entry(account, &thing).await?.record, full(), "a full record")
 }
 
-async fn a_record_comes_back_as_it_was_written(account: &impl Account) -> Kept {
+async fn a_written_record_reads_back(account: &impl Account) -> Kept {
     let thing = settler(account, &Record::default()).await?;
     same(entry(account, &thing).await?.record, Record::default(), "an empty record")?;
     check_rewritten(account, &thing, &full(), "a full record").await?;
@@ -224,7 +224,7 @@ async fn every_field_of_a_record_can_be_cleared(account: &impl Account) -> Kept 
         check_rewritten(account, &thing, &record, field).await?;
         check_rewritten(account, &thing, &full(), field).await?;
     }
-    // What a device has said stays: nobody ever takes it back.
+    // Values that a device has registered with are never removed.
     check_rewritten(account, &thing, &Record { said: full().said, ..Record::default() }, "all fields").await
 }
 
@@ -232,14 +232,14 @@ async fn every_field_of_a_record_can_be_cleared(account: &impl Account) -> Kept 
 /// the request, the request is rejected with a VersionConflictException".
 async fn a_write_needs_the_present_version(account: &impl Account) -> Kept {
     let thing = settler(account, &held("one")).await?;
-    refuses(&account.registry().write(&thing, 2, &held("two")).await, is_taken, "a write at a version to come")?;
+    refuses(&account.registry().write(&thing, 2, &held("two")).await, is_taken, "a write at a future version")?;
     account.registry().write(&thing, 1, &held("two")).await?;
-    refuses(&account.registry().write(&thing, 1, &held("three")).await, is_taken, "a write at a version that was")?;
+    refuses(&account.registry().write(&thing, 1, &held("three")).await, is_taken, "a write at an earlier version")?;
     same(entry(account, &thing).await?.record, held("two"), "in the end")
 }
 
-/// DescribeThing: the version is that of the record, and counts its changes from 1.
-async fn a_write_counts_the_version_up(account: &impl Account) -> Kept {
+/// DescribeThing: the version is that of the record; it starts at 1 and increases by one with each change.
+async fn a_write_increases_the_version(account: &impl Account) -> Kept {
     let thing = settler(account, &held("0")).await?;
     for version in 1..4 {
         same(entry(account, &thing).await?.version, version, "before the write")?;
@@ -249,13 +249,13 @@ async fn a_write_counts_the_version_up(account: &impl Account) -> Kept {
 }
 
 /// UpdateThing: ResourceNotFoundException.
-async fn a_write_to_what_is_not_there_makes_nothing(account: &impl Account) -> Kept {
+async fn a_write_to_a_missing_thing_creates_nothing(account: &impl Account) -> Kept {
     let NewUser { thing, .. } = account.new_user();
     refuses(&account.registry().write(&thing, 1, &held("one")).await, is_taken, "a write to no thing")?;
     same(account.registry().look(&thing).await?, None, "after it")
 }
 
-async fn of_many_writes_at_once_one_wins(account: &impl Account) -> Kept {
+async fn one_of_many_concurrent_writes_succeeds(account: &impl Account) -> Kept {
     let thing = settler(account, &held("none")).await?;
     let mut writes = JoinSet::new();
     for number in 0..CROWD {
@@ -292,7 +292,7 @@ async fn a_thing_with_a_certificate_is_not_removed(account: &impl Account) -> Ke
 }
 
 /// DeleteThing: "returns successfully with no error if you specify a thing that doesn't exist".
-async fn a_thing_that_is_gone_is_removed(account: &impl Account) -> Kept {
+async fn removing_a_missing_thing_succeeds(account: &impl Account) -> Kept {
     let thing = settler(account, &held("one")).await?;
     for _again in 0..2 {
         account.registry().remove(&thing, 1).await?;
@@ -310,7 +310,7 @@ async fn a_removed_thing_can_be_claimed_anew(account: &impl Account) -> Kept {
 
 // Searches.
 
-/// The pages of a list, one after the other.
+/// All items of a list, page by page.
 pub(super) async fn pages<T>(mut page: impl AsyncFnMut(Option<String>) -> Result<Listing<T>, RegistryError>) -> Result<Vec<T>, Broken> {
     let (mut all, mut next) = (Vec::new(), None);
     loop {
@@ -334,17 +334,17 @@ async fn things_are_found_by_their_alexa_user(account: &impl Account) -> Kept {
     same(account.registry().things_of(&user).await?, [], "before there is one")?;
     account.registry().claim(&thing, &owner, &Record { alexa_user: Some(user.clone()), ..held("one") }).await?;
     same(account.registry().things_of(&user).await?, [thing], "the things of the user")?;
-    same(account.registry().things_of(&AlexaUser::of("somebody else")).await?, [], "the things of somebody else")
+    same(account.registry().things_of(&AlexaUser::of("somebody else")).await?, [], "the things of another user")
 }
 
-async fn things_are_not_found_any_more_when_their_record_changes(account: &impl Account) -> Kept {
+async fn things_are_no_longer_found_when_their_record_changes(account: &impl Account) -> Kept {
     let thing = settler(account, &held("one")).await?;
     let user = AlexaUser::of(&format!("user of {thing}"));
     let (theirs, nobodys) = (Record { alexa_user: Some(user.clone()), ..held("two") }, held("three"));
     rewrite(account, &thing, &theirs).await?;
     same(account.registry().things_of(&user).await?, std::slice::from_ref(&thing), "while the record names the user")?;
     rewrite(account, &thing, &nobodys).await?;
-    same(account.registry().things_of(&user).await?, [], "when it does not any more")?;
+    same(account.registry().things_of(&user).await?, [], "when the record no longer names the user")?;
     rewrite(account, &thing, &theirs).await?;
     let version = entry(account, &thing).await?.version;
     account.registry().remove(&thing, version).await?;
@@ -352,7 +352,7 @@ async fn things_are_not_found_any_more_when_their_record_changes(account: &impl 
 }
 
 /// ListThings, by an attribute that only unfinished records have.
-async fn unfinished_lists_exactly_what_is_unfinished(account: &impl Account) -> Kept {
+async fn unfinished_lists_exactly_the_unfinished_things(account: &impl Account) -> Kept {
     let thing = settler(account, &finished()).await?;
     let registry = account.registry();
     let unfinished = async || -> Result<BTreeSet<String>, Broken> {
@@ -379,17 +379,17 @@ async fn unfinished_lists_exactly_what_is_unfinished(account: &impl Account) -> 
     }
     let bounce = Record { bounce: Some(Bounce::Bounced), ..finished() };
     rewrite(account, &thing, &bounce).await?;
-    same(unfinished().await?, others, "a mail that came back is nothing for the sweep")
+    same(unfinished().await?, others, "a returned mail does not make a record unfinished")
 }
 
-// What the stack lacks.
+// Missing parts of the stack.
 
 fn check_told(outcome: &Result<(), RegistryError>, expected: &RegistryError) -> Kept {
     refuses(outcome, |error| error.to_string() == expected.to_string(), "without its stack")
 }
 
 /// CreateThing: ResourceNotFoundException.
-async fn a_missing_thing_type_is_told_by_its_name(account: &impl Account) -> Kept {
+async fn the_error_names_a_missing_thing_type(account: &impl Account) -> Kept {
     let (registry, NewUser { owner, thing }) = (account.registry_without_its_stack(), account.new_user());
     let outcome = registry.claim(&thing, &owner, &held("one")).await;
     check_told(&outcome, &RegistryError::ThingTypeMissing(MISSING_TYPE.to_owned()))?;
@@ -397,14 +397,14 @@ async fn a_missing_thing_type_is_told_by_its_name(account: &impl Account) -> Kep
 }
 
 /// AttachPolicy: ResourceNotFoundException.
-async fn a_missing_policy_is_told_by_its_name(account: &impl Account) -> Kept {
+async fn the_error_names_a_missing_policy(account: &impl Account) -> Kept {
     let (registry, NewUser { thing, .. }) = (account.registry_without_its_stack(), account.new_user());
     let id = registry.create_certificate(&thing).await?.id;
     check_told(&registry.attach_policy(&id).await, &RegistryError::PolicyMissing(MISSING_POLICY.to_owned()))
 }
 
-/// What they are called does not say that they are ours; whose they are does.
-async fn unfinished_lists_the_things_of_devices_by_the_names_they_chose(account: &impl Account) -> Kept {
+/// The names of these things do not start with our prefix; their owner shows that they are ours.
+async fn unfinished_lists_things_with_names_of_their_devices(account: &impl Account) -> Kept {
     let registry = account.registry();
     let name = |thing: &ThingName| {
         let chosen = ThingName::parse(&format!("press-{}", &thing.as_str()[thing.as_str().len() - 26..]));
@@ -416,6 +416,6 @@ async fn unfinished_lists_the_things_of_devices_by_the_names_they_chose(account:
     registry.claim(&chosen, &fleet, &held("one")).await?;
     registry.claim(&foreign, &other.owner, &held("one")).await?;
     let listed = pages(async |page| registry.unfinished(page.as_deref()).await).await?;
-    holds(listed.contains(&chosen), "what a device of a fleet has named is listed")?;
-    holds(!listed.contains(&foreign), "what somebody else has named is not")
+    holds(listed.contains(&chosen), "a thing named by a device of a fleet is listed")?;
+    holds(!listed.contains(&foreign), "a foreign thing is not listed")
 }

@@ -13,25 +13,25 @@ pub async fn judge<A: Account>(fresh: impl AsyncFn() -> A) -> Vec<Verdict> {
     judge![fresh;
         there_is_no_shadow_before_the_first_update,
         a_shadow_needs_no_registered_thing,
-        every_thing_has_a_shadow_of_its_own,
+        every_thing_has_its_own_shadow,
         the_mark_of_onboarding_reads_back,
         a_mark_without_a_certificate_reads_back,
         a_mark_is_replaced_by_the_next,
         a_look_is_no_mark_of_onboarding,
-        the_certificate_in_use_is_what_the_device_says,
-        a_report_is_dated,
+        the_certificate_in_use_is_the_reported_one,
+        a_report_has_a_timestamp,
         the_mark_is_no_report,
         an_update_changes_only_what_it_names,
         null_deletes,
         an_array_is_replaced_whole,
         settings_and_commands_are_desired,
-        a_command_takes_the_place_of_another,
+        a_command_replaces_another,
         more_than_eight_kilobytes_are_refused,
         a_deleted_shadow_is_gone,
-        a_shadow_after_a_deleted_one_holds_nothing_of_it,
-        a_shadow_that_is_not_there_is_deleted,
-        a_device_that_nobody_knows_is_not_connected,
-        a_device_that_nobody_knows_is_disconnected,
+        a_shadow_after_a_deleted_one_starts_empty,
+        deleting_a_missing_shadow_succeeds,
+        an_unknown_device_is_not_connected,
+        disconnecting_an_unknown_device_succeeds,
     ]
 }
 
@@ -66,7 +66,7 @@ async fn there_is_no_shadow_before_the_first_update(account: &impl Account) -> K
     holds(account.shadows().read(&thing).await?.is_some(), "the first update makes the shadow")
 }
 
-/// The shadow service does not ask the registry
+/// The shadow service does not check the registry
 /// (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-device-shadows.html>).
 async fn a_shadow_needs_no_registered_thing(account: &impl Account) -> Kept {
     let NewUser { thing, .. } = account.new_user();
@@ -74,7 +74,7 @@ async fn a_shadow_needs_no_registered_thing(account: &impl Account) -> Kept {
     holds(shadow(account, &thing).await?.onboarded, "the mark reads back")
 }
 
-async fn every_thing_has_a_shadow_of_its_own(account: &impl Account) -> Kept {
+async fn every_thing_has_its_own_shadow(account: &impl Account) -> Kept {
     let (mine, other) = (settler(account).await?, settler(account).await?);
     account.shadows().update(&mine, &Patch::ready(7, None, None)).await?;
     same(account.shadows().read(&other).await?, None, "the shadow of the other thing")
@@ -115,16 +115,16 @@ async fn a_look_is_no_mark_of_onboarding(account: &impl Account) -> Kept {
     same((marked.onboarded, marked.delivered, marked.look), (false, None, true), "the mark")
 }
 
-async fn the_certificate_in_use_is_what_the_device_says(account: &impl Account) -> Kept {
+async fn the_certificate_in_use_is_the_reported_one(account: &impl Account) -> Kept {
     let thing = settler(account).await?;
     account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), None)).await?;
-    same(shadow(account, &thing).await?.in_use, None, "before the device has said anything")?;
+    same(shadow(account, &thing).await?.in_use, None, "before the first report of the device")?;
     account.reports(&thing, json!({"certificateId": certificate().as_str()})).await;
-    same(shadow(account, &thing).await?.in_use, Some(certificate()), "what it says")
+    same(shadow(account, &thing).await?.in_use, Some(certificate()), "after the report")
 }
 
-/// Metadata holds a timestamp in seconds for each attribute.
-async fn a_report_is_dated(account: &impl Account) -> Kept {
+/// The metadata contains a timestamp in seconds for each attribute.
+async fn a_report_has_a_timestamp(account: &impl Account) -> Kept {
     let thing = settler(account).await?;
     let began = account.now();
     account.reports(&thing, json!({"status": "idle", "bed": {"now": 20}})).await;
@@ -138,7 +138,7 @@ async fn the_mark_is_no_report(account: &impl Account) -> Kept {
     let thing = settler(account).await?;
     account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), Some(7))).await?;
     let marked = shadow(account, &thing).await?;
-    same((marked.has_been_online(), marked.reported_at), (false, None), "what is known of the device")
+    same((marked.has_been_online(), marked.reported_at), (false, None), "whether the device was online, and its last report")
 }
 
 /// "If a field exists in the request, it is updated; otherwise it is left as it is."
@@ -150,7 +150,7 @@ async fn an_update_changes_only_what_it_names(account: &impl Account) -> Kept {
     check_reported(account, &thing, &json!({"status": "idle", "bed": {"now": 21, "target": 60}})).await?;
     account.shadows().update(&thing, &Patch::set(object(&json!({"power": "ON"})))).await?;
     check_reported(account, &thing, &json!({"status": "idle", "bed": {"now": 21, "target": 60}})).await?;
-    holds(shadow(account, &thing).await?.is_ready(), "the mark is what it was")
+    holds(shadow(account, &thing).await?.is_ready(), "the mark is unchanged")
 }
 
 /// "A value of null deletes the field."
@@ -183,7 +183,7 @@ async fn settings_and_commands_are_desired(account: &impl Account) -> Kept {
     same(account.desired(&thing).await, json!({"power": "OFF", "bedTarget": 60, "command": command}), "what is desired")
 }
 
-async fn a_command_takes_the_place_of_another(account: &impl Account) -> Kept {
+async fn a_command_replaces_another(account: &impl Account) -> Kept {
     let thing = settler(account).await?;
     account.shadows().update(&thing, &Patch::command(&print("one", &json!({"model": "vase", "copies": 2})))).await?;
     account.shadows().update(&thing, &Patch::command(&print("two", &json!({"model": "cup", "copies": null})))).await?;
@@ -200,7 +200,7 @@ async fn more_than_eight_kilobytes_are_refused(account: &impl Account) -> Kept {
     let outcome = account.shadows().update(&thing, &text(8_200)).await;
     refuses(&outcome, |error| matches!(error, ShadowError::TooLarge), "an update that is too large")?;
     let kept = account.desired(&thing).await;
-    same(kept["text"].as_str().map(str::len), Some(8_000), "what was there before")
+    same(kept["text"].as_str().map(str::len), Some(8_000), "the size before the update")
 }
 
 /// DeleteThingShadow.
@@ -211,7 +211,7 @@ async fn a_deleted_shadow_is_gone(account: &impl Account) -> Kept {
     same(account.shadows().read(&thing).await?, None, "the shadow")
 }
 
-async fn a_shadow_after_a_deleted_one_holds_nothing_of_it(account: &impl Account) -> Kept {
+async fn a_shadow_after_a_deleted_one_starts_empty(account: &impl Account) -> Kept {
     let thing = settler(account).await?;
     account.shadows().update(&thing, &Patch::ready(7, Some(&certificate()), None)).await?;
     account.reports(&thing, json!({"status": "idle"})).await;
@@ -222,7 +222,7 @@ async fn a_shadow_after_a_deleted_one_holds_nothing_of_it(account: &impl Account
 }
 
 /// DeleteThingShadow: ResourceNotFoundException.
-async fn a_shadow_that_is_not_there_is_deleted(account: &impl Account) -> Kept {
+async fn deleting_a_missing_shadow_succeeds(account: &impl Account) -> Kept {
     let thing = settler(account).await?;
     account.shadows().delete(&thing).await?;
     account.shadows().update(&thing, &Patch::look(8)).await?;
@@ -233,12 +233,12 @@ async fn a_shadow_that_is_not_there_is_deleted(account: &impl Account) -> Kept {
 }
 
 /// GetConnection: ResourceNotFoundException.
-async fn a_device_that_nobody_knows_is_not_connected(account: &impl Account) -> Kept {
+async fn an_unknown_device_is_not_connected(account: &impl Account) -> Kept {
     let connection = account.shadows().connection(&account.new_user().thing).await?;
-    holds(matches!(connection, Connection::Unknown | Connection::Disconnected { .. }), "not connected, as far as anybody knows")
+    holds(matches!(connection, Connection::Unknown | Connection::Disconnected { .. }), "unknown or disconnected")
 }
 
 /// DeleteConnection: ResourceNotFoundException.
-async fn a_device_that_nobody_knows_is_disconnected(account: &impl Account) -> Kept {
+async fn disconnecting_an_unknown_device_succeeds(account: &impl Account) -> Kept {
     Ok(account.shadows().disconnect(&account.new_user().thing).await?)
 }

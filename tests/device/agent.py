@@ -1,4 +1,4 @@
-"""The device as its owner runs it: the real binary over a state folder."""
+"""The agent as its owner runs it: the real binary with a state folder."""
 
 import json
 import signal
@@ -7,13 +7,13 @@ import time
 
 from hub import LIMIT, eventually
 
-# What belongs into files, and into no output.
+# Secrets, which may be in files, but not in any output.
 SECRETS = ("PRIVATE KEY", "Atza|")
 
 
 class Agent:
     def __init__(self, binary, place, model=None, inside=()):
-        """`model` is its device model; `inside` is a command that runs another one, in another network."""
+        """`model` is the device model; `inside` is a command that runs another one in another network namespace."""
         self.binary, self.place, self.inside = binary, place, list(inside)
         self.place.mkdir()
         self.state = place / "state"
@@ -24,12 +24,12 @@ class Agent:
         return [*self.inside, self.binary, *self.options, *arguments]
 
     def ask(self, *arguments, **variables):
-        """Runs to its end; no secret comes out of it."""
+        """Runs a command to its end and checks that it prints no secret."""
         done = subprocess.run(
             self.command(*arguments), env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=3 * LIMIT
         )
         for secret in (*SECRETS, *variables.values()):
-            assert secret not in done.stdout + done.stderr, f"{arguments} tells a secret"
+            assert secret not in done.stdout + done.stderr, f"{arguments} prints a secret"
         return done
 
     def do(self, *arguments, **variables):
@@ -38,7 +38,7 @@ class Agent:
         return done.stdout
 
     def fails(self, code, words, *arguments, **variables):
-        """It ends with this code and with one sentence that has these words."""
+        """Requires this exit code, and one error message with these words."""
         done = self.ask(*arguments, **variables)
         said = [line for line in done.stderr.splitlines() if line.startswith("onething-device: ")]
         assert done.returncode == code and len(said) == 1 and words in said[0], f"{arguments}: {done.returncode} {done.stderr}"
@@ -51,7 +51,7 @@ class Agent:
         return self
 
     def ended(self):
-        """Waits until it has ended by itself; returns its exit code."""
+        """Waits until the agent ends by itself; returns its exit code."""
         return self.process.wait(LIMIT)
 
     def stop(self):
@@ -59,7 +59,7 @@ class Agent:
         assert self.process.wait(LIMIT) == 0, self.log()
 
     def kill(self):
-        """The power fails."""
+        """Kills the agent, as a power failure would."""
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait(LIMIT)
@@ -68,7 +68,7 @@ class Agent:
         return json.loads(self.do("status", "--json"))
 
     def is_(self, connection, limit=LIMIT):
-        """Waits until it says so to those who ask on the device; returns how long that took."""
+        """Waits until `status` shows this connection; returns the seconds that it took."""
         began = time.monotonic()
 
         def holds():
@@ -83,16 +83,16 @@ class Agent:
         log = self.place / "agent.log"
         text = log.read_text(errors="replace") if log.exists() else ""
         for secret in SECRETS:
-            assert secret not in text, "the log tells a secret"
+            assert secret not in text, "the log contains a secret"
         return text
 
     def credentials(self):
-        """The folder with the files in use, and what its `connection.json` says."""
+        """The folder with the files in use, and the content of its `connection.json`."""
         folder = self.state / (self.state / "current").read_text().strip()
         return folder, json.loads((folder / "connection.json").read_text())
 
     def journal(self):
-        """The commands that it has begun, each with its end or None. A line that a power cut has torn is none."""
+        """The commands in the journal, each with its end or None. A line that a power failure has truncated is ignored."""
         entries = {}
         for line in (self.state / "journal").read_text(errors="replace").splitlines() if (self.state / "journal").exists() else []:
             try:

@@ -1,10 +1,10 @@
-"""A hub and a device as their owner has them: two processes. Nothing is skipped: what is missing is a failure.
+"""Fixtures: a hub and an agent, as two processes. No test is skipped; a missing program is a failure.
 
     cargo build -p onething-hub -p onething-device
     target/test-venvs/hub/bin/python -m pytest -q -n 8 tests/device
 
-Most of it waits for networks that are away, so more tests than cores run side by side. The tests of the network need root and
-the tools of iproute2 and util-linux."""
+Most tests wait for a network that is down, so more tests than cores run in parallel. The tests of the network need root
+and the tools of iproute2 and util-linux."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def tool():
 
 @pytest.fixture
 def start_hub(binary, tmp_path):
-    """Starts the hub of this test, with options beside the usual ones."""
+    """Starts the hub of this test, with options in addition to the usual ones."""
     started = []
 
     def start(*options, mqtt=None, policy=None):
@@ -70,7 +70,7 @@ def hub(start_hub):
 
 @pytest.fixture
 def new_agent(device_binary, tmp_path):
-    """A device with a state folder of its own, which ends with the test."""
+    """A device with its own state folder; the agent is killed after the test."""
     agents = []
 
     def new(**how):

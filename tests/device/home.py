@@ -1,4 +1,4 @@
-"""An owner at home: what they say to their Echo, what becomes of it, and the bundles out of their mail."""
+"""An owner: utterances to the Echo, their effects, and the bundles in the mail."""
 
 import io
 import json
@@ -23,11 +23,11 @@ class Owner:
         return self
 
     def says(self, words):
-        """Says it to the skill; returns what she hears."""
+        """Says the words to the skill; returns the speech of the response."""
         return speech(self.hub.say(self.user, f"ask my printer {words}"))
 
     def wants(self, words):
-        """Asks for something to be done; returns the id of the command."""
+        """Says a command; returns the id of the command."""
         before = self.desired().get("command", {}).get("id")
         self.says(words)
         command = self.desired()["command"]
@@ -35,16 +35,18 @@ class Owner:
         return command["id"]
 
     def disables_the_skill(self):
-        """Alexa tells it again, as she does, until the certificates are out of service: an event as old as the link is not news."""
+        """Sends the skill event until the certificates are INACTIVE, as Alexa repeats it: an event from the second of
+        the link is ignored."""
 
         def told():
             self.hub.post("/echo", {"user": self.user, "request": {"type": "AlexaSkillEvent.SkillDisabled"}})
             return {"INACTIVE"} == set(self.certificates().values())
 
-        eventually("the certificates are out of service", told)
+        eventually("the certificates are INACTIVE", told)
 
     def asks_for_another_certificate(self):
-        """Says yes to what she is asked; where the hub is still at it, she asks again. Returns the mail's attachment."""
+        """Asks for another certificate and confirms it, again and again until the hub has issued it. Returns the
+        attachment of the mail."""
         before = self.certificates()
 
         def came():
@@ -52,22 +54,23 @@ class Owner:
             self.hub.say(self.user, "yes")
             return not self.certificates().keys() <= before.keys()
 
-        eventually("another certificate is there", came, every=0.5)
+        eventually("another certificate exists", came, every=0.5)
         return self.mail()
 
     def leaves(self):
-        """Says yes twice. Whoever has just linked is asked for a moment's patience."""
+        """Asks for deletion and confirms it twice. Right after linking, the hub asks the user to try again."""
 
         def forgotten():
             self.says("to forget me")
             self.hub.say(self.user, "yes")
             return speech(self.hub.say(self.user, "yes")).startswith("I have forgotten you")
 
-        eventually("all is forgotten", forgotten, every=0.5)
+        eventually("the deletion is done", forgotten, every=0.5)
 
     def is_left_with(self, certificate):
-        """With the next contact that the registry hears of, the others are gone. Speech is answered from memory for some minutes, and
-        what comes within seconds of another contact leaves it to that one; so she links until it is done."""
+        """Requires that only this certificate is left after the next access to the registry. The hub answers speech
+        from a cache for some minutes, and does nothing within seconds of another request; so the owner links again
+        until it is done."""
 
         def alone():
             self.links()
@@ -91,7 +94,7 @@ class Owner:
         return self.shadow("reported")
 
     def hears_of(self, command, *ends, limit=LIMIT):
-        """Waits for the answer to a command: one of these ends. Returns the answer."""
+        """Waits until the command has one of these ends. Returns the reported command."""
 
         def answer():
             told = self.reported().get("command", {})
@@ -101,7 +104,7 @@ class Owner:
         return answer()
 
     def mail(self):
-        """The newest mail's attachment, as it was saved."""
+        """Saves the attachment of the newest mail; returns the file."""
         mails = [mail for mail in json.loads(self.hub.get(f"/api/mail?user={self.user}"))["mail"] if mail.get("attachment")]
         newest = max(mails, key=lambda mail: (mail["at"], mail["id"]))
         file = self.hub.place / f"{self.user}-{len(mails)}.zip"
@@ -117,14 +120,14 @@ def unpacked(zip_file):
 
 
 def reconnected(folder, **changes):
-    """Changes what `connection.json` says."""
+    """Changes fields of `connection.json`."""
     file = folder / "connection.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
     return folder
 
 
 def credentials_of(agent):
-    """An agent's own credentials, as the foreign client takes them."""
+    """The credentials of an agent, for the foreign MQTT client."""
     folder, told = agent.credentials()
     files = (folder / name for name in (told["certificate"], told["privateKey"], told["rootCas"][0]))
     return Bundle(told["endpoint"], told["port"], told["thingName"], *files)

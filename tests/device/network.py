@@ -1,4 +1,4 @@
-"""A hub and a device on two machines with two wires between them: network namespaces of Linux (`man 7 network_namespaces`)."""
+"""A hub and a device on two machines with two network links: network namespaces of Linux (`man 7 network_namespaces`)."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ import subprocess
 from hub import LIMIT
 
 HUB = "10.77.0.1"
-# A number for each wire, by which its addresses are known.
+# A number for each link, which is part of its addresses.
 WIRES = {"wifi": 1, "cable": 2}
 NOBODY = "02:00:00:00:00:0f"
 CLONE_NEWNET = 0x40000000
@@ -20,7 +20,7 @@ def system(call, *arguments):
 
 
 class Machines:
-    """This thread, and what it starts, moves to the hub's machine; the device has one of its own."""
+    """This thread, and the processes it starts, move to the machine of the hub; the device has its own."""
 
     def __init__(self, tool):
         self.ip, nsenter = tool("ip"), tool("nsenter")
@@ -63,7 +63,7 @@ class Machines:
         self.device(f"link set {wire} down")
 
     def swallow(self, wire):
-        """Whatever is sent is addressed to nobody, and nobody says so."""
+        """Drops all packets without an error: they go to a MAC address that does not exist."""
         self.hub(f"neigh replace 10.{WIRES[wire]}.0.2 lladdr {NOBODY} nud permanent dev {wire}")
         self.device(f"neigh replace 10.{WIRES[wire]}.0.1 lladdr {NOBODY} nud permanent dev {wire}")
 

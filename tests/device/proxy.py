@@ -1,4 +1,4 @@
-"""A wire between a device and a hub that can be cut."""
+"""A TCP relay between a device and a hub that can be cut."""
 
 import contextlib
 import socket
@@ -12,15 +12,15 @@ class Wire:
         self.mend()
 
     def mend(self):
-        """From now on whoever calls gets through."""
+        """From now on connections are relayed."""
         self.is_cut = False
         self.listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._listen, args=(self.listener,), daemon=True).start()
 
     def cut(self):
-        """Who is connected is no more, and nobody gets through."""
-        # A thread that waits in accept() would keep the port.
+        """Closes all connections and refuses new ones."""
+        # A thread in accept() would keep the port.
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         with self.lock:

@@ -1,4 +1,4 @@
-"""A device that does what its model says: programs, files and servers on the device itself."""
+"""A device with the actions of its model: programs, files and HTTP servers on the device."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_every_action_is_done_once_and_answered(hub, new_agent, appliance, tmp_p
     ana.says("to turn it off")
     eventually("the power is off", lambda: (ana.reported().get("power"), power.read_text()) == ("OFF", "0\n"))
     ana.says("to set the nozzle to two hundred degrees")
-    eventually("the nozzle gets warm", lambda: ana.reported().get("nozzleTarget") == 200)
+    eventually("the nozzle target is reported", lambda: ana.reported().get("nozzleTarget") == 200)
 
     resume = ana.wants("to resume")
     assert ana.hears_of(resume, "done")["detail"] == "it goes on"
@@ -49,16 +49,16 @@ def test_every_action_is_done_once_and_answered(hub, new_agent, appliance, tmp_p
     assert ana.hears_of(pause, "failed")["detail"] == "the motor is stuck"
     assert "the motor is stuck" in agent.do("status")
 
-    # After a restart no command is done again, and what the machine has forgotten is as it was wanted.
+    # After a restart no command is repeated, and a setting that the machine has lost is applied again.
     agent.kill()
     power.write_text("")
     agent.run().is_("connected")
     eventually("the power is off again", lambda: power.read_text() == "0\n")
-    # What cannot be so again is not said to be so, and is done when it is wanted the next time.
+    # A setting that cannot be applied again is no longer reported, and is applied at the next request.
     agent.kill()
     power.unlink()
     agent.run().is_("connected")
-    eventually("nobody knows whether it is on", lambda: "power" not in ana.reported())
+    eventually("the power is no longer reported", lambda: "power" not in ana.reported())
     power.touch()
     ana.says("to turn it off")
     eventually("the power is off", lambda: (ana.reported().get("power"), power.read_text()) == ("OFF", "0\n"))

@@ -1,4 +1,4 @@
-"""Certificates have an end: a device gets a new one in time, and says so where it is too late."""
+"""The end of certificates: a device renews its certificate in time, and reports an expired one."""
 
 import datetime
 import json
@@ -15,8 +15,8 @@ HOUR = datetime.timedelta(hours=1)
 
 
 def aged(hub, owner, zip_file, begins, ends):
-    """A bundle whose certificate, of the hub's own authority, has lived from `begins` and will to `ends`, in the place of the mailed
-    one: in the bundle and in the registry. The hub is started anew."""
+    """Replaces the mailed certificate, in the bundle and in the registry, by one of the hub's authority that is valid
+    from `begins` to `ends`. Restarts the hub."""
     folder, place = unpacked(zip_file), hub.place
     [mailed], thing = owner.certificates(), owner.thing()["thing"]
     hub.stop()
@@ -33,7 +33,7 @@ def aged(hub, owner, zip_file, begins, ends):
     database.close()
     hub.start()
     told = json.loads((folder / "connection.json").read_text())
-    # Without the root after it, as mails have it.
+    # Without the root at the end, as in a mail.
     leaf = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(serialization.Encoding.PEM)
     (folder / told["certificate"]).write_bytes(leaf)
     (folder / told["privateKey"]).write_bytes(key.read_bytes())
@@ -42,7 +42,7 @@ def aged(hub, owner, zip_file, begins, ends):
     return folder, id
 
 
-def test_a_certificate_of_a_day_is_renewed_by_hand(start_hub, agent):
+def test_a_certificate_for_one_day_can_be_renewed_by_command(start_hub, agent):
     hub = start_hub("--certificate-days", "1")
     ana = Owner(hub).links()
     agent.do("setup", str(ana.mail()))
@@ -64,13 +64,13 @@ def test_a_running_device_renews_in_time(hub, agent):
     folder, old = aged(hub, ana, ana.mail(), begins=-10 * HOUR, ends=HOUR / 2)
     agent.do("setup", str(folder))
     agent.run().is_("connected")
-    eventually("another one is in use", lambda: agent.status()["certificateId"] != old)
+    eventually("another certificate is in use", lambda: agent.status()["certificateId"] != old)
     new = agent.status()["certificateId"]
-    eventually("the other one is reported", lambda: ana.reported().get("certificateId") == new)
+    eventually("the other certificate is reported", lambda: ana.reported().get("certificateId") == new)
     agent.is_("connected")
     ana.hears_of(ana.wants("to print a vase"), "accepted")
     ana.is_left_with(new)
-    # The new one is as good as those that are mailed, and is there after a restart.
+    # The new certificate is valid as long as a mailed one, and is still in use after a restart.
     assert agent.status()["notAfter"] > datetime.datetime(2049, 1, 1).timestamp()
     agent.stop()
     assert not (agent.state / "former").exists()
@@ -79,18 +79,18 @@ def test_a_running_device_renews_in_time(hub, agent):
     assert agent.log().count("the certificate was renewed") == 1
 
 
-def test_what_has_expired_is_said_to_have(hub, agent):
+def test_an_expired_certificate_is_reported(hub, agent):
     ana = Owner(hub).links()
     folder, old = aged(hub, ana, ana.mail(), begins=-HOUR, ends=datetime.timedelta(seconds=20))
     agent.do("setup", "--offline", str(folder))
     [end] = {x509.load_pem_x509_certificate((folder / "certificate.pem").read_bytes()).not_valid_after_utc}
-    eventually("its time is over", lambda: agent.status()["fault"])
+    eventually("the certificate has expired", lambda: agent.status()["fault"])
     sentence = f"the certificate expired on {end:%Y-%m-%d}"
     assert sentence in agent.status()["fault"] and sentence in agent.do("status")
     agent.fails(3, f"{sentence}; ask for a new one", "run")
     agent.fails(3, sentence, "setup", str(folder))
     agent.fails(3, sentence, "renew")
-    # What the sentence says is what helps.
+    # The advice in the message works.
     agent.do("setup", str(ana.asks_for_another_certificate()))
     agent.run().is_("connected")
     assert agent.status()["certificateId"] != old

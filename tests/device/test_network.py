@@ -1,4 +1,4 @@
-"""The device changes from one network to another, or its network says nothing for a while."""
+"""The device changes to another network, or its network drops all packets for a while."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from network import HUB, Machines
 from workshop import Workshop
 
 SILENCE = 70
-# Two signs of life, 30 s apart, and the first attempts after them.
+# Two keep-alive intervals of 30 s, and the first attempts after them.
 BACK = 90
 
 
@@ -23,7 +23,7 @@ def machines(tool):
 
 @pytest.fixture
 def scene(machines, start_hub, new_agent, tmp_path):
-    """The device is connected by its first wire."""
+    """A device that is connected through its first link and has printed once."""
     hub = start_hub("--host", HUB, mqtt=f"{HUB}:0")
     workshop = Workshop(tmp_path)
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model, inside=machines.of_the_device)
@@ -35,7 +35,7 @@ def scene(machines, start_hub, new_agent, tmp_path):
     return machines, ana, agent, workshop, first
 
 
-def test_another_network_takes_over(scene):
+def test_the_device_changes_to_another_network(scene):
     machines, ana, agent, workshop, first = scene
     machines.unplug("wifi")
     machines.plug("cable")
@@ -45,13 +45,13 @@ def test_another_network_takes_over(scene):
     assert workshop.printed() == [first, request]
 
 
-def test_a_network_that_swallows_everything_comes_back(scene):
+def test_the_device_recovers_from_a_network_that_drops_all_packets(scene):
     machines, ana, agent, workshop, first = scene
     began = time.monotonic()
     machines.swallow("wifi")
     request = ana.wants("to print a vase")
     assert agent.is_("connecting", limit=SILENCE) > 20
-    # So long it is silent, whatever happens meanwhile.
+    # The network is silent for this long, independent of the time that the requests take.
     threading.Event().wait(SILENCE - (time.monotonic() - began))
     machines.pass_on("wifi")
     ana.hears_of(request, "done", limit=BACK)

@@ -1,4 +1,4 @@
-"""A bundle that somebody has unpacked and packed again on the way from the mail to the device."""
+"""A bundle that was unpacked and packed again between the mail and the device."""
 
 import zipfile
 
@@ -25,7 +25,7 @@ def packed_again(mailed, where, to, method=zipfile.ZIP_DEFLATED, bom=False, besi
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_bundle_that_was_packed_again_is_set_up(hub, agent, tmp_path, way):
+def test_a_repacked_bundle_can_be_installed(hub, agent, tmp_path, way):
     ana = Owner(hub).links()
     mailed = ana.mail()
     beside = [f"__MACOSX/{mailed.stem}/._connection.json", f"{mailed.stem}/.DS_Store"] if way == "in a folder" else []
@@ -34,7 +34,7 @@ def test_a_bundle_that_was_packed_again_is_set_up(hub, agent, tmp_path, way):
     agent.run().is_("connected")
 
 
-def test_what_is_wrong_with_a_bundle_that_was_packed_again_is_said(hub, agent, tmp_path):
+def test_the_error_names_the_fault_of_a_repacked_bundle(hub, agent, tmp_path):
     mailed = Owner(hub).links().mail()
     inside = tmp_path / "inside.zip"
     with zipfile.ZipFile(inside, "w") as outer:

@@ -1,4 +1,4 @@
-"""The power fails: the device's at any moment, and the hub's."""
+"""Power failures: of the device at any moment, and of the hub."""
 
 import random
 import threading
@@ -8,16 +8,16 @@ from hub import eventually
 from workshop import Workshop
 
 ROUNDS = 15
-# So that a failure can be played again.
+# A fixed seed makes a failure reproducible.
 SEED = 20260117
 
 
 def chance(moments):
-    """Any moment is as good as another; nothing is waited for."""
+    """Waits for a random time; the test waits for no event."""
     threading.Event().wait(moments.uniform(0.0, 0.5))
 
 
-def test_no_command_is_done_twice_and_the_newest_is_done_or_was_broken_off(hub, new_agent, tmp_path):
+def test_no_command_is_repeated_and_the_newest_is_done_or_failed(hub, new_agent, tmp_path):
     moments = random.Random(SEED)
     workshop = Workshop(tmp_path, prints="sleep 0.3")
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
@@ -40,7 +40,7 @@ def test_no_command_is_done_twice_and_the_newest_is_done_or_was_broken_off(hub, 
         agent.run()
         answer = ana.hears_of(newest, "done", "failed")
         if newest in begun:
-            # A beginning without an end was broken off, and is not begun again.
+            # A command that was begun and not ended is interrupted, and is not begun again.
             expected = begun[newest] or "failed"
             assert answer["status"] == expected, (answer, begun[newest])
         else:
@@ -51,10 +51,10 @@ def test_no_command_is_done_twice_and_the_newest_is_done_or_was_broken_off(hub, 
     ana.hears_of(wanted[-1], "done")
     printed = workshop.printed()
     assert len(set(printed)) == len(printed), "a command was done twice"
-    assert set(printed) <= set(wanted) and printed == [id for id in wanted if id in printed], "in the order of the requests"
+    assert set(printed) <= set(wanted) and printed == [id for id in wanted if id in printed], "the prints are not in the order of the requests"
 
 
-def test_what_was_broken_off_is_said_to_have_failed(hub, new_agent, tmp_path):
+def test_an_interrupted_command_is_reported_as_failed(hub, new_agent, tmp_path):
     workshop = Workshop(tmp_path, prints="sleep 5")
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
     agent.do("setup", str(ana.mail()))
@@ -64,7 +64,7 @@ def test_what_was_broken_off_is_said_to_have_failed(hub, new_agent, tmp_path):
     agent.kill()
     agent.run()
     assert ana.hears_of(vase, "failed")["detail"] == "the device stopped while it was at work"
-    # With a goodbye it is said before the end.
+    # After SIGTERM the agent reports the failure before it ends.
     cup = ana.wants("to print a cup")
     eventually("it has begun", lambda: workshop.printed() == [vase, cup])
     agent.stop()
@@ -73,7 +73,7 @@ def test_what_was_broken_off_is_said_to_have_failed(hub, new_agent, tmp_path):
     assert workshop.printed() == [vase, cup]
 
 
-def test_a_print_goes_on_where_the_power_was_cut(hub, agent):
+def test_the_simulated_printer_continues_after_a_power_failure(hub, agent):
     ana = Owner(hub).links()
     agent.do("setup", str(ana.mail()))
     agent.run()

@@ -1,4 +1,4 @@
-"""Each way in: from an empty state folder to a device that does what it is told."""
+"""Every way to register: from an empty state folder to a device that obeys commands."""
 
 import hashlib
 import hmac
@@ -59,7 +59,7 @@ def obeys_its_owner(ana, agent):
     assert ana.reported()["certificateId"] == agent.status()["certificateId"]
 
 
-def test_by_a_code_that_was_spoken(endpoint, agent):
+def test_registration_by_claim_code(endpoint, agent):
     ana = Owner(endpoint).links()
     card = endpoint.say(ana.user, "ask my printer to give me a code")["heard"]["card"]
     agent.do("claim", card["text"].splitlines()[0], "--register-url", f"{endpoint.http}/register")
@@ -67,18 +67,18 @@ def test_by_a_code_that_was_spoken(endpoint, agent):
     obeys_its_owner(ana, agent)
 
 
-def test_by_a_code_with_the_first_start(endpoint, agent):
+def test_registration_by_claim_code_at_the_first_start(endpoint, agent):
     ana = Owner(endpoint).links()
     card = endpoint.say(ana.user, "ask my printer to give me a code")["heard"]["card"]
     started = {"ONETHING_DEVICE_CODE": card["text"].splitlines()[0], "ONETHING_DEVICE_DOOR": f"{endpoint.http}/register"}
     agent.run(**started)
     obeys_its_owner(ana, agent)
-    # The code is used up, and nobody asks for it again.
+    # The code is used, and a restart does not claim it again.
     agent.stop()
     agent.run(**started).is_("connected")
 
 
-def test_by_an_access_token(endpoint, agent, tmp_path):
+def test_registration_by_access_token(endpoint, agent, tmp_path):
     ana = Owner(endpoint).links()
     token = endpoint.post("/token", {"user": ana.user})["accessToken"]
     file = tmp_path / "bearer"
@@ -88,7 +88,7 @@ def test_by_an_access_token(endpoint, agent, tmp_path):
     obeys_its_owner(ana, agent)
 
 
-def test_by_the_certificate_that_was_mailed(endpoint, agent):
+def test_renewal_of_the_mailed_certificate(endpoint, agent):
     ana = Owner(endpoint).links()
     agent.do("setup", str(ana.mail()))
     mailed = agent.status()["certificateId"]
@@ -110,13 +110,13 @@ NOBODYS = {
 
 
 @pytest.mark.parametrize("by", NOBODYS)
-def test_without_an_owner_by(by, endpoint, agent):
+def test_registration_without_an_owner(by, endpoint, agent):
     options, shown = NOBODYS[by]
-    # By its name the thing is no printer's; the model that is kept says that it is one.
+    # The thing type is a lamp, so the agent needs a device model that makes it a printer; `register` stores it.
     agent.do("--name", "hall-7", "--device-model", str(PRINTER), "register", "--register-url", f"{endpoint.http}/register", *options, **shown)
     device = credentials_of(agent)
     assert device.thing == "hall-7" if by == "a token" else device.thing.startswith("Lamp-")
-    # Nobody speaks to it; what it is to do, it says to itself, as far as the shadow can tell.
+    # The device has no owner. The test writes the desired state with the credentials of the device.
     update = f"$aws/things/{device.thing}/shadow/update"
     other = Speaker(device, "5").connected().listens(f"{update}/accepted")
     command = {"id": "a-vase", "name": "print", "args": {"model": "vase", "copies": 1}, "expiresAt": 4_000_000_000}
@@ -129,7 +129,7 @@ def test_without_an_owner_by(by, endpoint, agent):
         return next(thing for thing in things(endpoint) if thing["thing"] == device.thing)["shadow"]["state"].get("reported", {})
 
     eventually("it prints", lambda: (reported().get("command", {}).get("id"), reported().get("status")) == ("a-vase", "printing"))
-    eventually("it gets warm", lambda: reported().get("nozzleTarget") == 120)
+    eventually("the nozzle target is reported", lambda: reported().get("nozzleTarget") == 120)
     assert reported()["certificateId"] == agent.status()["certificateId"]
 
 
@@ -137,7 +137,7 @@ def things(hub):
     return json.loads(hub.get("/api/things"))["things"]
 
 
-def test_whoever_shows_the_wrong_thing_gets_nothing(endpoint, new_agent):
+def test_wrong_credentials_are_refused(endpoint, new_agent):
     address = ["--register-url", f"{endpoint.http}/register"]
     for command, shown in [
         (["claim", "K7QF-93PD"], {}),

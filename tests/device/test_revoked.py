@@ -1,10 +1,10 @@
-"""The owner takes a certificate out of service, puts it back, gets another one, or leaves."""
+"""The owner disables the skill, enables it again, asks for another certificate, or leaves."""
 
 from home import Owner
 from hub import eventually
 
 
-def test_a_device_out_of_service_keeps_trying_and_comes_back(hub, agent):
+def test_a_device_with_an_inactive_certificate_keeps_trying_and_reconnects(hub, agent):
     ana = Owner(hub).links()
     agent.do("setup", str(ana.mail()))
     agent.run().is_("connected")
@@ -21,7 +21,7 @@ def test_a_device_out_of_service_keeps_trying_and_comes_back(hub, agent):
     assert "why" not in agent.status()["agent"]
 
 
-def test_who_was_never_let_in_ends(hub, agent):
+def test_an_agent_that_was_never_connected_ends_after_a_refusal(hub, agent):
     ana = Owner(hub).links()
     agent.do("setup", str(ana.mail()))
     ana.disables_the_skill()
@@ -31,7 +31,7 @@ def test_who_was_never_let_in_ends(hub, agent):
     agent.run("--wait", "20").is_("connected")
 
 
-def test_another_certificate_takes_the_place_of_the_old_one(hub, agent):
+def test_a_new_certificate_replaces_the_old_one(hub, agent):
     ana = Owner(hub).links()
     agent.do("setup", str(ana.mail()))
     agent.run().is_("connected")
@@ -39,7 +39,7 @@ def test_another_certificate_takes_the_place_of_the_old_one(hub, agent):
     first = ana.reported()["certificateId"]
     second_mail = ana.asks_for_another_certificate()
     assert first in ana.certificates() and len(ana.certificates()) == 2
-    # Until the new one is in use, the device goes on with the old one.
+    # Until the new certificate is installed, the device uses the old one.
     ana.hears_of(ana.wants("to print a vase"), "accepted")
     agent.stop()
     agent.do("setup", str(second_mail))
@@ -51,7 +51,7 @@ def test_another_certificate_takes_the_place_of_the_old_one(hub, agent):
     ana.hears_of(ana.wants("to print a cup"), "accepted", "refused")
 
 
-def test_two_devices_with_one_bundle_hear_of_each_other(hub, new_agent):
+def test_two_devices_with_one_bundle_report_each_other(hub, new_agent):
     ana = Owner(hub).links()
     zip_file = ana.mail()
     rivals = [new_agent(), new_agent()]
@@ -69,7 +69,7 @@ def test_two_devices_with_one_bundle_hear_of_each_other(hub, new_agent):
     ana.hears_of(ana.wants("to print a vase"), "accepted")
 
 
-def test_nobody_is_let_in_whose_owner_has_left(hub, agent):
+def test_a_device_of_a_deleted_owner_is_refused(hub, agent):
     ana = Owner(hub).links()
     agent.do("setup", str(ana.mail()))
     agent.run().is_("connected")
@@ -77,7 +77,7 @@ def test_nobody_is_let_in_whose_owner_has_left(hub, agent):
     agent.is_("refused")
     agent.stop()
     agent.fails(4, "refused", "run")
-    # Who comes back starts afresh, on the same device.
+    # An owner who comes back starts again, with the same device.
     ana.links()
     agent.do("setup", str(ana.mail()))
     agent.run().is_("connected")

@@ -1,4 +1,4 @@
-"""The unit of systemd, judged by systemd: Debian 12 has version 252."""
+"""The systemd unit, checked by systemd: Debian 12 has version 252."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ run = ["/bin/true"]
 
 @pytest.fixture
 def installed(device_binary, tmp_path):
-    """The agent where a service may see it: what was built in a home is hidden from most."""
+    """The agent at a path that a service can access; a home folder is hidden from most services."""
     program = tmp_path / "onething-device"
     shutil.copy(device_binary, program)
     return program
@@ -29,7 +29,7 @@ def ran(*command):
 
 @pytest.mark.parametrize("user", [None, "root", "daemon"])
 @pytest.mark.parametrize("actions", ["", ACTIONS])
-def test_systemd_takes_the_unit_without_a_warning(installed, tmp_path, user, actions):
+def test_systemd_accepts_the_unit_without_a_warning(installed, tmp_path, user, actions):
     model = tmp_path / "printer.toml"
     model.write_text(SAMPLE.read_text() + actions)
     state = "/var/lib/onething-device" if user is None else tmp_path / "state of a device"

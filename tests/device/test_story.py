@@ -4,7 +4,7 @@ from hub import eventually
 from home import Owner
 
 
-def test_a_mail_a_setup_a_run_and_a_vase(hub, agent):
+def test_from_the_mail_to_a_printed_vase(hub, agent):
     ana = Owner(hub).links()
     zip_file = ana.mail()
     assert ana.thing()["thing"] in agent.do("setup", str(zip_file))
@@ -26,10 +26,10 @@ def test_a_mail_a_setup_a_run_and_a_vase(hub, agent):
     eventually("the printer rests", lambda: (ana.reported().get("status"), ana.reported().get("progress")) == ("idle", 100))
     assert "Your printer is idle." in ana.says("for the status")
     end = {"id": vase, "status": "done", "detail": answer["detail"]}
-    eventually("its end is told on the device", lambda: end.items() <= agent.status()["agent"]["lastCommand"].items())
+    eventually("the status has the end of the command", lambda: end.items() <= agent.status()["agent"]["lastCommand"].items())
 
     ana.says("to set the nozzle to two hundred degrees")
     eventually("the setting is reported", lambda: ana.reported().get("nozzleTarget") == 200)
     agent.stop()
-    eventually("the hub sees it go", lambda: not ana.thing()["connected"])
+    eventually("the hub shows it as disconnected", lambda: not ana.thing()["connected"])
     assert agent.status()["agent"]["connection"] == "stopped" and not agent.status()["running"]

@@ -1,4 +1,4 @@
-"""Somebody stands between the device and its server, with a certificate of an authority of their own."""
+"""A man in the middle between the device and its server, with a certificate of its own authority."""
 
 import datetime
 import socket
@@ -19,7 +19,8 @@ CODE = "K7QF-93PD"
 
 
 def passport(place, root):
-    """A certificate for `localhost` that is right in all but who has signed it: a file with its chain, and one with its key."""
+    """A certificate for `localhost` that is valid except for its authority: a file with its chain, and one with its
+    key."""
     issuer = x509.load_pem_x509_certificate(root[0].read_bytes())
     signer = serialization.load_pem_private_key(root[1].read_bytes(), None)
     key, now, day = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(days=1)
@@ -39,7 +40,7 @@ def passport(place, root):
 
 
 class Stranger:
-    """Takes whatever it is told after a handshake."""
+    """A TLS server that records what it receives after the handshake."""
 
     def __init__(self, place):
         self.root = forge(place, "strangers-root", subject=name("onething hub"), authority=True)
@@ -65,7 +66,7 @@ class Stranger:
                 self.turned_away.append(str(error))
 
     def was_not_known(self):
-        """Nobody has told it anything, and all that it lacked was an authority that others believe in."""
+        """Whether no client has sent data, and all clients have refused the handshake because of the unknown authority."""
         alerts = [why.lower() for why in self.turned_away if "alert" in why.lower()]
         return self.heard == [] and alerts and all("unknown ca" in why for why in alerts)
 
@@ -81,35 +82,35 @@ def stranger(tmp_path):
     stranger.end()
 
 
-def test_a_stranger_at_the_broker_is_told_nothing(hub, agent, stranger):
+def test_an_untrusted_broker_receives_no_data(hub, agent, stranger):
     ana = Owner(hub).links()
     zip_file = ana.mail()
     agent.do("setup", "--offline", str(reconnected(unpacked(zip_file), port=stranger.port)))
     agent.fails(5, "was sent nothing", "run", "--wait", "3")
     agent.run()
-    eventually("it tries again", lambda: len(stranger.turned_away) >= 3)
+    eventually("the agent tries again", lambda: len(stranger.turned_away) >= 3)
     agent.is_("connecting")
     why = "the server is not the one of this bundle"
-    eventually("it says why", lambda: why in agent.status()["agent"].get("why", ""))
+    eventually("the status has the reason", lambda: why in agent.status()["agent"].get("why", ""))
     agent.stop()
-    eventually("the stranger has noticed", lambda: stranger.turned_away)
+    eventually("the server has seen a refusal", lambda: stranger.turned_away)
     assert stranger.was_not_known(), (stranger.heard, stranger.turned_away)
-    # The true one is still there.
+    # The real server still works.
     agent.do("setup", str(zip_file))
     agent.run().is_("connected")
 
 
-def test_a_stranger_at_the_endpoint_is_told_nothing(agent, stranger):
+def test_an_untrusted_endpoint_receives_no_data(agent, stranger):
     words = f"what answers at localhost:{stranger.port} shows a certificate of somebody else"
     endpoint = f"https://localhost:{stranger.port}/register"
     agent.fails(5, words, "claim", CODE, "--register-url", endpoint, "--wait", "3")
-    eventually("the stranger has noticed", lambda: stranger.turned_away)
+    eventually("the server has seen a refusal", lambda: stranger.turned_away)
     assert stranger.was_not_known(), (stranger.heard, stranger.turned_away)
     assert not (agent.state / "current").exists()
 
 
-def test_a_stranger_whose_authority_is_believed_in_is_heard(agent, stranger):
-    """So what stops it in the other tests is its authority, and nothing else."""
+def test_a_server_of_a_trusted_authority_receives_the_request(agent, stranger):
+    """The counter-check: the authority alone is the reason for the refusals in the other tests."""
     endpoint = f"https://localhost:{stranger.port}/register"
     agent.fails(5, "has not answered", "claim", CODE, "--register-url", endpoint, "--wait", "2", "--ca", str(stranger.root[0]))
-    eventually("the stranger was told", lambda: any(heard.startswith(b"POST /register") for heard in stranger.heard))
+    eventually("the server has received the request", lambda: any(heard.startswith(b"POST /register") for heard in stranger.heard))

@@ -1,4 +1,4 @@
-"""A device that a maker has built: a device model with actions, and what they do written down in files."""
+"""The device of a maker: a device model with actions that record their input in files."""
 
 import http.server
 import json
@@ -9,7 +9,7 @@ SAMPLE = Path(__file__).resolve().parents[2] / "device.toml"
 
 
 class Workshop:
-    """`prints` is what the program that prints does after it has written down what it was told."""
+    """`prints` is the script of the print program after it has recorded its input."""
 
     def __init__(self, place, prints="echo printed", lifetime=None, more=""):
         self.place, self.done = Path(place) / "workshop", Path(place) / "workshop/done"
@@ -33,7 +33,7 @@ class Workshop:
             model.write(f"\n{action}\n")
 
     def told(self):
-        """What the program was told, in turn."""
+        """The inputs of the print program, in order."""
         return [json.loads(line) for line in self.done.read_text().splitlines()]
 
     def printed(self):
@@ -42,7 +42,7 @@ class Workshop:
 
 
 class Appliance:
-    """A server on the device itself, which writes down what it is told."""
+    """An HTTP server on the device that records its requests."""
 
     def __init__(self, answer):
         self.told = told = []

@@ -1,7 +1,7 @@
-"""Looks into an AWS account, and prepares one, with Amazon's own SDK.
+"""Reads or prepares an AWS account, with Amazon's own SDK.
 
-Reads one JSON object from standard input, writes one to standard output. The
-field `do` names one of the functions below; the others are its arguments.
+Reads one JSON object from standard input, and writes one to standard output. The field `do` names one of the functions
+below; the other fields are its arguments.
 """
 
 import io
@@ -31,7 +31,7 @@ def clients(endpoint, region, access_key, secret_key):
 
 
 def resolve(value, variables):
-    """What CloudFormation makes of Fn::Sub in the policy's file."""
+    """Resolves Fn::Sub in the file of the policy as CloudFormation does."""
     if isinstance(value, list):
         return [resolve(item, variables) for item in value]
     if not isinstance(value, dict):
@@ -43,7 +43,7 @@ def resolve(value, variables):
 
 
 def prepare(client, given):
-    """What the stack of infra/ makes before the first request comes."""
+    """Creates the resources that the stack in infra/ creates before the first request."""
     iot = client("iot")
     if given["thing_type"]:
         iot.create_thing_type(
@@ -71,7 +71,7 @@ def prepare(client, given):
 
 
 def describe(client, given):
-    """Everything that the account holds, not only what a search would find."""
+    """All resources in the account, not only those that a search would find."""
     iot = client("iot")
     data = client("iot-data")
     things = []
@@ -130,7 +130,7 @@ def shadow(data, name):
 
 
 def awaits(client, given):
-    """Asks for a shadow until its device has reported this, and whatever else; the shadow that was there last."""
+    """Polls a shadow until its device has reported these values; others may be reported too. Returns the last shadow."""
     data, end = client("iot-data"), time.monotonic() + given["limit"]
     while True:
         document = shadow(data, given["thing"])
@@ -142,14 +142,14 @@ def awaits(client, given):
 
 
 def holds(value, expected):
-    """Of an object, its other fields do not matter."""
+    """Whether a value is equal to the expected one; an object may have further fields."""
     if isinstance(expected, dict):
         return isinstance(value, dict) and all(holds(value.get(name), wanted) for name, wanted in expected.items())
     return value == expected
 
 
 def report(client, given):
-    """A device that says something over HTTPS, where there is no MQTT."""
+    """Writes reported values over HTTPS, for an emulator without MQTT."""
     client("iot-data").update_thing_shadow(
         thingName=given["thing"],
         payload=json.dumps({"state": {"reported": given["reported"]}}),
@@ -158,7 +158,7 @@ def report(client, given):
 
 
 def function(client, given):
-    """A Lambda function in Python, by its source."""
+    """Creates a Lambda function in Python with this source."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("index.py", given["source"])
@@ -180,7 +180,7 @@ def function(client, given):
 
 
 def tables(client, given):
-    """Tables for claim codes, as the stack has one."""
+    """Creates tables for claim codes like that of the stack."""
     for name in given["names"]:
         client("dynamodb").create_table(
             TableName=name,
@@ -192,7 +192,7 @@ def tables(client, given):
 
 
 def call(client, given):
-    """One call, as a test words it; of the control plane where it names no other service."""
+    """Calls one operation; of the control plane of AWS IoT if no other service is named."""
     try:
         getattr(client(given.get("service") or "iot"), given["operation"])(**given["arguments"])
     except ClientError as error:

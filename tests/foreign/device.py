@@ -1,7 +1,7 @@
-"""A device made by somebody else: Eclipse Paho over mutual TLS.
+"""A foreign device: Eclipse Paho over mutual TLS.
 
-The first line of standard input says who to be; every further line is one
-order. What happens is written to standard output, one JSON object a line.
+The first line of standard input has the parameters of the connection; every further line is one request. The events are
+written to standard output, one JSON object per line.
 """
 
 import json
@@ -49,7 +49,7 @@ def published(_client, orders, number, reason, _properties):
 
 def obey(client, orders, order):
     if "subscribe" in order:
-        # The answer may be here before the number is noted.
+        # The response may arrive before the number is stored.
         with client_lock:
             _result, number = client.subscribe(order["subscribe"], qos=1)
             orders[number] = order["subscribe"]

@@ -1,9 +1,8 @@
-"""Opens mails as a mail program would, with Python's own parsers.
+"""Opens mails with Python's own parsers, as a mail program would.
 
-Standard input: a list of {"message": path of the message, "into": folder}.
-Standard output: of each what the mail says, and everything that is wrong with
-it. Each zip in it is saved beside the folder and unpacked into it, and OpenSSL
-says whether the key in it is the one of the certificate.
+Standard input: a list of {"message": path of the message, "into": folder}. Standard output: the content of each mail,
+and all its defects. Each attached zip is saved beside the folder and unpacked into it, and OpenSSL checks that the key
+in it fits the certificate.
 """
 
 import io
@@ -57,7 +56,7 @@ def fits(folder):
 
 
 def lines_of(raw):
-    """RFC 5321: CRLF ends a line, a line has at most 998 characters."""
+    """RFC 5321: a line ends with CRLF and has at most 998 characters."""
     faults = []
     if re.search(rb"(?<!\r)\n|\r(?!\n)", raw):
         faults.append("a line that does not end in CRLF")
@@ -69,7 +68,7 @@ def lines_of(raw):
 
 
 def attachment_headers(raw, part):
-    """The lines of the message that name the file, as they are on the wire."""
+    """The lines of the message with the name of the file, as transmitted."""
     name = part.get_filename().encode()
     return [line for line in raw.split(b"\r\n") if b'name="%s"' % name in line]
 

@@ -1,8 +1,7 @@
-"""One HTTP request by somebody who knows nothing of the endpoint but its address.
+"""One HTTP request of a client that knows only the URL of the endpoint.
 
-Reads one JSON object from standard input: {"url", "method", "headers", "body"}, the
-body a text. Writes {"status", "headers", "body"}, the names of the headers in small
-letters.
+Reads one JSON object from standard input: {"url", "method", "headers", "body"}, the body as text. Writes {"status",
+"headers", "body"}, with the names of the headers in lower case.
 """
 
 import json

@@ -1,10 +1,8 @@
-"""Gives a function the rights of its role in the stack, and no others.
+"""Creates a user with exactly the permissions of a role of the stack.
 
-Reads the role out of infra/template.yaml, resolves it as CloudFormation would,
-and makes a user of the role's name with its policy. Standard input: {"template",
-"parameters", "endpoint", "region", "access_key", "secret_key"} and, where it is
-not the role of the function that speaks, its logical id as "role"; standard
-output: the keys of that user.
+Reads the role from infra/template.yaml, resolves it as CloudFormation does, and creates a user with the name and the
+policy of the role. Standard input: {"template", "parameters", "endpoint", "region", "access_key", "secret_key"} and,
+for another role than that of the skill function, its logical id as "role"; standard output: the keys of the user.
 """
 
 import json
@@ -16,7 +14,7 @@ import yaml
 
 
 class Template(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, as their long forms."""
+    """YAML with the short forms of CloudFormation, read as their long forms."""
 
 
 def function(loader, tag, node):
@@ -32,15 +30,14 @@ def function(loader, tag, node):
 Template.add_multi_constructor("!", function)
 NOTHING = object()
 
-# Where the conditions of the template are kept, beside its names.
+# The key of the conditions of the template in the map of names.
 CONDITIONS = object()
 
-# The role of the function that speaks.
+# The role of the skill function.
 VOICE = "Role"
 
-# ministack 1.5.33 checks these against the thing or against `*`. AWS checks
-# them against the certificate, the client, the mail identity and the path, as the
-# template has it.
+# ministack 1.5.33 checks these actions against the thing or against `*`. AWS checks them against the certificate, the
+# client, the mail identity and the path, as the template has them.
 CHECKED_ELSEWHERE = {
     "iot:AttachPolicy",
     "iot:DetachPolicy",
@@ -79,8 +76,8 @@ def holds(condition, known):
 
 
 def as_checked(statement):
-    """A statement as the emulator would have to read it to mean the same."""
-    # It knows neither iot:thingArn nor ses:FromAddress.
+    """A statement in the form that has the same meaning in the emulator."""
+    # The emulator knows neither iot:thingArn nor ses:FromAddress.
     statement = {name: value for name, value in statement.items() if name not in ("Condition", "Sid")}
     actions = statement["Action"]
     actions = {actions} if isinstance(actions, str) else set(actions)
@@ -106,7 +103,7 @@ def main():
             aws_secret_access_key=given["secret_key"],
         )
 
-    # A resource is referred to by its logical id.
+    # A reference to a resource is its logical id.
     known = {name: name for name in template["Resources"]}
     known.update({name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()})
     known.update(given["parameters"])

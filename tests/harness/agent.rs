@@ -1,5 +1,5 @@
-//! The real agent, `onething-device`, as its user starts it: on a machine that has nothing but a state folder and what is on the
-//! command line.
+//! The real agent, `onething-device`, started as a user starts it: on a machine that has only a state folder and the arguments on
+//! the command line.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,29 +12,29 @@ use tempfile::TempDir;
 use super::process::{Process, command};
 use super::within;
 
-/// For a debug build on a machine that is busy, and for its longest pause between two attempts.
+/// The limit of a wait. It covers a debug build on a busy machine and the longest pause between two attempts of the agent.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A machine on which the agent is installed.
 pub struct Machine {
     home: TempDir,
-    /// The root that signed the broker's certificate.
+    /// The root certificate that signed the certificate of the broker.
     root: PathBuf,
-    /// What runs a program there, where that is not the machine of the test.
+    /// The command that runs a program on the machine; empty for the machine of the test.
     inside: Vec<OsString>,
 }
 
-/// What the agent has done when it has ended.
+/// The result of an agent that has ended.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
     pub output: String,
 }
 
-/// An agent that runs. It does not outlive this value.
+/// A running agent. It is killed when this value is dropped.
 pub struct Agent(Process);
 
-/// The binary that ships, where ONETHING_DEVICE_BINARY says where it is; else the one beside the function's.
+/// The path in ONETHING_DEVICE_BINARY, for a released binary; otherwise the binary beside that of the function.
 fn binary() -> PathBuf {
     let beside = || Path::new(env!("CARGO_BIN_EXE_onething")).with_file_name("onething-device");
     let binary = std::env::var_os("ONETHING_DEVICE_BINARY").map_or_else(beside, PathBuf::from);
@@ -47,14 +47,14 @@ fn binary() -> PathBuf {
 }
 
 impl Machine {
-    /// A machine that has never been near a mail. The broker of the test is known by this root, which is not Amazon's.
+    /// A machine without any credentials. `root` is the root certificate of the broker of the test, which is not Amazon's.
     pub fn new(root: &Path) -> Self {
         Self::inside(&[], root)
     }
 
-    /// One to which this command leads.
+    /// A machine on which `inside` runs programs, as for a network namespace.
     pub fn inside(inside: &[OsString], root: &Path) -> Self {
-        Self { home: tempfile::tempdir().expect("a folder of its own"), root: root.to_owned(), inside: inside.to_vec() }
+        Self { home: tempfile::tempdir().expect("a temporary folder"), root: root.to_owned(), inside: inside.to_vec() }
     }
 
     fn start(&self, arguments: &[&str]) -> Process {
@@ -73,67 +73,67 @@ impl Machine {
         ended
     }
 
-    /// The same, with success.
+    /// Runs the agent to its end, which must be a success. Returns its output.
     pub async fn does(&self, arguments: &[&str]) -> String {
         self.tries(arguments).await.done()
     }
 
-    /// Tries to get credentials in one of the ways. The root is stored beside them.
+    /// Runs a command that obtains credentials. The agent stores the root certificate beside them.
     pub async fn tries_to_get(&self, arguments: &[&str]) -> Ended {
         self.tries(&[arguments, &["--ca", self.root.to_str().expect("a path as text")]].concat()).await
     }
 
-    /// The same, with success.
+    /// Like [`tries_to_get`](Self::tries_to_get), and must succeed.
     pub async fn gets(&self, arguments: &[&str]) -> String {
         self.tries_to_get(arguments).await.done()
     }
 
-    /// Takes the bundle out of a mail.
+    /// Installs the bundle of a mail.
     pub async fn sets_up(&self, zip: &Path) -> String {
         self.gets(&["setup", zip.to_str().expect("a path as text")]).await
     }
 
-    /// Starts the agent, which connects.
+    /// Starts the agent and waits until it is connected.
     pub async fn runs(&self, arguments: &[&str]) -> Agent {
         let agent = Agent(self.start(&[&["run"][..], arguments].concat()));
         agent.says("connected", 1).await;
         agent
     }
 
-    /// What `status --json` says.
+    /// The output of `status --json`.
     pub async fn status(&self) -> Value {
         let said = self.does(&["status", "--json"]).await;
         serde_json::from_str(&said).unwrap_or_else(|_| panic!("the agent wrote:\n{said}"))
     }
 
-    /// A file in the home of its user.
+    /// The path of a file in the home folder of the user.
     pub fn file(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    /// The same, with one line in it.
+    /// Writes a file with one line and returns its path.
     pub fn note(&self, name: &str, line: &str) -> String {
         let path = self.file(name);
-        std::fs::write(&path, format!("{line}\n")).expect("a file in our folder");
+        std::fs::write(&path, format!("{line}\n")).expect("a file in the temporary folder");
         path.to_str().expect("a path as text").to_owned()
     }
 
-    /// The sample printer, which has a program for what it prints: every call of it is a line in the file `printed`. As long as
-    /// there is a file `jam`, it does not come to an end; it ends with the machine.
+    /// Writes the device model of the sample printer with a program for its print command, and returns the path. Every run of the
+    /// program adds a line to the file `printed`. As long as the file `jam` exists, the program does not end.
     pub fn printer(&self) -> String {
         let script = r#"order=$(cat); echo "$order" >> "$0/printed"; while [ -e "$0/jam" ]; do sleep 0.1; done"#;
         let run = serde_json::json!(["/bin/sh", "-c", script, self.home.path()]);
         self.note("device.toml", &format!("{}\n[action.command.print]\nrun = {run}\n", Model::SAMPLE))
     }
 
-    /// What the program has printed so far, in order.
+    /// The models that the program has printed so far, in order.
     pub fn printed(&self) -> Vec<String> {
         let all = std::fs::read_to_string(self.file("printed")).unwrap_or_default();
-        let model = |line| -> Value { serde_json::from_str::<Value>(line).expect("an order in JSON")["args"]["model"].clone() };
+        let model = |line| -> Value { serde_json::from_str::<Value>(line).expect("a command in JSON")["args"]["model"].clone() };
         all.lines().map(|line| model(line).as_str().expect("a model").to_owned()).collect()
     }
 
-    /// Waits until it has begun to print so many.
+    /// Waits until `count` prints have begun.
     pub async fn prints(&self, count: usize) {
         let printing = async {
             let mut pause = tokio::time::interval(Duration::from_millis(50));
@@ -146,22 +146,22 @@ impl Machine {
 }
 
 impl Ended {
-    /// It did what was asked for.
+    /// Requires a success and returns the output.
     #[track_caller]
     pub fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.output
     }
 
-    /// It failed with this code, and says so with these words.
+    /// Requires this exit code and these words in the output.
     #[track_caller]
     pub fn failed(&self, code: i32, words: &str) {
-        assert!(self.code == Some(code) && self.output.contains(words), "not {code} with {words:?}: {self:?}");
+        assert!(self.code == Some(code) && self.output.contains(words), "expected {code} and {words:?}: {self:?}");
     }
 }
 
 impl Agent {
-    /// Waits until its log says this so many times.
+    /// Waits until the log contains `words` at least `times` times.
     pub async fn says(&self, words: &str, times: usize) -> String {
         let what = format!("the agent says {words:?} {times} times");
         self.0.writes(PATIENCE, &what, |log| log.matches(words).count() >= times).await
@@ -171,7 +171,7 @@ impl Agent {
         self.0.output()
     }
 
-    /// Its power is cut (SIGKILL). What it has said is returned.
+    /// Kills the agent with SIGKILL, as a power failure would. Returns its log.
     pub async fn loses_power(self) -> String {
         self.0.stop().await
     }

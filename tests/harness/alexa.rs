@@ -1,5 +1,4 @@
-//! A device that talks to Alexa: builds the request envelopes that reach the
-//! skill, and keeps the session as Alexa would.
+//! An Alexa device: it builds the request envelopes that Alexa sends to the skill, and keeps the session as Alexa does.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::deployment::SKILL_ID;
 
-/// What was said in the place of a slot.
+/// A slot of an intent with its value and resolutions.
 #[derive(Clone, Debug)]
 pub struct Slot {
     name: &'static str,
@@ -16,7 +15,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// A value of a type that Amazon built in: there are no resolutions.
+    /// A value of a built-in slot type, which has no resolutions.
     pub fn said(name: &'static str, value: &str) -> Self {
         Self::of(name, json!({"value": value}))
     }
@@ -32,7 +31,7 @@ impl Slot {
         Self::resolved(name, value, &resolution)
     }
 
-    /// A value that is in no list; `values` is missing, as in real requests.
+    /// A value of a custom type that matched no entry. `values` is absent, as in real requests.
     pub fn unmatched(name: &'static str, value: &str) -> Self {
         let authority = "amzn1.er-authority.echo-sdk.skill.Values";
         let resolution = json!({
@@ -42,7 +41,7 @@ impl Slot {
         Self::resolved(name, value, &resolution)
     }
 
-    /// Nothing was said for it.
+    /// A slot without a value.
     pub fn empty(name: &'static str) -> Self {
         Self::of(name, json!({}))
     }
@@ -67,14 +66,14 @@ impl Slot {
     }
 }
 
-/// One Echo in one household.
+/// One Echo of one Alexa user.
 #[derive(Clone, Debug)]
 pub struct Echo {
     pub skill_id: String,
     pub alexa_user: String,
     pub token: Option<String>,
     pub locale: String,
-    /// Where this request may ask for a progressive response.
+    /// The API endpoint and the API access token for progressive responses, if Alexa sends them.
     pub api: Option<(String, String)>,
     session: Option<Session>,
     spoken: u32,
@@ -101,18 +100,18 @@ impl Echo {
         }
     }
 
-    /// An Echo whose owner gave the skill this access token.
+    /// An Echo whose owner has linked the account that this access token belongs to.
     pub fn linked(token: &str) -> Self {
         Self { token: Some(token.to_owned()), alexa_user: alexa_user_of(token), ..Self::unlinked() }
     }
 
-    /// The same Echo, with another token: the account was linked anew.
+    /// Replaces the access token, as after linking the account again, and ends the session.
     pub fn links_again(&mut self, token: &str) {
         self.token = Some(token.to_owned());
         self.session = None;
     }
 
-    /// The same, able to speak while the skill still works.
+    /// Adds the API endpoint and the API access token to every request, so that the skill can send progressive responses.
     pub fn hearing_progress(mut self, endpoint: &str, access_token: &str) -> Self {
         self.api = Some((endpoint.to_owned(), access_token.to_owned()));
         self
@@ -129,7 +128,7 @@ impl Echo {
         self.intent_in("COMPLETED", "NONE", name, slots)
     }
 
-    /// The same in the middle of a dialogue.
+    /// An intent with the given dialog state and confirmation status.
     pub fn intent_in(&mut self, dialog_state: &str, confirmation: &str, name: &str, slots: &[Slot]) -> Value {
         let slots: serde_json::Map<String, Value> = slots.iter().map(|slot| (slot.name.to_owned(), slot.body.clone())).collect();
         let request = self.request(
@@ -142,21 +141,21 @@ impl Echo {
         self.in_session(&request)
     }
 
-    /// A request as another Echo has made it.
+    /// The given request, with a request id, timestamp and session of this Echo.
     pub fn turn(&mut self, request: Value) -> Value {
-        let kind = request["type"].as_str().expect("a type").to_owned();
+        let kind = request["type"].as_str().expect("the type of the request").to_owned();
         let request = self.request(&kind, request);
         self.in_session(&request)
     }
 
-    /// Alexa asks whether the skill could; nothing may happen.
+    /// A CanFulfillIntentRequest: Alexa asks whether the skill can fulfil the intent, which must have no side effect.
     pub fn can_fulfill(&mut self, name: &str, slots: &[Slot]) -> Value {
         let mut envelope = self.intent(name, slots);
         envelope["request"]["type"] = json!("CanFulfillIntentRequest");
         envelope
     }
 
-    /// "Alexa, exit", or a fault that ended the session.
+    /// A SessionEndedRequest: the user left the skill, or an error ended the session.
     pub fn session_ended(&mut self, reason: &str) -> Value {
         let mut fields = json!({"reason": reason});
         if reason == "ERROR" {
@@ -168,7 +167,7 @@ impl Echo {
         envelope
     }
 
-    /// Alexa could not use an earlier answer.
+    /// A System.ExceptionEncountered request: Alexa could not use an earlier response.
     pub fn exception_encountered(&mut self) -> Value {
         let request = self.request(
             "System.ExceptionEncountered",
@@ -192,7 +191,7 @@ impl Echo {
         self.in_session(&request)
     }
 
-    /// A skill event: no session, no locale, two times of its own.
+    /// A skill event: it has no session and no locale, but two timestamps of its own.
     pub fn skill_event(&mut self, kind: &str, body: Option<Value>) -> Value {
         let now = iso8601(SystemTime::now());
         let mut request = self.request(&format!("AlexaSkillEvent.{kind}"), json!({"eventCreationTime": now, "eventPublishingTime": now}));
@@ -205,13 +204,13 @@ impl Echo {
         self.out_of_session(&request)
     }
 
-    /// "The owner has linked the account", with the token as the event has it.
+    /// SkillAccountLinked, with the access token in the body.
     pub fn account_linked(&mut self) -> Value {
         let body = json!({"accessToken": self.token});
         self.skill_event("SkillAccountLinked", Some(body))
     }
 
-    /// A documented skill event, made at `at` in seconds since the epoch, of this skill, user and account.
+    /// A documented skill event for this skill, user and account, created at `at`, a Unix time in seconds.
     pub fn documented_event(&self, fixture: &str, at: u64) -> Value {
         let mut envelope: Value = serde_json::from_str(fixture).expect("a documented event");
         envelope["context"]["System"]["application"]["applicationId"] = json!(self.skill_id);
@@ -223,19 +222,19 @@ impl Echo {
         envelope
     }
 
-    /// A request of any type, with nothing but the common fields.
+    /// A request of any type with only the common fields, in a session.
     pub fn anything(&mut self, kind: &str) -> Value {
         let request = self.request(kind, json!({}));
         self.in_session(&request)
     }
 
-    /// The same, outside a session.
+    /// A request of any type with only the common fields, without a session.
     pub fn anything_out_of_session(&mut self, kind: &str) -> Value {
         let request = self.request(kind, json!({}));
         self.out_of_session(&request)
     }
 
-    /// Keeps what the answer asked to keep, or ends the session.
+    /// Stores the session attributes of the response, or ends the session if the response does.
     pub fn hear(&mut self, answer: &Answer) {
         if answer.ends_session() {
             self.session = None;
@@ -245,7 +244,7 @@ impl Echo {
         }
     }
 
-    /// The next request starts a new session.
+    /// Ends the session without a request; the next request starts a new one.
     pub fn start_over(&mut self) {
         self.session = None;
     }
@@ -310,13 +309,13 @@ impl Echo {
     }
 }
 
-/// Alexa knows each user of a skill by an id of its own, which is that of no account.
+/// The Alexa user id of the owner of a token. It differs from the user id of the Amazon account.
 fn alexa_user_of(token: &str) -> String {
     let whose = token.rsplit('=').next().unwrap_or_default();
     format!("amzn1.ask.account.{}", whose.to_uppercase())
 }
 
-/// `2026-11-22T00:04:05Z`, as Alexa writes a time.
+/// A time as Alexa writes it: `2026-11-22T00:04:05Z`.
 pub fn iso8601(moment: SystemTime) -> String {
     let seconds = moment.duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);

@@ -1,5 +1,5 @@
-//! The Alexa API that a skill may call while it works on a request: the
-//! progressive response, `POST {apiEndpoint}/v1/directives`.
+//! The Alexa API that a skill may call while it processes a request: the progressive response, `POST
+//! {apiEndpoint}/v1/directives`.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use super::http::{self, Server};
 
-/// How Alexa takes a progressive response.
+/// How the API responds to a progressive response.
 #[derive(Clone, Copy, Debug)]
 pub enum Manner {
-    /// 204.
+    /// 204, Alexa speaks the text.
     Speaks,
     /// 403, "skill is not allowed to send directives at the moment".
     Refuses,
-    /// Never answers.
+    /// Never responds.
     Silent,
 }
 
@@ -52,14 +52,14 @@ impl AlexaApi {
     }
 
     pub fn heard(&self) -> Vec<Directive> {
-        self.ear.heard.lock().expect("the ear").clone()
+        self.ear.heard.lock().expect("the lock of the directives").clone()
     }
 }
 
 async fn directive(State(ear): State<Arc<Ear>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    ear.heard.lock().expect("the ear").push(Directive { authorization, body });
+    ear.heard.lock().expect("the lock of the directives").push(Directive { authorization, body });
     match ear.manner {
         Manner::Speaks => http::respond(204, "application/json", ""),
         Manner::Refuses => http::json(403, &json!({"message": "Skill is not allowed to send directives at the moment"})),

@@ -1,18 +1,18 @@
-//! An answer of the skill, held to the rules of Alexa's response format
-//! ("Request and Response JSON Reference") before a test looks at it.
+//! A response of the skill. It is checked against the rules of Alexa's response format ("Request and Response JSON Reference")
+//! before a test reads it.
 
 use serde_json::{Value, json};
 
-/// "The total size of your response can't exceed 120 kilobytes."
+/// The limit of the whole response in bytes: "The total size of your response can't exceed 120 kilobytes."
 const RESPONSE_LIMIT: usize = 120 * 1024;
-/// Speech, and the card's title and text together, in characters.
+/// The limit of the speech, and of title and text of a card together, in characters.
 const TEXT_LIMIT: usize = 8_000;
 
 #[derive(Clone, Debug)]
 pub struct Answer(Value);
 
 impl Answer {
-    /// Reads an answer; panics with the answer where it breaks a rule.
+    /// Parses and checks a response; panics with the response if it breaks a rule.
     pub fn check(body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         assert!(body.len() <= RESPONSE_LIMIT, "{} bytes", body.len());
@@ -33,12 +33,12 @@ impl Answer {
         &self.0["response"]
     }
 
-    /// What Alexa says, without the markup.
+    /// The speech without SSML tags.
     pub fn speech(&self) -> String {
         spoken(&self.response()["outputSpeech"])
     }
 
-    /// What Alexa says when nobody answers.
+    /// The reprompt without SSML tags.
     pub fn reprompt(&self) -> String {
         spoken(&self.response()["reprompt"]["outputSpeech"])
     }
@@ -69,12 +69,12 @@ impl Answer {
         self.0.get("sessionAttributes").cloned().unwrap_or_else(|| json!({}))
     }
 
-    /// Nothing is said, shown or asked.
+    /// Whether the response has no speech, card, reprompt, directive or answer to a CanFulfillIntentRequest.
     pub fn is_empty(&self) -> bool {
         ["outputSpeech", "card", "reprompt", "directives", "canFulfillIntent"].iter().all(|field| self.response().get(field).is_none())
     }
 
-    /// Speaks words that hold all of `parts`, whatever their case.
+    /// Requires that the speech contains all of `parts`, ignoring case.
     pub fn says(&self, parts: &[&str]) -> &Self {
         let speech = self.speech().to_lowercase();
         for part in parts {
@@ -83,28 +83,27 @@ impl Answer {
         self
     }
 
-    /// Somebody new is told where to look: said, and kept on a card for later.
+    /// Whether the response is the welcome of a new owner: the speech mentions the mail, and a card keeps the text.
     pub fn is_a_welcome(&self) -> bool {
         self.speech().contains("mail") && matches!(self.card(), Some("Simple" | "Standard"))
     }
 
-    /// Somebody new was onboarded.
+    /// Requires the welcome of a new owner.
     pub fn welcomes(&self) -> &Self {
         assert!(self.is_a_welcome(), "{:#}", self.0);
         self
     }
 
-    /// The account has to be linked: said, shown, and the session is over.
+    /// Requires that the response asks to link the account, by speech and card, and ends the session.
     pub fn asks_to_link(&self) -> &Self {
         assert_eq!(self.card(), Some("LinkAccount"), "{:#}", self.0);
         assert!(self.ends_session(), "{:#}", self.0);
-        // Saying only "you have to link" fails certification: it has to say
-        // where the card is.
+        // A response that says only "you have to link" fails certification: it has to say where the card is.
         self.says(&["alexa app"])
     }
 
-    /// Something is out of order and nobody's account is to classification: words, and
-    /// never the card that would make the owner link again.
+    /// Requires an apology for a fault that is not the account's: speech, but no LinkAccount card, since linking again would not
+    /// help.
     pub fn apologises(&self) -> &Self {
         assert!(!self.speech().is_empty(), "{:#}", self.0);
         assert_ne!(self.card(), Some("LinkAccount"), "{:#}", self.0);
@@ -194,8 +193,8 @@ fn check_speech(speech: &Value, faults: &mut Vec<String>) {
     }
 }
 
-/// Wrapped once, and every `&` and `<` is either markup or escaped. Bad SSML
-/// ends the session with INVALID_RESPONSE.
+/// Requires one pair of `<speak>` tags, and every `&` and `<` either as markup or escaped. Invalid SSML ends the session with
+/// INVALID_RESPONSE.
 fn check_ssml(ssml: &str, faults: &mut Vec<String>) {
     if !(ssml.starts_with("<speak>") && ssml.ends_with("</speak>")) {
         faults.push("SSML without its wrapper".into());
@@ -268,7 +267,7 @@ fn only_fields(value: &Value, path: &str, allowed: &[&str], faults: &mut Vec<Str
     }
 }
 
-/// `null` is not "absent": for `shouldEndSession` it opens the microphone.
+/// `null` differs from an absent field: as `shouldEndSession` it opens the microphone.
 fn no_nulls(value: &Value, path: &str, faults: &mut Vec<String>) {
     match value {
         Value::Null => faults.push(format!("{path} is null")),

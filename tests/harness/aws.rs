@@ -1,7 +1,6 @@
-//! The place where AWS is, seen from the function: an address that answers
-//! badly, or stands in front of an emulator, notes every call and breaks the
-//! ones a test names. It may stand in front of Login with Amazon as well, and
-//! then it sees all that the function calls, in one order.
+//! A proxy at the address where the function expects AWS. It either answers every call with a fault, or stands in front of an
+//! emulator, records every call and makes the calls fail that a test names. The proxy can also stand in front of Login with
+//! Amazon. Then it records all calls of the function in one order.
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
@@ -22,7 +21,7 @@ use super::operations::operation;
 use super::process::Reaper;
 use super::within;
 
-/// The registry's record of an owner who has their certificate.
+/// The response of DescribeThing for an owner whose certificate has been delivered.
 const READY: &str = r#"{
     "thingName": "3D_Printer-a", "thingArn": "arn:aws:iot:us-east-1:000000000000:thing/3D_Printer-a", "version": 3,
     "attributes": {
@@ -31,26 +30,26 @@ const READY: &str = r#"{
     }
 }"#;
 
-/// What becomes of a call.
+/// How the proxy treats a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conduct {
-    /// This status and this JSON, with nothing behind it.
+    /// Responds with this status and this JSON; the call does not reach AWS.
     Answers(u16, &'static str),
-    /// A definite no: nothing happened. Status, error code, message.
+    /// Responds with an error; the call does not reach AWS. Status, error code, message.
     Refuses(u16, &'static str, &'static str),
-    /// Swallowed: nothing happened, and no answer comes.
+    /// The call does not reach AWS, and no response is sent.
     Hangs,
-    /// It happened, and no answer comes.
+    /// The call takes effect, and no response is sent.
     HangsAfterwards,
-    /// It happened, and the answer says that AWS is out of order.
+    /// The call takes effect, and the response is a 500.
     FailsAfterwards,
-    /// The process that called is killed, and nothing happened.
+    /// The calling process is killed; the call does not reach AWS.
     Kills,
-    /// It happened, and the process that called is killed before it hears of it.
+    /// The call takes effect, and the calling process is killed before it receives the response.
     KillsAfterwards,
 }
 
-/// For which calls of an operation a conduct is meant, counted from 1 when it was named.
+/// A conduct for some calls of one operation. `calls` counts from 1, starting when the rule is added.
 struct Rule {
     operation: String,
     calls: RangeInclusive<usize>,
@@ -58,23 +57,23 @@ struct Rule {
     seen: usize,
 }
 
-/// One call that arrived.
+/// One call that the proxy has recorded.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub operation: String,
     pub path: String,
     pub query: String,
-    /// The certificate that is meant, where a header names it.
+    /// The ARN of the certificate in the header `x-amzn-principal`, if the call has one.
     pub principal: Option<String>,
     pub body: Bytes,
-    /// What AWS made of it, whatever the caller got to hear of that.
+    /// The status that AWS returned, even if the caller did not receive it. None if the call did not reach AWS.
     pub status: Option<StatusCode>,
-    /// What AWS answered, where it answered at all.
+    /// The body that AWS returned; empty if there was no response.
     pub answer: Bytes,
 }
 
 impl Call {
-    /// The body, where it is JSON.
+    /// The body as JSON; null if the body is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
@@ -82,15 +81,15 @@ impl Call {
 
 struct Gate {
     upstream: Option<String>,
-    /// Where Login with Amazon is, when its calls come here too.
+    /// The URL of Login with Amazon, if its calls pass through the proxy too.
     login: Mutex<Option<String>>,
     gaps: Option<Arc<Gaps>>,
     connections: Connections,
-    /// For every call that nothing else is named for.
+    /// The conduct for every call that no rule matches.
     everywhere: Option<Conduct>,
     rules: Mutex<Vec<Rule>>,
     calls: watch::Sender<Vec<Call>>,
-    /// Kills the process that calls.
+    /// Kills the calling process.
     reaper: Mutex<Option<Reaper>>,
     silence: Notify,
 }
@@ -101,18 +100,18 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Every call gets 500.
+    /// An AWS that answers every call with status 500.
     pub async fn out_of_order() -> Self {
         let conduct = Conduct::Refuses(500, "InternalFailureException", "out of order");
         Self::open(None, None, Some(conduct)).await
     }
 
-    /// No call ever gets an answer.
+    /// An AWS that never answers a call.
     pub async fn silent() -> Self {
         Self::open(None, None, Some(Conduct::Hangs)).await
     }
 
-    /// An owner who is ready: the shadow is there and takes what is written.
+    /// An AWS with one owner whose certificate has been delivered. The shadow is `document`, and every update of it succeeds.
     pub async fn with_shadow(document: &'static str) -> Self {
         let aws = Self::out_of_order().await;
         aws.makes("GetThingShadow", Conduct::Answers(200, document));
@@ -123,13 +122,13 @@ impl Aws {
         aws
     }
 
-    /// Notes the calls to the AWS at `upstream` and hands them on unchanged;
-    /// the signature covers the host they were sent to, and that stays.
+    /// Records the calls to the AWS at `upstream` and forwards them unchanged. The host header stays, because the signature
+    /// covers it.
     pub async fn in_front_of(upstream: &str) -> Self {
         Self::open(Some(upstream), None, None).await
     }
 
-    /// The same, with what the emulator there lacks.
+    /// Like [`in_front_of`](Self::in_front_of), and adds the behaviour that the emulator lacks.
     pub async fn in_front_of_emulator(upstream: &str, gaps: &Arc<Gaps>) -> Self {
         Self::open(Some(upstream), Some(Arc::clone(gaps)), None).await
     }
@@ -154,41 +153,41 @@ impl Aws {
         self.server.url()
     }
 
-    /// Takes the calls to Login with Amazon too, which is at `login`.
+    /// Forwards the calls to Login with Amazon too, to the URL `login`.
     pub fn stands_before_login(self, login: &str) -> Self {
-        *self.gate.login.lock().expect("the gate") = Some(login.to_owned());
+        *self.gate.login.lock().expect("the lock of the login URL") = Some(login.to_owned());
         self
     }
 
-    /// The process that calls, so that a call can kill it.
+    /// Sets the process that [`Conduct::Kills`] and [`Conduct::KillsAfterwards`] kill.
     pub fn aims_at(&self, reaper: Reaper) {
-        *self.gate.reaper.lock().expect("the gate") = Some(reaper);
+        *self.gate.reaper.lock().expect("the lock of the reaper") = Some(reaper);
     }
 
-    /// From now on `operation` goes this way, until it is mended.
+    /// From now on every call of `operation` is treated as `conduct` says, until [`mends`](Self::mends).
     pub fn makes(&self, operation: &str, conduct: Conduct) {
         self.makes_from(operation, 1, conduct);
     }
 
-    /// The same, from the call with this number on; the next one is number 1.
+    /// Like [`makes`](Self::makes), from the call number `nth` on; the next call is number 1.
     pub fn makes_from(&self, operation: &str, nth: usize, conduct: Conduct) {
         self.rule(operation, nth..=usize::MAX, conduct);
     }
 
-    /// Only the call with this number goes this way; the next one is number 1.
+    /// Treats only the call number `nth` as `conduct` says; the next call is number 1.
     pub fn makes_once(&self, operation: &str, nth: usize, conduct: Conduct) {
         self.rule(operation, nth..=nth, conduct);
     }
 
     fn rule(&self, operation: &str, calls: RangeInclusive<usize>, conduct: Conduct) {
-        let mut rules = self.gate.rules.lock().expect("the gate");
+        let mut rules = self.gate.rules.lock().expect("the lock of the rules");
         rules.retain(|rule| rule.operation != operation);
         rules.push(Rule { operation: operation.to_owned(), calls, conduct, seen: 0 });
     }
 
-    /// Everything works again; whether any call has met what was named.
+    /// Removes all rules. Returns whether any call was treated as a rule said.
     pub fn mends(&self) -> bool {
-        let rules = std::mem::take(&mut *self.gate.rules.lock().expect("the gate"));
+        let rules = std::mem::take(&mut *self.gate.rules.lock().expect("the lock of the rules"));
         rules.iter().any(|rule| rule.seen >= *rule.calls.start())
     }
 
@@ -201,19 +200,19 @@ impl Aws {
         self.calls().into_iter().map(|call| call.operation).collect()
     }
 
-    /// Waits until a call gets no answer.
+    /// Waits until a call is left without a response.
     pub async fn falls_silent(&self) {
         self.gate.silence.notified().await;
     }
 
-    /// Waits until `operation` is called, or was.
+    /// Waits until `operation` has been called; returns at once if it was called before.
     pub async fn hears(&self, operation: &str) {
         let mut calls = self.gate.calls.subscribe();
         let called = calls.wait_for(|calls| calls.iter().any(|call| call.operation == operation));
-        within(Duration::from_secs(10), operation, called).await.expect("the gate");
+        within(Duration::from_secs(10), operation, called).await.expect("the recorded calls");
     }
 
-    /// The ids of all certificates that AWS has made for the callers, also those whose answer was lost.
+    /// The ids of all certificates that AWS has created for the callers, including those whose response was lost.
     pub fn certificates_made(&self) -> Vec<String> {
         let made = |call: &Call| {
             let answer: Value = serde_json::from_slice(&call.answer).ok()?;
@@ -222,7 +221,7 @@ impl Aws {
         self.calls().iter().filter_map(made).collect()
     }
 
-    /// How often AWS has done `operation`.
+    /// How many calls of `operation` AWS has answered with a success.
     pub fn times(&self, operation: &str) -> usize {
         let done = |call: &&Call| call.status.is_some_and(|status| status.is_success());
         let calls = self.calls();
@@ -230,13 +229,13 @@ impl Aws {
         calls.filter(done).count()
     }
 
-    /// What has been called is no longer of interest.
+    /// Clears the recorded calls.
     pub fn forgets(&self) {
         self.gate.calls.send_modify(Vec::clear);
     }
 }
 
-/// The header that names the action, in the protocols that have one.
+/// The header that names the action, in protocols that use one.
 fn target(head: &Parts) -> Option<&str> {
     head.headers.get("x-amz-target").and_then(|target| target.to_str().ok())
 }
@@ -244,7 +243,7 @@ fn target(head: &Parts) -> Option<&str> {
 async fn pass(State(gate): State<Arc<Gate>>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     if head.method == Method::HEAD {
-        // No operation of ours: a connection is made before it is needed.
+        // No operation of AWS: the client opens a connection in advance with a HEAD request.
         return http::respond(404, "text/plain", "");
     }
     let Ok(body) = body.collect().await else {
@@ -278,20 +277,20 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request<Body>) -> Response
     }
 }
 
-/// One call on its way through the gate.
+/// One call that passes through the proxy.
 struct Arrived {
     head: Parts,
     body: Bytes,
     path: String,
     operation: String,
-    /// Where it stands among the calls that were noted.
+    /// The index of the call among the recorded calls.
     number: usize,
 }
 
 impl Gate {
-    /// What becomes of the next call of `operation`, which this is.
+    /// The conduct for this call of `operation`. Counts the call in the rule of the operation.
     fn conduct(&self, operation: &str) -> Option<Conduct> {
-        let mut rules = self.rules.lock().expect("the gate");
+        let mut rules = self.rules.lock().expect("the lock of the rules");
         let named = rules.iter_mut().find(|rule| rule.operation == operation).and_then(|rule| {
             rule.seen += 1;
             rule.calls.contains(&rule.seen).then_some(rule.conduct)
@@ -299,9 +298,9 @@ impl Gate {
         named.or(self.everywhere)
     }
 
-    /// Kills the caller, who hears nothing more.
+    /// Kills the caller and never responds.
     async fn kill(&self) -> Response<Body> {
-        self.reaper.lock().expect("the gate").as_ref().expect("a process to kill").kills();
+        self.reaper.lock().expect("the lock of the reaper").as_ref().expect("a process to kill").kills();
         std::future::pending().await
     }
 
@@ -330,7 +329,7 @@ impl Gate {
 
     fn note_answer(&self, number: usize, status: StatusCode, answer: &Bytes) {
         self.calls.send_modify(|calls| {
-            // A test may have told the gate to forget in the meantime.
+            // A test may have cleared the recorded calls in the meantime.
             if let Some(call) = calls.get_mut(number) {
                 call.status = Some(status);
                 call.answer = answer.clone();
@@ -339,15 +338,15 @@ impl Gate {
     }
 
     fn upstream(&self, path: &str) -> Option<String> {
-        if is_login(path) { self.login.lock().expect("the gate").clone() } else { self.upstream.clone() }
+        if is_login(path) { self.login.lock().expect("the lock of the login URL").clone() } else { self.upstream.clone() }
     }
 }
 
-/// Lets the call have its effect. That is a task of its own: a caller who hangs up or is killed does not stop
-/// what has reached AWS.
+/// Forwards the call in a task of its own, so that a call that has reached AWS completes even if the caller disconnects or is
+/// killed.
 async fn effect(gate: &Arc<Gate>, arrived: Arrived) -> Response<Body> {
     let gate = Arc::clone(gate);
-    tokio::spawn(async move { relay(&gate, arrived).await }).await.expect("a call that is handed on")
+    tokio::spawn(async move { relay(&gate, arrived).await }).await.expect("the task that forwards the call")
 }
 
 async fn relay(gate: &Gate, arrived: Arrived) -> Response<Body> {
@@ -361,7 +360,7 @@ async fn relay(gate: &Gate, arrived: Arrived) -> Response<Body> {
     };
     match &passage {
         Passage::Refused(status, code, message) => {
-            gate.note_answer(number, StatusCode::from_u16(*status).expect("a status"), &Bytes::default());
+            gate.note_answer(number, StatusCode::from_u16(*status).expect("a valid status"), &Bytes::default());
             return refusal(&path, *status, code, message);
         }
         Passage::Answered(body) => {
@@ -377,7 +376,7 @@ async fn relay(gate: &Gate, arrived: Arrived) -> Response<Body> {
             request = request.header(name, value);
         }
     }
-    let request = request.body(http_body_util::Full::new(body)).expect("a request that was one before");
+    let request = request.body(http_body_util::Full::new(body)).expect("a valid request");
     match http::exchange(&gate.connections, request).await {
         Ok((mut head, body)) => {
             passage.leave(head.status).await;
@@ -392,13 +391,12 @@ async fn relay(gate: &Gate, arrived: Arrived) -> Response<Body> {
     }
 }
 
-/// Whether Login with Amazon is meant, and not AWS.
+/// Whether the path belongs to Login with Amazon; otherwise it belongs to AWS.
 fn is_login(path: &str) -> bool {
     path.starts_with("/user/") || path.starts_with("/auth/")
 }
 
-/// A refusal as the protocol of the service writes it: query (SES), OAuth
-/// (Login with Amazon) or REST with JSON (IoT).
+/// An error in the protocol of the service: query protocol (SES), OAuth (Login with Amazon) or REST with JSON (IoT).
 fn refusal(path: &str, status: u16, code: &str, message: &str) -> Response<Body> {
     if is_login(path) {
         return http::json(status, &json!({"error": code, "error_description": message, "request_id": "1"}));

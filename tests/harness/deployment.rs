@@ -1,4 +1,4 @@
-//! The variables that one deployment of the function has.
+//! The environment variables of one deployment of the function.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,12 @@ pub const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 pub const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 pub const MAIL_FROM: &str = "onething@skill.example.com";
 
-/// Variables by name. Every verb returns the deployment it changed, so a test
-/// says only what is special about its own.
+/// Variables by name. Every method returns the changed deployment, so that a test names only the differences.
 #[derive(Clone, Debug)]
 pub struct Deployment(BTreeMap<String, String>);
 
 impl Deployment {
-    /// What every deployment on AWS sets, with Login with Amazon and every
-    /// AWS service at the given addresses.
+    /// The variables that every deployment on AWS sets, with Login with Amazon and every AWS service at the given URLs.
     pub fn with(login: &str, aws: &str) -> Self {
         Self::empty()
             .set("SKILL_ID", SKILL_ID)
@@ -26,7 +24,7 @@ impl Deployment {
             .set("AWS_ENDPOINT_URL", aws)
     }
 
-    /// Only what the Lambda service itself sets.
+    /// The variables that the Lambda service itself sets.
     pub fn empty() -> Self {
         Self(BTreeMap::new())
             .set("AWS_REGION", REGION)
@@ -60,7 +58,7 @@ impl Deployment {
         self
     }
 
-    /// Everything is logged that can be.
+    /// Sets the most verbose log level.
     pub fn logging_everything(self) -> Self {
         self.set("RUST_LOG", "trace").set("AWS_LAMBDA_LOG_LEVEL", "TRACE")
     }

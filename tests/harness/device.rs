@@ -10,8 +10,7 @@ use tokio::process::ChildStdin;
 use super::foreign;
 use super::process::Process;
 
-/// What is needed to connect: the files of a bundle, and where the broker of
-/// the test is.
+/// The parameters of a connection: the files of a bundle, and the address of the broker of the test.
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub host: String,
@@ -20,13 +19,13 @@ pub struct Identity {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub root: PathBuf,
-    /// "3.1.1" or "5".
+    /// The version of MQTT: "3.1.1" or "5".
     pub version: &'static str,
 }
 
 impl Identity {
-    /// As the bundle in `folder` says; only the root is the one of the test's
-    /// broker, which Amazon has not signed.
+    /// The identity in the bundle in `folder`, but with the root certificate of the broker of the test, which Amazon did not
+    /// sign.
     pub fn of_bundle(folder: &Path, root: &Path) -> Self {
         let connection = connection(folder);
         let text = |field: &str| connection[field].as_str().unwrap_or_else(|| panic!("connection.json has no {field}: {connection:#}"));
@@ -41,7 +40,7 @@ impl Identity {
         }
     }
 
-    /// The same certificate under another name.
+    /// The same certificate with another client id.
     pub fn calling_itself(mut self, client_id: &str) -> Self {
         self.client_id = client_id.to_owned();
         self
@@ -63,15 +62,14 @@ pub fn connection(folder: &Path) -> Value {
 pub struct Device {
     process: Process,
     orders: ChildStdin,
-    /// How many lines of its output the test has seen.
+    /// The number of output lines that the test has read.
     seen: usize,
-    /// What happened while the test waited for something else.
+    /// Events that arrived while the test waited for another one.
     put_aside: Vec<Value>,
 }
 
 impl Device {
-    /// Tries to connect; [`Device::connected`] or [`Device::is_refused`] says
-    /// what came of it.
+    /// Starts to connect; [`Device::next`] returns the outcome, which [`Device::is_refused`] checks.
     pub async fn dial(identity: &Identity) -> Self {
         let first = json!({
             "host": identity.host,
@@ -86,7 +84,7 @@ impl Device {
         Self { process, orders, seen: 0, put_aside: Vec::new() }
     }
 
-    /// A device that is connected.
+    /// A connected device.
     pub async fn connect(identity: &Identity) -> Self {
         let mut device = Self::dial(identity).await;
         let event = device.next().await;
@@ -94,7 +92,7 @@ impl Device {
         device
     }
 
-    /// The connection is refused, before or after the broker heard its name.
+    /// Requires that the connection is refused, before or after CONNECT.
     pub async fn is_refused(&mut self) {
         let event = self.next().await;
         assert!(event["event"] == "refused" || event["event"] == "closed", "{event}");
@@ -106,8 +104,7 @@ impl Device {
         assert_eq!(event["event"], "subscribed", "{topic}: {event}");
     }
 
-    /// The broker does not let it listen there: MQTT 5 says so, on 3.1.1 the
-    /// connection is closed, as AWS does.
+    /// Requires that the subscription is refused: by the SUBACK of MQTT 5, or by the end of the connection on 3.1.1, as AWS does.
     pub async fn is_refused_to_subscribe(&mut self, topic: &str) {
         self.order(&json!({"subscribe": topic})).await;
         let event = self.next().await;
@@ -119,7 +116,7 @@ impl Device {
         self.hear_until(|event| event["event"] == "published").await;
     }
 
-    /// The broker does not let it speak there.
+    /// Requires that the publish is refused.
     pub async fn is_refused_to_publish(&mut self, topic: &str, payload: &Value) {
         self.order(&json!({"publish": topic, "payload": payload})).await;
         let event = self.next().await;
@@ -127,7 +124,7 @@ impl Device {
         assert!(denied || event["event"] == "closed", "{topic}: {event}");
     }
 
-    /// The next message on `topic`, also one that came while the test waited for something else.
+    /// The payload of the next message on `topic`, which may have arrived while the test waited for another event.
     pub async fn receive(&mut self, topic: &str) -> Value {
         let wanted = |event: &Value| event["event"] == "message" && event["topic"] == topic;
         let event = match self.put_aside.iter().position(wanted) {
@@ -137,13 +134,13 @@ impl Device {
         event["payload"].clone()
     }
 
-    /// Everything that has happened to it so far.
+    /// All output of the device so far.
     pub fn everything(&self) -> String {
         self.process.output()
     }
 
     async fn order(&mut self, order: &Value) {
-        self.orders.write_all(format!("{order}\n").as_bytes()).await.expect("a device that listens");
+        self.orders.write_all(format!("{order}\n").as_bytes()).await.expect("a device that reads its input");
     }
 
     async fn hear_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
@@ -157,13 +154,12 @@ impl Device {
         }
     }
 
-    /// The next thing that happens to it.
+    /// The next event of the device.
     async fn next(&mut self) -> Value {
         let seen = self.seen;
-        let output =
-            self.process.writes(Duration::from_secs(15), "something happens to the device", |output| output.lines().count() > seen).await;
+        let output = self.process.writes(Duration::from_secs(15), "an event of the device", |output| output.lines().count() > seen).await;
         self.seen += 1;
-        let line = output.lines().nth(seen).expect("a line that is there");
+        let line = output.lines().nth(seen).expect("the line that was waited for");
         serde_json::from_str(line).unwrap_or_else(|_| panic!("the device wrote:\n{output}"))
     }
 }

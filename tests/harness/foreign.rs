@@ -1,5 +1,4 @@
-//! Other people's programs: emulators, SDKs, parsers and clients, each from
-//! the virtual environment that `.ci/run` makes of
+//! Foreign programs: emulators, SDKs, parsers and clients, each from the virtual environment that `.ci/run` creates from
 //! `tests/foreign/requirements-*.txt`.
 
 use std::path::{Path, PathBuf};
@@ -15,8 +14,7 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A program of one of the virtual environments. A test never passes because
-/// a tool is missing.
+/// The path of a program in one of the virtual environments. Panics if it is missing, so that no test passes without its tools.
 pub fn program(environment: &str, name: &str) -> PathBuf {
     let environments = std::env::var_os("ONETHING_TEST_VENVS").map_or_else(|| workspace().join("target/test-venvs"), PathBuf::from);
     let program = environments.join(environment).join("bin").join(name);
@@ -34,19 +32,18 @@ pub fn script(name: &str) -> PathBuf {
     workspace().join("tests/foreign").join(name)
 }
 
-/// Starts a script with one line of JSON as its first input; what it reads
-/// next comes through the returned writer.
+/// Starts a script with one line of JSON as its first input; the returned writer takes further input.
 pub async fn start(name: &str, first: &Value) -> (Process, tokio::process::ChildStdin) {
     let python = program("foreign", "python");
     let mut command = command(&python, workspace());
     command.env("PYTHONDONTWRITEBYTECODE", "1").arg("-u").arg(script(name));
     let mut process = Process::start(command);
     let mut input = process.stdin();
-    input.write_all(format!("{first}\n").as_bytes()).await.expect("a script that reads");
+    input.write_all(format!("{first}\n").as_bytes()).await.expect("a script that reads its input");
     (process, input)
 }
 
-/// Runs a script that turns one JSON object into another.
+/// Runs a script that reads one JSON value and writes another.
 pub async fn run(name: &str, given: &Value) -> Value {
     let (mut process, input) = start(name, given).await;
     drop(input);

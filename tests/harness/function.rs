@@ -1,4 +1,4 @@
-//! The function between the servers that a test opened for it.
+//! The function with the Login with Amazon server and the AWS of one test.
 
 use super::aws::Aws;
 use super::deployment::Deployment;
@@ -12,12 +12,12 @@ pub struct Function {
 }
 
 impl Function {
-    /// With an AWS of the test's choice, as everybody deploys it.
+    /// The function with the given AWS and the usual variables.
     pub async fn with(aws: Aws) -> Self {
         Self::deployed(aws, |deployment| deployment).await
     }
 
-    /// With an AWS and some variables of the test's choice.
+    /// The function with the given AWS and changed variables.
     pub async fn deployed(aws: Aws, special: impl FnOnce(Deployment) -> Deployment) -> Self {
         let login = Login::open().await;
         let deployment = special(Deployment::with(&login.url(), &aws.url()));
@@ -25,7 +25,7 @@ impl Function {
         Self { login, aws, lambda }
     }
 
-    /// Someone whom Login with Amazon knows from now on.
+    /// A new user whose access token Login with Amazon accepts from now on.
     pub fn welcomes(&self, name: &str) -> User {
         let user = User::named(name);
         self.login.knows(&user);

@@ -1,26 +1,24 @@
-//! What AWS does and ministack 1.5.33 does not. The gate in front of it adds
-//! it, once for all gates of one emulator, so that a test relies on AWS as it
-//! is documented.
+//! Behaviour of AWS that ministack 1.5.33 lacks. The proxy in front of the emulator adds it, once for all proxies of one
+//! emulator, so that tests can rely on the documented behaviour of AWS.
 //!
-//! - `UpdateThing` with an `expectedVersion` that is not the thing's is
-//!   refused with VersionConflictException (409). The emulator counts the
-//!   versions and ignores what was expected. As every write comes through
-//!   here, counting what succeeds is exact.
-//! - Writes to one thing come one after the other.
-//! - `DeleteThing` counts as a write, too, and the emulator itself compares the version.
-//! - GetConnection and DeleteConnection. Who is connected is what the test says; AWS answers
-//!   ResourceNotFoundException (404) where it knows nothing of a client.
-//! - Certificates get old. The emulator's clock cannot be set, so the gate changes the dates in the list.
-//! - Mail arrives in the order in which it was taken. The emulator hands each
-//!   on in the background; here the next is taken when the last one is there.
+//! - `UpdateThing` with an `expectedVersion` that differs from the version of the thing is refused with VersionConflictException
+//!   (409). The emulator counts the versions but ignores `expectedVersion`. All writes pass through the proxies, so counting the
+//!   successful ones gives the exact version.
+//! - Writes to one thing are serialised.
+//! - `DeleteThing` counts as a write, too; the emulator itself compares the version.
+//! - GetConnection and DeleteConnection. The test sets the state of a connection; an unknown client is ResourceNotFoundException
+//!   (404), as on AWS.
+//! - The age of certificates. The clock of the emulator cannot be set, so the proxy changes the dates in the response of
+//!   ListCertificates.
+//! - Mail is delivered in the order of the calls. The emulator delivers each mail in the background; the proxy forwards the next
+//!   call after the previous mail has arrived.
 //!
-//! What happens behind the gate, between a device and the broker, nothing can add: a certificate that goes INACTIVE is refused
-//! from then on, in the handshake, but a connection that stands stays. AWS IoT ends it within minutes
-//! (<https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html>); where that matters, a test cuts the line
-//! ([`Line`](super::line::Line)), and `agent.rs` sees to it that this is still so.
+//! The proxy cannot add behaviour between a device and the broker. When a certificate becomes INACTIVE, the emulator refuses it
+//! in every later handshake, but keeps an open connection. AWS IoT closes the connection within minutes
+//! (<https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html>). Where that matters, a test cuts the
+//! connection ([`Line`](super::line::Line)); a test in `agent.rs` checks that the emulator still behaves so.
 //!
-//! That `CreateThing` is exclusive it has itself, and `at_once.rs` sees to it
-//! that this stays so.
+//! The emulator itself makes `CreateThing` exclusive; a test in `at_once.rs` checks it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -34,31 +32,31 @@ use tokio::sync::{OwnedMutexGuard, watch};
 use super::post_office::Mail;
 use super::within;
 
-/// The version of a thing; `None` where there is no thing.
+/// The version of a thing; `None` if the thing does not exist.
 type Version = Option<u64>;
 
 pub struct Gaps {
     things: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Version>>>>,
-    /// Held from taking a mail until it has arrived.
+    /// Held from the call that sends a mail until the mail has arrived.
     counter: Arc<tokio::sync::Mutex<()>>,
     mailbox: watch::Receiver<Vec<Mail>>,
-    /// What GetConnection answers, by the client's id.
+    /// The responses of GetConnection, by client id.
     connections: Mutex<HashMap<String, Value>>,
-    /// How much older than it is a certificate looks, in seconds, by its id.
+    /// Seconds that are added to the age of a certificate, by certificate id.
     ages: Mutex<HashMap<String, u64>>,
 }
 
-/// A call that is on its way to the emulator.
+/// How a call passes on to the emulator.
 pub enum Passage {
-    /// Nothing is missing.
+    /// The call is forwarded; the emulator lacks nothing for it.
     Open,
-    /// A change of a thing, alone with it.
+    /// A write to a thing. The guard keeps other writes to the thing out.
     Thing { change: Change, version: OwnedMutexGuard<Version> },
-    /// A mail, alone at the counter, and how many had arrived before it.
+    /// A mail. `before` is the number of mails that had arrived earlier; the guard keeps other mails out.
     Mail { before: usize, mailbox: watch::Receiver<Vec<Mail>>, counter: OwnedMutexGuard<()> },
-    /// AWS would say no: status, code and message.
+    /// The call is refused as AWS would refuse it: status, code and message.
     Refused(u16, &'static str, &'static str),
-    /// The emulator has no such call; AWS would say this.
+    /// The emulator lacks the operation; this is the response of AWS.
     Answered(Value),
 }
 
@@ -75,19 +73,19 @@ impl Gaps {
         Self { things: Mutex::default(), counter: Arc::default(), mailbox, connections, ages }
     }
 
-    /// From now on GetConnection says this of the client.
+    /// Sets the response of GetConnection for a client.
     pub fn says_of(&self, client: &str, state: Value) {
-        self.connections.lock().expect("the connections").insert(client.to_owned(), state);
+        self.connections.lock().expect("the lock of the connections").insert(client.to_owned(), state);
     }
 
-    /// From now on the certificate looks so many seconds older than it is.
+    /// Makes a certificate look `seconds` older than it is.
     pub fn ages(&self, certificate: &str, seconds: u64) {
-        self.ages.lock().expect("the ages").insert(certificate.to_owned(), seconds);
+        self.ages.lock().expect("the lock of the ages").insert(certificate.to_owned(), seconds);
     }
 
-    /// What AWS would have answered where the emulator answers `body`.
+    /// Changes the response `body` of the emulator into the response of AWS.
     pub fn amend(&self, operation: &str, body: Bytes) -> Bytes {
-        let ages = self.ages.lock().expect("the ages");
+        let ages = self.ages.lock().expect("the lock of the ages");
         if operation != "ListCertificates" || ages.is_empty() {
             return body;
         }
@@ -95,14 +93,14 @@ impl Gaps {
         for certificate in listed["certificates"].as_array_mut().into_iter().flatten() {
             let age = certificate["certificateId"].as_str().and_then(|id| ages.get(id)).copied();
             if let (Some(age), Some(made_at)) = (age, certificate["creationDate"].as_f64()) {
-                certificate["creationDate"] = json!(made_at - f64::from(u32::try_from(age).expect("a possible age")));
+                certificate["creationDate"] = json!(made_at - f64::from(u32::try_from(age).expect("an age that fits into 32 bits")));
             }
         }
         listed.to_string().into()
     }
 
     fn connection(&self, operation: &str, client: &str) -> Passage {
-        let mut connections = self.connections.lock().expect("the connections");
+        let mut connections = self.connections.lock().expect("the lock of the connections");
         let known = match operation {
             "DeleteConnection" => {
                 connections.remove(client);
@@ -113,7 +111,7 @@ impl Gaps {
         known.map_or(Passage::Refused(404, "ResourceNotFoundException", "No such client."), Passage::Answered)
     }
 
-    /// Waits until nothing is in the way of the call, and says what has to be done about it.
+    /// Waits until no other call conflicts with this one, and returns how the call passes.
     pub async fn enter(&self, operation: &str, path: &str, body: &Bytes) -> Passage {
         let change = match operation {
             "CreateThing" => Change::Create,
@@ -129,7 +127,7 @@ impl Gaps {
             _ => return Passage::Open,
         };
         let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let thing = Arc::clone(self.things.lock().expect("the things").entry(name).or_default());
+        let thing = Arc::clone(self.things.lock().expect("the lock of the things").entry(name).or_default());
         let version = thing.lock_owned().await;
         let expected = serde_json::from_slice::<Value>(body).ok().and_then(|body| body["expectedVersion"].as_u64());
         match (change, expected, *version) {
@@ -142,7 +140,7 @@ impl Gaps {
 }
 
 impl Passage {
-    /// Notes what the emulator answered, and lets the next call in.
+    /// Records the outcome at the emulator and releases the guard, so that the next call can pass.
     pub async fn leave(self, status: StatusCode) {
         if !status.is_success() {
             return;
@@ -151,7 +149,7 @@ impl Passage {
             Passage::Open | Passage::Refused(..) | Passage::Answered(_) => {}
             Passage::Thing { change, mut version } => {
                 *version = match (change, *version) {
-                    // The same once more succeeds and changes nothing.
+                    // A repeated CreateThing with the same arguments succeeds and changes nothing.
                     (Change::Create, known) => known.or(Some(1)),
                     (Change::Update, known) => known.map(|version| version + 1),
                     (Change::Delete, _) => None,
@@ -159,7 +157,7 @@ impl Passage {
             }
             Passage::Mail { before, mut mailbox, counter } => {
                 let arrived = mailbox.wait_for(|mails| mails.len() > before);
-                within(Duration::from_secs(10), "a mail that was taken arrives", arrived).await.expect("the post office");
+                within(Duration::from_secs(10), "the mail arrives that SES accepted", arrived).await.expect("the SMTP server");
                 drop(counter);
             }
         }

@@ -1,7 +1,6 @@
-//! An HTTP API of Amazon API Gateway in front of the function that is the endpoint: real HTTP on one side, events of payload
-//! format 2.0 on the other
-//! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>). It has the two
-//! routes of the stack; throttling is the gateway's own, and not played here.
+//! An HTTP API of Amazon API Gateway in front of the registration function: real HTTP on one side, events of payload format 2.0
+//! on the other (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>). It
+//! has the two routes of the stack. Throttling is a feature of the gateway itself and is not simulated.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use super::http::{self, Server};
 use super::lambda::Lambda;
 use super::runtime_api::Outcome;
 
-/// What the stack gives the function.
+/// The timeout of the function in the template.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 pub struct Gateway {
@@ -35,14 +34,14 @@ struct Desk {
 }
 
 impl Gateway {
-    /// In front of this function.
+    /// A gateway in front of this function.
     pub async fn open(function: Lambda) -> Self {
         let desk = Arc::new(Desk { function, requests: AtomicU64::new(1) });
         let routes = Router::new().fallback(pass).with_state(Arc::clone(&desk));
         Self { server: Server::open(routes).await, desk }
     }
 
-    /// Where devices register themselves.
+    /// The URL of the registration endpoint.
     pub fn url(&self) -> String {
         format!("{}/register", self.server.url())
     }
@@ -70,7 +69,7 @@ async fn pass(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Response
     }
 }
 
-/// The event for a request. A header that comes twice is one with a comma, and a body that need not be text goes as base64.
+/// The event for a request. A repeated header is joined with commas; a body that may be binary is base64.
 pub fn event(head: &Parts, body: &Bytes, number: u64) -> Value {
     let mut headers = BTreeMap::<&str, String>::new();
     for (name, value) in &head.headers {
@@ -112,12 +111,12 @@ pub fn event(head: &Parts, body: &Bytes, number: u64) -> Value {
 }
 
 fn respond(answer: &Bytes) -> Response<Body> {
-    let answer: Value = serde_json::from_slice(answer).expect("an answer in JSON");
-    let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok()).expect("a status");
+    let answer: Value = serde_json::from_slice(answer).expect("a response in JSON");
+    let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok()).expect("a valid status");
     let mut response = Response::builder().status(status);
     for (name, value) in answer["headers"].as_object().into_iter().flatten() {
         response = response.header(name, value.as_str().expect("a header as text"));
     }
     assert_eq!(answer["isBase64Encoded"], false, "{answer}");
-    response.body(Body::from(answer["body"].as_str().expect("a body as text").to_owned())).expect("a well-formed answer")
+    response.body(Body::from(answer["body"].as_str().expect("a body as text").to_owned())).expect("a well-formed response")
 }

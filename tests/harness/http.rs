@@ -1,5 +1,4 @@
-//! The little HTTP that the harness speaks itself: servers on a free port of
-//! the loopback interface, and a client.
+//! The HTTP servers and the HTTP client of the harness. Servers listen on a free port of the loopback interface.
 
 use std::net::SocketAddr;
 
@@ -14,7 +13,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A server that is gone when its owner is dropped.
+/// A server that stops when this value is dropped.
 pub struct Server {
     pub address: SocketAddr,
     task: JoinHandle<()>,
@@ -44,12 +43,12 @@ impl Drop for Server {
 
 pub type Connections = Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>>;
 
-/// One pool of connections.
+/// An HTTP client with its own connection pool.
 pub fn connections() -> Connections {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-/// Sends a request whole and reads the whole answer.
+/// Sends a request and reads the whole response.
 pub async fn exchange(connections: &Connections, request: Request<Full<Bytes>>) -> Result<(axum::http::response::Parts, Bytes), String> {
     let answer = connections.request(request).await.map_err(|error| error.to_string())?;
     let (head, body) = answer.into_parts();
@@ -57,7 +56,7 @@ pub async fn exchange(connections: &Connections, request: Request<Full<Bytes>>) 
     Ok((head, body.to_bytes()))
 }
 
-/// `GET url`; an error where nobody answers.
+/// `GET url`; the error is that of the connection.
 pub async fn fetch(url: &str) -> Result<(StatusCode, Bytes), String> {
     let request = Request::get(url).body(Full::default()).map_err(|error| error.to_string())?;
     let (head, body) = exchange(&connections(), request).await?;
@@ -92,11 +91,11 @@ pub fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// An answer with a JSON body.
+/// A response with a JSON body.
 pub fn json(status: u16, body: &Value) -> axum::http::Response<Body> {
     respond(status, "application/json", body.to_string())
 }
 
 pub fn respond(status: u16, content_type: &str, body: impl Into<Body>) -> axum::http::Response<Body> {
-    axum::http::Response::builder().status(status).header("content-type", content_type).body(body.into()).expect("a well-formed answer")
+    axum::http::Response::builder().status(status).header("content-type", content_type).body(body.into()).expect("a well-formed response")
 }

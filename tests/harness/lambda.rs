@@ -1,5 +1,5 @@
-//! The binary, run as Lambda runs it: a clean environment, a Runtime API to
-//! poll, standard output as the log, and no second chance.
+//! The binary, run as Lambda runs it: with a clean environment, a Runtime API to poll, the log on standard output, and no
+//! restart.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -14,21 +14,21 @@ use super::deployment::Deployment;
 use super::process::{Process, Reaper, command};
 use super::runtime_api::{Outcome, RuntimeApi};
 
-/// Alexa hangs up after about eight seconds; the template says the same.
+/// The timeout of the function in the template. Alexa stops waiting after about eight seconds.
 pub const TIME_LIMIT: Duration = Duration::from_secs(8);
-/// "Every request is answered within 7 seconds."
+/// The documented limit: "Every request is answered within 7 seconds."
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(7);
-/// A debug build on a machine that is busy compiling.
+/// The limit for the start of a debug build on a machine that is busy compiling.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Lambda {
     api: RuntimeApi,
     process: Process,
-    /// From exec to the first request for an event.
+    /// The time from exec to the first poll for an event.
     pub ready_after: Duration,
 }
 
-/// A function that ended instead of asking for its first event.
+/// A function that ended before it polled for its first event.
 #[derive(Debug)]
 pub struct Refusal {
     pub status: ExitStatus,
@@ -37,7 +37,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Everything that the maker gets to read.
+    /// The log and the init error: all text that the operator can read.
     pub fn text(&self) -> String {
         match &self.init_error {
             Some(error) => format!("{}\n{error}", self.log),
@@ -46,12 +46,12 @@ impl Refusal {
     }
 }
 
-/// The binary that ships, where ONETHING_BINARY says where it is; else the one cargo built for this test.
+/// The binary at the path in ONETHING_BINARY, for a released one; otherwise the binary that cargo built for this test.
 fn binary() -> PathBuf {
     std::env::var_os("ONETHING_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_onething").into(), PathBuf::from)
 }
 
-/// How one invocation went.
+/// The result of one invocation.
 #[derive(Debug)]
 pub struct Invocation {
     pub outcome: Outcome,
@@ -59,7 +59,7 @@ pub struct Invocation {
 }
 
 impl Lambda {
-    /// Starts the function; the test fails where it does not ask for events.
+    /// Starts the function; the test fails if the function does not poll for events.
     pub async fn start(deployment: &Deployment) -> Self {
         match Self::try_start(deployment).await {
             Ok(lambda) => lambda,
@@ -67,7 +67,7 @@ impl Lambda {
         }
     }
 
-    /// Starts the function; the test fails where it does ask for events.
+    /// Starts the function; the test fails if the function polls for events.
     pub async fn refuses(deployment: &Deployment) -> Refusal {
         match Self::try_start(deployment).await {
             Ok(_) => panic!("the function starts on {deployment:?}"),
@@ -95,17 +95,17 @@ impl Lambda {
         }
     }
 
-    /// One event, as JSON.
+    /// Invokes the function with one event.
     pub async fn invoke(&self, request: &Value) -> Invocation {
         self.invoke_raw(request.to_string()).await
     }
 
-    /// One event, whatever it is.
+    /// Invokes the function with any payload, which need not be JSON.
     pub async fn invoke_raw(&self, payload: impl Into<Bytes>) -> Invocation {
         self.invoke_by_a_clock_behind(payload, Duration::ZERO).await
     }
 
-    /// One event, whose deadline comes from a clock that is so much behind the function's.
+    /// Like [`invoke_raw`](Self::invoke_raw), with a deadline from a clock that is `behind` the clock of the function.
     pub async fn invoke_by_a_clock_behind(&self, payload: impl Into<Bytes>, behind: Duration) -> Invocation {
         let started = Instant::now();
         let outcome = tokio::select! {
@@ -115,7 +115,7 @@ impl Lambda {
         Invocation { outcome, took: started.elapsed() }
     }
 
-    /// One event, with so much time.
+    /// Invokes the function with one event and this time limit.
     pub async fn invoke_within(&self, event: &Value, limit: Duration) -> Outcome {
         tokio::select! {
             outcome = self.api.invoke(event.to_string().into(), limit, Duration::ZERO) => outcome,
@@ -123,7 +123,7 @@ impl Lambda {
         }
     }
 
-    /// What an invocation by the schedule or by SNS reports, which may take so long.
+    /// Invokes the function as the schedule or SNS does, with this time limit, and returns its report.
     pub async fn reports(&self, event: &Value, limit: Duration) -> Value {
         match self.invoke_within(event, limit).await {
             Outcome::Answered(body) => serde_json::from_slice(&body).expect("a report in JSON"),
@@ -131,24 +131,24 @@ impl Lambda {
         }
     }
 
-    /// What Alexa makes of the answer: checked against the rules of the
-    /// response format, in time, and remembered by the device that asked.
+    /// Invokes the function and checks its response: in time, and valid by the rules of the response format. The Echo stores the
+    /// session attributes of the response.
     pub async fn answer(&self, echo: &mut Echo, request: &Value) -> Answer {
         let answer = self.answer_to(request).await;
         echo.hear(&answer);
         answer
     }
 
-    /// The same, without a device that remembers.
+    /// Like [`answer`](Self::answer), without an Echo.
     pub async fn answer_to(&self, request: &Value) -> Answer {
         let invocation = self.invoke(request).await;
         self.expect_answer(invocation)
     }
 
-    /// The checked answer of an invocation that must have one.
+    /// The checked response of an invocation that must succeed.
     pub fn expect_answer(&self, invocation: Invocation) -> Answer {
         let took = invocation.took;
-        assert!(took < ANSWER_LIMIT, "answered after {took:?} only");
+        assert!(took < ANSWER_LIMIT, "answered only after {took:?}");
         match invocation.outcome {
             Outcome::Answered(body) => Answer::check(&body),
             other => panic!("no answer but {other:?}; the log:\n{}", self.log()),
@@ -166,34 +166,34 @@ impl Lambda {
         }
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub fn log(&self) -> String {
         self.process.output()
     }
 
-    /// Waits for a line of the log.
+    /// Waits until the log contains `text`.
     pub async fn logs(&self, text: &str) -> String {
         let what = format!("the log says {text:?}");
         self.process.writes(Duration::from_secs(5), &what, |log| log.contains(text)).await
     }
 
-    /// Waits until the log says this so many times.
+    /// Waits until the log contains `text` at least `times` times.
     pub async fn logs_times(&self, text: &str, times: usize) -> String {
         let what = format!("the log says {text:?} {times} times");
         self.process.writes(Duration::from_secs(5), &what, |log| log.matches(text).count() >= times).await
     }
 
-    /// Ends it and hands over everything it ever logged.
+    /// Kills the function and returns its complete log.
     pub async fn stop(self) -> String {
         self.process.stop().await
     }
 
-    /// What kills it.
+    /// A handle that kills the function.
     pub fn reaper(&self) -> Reaper {
         self.process.reaper()
     }
 
-    /// Whether it is ready for a next event.
+    /// Whether the function is still running, so that it can take another event.
     pub fn is_running(&self) -> bool {
         self.process.is_running()
     }

@@ -1,5 +1,5 @@
-//! The way from a device to its server: a relay for TCP that can be cut and mended. Where it is cut, what was connected is not
-//! any more, and who connects is hung up on.
+//! A TCP relay between a device and its server that a test can cut and mend. Cutting closes all connections. As long as the relay
+//! is cut, it closes new connections at once.
 
 use std::sync::Arc;
 
@@ -16,20 +16,20 @@ pub struct Line {
 
 #[derive(Clone, Copy, Default)]
 struct State {
-    /// The port at the other end.
+    /// The port of the server.
     leads_to: u16,
     is_cut: bool,
-    /// How often it has been cut. What was connected before is not any more.
+    /// The number of cuts. A connection that was opened before the last cut is closed.
     cuts: u32,
 }
 
 impl Line {
-    /// A line that leads nowhere yet.
+    /// A relay that is cut and has no server yet.
     pub async fn laid() -> Self {
         Self::laid_at("127.0.0.1").await
     }
 
-    /// The same, for devices that come from elsewhere to this address.
+    /// Like [`laid`](Self::laid), listening on `address`, for devices in another network namespace.
     pub async fn laid_at(address: &str) -> Self {
         let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("a bound listener").port();
@@ -43,7 +43,7 @@ impl Line {
         Self { port, state, task }
     }
 
-    /// From now on it leads there.
+    /// Sets the port of the server and mends the relay.
     pub fn leads_to(&self, port: u16) {
         self.state.send_modify(|state| (state.leads_to, state.is_cut) = (port, false));
     }
@@ -71,7 +71,7 @@ async fn relay(mut near: TcpStream, mut line: watch::Receiver<State>) {
     }
     let Ok(mut far) = TcpStream::connect(("127.0.0.1", leads_to)).await else { return };
     tokio::select! {
-        // Whichever side hangs up, the other one is told by the end of its connection.
+        // When one side closes its connection, the relay closes the other one.
         _ = copy_bidirectional(&mut near, &mut far) => {}
         _ = line.wait_for(|line| line.cuts != cuts) => {}
     }

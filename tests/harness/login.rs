@@ -1,7 +1,5 @@
-//! "Login with Amazon" as a real HTTP server: `/user/profile` with a Bearer
-//! header and `/auth/o2/tokeninfo`, with the bodies of Amazon's own test
-//! fixtures (Amazon Pay SDK for Java, `TestConstants`), and every way in which
-//! it can go wrong.
+//! "Login with Amazon" as a real HTTP server: `/user/profile` with a Bearer header and `/auth/o2/tokeninfo`. The bodies are those
+//! of Amazon's own test fixtures (Amazon Pay SDK for Java, `TestConstants`). A test can request every fault of such a server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -18,7 +16,7 @@ use super::http::{self, Server, query_value};
 
 pub const CLIENT_ID: &str = "amzn1.application-oa2-client.0123456789abcdef";
 
-/// Someone with an Amazon account, and the token they gave to the skill.
+/// A user with an Amazon account, and the access token that the skill receives for the account.
 #[derive(Clone, Debug)]
 pub struct User {
     pub token: String,
@@ -27,15 +25,15 @@ pub struct User {
     pub email: Option<String>,
     /// The client that the token was issued to.
     pub audience: String,
-    /// Seconds for which the token is still good.
+    /// Seconds until the token expires.
     pub expires_in: i64,
-    /// Whose the token is when the token itself is asked about: always the
-    /// same user, unless a test wants two answers that disagree.
+    /// The user id that tokeninfo returns for the token. It is the same as `user_id`, unless a test wants the two responses to
+    /// disagree.
     pub token_is_of: String,
 }
 
 impl User {
-    /// A complete account. The token has the form and length of a real one.
+    /// A complete account. The token has the form and the length of a real one.
     pub fn named(name: &str) -> Self {
         let lower = name.to_lowercase().replace(' ', ".");
         Self {
@@ -50,34 +48,34 @@ impl User {
     }
 }
 
-/// An access token as Login with Amazon makes them: `Atza|` and more than 350
-/// characters of which some need an escape in a query.
+/// An access token in the form of Login with Amazon: `Atza|` and more than 350 characters, some of which need an escape in a
+/// query.
 pub fn token_for(whom: &str) -> String {
     format!("Atza|IwEBI{}/+={whom}", "Q7n2x-_".repeat(52))
 }
 
-/// What the server does with one token.
+/// How the server treats one token.
 #[derive(Clone, Debug)]
 pub enum Conduct {
     /// 400: expired, revoked or never issued.
     InvalidToken,
-    /// 401: the user agreed to less than the skill needs.
+    /// 401: the user granted fewer scopes than the skill needs.
     InsufficientScope,
-    /// Any status, with Amazon's error body.
+    /// Any status, with the error body of Amazon.
     Fails(u16, &'static str),
-    /// A page for people, from something in between.
+    /// An HTML page, as from a proxy between the client and the server.
     Html(u16),
     /// 200 and the first half of a body.
     HalfJson,
-    /// 200 and a complete body of this kind.
+    /// 200 and this complete body.
     Says(Value),
-    /// Reads the request and never answers.
+    /// Reads the request and never responds.
     Silent,
-    /// The right answer, late.
+    /// The regular response, after a delay.
     Slow(Duration),
 }
 
-/// One request that arrived.
+/// One request that the server has received.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub path: String,
@@ -113,28 +111,27 @@ impl Login {
     }
 
     pub fn knows(&self, user: &User) {
-        let mut book = self.book.lock().expect("the book");
+        let mut book = self.book.lock().expect("the lock of the users");
         book.users.insert(user.token.clone(), user.clone());
     }
 
     pub fn treats(&self, token: &str, conduct: Conduct) {
-        let mut book = self.book.lock().expect("the book");
+        let mut book = self.book.lock().expect("the lock of the users");
         book.conducts.insert(token.to_owned(), conduct);
     }
 
     pub fn forgives(&self, token: &str) {
-        self.book.lock().expect("the book").conducts.remove(token);
+        self.book.lock().expect("the lock of the users").conducts.remove(token);
     }
 
     pub fn calls(&self) -> Vec<Call> {
-        self.book.lock().expect("the book").calls.clone()
+        self.book.lock().expect("the lock of the calls").calls.clone()
     }
 }
 
 async fn profile(State(book): State<Arc<Mutex<Book>>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
     let call = note(&book, &uri, &headers);
-    // The real server takes a token in the query too; ours does not, because
-    // a token in a URL ends in somebody's log.
+    // The real server accepts a token in the query too. This one does not: URLs end up in logs, so a token must not be in one.
     let Some(token) = call.bearer else {
         return invalid_token();
     };
@@ -162,7 +159,7 @@ async fn token_info(State(book): State<Arc<Mutex<Book>>>, uri: Uri, headers: Hea
             "user_id": user.token_is_of,
             "aud": user.audience,
             "app_id": "amzn1.application.0123456789abcdef",
-            // Seconds that remain, not a moment.
+            // The remaining seconds, not a point in time.
             "exp": user.expires_in,
             "iat": 1_446_510_240,
         })
@@ -171,7 +168,7 @@ async fn token_info(State(book): State<Arc<Mutex<Book>>>, uri: Uri, headers: Hea
 }
 
 async fn elsewhere(State(book): State<Arc<Mutex<Book>>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
-    // A connection may be made before it is needed: that is no call.
+    // A client may open a connection in advance; that is no call.
     if uri.path() != "/" {
         note(&book, &uri, &headers);
     }
@@ -180,7 +177,7 @@ async fn elsewhere(State(book): State<Arc<Mutex<Book>>>, uri: Uri, headers: Head
 
 async fn serve(book: &Mutex<Book>, token: &str, tell: impl Fn(&User) -> Value) -> Response<Body> {
     let (user, conduct) = {
-        let book = book.lock().expect("the book");
+        let book = book.lock().expect("the lock of the users");
         (book.users.get(token).cloned(), book.conducts.get(token).cloned())
     };
     match conduct {
@@ -209,7 +206,7 @@ fn note(book: &Mutex<Book>, uri: &Uri, headers: &HeaderMap) -> Call {
         .and_then(|value| value.strip_prefix("Bearer "))
         .map(str::to_owned);
     let call = Call { path: uri.path().to_owned(), query: uri.query().unwrap_or_default().to_owned(), bearer };
-    book.lock().expect("the book").calls.push(call.clone());
+    book.lock().expect("the lock of the calls").calls.push(call.clone());
     call
 }
 
@@ -238,7 +235,7 @@ fn failure(status: u16, error: &str) -> Response<Body> {
     http::json(status, &json!({"error": error, "error_description": "Try again later.", "request_id": "1"}))
 }
 
-/// The beginning of a profile, and no more.
+/// 200 and the first half of a profile.
 fn half_json() -> Response<Body> {
     let whole = r#"{"user_id":"amzn1.account.HALF","name":"Half","email":"half@mail.example.com"}"#;
     let (half, _) = whole.split_at(whole.len() / 2);

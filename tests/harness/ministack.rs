@@ -1,5 +1,4 @@
-//! ministack: an AWS that someone else wrote, with MQTT over mutual TLS that
-//! obeys IoT policies.
+//! ministack: an emulator of AWS that others wrote, with MQTT over mutual TLS that enforces IoT policies.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,18 +19,18 @@ use super::process::{Process, command, free_port};
 pub const THING_TYPE: &str = "3d-printer";
 pub const POLICY: &str = "OneUserOneThing";
 
-/// What an account holds before the first request.
+/// The content of an AWS account before the first request.
 #[derive(Clone, Debug)]
 pub struct Account {
     pub thing_type: Option<&'static str>,
     pub policy: Option<&'static str>,
-    /// Addresses that SES may send from, and in the sandbox to.
+    /// Addresses that SES accepts as senders, and in the sandbox as recipients.
     pub verified: Vec<String>,
     pub sandbox: bool,
 }
 
 impl Account {
-    /// As the stack leaves it.
+    /// An account to which the stack is deployed.
     pub fn deployed() -> Self {
         Self { thing_type: Some(THING_TYPE), policy: Some(POLICY), verified: vec![MAIL_FROM.to_owned()], sandbox: false }
     }
@@ -41,19 +40,18 @@ pub struct Ministack {
     process: Process,
     pub url: String,
     pub mqtt_port: u16,
-    /// The root that signed the broker's certificate, as a file.
+    /// The file with the root certificate that signed the certificate of the broker.
     pub root: PathBuf,
-    /// Where it delivers the mail that it takes as SES.
+    /// The SMTP server to which the emulator delivers the mail that it accepts as SES.
     pub post_office: PostOffice,
     gaps: Arc<Gaps>,
     home: TempDir,
 }
 
 impl Ministack {
-    /// A running ministack with nothing in it, which checks every signature
-    /// and every policy.
+    /// Starts a ministack with an empty account. It verifies every signature and every policy.
     pub async fn start() -> Self {
-        let home = tempfile::tempdir().expect("a folder of its own");
+        let home = tempfile::tempdir().expect("a temporary folder");
         let post_office = PostOffice::open().await;
         let (port, mqtt_port) = (free_port(), free_port());
         let mut command = command(foreign::program("ministack", "ministack"), home.path());
@@ -75,75 +73,75 @@ impl Ministack {
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         let mut process = Process::start(command);
         let url = format!("http://127.0.0.1:{port}");
-        // 503 until the MQTT listener is there too.
+        // The status is 503 until the MQTT listener is ready too.
         wait_until_ready(&mut process, &format!("{url}/_ministack/ready")).await;
         let root = home.path().join("root.pem");
-        let (_, pem) = fetch(&format!("{url}/_ministack/iot/ca.pem")).await.expect("the root of ministack");
-        std::fs::write(&root, pem).expect("a file in our folder");
+        let (_, pem) = fetch(&format!("{url}/_ministack/iot/ca.pem")).await.expect("the root certificate of ministack");
+        std::fs::write(&root, pem).expect("a file in the temporary folder");
         let gaps = Arc::new(Gaps::of(post_office.watches()));
         Self { process, url, mqtt_port, root, post_office, gaps, home }
     }
 
-    /// A running ministack that the stack was deployed to.
+    /// Starts a ministack to which the stack is deployed.
     pub async fn deployed() -> Self {
         let ministack = Self::start().await;
         prepare(&ministack.url, &Account::deployed()).await;
         ministack
     }
 
-    /// A gate in front of it, which has what it lacks. There may be any number.
+    /// A new proxy in front of the emulator that adds the behaviour the emulator lacks. Any number of proxies may exist.
     pub async fn gate(&self) -> Aws {
         Aws::in_front_of_emulator(&self.url, &self.gaps).await
     }
 
-    /// From now on AWS says this of the connection of a client.
+    /// Sets the response of GetConnection for a client.
     pub fn says_of(&self, client: &str, state: Value) {
         self.gaps.says_of(client, state);
     }
 
-    /// From now on a certificate looks so many seconds older than it is.
+    /// Makes a certificate look `seconds` older than it is.
     pub fn ages(&self, certificate: &str, seconds: u64) {
         self.gaps.ages(certificate, seconds);
     }
 
-    /// Everything that is in the account now.
+    /// All resources that the account holds now.
     pub async fn holds(&self) -> Value {
         describe(&self.url).await
     }
 
-    /// Opens the mail with this number with a foreign parser and unpacks its
-    /// bundle; returns what the mail says and where the bundle is.
+    /// Opens the mail with this number with a foreign parser and unpacks its bundle. Returns the content of the mail and the
+    /// folder of the bundle.
     pub async fn open_mail(&self, number: usize) -> (Value, PathBuf) {
         let mail = self.post_office.mail(number).await;
         self.open(&mail).await
     }
 
-    /// Opens the last mail to this user.
+    /// Opens the last mail to this user, as [`open_mail`](Self::open_mail) does.
     pub async fn open_last_mail(&self, user: &User) -> (Value, PathBuf) {
         let address = user.email.as_deref().unwrap_or_default();
         let mail = self.post_office.last_to(address).expect("a mail to this user");
         self.open(&mail).await
     }
 
-    /// The same with a mail that came another way.
+    /// Opens a given mail, as [`open_mail`](Self::open_mail) does.
     pub async fn open(&self, mail: &Mail) -> (Value, PathBuf) {
         let mut opened = self.open_all(std::slice::from_ref(mail)).await;
         opened.remove(0)
     }
 
-    /// The same with many mails, by one run of the parser.
+    /// Opens many mails with one run of the parser, as [`open_mail`](Self::open_mail) does.
     pub async fn open_all(&self, mails: &[Mail]) -> Vec<(Value, PathBuf)> {
         let mut folders = Vec::new();
         let mut given = Vec::new();
         for mail in mails {
-            let folder = tempfile::tempdir_in(self.home.path()).expect("a folder in our folder").keep();
+            let folder = tempfile::tempdir_in(self.home.path()).expect("a folder in the temporary folder").keep();
             let message = folder.with_extension("eml");
-            std::fs::write(&message, &mail.message).expect("a file in our folder");
+            std::fs::write(&message, &mail.message).expect("a file in the temporary folder");
             given.push(json!({"message": message, "into": folder}));
             folders.push(folder);
         }
         let read = foreign::run("read_mail.py", &json!(given)).await;
-        let read = read.as_array().expect("what each mail says").clone();
+        let read = read.as_array().expect("a list of parsed mails").clone();
         let opened = read.into_iter().zip(mails).map(|(mut read, mail)| {
             read["recipients"] = json!(mail.recipients);
             read["sender"] = json!(mail.sender);
@@ -152,11 +150,11 @@ impl Ministack {
         opened.zip(folders).collect()
     }
 
-    /// Waits until the device of a thing has reported this, and whatever else; the shadow is then as it is returned.
+    /// Waits until the device of a thing has reported these values; others may be reported too. Returns the shadow.
     pub async fn is_told(&self, thing: &str, reported: Value) -> Value {
         let order = json!({"do": "awaits", "thing": thing, "reported": reported, "limit": 50});
         let told = foreign::run("account.py", &asked(&self.url, order)).await;
-        assert_eq!(told["is_so"], true, "{thing} has not reported {reported} but {:#}", told["shadow"]);
+        assert_eq!(told["is_so"], true, "{thing} has not reported {reported}; the shadow is {:#}", told["shadow"]);
         told["shadow"].clone()
     }
 
@@ -165,7 +163,7 @@ impl Ministack {
     }
 }
 
-/// Makes the account what `account` says.
+/// Changes the account at `url` into `account`.
 pub async fn prepare(url: &str, account: &Account) -> Value {
     foreign::run(
         "account.py",
@@ -184,35 +182,35 @@ pub async fn prepare(url: &str, account: &Account) -> Value {
     .await
 }
 
-/// Everything that the account at `url` holds.
+/// All resources that the account at `url` holds.
 pub async fn describe(url: &str) -> Value {
     foreign::run("account.py", &asked(url, json!({"do": "describe"}))).await
 }
 
-/// Reports for a thing, over HTTPS.
+/// Writes reported values into the shadow of a thing, over HTTPS.
 pub async fn report(url: &str, thing: &str, reported: &Value) {
     let order = json!({"do": "report", "thing": thing, "reported": reported});
     foreign::run("account.py", &asked(url, order)).await;
 }
 
-/// One call of the control plane by Amazon's own SDK, or the code of its refusal.
+/// Calls one operation of the AWS IoT control plane with Amazon's SDK. The error is the code of the refusal.
 pub async fn calls(url: &str, operation: &str, arguments: Value) -> Result<(), String> {
     let order = json!({"do": "call", "operation": operation, "arguments": arguments});
     let outcome = foreign::run("account.py", &asked(url, order)).await;
     outcome["refused"].as_str().map_or(Ok(()), |code| Err(code.to_owned()))
 }
 
-/// Tables for claim codes.
+/// Creates DynamoDB tables for claim codes.
 pub async fn tables(url: &str, names: &[String]) {
     foreign::run("account.py", &asked(url, json!({"do": "tables", "names": names}))).await;
 }
 
-/// A Lambda function in Python, by its source.
+/// Creates a Lambda function in Python with this source.
 pub async fn function(url: &str, name: &str, source: &str) {
     foreign::run("account.py", &asked(url, json!({"do": "function", "name": name, "source": source}))).await;
 }
 
-/// One call of any service with the keys of somebody else, or the code of its refusal.
+/// Calls one operation of any service with the given access key and secret key. The error is the code of the refusal.
 pub async fn calls_as(url: &str, keys: &(String, String), service: &str, operation: &str, arguments: Value) -> Result<(), String> {
     let order = json!({"do": "call", "service": service, "operation": operation, "arguments": arguments});
     let mut order = asked(url, order);
@@ -222,17 +220,17 @@ pub async fn calls_as(url: &str, keys: &(String, String), service: &str, operati
     outcome["refused"].as_str().map_or(Ok(()), |code| Err(code.to_owned()))
 }
 
-/// The keys of someone who may do what the role of the function that speaks may do, and nothing else.
+/// Access key and secret key of a user with exactly the rights of the role of the skill function.
 pub async fn rights_of_the_stack(url: &str) -> (String, String) {
     rights_of(url, "Role").await
 }
 
-/// The same of any role of the stack, by its name in the template.
+/// Access key and secret key of a user with exactly the rights of any role of the stack, by its name in the template.
 pub async fn rights_of(url: &str, role: &str) -> (String, String) {
     rights_with(url, role, json!({})).await
 }
 
-/// The same in a stack that was deployed with these parameters.
+/// Like [`rights_of`], in a stack that was deployed with these parameters.
 pub async fn rights_with(url: &str, role: &str, more: Value) -> (String, String) {
     let mut parameters = json!({"MailFrom": MAIL_FROM, "MailIdentity": MAIL_FROM});
     parameters.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
@@ -250,7 +248,7 @@ fn asked(url: &str, mut order: Value) -> Value {
     order
 }
 
-/// Asks until the answer is 200; a server that has ended will never say so.
+/// Polls `url` until the status is 2xx. Fails if the process ends.
 pub async fn wait_until_ready(process: &mut Process, url: &str) {
     let asking = async {
         let mut pause = tokio::time::interval(Duration::from_millis(50));
@@ -265,5 +263,5 @@ pub async fn wait_until_ready(process: &mut Process, url: &str) {
         }
     };
     let ready = tokio::time::timeout(Duration::from_secs(60), asking).await;
-    assert!(matches!(ready, Ok(true)), "{url} does not get ready:\n{}", process.output());
+    assert!(matches!(ready, Ok(true)), "{url} does not become ready:\n{}", process.output());
 }

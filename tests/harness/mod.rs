@@ -1,13 +1,10 @@
-//! The test harness: the real binary between real servers.
+//! The test harness: it runs the real binaries between real servers.
 //!
-//! Nothing of ours is replaced. The binary runs as Lambda runs it ([`lambda`]),
-//! asks a real HTTP server who the owner is ([`login`]), and works on an AWS
-//! that someone else wrote ([`ministack`], [`moto`]) or on one that misbehaves
-//! on purpose ([`aws`]). What it makes is judged by other people's parsers and
-//! clients ([`foreign`]).
+//! No code of this project is replaced by a mock. The binary runs as Lambda runs it ([`lambda`]), validates access tokens at a
+//! real HTTP server ([`login`]), and calls an emulator of AWS that others wrote ([`ministack`], [`moto`]) or a fault injector
+//! ([`aws`]). Parsers and clients that others wrote check the results ([`foreign`]).
 //!
-//! Every wait is for an event, with a limit; every port is one that the
-//! operating system gave.
+//! Every wait is for an event and has a limit. The operating system assigns every port.
 
 #![allow(dead_code, reason = "each test binary takes the part of the harness that it needs")]
 #![allow(
@@ -45,8 +42,7 @@ pub mod runtime_api;
 use std::future::Future;
 use std::time::Duration;
 
-/// What a test waits for happens within `limit`, or the test fails by saying
-/// what did not happen.
+/// Waits for `event` for at most `limit`. Otherwise the test fails with `what`, which names the event.
 pub async fn within<T>(limit: Duration, what: &str, event: impl Future<Output = T>) -> T {
     match tokio::time::timeout(limit, event).await {
         Ok(value) => value,

@@ -1,5 +1,5 @@
-//! moto: another AWS, broader and without MQTT. What it does differently from
-//! AWS is listed in `tests/contract/gaps.rs`; a test may rely on nothing of that.
+//! moto: another emulator of AWS, with more services but without MQTT. `tests/contract/gaps.rs` lists its differences from AWS;
+//! no test may rely on them.
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ pub struct Moto {
 
 impl Moto {
     pub async fn start() -> Self {
-        let home = tempfile::tempdir().expect("a folder of its own");
+        let home = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let mut command = command(foreign::program("moto", "moto_server"), home.path());
         command
@@ -32,7 +32,7 @@ impl Moto {
         Self { process, url, home }
     }
 
-    /// The raw messages that it took as SES, in the order of arrival.
+    /// The raw messages that moto accepted as SES, in the order of arrival.
     pub async fn mails(&self) -> Vec<Value> {
         let (_, body) = fetch(&format!("{}/moto-api/data.json", self.url)).await.expect("moto's data");
         let data: Value = serde_json::from_slice(&body).expect("JSON from moto");
@@ -42,9 +42,9 @@ impl Moto {
     /// Opens a message with a foreign parser and unpacks its bundle.
     pub async fn open_mail(&self, message: &str) -> (Value, std::path::PathBuf) {
         let file = self.home.path().join("mail.eml");
-        std::fs::write(&file, message).expect("a file in our folder");
+        std::fs::write(&file, message).expect("a file in the temporary folder");
         let folder = self.home.path().join("bundle");
-        std::fs::create_dir_all(&folder).expect("a folder in our folder");
+        std::fs::create_dir_all(&folder).expect("a folder in the temporary folder");
         let given = serde_json::json!([{"message": file, "into": folder}]);
         let read = foreign::run("read_mail.py", &given).await;
         (read[0].clone(), folder)

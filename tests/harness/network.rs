@@ -1,5 +1,5 @@
-//! A device's own machine, with two wires to the machine of the test: network namespaces of Linux
-//! (`man 7 network_namespaces`), which only root can make.
+//! A machine for a device with two network links to the machine of the test: Linux network namespaces (`man 7
+//! network_namespaces`), which only root can create.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,12 +10,13 @@ use tempfile::TempDir;
 use super::process::{Process, command};
 use super::within;
 
-/// Where the servers of the test are, whichever wire leads there; there they are called `localhost`, as their certificates say.
+/// The address of the servers of the test over either link. On the device, `localhost` resolves to it, as their certificates
+/// demand.
 const SERVERS: &str = "10.77.0.1";
 const SOON: Duration = Duration::from_secs(20);
 const TOOLS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A wire between the two.
+/// A network link between the two machines.
 #[derive(Clone, Copy, Debug)]
 pub enum Wire {
     Wifi,
@@ -32,13 +33,13 @@ impl Wire {
         }
     }
 
-    /// The first three numbers of its addresses.
+    /// The first three bytes of the addresses of the link, in dotted notation.
     fn net(self) -> String {
         format!("10.77.{}", self as u8 + 1)
     }
 }
 
-/// The device's machine, which is gone with this value.
+/// The machine of the device. It is removed when this value is dropped.
 pub struct Network {
     _device: Process,
     number: String,
@@ -46,16 +47,16 @@ pub struct Network {
 }
 
 impl Network {
-    /// Lays both wires; neither is plugged in. The machine of the test must be one of its own, too: [`in_a_network_of_its_own`].
+    /// Creates both links, unplugged. The test itself must run in its own network namespace: [`in_a_network_of_its_own`].
     pub async fn laid() -> Self {
-        let home = tempfile::tempdir().expect("a folder of its own");
+        let home = tempfile::tempdir().expect("a temporary folder");
         let hosts = home.path().join("hosts");
-        std::fs::write(&hosts, format!("{SERVERS} localhost\n")).expect("a file in our folder");
+        std::fs::write(&hosts, format!("{SERVERS} localhost\n")).expect("a file in the temporary folder");
         let mut own = command("/usr/bin/unshare", home.path());
         own.env("PATH", TOOLS).args(["--net", "--mount", "sh", "-c"]);
         own.arg(r#"mount --bind "$0" /etc/hosts && echo "number $$." && exec sleep 3600"#).arg(&hosts);
         let device = Process::start(own);
-        let said = device.writes(SOON, "the device's machine is there", |said| said.contains('.')).await;
+        let said = device.writes(SOON, "the machine of the device starts", |said| said.contains('.')).await;
         let number = said.trim_start_matches("number ").trim_end_matches(".\n").to_owned();
         let network = Self { _device: device, number, _home: home };
         run("ip", &format!("addr add {SERVERS}/32 dev lo")).await;
@@ -79,7 +80,7 @@ impl Network {
         self.on_the_device(&format!("link set {} down", wire.name())).await;
     }
 
-    /// What runs another program on the device's machine.
+    /// The command that runs another program on the machine of the device.
     pub fn inside(&self) -> Vec<OsString> {
         let namespace = |kind| format!("--{kind}=/proc/{}/ns/{}", self.number, if kind == "mount" { "mnt" } else { kind });
         ["/usr/bin/nsenter".to_owned(), namespace("net"), namespace("mount"), "--".to_owned()].map(OsString::from).into()
@@ -100,14 +101,14 @@ async fn run(program: &str, words: &str) {
 
 const INSIDE: &str = "ONETHING_NETWORK_OF_ITS_OWN";
 
-/// Whether the test of this name is in a network of its own. Where it is not, it is played there, with all that it starts.
+/// Whether the test of this name already runs in its own network namespace. If not, runs the test there, with all that it starts.
 pub async fn in_a_network_of_its_own(test: &str, limit: Duration) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
     let mut own = tokio::process::Command::new("/usr/bin/unshare");
     own.env(INSIDE, "yes").args(["--net", "sh", "-c", r#"PATH="$PATH:/usr/sbin:/sbin" ip link set lo up && exec "$0" "$@""#]);
-    own.arg(std::env::current_exe().expect("this program")).args([test, "--exact", "--nocapture"]);
+    own.arg(std::env::current_exe().expect("the path of the test binary")).args([test, "--exact", "--nocapture"]);
     let mut process = Process::start(own);
     let status = within(limit, "the test ends", process.ended()).await;
     assert!(status.success() && process.output().contains("1 passed"), "in a network of its own:\n{}", process.output());

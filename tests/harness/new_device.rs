@@ -1,4 +1,4 @@
-//! A device that has nothing yet: it makes a key and a request with OpenSSL, and registers with Python's own HTTP client.
+//! A device without credentials: it creates a key and a CSR with OpenSSL, and registers with Python's own HTTP client.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,11 +16,11 @@ use super::within;
 
 pub struct NewDevice {
     home: TempDir,
-    /// The request for a certificate, in PEM.
+    /// The certificate signing request (CSR), in PEM.
     pub csr: String,
 }
 
-/// What the endpoint said.
+/// A response of the registration endpoint.
 #[derive(Clone, Debug)]
 pub struct Told {
     pub status: u16,
@@ -29,14 +29,14 @@ pub struct Told {
 }
 
 impl Told {
-    /// The endpoint let the device in.
+    /// Requires that the endpoint has registered the device.
     #[track_caller]
     pub fn lets_in(self) -> Self {
         assert_eq!(self.status, 200, "{self:?}");
         self
     }
 
-    /// The device was not let in, for this cause.
+    /// Requires that the endpoint has refused the device with this status and this cause.
     #[track_caller]
     pub fn is_refused(&self, status: u16, cause: &str) {
         assert_eq!((self.status, &self.body["cause"]), (status, &json!(cause)), "{self:?}");
@@ -44,34 +44,34 @@ impl Told {
     }
 
     pub fn text(&self, field: &str) -> &str {
-        self.body[field].as_str().unwrap_or_else(|| panic!("the endpoint said no {field}: {self:?}"))
+        self.body[field].as_str().unwrap_or_else(|| panic!("the response has no {field}: {self:?}"))
     }
 }
 
 impl NewDevice {
     pub async fn new() -> Self {
-        let home = tempfile::tempdir().expect("a folder of its own");
+        let home = tempfile::tempdir().expect("a temporary folder");
         let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/OU=onething/CN=new_device"];
         openssl(home.path(), &[&new[..], &["-keyout", "key.pem", "-out", "csr.pem"]].concat()).await;
-        let csr = std::fs::read_to_string(home.path().join("csr.pem")).expect("a request of OpenSSL");
+        let csr = std::fs::read_to_string(home.path().join("csr.pem")).expect("the CSR of OpenSSL");
         Self { home, csr }
     }
 
-    /// Its request for a certificate, in PEM.
+    /// The CSR, in PEM.
     pub fn csr(&self) -> &str {
         &self.csr
     }
 
-    /// Requests, with the request for a certificate beside what is shown.
+    /// Registers: sends `body` with the CSR added to it.
     pub async fn registers(&self, endpoint: &str, authorization: Option<&str>, mut body: Value) -> Told {
         body["csr"] = json!(self.csr);
         register(endpoint, "POST", authorization, Some(&body.to_string())).await
     }
 
-    /// The certificate that it was told, with its own key.
+    /// Stores the certificate of the response beside the key of the device, and returns the identity to connect with.
     pub fn identity(&self, told: &Told, root: &Path) -> Identity {
         let certificate = self.file("certificate.pem");
-        std::fs::write(&certificate, told.text("certificatePem")).expect("a file in our folder");
+        std::fs::write(&certificate, told.text("certificatePem")).expect("a file in the temporary folder");
         Identity {
             host: told.text("endpoint").to_owned(),
             port: told.body["port"].as_u64().and_then(|port| port.try_into().ok()).expect("a port"),
@@ -83,14 +83,15 @@ impl NewDevice {
         }
     }
 
-    /// What shows that it has the key of its certificate: a signature over the request of its successor.
+    /// The proof that the device has the key of its certificate: a signature over the CSR of its successor and the Unix time
+    /// `at`.
     pub async fn proof(&self, successor: &NewDevice, at: u64) -> String {
         openssl(successor.home.path(), &["req", "-in", "csr.pem", "-outform", "DER", "-out", "csr.der"]).await;
-        let der = std::fs::read(successor.file("csr.der")).expect("a request in DER");
+        let der = std::fs::read(successor.file("csr.der")).expect("the CSR in DER");
         let message = format!("onething-renew\n{}\n{at}", HEXLOWER.encode(&Sha256::digest(&der)));
-        std::fs::write(self.file("message"), message).expect("a file in our folder");
+        std::fs::write(self.file("message"), message).expect("a file in the temporary folder");
         openssl(self.home.path(), &["dgst", "-sha256", "-sign", "key.pem", "-out", "signature", "message"]).await;
-        BASE64_STANDARD.encode(std::fs::read(self.file("signature")).expect("a signature of OpenSSL"))
+        BASE64_STANDARD.encode(std::fs::read(self.file("signature")).expect("the signature of OpenSSL"))
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -98,14 +99,14 @@ impl NewDevice {
     }
 }
 
-/// One request, whatever it says.
+/// Sends one request to the endpoint; the body need not be valid.
 pub async fn register(url: &str, method: &str, authorization: Option<&str>, body: Option<&str>) -> Told {
     let mut headers = json!({"Content-Type": "application/json"});
     if let Some(authorization) = authorization {
         headers["Authorization"] = json!(authorization);
     }
     let told = foreign::run("request.py", &json!({"url": url, "method": method, "headers": headers, "body": body})).await;
-    let status = told["status"].as_u64().and_then(|status| status.try_into().ok()).expect("a status");
+    let status = told["status"].as_u64().and_then(|status| status.try_into().ok()).expect("a valid status");
     let body = told["body"].as_str().unwrap_or_default();
     Told { status, headers: told["headers"].clone(), body: serde_json::from_str(body).unwrap_or_else(|_| json!(body)) }
 }

@@ -1,12 +1,11 @@
-//! Which AWS operation a request on the wire is: the paths of the service
-//! models of `iot`, `iot-data`, `ses` and `lambda`, and the header of those of
-//! `dynamodb` and `ssm`.
+//! The AWS operation of an HTTP request: by the paths of the service models of `iot`, `iot-data`, `ses` and `lambda`, and by the
+//! header `x-amz-target` of `dynamodb` and `ssm`.
 
 use axum::http::Method;
 
 use super::http::query_value;
 
-/// The operation's name as the API reference has it.
+/// The name of the operation in the API reference. An unknown request gives its method and path.
 pub fn operation(method: &Method, path: &str, target: Option<&str>, body: &[u8]) -> String {
     if let Some((_, action)) = target.and_then(|target| target.split_once('.')) {
         return action.to_owned();
@@ -47,17 +46,17 @@ pub fn operation(method: &Method, path: &str, target: Option<&str>, body: &[u8])
     name.to_owned()
 }
 
-/// SES speaks the query protocol: the operation is a field of the form.
+/// SES uses the query protocol: the operation is a field of the form.
 fn query_operation(body: &[u8]) -> String {
     std::str::from_utf8(body).ok().and_then(|form| query_value(form, "Action")).unwrap_or_else(|| "POST /".to_owned())
 }
 
-/// Whether it makes something new.
+/// Whether the operation creates a resource.
 pub fn creates(operation: &str) -> bool {
     operation.starts_with("Create")
 }
 
-/// Whether it looks for something that a computed name would find.
+/// Whether the operation lists resources, which code that computes their names does not need.
 pub fn searches(operation: &str) -> bool {
     operation.starts_with("List")
 }

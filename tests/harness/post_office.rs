@@ -1,5 +1,4 @@
-//! Where mail ends up: a server for SMTP (RFC 5321) that takes every message
-//! and keeps it as it came, unless it has been told to answer otherwise.
+//! An SMTP server (RFC 5321) that accepts and keeps every message unchanged, unless a test sets another reply.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,7 +15,7 @@ use tokio::task::JoinHandle;
 pub struct Mail {
     pub sender: String,
     pub recipients: Vec<String>,
-    /// Header and body, with the line ends and without the dots of SMTP.
+    /// Header and body with the SMTP line ends, after removal of the SMTP dot-stuffing.
     pub message: Vec<u8>,
 }
 
@@ -27,8 +26,8 @@ pub struct PostOffice {
     task: JoinHandle<()>,
 }
 
-/// What is answered to a command, such as `RCPT`, instead of the usual. The greeting is the answer to `CONNECT`, the answer to a
-/// message the one to `.`; an empty reply is silence.
+/// Replies of the test by command, such as `RCPT`. `CONNECT` stands for the greeting, `.` for the reply to a message. An empty
+/// reply sends nothing.
 type Replies = Arc<Mutex<HashMap<&'static str, String>>>;
 
 impl PostOffice {
@@ -41,7 +40,7 @@ impl PostOffice {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (counter, told) = (Arc::clone(&counter), Arc::clone(&told));
-                // A client that hangs up in the middle has sent no mail.
+                // A client that disconnects in the middle has sent no mail.
                 tokio::spawn(async move {
                     let _ = serve(stream, &counter, &told).await;
                 });
@@ -50,37 +49,37 @@ impl PostOffice {
         Self { address, mails, replies, task }
     }
 
-    /// From now on this command has this reply, such as `450 later`.
+    /// From now on this command gets this reply, such as `450 later`.
     pub fn replies(&self, command: &'static str, reply: &str) {
         self.replies.lock().expect("replies").insert(command, reply.to_owned());
     }
 
-    /// From now on everything is taken again.
+    /// From now on all commands are accepted again.
     pub fn takes_all(&self) {
         self.replies.lock().expect("replies").clear();
     }
 
-    /// The mail with this number, counted from 0, as soon as it is there.
+    /// Waits for the mail with this number, counted from 0.
     pub async fn mail(&self, number: usize) -> Mail {
         let mut mails = self.mails.subscribe();
         let arrived = mails.wait_for(|mails| mails.len() > number);
-        let mails = super::within(Duration::from_secs(10), "the mail", arrived).await.expect("the post office");
+        let mails = super::within(Duration::from_secs(10), "the mail", arrived).await.expect("the list of mails");
         mails[number].clone()
     }
 
-    /// The last mail to this address, if any has come.
+    /// The last mail to this address, if there is any.
     pub fn last_to(&self, address: &str) -> Option<Mail> {
         let mails = self.mails.borrow();
         mails.iter().rev().find(|mail| mail.recipients.iter().any(|recipient| recipient == address)).cloned()
     }
 
-    /// How many mails have come to this address.
+    /// The number of mails to this address.
     pub fn count_to(&self, address: &str) -> usize {
         let mails = self.mails.borrow();
         mails.iter().filter(|mail| mail.recipients.iter().any(|recipient| recipient == address)).count()
     }
 
-    /// For those who wait for mail.
+    /// A receiver of the list of all mails, for waiting.
     pub fn watches(&self) -> watch::Receiver<Vec<Mail>> {
         self.mails.subscribe()
     }
@@ -157,12 +156,12 @@ async fn read_message(read: &mut BufReader<tokio::net::tcp::OwnedReadHalf>) -> s
         if read.read_until(b'\n', &mut line).await? == 0 || line == b".\r\n" {
             return Ok(message);
         }
-        // A line that begins with a dot was sent with one more.
+        // The client adds a dot to a line that begins with one.
         message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
     }
 }
 
-/// What is between the angle brackets of `MAIL FROM:<...>`.
+/// The address between the angle brackets of `MAIL FROM:<...>`.
 fn address(command: &str) -> String {
     command.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>')).map_or_else(String::new, |(address, _)| address.to_owned())
 }

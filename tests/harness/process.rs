@@ -1,6 +1,5 @@
-//! A child process under supervision: everything it writes is kept, one can
-//! wait for a line of it or for its end, kill it from anywhere, and it does
-//! not outlive the test.
+//! A supervised child process. All of its output is kept. A test can wait for output or for the end of the process, and kill it
+//! from any task. The process is killed when this value is dropped.
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -20,11 +19,11 @@ pub struct Process {
     readers: Vec<JoinHandle<()>>,
     end: watch::Receiver<Option<ExitStatus>>,
     reaper: Reaper,
-    /// Owns the child, and takes it along when it is dropped.
+    /// The task that owns the child. Aborting the task kills the child.
     keeper: JoinHandle<()>,
 }
 
-/// Kills one process (SIGKILL), for those who do not hold it.
+/// A handle that kills one process with SIGKILL, for code that does not own the [`Process`].
 #[derive(Clone, Default)]
 pub struct Reaper(Arc<Notify>);
 
@@ -35,7 +34,7 @@ impl Reaper {
 }
 
 impl Process {
-    /// Starts `command` with nothing but the environment it was given.
+    /// Starts `command`, which inherits no environment if it comes from [`command`].
     pub fn start(mut command: Command) -> Self {
         let program = command.as_std().get_program().to_owned();
         let mut child = command
@@ -58,31 +57,31 @@ impl Process {
             let ended = tokio::select! {
                 ended = child.wait() => ended,
                 () = order.notified() => {
-                    // It may have ended by itself a moment ago.
+                    // The process may have ended by itself in the meantime.
                     let _ = child.start_kill();
                     child.wait().await
                 }
             };
-            notes_end.send_replace(Some(ended.expect("a child to wait for")));
+            notes_end.send_replace(Some(ended.expect("the exit status of the child")));
         });
         Self { stdin, output, readers, end, reaper, keeper }
     }
 
     pub fn stdin(&mut self) -> ChildStdin {
-        self.stdin.take().expect("taken once")
+        self.stdin.take().expect("standard input, which can be taken once")
     }
 
-    /// What kills it.
+    /// A handle that kills the process.
     pub fn reaper(&self) -> Reaper {
         self.reaper.clone()
     }
 
-    /// What it has written so far, both streams in the order of arrival.
+    /// The output so far, both streams in the order of arrival.
     pub fn output(&self) -> String {
         self.output.borrow().clone()
     }
 
-    /// Waits until its output satisfies `wanted`, and hands that output over.
+    /// Waits until the output satisfies `wanted`, and returns the output.
     pub async fn writes(&self, limit: Duration, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let mut output = self.output.subscribe();
         let waiting = async { output.wait_for(|text| wanted(text)).await.map(|text| text.clone()) };
@@ -92,26 +91,26 @@ impl Process {
         }
     }
 
-    /// The exit status, as soon as it has ended.
+    /// Waits for the end of the process and returns its exit status.
     pub async fn end(&self) -> ExitStatus {
         let mut end = self.end.clone();
-        let status = end.wait_for(Option::is_some).await.expect("its keeper");
-        status.expect("that was waited for")
+        let status = end.wait_for(Option::is_some).await.expect("the task that owns the child");
+        status.expect("the status that was waited for")
     }
 
-    /// The same, and nothing that it wrote is still on the way.
+    /// Like [`end`](Self::end), and waits until all output has been read.
     pub async fn ended(&mut self) -> ExitStatus {
         let status = self.end().await;
         self.read_to_the_end().await;
         status
     }
 
-    /// Whether it is still running.
+    /// Whether the process is still running.
     pub fn is_running(&self) -> bool {
         self.end.borrow().is_none()
     }
 
-    /// Kills it and hands over everything it ever wrote.
+    /// Kills the process and returns all of its output.
     pub async fn stop(mut self) -> String {
         self.reaper.kills();
         self.ended().await;
@@ -120,7 +119,7 @@ impl Process {
 
     async fn read_to_the_end(&mut self) {
         for reader in self.readers.drain(..) {
-            within(Duration::from_secs(5), "the end of its output", reader).await.expect("a reader that ends");
+            within(Duration::from_secs(5), "the end of its output", reader).await.expect("a reader that does not panic");
         }
     }
 }
@@ -143,13 +142,12 @@ fn collect(stream: impl AsyncRead + Send + Unpin + 'static, output: Arc<watch::S
     })
 }
 
-/// A port that was free a moment ago, for servers that cannot be handed a
-/// listener and do not say which port they took.
+/// A port that was free a moment ago, for servers that accept neither a listener nor port 0.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
-/// A command that inherits nothing from the shell that runs the tests.
+/// A command that inherits no environment variables from the test.
 pub fn command(program: impl AsRef<Path>, directory: &Path) -> Command {
     let mut command = Command::new(program.as_ref());
     command.env_clear().current_dir(directory);

@@ -1,5 +1,4 @@
-//! The Lambda Runtime API, version 2018-06-01, as the function sees it: the
-//! four routes of the Lambda Developer Guide ("Using the Lambda runtime API").
+//! The Lambda Runtime API, version 2018-06-01: the four routes of the Lambda Developer Guide ("Using the Lambda runtime API").
 
 use std::collections::HashMap;
 use std::process::ExitStatus;
@@ -19,16 +18,16 @@ use super::http::{self, Server};
 
 pub const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:onething";
 
-/// How an invocation ended, as the caller of the function sees it.
+/// The end of an invocation, as the caller of the function sees it.
 #[derive(Debug)]
 pub enum Outcome {
-    /// What the function answered, not yet looked at.
+    /// The response of the function, unparsed.
     Answered(Bytes),
-    /// What the function reported as its error.
+    /// The error that the function reported.
     Failed(Value),
     /// The time limit of the function passed.
     TimedOut,
-    /// The function ended in the middle of it, in this way.
+    /// The function ended during the invocation, with this status.
     Died(ExitStatus),
 }
 
@@ -39,8 +38,7 @@ pub struct RuntimeApi {
 
 struct Desk {
     events: mpsc::UnboundedSender<Event>,
-    /// Behind a lock that a dropped long poll releases, so that a client which
-    /// gives up loses no event.
+    /// A dropped long poll releases this lock, so that a client that disconnects loses no event.
     queue: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
     waiting: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
     polls: watch::Sender<u64>,
@@ -76,35 +74,35 @@ impl RuntimeApi {
         Self { server, desk }
     }
 
-    /// `host:port`, as the variable AWS_LAMBDA_RUNTIME_API wants it.
+    /// `host:port`, the format of AWS_LAMBDA_RUNTIME_API.
     pub fn address(&self) -> String {
         self.server.address.to_string()
     }
 
-    /// Returns when the function asks for its first event.
+    /// Waits until the function polls for its first event.
     pub async fn first_poll(&self) {
         let mut polls = self.desk.polls.subscribe();
-        polls.wait_for(|polls| *polls > 0).await.expect("the desk");
+        polls.wait_for(|polls| *polls > 0).await.expect("the number of polls");
     }
 
-    /// What the function reported instead of ever asking for an event.
+    /// The error that the function reported to `/init/error`, if any.
     pub fn init_error(&self) -> Option<Value> {
         self.desk.init_error.borrow().clone()
     }
 
-    /// Hands one event to the function and waits as long as Lambda would. The deadline it is told is that
-    /// of a clock which is `behind` the function's.
+    /// Passes one event to the function and waits for at most `time_limit`. The deadline in the event is from a clock that is
+    /// `behind` the clock of the function.
     pub async fn invoke(&self, body: Bytes, time_limit: Duration, behind: Duration) -> Outcome {
         let number = self.desk.numbers.fetch_add(1, Ordering::Relaxed);
         let id = format!("00000000-0000-4000-8000-{number:012x}");
         let (answer, answered) = oneshot::channel();
-        self.desk.waiting.lock().expect("the desk").insert(id.clone(), answer);
+        self.desk.waiting.lock().expect("the lock of the invocations").insert(id.clone(), answer);
         let event = Event { id: id.clone(), body, deadline: SystemTime::now() + time_limit - behind };
-        assert!(self.desk.events.send(event).is_ok(), "the desk is open");
+        assert!(self.desk.events.send(event).is_ok(), "the queue is open");
         match tokio::time::timeout(time_limit, answered).await {
             Ok(Ok(outcome)) => outcome,
             _ => {
-                self.desk.waiting.lock().expect("the desk").remove(&id);
+                self.desk.waiting.lock().expect("the lock of the invocations").remove(&id);
                 Outcome::TimedOut
             }
         }
@@ -113,7 +111,7 @@ impl RuntimeApi {
 
 async fn next(State(desk): State<Arc<Desk>>) -> Response<Body> {
     desk.polls.send_modify(|polls| *polls += 1);
-    let event = desk.queue.lock().await.recv().await.expect("the desk");
+    let event = desk.queue.lock().await.recv().await.expect("an event");
     let deadline = event.deadline.duration_since(UNIX_EPOCH).expect("after 1970");
     Response::builder()
         .header("Content-Type", "application/json")
@@ -139,10 +137,10 @@ async fn init_error(State(desk): State<Arc<Desk>>, body: Bytes) -> Response<Body
 }
 
 fn settle(desk: &Desk, id: &str, outcome: Outcome) -> Response<Body> {
-    let waiting = desk.waiting.lock().expect("the desk").remove(id);
+    let waiting = desk.waiting.lock().expect("the lock of the invocations").remove(id);
     match waiting {
         Some(waiting) => {
-            // The caller may have given up in this very moment.
+            // The caller may have stopped waiting in this moment.
             let _ = waiting.send(outcome);
             http::json(202, &json!({"status": "OK"}))
         }

@@ -1,4 +1,4 @@
-"""Where the tests find the hub and what other people made. Nothing is skipped: what is missing is a failure."""
+"""Fixtures: the hub under test and the foreign programs. No test is skipped; a missing program is a failure."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from endpoint import WAYS
+from registration import WAYS
 from hub import Hub
 from stages import EmulatorStage, GivenStage, HubStage
 
@@ -16,7 +16,7 @@ VENVS = Path(os.environ.get("ONETHING_TEST_VENVS") or Path(__file__).resolve().p
 
 @pytest.fixture(scope="session")
 def binary():
-    """The hub under test: `cargo test -p onething-hub --features foreign --test foreign` says which."""
+    """The path of the hub under test, set by `cargo test -p onething-hub --features foreign --test foreign`."""
     return os.environ["ONETHING_HUB_BINARY"]
 
 
@@ -37,7 +37,7 @@ def hub(binary, tmp_path):
     hub.stop()
 
 
-# A stage that stands already, as JSON: `cargo test --features emulators --test story isolation` says which.
+# A stage that exists already, as JSON, set by `cargo test --features emulators --test story isolation`.
 GIVEN = os.environ.get("ONETHING_STAGE")
 STAGES = ["ministack, given"] if GIVEN else [*(f"hub, by {way}" for way in WAYS), "ministack"]
 

@@ -1,4 +1,4 @@
-"""Certificates that should open nothing, and some that should."""
+"""Certificates that the broker must refuse, and some that it must accept."""
 
 import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ def name(common):
 
 
 def forge(folder, what, issuer=None, subject=None, begins=-DAY, ends=DAY, usage=ExtendedKeyUsageOID.CLIENT_AUTH, authority=False):
-    """Makes a certificate and its key; `issuer` is a pair of files, else it signs itself. Returns the files."""
+    """Creates a certificate and its key; `issuer` is a pair of files, without which it is self-signed. Returns the files."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.timezone.utc)
     subject = subject or name(NAME)
@@ -49,7 +49,7 @@ def forge(folder, what, issuer=None, subject=None, begins=-DAY, ends=DAY, usage=
 
 
 def fingerprint(file):
-    """The id of a certificate, as AWS IoT and the hub make it."""
+    """The id of a certificate, computed as AWS IoT and the hub do."""
     return x509.load_pem_x509_certificate(Path(file).read_bytes()).fingerprint(hashes.SHA256()).hex()
 
 

@@ -1,5 +1,5 @@
-"""Where ministack 1.5.33 does otherwise than the hub, and why. Tested in both directions: a difference that has
-vanished fails as well as one that is new."""
+"""Differences of ministack 1.5.33 from the hub, with the reasons. Tested in both directions: a difference that has disappeared
+fails, as well as a new one."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ GAPS = {}
 
 
 def differs(why, kind, outcomes, *texts):
-    """`outcomes`: what comes of it there, by version of MQTT."""
+    """Adds differences; `outcomes` are the outcomes on ministack by version of MQTT."""
     for text in texts:
         for version, outcome in outcomes.items():
             GAPS[kind, text.encode("unicode_escape").decode()[:200], version] = Gap(outcome, why)
@@ -30,8 +30,8 @@ RESERVED = [
     "$aws／things／{b}／shadow／update／delta",
 ]
 differs(
-    "Of a name with `$` that no service of its own has it says that it is none; the hub asks the policy first, "
-    "and whoever may not is not told what there is.",
+    "It answers that an unknown name with `$` is invalid; the hub evaluates the policy first, so that a client without a permission does "
+    "not learn which names exist.",
     "subscribe",
     {"5": 143},
     *RESERVED,
@@ -39,7 +39,7 @@ differs(
     *("$AWS/things/{b}/shadow/update/delta", "$\u0430ws/things/{b}/shadow/update/delta", "$share/g/$aws/#"),
 )
 differs(
-    "The same of topics.",
+    "The same for topics.",
     "publish",
     {"5": 144},
     *RESERVED,
@@ -47,17 +47,17 @@ differs(
     *("$AWS/things/{b}/shadow/update", "$\u0430ws/things/{b}/shadow/update"),
 )
 STATES = ["$SYS/broker/connection/" + rest for rest in ("{b}/state", "{a}", "{a}/state/", "{a}/{b}/state", "/state", "{a_lower}/state")]
-differs("The same of what a bridge says of another.", "publish", {"5": 144}, *STATES, "retained $SYS/broker/connection/{b}/state")
+differs("The same for the state of another bridge.", "publish", {"5": 144}, *STATES, "retained $SYS/broker/connection/{b}/state")
 differs(
-    "It refuses, as AWS IoT does, what a bridge of mosquitto says of itself with its default options, so that such a bridge never stays "
-    "connected. The hub acknowledges it and gives it to no reader.",
+    "It refuses, as AWS IoT does, the state message that a bridge of mosquitto publishes with its default options, so that such a bridge "
+    "never stays connected. The hub acknowledges the message and delivers it to no subscription.",
     "publish",
     {"3.1.1": "closed", "5": 144},
     "retained $SYS/broker/connection/{a}/state",
 )
 SHARED = ["$share/g/#", "$share/g/+/+", "$share/g/" + BOB + "/shadow/update/delta", "$share/g/$aws/things/+/shadow/update/delta"]
 differs(
-    "It has shared subscriptions, so there is something to decide for the policy. The hub has none, and says so.",
+    "It has shared subscriptions, so the policy decides. The hub has none, and answers so.",
     "subscribe",
     {"3.1.1": "closed", "5": 135},
     *SHARED,
@@ -65,13 +65,13 @@ differs(
 )
 differs("The same.", "subscribe", {"3.1.1": "closed"}, "$share/g/$aws/#")
 differs(
-    "It asks the policy before it looks whether a filter is one; the hub the other way round. Neither lets it pass.",
+    "It evaluates the policy before it validates a filter; the hub does the reverse. Both refuse the filter.",
     "subscribe",
     {"5": 135},
     *("$share/g/", "$share//" + BOB + "/shadow/update/delta", "$share/+/#", BOB + "/shadow/#/x", BOB + "+/shadow/update/delta"),
     *("$aws/things/#/delta", "##", BOB + "/shadow\0/get"),
 )
-differs("The same of a topic with U+0000.", "publish", {"5": 135}, BOB + "/shadow\0/update")
+differs("The same for a topic with U+0000.", "publish", {"5": 135}, BOB + "/shadow\0/update")
 differs(
     "It has no limit of 128 bytes for a client id; the policy refuses it.", "connect", {"3.1.1": "closed", "5": 135}, "{a}{a}{a}{a}"
 )
@@ -83,14 +83,14 @@ differs(
     ADA + "/shadow/update",
 )
 differs(
-    "It refuses in the handshake what it does not know; the hub, as AWS IoT, lets a certificate of its authority "
-    "finish the handshake and refuses the CONNECT, so that MQTT 5 is told why.",
+    "It refuses an unknown certificate in the handshake; the hub, as AWS IoT, lets a certificate of its authority "
+    "finish the handshake and refuses the CONNECT, so that an MQTT 5 client gets the reason.",
     "certificate",
     {"5": "closed"},
     *("of the authority, unknown to the registry", "that is INACTIVE"),
 )
 differs(
-    "It asks for a certificate and does not insist on one: whoever has none is let in as nobody. The hub ends the handshake, as AWS IoT does.",
+    "It requests a certificate but does not require one: a client without one is connected without a thing. The hub ends the handshake, as AWS IoT does.",
     "certificate",
     {"3.1.1": "ok", "5": "ok"},
     "none",

@@ -1,4 +1,4 @@
-"""The hub as its owner starts it: the real binary, and its HTTP interface."""
+"""The hub as its operator starts it: the real binary, and its HTTP interface."""
 
 import atexit
 import io
@@ -19,7 +19,7 @@ LIMIT = 30
 
 @dataclass(frozen=True)
 class Bundle:
-    """The files of a mailed bundle, and what `connection.json` says."""
+    """The files of a mailed bundle, and the parameters in `connection.json`."""
 
     host: str
     port: int
@@ -40,7 +40,7 @@ class Hub:
         self.http = None
 
     def start(self):
-        """Starts it; once it has had its ports, it takes those again, as the bundles name them."""
+        """Starts the hub. After the first start it uses the same ports again, because the bundles name them."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("ONETHING_", "RUST_"))}
         with open(self.place / "hub.log", "ab") as log:
             self.process = subprocess.Popen(
@@ -62,7 +62,7 @@ class Hub:
         return self
 
     def kill(self):
-        """The power fails."""
+        """Kills the hub, as a power failure would."""
         self.process.kill()
         self.process.wait(LIMIT)
 
@@ -72,7 +72,7 @@ class Hub:
             self.process.wait(LIMIT)
 
     def replace_authority(self):
-        """What an operator does while the hub is stopped."""
+        """Replaces the certificate authority; the hub must be stopped."""
         subprocess.run([self.binary, "authority", "replace", "--data", self.data], check=True, timeout=LIMIT, capture_output=True)
 
     def log(self):
@@ -92,12 +92,12 @@ class Hub:
         return self.post("/echo", {"user": user, "say": words})
 
     def thing(self, user):
-        """The one thing of a user, with its shadow."""
+        """The only thing of a user, with its shadow."""
         [thing] = json.loads(self.get(f"/api/things?user={user}"))["things"]
         return thing
 
     def move_in(self, user):
-        """Links the account of a user, and unpacks the bundle from the mail that comes."""
+        """Links the account of a user, and unpacks the bundle in the mail."""
         self.post("/link", {"user": user})
         return self.open_mail(user)
 
@@ -120,7 +120,7 @@ class Hub:
 
 
 def eventually(what, holds, limit=LIMIT, every=0.02):
-    """Asks again until it holds, where nothing tells of the change."""
+    """Polls until `holds` returns a true value, for changes without an event."""
     end = time.monotonic() + limit
     pause = threading.Event()
     while not holds():

@@ -1,4 +1,4 @@
-"""A program of Node that is driven by lines of JSON: one of those in `javascript`."""
+"""A Node program in `javascript`, driven by lines of JSON."""
 
 import atexit
 import json
@@ -32,7 +32,7 @@ class Node:
         self.process.stdin.flush()
 
     def next(self, *names):
-        """The values of the next event of one of these names."""
+        """The values of the next event with one of these names."""
         while True:
             try:
                 name, *values = event = self.events.get(timeout=LIMIT)
@@ -44,7 +44,7 @@ class Node:
             self.seen.append(event)
 
     def ask(self, method, *values):
-        """What a method answers."""
+        """Calls a method and returns the values of its callback."""
         self.tell([method, *values])
         return self.next(method)
 

@@ -1,4 +1,4 @@
-"""How a device gets a certificate from the hub: by mail, or at the endpoint in each of the ways it has."""
+"""The ways in which a device gets a certificate from the hub: by mail, or in each of the ways of the registration endpoint."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ def serial(user):
 
 
 def policy(place, users):
-    """`register.toml` of a hub that lets in a fleet, and a device of each user by its serial."""
+    """Writes `register.toml` for a hub that registers the devices of a fleet, and one device of each user by its serial."""
     lamp = '[type.lamp]\nprefix = "3D_Lamp-"\npolicies = ["OneUserOneThing"]\n'
     fleet = f'[[token]]\nname = "factory-1"\nsha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"\ntypes = ["lamp"]\n'
     rows = [f'[[serial]]\nsha256 = "{hashlib.sha256(serial(user).encode()).hexdigest()}"\ntype = "lamp"\n' for user in users]
@@ -42,7 +42,7 @@ def by_bearer(hub, user):
 
 
 def by_token(hub, user):
-    # As long as the names that owners' things have.
+    # As long as the names of owners' things.
     name = f"Lamp-Number-0123456789-in-the-Hall-of-{user.title()}"
     return register(hub, user, {"thingName": name, "version": "1.0"}, Authorization=f"DeviceToken {TOKEN}")
 
@@ -51,20 +51,20 @@ def by_serial(hub, user):
     return register(hub, user, {"serial": serial(user)})
 
 
-# Their owners had a mail before.
+# Ways for which linking the account has sent a mail with another certificate before.
 BESIDE_A_MAIL = (by_code, by_bearer)
 WAYS = {"mail": by_mail, "code": by_code, "bearer": by_bearer, "token": by_token, "serial": by_serial}
 
 
 def csr():
-    """A key that nobody else has, and the request for a certificate for it, in PEM."""
+    """A new key, and a CSR for it in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     return key, request.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def register(hub, user, shown, **headers):
-    """Requests with a request for a key that nobody else has, and keeps what is answered."""
+    """Registers with a CSR for a new key, and stores the files of the response."""
     key, request = csr()
     answer = hub.post("/register", shown | {"csr": request}, **headers)
     assert "privateKey" not in answer

@@ -1,5 +1,5 @@
-"""An MQTT client of the Eclipse Foundation, Paho, that tells of everything that happens to it and that asks
-also for what a sound client does not ask for."""
+"""Paho, an MQTT client of the Eclipse Foundation, which records every event and can also send requests that a correct client
+would not send."""
 
 import json
 import socket
@@ -16,12 +16,12 @@ VERSIONS = {"3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}
 
 Message = namedtuple("Message", "topic payload retained")
 
-# What comes of a request: "ok", "closed" without a word, or the reason code that version 5 tells.
+# The outcome of a request: "ok", "closed" if the connection ends, or the reason code of MQTT 5.
 OK, CLOSED = "ok", "closed"
 
 
 class Unchecked(mqtt.Client):
-    """Paho without its own checks of topics, so that the broker has to check."""
+    """Paho without its own checks of topics, so that the broker has to check them."""
 
     @staticmethod
     def _raise_for_invalid_topic(topic):
@@ -33,7 +33,7 @@ class Unchecked(mqtt.Client):
 
 
 def mutual_tls(bundle, certificate=None, key=None):
-    """TLS as the bundle wants it, or with another certificate."""
+    """A TLS context with the files of the bundle, or with another certificate."""
     context = ssl.create_default_context(cafile=bundle.root)
     context.load_cert_chain(certificate or bundle.certificate, key or bundle.key)
     return context
@@ -95,7 +95,7 @@ class Speaker:
             assert self.changed.wait_for(holds, LIMIT), f"{what}: not within {LIMIT} s; {self.messages[-3:]} {self.end}"
 
     def connect(self):
-        """Connects; returns what came of it."""
+        """Connects; returns the outcome."""
         try:
             self.client.connect(self.bundle.host, self.bundle.port, keepalive=self.keep_alive, **self.connect_arguments)
         except (OSError, ssl.SSLError):
@@ -117,7 +117,7 @@ class Speaker:
         return self.answers.get(mid, [self.end])
 
     def subscribe(self, *filters):
-        """What came of each filter; all come in one packet."""
+        """The outcome for each filter; all filters are in one packet."""
         asked = [(name, 1) for name in filters]
         outcomes = self._request(f"an answer to SUBSCRIBE {filters}", lambda: self.client.subscribe(asked))
         return outcomes if len(outcomes) == len(filters) else outcomes * len(filters)
@@ -137,7 +137,7 @@ class Speaker:
         return self
 
     def receive(self, topic, wanted=lambda payload: True):
-        """The first message to this topic that is wanted; it is taken."""
+        """Waits for a message to this topic that satisfies `wanted`, and removes it."""
 
         def found():
             return next((m for m in self.messages if m.topic == topic and wanted(json.loads(m.payload))), None)
@@ -150,7 +150,7 @@ class Speaker:
         return json.loads(message.payload)
 
     def ended(self):
-        """Waits for the end; returns how it was told."""
+        """Waits for the end of the connection; returns its outcome."""
         self._wait("the end of the connection", lambda: self.end is not None)
         return self.end
 
@@ -164,7 +164,7 @@ class Speaker:
         self.client.loop_stop()
 
     def vanish(self):
-        """The network fails: no goodbye is said."""
+        """Closes the socket without DISCONNECT, as a network failure would."""
         if (its := self.client.socket()) is not None:
             its.shutdown(socket.SHUT_RDWR)
             self.ended()

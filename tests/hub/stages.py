@@ -1,5 +1,6 @@
-"""Where the table is tried: the hub, and ministack with AUTH=true. On both, Ada and Bob have moved in: on the hub in each of
-the ways there are, on ministack by Amazon's SDK, or as a test of the Lambda function says that they have."""
+"""The environments of the table: the hub, and ministack with AUTH=true. In each of them Ada and Bob have a thing and a
+certificate: on the hub in each of the ways to register, on ministack by Amazon's SDK, or as given by a test of the Lambda
+function."""
 
 import atexit
 import itertools
@@ -19,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from endpoint import BESIDE_A_MAIL, policy
+from registration import BESIDE_A_MAIL, policy
 from forge import DAY, NAME, fingerprint, forge, name, subject_of
 from hub import Bundle, Hub, eventually
 from speaker import LIMIT, Speaker
@@ -34,7 +35,7 @@ def topic(thing, rest):
 
 
 class Stage:
-    """Two things. Bob listens to all of his all the time and knows to the word what he may hear."""
+    """Two things. Bob is subscribed to all topics of his shadow throughout, and the test knows every message that he may receive."""
 
     beats = itertools.count(1)
     ada: Bundle
@@ -55,15 +56,15 @@ class Stage:
         self.adas = self.document(self.ada.thing)["state"]
 
     def bob_is_untouched(self):
-        """Bob says a word to his shadow. He hears the answer to it and nothing else, and nothing else has changed."""
-        assert self.bobs.is_connected(), f"Bob was cut off: {self.bobs.end}"
+        """Updates Bob's shadow. Requires that Bob receives the responses and nothing else, and that nothing else has changed."""
+        assert self.bobs.is_connected(), f"Bob's connection has ended: {self.bobs.end}"
         beat, bob = next(self.beats), self.bob.thing
         assert self.bobs.publish(topic(bob, "update"), {"state": {"reported": {"beat": beat}}, "clientToken": str(beat)}) == "ok"
         accepted, _documents = (
             self.bobs.receive(topic(bob, rest), lambda payload: payload.get("clientToken") == str(beat)) for rest in UPDATED
         )
         heard, self.bobs.messages = self.bobs.messages, []
-        assert heard == [], f"Bob has heard what he did not ask for: {heard}"
+        assert heard == [], f"Bob has received unexpected messages: {heard}"
         document = self.document(bob)
         known, self.known = self.known, document
         known["state"]["reported"]["beat"] = beat
@@ -71,7 +72,7 @@ class Stage:
         assert document["version"] == accepted["version"] == known["version"] + 1
 
     def ada_has_heard_nothing(self, speaker):
-        """Ada, back in the same session if need be, asks for her own shadow: that is all that she hears, and it is as it was."""
+        """Gets Ada's shadow, in the same session. Requires that Ada receives nothing else, and that her shadow is unchanged."""
         own = topic(self.ada.thing, "get/accepted")
         if not speaker.is_connected():
             earlier = speaker.messages
@@ -81,25 +82,25 @@ class Stage:
         answer = speaker.receive(own)
         heard = list(speaker.messages)
         speaker.leave()
-        assert heard == [], f"Ada has heard something: {heard}"
+        assert heard == [], f"Ada has received unexpected messages: {heard}"
         assert answer["state"] == self.adas, "Ada's shadow has changed"
 
     def ada_has_lost_her_shadow(self, speaker):
-        """What is written down as a gap is there: the shadow is not as it was. Ada puts it right."""
-        assert self.document(self.ada.thing)["state"] != self.adas, "this is not a gap any more"
+        """Requires that a listed gap exists: the shadow has changed. Restores the shadow."""
+        assert self.document(self.ada.thing)["state"] != self.adas, "the gap no longer exists"
         mended = {"state": {"desired": None, "reported": {"broken": None}}}
         assert speaker.publish(topic(self.ada.thing, "update"), mended) == "ok"
         speaker.leave()
         assert self.document(self.ada.thing)["state"] == self.adas
 
     def ada_arrives(self, version):
-        """In a session that holds nothing of an earlier one, and that stays when the connection does not."""
+        """Connects Ada with a new session that outlives the connection."""
         Speaker(self.ada, version).connected().leave()
         speaker = Speaker(self.ada, version, keeps=True).connected()
         return speaker.listens(topic(self.ada.thing, "get/accepted"))
 
     def forgeries(self):
-        """Certificates that anybody can make: nothing of the authority's is needed."""
+        """Certificates that anyone can create without the key of the authority."""
         folder = self.place
         foreign = forge(folder, "foreign-root", subject=self.root_subject, authority=True)
         made = {
@@ -121,7 +122,7 @@ class HubStage(Stage):
         authority = self.hub.data / "authority"
         root = authority / "root.pem", authority / "root.key.pem"
         self.root_subject = subject_of(root[0])
-        # What the registry holds dear, but for what is wrong with each.
+        # Certificates that are registered, but have one defect each, except the first.
         registered = {
             "good": forge(place, "good", issuer=root),
             "expired": forge(place, "expired", issuer=root, begins=-2 * DAY, ends=-DAY),
@@ -137,9 +138,9 @@ class HubStage(Stage):
         database.close()
         self.hub.start()
         if way in BESIDE_A_MAIL:
-            # The sweep at the start marks the shadows of those who have another certificate, which works for a day.
+            # The sweep at the start marks the shadows of owners with a second certificate, which works for a day.
             marked = lambda bundle: "look" in self.document(bundle.thing)["state"]["reported"]["onboarded"]
-            eventually("the first sweep has been here", lambda: marked(self.ada) and marked(self.bob))
+            eventually("the first sweep is done", lambda: marked(self.ada) and marked(self.bob))
         self.good = replace(self.ada, certificate=registered["good"][0], key=registered["good"][1])
         self.tls_refuses = {what: registered[what] for what in ("expired", "not yet valid", "for servers")} | self.forgeries()
         self.broker_refuses = {
@@ -177,7 +178,7 @@ class EmulatorStage(Stage):
         variables = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": sts.get_caller_identity()["Account"]}
         policy = rendered(json.loads((ROOT / "infra/device-policy.json").read_text()), variables)
         self.iot.create_policy(policyName="OneUserOneThing", policyDocument=json.dumps(policy))
-        # Letters of both cases, as the names of the hub have them.
+        # Upper and lower case letters, as in the names of the hub.
         self.ada, self.bob = (self.moves_in(f"3D_Printer-{its}", root, mqtt) for its in ("AdaAbcdef", "BobAbcdef"))
         self.opens()
 
@@ -210,7 +211,7 @@ class EmulatorStage(Stage):
         return Bundle("localhost", port, thing, certificate, key, root)
 
     def given_up(self, bundle):
-        """Takes everything from a certificate, so that it may be deleted."""
+        """Detaches a certificate from everything, so that it can be deleted."""
         identity = fingerprint(bundle.certificate)
         arn = self.iot.describe_certificate(certificateId=identity)["certificateDescription"]["certificateArn"]
         self.iot.detach_thing_principal(thingName=bundle.thing, principal=arn)
@@ -243,7 +244,7 @@ class EmulatorStage(Stage):
 
 
 class GivenStage(EmulatorStage):
-    """An emulator that somebody else runs, and two things that have got their certificates there."""
+    """A running emulator of another process, with two things that have certificates."""
 
     def __init__(self, given, place):
         self.place = place
@@ -252,7 +253,7 @@ class GivenStage(EmulatorStage):
         self.opens()
 
     def end(self):
-        """It is ended by whoever has begun it."""
+        """The process that has started the emulator ends it."""
 
 
 def bundle_of(given):
@@ -260,7 +261,7 @@ def bundle_of(given):
 
 
 def rendered(value, variables):
-    """What CloudFormation makes of Fn::Sub."""
+    """Resolves Fn::Sub as CloudFormation does."""
     if isinstance(value, list):
         return [rendered(item, variables) for item in value]
     if not isinstance(value, dict):
@@ -271,6 +272,6 @@ def rendered(value, variables):
 
 
 def free_port():
-    """For a server that cannot say which port it took."""
+    """A port for a server that cannot report its own port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]

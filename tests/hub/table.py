@@ -1,7 +1,7 @@
-"""What one device tries on another: one table, which is tried on the hub and on an AWS that somebody else wrote.
+"""The accesses of one device to another: one table, which is tried on the hub and on an emulator of AWS that others wrote.
 
-`{a}` is the thing of whoever tries, `{b}` the other one. All of it has to be refused, or to be without any effect. `code` is how MQTT 5 is
-told; 135 is "not authorized", 143 "topic filter invalid", 144 "topic name invalid".
+`{a}` is the thing that tries, `{b}` the other one. Every attempt has to be refused, or to have no effect. `code` is the reason
+code of MQTT 5; 135 is "not authorized", 143 "topic filter invalid", 144 "topic name invalid".
 (https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901031)
 """
 
@@ -17,7 +17,7 @@ ADA, BOB = "$aws/things/{a}", "$aws/things/{b}"
 class Attempt:
     text: str
     code: object = NOT_AUTHORIZED
-    # How MQTT 3.1.1 is told: by the end of the connection, but for what is not there at all and for a client id that cannot be one.
+    # The outcome for MQTT 3.1.1: the end of the connection, except for an unsupported feature and for an invalid client id.
     old_code: object = "closed"
     retain: bool = False
     payload: str = '{"state": {"reported": {"broken": true}, "desired": {"broken": true}}}'
@@ -30,7 +30,7 @@ def attempts(*texts, **more):
     return [Attempt(text, **more) for text in texts]
 
 
-# The same name for a careless reader, a decoder of URLs, a file system or a normalizer of Unicode.
+# Names that a lenient parser, a URL decoder, a file system or a Unicode normaliser may treat as the same name.
 DISGUISES = [
     "$aws%2Fthings%2F{b}%2Fshadow%2Fupdate/delta",
     "%24aws/things/{b}/shadow/update/delta",
@@ -129,7 +129,7 @@ PUBLISH = [
     ),
     *attempts("hello", "$aws/things/{a}/shadow/update/delta", retain=True, payload=""),
     *attempts("$SYS/broker/connection/{b}/state", retain=True, payload="1"),
-    # A bridge of mosquitto says so of itself; it is acknowledged, and for no reader.
+    # A bridge of mosquitto publishes its own state so; the message is acknowledged, and delivered to no subscription.
     *attempts("$SYS/broker/connection/{a}/state", retain=True, payload="1", code=OK, old_code=OK),
 ]
 
@@ -140,7 +140,7 @@ CONNECT = [
     *attempts("{a}" * 4, code=CLIENT_ID, old_code="connack Client identifier not valid"),
 ]
 
-# A will may be refused with the connection, or be taken and never heard; either will do, being heard will not.
+# A will may be refused with the connection, or be accepted and never published; both are correct, but publishing it is not.
 WILL = [
     *attempts(*[BOB + "/shadow/" + rest for rest in ("update", "update/delta", "update/accepted", "get/accepted", "delete", "get")]),
     *attempts(*[BOB + "/shadow/" + rest for rest in ("update/delta", "update/accepted")], retain=True),
@@ -153,7 +153,7 @@ WILL = [
 
 
 def filled(attempt, a, b):
-    """The text of an attempt, for these two things."""
+    """The text of an attempt with the names of these two things."""
     return attempt.text.format(
         a=a, b=b, a_lower=a.lower(), a_upper=a.upper(), b_lower=b.lower(), b_upper=b.upper(), a_short=a[:-1]
     )

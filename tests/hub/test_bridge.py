@@ -1,4 +1,4 @@
-"""A bridge of mosquitto to the hub, with the mailed bundle: a device that has a broker of its own."""
+"""A bridge of mosquitto to the hub, with the mailed bundle: a device with its own broker."""
 
 import queue
 import subprocess
@@ -16,13 +16,13 @@ IN = ["get/accepted", "update/accepted", "update/delta"]
 
 
 class Bridge:
-    """mosquitto at a socket in the file system, and a client of its."""
+    """mosquitto on a Unix socket, and a local client of it."""
 
     def __init__(self, tool, bundle, place, *options):
         socket = place / "socket"
         shadow = topic(bundle.thing, "")
         lines = [
-            # Started by root it would become a user who may not write here.
+            # Started by root, mosquitto would switch to a user without write permission here.
             "user root",
             f"listener 0 {socket}",
             "allow_anonymous true",

@@ -1,4 +1,4 @@
-"""The hub's certificates, judged by OpenSSL, and what becomes of bundles when the authority is replaced."""
+"""The certificates of the hub, checked by OpenSSL, and bundles after the replacement of the authority."""
 
 import re
 import ssl
@@ -20,7 +20,7 @@ class OpenSsl:
         return done.stdout
 
     def handshakes(self, bundle, place, *tls):
-        """A strict handshake with the bundle; returns the chain that the server shows, as files."""
+        """A strict handshake with the bundle; returns the chain of the server, as files."""
         told = self(
             "s_client", "-connect", f"{bundle.host}:{bundle.port}", "-servername", bundle.host, "-verify_hostname", bundle.host,
             "-CAfile", bundle.root, "-no-CApath", "-no-CAstore", "-cert", bundle.certificate, "-key", bundle.key,
@@ -35,7 +35,7 @@ class OpenSsl:
         return files
 
 
-def test_a_bundle_is_sound(hub, tool, tmp_path):
+def test_a_bundle_is_valid(hub, tool, tmp_path):
     openssl, bundle = OpenSsl(tool), hub.move_in("ana")
     trusted = ["-x509_strict", "-check_ss_sig", "-no-CApath", "-no-CAstore", "-CAfile", bundle.root]
     assert openssl("verify", *trusted, "-purpose", "sslclient", bundle.certificate).endswith(": OK\n")
@@ -53,7 +53,7 @@ def test_a_bundle_is_sound(hub, tool, tmp_path):
         assert part in root, f"{part} is not in\n{root}"
 
 
-def test_the_server_is_who_it_says(hub, tool, tmp_path):
+def test_the_certificate_of_the_server_is_valid_for_its_names(hub, tool, tmp_path):
     openssl, bundle = OpenSsl(tool), hub.move_in("ana")
     for tls in ("-tls1_2", "-tls1_3"):
         leaf = openssl.handshakes(bundle, tmp_path, tls)[0]
@@ -62,7 +62,7 @@ def test_the_server_is_who_it_says(hub, tool, tmp_path):
             assert part in names, f"{part} is not in\n{names}"
         assert "does match" in openssl("x509", "-in", leaf, "-noout", "-checkip", "127.0.0.1")
         assert "NOT" in openssl("x509", "-in", leaf, "-noout", "-checkhost", "example.com")
-        # For a day from now, at least.
+        # The certificate is valid for at least another day.
         assert "will not expire" in openssl("x509", "-in", leaf, "-noout", "-checkend", "86400")
 
 
@@ -78,7 +78,7 @@ def roots(bundle):
     return re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", bundle.root.read_text(), re.S)
 
 
-def test_a_device_that_knows_nothing_but_rsa_connects_by_the_root_of_rsa_in_its_bundle(hub, tool, tmp_path):
+def test_a_device_that_supports_only_rsa_connects_with_the_rsa_root_of_its_bundle(hub, tool, tmp_path):
     openssl, bundles = OpenSsl(tool), [hub.move_in("ana")]
     hub.stop()
     hub.replace_authority()
@@ -89,7 +89,7 @@ def test_a_device_that_knows_nothing_but_rsa_connects_by_the_root_of_rsa_in_its_
         for root, kind in ((ecdsa, "id-ecPublicKey"), (rsa, "rsaEncryption")):
             (tmp_path / "root.pem").write_text(root)
             assert kind in openssl("x509", "-in", tmp_path / "root.pem", "-noout", "-text")
-        # The file holds the root of RSA now and no other.
+        # The file now contains only the RSA root.
         alone = replace(bundle, root=tmp_path / "root.pem")
         for options in RSA_ONLY:
             for known_by in (bundle, alone):
@@ -107,7 +107,7 @@ def test_a_device_that_knows_nothing_but_rsa_connects_by_the_root_of_rsa_in_its_
         device.leave()
 
 
-def test_bundles_outlive_the_authority_that_made_them(hub, tool, tmp_path):
+def test_bundles_remain_valid_after_the_authority_is_replaced(hub, tool, tmp_path):
     openssl, bundles = OpenSsl(tool), {"ana": hub.move_in("ana")}
     for newcomer in ("ben", "cyd"):
         hub.stop()
@@ -116,7 +116,7 @@ def test_bundles_outlive_the_authority_that_made_them(hub, tool, tmp_path):
         if newcomer == "cyd":
             hub.post("/api/users", {"name": newcomer})
         bundles[newcomer] = hub.move_in(newcomer)
-        assert len({bundle.root.read_text() for bundle in bundles.values()}) == len(bundles), "each has another root"
+        assert len({bundle.root.read_text() for bundle in bundles.values()}) == len(bundles), "each bundle has another root"
         for user, bundle in bundles.items():
             chain = openssl.handshakes(bundle, tmp_path, "-tls1_3")
             intermediates = [part for file in chain[1:] for part in ("-untrusted", file)]

@@ -98,32 +98,32 @@ def test_the_classic_shadow_client(hub):
     device.leave()
 
 
-def test_the_classic_shadow_client_lives_through_a_power_failure(hub):
+def test_the_classic_shadow_client_survives_a_power_failure(hub):
     bundle = hub.move_in("ana")
     device = Classic(bundle, keeps=True).connected()
     hub.kill()
     assert device.lost.get(timeout=LIMIT)
     hub.start()
-    assert device.resumed.get(timeout=LIMIT), "the session has survived"
+    assert device.resumed.get(timeout=LIMIT), "the session is present"
     hub.say("ana", VASE)
     assert device.next("shadow_delta_updated_events").state["command"]["args"]["model"] == "vase"
     device.leave()
 
-    # Nobody is there when the word is said, and the power fails before somebody is.
+    # The command is sent while the device is not connected, and the hub is killed before the device connects.
     hub.say("ana", "ask my printer to pause")
     hub.kill()
     hub.start()
     device = Classic(bundle, keeps=True)
     device.connection.on_message(lambda topic, payload, **_: device.inbox.put((topic, payload)))
     assert device.connection.connect().result(LIMIT)["session_present"]
-    # What it had not yet acknowledged comes once more: at least once is what QoS 1 says.
+    # A message that was not acknowledged may be delivered again, as QoS 1 allows.
     while b'"pause"' not in device.next(topic(bundle.thing, "update/delta")):
         pass
     device.leave()
 
 
 class Modern:
-    """MQTT 5 and the second shadow client: requests with an answer, and streams."""
+    """MQTT 5 and the second shadow client: requests with a response, and streams."""
 
     def __init__(self, bundle, keeps=False):
         self.thing, self.states, self.streaming = bundle.thing, queue.Queue(), queue.Queue()
@@ -153,14 +153,14 @@ class Modern:
         return self.welcome()
 
     def welcome(self):
-        """The next CONNACK that lets it in."""
+        """The next CONNACK with success."""
         while True:
             state = self.states.get(timeout=LIMIT)
             if isinstance(state, mqtt5.ConnackPacket) and state.reason_code == mqtt5.ConnectReasonCode.SUCCESS:
                 return state
 
     def streams(self):
-        """Opens the stream of `update/delta` and that of `update/documents`."""
+        """Opens the streams of `update/delta` and of `update/documents`."""
         delta = iotshadow.ShadowDeltaUpdatedSubscriptionRequest(thing_name=self.thing)
         updated = iotshadow.ShadowUpdatedSubscriptionRequest(thing_name=self.thing)
         self.opened = [
@@ -217,14 +217,14 @@ def test_the_request_response_shadow_client_deletes_no_shadow(hub):
     device.leave()
 
 
-def test_the_request_response_shadow_client_lives_through_a_power_failure(hub):
+def test_the_request_response_shadow_client_survives_a_power_failure(hub):
     bundle = hub.move_in("ana")
     device = Modern(bundle, keeps=True)
     assert not device.connected().session_present
     device.streams()
     hub.kill()
     hub.start()
-    assert device.welcome().session_present, "the session has survived"
+    assert device.welcome().session_present, "the session is present"
     hub.say("ana", VASE)
     assert device.deltas.get(timeout=LIMIT).state["command"]["args"]["model"] == "vase"
     device.leave()
@@ -240,7 +240,7 @@ def test_the_request_response_shadow_client_lives_through_a_power_failure(hub):
     device.leave()
 
 
-def test_the_sdk_is_told_what_it_may_not(hub):
+def test_the_sdk_gets_the_reason_of_a_refusal(hub):
     ana, ben = hub.move_in("ana"), hub.move_in("ben")
     device = Modern(ana)
     device.connected()

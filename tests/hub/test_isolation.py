@@ -1,5 +1,5 @@
-"""Nothing of Bob's can be reached with Ada's bundle. Tried by somebody else's MQTT client, on both versions of the
-protocol, on the hub and on an AWS that somebody else wrote."""
+"""Ada's bundle gives no access to Bob's thing. Tried with a foreign MQTT client, with both versions of the protocol, on the hub
+and on an emulator of AWS that others wrote."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ both_versions = pytest.mark.parametrize("version", VERSIONS)
 
 
 def expected(stage, kind, what, version, on_the_hub):
-    """On the hub nothing differs; on the emulator what is written down does, all of it and nothing else."""
+    """The outcome of the hub; on the emulator, the outcome of a listed gap instead."""
     gap = GAPS.get((kind, str(what), version)) if stage.name == "ministack" else None
     return gap.outcome if gap else on_the_hub
 
@@ -32,7 +32,7 @@ def attempts(table):
 
 @both_versions
 @attempts(SUBSCRIBE)
-def test_no_filter_listens_in_on_another(stage, attempt, version):
+def test_no_filter_receives_messages_of_another_thing(stage, attempt, version):
     ada = stage.ada_arrives(version)
     outcome = ada.subscribe(filled(attempt, stage.ada.thing, stage.bob.thing))[0]
     stage.bob_is_untouched()
@@ -42,7 +42,7 @@ def test_no_filter_listens_in_on_another(stage, attempt, version):
 
 @both_versions
 @attempts(PUBLISH)
-def test_no_topic_speaks_to_another(stage, attempt, version):
+def test_no_topic_reaches_another_thing(stage, attempt, version):
     ada = stage.ada_arrives(version)
     outcome = ada.publish(filled(attempt, stage.ada.thing, stage.bob.thing), attempt.payload, retain=attempt.retain)
     stage.bob_is_untouched()
@@ -52,7 +52,7 @@ def test_no_topic_speaks_to_another(stage, attempt, version):
 
 @both_versions
 @attempts(CONNECT)
-def test_no_client_id_but_the_own_one_is_let_in(stage, attempt, version):
+def test_only_the_own_client_id_is_accepted(stage, attempt, version):
     client_id = filled(attempt, stage.ada.thing, stage.bob.thing)
     ada = Speaker(stage.ada, version, client_id=client_id)
     outcome = ada.connect()
@@ -63,14 +63,14 @@ def test_no_client_id_but_the_own_one_is_let_in(stage, attempt, version):
 
 @both_versions
 @attempts(WILL)
-def test_no_last_will_is_heard(stage, attempt, version):
+def test_no_will_reaches_another_thing(stage, attempt, version):
     ada = stage.ada_arrives(version)
     will = {"topic": filled(attempt, stage.ada.thing, stage.bob.thing), "payload": attempt.payload, "retain": attempt.retain}
     dying = Speaker(stage.ada, version, keeps=True, fresh=False, will=will)
     if dying.connect() == OK:
         dying.vanish()
     ada.leave()
-    # The next connection of the same name comes after the end of the last one, and after its will.
+    # The next connection with the same client id follows the end of the last one and its will.
     ada = Speaker(stage.ada, version, keeps=True, fresh=False).connected()
     stage.bob_is_untouched()
     if expected(stage, "will", attempt, version, UNHEARD) == HEARD:
@@ -80,7 +80,7 @@ def test_no_last_will_is_heard(stage, attempt, version):
 
 
 @both_versions
-def test_several_filters_in_one_packet_are_judged_one_by_one(stage, version):
+def test_several_filters_in_one_packet_are_authorized_one_by_one(stage, version):
     ada = stage.ada_arrives(version)
     asked = [topic(stage.ada.thing, "update/rejected"), topic(stage.bob.thing, "update/delta"), "#"]
     outcome = ada.subscribe(*asked)
@@ -90,7 +90,7 @@ def test_several_filters_in_one_packet_are_judged_one_by_one(stage, version):
 
 
 @both_versions
-def test_the_own_topics_are_open(stage, version):
+def test_the_own_topics_are_allowed(stage, version):
     ada = Speaker(stage.ada, version).connected().listens(*[topic(stage.ada.thing, rest) for rest in TOPICS])
     assert ada.publish(topic(stage.ada.thing, "update"), {"state": {"reported": {"beat": 0}}}) == OK
     assert ada.receive(topic(stage.ada.thing, "update/accepted"))["state"] == {"reported": {"beat": 0}}
@@ -99,8 +99,8 @@ def test_the_own_topics_are_open(stage, version):
 
 
 @both_versions
-def test_what_the_broker_must_refuse_it_refuses_whoever_asks_next(stage, version):
-    """Bob's session is his: his name with Ada's certificate neither takes it over nor ends it."""
+def test_another_certificate_with_the_client_id_of_bob_is_refused(stage, version):
+    """Another certificate with the client id of Bob neither takes over nor ends Bob's session."""
     bob = stage.bob.thing
     for keeps in (False, True):
         thief = Speaker(stage.ada, version, client_id=bob, keeps=keeps, fresh=True)
@@ -134,7 +134,7 @@ def test_certificates_that_the_broker_refuses(stage, version):
 
 
 @both_versions
-def test_without_a_certificate_or_without_tls_nobody_is_let_in(stage, version):
+def test_a_client_without_certificate_or_without_tls_is_refused(stage, version):
     for what, tls in [("none", ssl.create_default_context(cafile=stage.ada.root)), ("no TLS", None)]:
         speaker = Speaker(stage.ada, version, tls=tls)
         outcome = speaker.connect()
@@ -144,13 +144,14 @@ def test_without_a_certificate_or_without_tls_nobody_is_let_in(stage, version):
 
 
 def handshake(bundle, chain, key, settings):
-    """A handshake by tlslite, which checks nothing of what its user wants; whether it holds to the first answer."""
+    """A handshake by tlslite, which does not check the certificate and the key of its user. Whether the server answers CONNECT
+    with success."""
     with socket.create_connection((bundle.host, bundle.port), timeout=20) as plain:
         connection = TLSConnection(plain)
         connection.closeSocket = False
         try:
             connection.handshakeClientCert(chain, key, settings=settings, serverName=bundle.host)
-            # CONNECT of MQTT 3.1.1 with the name of the thing.
+            # A CONNECT of MQTT 3.1.1 with the client id of the thing.
             body = b"\0\4MQTT\4\2\0\x1e" + len(bundle.thing).to_bytes(2, "big") + bundle.thing.encode()
             connection.write(b"\x10" + bytes([len(body)]) + body)
             answer = connection.read(min=1, max=4)
@@ -167,13 +168,13 @@ def files(certificate, key):
 def speaking(version):
     settings = HandshakeSettings()
     settings.minVersion = settings.maxVersion = version
-    # It would compress its certificate without having been asked to.
+    # tlslite would compress its certificate without a request of the server.
     settings.certificate_compression_send = []
     return settings
 
 
 @pytest.mark.parametrize("tls", [(3, 3), (3, 4)], ids=["TLS 1.2", "TLS 1.3"])
-def test_a_certificate_is_worth_nothing_without_its_key(stage, tls):
+def test_a_certificate_without_its_key_is_refused(stage, tls):
     ada, bob = stage.ada, stage.bob
     assert handshake(ada, *files(ada.certificate, ada.key), speaking(tls)), "the own certificate with its own key"
     assert not handshake(bob, *files(bob.certificate, ada.key), speaking(tls))
@@ -182,18 +183,18 @@ def test_a_certificate_is_worth_nothing_without_its_key(stage, tls):
 
 
 @pytest.mark.parametrize("tls", [(3, 0), (3, 1), (3, 2)], ids=["SSL 3", "TLS 1.0", "TLS 1.1"])
-def test_tls_of_the_last_century_is_not_spoken(stage, tls):
+def test_old_versions_of_tls_are_refused(stage, tls):
     assert not handshake(stage.ada, *files(stage.ada.certificate, stage.ada.key), speaking(tls))
     stage.bob_is_untouched()
 
 
-def test_a_certificate_that_is_good_in_all_but_its_maker_opens_the_hub(stage):
-    """What the forger makes is refused for what is wrong with it and not for how it is made."""
+def test_a_forged_certificate_without_a_defect_is_accepted(stage):
+    """A forged certificate without a defect is accepted, so the others are refused for their defects."""
     if stage.name == "hub":
         Speaker(stage.good, "5").connected().leave()
 
 
-def test_nothing_is_retained_for_bob_when_all_is_over(stage):
+def test_no_message_is_retained_for_bob_in_the_end(stage):
     stage.bobs.leave()
     stage.bobs = Speaker(stage.bob, "5").connected().listens(*[topic(stage.bob.thing, rest) for rest in TOPICS])
     stage.bob_is_untouched()

@@ -1,4 +1,4 @@
-"""Two clients in JavaScript with the mailed bundle: the first AWS IoT Device SDK, and MQTT.js."""
+"""Two JavaScript clients with the mailed bundle: the first AWS IoT Device SDK, and MQTT.js."""
 
 import pytest
 
@@ -9,7 +9,7 @@ VASE = "ask my printer to print a vase"
 
 
 def thing_shadow(tool, bundle, **registration):
-    """The SDK's shadow client, connected and registered."""
+    """The shadow client of the SDK, connected and registered."""
     files = {"caPath": str(bundle.root), "certPath": str(bundle.certificate), "keyPath": str(bundle.key)}
     options = files | {"host": bundle.host, "port": bundle.port, "clientId": bundle.thing, "baseReconnectTimeMs": 50}
     device = Node(tool, "thing_shadow.cjs", options)
@@ -19,7 +19,7 @@ def thing_shadow(tool, bundle, **registration):
 
 
 def status(device, method, *arguments):
-    """What comes of a request to the shadow."""
+    """The outcome of a request to the shadow."""
     [token] = device.ask(method, *arguments)
     _thing, outcome, answered, state = device.next("status")
     assert answered == token
@@ -46,7 +46,7 @@ def test_the_shadow_client_of_the_javascript_sdk(hub, tool, persistent, qos):
     device.leave()
 
 
-def test_the_javascript_sdk_hears_what_others_do_to_the_shadow(hub, tool):
+def test_the_javascript_sdk_receives_changes_of_the_shadow_by_others(hub, tool):
     bundle = hub.move_in("ana")
     device = thing_shadow(tool, bundle, ignoreDeltas=True)
     hub.say("ana", VASE)
@@ -56,7 +56,7 @@ def test_the_javascript_sdk_hears_what_others_do_to_the_shadow(hub, tool):
     device.leave()
 
 
-def test_the_javascript_sdk_deletes_no_shadow_and_goes_on(hub, tool):
+def test_the_javascript_sdk_deletes_no_shadow_and_reconnects(hub, tool):
     bundle = hub.move_in("ana")
     device = thing_shadow(tool, bundle)
     outcome, _state = status(device, "update", bundle.thing, {"state": {"reported": {"status": "idle"}}})
@@ -65,7 +65,7 @@ def test_the_javascript_sdk_deletes_no_shadow_and_goes_on(hub, tool):
     device.ask("delete", bundle.thing)
     device.next("close")
     assert hub.thing("ana")["shadow"]["version"] == before["version"]
-    # It comes back by itself, subscribes again, and after ten seconds gives its request up.
+    # The client reconnects, subscribes again, and gives the request up after ten seconds.
     device.next("connect")
     device.next("timeout")
     outcome, _state = status(device, "get", bundle.thing)
@@ -82,7 +82,7 @@ def mqtt_js(tool, bundle, **more):
     return Node(tool, "connect.cjs", options | files | more)
 
 
-def test_mqtt_js_without_its_own_messages_hears_the_answers_of_the_shadow(hub, tool):
+def test_mqtt_js_with_no_local_receives_the_responses_of_the_shadow(hub, tool):
     bundle = hub.move_in("ana")
     device = mqtt_js(tool, bundle, protocolVersion=5)
     assert device.next("connect") == [0, False]
@@ -108,7 +108,7 @@ def test_mqtt_js_without_its_own_messages_hears_the_answers_of_the_shadow(hub, t
     ],
     ids=["MQTT 3.1", "a long client id", "a long client id with MQTT 5"],
 )
-def test_mqtt_js_is_told_why_it_is_not_let_in(hub, tool, code, options):
+def test_mqtt_js_gets_the_reason_of_a_refused_connection(hub, tool, code, options):
     device = mqtt_js(tool, hub.move_in("ana"), **options)
     [error] = device.next("error")
     assert error["code"] == code, error

@@ -1,4 +1,4 @@
-"""`mosquitto_pub` and `mosquitto_sub` of the Eclipse Foundation, as Debian has them, with the mailed bundle."""
+"""`mosquitto_pub` and `mosquitto_sub` of the Eclipse Foundation, in the version of Debian, with the mailed bundle."""
 
 import json
 import queue
@@ -19,11 +19,11 @@ def command(tool, program, bundle, version, *more, client_id=None):
 
 
 class Listener:
-    """`mosquitto_sub`, until it ends by itself or is ended."""
+    """A running `mosquitto_sub`."""
 
     def __init__(self, tool, bundle, version, *topics, more=()):
         filters = [part for name in topics for part in ("-t", topic(bundle.thing, name))]
-        # With -d it says when it is subscribed.
+        # -d prints the subscription.
         asked = command(tool, "mosquitto_sub", bundle, version, *filters, "-d", "-F", "MESSAGE %t %r %p", *more)
         self.process = subprocess.Popen(["stdbuf", "-oL", *asked], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines, self.seen = queue.Queue(), []
@@ -60,8 +60,8 @@ class Listener:
 
 
 def ask(tool, bundle, version, rest, payload, *answers):
-    """One word to the shadow, and the answer: mosquitto_sub hears on a persistent session what mosquitto_pub, whose client id
-    has to be the same, has caused."""
+    """One request to the shadow, and its response: mosquitto_sub receives on a persistent session the response to the request of
+    mosquitto_pub, which must have the same client id."""
     keeps = ["-c"] + (["-x", "600"] if version == "mqttv5" else [])
     Listener(tool, bundle, version, *answers, more=keeps).subscribed().end()
     asked = command(tool, "mosquitto_pub", bundle, version, *keeps, "-t", topic(bundle.thing, rest), "-m", payload)
@@ -89,7 +89,7 @@ def test_the_shadow_answers(hub, tool, version):
 
 
 @VERSIONS
-def test_what_is_said_to_the_echo_arrives(hub, tool, version):
+def test_a_command_reaches_the_device(hub, tool, version):
     bundle = hub.move_in("ana")
     listener = Listener(tool, bundle, version, "update/delta").subscribed()
     hub.say("ana", "ask my printer to print a vase")
@@ -99,7 +99,7 @@ def test_what_is_said_to_the_echo_arrives(hub, tool, version):
 
 
 @VERSIONS
-def test_a_command_waits_for_a_device_while_the_power_fails(hub, tool, version):
+def test_a_command_for_an_offline_device_survives_a_power_failure(hub, tool, version):
     bundle = hub.move_in("ana")
     keeps = ["-c"] + (["-x", "600"] if version == "mqttv5" else [])
     Listener(tool, bundle, version, "update/delta", more=keeps).subscribed().end()
@@ -121,16 +121,16 @@ def test_qos_2_becomes_1_in_a_subscription_and_ends_the_connection_in_a_message(
     listener.end()
     asked = command(tool, "mosquitto_pub", bundle, version, "-q", "2", "-t", topic(bundle.thing, "update"), "-m", "{}")
     told = subprocess.run(asked, timeout=LIMIT, capture_output=True, text=True)
-    # With version 5 it knows what the broker takes, and does not send more.
+    # With MQTT 5 the client knows the maximum QoS of the broker, and does not exceed it.
     assert "QoS not supported" in told.stderr if version == "mqttv5" else told.returncode != 0, told
 
 
 @VERSIONS
-def test_another_name_and_another_topic_are_refused(hub, tool, version):
+def test_another_client_id_and_another_topic_are_refused(hub, tool, version):
     ana, ben = hub.move_in("ana"), hub.move_in("ben")
     asked = command(tool, "mosquitto_pub", ana, version, "-t", topic(ben.thing, "update"), "-m", "{}", client_id=ben.thing)
     assert subprocess.run(asked, timeout=LIMIT, capture_output=True).returncode != 0
-    # Version 5 is told why; with 3.1.1 the connection is closed, and mosquitto_sub comes back to try again.
+    # An MQTT 5 client gets the reason; with 3.1.1 the connection is closed, and mosquitto_sub tries again.
     listener = Listener(tool, ana, version, more=["-t", topic(ben.thing, "update/delta")])
     if version == "mqttv5":
         listener.until(lambda line: "135" in line)
@@ -138,6 +138,6 @@ def test_another_name_and_another_topic_are_refused(hub, tool, version):
         for _attempt in range(2):
             listener.until(lambda line: "sending CONNECT" in line)
         assert not any(line.startswith("Subscribed") for line in listener.seen)
-    # Between two attempts it does not listen to anybody who asks it to end.
+    # Between two attempts mosquitto_sub ignores SIGTERM.
     listener.process.kill()
     listener.process.wait(LIMIT)

@@ -1,6 +1,7 @@
-"""The endpoint under Schemathesis: whatever `docs/register.openapi.json` allows and whatever it does not, the answer is one that it names.
+"""The registration endpoint under Schemathesis: every response, to valid and to invalid requests, conforms to
+`docs/register.openapi.json`.
 
-Nothing is left to chance: the same requests come in every run.
+The requests are deterministic: every run sends the same ones.
 """
 
 import os
@@ -16,20 +17,22 @@ from hypothesis import strategies
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
 
-from endpoint import TOKEN, csr, serial, policy
+from registration import TOKEN, csr, serial, policy
 from hub import Hub
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/register.openapi.json"
 PAGE = "https://setup.example.com"
-# A document cannot say which text is a certificate request that its own key has signed: what it allows is refused now and then.
+# The document cannot demand that a text is a CSR with a valid signature, so the endpoint may refuse a request that the document
+# allows.
 UNSAYABLE = "positive_data_acceptance"
-# Too long is a reason to refuse a request, too.
+# 413 is a valid refusal, too.
 CONFIGURATION = "[checks.negative_data_rejection]\nexpected-statuses = [400, 401, 403, 405, 409, 413, 415, 429]\n"
 
 
 @pytest.fixture
 def endpoint(binary, tmp_path):
-    """A hub whose endpoint is open by the registration policy of `registration.py` and more; `None` for one without policy."""
+    """A function that starts a hub with the registration policy of `registration.py` and more settings, or without a policy for
+    `None`."""
     hubs = []
 
     def opens(more):
@@ -49,7 +52,7 @@ def endpoint(binary, tmp_path):
 
 @pytest.mark.parametrize("keys", ["device", "either"])
 @pytest.mark.parametrize("authorization", [None, f"DeviceToken {TOKEN}", "Bearer of-nobody"])
-def test_the_endpoint_keeps_to_its_document(endpoint, tmp_path, keys, authorization):
+def test_the_endpoint_conforms_to_its_document(endpoint, tmp_path, keys, authorization):
     hub = endpoint(f'per_source = 10000\nkeys = "{keys}"\norigin = "{PAGE}"')
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
     headers = ["--header", f"Authorization: {authorization}"] if authorization else []
@@ -61,7 +64,7 @@ def test_the_endpoint_keeps_to_its_document(endpoint, tmp_path, keys, authorizat
         ],
         cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
-    # A line may be a body of 16 KB.
+    # A line may contain a body of 16 KB.
     told = "\n".join(line[:500] for line in done.stdout.splitlines())
     assert done.returncode == 0 and "Tested: 2" in told, f"{told}\n{done.stderr}\n{hub.log()[-2000:]}"
 
@@ -77,7 +80,7 @@ FIELDS = {"code", "serial", "secret", "certificate", "proof", "at", "thingName",
 
 
 def statuses(hub, mode, examples, ways, page=PAGE):
-    """Sends so many requests, some of them by somebody who is known; how often each status was the answer."""
+    """Sends this number of requests, some of them with valid credentials. Returns the number of responses by status."""
     operation, seen, session = document()["/register"]["POST"], Counter(), requests.Session()
     headers = [None, f"DeviceToken {TOKEN}", "DeviceToken of nobody", "Bearer of-nobody", "Basic YTpi"]
     strangers = [(authorization, None) for authorization in headers]
@@ -104,7 +107,7 @@ def statuses(hub, mode, examples, ways, page=PAGE):
 
 
 def ways(hub):
-    """Whom the hub lets in, and whom it knows and does not."""
+    """Requests that the hub accepts, and authenticated ones that it refuses."""
     hub.post("/link", {"user": "ana"})
     code = hub.say("ana", "ask my printer to give me a code")["heard"]["card"]["text"].splitlines()[0]
     bearer = f"Bearer {hub.post('/token', {'user': 'ana'})['accessToken']}"
@@ -122,7 +125,7 @@ def ways(hub):
 
 
 @pytest.mark.parametrize("keys", ["device", "either"])
-def test_whoever_is_let_in_is_answered_as_the_document_says(endpoint, keys):
+def test_responses_to_valid_credentials_conform_to_the_document(endpoint, keys):
     hub = endpoint(f'per_source = 10000\nkeys = "{keys}"\norigin = "{PAGE}"')
     shown = ways(hub)
     seen = statuses(hub, GenerationMode.POSITIVE, 400, shown)
@@ -131,14 +134,14 @@ def test_whoever_is_let_in_is_answered_as_the_document_says(endpoint, keys):
     assert 400 in seen and 500 not in seen, seen
 
 
-def test_whoever_requests_too_often_is_answered_as_the_document_says(endpoint):
+def test_responses_to_too_many_requests_conform_to_the_document(endpoint):
     hub = endpoint(None)
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
         assert 429 in statuses(hub, mode, 40, [], page=None)
 
 
 @pytest.mark.parametrize("origin", [PAGE, None])
-def test_a_browser_that_asks_first_is_answered_as_the_document_says(endpoint, origin):
+def test_responses_to_preflight_requests_conform_to_the_document(endpoint, origin):
     hub = endpoint(f'origin = "{origin}"' if origin else None)
     for asks in ({}, {"Origin": PAGE, "Access-Control-Request-Method": "POST"}):
         case = document()["/register"]["OPTIONS"].Case()

@@ -33,7 +33,7 @@ def test_the_shadow_answers(hub, version):
 
 
 @VERSIONS
-def test_a_word_to_the_echo_arrives_and_what_is_done_is_shown(hub, version):
+def test_a_command_reaches_the_device_and_its_report_reaches_the_hub(hub, version):
     bundle = hub.move_in("ana")
     device = listening(bundle, version)
     hub.say("ana", "ask my printer to print a vase")
@@ -47,7 +47,7 @@ def test_a_word_to_the_echo_arrives_and_what_is_done_is_shown(hub, version):
 
 
 @VERSIONS
-def test_a_command_waits_for_a_device_while_the_power_fails(hub, version):
+def test_a_command_for_an_offline_device_survives_a_power_failure(hub, version):
     bundle = hub.move_in("ana")
     device = listening(bundle, version, keeps=True)
     assert not device.session_present
@@ -59,7 +59,7 @@ def test_a_command_waits_for_a_device_while_the_power_fails(hub, version):
     assert device.session_present
     delta = device.receive(topic(bundle.thing, "update/delta"))
     assert delta["state"]["command"]["args"]["model"] == "vase"
-    # The session is as alive as it was.
+    # The session still works.
     hub.say("ana", "ask my printer to pause")
     assert device.receive(topic(bundle.thing, "update/delta"))["state"]["command"]["name"] == "pause"
     device.leave()

@@ -1,4 +1,4 @@
-"""What a hub says of a refusal: in its log, in `onething-hub events`, and at the thing."""
+"""The records of a refusal: in the log of the hub, in `onething-hub events`, and on the thing."""
 
 import json
 import sqlite3
@@ -15,15 +15,15 @@ VERSIONS = pytest.mark.parametrize("version", ["3.1.1", "5"])
 
 
 def events(hub, *more):
-    """What `onething-hub events --json` prints."""
+    """The output of `onething-hub events --json`."""
     command = [hub.binary, "events", "--json", "--hub", hub.http, *more]
     told = subprocess.run(command, check=True, timeout=LIMIT, capture_output=True, text=True)
     return json.loads(told.stdout)["events"]
 
 
 def refusals(hub, count):
-    """So many refusals, which are written down a moment after the client was told."""
-    eventually("the refusals are kept", lambda: len(events(hub, "--kind", "refusal")) >= count)
+    """The refusals, once there are that many; they are recorded shortly after the response to the client."""
+    eventually("the refusals are recorded", lambda: len(events(hub, "--kind", "refusal")) >= count)
     return events(hub, "--kind", "refusal")
 
 
@@ -58,7 +58,7 @@ def test_action_resource_client_and_reason_of_each_refusal_are_named(hub, versio
         assert (event["source"], event["times"]) == ("127.0.0.1", 1)
         assert event["clientId"] == (ben.thing if event["action"] == "iot:Connect" else ana.thing)
 
-    # The same in words, in the log and at the thing.
+    # The same refusals as text, in the log and on the thing.
     words = subprocess.run([hub.binary, "events", "--hub", hub.http], check=True, timeout=LIMIT, capture_output=True, text=True).stdout
     words = " ".join(words.split())
     assert f'iot:Subscribe of "{other("update/delta")}": no policy statement allows it; client "{ana.thing}", thing {ana.thing}' in words
@@ -81,7 +81,7 @@ def test_action_resource_client_and_reason_of_each_refusal_are_named(hub, versio
         ("DELETE FROM certificate", "certificate_unknown", "the certificate is not in the registry"),
     ],
 )
-def test_what_a_certificate_lacks_is_named(hub, version, change, reason, detail):
+def test_the_refusal_names_the_defect_of_a_certificate(hub, version, change, reason, detail):
     bundle = hub.move_in("ana")
     hub.stop()
     with sqlite3.connect(hub.data / "hub.db") as database:
@@ -95,11 +95,11 @@ def test_what_a_certificate_lacks_is_named(hub, version, change, reason, detail)
     [event] = refusals(hub, 1)
     assert (event["action"], event["resource"], event["reason"]) == ("iot:Connect", bundle.thing, reason)
     assert detail in event["detail"]
-    # Whatever the certificate is attached to, its owner finds it at the thing.
+    # The refusal is on the thing, even if the certificate is not attached to it.
     assert hub.thing("ana")["refusal"]["at"] == event["at"]
 
 
-def test_a_flood_of_refusals_fills_neither_the_log_nor_the_disk_and_hides_nobody(hub):
+def test_a_flood_of_refusals_fills_neither_log_nor_disk_and_hides_no_other_client(hub):
     ana, ben = hub.move_in("ana"), hub.move_in("ben")
     loud, quiet = Speaker(ana, "5").connected(), Speaker(ben, "5").connected()
     filters = [f"a/{number}/\x1b[31m{'x' * 40}" for number in range(4_000)]
@@ -108,12 +108,12 @@ def test_a_flood_of_refusals_fills_neither_the_log_nor_the_disk_and_hides_nobody
     assert quiet.subscribe("b") == [135]
     loud.leave()
     quiet.leave()
-    eventually("the quiet one is kept", lambda: events(hub)[-1]["resource"] == "b")
+    eventually("the refusal of the quiet client is recorded", lambda: events(hub)[-1]["resource"] == "b")
     kept = events(hub, "--last", "1000")
     assert len(kept) < 20 and [event["resource"] for event in kept if event["thing"] == ben.thing] == ["b"]
     lines = [line for line in hub.log().splitlines() if "refused: " in line]
     assert len(lines) == len(kept)
     assert "\x1b" not in hub.log() + json.dumps(kept, ensure_ascii=False)
-    # Those that were not told one by one are counted, a little later.
+    # Refusals without an event of their own are counted in a later one.
     counted = lambda: sum(event["times"] for event in events(hub, "--last", "1000") if event["thing"] == ana.thing)
     eventually("all are counted", lambda: counted() == len(filters))

@@ -1,5 +1,5 @@
-"""The AWS stack as CloudFormation would see it: the SAM template expanded, the
-device policy included, the intrinsic functions resolved for given parameters."""
+"""The AWS stack as CloudFormation sees it: the expanded SAM template with the device policy included and the
+intrinsic functions resolved for given parameters."""
 
 import json
 import re
@@ -18,7 +18,7 @@ REGION = "us-east-1"
 ACCOUNT = "123456789012"
 SKILL_ID = "amzn1.ask.skill.12345678-1234-1234-1234-123456789012"
 
-# What every deployment says. The other parameters have defaults.
+# The parameters that every deployment sets. The others have defaults.
 PARAMETERS = {
     "SkillId": SKILL_ID,
     "IotEndpoint": "a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com",
@@ -42,10 +42,9 @@ def template():
 
 
 def translated(**parameters):
-    """The template as the SAM transform leaves it, resolved for the parameters."""
+    """The template after the SAM transform, resolved for the parameters."""
     source = template()
-    # The translator takes only packaged code. What is packaged makes no
-    # difference to anything that is checked here.
+    # The translator accepts only packaged code. The package does not matter for these tests.
     source["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
     values = {
         name: str(declared["Default"])
@@ -59,15 +58,15 @@ def translated(**parameters):
 
 
 def device_policy():
-    """The device policy as AWS IoT gets it."""
+    """The device policy that AWS IoT receives."""
     return resolve(json.loads(POLICY.read_text()), {}, {})
 
 
 def resolve(node, whole, values):
-    """Does what CloudFormation does with the intrinsic functions in use here.
+    """Resolves the intrinsic functions in use as CloudFormation does.
 
-    A resource is referred to by its logical id, in angle brackets where its
-    attributes are meant. An unknown function fails instead of slipping through.
+    A reference to a resource becomes its logical id, and an attribute of a resource is in angle brackets. An
+    unknown function fails.
     """
 
     def lookup(name):
@@ -75,11 +74,11 @@ def resolve(node, whole, values):
             return PSEUDO[name]
         if name in values:
             return values[name]
-        assert name.split(".")[0] in whole.get("Resources", {}), f"{name} is nowhere defined"
+        assert name.split(".")[0] in whole.get("Resources", {}), f"{name} is not defined"
         return f"<{name}>" if "." in name else name
 
     def substitute(argument):
-        # SAM writes the long form: a text and names of its own.
+        # SAM writes the long form: a text and a map of variables.
         text, own = (argument, {}) if isinstance(argument, str) else argument
 
         def value(match):
@@ -99,7 +98,7 @@ def resolve(node, whole, values):
                 left, right = (walk(side) for side in argument)
                 return left == right
             case _:
-                raise AssertionError(f"no meaning for {function}")
+                raise AssertionError(f"unknown function {function}")
 
     def walk(node):
         if isinstance(node, list):
@@ -125,7 +124,7 @@ def resolve(node, whole, values):
                     location = argument["Parameters"]["Location"]
                     return walk(json.loads((TEMPLATE.parent / location).read_text()))
                 case _ if name.startswith("Fn::"):
-                    raise AssertionError(f"no meaning for {name}")
+                    raise AssertionError(f"unknown function {name}")
         return {key: value for key, value in ((k, walk(v)) for k, v in node.items()) if value is not None}
 
     resources = {
@@ -146,5 +145,5 @@ def of_type(resources, kind):
 
 
 def as_list(value):
-    """IAM takes one string where it takes a list."""
+    """A list, since IAM accepts a single string in place of a list."""
     return value if isinstance(value, list) else [value]

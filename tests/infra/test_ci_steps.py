@@ -1,4 +1,4 @@
-""".ci/steps: that the summary of a run says what each step took, and which one failed."""
+""".ci/steps: the summary of a run has the seconds of each step, and names a step that failed."""
 
 import re
 import subprocess
@@ -7,7 +7,8 @@ from stack import ROOT
 
 
 def run(tmp_path, script):
-    """Runs a script of steps. Returns its exit code and the rows of the summary: how it ended, and its name."""
+    """Runs a script of steps. Returns the finished process and the rows of the summary: the outcome and the name of
+    each step."""
     begin = f"set -euo pipefail; cd {tmp_path}; source {ROOT}/.ci/steps; "
     done = subprocess.run(["bash", "-c", begin + script], capture_output=True, text=True, timeout=60)
     summary = done.stdout.partition("== summary\n")[2]
@@ -21,12 +22,12 @@ def test_the_summary_has_every_step_with_its_seconds(tmp_path):
     assert (done.returncode, rows) == (0, [("ok", "one"), ("ok", "two"), ("ok", "in all")])
 
 
-def test_the_summary_is_there_when_a_step_fails_and_names_it(tmp_path):
+def test_the_summary_names_a_failed_step(tmp_path):
     done, rows = run(tmp_path, 'step "one"; step "two"; false; step "three"')
     assert (done.returncode, rows) == (1, [("ok", "one"), ("FAILED", "two"), ("FAILED", "in all")])
 
 
-def test_what_runs_beside_is_shown_and_counted_and_its_failure_ends_the_run(tmp_path):
+def test_background_commands_are_in_the_summary_and_their_failure_ends_the_run(tmp_path):
     good = 'step "one"; beside "lints" echo "no lint"; together; step "two"; true'
     done, rows = run(tmp_path, good)
     assert (done.returncode, rows) == (0, [("ok", "lints (beside)"), ("ok", "one"), ("ok", "two"), ("ok", "in all")])
@@ -40,4 +41,4 @@ def test_what_runs_beside_is_shown_and_counted_and_its_failure_ends_the_run(tmp_
 def test_every_step_of_ci_is_in_the_summary(tmp_path):
     text = (ROOT / ".ci" / "run").read_text()
     assert "source .ci/steps" in text
-    assert "SECONDS)" not in text, "the seconds are counted in .ci/steps alone"
+    assert "SECONDS)" not in text, "only .ci/steps counts seconds"

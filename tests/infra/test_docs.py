@@ -1,5 +1,5 @@
-"""README, CONTRIBUTING and the book: every link resolves, every page is in the summary, the commands have the options that the pages use, and the
-reference names every variable, cause and metric of the code."""
+"""README, CONTRIBUTING and the book: every link resolves, every page is in the summary, the commands have the
+options that the pages use, and the reference lists every variable, cause and metric of the code."""
 
 import json
 import re
@@ -30,13 +30,13 @@ def page(name):
 
 @cache
 def prose(path):
-    """A page without its blocks of code and its comments."""
+    """A page without its code blocks and comments."""
     text = FENCE.sub("", path.read_text())
     return re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
 
 
 def links(path):
-    """The targets of the links and pictures of a page. Code in a line is no link."""
+    """The targets of the links and pictures of a page. Inline code contains no links."""
     text = re.sub(r"`[^`\n]*`", "code", prose(path))
     yield from (target for target in re.findall(r"\]\(([^)\s]+)\)", text))
     yield from re.findall(r'(?:src|href)="([^"]+)"', text)
@@ -44,7 +44,7 @@ def links(path):
 
 @cache
 def anchors(path):
-    """The ids of a page's headings, as mdBook and GitHub make them."""
+    """The ids of the headings of a page, as mdBook and GitHub generate them."""
     seen, ids = {}, set()
     for heading in re.findall(r"^#{1,6} +(.+?) *$", prose(path), re.MULTILINE):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower().strip()
@@ -56,18 +56,18 @@ def anchors(path):
 
 
 def blocks(path):
-    """Language and text of every block of code."""
+    """Language and text of every code block."""
     return [(language.strip(), text) for _, language, text in FENCE.findall(path.read_text())]
 
 
 def names(text):
-    """Everything in a text that is written as code within a line, word by word."""
+    """All words in the inline code of a text."""
     return set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", " ".join(re.findall(r"`([^`\n]+)`", FENCE.sub("", text)))))
 
 
 @cache
 def sources(*folders):
-    """The source of the programs, file by file, without their tests."""
+    """The sources of the programs, file by file, without their tests."""
     return [*source_files(*folders)]
 
 
@@ -85,7 +85,7 @@ def body(source, start):
         depth += {"{": 1, "}": -1}.get(source[at], 0)
         if depth == 0:
             return source[begin:at]
-    raise AssertionError("a block without an end")
+    raise AssertionError("a block without a closing brace")
 
 
 # Links and pages.
@@ -117,12 +117,12 @@ def test_every_file_that_a_page_names_exists(page):
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
-def test_the_map_of_the_architecture_is_the_source():
-    """Every folder and file at the top of `src/` has its line, and each line has its folder or file."""
-    (language, text), *_ = blocks(BOOK / "explanations" / "architecture.md")
-    section = text.partition("src/\n")[2]
+@pytest.mark.parametrize("folder", ["src", "hub/src", "device/src"])
+def test_the_maps_of_the_architecture_are_the_sources(folder):
+    """Every folder and file at the top of a source folder has a line in its map, and each line has a folder or file."""
+    [section] = [text[len(folder) + 2 :] for _, text in blocks(BOOK / "explanations" / "architecture.md") if text.startswith(f"{folder}/\n")]
     mapped = {name for line in re.findall(r"^  (\S.*?)(?:  |$)", section, re.MULTILINE) for name in line.rstrip().split(", ")}
-    present = {path.name + "/" * path.is_dir() for path in (ROOT / "src").iterdir()} - {"lib.rs", "roots/"}
+    present = {path.name + "/" * path.is_dir() for path in (ROOT / folder).iterdir()} - {"lib.rs", "roots/", "scripted_server.rs"}
     assert mapped == {name for name in present if not name.endswith("_tests.rs")}
 
 
@@ -139,7 +139,7 @@ def test_every_included_file_exists(page):
         assert not anchor or (f"ANCHOR: {anchor} " in text and f"ANCHOR_END: {anchor} " in text)
 
 
-def test_every_page_stands_in_the_summary_once():
+def test_every_page_is_in_the_summary_once():
     listed = [link.partition("#")[0] for link in links(SUMMARY)]
     pages = sorted(str(path.relative_to(BOOK)) for path in BOOK.rglob("*.md") if path != SUMMARY)
     assert sorted(listed) == pages
@@ -154,7 +154,7 @@ def test_the_book_has_a_configuration():
     assert tomllib.loads((ROOT / "docs" / "book.toml").read_text())["book"]["src"] == "src"
 
 
-def test_the_forms_of_issues_are_forms():
+def test_the_issue_forms_are_valid():
     forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
     assert len(forms) >= 3
     for path in forms:
@@ -193,7 +193,7 @@ def test_the_tutorial_begins_with_the_first_command():
 
 @cache
 def synopses():
-    """The options that each command has, by the generated page."""
+    """The options of each command on the generated page."""
     commands = {}
     for heading, text in re.findall(r"^##+ (onething-\S+(?: \S+)*)\n\n```text\n(.*?)```", COMMAND_LINES.read_text(), re.MULTILINE | re.DOTALL):
         commands[tuple(heading.split())] = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", text, re.MULTILINE))
@@ -201,7 +201,7 @@ def synopses():
 
 
 def uses(path):
-    """The command lines of the hub and the agent in the blocks of a page, word by word."""
+    """The command lines of the hub and the agent in the blocks of a page, split into words."""
     for language, text in blocks(path):
         if language not in ("", "sh") or path == COMMAND_LINES:
             continue
@@ -224,7 +224,7 @@ def test_every_command_of_a_page_exists_with_its_options(page):
         assert len(path) > 1 or len(words) == 1 or words[1].startswith("--"), words
         for word in words[len(path) :]:
             name = word.partition("=")[0]
-            # The options of every command stand on the front page of the agent.
+            # The options of all commands are on the first page of the agent.
             assert not name.startswith("--") or name in options or name in commands[path[:1]], (words, name)
 
 
@@ -252,7 +252,7 @@ def test_every_sentence_to_the_printer_is_understood_in_one_way():
 
 
 def fake_program(folder, name, texts):
-    """A program that prints a text for each `… --help`."""
+    """Writes a program that prints a text for each `… --help`."""
     cases = "\n".join(f"  '{arguments}') cat <<'END'\n{text}END\n  ;;" for arguments, text in texts.items())
     path = folder / name
     path.write_text(f'#!/bin/sh\ncase "$*" in\n{cases}\n  *) exit 1 ;;\nesac\n')
@@ -279,7 +279,7 @@ def test_the_page_of_command_lines_has_every_command_and_the_check_finds_a_diffe
     assert different.returncode == 1 and "+      --new" in different.stderr
 
 
-# The reference names what the code has.
+# The reference lists what the code has.
 
 
 @cache
@@ -330,7 +330,7 @@ def test_every_variable_of_the_function_is_explained():
 def test_every_variable_of_the_hub_and_of_the_agent_is_explained():
     found = {name for source in sources("hub/src", "device/src") for name in re.findall(r'"(ONETHING_[A-Z_]+)"', source)}
     found |= set(re.findall(r"env: (ONETHING_[A-Z_]+)", COMMAND_LINES.read_text()))
-    # What a build script says to the compiler is no variable of a user.
+    # A variable from the build script to the compiler is not for users.
     found -= {"ONETHING_BUILT_AT"}
     assert len(found) > 25
     assert found - names(page("reference/variables.md")) == set()

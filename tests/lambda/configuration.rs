@@ -1,5 +1,4 @@
-//! The variables of the function: it starts on good ones, and on bad ones it
-//! says everything that is wrong before it ends.
+//! The environment of the function: it starts on a valid one, and reports every fault of an invalid one before it ends.
 
 use crate::harness::aws::Aws;
 use crate::harness::deployment::{Deployment, SECRET_KEY};
@@ -20,7 +19,7 @@ async fn the_function_starts_and_waits_for_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_function_starts_although_nobody_answers() {
+async fn the_function_starts_although_no_service_is_available() {
     Lambda::start(&good()).await;
 }
 

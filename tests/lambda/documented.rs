@@ -1,5 +1,5 @@
-//! Requests in the form in which Amazon's documentation prints them: placeholders, other skills' intents,
-//! `"string"` in every field. The skill id alone is put in where it stands for any.
+//! Requests as Amazon's documentation prints them: with placeholders, intents of other skills, and `"string"` in every field.
+//! Only a placeholder for the skill id is replaced.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::harness::alexa::Echo;
 use crate::harness::aws::Aws;
 use crate::harness::function::Function;
 
-/// What may come of a sample: nothing at all, or words with a LinkAccount card, or words without one.
+/// The expected response to a sample: an empty one, a LinkAccount card, speech without that card, or "cannot fulfil".
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Empty,

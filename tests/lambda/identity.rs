@@ -1,5 +1,5 @@
-//! Who speaks: only a bad token asks for a new link, everything else is an
-//! outage, and an outage is answered in time.
+//! The identification of the owner: only an invalid token leads to a LinkAccount card, every other error is an outage, and an
+//! outage gets a response in time.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ async fn function_that_knows_its_client() -> Function {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_token_there_is_a_card_and_nobody_is_asked() {
+async fn a_request_without_a_token_gets_a_card_and_calls_no_service() {
     let function = Function::with(Aws::out_of_order().await).await;
     let mut echo = Echo::unlinked();
     for request in [echo.launch(), echo.intent("StatusIntent", &[]), echo.intent("PauseIntent", &[])] {
@@ -39,7 +39,7 @@ async fn a_token_fault_asks_for_a_new_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_cannot_be_one_asks_for_a_new_link() {
+async fn a_malformed_token_asks_for_a_new_link() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     for token in [
         String::new(),
@@ -79,7 +79,7 @@ async fn an_outage_of_the_login_is_an_apology_in_time_and_no_card() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_the_login_is_back_the_owner_is_served() {
+async fn after_an_outage_of_the_login_the_owner_is_served() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let user = function.welcomes("Ada");
     function.login.treats(&user.token, Conduct::Fails(500, "ServerError"));
@@ -107,7 +107,7 @@ async fn a_token_of_another_client_is_refused_before_anything_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_answers_about_two_people_touch_nobodys_thing() {
+async fn contradictory_answers_of_the_login_change_no_thing() {
     let function = function_that_knows_its_client().await;
     let mut user = User::named("Janus");
     user.token_is_of = "amzn1.account.SOMEONE.ELSE".to_owned();
@@ -179,7 +179,7 @@ async fn an_outage_of_aws_is_an_apology_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn silence_everywhere_is_still_answered_in_time() {
+async fn silence_of_all_services_is_answered_in_time() {
     let function = Function::with(Aws::silent().await).await;
     let user = function.welcomes("Ada");
     function.login.treats(&user.token, Conduct::Slow(std::time::Duration::from_millis(2_000)));

@@ -1,5 +1,4 @@
-//! An owner whose thing is ready: few calls, none of them a search, and
-//! nothing is written that the device model does not allow.
+//! Requests of an owner who is ready: they need few calls and no search, and write only what the device model allows.
 
 use serde_json::Value;
 
@@ -10,7 +9,7 @@ use crate::harness::function::Function;
 use crate::harness::operations::{creates, searches};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_known_owner_costs_no_search_and_makes_nothing() {
+async fn a_known_owner_needs_no_search_and_no_new_resource() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token);
@@ -112,7 +111,7 @@ async fn a_value_out_of_range_is_an_answer_and_no_update() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_print_is_not_cancelled_before_the_owner_has_said_yes() {
+async fn a_print_is_not_cancelled_before_the_owner_has_confirmed() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token);
@@ -162,7 +161,7 @@ async fn a_shadow_that_is_no_shadow_is_an_apology() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_has_come_online_since_is_not_said_to_be_missing() {
+async fn a_device_that_has_come_online_is_not_reported_as_missing() {
     let function = Function::with(Aws::with_shadow(r#"{"state": {"reported": {"onboarded": {"at": 1}}}, "version": 1}"#).await).await;
     let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("PauseIntent", &[]);
@@ -185,9 +184,9 @@ async fn a_setting_is_kept_for_a_device_that_was_never_online_and_does_not_expir
     assert!(!answer.speech().contains("minutes"), "{}", answer.speech());
 }
 
-/// A device that only listens, and one that has emptied its shadow.
+/// A device that only subscribes, and one that has emptied its shadow.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connected_device_that_reports_nothing_is_not_said_to_be_missing() {
+async fn a_connected_device_without_reports_is_not_reported_as_missing() {
     let silent = r#"{"state": {"reported": {"onboarded": {"at": 1}}}, "version": 1}"#;
     let function = Function::with(Aws::with_shadow(silent).await).await;
     let connected = r#"{"connected": true, "connectedSince": 1700000000000}"#;
@@ -215,15 +214,15 @@ async fn a_connected_device_that_reports_nothing_is_not_said_to_be_missing() {
     }
 }
 
-/// What AWS was asked to write into the shadow, in order.
+/// The updates of the shadow in order.
 fn written(function: &Function) -> Vec<Value> {
     let calls = function.aws.calls();
     let updates = calls.iter().filter(|call| call.operation == "UpdateThingShadow");
-    updates.map(|call| serde_json::from_slice(&call.body).expect("JSON")).collect()
+    updates.map(|call| serde_json::from_slice(&call.body).expect("JSON in the body")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_device_could_not_do_is_told_beside_the_answer_and_noted_in_the_same_update() {
+async fn a_failure_of_the_device_is_told_with_the_response_and_marked_in_the_same_update() {
     let failed = r#"{"state": {"reported": {"onboarded": {"at": 1, "told": 7}, "failures": {
         "nozzleTarget": {"value": 200, "detail": "the heater is off", "at": 9}, "power": {"value": "ON", "detail": "old", "at": 7}}}}}"#;
     let function = Function::with(Aws::with_shadow(failed).await).await;
@@ -239,7 +238,7 @@ async fn what_the_device_could_not_do_is_told_beside_the_answer_and_noted_in_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_owner_on_aws_hears_what_a_command_replaces() {
+async fn the_response_names_the_command_that_is_replaced() {
     let waiting = r#"{"state": {"desired": {"command": {"id": "a", "name": "cancel", "expiresAt": 4102444800}},
         "reported": {"status": "idle", "command": {"id": "0", "status": "done"}, "onboarded": {"at": 1}}}}"#;
     let function = Function::with(Aws::with_shadow(waiting).await).await;
@@ -247,7 +246,7 @@ async fn an_owner_on_aws_hears_what_a_command_replaces() {
     let request = echo.intent("PauseIntent", &[]);
     let answer = function.lambda.answer(&mut echo, &request).await;
     answer.says(&["Pausing the print.", "This replaces the command cancel, which was still waiting."]);
-    // At once after it nobody looks into the shadow again, and so nobody knows.
+    // The function does not read the shadow again so soon, so it cannot tell.
     let request = echo.intent("ResumeIntent", &[]);
     let answer = function.lambda.answer(&mut echo, &request).await;
     answer.says(&["Going on with the print.", "This replaces the command pause, if your 3D printer has not done it yet."]);
@@ -267,14 +266,14 @@ async fn a_device_with_a_queue_on_aws_loses_no_command() {
     let written = written(&function);
     let place = |update: &Value| {
         let commands = &update["state"]["desired"]["commands"];
-        commands[update["state"]["desired"]["command"]["id"].as_str().expect("an id")]["order"].as_u64().expect("a place")
+        commands[update["state"]["desired"]["command"]["id"].as_str().expect("an id")]["order"].as_u64().expect("an order")
     };
     assert!(written[0]["state"]["desired"]["commands"]["b"].is_null() && written[0]["state"]["desired"]["commands"].get("a").is_none());
     assert!(3 < place(&written[0]) && place(&written[0]) < place(&written[1]), "{written:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_does_not_fit_behind_those_that_wait_is_said_not_to_be_passed_on() {
+async fn a_command_that_exceeds_the_queue_is_refused() {
     let queue = r#"{"state": {"desired": {"commands": {"a": {"name": "cancel", "order": 3, "expiresAt": 4102444800}}},
         "reported": {"commandQueue": true, "onboarded": {"at": 1}}}}"#;
     let function = Function::with(Aws::with_shadow(queue).await).await;

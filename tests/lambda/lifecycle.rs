@@ -1,5 +1,5 @@
-//! What is not asked by a responder, and what an owner says about the identity itself; the code that finds a
-//! failure in the log, and the metrics in it.
+//! Events without an owner's request, and requests of an owner about the identity itself; the code that leads to a failure in the
+//! log, and the metrics in the log.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ async fn a_failure_ends_in_a_code_that_finds_its_line_in_the_log() {
         echo.start_over();
     }
     codes.dedup();
-    assert_eq!(codes.len(), 3, "each request has its own");
+    assert_eq!(codes.len(), 3, "each request has its own code");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,14 +51,14 @@ async fn the_time_to_relay_is_a_metric_in_the_log() {
     assert_eq!(declared["Namespace"], "onething/stack");
     assert_eq!(declared["Metrics"], json!([{"Name": "RelayTime", "Unit": "Milliseconds"}]));
     assert!(line["RelayTime"].as_f64().is_some_and(|time| time > 0.0), "{line}");
-    assert!(!log.contains(&ada.user_id), "a metric names nobody");
+    assert!(!log.contains(&ada.user_id), "a metric contains no user id");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn to_be_forgotten_takes_two_confirmations() {
+async fn deletion_needs_two_confirmations() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let mut echo = Echo::linked(&function.welcomes("Ada").token);
-    // A yes to nothing.
+    // A yes without a question.
     let request = echo.intent("AMAZON.YesIntent", &[]);
     function.lambda.answer(&mut echo, &request).await.says(&["did not get that"]);
     echo.start_over();
@@ -72,14 +72,14 @@ async fn to_be_forgotten_takes_two_confirmations() {
     assert!(answer.keeps_session_open() && answer.directives().is_empty(), "{:#}", answer.json());
     let request = echo.intent("AMAZON.NoIntent", &[]);
     function.lambda.answer(&mut echo, &request).await.says(&["leave it"]);
-    // The question has been answered.
+    // The question has been answered already.
     let request = echo.intent("AMAZON.YesIntent", &[]);
     function.lambda.answer(&mut echo, &request).await.says(&["did not get that"]);
     assert!(function.aws.calls().is_empty(), "{:?}", function.aws.operations());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_disables_the_skill_is_looked_for_by_a_hash() {
+async fn the_user_who_disables_the_skill_is_searched_by_a_hash() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let answer = function.lambda.answer_to(&echo.skill_event("SkillDisabled", None)).await;
@@ -88,18 +88,18 @@ async fn who_disables_the_skill_is_looked_for_by_a_hash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disabled_skill_whose_thing_cannot_be_found_is_tried_until_the_time_is_over() {
+async fn a_failing_search_after_disabling_is_repeated_until_the_deadline() {
     let aws = Aws::with_shadow(SHADOW).await;
     aws.makes("ListThings", Conduct::Refuses(400, "ThrottlingException", "Rate exceeded"));
     let function = Function::with(aws).await;
     let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let answer = function.lambda.answer_to(&echo.skill_event("SkillDisabled", None)).await;
-    assert!(answer.is_empty(), "nobody listens: {:#}", answer.json());
+    assert!(answer.is_empty(), "the response to an event must be empty: {:#}", answer.json());
     assert!(function.aws.operations().len() > 3, "{:?}", function.aws.operations());
     function.lambda.logs("\"step\":\"lifecycle\"").await;
 }
 
-/// What a function makes of an event that is none of Alexa's.
+/// The outcome of an event that does not come from Alexa.
 async fn outcome(function: &Function, event: &str) -> Outcome {
     function.lambda.invoke_raw(event.to_owned()).await.outcome
 }
@@ -113,14 +113,14 @@ async fn a_sweep_of_an_empty_account_says_so() {
         panic!("the sweep failed:\n{}", function.lambda.log());
     };
     let report: Value = serde_json::from_slice(&report).expect("JSON");
-    // The function's time here is that of a request, which is too short for a sweep to begin.
+    // The time limit here is that of a request, which is too short for a sweep.
     assert_eq!(report, json!({"cleaned_up": 0, "forgotten": 0, "orphans": 0, "failed": 0, "complete": false}));
     let log = function.lambda.logs("SweepThings").await;
     assert!(metrics(&log).iter().any(|line| line["SweepFailed"] == 0), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn news_about_mails_are_noted_or_the_invocation_fails() {
+async fn events_about_mails_are_recorded_or_the_invocation_fails() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let notification: Value = serde_json::from_str(include_str!("../fixtures/sns/notification.json")).expect("JSON");
     let event = |message: &str| {
@@ -131,7 +131,7 @@ async fn news_about_mails_are_noted_or_the_invocation_fails() {
     let bounce = include_str!("../fixtures/ses/bounce.json");
     let complaint = include_str!("../fixtures/ses/complaint.json");
 
-    // A mail whose certificate has been replaced since is of no interest.
+    // A mail whose certificate has been replaced is ignored.
     assert!(matches!(outcome(&function, &event(bounce)).await, Outcome::Answered(_)));
     assert_eq!(function.aws.operations(), ["DescribeThing"]);
     function.aws.forgets();
@@ -140,7 +140,7 @@ async fn news_about_mails_are_noted_or_the_invocation_fails() {
     let log = function.lambda.logs("MailComplained").await;
     assert!(log.contains("MailBounced"), "{log}");
 
-    // What SES says when it tries the topic, and what somebody else says there.
+    // The test message of SES for a topic, and foreign messages.
     function.aws.forgets();
     for nothing in [include_str!("../fixtures/sns/validation.json").to_owned(), event("{}"), r#"{"Records":[]}"#.to_owned()] {
         assert!(matches!(outcome(&function, &nothing).await, Outcome::Answered(_)), "{nothing}");
@@ -148,14 +148,14 @@ async fn news_about_mails_are_noted_or_the_invocation_fails() {
     assert!(function.aws.calls().is_empty());
 
     function.aws.makes("UpdateThing", Conduct::Refuses(403, "AccessDeniedException", "no"));
-    let Outcome::Failed(error) = outcome(&function, &event(complaint)).await else { panic!("nobody would repeat it") };
+    let Outcome::Failed(error) = outcome(&function, &event(complaint)).await else { panic!("an invocation that succeeds is not repeated") };
     assert_eq!(error["errorType"], "NotNoted", "{error}");
-    // No address reaches the log.
+    // The log contains no mail address.
     assert!(!function.lambda.log().contains("example.com"), "{}", function.lambda.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_without_an_endpoint_has_no_codes_and_says_what_else_there_is() {
+async fn without_an_endpoint_the_skill_offers_mail_instead_of_codes() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let request = echo.intent("GiveCodeIntent", &[]);

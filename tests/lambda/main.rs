@@ -1,5 +1,5 @@
-//! The real binary, with no tool but the servers in this process: what it
-//! refuses, what it survives, and what it says when others fail.
+//! The real binary with servers in the test process only: what it refuses, which errors it survives, and how it responds when
+//! other services fail.
 
 #![allow(
     clippy::unwrap_used,

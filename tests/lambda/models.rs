@@ -1,5 +1,5 @@
-//! Models in public style, whose values have no ids, with the function. The requests are those that the hub's simulated Echo sends, word
-//! for word: `hub/tests/hub/models.rs` holds the hub to the same files.
+//! The function with device models in the style of public samples, whose slot values have no ids. The requests are exactly those
+//! of the simulated Echo of the hub: `hub/tests/hub/models.rs` checks the hub against the same files.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::harness::alexa::Echo;
 use crate::harness::aws::Aws;
 use crate::harness::function::Function;
 
-/// What the function wants of the device; of a command its name and arguments, without those of other commands.
+/// The desired state that the function has written; of a command its name and arguments, without the arguments of other commands.
 fn desired(aws: &Aws) -> Map<String, Value> {
     let updates = aws.calls().into_iter().filter(|call| call.operation == "UpdateThingShadow");
     let mut desired = Map::new();

@@ -1,4 +1,4 @@
-//! What arrives is not always a request, and not always ours.
+//! Events that are no requests, or requests of other skills.
 
 use serde_json::{Value, json};
 
@@ -10,10 +10,10 @@ use crate::harness::runtime_api::Outcome;
 
 const STRANGER: &str = "amzn1.ask.skill.99999999-2222-4333-8444-555555555555";
 
-/// The failure names what happened in a way that a metric can use, and quotes nothing.
+/// The type of the failure can be used in a metric, and the failure quotes no input.
 fn check_failure(error: &Value) {
     let kind = error["errorType"].as_str().unwrap_or_default();
-    // What is not even JSON does not get as far as our code: the runtime names it by its own type.
+    // Text that is not JSON does not reach our code: the runtime uses the name of its own type.
     let kind = kind.strip_prefix("&lambda_runtime::deserializer::").unwrap_or(kind);
     assert!(!kind.is_empty() && kind.chars().all(|c| c.is_ascii_alphanumeric()), "{error}");
     let text = error.to_string();
@@ -21,7 +21,7 @@ fn check_failure(error: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_is_refused_and_nobody_is_asked() {
+async fn a_request_of_another_skill_is_refused_and_calls_no_service() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let user = function.welcomes("Ada");
     let mut echo = Echo::linked(&user.token);
@@ -63,7 +63,7 @@ async fn a_stranger_is_refused_and_nobody_is_asked() {
     assert!(function.login.calls().is_empty(), "{:?}", function.login.calls());
     assert!(function.aws.calls().is_empty(), "{:?}", function.aws.calls());
 
-    // The next request of ours is answered as if nothing had been.
+    // The next request of our skill is answered normally.
     let answer = function.lambda.answer_to(&ours).await;
     assert!(!answer.is_empty());
 }
@@ -108,7 +108,7 @@ async fn several_skills_may_share_a_function() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_request_at_all_fails_and_the_next_request_is_answered() {
+async fn a_malformed_event_fails_and_the_next_request_is_answered() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let megabyte = "x".repeat(1 << 20);
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
@@ -139,7 +139,7 @@ async fn what_is_no_request_at_all_fails_and_the_next_request_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_of_ours_that_says_nothing_gets_an_empty_answer() {
+async fn a_request_without_content_gets_an_empty_response() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let whole = Echo::unlinked().launch();
     for request in [
@@ -165,7 +165,7 @@ async fn a_request_of_ours_that_says_nothing_gets_an_empty_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_megabyte_that_means_nothing_is_ignored() {
+async fn a_megabyte_of_unknown_data_is_ignored() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let mut request = Echo::unlinked().launch();
     request["context"]["Novelty"] = json!({"blob": "x".repeat(1 << 20)});
@@ -203,7 +203,7 @@ async fn each_field_may_be_missing_null_or_of_another_type() {
                 match invocation.outcome {
                     Outcome::Failed(error) => {
                         check_failure(&error);
-                        // Only what the skill id hangs on.
+                        // Only the fields that contain the skill id may cause a failure.
                         let id = "application/applicationId";
                         let places = [format!("/context/System/{id}"), format!("/session/{id}")];
                         assert!(places.iter().any(|place| place.starts_with(&path)), "{path} = {replacement:?}: {error}");
@@ -219,7 +219,7 @@ async fn each_field_may_be_missing_null_or_of_another_type() {
     assert!(!function.lambda.log().contains("panicked"));
 }
 
-/// Every place in a document, as a JSON pointer.
+/// Every path in a document, as a JSON pointer.
 fn paths(value: &Value, here: &str) -> Vec<String> {
     let children: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields.iter().map(|(name, child)| (name.replace('~', "~0").replace('/', "~1"), child)).collect(),
@@ -239,10 +239,10 @@ fn paths(value: &Value, here: &str) -> Vec<String> {
 
 fn change(document: &mut Value, path: &str, replacement: Option<Value>) {
     if let Some(replacement) = replacement {
-        *document.pointer_mut(path).expect("a place") = replacement;
+        *document.pointer_mut(path).expect("an existing path") = replacement;
         return;
     }
-    let (parent, name) = path.rsplit_once('/').expect("a pointer");
+    let (parent, name) = path.rsplit_once('/').expect("a JSON pointer");
     let name = name.replace("~1", "/").replace("~0", "~");
     match document.pointer_mut(parent).expect("a parent") {
         Value::Object(fields) => {

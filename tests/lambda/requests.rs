@@ -1,5 +1,4 @@
-//! Every request type that the official model knows gets a valid answer, and
-//! only those that may speak do.
+//! Every request type of the official model gets a valid response, and only some types get speech.
 
 use serde_json::json;
 
@@ -71,7 +70,7 @@ const REQUEST_TYPES: &[&str] = &[
     "CustomInterfaceController.Expired",
 ];
 
-/// The types to which a skill may say something.
+/// The types to which a skill may respond with speech.
 const SPOKEN_TO: &[&str] = &["LaunchRequest", "IntentRequest", "SessionResumedRequest", "CanFulfillIntentRequest"];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +111,7 @@ async fn the_end_of_a_session_is_acknowledged_in_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whether_the_skill_could_is_answered_without_doing_it() {
+async fn a_can_fulfill_request_has_no_side_effect() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let mut echo = Echo::linked(&function.welcomes("Ada").token);
     let vase = [Slot::said("model", "vase"), Slot::said("copies", "2")];
@@ -136,7 +135,7 @@ async fn a_token_in_the_session_alone_is_good_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_off_changes_nothing() {
+async fn a_wrong_timestamp_changes_nothing() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
     let user = function.welcomes("Ada");
     for moment in [
@@ -152,7 +151,7 @@ async fn a_clock_that_is_off_changes_nothing() {
     }
 }
 
-/// The deadline is Lambda's clock, the function compares it with its own.
+/// The deadline is from Lambda's clock; the function compares it with its own clock.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_whose_clock_is_ahead_of_its_deadline_answers_all_the_same() {
     let function = Function::with(Aws::with_shadow(SHADOW).await).await;
@@ -172,7 +171,7 @@ async fn an_echo_that_loses_its_network_is_no_fault_of_the_maker() {
     request["request"]["error"] = json!({"type": "INVALID_RESPONSE", "message": "Invalid SSML"});
     function.lambda.answer_to(&request).await;
     let log = function.lambda.logs("Invalid SSML").await;
-    let line = |text: &str| log.lines().find(|line| line.contains(text)).expect("a line").to_owned();
+    let line = |text: &str| log.lines().find(|line| line.contains(text)).expect("a line with the text").to_owned();
     assert!(!line("gone").contains("maker"), "{log}");
     assert!(line("Invalid SSML").contains("maker"), "{log}");
 }
@@ -211,7 +210,7 @@ async fn a_command_carries_an_id_of_its_own_and_an_end() {
     for command in &commands {
         assert_eq!(command["name"], "print", "{command}");
         assert_eq!(command["args"], json!({"model": "vase", "copies": 1}), "{command}");
-        let issued = command["issuedAt"].as_u64().expect("a moment");
+        let issued = command["issuedAt"].as_u64().expect("a Unix time");
         assert_eq!(command["expiresAt"], json!(issued + 3_600), "{command}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the log holds when everything is logged and everything goes wrong.
+//! The content of the log with the most verbose level when every call fails.
 
 use crate::SHADOW;
 use crate::harness::alexa::Echo;
@@ -30,14 +30,14 @@ async fn a_log_of_everything_holds_no_secret_whatever_fails() {
             }
             users.push(user);
         }
-        // A request that is not ours is not quoted either.
+        // A request of another skill is not quoted either.
         let mut stranger = Echo::linked(&users[0].token);
         stranger.skill_id = "amzn1.ask.skill.stranger".to_owned();
         function.lambda.invoke(&stranger.launch()).await;
         function.lambda.invoke_raw(format!("{{\"token\": \"{}\"", users[0].token)).await;
 
         let log = function.lambda.stop().await;
-        assert!(log.contains("\"WARN\""), "failures are logged:\n{log}");
+        assert!(log.contains("\"WARN\""), "the log contains no WARN line:\n{log}");
         assert!(!log.contains(SECRET_KEY));
         assert!(!log.contains("Atza"), "{}", lines_with(&log, "Atza"));
         for user in &users {

@@ -1,4 +1,4 @@
-//! An account with many things: for each of them the world of the simulation, which has one.
+//! An account with many things: one world of the simulation, which has a single thing, for each of them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,17 +36,18 @@ impl Account {
         Self { kind, state: Arc::default() }
     }
 
-    /// From now on, so many calls of a hundred go wrong.
+    /// From now on this percentage of the calls fails.
     pub fn chaos(&self, percent: u64) {
         self.state.chaos.store(percent, Ordering::SeqCst);
     }
 
-    /// What goes wrong in the state that are built from now on.
+    /// The seed of the worlds that are created from now on.
     pub fn seed(&self, seed: u64) {
         self.state.seed.store(seed, Ordering::SeqCst);
     }
 
-    /// From now on no certificate is made or gets its policy, but for `None`.
+    /// From now on creating a certificate or attaching a policy fails with this error, or succeeds again with `None`.
+    /// `PolicyMissing` applies only to attaching a policy, and the other errors only to creating.
     pub fn refuses(&self, how: Option<fn() -> RegistryError>) {
         *self.state.refuses.lock().unwrap() = how;
     }
@@ -57,7 +58,7 @@ impl Account {
         Arc::clone(worlds.entry(thing.clone()).or_insert_with(|| World::new(seed, Flaw::None)))
     }
 
-    /// What is there already, made by whomever.
+    /// Adds a thing that exists before the test.
     pub fn put(&self, thing: &ThingName, entry: Entry) {
         self.state.types.lock().unwrap().extend(entry.thing_type.clone().map(|name| (thing.clone(), name)));
         self.world(thing).account.lock().unwrap().thing = Some(entry);
@@ -83,13 +84,13 @@ impl Account {
         self.world(&thing).account.lock().unwrap().certificates.get(id).cloned()
     }
 
-    /// The maker acts by hand.
+    /// Activates or deactivates a certificate, as the maker can do by hand.
     pub fn set_active(&self, id: &CertificateId, active: bool) {
         let thing = self.state.tenants.lock().unwrap()[id].clone();
         self.world(&thing).account.lock().unwrap().certificates.get_mut(id).unwrap().active = active;
     }
 
-    /// How many things there are.
+    /// The number of things.
     pub fn things(&self) -> usize {
         self.state.worlds.lock().unwrap().values().filter(|world| world.account.lock().unwrap().thing.is_some()).count()
     }
@@ -103,7 +104,7 @@ impl Account {
         Port { world: self.world(thing), who: 0, chaos: self.state.chaos.load(Ordering::SeqCst) }
     }
 
-    /// The port of the setup that a certificate was made in.
+    /// The port of the world in which a certificate was created.
     fn of(&self, id: &CertificateId) -> Port {
         let nowhere = ThingName::parse("nowhere").unwrap();
         let thing = self.state.tenants.lock().unwrap().get(id).cloned().unwrap_or(nowhere);
@@ -130,7 +131,7 @@ impl Registry for Account {
     }
 
     async fn claim(&self, thing: &ThingName, owner: &OwnerId, record: &Record) -> Outcome<()> {
-        // Whoever is first says the type, also where the answer is lost.
+        // The first claim determines the thing type, even if its response is lost.
         self.state.types.lock().unwrap().entry(thing.clone()).or_insert_with(|| self.kind.thing_type.clone());
         self.port(thing).claim(thing, owner, record).await
     }

@@ -1,4 +1,4 @@
-//! What browsers and other clients of HTTP see.
+//! CORS headers, methods and sizes: the endpoint as browsers and other HTTP clients use it.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -58,7 +58,7 @@ async fn the_pages_of_the_configured_origin_may_register_and_no_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_methods_are_not_taken_and_not_noted() {
+async fn other_methods_are_refused_and_not_audited() {
     for (policy, allow) in [("", "POST"), (ORIGIN, "POST, OPTIONS")] {
         let setup = Setup::new(policy);
         for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD, Method::PATCH] {
@@ -71,7 +71,7 @@ async fn other_methods_are_not_taken_and_not_noted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_long_or_no_json_is_refused() {
+async fn a_body_that_is_too_long_or_no_json_is_refused() {
     let setup = Setup::new("");
     let send = async |kind: &str, length: usize| {
         let request = Request::post("/register").header("content-type", kind).body(Bytes::from(vec![b' '; length])).unwrap();
@@ -80,11 +80,11 @@ async fn what_is_too_long_or_no_json_is_refused() {
     assert_eq!(send("application/json", 16_384).await, "400 malformed body");
     assert_eq!(send("application/json", 16_385).await, "413 too_large");
     assert_eq!(send("application/x-www-form-urlencoded", 2).await, "415 not_json");
-    assert_eq!(setup.endpoint.claims.calls(), ["count"; 3], "what is malformed counts against its source, and against nothing else");
+    assert_eq!(setup.endpoint.claims.calls(), ["count"; 3], "a malformed request is counted for its source only");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_may_send_so_much_nonsense_in_a_minute_and_no_more_of_it_is_noted() {
+async fn malformed_requests_of_a_source_are_limited_per_minute() {
     let (setup, device) = (Setup::new(""), Device::new());
     let sends = async |kind: &str, body: &str| {
         let request = Request::post("/register").header("content-type", kind).body(Bytes::from(body.to_owned())).unwrap();
@@ -102,7 +102,7 @@ async fn a_source_may_send_so_much_nonsense_in_a_minute_and_no_more_of_it_is_not
     assert_eq!(noted(), statuses[..20]);
     let registration = device.with(json!({"serial": "unguessable-serial-0001"})).to_string();
     assert_eq!(sends("application/json", &registration).await.status, 429);
-    assert_eq!(noted()[20..], [429], "who says who they are is noted");
+    assert_eq!(noted()[20..], [429], "a request with credentials is audited");
     setup.endpoint.claims.unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(sends("application/json", "[").await.outcome(), "503 claims_unavailable");
 }

@@ -1,4 +1,4 @@
-//! Each way to register, and each way to be refused.
+//! Every way to register, and every reason for a refusal.
 
 use std::sync::atomic::Ordering;
 
@@ -17,7 +17,7 @@ fn lamp() -> Value {
     json!({"thingName": "lamp-7", "version": "1.2"})
 }
 
-/// What holds for everybody who was let in.
+/// Checks the response and the resources of a successful registration.
 fn check(setup: &Setup, device: &Device, answer: &Answer, thing: &str, thing_type: &str, policies: &[&str]) {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let id = answer.certificate();
@@ -37,10 +37,10 @@ fn check(setup: &Setup, device: &Device, answer: &Answer, thing: &str, thing_typ
     assert_eq!((shown.id(), json!(shown.expires_at())), (&id, body["expiresAt"].clone()));
     let (_, parsed) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
     let parsed = parsed.parse_x509().unwrap();
-    assert_eq!(parsed.public_key().raw, rcgen::PublicKeyData::subject_public_key_info(&device.key), "it is for the device's own key");
+    assert_eq!(parsed.public_key().raw, rcgen::PublicKeyData::subject_public_key_info(&device.key), "the key of the certificate");
 
     let thing = answer.thing();
-    assert_eq!(setup.account().working(&thing), std::slice::from_ref(&id), "it works, and no other does");
+    assert_eq!(setup.account().working(&thing), std::slice::from_ref(&id), "this certificate is the only one that works");
     assert_eq!(setup.account().policies(&id), policies);
     let record = setup.account().record(&thing).unwrap();
     assert_eq!((record.certificate, record.coming, record.until), (Some(id), None, 0));
@@ -49,7 +49,7 @@ fn check(setup: &Setup, device: &Device, answer: &Answer, thing: &str, thing_typ
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_of_an_owner_comes_with_a_code() {
+async fn a_device_of_an_owner_registers_with_a_code() {
     let (setup, device) = (Setup::new(""), Device::new());
     let code = setup.code().await.shown();
     let answer = setup.registers(None, &device.with(json!({"code": code.to_lowercase().replace('-', " ")}))).await;
@@ -57,14 +57,14 @@ async fn a_device_of_an_owner_comes_with_a_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_owners_installer_comes_with_the_owners_token() {
+async fn an_installer_registers_with_the_access_token_of_the_owner() {
     let (setup, device) = (Setup::new(""), Device::new());
     let answer = setup.registers(Some("Bearer Atza|A"), &device.with(json!({}))).await;
     check(&setup, &device, &answer, thing_of("A").as_str(), "3d-printer", &["OneUserOneThing"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_of_a_fleet_comes_with_the_fleets_token() {
+async fn a_device_of_a_fleet_registers_with_the_token_of_the_fleet() {
     let (setup, device) = (Setup::new(""), Device::new());
     let mut body = lamp();
     body["attributes"] = json!({"hardware": "rev-b"});
@@ -84,7 +84,7 @@ async fn a_token_is_for_its_types_and_the_first_is_the_default() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_comes_with_its_serial_and_has_the_same_thing_always() {
+async fn a_device_registers_with_its_serial_and_always_has_the_same_thing() {
     let (setup, device) = (Setup::new(""), Device::new());
     let thing = ThingName::of_serial(&ThingPrefix::parse("Lamp-").unwrap(), "unguessable-serial-0001");
     let body = json!({"serial": "unguessable-serial-0001"});
@@ -103,7 +103,7 @@ async fn a_serial_that_can_be_guessed_needs_its_secret() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_renews_its_certificate_by_the_one_it_has() {
+async fn a_device_renews_its_certificate_with_the_present_one() {
     for row in ["owner", "fleet"] {
         let (setup, device) = (Setup::new(""), Device::new());
         let first = match row {
@@ -118,15 +118,15 @@ async fn a_device_renews_its_certificate_by_the_one_it_has() {
         working.sort();
         let mut both = [first.certificate(), second.certificate()];
         both.sort();
-        assert_eq!(working, both, "{row}: the old one goes on for a day");
+        assert_eq!(working, both, "{row}: the old certificate works for another day");
         let third = setup.registers(None, &next.renewal(&second, &Device::new().csr(), now())).await;
         assert_eq!(third.status, 200, "{row}: with the renewed one: {}", third.body);
     }
 }
 
-/// The answer was lost: the device has what it had.
+/// The response was lost: the device still has the earlier certificate.
 #[tokio::test(start_paused = true)]
-async fn a_device_may_ask_again_by_the_certificate_that_was_renewed() {
+async fn a_device_may_repeat_a_renewal_with_the_earlier_certificate() {
     let (setup, device) = (Setup::new(""), Device::new());
     let first = setup.registers(FLEET_1, &device.with(lamp())).await;
     let next = Device::new();
@@ -136,16 +136,16 @@ async fn a_device_may_ask_again_by_the_certificate_that_was_renewed() {
     let third = setup.registers(None, &next.renewal(&heard, &Device::new().csr(), now())).await;
     assert_eq!(third.status, 200, "{}", third.body);
     let late = setup.registers(None, &device.renewal(&first, &next.csr(), now())).await;
-    assert_eq!(late.outcome(), "401 not_recognised", "its successor has asked since");
+    assert_eq!(late.outcome(), "401 not_recognised", "the successor has been used since");
 }
 
-/// Whoever has found a certificate does not outlive the next one.
+/// A thief of a certificate cannot renew it after the owner has registered the next device.
 #[tokio::test(start_paused = true)]
-async fn nobody_renews_by_a_certificate_that_its_owner_has_replaced() {
+async fn a_certificate_that_the_owner_has_replaced_cannot_be_renewed() {
     let (setup, thief) = (Setup::new(""), Device::new());
     let stolen = setup.registers(Some("Bearer Atza|A"), &thief.with(json!({}))).await;
     let renewed = setup.registers(None, &thief.renewal(&stolen, &thief.csr(), now())).await;
-    assert_eq!(renewed.status, 200, "nobody knows yet");
+    assert_eq!(renewed.status, 200, "the theft has had no consequence yet");
     let code = setup.code().await.shown();
     let owners = setup.registers(None, &Device::new().with(json!({"code": code}))).await;
     for old in [&stolen, &renewed] {
@@ -157,7 +157,7 @@ async fn nobody_renews_by_a_certificate_that_its_owner_has_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_that_proves_nothing_is_refused() {
+async fn a_renewal_without_a_valid_proof_is_refused() {
     let (setup, device) = (Setup::new(""), Device::new());
     let first = setup.registers(FLEET_1, &device.with(lamp())).await;
     let csr = device.csr();
@@ -171,7 +171,7 @@ async fn a_renewal_that_proves_nothing_is_refused() {
     let foreign = rcgen::CertificateParams::default().self_signed(&stranger.key).unwrap().pem();
     let other = setup.registers(FLEET_1, &stranger.with(json!({"thingName": "lamp-8", "version": "1"}))).await;
     let mut of_another = stranger.renewal(&other, &csr, now());
-    assert_eq!(setup.registers(None, &of_another).await.status, 200, "it is good for its own thing");
+    assert_eq!(setup.registers(None, &of_another).await.status, 200, "the proof is valid for its own thing");
     of_another["thingName"] = "lamp-7".into();
     let mut unknown = stranger.renewal(&first, &csr, now());
     unknown["certificate"] = foreign.into();
@@ -189,13 +189,13 @@ async fn a_renewal_that_proves_nothing_is_refused() {
         assert_eq!(setup.registers(None, &body).await.outcome(), "401 not_recognised", "{what}");
     }
     setup.account().set_active(&first.certificate(), false);
-    assert_eq!(setup.registers(None, &good).await.outcome(), "401 not_recognised", "one that the maker has taken out of service");
+    assert_eq!(setup.registers(None, &good).await.outcome(), "401 not_recognised", "a certificate that the maker has deactivated");
     setup.account().set_active(&first.certificate(), true);
     assert_eq!(setup.registers(None, &good).await.outcome(), "200");
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_let_in_who_is_not_known() {
+async fn unknown_credentials_are_refused() {
     let (setup, device) = (Setup::new(""), Device::new());
     let long_ago = setup.code().await.shown();
     sleep(Duration::from_secs(600)).await;
@@ -225,11 +225,11 @@ async fn nobody_is_let_in_who_is_not_known() {
         assert_eq!(answer.header("www-authenticate").is_some(), answer.status == 401);
         assert_eq!(answer.body["status"], answer.status);
     }
-    assert_eq!(setup.account().things(), 1, "the owner's, who had a code");
+    assert_eq!(setup.account().things(), 1, "the thing of the owner who had a code");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_not_the_devices_own_is_made_only_where_the_policy_allow() {
+async fn the_endpoint_makes_a_key_only_if_the_policy_allows_it() {
     let setup = Setup::new("");
     assert_eq!(setup.registers(FLEET_1, &lamp()).await.outcome(), "400 malformed csr");
     let setup = Setup::new("[registration]\nkeys = \"either\"");
@@ -241,7 +241,7 @@ async fn a_key_that_is_not_the_devices_own_is_made_only_where_the_policy_allow()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_somebody_else_has_is_theirs() {
+async fn a_name_of_another_owner_is_refused() {
     let (setup, device) = (Setup::new(""), Device::new());
     let put = |name: &str, owner: Option<OwnerId>, thing_type: Option<&str>| {
         let entry = Entry { version: 3, owner, thing_type: thing_type.map(str::to_owned), record: Record::default() };
@@ -263,7 +263,7 @@ async fn a_name_that_somebody_else_has_is_theirs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_owner_is_away_no_device_of_theirs_is_let_in() {
+async fn devices_of_a_suspended_owner_are_refused() {
     for record in [Record { suspended: Some(1), ..Record::default() }, Record { forget: true, ..Record::default() }] {
         let (setup, device) = (Setup::new(""), Device::new());
         let entry = Entry { version: 1, owner: Some(owner("A")), thing_type: Some("3d-printer".into()), record };
@@ -274,7 +274,7 @@ async fn while_the_owner_is_away_no_device_of_theirs_is_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_asked_lets_nobody_in() {
+async fn an_unavailable_service_refuses_every_device() {
     let (mut setup, device) = (Setup::new(""), Device::new());
     let bearer = Some("Bearer Atza|A");
     let again = |answer: &Answer| answer.header("retry-after").map(str::to_owned);
@@ -316,30 +316,30 @@ async fn what_cannot_be_asked_lets_nobody_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_may_register_so_often_in_a_minute() {
+async fn requests_of_a_source_are_limited_per_minute() {
     let (setup, device) = (Setup::new("[registration]\nper_source = 3"), Device::new());
     let body = device.with(lamp());
     sleep(Duration::from_secs(10)).await;
     for number in 0..5 {
         let answer = setup.registers_from(&format!("2001:db8::{number}"), Some("DeviceToken wrong"), &body).await;
         assert_eq!(answer.status, if number < 3 { 401 } else { 429 }, "{number}");
-        assert_eq!(answer.header("retry-after"), (number >= 3).then_some("50"), "the end of the minute");
+        assert_eq!(answer.header("retry-after"), (number >= 3).then_some("50"), "the seconds to the end of the minute");
     }
-    assert_eq!(setup.registers_from("2001:db8::9", FLEET_1, &body).await.outcome(), "429 too_many", "what is right, too");
+    assert_eq!(setup.registers_from("2001:db8::9", FLEET_1, &body).await.outcome(), "429 too_many", "valid credentials, too");
     assert_eq!(setup.registers_from("2001:db8:1::1", FLEET_1, &body).await.outcome(), "200", "another network");
     sleep(Duration::from_secs(50)).await;
     assert_eq!(setup.registers_from("2001:db8::1", FLEET_1, &body).await.outcome(), "200");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_can_be_guessed_so_often_in_a_minute() {
+async fn guesses_of_a_secret_are_limited_per_minute() {
     let (setup, device) = (Setup::new(""), Device::new());
     let guess = |secret: &str| device.with(json!({"serial": "SN-0001", "secret": secret}));
     for number in 0..102 {
         let answer = setup.registers(None, &guess(&number.to_string())).await;
         assert_eq!(answer.outcome(), if number < 100 { "401 not_recognised" } else { "429 too_many" }, "{number}");
     }
-    assert_eq!(setup.registers(None, &guess("secret-of-the-device")).await.outcome(), "429 too_many", "what is right, too");
+    assert_eq!(setup.registers(None, &guess("secret-of-the-device")).await.outcome(), "429 too_many", "the right secret, too");
     let other = device.with(json!({"serial": "unguessable-serial-0001"}));
     assert_eq!(setup.registers(None, &other).await.outcome(), "200", "another serial");
     sleep(Duration::from_secs(60)).await;
@@ -347,7 +347,7 @@ async fn a_secret_can_be_guessed_so_often_in_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_alone_keeps_a_device_waiting_by_guessing_its_secret() {
+async fn guesses_of_one_network_do_not_block_a_device() {
     let (setup, device) = (Setup::new(""), Device::new());
     for number in 0..200 {
         let guess = device.with(json!({"serial": "SN-0001", "secret": number.to_string()}));
@@ -358,7 +358,7 @@ async fn nobody_alone_keeps_a_device_waiting_by_guessing_its_secret() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_may_be_refused_so_often_in_a_minute() {
+async fn refusals_of_a_token_are_limited_per_minute() {
     let (setup, device) = (Setup::new(""), Device::new());
     let wrong = device.with(json!({"thingName": "x", "version": "1", "thingType": "pump"}));
     for number in 0..62 {
@@ -370,7 +370,7 @@ async fn a_token_may_be_refused_so_often_in_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_request_is_noted() {
+async fn every_request_is_audited() {
     let (setup, device) = (Setup::new(""), Device::new());
     let answer = setup.registers(FLEET_1, &device.with(lamp())).await;
     setup.registers(None, &json!({"code": "K7QF-93PD"})).await;

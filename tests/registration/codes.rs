@@ -1,4 +1,4 @@
-//! Codes: one device each, five tries, ten minutes, and no way to tell one wrong code from another.
+//! Codes: one device each, five attempts, ten minutes, and the same response to every wrong code.
 
 use onething::registration::Verdict;
 use onething::registration::claims::{CODE_LIFETIME, new_code};
@@ -8,20 +8,20 @@ use tokio::time::{Duration, sleep};
 
 use crate::{Answer, Device, Setup, now, owner, thing_of};
 
-/// A code of the same name with another secret.
+/// A code with the same name and another secret.
 fn another_secret(code: &str) -> String {
     let last = if code.ends_with('0') { '1' } else { '0' };
     format!("{}{last}", &code[..code.len() - 1])
 }
 
-/// All that a device sees of an answer.
+/// Everything of a response that a device can see: status, headers and body.
 fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let headers = answer.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     (answer.status, headers.collect(), answer.body.to_string())
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_wrong_code_has_one_answer_and_costs_the_same_work() {
+async fn every_wrong_code_has_the_same_response_and_the_same_calls() {
     let (setup, device) = (Setup::new(""), Device::new());
     let (used, dead, over) = (setup.code().await.shown(), setup.code().await.shown(), setup.code().await.shown());
     sleep(Duration::from_secs(CODE_LIFETIME)).await;
@@ -40,14 +40,14 @@ async fn every_wrong_code_has_one_answer_and_costs_the_same_work() {
         answers.push(seen(&setup.registers(None, &device.with(json!({"code": code}))).await));
         assert_eq!(setup.endpoint.claims.calls(), ["count", "attempt", "count"], "{code}");
     }
-    // Only who knows the whole code could see that it was used, and by the time alone.
+    // Only a client with the whole code could detect that the code was used, and only by the time of the response.
     answers.push(seen(&setup.registers(None, &device.with(json!({"code": used_again}))).await));
     assert!(answers[0].0 == 401 && answers[0].2.contains("the code is not good here"), "{:?}", answers[0]);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn five_wrong_tries_end_a_code() {
+async fn five_wrong_attempts_invalidate_a_code() {
     for (wrong, expected) in [(4, 200), (5, 401)] {
         let (setup, device) = (Setup::new(""), Device::new());
         let code = setup.code().await.shown();
@@ -60,7 +60,7 @@ async fn five_wrong_tries_end_a_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_devices_at_once_with_one_code_one_is_let_in() {
+async fn one_of_two_concurrent_devices_with_one_code_is_registered() {
     let setup = Setup::new("");
     let code = setup.code().await.shown();
     let (one, other) = (Device::new().with(json!({"code": code})), Device::new().with(json!({"code": code})));
@@ -73,7 +73,7 @@ async fn of_two_devices_at_once_with_one_code_one_is_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_costs_another_request() {
+async fn a_lost_response_can_be_requested_again() {
     let (setup, device) = (Setup::new(""), Device::new());
     let code = setup.code().await.shown();
     let lost = setup.registers(None, &device.with(json!({"code": code}))).await;
@@ -83,11 +83,11 @@ async fn a_lost_answer_costs_another_request() {
     assert!(setup.account().working(&heard.thing()).contains(&heard.certificate()));
     assert_eq!(setup.registers(None, &Device::new().with(json!({"code": code}))).await.status, 401, "another device");
     sleep(Duration::from_secs(CODE_LIFETIME)).await;
-    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 401, "the same one, when the code is over");
+    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 401, "the same device, after the code has expired");
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_keeps_no_key_has_one_request() {
+async fn a_device_without_a_key_has_one_request() {
     let setup = Setup::new("[registration]\nkeys = \"either\"");
     let code = setup.code().await.shown();
     let first = setup.registers(None, &json!({"code": code})).await;
@@ -97,20 +97,20 @@ async fn who_keeps_no_key_has_one_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_code_that_could_not_be_used_yet_is_good_still() {
+async fn a_code_survives_a_failed_registration() {
     let (setup, device) = (Setup::new(""), Device::new());
     let code = setup.code().await.shown();
     setup.account().chaos(100);
     assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.outcome(), "503 busy");
     setup.account().chaos(0);
-    // Whatever hangs from before is over with the lease.
+    // Work that still hangs from the failed request ends with the lease.
     sleep(Duration::from_secs(20)).await;
     assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 200);
 }
 
-/// The agent comes again as it is told.
+/// The agent repeats its request as Retry-After says.
 #[tokio::test(start_paused = true)]
-async fn a_good_code_outlives_an_outage_of_any_length() {
+async fn a_code_survives_an_outage_within_its_lifetime() {
     let (setup, device) = (Setup::new("[registration]\nhook = \"https://maker.example.com/devices\""), Device::new());
     let code = setup.code().await.shown();
     for _ in 0..20 {
@@ -121,9 +121,9 @@ async fn a_good_code_outlives_an_outage_of_any_length() {
     assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 200);
 }
 
-/// From a thousand addresses there are no more guesses than from thirty.
+/// The guesses of a thousand addresses are limited as those of thirty.
 #[tokio::test(start_paused = true)]
-async fn there_are_so_many_wrong_codes_a_minute_for_all() {
+async fn wrong_codes_of_all_sources_are_limited_per_minute() {
     let (setup, device) = (Setup::new(""), Device::new());
     let code = setup.code().await.shown();
     let mut guess = device.with(json!({}));
@@ -134,19 +134,19 @@ async fn there_are_so_many_wrong_codes_a_minute_for_all() {
         wrong += usize::from(answer.status == 401);
         if answer.status == 429 {
             let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
-            assert_eq!((now() + seconds) % 60, 0, "the end of the minute");
+            assert_eq!((now() + seconds) % 60, 0, "the seconds to the end of the minute");
         }
     }
     assert_eq!(wrong, 600);
-    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.outcome(), "429 too_many", "the right one, too");
+    assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.outcome(), "429 too_many", "the right code, too");
     let bearer = setup.registers(Some("Bearer Atza|B"), &device.with(json!({}))).await;
-    assert_eq!(bearer.status, 200, "who comes another way is not kept waiting");
+    assert_eq!(bearer.status, 200, "another way to register is not limited");
     sleep(Duration::from_secs(60)).await;
     assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_few_addresses_that_guess_keep_no_honest_code_waiting() {
+async fn guesses_of_a_few_addresses_do_not_block_other_codes() {
     let (setup, device) = (Setup::new(""), Device::new());
     let code = setup.code().await.shown();
     let mut guess = device.with(json!({}));
@@ -159,7 +159,7 @@ async fn a_few_addresses_that_guess_keep_no_honest_code_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_code_from_before_brings_nobody_back_who_asked_to_be_forgotten() {
+async fn an_old_code_does_not_bring_back_a_deleted_owner() {
     let (setup, device) = (Setup::new(""), Device::new());
     let wrong = seen(&setup.registers(None, &device.with(json!({"code": "K7QF-93PD"}))).await);
     let code = new_code(&setup.endpoint.claims, &owner("A"), now()).await.unwrap().shown();
@@ -168,12 +168,13 @@ async fn a_code_from_before_brings_nobody_back_who_asked_to_be_forgotten() {
     }
     assert_eq!(setup.account().things(), 0);
     let later = setup.code().await.shown();
-    assert_eq!(setup.registers(None, &device.with(json!({"code": later}))).await.status, 200, "an owner who is back");
+    assert_eq!(setup.registers(None, &device.with(json!({"code": later}))).await.status, 200, "an owner who has started again");
 }
 
-/// The key pair was made here and went nowhere; whoever comes next cannot be told from somebody else with the same code.
+/// The endpoint made the key pair, which is lost with the response. A repeated request cannot be distinguished from one of
+/// another client with the same code.
 #[tokio::test(start_paused = true)]
-async fn who_keeps_no_key_and_was_not_let_in_is_told_that_it_takes_another_code() {
+async fn a_device_without_a_key_needs_another_code_after_a_failure() {
     let setup = Setup::new("[registration]\nkeys = \"either\"");
     let code = setup.code().await.shown();
     setup.account().refuses(Some(|| RegistryError::Throttled));
@@ -181,7 +182,7 @@ async fn who_keeps_no_key_and_was_not_let_in_is_told_that_it_takes_another_code(
     assert_eq!((answer.outcome().as_str(), answer.header("retry-after")), ("409 code_spent", None));
     assert_eq!(setup.endpoint.audit.0.lock().unwrap().last().unwrap().outcome, "code_spent");
     let kept = Device::new().with(json!({"code": setup.code().await.shown()}));
-    assert_eq!(setup.registers(None, &kept).await.outcome(), "503 busy", "who keeps a key comes again");
+    assert_eq!(setup.registers(None, &kept).await.outcome(), "503 busy", "a device with its own key can retry");
     setup.account().refuses(None);
     sleep(Duration::from_secs(20)).await;
     assert_eq!(setup.registers(None, &json!({"code": code})).await.outcome(), "401 not_recognised");
@@ -191,7 +192,7 @@ async fn who_keeps_no_key_and_was_not_let_in_is_told_that_it_takes_another_code(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_code_opens_its_owners_thing_and_no_other() {
+async fn a_code_registers_for_the_thing_of_its_owner_only() {
     let (setup, device) = (Setup::new(""), Device::new());
     let other = setup.code_of("B").await.shown();
     let mine = setup.code().await.shown();

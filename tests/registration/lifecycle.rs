@@ -1,4 +1,4 @@
-//! A device that is there already: registers at once, replaced certificates, and the maker's word.
+//! A thing that exists already: concurrent registrations, replaced certificates, and the hook of the maker.
 
 use onething::lifecycle::{Sweep, sweep};
 use onething::metrics::unmeasured;
@@ -28,7 +28,7 @@ fn lamp_name() -> onething::identifiers::ThingName {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_one_device_that_registers_twice_at_once_the_last_answer_counts() {
+async fn concurrent_registrations_of_one_device_keep_all_returned_certificates() {
     let (setup, device) = (Setup::new(""), Device::new());
     let body = device.with(lamp());
     let (one, other) = tokio::join!(setup.registers(FLEET, &body), setup.registers(FLEET, &body));
@@ -36,19 +36,19 @@ async fn of_one_device_that_registers_twice_at_once_the_last_answer_counts() {
     assert!(!let_in.is_empty(), "{} {}", one.body, other.body);
     assert!([&one, &other].iter().all(|answer| matches!(answer.outcome().as_str(), "200" | "503 busy")), "{} {}", one.body, other.body);
     for answer in let_in {
-        assert!(setup.account().working(&lamp_name()).contains(&answer.certificate()), "whoever was answered can connect");
+        assert!(setup.account().working(&lamp_name()).contains(&answer.certificate()), "every device with a certificate can connect");
     }
     assert_eq!(setup.account().things(), 1);
     assert_eq!(setup.account().world(&lamp_name()).account.lock().unwrap().broken, Vec::<&str>::new());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_certificate_before_goes_on_until_the_new_one_reports() {
+async fn the_replaced_certificate_works_until_the_new_one_is_reported() {
     let (setup, device) = (Setup::new(""), Device::new());
     let first = setup.registers(FLEET, &device.with(lamp())).await.certificate();
     let second = setup.registers(FLEET, &device.with(lamp())).await.certificate();
     sweeps(&setup).await;
-    assert_eq!(setup.account().working(&lamp_name()).len(), 2, "nobody has used the new one yet");
+    assert_eq!(setup.account().working(&lamp_name()).len(), 2, "the new certificate is not in use yet");
     {
         let world = setup.account().world(&lamp_name());
         world.account.lock().unwrap().shadow = Some(json!({"reported": {"certificateId": second.as_str()}}));
@@ -59,7 +59,7 @@ async fn the_certificate_before_goes_on_until_the_new_one_reports() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_certificate_before_goes_on_for_a_day_at_most() {
+async fn the_replaced_certificate_works_for_a_day_at_most() {
     let (setup, device) = (Setup::new(""), Device::new());
     setup.registers(FLEET, &device.with(lamp())).await;
     let second = setup.registers(FLEET, &device.with(lamp())).await.certificate();
@@ -71,9 +71,9 @@ async fn the_certificate_before_goes_on_for_a_day_at_most() {
     assert_eq!(setup.account().working(&lamp_name()), [second]);
 }
 
-/// A device that comes every few hours and never says what it uses keeps nothing alive for longer than a day.
+/// A device that registers every few hours and never reports its certificate keeps no certificate ACTIVE for longer than a day.
 #[tokio::test(start_paused = true)]
-async fn certificates_do_not_pile_up_with_a_device_that_comes_often() {
+async fn certificates_of_a_device_that_registers_often_do_not_accumulate() {
     let (setup, device) = (Setup::new(""), Device::new());
     for number in 0..40 {
         let last = setup.registers(FLEET, &device.with(lamp())).await.certificate();
@@ -83,9 +83,9 @@ async fn certificates_do_not_pile_up_with_a_device_that_comes_often() {
     }
 }
 
-/// Whatever goes wrong on the way: a device that has a working certificate keeps one, and who is answered has one.
+/// Whatever call fails: a device with a working certificate keeps one, and a successful response contains one that works.
 #[tokio::test(start_paused = true)]
-async fn half_a_registration_takes_nothing_away() {
+async fn an_incomplete_registration_keeps_the_working_certificate() {
     for percent in [10, 30, 60] {
         let (setup, device) = (Setup::new(""), Device::new());
         let mut held = setup.registers(FLEET, &device.with(lamp())).await.certificate();
@@ -97,7 +97,7 @@ async fn half_a_registration_takes_nothing_away() {
                 503 => assert_eq!(answer.header("retry-after"), Some("2")),
                 _ => panic!("{} {}", answer.status, answer.body),
             }
-            assert!(setup.account().working(&lamp_name()).contains(&held), "{percent} of a hundred");
+            assert!(setup.account().working(&lamp_name()).contains(&held), "with {percent} percent of faults");
             sleep(Duration::from_secs(20)).await;
         }
         setup.account().chaos(0);
@@ -107,19 +107,19 @@ async fn half_a_registration_takes_nothing_away() {
         assert_eq!(setup.account().world(&lamp_name()).account.lock().unwrap().broken, Vec::<&str>::new());
         sleep(Duration::from_secs(2 * A_DAY)).await;
         sweeps(&setup).await;
-        assert_eq!(setup.account().working(&lamp_name()), [last], "a day later it is the only one");
+        assert_eq!(setup.account().working(&lamp_name()), [last], "the only certificate after a day");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_failed_request_leaves_is_there_for_the_next_one_and_gone_after_a_day() {
+async fn leftovers_of_a_failed_request_can_be_reused_and_are_deleted_after_a_day() {
     let (setup, device) = (Setup::new(""), Device::new());
     setup.account().refuses(Some(|| RegistryError::PolicyMissing("LampPolicy".into())));
     assert_eq!(setup.registers(FLEET, &device.with(lamp())).await.outcome(), "500 registry_refused");
     setup.account().refuses(None);
     assert!(setup.account().working(&lamp_name()).is_empty() && setup.account().things() == 1);
     sweeps(&setup).await;
-    assert_eq!(setup.account().things(), 1, "somebody was here a moment ago");
+    assert_eq!(setup.account().things(), 1, "the sweep keeps a recent thing");
     assert_eq!(setup.registers(FLEET, &device.with(lamp())).await.status, 200);
 
     let (setup, device) = (Setup::new(""), Device::new());
@@ -132,9 +132,9 @@ async fn what_a_failed_request_leaves_is_there_for_the_next_one_and_gone_after_a
     assert_eq!(setup.registers(FLEET, &device.with(lamp())).await.status, 200);
 }
 
-/// Requests at once, processes that are killed, calls that are lost, and sweeps in between: then the network is well again.
+/// Concurrent requests, killed processes, lost calls, and sweeps in between; then the faults end.
 #[tokio::test(start_paused = true)]
-async fn whatever_dies_when_the_last_certificate_that_was_handed_out_works() {
+async fn after_any_faults_the_last_returned_certificate_works() {
     for seed in 0..200 {
         let (setup, device) = (Setup::new(""), Device::new());
         setup.account().seed(seed);
@@ -143,7 +143,7 @@ async fn whatever_dies_when_the_last_certificate_that_was_handed_out_works() {
         for _ in 0..5 {
             let register = async || {
                 sleep(Duration::from_millis(world.roll(3_000))).await;
-                // A process that is killed says nothing.
+                // A killed process sends no response.
                 let killed = if world.roll(3) == 0 { world.roll(2_000) } else { 10_000 };
                 timeout(Duration::from_millis(killed), setup.registers(FLEET, &body)).await
             };
@@ -178,7 +178,7 @@ async fn whatever_dies_when_the_last_certificate_that_was_handed_out_works() {
 const HOOK: &str = "[registration]\nhook = \"https://maker.example.com/devices\"";
 
 #[tokio::test(start_paused = true)]
-async fn the_maker_is_asked_and_may_say_more_about_a_device() {
+async fn the_hook_is_called_and_may_add_attributes() {
     let (setup, device) = (Setup::new(HOOK), Device::new());
     let attributes = [("hardware", "rev-c"), ("colour", "red"), ("version", "not one!")];
     let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -189,11 +189,11 @@ async fn the_maker_is_asked_and_may_say_more_about_a_device() {
     let asked: Vec<Value> = asked.iter().map(|question| serde_json::to_value(question).unwrap()).collect();
     assert_eq!(asked, [json!({"serial": "unguessable-serial-0001", "thingType": "lamp", "source": "198.51.0.0"})]);
     let said = setup.account().record(&answer.thing()).unwrap().said;
-    assert_eq!(said, [("hardware".into(), "rev-c".into())].into(), "what lamps can have, and no more");
+    assert_eq!(said, [("hardware".into(), "rev-c".into())].into(), "only attributes that the type lamp allows");
 }
 
 #[tokio::test(start_paused = true)]
-async fn whom_the_maker_refuses_is_not_let_in() {
+async fn a_device_that_the_hook_refuses_is_not_registered() {
     let (setup, device) = (Setup::new(HOOK), Device::new());
     *setup.endpoint.hook.says.lock().unwrap() = Some(Verdict::default());
     let code = setup.code().await.shown();
@@ -201,13 +201,13 @@ async fn whom_the_maker_refuses_is_not_let_in() {
         let answer = setup.registers(authorization, &device.with(body)).await;
         assert_eq!(answer.outcome(), "403 refused_by_hook");
     }
-    assert_eq!(setup.account().things(), 1, "the owner's, who has a code");
+    assert_eq!(setup.account().things(), 1, "the thing of the owner who has a code");
     *setup.endpoint.hook.says.lock().unwrap() = Some(Verdict { allow: true, ..Verdict::default() });
-    assert_eq!(setup.registers(None, &Device::new().with(json!({"code": code}))).await.status, 200, "the code was not used up");
+    assert_eq!(setup.registers(None, &Device::new().with(json!({"code": code}))).await.status, 200, "the code was not used");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_maker_who_does_not_answer_has_allowed_nothing() {
+async fn a_hook_without_a_response_allows_nothing() {
     let (setup, device) = (Setup::new(HOOK), Device::new());
     let began = Instant::now();
     let answer = setup.registers(FLEET, &device.with(lamp())).await;
@@ -217,7 +217,7 @@ async fn a_maker_who_does_not_answer_has_allowed_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_not_known_is_nothing_to_ask_the_maker_about() {
+async fn the_hook_is_not_called_for_unknown_credentials() {
     let (setup, device) = (Setup::new(HOOK), Device::new());
     assert_eq!(setup.registers(Some("DeviceToken wrong"), &device.with(lamp())).await.status, 401);
     assert!(setup.endpoint.hook.asked.lock().unwrap().is_empty());

@@ -1,8 +1,8 @@
-//! The endpoint, registered at: `POST /register` over the simulated cloud, with claims, a sign-in and a maker in owner_cache.
+//! Requests to the registration endpoint: `POST /register` over the simulated cloud, with claims, login and hook in memory.
 //!
-//! Time is simulated: a call takes its milliseconds, and nobody waits for them.
+//! The clock is simulated: calls take simulated milliseconds and no real time.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a test may fail loudly, and nobody depends on it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a panic is a failed test, and no crate imports these names")]
 
 mod account;
 mod browsers;
@@ -11,13 +11,13 @@ mod codes;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod lifecycle;
-#[allow(dead_code, reason = "the simulation breaks what is whole here")]
+#[allow(dead_code, reason = "only the simulation uses the faults")]
 #[path = "../simulation/port.rs"]
 mod port;
 mod ports;
 mod requests;
 mod secrets;
-#[allow(dead_code, reason = "the simulation breaks what is whole here")]
+#[allow(dead_code, reason = "only the simulation uses the faults")]
 #[path = "../simulation/world.rs"]
 mod world;
 
@@ -46,14 +46,14 @@ use crate::account::Account;
 use crate::contract::gaps;
 use crate::ports::{Amazon, Book, CLIENT, Ledger, Maker};
 
-/// When the simulated clock begins: the beginning of a minute.
+/// The start of the simulated clock, which is the start of a minute.
 const BEGINNING: u64 = 1_763_760_000;
 
 thread_local! {
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Seconds since the epoch on the simulated clock.
+/// Unix time in seconds on the simulated clock.
 fn now() -> u64 {
     BEGINNING + BEGAN.get().map_or(0, |began| began.elapsed().as_secs())
 }
@@ -98,7 +98,7 @@ secret_sha256 = "@secret-of-the-device@"
 type = "pump"
 "#;
 
-/// The registration policy, with the hash of whatever stands between two `@`.
+/// The registration policy, with every text between two `@` replaced by its hash.
 fn policy(more: &str) -> RegistrationPolicy {
     let toml = format!("{more}\n{POLICY}");
     let parts = toml.split('@').enumerate();
@@ -116,7 +116,7 @@ impl Ports for TestPorts {
     type Audit = Ledger;
 }
 
-/// The endpoint with all that is behind it.
+/// The endpoint with its simulated ports.
 struct Setup {
     endpoint: Endpoint<TestPorts>,
     policy: RegistrationPolicy,
@@ -149,7 +149,7 @@ impl Setup {
         &self.endpoint.registry
     }
 
-    /// A code that owner A was told, who is onboarded.
+    /// A new code for the owner A, who is onboarded.
     async fn code(&self) -> Code {
         self.code_of("A").await
     }
@@ -162,7 +162,7 @@ impl Setup {
         new_code(&self.endpoint.claims, &owner(name), now()).await.unwrap()
     }
 
-    /// Each from an address of its own, so that only what is meant to is limited.
+    /// Registers from an address that no other request uses, so that the limits per source do not apply.
     async fn registers(&self, authorization: Option<&str>, body: &Value) -> Answer {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         self.registers_from(&format!("198.51.{}.{}", number / 256, number % 256), authorization, body).await
@@ -205,7 +205,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The status and the cause, or the status alone.
+    /// The status with the cause and the field of the problem, if the response has them.
     fn outcome(&self) -> String {
         match (self.body["cause"].as_str(), self.body["field"].as_str()) {
             (Some(cause), Some(field)) => format!("{} {cause} {field}", self.status),
@@ -215,7 +215,7 @@ impl Answer {
     }
 }
 
-/// A device that makes its key and keeps it.
+/// A device that makes its own key pair.
 struct Device {
     key: rcgen::KeyPair,
 }
@@ -237,7 +237,7 @@ impl Device {
         body
     }
 
-    /// Asks for the successor of what it was given, signed at this time.
+    /// A request to renew the certificate in `given`, signed at the Unix time `at`.
     fn renewal(&self, given: &Answer, csr: &str, at: u64) -> Value {
         let message = Renewal::message(&CertificateRequest::parse(csr).unwrap(), at);
         let proof = BASE64_STANDARD.encode(self.key.sign(message.as_bytes()).unwrap());

@@ -1,4 +1,4 @@
-//! What the endpoint works through, in owner_cache, each to be looked at and set from outside.
+//! The ports of the endpoint in memory; tests can read and set their state.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use onething::registration::{Audit, Event, Hook, HookAddress, HookError, Questio
 use onething::secrets::Fingerprint;
 use tokio::task::yield_now;
 
-/// Claims and counters, which can be out of reach.
+/// Claims and counters; a test can make them unreachable.
 #[derive(Clone, Default)]
 pub struct Book {
     pages: Arc<Mutex<Pages>>,
@@ -28,7 +28,7 @@ struct Pages {
 
 impl Book {
     async fn page<T>(&self, call: &'static str, change: impl FnOnce(&mut Pages) -> T) -> Result<T, ClaimsError> {
-        // Others come in between.
+        // Other tasks run in between.
         yield_now().await;
         if self.unreachable.load(Ordering::SeqCst) {
             return Err(ClaimsError::Unclear("out of reach".into()));
@@ -38,7 +38,7 @@ impl Book {
         Ok(change(&mut pages))
     }
 
-    /// The calls since this was asked last.
+    /// The calls since the last call of this function.
     pub fn calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.pages.lock().unwrap().calls)
     }
@@ -92,7 +92,7 @@ impl Claims for Book {
     }
 }
 
-/// Login with Amazon, as far as the endpoint asks: token `a` is that of owner A and this client, and so on.
+/// Login with Amazon, as far as the endpoint uses it: the token `Atza|A` is that of owner A for this client, and so on.
 #[derive(Clone, Default)]
 pub struct Amazon {
     pub down: Arc<AtomicBool>,
@@ -121,7 +121,7 @@ impl Login for Amazon {
     }
 }
 
-/// The maker's program: `None` is one that never answers.
+/// The hook of the maker; with `None` it never responds.
 #[derive(Clone, Default)]
 pub struct Maker {
     pub says: Arc<Mutex<Option<Verdict>>>,
@@ -139,7 +139,7 @@ impl Hook for Maker {
     }
 }
 
-/// What was noted.
+/// The audit events so far.
 #[derive(Clone, Default)]
 pub struct Ledger(pub Arc<Mutex<Vec<Event>>>);
 

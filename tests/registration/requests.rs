@@ -1,5 +1,4 @@
-//! Certificate requests of every kind, as OpenSSL makes them (`tests/fixtures/requests/make`). `hub/tests/hub/register.rs` sends them to
-//! a hub.
+//! CSRs of every kind, created with OpenSSL (`tests/fixtures/requests/make`). `hub/tests/hub/register.rs` sends them to a hub.
 
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use serde_json::json;
 use crate::Setup;
 
 #[tokio::test(start_paused = true)]
-async fn every_request_that_aws_takes_is_let_in_and_every_other_hears_what_is_not_accepted() {
+async fn every_csr_that_aws_accepts_is_accepted_and_every_other_is_explained() {
     let setup = Setup::new("");
     let (mut accepted, mut refused) = (0, 0);
     for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/requests")).unwrap() {

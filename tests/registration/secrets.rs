@@ -1,4 +1,4 @@
-//! No secret is in a log, a problem or the audit.
+//! No secret is in a log, in a problem document or in the audit.
 
 use std::io::Write;
 use std::sync::{Mutex, OnceLock};
@@ -9,7 +9,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::{Device, Setup, now};
 
-/// What all tests of this process have logged, at every level.
+/// The log of all tests of this process, at every level.
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 struct Lines;
@@ -24,7 +24,7 @@ impl Write for Lines {
     }
 }
 
-/// Writes the log down. Before the first line: whatever is logged while nobody listens may stay unheard for good.
+/// Collects the log. Must be called before the first event: tracing may cache that an event has no subscriber.
 pub fn listen() {
     static LISTENING: OnceLock<()> = OnceLock::new();
     LISTENING.get_or_init(|| {
@@ -34,7 +34,7 @@ pub fn listen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_secret_is_told_to_anybody_else() {
+async fn no_secret_is_disclosed() {
     let (setup, device) = (Setup::new("[registration]\nkeys = \"either\""), Device::new());
     let code = setup.code().await.shown();
     let mut told = String::new();
@@ -70,8 +70,8 @@ async fn no_secret_is_told_to_anybody_else() {
     told += &setup.registers(None, &renewal).await.body["cause"].to_string();
     told += &format!("{:?}", setup.endpoint.audit.0.lock().unwrap());
     told += &String::from_utf8(LINES.lock().unwrap().clone()).unwrap();
-    assert!(told.contains("onboarding") && told.contains("registered") && told.contains("registry_refused"), "something was told");
-    assert!(keys.len() >= 4, "there were keys");
+    assert!(told.contains("onboarding") && told.contains("registered") && told.contains("registry_refused"), "incomplete log");
+    assert!(keys.len() >= 4, "the responses contain private keys");
     let (name, secret) = code.split_once('-').unwrap();
     let mut secrets = vec![code.clone(), format!("{name}{secret}"), "K7QF-93PU".into(), "Atza|A".into(), "BEGIN".into()];
     secrets.extend(["nonsense-token", "token-1", "token-9", "secret-of-the-device", "another-secret"].map(str::to_owned));
@@ -79,6 +79,6 @@ async fn no_secret_is_told_to_anybody_else() {
     secrets.push(renewal["proof"].as_str().unwrap().to_owned());
     secrets.extend(keys.iter().map(|key| key.lines().nth(1).unwrap().to_owned()));
     for secret in secrets {
-        assert!(!told.contains(&secret), "{secret} was told");
+        assert!(!told.contains(&secret), "{secret} was disclosed");
     }
 }

@@ -1,5 +1,5 @@
-"""The packages and the image, used as their users do: installed, started, upgraded and purged on this machine, which is a Debian
-that has neither package yet. It needs root, dpkg-deb, setpriv, strip and buildah; nothing is skipped.
+"""The packages and the image, used as users do: installed, started, upgraded and purged on this machine, which must
+be a Debian without the packages. The tests need root, dpkg-deb, setpriv, strip and buildah; none is skipped.
 
     cargo build -p onething-hub -p onething-device
     python3 -m pytest -q tests/release
@@ -30,11 +30,11 @@ HUB_DATA = Path("/var/lib/onething")
 HUB_VARIABLES = Path("/etc/onething/hub.env")
 DEVICE_STATE = Path("/var/lib/onething-device")
 DEVICE_VARIABLES = Path("/etc/default/onething-device")
-# A user that nobody is, as systemd makes one up for the agent (systemd.exec(5), DynamicUser=).
+# An unused user id, as systemd allocates one for the agent (systemd.exec(5), DynamicUser=).
 DEVICE_USER = "61999"
 IMAGE_USER = "65532"
 NEXT_VERSION = "9.0.0"
-# Neither the variables of whoever tests, nor their locale.
+# The environment of the commands, without the variables and the locale of the tester.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -60,7 +60,7 @@ def free_port():
 
 
 class Process:
-    """A program that goes on running, and what it prints."""
+    """A program that keeps running, and its output."""
 
     def __init__(self, command, environment, log):
         self.log = log
@@ -107,7 +107,7 @@ def programs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def build(programs, tmp_path_factory):
-    """Builds parts of a release out of the programs."""
+    """Builds parts of a release from the programs."""
 
     def build(parts, version):
         output = tmp_path_factory.mktemp("files")
@@ -129,13 +129,14 @@ def clean_machine():
 
 
 def unit(name):
-    """The settings of an installed unit, as systemd reads them."""
+    """The settings of an installed unit."""
     text = Path(f"/lib/systemd/system/{name}.service").read_text()
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
 def start(name, user, log, started):
-    """Starts a unit as systemd would, which does not run in a container: as its user, with its variables, without capabilities."""
+    """Starts a unit as systemd does, which does not run in a container: with its user and variables, and without
+    capabilities."""
     settings = unit(name)
     variables = Path(settings["EnvironmentFile"].removeprefix("-")).read_text().splitlines()
     environment = ENVIRONMENT | dict(line.split("=", 1) for line in variables if line and not line.startswith("#"))
@@ -180,7 +181,7 @@ def test_the_packages_are_installed_started_upgraded_and_purged(build, version, 
         assert ran(package, "--version") == f"{package} {version}\n"
         assert "NAME" in ran("man", "-l", "-P", "cat", f"/usr/share/man/man1/{package}.1.gz")
 
-    # What an administrator sets is kept.
+    # The settings of an administrator are kept.
     mqtt = free_port()
     with open(HUB_VARIABLES, "a") as variables:
         variables.write(f"ONETHING_HTTP=127.0.0.1:0\nONETHING_MQTT=127.0.0.1:{mqtt}\n")
@@ -202,7 +203,7 @@ def test_the_packages_are_installed_started_upgraded_and_purged(build, version, 
     eventually(is_connected)
     (thing,) = things()
 
-    # Without systemd the processes are the test's to end and to start again.
+    # Without systemd the test stops and starts the processes.
     device.stop()
     hub.stop()
     ran("dpkg", "--install", *packages_in(second))
@@ -234,18 +235,18 @@ def test_the_unit_of_a_package_is_the_one_that_the_program_writes(programs, name
     written = ran(programs / name, "service", *options).replace(f"{programs / name}", f"/usr/bin/{name}")
     packaged = (ROOT / f"release/debian/{name.removeprefix('onething-')}/{name}.service").read_text()
     if name == "onething-device":
-        # The agent's own unit has its options in the command.
+        # The unit that the agent writes has its options in the command.
         packaged = packaged.replace(f"EnvironmentFile=-{DEVICE_VARIABLES}\n", "")
     assert packaged == written
 
 
-def test_the_maintainer_scripts_and_the_compose_file_are_sound(version):
+def test_the_maintainer_scripts_and_the_compose_file_are_valid(version):
     for script in (ROOT / "release/debian").glob("*/p*"):
         ran("sh", "-n", script)
     assert f"image: onething-hub:{version}" in (ROOT / "release/compose.yaml").read_text()
 
 
-def test_the_image_runs_as_nobody_with_a_volume_and_a_health_check(build, programs, version, started, tmp_path):
+def test_the_image_runs_without_root_with_a_volume_and_a_health_check(build, programs, version, started, tmp_path):
     (archive,) = build("image", version).glob("*.tar.gz")
     place = tmp_path / "image"
     with tarfile.open(archive) as files:
@@ -260,10 +261,10 @@ def test_the_image_runs_as_nobody_with_a_volume_and_a_health_check(build, progra
     assert config["Labels"]["org.opencontainers.image.version"] == version
 
     storage = ["buildah", "--root", tmp_path / "storage", "--runroot", tmp_path / "storage-run", "--storage-driver", "vfs"]
-    # `docker load` unpacks it by itself, buildah does not.
+    # `docker load` decompresses the archive, buildah does not.
     ran("gzip", "--decompress", archive)
     container = ran(*storage, "from", f"docker-archive:{archive.with_suffix('')}").strip()
-    # A program that is not static needs the libraries of this machine: an image of a release has only static ones.
+    # A dynamic program needs the libraries of this machine; the image of a release has only static programs.
     is_static = "statically linked" in subprocess.run(["ldd", programs / "onething-hub"], capture_output=True, text=True).stdout
     libraries = [] if is_static else [option for path in ("/lib", "/lib64") for option in ("--volume", f"{path}:{path}:ro")]
     run = [*storage, "run", "--isolation", "chroot", *libraries, "--env", "ONETHING_HTTP=127.0.0.1:0", "--env", "ONETHING_MQTT=127.0.0.1:0"]

@@ -1,16 +1,14 @@
-//! An identity's whole life under every fault there is, thousands of times: the real code in a world of
-//! its own.
+//! The whole life of an identity under injected faults, in thousands of schedules: the real code against a simulated AWS.
 //!
-//! A seed makes a schedule: an owner who speaks, links, asks for another certificate, disables the skill,
-//! wants to be forgotten; mails that wait, are given up or come back, devices that connect, sweeps; at once or one after the
-//! other, with calls that are refused, lost, late or silent, and processes that are killed. Then the
-//! network is well again and the owner speaks up to three times, one lease apart. Whatever happened
-//! before, the owner now has one thing, and the last mail holds a certificate that works. Some days and
-//! sweeps later, it is the only certificate there is.
+//! A seed determines a schedule. Its events are: requests of the owner, linking, a request for another certificate, disabling the
+//! skill, a request to delete everything, waiting mail that is sent, given up or returned, devices that connect or register, and
+//! sweeps. They run at the same time or one after the other. Calls are refused, lost, late or without response, and processes are
+//! killed. Then the faults end, and the owner speaks up to three times, one lease apart. After that the owner must have one
+//! thing, and the newest certificate that was delivered must work. Some days and sweeps later, it must be the only certificate.
 //!
-//! A failure prints its seed and its schedule; `SEED=17` plays one schedule, `SEEDS=1000000` more of them.
+//! A failure prints its seed and its schedule. `SEED=17` runs one schedule, `SEEDS=1000000` that many.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a test may fail loudly, and nobody depends on it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a panic is a failed test, and no crate imports these names")]
 
 mod mutants;
 mod port;
@@ -42,24 +40,24 @@ const LEASE: u64 = 15;
 const ANSWER_WITHIN: Duration = Duration::from_millis(6_500);
 const RETENTION: u64 = 30 * A_DAY;
 
-/// The part of onboarding that a mutant may replace.
+/// The decision function of onboarding, which a mutant may replace.
 type Decide = fn(&Known, u64) -> Step;
 
 thread_local! {
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Seconds since the epoch on the simulated clock.
+/// Unix time in seconds on the simulated clock.
 fn now() -> u64 {
     1_763_760_000 + BEGAN.get().map_or(0, |began| began.elapsed().as_secs())
 }
 
-/// The clock of a machine that is two seconds ahead.
+/// A clock that is two seconds ahead.
 fn ahead() -> u64 {
     now() + 2
 }
 
-/// The clock of a machine that is two seconds behind.
+/// A clock that is two seconds behind.
 fn behind() -> u64 {
     now() - 2
 }
@@ -72,7 +70,7 @@ fn thing() -> ThingName {
     ThingName::of(&ThingPrefix::parse("3D_Printer-").unwrap(), &owner())
 }
 
-/// The owner, as a request of theirs or of a device of theirs has them made ready.
+/// The target of an onboarding that a request of the owner or of one of the owner's devices causes.
 fn target<'a, D>(
     owner: &'a OwnerId,
     thing: &'a ThingName,
@@ -87,27 +85,27 @@ fn alexa_user() -> AlexaUser {
     AlexaUser::of("amzn1.ask.account.A")
 }
 
-/// Something that happens to an identity.
+/// An event in the life of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
-    /// The owner is there.
+    /// A request of the owner.
     Contact(Trigger),
     /// The skill was disabled, this many seconds ago.
     Disabled(u64),
-    /// The owner said so, twice.
+    /// The owner has asked for deletion and confirmed it.
     Forget,
-    /// A mail came back.
+    /// A notice of SES about the last mail.
     MailReturned(Bounce),
-    /// Mail that waits is sent, or given up.
+    /// One attempt to send the waiting mail.
     MailGoes {
-        /// It is given up.
+        /// The attempt is the last one and fails.
         in_vain: bool,
     },
-    /// The device connects with what its owner has, and reports; or what it has reported before comes late.
+    /// The device connects with its certificate and reports, or an earlier report arrives late.
     DeviceReports,
-    /// A device registers itself.
+    /// A device registers itself at the endpoint.
     Registers,
-    /// The schedule.
+    /// The scheduled sweep.
     Sweep,
 }
 
@@ -127,7 +125,7 @@ impl Event {
     }
 }
 
-/// Where an answer waits until it is sent.
+/// The delivery in the response of the registration endpoint. Holds the id of the certificate until the response is sent.
 #[derive(Default)]
 struct Slot(Mutex<Option<CertificateId>>);
 
@@ -138,7 +136,7 @@ impl Delivery for &Slot {
     }
 }
 
-/// One process that answers one event.
+/// One process that handles one event.
 #[derive(Clone)]
 struct Process {
     port: Port,
@@ -147,7 +145,7 @@ struct Process {
 }
 
 impl Process {
-    /// One that nothing goes wrong for.
+    /// A process without faults.
     fn quiet(world: &Arc<World>, who: usize, decide: Decide) -> Self {
         Self { port: Port { world: Arc::clone(world), who, chaos: 0 }, clock: now, decide }
     }
@@ -156,13 +154,13 @@ impl Process {
         Lease { run: format!("run-{}", self.port.who), seconds: LEASE, now: self.clock }
     }
 
-    /// Whether it ended well.
+    /// Whether the process succeeded in time.
     async fn answers(&self, event: Event) -> bool {
         let (port, lease) = (&self.port, self.lease());
         let answer = async {
             match event {
                 Event::Contact(trigger) => self.contact(trigger).await,
-                // What nobody may leave undone is tried until the time is over.
+                // Work that must not stay undone is retried until the time limit.
                 Event::Disabled(ago) => loop {
                     match suspend(port, port, &lease, &alexa_user(), (self.clock)() - ago).await {
                         Ok(things) => break Ok(format!("{things} suspended")),
@@ -189,14 +187,14 @@ impl Process {
                 Event::Sweep => Ok(format!("{:?}", self.sweeps().await)),
             }
         };
-        // Nobody waits for what the schedule or a rule has set off.
+        // No user waits for the sweep or for a report, so their limit is longer.
         let limit = if matches!(event, Event::Sweep | Event::DeviceReports) { 10 * ANSWER_WITHIN } else { ANSWER_WITHIN };
         let outcome = timeout(limit, answer).await.unwrap_or_else(|_| Err("no answer in time".into()));
         port.world.tell(format_args!("{}: {outcome:?}", port.who));
         outcome.is_ok()
     }
 
-    /// A report comes to the shadow, and the rule about it sets this process off.
+    /// A report changes the shadow, and the IoT rule about reports invokes this process.
     async fn device_reports(&self, late: bool) -> Result<String, String> {
         let (port, deadline) = (&self.port, Instant::now() + 9 * ANSWER_WITHIN);
         let Some(mut id) = port.world.account.lock().unwrap().report(late) else { return Ok("no device can report".into()) };
@@ -209,7 +207,7 @@ impl Process {
         Ok(format!("{told} is in use, {revoked} are revoked"))
     }
 
-    /// One request of a device of the owner's, which the endpoint answers without a right on shadows.
+    /// One request of a device of the owner. The endpoint has no right on shadows.
     async fn registers(&self) -> Result<String, String> {
         let (port, thing, owner) = (&self.port, thing(), owner());
         port.world.account.lock().unwrap().unanswered += 1;
@@ -231,12 +229,12 @@ impl Process {
         Ok(format!("registered with {id}"))
     }
 
-    /// What a mailer does that keeps mail, at one attempt.
+    /// One attempt of a mailer that queues mail.
     async fn mail_goes(&self, in_vain: bool) -> Result<String, String> {
         let (port, lease) = (&self.port, self.lease());
         let Some(id) = port.world.account.lock().unwrap().waiting.clone() else { return Ok("no mail waits".into()) };
         let label = Label { thing: thing(), certificate: id.clone() };
-        // A server that has taken a mail and could not say so does not refuse it for five days after that.
+        // A server that has accepted a mail, although its reply was lost, does not then refuse the mail for five days.
         let in_vain = in_vain && !port.world.account.lock().unwrap().mails.contains(&id);
         let over = |id: &CertificateId| drop(port.world.account.lock().unwrap().waiting.take_if(|waiting| waiting == id));
         let wanted = match port.world.flaw {
@@ -270,7 +268,7 @@ impl Process {
         sweep(&means).await
     }
 
-    /// One request of the owner, as the skill answers it.
+    /// One request of the owner, handled as the skill does.
     async fn contact(&self, trigger: Trigger) -> Result<String, String> {
         let (port, thing, owner) = (&self.port, thing(), owner());
         let deadline = Instant::now() + ANSWER_WITHIN;
@@ -298,7 +296,7 @@ impl Process {
     }
 }
 
-/// A schedule with faults, then a quiet end. What is wrong with it, if anything.
+/// Runs a schedule with faults and a fault-free end. The error describes the violated promise.
 async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     let world = World::with(seed, flaw, seed.is_multiple_of(3));
     let events = 1 + world.roll(7);
@@ -326,7 +324,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
         }));
     }
     for process in processes {
-        process.await.expect("a process");
+        process.await.expect("the task of a process");
     }
     goes_out(&world, 90, decide).await;
     if !is_served(&world, 100, Event::Contact(Trigger::Speech), decide).await {
@@ -334,7 +332,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     }
     let unanswered = {
         let account = world.account.lock().unwrap();
-        // Where half a suspension is left, which the sweep will finish, nobody is let in.
+        // The sweep will finish the suspension; until then no device can register.
         account.unanswered > 0 && account.thing.as_ref().is_none_or(|there| there.record.suspended.is_none())
     };
     if unanswered && !is_served(&world, 150, Event::Registers, decide).await {
@@ -342,7 +340,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     }
     goes_out(&world, 190, decide).await;
     verdict(&world, false)?;
-    // The device is on, with the newest certificate, or with an older one and heard late.
+    // A device connects, with the newest certificate, or an older report arrives late.
     sleep(Duration::from_secs(LEASE + 3)).await;
     let reported = Process::quiet(&world, 195, decide).device_reports(seed.is_multiple_of(2)).await;
     world.tell(format_args!("195: {reported:?}"));
@@ -350,7 +348,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
         return Err(format!("a report failed although all is well: {what}\n{}", world.story()));
     }
     verdict(&world, false)?;
-    // Days and sweeps later there are no two, and of what was left behind nothing.
+    // Days and sweeps later there is one certificate, and nothing else is left over.
     for who in 200..206 {
         let event = if who % 2 == 0 { Event::Sweep } else { Event::Contact(Trigger::Speech) };
         sleep(Duration::from_secs(if who % 2 == 0 { A_DAY } else { 60 })).await;
@@ -363,7 +361,7 @@ async fn play(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     verdict(&world, true)
 }
 
-/// What waits is sent, and all is well.
+/// Sends the waiting mail, without faults.
 async fn goes_out(world: &Arc<World>, who: usize, decide: Decide) {
     if world.keeps_mail {
         sleep(Duration::from_secs(LEASE + 3)).await;
@@ -371,7 +369,7 @@ async fn goes_out(world: &Arc<World>, who: usize, decide: Decide) {
     }
 }
 
-/// The owner speaks, or the device registers, at most three times, one lease apart, until all is well.
+/// Whether one of at most three requests without faults succeeds, one lease apart.
 async fn is_served(world: &Arc<World>, first: usize, event: Event, decide: Decide) -> bool {
     for who in first..first + 3 {
         sleep(Duration::from_secs(LEASE + 3)).await;
@@ -383,7 +381,7 @@ async fn is_served(world: &Arc<World>, first: usize, event: Event, decide: Decid
     false
 }
 
-/// The promise, as an observer of the account and the mailbox sees it. A day later it is strict.
+/// Checks the promise by the content of the account and the mailbox. With `strict`, the check is for a day later.
 fn verdict(world: &World, strict: bool) -> Result<(), String> {
     let account = world.account.lock().unwrap();
     let mut wrong: Vec<String> = account.broken.iter().map(ToString::to_string).collect();
@@ -399,7 +397,7 @@ fn verdict(world: &World, strict: bool) -> Result<(), String> {
     let record = account.thing.as_ref().map(|there| there.record.clone()).unwrap_or_default();
     check(account.thing.is_some(), "there is no thing");
     let ready = shadow.is_some_and(|shadow| shadow.onboarded && (!strict || !shadow.look));
-    // Who was only told that a mail came back is made ready by the next contact.
+    // An owner who was told about a returned mail becomes ready with the next request.
     check(ready || (account.told && !strict), "the shadow does not say ready");
     check(!live.is_empty(), "no certificate is ACTIVE");
     check(
@@ -408,13 +406,13 @@ fn verdict(world: &World, strict: bool) -> Result<(), String> {
     );
     check(tied.iter().all(|registration| registration.works()), "a certificate is attached and does not work");
     check(live.iter().all(|(_, registration)| registration.works()), "an ACTIVE certificate lacks policy or thing");
-    // Two answers may arrive in another order than they were given: which one is the newer, the record says.
+    // Two responses may arrive in another order than they were sent: the record tells which certificate is the newer one.
     let mailed = account.handed.last().filter(|id| account.mails.contains(id));
     let newest = mailed.or(record.certificate.as_ref().filter(|id| account.handed.contains(id)));
     let newest = newest.and_then(|id| account.certificates.get(id));
-    // Half a suspension, which the sweep will finish, keeps a mail waiting.
+    // A suspension that the sweep will finish keeps the mail waiting.
     let waits = account.waiting.is_some() && record.suspended.is_some() && !strict;
-    // Who was told that a mail came back knows that it is of no use.
+    // An owner who was told about the returned mail knows that its certificate does not work.
     check(
         waits || account.told || newest.is_some_and(Registration::works),
         "the newest certificate that was mailed or given does not work",
@@ -428,7 +426,7 @@ fn verdict(world: &World, strict: bool) -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(format!("{}\n{}", wrong.join("\n"), world.story())) }
 }
 
-/// Plays a schedule on a clock that runs as fast as nothing happens.
+/// Runs a schedule on the paused clock of tokio, which advances whenever all tasks wait.
 fn simulate(seed: u64, flaw: Flaw, decide: Decide) -> Result<(), String> {
     in_simulated_time(play(seed, flaw, decide))
 }
@@ -441,9 +439,10 @@ fn in_simulated_time<T>(what: impl Future<Output = T>) -> T {
     })
 }
 
-/// 27973: an owner came back, one replaced certificate could not be made ACTIVE, and was taken for one that had had its time.
+/// Seed 27973: the owner came back, and one replaced certificate could not be made ACTIVE. It was taken for a certificate whose
+/// overlap was over.
 #[test]
-fn schedules_that_found_something_once_end_well() {
+fn schedules_that_have_failed_before_succeed() {
     for seed in [27_973] {
         if let Err(what) = simulate(seed, Flaw::None, next) {
             panic!("SEED={seed}: {what}");
@@ -458,13 +457,13 @@ fn an_owner_is_never_lost() {
         Some(seed) => seed..seed + 1,
         None => 0..number("SEEDS").unwrap_or(10_000),
     };
-    // Each thread plays every so-manieth schedule on a clock of its own.
+    // Each thread runs every n-th schedule on its own clock, where n is the number of threads.
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     let play_some =
         |first: u64| (first..seeds.end).step_by(threads as usize).find_map(|seed| Some((seed, simulate(seed, Flaw::None, next).err()?)));
     let failed = std::thread::scope(|scope| {
         let parts: Vec<_> = (0..threads).map(|thread| scope.spawn(move || play_some(seeds.start + thread))).collect();
-        parts.into_iter().filter_map(|part| part.join().expect("a thread")).min_by_key(|(seed, _)| *seed)
+        parts.into_iter().filter_map(|part| part.join().expect("a thread that does not panic")).min_by_key(|(seed, _)| *seed)
     });
     if let Some((seed, what)) = failed {
         panic!("SEED={seed}: {what}");

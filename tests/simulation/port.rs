@@ -1,4 +1,4 @@
-//! The ports of one attempt into the simulated world.
+//! The ports of one process into the simulated world.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,22 +17,22 @@ use tokio::time::Instant;
 use crate::world::{Account, Failure, Flaw, Registration, World, merge};
 use crate::{now, thing};
 
-/// How long a detachment takes to spread.
+/// The time that a detachment takes to propagate.
 const DETACHING: Duration = Duration::from_secs(4);
 
-/// What one attempt sees of the world.
+/// The view of one process on the world.
 #[derive(Clone)]
 pub struct Port {
     pub world: Arc<World>,
     pub who: usize,
-    /// Of a hundred calls, how many go wrong.
+    /// The percentage of calls that fail.
     pub chaos: u64,
 }
 
 type Outcome<T> = Result<T, RegistryError>;
 
 impl Port {
-    /// A call that the client repeats when its outcome is not clear, as the client of AWS does.
+    /// A call that the client repeats if its outcome is unclear, as the AWS SDK does.
     async fn repeated<T: Send + 'static>(
         &self,
         name: &'static str,
@@ -74,7 +74,7 @@ impl Port {
         .await
     }
 
-    /// What is gone counts as done.
+    /// Changes a certificate; a certificate that does not exist counts as a success.
     async fn undo(
         &self,
         name: &'static str,
@@ -99,7 +99,7 @@ impl Registry for Port {
         self.clone()
     }
 
-    /// A device's own key gets a certificate that it can be known by.
+    /// Issues a certificate for the public key of the request.
     async fn certify(&self, _: &ThingName, request: &CertificateRequest) -> Outcome<IssuedCertificate> {
         let issued = issue(request);
         let id = issued.id.clone();
@@ -130,7 +130,7 @@ impl Registry for Port {
         let (owner, record, shared) = (owner.clone(), record.clone(), self.flawed(Flaw::ClaimsAreShared));
         self.repeated("CreateThing", move |account| match &account.thing {
             Some(there) if there.record != record && !shared => Err(RegistryError::Taken),
-            // The same once more: it is there already, whatever its version has become.
+            // A repeated call: the thing exists already, whatever its version is now.
             Some(_) if !shared => Ok(()),
             _ => {
                 account.thing =
@@ -152,7 +152,7 @@ impl Registry for Port {
                 *there = there.after(record.clone());
                 account.delivered.extend(record.certificate.clone().filter(|_| record.delivered.is_some()));
                 if record.forget {
-                    // From here on nothing is owed.
+                    // After this record, no certificate is owed to the owner.
                     account.delivered.clear();
                 }
                 Ok(())
@@ -260,7 +260,7 @@ impl Registry for Port {
         .await
     }
 
-    /// Two to a page, newest first.
+    /// Two certificates per page, newest first.
     async fn certificates(&self, page: Option<&str>) -> Outcome<Listing<Registered>> {
         let after = page.map(str::to_owned);
         self.repeated("ListCertificates", move |account| {
@@ -298,7 +298,7 @@ impl Registry for Port {
     }
 }
 
-/// What an authority makes of a request: a certificate for its key. The name is nothing that anybody looks at.
+/// Issues a certificate as a certificate authority does. No test reads the subject.
 fn issue(request: &CertificateRequest) -> IssuedCertificate {
     let key = rcgen::KeyPair::generate().unwrap();
     let authority = rcgen::Issuer::new(rcgen::CertificateParams::default(), key);

@@ -1,4 +1,4 @@
-//! What the sweep does in peace: what it takes, what it leaves, and how slowly.
+//! The sweep without faults: what it deletes, what it keeps, and how slowly it calls.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::world::{Flaw, Registration, STRANGERS, World};
 use crate::{Event, Process, RETENTION, in_simulated_time, now, verdict};
 
-/// The registry allows ten calls per second of the slowest kinds; half of it is left to the owners.
+/// AWS IoT allows ten calls per second of the slowest operations; half of them are left to the owners.
 const CALLS_PER_SECOND: usize = 5;
 
 fn process(world: &Arc<World>, who: usize) -> Process {
@@ -37,7 +37,7 @@ fn is_there(world: &World, id: &CertificateId) -> bool {
     world.account.lock().unwrap().certificates.contains_key(id)
 }
 
-/// The most calls of one kind within a second, by the world's own story.
+/// The largest number of calls of one operation within a second, from the log of the world.
 fn busiest_second(world: &World) -> (usize, String) {
     let mut calls: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for line in world.story().lines() {
@@ -51,7 +51,7 @@ fn busiest_second(world: &World) -> (usize, String) {
 }
 
 #[test]
-fn orphans_are_deleted_slowly_and_nothing_else_is() {
+fn only_orphans_are_deleted_and_slowly() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
         assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
@@ -76,7 +76,7 @@ fn orphans_are_deleted_slowly_and_nothing_else_is() {
 }
 
 #[test]
-fn a_sweep_without_time_goes_on_at_its_next_turn() {
+fn the_next_sweep_continues_after_a_deadline() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
         add(&world, 60, &Registration { ours: true, made_at: now() - 2 * 3_600, ..Registration::default() });
@@ -99,7 +99,7 @@ fn a_sweep_without_time_goes_on_at_its_next_turn() {
 }
 
 #[test]
-fn who_stays_away_for_the_whole_retention_is_forgotten() {
+fn an_owner_is_deleted_after_the_retention() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
         assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
@@ -111,7 +111,7 @@ fn who_stays_away_for_the_whole_retention_is_forgotten() {
 
         sleep(Duration::from_secs(120)).await;
         assert_eq!(process(&world, 3).sweeps().await.forgotten, 1);
-        // What the registry did not let go at once, it does an hour later.
+        // The registry refused to delete some resources at once; an hour later it does.
         for who in 4..6 {
             sleep(Duration::from_secs(2 * 3_600)).await;
             process(&world, who).sweeps().await;
@@ -123,7 +123,7 @@ fn who_stays_away_for_the_whole_retention_is_forgotten() {
 }
 
 #[test]
-fn who_is_back_in_time_has_the_same_certificate_and_no_new_mail() {
+fn an_owner_who_returns_in_time_keeps_the_certificate_without_a_new_mail() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
         assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
@@ -132,7 +132,7 @@ fn who_is_back_in_time_has_the_same_certificate_and_no_new_mail() {
         assert!(!world.account.lock().unwrap().certificates.values().any(|registration| registration.active));
         sleep(Duration::from_secs(10 * A_DAY)).await;
         assert!(process(&world, 2).answers(Event::Contact(Trigger::Linked)).await);
-        // The event that disabled it comes once more, late.
+        // The event that disabled the skill is delivered once more, late.
         assert!(process(&world, 3).answers(Event::Disabled(10 * A_DAY)).await);
         assert_eq!(world.account.lock().unwrap().mails.len(), 1);
         verdict(&world, true).unwrap();
@@ -150,12 +150,12 @@ fn a_replaced_certificate_works_until_the_new_one_is_in_use() {
         assert_eq!(live(), 2);
         sleep(Duration::from_secs(60)).await;
         assert!(process(&world, 2).answers(Event::Contact(Trigger::Speech)).await);
-        assert_eq!(live(), 2, "the new one is not in use yet");
+        assert_eq!(live(), 2, "the new certificate is not in use yet");
         assert!(process(&world, 3).device_reports(true).await.is_ok());
-        assert_eq!(live(), 2, "a report of the old one tells nothing about the new one");
+        assert_eq!(live(), 2, "a report of the old certificate does not count for the new one");
         assert!(process(&world, 4).device_reports(false).await.is_ok());
-        assert_eq!(live(), 1, "nobody has spoken and nothing was swept");
-        // What the old device has said before that is heard late.
+        assert_eq!(live(), 1, "the report alone revokes the old certificate, without a request and a sweep");
+        // A report of the old certificate from before arrives late.
         let used = world.account.lock().unwrap().report(false);
         assert!(process(&world, 5).device_reports(true).await.is_ok());
         assert_eq!((live(), world.account.lock().unwrap().report(false)), (1, used));
@@ -166,13 +166,13 @@ fn a_replaced_certificate_works_until_the_new_one_is_in_use() {
 }
 
 #[test]
-fn a_report_that_comes_while_somebody_works_on_the_thing_is_not_lost() {
+fn a_report_while_another_process_holds_the_lease_is_not_lost() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
         assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
         assert!(process(&world, 1).answers(Event::Contact(Trigger::AsksForAnother)).await);
-        // Another process has taken the thing and died.
+        // Another process holds the lease of the thing and has died.
         {
             let mut account = world.account.lock().unwrap();
             let entry = account.thing.as_mut().unwrap();
@@ -187,13 +187,13 @@ fn a_report_that_comes_while_somebody_works_on_the_thing_is_not_lost() {
             began.elapsed()
         });
         assert!(reported.unwrap().ends_with("1 are revoked"));
-        assert!(left < Duration::from_secs(2), "what was replaced goes INACTIVE at once: {left:?}");
+        assert!(left < Duration::from_secs(2), "the replaced certificate becomes INACTIVE at once: {left:?}");
         verdict(&world, false).unwrap();
     });
 }
 
 #[test]
-fn an_owner_who_is_away_keeps_what_a_report_would_revoke() {
+fn a_report_revokes_nothing_while_the_owner_is_suspended() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
         assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
@@ -226,14 +226,14 @@ fn a_replaced_certificate_works_for_a_day_at_most() {
 }
 
 #[test]
-fn after_a_mail_that_came_back_the_owner_hears_of_it_once() {
+fn the_owner_is_told_about_a_returned_mail_once() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
         assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);
         sleep(Duration::from_secs(60)).await;
         let bounce = Event::MailReturned(onething::registry::Bounce::Bounced);
         assert!(process(&world, 1).answers(bounce).await);
-        // Asked for another certificate, the skill says so first, and mails nothing.
+        // The skill first tells the owner about the returned mail, and sends no new one.
         assert!(!process(&world, 2).answers(Event::Contact(Trigger::AsksForAnother)).await);
         assert_eq!(world.account.lock().unwrap().mails.len(), 1);
         assert!(process(&world, 3).answers(Event::Contact(Trigger::AsksForAnother)).await);
@@ -249,7 +249,7 @@ fn after_a_mail_that_came_back_the_owner_hears_of_it_once() {
 }
 
 #[test]
-fn who_is_forgotten_leaves_nothing_and_starts_afresh() {
+fn a_deleted_owner_leaves_nothing_and_can_start_again() {
     in_simulated_time(async {
         let world = World::new(0, Flaw::None);
         assert!(process(&world, 0).answers(Event::Contact(Trigger::Speech)).await);

@@ -1,8 +1,8 @@
-//! AWS in owner_cache, on a clock that the test turns: one owner's thing, certificates, shadow and mailbox, and
-//! the faults that a network between a function and a cloud can have.
+//! AWS in memory, on the clock of the test: the thing, certificates, shadow and mailbox of one owner, and the faults of the
+//! network between a function and the cloud.
 //!
-//! A call is a message out, an effect, and a message back. Each can be late or lost, and the effect of a
-//! call that nobody waits for any more happens all the same.
+//! A call consists of a request, an effect and a response. Request and response can be late or lost. The effect happens even if
+//! the caller no longer waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,18 +15,18 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-/// A certificate as the account has it.
+/// A certificate in the registry of the account.
 #[derive(Clone, Debug, Default)]
 pub struct Registration {
     pub active: bool,
     pub policy: bool,
     pub thing: bool,
-    /// Detaching takes its time: until then DeleteCertificate is refused.
+    /// The end of a detachment that propagates. Until then DeleteCertificate is refused.
     pub detaching_until: Option<Instant>,
     pub made_at: u64,
-    /// Whether its subject says that the skill or a device of its asked for it.
+    /// Whether the subject says that the skill or one of its devices requested the certificate.
     pub ours: bool,
-    /// Whether that is all it says: it was a device's own request.
+    /// Whether the subject does not name the thing, as in the CSR of a device.
     pub nameless: bool,
 }
 
@@ -40,34 +40,34 @@ impl Registration {
     }
 }
 
-/// What the account and the mailbox hold.
+/// The content of the account and of the mailbox.
 #[derive(Default)]
 pub struct Account {
     pub thing: Option<Entry>,
     pub certificates: BTreeMap<CertificateId, Registration>,
-    /// The shadow's `state`.
+    /// The `state` of the shadow.
     pub shadow: Option<Value>,
-    /// The certificate in the mail that waits on the machine that is to send it, where mail waits.
+    /// The certificate in the mail that waits in the queue of the mailer.
     pub waiting: Option<CertificateId>,
     /// The certificate in each mail, in the order of sending.
     pub mails: Vec<CertificateId>,
-    /// The certificates that were mailed or given to a device that registered itself, in order.
+    /// The certificates that were mailed, or returned to a device that registered itself, in order.
     pub handed: Vec<CertificateId>,
-    /// So many devices have registered and had no good answer: they will register again.
+    /// The number of devices that have registered without a successful response and will register again.
     pub unanswered: u32,
-    /// The owner has heard that the last mail came back.
+    /// Whether the owner was told that the last mail was returned.
     pub told: bool,
-    /// The certificates that a device ever reported to use.
+    /// The certificates that a device has reported to use.
     pub reported: BTreeSet<CertificateId>,
-    /// The certificates that a record ever called delivered.
+    /// The certificates that a record has named as delivered.
     pub delivered: BTreeSet<CertificateId>,
-    /// What must never happen, and did.
+    /// The violations of invariants so far.
     pub broken: Vec<&'static str>,
     pub created: u64,
 }
 
 impl Account {
-    /// What else lies in the account: certificates of other software, INACTIVE and unattached.
+    /// An account with certificates of other software, which are INACTIVE and unattached.
     pub fn with_strangers() -> Self {
         let mut account = Self::default();
         for number in 1..=STRANGERS {
@@ -77,7 +77,8 @@ impl Account {
         account
     }
 
-    /// What the device with the newest certificate would say, or, where it is `late`, one with an older certificate has said and is heard now.
+    /// A report of the device with the newest working certificate, or, if `late`, an earlier report of a device with an older
+    /// certificate that arrives now. Returns the reported certificate; None if no certificate works.
     pub fn report(&mut self, late: bool) -> Option<CertificateId> {
         let works = |id: &&CertificateId| self.certificates.get(*id).is_some_and(Registration::works);
         let newest = self.handed.iter().rev().find(works)?;
@@ -89,26 +90,26 @@ impl Account {
         Some(id)
     }
 
-    /// A mail has come to its recipient.
+    /// Records that a mail has reached its recipient.
     pub fn mailed(&mut self, id: CertificateId) {
         self.mails.push(id.clone());
         self.handed.push(id);
         self.told = false;
     }
 
-    /// Nobody whose device could connect is cut off for a certificate that was not delivered.
+    /// Records a violation if the call cuts off a device although its owner has no other delivered certificate that works.
     pub fn check_cut_off(&mut self, id: &CertificateId) {
         let Some(entry) = &self.thing else { return };
         let wanted = entry.record.suspended.is_some() || entry.record.forget;
         let others =
             self.delivered.iter().filter(|other| *other != id).any(|other| self.certificates.get(other).is_some_and(Registration::works));
         let worked = self.certificates.get(id).is_some_and(Registration::works);
-        // One whose mail still waits is nobody's.
+        // A certificate whose mail still waits belongs to no device yet.
         let had = self.delivered.contains(id) && self.handed.contains(id);
         if worked && had && !wanted && !others {
             self.broken.push("a delivered certificate was cut off, and there is no other");
         }
-        // The clocks of two machines may be some seconds apart.
+        // The clocks of two machines may differ by some seconds.
         let early = |replaced: &Replaced| replaced.certificate == *id && replaced.until > crate::now() + 10;
         let is_used = entry.record.certificate.as_ref().is_some_and(|newest| self.reported.contains(newest));
         if worked && had && !wanted && !is_used && entry.record.replaced.len() < 8 && entry.record.replaced.iter().any(early) {
@@ -117,10 +118,10 @@ impl Account {
     }
 }
 
-/// So many certificates of others.
+/// The number of certificates of other software.
 pub const STRANGERS: u64 = 3;
 
-/// Merges as a shadow does: `null` deletes.
+/// Merges as AWS IoT merges a shadow: `null` deletes a key.
 pub fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
@@ -136,60 +137,60 @@ pub fn merge(into: &mut Value, from: &Value) {
     }
 }
 
-/// A way in which the account itself is not what AWS documents: a mutant of the world.
+/// A deviation of the simulated account from the documentation of AWS: a mutant of the world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flaw {
     #[default]
     None,
-    /// CreateThing succeeds also on a thing that exists.
+    /// CreateThing succeeds even if the thing exists.
     ClaimsAreShared,
-    /// UpdateThing does not look at the expected version.
+    /// UpdateThing ignores the expected version.
     VersionsDoNotCount,
-    /// Certificates are born ACTIVE.
+    /// New certificates are ACTIVE.
     BornActive,
-    /// UpdateCertificate INACTIVE and DeleteCertificate say yes and do nothing.
+    /// UpdateCertificate INACTIVE and DeleteCertificate succeed without an effect.
     NothingIsRevoked,
-    /// Every certificate in the account seems to be ours.
+    /// Every certificate in the account looks like one of this project.
     AllSeemOurs,
-    /// A mail that waits is sent whether or not anybody wants it any more.
+    /// A waiting mail is sent even if it is no longer wanted.
     StaleMailGoes,
-    /// Whatever certificate a device reports is taken for the newest one.
+    /// A report of any certificate counts as a report of the newest one.
     AnyReportCounts,
 }
 
-/// How a call goes.
+/// The course of a call.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Fine,
-    /// A definite no.
+    /// Refused without an effect.
     Refused,
-    /// It never arrives, and that shows at once.
+    /// The request is lost, and the caller gets an error at once.
     LostOnTheWay,
-    /// It happens, and the answer is an error.
+    /// The effect happens, and the response is an error.
     FailsAfterwards,
-    /// It never arrives, and nothing shows.
+    /// The request is lost, and the caller runs into its timeout.
     Silent,
-    /// It happens, and nothing shows.
+    /// The effect happens, and the caller runs into its timeout.
     SilentAfterwards,
 }
 
 pub struct World {
     pub account: Mutex<Account>,
     pub flaw: Flaw,
-    /// Whether mail waits until somebody sends it.
+    /// Whether the mailer queues mail until an event sends it.
     pub keeps_mail: bool,
     dice: Mutex<fastrand::Rng>,
     story: Mutex<String>,
     began: Instant,
 }
 
-/// Why a call has no answer that counts.
+/// The error of a call.
 pub enum Failure {
     Refused,
     Unclear,
 }
 
-/// The client of AWS gives up on a call after this.
+/// The timeout of a call in the AWS client.
 const CALL_LIMIT: Duration = Duration::from_millis(2_000);
 
 impl World {
@@ -197,7 +198,7 @@ impl World {
         Self::with(seed, flaw, false)
     }
 
-    /// The same, and where `keeps_mail`, mail waits until somebody sends it.
+    /// Like [`new`](Self::new); with `keeps_mail`, the mailer queues mail.
     pub fn with(seed: u64, flaw: Flaw, keeps_mail: bool) -> Arc<Self> {
         Arc::new(Self {
             account: Mutex::new(Account::with_strangers()),
@@ -209,12 +210,12 @@ impl World {
         })
     }
 
-    /// A number below `limit`.
+    /// A random number below `limit`.
     pub fn roll(&self, limit: u64) -> u64 {
         self.dice.lock().unwrap().u64(0..limit)
     }
 
-    /// A line for whoever has to read a failing schedule.
+    /// Adds a line to the log that a failing schedule prints.
     pub fn tell(&self, what: impl std::fmt::Display) {
         let at = self.began.elapsed().as_secs_f64();
         let _ = writeln!(self.story.lock().unwrap(), "{at:8.3}  {what}");
@@ -232,7 +233,7 @@ impl World {
         fates[self.roll(fates.len() as u64) as usize]
     }
 
-    /// One call by `who`, which goes wrong in `chaos` of a hundred cases.
+    /// One call of the process `who`, which fails in `chaos` percent of the cases.
     pub async fn call<T: Send + 'static>(
         self: &Arc<Self>,
         who: usize,
@@ -260,7 +261,7 @@ impl World {
             }
             Fate::Fine | Fate::FailsAfterwards | Fate::SilentAfterwards => {}
         }
-        // Once sent, it happens, whether or not the caller lives to hear of it.
+        // Once sent, the call takes effect, even if the caller is killed before the response.
         let (done, heard) = oneshot::channel();
         let world = Arc::clone(self);
         tokio::spawn(async move {
@@ -282,7 +283,7 @@ impl World {
         }
     }
 
-    /// Mostly quick, now and then slow.
+    /// The latency of one message: usually short, sometimes long.
     fn latency(&self) -> Duration {
         let slow = self.roll(20) == 0;
         Duration::from_millis(5 + self.roll(if slow { 900 } else { 60 }))

@@ -1,4 +1,4 @@
-//! The certificate is lost or in wrong hands: a new one comes, and the old one goes when it is not needed any more.
+//! The certificate is lost or compromised: the owner gets a new one, and the old one is revoked when the device uses the new one.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::stack::{Stack, check_no_stray_certificate_is_live, check_one_owner_on
 
 const INTENT: &str = "SendCertificateIntent";
 
-/// Says it, and says yes where it is asked back. A lease of a second may still have to run out.
+/// Asks for another certificate and confirms it.
 pub async fn ask_and_agree(stack: &Stack, echo: &mut Echo) -> Answer {
     echo.start_over();
     let request = echo.intent_in("STARTED", "NONE", INTENT, &[]);
@@ -21,7 +21,7 @@ pub async fn ask_and_agree(stack: &Stack, echo: &mut Echo) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_old_certificate_works_until_the_device_says_that_it_uses_the_new_one() {
+async fn the_old_certificate_works_until_the_device_reports_the_new_one() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;
@@ -29,11 +29,11 @@ async fn the_old_certificate_works_until_the_device_says_that_it_uses_the_new_on
     ask_and_agree(&stack, &mut owner.echo).await.says(&["new certificate"]);
     let (_, bundle) = stack.ministack.open_last_mail(&ada).await;
     let identity = Identity::of_bundle(&bundle, &stack.ministack.root);
-    assert_eq!(identity.client_id, owner.thing, "the thing stays");
-    let mailed = std::fs::read_to_string(&identity.certificate).expect("a certificate");
+    assert_eq!(identity.client_id, owner.thing, "the thing is the same");
+    let mailed = std::fs::read_to_string(&identity.certificate).expect("the certificate of the bundle");
     assert_ne!(mailed, owner.certificate());
 
-    // The device has not been given the new one yet, and goes on; commands reach it.
+    // The device still uses the old certificate, and commands reach the device.
     let mut device = Device::connect(&owner.identity).await;
     device.subscribe(&owner.topic("update/delta")).await;
     owner.echo.start_over();
@@ -41,7 +41,7 @@ async fn the_old_certificate_works_until_the_device_says_that_it_uses_the_new_on
     stack.ask(&mut owner.echo, &request).await.says(&["Pausing"]);
     assert_eq!(device.receive(&owner.topic("update/delta")).await["state"]["command"]["name"], "pause");
 
-    // It gets the new one and says so; the next contact takes the old one out of service.
+    // The device connects with the new certificate and reports its id; the next request revokes the old one.
     let mut device = Device::connect(&identity).await;
     device.subscribe(&owner.topic("update/accepted")).await;
     let reported = json!({"status": "idle", "certificateId": connection(&bundle)["certificateId"]});
@@ -60,7 +60,7 @@ async fn the_old_certificate_works_until_the_device_says_that_it_uses_the_new_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_says_no_keeps_the_old_one() {
+async fn an_owner_who_declines_keeps_the_old_certificate() {
     let stack = Stack::of_short_leases().await;
     let mut owner = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
     stack.function.aws.forgets();
@@ -84,7 +84,7 @@ async fn three_mails_a_day_are_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stops_half_way_is_finished_by_the_next_contact() {
+async fn an_interrupted_replacement_is_finished_by_the_next_request() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;
@@ -92,19 +92,19 @@ async fn what_stops_half_way_is_finished_by_the_next_contact() {
     ask_and_agree(&stack, &mut owner.echo).await.apologises();
     stack.function.aws.mends();
 
-    // No word about certificates: just the next time the owner speaks.
+    // The owner just launches the skill, without a word about certificates.
     owner.echo.start_over();
     stack.serves(&mut owner.echo).await;
     let (_, bundle) = stack.ministack.open_last_mail(&ada).await;
     let identity = Identity::of_bundle(&bundle, &stack.ministack.root);
     check_no_stray_certificate_is_live(&stack.ministack.holds().await);
-    // Both work: what the owner has, and what is in the last mail.
+    // Both certificates work: that of the device, and that in the last mail.
     Device::connect(&owner.identity).await;
     Device::connect(&identity).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_certainly_failed_leaves_everything_as_it_was() {
+async fn a_refused_replacement_changes_nothing() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;

@@ -1,5 +1,5 @@
-//! The real agent on an AWS that somebody else wrote: from the mail to a device that does what was said, and what must be so
-//! when it is killed, locked out, cut off or given another certificate.
+//! The real agent with an emulator of AWS that others wrote: from the mail to a device that obeys commands, and its behaviour
+//! when the agent is killed, is refused, loses its connection or gets another certificate.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use crate::harness::line::Line;
 use crate::harness::ministack::{Account, calls};
 use crate::stack::{Owner, Stack, check_no_stray_certificate_is_live, check_one_owner_one_thing};
 
-/// So long the broker is away.
+/// How long the broker cannot be reached.
 const AWAY: Duration = Duration::from_secs(60);
 
-/// A stack in which devices reach the broker by a line of their own.
+/// A stack in which devices reach the broker through a relay.
 async fn stack_by_the_line() -> (Stack, Line) {
     let line = Line::laid().await;
     let endpoint = format!("localhost:{}", line.port);
@@ -26,7 +26,7 @@ async fn stack_by_the_line() -> (Stack, Line) {
 }
 
 impl Owner {
-    /// "Print a …"; the id of the command.
+    /// "Print a …"; returns the id of the command.
     pub async fn wants(&mut self, stack: &Stack, model: &str) -> Value {
         self.echo.start_over();
         let request = self.echo.intent("PrintIntent", &[Slot::said("model", model)]);
@@ -34,7 +34,7 @@ impl Owner {
         request["request"]["requestId"].clone()
     }
 
-    /// What a question for the status is answered.
+    /// Asks for the status and requires these words in the response.
     async fn hears(&mut self, stack: &Stack, words: &[&str]) {
         self.echo.start_over();
         let request = self.echo.intent("StatusIntent", &[]);
@@ -43,7 +43,7 @@ impl Owner {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_makes_a_printer_that_prints_what_is_said_and_tells_how_it_is() {
+async fn an_agent_with_a_mailed_bundle_obeys_commands_and_reports() {
     let stack = Stack::built().await;
     let mut ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
     let machine = Machine::new(&stack.ministack.root);
@@ -65,7 +65,7 @@ async fn a_mail_makes_a_printer_that_prints_what_is_said_and_tells_how_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_that_loses_power_does_nothing_twice_and_forgets_nothing() {
+async fn a_killed_agent_neither_repeats_nor_loses_a_command() {
     let stack = Stack::built().await;
     let mut owner = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
     let machine = Machine::new(&stack.ministack.root);
@@ -77,7 +77,7 @@ async fn an_agent_that_loses_power_does_nothing_twice_and_forgets_nothing() {
         stack.ministack.is_told(&thing, json!({"command": {"id": id, "status": status}})).await["state"]["reported"]["command"].clone()
     };
 
-    // It was begun; whether anybody has noted its end is a matter of luck, and not whether it is done again.
+    // The print was begun. Its end may have been recorded or not; in both cases it is not repeated.
     let agent = machine.runs(&run).await;
     let id = owner.wants(&stack, "vase").await;
     machine.prints(1).await;
@@ -87,22 +87,22 @@ async fn an_agent_that_loses_power_does_nothing_twice_and_forgets_nothing() {
     assert_eq!(machine.printed(), ["vase"]);
     agent.loses_power().await;
 
-    // What was said while it was dead is done when it lives again.
+    // A command that was sent while the agent was not running is done after its start.
     let id = owner.wants(&stack, "bowl").await;
     let agent = machine.runs(&run).await;
     told(&id, "done").await;
     assert_eq!(machine.printed(), ["vase", "bowl"]);
 
-    // What was under way is not begun again, and its owner can learn that.
+    // A print that was interrupted is not repeated, and the owner can learn that it failed.
     machine.note("jam", "");
     let id = owner.wants(&stack, "cup").await;
     machine.prints(3).await;
     agent.loses_power().await;
     let agent = machine.runs(&run).await;
     assert_eq!(told(&id, "failed").await["detail"], "the device stopped while it was at work");
-    std::fs::remove_file(machine.file("jam")).expect("the jam");
+    std::fs::remove_file(machine.file("jam")).expect("the file jam");
 
-    // Nor is anything else, by an agent that finds its last command answered.
+    // Nor is any print repeated by an agent whose last command is already answered.
     agent.loses_power().await;
     let agent = machine.runs(&run).await;
     let id = owner.wants(&stack, "jug").await;
@@ -112,7 +112,7 @@ async fn an_agent_that_loses_power_does_nothing_twice_and_forgets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_is_out_of_service_is_refused_until_it_is_back() {
+async fn an_inactive_certificate_is_refused_until_it_is_active_again() {
     let (stack, line) = stack_by_the_line().await;
     let mut ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
     let (machine, other) = (Machine::new(&stack.ministack.root), Machine::new(&stack.ministack.root));
@@ -126,7 +126,7 @@ async fn a_certificate_that_is_out_of_service_is_refused_until_it_is_back() {
         assert_eq!(calls(&stack.ministack.url, "update_certificate", change).await, Ok(()));
     };
     becomes("INACTIVE").await;
-    // AWS IoT would end the connection by itself, within minutes; the emulator leaves it alone.
+    // AWS IoT would close the connection within minutes; the emulator keeps it open.
     let id = ada.wants(&stack, "vase").await;
     stack.ministack.is_told(&ada.thing, json!({"command": {"id": id, "status": "accepted"}})).await;
     line.cut();
@@ -145,7 +145,7 @@ async fn a_certificate_that_is_out_of_service_is_refused_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_while_the_broker_is_away_is_done_once_and_in_its_order() {
+async fn commands_during_an_outage_of_the_broker_are_done_once_and_in_order() {
     let (stack, line) = stack_by_the_line().await;
     let mut ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
     let machine = Machine::new(&stack.ministack.root);
@@ -153,7 +153,7 @@ async fn what_is_said_while_the_broker_is_away_is_done_once_and_in_its_order() {
     let printer = machine.printer();
     let agent = machine.runs(&["--device-model", &printer]).await;
 
-    // The line is cut before the device can have told that this was done.
+    // The connection is cut before the device can have reported that this print is done.
     ada.wants(&stack, "first").await;
     machine.prints(1).await;
     line.cut();
@@ -177,10 +177,10 @@ async fn what_is_said_while_the_broker_is_away_is_done_once_and_in_its_order() {
         }
     }
     tokio::time::sleep_until((cut_at + AWAY).into()).await;
-    assert_eq!(machine.printed(), ["first"], "the line was not cut");
+    assert_eq!(machine.printed(), ["first"], "the connection was not cut");
     line.mend();
 
-    // Commands wait in their order; of settings the last word counts.
+    // Commands are done in their order; of several values of a setting, the last one counts.
     agent.says("connected", 2).await;
     machine.prints(wanted.len()).await;
     let so = json!({"command": {"status": "done"}, "nozzleTarget": 118});
@@ -194,7 +194,7 @@ async fn what_is_said_while_the_broker_is_away_is_done_once_and_in_its_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_certificate_is_taken_over_and_the_old_one_goes_when_the_device_has_said_so() {
+async fn a_new_certificate_is_installed_and_the_old_one_revoked_after_the_report() {
     let stack = Stack::of_short_leases().await;
     let user = stack.function.welcomes("Ada");
     let mut ada = stack.onboards(&user, 0).await;
@@ -208,12 +208,12 @@ async fn a_new_certificate_is_taken_over_and_the_old_one_goes_when_the_device_ha
     let identity = Identity::of_bundle(&bundle, &stack.ministack.root);
     let id = connection(&bundle)["certificateId"].clone();
     assert_ne!(id, ada.certificate_id());
-    // The agent goes on with the old one.
+    // The agent keeps using the old certificate.
     ada.wants(&stack, "vase").await;
     stack.ministack.is_told(&ada.thing, json!({"model": "vase", "certificateId": ada.certificate_id()})).await;
     agent.loses_power().await;
 
-    // Both work. The new one is set up over the old one.
+    // Both certificates work. The new one is installed over the old one.
     drop(Device::connect(&ada.identity).await);
     machine.sets_up(&bundle.with_extension("zip")).await;
     let agent = machine.runs(&[]).await;
@@ -225,7 +225,7 @@ async fn a_new_certificate_is_taken_over_and_the_old_one_goes_when_the_device_ha
     other.answer(&mut echo, &request).await.says(&["Pausing"]);
 
     let account = stack.ministack.holds().await;
-    let mailed = std::fs::read_to_string(&identity.certificate).expect("a certificate");
+    let mailed = std::fs::read_to_string(&identity.certificate).expect("the certificate of the bundle");
     check_one_owner_one_thing(&account, &user, &mailed);
     check_no_stray_certificate_is_live(&account);
     agent.loses_power().await;

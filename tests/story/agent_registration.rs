@@ -1,4 +1,4 @@
-//! The real agent at the endpoint, in each of the ways in: from an empty state folder to a device that does what is wanted.
+//! The real agent registers at the endpoint in each of the ways: from an empty state folder to a device that obeys commands.
 
 use aws_lc_rs::hmac;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -40,14 +40,14 @@ prefix = "HMAC-"
 type = "lamp"
 "#;
 
-/// The thing and the certificate that a machine has.
+/// The name of the thing and the id of the certificate that the agent of a machine has stored.
 async fn stored(machine: &Machine) -> (String, String) {
     let status = machine.status().await;
-    let text = |field: &str| status[field].as_str().unwrap_or_else(|| panic!("no {field}: {status:#}")).to_owned();
+    let text = |field: &str| status[field].as_str().unwrap_or_else(|| panic!("the status has no {field}: {status:#}")).to_owned();
     (text("thing"), text("certificateId"))
 }
 
-/// The agent connects with what it has got, and does what its owner says.
+/// Starts the agent and requires that it obeys a command of its owner.
 async fn obeys(endpoint: &Entrance, machine: &Machine, echo: &mut Echo, model: &str) -> Agent {
     let agent = machine.runs(&[]).await;
     echo.start_over();
@@ -59,7 +59,7 @@ async fn obeys(endpoint: &Entrance, machine: &Machine, echo: &mut Echo, model: &
     agent
 }
 
-/// The same of a device that has no owner, and of its maker.
+/// Starts the agent of a device without an owner and requires that it applies a setting of its maker.
 async fn heeds(endpoint: &Entrance, machine: &Machine) {
     let agent = machine.runs(&[]).await;
     let (thing, certificate) = stored(machine).await;
@@ -70,7 +70,7 @@ async fn heeds(endpoint: &Entrance, machine: &Machine) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
+async fn an_agent_claims_a_code_obeys_and_renews_its_certificate() {
     let endpoint = Entrance::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode([0; 32]))).await;
     let ada = endpoint.stack.function.welcomes("Ada");
     let (mut echo, url) = (Echo::linked(&ada.token), endpoint.url());
@@ -86,7 +86,7 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
     let stranger = Machine::new(&endpoint.stack.ministack.root);
     stranger.tries_to_get(&["claim", &code, "--register-url", &url]).await.failed(3, "does not take the code");
 
-    // Where the code was shown, another certificate is asked for.
+    // The agent renews the certificate at the endpoint where it has claimed the code.
     endpoint.stack.lease_passes().await;
     machine.gets(&["renew"]).await;
     let (same, second) = stored(&machine).await;
@@ -95,7 +95,7 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
     let status = async |id: &str| certificate(&endpoint.stack.ministack.holds().await, id)["status"].clone();
     assert_eq!((status(&first).await, status(&second).await), (json!("ACTIVE"), json!("ACTIVE")));
     let agent = obeys(&endpoint, &machine, &mut echo, "bowl").await;
-    // The endpoint, which cannot touch shadows, leaves the old one to the sweep: it finds the new one in use.
+    // The endpoint cannot read shadows, so the sweep revokes the old certificate: it finds the new one in use.
     endpoint.stack.lease_passes().await;
     endpoint.stack.sweeps().await;
     assert_ne!(status(&first).await, "ACTIVE");
@@ -107,7 +107,7 @@ async fn an_agent_claims_a_code_obeys_and_renews_what_it_got() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_number() {
     let mut key = [0; 32];
-    getrandom::fill(&mut key).expect("randomness");
+    getrandom::fill(&mut key).expect("random bytes");
     let endpoint = Entrance::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode(key))).await;
     let ada = endpoint.stack.function.welcomes("Ada");
     let url = endpoint.url();
@@ -128,7 +128,7 @@ async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_num
     assert_eq!((&made["type"], &made["attributes"]["hardware"]), (&json!("lamp"), &json!("b")), "{made:#}");
     assert_eq!(made["attributes"]["version"], "1.2", "{made:#}");
 
-    // By its serial number alone, and, where that is easily guessed, with its secret.
+    // With a serial number alone, and, if serial numbers are easily guessed, with its secret.
     let (numbered, guessable) = (machine(), machine());
     let serial = numbered.note("serial", "7f3e2a90-5bd4-4c1e-9a57-d0c2f1b8e644");
     numbered.gets(&["register", "--register-url", &url, "--serial-file", &serial]).await;
@@ -138,7 +138,7 @@ async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_num
     guessable.tries_to_get(&alone).await.failed(3, "does not take the serial number");
     guessable.gets(&[&alone[..], &["--secret-file", &secret]].concat()).await;
     heeds(&endpoint, &guessable).await;
-    // Or with one that was computed when it was made.
+    // Or with a secret that is derived from a key at production.
     let computed = machine();
     let secret = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), b"HMAC-0001");
     let (number, secret) = (computed.note("serial", "HMAC-0001"), computed.note("secret", &HEXLOWER.encode(secret.as_ref())));
@@ -155,7 +155,7 @@ async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_num
         let refused = nobody.tries_to_get(&["register", "--register-url", &url, option, &wrong]).await;
         refused.failed(3, &format!("does not take the {name}"));
     }
-    // Nothing that was shown at the endpoint is in its log.
+    // No credential of a request is in the log of the endpoint.
     let log = endpoint.gateway.function().log();
     for secret in [&ada.token, "token-of-the-first-factory", "7f3e2a90", "a-secret", "BEGIN CERTIFICATE REQUEST"] {
         assert!(!log.contains(secret), "{log}");

@@ -1,6 +1,5 @@
-//! One owner speaks to several functions in the same moment, or to others
-//! while one is stuck: still one thing, one live certificate, and that one in
-//! the last mail.
+//! One owner sends requests to several functions at the same time, or to others while one gets no response: there is still one
+//! thing, and one ACTIVE certificate, which is in the last mail.
 
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use crate::harness::ministack::{THING_TYPE, calls};
 use crate::stack::check_no_stray_certificate_is_live;
 use crate::tenant::{PATIENCE, SharedAccount, is_served, words_of};
 
-/// Several functions of one owner, behind one gate.
+/// Several functions for one owner, behind one proxy.
 struct Crowd {
     user: User,
     gate: Aws,
@@ -34,12 +33,12 @@ impl Crowd {
         Self { user: user.clone(), gate, functions }
     }
 
-    /// "Alexa, open my printer", said to all of them in the same moment. Each answer is valid and in time.
+    /// "Alexa, open my printer", sent to all functions at the same time. Every response is checked.
     async fn speaks(&self) -> Vec<Answer> {
         self.speaks_to(&self.functions).await
     }
 
-    /// The same, to some of them.
+    /// Like [`speaks`](Self::speaks), with some of the functions.
     async fn speaks_to(&self, functions: &[Arc<Lambda>]) -> Vec<Answer> {
         let mut answers = JoinSet::new();
         for function in functions {
@@ -49,8 +48,8 @@ impl Crowd {
         answers.join_all().await
     }
 
-    /// Speaks again, as an owner who was told to: to one of them at a time, one lease apart. On a machine that is too busy for
-    /// all of them at once, the same once more would come to the same.
+    /// Launches the skill again in one function at a time, one lease apart, until the owner is ready. All functions at once could
+    /// again be too much for a busy machine.
     async fn speaks_until_served(&self, shared_account: &SharedAccount) {
         let mut speeches = Vec::new();
         for function in self.functions.chunks(1).cycle().take(PATIENCE) {
@@ -64,7 +63,7 @@ impl Crowd {
         panic!("not ready: {speeches:#?}");
     }
 
-    /// Says it once more, when the owner is ready: each of them knows. They do not have to in the same moment.
+    /// Requires that every function treats the owner as ready. The functions are asked a few at a time.
     async fn is_served_by_all(&self) {
         for functions in self.functions.chunks(5) {
             for answer in self.speaks_to(functions).await {
@@ -75,7 +74,7 @@ impl Crowd {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_owner_of_many_echos_is_one_owner() {
+async fn concurrent_first_requests_create_one_thing() {
     let shared_account = SharedAccount::built(15).await;
     for count in [2, 6, 20] {
         let user = shared_account.welcomes(&format!("Owner of {count}"));
@@ -94,7 +93,8 @@ async fn a_new_owner_of_many_echos_is_one_owner() {
     check_no_stray_certificate_is_live(&shared_account.ministack.holds().await);
 }
 
-/// One function hangs at a call after it has taken the lease; so many others come when the lease is over.
+/// One function waits for a response after it has taken the lease; `others` further functions get requests when the lease has
+/// expired.
 async fn overtake(shared_account: &SharedAccount, name: &str, operation: &str, conduct: Conduct, others: usize) -> (User, Vec<String>) {
     let mut stuck = shared_account.settles(name).await;
     let crowd = Crowd::gathers(shared_account, &stuck.user, others).await;
@@ -106,38 +106,38 @@ async fn overtake(shared_account: &SharedAccount, name: &str, operation: &str, c
         crowd.speaks().await
     };
     let (answer, answers) = tokio::join!(stuck.speaks(), overtaken);
-    answer.expect("a function that lives").apologises();
+    answer.expect("a function that was not killed").apologises();
     if !answers.iter().any(is_served) {
         crowd.speaks_until_served(shared_account).await;
     }
 
-    // Now it is known to all, also to the one that was stuck, and nothing more is sent.
+    // Now all functions know the owner, including the one that waited, and no further mail is sent.
     let address = stuck.user.email.clone().unwrap_or_default();
     let mails = shared_account.ministack.post_office.count_to(&address);
     gate.mends();
     crowd.is_served_by_all().await;
-    let answer = stuck.speaks().await.expect("a function that lives");
+    let answer = stuck.speaks().await.expect("a function that was not killed");
     assert!(answer.keeps_session_open(), "{:#}", answer.json());
-    assert_eq!(shared_account.ministack.post_office.count_to(&address), mails, "mails to somebody who is ready");
+    assert_eq!(shared_account.ministack.post_office.count_to(&address), mails, "mails to an owner who is ready");
     (stuck.user, [gate.certificates_made(), crowd.gate.certificates_made()].concat())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_holder_that_is_stuck_is_overtaken_when_its_lease_is_over() {
+async fn a_hanging_lease_holder_is_overtaken_after_its_lease() {
     let shared_account = Arc::new(SharedAccount::built(2).await);
     let mut first = shared_account.settles("First").await;
-    first.speaks().await.expect("a function that lives").welcomes();
+    first.speaks().await.expect("a function that was not killed").welcomes();
     let operations = first.gate.operations();
     let held = operations.iter().skip_while(|operation| *operation != "CreateThing");
 
-    // Each of them is four functions at once.
+    // Each case runs four functions at the same time.
     let places = Arc::new(Semaphore::new(3));
     let mut cases = JoinSet::new();
     for operation in held {
         for conduct in [Conduct::Hangs, Conduct::HangsAfterwards] {
             let (shared_account, operation, places) = (Arc::clone(&shared_account), operation.clone(), Arc::clone(&places));
             cases.spawn(async move {
-                let _place = places.acquire_owned().await.expect("a place");
+                let _place = places.acquire_owned().await.expect("a permit");
                 let name = format!("{conduct:?} {operation}");
                 let case =
                     tokio::spawn(
@@ -149,7 +149,7 @@ async fn a_holder_that_is_stuck_is_overtaken_when_its_lease_is_over() {
     }
     let (mut wrong, mut names, mut owners) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(case) = cases.join_next().await {
-        match case.expect("a case that is waited for") {
+        match case.expect("a case that does not panic outside its task") {
             (name, Ok(owner)) => {
                 names.push(name);
                 owners.push(owner);
@@ -166,7 +166,7 @@ async fn a_holder_that_is_stuck_is_overtaken_when_its_lease_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_six_and_twenty_functions_one_is_stuck_and_the_others_come_after_its_lease() {
+async fn one_of_two_six_and_twenty_functions_hangs_and_is_overtaken() {
     let shared_account = SharedAccount::built(3).await;
     for (count, operation) in [(2, "AttachPolicy"), (6, "SendRawEmail"), (20, "SendRawEmail")] {
         let owner = overtake(&shared_account, &format!("Owner of {count}"), operation, Conduct::HangsAfterwards, count - 1).await;
@@ -176,9 +176,9 @@ async fn of_two_six_and_twenty_functions_one_is_stuck_and_the_others_come_after_
     check_no_stray_certificate_is_live(&shared_account.ministack.holds().await);
 }
 
-/// What all this stands on, asked by Amazon's own SDK: the emulator behind the gate is as exclusive as AWS.
+/// The premise of these tests, checked with Amazon's own SDK: the emulator behind the proxy is as exclusive as AWS.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_different_writes_to_a_thing_one_succeeds() {
+async fn one_of_two_concurrent_writes_to_a_thing_succeeds() {
     let shared_account = SharedAccount::built(1).await;
     let gate = shared_account.gate().await;
     let other_gate = shared_account.gate().await;
@@ -190,14 +190,14 @@ async fn of_two_different_writes_to_a_thing_one_succeeds() {
     let (first, second) = tokio::join!(calls(&url, "create_thing", create("a")), calls(&other_url, "create_thing", create("b")));
     let (winner, answers) = if first == Ok(()) { ("a", [first, second]) } else { ("b", [second, first]) };
     assert_eq!(answers, [Ok(()), Err("ResourceAlreadyExistsException".to_owned())]);
-    assert_eq!(calls(&url, "create_thing", create(winner)).await, Ok(()), "the same once more");
+    assert_eq!(calls(&url, "create_thing", create(winner)).await, Ok(()), "the same call again");
 
     let (first, second) = tokio::join!(calls(&url, "update_thing", update("c", 1)), calls(&other_url, "update_thing", update("d", 1)));
     let answers = if first.is_ok() { [first, second] } else { [second, first] };
     assert_eq!(answers, [Ok(()), Err("VersionConflictException".to_owned())]);
-    assert_eq!(calls(&url, "update_thing", update("e", 2)).await, Ok(()), "the version that it has now");
+    assert_eq!(calls(&url, "update_thing", update("e", 2)).await, Ok(()), "the present version");
 
-    // A thing that is made again begins again.
+    // A thing that is created again starts at version 1.
     assert_eq!(calls(&url, "delete_thing", json!({"thingName": "one"})).await, Ok(()));
     assert_eq!(calls(&url, "create_thing", create("f")).await, Ok(()));
     assert_eq!(calls(&url, "update_thing", update("g", 3)).await, Err("VersionConflictException".to_owned()));

@@ -1,5 +1,5 @@
-//! Once more on another AWS, moto: the control plane, the mail and the
-//! shadow. What moto does differently is listed in `tests/contract/gaps.rs`.
+//! A shorter story on another emulator of AWS, moto: the control plane, the mail and the shadow. `tests/contract/gaps.rs` lists
+//! its differences from AWS.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::harness::operations::{creates, searches};
 use crate::stack::{check_one_owner_one_thing, list};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_story_without_a_device() {
+async fn an_onboarding_and_a_command_on_moto() {
     let moto = Moto::start().await;
     prepare(&moto.url, &Account::deployed()).await;
     let function = Function::with(Aws::in_front_of(&moto.url).await).await;
@@ -34,10 +34,10 @@ async fn the_story_without_a_device() {
     let attachments = list(&read, "attachments");
     assert_eq!(attachments.len(), 1, "{read:#}");
 
-    let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
+    let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("the certificate of the bundle");
     check_one_owner_one_thing(&describe(&moto.url).await, &ada, &mailed);
 
-    // The command is in the shadow, and nothing was made or searched for it.
+    // The command is in the shadow, and no resource was created or searched for.
     function.aws.forgets();
     echo.start_over();
     let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);

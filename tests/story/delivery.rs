@@ -1,4 +1,4 @@
-//! The mail as its recipient gets it, opened by somebody else's parser.
+//! The mail as its recipient gets it, parsed by a foreign parser.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::harness::process::{Process, command};
 use crate::stack::{Stack, check_one_owner_one_thing, list};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_mail_and_the_bundle_are_what_they_promise() {
+async fn the_mail_and_the_bundle_have_the_documented_content() {
     let stack = Stack::with(&Account::deployed(), |deployment| deployment.set("MAIL_REPLY_TO", "help@skill.example.com")).await;
     let ada = stack.function.welcomes("Ada");
     let owner = stack.onboards(&ada, 0).await;
@@ -68,26 +68,26 @@ async fn the_mail_and_the_bundle_are_what_they_promise() {
     assert_eq!(said("privateKey"), "private.key.pem");
     assert_eq!(said("rootCas"), json!(["AmazonRootCA1.pem", "AmazonRootCA3.pem"]));
     assert!(said("issuedAt").as_u64().is_some_and(|moment| moment > 1_700_000_000));
-    let topics: Vec<&str> = connection["topics"].as_object().expect("topics by use").values().filter_map(Value::as_str).collect();
+    let topics: Vec<&str> = connection["topics"].as_object().expect("an object of topics").values().filter_map(Value::as_str).collect();
     for rest in ["update", "update/delta", "get", "get/accepted"] {
         assert!(topics.contains(&owner.topic(rest).as_str()), "{topics:?}");
     }
     for root in ["AmazonRootCA1.pem", "AmazonRootCA3.pem"] {
-        let pem = std::fs::read_to_string(owner.bundle.join(root)).expect("a root");
+        let pem = std::fs::read_to_string(owner.bundle.join(root)).expect("a root certificate of the bundle");
         assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "{pem}");
     }
 }
 
-/// Copied from the bundle and pasted into a shell, as its reader would. Only the root is the test's own.
+/// Runs the command from the README of the bundle in a shell, as a reader would. Only the root certificate is that of the test.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_in_the_bundle_shows_what_is_said() {
+async fn the_command_in_the_readme_of_the_bundle_shows_commands() {
     let stack = Stack::built().await;
     let mut owner = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
-    let readme = std::fs::read_to_string(owner.bundle.join("README.txt")).expect("a README");
-    let start = readme.find("mosquitto_sub").expect("a command");
-    let line = readme[start..].split("\n\n").next().expect("its end");
+    let readme = std::fs::read_to_string(owner.bundle.join("README.txt")).expect("the README of the bundle");
+    let start = readme.find("mosquitto_sub").expect("a command with mosquitto_sub");
+    let line = readme[start..].split("\n\n").next().expect("the end of the command");
     let line = line.replace("AmazonRootCA1.pem", &stack.ministack.root.display().to_string());
-    // Told to say when it is subscribed, and at once, so that the test need not guess.
+    // Prints the subscription unbuffered, so that the test knows when the client is subscribed.
     let mut shell = command("/bin/sh", &owner.bundle);
     shell.env("PATH", std::env::var_os("PATH").unwrap_or_default()).arg("-c").arg(format!("exec stdbuf -oL {line} -d"));
     let client = Process::start(shell);
@@ -132,7 +132,7 @@ async fn names_and_addresses_are_hostile_input() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_mail_cannot_be_sent_to_is_said_to_be_that() {
+async fn an_invalid_mail_address_is_reported_as_such() {
     let stack = Stack::built().await;
     for (number, (email, words)) in [
         ("", "no e-mail address"),
@@ -159,7 +159,7 @@ async fn an_address_that_mail_cannot_be_sent_to_is_said_to_be_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_that_ses_refuses_is_told_and_undone() {
+async fn a_mail_that_ses_refuses_is_reported_and_rolled_back() {
     let sandbox = Account { sandbox: true, ..Account::deployed() };
     let unverified = Account { verified: Vec::new(), ..Account::deployed() };
     for account in [sandbox, unverified] {
@@ -177,7 +177,7 @@ async fn a_mail_that_ses_refuses_is_told_and_undone() {
         let holds = stack.ministack.holds().await;
         assert!(list(&holds, "certificates").is_empty(), "{holds:#}");
 
-        // The maker verifies what was missing; the next contact succeeds.
+        // The maker verifies the missing addresses; the next request succeeds.
         let mended = Account { thing_type: None, policy: None, verified: vec![MAIL_FROM.to_owned(), email], sandbox: false };
         prepare(&stack.ministack.url, &mended).await;
         let owner = stack.onboards(&ada, 0).await;
@@ -186,7 +186,7 @@ async fn a_mail_that_ses_refuses_is_told_and_undone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_an_smtp_server_of_its_own_no_mail_goes_through_ses() {
+async fn with_an_smtp_server_no_mail_goes_through_ses() {
     let office = PostOffice::open().await;
     let url = format!("smtp://{}", office.address);
     let stack = Stack::with(&Account::deployed(), |deployment| deployment.set("SMTP_URL", &url)).await;

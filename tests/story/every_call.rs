@@ -1,7 +1,6 @@
-//! Each call of an onboarding goes wrong in each way, one at a time, and the
-//! owner is made ready all the same: one thing, one live certificate, the one
-//! in the last mail. Which calls there are is seen on the wire, so a change of
-//! their order or kind changes the matrix with it.
+//! Each call of an onboarding fails in each way, one at a time, and the owner still becomes ready: one thing, and one ACTIVE
+//! certificate, which is in the last mail. The calls are recorded from a run without faults, so a change of their order or kind
+//! changes the cases, too.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,15 +15,14 @@ use crate::harness::login::User;
 use crate::stack::check_no_stray_certificate_is_live;
 use crate::tenant::{SharedAccount, Tenant, is_served, words_of};
 
-/// An attempt takes more than a second on a busy machine.
+/// The lease in seconds. An attempt takes more than a second on a busy machine.
 const LEASE: u64 = 3;
-/// So many owners try to come as far as the call that goes wrong. On a machine that is busy with other things
-/// a lease may run out before.
+/// The number of owners that are tried until one reaches the call that fails. On a busy machine a lease may expire earlier.
 const TRIES: usize = 3;
 /// The call to Login with Amazon.
 const PROFILE: &str = "GET /user/profile";
 
-/// One call on the way: the nth of its operation.
+/// One call of an onboarding: the nth call of its operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Call {
     operation: String,
@@ -37,11 +35,11 @@ impl fmt::Display for Call {
     }
 }
 
-/// A way in which a call goes wrong.
+/// A way in which a call fails.
 #[derive(Clone, Copy)]
 struct Fault {
     name: &'static str,
-    /// Also for all that follow of the same operation, retries among them.
+    /// Whether all later calls of the operation fail too, including retries.
     lasts: bool,
     conduct: fn(&str) -> Conduct,
 }
@@ -61,7 +59,7 @@ const FAULTS: &[Fault] = &[
 
 const ERROR: Conduct = Conduct::Refuses(500, "InternalFailureException", "out of order");
 
-/// "Slow down", as the service of this operation says it.
+/// A throttling error, in the form of the service of this operation.
 fn throttling(operation: &str) -> Conduct {
     match operation {
         PROFILE => Conduct::Refuses(429, "too_many_requests", "slow down"),
@@ -71,7 +69,7 @@ fn throttling(operation: &str) -> Conduct {
     }
 }
 
-/// A definite no, as the service of this operation says it.
+/// A definite refusal, in the form of the service of this operation.
 fn refusal(operation: &str) -> Conduct {
     match operation {
         PROFILE => Conduct::Refuses(400, "invalid_token", "The request has an invalid parameter : access_token"),
@@ -80,19 +78,19 @@ fn refusal(operation: &str) -> Conduct {
     }
 }
 
-/// What the owner has behind them when the contact begins whose calls go wrong.
+/// The state of the owner before the request whose calls fail.
 #[derive(Clone, Copy)]
 enum Past {
-    /// Nothing.
+    /// Unknown to the account.
     New,
-    /// A contact whose process was killed when this had been done.
+    /// The process of the first request was killed after this operation.
     KilledAfter(&'static str),
-    /// A certificate, and now they want another one.
+    /// The owner has a certificate, and now asks for another one.
     Served,
 }
 
 impl Past {
-    /// Whether it happened.
+    /// Brings the owner into this state. Returns whether that succeeded.
     async fn happens(self, shared_account: &SharedAccount, home: &mut Tenant) -> bool {
         match self {
             Past::New => return true,
@@ -108,7 +106,7 @@ impl Past {
         }
     }
 
-    /// The contact whose calls go wrong.
+    /// Sends the request whose calls fail.
     async fn goes_on(self, home: &mut Tenant) -> Option<Answer> {
         match self {
             Past::Served => home.asks_for_another().await,
@@ -116,7 +114,7 @@ impl Past {
         }
     }
 
-    /// Whether that contact needs no other.
+    /// Whether the request has achieved its purpose, so that no further one is needed.
     fn is_content(self, answer: &Answer) -> bool {
         match self {
             Past::Served => answer.speech().contains("new certificate"),
@@ -125,21 +123,21 @@ impl Past {
     }
 }
 
-/// How one case ended: what the owner had to hear, and what an observer needs.
+/// The end of one case: the violations, and the data for the final check.
 struct Ending {
     user: User,
     made: Vec<String>,
     wrong: Vec<String>,
-    /// What was called and logged, to see how it came to that.
+    /// The calls and the failures in the log, to understand a violation.
     calls: String,
 }
 
-/// The calls of one contact that nothing happens to.
+/// The calls of one request without faults.
 async fn observe(shared_account: &SharedAccount, past: Past) -> Vec<Call> {
     let mut home = shared_account.settles("Observed").await;
-    assert!(past.happens(shared_account, &mut home).await, "the function was not killed");
+    assert!(past.happens(shared_account, &mut home).await, "the state before was not reached");
     home.gate.forgets();
-    let answer = past.goes_on(&mut home).await.expect("a function that lives");
+    let answer = past.goes_on(&mut home).await.expect("a function that was not killed");
     assert!(past.is_content(&answer), "{:#}", answer.json());
     let mut calls: Vec<Call> = Vec::new();
     for operation in home.gate.operations() {
@@ -150,7 +148,7 @@ async fn observe(shared_account: &SharedAccount, past: Past) -> Vec<Call> {
     calls
 }
 
-/// One owner, one call, one fault; nothing where it did not come to that.
+/// Runs one case with a new owner. None if the call that should fail was not reached.
 async fn live(shared_account: &SharedAccount, name: &str, past: Past, call: &Call, fault: Fault) -> Option<Ending> {
     let mut home = shared_account.settles(name).await;
     if !past.happens(shared_account, &mut home).await {
@@ -169,10 +167,10 @@ async fn live(shared_account: &SharedAccount, name: &str, past: Past, call: &Cal
     let mut wrong = Vec::new();
     let kills = matches!(conduct, Conduct::Kills | Conduct::KillsAfterwards);
     match &answer {
-        None if !kills => wrong.push("the function died".to_owned()),
-        Some(_) if kills => wrong.push("the function outlived its end".to_owned()),
+        None if !kills => wrong.push("the function ended".to_owned()),
+        Some(_) if kills => wrong.push("the function was not killed".to_owned()),
         Some(answer) if answer.card() == Some("LinkAccount") && conduct != refusal(PROFILE) => {
-            wrong.push("asked to link, for no fault of the token".to_owned());
+            wrong.push("asked to link, although the token is valid".to_owned());
         }
         _ => {}
     }
@@ -186,7 +184,7 @@ async fn live(shared_account: &SharedAccount, name: &str, past: Past, call: &Cal
     Some(Ending { made: home.gate.certificates_made(), calls, user: home.user, wrong })
 }
 
-/// One call, one fault, and as many owners as it takes to come so far.
+/// Runs one case, with up to [`TRIES`] owners until one reaches the call.
 async fn try_out(shared_account: &SharedAccount, number: usize, past: Past, call: &Call, fault: Fault) -> Ending {
     for try_number in 0..TRIES {
         let ending = live(shared_account, &format!("Owner {number} {try_number}"), past, call, fault).await;
@@ -197,8 +195,8 @@ async fn try_out(shared_account: &SharedAccount, number: usize, past: Past, call
     panic!("the call was not made");
 }
 
-/// From the first mail on, some certificate that was mailed is ACTIVE and attached at every moment: seen on the
-/// wire, by what AWS has done.
+/// Requires that, from the first mail on, at least one mailed certificate is ACTIVE and attached at every moment, by the
+/// successful calls to AWS.
 fn gaps_in_service(gate: &Aws) -> Vec<String> {
     let (mut mailed, mut active, mut attached) = (Vec::new(), HashSet::new(), HashSet::new());
     let mut gaps = Vec::new();
@@ -220,7 +218,7 @@ fn gaps_in_service(gate: &Aws) -> Vec<String> {
     gaps
 }
 
-/// The calls in order, each with what AWS made of it.
+/// The calls in order, each with the status that AWS returned.
 fn told(gate: &Aws) -> String {
     let tell = |call: aws::Call| match call.status {
         Some(status) => format!("{} {}", call.operation, status.as_u16()),
@@ -229,7 +227,7 @@ fn told(gate: &Aws) -> String {
     gate.calls().into_iter().map(tell).collect::<Vec<_>>().join(", ")
 }
 
-/// Every call in every way, and then the verdict: all that is wrong, as a table.
+/// Runs all cases for one state, and fails with a table of all violations.
 async fn check(past: Past) {
     let shared_account = Arc::new(SharedAccount::built(LEASE).await);
     let calls = observe(&shared_account, past).await;
@@ -249,7 +247,7 @@ async fn check(past: Past) {
     let mut table = Vec::new();
     let mut endings = Vec::new();
     while let Some(case) = cases.join_next().await {
-        match case.expect("a case that is waited for") {
+        match case.expect("a case that does not panic outside its task") {
             (number, Ok(ending)) => endings.push((number, ending)),
             (number, Err(panic)) => table.push((number, words_of(&*panic.into_panic()))),
         }
@@ -273,21 +271,21 @@ async fn check(past: Past) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_owner_is_made_ready_whatever_call_goes_wrong_in_whatever_way() {
+async fn a_new_owner_becomes_ready_after_any_fault_of_any_call() {
     check(Past::New).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_is_one_whose_first_contact_died_with_nothing_but_a_thing() {
+async fn an_owner_with_only_a_thing_becomes_ready_after_any_fault() {
     check(Past::KilledAfter("CreateThing")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_is_one_whose_first_contact_died_with_a_live_certificate_in_the_mail() {
+async fn an_owner_with_a_mailed_certificate_becomes_ready_after_any_fault() {
     check(Past::KilledAfter("SendRawEmail")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_who_asks_for_another_certificate_is_never_without_one_that_works() {
+async fn an_owner_who_asks_for_another_certificate_always_has_one_that_works() {
     check(Past::Served).await;
 }

@@ -1,4 +1,4 @@
-//! A certificate opens one thing, and nothing of anybody else's.
+//! The certificate of one owner gives access to one thing, and to no resource of another owner.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::harness::device::Device;
 use crate::stack::{Stack, topic};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bundle_opens_one_thing_and_no_other() {
+async fn a_bundle_gives_access_to_one_thing_only() {
     let stack = Stack::built().await;
     let ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
     let bob = stack.onboards(&stack.function.welcomes("Bob"), 1).await;
@@ -16,7 +16,7 @@ async fn a_bundle_opens_one_thing_and_no_other() {
     for version in ["3.1.1", "5"] {
         let own = ada.identity.clone().speaking(version);
 
-        // Its own thing: read, write and listen.
+        // The own thing: connect, publish and subscribe.
         let mut device = Device::connect(&own).await;
         for request in ["get", "update", "delete"] {
             for answer in ["accepted", "rejected"] {
@@ -32,14 +32,13 @@ async fn a_bundle_opens_one_thing_and_no_other() {
         assert_eq!(shadow["state"]["reported"]["status"], "idle", "{shadow}");
         drop(device);
 
-        // Another name: Bob's, one of nobody, and one that a wildcard matches.
+        // Another client id: Bob's, an unknown one, a wildcard and an empty one.
         for name in [bob.thing.as_str(), "3D_Printer-nobody", "*", ""] {
             let mut device = Device::dial(&own.clone().calling_itself(name)).await;
             device.is_refused().await;
         }
 
-        // Bob's topics, everybody's topics, and topics of its own thing that
-        // a device has no business with.
+        // Topics of Bob, topics with wildcards, and topics of the own thing that a device does not need.
         for filter in [
             bob.topic("update/delta"),
             bob.topic("get/accepted"),
@@ -73,7 +72,7 @@ async fn a_bundle_opens_one_thing_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_to_one_device_is_not_heard_by_another() {
+async fn a_command_for_one_device_does_not_reach_another() {
     let stack = Stack::built().await;
     let mut ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
     let bob = stack.onboards(&stack.function.welcomes("Bob"), 1).await;
@@ -87,7 +86,7 @@ async fn what_is_said_to_one_device_is_not_heard_by_another() {
     let delta = adas.receive(&ada.topic("update/delta")).await;
     assert_eq!(delta["state"]["command"]["name"], "pause", "{delta}");
 
-    // Bob's device hears its own echo next, and nothing before it.
+    // The next message for Bob's device is the response to its own update; no other message precedes it.
     bobs.subscribe(&bob.topic("update/accepted")).await;
     let reported = json!({"state": {"reported": {"status": "idle"}}});
     bobs.publish(&bob.topic("update"), &reported).await;

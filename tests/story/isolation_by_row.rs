@@ -1,5 +1,5 @@
-//! A certificate opens one thing, however the device came by it: the table of `tests/hub`, which tries all that one device could
-//! do to another, with certificates that the function gave out by mail and at the endpoint.
+//! A certificate gives access to one thing, however the device got it: the table in `tests/hub`, which tries all accesses of one
+//! device to another, with certificates that the function has sent by mail and the endpoint has issued.
 
 use std::path::Path;
 use std::time::Duration;
@@ -36,13 +36,13 @@ sha256 = "SHA256(0123456789-the-one-of-bob)"
 type = "lamp"
 "#;
 
-/// For a few hundred attempts, on a busy machine.
+/// The limit for a few hundred attempts on a busy machine.
 const LIMIT: Duration = Duration::from_secs(400);
 
-/// Two devices of a stack, and the table between them.
+/// A stack with two devices, on which the table runs.
 struct Stage {
     endpoint: Entrance,
-    /// Who has registered keeps the files.
+    /// Owns the folders with the files of the identities.
     devices: Vec<NewDevice>,
     identities: Vec<Identity>,
 }
@@ -58,7 +58,7 @@ impl Stage {
         self.devices.push(device);
     }
 
-    /// Everything that is tried with one of the certificates is refused, and not heard by the other.
+    /// Requires that every access with one certificate is refused, and is not visible to the other device.
     async fn holds(self) {
         let bundle = |identity: &Identity| {
             json!({
@@ -80,14 +80,14 @@ impl Stage {
             .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "--maxfail=20"])
             .arg(Path::new("tests/hub/test_isolation.py"));
         let mut table = Process::start(pytest);
-        let status = within(LIMIT, "the table comes to an end", table.ended()).await;
+        let status = within(LIMIT, "the table ends", table.ended()).await;
         let said = table.output();
         assert!(status.success() && said.contains(" passed") && !said.contains("skipped"), "{said}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailed_certificate_opens_nothing_of_anothers() {
+async fn a_mailed_certificate_gives_no_access_to_another_thing() {
     let mut stage = Stage::built().await;
     for (number, name) in ["Ada", "Bob"].into_iter().enumerate() {
         let user = stage.endpoint.stack.function.welcomes(name);
@@ -97,7 +97,7 @@ async fn a_mailed_certificate_opens_nothing_of_anothers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_for_a_code_opens_nothing_of_anothers() {
+async fn a_certificate_for_a_code_gives_no_access_to_another_thing() {
     let mut stage = Stage::built().await;
     for name in ["Ada", "Bob"] {
         let code = stage.endpoint.code_for(&stage.endpoint.stack.function.welcomes(name)).await;
@@ -107,7 +107,7 @@ async fn a_certificate_for_a_code_opens_nothing_of_anothers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_for_an_owners_token_opens_nothing_of_anothers() {
+async fn a_certificate_for_an_access_token_gives_no_access_to_another_thing() {
     let mut stage = Stage::built().await;
     for name in ["Ada", "Bob"] {
         let user = stage.endpoint.stack.function.welcomes(name);
@@ -117,7 +117,7 @@ async fn a_certificate_for_an_owners_token_opens_nothing_of_anothers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_for_a_fleets_token_opens_nothing_of_anothers() {
+async fn a_certificate_for_a_device_token_gives_no_access_to_another_thing() {
     let mut stage = Stage::built().await;
     for name in ["Ada", "Bob"] {
         let shown = json!({"thingName": format!("Lamp-Number-0123456789-in-the-Hall-of-{name}"), "version": "1"});
@@ -127,7 +127,7 @@ async fn a_certificate_for_a_fleets_token_opens_nothing_of_anothers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_for_a_serial_number_opens_nothing_of_anothers() {
+async fn a_certificate_for_a_serial_number_gives_no_access_to_another_thing() {
     let mut stage = Stage::built().await;
     for name in ["ada", "bob"] {
         stage.registers(None, json!({"serial": format!("0123456789-the-one-of-{name}")})).await;

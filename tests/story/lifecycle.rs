@@ -1,5 +1,5 @@
-//! What an owner does with an identity that they have: out of service and back, forgotten, asked about. Each
-//! story ends with what an observer finds in the account and in the mailbox, and with a foreign device.
+//! The life of an identity after the onboarding: disabled and enabled again, deleted, and asked about. Each test ends with a
+//! check of the account, of the mailbox and of a foreign MQTT client.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ const LINKED: &str = include_str!("../fixtures/alexa/skill_account_linked.json")
 const DISABLED: &str = include_str!("../fixtures/alexa/skill_disabled.json");
 const FORGET: &str = "ForgetMeIntent";
 
-/// Alexa tells; nobody hears the answer.
+/// Sends a skill event, to which the response must be empty.
 async fn told(stack: &Stack, echo: &Echo, fixture: &str, at: u64) {
     let answer = stack.function.lambda.answer_to(&echo.documented_event(fixture, at)).await;
     assert!(answer.is_empty(), "{:#}", answer.json());
 }
 
-/// Becomes an owner by linking the account, at this time.
+/// Onboards a new owner by the event of linking the account, at this Unix time.
 async fn links(stack: &Stack, user: &User, at: u64) -> Owner {
     let echo = Echo::linked(&user.token);
     told(stack, &echo, LINKED, at).await;
@@ -40,7 +40,7 @@ async fn status(stack: &Stack, id: &str) -> Value {
     certificate(&stack.ministack.holds().await, id)["status"].clone()
 }
 
-/// "Forget me", and yes to the dialog; the plain question is open then.
+/// "Forget me", confirmed in the dialog; the second question is open afterwards.
 async fn asks_to_be_forgotten(stack: &Stack, echo: &mut Echo) -> Answer {
     echo.start_over();
     let request = echo.intent_in("STARTED", "NONE", FORGET, &[]);
@@ -59,7 +59,7 @@ async fn says_yes(stack: &Stack, echo: &mut Echo) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disabled_skill_takes_the_device_out_of_service_until_the_account_is_linked_again() {
+async fn disabling_the_skill_deactivates_the_certificate_until_the_account_is_linked_again() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let began = now();
@@ -70,10 +70,10 @@ async fn a_disabled_skill_takes_the_device_out_of_service_until_the_account_is_l
     told(&stack, &owner.echo, DISABLED, began - 900).await;
     let account = stack.ministack.holds().await;
     assert_eq!(certificate(&account, &id)["status"], "INACTIVE");
-    assert_eq!(certificate(&account, &id)["things"], json!([owner.thing]), "nothing is lost");
+    assert_eq!(certificate(&account, &id)["things"], json!([owner.thing]), "the certificate stays attached");
     assert_eq!(thing(&account, &owner.thing)["attributes"]["PausedAt"], (began - 900).to_string());
     Device::dial(&owner.identity).await.is_refused().await;
-    // A device that was connected is cut off.
+    // The connection of the device is closed.
     let cut_off = stack.function.aws.calls().into_iter().find(|call| call.operation == "DeleteConnection");
     assert!(cut_off.is_some_and(|call| call.path.ends_with(&owner.thing)), "{:?}", stack.function.aws.operations());
 
@@ -84,7 +84,7 @@ async fn a_disabled_skill_takes_the_device_out_of_service_until_the_account_is_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_just_speaks_after_enabling_the_skill_anew_has_the_same_certificate_back() {
+async fn a_request_after_enabling_the_skill_again_activates_the_same_certificate() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let began = now();
@@ -93,7 +93,7 @@ async fn who_just_speaks_after_enabling_the_skill_anew_has_the_same_certificate_
     told(&stack, &old_echo, DISABLED, began - 900).await;
     Device::dial(&owner.identity).await.is_refused().await;
 
-    // The token is another one then, and so is the user id that Alexa gives them.
+    // Enabling the skill again changes the access token and the Alexa user id.
     let again = User { token: token_for("ada.anew"), ..ada.clone() };
     stack.function.login.knows(&again);
     owner.echo = Echo::linked(&again.token);
@@ -104,7 +104,7 @@ async fn who_just_speaks_after_enabling_the_skill_anew_has_the_same_certificate_
     drop(Device::connect(&owner.identity).await);
     assert_eq!(stack.ministack.post_office.count(), 1);
 
-    // What is told of the user that they were changes nothing; of the one they are it does.
+    // An event of the earlier Alexa user changes nothing; one of the present Alexa user does.
     told(&stack, &old_echo, DISABLED, began + 500).await;
     assert_eq!(status(&stack, &owner.certificate_id()).await, "ACTIVE");
     told(&stack, &owner.echo, DISABLED, began + 500).await;
@@ -112,7 +112,7 @@ async fn who_just_speaks_after_enabling_the_skill_anew_has_the_same_certificate_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_come_late_twice_or_out_of_order_do_no_harm() {
+async fn late_repeated_and_reordered_events_are_handled() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let began = now();
@@ -143,7 +143,7 @@ async fn events_that_come_late_twice_or_out_of_order_do_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_says_yes_twice_is_forgotten_and_starts_afresh() {
+async fn an_owner_who_confirms_twice_is_deleted_and_can_start_again() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let bob = stack.onboards(&stack.function.welcomes("Bob"), 0).await;
@@ -156,7 +156,7 @@ async fn who_says_yes_twice_is_forgotten_and_starts_afresh() {
     let account = stack.ministack.holds().await;
     assert!(thing(&account, &owner.thing).is_null(), "{account:#}");
     assert!(certificate(&account, &owner.certificate_id()).is_null(), "{account:#}");
-    assert_eq!((list(&account, "things").len(), list(&account, "certificates").len()), (1, 1), "Bob is still there");
+    assert_eq!((list(&account, "things").len(), list(&account, "certificates").len()), (1, 1), "the resources of Bob remain");
     Device::dial(&owner.identity).await.is_refused().await;
     drop(Device::connect(&bob.identity).await);
     let (farewell, _) = stack.ministack.open_mail(2).await;
@@ -164,13 +164,13 @@ async fn who_says_yes_twice_is_forgotten_and_starts_afresh() {
     assert_eq!((&farewell["attachments"], &farewell["defects"]), (&json!([]), &json!([])), "{farewell:#}");
     assert!(farewell["text"].as_str().is_some_and(|text| text.contains("deleted") && text.contains("last mail")), "{farewell:#}");
 
-    // The shadow has not outlived its thing.
+    // The shadow was deleted with its thing.
     owner.echo.start_over();
     let request = owner.echo.launch();
     stack.ask(&mut owner.echo, &request).await.welcomes();
     let (_, bundle) = stack.ministack.open_mail(3).await;
     let anew = Identity::of_bundle(&bundle, &stack.ministack.root);
-    let mailed = std::fs::read_to_string(&anew.certificate).expect("a certificate");
+    let mailed = std::fs::read_to_string(&anew.certificate).expect("the certificate of the bundle");
     assert_ne!(mailed, owner.certificate());
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &mailed);
     drop(Device::connect(&anew).await);
@@ -178,7 +178,7 @@ async fn who_says_yes_twice_is_forgotten_and_starts_afresh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_say_yes_twice_is_not_forgotten() {
+async fn an_owner_who_does_not_confirm_twice_is_not_deleted() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;
@@ -189,9 +189,9 @@ async fn who_does_not_say_yes_twice_is_not_forgotten() {
     asks_to_be_forgotten(&stack, &mut owner.echo).await;
     let request = owner.echo.intent("AMAZON.NoIntent", &[]);
     stack.ask(&mut owner.echo, &request).await.says(&["leave it"]);
-    // The question was answered: a yes that comes now answers none.
+    // The question was answered with no: a later yes answers no question.
     says_yes(&stack, &mut owner.echo).await.says(&["did not get that"]);
-    // Nor does it in another session, or after something else was said.
+    // Nor does a yes in another session, or after another intent.
     asks_to_be_forgotten(&stack, &mut owner.echo).await;
     owner.echo.start_over();
     says_yes(&stack, &mut owner.echo).await.says(&["did not get that"]);
@@ -199,7 +199,7 @@ async fn who_does_not_say_yes_twice_is_not_forgotten() {
     let request = owner.echo.intent("AMAZON.HelpIntent", &[]);
     stack.ask(&mut owner.echo, &request).await;
     says_yes(&stack, &mut owner.echo).await.says(&["did not get that"]);
-    // Nor somebody else's, who has taken over the session.
+    // Nor does the yes of another user in the same session.
     asks_to_be_forgotten(&stack, &mut owner.echo).await;
     owner.echo.token = Some(stack.function.welcomes("Bob").token);
     says_yes(&stack, &mut owner.echo).await.says(&["did not get that"]);
@@ -210,7 +210,7 @@ async fn who_does_not_say_yes_twice_is_not_forgotten() {
     drop(Device::connect(&owner.identity).await);
 }
 
-/// How it goes on after a forgetting that went wrong.
+/// What happens after a deletion with a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Onwards {
     AsksAgain,
@@ -218,7 +218,7 @@ enum Onwards {
     IsSweptUp,
 }
 
-/// A forgetting in which one call goes wrong.
+/// A deletion in which one call fails.
 struct Farewell {
     name: String,
     home: Tenant,
@@ -228,7 +228,7 @@ struct Farewell {
 
 const ERROR: Conduct = Conduct::Refuses(500, "InternalFailureException", "out of order");
 const REFUSAL: Conduct = Conduct::Refuses(403, "AccessDeniedException", "User is not authorized to perform this");
-/// Name, whether it lasts, and what becomes of the call.
+/// Name, whether later calls of the operation fail too, and how the call is treated.
 const FAULTS: [(&str, bool, Conduct); 6] = [
     ("errors before its effect", true, ERROR),
     ("an error after its effect", false, Conduct::FailsAfterwards),
@@ -238,16 +238,16 @@ const FAULTS: [(&str, bool, Conduct); 6] = [
     ("killed after its effect", false, Conduct::KillsAfterwards),
 ];
 
-/// An owner who is free to be forgotten.
+/// A new owner who is ready and whose lease has expired.
 async fn onboards(shared_account: &SharedAccount, name: &str) -> Tenant {
     let mut home = shared_account.settles(name).await;
-    let answer = home.speaks().await.expect("a function that lives");
+    let answer = home.speaks().await.expect("a function that was not killed");
     answer.welcomes();
     shared_account.lease_passes().await;
     home
 }
 
-/// What there is of an owner.
+/// The resources of an owner that remain: things, and certificates that are ACTIVE or attached.
 fn remains(account: &Value, user: &User, made: &[String]) -> Vec<String> {
     let things = list(account, "things").iter().filter(|thing| thing["attributes"]["UserId"] == user.user_id.as_str());
     let mut remains: Vec<String> = things.map(|thing| format!("the thing {}", thing["name"])).collect();
@@ -261,23 +261,23 @@ fn remains(account: &Value, user: &User, made: &[String]) -> Vec<String> {
     remains
 }
 
-/// What was said is so.
+/// The claims of the response that are false.
 fn is_honest(account: &Value, farewell: &Farewell) -> Vec<String> {
     let said = farewell.answer.as_ref().map(Answer::speech).unwrap_or_default();
     let left = remains(account, &farewell.home.user, &farewell.home.gate.certificates_made());
     if said.contains("I have forgotten you and") && !left.is_empty() {
-        return vec![format!("{said:?}, and there is {left:?}")];
+        return vec![format!("{said:?}, but there is {left:?}")];
     }
     let live = left.iter().any(|left| left.contains("\"ACTIVE\""));
-    if said.contains("nothing of your") && live { vec![format!("{said:?}, and there is {left:?}")] } else { Vec::new() }
+    if said.contains("nothing of your") && live { vec![format!("{said:?}, but there is {left:?}")] } else { Vec::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
+async fn a_deletion_with_a_fault_at_any_call_completes() {
     let shared_account = Arc::new(SharedAccount::built(3).await);
     let mut observed = onboards(&shared_account, "Observed").await;
     observed.gate.forgets();
-    observed.wants_to_be_forgotten().await.expect("a function that lives").says(&["forgotten you"]);
+    observed.wants_to_be_forgotten().await.expect("a function that was not killed").says(&["forgotten you"]);
     let mut calls: Vec<(String, usize)> = Vec::new();
     for operation in observed.gate.operations() {
         let nth = calls.iter().filter(|(called, _)| *called == operation).count() + 1;
@@ -289,7 +289,7 @@ async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
         for (operation, nth) in calls.clone() {
             let turn = cases.len();
             let each = [Onwards::AsksAgain, Onwards::Speaks, Onwards::IsSweptUp];
-            // All three after what is worst, a death; else they take turns.
+            // After the worst fault, a kill, all three cases run; after the other faults one of them in turn.
             let some = if conduct == Conduct::Kills { each.to_vec() } else { vec![each[(turn / calls.len() + turn) % 3]] };
             for onwards in some {
                 let (number, operation, shared_account) = (cases.len(), operation.clone(), Arc::clone(&shared_account));
@@ -313,7 +313,7 @@ async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
         wrong.extend(is_honest(&account, farewell).into_iter().map(|lie| format!("{} {lie}", farewell.name)));
     }
 
-    // Some ask again, some just speak; what is left then is for the sweep.
+    // Some owners ask again, some launch the skill; the sweep deletes what remains then.
     let mut going_on = JoinSet::new();
     for mut farewell in farewells.drain(..) {
         let shared_account = Arc::clone(&shared_account);
@@ -352,7 +352,7 @@ async fn a_forgetting_that_goes_wrong_at_any_call_ends_well() {
         }
     }
     wrong.sort();
-    assert!(wrong.is_empty(), "{} things went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} violations:\n{}", wrong.len(), wrong.join("\n"));
     check_no_stray_certificate_is_live(&account);
 }
 
@@ -366,7 +366,7 @@ async fn go_on(shared_account: &SharedAccount, farewell: &mut Farewell) {
             Onwards::Speaks => home.speaks().await,
             Onwards::IsSweptUp => return,
         };
-        let answer = answer.expect("a function that lives");
+        let answer = answer.expect("a function that was not killed");
         heard = answer.speech();
         if is_served(&answer) || heard.contains("forgotten you") {
             return;
@@ -375,7 +375,7 @@ async fn go_on(shared_account: &SharedAccount, farewell: &mut Farewell) {
     panic!("not done after {PATIENCE} times: {heard:?}");
 }
 
-/// The request did not get as far as the record: everything is as it was.
+/// Whether the request did not get as far as the record, so that the owner is still served.
 async fn is_untouched(shared_account: &SharedAccount, account: &Value, user: &User) -> bool {
     let (_, bundle) = shared_account.ministack.open_last_mail(user).await;
     let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).unwrap_or_default();
@@ -383,14 +383,14 @@ async fn is_untouched(shared_account: &SharedAccount, account: &Value, user: &Us
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_owner_hears_all_that_is_known_about_their_device() {
+async fn the_skill_tells_the_state_of_connection_mail_and_report() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;
     let mut heard = Vec::new();
     let millis = |ago: u64| (now() - ago) * 1_000;
 
-    // AWS has never heard of the client, and the device has said nothing yet.
+    // AWS does not know the client, and the device has not reported yet.
     heard.push(asks_about_connection(&stack, &mut owner).await);
     heard[0].says(&["cannot tell", "never reported", "a***a@mail.example.com", "sent your certificate"]);
 
@@ -411,15 +411,15 @@ async fn an_owner_hears_all_that_is_known_about_their_device() {
     heard.push(asks_about_connection(&stack, &mut owner).await);
     heard[3].says(&["is not connected", "3 hours ago", "state was printing"]);
 
-    // Nor does an AWS that is out of order keep the rest from being told.
+    // An AWS that is out of order does not prevent the rest of the response.
     for conduct in [ERROR, REFUSAL, Conduct::Hangs] {
         stack.function.aws.makes("GetConnection", conduct);
         heard.push(asks_about_connection(&stack, &mut owner).await);
-        heard.last().expect("an answer").says(&["cannot tell", "state was printing", "a***a@mail.example.com"]);
+        heard.last().expect("a response").says(&["cannot tell", "state was printing", "a***a@mail.example.com"]);
     }
     for answer in heard {
         assert!(!answer.json().to_string().contains("ada@"), "{:#}", answer.json());
-        assert!(!answer.speech().contains("Code"), "nothing has failed: {:#}", answer.json());
+        assert!(!answer.speech().contains("Code"), "a code without a failure: {:#}", answer.json());
     }
     assert_eq!(stack.ministack.post_office.count(), 1);
 }
@@ -430,9 +430,9 @@ async fn asks_about_connection(stack: &Stack, owner: &mut Owner) -> Answer {
     stack.ask(&mut owner.echo, &request).await
 }
 
-/// Nobody is there yet: the question is the first word.
+/// The first request of a new owner is the question about the device.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_about_a_device_that_has_no_identity_gets_one() {
+async fn a_first_question_about_the_device_onboards_the_owner() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);

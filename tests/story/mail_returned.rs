@@ -1,4 +1,4 @@
-//! A mail came back: SES says so by way of SNS, and the owner hears of it before anything more is sent.
+//! A mail was returned: SES reports it through SNS, and the owner is told before another mail is sent.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ const REJECT: &str = include_str!("../fixtures/ses/reject.json");
 const NOTIFICATION: &str = include_str!("../fixtures/sns/notification.json");
 const VALIDATION: &str = include_str!("../fixtures/sns/validation.json");
 const SET: &str = "onething-events";
-/// The template gives this function half a minute.
+/// The timeout of the function in the template.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// An event of SES about the mail with this certificate, as SNS hands it on.
+/// An event of SES about the mail with this certificate, as SNS delivers it.
 pub fn by_sns(event: &str, thing: &str, certificate: &str) -> Value {
     let mut event: Value = serde_json::from_str(event).expect("a documented event");
     event["mail"]["tags"]["thing"] = json!([thing]);
@@ -36,7 +36,7 @@ async fn returned(stack: &Stack, owner: &Owner) -> Value {
     thing(&stack.ministack.holds().await, &owner.thing)["attributes"]["MailReturned"].clone()
 }
 
-/// What an account holds, without the moment at which each shadow was read.
+/// The content of an account without the timestamps of reading the shadows.
 fn lasting(mut account: Value) -> Value {
     for thing in account["things"].as_array_mut().into_iter().flatten() {
         thing["shadow"]["timestamp"].take();
@@ -44,7 +44,7 @@ fn lasting(mut account: Value) -> Value {
     account
 }
 
-/// The first word to a function that remembers nobody.
+/// A launch request to a function with empty caches.
 async fn launches(stack: &Stack, owner: &mut Owner) -> Answer {
     let other = stack.another_function().await;
     owner.echo.start_over();
@@ -59,7 +59,7 @@ async fn asks_for_another(stack: &Stack, owner: &mut Owner) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_mail_says_whose_it_is_and_what_comes_back_is_told_once() {
+async fn a_mail_has_tags_and_a_returned_mail_is_told_once() {
     let stack =
         Stack::with(&Account::deployed(), |deployment| deployment.set("LEASE_SECONDS", "1").set("SES_CONFIGURATION_SET", SET)).await;
     let keys = (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned());
@@ -68,16 +68,16 @@ async fn the_mail_says_whose_it_is_and_what_comes_back_is_told_once() {
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;
 
-    // What SES will say again when the mail comes back.
-    let sent = stack.function.aws.calls().into_iter().find(|call| call.operation == "SendRawEmail").expect("a mail");
-    let form = String::from_utf8(sent.body.to_vec()).expect("a form");
+    // The tags that the events of SES will contain.
+    let sent = stack.function.aws.calls().into_iter().find(|call| call.operation == "SendRawEmail").expect("the call that sends the mail");
+    let form = String::from_utf8(sent.body.to_vec()).expect("a form in UTF-8");
     let field = |name: &str| query_value(&form, name).unwrap_or_default();
     assert_eq!(field("ConfigurationSetName"), SET);
     let (thing, certificate) = (field("Tags.member.1.Value"), field("Tags.member.2.Value"));
     assert_eq!((field("Tags.member.1.Name"), &thing), ("thing".to_owned(), &owner.thing));
     assert_eq!((field("Tags.member.2.Name"), &certificate), ("certificate".to_owned(), &owner.certificate_id()));
 
-    // While somebody else holds the thing, a contact leaves it to the next.
+    // A request while another process holds the lease leaves the notice to the next request.
     stack.lease_passes().await;
     let events = [(BOUNCE, "bounced", "came back"), (TRANSIENT, "bounced", "came back"), (REJECT, "bounced", "came back")];
     for (event, noted, told) in events.into_iter().chain([(COMPLAINT, "complained", "marked as spam")]) {
@@ -85,24 +85,24 @@ async fn the_mail_says_whose_it_is_and_what_comes_back_is_told_once() {
         let lambda = &stack.function.lambda;
         assert_eq!(lambda.reports(&event, LIMIT).await, json!({"notices": 1}));
         assert_eq!(returned(&stack, &owner).await, noted);
-        // SNS may deliver it twice.
+        // SNS may deliver an event twice.
         assert_eq!(lambda.reports(&event, LIMIT).await, json!({"notices": 1}));
 
         let answer = launches(&stack, &mut owner).await;
         answer.says(&["is ready", told]);
         assert!(answer.keeps_session_open(), "{:#}", answer.json());
-        assert!(returned(&stack, &owner).await.is_null(), "told");
+        assert!(returned(&stack, &owner).await.is_null(), "the notice was removed after the response");
         stack.lease_passes().await;
         let again = launches(&stack, &mut owner).await;
         assert!(!again.speech().contains(told), "{:#}", again.json());
     }
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
-    assert_eq!(stack.ministack.post_office.count(), 1, "nothing was sent by itself");
+    assert_eq!(stack.ministack.post_office.count(), 1, "no mail was sent without a request");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_wants_another_one_is_told_first_and_gets_it_when_they_ask_again() {
+async fn a_returned_mail_is_told_before_another_certificate_is_sent() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;
@@ -118,15 +118,15 @@ async fn who_wants_another_one_is_told_first_and_gets_it_when_they_ask_again() {
     let anew = Identity::of_bundle(&bundle, &stack.ministack.root);
     drop(Device::connect(&anew).await);
 
-    // The same event, late: that mail is of no interest any more.
+    // The same event, late: it is about a mail that was replaced since.
     assert_eq!(stack.function.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));
     assert!(returned(&stack, &owner).await.is_null());
-    let mailed = std::fs::read_to_string(&anew.certificate).expect("a certificate");
+    let mailed = std::fs::read_to_string(&anew.certificate).expect("the certificate of the bundle");
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &mailed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_about_a_mail_of_ours_changes_nothing() {
+async fn events_about_other_mails_change_nothing() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let owner = stack.onboards(&ada, 0).await;
@@ -150,7 +150,7 @@ async fn what_is_not_about_a_mail_of_ours_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_note_that_cannot_be_made_fails_so_that_lambda_repeats_it() {
+async fn an_event_that_cannot_be_recorded_fails_so_that_lambda_retries() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;
@@ -164,7 +164,7 @@ async fn a_note_that_cannot_be_made_fails_so_that_lambda_repeats_it() {
         assert!(!failure.to_string().contains("owner@example.com"), "{failure}");
         stack.function.aws.mends();
     }
-    // The repetition; and somebody who writes at the same moment only delays it.
+    // The repetition succeeds; a concurrent write only delays it.
     let rival = json!({"thingName": owner.thing, "attributePayload": {"attributes": {"Rival": "1"}, "merge": true}});
     assert_eq!(calls(&stack.function.aws.url(), "update_thing", rival).await, Ok(()));
     assert_eq!(stack.function.lambda.reports(&bounce, LIMIT).await, json!({"notices": 1}));

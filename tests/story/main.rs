@@ -1,6 +1,5 @@
-//! The story, end to end, on AWS emulators that other people wrote: from "the
-//! account is not linked" to a device that does what was said. Needs the tools
-//! that `.ci/run` installs, hence the feature `emulators`.
+//! The end-to-end tests on emulators of AWS that others wrote: from an account that is not linked to a device that obeys
+//! commands. They need the tools that `.ci/run` installs, hence the feature `emulators`.
 
 #![allow(
     clippy::unwrap_used,

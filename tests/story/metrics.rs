@@ -1,5 +1,5 @@
-//! What can be counted and found: the metrics in the function's output, read as CloudWatch reads them, and the
-//! code that leads from what an owner hears to the line of the log.
+//! Metrics and codes: the metrics in the log of the function, read as CloudWatch reads them, and the code in a response that
+//! leads to a line of the log.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::mail_returned::{BOUNCE, COMPLAINT, by_sns};
 use crate::stack::{Stack, check_one_owner_one_thing, now, sweeps};
 
 const LIMIT: Duration = Duration::from_secs(30);
-/// The units that CloudWatch knows and that we use.
+/// The units of CloudWatch that the function uses.
 const UNITS: [&str; 2] = ["Count", "Milliseconds"];
 
-/// A metric as CloudWatch takes it from the log: name, value and dimensions.
+/// A metric that CloudWatch extracts from the log: name, value and dimension.
 #[derive(Clone, Debug)]
 struct Datum {
     name: String,
@@ -25,8 +25,8 @@ struct Datum {
     step: Option<String>,
 }
 
-/// Every line of the embedded metric format, held to its specification; one datum for each metric of each.
-/// What was written before the log says `last` so many times has arrived.
+/// The metrics of all lines in the embedded metric format, checked against its specification. Waits until the log contains `last`
+/// `times` times, so that all earlier lines have arrived.
 async fn metrics(lambda: &Lambda, last: &str, times: usize) -> Vec<Datum> {
     let log = lambda.logs_times(last, times).await;
     let lines = log.lines().filter(|line| line.contains("_aws"));
@@ -35,15 +35,15 @@ async fn metrics(lambda: &Lambda, last: &str, times: usize) -> Vec<Datum> {
 
 fn datums(line: &Value) -> Vec<Datum> {
     let made_at = line["_aws"]["Timestamp"].as_u64().unwrap_or_default();
-    assert!(made_at.abs_diff(now() * 1_000) < 300_000, "a time in milliseconds, about now: {line}");
+    assert!(made_at.abs_diff(now() * 1_000) < 300_000, "the timestamp is not the present time in milliseconds: {line}");
     let [directive] = line["_aws"]["CloudWatchMetrics"].as_array().expect("directives").as_slice() else { panic!("{line}") };
     assert_eq!(directive["Namespace"], "onething/stack", "{line}");
     let sets = directive["Dimensions"].as_array().expect("sets of dimensions");
-    assert!(!sets.is_empty(), "without a set nothing is stored: {line}");
+    assert!(!sets.is_empty(), "CloudWatch stores no metric without a set of dimensions: {line}");
     let named: Vec<&str> = sets.iter().flat_map(|set| set.as_array().expect("a set")).map(|name| name.as_str().expect("a name")).collect();
     assert!(named.iter().all(|name| line[name].as_str().is_some_and(|value| !value.is_empty())), "{line}");
     let declared = directive["Metrics"].as_array().expect("metrics");
-    // Nothing else is a member: what is no metric and no dimension would be a property somebody searches for.
+    // There is no other member: a member that is neither metric nor dimension would become a searchable property.
     assert_eq!(line.as_object().map(serde_json::Map::len), Some(1 + declared.len() + usize::from(!named.is_empty())), "{line}");
     let datum = |metric: &Value| {
         let name = metric["Name"].as_str().expect("a name").to_owned();
@@ -63,7 +63,7 @@ fn steps<'a>(metrics: &'a [Datum], name: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_life_can_be_followed_in_its_metrics() {
+async fn every_step_of_an_identity_is_counted_in_metrics() {
     let stack = Stack::of_short_leases().await;
     let lambda = &stack.function.lambda;
     let ada = stack.function.welcomes("Ada Lovelace");
@@ -109,7 +109,7 @@ async fn a_life_can_be_followed_in_its_metrics() {
     }
     assert_eq!(count(&metrics(lambda, "\"code\":", 4).await, "OnboardingDone"), 1.0);
 
-    // A sweep counts, also when there is nothing to do. One certificate was made whose answer was lost.
+    // The sweep writes metrics even if it has nothing to do. Here one certificate was created whose response was lost.
     stack.function.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
     let lost = stack.function.welcomes("Lost");
     let mut echo = Echo::linked(&lost.token);
@@ -125,7 +125,7 @@ async fn a_life_can_be_followed_in_its_metrics() {
     let swept: Vec<(&str, f64)> = seen.iter().map(|datum| (datum.name.as_str(), datum.value)).collect();
     assert_eq!(swept, [("SweepThings", 0.0), ("SweepCertificates", 1.0), ("SweepFailed", 0.0)]);
 
-    // None of it says who it was about.
+    // No line with metrics contains personal data.
     let log = [lambda.log(), other.log()].concat();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("_aws")).collect();
     assert!(lines.len() > 20, "{lines:#?}");
@@ -136,27 +136,27 @@ async fn a_life_can_be_followed_in_its_metrics() {
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
 }
 
-/// The code that an owner can read out to the maker.
+/// The code in a response, which an owner can read out to the maker.
 fn code_of(answer: &Answer) -> String {
     let speech = answer.speech();
     let (_, code) = speech.rsplit_once("Code ").unwrap_or_else(|| panic!("no code in {speech:?}"));
-    let code = code.strip_suffix('.').unwrap_or_else(|| panic!("something after the code in {speech:?}"));
+    let code = code.strip_suffix('.').unwrap_or_else(|| panic!("text after the code in {speech:?}"));
     let digits: Vec<&str> = code.split(' ').collect();
     assert!(digits.len() == 5 && digits.iter().all(|digit| digit.len() == 1 && digit.parse::<u8>().is_ok()), "{speech:?}");
     digits.concat()
 }
 
-/// The one line of the log with this code.
+/// The only line of the log with this code.
 async fn line_of(stack: &Stack, code: &str) -> Value {
     let wanted = format!("\"code\":\"{code}\"");
     let log = stack.function.lambda.logs(&wanted).await;
     let lines: Vec<&str> = log.lines().filter(|line| line.contains(&wanted)).collect();
     let [line] = lines.as_slice() else { panic!("{lines:#?}") };
-    serde_json::from_str(line).expect("a line in JSON")
+    serde_json::from_str(line).expect("a log line in JSON")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_failure_an_owner_hears_its_code_finds_the_line_of_the_log() {
+async fn the_code_of_every_failure_identifies_its_line_in_the_log() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;
@@ -173,7 +173,7 @@ async fn whatever_failure_an_owner_hears_its_code_finds_the_line_of_the_log() {
     let throttling = Conduct::Refuses(400, "ThrottlingException", "Rate exceeded");
     let unverified = Conduct::Refuses(400, "MessageRejected", "Email address is not verified.");
 
-    // Who says what, which call goes which way, and what the log makes of it.
+    // The token, the request, the call that fails and how, and the cause and the fault in the log.
     type Failing<'a> = (&'a str, &'a str, Option<(&'a str, Conduct)>, &'a str, &'a str);
     let failures: [Failing<'_>; 7] = [
         (&stranger, "launch", None, "token_invalid", "speaker"),
@@ -202,9 +202,9 @@ async fn whatever_failure_an_owner_hears_its_code_finds_the_line_of_the_log() {
     }
     codes.sort();
     codes.dedup();
-    assert_eq!(codes.len(), 7, "each failure has a code of its own: {codes:?}");
+    assert_eq!(codes.len(), 7, "two failures have the same code: {codes:?}");
 
-    // Where nothing has failed there is none: not linked yet, a value that does not fit, all well.
+    // Without a failure there is no code: not linked yet, an invalid value, and successes.
     let mut unlinked = Echo::unlinked();
     let request = unlinked.launch();
     assert!(!stack.ask(&mut unlinked, &request).await.asks_to_link().speech().contains("Code"));

@@ -1,4 +1,4 @@
-//! The real agent on an AWS that somebody else wrote, when its machine changes from one network to another.
+//! The real agent with an emulator of AWS that others wrote, when its machine changes the network.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::harness::ministack::Account;
 use crate::harness::network::{Network, Wire, in_a_network_of_its_own};
 use crate::stack::Stack;
 
-/// For two signs of life, 30 s apart, the attempts after them, and a machine that is busy.
+/// The limit of the whole test: two keep-alive intervals of 30 s, the attempts after them, and a busy machine.
 const LIMIT: Duration = Duration::from_secs(400);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_changes_its_network_does_once_what_was_said_meanwhile() {
-    if !in_a_network_of_its_own("networks::a_device_that_changes_its_network_does_once_what_was_said_meanwhile", LIMIT).await {
+async fn a_command_during_a_change_of_network_is_done_once() {
+    if !in_a_network_of_its_own("networks::a_command_during_a_change_of_network_is_done_once", LIMIT).await {
         return;
     }
     let (line, network) = (Line::laid_at("0.0.0.0").await, Network::laid().await);

@@ -1,4 +1,4 @@
-//! From the first word to a printer that prints.
+//! From the first request of an owner to a print on the device.
 
 use serde_json::{Value, json};
 
@@ -10,16 +10,15 @@ use crate::harness::ministack::{Account, THING_TYPE};
 use crate::harness::operations::{creates, searches};
 use crate::stack::{Stack, check_one_owner_one_thing, list};
 
-/// 3D_Printer- and the beginning of base32(SHA-256("amzn1.account.ADA")),
-/// computed elsewhere.
+/// 3D_Printer- and the beginning of base32(SHA-256("amzn1.account.ADA")), computed with another program.
 const ADAS_THING: &str = "3D_Printer-4efxquic365ym4alo5pfafpofh";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_whole_story() {
+async fn a_new_owner_prints_and_asks_for_the_status() {
     let stack = Stack::built().await;
     let ada = stack.function.welcomes("Ada");
 
-    // Not linked: a card, and nobody was asked.
+    // Not linked: a card, and neither Login with Amazon nor AWS is called.
     let mut echo = Echo::unlinked();
     let request = echo.launch();
     stack.ask(&mut echo, &request).await.asks_to_link();
@@ -29,7 +28,7 @@ async fn the_whole_story() {
     // Linked: a thing, a certificate and a mail.
     let mut owner = stack.onboards(&ada, 0).await;
     assert_eq!(owner.thing, ADAS_THING);
-    // After the profile, each line is a round trip; what stands side by side goes out side by side.
+    // Each line is one round trip after the profile; the calls in one line are concurrent.
     let mut operations = stack.function.aws.operations();
     operations[3..6].sort();
     operations[7..].sort();
@@ -49,7 +48,7 @@ async fn the_whole_story() {
     assert_eq!(list(&account, "certificates").len(), 1);
     assert_eq!(stack.ministack.post_office.count(), 1);
 
-    // The device connects with the bundle and waits.
+    // The device connects with the bundle and subscribes to the delta.
     let mut device = Device::connect(&owner.identity).await;
     let delta = owner.topic("update/delta");
     device.subscribe(&delta).await;
@@ -63,7 +62,7 @@ async fn the_whole_story() {
     assert_eq!(first["name"], "print", "{first}");
     assert_eq!(first["args"], json!({"model": "vase", "copies": 1}), "{first}");
 
-    // The device reports, and Alexa knows.
+    // The device reports, and the skill reads the report.
     let reported = json!({
         "status": "printing", "model": "vase", "progress": 12,
         "command": {"id": first["id"], "status": "accepted"},
@@ -72,24 +71,24 @@ async fn the_whole_story() {
     let request = owner.echo.intent("StatusIntent", &[]);
     stack.ask(&mut owner.echo, &request).await.says(&["printing", "12", "vase"]);
 
-    // The same command again is another command.
+    // The same command said again is another command.
     let request = owner.echo.intent("PrintIntent", &vase);
     stack.ask(&mut owner.echo, &request).await.says(&["vase"]);
-    // Deltas of the report before it name the first command, or what it has not reported of it.
+    // Deltas of the report before contain the first command, or the fields of it that are not reported.
     let mut second = json!({});
     while second["id"].is_null() || second["id"] == first["id"] {
         second = device.receive(&delta).await["state"]["command"].clone();
     }
     assert_eq!(second["name"], "print", "{second}");
 
-    // A known owner: nothing was made and nothing was searched.
+    // A known owner: no resource was created, and none was searched for.
     let operations = stack.function.aws.operations();
     assert!(!operations.iter().any(|name| creates(name) || searches(name)), "{operations:?}");
     assert_eq!(stack.ministack.post_office.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_process_finds_the_owner_again() {
+async fn another_process_recognises_the_owner() {
     let stack = Stack::built().await;
     let ada = stack.function.welcomes("Ada");
     let owner = stack.onboards(&ada, 0).await;
@@ -100,7 +99,7 @@ async fn another_process_finds_the_owner_again() {
     let mut echo = Echo::linked(&ada.token);
     let request = echo.intent("SetPowerIntent", &[Slot::matched("power", "on", "on", "ON")]);
     other.answer(&mut echo, &request).await;
-    // Of a device that has never reported anything the broker is asked beside the update.
+    // The device has never reported, so the function asks the broker about the connection beside the update.
     let mut operations = stack.function.aws.operations();
     operations[1..].sort();
     assert_eq!(operations, ["GetThingShadow", "GetConnection", "UpdateThingShadow"]);
@@ -111,7 +110,7 @@ async fn another_process_finds_the_owner_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn linking_alone_makes_the_owner_ready_before_the_first_word() {
+async fn linking_alone_makes_the_owner_ready_before_the_first_request() {
     let stack = Stack::built().await;
     let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
@@ -119,7 +118,7 @@ async fn linking_alone_makes_the_owner_ready_before_the_first_word() {
     assert!(answer.is_empty(), "{:#}", answer.json());
     stack.ministack.post_office.mail(0).await;
 
-    // The event comes once more, and then the owner speaks.
+    // The event is delivered once more, and then the owner speaks.
     stack.function.lambda.answer_to(&echo.account_linked()).await;
     let request = echo.launch();
     let answer = stack.ask(&mut echo, &request).await;
@@ -130,7 +129,7 @@ async fn linking_alone_makes_the_owner_ready_before_the_first_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_owner_hears_that_something_happens() {
+async fn a_new_owner_gets_a_progressive_response() {
     let stack = Stack::built().await;
     let ada = stack.function.welcomes("Ada");
     let alexa = AlexaApi::open(Manner::Speaks).await;
@@ -148,7 +147,7 @@ async fn a_new_owner_hears_that_something_happens() {
     let speech = directive.body["directive"]["speech"].as_str().unwrap_or_default();
     assert!(speech.contains("moment") && speech.chars().count() <= 600, "{speech}");
 
-    // A known owner does not wait, so there is nothing to say.
+    // A known owner does not wait, so there is no progressive response.
     let request = echo.intent("StatusIntent", &[]);
     stack.ask(&mut echo, &request).await;
     assert_eq!(alexa.heard().len(), 1);
@@ -169,7 +168,7 @@ async fn a_progressive_response_that_fails_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_first_sentence_asked_for_is_not_lost() {
+async fn the_command_of_the_first_request_is_not_lost() {
     let stack = Stack::built().await;
     let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
@@ -184,7 +183,7 @@ async fn what_the_first_sentence_asked_for_is_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn something_missing_in_the_account_is_told_to_the_maker() {
+async fn a_missing_resource_is_reported_to_the_maker() {
     let no_type = Account { thing_type: None, ..Account::deployed() };
     let no_policy = Account { policy: None, ..Account::deployed() };
     let missing = [(no_type, "thing_type_missing", "`3d-printer`"), (no_policy, "policy_missing", "`OneUserOneThing`")];
@@ -195,7 +194,7 @@ async fn something_missing_in_the_account_is_told_to_the_maker() {
         let request = echo.launch();
         stack.ask(&mut echo, &request).await.apologises();
 
-        // One line of the log, which an alarm is made from, says which.
+        // One line of the log, which the filter of an alarm matches, names the missing resource.
         let log = stack.function.lambda.logs("\"fault\":\"maker\"").await;
         let line = log.lines().find(|line| line.contains("\"fault\":\"maker\"")).expect("the line that was waited for");
         let line: Value = serde_json::from_str(line).expect("a log line in JSON");
@@ -204,12 +203,12 @@ async fn something_missing_in_the_account_is_told_to_the_maker() {
         assert_eq!(line["cause"], cause, "{line}");
         assert!(line["message"].as_str().is_some_and(|message| message.contains(name)), "{line}");
 
-        // What cannot be finished is undone, and no mail was sent.
+        // Unfinished resources are deleted, and no mail was sent.
         let holds = stack.ministack.holds().await;
         assert!(list(&holds, "certificates").is_empty(), "{holds:#}");
         assert_eq!(stack.ministack.post_office.count(), 0);
 
-        // The maker mends it, and the next contact succeeds at once.
+        // The maker adds the missing resource, and the next request succeeds at once.
         let mended = Account {
             thing_type: account.thing_type.is_none().then_some("3d-printer"),
             policy: account.policy.is_none().then_some("OneUserOneThing"),

@@ -1,6 +1,5 @@
-//! What a definite no left unfinished is taken back at once, and does not
-//! wait for the owner to speak again. That they are made ready then, whatever
-//! it was, `every_call.rs` shows.
+//! After a definite refusal the function deletes unfinished resources at once, and not with the next request of the owner.
+//! `every_call.rs` shows that the next request makes the owner ready, whatever had failed.
 
 use crate::harness::alexa::{Echo, Slot};
 use crate::harness::aws::Conduct;
@@ -8,26 +7,26 @@ use crate::harness::device::{Device, Identity};
 use crate::stack::{Stack, check_no_stray_certificate_is_live, check_one_owner_one_thing, list};
 use crate::tenant::{SharedAccount, is_served};
 
-/// What is undone needs a lease that outlives the client's retries on a busy machine.
+/// The lease in seconds. The rollback needs a lease that is longer than the retries of the client on a busy machine.
 const LEASE: u64 = 5;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_throttled_half_way_is_taken_back_at_once() {
+async fn a_throttled_onboarding_is_rolled_back_at_once() {
     let shared_account = SharedAccount::built(LEASE).await;
     let mut first = shared_account.settles("First").await;
-    first.speaks().await.expect("a function that lives").welcomes();
+    first.speaks().await.expect("a function that was not killed").welcomes();
     let mut writes = first.gate.operations();
     writes.retain(|operation| !operation.starts_with("GET ") && !operation.starts_with("Get") && !operation.starts_with("Describe"));
 
     for operation in writes {
         let mut home = shared_account.settles(&format!("Owner of {operation}")).await;
         home.gate.makes(&operation, Conduct::Refuses(429, "ThrottlingException", "Rate exceeded"));
-        let answer = home.speaks().await.expect("a function that lives");
+        let answer = home.speaks().await.expect("a function that was not killed");
         assert!(home.gate.mends(), "{operation} was not called");
-        // When the mail is out and the shadow says so, only a note is missing, which the shadow makes good for.
+        // After the mail and the update of the shadow, only the record is incomplete, which the shadow makes up for.
         assert!(operation == "UpdateThing" || !is_served(answer.apologises()), "{operation}: {:#}", answer.json());
 
-        // A mail that is out cannot be taken back, and taking back needs UpdateCertificate itself.
+        // A mail that was sent cannot be taken back, and the rollback itself needs UpdateCertificate.
         let address = home.user.email.clone().unwrap_or_default();
         if operation != "UpdateCertificate" && shared_account.ministack.post_office.count_to(&address) == 0 {
             let account = shared_account.ministack.holds().await;
@@ -36,8 +35,8 @@ async fn what_was_throttled_half_way_is_taken_back_at_once() {
             assert!(left.is_none(), "{operation}: {left:#?}");
         }
 
-        // What was given free need not be waited for.
-        let answer = home.speaks().await.expect("a function that lives");
+        // A lease that was released need not be waited for.
+        let answer = home.speaks().await.expect("a function that was not killed");
         if !is_served(&answer) {
             home.speaks_until_served(&shared_account).await.expect("an owner who is ready");
         }
@@ -49,9 +48,9 @@ async fn what_was_throttled_half_way_is_taken_back_at_once() {
     check_no_stray_certificate_is_live(&shared_account.ministack.holds().await);
 }
 
-/// The mail is out, but the shadow takes nothing: with it, what the new owner said is lost.
+/// The mail is sent, but the shadow cannot be updated: the command of the new owner is lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_command_that_was_not_written_is_not_said_to_wait() {
+async fn a_first_command_that_was_not_written_is_not_reported_as_waiting() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
@@ -61,14 +60,14 @@ async fn a_first_command_that_was_not_written_is_not_said_to_wait() {
     assert!(!answer.apologises().speech().contains("waits"), "{:#}", answer.json());
     stack.function.aws.mends();
 
-    // The next one is written, and the certificate is the one that was mailed.
+    // The next command is written, and the certificate is the one that was mailed.
     stack.lease_passes().await;
     echo.start_over();
     let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
     stack.ask(&mut echo, &request).await.says(&["vase", "waits"]);
     assert_eq!(stack.ministack.post_office.count(), 1);
     let (_, bundle) = stack.ministack.open_mail(0).await;
-    let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
+    let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("the certificate of the bundle");
     let account = stack.ministack.holds().await;
     check_one_owner_one_thing(&account, &ada, &mailed);
     assert_eq!(list(&account, "things")[0]["shadow"]["state"]["desired"]["command"]["args"]["model"], "vase");

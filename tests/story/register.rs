@@ -1,5 +1,5 @@
-//! The endpoint: a device that has nothing requests over HTTP, in each of the ways, gets a certificate for a key of its own, and
-//! connects with it.
+//! The registration endpoint: a device without credentials sends a request over HTTP in each of the ways, gets a certificate for
+//! its own key, and connects with the certificate.
 
 use serde_json::{Value, json};
 
@@ -15,10 +15,10 @@ use crate::harness::new_device::{NewDevice, Told, register};
 use crate::harness::runtime_api::Outcome;
 use crate::stack::{Stack, certificate, list, now, thing, topic};
 
-/// The logical id, as the role has it.
+/// The logical id of the table in the template, as the role names it.
 pub const TABLE: &str = "ClaimsTable";
 
-/// Devices that are no owner's: with a token that a fleet shares, and with serials.
+/// A policy with devices that belong to no owner: with device tokens that a fleet shares, and with serials.
 const POLICY: &str = r#"
 [registration]
 origin = "https://setup.example.com"
@@ -61,26 +61,26 @@ secret_sha256 = "SHA256(a secret)"
 type = "lamp"
 "#;
 
-/// With the hashes in place.
+/// [`POLICY`] with computed hashes.
 pub fn policy() -> String {
     hashed(POLICY)
 }
 
-/// RegistrationPolicy in which `SHA256(…)` stands for a hash.
+/// Replaces every `SHA256(…)` in a policy by the hash.
 pub fn hashed(policy: &str) -> String {
     let mut policy = policy.to_owned();
     while let Some((before, rest)) = policy.clone().split_once("SHA256(") {
-        let (secret, after) = rest.split_once(')').expect("a hash to be computed");
+        let (secret, after) = rest.split_once(')').expect("a closing bracket");
         policy = format!("{before}{}{after}", onething::secrets::Fingerprint::of(secret).hex());
     }
     policy
 }
 
-/// A stack with an endpoint.
+/// A stack with a registration endpoint.
 pub struct Entrance {
     pub stack: Stack,
     pub gateway: Gateway,
-    /// Between the endpoint and AWS.
+    /// The proxy between the endpoint and AWS.
     pub gate: Aws,
 }
 
@@ -89,7 +89,7 @@ pub fn owners_keys() -> (String, String) {
 }
 
 impl Entrance {
-    /// With these policy in the endpoint's own variables.
+    /// A stack with this policy in the environment of the endpoint.
     pub async fn built(policy: &str) -> Self {
         let policy = policy.to_owned();
         Self::with(move |deployment| deployment.set("REGISTER_TERMS", &policy)).await
@@ -119,14 +119,14 @@ impl Entrance {
         self.gateway.url()
     }
 
-    /// The code of this user, who asks for one and takes their time to read it.
+    /// A code for this user, after the lease of the request has expired.
     pub async fn code_for(&self, user: &User) -> String {
         let code = self.code_on_card(&mut Echo::linked(&user.token)).await;
         self.stack.lease_passes().await;
         code
     }
 
-    /// Asks for a code.
+    /// Asks the skill for a code and reads the code from the card.
     pub async fn code_on_card(&self, echo: &mut Echo) -> String {
         let request = echo.intent("GiveCodeIntent", &[]);
         let card = self.stack.ask(echo, &request).await.card_text();
@@ -134,21 +134,21 @@ impl Entrance {
         card.split_whitespace().find(is_code).unwrap_or_else(|| panic!("no code on the card {card:?}")).to_owned()
     }
 
-    /// A device of this kind, and what it is told when it shows this.
+    /// A new device, and the response of the endpoint to its request.
     pub async fn registers(&self, authorization: Option<&str>, shown: Value) -> (NewDevice, Told) {
         let device = NewDevice::new().await;
         let told = device.registers(&self.url(), authorization, shown).await;
         (device, told)
     }
 
-    /// Connects with what it was told and waits for orders.
+    /// Connects with the response of the endpoint and subscribes to the delta.
     async fn connects(&self, device: &NewDevice, told: &Told) -> Device {
         let mut connected = Device::connect(&device.identity(told, &self.stack.ministack.root)).await;
         connected.subscribe(&topic(told.text("thingName"), "update/delta")).await;
         connected
     }
 
-    /// The device's owner says something, and it hears of it.
+    /// Requires that a command of the owner reaches the device.
     async fn obeys(&self, device: &mut Device, told: &Told, user: &User) {
         let mut echo = Echo::linked(&user.token);
         let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
@@ -157,7 +157,7 @@ impl Entrance {
         assert_eq!(delta["state"]["command"]["args"]["model"], "vase", "{delta}");
     }
 
-    /// The maker wants something of a device that has no owner, and it hears of it.
+    /// Requires that a desired value reaches a device without an owner.
     async fn hears(&self, device: &mut Device, told: &Told) {
         let wanted = json!({"thingName": told.text("thingName"), "payload": json!({"state": {"desired": {"on": true}}}).to_string()});
         assert_eq!(calls_as(&self.stack.ministack.url, &owners_keys(), "iot-data", "update_thing_shadow", wanted).await, Ok(()));
@@ -167,7 +167,7 @@ impl Entrance {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_lets_one_device_of_its_owner_in() {
+async fn a_code_registers_one_device_of_its_owner() {
     let endpoint = Entrance::built("").await;
     let ada = endpoint.stack.function.welcomes("Ada");
     let code = endpoint.code_for(&ada).await;
@@ -184,38 +184,38 @@ async fn a_code_lets_one_device_of_its_owner_in() {
     let mut connected = endpoint.connects(&device, &told).await;
     endpoint.obeys(&mut connected, &told, &ada).await;
 
-    // Its answer may have been lost: it comes again. Nobody else does.
+    // A device may repeat its request, since the response may have been lost. Another device may not.
     device.registers(&endpoint.url(), None, json!({"code": code})).await.lets_in();
     endpoint.registers(None, json!({"code": code})).await.1.is_refused(401, "not_recognised");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_wrong_guesses_end_a_code() {
+async fn five_wrong_guesses_invalidate_a_code() {
     let endpoint = Entrance::built("").await;
     let code = endpoint.code_for(&endpoint.stack.function.welcomes("Ada")).await;
-    let (name, secret) = code.split_once('-').expect("two halves");
+    let (name, secret) = code.split_once('-').expect("a code of two halves");
     let wrong = format!("{name}-{}", if secret == "0000" { "1111" } else { "0000" });
     let device = NewDevice::new().await;
     for _ in 0..5 {
         device.registers(&endpoint.url(), None, json!({"code": wrong})).await.is_refused(401, "not_recognised");
     }
     device.registers(&endpoint.url(), None, json!({"code": code})).await.is_refused(401, "not_recognised");
-    // Nothing was made: there is the certificate of the mail, and no other.
+    // No resource was created: the only certificate is that of the mail.
     assert_eq!(list(&endpoint.stack.ministack.holds().await, "certificates").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_owners_own_token_lets_a_device_in() {
+async fn the_access_token_of_an_owner_registers_a_device() {
     let endpoint = Entrance::with(Deployment::logging_everything).await;
     let ada = endpoint.stack.function.welcomes("Ada");
     let (device, told) = endpoint.registers(Some(&format!("Bearer {}", ada.token)), json!({})).await;
     let told = told.lets_in();
     let mut connected = endpoint.connects(&device, &told).await;
     endpoint.obeys(&mut connected, &told, &ada).await;
-    // The owner spoke for the first time, and needed no mail: a device of theirs was there before.
+    // The owner's first request sends no mail, since a device of the owner has already been registered.
     assert_eq!(endpoint.stack.ministack.post_office.count(), 0);
 
-    // A token that was made for another application, and none at all.
+    // A token that was issued to another application, an invalid token, and none.
     let mut elsewhere = User::named("Bob");
     elsewhere.audience = "amzn1.application-oa2-client.other".into();
     endpoint.stack.function.login.knows(&elsewhere);
@@ -227,7 +227,7 @@ async fn an_owners_own_token_lets_a_device_in() {
     let code = endpoint.code_for(&ada).await;
     endpoint.registers(None, json!({"code": code})).await.1.lets_in();
 
-    // Whatever is logged, what opens the endpoint is not.
+    // No log level writes credentials into the log.
     let log = endpoint.gateway.function().logs_times("\"audit\":true", 5).await;
     for secret in [&ada.token, &elsewhere.token, "Atza|nobody", &code, &code.replace('-', ""), "BEGIN CERTIFICATE REQUEST"] {
         assert!(!log.contains(secret), "{log}");
@@ -256,7 +256,7 @@ async fn devices_of_a_fleet_choose_their_names_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_serial_lets_its_device_in_and_a_certificate_its_successor() {
+async fn a_serial_registers_a_device_that_renews_its_certificate() {
     let endpoint = Entrance::built(&policy()).await;
     let (device, told) = endpoint.registers(None, json!({"serial": "0123456789abcdefghij"})).await;
     let told = told.lets_in();
@@ -268,7 +268,7 @@ async fn a_serial_lets_its_device_in_and_a_certificate_its_successor() {
     endpoint.registers(None, json!({"serial": "SN-0001", "secret": "a guess"})).await.1.is_refused(401, "not_recognised");
     endpoint.registers(None, json!({"serial": "SN-0001", "secret": "a secret"})).await.1.lets_in();
 
-    // A year later the device has another key.
+    // The device renews its certificate with another key.
     endpoint.stack.lease_passes().await;
     let (successor, at) = (NewDevice::new().await, now());
     let shown = json!({
@@ -281,7 +281,7 @@ async fn a_serial_lets_its_device_in_and_a_certificate_its_successor() {
     assert_eq!(renewed.text("thingName"), told.text("thingName"));
     assert_ne!(renewed.text("certificateId"), told.text("certificateId"));
     endpoint.connects(&successor, &renewed).await;
-    // The one before goes on for a day.
+    // The replaced certificate works for another day.
     endpoint.connects(&device, &told).await;
 }
 
@@ -297,7 +297,7 @@ async fn the_endpoint_answers_every_request_and_nothing_else() {
     assert_eq!(register(&url, "GET", None, None).await.status, 404);
     assert_eq!(register(&url, "OPTIONS", None, None).await.status, 204);
 
-    // What is no request, at the endpoint; and a request where there is none.
+    // An event that is no HTTP request, at the endpoint; and an HTTP request at the skill function.
     let echo = Echo::linked("token").launch();
     for (function, event) in [(endpoint.gateway.function(), echo), (&endpoint.stack.function.lambda, request_event())] {
         match function.invoke_within(&event, std::time::Duration::from_secs(8)).await {

@@ -1,5 +1,5 @@
-//! What the endpoint has of AWS beside the registry: its policy in the Parameter Store, a function of the maker that is asked, and
-//! rights of its own.
+//! The parts of the endpoint that only AWS has: its policy in the Parameter Store, a Lambda function of the maker as the hook,
+//! and its own role.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ async fn the_policy_comes_from_the_parameter_store_in_parts_and_without_one_no_d
     let line = endpoint.gateway.function().logs("\"cause\":\"policy\"").await;
     assert!(line.contains("\"fault\":\"maker\"") && line.contains(PARAMETER), "{line}");
 
-    // Another process finds them. What is more than one page long arrives whole and in order.
+    // Another process reads the parameters. A policy on several pages arrives complete and in order.
     let policy = policy();
     let lines: Vec<&str> = policy.lines().collect();
     for (number, part) in lines.chunks(3).enumerate() {
@@ -50,19 +50,19 @@ async fn the_policy_comes_from_the_parameter_store_in_parts_and_without_one_no_d
     }
     let pages = lines.chunks(3).count().div_ceil(10);
     assert!(pages > 0 && endpoint.gate.times("GetParametersByPath") >= pages);
-    // Believed, for a while.
+    // The policy is cached for a while.
     let before = endpoint.gate.times("GetParametersByPath");
     device.registers(&gateway.url(), None, json!({"serial": "nobody"})).await.is_refused(401, "not_recognised");
     assert_eq!(endpoint.gate.times("GetParametersByPath"), before);
     assert!(!gateway.function().log().contains("one token"));
 }
 
-/// The same, and the maker has a word in it.
+/// The policy with a hook of the maker.
 fn policy_with_a_hook() -> String {
     policy().replace("[registration]", "[registration]\nhook = \"lambda:who-may-register\"\nhook_seconds = 10")
 }
 
-/// Lets in what says `yes`, or says nothing because it has a certificate, and adds to it; fails at what says `broken`.
+/// A hook that allows a serial with `yes`, or a renewal without a serial, and adds an attribute; it fails for `broken`.
 const HOOK: &str = r#"
 def handler(question, context):
     serial = question["serial"] or "yes"
@@ -73,7 +73,7 @@ def handler(question, context):
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_of_the_maker_has_the_last_word() {
+async fn the_hook_function_of_the_maker_decides_last() {
     let endpoint = Entrance::built(&policy_with_a_hook()).await;
     function(&endpoint.stack.ministack.url, "who-may-register", HOOK).await;
     let told = endpoint.registers(None, json!({"serial": "yes-0123456789abcdefghij"})).await.1.lets_in();
@@ -100,7 +100,7 @@ async fn the_role_of_the_endpoint_is_enough_and_reads_no_shadow() {
     .await;
     let (device, told) = endpoint.registers(None, json!({"serial": "yes-0123456789abcdefghij"})).await;
 
-    // Its successors.
+    // Renews the certificate twice.
     let mut last = (device, told.lets_in());
     for _ in 0..2 {
         endpoint.stack.lease_passes().await;
@@ -112,7 +112,7 @@ async fn the_role_of_the_endpoint_is_enough_and_reads_no_shadow() {
         let told = successor.registers(&endpoint.url(), None, shown).await.lets_in();
         last = (successor, told);
     }
-    // What cannot be finished is taken back.
+    // An unfinished registration is rolled back.
     endpoint.stack.lease_passes().await;
     endpoint.gate.makes("AttachThingPrincipal", Conduct::Refuses(400, "InvalidRequestException", "no"));
     let (_, told) = endpoint.registers(None, json!({"serial": "yes-0123456789abcdefghij"})).await;
@@ -121,7 +121,7 @@ async fn the_role_of_the_endpoint_is_enough_and_reads_no_shadow() {
     for call in endpoint.gate.calls() {
         assert_ne!(call.status.map(|status| status.as_u16()), Some(403), "{call:?}");
     }
-    // No right is there that nothing needs.
+    // The role contains no unused permission.
     let called: BTreeSet<String> = endpoint.gate.operations().into_iter().collect();
     let rights = [
         ["CreateThing", "DescribeThing", "UpdateThing", "ListThingPrincipals", "CreateCertificateFromCsr"],

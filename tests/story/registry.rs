@@ -1,6 +1,6 @@
-//! The contract of the ports, kept by the clients of AWS, on two AWS that other people wrote; and by those of
-//! Login with Amazon and of a mail server. Where an emulator does not keep it, `contract::gaps` says why: nothing else in this folder
-//! may rely on that.
+//! The contract of the ports, kept by the AWS clients on two emulators that others wrote, and by the clients of Login with Amazon
+//! and of a mail server. `contract::gaps` lists the clauses that an emulator does not keep, with the reasons; no other test in
+//! this folder may rely on such a clause.
 
 #[path = "../contract/mod.rs"]
 mod contract;
@@ -29,7 +29,7 @@ use crate::harness::moto::Moto;
 use crate::harness::post_office::PostOffice;
 use crate::stack::list;
 
-/// What a function is told, as a source of its configuration.
+/// The environment of a function as a source of its configuration.
 struct Given(Deployment);
 
 impl Source for Given {
@@ -47,25 +47,25 @@ impl Source for Given {
 }
 
 fn configuration(url: &str, special: impl FnOnce(Deployment) -> Deployment) -> Config {
-    Config::read(&Given(special(Deployment::with("http://localhost", url)))).expect("a configuration")
+    Config::read(&Given(special(Deployment::with("http://localhost", url)))).expect("a valid configuration")
 }
 
-/// What a function has of AWS that is told this.
+/// The AWS clients of a function with this configuration.
 fn clients(config: &Config) -> Aws {
     Aws::new(config, &Https::default(), Credentials::new("test", "test", None, None, "test"))
 }
 
-/// The clients of a function in front of an emulator.
+/// The AWS clients of a function in front of an emulator.
 struct Cloud<'a> {
-    /// Where the emulator itself is.
+    /// The URL of the emulator itself.
     url: &'a str,
-    /// Where the function believes AWS to be.
+    /// The URL that the clients call.
     called: &'a str,
     registry: Arc<IotRegistry>,
     shadows: IotShadows,
 }
 
-/// So many have come, to whatever emulator.
+/// The number of users that were created so far, on all emulators.
 static NEWCOMERS: AtomicUsize = AtomicUsize::new(0);
 
 impl<'a> Cloud<'a> {
@@ -93,7 +93,7 @@ impl Account for Cloud<'_> {
     }
 
     fn new_user(&self) -> NewUser {
-        let owner = OwnerId::parse(&format!("amzn1.account.OWNER{}", NEWCOMERS.fetch_add(1, SeqCst))).expect("an owner");
+        let owner = OwnerId::parse(&format!("amzn1.account.OWNER{}", NEWCOMERS.fetch_add(1, SeqCst))).expect("a valid owner id");
         let thing = ThingName::of(&configuration(self.called, |deployment| deployment).model.thing_prefix, &owner);
         NewUser { owner, thing }
     }
@@ -102,7 +102,7 @@ impl Account for Cloud<'_> {
         SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
     }
 
-    /// Nobody can turn this clock; but the emulators leave nothing for later either.
+    /// The clock of the emulators cannot be set; but they do no work in the background either.
     async fn waits(&self) {}
 
     async fn reports(&self, thing: &ThingName, reported: Value) {
@@ -123,12 +123,12 @@ async fn judge(url: &str, called: &str) -> Vec<Verdict> {
     verdicts
 }
 
-/// Claim codes in this table.
+/// The claim codes in this table.
 pub fn claims(url: &str, table: &str) -> DynamoClaims {
-    clients(&configuration(url, |deployment| deployment.set("REGISTER_TABLE", table))).claims.expect("a table")
+    clients(&configuration(url, |deployment| deployment.set("REGISTER_TABLE", table))).claims.expect("the claim codes of the configuration")
 }
 
-/// Each clause has a table of its own.
+/// Every clause gets its own table.
 async fn judge_claims(url: &str) -> Vec<Verdict> {
     let names: Vec<String> = (0..30).map(|number| format!("claims-{number}")).collect();
     tables(url, &names).await;
@@ -140,7 +140,7 @@ fn ses(called: &str) -> Ses {
     clients(&configuration(called, |deployment| deployment)).ses
 }
 
-/// A client, and the server that gets its mail in the end.
+/// A mail client, and the SMTP server that finally gets its mail.
 struct Relay<'a, M> {
     mailer: M,
     post_office: &'a PostOffice,
@@ -167,7 +167,7 @@ impl<M: Mailer> Post for Relay<'_, M> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ministack_keeps_the_contract_behind_a_gate_that_fills_its_gaps() {
+async fn ministack_keeps_the_contract_behind_the_proxy_but_for_its_gaps() {
     let ministack = Ministack::deployed().await;
     let gate = ministack.gate().await;
     let called = gate.url();
@@ -185,7 +185,7 @@ async fn ministack_keeps_the_contract_but_for_its_gaps() {
     gaps::check(&verdicts, gaps::MINISTACK);
 }
 
-/// SES as moto has it: nothing leaves it.
+/// SES of moto, which keeps all mail to itself.
 struct Pile<'a> {
     ses: Ses,
     moto: &'a Moto,
@@ -228,11 +228,11 @@ async fn moto_keeps_the_contract_but_for_its_gaps() {
 async fn mail_by_smtp_keeps_the_contract() {
     let post_office = PostOffice::open().await;
     let url = format!("smtp://{}", post_office.address);
-    let fresh = async || Relay { mailer: Smtp::new(&url).expect("a server"), post_office: &post_office };
+    let fresh = async || Relay { mailer: Smtp::new(&url).expect("a valid URL"), post_office: &post_office };
     gaps::check(&contract::mailer::judge(fresh).await, gaps::SMTP);
 }
 
-/// The client of Login with Amazon, and a server that answers as Amazon does.
+/// The client of Login with Amazon, and a server that responds as Amazon does.
 struct SignIn {
     server: Login,
     client: LoginWithAmazon,
@@ -256,7 +256,7 @@ impl Accounts for SignIn {
     async fn links(&self, name: &str) -> (AccessToken, Profile) {
         let user = User::named(name);
         self.server.knows(&user);
-        let owner = OwnerId::parse(&user.user_id).expect("an owner");
+        let owner = OwnerId::parse(&user.user_id).expect("a valid owner id");
         (AccessToken::new(user.token), Profile { owner, name: user.name, email: ProfileEmail::read(user.email.as_deref()) })
     }
 

@@ -1,4 +1,4 @@
-//! The roles of the stack give each function what it needs, and not what another one needs.
+//! The roles of the stack give each function the permissions that it needs, and not those of the others.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ const LINKED: &str = include_str!("../fixtures/alexa/skill_account_linked.json")
 const DISABLED: &str = include_str!("../fixtures/alexa/skill_disabled.json");
 const DAY: u64 = 86_400;
 
-/// AWS has refused nothing for want of a right.
+/// Requires that AWS has refused no call because of a missing permission.
 fn check_nothing_was_denied(gate: &Aws, lambda: &Lambda) {
     for call in gate.calls() {
         assert_ne!(call.status.map(|status| status.as_u16()), Some(403), "{call:?}");
@@ -26,7 +26,7 @@ fn check_nothing_was_denied(gate: &Aws, lambda: &Lambda) {
     assert!(!log.contains("AccessDenied"), "{log}");
 }
 
-/// A function with the rights of a role, and a gate of its own.
+/// A function with the permissions of a role, and its own proxy.
 async fn function_of(stack: &Stack, role: &str) -> (Lambda, Aws, (String, String)) {
     let keys = rights_of(&stack.ministack.url, role).await;
     let gate = stack.ministack.gate().await;
@@ -36,10 +36,10 @@ async fn function_of(stack: &Stack, role: &str) -> (Lambda, Aws, (String, String
     (lambda, gate, keys)
 }
 
-/// With these keys, the call is refused for want of a right.
+/// Requires that the call is refused with these keys because of a missing permission.
 async fn is_denied(stack: &Stack, keys: &(String, String), service: &str, operation: &str, arguments: Value) {
     let refused = calls_as(&stack.ministack.url, keys, service, operation, arguments).await.expect_err(operation);
-    // The data plane has a word of its own for it.
+    // The data plane uses another error code.
     assert!(refused.contains("AccessDenied") || refused == "ForbiddenException", "{operation}: {refused}");
 }
 
@@ -59,30 +59,30 @@ async fn the_role_of_the_stack_is_enough() {
     let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
 
-    // A mail that is refused: everything before it is taken back.
+    // The mail is refused: all earlier steps are rolled back.
     aws.makes("SendRawEmail", Conduct::Refuses(400, "MessageRejected", "no"));
     let request = echo.launch();
     stack.ask(&mut echo, &request).await.apologises();
     assert!(list(&stack.ministack.holds().await, "certificates").is_empty());
 
-    // A mail that may be out: the next contact replaces the certificate.
+    // The mail may have been sent: the next request replaces the certificate.
     aws.makes("SendRawEmail", Conduct::FailsAfterwards);
     let request = echo.launch();
     stack.ask(&mut echo, &request).await.apologises();
     aws.mends();
     stack.serves(&mut echo).await;
 
-    // And what everybody does every day.
+    // The usual requests.
     let requests = [echo.intent("PrintIntent", &[Slot::said("model", "vase")]), echo.intent("StatusIntent", &[])];
     for request in requests.into_iter().chain([echo.intent("ConnectionIntent", &[])]) {
         let answer = stack.ask(&mut echo, &request).await;
         assert!(!answer.speech().contains("Code"), "{:#}", answer.json());
     }
     let (_, bundle) = stack.ministack.open_mail(aws.times("SendRawEmail") - 1).await;
-    let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
+    let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("the certificate of the bundle");
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &mailed);
 
-    // Another certificate; out of service and back; and the end.
+    // Another certificate; disabled and linked again; deleted.
     echo.start_over();
     let request = echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
     stack.ask(&mut echo, &request).await.says(&["new certificate"]);
@@ -107,7 +107,7 @@ async fn the_role_of_the_stack_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_role_of_the_sweep_is_enough_and_makes_nothing() {
+async fn the_role_of_the_sweep_is_enough_and_creates_nothing() {
     let stack = Stack::of_short_leases().await;
     let replaced = stack.function.welcomes("Replaced");
     let mut owner = stack.onboards(&replaced, 0).await;
@@ -122,13 +122,13 @@ async fn the_role_of_the_sweep_is_enough_and_makes_nothing() {
     let request = lost.launch();
     stack.ask(&mut lost, &request).await.apologises();
     stack.function.aws.mends();
-    let orphan = stack.function.aws.certificates_made().pop().expect("a certificate");
+    let orphan = stack.function.aws.certificates_made().pop().expect("the id of a certificate");
     stack.ministack.ages(&orphan, 7_200);
-    // What a device asked for itself names what the device is called, which is no thing of the stack's.
+    // The subject of a certificate from the CSR of a device has the name of the device, which is not a thing of the stack.
     let device = NewDevice::new().await;
     let asked = json!({"certificateSigningRequest": device.csr(), "setAsActive": false});
     assert_eq!(calls(&stack.function.aws.url(), "create_certificate_from_csr", asked).await, Ok(()));
-    let asked_for = stack.function.aws.certificates_made().pop().expect("a certificate");
+    let asked_for = stack.function.aws.certificates_made().pop().expect("the id of a certificate");
     stack.ministack.ages(&asked_for, 7_200);
     stack.rewrites(&owner.thing, json!({"ReplacedUntil": (now() - 1).to_string()})).await;
     stack.rewrites(&away.thing, json!({"PausedAt": (now() - 31 * DAY).to_string()})).await;
@@ -141,11 +141,11 @@ async fn the_role_of_the_sweep_is_enough_and_makes_nothing() {
     assert!(thing(&account, &away.thing).is_null() && certificate(&account, &orphan).is_null(), "{account:#}");
     assert!(certificate(&account, &asked_for).is_null(), "{account:#}");
     let (_, bundle) = stack.ministack.open_last_mail(&replaced).await;
-    let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("a certificate");
+    let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("the certificate of the bundle");
     check_one_owner_one_thing(&account, &replaced, &mailed);
     drop(Device::connect(&Identity::of_bundle(&bundle, &stack.ministack.root)).await);
 
-    // It could not onboard anybody, nor write to anybody.
+    // The role permits neither onboarding nor mail.
     is_denied(&stack, &keys, "iot", "create_keys_and_certificate", json!({"setAsActive": true})).await;
     is_denied(&stack, &keys, "iot", "create_thing", json!({"thingName": "3D_Printer-aaaaaaaaaaaaaaaaaaaaaaaaaa"})).await;
     let letter = json!({"RawMessage": {"Data": "From: a@skill.example.com\r\n\r\nHello"}, "Destinations": ["a@mail.example.com"]});

@@ -1,4 +1,4 @@
-//! With everything logged, a whole onboarding leaves no secret in the log.
+//! With the most verbose log level, a whole onboarding leaves no secret in the log.
 
 use crate::harness::alexa::Slot;
 use crate::harness::deployment::SECRET_KEY;
@@ -19,7 +19,7 @@ async fn a_log_of_everything_holds_no_secret() {
     let raw = stack.ministack.post_office.mail(0).await.message;
     let raw = String::from_utf8_lossy(&raw).into_owned();
     let log = stack.function.lambda.stop().await;
-    assert!(log.contains("\"DEBUG\""), "everything is logged:\n{log}");
+    assert!(log.contains("\"DEBUG\""), "the log contains no DEBUG line:\n{log}");
 
     let mut secrets = vec![
         ada.token.clone(),
@@ -36,7 +36,7 @@ async fn a_log_of_everything_holds_no_secret() {
         let pem = std::fs::read_to_string(owner.bundle.join(file)).expect("a file of the bundle");
         secrets.extend(pem.lines().filter(|line| line.len() > 20).map(str::to_owned));
     }
-    // The mail itself, as it goes out and as the form of SES carries it.
+    // The mail itself, as SMTP transports it, and as SES receives it.
     secrets.extend(raw.lines().filter(|line| line.len() > 40).map(str::to_owned));
     for secret in secrets {
         assert!(

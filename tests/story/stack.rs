@@ -1,5 +1,4 @@
-//! The function on ministack, with every call between them noted, and what a
-//! test wants to know about the account.
+//! The function on ministack, with a proxy that records every call between them, and queries about the account.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,12 +19,12 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// As the stack of `infra/` leaves it.
+    /// A deployed stack with the default variables.
     pub async fn built() -> Self {
         Self::with(&Account::deployed(), |deployment| deployment).await
     }
 
-    /// With an account and variables of the test's choice.
+    /// A stack with the given account and changed variables.
     pub async fn with(account: &Account, special: impl FnOnce(Deployment) -> Deployment) -> Self {
         let ministack = Ministack::start().await;
         prepare(&ministack.url, account).await;
@@ -35,40 +34,39 @@ impl Stack {
         Self { ministack, function }
     }
 
-    /// As the stack leaves it, but with leases of a second.
+    /// A deployed stack with leases of one second.
     pub async fn of_short_leases() -> Self {
         Self::with(&Account::deployed(), |deployment| deployment.set("LEASE_SECONDS", "1")).await
     }
 
-    /// Waits until such a lease has run out. It counts whole seconds, of which one has begun.
+    /// Waits until a lease of one second has expired. A lease counts whole seconds, of which one has begun.
     pub async fn lease_passes(&self) {
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
 
-    /// Writes attributes of a thing, as if they had been there for long. It goes through the gate, which
-    /// counts the versions.
+    /// Changes attributes of a thing, to make a state look old. The call passes through the proxy, which counts the versions.
     pub async fn rewrites(&self, thing: &str, attributes: Value) {
         let change = json!({"thingName": thing, "attributePayload": {"attributes": attributes, "merge": true}});
         assert_eq!(calls(&self.function.aws.url(), "update_thing", change).await, Ok(()));
     }
 
-    /// The schedule sets a function off, as EventBridge does; returns its report.
+    /// Invokes a new function with the scheduled event of EventBridge; returns its report.
     pub async fn sweeps(&self) -> Value {
         sweeps(&self.another_function().await).await
     }
 
-    /// Another function in front of the same account, which knows nobody yet.
+    /// Another function in front of the same account, with empty caches.
     pub async fn another_function(&self) -> Lambda {
         let deployment = Deployment::with(&self.function.login.url(), &self.function.aws.url());
         Lambda::start(&deployment.set("IOT_ENDPOINT", &format!("localhost:{}", self.ministack.mqtt_port)).set("LEASE_SECONDS", "1")).await
     }
 
-    /// What the skill answers to one request of the device.
+    /// The response of the skill to one request of the Echo.
     pub async fn ask(&self, echo: &mut Echo, request: &Value) -> Answer {
         self.function.lambda.answer(echo, request).await
     }
 
-    /// Asks as an owner would who was told to ask again, until the skill is ready for commands or has sent a mail.
+    /// Launches the skill again and again, until the skill is ready for commands or has sent a mail.
     pub async fn serves(&self, echo: &mut Echo) {
         let started = Instant::now();
         loop {
@@ -82,7 +80,7 @@ impl Stack {
         }
     }
 
-    /// Onboards someone and opens their mail, the one with this number.
+    /// Onboards a user and opens the mail with this number.
     pub async fn onboards(&self, user: &User, mail: usize) -> Owner {
         let mut echo = Echo::linked(&user.token);
         let request = echo.launch();
@@ -95,31 +93,31 @@ impl Stack {
     }
 }
 
-/// The schedule sets this function off. Lambda gives it more time than an answer has.
+/// Invokes this function with the scheduled event. Lambda gives it more time than a request of Alexa.
 pub async fn sweeps(lambda: &Lambda) -> Value {
     let event = serde_json::from_str(include_str!("../fixtures/eventbridge/scheduled.json")).expect("a documented event");
     lambda.reports(&event, Duration::from_secs(60)).await
 }
 
-/// Seconds since the epoch.
+/// Unix time in seconds.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
-/// The thing with this name.
+/// The thing with this name; null if there is none.
 pub fn thing<'a>(account: &'a Value, name: &str) -> &'a Value {
     list(account, "things").iter().find(|thing| thing["name"] == name).unwrap_or(&Value::Null)
 }
 
-/// The certificate with this id.
+/// The certificate with this id; null if there is none.
 pub fn certificate<'a>(account: &'a Value, id: &str) -> &'a Value {
     list(account, "certificates").iter().find(|certificate| certificate["id"] == id).unwrap_or(&Value::Null)
 }
 
-/// Someone who has their bundle.
+/// An owner who has received a bundle.
 pub struct Owner {
     pub echo: Echo,
-    /// What the foreign parser made of the mail.
+    /// The output of the foreign parser for the mail.
     pub mail: Value,
     pub bundle: std::path::PathBuf,
     pub identity: Identity,
@@ -132,12 +130,12 @@ impl Owner {
         topic(&self.thing, rest)
     }
 
-    /// Their bundle, as it was in the mail.
+    /// The path of the bundle that was attached to the mail.
     pub fn zip(&self) -> std::path::PathBuf {
         self.bundle.with_extension("zip")
     }
 
-    /// The id of their certificate, as their bundle says it.
+    /// The id of the certificate in the bundle.
     pub fn certificate_id(&self) -> String {
         connection(&self.bundle)["certificateId"].as_str().expect("the id of the certificate").to_owned()
     }
@@ -151,15 +149,15 @@ pub fn topic(thing: &str, rest: &str) -> String {
     format!("$aws/things/{thing}/shadow/{rest}")
 }
 
-/// The first promise of the README: one thing bears the user id, one certificate of theirs is
-/// ACTIVE, it is attached to that thing and to no other, it carries the
-/// policy, and `mailed` is exactly that certificate. Beside it are only those that it replaces.
+/// Checks the first promise of the README: one thing has the user id as an attribute; one certificate of the owner is ACTIVE, is
+/// attached to that thing and to no other, has the policy, and is exactly `mailed`. Only the certificates that it replaces may be
+/// ACTIVE too.
 pub fn check_one_owner_one_thing(account: &Value, user: &User, mailed: &str) {
     let broken = broken_promises(account, user, mailed);
     assert!(broken.is_empty(), "{broken:#?} in {account:#}");
 }
 
-/// What of the first promise does not hold, in words.
+/// The violations of the first promise.
 pub fn broken_promises(account: &Value, user: &User, mailed: &str) -> Vec<String> {
     let things: Vec<&Value> =
         list(account, "things").iter().filter(|thing| thing["attributes"]["UserId"] == user.user_id.as_str()).collect();
@@ -176,7 +174,7 @@ pub fn broken_promises(account: &Value, user: &User, mailed: &str) -> Vec<String
         .collect();
     for certificate in &live {
         if list(certificate, "things").len() != 1 {
-            broken.push(format!("the certificate opens {}", certificate["things"]));
+            broken.push(format!("the certificate is attached to {}", certificate["things"]));
         }
         if list(certificate, "policies") != [Value::from(POLICY)] {
             broken.push(format!("the certificate has the policies {}", certificate["policies"]));
@@ -185,7 +183,7 @@ pub fn broken_promises(account: &Value, user: &User, mailed: &str) -> Vec<String
     if list(thing, "principals").len() != live.len() {
         broken.push(format!("{} certificates are attached, and {} are live", list(thing, "principals").len(), live.len()));
     }
-    // For a day, those that were replaced go on.
+    // Certificates that were replaced stay ACTIVE for a day.
     let replaced = replaced(thing);
     let (old, new): (Vec<&Value>, Vec<&Value>) =
         live.iter().partition(|certificate| replaced.iter().any(|id| certificate["id"] == id.as_str()));
@@ -202,13 +200,13 @@ pub fn broken_promises(account: &Value, user: &User, mailed: &str) -> Vec<String
     broken
 }
 
-/// The ids of the certificates that go on beside the thing's own, as its attributes say.
+/// The ids of the replaced certificates in the attributes of the thing.
 pub fn replaced(thing: &Value) -> Vec<String> {
     let ids = thing["attributes"]["Replaced"].as_str().unwrap_or_default();
     ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect()
 }
 
-/// Nothing is ACTIVE that nobody owns.
+/// Requires that every ACTIVE certificate is attached to a thing.
 pub fn check_no_stray_certificate_is_live(account: &Value) {
     for certificate in list(account, "certificates") {
         let stray = list(certificate, "things").is_empty();

@@ -1,4 +1,4 @@
-//! The sweep, set off by the schedule's own event: what is provably ours and dead goes, and nothing else.
+//! The sweep, invoked with the scheduled event: it deletes certificates that are provably ours and unused, and nothing else.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn ids(account: &Value) -> BTreeSet<String> {
     list(account, "certificates").iter().filter_map(|certificate| certificate["id"].as_str().map(str::to_owned)).collect()
 }
 
-/// Another certificate, by a function that knows nobody; the second mail to come.
+/// A new certificate for the owner, in the mail number 1.
 async fn gets_another(stack: &Stack, owner: &mut Owner) -> Identity {
     owner.echo.start_over();
     let request = owner.echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
@@ -39,7 +39,7 @@ async fn disables(stack: &Stack, echo: &Echo) {
     assert!(answer.is_empty(), "{:#}", answer.json());
 }
 
-/// Somebody new, whose function is killed when this was done.
+/// A new user, whose function is killed right after `operation`.
 async fn dies(stack: &Stack, name: &str, operation: &str) -> (Lambda, Echo) {
     let user = stack.function.welcomes(name);
     let lambda = stack.another_function().await;
@@ -53,12 +53,12 @@ async fn dies(stack: &Stack, name: &str, operation: &str) -> (Lambda, Echo) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_all_dead_certificates_those_go_that_are_ours_and_old() {
+async fn the_sweep_deletes_only_old_unused_certificates_of_ours() {
     let stack = Stack::of_short_leases().await;
     let url = &stack.function.aws.url();
     let owner = stack.onboards(&stack.function.welcomes("Owner"), 0).await;
 
-    // Others, whose answers were lost: nobody has their keys.
+    // More certificates, whose responses were lost, so that no one has their keys.
     stack.function.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
     for name in ["Old", "Ancient", "Young", "Live", "Tied"] {
         let user = stack.function.welcomes(name);
@@ -71,19 +71,19 @@ async fn of_all_dead_certificates_those_go_that_are_ours_and_old() {
     let [_, old, ancient, young, live, tied] = made.as_slice() else { panic!("{made:?}") };
     let owners = BTreeSet::from([owner.certificate_id()]);
 
-    // One that somebody has made use of, in one way or another, is not for the sweep.
+    // The sweep keeps a certificate that is ACTIVE or attached.
     assert_eq!(calls(url, "update_certificate", json!({"certificateId": live, "newStatus": "ACTIVE"})).await, Ok(()));
     assert_eq!(calls(url, "create_thing", json!({"thingName": "lamp"})).await, Ok(()));
     let arn = certificate(&stack.ministack.holds().await, tied)["arn"].clone();
     assert_eq!(calls(url, "attach_thing_principal", json!({"thingName": "lamp", "principal": arn})).await, Ok(()));
-    // Nor is what other software has made, however dead it looks.
+    // The sweep keeps certificates of other software, even if INACTIVE and unattached.
     let before = ids(&stack.ministack.holds().await);
     assert_eq!(calls(url, "create_keys_and_certificate", json!({"setAsActive": false})).await, Ok(()));
     let account = stack.ministack.holds().await;
     let foreign: Vec<String> = ids(&account).difference(&before).cloned().collect();
-    // Nor one that a half-made thing names.
+    // The sweep keeps a certificate that the record of an unfinished thing names.
     let (_, named) = dies(&stack, "Named", "CreateThing").await;
-    let in_use = stack.function.aws.certificates_made().pop().expect("a certificate");
+    let in_use = stack.function.aws.certificates_made().pop().expect("the id of a certificate");
 
     for id in ids(&stack.ministack.holds().await) {
         stack.ministack.ages(&id, 2 * HOUR);
@@ -98,35 +98,35 @@ async fn of_all_dead_certificates_those_go_that_are_ours_and_old() {
     assert!(!left.contains(old) && !left.contains(ancient));
     drop(Device::connect(&owner.identity).await);
 
-    // Nothing is left to do, and who was half made is made ready.
+    // The next sweep has nothing to do, and the unfinished owner becomes ready.
     assert_eq!(stack.sweeps().await, report(0, 0, 0));
     let mut echo = named;
     stack.serves(&mut echo).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replaced_certificate_goes_when_its_day_is_over() {
+async fn a_replaced_certificate_is_deleted_after_a_day() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut owner = stack.onboards(&ada, 0).await;
     let anew = gets_another(&stack, &mut owner).await;
     stack.lease_passes().await;
 
-    // Within the day both work.
+    // Both work within the day.
     assert_eq!(stack.sweeps().await, report(0, 0, 0));
     drop(Device::connect(&owner.identity).await);
     drop(Device::connect(&anew).await);
 
     stack.rewrites(&owner.thing, json!({"ReplacedUntil": (now() - 1).to_string()})).await;
     assert_eq!(stack.sweeps().await, report(1, 0, 0));
-    let mailed = std::fs::read_to_string(&anew.certificate).expect("a certificate");
+    let mailed = std::fs::read_to_string(&anew.certificate).expect("the certificate of the bundle");
     let account = stack.ministack.holds().await;
     check_one_owner_one_thing(&account, &ada, &mailed);
     assert_eq!(list(&account, "certificates").len(), 1);
     Device::dial(&owner.identity).await.is_refused().await;
     drop(Device::connect(&anew).await);
 
-    // The next contact finds nothing to do, and the one after it does not even look.
+    // The next request finds nothing to do, and the one after it does not look at the record.
     for looks in [true, false] {
         stack.lease_passes().await;
         stack.function.aws.forgets();
@@ -139,7 +139,7 @@ async fn a_replaced_certificate_goes_when_its_day_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_stays_away_for_the_whole_retention_is_forgotten() {
+async fn an_owner_is_deleted_after_the_retention() {
     let stack = Stack::of_short_leases().await;
     let ada = stack.function.welcomes("Ada");
     let mut gone = stack.onboards(&ada, 0).await;
@@ -149,7 +149,7 @@ async fn who_stays_away_for_the_whole_retention_is_forgotten() {
     disables(&stack, &away.echo).await;
     assert_eq!(stack.sweeps().await, report(0, 0, 0));
 
-    // The variable's default is thirty days.
+    // The default of RETENTION_DAYS is 30.
     stack.rewrites(&gone.thing, json!({"PausedAt": (now() - 30 * DAY).to_string()})).await;
     stack.rewrites(&away.thing, json!({"PausedAt": (now() - 30 * DAY + HOUR).to_string()})).await;
     assert_eq!(stack.sweeps().await, report(0, 1, 0));
@@ -159,21 +159,21 @@ async fn who_stays_away_for_the_whole_retention_is_forgotten() {
     assert_eq!(certificate(&account, &away.certificate_id())["status"], "INACTIVE");
     Device::dial(&gone.identity).await.is_refused().await;
     drop(Device::connect(&here.identity).await);
-    assert_eq!(stack.ministack.post_office.count(), 3, "nobody was sent anything");
+    assert_eq!(stack.ministack.post_office.count(), 3, "no mail was sent");
 
-    // Who comes back after that starts afresh: not even a shadow was left.
+    // An owner who comes back later starts again: the shadow was deleted, too.
     let other = stack.another_function().await;
     gone.echo.start_over();
     other.answer(&mut gone.echo, &Echo::linked(&ada.token).launch()).await.welcomes();
     let (_, bundle) = stack.ministack.open_mail(3).await;
     let anew = Identity::of_bundle(&bundle, &stack.ministack.root);
-    let mailed = std::fs::read_to_string(&anew.certificate).expect("a certificate");
+    let mailed = std::fs::read_to_string(&anew.certificate).expect("the certificate of the bundle");
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &mailed);
     drop(Device::connect(&anew).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_dead_onboarding_left_goes_unless_somebody_may_have_it() {
+async fn leftovers_of_an_onboarding_are_deleted_unless_they_may_have_been_mailed() {
     let stack = Stack::of_short_leases().await;
     let (_, half) = dies(&stack, "Half", "CreateThing").await;
     let (_, mailed) = dies(&stack, "Mailed", "SendRawEmail").await;
@@ -181,7 +181,7 @@ async fn what_a_dead_onboarding_left_goes_unless_somebody_may_have_it() {
     let things: Vec<String> = list(&stack.ministack.holds().await, "things").iter().map(|thing| thing["name"].to_string()).collect();
     let things: Vec<&str> = things.iter().map(|name| name.trim_matches('"')).collect();
 
-    // As long as somebody might still be at it, nothing is touched.
+    // As long as a process may still hold the lease, the sweep changes nothing.
     assert_eq!(stack.sweeps().await, report(0, 0, 0));
     for name in &things {
         stack.rewrites(name, json!({"LeaseUntil": (now() - HOUR + 60).to_string()})).await;
@@ -194,7 +194,7 @@ async fn what_a_dead_onboarding_left_goes_unless_somebody_may_have_it() {
     }
     assert_eq!(stack.sweeps().await, report(1, 0, 0));
     let account = stack.ministack.holds().await;
-    assert_eq!(ids(&account), made[1..].iter().cloned().collect(), "the one that may be in a mailbox stays");
+    assert_eq!(ids(&account), made[1..].iter().cloned().collect(), "the certificate that may have been mailed stays");
     assert_eq!(certificate(&account, &made[1])["status"], "ACTIVE");
     assert_eq!(list(&account, "things").len(), 2);
 
@@ -203,14 +203,14 @@ async fn what_a_dead_onboarding_left_goes_unless_somebody_may_have_it() {
         let user = crate::harness::login::User::named(name);
         let (_, bundle) = stack.ministack.open_last_mail(&user).await;
         let identity = Identity::of_bundle(&bundle, &stack.ministack.root);
-        let mailed = std::fs::read_to_string(&identity.certificate).expect("a certificate");
+        let mailed = std::fs::read_to_string(&identity.certificate).expect("the certificate of the bundle");
         check_one_owner_one_thing(&stack.ministack.holds().await, &user, &mailed);
         drop(Device::connect(&identity).await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_that_fails_at_one_goes_on_with_the_others_and_says_so() {
+async fn a_sweep_continues_after_a_failure_and_reports_it() {
     let stack = Stack::of_short_leases().await;
     stack.function.aws.makes("CreateCertificateFromCsr", Conduct::FailsAfterwards);
     for name in ["One", "Two"] {
@@ -227,17 +227,17 @@ async fn a_sweep_that_fails_at_one_goes_on_with_the_others_and_says_so() {
     stack.function.aws.makes_once("DeleteCertificate", 1, Conduct::Refuses(403, "AccessDeniedException", "no"));
     let report_of_failing = stack.sweeps().await;
     stack.function.aws.mends();
-    assert_eq!(report_of_failing, failing, "a right that is missing is not taken for a detachment that is still spreading");
+    assert_eq!(report_of_failing, failing, "a missing permission is not treated as a pending detachment");
     assert_eq!(stack.sweeps().await, report(0, 0, 1));
     assert!(ids(&stack.ministack.holds().await).is_empty());
 
-    // Lists that cannot be read are a failure, not an empty account.
+    // A list that cannot be read is a failure, not an empty account.
     stack.function.aws.makes("ListCertificates", Conduct::Refuses(403, "AccessDeniedException", "no"));
     let blind = stack.sweeps().await;
     assert_eq!((&blind["failed"], &blind["complete"]), (&json!(1), &json!(false)), "{blind}");
 }
 
-/// What the stack's rule makes of a report (`tests/infra` holds it to this form).
+/// The event of the IoT rule for a report (a test in `tests/infra` checks that the rule gives this form).
 fn in_use(thing: &str, certificate: &str) -> Value {
     let mut event: Value = serde_json::from_str(include_str!("../fixtures/iot/certificate_in_use.json")).expect("an event");
     (event["thing"], event["certificateId"]) = (thing.into(), certificate.into());
@@ -245,7 +245,7 @@ fn in_use(thing: &str, certificate: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replaced_certificate_goes_when_the_rule_tells_that_the_new_one_is_in_use() {
+async fn a_replaced_certificate_is_deleted_when_the_rule_reports_the_new_one() {
     let stack = Stack::of_short_leases().await;
     let mut owner = stack.onboards(&stack.function.welcomes("Owner"), 0).await;
     let (name, old) = (owner.thing.clone(), owner.certificate_id());
@@ -253,17 +253,17 @@ async fn a_replaced_certificate_goes_when_the_rule_tells_that_the_new_one_is_in_
     gets_another(&stack, &mut owner).await;
     stack.lease_passes().await;
     let made = stack.function.aws.certificates_made();
-    let new = made.last().expect("a certificate").clone();
+    let new = made.last().expect("the id of a certificate").clone();
     let lambda = stack.another_function().await;
     let told = async |event: Value| lambda.reports(&event, Duration::from_secs(60)).await;
-    // Whatever a device reports that is not the newest certificate takes nothing away.
+    // A report of any other id than that of the newest certificate revokes nothing.
     for other in [old.as_str(), &"0".repeat(64), "nonsense"] {
         assert_eq!(told(in_use(&name, other)).await, json!({"revoked": 0}), "{other}");
     }
     assert_eq!(told(in_use("3D_Printer-nobodys", &new)).await, json!({"revoked": 0}));
     assert_eq!(ids(&stack.ministack.holds().await), BTreeSet::from([old.clone(), new.clone()]));
     assert_eq!(told(in_use(&name, &new)).await, json!({"revoked": 1}));
-    // The old device is heard late, and the event comes twice.
+    // A report of the old device arrives late, and the event is delivered twice.
     assert_eq!(told(in_use(&name, &old)).await, json!({"revoked": 0}));
     assert_eq!(told(in_use(&name, &new)).await, json!({"revoked": 0}));
     let account = stack.ministack.holds().await;

@@ -1,6 +1,5 @@
-//! Many owners in one account, each with a function and a gate of their own,
-//! so that what befalls one befalls nobody else; and what must be so for each
-//! of them in the end, as an observer of account and mailbox sees it.
+//! Many owners in one account, each with its own function and its own proxy, so that the faults of one do not affect the others;
+//! and the conditions for each of them in the end, checked in the account and in the mailbox.
 
 use std::any::Any;
 use std::pin::pin;
@@ -20,13 +19,13 @@ use crate::harness::ministack::Ministack;
 use crate::harness::runtime_api::Outcome;
 use crate::stack::{broken_promises, list, replaced};
 
-/// So many owners are served in the same moment, because a test machine is small. Nobody keeps a turn while
-/// they wait for a lease or a deadline.
+/// The number of requests that run at the same time, because a test machine is small. A request gives its permit back while it
+/// waits for a response that does not come.
 static TURNS: Semaphore = Semaphore::const_new(5);
-/// As often as an owner may have to speak again before all is well.
+/// The number of further requests after which an owner must be ready.
 pub const PATIENCE: usize = 3;
 
-/// One account that many owners share, and one Login with Amazon that knows them all.
+/// One account that many owners share, and one Login with Amazon for all of them.
 pub struct SharedAccount {
     pub ministack: Ministack,
     login: Login,
@@ -34,49 +33,49 @@ pub struct SharedAccount {
 }
 
 impl SharedAccount {
-    /// As the stack of `infra/` leaves it. One attempt keeps others away for so many seconds.
+    /// A deployed stack. A lease lasts `lease` seconds.
     pub async fn built(lease: u64) -> Self {
         Self { ministack: Ministack::deployed().await, login: Login::open().await, lease }
     }
 
-    /// Someone whom nobody has seen before.
+    /// A new user whose access token Login with Amazon accepts.
     pub fn welcomes(&self, name: &str) -> User {
         let user = User::named(name);
         self.login.knows(&user);
         user
     }
 
-    /// A gate that sees all that the functions behind it call: Login with Amazon and AWS.
+    /// A proxy that records all calls of the functions behind it, to Login with Amazon and to AWS.
     pub async fn gate(&self) -> Aws {
         self.ministack.gate().await.stands_before_login(&self.login.url())
     }
 
-    /// What a function behind this gate is told.
+    /// The variables of a function behind this proxy.
     fn deployment(&self, gate: &Aws) -> Deployment {
         Deployment::with(&gate.url(), &gate.url())
             .set("LEASE_SECONDS", &self.lease.to_string())
             .set("IOT_ENDPOINT", &format!("localhost:{}", self.ministack.mqtt_port))
     }
 
-    /// A function behind this gate.
+    /// Starts a function behind this proxy.
     pub async fn starts(&self, gate: &Aws) -> Lambda {
         Lambda::start(&self.deployment(gate)).await
     }
 
-    /// Someone new, with a function and a gate of their own.
+    /// A new user with its own function and proxy.
     pub async fn settles(&self, name: &str) -> Tenant {
         let gate = self.gate().await;
         let user = self.welcomes(name);
         Tenant { deployment: self.deployment(&gate), echo: Echo::linked(&user.token), lambda: None, gate: Arc::new(gate), user }
     }
 
-    /// Waits until a lease that was taken before has run out. It counts whole seconds, of which one has begun.
+    /// Waits until an earlier lease has expired. A lease counts whole seconds, of which one has begun.
     pub async fn lease_passes(&self) {
         tokio::time::sleep(Duration::from_secs(self.lease + 1)).await;
     }
 
-    /// What is wrong with each of these owners in the end, looked at from outside: in the account, and in the
-    /// last mail that came to them. `made` are the certificates that AWS made for them.
+    /// The violations for each of these owners, as seen in the account and in their last mails. The ids beside each user are the
+    /// certificates that AWS has created for that user.
     pub async fn judges(&self, owners: &[(User, Vec<String>)]) -> Vec<Vec<String>> {
         let last_mail = |user: &User| self.ministack.post_office.last_to(user.email.as_deref().unwrap_or_default());
         let mails: Vec<_> = owners.iter().filter_map(|(user, _)| last_mail(user)).collect();
@@ -99,16 +98,16 @@ impl SharedAccount {
     }
 }
 
-/// Of the certificates that were made for one owner, attached or not, one is ACTIVE, and those that it replaces.
+/// Requires that exactly one of the certificates of an owner is ACTIVE, attached or not, besides those that it replaces.
 fn live_ones(account: &Value, user: &User, made: &[String]) -> Vec<String> {
     let ours = |certificate: &&Value| made.iter().any(|id| certificate["id"] == id.as_str());
     let live = list(account, "certificates").iter().filter(ours).filter(|certificate| certificate["status"] == "ACTIVE").count();
     let theirs = list(account, "things").iter().find(|thing| thing["attributes"]["UserId"] == user.user_id.as_str());
     let expected = 1 + theirs.map_or(0, |thing| replaced(thing).len());
-    if live == expected { Vec::new() } else { vec![format!("{live} certificates made for them are ACTIVE, and not {expected}")] }
+    if live == expected { Vec::new() } else { vec![format!("{live} certificates of the owner are ACTIVE instead of {expected}")] }
 }
 
-/// An owner, with a function of their own and a gate in front of all that it calls.
+/// An owner with its own function and a proxy in front of Login with Amazon and AWS.
 pub struct Tenant {
     pub user: User,
     pub gate: Arc<Aws>,
@@ -125,14 +124,14 @@ impl Tenant {
         self.says(&request).await
     }
 
-    /// "Send my certificate again", and yes.
+    /// "Send my certificate again", confirmed.
     pub async fn asks_for_another(&mut self) -> Option<Answer> {
         self.echo.start_over();
         let request = self.echo.intent_in("COMPLETED", "CONFIRMED", "SendCertificateIntent", &[]);
         self.says(&request).await
     }
 
-    /// "Forget me", and yes to both questions.
+    /// "Forget me", with both confirmations.
     pub async fn wants_to_be_forgotten(&mut self) -> Option<Answer> {
         self.echo.start_over();
         let request = self.echo.intent_in("COMPLETED", "CONFIRMED", "ForgetMeIntent", &[]);
@@ -141,10 +140,10 @@ impl Tenant {
         self.says(&request).await
     }
 
-    /// One request. A function that was killed is started anew, as Lambda does. The answer is valid and in
-    /// time; there is none where the function was killed meanwhile.
+    /// Sends one request. A function that was killed is started again, as Lambda does. The response is checked; it is None if the
+    /// function was killed during the request.
     async fn says(&mut self, request: &Value) -> Option<Answer> {
-        let turn = TURNS.acquire().await.expect("a turn");
+        let turn = TURNS.acquire().await.expect("a permit");
         let lambda = match self.lambda.take().filter(Lambda::is_running) {
             Some(lambda) => lambda,
             None => Lambda::start(&self.deployment).await,
@@ -169,13 +168,13 @@ impl Tenant {
         answer
     }
 
-    /// What its function has logged as failures.
+    /// The lines of the log of the function that report a failure.
     pub fn failures(&self) -> String {
         let log = self.lambda.as_ref().map(Lambda::log).unwrap_or_default();
         log.lines().filter(|line| line.contains("\"cause\"")).collect::<Vec<_>>().join("\n")
     }
 
-    /// Speaks again, one lease apart, until all is well.
+    /// Speaks again, one lease apart, until the owner is ready.
     pub async fn speaks_until_served(&mut self, shared_account: &SharedAccount) -> Result<(), String> {
         let mut heard = "nothing".to_owned();
         for _ in 0..PATIENCE {
@@ -183,19 +182,19 @@ impl Tenant {
             match self.speaks().await {
                 Some(answer) if is_served(&answer) => return Ok(()),
                 Some(answer) => heard = answer.speech(),
-                None => return Err("the function died".to_owned()),
+                None => return Err("the function ended".to_owned()),
             }
         }
         Err(format!("not ready after speaking {PATIENCE} times more: {heard:?}"))
     }
 }
 
-/// The owner is ready for commands, or has just been sent a mail.
+/// Whether the response shows that the owner is ready for commands or has just been sent a mail.
 pub fn is_served(answer: &Answer) -> bool {
     answer.keeps_session_open() || answer.is_a_welcome()
 }
 
-/// The first words of a panic.
+/// The first 300 characters of a panic message.
 pub fn words_of(panic: &(dyn Any + Send)) -> String {
     let words = panic.downcast_ref::<String>().cloned();
     let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));

@@ -1,4 +1,5 @@
-//! A Lambda function that does nothing: what `lambda_runtime` alone costs, the floor under the figures of `bench/compare.py`.
+//! A Lambda function that does nothing: the cost of `lambda_runtime` alone, as the lower bound of the figures in
+//! `bench/compare.py`.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! A device model's actions, as the agent asks for them.
+//! Tests of the actions of a device model, as the agent calls them.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn model(folder: &TempDir) -> Model {
     Model::parse(&text).unwrap()
 }
 
-/// A program that keeps what it is given, and says what the test wants.
+/// Installs a program that stores its input and then runs the given commands.
 fn program(folder: &TempDir, then: &str) {
     let text = format!("#!/bin/sh\ncat > \"$(dirname \"$0\")/input\"\n{then}\n");
     super::program::tests::install(&folder.path().join("action"), &text);
@@ -61,7 +61,7 @@ fn lamp() -> (TempDir, Actions) {
 }
 
 #[tokio::test]
-async fn a_property_goes_into_its_file() {
+async fn a_property_is_written_to_its_file() {
     let (folder, mut actions) = lamp();
     let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     for name in ["power", "brightness"] {
@@ -76,7 +76,7 @@ async fn a_property_goes_into_its_file() {
 }
 
 #[tokio::test]
-async fn what_fails_is_not_reported_as_so() {
+async fn a_failed_action_reports_nothing() {
     let (folder, mut actions) = lamp();
     let place = folder.path().display();
     assert_eq!(actions.set("power", &json!("ON")).await, Performed::Failed(format!("`{place}/power` is not there")));
@@ -85,7 +85,7 @@ async fn what_fails_is_not_reported_as_so() {
 }
 
 #[tokio::test]
-async fn a_value_reaches_a_program_as_it_was_said() {
+async fn a_value_reaches_a_program_unchanged() {
     let (folder, mut actions) = lamp();
     program(&folder, "");
     let evil = "$(touch x); rm -rf / `id` \"'|&<>\\";
@@ -95,14 +95,14 @@ async fn a_value_reaches_a_program_as_it_was_said() {
 }
 
 #[tokio::test]
-async fn what_a_program_reports_of_the_property_is_the_last_word() {
+async fn the_value_that_a_program_reports_takes_precedence() {
     let (folder, mut actions) = lamp();
     program(&folder, r#"echo '{"detail":"shortened","name":"Bo","hours":7}'"#);
     assert_eq!(actions.set("name", &json!("Bob")).await, done("shortened", &json!({"name": "Bo", "hours": 7})));
 }
 
 #[tokio::test]
-async fn a_value_that_does_not_fit_is_told_with_action_property_value_and_range() {
+async fn an_invalid_value_is_logged_with_action_property_value_and_range() {
     let (folder, mut actions) = lamp();
     program(&folder, r#"echo '{"detail":"blinked","hours":-1}'"#);
     let log = Log::default();
@@ -110,13 +110,13 @@ async fn a_value_that_does_not_fit_is_told_with_action_property_value_and_range(
     let why = "`hours` cannot be -1: it is a whole number from 0 to 99999";
     assert_eq!(actions.perform(&thrice()).await, done(&format!("blinked; {why}"), &json!({})));
     assert!(log.text().contains("WARN") && log.text().contains("action=\"blink\"") && log.text().contains(why), "{}", log.text());
-    // What the device says of the very property that was set is so, and nobody knows what it says.
+    // An invalid value of the property that was set: its actual value is unknown.
     program(&folder, r#"echo '{"name":7,"hours":3}'"#);
     assert_eq!(actions.set("name", &json!("Bob")).await, failed("`name` cannot be 7: it is a text of at most 64 characters"));
 }
 
 #[tokio::test]
-async fn a_command_reaches_its_program_and_what_it_says_is_reported() {
+async fn a_command_reaches_its_program_and_its_output_is_reported() {
     let (folder, mut actions) = lamp();
     program(&folder, r#"printf '{"detail":"%s","power":"ON","hours":3.0}' "$1 $ONETHING_THING""#);
     let outcome = actions.perform(&thrice()).await;
@@ -128,7 +128,7 @@ async fn a_command_reaches_its_program_and_what_it_says_is_reported() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_a_failure_of_the_action() {
+async fn invalid_output_is_a_failure_of_the_action() {
     let (folder, mut actions) = lamp();
     for (printed, why) in [
         (r#"{"hours":3}\nmore"#, "it printed JSON followed by more text: \"more\""),
@@ -154,7 +154,7 @@ async fn a_failure_is_a_warning_with_the_exit_code() {
     assert!(text.contains("WARN") && text.contains("no water") && text.contains("end=\"exit status: 3\""), "{text}");
 }
 
-/// What is logged, as text.
+/// The captured log, as text.
 #[derive(Clone, Default)]
 struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
@@ -181,7 +181,7 @@ impl std::io::Write for Log {
 }
 
 #[tokio::test]
-async fn a_command_without_an_action_is_refused_and_a_property_is_taken_as_so() {
+async fn a_command_without_an_action_is_refused_and_a_property_is_set() {
     let (_folder, mut actions) = lamp();
     let refused = |detail: &str| Performed::Refused(detail.into());
     assert_eq!(actions.perform(&command("dim", Value::Null)).await, refused("this device has no action for `dim`"));
@@ -190,7 +190,7 @@ async fn a_command_without_an_action_is_refused_and_a_property_is_taken_as_so() 
 }
 
 #[tokio::test]
-async fn what_the_model_does_not_allow_is_not_tried() {
+async fn a_value_that_the_model_does_not_allow_is_refused() {
     let (_folder, mut actions) = lamp();
     let refused = |detail: &str| Performed::Refused(detail.into());
     assert_eq!(actions.set("power", &json!("MAYBE")).await, refused("`power` cannot have this value"));
@@ -214,23 +214,23 @@ async fn a_program_gets_the_arguments_of_the_model_or_is_not_started() {
 }
 
 #[test]
-fn actions_run_wherever_the_agent_does() {
-    fn may_move(_: impl Send) {}
+fn the_futures_of_actions_are_send() {
+    fn require_send(_: impl Send) {}
 
     let (_folder, mut actions) = lamp();
-    may_move(actions.set("power", &json!("ON")));
+    require_send(actions.set("power", &json!("ON")));
     let command = command("dim", Value::Null);
-    may_move(actions.perform(&command));
+    require_send(actions.perform(&command));
 }
 
 #[test]
-fn the_printer_that_is_built_in_has_no_actions() {
+fn the_built_in_printer_has_no_actions() {
     assert!(Actions::new(&Model::parse(Model::SAMPLE).unwrap(), "3D_Printer-1").is_empty());
     assert!(!lamp().1.is_empty());
 }
 
 #[test]
-fn what_is_not_there_is_said_before_it_is_needed() {
+fn missing_requirements_are_reported_beforehand() {
     let (folder, actions) = lamp();
     let lacking: Vec<_> = actions.lacking().into_iter().map(|lack| lack.split('`').nth(1).unwrap().to_owned()).collect();
     assert_eq!(lacking, ["brightness", "line", "name", "power", "blink"]);
@@ -251,7 +251,7 @@ fn what_is_not_there_is_said_before_it_is_needed() {
 }
 
 #[tokio::test]
-async fn actions_are_a_body_that_does_one_thing_after_the_other() {
+async fn actions_are_a_body_that_runs_one_action_at_a_time() {
     use crate::agent::{Body, CommandStatus, Event, InTurn, Order};
     let (folder, actions) = lamp();
     program(&folder, "echo '{\"hours\": 7}'");
@@ -268,7 +268,7 @@ async fn actions_are_a_body_that_does_one_thing_after_the_other() {
         matches!(&events[..], [Event::Note(note), Event::NotSet { why, .. }] if note.starts_with("hours refused") && note.contains(why.as_str())),
         "{events:?}"
     );
-    assert_eq!(Value::Object(body.properties()), json!({"hours": 7}), "what could not be set is not so");
+    assert_eq!(Value::Object(body.properties()), json!({"hours": 7}), "a property that was refused is unchanged");
 }
 
 fn past(reported: &Value, desired: &Value) -> crate::agent::Past {
@@ -276,7 +276,7 @@ fn past(reported: &Value, desired: &Value) -> crate::agent::Past {
     crate::agent::Past { reported: map(reported), desired: map(desired), open: Vec::new() }
 }
 
-/// Works until there is nothing more to be set.
+/// Works until the body is free.
 async fn is_idle(body: &mut impl crate::agent::Body) {
     while !body.is_free() {
         body.work().await;
@@ -284,7 +284,7 @@ async fn is_idle(body: &mut impl crate::agent::Body) {
 }
 
 #[tokio::test]
-async fn what_a_power_cut_has_undone_is_set_anew_though_the_shadow_holds_it_as_so() {
+async fn properties_that_a_restart_undoes_are_set_again() {
     use crate::agent::{Body, InTurn};
     let (folder, actions) = lamp();
     program(&folder, "");
@@ -294,21 +294,21 @@ async fn what_a_power_cut_has_undone_is_set_anew_though_the_shadow_holds_it_as_s
     let mut body = InTurn::new(actions, Map::new());
     let state = json!({"power": "ON", "brightness": 128, "name": "Bob", "night": "ON", "hours": 7, "colour": "red"});
     assert_eq!(body.remember(&past(&state, &state)), None);
-    assert!(!body.is_free(), "other orders wait");
+    assert!(!body.is_free(), "other orders have to wait");
     is_idle(&mut body).await;
     assert_eq!(Value::Object(body.properties()), json!({"power": "ON", "brightness": 128}));
     let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     assert_eq!((text("power").as_str(), text("brightness").as_str()), ("255\n", "128\n"));
-    assert!(!folder.path().join("input").exists(), "a program keeps by itself what it was told");
+    assert!(!folder.path().join("input").exists(), "a program keeps its state itself");
 }
 
 #[tokio::test]
-async fn what_cannot_be_set_anew_is_not_reported_as_it_was() {
+async fn a_property_that_cannot_be_set_again_is_reported_as_null() {
     use crate::agent::{Body, InTurn};
     let (_folder, actions) = lamp();
     let mut body = InTurn::new(actions, Map::new());
     let state = json!({"power": "ON"});
     body.remember(&past(&state, &state));
     is_idle(&mut body).await;
-    assert_eq!(Value::Object(body.properties()), json!({"power": null}), "the shadow forgets it, and it is wanted still");
+    assert_eq!(Value::Object(body.properties()), json!({"power": null}), "the property is a delta again");
 }

@@ -1,16 +1,16 @@
-//! What an action says: a JSON object with `detail` and properties, or a line of text.
+//! Parses the output of an action: a JSON object with `detail` and properties, or a line of text.
 
 use std::collections::BTreeMap;
 
 use onething::device_model::Property;
 use serde_json::{Map, Value};
 
-/// In characters: what the owner may hear of it.
+/// The largest length of a detail that is reported to the owner, in characters.
 const DETAIL_LIMIT: usize = 200;
-/// In characters: so much of something unexpected is shown.
+/// The largest length of an unexpected name, value or text in an error message, in characters.
 const SHOWN: usize = 64;
 
-/// What an action says when it is done.
+/// The parsed output of an action that succeeded.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) detail: String,
@@ -18,17 +18,18 @@ pub(crate) struct Answer {
     pub(crate) invalid_reports: Vec<InvalidReport>,
 }
 
-/// Something that was reported and that the device model does not allow.
+/// A value in the output of an action that the device model does not allow.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InvalidReport {
-    /// As the action called it.
+    /// The name of the property, as the action wrote it.
     pub(crate) property: String,
-    /// The property, the value and the range, in one sentence.
+    /// One sentence that names the property, the value and the allowed range.
     pub(crate) why: String,
 }
 
-/// Reads an answer: nothing, text, or one JSON object and nothing else. What is no property of the model, or does not fit it, is left out
-/// and told. The error says why it is no answer: what looks like one and cannot be read may have held anything.
+/// Parses the output of an action: nothing, text, or exactly one JSON object. A member that is no property of the model, or whose
+/// value does not fit its property, is left out and listed in `invalid_reports`. The error is a reason for the owner: output that
+/// resembles JSON but cannot be parsed counts as a failure, because properties may have been lost.
 pub(crate) fn read(said: &[u8], properties: &BTreeMap<String, Property>) -> Result<Answer, String> {
     let Some(text) = str::from_utf8(said).ok().filter(|text| !text.contains('\0')) else {
         return Err("it printed bytes that are no text".to_owned());
@@ -69,7 +70,7 @@ fn of(mut object: Map<String, Value>, properties: &BTreeMap<String, Property>) -
     answer
 }
 
-/// Why a value is not reported.
+/// The report of a property with a value outside its range.
 pub(crate) fn invalid_report(property: &str, value: &Value, range: &str) -> InvalidReport {
     InvalidReport { property: property.to_owned(), why: format!("`{property}` cannot be {}: it is {range}", shown(value)) }
 }
@@ -78,7 +79,7 @@ fn shown(value: &Value) -> String {
     plain_within(&value.to_string(), SHOWN)
 }
 
-/// Whether a JSON object follows text, in lines of its own.
+/// Whether a JSON object follows text and begins on a line of its own.
 fn json_below(text: &str) -> bool {
     let begins = text.match_indices('\n').map(|(at, _)| text[at..].trim_start()).filter(|rest| rest.starts_with('{'));
     begins
@@ -86,7 +87,7 @@ fn json_below(text: &str) -> bool {
         .any(|first| matches!(first, Some(Ok(_))))
 }
 
-/// The `detail` of a JSON object, for when something has failed.
+/// The `detail` of a JSON object in the output of an action that failed.
 pub(super) fn detail(said: &[u8]) -> Option<String> {
     object(said)?.get("detail")?.as_str().map(plain).filter(|detail| !detail.is_empty())
 }
@@ -99,7 +100,7 @@ fn first_line(said: &[u8]) -> String {
     lines(said).next().unwrap_or_default()
 }
 
-/// The last line that says something.
+/// The last line that is not empty.
 pub(super) fn last_line(said: &[u8]) -> String {
     lines(said).last().unwrap_or_default()
 }
@@ -108,7 +109,7 @@ fn lines(said: &[u8]) -> impl Iterator<Item = String> {
     said.split(|byte| *byte == b'\n').map(|line| plain(&String::from_utf8_lossy(line))).filter(|line| !line.is_empty())
 }
 
-/// Without control characters, and short.
+/// The text with a space for each control character, trimmed, and cut to 200 characters.
 pub(crate) fn plain(text: &str) -> String {
     plain_within(text, DETAIL_LIMIT)
 }
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told_with_property_value_and_range() {
+    fn an_invalid_report_names_property_value_and_range() {
         let said = json!({"detail": 7, "nozzle": "hot", "bed": 4000, "status": "on fire", "model": {"a": 1}, "colour": "red",
             "command": {"id": "1", "status": "done"}, "power": null, "progress": 12});
         let answer = answer(said.to_string().as_bytes()).unwrap();
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_an_answer_and_is_none_is_a_failure() {
+    fn broken_json_and_binary_output_are_failures() {
         for (said, why) in [
             (&b"{\"detail\":"[..], "it printed broken JSON: EOF while parsing a value at line 1 column 10"),
             (b"{nozzle: 20}", "it printed broken JSON: key must be a string at line 1 column 2"),
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_need_not_be_text() {
+    fn the_last_line_may_contain_invalid_utf8() {
         assert_eq!(last_line(b"one\ntwo \xff\n\n"), "two \u{fffd}");
     }
 }

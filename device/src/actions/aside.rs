@@ -1,16 +1,16 @@
-//! Calls of the system that may not come back, out of the agent's way.
+//! Runs blocking system calls that may hang on a thread of their own, so that they do not block the agent.
 
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// Does something on a thread of its own and waits no longer than this. A thread that hangs in the kernel is left behind, which
-/// neither the agent nor its end waits for.
+/// Runs `work` on a new thread and waits for its result for at most `limit`. A thread that hangs in the kernel is abandoned:
+/// neither the agent nor its shutdown waits for that thread. The error is a reason for the owner.
 pub(crate) async fn aside<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (tell, done) = oneshot::channel();
     let thread = std::thread::Builder::new().name("action".to_owned()).spawn(move || {
-        // Nobody is there to be told when the time was up.
+        // The receiver is gone when the time limit has expired.
         let _ = tell.send(work());
     });
     thread.map_err(|_| "no thread could be started".to_owned())?;

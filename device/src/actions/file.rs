@@ -1,7 +1,7 @@
-//! A value goes into a file: an attribute of sysfs, a pipe with a reader, a file somebody watches.
+//! Writes the value of a property to a file: an attribute of sysfs, a pipe with a reader, or a file that another program watches.
 //!
-//! The file has to be there, and it is written as it stands, in one piece and never by way of a second one: what is behind
-//! such a file is no text to be kept but a driver or a reader.
+//! The file must exist. The value is written in place with one call, never by way of a temporary file and a rename: behind such a
+//! file is a driver or a reader, not stored text.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -14,14 +14,14 @@ use rustix::io::Errno;
 
 use super::aside::aside;
 
-/// Writes the value and a line's end.
+/// Writes the value and a newline to an existing file. The error is a reason for the owner.
 pub(super) async fn write(path: &Path, value: &str, limit: Duration) -> Result<(), String> {
     let (place, text) = (path.to_owned(), format!("{value}\n"));
     aside(limit, move || put(&place, &text)).await?.map_err(|error| format!("`{}` {}", path.display(), why(&error)))
 }
 
 fn put(path: &Path, text: &str) -> io::Result<()> {
-    // Without NONBLOCK, a pipe that nobody reads would keep the thread for good.
+    // Without `O_NONBLOCK`, opening a pipe that has no reader would block the thread for ever.
     let mut file = OpenOptions::new().write(true).truncate(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
     file.write_all(text.as_bytes())
 }
@@ -47,7 +47,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[tokio::test]
-    async fn a_value_replaces_what_was_there() {
+    async fn a_value_replaces_the_old_content() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("brightness");
         std::fs::write(&path, "a long text that was there before\n").unwrap();
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pipe_takes_a_line_when_somebody_reads() {
+    async fn a_pipe_takes_a_line_when_it_has_a_reader() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_made_that_was_not_there() {
+    async fn a_missing_file_is_not_created() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("leds/led0");
         assert_eq!(write(&missing, "1", LIMIT).await.unwrap_err(), format!("`{}` is not there", missing.display()));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_device_is_said_to_be_so() {
+    async fn a_write_to_a_full_device_is_an_error() {
         let told = write(Path::new("/dev/full"), "1", LIMIT).await.unwrap_err();
         assert!(told.starts_with("`/dev/full` could not be written: "), "{told}");
     }

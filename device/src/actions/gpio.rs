@@ -1,7 +1,8 @@
-//! A line of a GPIO character device is switched (<https://docs.kernel.org/userspace-api/gpio/chardev.html>).
+//! Switches a line of a GPIO character device (<https://docs.kernel.org/userspace-api/gpio/chardev.html>).
 //!
-//! A line that has been switched stays requested as long as the agent runs: once it is released, the kernel may give it back the
-//! state it had before. That is so, too, where nobody waits any longer for a slow line, and where switching it again has failed.
+//! A line that has been switched stays requested as long as the agent runs: the kernel may restore the earlier state of a line
+//! that is released. The line also stays requested when a slow switch exceeds its time limit, and when a later switch of the line
+//! fails.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,28 +14,28 @@ use rustix::io::Errno;
 use super::answer;
 use super::aside::aside;
 
-/// Under this name the agent holds its lines.
+/// The consumer name under which the agent requests its lines.
 const CONSUMER: &str = "onething";
 
-/// A line, once it is requested. Whoever switches it has it for as long as that takes.
+/// The request of a line, or `None` before the first switch. The mutex is locked for the duration of a switch.
 type Slot<T> = Arc<Mutex<Option<T>>>;
 
-/// The lines that are held.
+/// The lines that the agent has requested.
 #[derive(Default)]
 pub(super) struct Lines {
     held: BTreeMap<GpioLine, Slot<gpiocdev::Request>>,
 }
 
 impl Lines {
-    /// Switches a line.
+    /// Sets a line to `ON` or to `OFF`, and requests the line first if necessary.
     pub(super) async fn switch(&mut self, line: &GpioLine, on: bool, limit: Duration) -> Result<(), String> {
         let (slot, wanted) = (self.held.entry(line.clone()).or_default(), line.clone());
         held(slot, limit, move |held| put(held, &wanted, on)).await?.map_err(|error| why(line, &error))
     }
 }
 
-/// Does something with what is held. What stands in front of an expander on a slow bus may take its time, and whoever has
-/// stopped waiting for it takes nothing away.
+/// Runs `work` with the locked slot, for at most `limit`. A line of an expander on a slow bus may take long: `work` then
+/// completes in the background, and the request that it makes is kept in the slot.
 async fn held<T: Send + 'static, R: Send + 'static>(
     slot: &Slot<T>,
     limit: Duration,
@@ -44,7 +45,7 @@ async fn held<T: Send + 'static, R: Send + 'static>(
     aside(limit, move || work(&mut slot.lock().unwrap_or_else(PoisonError::into_inner))).await
 }
 
-/// Switches the line that is held, or takes hold of it. Whether high or low is `ON` is for the kernel to know.
+/// Sets the line that is already requested, or requests the line with this value. The kernel maps active to high or low.
 fn put(held: &mut Option<gpiocdev::Request>, line: &GpioLine, on: bool) -> Result<(), gpiocdev::Error> {
     let value = level(on);
     let Some(request) = held else {
@@ -58,13 +59,13 @@ fn put(held: &mut Option<gpiocdev::Request>, line: &GpioLine, on: bool) -> Resul
     };
     let set = request.set_value(line.line, value);
     if set.as_ref().is_err_and(|error| errno(error) == Some(Errno::NODEV)) {
-        // The chip was pulled out. When it is there again, the line has to be requested anew.
+        // The chip was removed. When the chip is back, the line has to be requested again.
         *held = None;
     }
     set
 }
 
-/// Why a line could not be switched, as far as can be seen without switching it.
+/// Why a line could not be switched, as far as this can be determined without switching the line.
 pub(super) fn lack(line: &GpioLine) -> Option<String> {
     let look = || {
         let chip = gpiocdev::Chip::from_path(&line.chip)?;
@@ -116,19 +117,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_chip_that_is_not_there_is_said_to_be_so() {
+    async fn a_missing_chip_is_an_error() {
         assert_eq!(refusal("/dev/gpiochip-of-nobody").await, "there is no GPIO chip `/dev/gpiochip-of-nobody`");
     }
 
     #[tokio::test]
-    async fn what_is_no_chip_is_said_to_be_so() {
+    async fn a_file_that_is_no_chip_is_an_error() {
         assert_eq!(refusal("/dev/null").await, "`/dev/null` is no GPIO chip");
         assert_eq!(refusal("/etc/hostname").await, "`/etc/hostname` is no GPIO chip");
         assert_eq!(refusal("/").await, "`/` is no GPIO chip");
     }
 
     #[tokio::test]
-    async fn a_slow_line_is_held_though_nobody_waits_for_it_any_longer() {
+    async fn a_slow_line_is_kept_after_the_time_limit() {
         let slot = Slot::default();
         let (goes_on, waits) = std::sync::mpsc::channel::<()>();
         let slow = move |held: &mut Option<&'static str>| {
@@ -137,7 +138,7 @@ mod tests {
         };
         assert_eq!(held(&slot, Duration::from_millis(1), slow).await.unwrap_err(), "it took longer than 0 seconds");
         goes_on.send(()).unwrap();
-        // Who comes next may come before the slow one has begun.
+        // The next caller may lock the slot before the slow one does.
         loop {
             if held(&slot, Duration::from_secs(10), |held| *held).await.unwrap().is_some() {
                 break;
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_says_becomes_a_sentence() {
+    fn an_error_number_becomes_a_sentence() {
         let line = GpioLine { chip: "/dev/gpiochip0".into(), line: 17, active_low: false };
         let told = |errno: rustix::io::Errno| why(&line, &gpiocdev::Error::Os(gpiocdev_uapi::Errno(errno.raw_os_error())));
         assert_eq!(told(rustix::io::Errno::BUSY), "line 17 of `/dev/gpiochip0` is in use");

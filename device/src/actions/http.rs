@@ -1,7 +1,7 @@
-//! A server on the device itself is asked, by POST to do something and by GET what it measures.
+//! Sends requests to an HTTP server on the device itself: a POST performs an action, a GET reads a sensor.
 //!
-//! The address was judged with the device model: it is on loopback, by number, so that no resolver has a say in it. A redirect is
-//! an answer like any other that is not 2xx: it is not followed.
+//! The device model accepts only loopback addresses given by number or as `localhost`, so that no resolver is involved. A
+//! redirect is not followed: like every other status that is not 2xx, a redirect is a failure.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use tokio::time::timeout;
 use super::aside::took_longer;
 use super::{ANSWER_LIMIT, Failed, answer};
 
-/// Sends the input; the body of a good answer comes back.
+/// Sends `input` by POST. Returns the body of a 2xx response.
 pub(super) async fn post(client: &Https, url: &LoopbackUrl, input: &Value, limit: Duration) -> Result<Vec<u8>, Failed> {
     ask(client, url, Some(input), limit).await
 }
 
-/// Asks by GET where there is no input.
+/// Sends a POST with `input`, or a GET if there is no input. Returns the body of a 2xx response.
 pub(super) async fn ask(client: &Https, url: &LoopbackUrl, input: Option<&Value>, limit: Duration) -> Result<Vec<u8>, Failed> {
     let name = url.as_str();
     let answer = timeout(limit, exchange(client, url, input)).await.map_err(|_| took_longer(limit))?;
@@ -50,11 +50,11 @@ async fn exchange(client: &Https, url: &LoopbackUrl, input: Option<&Value>) -> R
         let body = input.map(Value::to_string).unwrap_or_default();
         let request = request
             .header(header::HOST, url.authority())
-            // A connection that is kept may be closed at the very moment when a command goes out on it.
+            // A server may close a kept-alive connection at the very moment when a command is sent on it.
             .header(header::CONNECTION, "close")
             .body(Bytes::from(body))?;
         match client.exchange(request, ANSWER_LIMIT).await {
-            // Nothing was sent yet: the next address may be asked.
+            // The connection failed, so no request was sent: the next address can be tried.
             Err(HttpsError::Unreachable(error)) if error.is_connect() => last = HttpsError::Unreachable(error),
             answer => return answer,
         }

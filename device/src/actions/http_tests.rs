@@ -1,4 +1,4 @@
-//! Real servers on loopback that answer well, badly and not at all.
+//! Tests with real servers on loopback that answer correctly, incorrectly or not at all.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,18 +9,18 @@ use super::*;
 
 const AMPLE: Duration = Duration::from_secs(60);
 
-/// Answers one call with these bytes; what came in is what the task ends with.
+/// Answers one request with these bytes. The result of the task is the request.
 async fn server(answer: impl Into<Vec<u8>>) -> (String, JoinHandle<String>) {
     let (listener, answer) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), answer.into());
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut heard = Vec::new();
-        // The end of the JSON is the end of the call.
+        // The request ends with the JSON object.
         while !heard.ends_with(b"}") {
-            assert!(stream.read_buf(&mut heard).await.unwrap() > 0, "the call broke off");
+            assert!(stream.read_buf(&mut heard).await.unwrap() > 0, "the request is incomplete");
         }
-        // Whoever has read enough does not wait for the rest.
+        // A client that has read enough may close the connection.
         let _ = stream.write_all(&answer).await;
         String::from_utf8(heard).unwrap()
     });
@@ -39,7 +39,7 @@ fn answer(head: &str, body: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_input_is_the_body_and_the_answer_comes_back() {
+async fn the_input_is_the_body_and_the_response_is_returned() {
     let (url, heard) = server(answer("200 OK", r#"{"nozzle":20}"#)).await;
     assert_eq!(ask(&url, AMPLE).await.unwrap(), r#"{"nozzle":20}"#);
     let heard = heard.await.unwrap();
@@ -74,18 +74,18 @@ async fn a_redirect_is_not_followed() {
         assert_eq!(ask(&url, AMPLE).await.unwrap_err(), format!("{url} answered {code}"));
     }
     let nobody = timeout(Duration::ZERO, elsewhere.accept()).await;
-    assert!(nobody.is_err(), "somebody went there");
+    assert!(nobody.is_err(), "the redirect was followed");
 }
 
 #[tokio::test]
-async fn silence_is_a_failure_when_the_time_is_up() {
+async fn a_missing_response_is_a_failure_after_the_time_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     assert_eq!(ask(&url, Duration::from_secs(1)).await.unwrap_err(), "it took longer than a second");
 }
 
 #[tokio::test]
-async fn nobody_there_is_said_to_be_so() {
+async fn a_refused_connection_is_a_failure() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
@@ -93,7 +93,7 @@ async fn nobody_there_is_said_to_be_so() {
 }
 
 #[tokio::test]
-async fn localhost_is_found_wherever_it_listens() {
+async fn localhost_is_tried_by_all_its_addresses() {
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let serving = tokio::spawn(async move {
@@ -110,7 +110,7 @@ async fn localhost_is_found_wherever_it_listens() {
 }
 
 #[tokio::test]
-async fn too_much_or_too_little_of_an_answer_is_none() {
+async fn a_response_that_is_too_large_or_truncated_is_a_failure() {
     let most = "x".repeat(ANSWER_LIMIT);
     let (url, _) = server(answer("200 OK", &most)).await;
     assert_eq!(ask(&url, AMPLE).await.unwrap().len(), ANSWER_LIMIT);

@@ -1,4 +1,4 @@
-//! Commands that end others: what happens to the program, or the call, that is under way.
+//! Tests of commands that interrupt others: what happens to the running program or HTTP request.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use super::program::tests::{gone, install, number_in};
 use super::*;
 use crate::agent::{Answer, Body, CommandStatus, Event, InTurn, Order};
 
-/// A pump with a program that waters as this text says, its folder being `$1`.
+/// A pump whose program for watering is this script, with its folder as `$1`.
 fn pump(water: &str) -> (TempDir, InTurn<Actions>) {
     let folder = tempfile::tempdir().unwrap();
     install(&folder.path().join("water"), &format!("#!/bin/sh\n{water}\n"));
@@ -33,7 +33,7 @@ fn command(id: &str, name: &str) -> Order {
     Order::Do(Command { id: id.to_owned(), name: name.to_owned(), args: json!({}), expires_at: Some(1_763_763_600) })
 }
 
-/// Begins to water, and waits until the program runs.
+/// Begins to water, and waits until the program runs. Returns the process id of the program.
 async fn waters(folder: &TempDir, body: &mut InTurn<Actions>) -> u32 {
     body.begin(command("1", "water"));
     tokio::select! {
@@ -47,7 +47,7 @@ fn interrupted() -> [Event; 1] {
 }
 
 #[test]
-fn the_device_model_says_what_interrupts_what() {
+fn the_device_model_defines_the_interruptions() {
     let interrupts = body("run = [\"/bin/water\"]", "run = [\"/bin/light\"]").interrupts();
     assert_eq!(interrupts, BTreeMap::from([("stop".to_owned(), vec!["water".to_owned()])]));
 }
@@ -62,7 +62,7 @@ async fn an_interrupted_program_can_end_by_itself_and_the_next_command_is_done()
     let events = body.work().await;
     assert_eq!(events[..1], interrupted());
     assert_eq!(std::fs::read_to_string(folder.path().join("valve")).unwrap(), "closed\n");
-    assert_eq!(body.properties()["level"], 7, "what it says of the device is so");
+    assert_eq!(body.properties()["level"], 7, "the properties in its output are reported");
     gone(number).await;
     body.begin(command("2", "light"));
     let events = body.work().await;
@@ -70,7 +70,7 @@ async fn an_interrupted_program_can_end_by_itself_and_the_next_command_is_done()
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_end_when_asked_to_is_killed_after_half_a_second() {
+async fn a_program_that_ignores_sigterm_is_killed_after_half_a_second() {
     let (folder, mut body) = pump("trap '' TERM\necho $$ > $1/number\nwhile :; do sleep 0.01; done");
     let number = waters(&folder, &mut body).await;
     let since = Instant::now();
@@ -81,7 +81,7 @@ async fn a_program_that_does_not_end_when_asked_to_is_killed_after_half_a_second
 }
 
 #[tokio::test]
-async fn what_is_interrupted_before_it_has_begun_ends_as_well() {
+async fn a_command_that_is_interrupted_before_it_runs_ends_as_well() {
     let (folder, mut body) = pump("echo $$ > $1/number\nexec sleep 1000");
     body.begin(command("1", "water"));
     body.interrupt("1", "stop");
@@ -92,7 +92,7 @@ async fn what_is_interrupted_before_it_has_begun_ends_as_well() {
 }
 
 #[tokio::test]
-async fn a_call_is_given_up_at_once() {
+async fn an_http_request_is_aborted_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http = \"http://{}/water\"", listener.local_addr().unwrap());
     let mut body = body(&url, "run = [\"/bin/light\"]");

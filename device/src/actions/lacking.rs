@@ -1,4 +1,4 @@
-//! What actions need and this machine does not have now: told before it is needed, one sentence each.
+//! Checks whether the requirements of the actions and sensors are met on this machine now. Each problem is one sentence.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,18 +13,18 @@ use rustix::io::Errno;
 
 use super::{gpio, program};
 
-/// In bytes: the first line of a script, as far as the kernel reads it (`execve(2)`).
+/// The first line of a script as far as the kernel reads it (`execve(2)`), in bytes.
 const FIRST_LINE: u64 = 256;
-/// For a server on this very machine.
+/// The time limit for a connection to a server on this machine.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// What the actions of a device model lack.
+/// The unmet requirements of the actions of a device model.
 pub(crate) fn lacking(actions: &Actions) -> Vec<String> {
     let all = actions.properties.iter().chain(&actions.commands);
     all.filter_map(|(name, action)| Some(format!("`{name}` cannot be done as it is now: {}", lack(action)?))).collect()
 }
 
-/// What the sensors of a device model lack.
+/// The unmet requirements of the sensors of a device model.
 pub(crate) fn sensors(reports: &BTreeMap<String, DeviceReport>) -> Vec<String> {
     let lack = |report: &DeviceReport| match &report.source {
         ReportSource::Program { path, .. } | ReportSource::Stream { path, .. } => program(path),
@@ -44,7 +44,7 @@ fn lack(action: &DeviceAction) -> Option<String> {
     }
 }
 
-/// Why a program would not run.
+/// Why a program could not be run.
 pub(crate) fn program(path: &str) -> Option<String> {
     if let Err(error) = access(path, Access::EXEC_OK) {
         return Some(program::fault(path, &error.into()));
@@ -52,7 +52,7 @@ pub(crate) fn program(path: &str) -> Option<String> {
     if !Path::new(path).is_file() {
         return Some(format!("`{path}` is no program"));
     }
-    // What may be run and not be read is no script.
+    // A file that is executable but not readable cannot be a script.
     let mut begin = Vec::new();
     File::open(path).ok()?.take(FIRST_LINE).read_to_end(&mut begin).ok()?;
     let Some(line) = begin.strip_prefix(b"#!") else {
@@ -83,7 +83,7 @@ fn unreadable(path: &Path) -> Option<String> {
     }
 }
 
-/// Why a file or a chip cannot be written, where the system says so beforehand.
+/// The sentence for a file or a chip that is not writable, from the result of `access(2)`.
 fn unwritable(path: &Path, access: Result<(), Errno>) -> Option<String> {
     let path = path.display();
     Some(match access.err()? {
@@ -93,7 +93,7 @@ fn unwritable(path: &Path, access: Result<(), Errno>) -> Option<String> {
     })
 }
 
-/// Whether nobody listens where a server is to be asked.
+/// The problem that no server listens at this URL.
 pub(crate) fn server(url: &LoopbackUrl) -> Option<String> {
     let connect = |address: SocketAddr| TcpStream::connect_timeout(&address, CONNECT).map(drop);
     let mut attempts = url.addresses().map(connect);
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_not_run_is_said_to_be_so() {
+    fn a_program_that_cannot_run_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("action");
         let shown = path.display();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_written_is_said_before_it_is_needed() {
+    fn a_file_that_cannot_be_written_is_reported() {
         let path = Path::new("/dev/gpiochip0");
         let said = |errno| unwritable(path, Err(errno)).unwrap();
         assert_eq!(said(Errno::NOENT), "`/dev/gpiochip0` is not there");
@@ -143,14 +143,14 @@ mod tests {
         let power = folder.path().join("power");
         std::fs::write(&power, "").unwrap();
         std::fs::set_permissions(&power, PermissionsExt::from_mode(0o400)).unwrap();
-        // To root everything is open.
+        // Root may write every file.
         assert_eq!(file(&power).is_none(), rustix::process::geteuid().is_root());
         assert_eq!(file(folder.path()), Some(format!("`{}` is a folder", folder.path().display())));
         assert_eq!(file(&folder.path().join("none")), Some(format!("`{}` is not there", folder.path().join("none").display())));
     }
 
     #[test]
-    fn a_server_that_does_not_listen_is_said_not_to() {
+    fn a_server_that_does_not_listen_is_reported() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = LoopbackUrl::parse(&format!("http://localhost:{}/x", listener.local_addr().unwrap().port())).unwrap();
         assert_eq!(server(&url), None);

@@ -1,16 +1,17 @@
-//! Processes that an action has left behind in a group or a session of their own: found by a variable in their environment, which
-//! they have from whoever started them (`proc_pid_environ(5)`).
+//! Kills the processes that an action has left behind in another process group or session. They are found by a variable in their
+//! environment, which a process inherits from its parent (`proc_pid_environ(5)`).
 //!
-//! Where there is no `/proc`, or a process has another user or another environment, it is not found.
+//! A process is not found where there is no `/proc`, where the process belongs to another user, or where it has replaced its
+//! environment.
 
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Who is found may have started another one meanwhile.
+/// The number of passes: a process that is found may have started another one in the meantime.
 const ROUNDS: u32 = 3;
 
-/// Kills every process that has this variable with this value.
+/// Kills every process that has the environment variable `name` with this value.
 pub(super) fn kill(name: &str, value: &str) {
     let entry = format!("{name}={value}");
     for _ in 0..ROUNDS {
@@ -19,7 +20,7 @@ pub(super) fn kill(name: &str, value: &str) {
             return;
         }
         for pid in found {
-            // It may have ended by itself.
+            // The process may have ended by itself.
             let _ = kill_process(pid, Signal::KILL);
         }
     }
@@ -31,7 +32,7 @@ fn all() -> impl Iterator<Item = Pid> {
 }
 
 fn has(pid: Pid, entry: &[u8]) -> bool {
-    // Of a process that has ended and is not buried yet, and of another user's, there is nothing to be read.
+    // The environment of a zombie, and of a process of another user, cannot be read.
     fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero()))
         .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|found| found == entry))
 }

@@ -1,9 +1,10 @@
-//! What the device does when a property is set or a command comes, as `device.toml` says: a program, an HTTP call on loopback, a
-//! GPIO line, a file.
+//! Performs the actions of `device.toml` when a property is set or a command arrives: a program, an HTTP request on loopback, a
+//! GPIO line, or a file.
 //!
-//! Every action ends: done, refused or failed, within its time limit. Whoever drops the future of a running action ends the action,
-//! with every process of its group. What the owner wants reaches a program as JSON on its standard input and a server as JSON in
-//! the body, never as a part of a command line; what comes back is bounded, and only what fits the device model is reported.
+//! Every action ends within its time limit: done, refused or failed. If the future of a running action is dropped, the action is
+//! ended with every process of its group. The input of the owner reaches a program as JSON on standard input and a server as JSON
+//! in the body, never as a part of a command line. The size of the output is limited, and only values that fit the device model
+//! are reported.
 
 mod answer;
 mod aside;
@@ -32,15 +33,15 @@ use self::gpio::Lines;
 pub(crate) use self::unknown::UnknownDevice;
 use crate::agent::{Command, Perform, Performed};
 
-/// In bytes: what an action may answer.
+/// The largest output of an action, in bytes.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// Why an action has failed.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Failed {
-    /// For the owner.
+    /// The reason for the owner.
     why: String,
-    /// How it ended, such as an exit status: for the log, where `why` does not say it.
+    /// How the action ended, such as an exit status. It is written to the log if `why` does not contain it.
     end: Option<String>,
 }
 
@@ -50,21 +51,21 @@ impl From<String> for Failed {
     }
 }
 
-/// The actions of a device.
+/// The actions of a device, which implement [`Perform`].
 pub(crate) struct Actions {
     thing: String,
     properties: BTreeMap<String, Property>,
     commands: BTreeMap<String, CommandRule>,
     actions: onething::device_model::Actions,
     lines: Lines,
-    /// Made when it is first needed: many devices have no server to ask.
+    /// Created at the first use: many devices have no HTTP actions.
     client: Option<Https>,
-    /// Ends the action of the command under way.
+    /// Stops the action of the command that is running.
     stop: Arc<Notify>,
 }
 
 impl Actions {
-    /// Those of a device model, for the thing of this name.
+    /// The actions of a device model, for the thing of this name.
     pub(crate) fn new(model: &Model, thing: &str) -> Self {
         Self {
             thing: thing.to_owned(),
@@ -77,17 +78,17 @@ impl Actions {
         }
     }
 
-    /// Whether the device model says of nothing what is done.
+    /// Whether the device model has no actions.
     pub(crate) fn is_empty(&self) -> bool {
         self.actions.properties.is_empty() && self.actions.commands.is_empty()
     }
 
-    /// What actions need and this machine does not have now, one sentence each.
+    /// The requirements of the actions that are not met on this machine now, one sentence each.
     pub(crate) fn lacking(&self) -> Vec<String> {
         lacking::lacking(&self.actions)
     }
 
-    /// Asks a program or a server to do it.
+    /// Runs a program or calls a server with this input.
     async fn tell(&mut self, action: &DeviceAction, input: &Value) -> Result<Answer, Failed> {
         let stop = Arc::clone(&self.stop);
         let stopped = stop.notified();
@@ -95,10 +96,10 @@ impl Actions {
             Means::Program { path, args } => program::run(path, args, &input.to_string(), &self.thing, action.limit, stopped).await?,
             Means::Http(url) => tokio::select! {
                 said = http::post(self.client.get_or_insert_default(), url, input, action.limit) => said?,
-                // The server learns of it by the end of the connection.
+                // The server notices the interruption because the connection is closed.
                 () = stopped => return Err("it was interrupted".to_owned().into()),
             },
-            // The device model has been judged: these two are for properties, which never come here with them.
+            // The validation of the device model allows these two for properties only, and `set` handles them itself.
             Means::Gpio(_) | Means::File { .. } => return Err("this action is for a property".to_owned().into()),
         };
         Ok(answer::read(&said, &self.properties)?)
@@ -106,7 +107,7 @@ impl Actions {
 }
 
 impl Perform for Actions {
-    /// A property without an action is taken as so.
+    /// A property without an action is set at once.
     async fn set(&mut self, property: &str, value: &Value) -> Performed {
         let Some(known) = self.properties.get(property).filter(|known| !known.reported_only) else {
             return Performed::Refused(format!("this device has no property `{}` to set", answer::plain(property)));
@@ -131,8 +132,8 @@ impl Perform for Actions {
         };
         match done {
             Ok(answer) => {
-                // Whatever it says about this very property is the last word: a nozzle may only get as hot as it can. Where that cannot
-                // be so, nobody knows what is.
+                // A value that the action reports for this property itself takes precedence: a nozzle, for example, may have a
+                // lower limit than the request. If that value is invalid, the actual value is unknown.
                 let own = answer
                     .invalid_reports
                     .iter()
@@ -153,7 +154,7 @@ impl Perform for Actions {
         self.properties.get(property).is_some_and(|known| !known.reported_only)
     }
 
-    /// Whatever does it can rely on its arguments: they are all there, and each is what the device model says.
+    /// The action can rely on its arguments: all of them are present, and each value fits the device model.
     async fn perform(&mut self, command: &Command) -> Performed {
         let Some(action) = self.actions.commands.get(&command.name).cloned() else {
             return Performed::Refused(format!("this device has no action for `{}`", answer::plain(&command.name)));
@@ -180,8 +181,8 @@ impl Perform for Actions {
         Some(Arc::clone(&self.stop))
     }
 
-    /// The machine forgets a line, which is released, and a file of the kernel's, which begins anew. Programs and servers keep by
-    /// themselves what they were told.
+    /// After a restart of the machine, a GPIO line is released and a file of the kernel has its initial value. Programs and
+    /// servers are expected to keep their state themselves.
     fn is_undone_by_restart(&self, property: &str) -> bool {
         let means = self.actions.properties.get(property).map(|action| &action.means);
         matches!(means, Some(Means::Gpio(_) | Means::File { .. }))
@@ -196,7 +197,7 @@ impl Failed {
         }
     }
 
-    /// Tells the log, and is what came of the action of this name.
+    /// Logs the failure of the action of this name and returns it as the result.
     fn performed(self, action: &str) -> Performed {
         match &self.end {
             Some(end) => tracing::warn!(action, end, "the action has failed: {}", self.why),
@@ -206,17 +207,17 @@ impl Failed {
     }
 }
 
-/// What a program prints that is run for no action.
+/// Runs a program that belongs to no action and returns its output.
 pub(crate) async fn ask_program(path: &str, args: &[String], input: &str, thing: &str, limit: Duration) -> Result<Vec<u8>, String> {
     program::run(path, args, input, thing, limit, std::future::pending()).await.map_err(Failed::in_full)
 }
 
-/// What a server says that is asked by GET.
+/// Sends a GET request to a server and returns the body of the response.
 pub(crate) async fn ask_server(client: &Https, url: &LoopbackUrl, limit: Duration) -> Result<Vec<u8>, String> {
     http::ask(client, url, None, limit).await.map_err(Failed::in_full)
 }
 
-/// Tells the log what an action has reported that cannot be, and returns its detail, which says so, too.
+/// Logs the invalid reports of an action. Returns its detail, to which the first invalid report is appended.
 fn told(action: &str, detail: String, invalid_reports: &[InvalidReport]) -> String {
     for invalid_report in invalid_reports {
         tracing::warn!(action, "the action has reported what cannot be: {}", invalid_report.why);
@@ -228,7 +229,8 @@ fn told(action: &str, detail: String, invalid_reports: &[InvalidReport]) -> Stri
     }
 }
 
-/// The arguments a command has, each with a value it can have. Others are left out: a later model may know more.
+/// The arguments of a command, each with a valid value or its default. Unknown arguments are left out: a later model may know
+/// more arguments.
 fn fitting(known: &BTreeMap<String, Argument>, args: &Value) -> Result<Map<String, Value>, String> {
     let fit = |(name, argument): (&String, &Argument)| {
         let value = match args.get(name) {

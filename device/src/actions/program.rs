@@ -1,9 +1,8 @@
-//! A program runs: without a shell, in a process group of its own, with the input on its standard input.
+//! Runs a program: without a shell, in a process group of its own, with the input on its standard input.
 //!
-//! It ends within its time: its group is killed when the time is up, when it says too much, and when nobody waits for it any more.
-//! One that is stopped is first asked to end, by SIGTERM.
-//! What it has left running when it ends by itself ends with it, also where that has left the group: everything that an action
-//! starts has its mark in the environment.
+//! The process group is killed when the time limit expires, when the program prints too much, and when the future is dropped. A
+//! program that is stopped receives SIGTERM first. Processes that the program leaves behind are killed when it ends, even if they
+//! have left the process group: every process that an action starts has a mark in its environment.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::pin::pin;
@@ -20,21 +19,23 @@ use tokio::time::timeout;
 use super::aside::took_longer;
 use super::{ANSWER_LIMIT, Failed, answer, marked};
 
-/// What a program needs to find others, its user's files and its language.
+/// The environment variables that are passed on: programs need them to find other programs, the files of the user and the
+/// language.
 const KEPT: [&str; 3] = ["PATH", "HOME", "LANG"];
-/// By this variable what an action has left behind is found.
+/// The environment variable that marks the processes of an action.
 const MARK: &str = "ONETHING_ACTION";
-/// For what is still in the pipes of a program that has ended: whoever it has left behind may keep them open for good.
+/// How long the rest of the output is read after a program has ended: a process that it left behind may keep the pipes open for
+/// ever.
 const REST: Duration = Duration::from_millis(200);
-/// For a program to end that was asked to.
+/// How long a program may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_millis(500);
-/// For the kernel to end what was killed.
-const BURIAL: Duration = Duration::from_secs(2);
-/// In bytes: the end of what it says about itself, enough for a last line.
+/// How long the agent waits until a killed process is gone.
+const REAP_WITHIN: Duration = Duration::from_secs(2);
+/// How much of the end of standard error is kept, in bytes: enough for a last line.
 const TAIL: usize = 4 * 1024;
 const CHUNK: usize = 4 * 1024;
 
-/// Runs a program to its end, or until it is `stopped`; what it printed comes back.
+/// Runs a program until it ends, until `stopped` completes, or until the time limit expires. Returns its standard output.
 pub(super) async fn run(
     path: &str,
     args: &[String],
@@ -50,7 +51,7 @@ pub(super) async fn run(
         tokio::select! {
             ended = &mut finish => ended,
             () = stopped => {
-                // There is nothing to stop where everything has just ended.
+                // There is nothing to stop if all processes have just ended.
                 let _ = group.map(|group| kill_process_group(group, Signal::TERM));
                 timeout(GRACE, finish).await.unwrap_or_else(Err)
             }
@@ -65,18 +66,18 @@ pub(super) async fn run(
     result
 }
 
-/// A program and its group, which ends with this value.
+/// A running program and its process group, which is killed when this value is dropped.
 pub(crate) struct Running {
     child: Child,
-    /// The group has the number of its first process.
+    /// The id of the process group, which is the id of its first process.
     group: Option<Pid>,
-    /// What everything that it starts has in its environment.
+    /// The value of the mark in the environment of all its processes.
     mark: String,
-    /// What it says about itself, where somebody reads its output.
+    /// The task that reads standard error, if [`Self::output`] was called. Its result is the last line.
     complaint: Option<JoinHandle<String>>,
 }
 
-/// It printed more than it may.
+/// The program printed more than the limit.
 struct TooMuch;
 
 struct Ended {
@@ -86,8 +87,9 @@ struct Ended {
 }
 
 impl Running {
-    /// Starts a program with its input in the pipe; what does not fit there is given to [`Self::finish`]. Also when the agent is killed
-    /// right after the start, a program does not read half of its input.
+    /// Starts a program and writes as much of the input as fits into the pipe; the rest is passed to [`Self::finish`]. The input
+    /// is written before the start, so that a program does not read half of its input if the agent is killed right after the
+    /// start.
     pub(crate) fn start<'i>(path: &str, args: &[String], input: &'i str, thing: &str) -> io::Result<(Self, Input<'i>)> {
         let mark = format!("{:016x}", getrandom::u64().map_err(io::Error::other)?);
         let kept = KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
@@ -109,15 +111,15 @@ impl Running {
         Ok((Self { child, group, mark, complaint: None }, input))
     }
 
-    /// Gives it the rest of its input, and hears what it says until it has ended.
+    /// Writes the rest of the input and reads the output until the program has ended.
     async fn finish(&mut self, input: Input<'_>) -> Result<Ended, TooMuch> {
         let (group, child) = (self.group, &mut self.child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (mut printed, mut complained) = (Vec::new(), Vec::new());
         let status = {
-            // All at once: whoever waits for the one while the program waits for the other waits for ever.
+            // Reading and writing run concurrently. Otherwise the agent and the program could wait for each other for ever.
             let talk = async {
-                tokio::try_join!(input.end(), hear(stdout, &mut printed, Capture::All), hear(stderr, &mut complained, Capture::Tail))
+                tokio::try_join!(input.end(), read(stdout, &mut printed, Capture::All), read(stderr, &mut complained, Capture::Tail))
             };
             tokio::pin!(talk);
             tokio::select! {
@@ -127,7 +129,7 @@ impl Running {
                     child.wait().await
                 }
                 status = child.wait() => {
-                    // Who is left behind would keep the pipes open.
+                    // Processes that the program left behind would keep the pipes open.
                     kill(group);
                     if let Ok(said) = timeout(REST, talk).await {
                         said?;
@@ -139,19 +141,19 @@ impl Running {
         Ok(Ended { status, printed, complained })
     }
 
-    /// What it prints, for whoever goes on reading it.
+    /// Standard output, for a caller that reads it continuously. Standard error is read in a task.
     pub(crate) fn output(&mut self) -> Option<ChildStdout> {
         let stderr = self.child.stderr.take();
         self.complaint = Some(tokio::spawn(async move {
             let mut complained = Vec::new();
-            // Of the tail there is never too much.
-            let _ = hear(stderr, &mut complained, Capture::Tail).await;
+            // The tail has no limit that could be exceeded.
+            let _ = read(stderr, &mut complained, Capture::Tail).await;
             answer::last_line(&complained)
         }));
         self.child.stdout.take()
     }
 
-    /// Ends it, where it has not ended by itself; how it has ended.
+    /// Ends the program if it still runs. Returns a description of its end.
     pub(crate) async fn stop(mut self) -> String {
         let end = match timeout(REST, self.child.wait()).await {
             Ok(Ok(status)) => format!("it ended with {status}"),
@@ -167,11 +169,11 @@ impl Running {
         if complaint.is_empty() { end } else { format!("{complaint} ({end})") }
     }
 
-    /// Kills what still runs, and waits until it is no more.
+    /// Kills the processes that still run, and waits until the program is gone.
     pub(super) async fn end(mut self) {
         self.kill();
-        // What the kernel does not let go of now is reaped when it does.
-        let _ = timeout(BURIAL, self.child.wait()).await;
+        // A process that the kernel cannot end now is reaped later by the runtime.
+        let _ = timeout(REAP_WITHIN, self.child.wait()).await;
     }
 
     fn kill(&mut self) {
@@ -180,10 +182,10 @@ impl Running {
     }
 }
 
-/// Nobody else has the number of a group, as long as there is a process in it.
+/// Kills a process group. The id of a group is not reused as long as the group has a process.
 fn kill(group: Option<Pid>) {
     if let Some(group) = group {
-        // There is nothing to kill where everything has just ended.
+        // There is nothing to kill if all processes have just ended.
         let _ = kill_process_group(group, Signal::KILL);
     }
 }
@@ -208,7 +210,7 @@ impl Ended {
     }
 }
 
-/// What does not fit into the pipe of a program's input yet.
+/// The part of the input that did not fit into the pipe.
 pub(crate) struct Input<'i> {
     pipe: pipe::Sender,
     rest: &'i [u8],
@@ -224,7 +226,7 @@ impl<'i> Input<'i> {
         Ok(Self { pipe: pipe::Sender::from_owned_fd(writer.into())?, rest: &input[written..] })
     }
 
-    /// A program need not read its input to the end.
+    /// Errors are ignored: a program need not read its input to the end.
     async fn end(mut self) -> Result<(), TooMuch> {
         let _ = self.pipe.write_all(self.rest).await;
         Ok(())
@@ -237,11 +239,11 @@ enum Capture {
     Tail,
 }
 
-/// Reads to the end, and keeps all, of which there is a limit, or what came last.
-async fn hear(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, kept: Capture) -> Result<(), TooMuch> {
+/// Reads to the end of the stream. Keeps the whole output, up to the limit, or only the last bytes.
+async fn read(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, kept: Capture) -> Result<(), TooMuch> {
     let Some(mut from) = from else { return Ok(()) };
     let mut chunk = vec![0; CHUNK];
-    // A pipe that cannot be read has nothing more to say.
+    // A pipe that cannot be read is treated as closed.
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
         into.extend(chunk.iter().take(length));
         if kept == Capture::Tail {
@@ -253,7 +255,7 @@ async fn hear(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, kept: Ca
     Ok(())
 }
 
-/// Why it does not run.
+/// Why the program could not be started.
 pub(crate) fn fault(path: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => format!("`{path}` is not there, or what interprets it is not"),

@@ -1,4 +1,4 @@
-//! Real programs: what they get, what becomes of what they say, and that nothing of them is left.
+//! Tests with real programs: their environment, their output, and that no process of theirs remains.
 
 use std::future::pending;
 use std::os::unix::fs::PermissionsExt;
@@ -9,9 +9,9 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Long enough for a machine with much else to do.
+/// Long enough for a busy machine.
 const AMPLE: Duration = Duration::from_secs(60);
-/// For what is to be cut short.
+/// The time limit for programs that are to be aborted.
 const SHORT: Duration = Duration::from_secs(1);
 
 fn script(folder: &TempDir, text: &str) -> String {
@@ -20,8 +20,8 @@ fn script(folder: &TempDir, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Makes a program. Its file is written by a process of its own: what this one has open for writing may be open, for a moment, in
-/// the programs of other tests, and then cannot be run.
+/// Installs a program. A separate process writes the file: a file that this process has open for writing could be inherited by a
+/// program that another test starts, and then cannot be executed.
 pub(crate) fn install(path: &Path, text: &str) {
     let draft = path.with_extension("draft");
     std::fs::write(&draft, text).unwrap();
@@ -29,14 +29,14 @@ pub(crate) fn install(path: &Path, text: &str) {
     std::fs::remove_file(draft).unwrap();
 }
 
-/// Runs a text as a shell's script, with the folder as its first argument.
+/// Runs a text as a shell script, with the folder as its first argument.
 async fn shell(folder: &TempDir, text: &str, input: &str, limit: Duration) -> Result<String, String> {
     let args = ["-c", text, "sh", folder.path().to_str().unwrap()].map(str::to_owned);
     let printed = run("/bin/sh", &args, input, "Lamp-1", limit, pending()).await.map_err(|failed| failed.why)?;
     Ok(String::from_utf8(printed).unwrap())
 }
 
-/// Waits until a file holds the number of a process.
+/// Waits until a file contains a process id.
 pub(crate) async fn number_in(path: PathBuf) -> u32 {
     let reading = async {
         loop {
@@ -49,7 +49,7 @@ pub(crate) async fn number_in(path: PathBuf) -> u32 {
     timeout(AMPLE, reading).await.unwrap()
 }
 
-/// Waits until a process is no more.
+/// Waits until a process has ended and was reaped.
 pub(crate) async fn gone(number: u32) {
     let waiting = async {
         while Path::new(&format!("/proc/{number}")).exists() {
@@ -59,7 +59,7 @@ pub(crate) async fn gone(number: u32) {
     timeout(AMPLE, waiting).await.unwrap_or_else(|_| panic!("process {number} is still there"));
 }
 
-/// Waits until a process does nothing any more: whoever it belongs to now may take its time to bury it.
+/// Waits until a process has ended. It may still be a zombie, because its new parent may reap it later.
 async fn dead(number: u32) {
     let runs = || {
         let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
@@ -80,9 +80,9 @@ async fn the_input_is_read_and_the_output_comes_back() {
     assert_eq!(shell(&folder, "cat", input, AMPLE).await.unwrap(), input);
 }
 
-/// The agent may be killed at once, and its end of the pipe with it.
+/// The agent may be killed at any time, which closes its end of the pipe.
 #[tokio::test]
-async fn a_program_that_has_just_started_has_all_of_its_input() {
+async fn a_program_has_all_of_its_input_from_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let (mut program, input) = Running::start(&script(&folder, "cat"), &[], "all of it", "Lamp-1").unwrap();
     drop(input);
@@ -92,7 +92,7 @@ async fn a_program_that_has_just_started_has_all_of_its_input() {
 }
 
 #[tokio::test]
-async fn arguments_stay_what_they_are() {
+async fn arguments_are_passed_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = script(&folder, "for argument; do printf '%s\\n' \"$argument\"; done");
     let args = ["$(touch x)", "; rm -rf /", "a b", "", "*", "~", "'\""].map(str::to_owned);
@@ -101,18 +101,18 @@ async fn arguments_stay_what_they_are() {
 }
 
 #[tokio::test]
-async fn of_the_environment_little_is_kept() {
+async fn only_a_few_variables_of_the_environment_are_passed_on() {
     let printed = run("/usr/bin/env", &[], "{}", "Lamp-1", AMPLE, pending()).await.unwrap();
     let text = String::from_utf8(printed).unwrap();
     let names: Vec<_> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     assert!(names.iter().all(|name| KEPT.contains(name) || ["ONETHING_THING", MARK].contains(name)), "{names:?}");
     assert!(text.lines().any(|line| line == "ONETHING_THING=Lamp-1") && text.lines().any(|line| line.starts_with("PATH=/")), "{text}");
     let left_out = std::env::vars().any(|(name, _)| !KEPT.contains(&name.as_str()));
-    assert!(left_out, "there was nothing to be left out");
+    assert!(left_out, "the environment contains no other variable");
 }
 
 #[tokio::test]
-async fn the_last_line_of_a_complaint_says_why() {
+async fn the_last_line_of_standard_error_is_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let text = "echo printed; echo warming >&2; printf '\\033[31mno\\tfilament\\n\\n' >&2; exit 3";
     assert_eq!(shell(&folder, text, "{}", AMPLE).await.unwrap_err(), "[31mno filament");
@@ -122,7 +122,7 @@ async fn the_last_line_of_a_complaint_says_why() {
 }
 
 #[tokio::test]
-async fn a_flood_of_complaints_is_heard_to_its_end() {
+async fn a_long_standard_error_is_read_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let text = "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo jammed >&2; exit 1";
     assert_eq!(shell(&folder, text, "{}", AMPLE).await.unwrap_err(), "jammed");
@@ -137,7 +137,7 @@ async fn a_program_that_does_not_read_its_input_still_ends() {
 }
 
 #[tokio::test]
-async fn as_much_as_allowed_is_printed_and_no_byte_more() {
+async fn output_up_to_the_limit_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let all = format!("head -c {ANSWER_LIMIT} /dev/zero | tr '\\0' x");
     assert_eq!(shell(&folder, &all, "{}", AMPLE).await.unwrap().len(), ANSWER_LIMIT);
@@ -146,7 +146,7 @@ async fn as_much_as_allowed_is_printed_and_no_byte_more() {
 }
 
 #[tokio::test]
-async fn a_flood_ends_the_program_at_once() {
+async fn too_much_output_ends_the_program_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let text = "echo $$ > $1/leader; trap '' PIPE; while :; do echo flood; done";
     assert_eq!(shell(&folder, text, "{}", AMPLE).await.unwrap_err(), "it printed more than 65536 bytes");
@@ -154,7 +154,7 @@ async fn a_flood_ends_the_program_at_once() {
 }
 
 #[tokio::test]
-async fn when_the_time_is_up_grandchildren_end_too() {
+async fn the_time_limit_ends_grandchildren_too() {
     let folder = tempfile::tempdir().unwrap();
     let text = "echo $$ > $1/leader; (trap '' TERM HUP; sleep 1000 & echo $! > $1/grandchild; wait) & wait";
     assert_eq!(shell(&folder, text, "{}", SHORT).await.unwrap_err(), "it took longer than a second");
@@ -163,7 +163,7 @@ async fn when_the_time_is_up_grandchildren_end_too() {
 }
 
 #[tokio::test]
-async fn whoever_drops_a_running_program_ends_it_with_its_group() {
+async fn a_dropped_program_ends_with_its_group() {
     let folder = tempfile::tempdir().unwrap();
     let text = "echo $$ > $1/leader; sleep 1000 & echo $! > $1/grandchild; wait";
     let (leader, grandchild) = {
@@ -203,7 +203,7 @@ fn the_end_of_the_agent_ends_a_running_program() {
 }
 
 #[tokio::test]
-async fn what_an_action_leaves_behind_ends_with_it_and_is_not_waited_for() {
+async fn processes_left_behind_are_killed_and_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let begun = Instant::now();
     for (kind, leave) in [
@@ -222,7 +222,7 @@ async fn what_an_action_leaves_behind_ends_with_it_and_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_program_that_cannot_be_run_is_said_to_be_so() {
+async fn a_program_that_cannot_be_run_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = script(&folder, "echo never");
     let told = async |path: &str| run(path, &[], "{}", "Lamp-1", AMPLE, pending()).await.unwrap_err().why;

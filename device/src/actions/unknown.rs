@@ -1,4 +1,4 @@
-//! A device of which no device model is known: what it shall be is taken as so, and what it shall do is refused.
+//! A device without a device model: every property is set at once, and every command is refused.
 
 use serde_json::{Map, Value};
 

@@ -1,5 +1,5 @@
-//! Whatever is wanted, lost, said twice and broken off: no command is begun twice or too late, and in the end the newest
-//! has its answer. The shadow is the hub's own.
+//! Property tests with random sequences of requests, lost and repeated messages, and restarts: no command is begun twice or after
+//! it has expired, and in the end the newest command has its answer. The shadow is implemented by the hub.
 
 use onething_hub::shadow::{Operation, ShadowKey, Stored, exchange};
 use proptest::prelude::*;
@@ -10,25 +10,25 @@ const NOW: u64 = 1_795_305_600;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A command with a new id, which counts for so many seconds.
+    /// A command with a new id, which expires after this number of seconds.
     Command(u64),
-    /// The last command again.
+    /// The last command is requested again.
     Again,
     Set(bool),
-    /// One message arrives, of those that are on their way, and stays on its way or not.
+    /// One of the messages in transit arrives. With `again`, it stays in transit and may arrive once more.
     Arrive {
         which: usize,
         again: bool,
     },
     Connect,
     Disconnect,
-    /// The device begins what it may begin; or it dies after the note of it.
+    /// The device begins the next order; with `dies`, it restarts after the entry in the journal.
     Act {
         dies: bool,
     },
-    /// What is under way ends, well or not.
+    /// The current order ends, successfully or not.
     End(bool),
-    /// A report is made, and gets through or not.
+    /// A report is made, and arrives or not.
     Report(bool),
     Wait(u64),
     Restart,
@@ -58,10 +58,10 @@ struct World {
     moment: Moment,
     agent: Agent,
     journal: Vec<(String, Option<Answer>)>,
-    /// One thing at a time.
+    /// The current order; there is at most one.
     under_way: Option<Order>,
     so: Map<String, Value>,
-    /// All that was ever begun.
+    /// The ids of all commands that were ever begun.
     begun: Vec<String>,
     last: Option<Value>,
     commands: u64,
@@ -106,7 +106,7 @@ impl World {
             Step::Command(lifetime) => {
                 self.commands += 1;
                 let command = json!({"id": self.commands.to_string(), "name": "boil", "expiresAt": self.moment.now + lifetime});
-                // As the skill adds it to those that wait.
+                // The entry that the skill adds to the queue.
                 let entry = json!({"name": "boil", "expiresAt": command["expiresAt"], "order": self.commands});
                 self.want(&json!({"command": command, "commands": {self.commands.to_string(): entry}}));
                 self.last = Some(command);
@@ -129,7 +129,7 @@ impl World {
                 self.ask(Operation::Get, &Value::Null, true);
             }
             Step::Connect => {}
-            Step::Disconnect => self.hang_up(),
+            Step::Disconnect => self.disconnect(),
             Step::Act { dies } => self.act(dies),
             Step::End(well) => self.end(well),
             Step::Report(arrives) => self.report(arrives),
@@ -141,14 +141,14 @@ impl World {
         }
     }
 
-    fn hang_up(&mut self) {
+    fn disconnect(&mut self) {
         self.connected = false;
         self.way.clear();
         self.agent.is_alone();
     }
 
     fn restart(&mut self) {
-        self.hang_up();
+        self.disconnect();
         (self.under_way, self.so, self.moment.uptime) = (None, Map::new(), Duration::ZERO);
         self.agent = Agent::new(None, self.journal.clone());
     }
@@ -214,7 +214,7 @@ impl World {
     fn note(&mut self) {
         for end in self.agent.ends() {
             let noted = self.journal.iter_mut().find(|(id, _)| *id == end.id).unwrap();
-            assert_eq!(noted.1, None, "it ends twice");
+            assert_eq!(noted.1, None, "the command ends twice");
             noted.1 = Some(end);
         }
     }
@@ -227,15 +227,15 @@ impl World {
                 let state = json!({"reported": reported, "desired": report.desired});
                 self.ask(Operation::Update, &json!({"state": state, "clientToken": CLIENT_TOKEN}), true);
             }
-            // What does not arrive is lost with the connection.
-            Some(_) => self.hang_up(),
+            // If a report does not arrive, the connection is lost.
+            Some(_) => self.disconnect(),
             None => {}
         }
     }
 
-    /// Everything comes to rest: messages arrive in their order, and what is begun ends well.
+    /// Runs until nothing changes: messages arrive in their order, and every order ends successfully.
     fn finish(&mut self) {
-        self.hang_up();
+        self.disconnect();
         self.step(Step::Connect);
         for _ in 0..200 {
             while !self.way.is_empty() {

@@ -18,12 +18,12 @@ pub(super) fn shadow(version: u64, state: &Value) -> Value {
     json!({"version": version, "timestamp": NOW, "state": state})
 }
 
-/// Connected to a shadow that says nothing but that this device knows of the queue.
+/// An agent that is connected to a shadow which only reports that this device supports the queue.
 pub(super) fn agent() -> Agent {
     after([], &json!({}))
 }
 
-/// After a restart, with this in the journal and this shadow; the body goes on with nothing.
+/// An agent after a restart, with this journal and this shadow. The body continues no command.
 pub(super) fn after(journal: impl IntoIterator<Item = (String, Option<Answer>)>, state: &Value) -> Agent {
     let (mut agent, mut state) = (Agent::new(None, journal), state.clone());
     state["reported"]["commandQueue"] = json!(true);
@@ -64,7 +64,7 @@ fn properties_come_before_the_command_and_commands_in_their_order() {
 }
 
 #[test]
-fn a_delta_of_an_old_version_or_without_one_is_nothing_new() {
+fn a_delta_of_an_old_version_or_without_a_version_is_ignored() {
     let mut agent = agent();
     agent.take_delta(&delta(7, &json!({"power": "ON"})), at(0.0));
     agent.take_delta(&delta(7, &json!({"command": command("1")})), at(0.0));
@@ -79,15 +79,15 @@ fn a_delta_that_overtakes_the_shadow_is_taken_after_it() {
     let mut agent = Agent::new(None, []);
     agent.take_delta(&delta(9, &json!({"power": "OFF"})), at(0.0));
     agent.take_delta(&delta(8, &json!({"power": "ON"})), at(0.0));
-    assert_eq!(agent.report(Map::new(), at(0.0)), Report::default(), "nothing is said before it is known what was said");
+    assert_eq!(agent.report(Map::new(), at(0.0)), Report::default(), "there is no report before the shadow is known");
     let past = agent.take_shadow(&shadow(7, &json!({"reported": {"power": "ON"}})), at(0.0)).unwrap();
-    assert_eq!(begins(&mut agent), Vec::<String>::new(), "and nothing is begun before the body remembers");
+    assert_eq!(begins(&mut agent), Vec::<String>::new(), "no order is given before the body has the earlier state");
     agent.remembered(&past, None, at(0.0));
     assert_eq!(begins(&mut agent), ["power=\"OFF\""]);
 }
 
 #[test]
-fn what_takes_longer_than_a_second_is_reported_as_accepted_first() {
+fn a_command_that_takes_longer_than_a_second_is_reported_as_accepted() {
     let mut agent = agent();
     agent.take_delta(&delta(1, &json!({"command": command("1")})), at(0.0));
     assert_eq!(begins(&mut agent), ["1"]);
@@ -95,12 +95,12 @@ fn what_takes_longer_than_a_second_is_reported_as_accepted_first() {
     assert_eq!(report, Report { again_at: Some(Duration::from_secs(1)), ..Report::default() });
     let said = says(&mut agent, &json!({}), 1.0).unwrap();
     assert_eq!(said, json!({"command": {"id": "1", "status": "accepted", "detail": "at work"}}));
-    assert_eq!(agent.report(Map::new(), at(1.0)), Report::default(), "then there is nothing to wait for but its end");
+    assert_eq!(agent.report(Map::new(), at(1.0)), Report::default(), "the next report is the end of the command");
     agent.hear(Event::Answered(answer("1", CommandStatus::Done, "hot")), at(0.0));
     assert_eq!(says(&mut agent, &json!({}), 2.0).unwrap()["command"]["status"], "done");
     assert_eq!(agent.ends(), [answer("1", CommandStatus::Done, "hot")]);
     agent.hear(Event::Answered(answer("1", CommandStatus::Failed, "cold")), at(0.0));
-    assert_eq!((agent.ends(), says(&mut agent, &json!({}), 3.0)), (vec![], None), "an end is the end");
+    assert_eq!((agent.ends(), says(&mut agent, &json!({}), 3.0)), (vec![], None), "there is only one final status");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn only_the_newest_command_is_answered() {
     agent.hear(Event::Answered(answer("2", CommandStatus::Done, "")), at(0.0));
     agent.hear(Event::Answered(answer("1", CommandStatus::Done, "")), at(0.0));
     assert_eq!(says(&mut agent, &json!({}), 0.0).unwrap()["command"]["id"], "2");
-    // Who wants the older one again is told what became of it; it is not done again.
+    // A repeated request for the older command gets its answer again; the command is not performed again.
     agent.take_delta(&delta(3, &json!({"command": command("1")})), at(0.0));
     assert_eq!(begins(&mut agent), Vec::<String>::new());
     assert_eq!(says(&mut agent, &json!({}), 1.0).unwrap()["command"]["id"], "1");
@@ -124,11 +124,11 @@ fn a_command_that_expires_while_it_waits_is_refused() {
     agent.take_delta(&delta(1, &json!({"command": command("1")})), at(0.0));
     assert_eq!(agent.next(&Map::new(), Moment { now: NOW + 60, uptime: Duration::ZERO }), None);
     assert_eq!(agent.newest_answer(), Some(&answer("1", CommandStatus::Refused, "it came too late")));
-    assert_eq!(agent.ends(), [], "what never began has no end to be noted");
+    assert_eq!(agent.ends(), [], "a command that was never begun has no end for the journal");
 }
 
 #[test]
-fn a_device_without_a_clock_believes_the_time_in_the_message() {
+fn a_device_without_a_clock_uses_the_time_in_the_message() {
     let mut agent = agent();
     let late = json!({"version": 1, "timestamp": NOW + 61, "state": {"command": command("1")}});
     agent.take_delta(&late, Moment { now: 12, uptime: Duration::ZERO });
@@ -146,7 +146,7 @@ fn too_many_commands_at_once_are_refused() {
 }
 
 #[test]
-fn what_is_so_already_is_not_set() {
+fn a_property_that_has_the_desired_value_is_not_set() {
     let mut agent = agent();
     agent.take_delta(&delta(1, &json!({"power": "ON"})), at(0.0));
     let so = json!({"power": "ON"}).as_object().unwrap().clone();
@@ -155,7 +155,7 @@ fn what_is_so_already_is_not_set() {
 }
 
 #[test]
-fn what_is_still_not_so_is_set_when_it_is_requested_again() {
+fn a_property_that_was_not_set_is_set_when_it_is_requested_again() {
     let mut agent = agent();
     let request = |version, timestamp: u64| {
         let metadata = json!({"power": {"timestamp": timestamp}});
@@ -165,32 +165,32 @@ fn what_is_still_not_so_is_set_when_it_is_requested_again() {
     agent.take_delta(&request(2, 7), at(0.0));
     assert_eq!(begins(&mut agent), ["power=\"ON\""]);
     agent.take_delta(&request(3, 8), at(0.0));
-    assert_eq!(begins(&mut agent), Vec::<String>::new(), "it is under way");
+    assert_eq!(begins(&mut agent), Vec::<String>::new(), "the order is in progress");
     was_tried(&mut agent, "power", json!("ON"));
-    assert_eq!(says(&mut agent, &json!({}), 0.0), None, "nothing is said of it");
+    assert_eq!(says(&mut agent, &json!({}), 0.0), None, "the property is not reported");
     agent.take_delta(&request(4, 7), at(0.0));
-    assert_eq!(begins(&mut agent), Vec::<String>::new(), "any report makes the shadow tell of the same request");
+    assert_eq!(begins(&mut agent), Vec::<String>::new(), "every report causes a delta with the same request");
     agent.take_delta(&request(5, 9), at(0.0));
     assert_eq!(begins(&mut agent), ["power=\"ON\""]);
     was_tried(&mut agent, "power", json!("ON"));
     agent.take_delta(&delta(6, &json!({"power": "ON"})), at(0.0));
-    assert_eq!(begins(&mut agent), ["power=\"ON\""], "who does not say when it was requested is believed to request it now");
+    assert_eq!(begins(&mut agent), ["power=\"ON\""], "a request without a timestamp counts as new");
     was_tried(&mut agent, "power", json!("ON"));
     agent.is_alone();
     assert_eq!(agent.take_shadow(&shadow(6, &json!({"delta": {"power": "ON"}})), at(0.0)), None);
-    assert_eq!(begins(&mut agent), ["power=\"ON\""], "and with the next connection");
+    assert_eq!(begins(&mut agent), ["power=\"ON\""], "the property is set again with the next connection");
 }
 
 #[test]
-fn a_request_that_waits_follows_the_owners_mind() {
+fn a_waiting_request_is_replaced_by_a_newer_delta() {
     let mut agent = agent();
     agent.take_delta(&delta(1, &json!({"power": "OFF", "light": 1})), at(0.0));
     agent.take_delta(&delta(2, &json!({"light": 2})), at(0.0));
-    assert_eq!(begins(&mut agent), ["light=2"], "what a delta does not hold is wanted no more");
+    assert_eq!(begins(&mut agent), ["light=2"], "a property that is missing in the delta is no longer requested");
 }
 
 #[test]
-fn a_request_that_waits_is_taken_back_by_an_update_that_makes_no_delta() {
+fn a_waiting_request_is_revoked_by_an_update_without_a_delta() {
     let mut agent = agent();
     let update = |version: u64, desired: Value| json!({"version": version, "state": {"desired": desired}});
     agent.take_delta(&delta(3, &json!({"pump": "ON", "light": 1, "command": command("1")})), at(0.0));
@@ -203,7 +203,7 @@ fn a_request_that_waits_is_taken_back_by_an_update_that_makes_no_delta() {
 }
 
 #[test]
-fn an_answer_does_not_wait_for_its_turn_as_what_moves_does() {
+fn an_answer_is_reported_without_a_delay() {
     let mut agent = agent();
     assert_eq!(says(&mut agent, &json!({"progress": 1}), 0.0), Some(json!({"progress": 1})));
     assert_eq!(says(&mut agent, &json!({"progress": 2}), 0.1), None);
@@ -215,7 +215,7 @@ fn an_answer_does_not_wait_for_its_turn_as_what_moves_does() {
 }
 
 #[test]
-fn a_refused_report_is_made_again_whole_and_more_and_more_seldom() {
+fn a_rejected_report_is_repeated_completely_with_growing_delays() {
     let mut agent = Agent::new(Some("c".repeat(64)), []);
     let past = agent.take_no_shadow(at(0.0)).unwrap();
     agent.remembered(&past, None, at(0.0));
@@ -231,11 +231,11 @@ fn a_refused_report_is_made_again_whole_and_more_and_more_seldom() {
     }
     agent.was_refused(at(now + 1_000.0));
     let again = agent.report(so.as_object().unwrap().clone(), at(now + 1_000.0)).again_at;
-    assert_eq!(again, Some(Duration::from_secs_f64(now + 1_005.0)), "what was taken in between ends the row");
+    assert_eq!(again, Some(Duration::from_secs_f64(now + 1_005.0)), "an accepted update in between resets the delay");
 }
 
 #[test]
-fn what_a_body_says_of_command_and_certificate_is_not_reported() {
+fn reserved_properties_of_a_body_are_not_reported() {
     let mut agent = agent();
     assert_eq!(says(&mut agent, &json!({"command": 1, "certificateId": 2, "x": 3}), 0.0), Some(json!({"x": 3})));
     agent.renew(Some("new".to_owned()));
@@ -243,7 +243,7 @@ fn what_a_body_says_of_command_and_certificate_is_not_reported() {
 }
 
 #[test]
-fn a_command_that_was_broken_off_has_failed_and_is_not_done_again() {
+fn an_aborted_command_has_failed_and_is_not_performed_again() {
     let journal = || [("1".to_owned(), Some(answer("1", CommandStatus::Done, ""))), ("2".to_owned(), None)];
     let stopped = answer("2", CommandStatus::Failed, "the device stopped while it was at work");
     for reported in [json!({}), json!({"command": {"id": "1", "status": "done"}}), json!({"command": {"id": "2", "status": "accepted"}})] {
@@ -252,14 +252,14 @@ fn a_command_that_was_broken_off_has_failed_and_is_not_done_again() {
         assert_eq!(says(&mut agent, &json!({}), 0.0).unwrap()["command"], json!(stopped));
         assert_eq!(agent.ends(), std::slice::from_ref(&stopped));
     }
-    // The end was reported and not noted.
+    // The end was reported, but not written to the journal.
     let told = json!({"reported": {"command": {"id": "2", "status": "done", "detail": "hot"}}});
     let mut agent = after(journal(), &told);
     assert_eq!((says(&mut agent, &json!({}), 0.0), agent.newest_answer()), (None, Some(&answer("2", CommandStatus::Done, "hot"))));
 }
 
 #[test]
-fn an_end_that_was_noted_and_not_reported_is_reported() {
+fn an_end_in_the_journal_that_was_not_reported_is_reported() {
     let end = answer("1", CommandStatus::Done, "hot");
     let state = json!({"reported": {"command": {"id": "1", "status": "accepted"}}, "delta": {"command": command("1")}});
     let mut agent = after([("1".to_owned(), Some(end.clone()))], &state);
@@ -269,7 +269,7 @@ fn an_end_that_was_noted_and_not_reported_is_reported() {
 }
 
 #[test]
-fn without_a_journal_the_shadow_is_the_memory() {
+fn without_a_journal_the_shadow_is_the_record() {
     let reported = json!({"command": {"id": "1", "status": "strange"}});
     let mut agent = after([], &json!({"reported": reported, "delta": {"command": command("1")}}));
     assert_eq!(begins(&mut agent), Vec::<String>::new());
@@ -277,7 +277,7 @@ fn without_a_journal_the_shadow_is_the_memory() {
 }
 
 #[test]
-fn a_body_may_go_on_with_what_it_did() {
+fn a_body_may_continue_a_command() {
     let mut agent = Agent::new(None, [("1".to_owned(), None), ("2".to_owned(), None)]);
     let past = agent.take_shadow(&shadow(1, &json!({"reported": {"x": 1}, "desired": {"y": 2}})), at(0.0)).unwrap();
     assert_eq!(past.open, ["1", "2"]);

@@ -1,7 +1,7 @@
-//! What stands behind an agent: whatever sets properties and does commands.
+//! The part behind an agent that sets properties and performs commands.
 //!
-//! A body knows neither shadow nor network. It is told what to begin, by one order after the other, and tells what came of
-//! it whenever something has. The agent has already seen to it that a command is new, counts, and is kept in mind.
+//! A body knows neither the shadow nor the network. It receives one order after the other, and reports the results as events. The
+//! agent has already checked that a command is new and has not expired, and has stored it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,59 +12,60 @@ use serde_json::{Map, Value};
 use super::command_queue::COMMANDS;
 use super::order::{Answer, Command, Order};
 
-/// What a body tells.
+/// An event that a body reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// What became of a command that was begun. After the end of a command nothing more is heard of it.
+    /// The status of a command that was begun. After the final status there are no more events for the command.
     Answered(Answer),
-    /// The same of a command that another command of the owner has ended: no failure to tell the owner of.
+    /// The final status of a command that was interrupted by another command of the owner. The owner is not notified of a
+    /// failure.
     Interrupted(Answer),
     /// A property has been set.
     Set {
-        /// The property, as ordered.
+        /// The name of the property in the order.
         name: String,
-        /// The value, as ordered.
+        /// The value in the order.
         value: Value,
     },
-    /// A property could not be set. What is not as it is wanted then stays a delta; it is ordered again when it is wanted anew, or
-    /// with the next connection.
+    /// A property could not be set. The difference stays a delta. The property is ordered again when it is desired anew, or with
+    /// the next connection.
     NotSet {
-        /// The property, as ordered.
+        /// The name of the property in the order.
         name: String,
-        /// The value, as ordered.
+        /// The value in the order.
         value: Value,
-        /// The reason, for a person.
+        /// The reason for the owner.
         why: String,
     },
-    /// Properties that the owner can set have become otherwise than ordered by what was under way: a clamp, or the step that
-    /// "brighter" is.
+    /// Properties that the owner can set got other values than ordered, as a result of the current work: a clamp, or a relative
+    /// step such as "brighter".
     Changed(Map<String, Value>),
-    /// Properties that the owner can set have got other values on the device itself, such as by a button, some time ago.
+    /// Properties that the owner can set got other values on the device itself some time ago, such as by a button.
     ChangedBefore {
-        /// Their values.
+        /// The new values of the properties.
         properties: Map<String, Value>,
-        /// How long ago that was.
+        /// The time since the change.
         age: Duration,
     },
-    /// These properties were measured: they are reported again, though they may not have changed.
+    /// Properties that were measured. They are reported again even if their values did not change.
     Measured(Vec<String>),
     /// A line for the log.
     Note(String),
 }
 
-/// What is known of the time before this process, when the first shadow has come.
+/// The state from before this process, known when the first shadow has arrived.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Past {
-    /// What the shadow holds as reported.
+    /// The `reported` section of the shadow.
     pub reported: Map<String, Value>,
-    /// What the shadow holds as desired.
+    /// The `desired` section of the shadow.
     pub desired: Map<String, Value>,
-    /// The ids of commands that were begun and have no end, oldest first.
+    /// The ids of the commands that were begun and have no final status, oldest first.
     pub open: Vec<String>,
 }
 
 impl Past {
-    /// The command of this id, where the shadow holds it.
+    /// The command of this id, if the shadow holds it.
     pub fn command(&self, id: &str) -> Option<Command> {
         let waiting = self.desired.get(COMMANDS).and_then(|commands| commands.get(id)?.as_object()).and_then(|it| Command::of(id, it));
         let newest = self.desired.get("command").and_then(Value::as_object).and_then(Command::read);
@@ -72,42 +73,41 @@ impl Past {
     }
 }
 
-/// What sets properties and does commands.
+/// Sets properties and performs commands.
 pub trait Body: Send {
-    /// Whether it can begin something now. Orders wait until it can, in their order.
+    /// Whether the body can begin an order now. Orders wait, in their order, until it can.
     fn is_free(&self) -> bool;
 
-    /// Begins what it is told, and returns at once; what comes of it is told by [`Body::work`], also where that is clear at
-    /// once. A command that has no answer within a second is reported as accepted.
+    /// Begins an order and returns at once. The result is reported by [`Body::work`], even if it is known at once. A command that
+    /// has no answer within a second is reported as accepted.
     fn begin(&mut self, order: Order);
 
-    /// Which commands end which others, where those could be under way. A body that is always free decides by itself what a
-    /// command does to another one.
+    /// For each interrupting command, the names of the commands that it interrupts. A body that is always free decides by itself
+    /// how commands affect each other.
     fn interrupts(&self) -> BTreeMap<String, Vec<String>> {
         BTreeMap::new()
     }
 
-    /// Ends the command of this id that is under way, because of the command of the name `by`. The end is told by
-    /// [`Body::work`], as [`Event::Interrupted`].
+    /// Ends the running command `id`, because of the command named `by`. The end is reported by [`Body::work`] as
+    /// [`Event::Interrupted`].
     fn interrupt(&mut self, id: &str, by: &str) {
         let _ = (id, by);
     }
 
-    /// Takes values that properties have got on the device itself.
+    /// Takes values that properties got on the device itself.
     fn changed_on_device(&mut self, properties: &Map<String, Value>) {
         let _ = properties;
     }
 
-    /// Works on until something has happened: there are events, or [`Body::properties`] has changed. Does not return
-    /// while there is nothing to be done, and needs no timer then. It is dropped and called again at any time, and goes on
-    /// where it was.
+    /// Runs until there are events, or until [`Body::properties`] has changed. While there is nothing to do, this future stays
+    /// pending and needs no timer. It is cancellation safe: the caller may drop the future and call `work` again at any time.
     fn work(&mut self) -> impl Future<Output = Vec<Event>> + Send;
 
-    /// What is so, as it is to be reported; `command` and `certificateId` are the agent's.
+    /// The current properties, as they are to be reported. `command` and `certificateId` belong to the agent.
     fn properties(&self) -> Map<String, Value>;
 
-    /// Is told once, before the first order, what was before. The id, if any, of the open command that it goes on with
-    /// and will answer; the others have failed.
+    /// Takes the state from before this process, once, before the first order. Returns the id of the open command that the body
+    /// continues and will answer, if any; the other open commands have failed.
     fn remember(&mut self, past: &Past) -> Option<String> {
         let _ = past;
         None

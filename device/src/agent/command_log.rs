@@ -1,7 +1,7 @@
-//! Which commands have come, and what became of them.
+//! The commands that have arrived, with their answers.
 //!
-//! Only the newest that has an answer is answered. To answer an older one would make the newer one look open, and a
-//! device that has lost its memory would do it again.
+//! Only the newest command that has an answer is reported. A report of an older one would make the newer one look open, and a
+//! device that has lost its state would perform it again.
 
 use std::collections::VecDeque;
 
@@ -13,19 +13,19 @@ const LENGTH: usize = 128;
 #[derive(Debug)]
 struct Known {
     id: String,
-    /// Empty where nobody has said it since the start.
+    /// Empty if the name has not been received since the start.
     name: String,
     answer: Option<Answer>,
 }
 
-/// Commands, the newest last.
+/// The commands in the order of their arrival, the newest last.
 #[derive(Debug, Default)]
 pub(super) struct CommandLog {
     known: VecDeque<Known>,
 }
 
 impl CommandLog {
-    /// Takes a command that is wanted now, which makes it the newest. Whether it had not been known.
+    /// Records a command as the newest one. Returns whether the command is new.
     pub(super) fn take(&mut self, id: &str, name: &str) -> bool {
         let before = self.known.iter().position(|known| known.id == id).and_then(|at| self.known.remove(at));
         let is_new = before.is_none();
@@ -41,7 +41,7 @@ impl CommandLog {
         self.known.iter().any(|known| known.id == id)
     }
 
-    /// Keeps the name of a command that is known, unless it has one.
+    /// Records the name of a known command, unless its name is already known.
     pub(super) fn call(&mut self, id: &str, name: &str) {
         if let Some(known) = self.known.iter_mut().find(|known| known.id == id && known.name.is_empty()) {
             known.name = name.to_owned();
@@ -56,7 +56,7 @@ impl CommandLog {
         self.known.iter().any(|known| known.id == id && known.answer.as_ref().is_some_and(|answer| answer.status.is_end()))
     }
 
-    /// Keeps what became of a command that is known, unless that has been clear.
+    /// Records the answer to a known command. Returns false if the command is unknown or already has a final status.
     pub(super) fn answer(&mut self, answer: Answer) -> bool {
         let known = self.known.iter_mut().find(|known| known.id == answer.id);
         let Some(known) = known.filter(|known| known.answer.as_ref().is_none_or(|before| !before.status.is_end())) else { return false };
@@ -64,12 +64,12 @@ impl CommandLog {
         true
     }
 
-    /// What is to be reported.
+    /// The answer that is to be reported.
     pub(super) fn newest_answer(&self) -> Option<&Answer> {
         self.known.iter().rev().find_map(|known| known.answer.as_ref())
     }
 
-    /// Commands without an end, oldest first.
+    /// The ids of the commands without a final status, oldest first.
     pub(super) fn open(&self) -> Vec<String> {
         let is_open = |known: &&Known| known.answer.as_ref().is_none_or(|answer| answer.status == CommandStatus::Accepted);
         self.known.iter().filter(is_open).map(|known| known.id.clone()).collect()

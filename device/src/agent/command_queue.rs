@@ -1,7 +1,7 @@
-//! The commands that wait in the shadow: `desired.commands`, a map by id.
+//! The command queue in the shadow: `desired.commands`, a map by command id.
 //!
-//! The skill adds commands and the device removes each when it has its end, so that concurrent writers do not overwrite each other.
-//! `order` grows with every command that is added to those that wait.
+//! The skill adds commands, and the device removes each command when it has a final status, so that concurrent writers do not
+//! overwrite each other. `order` increases with every command that is added to the queue.
 
 use std::collections::BTreeSet;
 
@@ -10,21 +10,21 @@ use serde_json::{Map, Value};
 use super::command_log::CommandLog;
 use super::order::Command;
 
-/// The key in `desired`.
+/// The key of the queue in `desired`.
 pub(super) const COMMANDS: &str = "commands";
 
-/// Which commands the shadow holds, as far as is known.
+/// The commands that the shadow holds, as far as the agent knows.
 #[derive(Debug, Default)]
 pub(super) struct CommandQueue {
     held: BTreeSet<String>,
-    /// Removed by an update that the shadow may have refused.
+    /// Ids that were removed by an update that the shadow may still reject.
     removed: BTreeSet<String>,
-    /// Ids of entries that are no commands.
+    /// Ids of entries that cannot be parsed as commands.
     unreadable: BTreeSet<String>,
 }
 
 impl CommandQueue {
-    /// Takes `commands` of a shadow or a delta, which is the whole of it. The commands in it, in their order.
+    /// Takes `commands` of a shadow or a delta, which is the whole queue. Returns the commands, sorted by their order.
     pub(super) fn take(&mut self, commands: Option<&Value>) -> Vec<Command> {
         *self = Self::default();
         let mut found = Vec::new();
@@ -41,12 +41,12 @@ impl CommandQueue {
         found.into_iter().map(|(_, _, command)| command).collect()
     }
 
-    /// Whether one of the commands in the shadow has its end.
+    /// Whether a command in the shadow has a final status.
     pub(super) fn has_ended(&self, command_log: &CommandLog) -> bool {
         self.held.iter().any(|id| self.is_over(id, command_log))
     }
 
-    /// The change of `commands` that removes those with an end; from here on they count as removed.
+    /// The update of `commands` that removes the entries with a final status. From now on they count as removed.
     pub(super) fn remove_ended(&mut self, command_log: &CommandLog) -> Map<String, Value> {
         let ended: BTreeSet<String> = self.held.iter().filter(|id| self.is_over(id, command_log)).cloned().collect();
         self.held.retain(|id| !ended.contains(id));
@@ -55,7 +55,7 @@ impl CommandQueue {
         change
     }
 
-    /// The shadow has refused an update: what it was to remove may still be there.
+    /// The shadow has rejected an update: the entries that the update should have removed may still exist.
     pub(super) fn was_refused(&mut self) {
         self.held.append(&mut self.removed);
     }

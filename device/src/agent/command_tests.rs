@@ -1,9 +1,9 @@
-//! The queue of commands in the shadow, and commands that end others.
+//! Tests of the queue of commands in the shadow, and of commands that interrupt others.
 
 use super::tests::{NOW, after, agent, answer, at, begins, delta, says};
 use super::*;
 
-/// `commands` with these ids, each with its name and order.
+/// A value of `commands` with these entries: id, name and order.
 fn commands(entries: &[(&str, &str, u64)]) -> Value {
     let entry = |(id, name, order): &(&str, &str, u64)| {
         let fields = json!({"name": name, "args": {}, "issuedAt": NOW, "expiresAt": NOW + 60, "order": order});
@@ -12,7 +12,7 @@ fn commands(entries: &[(&str, &str, u64)]) -> Value {
     Value::Object(entries.iter().map(entry).collect())
 }
 
-/// The newest of them, as `desired.command` has it.
+/// A value of `desired.command`, which holds the newest command.
 fn newest(id: &str, name: &str) -> Value {
     json!({"id": id, "name": name, "args": {}, "issuedAt": NOW, "expiresAt": NOW + 60})
 }
@@ -33,7 +33,7 @@ fn interrupting(entries: &[(&str, &[&str])]) -> Agent {
 }
 
 #[test]
-fn waiting_commands_are_done_in_their_order_once_each_and_removed() {
+fn waiting_commands_are_begun_once_in_their_order_and_removed() {
     let mut agent = agent();
     let waiting =
         json!({"command": newest("a", "light"), "commands": commands(&[("a", "light", 3), ("c", "cancel", 1), ("b", "print", 2)])});
@@ -49,7 +49,7 @@ fn waiting_commands_are_done_in_their_order_once_each_and_removed() {
 }
 
 #[test]
-fn an_older_command_that_is_told_of_again_does_not_become_the_newest() {
+fn a_repeated_older_command_does_not_become_the_newest() {
     let mut agent = agent();
     agent.take_delta(&delta(1, &json!({"commands": commands(&[("1", "print", 1)])})), at(0.0));
     agent.take_delta(&delta(2, &json!({"commands": commands(&[("1", "print", 1), ("2", "pause", 2)])})), at(0.0));
@@ -74,7 +74,7 @@ fn expired_refused_and_unreadable_commands_are_removed_as_well() {
 }
 
 #[test]
-fn what_a_refused_update_was_to_remove_is_removed_by_the_next() {
+fn entries_of_a_rejected_update_are_removed_by_the_next() {
     let mut agent = agent();
     agent.take_delta(&delta(1, &json!({"commands": commands(&[("1", "print", 1)])})), at(0.0));
     begins(&mut agent);
@@ -85,14 +85,14 @@ fn what_a_refused_update_was_to_remove_is_removed_by_the_next() {
 }
 
 #[test]
-fn a_command_that_stands_only_in_command_is_done_after_those_that_wait() {
+fn a_command_that_is_not_in_the_queue_comes_after_the_queue() {
     let mut agent = agent();
     agent.take_delta(&delta(1, &json!({"command": newest("2", "pause"), "commands": commands(&[("1", "print", 1)])})), at(0.0));
     assert_eq!(begins(&mut agent), ["1", "2"]);
 }
 
 #[test]
-fn after_a_restart_the_queue_goes_on_where_it_was() {
+fn the_queue_continues_after_a_restart() {
     let journal = [("1".to_owned(), Some(answer("1", CommandStatus::Done, ""))), ("2".to_owned(), None)];
     let waiting = commands(&[("1", "print", 1), ("2", "water", 2), ("3", "light", 3)]);
     let state = json!({"desired": {"commands": waiting}, "delta": {"commands": waiting}});
@@ -103,7 +103,7 @@ fn after_a_restart_the_queue_goes_on_where_it_was() {
 }
 
 #[test]
-fn without_a_journal_what_was_written_before_the_newest_answer_was_begun() {
+fn without_a_journal_commands_from_before_the_newest_answer_count_as_begun() {
     let waiting = commands(&[("1", "print", 1), ("3", "print", 2)]);
     let state =
         json!({"desired": {"commands": waiting}, "reported": {"command": {"id": "2", "status": "done"}}, "delta": {"commands": waiting}});
@@ -122,7 +122,7 @@ fn without_a_journal_what_was_written_before_the_newest_answer_was_begun() {
 }
 
 #[test]
-fn the_device_says_that_it_knows_of_the_queue() {
+fn the_device_reports_that_it_supports_the_queue() {
     let mut agent = Agent::new(None, []);
     let past = agent.take_no_shadow(at(0.0)).unwrap();
     agent.remembered(&past, None, at(0.0));
@@ -130,7 +130,7 @@ fn the_device_says_that_it_knows_of_the_queue() {
 }
 
 #[test]
-fn an_interrupting_command_ends_what_is_under_way_and_comes_next() {
+fn an_interrupting_command_ends_the_running_one_and_comes_next() {
     let mut agent = interrupting(&[("stop", &["water"])]);
     agent.take_delta(&delta(1, &json!({"commands": commands(&[("1", "water", 1)])})), at(0.0));
     assert_eq!(begins(&mut agent), ["1"]);
@@ -138,18 +138,18 @@ fn an_interrupting_command_ends_what_is_under_way_and_comes_next() {
     agent.take_delta(&delta(2, &json!({"level": 1, "commands": waiting})), at(0.0));
     let stop = || Interruption { id: "1".to_owned(), by: "stop".to_owned() };
     assert_eq!(agent.interruptions(), [stop()]);
-    assert_eq!(agent.interruptions(), [], "it is told once");
+    assert_eq!(agent.interruptions(), [], "it is returned once");
     let interrupted = answer("1", CommandStatus::Failed, "interrupted by stop");
     agent.hear(Event::Interrupted(interrupted.clone()), at(0.0));
     assert_eq!(agent.ends(), [interrupted]);
     assert_eq!(begins(&mut agent), ["4", "level=1", "2", "5"], "and no other command is lost");
     let said = says(&mut agent, &json!({}), 0.0).unwrap();
     assert_eq!(said["command"], json!(answer("3", CommandStatus::Refused, "interrupted by stop")));
-    assert_eq!(said.get("failures"), None, "what the owner wanted is no failure");
+    assert_eq!(said.get("failures"), None, "an interruption is not a failure");
 }
 
 #[test]
-fn an_interrupting_command_keeps_its_turn_where_nothing_it_ends_is_under_way() {
+fn an_interrupting_command_keeps_its_turn_if_it_interrupts_nothing() {
     let mut agent = interrupting(&[("cancel", &["print"]), ("pause", &["print"])]);
     let waiting = commands(&[("1", "resume", 1), ("2", "pause", 2), ("3", "cancel", 3), ("4", "print", 4)]);
     agent.take_delta(&delta(1, &json!({"commands": waiting})), at(0.0));
@@ -169,7 +169,7 @@ fn two_interrupting_commands_come_in_their_order() {
 }
 
 #[test]
-fn what_has_expired_interrupts_nothing() {
+fn an_expired_command_interrupts_nothing() {
     let mut agent = interrupting(&[("stop", &["water"])]);
     agent.take_delta(&delta(1, &json!({"commands": commands(&[("1", "water", 1)])})), at(0.0));
     begins(&mut agent);
@@ -180,7 +180,7 @@ fn what_has_expired_interrupts_nothing() {
 }
 
 #[test]
-fn a_full_queue_takes_a_command_that_interrupts() {
+fn a_full_queue_accepts_an_interrupting_command() {
     let mut agent = interrupting(&[("stop", &["water"])]);
     for number in 1..=64 {
         let command = json!({"id": number.to_string(), "name": "light", "expiresAt": NOW + 60});

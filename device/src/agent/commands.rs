@@ -1,4 +1,5 @@
-//! What the agent does about commands: each is begun once, in its order, unless it comes too late or another one ends it.
+//! The handling of commands: each command is begun once, in its order, unless it has expired or is interrupted by another
+//! command.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::command_queue::COMMANDS;
 use super::order::{Answer, Command, CommandStatus, Order, line, plain};
 use super::{Agent, Moment};
 
-/// How many orders wait at most; a shadow holds fewer commands.
+/// The largest number of waiting orders; a shadow holds fewer commands.
 pub(super) const QUEUE: usize = 64;
 const TOO_LATE: &str = "it came too late";
 
@@ -16,11 +17,11 @@ const TOO_LATE: &str = "it came too late";
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) id: String,
-    /// Empty where the shadow no longer says it.
+    /// Empty if the shadow no longer holds the command.
     pub(super) name: String,
     pub(super) since: Duration,
     pub(super) is_answered: bool,
-    /// Another command ends it.
+    /// Whether another command interrupts this one.
     pub(super) is_interrupted: bool,
 }
 
@@ -30,17 +31,17 @@ impl Begun {
     }
 }
 
-/// A command that is under way has to end.
+/// The request to end a running command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interruption {
-    /// Of the command.
+    /// The id of the running command.
     pub id: String,
-    /// The name of the command that ends it.
+    /// The name of the command that interrupts it.
     pub by: String,
 }
 
 impl Agent {
-    /// What is to be told to the body by [`super::Body::interrupt`], before it is given the next order.
+    /// The interruptions that have to be passed to [`super::Body::interrupt`] before the body gets its next order.
     pub fn interruptions(&mut self) -> Vec<Interruption> {
         std::mem::take(&mut self.interruptions)
     }
@@ -48,7 +49,7 @@ impl Agent {
     /// Takes the commands of a shadow or a delta.
     pub(super) fn take_commands(&mut self, wanted: &Map<String, Value>, moment: Moment) {
         for command in self.waiting.take(wanted.get(COMMANDS)) {
-            // All that wait are told of again and again. One that is known stays in its place.
+            // Every delta contains all waiting commands. A command that is already known keeps its place.
             if self.command_log.knows(&command.id) {
                 self.command_log.call(&command.id, &command.name);
             } else {
@@ -56,14 +57,15 @@ impl Agent {
                 self.enqueue(command, moment);
             }
         }
-        // The newest, which is in the queue as well where the skill knows of the queue.
+        // The newest command. If the skill supports the queue, the command is in the queue as well.
         let Some(command) = wanted.get("command").and_then(Value::as_object).and_then(Command::read) else { return };
         if self.command_log.take(&command.id, &command.name) {
             self.enqueue(command, moment);
         }
     }
 
-    /// Takes for begun what was written before the newest answer. Without a journal nothing else says so.
+    /// Counts commands that were written to the shadow before the newest answer as begun. Without a journal, this is the only
+    /// evidence.
     pub(super) fn recall(&mut self, desired: &Map<String, Value>, metadata: Option<&Value>) {
         let second = |pointer: &str| metadata?.pointer(pointer)?.as_u64();
         let Some(answered) = second("/reported/command/id/timestamp") else { return };
@@ -89,7 +91,8 @@ impl Agent {
         }
     }
 
-    /// Ends the commands that this one interrupts. Whether one of them is under way, so that this one has to come next.
+    /// Ends the commands that this command interrupts. Returns whether one of them is running, so that this command has to be the
+    /// next one.
     fn interrupt(&mut self, command: &Command) -> bool {
         let Some(named) = self.interrupts.get(&command.name) else { return false };
         let (ended, kept) = self.queue.drain(..).partition(|order| matches!(order, Order::Do(other) if named.contains(&other.name)));
@@ -103,7 +106,7 @@ impl Agent {
         }
         for order in Vec::from(ended) {
             if let Order::Do(other) = order {
-                // The owner wanted it so: no failure to be told.
+                // The owner requested the interruption, so it is not reported as a failure.
                 let detail = format!("interrupted by {}", plain(&command.name));
                 self.notes.push(line(&other.name, CommandStatus::Refused, &detail));
                 self.command_log.answer(Answer { id: other.id, status: CommandStatus::Refused, detail });
@@ -112,13 +115,14 @@ impl Agent {
         is_under_way
     }
 
-    /// How many commands at the head of the queue interrupt others.
+    /// The number of commands at the head of the queue that interrupt others.
     fn interrupters(&self) -> usize {
         let interrupts = |order: &&Order| matches!(order, Order::Do(command) if self.interrupts.contains_key(&command.name));
         self.queue.iter().take_while(interrupts).count()
     }
 
-    /// The shadow's clock is believed where it is ahead: a device that has just been switched on may have none.
+    /// Whether a command can still be begun. The time of the shadow is used if it is ahead: a device that was just switched on
+    /// may not have the time.
     pub(super) fn counts(&self, command: &Command, moment: Moment) -> Result<(), &'static str> {
         match command.expires_at {
             None => Err("it does not say how long it counts"),
@@ -134,7 +138,7 @@ impl Agent {
         self.command_log.answer(answer);
     }
 
-    /// What became of a command that was begun, and whether the owner is told where it did not come to its end.
+    /// Takes the status of a command that was begun. `is_told` says whether the owner is notified if the command did not succeed.
     pub(super) fn take_answer(&mut self, answer: Answer, is_told: bool, moment: Moment) {
         let Some(at) = self.begun.iter().position(|begun| begun.id == answer.id) else { return };
         let begun = &mut self.begun[at];

@@ -1,45 +1,47 @@
-//! What the shadow holds as desired, and what has changed on the device itself since: by a button, a clamp, a step up or down.
+//! The `desired` section of the shadow, and the values that have changed on the device itself since then: by a button, a clamp,
+//! or a relative step.
 //!
-//! Such a change is a request of whoever made it. It goes into `desired` in the update that reports it; otherwise the shadow would want
-//! the old value for ever, and the device would go back to it with its next start. A request of the owner that is newer than the change
-//! wins.
+//! Such a change counts as a request. It is written to `desired` in the same update that reports it. Otherwise the shadow would
+//! keep the old desired value, and the device would return to that value at its next start. A request of the owner that is newer
+//! than the change wins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// In seconds. Times in a shadow are whole seconds: where the order of two is not clear, the owner's request counts as the newer one.
+/// The resolution of the timestamps in a shadow, in seconds. If the order of two times is not clear, the request of the owner
+/// counts as the newer one.
 const UNCLEAR: u64 = 1;
 
 /// A desired value.
 #[derive(Clone, Debug, PartialEq)]
 struct Stated {
     value: Value,
-    /// The shadow's note about when it was written.
+    /// The metadata of the shadow for this value, with the time of the write.
     written: Option<Value>,
 }
 
 #[derive(Debug)]
 struct Change {
     value: Value,
-    /// On the clock of [`super::Moment::uptime`].
+    /// The time of the change, on the clock of [`super::Moment::uptime`].
     at: Duration,
-    /// The desired value that was known then.
+    /// The desired value that was known at that time.
     over: Option<Stated>,
 }
 
-/// The time by the shadow's clock, which the device's own need not agree with.
+/// The time by the clock of the shadow, which may differ from the clock of the device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShadowTime {
-    /// Seconds since the epoch.
+    /// Unix time in seconds.
     pub(super) now: u64,
-    /// The same moment on the device's steady clock.
+    /// The same moment on the monotonic clock of the device.
     pub(super) uptime: Duration,
 }
 
 impl ShadowTime {
-    /// When something was, not before it was.
+    /// The shadow time of an earlier moment, rounded up to a whole second.
     fn of(self, at: Duration) -> u64 {
         self.now.saturating_sub(self.uptime.saturating_sub(at).as_secs())
     }
@@ -52,7 +54,7 @@ pub(super) struct Desired {
 }
 
 impl Desired {
-    /// Takes all that is desired, as the answer to the question for the shadow says it.
+    /// Takes the complete `desired` section from the response to a shadow get request.
     pub(super) fn take_all(&mut self, desired: &Map<String, Value>, metadata: Option<&Value>, time: ShadowTime) {
         for (name, value) in desired {
             self.counts(name, value, metadata.and_then(|metadata| metadata.get(name)), time);
@@ -64,7 +66,7 @@ impl Desired {
         self.known = desired.iter().map(stated).collect();
     }
 
-    /// Takes a desired value. Whether it counts: a change on the device that is newer stands against it.
+    /// Takes a desired value. Returns whether the value takes effect: a newer change on the device overrides it.
     pub(super) fn take(&mut self, name: &str, value: &Value, written: Option<&Value>, time: ShadowTime) -> bool {
         let counts = self.counts(name, value, written, time);
         if counts {
@@ -73,7 +75,7 @@ impl Desired {
         counts
     }
 
-    /// The shadow has taken an update of this device.
+    /// The shadow has accepted an update of this device.
     pub(super) fn was_taken(&mut self, desired: &Map<String, Value>) {
         self.changes.retain(|name, change| desired.get(name) != Some(&change.value));
     }
@@ -84,12 +86,13 @@ impl Desired {
         self.changes.insert(name.to_owned(), Change { value: value.clone(), at, over });
     }
 
-    /// Whether there are changes to be written, on a device of which this is so.
+    /// Whether there are changes to write to `desired`, for a device with these current properties.
     pub(super) fn has_changes(&self, so: &Map<String, Value>) -> bool {
         self.changes.iter().any(|(name, change)| self.is_unwritten(name, change) && so.get(name) == Some(&change.value))
     }
 
-    /// The changes to be written into `desired`; from here on they count as written. What is no more so is no change.
+    /// The changes to write to `desired`; from now on they count as written. A change whose value is no longer current is
+    /// dropped.
     pub(super) fn write(&mut self, so: &Map<String, Value>) -> Map<String, Value> {
         self.changes.retain(|name, change| so.get(name) == Some(&change.value));
         let changes = self.changes.iter().filter(|(name, change)| self.is_unwritten(name, change));
@@ -100,12 +103,12 @@ impl Desired {
         changes
     }
 
-    /// The shadow has refused an update: what it was to change is written again.
+    /// The shadow has rejected an update: its changes have to be written again.
     pub(super) fn was_refused(&mut self) {
         self.known.retain(|name, _| !self.changes.contains_key(name));
     }
 
-    /// The value that is wanted now, as far as is known.
+    /// The value that is desired now, as far as the agent knows.
     pub(super) fn wanted(&self, name: &str) -> Option<&Value> {
         self.known.get(name).map(|stated| &stated.value)
     }

@@ -1,4 +1,4 @@
-//! What changes on the device itself is wanted from then on, unless the owner has requested otherwise since.
+//! Tests of changes on the device itself: they become the desired values, unless the owner has requested others since then.
 
 use super::tests::{NOW, agent, at, begins};
 use super::*;
@@ -7,19 +7,19 @@ fn map(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-/// What one update says: reported and desired.
+/// The reported and the desired values of one update.
 fn update(agent: &mut Agent, so: &Value, seconds: f64) -> (Value, Value) {
     let report = agent.report(map(so), at(seconds));
     (report.reported.map_or(Value::Null, Value::Object), Value::Object(report.desired))
 }
 
-/// The owner asked for a level, at this second.
+/// A delta with a level that the owner requested at `timestamp`; `told` is the time of the message.
 fn document(version: u64, level: &Value, timestamp: u64, told: u64) -> Value {
     let metadata = json!({"level": {"timestamp": timestamp}});
     json!({"version": version, "timestamp": told, "state": {"level": level}, "metadata": metadata})
 }
 
-/// The answer to the question for the shadow.
+/// A response to a shadow get request.
 fn shadow(version: u64, desired: u64, reported: u64, timestamp: u64, told: u64) -> Value {
     let metadata = json!({"desired": {"level": {"timestamp": timestamp}}});
     let mut state = json!({"desired": {"level": desired}, "reported": {"level": reported, "commandQueue": true}});
@@ -29,7 +29,7 @@ fn shadow(version: u64, desired: u64, reported: u64, timestamp: u64, told: u64) 
     json!({"version": version, "timestamp": told, "state": state, "metadata": metadata})
 }
 
-/// Connected; the owner wanted 70, and it is so.
+/// A connected agent of a device whose level is 70, as desired.
 fn at_seventy() -> Agent {
     let mut agent = Agent::new(None, []);
     let past = agent.take_shadow(&shadow(1, 70, 70, NOW, NOW), at(0.0)).unwrap();
@@ -38,11 +38,11 @@ fn at_seventy() -> Agent {
 }
 
 #[test]
-fn a_button_changes_what_is_wanted_in_the_update_that_reports_it() {
+fn a_change_is_written_to_desired_in_the_update_that_reports_it() {
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     assert_eq!(update(&mut agent, &json!({"level": 50}), 10.0), (json!({"level": 50}), json!({"level": 50})));
-    assert_eq!(update(&mut agent, &json!({"level": 50}), 11.0), (Value::Null, json!({})), "it is said once");
+    assert_eq!(update(&mut agent, &json!({"level": 50}), 11.0), (Value::Null, json!({})), "it is reported once");
 }
 
 #[test]
@@ -52,14 +52,14 @@ fn a_clamp_leaves_no_delta() {
     assert_eq!(begins(&mut agent), ["level=300"]);
     agent.hear(Event::Set { name: "level".to_owned(), value: json!(300) }, at(1.0));
     agent.hear(Event::Changed(map(&json!({"level": 254}))), at(1.0));
-    // Any report makes the shadow tell of the request again before it knows.
+    // Every report causes a delta with the request, before the shadow has the change.
     agent.take_delta(&document(2, &json!(300), NOW, NOW), at(1.0));
     assert_eq!(begins(&mut agent), Vec::<String>::new());
     assert_eq!(update(&mut agent, &json!({"level": 254}), 1.0), (json!({"level": 254}), json!({"level": 254})));
 }
 
 #[test]
-fn a_request_that_came_while_the_device_was_at_work_wins_over_what_the_work_led_to() {
+fn a_request_during_an_order_wins_over_the_changes_by_the_order() {
     let mut agent = agent();
     agent.take_delta(&document(1, &json!(300), NOW, NOW), at(0.0));
     assert_eq!(begins(&mut agent), ["level=300"]);
@@ -72,19 +72,19 @@ fn a_request_that_came_while_the_device_was_at_work_wins_over_what_the_work_led_
 
 #[test]
 fn a_newer_request_of_the_owner_wins_before_and_after_the_change_is_written() {
-    // The owner speaks before it is written.
+    // The owner's request comes before the change is written.
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     agent.take_delta(&document(2, &json!(90), NOW + 10, NOW + 10), at(10.1));
     assert_eq!(update(&mut agent, &json!({"level": 50}), 10.2).1, json!({}));
     assert_eq!(begins(&mut agent), ["level=90"]);
-    // And what was so before is requested again: there is no delta, only an update.
+    // The old value is requested again: there is no delta, only an accepted update.
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     let again = json!({"version": 2, "state": {"desired": {"level": 70}}, "metadata": {"desired": {"level": {"timestamp": NOW + 10}}}});
     agent.take_update(&again, at(10.1));
-    assert_eq!(update(&mut agent, &json!({"level": 50}), 10.2), (json!({"level": 50}), json!({})), "which leads to a delta");
-    // After it is written.
+    assert_eq!(update(&mut agent, &json!({"level": 50}), 10.2), (json!({"level": 50}), json!({})), "the report causes a delta");
+    // The owner's request comes after the change is written.
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     assert_eq!(update(&mut agent, &json!({"level": 50}), 10.0).1, json!({"level": 50}));
@@ -95,7 +95,7 @@ fn a_newer_request_of_the_owner_wins_before_and_after_the_change_is_written() {
 }
 
 #[test]
-fn the_echo_of_an_own_update_is_no_request() {
+fn the_accepted_message_of_an_own_update_is_not_a_request() {
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     assert_eq!(update(&mut agent, &json!({"level": 50}), 10.0).1, json!({"level": 50}));
@@ -106,8 +106,8 @@ fn the_echo_of_an_own_update_is_no_request() {
 }
 
 #[test]
-fn of_a_change_and_a_request_in_the_dark_the_newer_one_counts() {
-    let dark = |requested: u64| {
+fn after_a_disconnection_the_newer_of_change_and_request_wins() {
+    let disconnected = |requested: u64| {
         let mut agent = at_seventy();
         agent.is_alone();
         agent.changed_on_device(&map(&json!({"level": 50})), at(100.0));
@@ -115,12 +115,12 @@ fn of_a_change_and_a_request_in_the_dark_the_newer_one_counts() {
         let so = json!({"level": 50});
         (begins(&mut agent), update(&mut agent, &so, 200.0))
     };
-    assert_eq!(dark(50), (vec![], (json!({"level": 50}), json!({"level": 50}))), "the button was pressed after the owner spoke");
-    assert_eq!(dark(150), (vec!["level=90".to_owned()], (json!({"level": 50}), json!({}))), "the owner spoke after it was pressed");
+    assert_eq!(disconnected(50), (vec![], (json!({"level": 50}), json!({"level": 50}))), "the change is newer than the request");
+    assert_eq!(disconnected(150), (vec!["level=90".to_owned()], (json!({"level": 50}), json!({}))), "the request is newer than the change");
 }
 
 #[test]
-fn a_change_in_the_dark_is_written_with_the_next_connection() {
+fn a_change_while_disconnected_is_written_with_the_next_connection() {
     let mut agent = at_seventy();
     agent.is_alone();
     agent.changed_on_device(&map(&json!({"level": 50})), at(100.0));
@@ -130,21 +130,21 @@ fn a_change_in_the_dark_is_written_with_the_next_connection() {
 }
 
 #[test]
-fn a_button_wins_over_an_older_request_that_still_waits() {
+fn a_change_wins_over_an_older_waiting_request() {
     let mut agent = at_seventy();
     agent.take_delta(&document(2, &json!(90), NOW + 5, NOW + 5), at(5.0));
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     agent.take_delta(&document(3, &json!(90), NOW + 5, NOW + 10), at(10.1));
     assert_eq!(begins(&mut agent), Vec::<String>::new());
     assert_eq!(update(&mut agent, &json!({"level": 50}), 10.2).1, json!({"level": 50}));
-    // One that is said to have been pressed before the request does not.
+    // A change on the device from before the request does not win.
     agent.take_delta(&document(5, &json!(90), NOW + 20, NOW + 20), at(20.0));
     agent.changed_on_device(&map(&json!({"level": 50})), at(15.0));
     assert_eq!(begins(&mut agent), ["level=90"]);
 }
 
 #[test]
-fn a_change_that_a_refused_update_told_of_is_written_again() {
+fn a_change_in_a_rejected_update_is_written_again() {
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     assert_eq!(update(&mut agent, &json!({"level": 50}), 10.0).1, json!({"level": 50}));
@@ -153,14 +153,14 @@ fn a_change_that_a_refused_update_told_of_is_written_again() {
 }
 
 #[test]
-fn what_is_no_more_so_when_it_is_reported_is_no_change() {
+fn a_change_that_is_outdated_before_its_report_is_not_written() {
     let mut agent = at_seventy();
     agent.changed_on_device(&map(&json!({"level": 50})), at(10.0));
     assert_eq!(update(&mut agent, &json!({"level": 60}), 10.0), (json!({"level": 60}), json!({})));
 }
 
 #[test]
-fn what_was_measured_is_reported_again_though_it_has_not_changed() {
+fn a_measured_value_is_reported_again_without_a_change() {
     let mut agent = at_seventy();
     let so = json!({"level": 70, "warmth": 21});
     assert_eq!(update(&mut agent, &so, 1.0).0, json!({"warmth": 21}));

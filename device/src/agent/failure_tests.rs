@@ -1,4 +1,4 @@
-//! What could not be done is reported until it is made good.
+//! Tests of the failures that are reported until they are resolved.
 
 use super::tests::{NOW, agent, answer, at, begins, command, delta, says, shadow};
 use super::*;
@@ -33,7 +33,7 @@ fn a_property_that_could_not_be_set_is_reported_with_value_reason_and_time() {
 }
 
 #[test]
-fn a_failure_goes_when_the_property_is_set() {
+fn a_failure_is_removed_when_the_property_is_set() {
     let mut agent = agent();
     wants(&mut agent, 1, &json!(200), NOW);
     fails(&mut agent, &json!(200), 0.0);
@@ -45,7 +45,7 @@ fn a_failure_goes_when_the_property_is_set() {
 }
 
 #[test]
-fn a_failure_goes_when_the_owner_wants_what_is_so() {
+fn a_failure_is_removed_when_the_current_value_is_requested() {
     let mut agent = agent();
     let so = json!({"nozzle": 20});
     says(&mut agent, &so, 0.0);
@@ -57,7 +57,7 @@ fn a_failure_goes_when_the_owner_wants_what_is_so() {
 }
 
 #[test]
-fn to_fail_again_with_the_next_connection_is_no_new_failure() {
+fn a_retry_with_the_next_connection_is_not_a_new_failure() {
     let mut agent = agent();
     wants(&mut agent, 1, &json!(200), NOW - 1);
     fails(&mut agent, &json!(200), 0.0);
@@ -73,7 +73,7 @@ fn to_fail_again_with_the_next_connection_is_no_new_failure() {
     assert_eq!(begins(&mut agent), ["nozzle=200"]);
     fails(&mut agent, &json!(200), 61.0);
     assert_eq!(says(&mut agent, &json!({}), 61.0), None);
-    // The owner requested it again, and it failed again.
+    // The owner made the request again, and it failed again.
     let _ = agent.take_shadow(&at_its_time(NOW + 50), at(62.0));
     assert_eq!(begins(&mut agent), ["nozzle=200"]);
     fails(&mut agent, &json!(200), 62.0);
@@ -90,7 +90,7 @@ fn the_newest_command_that_failed_is_reported_until_one_of_its_name_is_done() {
     agent.take_delta(&delta(2, &json!({"command": other})), at(0.0));
     begins(&mut agent);
     agent.hear(Event::Answered(answer("2", CommandStatus::Done, "")), at(1.0));
-    assert_eq!(says(&mut agent, &json!({}), 1.0).unwrap().get("failures"), None, "another command makes nothing good");
+    assert_eq!(says(&mut agent, &json!({}), 1.0).unwrap().get("failures"), None, "another command does not resolve it");
     agent.take_delta(&delta(3, &json!({"command": command("3")})), at(2.0));
     begins(&mut agent);
     agent.hear(Event::Answered(answer("3", CommandStatus::Done, "")), at(2.0));
@@ -106,7 +106,7 @@ fn a_refused_command_is_a_failure() {
 }
 
 #[test]
-fn failures_of_the_time_before_a_restart_are_kept() {
+fn failures_are_kept_after_a_restart() {
     let failure = json!({"value": 200, "detail": "cold", "at": NOW - 60});
     let reported = json!({"failures": {"nozzle": failure, "odd": 7}, "commandQueue": true});
     let mut agent = Agent::new(None, []);
@@ -118,7 +118,7 @@ fn failures_of_the_time_before_a_restart_are_kept() {
 }
 
 #[test]
-fn the_failures_are_few_and_small() {
+fn the_number_and_the_size_of_failures_are_limited() {
     let mut agent = agent();
     fails_to_boil(&mut agent, 1, "1");
     for number in 1..=20_u32 {
@@ -133,7 +133,7 @@ fn the_failures_are_few_and_small() {
 }
 
 #[test]
-fn a_device_without_a_clock_says_when_by_the_shadow() {
+fn a_device_without_a_clock_uses_the_time_of_the_shadow() {
     let mut agent = agent();
     agent
         .take_delta(&json!({"version": 1, "timestamp": NOW, "state": {"nozzle": 200}}), Moment { now: 12, uptime: Duration::from_secs(5) });

@@ -1,8 +1,8 @@
-//! What could not be done, for the owner to be told: `reported.failures`, a map by property, and `command` for the newest command
-//! that failed.
+//! The failures that the owner is notified of: `reported.failures`, a map by property name, with the key `command` for the newest
+//! command that failed.
 //!
-//! An entry says when it failed, so that it can be told once and with its age. It goes when the property has been set, or when a
-//! command of the same name has been done.
+//! An entry contains the time of the failure, so that the owner can be notified once and with the age of the failure. An entry is
+//! removed when the property has been set, or when a command of the same name has succeeded.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use super::order::{Answer, plain, plain_within};
 /// The key in `reported`.
 pub(super) const FAILURES: &str = "failures";
 const COMMAND: &str = "command";
-/// The shadow holds 8 KB.
+/// The largest number of entries. A shadow document is limited to 8 KB.
 const LENGTH: usize = 8;
-/// In characters.
+/// The largest length of a detail, in characters.
 const DETAIL_LIMIT: usize = 160;
-/// In bytes of JSON: of a longer value the beginning is kept.
+/// The largest size of a value, in bytes of JSON: a longer value is cut to its beginning.
 const VALUE_LIMIT: usize = 160;
 
-/// The failures that have not been made good.
+/// The failures that are not resolved.
 #[derive(Debug, Default)]
 pub(super) struct Failures(BTreeMap<String, Value>);
 
 impl Failures {
-    /// What the shadow holds from the time before this process.
+    /// Takes the entries of the shadow from before this process.
     pub(super) fn adopt(&mut self, reported: &Map<String, Value>) {
         for (name, failure) in reported.get(FAILURES).and_then(Value::as_object).into_iter().flatten() {
             if failure.get("at").is_some_and(Value::is_u64) && self.0.len() < LENGTH {
@@ -34,7 +34,7 @@ impl Failures {
         }
     }
 
-    /// A property could not be set. To try the same request again, and to fail again, is no new failure.
+    /// Records that a property could not be set. If a retry of the same request fails in the same way, the entry keeps its time.
     pub(super) fn property_failed(&mut self, name: &str, value: &Value, why: &str, requested: Option<u64>, now: u64) {
         let mut failure = json!({"value": short(value), "detail": plain_within(why, DETAIL_LIMIT)});
         let before = self.0.get(name).filter(|before| ["value", "detail"].iter().all(|field| before.get(field) == failure.get(field)));
@@ -43,32 +43,32 @@ impl Failures {
         self.insert(name, failure);
     }
 
-    /// A property has been set.
+    /// Removes the entry of a property that has been set.
     pub(super) fn property_set(&mut self, name: &str) {
         if name != COMMAND {
             self.0.remove(name);
         }
     }
 
-    /// A command was refused or has failed.
+    /// Records that a command was refused or has failed.
     pub(super) fn command_failed(&mut self, name: &str, answer: &Answer, now: u64) {
         let detail = plain_within(&answer.detail, DETAIL_LIMIT);
         self.insert(COMMAND, json!({"id": answer.id, "name": plain(name), "status": answer.status, "detail": detail, "at": now}));
     }
 
-    /// A command has been done.
+    /// Removes the entry of a command that has succeeded.
     pub(super) fn command_done(&mut self, name: &str) {
         if self.0.get(COMMAND).is_some_and(|failure| failure["name"] == plain(name)) {
             self.0.remove(COMMAND);
         }
     }
 
-    /// Forgets the failures of properties that are as they are wanted now.
+    /// Removes the failures of properties that now have the desired value.
     pub(super) fn forget_resolved(&mut self, is_as_wanted: impl Fn(&str) -> bool) {
         self.0.retain(|name, _| name == COMMAND || !is_as_wanted(name));
     }
 
-    /// What is to be reported where the shadow holds this: `null` removes what it holds and is no more.
+    /// The value to report if the shadow holds `held`: `null` removes an entry that the shadow holds and that no longer exists.
     pub(super) fn report(&self, held: Option<&Value>) -> Option<Value> {
         let held = held.and_then(Value::as_object);
         let mut all: Map<String, Value> = held.into_iter().flat_map(Map::keys).map(|name| (name.clone(), Value::Null)).collect();
@@ -93,7 +93,7 @@ fn short(value: &Value) -> Value {
         return value.clone();
     }
     let words = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    // A character takes four bytes at most, and six where JSON escapes it.
+    // A character needs at most four bytes, or six if JSON escapes it.
     let beginning: String = plain_within(&words, DETAIL_LIMIT).chars().take(VALUE_LIMIT / 6).collect();
     json!(format!("{beginning}…"))
 }

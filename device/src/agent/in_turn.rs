@@ -1,4 +1,4 @@
-//! A body that does one thing after the other, each by a future: programs, calls, lines and files.
+//! A body that runs one action after the other, each as a future: programs, HTTP requests, GPIO lines and files.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, pending};
@@ -13,53 +13,53 @@ use tokio::time::timeout;
 use super::body::{Body, Event, Past};
 use super::order::{Answer, Command, CommandStatus, Order, line, plain};
 
-/// For an action to end that was told to: more than the half second that a program has.
+/// How long an interrupted action may take to end: more than the half second that a program gets after SIGTERM.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
-/// What came of an action.
+/// The result of an action.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Performed {
-    /// It was done.
+    /// The action succeeded.
     Done {
-        /// The same for a person.
+        /// A description for the owner.
         detail: String,
-        /// Properties that are so now, to be reported.
+        /// The properties that the action reports with their values.
         properties: Map<String, Value>,
     },
-    /// It was not begun, and why.
+    /// The action was not started; the reason for the owner.
     Refused(String),
-    /// It was begun and did not work, and why.
+    /// The action was started and did not succeed; the reason for the owner.
     Failed(String),
 }
 
-/// Actions.
+/// The actions of a device, as [`InTurn`] runs them.
 pub trait Perform: Send + 'static {
-    /// Makes a property so. When that is done the property is reported with this value, or with that in
-    /// [`Performed::Done`] where there is one.
+    /// Sets a property. After success the property is reported with the value in [`Performed::Done`], or with this value if there
+    /// is none.
     fn set(&mut self, name: &str, value: &Value) -> impl Future<Output = Performed> + Send;
 
-    /// Whether the owner can set a property: where an action gives it another value than the wanted one, that is what is wanted
-    /// from then on.
+    /// Whether the owner can set a property. If an action gives such a property another value than the desired one, that value
+    /// becomes the desired value.
     fn is_settable(&self, name: &str) -> bool {
         let _ = name;
         false
     }
 
-    /// Does a command.
+    /// Performs a command.
     fn perform(&mut self, command: &Command) -> impl Future<Output = Performed> + Send;
 
-    /// Which commands end which others.
+    /// For each interrupting command, the names of the commands that it interrupts.
     fn interrupts(&self) -> BTreeMap<String, Vec<String>> {
         BTreeMap::new()
     }
 
-    /// Tells the command under way to end. Without it the command is dropped where it is.
+    /// The signal that asks the running command to end. Without it, an interrupted command is dropped at once.
     fn stop_signal(&self) -> Option<Arc<Notify>> {
         None
     }
 
-    /// Whether a restart undoes what was set, as that of a machine does with its lines. Such a property is set anew after each
-    /// start: the shadow holds it as reported still, so nobody else would ask for it.
+    /// Whether a restart undoes what was set, as a restart of the machine does with a GPIO line. Such a property is set again
+    /// after each start: the shadow still holds the value as reported, so there is no delta.
     fn is_undone_by_restart(&self, name: &str) -> bool {
         let _ = name;
         false
@@ -68,15 +68,15 @@ pub trait Perform: Send + 'static {
 
 enum State<P> {
     Free(P),
-    /// The actions come back with what came of one of them.
+    /// An action is running. Its future returns the actions together with the result.
     UnderWay(UnderWay<P>),
-    /// Between the two.
+    /// The placeholder during a change between the two other states.
     Changing,
 }
 
 struct UnderWay<P> {
     work: Pin<Box<dyn Future<Output = Ended<P>> + Send>>,
-    /// The id of the command, with which to end it: by the name of the command that wants it.
+    /// The id of the running command, and the channel that interrupts it. The message is the name of the interrupting command.
     interrupt: Option<(String, oneshot::Sender<String>)>,
 }
 
@@ -84,25 +84,25 @@ struct Ended<P> {
     actions: P,
     order: Order,
     performed: Performed,
-    /// The command that ended it.
+    /// The name of the command that interrupted the action.
     interrupted_by: Option<String>,
 }
 
-/// A body that does one action at a time. What is under way ends with it.
+/// A body that runs one action at a time. A running action ends when this value is dropped.
 pub struct InTurn<P> {
     state: State<P>,
     so: Map<String, Value>,
-    /// To be set as it was before the restart.
+    /// The properties to set again after a restart, before any other order.
     anew: VecDeque<Order>,
 }
 
 impl<P: Perform> InTurn<P> {
-    /// Nothing has been done yet, so nothing is known of its properties but these.
+    /// A body that has performed no action yet: only the properties `so` are known.
     pub fn new(actions: P, so: Map<String, Value>) -> Self {
         Self { state: State::Free(actions), so, anew: VecDeque::new() }
     }
 
-    /// What is to be set anew comes before any other order.
+    /// Begins the next property that has to be set again after a restart.
     fn go_on(&mut self) {
         if let Some(order) = self.anew.pop_front() {
             self.begin(order);
@@ -153,7 +153,7 @@ impl<P: Perform> Body for InTurn<P> {
     fn begin(&mut self, order: Order) {
         self.state = match std::mem::replace(&mut self.state, State::Changing) {
             State::Free(actions) => State::UnderWay(begun(actions, order)),
-            // Who is not free is given no order.
+            // A body that is not free gets no orders.
             busy => busy,
         };
     }
@@ -169,7 +169,7 @@ impl<P: Perform> Body for InTurn<P> {
         if let State::UnderWay(under_way) = &mut self.state
             && let Some((_, interrupt)) = under_way.interrupt.take_if(|(command, _)| command == id)
         {
-            // What has just ended by itself cannot be told.
+            // The receiver is gone if the command has just ended by itself.
             let _ = interrupt.send(by.to_owned());
         }
     }
@@ -180,7 +180,8 @@ impl<P: Perform> Body for InTurn<P> {
         if let Order::Set { name, .. } = &order
             && actions.is_undone_by_restart(name)
         {
-            // If it could not be set, nobody knows how it is: what the shadow holds of it is of the time before.
+            // If the property could not be set, its value is unknown: the reported value in the shadow is from before the
+            // restart.
             self.so.entry(name.clone()).or_insert(Value::Null);
         }
         let changed = changed(&actions, &order, &performed);
@@ -208,7 +209,7 @@ impl<P: Perform> Body for InTurn<P> {
     }
 }
 
-/// Begins an order.
+/// Starts the future of an order.
 fn begun<P: Perform>(mut actions: P, order: Order) -> UnderWay<P> {
     let (interrupt, interrupted) = oneshot::channel();
     let interrupt = match &order {
@@ -246,7 +247,7 @@ fn begun<P: Perform>(mut actions: P, order: Order) -> UnderWay<P> {
     UnderWay { work: Box::pin(work), interrupt }
 }
 
-/// Properties that the owner can set and that have not become what was ordered.
+/// Settable properties whose values differ from the order.
 fn changed<P: Perform>(actions: &P, order: &Order, performed: &Performed) -> Map<String, Value> {
     let Performed::Done { properties, .. } = performed else { return Map::new() };
     let is_ordered =

@@ -1,10 +1,10 @@
-//! What the shadow wants becomes orders for a [`Body`], and what came of them becomes what is reported.
+//! Turns the desired state of the shadow into orders for a [`Body`], and the results into reports.
 //!
-//! No network, no clock, no file: messages and time come in as arguments, orders and reports come out as values. A command
-//! is done once for its id and never after it has expired, however often and in whatever order the shadow tells of it.
-//! Orders are given in the order in which they were wanted, properties of a message before its command.
+//! This module uses no network, no clock and no files: messages and times are arguments, orders and reports are return values. A
+//! command is performed at most once for each id and never after it has expired, however often and in whatever order the shadow
+//! sends it. Orders are given in the order of the requests; the properties of a message come before its command.
 //!
-//! The shadow's documents are those of AWS IoT
+//! The documents of the shadow are those of AWS IoT
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>).
 
 mod body;
@@ -40,47 +40,47 @@ use failures::{FAILURES, Failures};
 use mirror::Mirror;
 use pending_changes::PendingChange;
 
-/// A command that has no answer for so long is reported as accepted.
+/// A command that has no answer after this time is reported as accepted.
 const ACCEPTED_AFTER: Duration = Duration::from_secs(1);
 const STOPPED: &str = "the device stopped while it was at work";
-/// In the updates that change `desired`, so that they are not taken for the owner's.
+/// The `clientToken` of the agent's updates of `desired`, which distinguishes them from requests of the owner.
 pub(crate) const CLIENT_TOKEN: &str = "onething-device";
-/// Reported, so that the skill adds commands to `desired.commands` instead of replacing the one before.
+/// A reported property. It tells the skill to add commands to `desired.commands` instead of replacing the command before.
 const COMMAND_QUEUE: &str = "commandQueue";
 
-/// When something happens.
+/// The time of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Seconds since the epoch, as far as the device knows: its clock may be wrong, and may jump.
+    /// Unix time in seconds by the clock of the device, which may be wrong and may jump.
     pub now: u64,
-    /// On a clock that only goes forward, from any beginning on.
+    /// The time on a monotonic clock with an arbitrary start.
     pub uptime: Duration,
 }
 
-/// What a device knows about what is wanted of it.
+/// The state of the device with respect to its shadow: desired values, commands, and pending reports.
 #[derive(Debug)]
 pub struct Agent {
-    /// Reported, so that an older one of the same thing can be taken out of service.
+    /// The id of the certificate. It is reported so that an older certificate of the same thing can be revoked.
     certificate: Option<String>,
     command_log: CommandLog,
     mirror: Mirror,
-    /// Whether it is clear what was before.
+    /// Whether the first shadow, and with it the state from before this process, has been taken.
     remembers: bool,
     queue: VecDeque<Order>,
     pending_changes: BTreeMap<String, PendingChange>,
     begun: Vec<Begun>,
-    /// Which commands end which others.
+    /// For each interrupting command, the names of the commands that it interrupts.
     interrupts: BTreeMap<String, Vec<String>>,
     interruptions: Vec<Interruption>,
-    /// The commands in the shadow.
+    /// The commands that the shadow holds.
     waiting: CommandQueue,
     desired: Desired,
     failures: Failures,
-    /// When the last order was given.
+    /// The time of the last order.
     ordered_at: Duration,
-    /// Nothing but the shadow says which commands were begun.
+    /// Whether there is no journal, so that the shadow is the only record of the commands that were begun.
     is_forgetful: bool,
-    /// The time in the shadow's last message, in seconds since the epoch, and when that came.
+    /// The time in the last message of the shadow, as Unix time in seconds, and the moment of its arrival.
     told_time: u64,
     told_at: Duration,
     ends: Vec<Answer>,
@@ -88,8 +88,8 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// With the certificate of this id, and with the commands that were begun before: oldest first, each with what became
-    /// of it, or nothing where nobody knows.
+    /// Creates an agent with the id of its certificate and the commands that were begun earlier: oldest first, each with its
+    /// final answer, or `None` if that is unknown.
     pub fn new(certificate: Option<String>, begun: impl IntoIterator<Item = (String, Option<Answer>)>) -> Self {
         let mut command_log = CommandLog::default();
         for (id, end) in begun {
@@ -118,27 +118,27 @@ impl Agent {
         }
     }
 
-    /// Which commands end which others, as the body says it.
+    /// Sets the interruptions of the body, see [`Body::interrupts`].
     #[must_use]
     pub fn with_interrupts(mut self, interrupts: BTreeMap<String, Vec<String>>) -> Self {
         self.interrupts = interrupts;
         self
     }
 
-    /// There is no journal: which commands were begun before this process, the shadow alone says.
+    /// Sets that there is no journal: the shadow is the only record of the commands that were begun before this process.
     #[must_use]
     pub fn without_journal(mut self) -> Self {
         self.is_forgetful = true;
         self
     }
 
-    /// Another certificate has taken the place of the one before.
+    /// The device has a new certificate with this id.
     pub fn renew(&mut self, certificate: Option<String>) {
         self.certificate = certificate;
     }
 
-    /// Takes the shadow, as it answers the question at the beginning of a connection. With the first one the body has to
-    /// be told of the past, and its answer goes to [`Agent::remembered`].
+    /// Takes the shadow from the response to the get request at the start of a connection. The first one returns the state from
+    /// before this process: it has to be passed to [`Body::remember`], and the result to [`Agent::remembered`].
     #[must_use = "the body has to remember, and there are no orders before"]
     pub fn take_shadow(&mut self, document: &Value, moment: Moment) -> Option<Past> {
         let section = |pointer: &str| document.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -156,7 +156,7 @@ impl Agent {
             }
         }
         self.adopt(&reported);
-        // What is still wanted is in this document, and what failed is tried again.
+        // The requests that are still pending are in this document. Requests that failed are tried again.
         self.queue.retain(|order| matches!(order, Order::Do(_)));
         self.pending_changes.clear();
         self.take(document, &section("/state/delta"), document.pointer("/metadata/desired"), moment);
@@ -164,8 +164,8 @@ impl Agent {
         self.past(reported, desired)
     }
 
-    /// There is no shadow: nothing is wanted, and everything is news. As with [`Agent::take_shadow`], the body may have to
-    /// be told of the past.
+    /// Takes the response that there is no shadow: nothing is desired, and every property has to be reported. As with
+    /// [`Agent::take_shadow`], a returned state has to be passed to the body.
     #[must_use = "the body has to remember, and there are no orders before"]
     pub fn take_no_shadow(&mut self, moment: Moment) -> Option<Past> {
         self.mirror.take_no_shadow();
@@ -177,7 +177,7 @@ impl Agent {
         self.past(Map::new(), Map::new())
     }
 
-    /// Takes a delta, unless something as new has been seen.
+    /// Takes a delta, unless a message of the same or a later version has been seen.
     pub fn take_delta(&mut self, message: &Value, moment: Moment) {
         if self.mirror.take_delta(message)
             && let Some(state) = message.get("state").and_then(Value::as_object)
@@ -186,8 +186,8 @@ impl Agent {
         }
     }
 
-    /// Takes an update of the shadow that was accepted. What is wanted anew and is reported already makes no delta; a request
-    /// for something else that still waits is taken back by it.
+    /// Takes an accepted update of the shadow. If the new desired value equals the reported one, there is no delta; the update
+    /// then revokes a waiting request for another value.
     pub fn take_update(&mut self, update: &Value, moment: Moment) {
         let Some(desired) = update.pointer("/state/desired").and_then(Value::as_object) else { return };
         if update.get("clientToken").is_some_and(|token| token == CLIENT_TOKEN) {
@@ -207,7 +207,8 @@ impl Agent {
         }
     }
 
-    /// The body remembers, and goes on with the command of this id. Other open ones were broken off.
+    /// The body knows the state from before this process and continues the command of this id. The other open commands have
+    /// failed.
     pub fn remembered(&mut self, past: &Past, goes_on: Option<&str>, moment: Moment) {
         self.remembers = true;
         for id in &past.open {
@@ -221,20 +222,20 @@ impl Agent {
         }
     }
 
-    /// The shadow refused a report.
+    /// The shadow has rejected an update.
     pub fn was_refused(&mut self, moment: Moment) {
         self.mirror.was_refused(moment.uptime);
         self.waiting.was_refused();
         self.desired.was_refused();
     }
 
-    /// The connection is gone.
+    /// The connection was lost.
     pub fn is_alone(&mut self) {
         self.mirror.is_alone();
     }
 
-    /// What is to be begun next, by a body of which this is so. A command that comes out has to be on the disk before it
-    /// begins, or be refused by [`Agent::hear`].
+    /// The next order to begin, for a body with the current properties `so`. A command has to be written to the journal before it
+    /// begins; otherwise it has to be refused by way of [`Agent::hear`].
     pub fn next(&mut self, so: &Map<String, Value>, moment: Moment) -> Option<Order> {
         while self.remembers
             && let Some(order) = self.queue.pop_front()
@@ -255,7 +256,7 @@ impl Agent {
         None
     }
 
-    /// Takes what the body tells.
+    /// Takes an event of the body.
     pub fn hear(&mut self, event: Event, moment: Moment) {
         match event {
             Event::Note(note) => self.notes.push(note),
@@ -266,7 +267,7 @@ impl Agent {
                 let requested = pending_change.and_then(|pending_change| pending_change.requested.as_ref()?.get("timestamp")?.as_u64());
                 self.failures.property_failed(&name, &value, &why, requested, self.shadow_time(moment).now);
             }
-            // What the owner has requested since the order was given still waits, and is the newer request.
+            // A request that the owner has made since that order was given still waits, and is the newer one.
             Event::Changed(properties) => self.take_changes(&properties, self.ordered_at, |_| false),
             Event::ChangedBefore { properties, age } => {
                 let at = Moment { now: moment.now.saturating_sub(age.as_secs()), uptime: moment.uptime.saturating_sub(age) };
@@ -278,13 +279,14 @@ impl Agent {
         }
     }
 
-    /// Properties that the owner can set have got other values on the device itself, such as by a button: the shadow will want these
-    /// values, unless the owner has asked for others since. What is so, and is reported, is for the body to say: [`Body::changed_on_device`].
+    /// Properties that the owner can set got other values on the device itself, such as by a button. These become the desired
+    /// values, unless the owner has requested others since then. The body takes and reports the values themselves:
+    /// [`Body::changed_on_device`].
     pub fn changed_on_device(&mut self, properties: &Map<String, Value>, at: Moment) {
         self.take_changes(properties, at.uptime, |pending_change| pending_change.since <= at.uptime);
     }
 
-    /// What has to be said now, by a device of which this is so.
+    /// The report that is due now, for a device with the current properties `so`.
     pub fn report(&mut self, mut so: Map<String, Value>, moment: Moment) -> Report {
         let mut accepted_at = None;
         for begun in self.begun.iter_mut().filter(|begun| !begun.is_answered) {
@@ -317,23 +319,23 @@ impl Agent {
         report
     }
 
-    /// What there is left to say before the connection is closed.
+    /// The report of everything that is pending, without a delay, before the connection is closed.
     pub fn last_words(&mut self, so: Map<String, Value>, moment: Moment) -> Report {
         self.mirror.hurry();
         self.report(so, moment)
     }
 
-    /// What became of the newest command that has an answer.
+    /// The answer to the newest command that has one.
     pub fn newest_answer(&self) -> Option<&Answer> {
         self.command_log.newest_answer()
     }
 
-    /// The commands that have ended since this was last asked: to be noted beside their beginning.
+    /// The final answers since the last call, to be written to the journal.
     pub fn ends(&mut self) -> Vec<Answer> {
         std::mem::take(&mut self.ends)
     }
 
-    /// What has happened since this was last asked, in words.
+    /// The log lines since the last call.
     pub fn notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
@@ -344,10 +346,10 @@ impl Agent {
         }
     }
 
-    /// What is desired and not reported.
+    /// Takes the values that differ between `desired` and `reported`.
     fn take(&mut self, message: &Value, wanted: &Map<String, Value>, metadata: Option<&Value>, moment: Moment) {
         self.hear_time(message, moment);
-        // A delta holds everything that is not as it is wanted: what is not in it is wanted no more, or has become so.
+        // A delta contains every difference: a property that is missing is no longer requested, or already has the desired value.
         self.pending_changes.retain(|name, _| wanted.contains_key(name));
         self.queue.retain(|order| !matches!(order, Order::Set { name, .. } if !wanted.contains_key(name)));
         for (name, value) in wanted.iter().filter(|(name, _)| *name != "command" && *name != COMMANDS) {
@@ -356,7 +358,7 @@ impl Agent {
                 self.change(name, value, requested.cloned(), moment);
             }
         }
-        // What is to be done comes after what it is to be done with.
+        // Commands come after the properties that they may depend on.
         self.take_commands(wanted, moment);
     }
 
@@ -365,7 +367,7 @@ impl Agent {
         self.told_at = moment.uptime;
     }
 
-    /// The time by the shadow's clock, or by that of the device where the shadow has said nothing.
+    /// The time by the clock of the shadow, or by the clock of the device if the shadow has sent no time.
     fn shadow_time(&self, moment: Moment) -> ShadowTime {
         let since = moment.uptime.saturating_sub(self.told_at).as_secs();
         let now = if self.told_time == 0 { moment.now } else { self.told_time.saturating_add(since) };

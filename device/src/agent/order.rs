@@ -1,33 +1,33 @@
-//! What is wanted of a device, and what became of it, in the words of its shadow.
+//! The orders of a device and the answers to commands, with the terms of its shadow.
 //!
-//! Who sent a command is checked by the policies, what it says is checked by the body that does it.
+//! The AWS IoT policies check the sender of a command; the body that performs a command checks its content.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// No id is longer: Alexa's request ids have some 60 characters.
+/// The largest accepted length of a command id. The request ids of Alexa have about 60 characters.
 const ID_LIMIT: usize = 256;
 
-/// Something to be done: once for its id, and never after it has expired.
+/// A command, which is performed at most once for each id and never after it has expired.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    /// Not empty.
+    /// The id of the command, which is not empty.
     pub id: String,
-    /// What is to be done; empty when it is not said.
+    /// The name of the command in the device model, or empty if the name is missing.
     pub name: String,
-    /// How, as the device model has it; `null` when it is not said.
+    /// The arguments, as the device model defines them, or `null` if they are missing.
     pub args: Value,
-    /// Seconds since the epoch; from then on it must not be done.
+    /// Unix time in seconds from which on the command must not be begun.
     pub expires_at: Option<u64>,
 }
 
 impl Command {
-    /// Reads `command` out of a delta. A delta holds only what is not reported, so one without an id has been answered.
+    /// Parses `command` of a delta. A delta contains only differences, so a command without an id has already been answered.
     pub fn read(command: &Map<String, Value>) -> Option<Self> {
         Self::of(command.get("id")?.as_str()?, command)
     }
 
-    /// The command of this id with these fields.
+    /// Parses the fields of the command of this id. Returns `None` if the id is empty or too long.
     pub fn of(id: &str, fields: &Map<String, Value>) -> Option<Self> {
         (1..=ID_LIMIT).contains(&id.len()).then(|| Self {
             id: id.to_owned(),
@@ -38,41 +38,41 @@ impl Command {
     }
 }
 
-/// What a body is told to begin.
+/// An order to a body.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Order {
-    /// A property shall have this value.
+    /// Sets a property.
     Set {
-        /// The property.
+        /// The name of the property.
         name: String,
-        /// What the owner wants it to be.
+        /// The desired value.
         value: Value,
     },
-    /// A command shall be done.
+    /// Performs a command.
     Do(Command),
 }
 
-/// What became of a command.
+/// The status of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CommandStatus {
-    /// It is being done.
+    /// The command is in progress.
     Accepted,
-    /// It has been done.
+    /// The command succeeded.
     Done,
-    /// It was not begun.
+    /// The command was not begun.
     Refused,
-    /// It was begun, and did not come to its end.
+    /// The command was begun and did not succeed.
     Failed,
 }
 
 impl CommandStatus {
-    /// Whether nothing more comes.
+    /// Whether this is the final status of a command.
     pub fn is_end(self) -> bool {
         self != Self::Accepted
     }
 
-    /// The word in the shadow.
+    /// The value of `status` in the shadow.
     pub fn word(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -82,7 +82,7 @@ impl CommandStatus {
         }
     }
 
-    /// Reads the word.
+    /// Parses the value of `status` in the shadow.
     pub fn read(word: &str) -> Option<Self> {
         [Self::Accepted, Self::Done, Self::Refused, Self::Failed].into_iter().find(|status| status.word() == word)
     }
@@ -91,25 +91,25 @@ impl CommandStatus {
 /// The answer to a command, as it is reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Answer {
-    /// Of the command.
+    /// The id of the command.
     pub id: String,
-    /// What became of it.
+    /// The status of the command.
     pub status: CommandStatus,
-    /// The same for a person.
+    /// A description for the owner.
     pub detail: String,
 }
 
-/// Words of others, as part of one line.
+/// Text from outside as part of one line: without control characters, and at most 64 characters.
 pub(crate) fn plain(words: &str) -> String {
     plain_within(words, 64)
 }
 
-/// The same with so many characters at most.
+/// The text without control characters, cut to `limit` characters.
 pub(super) fn plain_within(words: &str, limit: usize) -> String {
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit).collect()
 }
 
-/// What became of something, for the log.
+/// The result of a command or of a property for the log.
 pub(crate) fn line(name: &str, status: CommandStatus, detail: &str) -> String {
     let (name, status) = (plain(name), status.word());
     if detail.is_empty() { format!("{name} {status}") } else { format!("{name} {status}: {}", plain(detail)) }

@@ -1,4 +1,4 @@
-//! What is wanted of the properties.
+//! The requests to set properties.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use serde_json::{Map, Value};
 use super::commands::QUEUE;
 use super::{Agent, Moment, Order};
 
-/// A request for a property that was not so when the shadow last told of it.
+/// A request for a property that had another value in the last message of the shadow.
 #[derive(Debug, PartialEq)]
 pub(super) struct PendingChange {
     pub(super) value: Value,
-    /// The shadow's note about when it was requested.
+    /// The metadata of the shadow for the request, with its timestamp.
     pub(super) requested: Option<Value>,
-    /// When it came, on the clock of [`Moment::uptime`].
+    /// When the request arrived, on the clock of [`Moment::uptime`].
     pub(super) since: Duration,
-    /// It has been set, or could not be.
+    /// Whether the property has been set, or setting it has failed.
     pub(super) is_tried: bool,
 }
 
@@ -26,7 +26,8 @@ impl Agent {
             && before.value == *value
             && (!before.is_tried || (requested.is_some() && before.requested == requested))
         {
-            // It waits or is under way, or was tried and not requested again since: any report makes the shadow tell of it.
+            // The request is waiting or running, or it was tried and has not been made again since: every report causes another
+            // delta.
             return;
         }
         let waiting = self.queue.iter_mut().find_map(|order| match order {
@@ -38,7 +39,7 @@ impl Agent {
         } else if self.queue.len() < 2 * QUEUE {
             self.queue.push_back(Order::Set { name: name.to_owned(), value: value.clone() });
         } else {
-            // It is taken when the shadow tells of it again.
+            // The request is taken when the shadow sends it again.
             return;
         }
         self.pending_changes
@@ -56,7 +57,7 @@ impl Agent {
         self.failures.property_set(name);
     }
 
-    /// Takes what has changed on the device, except where a request waits that does not give way.
+    /// Takes the changes made on the device, except for a property with a waiting request for which `gives_way` returns false.
     pub(super) fn take_changes(&mut self, properties: &Map<String, Value>, at: Duration, gives_way: impl Fn(&PendingChange) -> bool) {
         for (name, value) in properties.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
             let waits = |order: &Order| matches!(order, Order::Set { name: other, .. } if other == name);

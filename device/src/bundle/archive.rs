@@ -1,7 +1,7 @@
-//! The zip of a bundle: as it was mailed, or as it was packed again on the way to the device.
+//! Reads the zip of a bundle, either as it was mailed or repacked by a user.
 //!
-//! Who packs a folder again gets deflated entries, often within one folder, from macOS with a second tree `__MACOSX` beside it, and
-//! from Windows with backslashes in names. The bundle is where `connection.json` is, and it has to be there once.
+//! A repacked zip has deflated entries, often inside a folder. A zip from macOS has a second tree `__MACOSX`; a zip from Windows
+//! may have backslashes in names. The bundle is the folder that contains `connection.json`, and there must be exactly one.
 
 use std::io::Cursor;
 
@@ -13,22 +13,22 @@ use super::connection::CONNECTION;
 use super::error::BundleError;
 use super::limits::{FILES_LIMIT, ZIP_LIMIT, bounded};
 
-/// What macOS puts beside each file that it packs.
+/// The name of the folder in which macOS stores the metadata of packed files.
 const MACOS: &str = "__MACOSX";
-/// So much of the name of a file is shown.
+/// The largest number of characters of a file name in an error message.
 const SHOWN: usize = 64;
 
-/// An open zip, and where in it the bundle is.
+/// An open zip, and the location of the bundle in it.
 pub(crate) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// Paths with `/`, and the numbers of their entries.
+    /// The paths with `/` as separator, and the indexes of their entries.
     entries: Vec<(String, usize)>,
     /// Empty, or the path of a folder, which ends with `/`.
     folder: String,
 }
 
 impl<'a> Archive<'a> {
-    /// Finds the bundle.
+    /// Opens a zip and locates the bundle in it.
     pub(crate) fn open(zip: &'a [u8]) -> Result<Self, BundleError> {
         if zip.len() > ZIP_LIMIT {
             return Err(BundleError::TooLarge);
@@ -67,14 +67,14 @@ impl<'a> Archive<'a> {
         }
         let size = file.size();
         bounded(name, file, size).map_err(|error| match error {
-            // What does not unpack to what the zip says of it.
+            // The content does not match the size or the checksum in the zip.
             BundleError::Unreadable(name) => BundleError::Damaged(name),
             error => error,
         })
     }
 }
 
-/// The folder of a path, where the path ends in this name.
+/// The folder part of a path whose file has this name.
 fn folder_of<'p>(path: &'p str, name: &str) -> Option<&'p str> {
     path.strip_suffix(name).filter(|folder| folder.is_empty() || folder.ends_with('/'))
 }

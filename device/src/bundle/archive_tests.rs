@@ -46,7 +46,7 @@ fn packed(files: &[(String, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// The same files in a folder, with what is found beside them.
+/// The files in a folder of a zip, preceded by other files.
 fn within(folder: &str, files: &[(String, Vec<u8>)], beside: &[&str]) -> Vec<(String, Vec<u8>)> {
     let beside = beside.iter().map(|name| ((*name).to_owned(), b"\x00\x05\x16\x07".to_vec()));
     beside.chain(files.iter().map(|(name, content)| (format!("{folder}{name}"), content.clone()))).collect()
@@ -79,7 +79,7 @@ fn a_bundle_that_was_packed_again_is_the_same_bundle() {
 }
 
 #[test]
-fn what_an_editor_puts_before_a_text_does_not_matter() {
+fn byte_order_marks_and_utf_16_are_accepted() {
     let mailed = mailed();
     let original = Files::from_zip(&packed(&mailed, CompressionMethod::Stored)).unwrap();
     let with = |change: &dyn Fn(&str) -> Vec<u8>| -> Vec<_> {
@@ -94,7 +94,7 @@ fn what_an_editor_puts_before_a_text_does_not_matter() {
 }
 
 #[test]
-fn what_is_wrong_with_a_zip_is_said() {
+fn the_error_names_the_fault_of_a_zip() {
     let mailed = mailed();
     let deflated = |files: &[(String, Vec<u8>)]| packed(files, CompressionMethod::Deflated);
     check(&deflated(&[within("a/", &mailed, &[]), within("b/", &mailed, &[])].concat()), "more than one connection.json");
@@ -104,7 +104,7 @@ fn what_is_wrong_with_a_zip_is_said() {
         mailed.iter().map(|(name, content)| (name.replace("certificate.pem", "x/certificate.pem"), content.clone())).collect();
     check(&deflated(&elsewhere), "has no certificate.pem");
 
-    // Bytes 6 and 8 of a local header are flags and method, 8 and 10 of the central directory (APPNOTE, 4.3).
+    // Flags and method are at offsets 6 and 8 of a local header, and at 8 and 10 of the central directory (APPNOTE, 4.3).
     let patched = |flags: u8, method: u8| {
         let mut zip = packed(&mailed, CompressionMethod::Stored);
         for (mark, at) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
@@ -134,7 +134,7 @@ fn a_small_zip_does_not_unpack_to_a_large_file() {
         let zip = packed(&files, CompressionMethod::Deflated);
         assert!(zip.len() < ZIP_LIMIT);
         check(&zip, "too large");
-        // The same where the zip says that it is small: the size stands at 24 of the central directory.
+        // A zip that states a small size: the size is at offset 24 of the central directory.
         let mut lying = zip.clone();
         for start in 0..lying.len() - 28 {
             if lying[start..].starts_with(b"PK\x01\x02") && lying[start + 24..start + 28] == u32::try_from(size).unwrap().to_le_bytes() {

@@ -51,7 +51,7 @@ fn zipped(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// The bundle with one file changed; nothing is left of it when the change is `None`.
+/// The zip with another content of one file, or without the file if `change` is `None`.
 fn with(zip: &[u8], name: &str, change: Option<&[u8]>) -> Vec<u8> {
     let mut files = files(zip);
     files.retain_mut(|(file, content)| if file == name { change.map(|change| *content = change.to_vec()).is_some() } else { true });
@@ -66,7 +66,7 @@ fn with_connection(zip: &[u8], field: &str, value: Value) -> Vec<u8> {
 }
 
 #[test]
-fn a_mailed_bundle_says_where_and_as_whom_to_connect() {
+fn a_mailed_bundle_contains_the_parameters_of_the_connection() {
     let mailed = mailed();
     let bundle = Bundle::open(&mailed.zip).unwrap();
     let connection = &bundle.connection;
@@ -79,7 +79,7 @@ fn a_mailed_bundle_says_where_and_as_whom_to_connect() {
 }
 
 #[test]
-fn what_is_missing_or_broken_is_named() {
+fn the_error_names_the_missing_or_broken_file() {
     let zip = mailed().zip;
     let check = |zip: &[u8], expected: &str| {
         let error = Bundle::open(zip).unwrap_err().to_string();
@@ -118,7 +118,7 @@ fn a_key_of_another_certificate_is_refused() {
 }
 
 #[test]
-fn a_certificate_that_connection_json_does_not_speak_of_is_refused() {
+fn a_certificate_that_connection_json_does_not_name_is_refused() {
     let (one, other) = (mailed(), mailed());
     let of = |name: &str| files(&other.zip).into_iter().find(|(file, _)| file == name).unwrap().1;
     let mixed = with(&one.zip, "certificate.pem", Some(&of("certificate.pem")));
@@ -129,7 +129,7 @@ fn a_certificate_that_connection_json_does_not_speak_of_is_refused() {
 }
 
 #[test]
-fn a_certificate_has_its_time() {
+fn a_certificate_has_a_validity() {
     let bundle = Bundle::open(&mailed().zip).unwrap();
     assert!(bundle.not_before <= NOW && NOW < bundle.not_after);
     for now in [bundle.not_before, NOW, bundle.not_after] {
@@ -142,7 +142,7 @@ fn a_certificate_has_its_time() {
 }
 
 #[test]
-fn the_endpoint_is_known_if_the_bundle_knows_it() {
+fn the_registration_endpoint_is_optional() {
     let zip = mailed().zip;
     assert_eq!(Bundle::open(&zip).unwrap().connection.register, None);
     let endpoint = "https://endpoint.example/register";
@@ -150,7 +150,7 @@ fn the_endpoint_is_known_if_the_bundle_knows_it() {
 }
 
 #[test]
-fn sizes_are_bounded() {
+fn sizes_are_limited() {
     let zip = mailed().zip;
     let large = vec![b' '; FILE_LIMIT as usize + 1];
     for name in ["connection.json", "certificate.pem", "RootCA.pem"] {

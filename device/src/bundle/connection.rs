@@ -1,4 +1,4 @@
-//! `connection.json`: where a device connects, and as which thing.
+//! `connection.json`: the endpoint and the thing name of a device.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,57 +6,57 @@ use super::error::{BundleError, VERSION};
 
 /// The name of the file that names the other files of a bundle.
 pub const CONNECTION: &str = "connection.json";
-/// Roots after this many are ignored.
+/// The largest number of root certificates; the rest are ignored.
 const ROOTS_LIMIT: usize = 8;
 
-/// `connection.json`: everything a client needs to know.
+/// The content of `connection.json`: all parameters of a client.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
     version: u64,
-    /// The thing.
+    /// The name of the thing.
     pub thing_name: String,
     /// The MQTT client id.
     pub client_id: String,
-    /// The certificate's id, which the device reports. Bundles of foreign make may lack it.
+    /// The id of the certificate, which the device reports. It may be missing in bundles from other tools.
     pub certificate_id: Option<String>,
-    /// Host.
+    /// The host name of the MQTT endpoint.
     pub endpoint: String,
-    /// MQTT over mutual TLS.
+    /// The port for MQTT over mutual TLS.
     pub port: u16,
     pub(super) certificate: String,
     pub(super) private_key: String,
     root_cas: Vec<String>,
-    /// The file with the device model, if there is one.
+    /// The name of the file with the device model, if there is one.
     pub(super) device_model: Option<String>,
-    /// The URL at which devices register themselves, if the bundle knows it.
+    /// The URL at which devices register themselves, if the bundle contains it.
     pub register: Option<String>,
     /// The topics of the thing's shadow.
     pub topics: Topics,
 }
 
-/// The topics of a classic shadow, by the device's use of them.
+/// The topics of a classic shadow.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Topics {
-    /// Asks for the shadow.
+    /// Requests the shadow.
     pub get: String,
-    /// The shadow.
+    /// The response with the shadow.
     pub get_accepted: String,
-    /// There is none, or it could not be read.
+    /// The response that there is no shadow, or that it could not be read.
     pub get_rejected: String,
-    /// Reports.
+    /// Updates the shadow.
     pub update: String,
-    /// A report was taken.
+    /// An update was accepted.
     pub update_accepted: String,
-    /// A report was refused.
+    /// An update was rejected.
     pub update_rejected: String,
-    /// What is desired and not reported.
+    /// The differences between `desired` and `reported`.
     pub update_delta: String,
 }
 
 impl Connection {
-    /// Reads `connection.json`.
+    /// Parses `connection.json` and checks its version.
     pub(crate) fn read(json: &[u8]) -> Result<Self, BundleError> {
         let connection: Self = serde_json::from_slice(json).map_err(|error| match error.is_eof() {
             true => BundleError::CutOff(CONNECTION.to_owned()),
@@ -65,7 +65,7 @@ impl Connection {
         if connection.version == VERSION { Ok(connection) } else { Err(BundleError::Version(connection.version)) }
     }
 
-    /// The other files.
+    /// The names of the other files of the bundle.
     pub(crate) fn file_names(&self) -> impl Iterator<Item = &str> {
         [&self.certificate, &self.private_key].into_iter().chain(self.roots()).chain(&self.device_model).map(String::as_str)
     }

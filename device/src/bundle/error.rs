@@ -1,4 +1,4 @@
-//! Why a bundle cannot be used.
+//! The errors of bundles.
 
 use thiserror::Error;
 
@@ -10,77 +10,77 @@ pub(super) const VERSION: u64 = 1;
 /// Why a bundle cannot be used.
 #[derive(Debug, Error)]
 pub enum BundleError {
-    /// The zip, a file in it, or their number is beyond all measure.
+    /// The zip, a file in it, or the number of files exceeds its limit.
     #[error("the bundle is too large")]
     TooLarge,
-    /// Not a zip, or a broken one.
+    /// The file is not a zip, or the zip is broken.
     #[error("the bundle is not a zip that can be read: save it again out of the mail")]
     NotAZip,
-    /// A file that the bundle should hold, or that `connection.json` names.
+    /// The bundle lacks `connection.json` or a file that `connection.json` names.
     #[error("the bundle has no {0}")]
     Missing(String),
-    /// A file name that leads somewhere else, or may do so on another system.
+    /// A file name in `connection.json` that is not a plain name, and could denote a file in another folder.
     #[error("connection.json names a file {0:?}, which is no plain name")]
     Name(String),
-    /// Two of them in one zip.
+    /// The zip contains more than one bundle.
     #[error("the zip has more than one connection.json: which bundle is meant? Pack one alone")]
     Several,
-    /// The zip itself was packed.
+    /// The zip contains another zip, but no bundle.
     #[error("the bundle has no connection.json but another zip in it, {0}: unpack that one, and use it")]
     ZipInZip(String),
-    /// A file that the disk does not give.
+    /// A file in the folder or zip cannot be read.
     #[error("{0} in the bundle cannot be read")]
     Unreadable(String),
-    /// A file that needs a password.
+    /// A file is encrypted with a password.
     #[error("{0} in the bundle is encrypted: pack it without a password, or take the zip out of the mail")]
     Encrypted(String),
-    /// A file that is neither stored nor deflated.
+    /// A file is neither stored nor deflated.
     #[error("{0} in the bundle is packed by a method that is not known here: pack an ordinary zip, or take the one out of the mail")]
     Compression(String),
-    /// A file that does not unpack to what was packed.
+    /// A file does not match its size or checksum.
     #[error("{0} in the bundle is damaged: save the zip again out of the mail")]
     Damaged(String),
-    /// A file with nothing in it.
+    /// A file has no content.
     #[error("{0} is empty")]
     Empty(String),
-    /// A file that ends too early.
+    /// A file is truncated.
     #[error("{0} is cut off: its end is missing")]
     CutOff(String),
-    /// A file that should hold a certificate or a key, and does not.
+    /// A file contains no readable certificate or key in PEM.
     #[error("{0} holds no {1} that can be read")]
     NotPem(String, &'static str),
-    /// `connection.json` does not say what it should.
+    /// `connection.json` is not valid.
     #[error("connection.json does not say how to connect")]
     Connection(#[source] serde_json::Error),
-    /// A bundle of another time.
+    /// The version of `connection.json` is not supported.
     #[error("the bundle has version {0}, and this device knows version {VERSION}")]
     Version(u64),
-    /// No root by which to know the server.
+    /// The bundle contains no usable root certificate to verify the server with.
     #[error("the bundle holds no root certificate")]
     Roots,
-    /// Not a pair, or nothing that TLS can use.
+    /// The certificate and the key do not belong together, or TLS does not support them.
     #[error("certificate and private key in the bundle are no pair that can be used")]
     Identity,
-    /// Files of two bundles.
+    /// The certificate is not the one that `connection.json` names, so the files belong to different bundles.
     #[error("{0} is not the certificate that connection.json speaks of: the files are of two bundles, or of another thing")]
     Mixed(String),
 }
 
-/// Why a bundle cannot be used at a time.
+/// Why a bundle cannot be used at this time. All times are Unix time in seconds.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum Untimely {
-    /// The clock of the device was never set.
+    /// The clock of the device was never set; the time of that clock.
     #[error("the clock of this device says {}; set it first", clock::date(*.0))]
     Clock(u64),
-    /// Too early: a clock that is wrong, most likely.
+    /// The certificate is not valid yet; most likely the clock is wrong.
     #[error("the certificate is not valid before {}, and the clock of this device says {}", clock::moment(*.from), clock::moment(*.now))]
     NotYet {
-        /// When its time begins.
+        /// The start of the validity of the certificate.
         from: u64,
-        /// What the clock says.
+        /// The time of the clock of the device.
         now: u64,
     },
-    /// Too late.
+    /// The certificate has expired at this time.
     #[error("the certificate expired on {}", clock::date(*.0))]
     Expired(u64),
 }

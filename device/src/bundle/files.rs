@@ -1,7 +1,8 @@
-//! The files of a bundle, by name, wherever they come from: the mailed zip, a folder it was unpacked into, or an answer.
+//! The files of a bundle, by name, from any source: the mailed zip, a folder with its content, or a response of the registration
+//! endpoint.
 //!
-//! They are input like any other: nothing of a zip is unpacked to a disk, only what `connection.json` names is read, every
-//! size is bounded, and a name is a plain name: whoever puts these files into a folder puts them there and nowhere else.
+//! They are untrusted input. No zip is unpacked to disk, only the files that `connection.json` names are read, every size is
+//! limited, and every name is a plain name, so that a file can be written only into the intended folder.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,14 +18,14 @@ use super::connection::{CONNECTION, Connection};
 use super::error::BundleError;
 use super::limits::bounded;
 
-/// A root certificate that the user has added.
+/// The file name of a root certificate that the user has added.
 pub(crate) const OWN_ROOT: &str = "own-ca.pem";
 
 const NAME_LIMIT: usize = 128;
-/// So much of a bad name is shown.
+/// The largest number of characters of an invalid name in an error message.
 const SHOWN: usize = 32;
 
-/// Named contents. They are wiped from memory when dropped: one of them is the private key.
+/// The contents of the files by name. They are wiped from memory when dropped, because one of them is the private key.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Files(BTreeMap<String, Zeroizing<Vec<u8>>>);
 
@@ -35,18 +36,18 @@ impl fmt::Debug for Files {
 }
 
 impl Files {
-    /// No files yet.
+    /// An empty set of files.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The files of the mailed zip, which may have been packed again.
+    /// Reads the files of the mailed zip, which may have been repacked.
     pub fn from_zip(zip: &[u8]) -> Result<Self, BundleError> {
         let mut archive = Archive::open(zip)?;
         Self::gather(|name| archive.read(name))
     }
 
-    /// The files of an unpacked zip.
+    /// Reads the files of an unpacked zip.
     pub fn from_folder(folder: &Path) -> Result<Self, BundleError> {
         Self::gather(|name| {
             let file = File::open(folder.join(name)).map_err(|error| match error.kind() {
@@ -58,7 +59,7 @@ impl Files {
         })
     }
 
-    /// `connection.json`, and what it names.
+    /// Reads `connection.json` and the files that it names.
     fn gather(mut read: impl FnMut(&str) -> Result<Zeroizing<Vec<u8>>, BundleError>) -> Result<Self, BundleError> {
         let mut files = Self::new();
         files.insert(CONNECTION, text(read(CONNECTION)?))?;
@@ -70,39 +71,39 @@ impl Files {
         Ok(files)
     }
 
-    /// Puts a file there, in place of one of that name.
+    /// Adds a file, or replaces the file of this name.
     pub fn insert(&mut self, name: &str, content: impl Into<Zeroizing<Vec<u8>>>) -> Result<(), BundleError> {
         plain(name)?;
         self.0.insert(name.to_owned(), content.into());
         Ok(())
     }
 
-    /// Changes `connection.json`, and keeps what else it says.
+    /// Changes `connection.json`. Members that the closure does not change are kept.
     pub fn amend(&mut self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<(), BundleError> {
         let mut connection = serde_json::from_slice(self.content(CONNECTION)?).map_err(BundleError::Connection)?;
         change(&mut connection);
         self.insert(CONNECTION, format!("{:#}\n", Value::Object(connection)).into_bytes())
     }
 
-    /// Lets the server be known by one more root, a certificate in PEM.
+    /// Adds a root certificate in PEM that the server may be verified with.
     pub fn add_root(&mut self, name: &str, pem: &[u8]) -> Result<(), BundleError> {
         self.insert(name, pem.to_vec())?;
         self.amend(|connection| {
             if let Some(Value::Array(roots)) = connection.get_mut("rootCas")
                 && !roots.iter().any(|root| root == name)
             {
-                // The first, because of many roots the last are not read.
+                // It comes first, because only a limited number of roots is read.
                 roots.insert(0, name.into());
             }
         })
     }
 
-    /// Reads `connection.json`.
+    /// Parses `connection.json`.
     pub(crate) fn connection(&self) -> Result<Connection, BundleError> {
         Connection::read(self.content(CONNECTION)?)
     }
 
-    /// The content of a file, which is never empty.
+    /// The content of a file. An empty file is an error.
     pub fn content(&self, name: &str) -> Result<&[u8], BundleError> {
         match self.0.get(name) {
             None => Err(BundleError::Missing(name.to_owned())),
@@ -111,20 +112,20 @@ impl Files {
         }
     }
 
-    /// All of them, by name.
+    /// All files with their names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.iter().map(|(name, content)| (name.as_str(), content.as_slice()))
     }
 }
 
-/// A name that is a name in whatever folder it is put into, and nothing else.
+/// Checks that a name is a plain file name on every system: no path, no hidden file.
 fn plain(name: &str) -> Result<(), BundleError> {
     let legal = |c: u8| c.is_ascii_alphanumeric() || b"._-".contains(&c);
     let is_plain = (1..=NAME_LIMIT).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(legal);
     if is_plain { Ok(()) } else { Err(BundleError::Name(name.chars().take(SHOWN).collect())) }
 }
 
-/// Every file of a bundle is a text. Some editors put a byte order mark before it when they save it, or save it as UTF-16.
+/// Removes a byte order mark and converts UTF-16 to UTF-8. Every file of a bundle is text, and some editors save it this way.
 fn text(content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
     let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));

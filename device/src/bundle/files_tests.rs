@@ -32,7 +32,7 @@ fn unpacked(files: &Files) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_folder_gives_what_connection_json_names_and_nothing_else() {
+fn only_files_that_connection_json_names_are_read() {
     let folder = unpacked(&files());
     std::fs::write(folder.path().join("holiday.jpg"), "").unwrap();
     assert_eq!(Files::from_folder(folder.path()).unwrap(), files());
@@ -45,7 +45,7 @@ fn a_folder_gives_what_connection_json_names_and_nothing_else() {
 }
 
 #[test]
-fn no_name_leads_out_of_a_folder() {
+fn a_name_is_a_plain_file_name() {
     for name in ["", ".", "..", ".hidden", "a/b", "/etc/passwd", "a\\b", "C:key", "a\0b", "a\nb", "ä.pem", &"a".repeat(129)] {
         assert!(matches!(Files::new().insert(name, Vec::new()), Err(BundleError::Name(_))), "{name:?}");
         let mut files = files();
@@ -55,13 +55,13 @@ fn no_name_leads_out_of_a_folder() {
 }
 
 #[test]
-fn a_key_does_not_show() {
+fn debug_output_hides_the_key() {
     let shown = format!("{:?}", files());
     assert!(shown.contains("k.pem") && !shown.contains("PRIVATE"), "{shown}");
 }
 
 #[test]
-fn connection_json_is_changed_and_keeps_what_it_does_not_know() {
+fn a_change_of_connection_json_keeps_unknown_members() {
     let mut files = files();
     files.amend(|connection| drop(connection.insert("register".into(), json!("https://endpoint.example")))).unwrap();
     let read: Value = serde_json::from_slice(files.content(CONNECTION).unwrap()).unwrap();

@@ -1,8 +1,8 @@
-//! The bundle, as a device opens it: its files become where to connect and as whom.
+//! Opens a bundle and turns its files into the parameters of a connection.
 //!
-//! A key that does not belong to the certificate, or a certificate that is not the one `connection.json` speaks of, is found
-//! here and not by the first handshake. The private key goes straight into the TLS configuration, and nothing here prints
-//! it. The server's certificate is always checked, and there is nothing to switch that off with.
+//! A key that does not belong to the certificate, or a certificate that is not the one that `connection.json` names, is detected
+//! here and not in the first handshake. The private key goes directly into the TLS configuration and is never printed. The
+//! certificate of the server is always verified; there is no option to disable this.
 
 mod archive;
 mod connection;
@@ -24,23 +24,24 @@ pub use self::connection::{CONNECTION, Connection, Topics};
 pub use self::error::{BundleError, Untimely};
 use self::files::Files;
 
-/// No certificate of ours is older than 2025: a clock that says less has not been set.
+/// The start of 2025 as Unix time in seconds. No certificate of a bundle is older, so an earlier time means that the clock has
+/// not been set.
 const CLOCK_NOT_SET: u64 = 1_735_689_600;
 
-/// A bundle that can be used.
+/// A bundle that has been checked and can be used.
 #[derive(Clone)]
 pub struct Bundle {
-    /// Where and as whom.
+    /// The content of `connection.json`.
     pub connection: Connection,
-    /// SHA-256 of the certificate, by which the registry knows it.
+    /// The SHA-256 hash of the certificate, which is its id in the AWS IoT registry.
     pub certificate_id: CertificateId,
-    /// What the maker says that the device is and does, in TOML.
+    /// The device model of the maker, in TOML.
     pub device_model: Option<String>,
-    /// When the certificate's time begins, in seconds since the epoch.
+    /// The start of the validity of the certificate, as Unix time in seconds.
     pub not_before: u64,
-    /// When it ends.
+    /// The end of the validity of the certificate, as Unix time in seconds.
     pub not_after: u64,
-    /// With certificate and key, trusting the bundle's roots and no others.
+    /// The TLS configuration with the certificate and the key. It trusts the roots of the bundle only.
     pub(crate) tls: Arc<ClientConfig>,
 }
 
@@ -51,12 +52,12 @@ impl fmt::Debug for Bundle {
 }
 
 impl Bundle {
-    /// Opens the zip.
+    /// Opens a zip.
     pub fn open(zip: &[u8]) -> Result<Self, BundleError> {
         Self::from_files(&Files::from_zip(zip)?)
     }
 
-    /// Opens the files.
+    /// Checks the files of a bundle.
     pub fn from_files(files: &Files) -> Result<Self, BundleError> {
         let connection = files.connection()?;
         let roots = roots(files, &connection)?;
@@ -81,7 +82,7 @@ impl Bundle {
         Ok(Self { connection, certificate_id, device_model, not_before, not_after, tls: Arc::new(tls) })
     }
 
-    /// Whether the certificate may be used at this time, in seconds since the epoch.
+    /// Whether the certificate is valid at this time, as Unix time in seconds.
     pub fn is_valid_at(&self, now: u64) -> Result<(), Untimely> {
         if now < CLOCK_NOT_SET {
             Err(Untimely::Clock(now))
@@ -95,7 +96,7 @@ impl Bundle {
     }
 }
 
-/// The certificates by which the server is known. A root that TLS cannot use may stand beside one that it can.
+/// The root certificates that the server is verified with. A root that cannot be used is skipped if there is another one.
 fn roots(files: &Files, connection: &Connection) -> Result<RootCertStore, BundleError> {
     let mut roots = RootCertStore::empty();
     for name in connection.roots() {
@@ -108,13 +109,13 @@ fn roots(files: &Files, connection: &Connection) -> Result<RootCertStore, Bundle
     if roots.is_empty() { Err(BundleError::Roots) } else { Ok(roots) }
 }
 
-/// The device model. What is no text is left to whoever reads the model.
+/// The text of the device model, not parsed. Invalid UTF-8 is replaced, so that the parser of the model reports the error.
 fn device_model(files: &Files, connection: &Connection) -> Option<String> {
     let content = files.content(connection.device_model.as_ref()?).ok()?;
     Some(String::from_utf8_lossy(content).into_owned())
 }
 
-/// Puts the device model of a thing's former files beside its new ones, where these bring none.
+/// Copies the device model of the former files to the new files, if both are of the same thing and the new files have no model.
 pub(crate) fn keep_device_model(former: &Files, files: &mut Files) -> Result<(), BundleError> {
     let (before, now) = (former.connection()?, files.connection()?);
     let Some(name) = before.device_model.filter(|_| before.thing_name == now.thing_name && now.device_model.is_none()) else {
@@ -134,7 +135,7 @@ pub(crate) fn certificates(files: &Files, name: &str) -> Result<Vec<CertificateD
     }
 }
 
-/// The certificate in PEM, and its key.
+/// The certificate in PEM and its private key.
 pub(crate) fn identity<'a>(files: &'a Files, connection: &Connection) -> Result<(&'a [u8], PrivateKeyDer<'static>), BundleError> {
     Ok((files.content(&connection.certificate)?, key(files, &connection.private_key)?))
 }
@@ -147,7 +148,7 @@ fn key(files: &Files, name: &str) -> Result<PrivateKeyDer<'static>, BundleError>
     })
 }
 
-/// Whether a section of PEM begins and does not end (RFC 7468).
+/// Whether a PEM section has a beginning and no end (RFC 7468).
 fn is_cut_off(pem: &[u8]) -> bool {
     let count = |mark: &[u8]| pem.windows(mark.len()).filter(|window| *window == mark).count();
     let is_whole = pem.trim_ascii_end().ends_with(b"-----") && count(b"-----END ") >= count(b"-----BEGIN ").max(1);

@@ -1,6 +1,6 @@
-//! The name of the device: what its owner says, else what the machine is called, else one it gives itself.
+//! The name of the device: from the option or the variable, else the host name, else a generated name.
 //!
-//! A name is one that an IoT thing may have and that fits a certificate's subject: 1 to 64 of `a-z A-Z 0-9 : _ -`
+//! A name is valid for an IoT thing and fits into the subject of a certificate: 1 to 64 of `a-z A-Z 0-9 : _ -`
 //! (<https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html>, RFC 5280 appendix A.1).
 
 use std::fmt;
@@ -9,17 +9,17 @@ use thiserror::Error;
 
 const LONGEST: usize = 64;
 
-/// A name that a thing may have.
+/// A valid name of a thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(String);
 
-/// A name that was asked for and cannot be.
+/// Why a requested name is invalid.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum NameError {
-    /// Nothing, or too much.
+    /// The source of the name, and its length, which is out of range.
     #[error("a name has 1 to {LONGEST} characters, and the one of {0} has {1}")]
     Length(&'static str, usize),
-    /// A character that a thing's name cannot have.
+    /// The source of the name, and a character that a thing name cannot contain.
     #[error("a name is of letters, digits and `:`, `_`, `-`; the one of {0} has {1:?}")]
     Character(&'static str, char),
 }
@@ -31,7 +31,7 @@ impl fmt::Display for Name {
 }
 
 impl Name {
-    /// Accepts 1 to 64 of `a-z A-Z 0-9 : _ -`; `from` says who gave it.
+    /// Accepts 1 to 64 of `a-z A-Z 0-9 : _ -`; `from` is the source of the name for the error message.
     pub(crate) fn parse(name: &str, from: &'static str) -> Result<Self, NameError> {
         if let Some(bad) = name.chars().find(|c| !is_legal(*c)) {
             return Err(NameError::Character(from, bad));
@@ -42,7 +42,7 @@ impl Name {
         }
     }
 
-    /// The name as the machine's owner chose it, as near as a thing may have it. `None` where nobody chose one.
+    /// The host name with invalid characters replaced, cut to the limit. `None` for a default host name.
     fn of_host(host: &str) -> Option<Self> {
         let host = host.trim();
         let name: String = host.chars().map(|c| if is_legal(c) { c } else { '-' }).take(LONGEST).collect();
@@ -50,12 +50,12 @@ impl Name {
         (chosen && name.contains(|c: char| c.is_ascii_alphanumeric())).then_some(Self(name))
     }
 
-    /// `thing-` and seven digits.
+    /// `thing-` and seven digits of the random number.
     fn of_chance(random: u32) -> Self {
         Self(format!("thing-{:07}", random % 10_000_000))
     }
 
-    /// The name in text.
+    /// The name as a string.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -65,20 +65,20 @@ fn is_legal(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-')
 }
 
-/// Who names the device, the first that does.
+/// The possible sources of a name; the first one that is set applies.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked<'a> {
-    /// `--name`.
+    /// The option `--name`.
     pub(crate) option: Option<&'a str>,
-    /// `ONETHING_DEVICE_NAME`.
+    /// The variable `ONETHING_DEVICE_NAME`.
     pub(crate) variable: Option<&'a str>,
-    /// What the machine is called.
+    /// The host name of the machine.
     pub(crate) host: Option<&'a str>,
-    /// What it called itself earlier.
+    /// The name that was generated earlier and stored.
     pub(crate) kept: Option<&'a str>,
 }
 
-/// The name, and whether the device has just given it to itself, so that it has to be kept.
+/// Chooses the name. Also returns whether the name was generated just now, so that it has to be stored.
 pub(crate) fn choose(asked: Asked<'_>, random: u32) -> Result<(Name, bool), NameError> {
     if let Some(name) = asked.option {
         return Ok((Name::parse(name, "--name")?, false));
@@ -95,7 +95,7 @@ pub(crate) fn choose(asked: Asked<'_>, random: u32) -> Result<(Name, bool), Name
     }
 }
 
-/// What the machine is called, on Linux (`proc_sys_kernel(5)`) and where a file says so.
+/// The host name of the machine: on Linux (`proc_sys_kernel(5)`), or from a file.
 pub(crate) fn host() -> Option<String> {
     ["/proc/sys/kernel/hostname", "/etc/hostname"].iter().find_map(|file| std::fs::read_to_string(file).ok())
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_who_names_the_device_does() {
+    fn the_first_source_with_a_name_applies() {
         let all = Asked { option: Some("a"), variable: Some("b"), host: Some("c"), kept: Some("thing-0000001") };
         check(all, "a", false);
         check(Asked { option: None, ..all }, "b", false);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_asked_for_is_taken_as_it_is_or_refused() {
+    fn a_requested_name_is_unchanged_or_refused() {
         let refused = |name| choose(Asked { option: Some(name), ..Asked::default() }, 0).unwrap_err().to_string();
         assert!(refused("my printer").ends_with("the one of --name has ' '"));
         assert!(refused("Drücker").ends_with("has 'ü'"));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_name_that_was_broken_is_given_anew() {
+    fn an_invalid_stored_name_is_replaced() {
         check(Asked { kept: Some(""), ..Asked::default() }, "thing-2345678", true);
     }
 }

@@ -1,10 +1,11 @@
-//! The systemd unit that runs the agent from every start of the machine on, with no more rights than it needs
+//! The systemd unit that runs the agent from every start of the machine on, with no more rights than necessary
 //! (`systemd.unit(5)`, `systemd.service(5)`, `systemd.exec(5)`).
 //!
-//! The agent gives up on nothing: it is started again whenever it ends, but for a command line that cannot be right the next time
-//! either. Every setting is one that systemd 252 knows, which is Debian 12's. The sandbox leaves room for what the actions
-//! of the device model name; programs are in it, too, and who needs more gives it by a drop-in, `systemctl edit`. What could
-//! not work in it is refused when the unit is made, with what to do: a service that does not start tells nobody.
+//! The agent is restarted whenever it ends, except after a usage error, which a restart would not change. Every setting is
+//! supported by systemd 252, the version of Debian 12. The sandbox permits what the actions of the device model refer to.
+//! Programs run in the sandbox too; additional permissions can be given with a drop-in, `systemctl edit`. A unit that could not
+//! work in the sandbox is refused with a remedy when the unit is created, because the user would not see the error of a service
+//! that does not start.
 
 mod groups;
 
@@ -16,25 +17,25 @@ use thiserror::Error;
 
 pub(crate) use groups::Groups;
 
-/// Who runs the agent.
+/// The user that runs the agent, with its state folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Runner {
-    /// A user that systemd makes up for as long as it runs.
+    /// A dynamic user of systemd, which exists while the service runs.
     MadeUp {
-        /// Its folder below `/var/lib`.
+        /// The path of the state folder, relative to `/var/lib`.
         folder: PathBuf,
     },
-    /// A user of this machine.
+    /// An existing user of this machine.
     User {
-        /// Name or number.
+        /// The name or the number of the user.
         user: String,
-        /// The state folder, absolute.
+        /// The state folder as an absolute path.
         folder: PathBuf,
     },
 }
 
 impl Runner {
-    /// Where the state is.
+    /// The absolute path of the state folder.
     pub(crate) fn state(&self) -> PathBuf {
         match self {
             Runner::MadeUp { folder } => Path::new("/var/lib").join(folder),
@@ -43,38 +44,38 @@ impl Runner {
     }
 }
 
-/// What the unit is made from.
+/// The parameters of the unit.
 #[derive(Clone, Debug)]
 pub(crate) struct Unit<'a> {
-    /// The agent's binary, absolute.
+    /// The absolute path of the agent's binary.
     pub(crate) program: &'a Path,
-    /// Who runs it.
+    /// The user that runs the agent.
     pub(crate) runner: Runner,
-    /// `--name`.
+    /// The value of `--name`.
     pub(crate) name: Option<&'a str>,
-    /// `--device-model`, absolute.
+    /// The value of `--device-model`, as an absolute path.
     pub(crate) device_model: Option<&'a Path>,
-    /// `--ca`, absolute.
+    /// The value of `--ca`, as an absolute path.
     pub(crate) ca: Option<&'a Path>,
-    /// What its actions have to be let do.
+    /// The permissions that the actions need.
     pub(crate) needs: Needs,
-    /// By which a user that systemd makes up may write what the actions write.
+    /// The supplementary groups that allow a dynamic user to write the files and chips of the actions.
     pub(crate) groups: BTreeSet<String>,
 }
 
-/// What the actions of a device model need beyond the sandbox of an agent that does nothing but talk.
+/// The permissions that the actions of a device model need beyond the sandbox of an agent without actions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// Files that are written.
+    /// The files that are written.
     pub(crate) files: Vec<PathBuf>,
-    /// Chips of which a GPIO line is switched.
+    /// The chips of the GPIO lines that are switched.
     pub(crate) chips: Vec<PathBuf>,
-    /// Programs that are run: what these need, their maker knows.
+    /// The programs that are run. Their own requirements are unknown here.
     pub(crate) programs: Vec<PathBuf>,
 }
 
 impl Needs {
-    /// Those of a model's actions.
+    /// The needs of the actions and sensors of a device model.
     pub(crate) fn of(model: &Model) -> Self {
         let mut needs = Self::default();
         for action in model.actions.properties.values().chain(model.actions.commands.values()) {
@@ -86,7 +87,7 @@ impl Needs {
             }
         }
         for report in model.reports.values() {
-            // What is read is there in the sandbox, but for what programs read.
+            // Sensor files are readable in the sandbox; only programs may need more.
             if let ReportSource::Program { path, .. } | ReportSource::Stream { path, .. } = &report.source {
                 needs.programs.push(PathBuf::from(path));
             }
@@ -103,7 +104,7 @@ impl Needs {
             }
         }
         for file in &self.files {
-            // One that is not there yet must not keep the agent from starting.
+            // The `-` ignores a file that does not exist yet, which must not prevent the start of the agent.
             text.push_str(&format!("ReadWritePaths=-{}\n", word(file)?));
         }
         let tunables = !self.programs.is_empty() || self.files.iter().any(|file| file.starts_with("/sys") || file.starts_with("/proc"));
@@ -112,19 +113,19 @@ impl Needs {
     }
 }
 
-/// Why there is no unit that would work.
+/// Why no working unit can be created.
 #[derive(Debug, Error)]
 pub(crate) enum UnitError {
-    /// A word that a unit cannot hold.
+    /// A value that cannot be written in a unit.
     #[error("{0:?} cannot stand in a unit of systemd")]
     Word(String),
-    /// The agent's own binary, in somebody's home.
+    /// The agent's own binary is in a home folder that the service cannot read.
     #[error("the service cannot see this program in {}: `sudo install {} /usr/local/bin/`, and let that one write the unit", folder(.0), .0.display())]
     HiddenProgram(PathBuf),
-    /// Another file in somebody's home.
+    /// Another file is in a home folder that the service cannot read.
     #[error("the service cannot see {} in a home: move it to /etc or /usr/local, or name by --user whose it is", .0.display())]
     Hidden(PathBuf),
-    /// A file that only root or another user writes.
+    /// A file that only its owner may write.
     #[error(
         "{} may be written by its owner only, and the user that systemd makes up is not: give it a group of its own by a rule for udev, or run the agent by `--user root`",
         .0.display()
@@ -136,7 +137,7 @@ fn folder(path: &Path) -> std::path::Display<'_> {
     path.parent().unwrap_or(path).display()
 }
 
-/// By what a unit of this agent is known.
+/// The line by which a unit of this agent is recognised.
 pub(crate) const OURS: &str = "Description=onething agent";
 
 const UNIT: &str = "\
@@ -181,7 +182,7 @@ WantedBy=multi-user.target
 ";
 
 impl Unit<'_> {
-    /// The unit.
+    /// The text of the unit file.
     pub(crate) fn text(&self) -> Result<String, UnitError> {
         let state = self.runner.state();
         let mut start = vec![word(self.program)?, "run".to_owned(), "--state".to_owned(), word(&state)?];
@@ -193,7 +194,7 @@ impl Unit<'_> {
         let mut runner = match &self.runner {
             Runner::MadeUp { folder } => format!("DynamicUser=yes\nStateDirectory={}\nStateDirectoryMode=0700\n", word(folder)?),
             Runner::User { user, folder } => {
-                // A user is read as it stands there.
+                // systemd does not unquote a user name.
                 if word(Path::new(user))? != *user || user.starts_with('-') {
                     return Err(UnitError::Word(user.clone()));
                 }
@@ -210,8 +211,8 @@ impl Unit<'_> {
         Ok(format!("{UNIT}ExecStart={}\n{runner}ProtectHome={home}\n{}{SANDBOX}", start.join(" "), self.needs.text()?))
     }
 
-    /// What is in a home can be read by whose home it is, and written to where the state or an action is, nowhere else. Nobody
-    /// else looks into it: a unit with such a path would never start.
+    /// The value of `ProtectHome`. A home folder is readable for its own user, and writable only for the state and the files of
+    /// actions. With any other user, a path in a home folder is an error: the unit would never start.
     fn protect_home(&self) -> Result<&'static str, UnitError> {
         let read = [Some(self.program), self.device_model, self.ca].into_iter().flatten();
         let used = read.chain(self.needs.files.iter().chain(&self.needs.programs).map(PathBuf::as_path));
@@ -231,13 +232,13 @@ impl Unit<'_> {
     }
 }
 
-/// Whether `ProtectHome` is about this path.
+/// Whether `ProtectHome` applies to this path.
 fn is_in_a_home(path: &Path) -> bool {
     ["/home", "/root", "/run/user"].iter().any(|home| path.starts_with(home))
 }
 
-/// A word as systemd reads it back, in a command and in a list of folders alike: quoted where need be, `%` doubled. A `$` is
-/// read differently here and there, so there is none.
+/// Quotes a word for command lines and for lists of folders in a unit: in quotation marks if necessary, with `%` doubled. A `$`
+/// is an error, because the two contexts interpret it differently.
 fn word(path: &Path) -> Result<String, UnitError> {
     let unwritable = || UnitError::Word(path.to_string_lossy().into_owned());
     let text = path.to_str().ok_or_else(unwritable)?;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-/// Reads a unit as systemd does: sections of settings, a setting may come more than once.
+/// Parses a unit as systemd does: sections of settings, each of which may occur more than once.
 fn read(unit: &str) -> BTreeMap<String, Vec<String>> {
     let mut settings: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut section = None;
@@ -20,7 +20,7 @@ fn read(unit: &str) -> BTreeMap<String, Vec<String>> {
     settings
 }
 
-/// Takes a command line apart as `systemd.service(5)` says.
+/// Splits a command line as described in `systemd.service(5)`.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted, mut chars) = (Vec::new(), String::new(), false, line.chars());
     while let Some(c) = chars.next() {
@@ -41,13 +41,13 @@ fn unit<'a>(program: &'a str, runner: Runner) -> Unit<'a> {
     Unit { program: Path::new(program), runner, name: None, device_model: None, ca: None, needs: Needs::default(), groups: BTreeSet::new() }
 }
 
-fn made_up() -> Runner {
+fn dynamic() -> Runner {
     Runner::MadeUp { folder: "onething-device".into() }
 }
 
 #[test]
-fn systemd_makes_up_a_user_for_a_folder_of_its_own() {
-    let unit = read(&unit("/usr/local/bin/onething-device", made_up()).text().unwrap());
+fn a_folder_below_var_lib_has_a_dynamic_user() {
+    let unit = read(&unit("/usr/local/bin/onething-device", dynamic()).text().unwrap());
     let is = |name: &str, value: &str| assert_eq!(unit[name], [value], "{name}");
     is("Service.ExecStart", "/usr/local/bin/onething-device run --state /var/lib/onething-device");
     is("Service.DynamicUser", "yes");
@@ -64,11 +64,11 @@ fn systemd_makes_up_a_user_for_a_folder_of_its_own() {
     is("Install.WantedBy", "multi-user.target");
     assert!(unit["Unit.After"][0].contains("network-online.target"));
     assert!(!unit.contains_key("Service.User"));
-    assert!(unit.values().all(|values| values.len() == 1), "said twice: {unit:?}");
+    assert!(unit.values().all(|values| values.len() == 1), "set twice: {unit:?}");
 }
 
 #[test]
-fn a_user_of_the_machine_keeps_their_folder() {
+fn a_user_of_the_machine_has_a_folder_of_their_own() {
     let folder = "/home/ana/my data/100% \"onething\"";
     let runner = Runner::User { user: "ana".into(), folder: folder.into() };
     let text = Unit {
@@ -89,8 +89,8 @@ fn a_user_of_the_machine_keeps_their_folder() {
 }
 
 #[test]
-fn the_sandbox_leaves_room_for_the_actions_and_for_no_more() {
-    let nothing = read(&unit("/x", made_up()).text().unwrap());
+fn the_sandbox_permits_what_the_actions_need_and_no_more() {
+    let nothing = read(&unit("/x", dynamic()).text().unwrap());
     assert_eq!(
         (&nothing["Service.DevicePolicy"], &nothing["Service.ProtectKernelTunables"]),
         (&vec!["closed".into()], &vec!["yes".into()])
@@ -100,28 +100,28 @@ fn the_sandbox_leaves_room_for_the_actions_and_for_no_more() {
     let actions = "[action.property.power]\ngpio = { chip = \"/dev/gpiochip0\", line = 17 }\n\
                    [action.property.bedTarget]\nfile = \"/sys/class/leds/bed/brightness\"\n";
     let model = |actions: &str| Needs::of(&Model::parse(&format!("{}{actions}", Model::SAMPLE)).unwrap());
-    let some = read(&Unit { needs: model(actions), ..unit("/x", made_up()) }.text().unwrap());
+    let some = read(&Unit { needs: model(actions), ..unit("/x", dynamic()) }.text().unwrap());
     assert_eq!((&some["Service.DevicePolicy"][0][..], &some["Service.DeviceAllow"][0][..]), ("closed", "char-gpiochip rw"));
     assert_eq!(some["Service.ReadWritePaths"], ["-/sys/class/leds/bed/brightness"]);
     assert!(!some.contains_key("Service.SupplementaryGroups"));
     assert_eq!(some["Service.ProtectKernelTunables"], ["no"]);
 
-    let programs = read(&Unit { needs: model("[action.command.print]\nrun = [\"/bin/true\"]\n"), ..unit("/x", made_up()) }.text().unwrap());
+    let programs = read(&Unit { needs: model("[action.command.print]\nrun = [\"/bin/true\"]\n"), ..unit("/x", dynamic()) }.text().unwrap());
     assert!(!programs.contains_key("Service.DevicePolicy"), "a program may need any device");
 }
 
 #[test]
-fn a_user_who_is_made_up_gets_the_groups_of_what_the_actions_write() {
+fn a_dynamic_user_gets_the_groups_of_the_files_of_the_actions() {
     let groups = || BTreeSet::from(["gpio".to_owned(), "leds".to_owned()]);
-    let made = Unit { groups: groups(), ..unit("/x", made_up()) };
+    let made = Unit { groups: groups(), ..unit("/x", dynamic()) };
     assert_eq!(read(&made.text().unwrap())["Service.SupplementaryGroups"], ["gpio leds"]);
     let ana = Runner::User { user: "ana".into(), folder: "/srv/onething".into() };
     let of_ana = Unit { groups: groups(), ..unit("/x", ana) };
-    assert!(!read(&of_ana.text().unwrap()).contains_key("Service.SupplementaryGroups"), "a user of the machine has their own");
+    assert!(!read(&of_ana.text().unwrap()).contains_key("Service.SupplementaryGroups"), "a user of the machine has groups already");
 }
 
 #[test]
-fn what_is_in_a_home_is_seen_by_whose_home_it_is_and_by_nobody_else() {
+fn a_home_folder_is_readable_for_its_own_user_only() {
     let in_home = |program, model: &'static str, runner| {
         let needs = Needs { programs: vec!["/usr/bin/true".into()], ..Needs::default() };
         Unit { device_model: Some(Path::new(model)), needs, ..unit(program, runner) }
@@ -134,19 +134,19 @@ fn what_is_in_a_home_is_seen_by_whose_home_it_is_and_by_nobody_else() {
     assert_eq!(home(in_home("/usr/bin/x", "/etc/lamp.toml", user("ana"))), "yes");
 
     let refusal = |unit: Unit<'_>| unit.text().unwrap_err().to_string();
-    let program = refusal(in_home("/home/ana/onething-device", "/etc/lamp.toml", made_up()));
+    let program = refusal(in_home("/home/ana/onething-device", "/etc/lamp.toml", dynamic()));
     assert!(program.contains("`sudo install /home/ana/onething-device /usr/local/bin/`"), "{program}");
-    let model = refusal(in_home("/usr/bin/x", "/run/user/1000/lamp.toml", made_up()));
+    let model = refusal(in_home("/usr/bin/x", "/run/user/1000/lamp.toml", dynamic()));
     assert!(model.contains("cannot see /run/user/1000/lamp.toml"), "{model}");
     assert!(refusal(in_home("/root/x", "/etc/lamp.toml", user("ana"))).contains("cannot see this program in /root"));
     let needs = Needs { programs: vec!["/home/ana/print".into()], ..Needs::default() };
-    assert!(refusal(Unit { needs, ..unit("/x", made_up()) }).contains("cannot see /home/ana/print"));
+    assert!(refusal(Unit { needs, ..unit("/x", dynamic()) }).contains("cannot see /home/ana/print"));
 }
 
 #[test]
-fn what_systemd_would_read_as_something_else_is_not_written() {
+fn a_value_that_systemd_would_misread_is_refused() {
     for program in ["/opt/a\nExecStartPre=/bin/sh", "/opt/$HOME/device", ""] {
-        assert!(unit(program, made_up()).text().is_err(), "{program:?}");
+        assert!(unit(program, dynamic()).text().is_err(), "{program:?}");
     }
     for user in ["a b", "", "ana\nUser=root", "-", "%i"] {
         let runner = Runner::User { user: user.into(), folder: "/srv/onething".into() };

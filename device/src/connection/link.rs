@@ -1,7 +1,7 @@
-//! One connection of a device: mutual TLS and MQTT 3.1.1 by somebody else's client, up to the shadow's five answers.
+//! One connection of a device: mutual TLS and MQTT 3.1.1 with the `rumqttc` client, and the five subscriptions of the shadow.
 //!
-//! A connection lives once; whoever wants another one opens another one. The question for the shadow is put after the
-//! subscriptions are acknowledged, never before: an answer that comes earlier is an answer that nobody hears
+//! A connection is not reopened; a new connection is a new [`Link`]. The shadow is requested only after the subscriptions are
+//! acknowledged: an earlier response would not be received
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-comms-device.html>).
 
 use std::error::Error;
@@ -23,46 +23,46 @@ use tokio::time::{sleep, timeout};
 use crate::bundle::{Bundle, Topics};
 use crate::connection::pause;
 
-/// Between two signs of life, where nobody has said otherwise.
+/// The default MQTT keep-alive interval.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// From the first packet to the acknowledged subscriptions.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// For the last words to be acknowledged, and for the connection to end.
-const LAST_WORDS: Duration = Duration::from_millis(800);
-const FAREWELL: Duration = Duration::from_secs(1);
-/// A shadow document with its metadata is larger than the 8 KB of its state.
+/// The time limit from the first packet to the acknowledged subscriptions.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
+/// The time limits at the end of a connection: for the acknowledgement of the last report, and for the end of the connection.
+const LAST_REPORT_WITHIN: Duration = Duration::from_millis(800);
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// The largest packet. A shadow document with its metadata is larger than the 8 KB of its state.
 const PACKET_LIMIT: usize = 128 * 1024;
 const QUEUE: usize = 16;
-/// [`News::Closed`], for a person.
+/// The description of [`News::Closed`] for the user.
 pub(crate) const CLOSED: &str = "the server ended the connection";
 const NOT_LET_IN: &str = "the server does not let this device connect";
 
-/// What a connection tells.
+/// An event of a connection.
 #[derive(Debug, PartialEq)]
 pub(crate) enum News {
-    /// It stands, and the shadow has been asked for.
+    /// The subscriptions are acknowledged, and the shadow has been requested.
     Up,
-    /// `get/accepted`.
+    /// A message on `get/accepted`.
     Shadow(Bytes),
-    /// `get/rejected`.
+    /// A message on `get/rejected`.
     NoShadow(Bytes),
-    /// `update/delta`.
+    /// A message on `update/delta`.
     Delta(Bytes),
-    /// `update/accepted`, whoever has updated the shadow.
+    /// A message on `update/accepted`, for an update by any client.
     Updated(Bytes),
-    /// `update/rejected`.
+    /// A message on `update/rejected`.
     ReportRefused(Bytes),
-    /// It is gone: the server does not let this device in.
+    /// The connection has ended: the server has refused this device.
     Refused(&'static str),
-    /// There was none: who answered is not the server of the bundle, and was told nothing.
+    /// There was no connection: the server failed the verification, and nothing was sent to it.
     Stranger(&'static str),
-    /// It is gone: the server has ended it without a word.
+    /// The connection has ended: the server closed it without giving a reason.
     Closed,
-    /// It is gone, or never was.
+    /// The connection was lost, or could not be established.
     Lost(&'static str),
 }
 
-/// A connection, which ends with this value.
+/// A connection, which ends when this value is dropped.
 pub(crate) struct Link {
     client: AsyncClient,
     update: String,
@@ -71,7 +71,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Begins to connect. Where nothing comes back for twice the `keep_alive`, in whole seconds, the connection is lost.
+    /// Starts to connect. If nothing is received for twice the `keep_alive`, in whole seconds, the connection is lost.
     pub(crate) fn open(bundle: &Bundle, keep_alive: Duration) -> Self {
         let connection = &bundle.connection;
         let mut options = MqttOptions::new(&connection.client_id, (connection.endpoint.as_str(), connection.port));
@@ -88,28 +88,29 @@ impl Link {
                 Ok(never) => match never {},
                 Err(end) => end,
             };
-            // Nobody listens any more when the device has let go of the connection.
+            // The receiver is gone if the device has dropped the connection.
             let _ = tell.send(end).await;
         });
         Self { client, update: connection.topics.update.clone(), news, task }
     }
 
-    /// What comes next; after the end nothing does.
+    /// The next event. There are no events after the end of the connection.
     pub(crate) async fn news(&mut self) -> News {
         self.news.recv().await.unwrap_or(News::Lost("the connection broke down"))
     }
 
-    /// Sends a report. One that does not fit into the queue is lost with the connection, which has stalled.
+    /// Publishes an update of the shadow. Returns false if the queue is full; the connection has then stalled, and the update is
+    /// lost with it.
     pub(crate) fn report(&self, update: String) -> bool {
         self.client.try_publish(self.update.as_str(), update, PublishOptions::at_least_once()).is_ok()
     }
 
-    /// Says goodbye, after what was reported has been acknowledged.
+    /// Disconnects after the pending updates have been acknowledged.
     pub(crate) async fn close(mut self) {
-        if self.client.try_disconnect_with_timeout(LAST_WORDS).is_ok() {
-            // Whether the last words got through or not, the connection ends here. What still comes in has to be taken, so
-            // that the other side of the channel does not wait.
-            let _ = timeout(FAREWELL, async { while self.news.recv().await.is_some() {} }).await;
+        if self.client.try_disconnect_with_timeout(LAST_REPORT_WITHIN).is_ok() {
+            // The connection ends here, whether or not the pending updates were acknowledged. Incoming messages are still taken,
+            // so that the task does not block on a full channel.
+            let _ = timeout(CLOSE_WITHIN, async { while self.news.recv().await.is_some() {} }).await;
         }
     }
 }
@@ -122,9 +123,9 @@ impl Drop for Link {
 
 enum Never {}
 
-/// Keeps the connection until it ends.
+/// Runs the connection until it ends.
 async fn run(mut events: EventLoop, client: &AsyncClient, topics: &Topics, tell: &mpsc::Sender<News>) -> Result<Never, News> {
-    timeout(PATIENCE, subscribe(&mut events, client, topics)).await.map_err(|_| News::Lost("no answer in time"))??;
+    timeout(SUBSCRIBE_WITHIN, subscribe(&mut events, client, topics)).await.map_err(|_| News::Lost("no answer in time"))??;
     client.try_publish(topics.get.as_str(), "", PublishOptions::at_least_once()).map_err(stalled)?;
     let mut news = News::Up;
     loop {
@@ -139,7 +140,7 @@ async fn run(mut events: EventLoop, client: &AsyncClient, topics: &Topics, tell:
     }
 }
 
-/// Connects, and subscribes to what the shadow answers.
+/// Connects, and subscribes to the responses of the shadow.
 async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics) -> Result<(), News> {
     welcome(events).await?;
     let answers = [&topics.get_accepted, &topics.get_rejected, &topics.update_accepted, &topics.update_rejected, &topics.update_delta];
@@ -153,19 +154,19 @@ async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics
     }
 }
 
-/// Waits for CONNACK. A server of MQTT 3.1.1 may close the connection instead of saying no, section 3.2.2.3
-/// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT and the hub do. One that is just going down closes
-/// it as well, so it means no when it happens twice.
+/// Waits for CONNACK. A server of MQTT 3.1.1 may close the connection instead of returning an error code, section 3.2.2.3
+/// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT and the hub do. A server that is shutting
+/// down closes the connection as well, so only the second close in a row counts as a refusal.
 async fn welcome(events: &mut EventLoop) -> Result<(), News> {
     if is_answered(events).await? {
         return Ok(());
     }
     sleep(pause::FIRST).await;
-    // To poll on is to connect anew.
+    // A further poll connects again.
     if is_answered(events).await? { Ok(()) } else { Err(News::Refused(NOT_LET_IN)) }
 }
 
-/// Whether CONNECT is answered; the server may hang up instead.
+/// Whether the server answers CONNECT with CONNACK. False if it closes the connection instead.
 async fn is_answered(events: &mut EventLoop) -> Result<bool, News> {
     loop {
         match events.poll().await {
@@ -212,7 +213,7 @@ fn stalled(_: ClientError) -> News {
     News::Lost("the connection stalled")
 }
 
-/// Whether the server said no, or there was no server.
+/// Distinguishes a refusal by the server from a failure of the connection.
 fn ended(error: &ConnectionError) -> News {
     if let ConnectionError::ConnectionRefused(code) = error {
         return match code {
@@ -222,15 +223,15 @@ fn ended(error: &ConnectionError) -> News {
     }
     match tls_error(error) {
         Some(rustls::Error::AlertReceived(_)) => News::Refused("the server does not accept the certificate"),
-        Some(rustls::Error::InvalidCertificate(fault)) => News::Stranger(strangeness(fault)),
+        Some(rustls::Error::InvalidCertificate(fault)) => News::Stranger(certificate_fault(fault)),
         Some(_) => News::Lost("no secure connection"),
         None if is_closed(error) => News::Closed,
-        None => News::Lost(absence(error)),
+        None => News::Lost(lost_reason(error)),
     }
 }
 
-/// What is wrong with the certificate that a server shows.
-fn strangeness(fault: &CertificateError) -> &'static str {
+/// The reason why the certificate of a server is not accepted.
+fn certificate_fault(fault: &CertificateError) -> &'static str {
     match fault {
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
@@ -240,7 +241,7 @@ fn strangeness(fault: &CertificateError) -> &'static str {
     }
 }
 
-/// With or without TLS' own goodbye.
+/// Whether the server closed the connection, with or without a `close_notify` alert of TLS.
 fn is_closed(error: &ConnectionError) -> bool {
     let causes = successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
     matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted))
@@ -249,8 +250,8 @@ fn is_closed(error: &ConnectionError) -> bool {
             .any(|cause| matches!(cause.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
 }
 
-/// Why there is no server.
-fn absence(error: &ConnectionError) -> &'static str {
+/// The reason why there is no connection.
+fn lost_reason(error: &ConnectionError) -> &'static str {
     let ConnectionError::Io(error) = error else { return "the connection was lost" };
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "nobody listens there",
@@ -260,7 +261,7 @@ fn absence(error: &ConnectionError) -> &'static str {
     }
 }
 
-/// TLS speaks through the errors of a socket, which hide it at different depths.
+/// Finds the TLS error in the chain of causes, in which I/O errors nest it at different depths.
 pub(crate) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut link = Some(error);
     while let Some(error) = link {
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_no_of_the_server_is_told_from_its_absence() {
+    fn a_refusal_is_distinguished_from_a_lost_connection() {
         let refused = |error: &ConnectionError| matches!(ended(error), News::Refused(_));
         assert!(refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized)));
         assert!(!refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable)));
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_has_hung_up_is_told_by_reading_and_by_writing() {
+    fn a_closed_connection_is_detected_by_reading_and_by_writing() {
         assert_eq!(ended(&ConnectionError::MqttState(StateError::ConnectionAborted)), News::Closed);
         for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe] {
             assert_eq!(ended(&ConnectionError::MqttState(StateError::Io(kind.into()))), News::Closed);

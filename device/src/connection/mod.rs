@@ -1,4 +1,4 @@
-//! One connection to the broker, the pauses between connections, and whether a broker can be reached at all.
+//! One connection to the broker, the pauses between connections, and a test whether the broker can be reached.
 
 pub(crate) mod link;
 pub(crate) mod pause;

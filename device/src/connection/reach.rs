@@ -1,4 +1,4 @@
-//! One connection to see whether there can be one, and if not, whose turn it is.
+//! A test connection, and the failures that explain why there is no connection.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::connection::link::{CLOSED, KEEP_ALIVE, Link, News};
 use crate::connection::pause;
 use crate::failure::Failure;
 
-/// Connects until the server has let the device listen to its shadow, and says goodbye. What is refused is refused at once;
-/// what is out of reach is tried as long as `wait` allows.
+/// Connects until the subscriptions are acknowledged, and disconnects. A refusal is returned at once; a server that cannot be
+/// reached is tried for as long as `wait`.
 pub(crate) async fn reach(bundle: &Bundle, wait: Duration) -> Result<(), Failure> {
     let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
     let until = Instant::now() + wait;
@@ -42,7 +42,7 @@ async fn attempt(bundle: &Bundle) -> News {
     news
 }
 
-/// Revoked, most likely, or put out of use.
+/// The failure when the server refuses the device, most likely because the certificate was revoked or deactivated.
 pub(crate) fn refused(address: &str, no: &str) -> Failure {
     Failure::Refused(format!(
         "{address} refused: {no}; the certificate may have been replaced or the skill disabled: ask for a new one, and run `onething-device setup` with it"
@@ -65,7 +65,7 @@ mod tests {
     use crate::scripted_server::{Server, soon};
 
     #[tokio::test]
-    async fn a_server_that_is_not_available_is_asked_again_while_there_is_time() {
+    async fn an_unavailable_server_is_tried_again_until_the_deadline() {
         let server = Server::new().await;
         let bundle = Bundle::open(&server.bundle).unwrap();
         let late = async {

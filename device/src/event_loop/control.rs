@@ -1,4 +1,4 @@
-//! What can be done to a living device from outside, and what it shows of itself.
+//! The handle that controls a running device, and its status.
 
 use onething::identifiers::CertificateId;
 use tokio::sync::{mpsc, watch};
@@ -6,43 +6,43 @@ use tokio::sync::{mpsc, watch};
 use crate::agent::Answer;
 use crate::bundle::Bundle;
 
-/// How a device is.
+/// The status of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Its connection.
+    /// The state of the connection.
     pub connection: Connection,
-    /// Of the bundle that this connection is made with.
+    /// The certificate of the bundle that the connection uses.
     pub certificate: CertificateId,
-    /// What became of the newest command that has an answer.
+    /// The answer to the newest command that has one.
     pub command: Option<Answer>,
 }
 
 /// The state of the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Connection {
-    /// Nobody wants one, or the device has stopped.
+    /// The device is disconnected on request, or has stopped.
     Off,
-    /// It is tried for the first time.
+    /// The first attempt is in progress.
     #[default]
     Connecting,
-    /// It stands.
+    /// The connection is established.
     Connected {
-        /// Seconds since the epoch.
+        /// Unix time in seconds.
         since: u64,
     },
-    /// The server says no; it is tried again.
+    /// The server refuses the device; the device tries again.
     Refused {
-        /// For a person.
+        /// The reason for the user.
         why: String,
     },
-    /// What answers is not the server that the bundle knows; it is tried again.
+    /// The server failed the verification with the roots of the bundle; the device tries again.
     Stranger {
-        /// For a person.
+        /// The reason for the user.
         why: String,
     },
-    /// It could not be made, or broke off; it is tried again.
+    /// The connection was lost or could not be established; the device tries again.
     Lost {
-        /// For a person.
+        /// The reason for the user.
         why: String,
     },
 }
@@ -54,7 +54,7 @@ pub(crate) enum ControlRequest {
     Stop,
 }
 
-/// A hand on a living device. When the last one is gone, the device stops.
+/// A handle of a running device. When the last one is dropped, the device stops.
 #[derive(Clone)]
 pub struct Control {
     requests: mpsc::Sender<ControlRequest>,
@@ -62,44 +62,44 @@ pub struct Control {
 }
 
 pub(crate) fn pair(certificate: CertificateId) -> (Control, mpsc::Receiver<ControlRequest>, watch::Sender<Status>) {
-    let (requests, granted) = mpsc::channel(16);
+    let (requests, received) = mpsc::channel(16);
     let (tell, status) = watch::channel(Status { connection: Connection::default(), certificate, command: None });
-    (Control { requests, status }, granted, tell)
+    (Control { requests, status }, received, tell)
 }
 
 impl Control {
-    /// Connects, at once; nothing, where there is a connection.
+    /// Connects at once. Has no effect on an existing connection.
     pub async fn connect(&self) {
         self.send(ControlRequest::Connect).await;
     }
 
-    /// Disconnects, and stays so.
+    /// Disconnects, and does not connect again by itself.
     pub async fn disconnect(&self) {
         self.send(ControlRequest::Disconnect).await;
     }
 
-    /// Connects anew with these credentials of the same thing, and reports their certificate.
+    /// Connects again with these credentials of the same thing, and reports their certificate.
     pub async fn use_bundle(&self, bundle: Bundle) {
         self.send(ControlRequest::Use(Box::new(bundle))).await;
     }
 
-    /// Says goodbye and ends, as on SIGTERM.
+    /// Reports what is pending, disconnects and ends, as on SIGTERM.
     pub async fn stop(&self) {
         self.send(ControlRequest::Stop).await;
     }
 
-    /// How it is.
+    /// The current status.
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
     }
 
-    /// Tells whenever its status has changed; ends with the device.
+    /// A receiver that is notified of each change of the status. The channel closes when the device ends.
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }
 
     async fn send(&self, request: ControlRequest) {
-        // Without a receiver the device has ended, and nothing can be done to it.
+        // A closed channel means that the device has ended, so the request has no effect.
         let _ = self.requests.send(request).await;
     }
 }

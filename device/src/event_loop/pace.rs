@@ -1,4 +1,4 @@
-//! How fast a device gives up, and how soon it tries again.
+//! The time limits and pauses of the connections of a device.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::connection::pause::{self, doubled, share};
 /// The times of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Between two signs of life, in whole seconds. A dead network is noticed after twice as long. AWS IoT takes no less
-    /// than 30 seconds (<https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html#mqtt-keep-alive>).
+    /// The MQTT keep-alive interval, in whole seconds. A dead network is noticed after twice this time. The least value that AWS
+    /// IoT accepts is 30 seconds (<https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html#mqtt-keep-alive>).
     pub keep_alive: Duration,
-    /// Before the second attempt, at most; before each further one twice as long.
+    /// The longest pause before the second attempt. It doubles with each further attempt.
     pub first_wait: Duration,
-    /// Between two attempts, at most.
+    /// The longest pause between two attempts.
     pub longest_wait: Duration,
-    /// After which a connection counts as a good one, and the next attempt comes soon.
+    /// The time after which a connection counts as stable, and the number of failures starts again at 0.
     pub probation: Duration,
 }
 
@@ -31,7 +31,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Twice as long after each failure, and somewhere in the second half of it.
+    /// The pause after this number of failures: doubled with each failure, and random within the second half of that time.
     pub(super) fn wait(&self, failures: u32, random: u32) -> Duration {
         let half = doubled(self.first_wait, failures, self.longest_wait) / 2;
         half + share(half, random)
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_up_to_a_limit_and_differ() {
+    fn pauses_are_random_and_grow_up_to_a_limit() {
         let pace = Pace::default();
         let wait = |failures, random| pace.wait(failures, random).as_millis();
         assert_eq!((wait(0, 0), wait(0, u32::MAX)), (250, 500));

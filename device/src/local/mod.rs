@@ -1,4 +1,5 @@
-//! Other processes of the device: the local socket of a running agent, requests to it, and its status file.
+//! Communication with other processes of the device: the local socket of a running agent, the requests to it, and its status
+//! file.
 
 pub(crate) mod local_socket;
 pub(crate) mod requests;

@@ -1,4 +1,4 @@
-//! What other commands ask of the agent while it runs, which holds the state folder, so that nobody else may change it.
+//! The requests of other commands to the running agent, which has locked the state folder against changes by others.
 
 use std::io;
 use std::path::Path;
@@ -11,37 +11,37 @@ use tokio::time::timeout;
 
 use crate::local::local_socket::{LINE_WITHIN, LocalSocket, read_line, write_line};
 
-/// A request.
+/// A request to the running agent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "request")]
 pub(crate) enum Request {
-    /// A new certificate in place of the stored one.
+    /// Replaces the stored certificate by a new one.
     Renew {
-        /// The URL where to register; else the one that the agent knows.
+        /// The URL of the registration endpoint, or `None` for the one that the agent knows.
         #[serde(alias = "door")]
         endpoint: Option<String>,
     },
 }
 
-/// What came of it.
+/// The answer to a request.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "answer", rename_all_fields = "camelCase")]
 pub(crate) enum Answer {
-    /// The agent connects with a new certificate now.
+    /// The agent now connects with a new certificate.
     Renewed {
-        /// When its time ends, in seconds since the epoch.
+        /// The end of its validity, as Unix time in seconds.
         not_after: u64,
     },
-    /// It was not done.
+    /// The request failed.
     Failed {
-        /// The exit code for whoever asked.
+        /// The exit code for the requesting command.
         exit_code: u8,
-        /// The sentence for them.
+        /// The sentence for the user.
         why: String,
     },
 }
 
-/// A request of somebody who waits for the answer.
+/// A request with the channel for its answer.
 pub(crate) struct Asked {
     pub(crate) request: Request,
     pub(crate) answer: oneshot::Sender<Answer>,
@@ -54,7 +54,7 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Listens at this path in the state folder, which this process holds.
+    /// Listens at this path in the state folder, which this process has locked.
     pub(crate) fn listen(path: &Path) -> io::Result<Self> {
         let socket = LocalSocket::bind(path)?;
         let (tell, received) = mpsc::channel(1);
@@ -81,7 +81,8 @@ impl Drop for Requests {
     }
 }
 
-/// Whoever hangs up gets no answer, and whoever says nothing is not waited for.
+/// Reads a request and writes its answer. A client that closes the connection gets no answer, and a client that sends nothing is
+/// dropped after the time limit.
 async fn serve(mut stream: UnixStream, tell: mpsc::Sender<Asked>) {
     let Ok(Ok(line)) = timeout(LINE_WITHIN, read_line(&mut stream)).await else { return };
     if !line.ends_with(b"\n") {
@@ -112,7 +113,7 @@ mod tests {
     use crate::local::local_socket::ask;
 
     #[tokio::test]
-    async fn a_request_gets_its_answer_and_what_is_none_is_said_to_be() {
+    async fn a_request_gets_its_answer_and_an_unknown_request_fails() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("agent.sock");
         std::fs::write(&path, "left by an agent that was killed").unwrap();

@@ -1,21 +1,21 @@
-//! What the agent says about itself to those who ask on the device: a file in the state folder.
+//! The status of the agent for other processes of the device: a file in the state folder.
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Answer;
 
-/// The agent, at its last change.
+/// The status of the agent at its last change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Status {
-    /// The connection.
+    /// The state of the connection.
     pub(crate) connection: Online,
-    /// Since when, in seconds since the epoch.
+    /// The time of the last change of the connection, as Unix time in seconds.
     pub(crate) since: u64,
     /// Why there is no connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) why: Option<String>,
-    /// The command that came last.
+    /// The newest command that has an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_command: Option<LastCommand>,
 }
@@ -24,32 +24,32 @@ pub(crate) struct Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Online {
-    /// It stands.
+    /// The connection is established.
     Connected,
-    /// It is tried.
+    /// The agent is trying to connect.
     Connecting,
-    /// The server does not let this device in; it is tried again now and then.
+    /// The server refuses this device; the agent tries again from time to time.
     Refused,
     /// The agent has ended.
     Stopped,
 }
 
-/// A command, and what became of it.
+/// A command with its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LastCommand {
-    /// Its id.
+    /// The id of the command.
     pub(crate) id: String,
-    /// `accepted`, `done`, `refused` or `failed`.
+    /// One of `accepted`, `done`, `refused` and `failed`.
     pub(crate) status: String,
-    /// The same for a person.
+    /// A description for the owner.
     pub(crate) detail: String,
-    /// Since when, in seconds since the epoch.
+    /// The time since which the command has this status, as Unix time in seconds.
     pub(crate) at: u64,
 }
 
 impl LastCommand {
-    /// Whether it is of this command, and says the same.
+    /// Whether this is the same command with the same status.
     pub(crate) fn is(&self, answer: &Answer) -> bool {
         (self.id.as_str(), self.status.as_str()) == (answer.id.as_str(), answer.status.word())
     }

@@ -1,10 +1,10 @@
-//! What a command asks a printer for: who sent it is checked by the policies, what it says is checked here.
+//! Parses the commands of a printer. The AWS IoT policies check the sender of a command; this module checks its content.
 
 use serde_json::Value;
 
 use crate::agent::Command;
 
-/// What a command asks for.
+/// The action that a command requests.
 #[derive(Debug, PartialEq)]
 pub(super) enum Task {
     Print {
@@ -14,7 +14,7 @@ pub(super) enum Task {
     Pause,
     Resume,
     Cancel,
-    /// A print that cannot be, and why.
+    /// A print request with invalid arguments, and the reason.
     Unclear(&'static str),
     Unknown,
 }

@@ -1,7 +1,7 @@
-//! The running device of the hub's page: the printer, or whatever else its model describes, its connection, and somebody with a finger on
+//! The running device of the hub's web page: the printer, or any other device that its model describes, with its connection and
 //! its switches.
 //!
-//! It is the same life as that of any device, and shows itself while it lives.
+//! It uses the same event loop as every other device, and publishes its state for the page.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,37 +21,37 @@ use crate::device_model;
 use crate::event_loop::{Connection, Control, EventLoop, Pace};
 use crate::simulated_device::{SimulatedDevice, Switches};
 
-/// Somebody is looking on.
+/// The longest pause between two attempts to connect; shorter than usual, because a user is watching.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
-/// For the task to end.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long the task may take to end.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
 const LOG_LENGTH: usize = 50;
 
-/// What a device says about itself. The default is that of no device.
+/// The state of a device for the page. The default is the state without a device.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct State {
     /// Whether there is a device.
     pub running: bool,
-    /// Whether it is connected.
+    /// The state of the connection.
     pub connection: Online,
-    /// Whether it is slow.
+    /// Whether the device is slow.
     pub slow: bool,
-    /// Whether its prints fail.
+    /// Whether the actions of the device fail.
     pub fails: bool,
-    /// The printer.
+    /// The printer, if the device is one.
     pub printer: Option<Printer>,
-    /// What has happened, oldest first.
+    /// The log, oldest line first.
     pub log: Vec<Line>,
-    /// Whose bundle it has.
+    /// The name of the thing of the bundle.
     pub thing: Option<String>,
 }
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
-    /// Seconds since the epoch.
+    /// Unix time in seconds.
     pub at: u64,
-    /// What happened.
+    /// The text of the line.
     pub text: String,
 }
 
@@ -59,25 +59,25 @@ pub struct Line {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Online {
-    /// Nobody wants one.
+    /// Disconnected on request.
     #[default]
     Off,
-    /// It is tried.
+    /// The device is trying to connect.
     Connecting,
-    /// It stands.
+    /// The connection is established.
     Connected,
-    /// The hub says no; it is tried again now and then.
+    /// The hub refuses the device; the device tries again from time to time.
     Refused,
 }
 
 impl Online {
-    /// Whether a connection stands or is tried.
+    /// Whether there is a connection or an attempt to connect.
     pub fn wants(self) -> bool {
         matches!(self, Self::Connecting | Self::Connected)
     }
 }
 
-/// By which its switches are turned.
+/// Access to the switches of the device.
 enum Hand {
     Printer(mpsc::Sender<Switch>),
     Any(Arc<Switches>),
@@ -93,8 +93,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens a bundle and starts the device with it, which connects. `now` is in seconds since the epoch. Needs a
-    /// tokio runtime.
+    /// Opens a bundle and starts its device, which connects. `now` returns Unix time in seconds. Needs a tokio runtime.
     pub fn start(zip: &[u8], now: fn() -> u64) -> Result<Self, BundleError> {
         let bundle = Bundle::open(zip)?;
         let first =
@@ -106,15 +105,15 @@ impl Device {
             let (switches, turned) = mpsc::channel(16);
             let shown = Arc::clone(&tell);
             let printer = Simulated::new(turned, move |machine| show(&shown, machine));
-            return Ok(Self::live(bundle, printer, Hand::Printer(switches), tell, state, now));
+            return Ok(Self::run_device(bundle, printer, Hand::Printer(switches), tell, state, now));
         }
         let switches = Arc::new(Switches::default());
         let device = SimulatedDevice::new(model, Arc::clone(&switches));
         let properties = device.properties();
-        Ok(Self::live(bundle, InTurn::new(device, properties), Hand::Any(switches), tell, state, now))
+        Ok(Self::run_device(bundle, InTurn::new(device, properties), Hand::Any(switches), tell, state, now))
     }
 
-    fn live<B: Body + 'static>(
+    fn run_device<B: Body + 'static>(
         bundle: Bundle,
         body: B,
         hand: Hand,
@@ -130,46 +129,46 @@ impl Device {
         Self { control, hand, tell, state, task }
     }
 
-    /// Connects, at once.
+    /// Connects at once.
     pub async fn connect(&self) {
         self.control.connect().await;
     }
 
-    /// Disconnects, and stays so.
+    /// Disconnects, and does not connect again by itself.
     pub async fn disconnect(&self) {
         self.control.disconnect().await;
     }
 
-    /// Makes it slow, or as fast as it was.
+    /// Makes the device slow, or restores its normal speed.
     pub async fn slow(&self, slow: bool) {
         self.turn(Switch::Slow(slow)).await;
     }
 
-    /// Lets the print under way, or the next one, run out of filament; or mends the printer.
+    /// Lets the current or the next print run out of filament, or repairs the printer.
     pub async fn fail(&self, fails: bool) {
         self.turn(Switch::Fail(fails)).await;
     }
 
-    /// How it is.
+    /// The current state.
     pub fn state(&self) -> State {
         self.state.borrow().clone()
     }
 
-    /// Tells whenever something has changed.
+    /// A receiver that is notified of each change of the state.
     pub fn watch(&self) -> watch::Receiver<State> {
         self.state.clone()
     }
 
-    /// Says goodbye and ends.
+    /// Disconnects and ends.
     pub async fn stop(mut self) {
         self.control.stop().await;
-        // A task that does not end by itself is ended when this value is dropped.
-        let _ = timeout(FAREWELL, &mut self.task).await;
+        // A task that does not end in time is aborted when this value is dropped.
+        let _ = timeout(STOP_WITHIN, &mut self.task).await;
     }
 
     async fn turn(&self, switch: Switch) {
         match (&self.hand, switch) {
-            // Without a receiver the device has ended, and its switches do nothing.
+            // A closed channel means that the device has ended, so its switches have no effect.
             (Hand::Printer(switches), switch) => drop(switches.send(switch).await),
             (Hand::Any(switches), Switch::Slow(slow)) => {
                 switches.slow.store(slow, Ordering::Relaxed);
@@ -216,7 +215,7 @@ fn show(tell: &watch::Sender<State>, machine: &Machine) {
 
 fn log(tell: &watch::Sender<State>, line: Line) {
     tell.send_modify(|state| {
-        // The same complaint again is the same line, with a new time.
+        // A repeated line replaces the line before, with a new time.
         if state.log.last().is_some_and(|last| last.text == line.text) {
             state.log.pop();
         }

@@ -1,4 +1,4 @@
-//! The device of the hub's page against a server that says what a test wants.
+//! Tests of the device of the hub's web page, with a scripted server.
 
 use onething_hub::authority::Authority;
 use onething_hub::clock;
@@ -23,7 +23,7 @@ fn command(id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_device_listens_asks_obeys_and_reports() {
+async fn a_device_subscribes_gets_the_shadow_performs_and_reports() {
     let server = Server::new().await;
     let device = device(&server);
     assert_eq!(device.state().connection, Online::Connecting);
@@ -61,7 +61,7 @@ async fn a_device_listens_asks_obeys_and_reports() {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_not_done_again_after_the_connection_was_lost() {
+async fn an_answered_command_is_not_performed_again_after_a_lost_connection() {
     let server = Server::new().await;
     let device = device(&server);
     let mut session = server.welcome().await;
@@ -77,7 +77,7 @@ async fn what_was_answered_is_not_done_again_after_the_connection_was_lost() {
 }
 
 #[tokio::test]
-async fn who_is_disconnected_stays_so_until_somebody_connects() {
+async fn a_disconnected_device_stays_disconnected_until_it_is_connected() {
     let server = Server::new().await;
     let device = device(&server);
     let mut session = server.welcome().await;
@@ -133,7 +133,7 @@ async fn a_certificate_that_the_server_does_not_know_is_refused() {
 }
 
 #[tokio::test]
-async fn a_server_that_the_bundle_does_not_know_is_no_hub() {
+async fn a_server_with_an_unknown_certificate_is_refused() {
     let (server, other) = (Server::new().await, Server::new().await);
     let mut impostor = server;
     impostor.acceptor = other.acceptor;
@@ -143,11 +143,11 @@ async fn a_server_that_the_bundle_does_not_know_is_no_hub() {
 }
 
 #[tokio::test]
-async fn a_device_whose_hub_is_down_goes_on_trying() {
+async fn a_device_tries_again_while_the_hub_is_down() {
     let server = Server::new().await;
     let device = device(&server);
     for _ in 0..2 {
-        // Closed before a word is said.
+        // The connection is closed before CONNACK.
         soon(server.listener.accept()).await.unwrap();
     }
     server.welcome().await;
@@ -156,7 +156,7 @@ async fn a_device_whose_hub_is_down_goes_on_trying() {
 }
 
 #[test]
-fn no_device_is_a_state_too() {
+fn the_default_state_is_that_without_a_device() {
     let none = json!({"running": false, "connection": "off", "slow": false, "fails": false, "printer": null, "log": [], "thing": null});
     assert_eq!(serde_json::to_value(State::default()).unwrap(), none);
 }

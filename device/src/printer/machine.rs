@@ -1,6 +1,6 @@
-//! The printer as a device: what it does when it is told to, and what it says about itself.
+//! The simulated printer: how it reacts to orders, and which properties it reports.
 //!
-//! No network, no clock: time comes in as an argument, what has happened comes out as values.
+//! This module uses no network and no clock: elapsed time is an argument, events are return values.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::agent::{Answer, Command, CommandStatus, Event, Order, Past, plain};
 const NOZZLE_LIMIT: f64 = 300.0;
 const BED_LIMIT: f64 = 120.0;
 
-/// A printer.
+/// A simulated printer.
 #[derive(Debug, Default)]
 pub struct Machine {
     works: Works,
-    /// The command of the print under way: it is answered when the print ends.
+    /// The id of the command of the current print, which is answered when the print ends.
     job: Option<String>,
     events: Vec<Event>,
 }
 
 impl Machine {
-    /// Begins what it is told.
+    /// Begins an order.
     pub fn begin(&mut self, order: Order) {
         match order {
             Order::Do(command) => self.obey(command),
@@ -41,8 +41,8 @@ impl Machine {
         }
     }
 
-    /// Goes on where the power was cut, as printers do: the shadow is the memory of a device that has lost its own. The
-    /// command that it goes on with.
+    /// Continues after a power failure, as printers do. The shadow replaces the lost memory of the device. Returns the id of the
+    /// command that the printer continues.
     pub fn remember(&mut self, past: &Past) -> Option<String> {
         let text = |name: &str| past.reported.get(name).and_then(Value::as_str);
         self.works.on = text("power") != Some("OFF");
@@ -54,7 +54,7 @@ impl Machine {
             self.works.bed_target = target;
         }
         let job = past.open.last();
-        // The number of copies stands in the command alone.
+        // Only the command contains the number of copies.
         let wanted = job.and_then(|id| past.command(id));
         if let Some(command) = wanted
             && let Task::Print { copies, .. } = Task::read(&command)
@@ -66,7 +66,7 @@ impl Machine {
         match text("status") {
             Some("printing") if self.works.on && self.works.model.is_some() => {
                 self.works.status = Status::Printing;
-                self.note(&format!("goes on with {}", self.wares()));
+                self.note(&format!("goes on with {}", self.print_job()));
             }
             Some("paused") if self.works.on && self.works.model.is_some() => self.works.status = Status::Paused,
             _ => return None,
@@ -75,36 +75,36 @@ impl Machine {
         self.job.clone()
     }
 
-    /// Lets time pass.
+    /// Simulates the elapsed time.
     pub fn tick(&mut self, elapsed: Duration) {
         match self.works.work(elapsed) {
-            Some(End::Printed) => self.end_job(CommandStatus::Done, &format!("{} is printed", self.wares())),
+            Some(End::Printed) => self.end_job(CommandStatus::Done, &format!("{} is printed", self.print_job())),
             Some(End::RanOut) => self.end_job(CommandStatus::Failed, "the filament has run out"),
             None => {}
         }
     }
 
-    /// Whether time changes nothing, until somebody does.
+    /// Whether the state does not change with time.
     pub fn is_at_rest(&self) -> bool {
         self.works.is_at_rest()
     }
 
-    /// What has happened since this was last asked.
+    /// The events since the last call.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
 
-    /// What a device of this kind reports.
+    /// The properties that the printer reports.
     pub fn properties(&self) -> Map<String, Value> {
         self.works.properties()
     }
 
-    /// Makes it slow, or as fast as it was.
+    /// Makes the printer slow, or restores its normal speed.
     pub fn be_slow(&mut self, slow: bool) {
         self.works.slow = slow;
     }
 
-    /// Makes the print under way, or the next one, run out of filament; or mends the printer.
+    /// Lets the current or the next print run out of filament, or repairs the printer.
     pub fn fail(&mut self, fails: bool) {
         self.works.fails = fails;
         if !fails && self.works.status == Status::Error {
@@ -113,7 +113,7 @@ impl Machine {
         }
     }
 
-    /// Whether it is slow.
+    /// Whether the printer is slow.
     pub fn is_slow(&self) -> bool {
         self.works.slow
     }
@@ -123,7 +123,7 @@ impl Machine {
         self.works.fails
     }
 
-    /// The printer, as it is to be shown.
+    /// The state of the printer for display.
     pub fn shown(&self) -> Printer {
         self.works.shown()
     }
@@ -162,13 +162,13 @@ impl Machine {
         let (status, detail) = match self.works.obey(Task::read(&command)) {
             Ok(Effect::Begun) => {
                 self.job = Some(command.id.clone());
-                (CommandStatus::Accepted, format!("{} is being printed", self.wares()))
+                (CommandStatus::Accepted, format!("{} is being printed", self.print_job()))
             }
             Ok(Effect::Done(what)) => {
                 if !self.works.is_busy()
                     && let Some(id) = self.job.take()
                 {
-                    // The owner wanted the print to end.
+                    // The owner ended the print, so this is not reported as a failure.
                     self.events.push(Event::Interrupted(Answer { id, status: CommandStatus::Failed, detail: what.to_owned() }));
                 }
                 (CommandStatus::Done, what.to_owned())
@@ -178,7 +178,7 @@ impl Machine {
         self.events.push(Event::Answered(Answer { id: command.id, status, detail }));
     }
 
-    /// Ends the print, and answers its command.
+    /// Ends the print and answers its command.
     fn end_job(&mut self, status: CommandStatus, detail: &str) {
         match self.job.take() {
             Some(id) => self.events.push(Event::Answered(Answer { id, status, detail: detail.to_owned() })),
@@ -186,8 +186,8 @@ impl Machine {
         }
     }
 
-    /// What is printed, in words.
-    fn wares(&self) -> String {
+    /// A description of what is printed.
+    fn print_job(&self) -> String {
         let model = self.works.model.as_deref().map(plain).unwrap_or_default();
         if self.works.copies == 1 { model } else { format!("{} times {model}", self.works.copies) }
     }
@@ -197,7 +197,8 @@ impl Machine {
     }
 }
 
-/// The very number that is wanted, where it is in the range: `200` and `200.0` are two values to a shadow.
+/// The requested number itself, if it is in the range. It is not converted, because `200` and `200.0` are different values in a
+/// shadow.
 fn degrees(wanted: Option<&Value>, limit: f64) -> Option<Number> {
     let number = wanted?.as_number()?;
     number.as_f64().is_some_and(|degrees| (0.0..=limit).contains(&degrees)).then(|| number.clone())

@@ -1,4 +1,4 @@
-//! Whatever comes in whatever order: a command is done once, and nothing is reported that the device model does not know.
+//! Property tests with random sequences of orders: a command is performed once, and every report is valid for the device model.
 
 use onething::device_model::{Model, ValueKind};
 use proptest::prelude::*;
@@ -52,7 +52,7 @@ fn is_valid(model: &Model, name: &str, value: &Value) -> bool {
 
 proptest! {
     #[test]
-    fn a_command_is_done_once_and_every_report_is_true_to_the_model(steps in prop::collection::vec(step(), 1..40)) {
+    fn a_command_is_performed_once_and_every_report_fits_the_model(steps in prop::collection::vec(step(), 1..40)) {
         let model = Model::parse(Model::SAMPLE).unwrap();
         let mut bench = Bench::new();
         let mut last = json!(null);
@@ -61,7 +61,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Command { id, name, expired } => {
-                    // What an id stands for never changes.
+                    // The same id always belongs to the same command.
                     let id = format!("{id}{name}{expired}");
                     last = if name == "print" { print_order(&id, "vase", 2) } else { plainly(&id, name) };
                     if expired {
@@ -83,7 +83,7 @@ proptest! {
             }
             starts += std::mem::take(&mut bench.notes).iter().filter(|note| note.starts_with("print accepted")).count();
             bench.wait(1.0);
-            // The same command that is wanted again is answered again, and not begun again: see `starts`.
+            // A command that is requested again is answered again, but not begun again: see `starts`.
             let (id, status, _) = bench.answer();
             if answers.last().is_none_or(|(i, s)| (i.as_str(), s.as_str()) != (id, status)) {
                 answers.push((id.to_owned(), status.to_owned()));
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn no_document_is_too_strange(documents in prop::collection::vec((any::<bool>(), document()), 1..20)) {
+    fn any_document_is_handled(documents in prop::collection::vec((any::<bool>(), document()), 1..20)) {
         let model = Model::parse(Model::SAMPLE).unwrap();
         let mut bench = Bench::new();
         for (is_delta, document) in documents {

@@ -14,7 +14,7 @@ pub(super) fn plainly(id: &str, name: &str) -> Value {
     json!({"id": id, "name": name, "args": {}, "issuedAt": NOW, "expiresAt": NOW + 60})
 }
 
-/// A printer, its agent, and its shadow, as the broker would keep it.
+/// A printer, its agent, and its shadow, as a broker would store it.
 pub(super) struct Bench {
     pub(super) agent: Agent,
     pub(super) machine: Machine,
@@ -38,7 +38,7 @@ impl Bench {
         }
     }
 
-    /// Connected to an empty shadow, with everything reported.
+    /// A printer that is connected to an empty shadow and has reported everything.
     pub(super) fn new() -> Self {
         let mut bench = Self::plugged_in(json!({}), 1);
         let past = bench.agent.take_no_shadow(bench.moment);
@@ -105,8 +105,8 @@ impl Bench {
         (field("id"), field("status"), field("detail"))
     }
 
-    /// Another device with the same bundle, which knows only the shadow.
-    fn after_a_power_cut(&self, desired: &Value) -> Self {
+    /// Another device with the same bundle, which has no other state than the shadow.
+    fn after_a_power_failure(&self, desired: &Value) -> Self {
         let mut bench = Self::plugged_in(self.shadow.clone(), self.version);
         let delta = json!({"command": desired["command"]});
         let state = json!({"desired": desired, "reported": self.shadow, "delta": delta});
@@ -116,7 +116,7 @@ impl Bench {
 }
 
 #[test]
-fn a_printer_that_was_away_cancels_the_old_print_and_prints_the_new_one() {
+fn after_a_disconnection_the_old_print_is_cancelled_and_the_new_one_printed() {
     let mut bench = Bench::new();
     bench.commands(&print_order("1", "vase", 1));
     bench.wait(8.0);
@@ -135,11 +135,11 @@ fn a_printer_that_was_away_cancels_the_old_print_and_prints_the_new_one() {
     let ends: Vec<_> = bench.agent.ends().into_iter().map(|end| (end.id, end.status, end.detail)).collect();
     let ended = |id: &str, status| (id.to_owned(), status, "cancelled".to_owned());
     assert_eq!(ends, [ended("1", CommandStatus::Failed), ended("2", CommandStatus::Done)]);
-    assert_eq!(bench.says("failures"), &Value::Null, "what the owner wanted is no failure");
+    assert_eq!(bench.says("failures"), &Value::Null, "a cancellation is not a failure");
 }
 
 #[test]
-fn a_print_gets_hot_then_on_and_is_done() {
+fn a_print_heats_up_progresses_and_is_done() {
     let mut bench = Bench::new();
     bench.commands(&print_order("1", "vase", 1));
     bench.wait(1.0);
@@ -183,7 +183,7 @@ fn a_slow_printer_takes_five_times_as_long() {
 }
 
 #[test]
-fn pause_resume_and_cancel_do_what_they_say() {
+fn pause_resume_and_cancel_change_the_status() {
     let mut bench = Bench::new();
     bench.commands(&plainly("1", "pause"));
     bench.wait(1.0);
@@ -209,7 +209,7 @@ fn pause_resume_and_cancel_do_what_they_say() {
 }
 
 #[test]
-fn the_end_of_a_print_does_not_take_the_place_of_a_newer_answer() {
+fn the_end_of_a_print_does_not_replace_a_newer_answer() {
     let mut bench = Bench::new();
     bench.commands(&print_order("1", "vase", 1));
     bench.wait(5.0);
@@ -220,7 +220,7 @@ fn the_end_of_a_print_does_not_take_the_place_of_a_newer_answer() {
 }
 
 #[test]
-fn what_is_set_is_reported_as_the_very_value() {
+fn a_property_is_reported_with_the_exact_desired_value() {
     let mut bench = Bench::new();
     bench.wants(&json!({"nozzleTarget": 200.0, "bedTarget": 60, "power": "ON"}));
     bench.wait(10.0);
@@ -228,13 +228,13 @@ fn what_is_set_is_reported_as_the_very_value() {
     assert_eq!((bench.says("bedTarget"), bench.says("nozzle"), bench.says("power")), (&json!(60), &json!(200), &json!("ON")));
     bench.wants(&json!({"nozzleTarget": 301, "bedTarget": "hot", "power": "MAYBE", "colour": "red"}));
     bench.wait(1.0);
-    assert_eq!(bench.says("nozzleTarget").to_string(), "200.0", "what cannot be stays a delta");
+    assert_eq!(bench.says("nozzleTarget").to_string(), "200.0", "an invalid value stays a delta");
     assert_eq!((bench.says("power"), bench.says("colour")), (&json!("ON"), &json!(null)));
     assert!(bench.notes.contains(&"has no colour to be set".to_owned()));
 }
 
 #[test]
-fn power_off_throws_a_print_away_and_refuses_the_next() {
+fn power_off_discards_a_print_and_refuses_the_next() {
     let mut bench = Bench::new();
     bench.commands(&print_order("1", "vase", 1));
     bench.wait(5.0);
@@ -247,11 +247,11 @@ fn power_off_throws_a_print_away_and_refuses_the_next() {
     assert_eq!(bench.answer(), ("2", "refused", "the printer is switched off"));
     bench.wants(&json!({"power": "ON", "command": print_order("3", "vase", 1)}));
     bench.wait(1.0);
-    assert_eq!(bench.answer().1, "accepted", "it is switched on before it is told to print");
+    assert_eq!(bench.answer().1, "accepted", "the printer is switched on before the print command");
 }
 
 #[test]
-fn without_filament_a_print_fails_until_somebody_mends_it() {
+fn without_filament_prints_fail_until_the_printer_is_repaired() {
     let mut bench = Bench::new();
     bench.machine.fail(true);
     bench.commands(&print_order("1", "vase", 1));
@@ -269,7 +269,7 @@ fn without_filament_a_print_fails_until_somebody_mends_it() {
 }
 
 #[test]
-fn a_command_counts_up_to_its_second_and_not_without_one() {
+fn a_command_needs_an_expiry_in_the_future() {
     for (end, status) in [(json!(NOW + 1), "accepted"), (json!(NOW), "refused"), (json!(null), "refused"), (json!("later"), "refused")] {
         let mut bench = Bench::new();
         let mut command = print_order("1", "vase", 1);
@@ -281,7 +281,7 @@ fn a_command_counts_up_to_its_second_and_not_without_one() {
 }
 
 #[test]
-fn what_cannot_be_printed_is_refused() {
+fn invalid_print_commands_are_refused() {
     for (args, why) in [
         (json!({}), "it does not say what to print"),
         (json!({"model": "x".repeat(65)}), "it does not say what to print"),
@@ -301,7 +301,7 @@ fn what_cannot_be_printed_is_refused() {
 }
 
 #[test]
-fn a_delta_without_an_id_or_of_an_old_version_is_nothing_new() {
+fn a_delta_without_an_id_or_of_an_old_version_is_ignored() {
     let mut bench = Bench::new();
     bench.commands(&json!({"name": "print", "args": {"model": "vase"}, "expiresAt": NOW + 60}));
     bench.version -= 1;
@@ -313,11 +313,11 @@ fn a_delta_without_an_id_or_of_an_old_version_is_nothing_new() {
 }
 
 #[test]
-fn reports_are_no_more_than_two_a_second_and_only_what_is_new() {
+fn reports_are_limited_to_two_per_second_and_to_changes() {
     let mut bench = Bench::new();
     bench.reports.clear();
     bench.wait(30.0);
-    assert_eq!(bench.reports, [], "an idle printer is silent");
+    assert_eq!(bench.reports, [], "an idle printer reports nothing");
     bench.commands(&print_order("1", "vase", 1));
     bench.wait(20.0);
     assert!(bench.reports.len() <= 41, "{}", bench.reports.len());
@@ -325,7 +325,7 @@ fn reports_are_no_more_than_two_a_second_and_only_what_is_new() {
 }
 
 #[test]
-fn what_the_shadow_missed_is_reported_with_the_next_connection() {
+fn changes_while_disconnected_are_reported_with_the_next_connection() {
     let mut bench = Bench::new();
     bench.commands(&print_order("1", "vase", 1));
     bench.wait(5.0);
@@ -340,30 +340,30 @@ fn what_the_shadow_missed_is_reported_with_the_next_connection() {
 }
 
 #[test]
-fn after_a_power_cut_a_print_is_gone_on_with_and_nothing_is_done_again() {
+fn after_a_power_failure_a_print_continues_and_nothing_is_repeated() {
     let mut before = Bench::new();
     before.wants(&json!({"nozzleTarget": 210, "command": print_order("1", "vase", 2)}));
     before.wait(25.0);
     let stood = before.says("progress").as_u64().unwrap();
-    let mut after = before.after_a_power_cut(&json!({"command": print_order("1", "vase", 2)}));
+    let mut after = before.after_a_power_failure(&json!({"command": print_order("1", "vase", 2)}));
     assert_eq!((after.machine.shown().copies, after.machine.shown().status), (2, Status::Printing));
     after.wait(1.0);
     assert!(after.says("progress").as_u64().unwrap().abs_diff(stood) <= 1);
     assert_eq!(after.says("nozzleTarget"), 210);
     after.wait(30.0);
     assert_eq!(after.answer(), ("1", "done", "2 times vase is printed"));
-    let mut again = after.after_a_power_cut(&json!({"command": print_order("1", "vase", 2)}));
+    let mut again = after.after_a_power_failure(&json!({"command": print_order("1", "vase", 2)}));
     again.wait(5.0);
     assert_eq!((again.says("status"), again.answer().1), (&json!("idle"), "done"));
 }
 
 #[test]
-fn a_print_that_was_accepted_and_never_begun_has_failed() {
+fn an_accepted_print_that_was_never_begun_has_failed() {
     let mut before = Bench::new();
     before.commands(&print_order("1", "vase", 1));
     before.wait(1.0);
     before.shadow["status"] = json!("idle");
-    let mut after = before.after_a_power_cut(&json!({"command": print_order("1", "vase", 1)}));
+    let mut after = before.after_a_power_failure(&json!({"command": print_order("1", "vase", 1)}));
     after.wait(1.0);
     assert_eq!(after.answer(), ("1", "failed", "the device stopped while it was at work"));
 }

@@ -1,9 +1,9 @@
-//! A simulated 3D printer: a device like any other, which knows nothing but the bundle out of the mail.
+//! A simulated 3D printer, which uses the same bundle and the same agent as every other device.
 //!
-//! [`machine`] is the printer itself, without a network and without a clock; `simulated` lets time pass for it; [`device`] is
-//! that of the hub's page.
+//! [`machine`] is the printer itself, without a network and without a clock; `simulated` runs it in real time; [`device`] is the
+//! device of the hub's web page.
 //!
-//! It is given no way around its certificate: what it learns and says goes through the broker, by mutual TLS.
+//! The printer has no access besides its certificate: all communication goes through the broker with mutual TLS.
 
 mod command;
 pub mod device;

@@ -1,4 +1,4 @@
-//! The printer in time: a body that ticks while something moves, and sleeps while nothing does.
+//! The printer in real time: a body that ticks while the state changes, and sleeps otherwise.
 
 use std::future::pending;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::agent::{Body, Event, Order, Past};
 
 const TICK: Duration = Duration::from_millis(250);
 
-/// Somebody's finger on the printer itself.
+/// A switch that a user operates on the simulated printer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Switch {
     Slow(bool),
     Fail(bool),
 }
 
-/// A printer that lives in time.
+/// A printer that runs in real time.
 pub struct Simulated {
     machine: Machine,
-    /// Up to when time has passed for the machine.
+    /// The time up to which the machine has been simulated.
     at: Instant,
     switches: Option<mpsc::Receiver<Switch>>,
     show: Box<dyn Fn(&Machine) + Send>,
@@ -35,7 +35,7 @@ impl Default for Simulated {
 }
 
 impl Simulated {
-    /// With switches, and with somebody who is shown the printer whenever something may have changed.
+    /// A printer with switches. `show` is called whenever the state may have changed.
     pub(super) fn new(switches: mpsc::Receiver<Switch>, show: impl Fn(&Machine) + Send + 'static) -> Self {
         let printer = Self { switches: Some(switches), show: Box::new(show), ..Self::default() };
         (printer.show)(&printer.machine);
@@ -44,7 +44,7 @@ impl Simulated {
 
     fn change<T>(&mut self, change: impl FnOnce(&mut Machine) -> T) -> T {
         if self.machine.is_at_rest() {
-            // The time in which nothing moved has passed.
+            // The state has not changed while the machine was at rest, so that time need not be simulated.
             self.at = Instant::now();
         }
         let result = change(&mut self.machine);
@@ -61,7 +61,7 @@ impl Simulated {
 }
 
 impl Body for Simulated {
-    /// Always: a print can be paused while it is printed.
+    /// The printer accepts orders at any time: a print can be paused while it runs.
     fn is_free(&self) -> bool {
         true
     }
@@ -101,7 +101,7 @@ async fn next(switches: &mut Option<mpsc::Receiver<Switch>>) -> Switch {
     {
         return switch;
     }
-    // Whoever had them has let go of them.
+    // The sender was dropped.
     *switches = None;
     pending().await
 }

@@ -1,4 +1,4 @@
-//! The printer's works: what gets warm, moves and breaks, as time passes.
+//! The mechanics of the simulated printer: temperatures, progress and failures over time.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use serde_json::{Map, Number, Value, json};
 
 use super::command::Task;
 
-/// Of hot printing, for one copy.
+/// The printing time of one copy at full temperature.
 const SECONDS_PER_COPY: f64 = 18.0;
-/// How much longer everything takes when the printer is slow.
+/// The factor by which all durations grow while the printer is slow.
 const SLOWNESS: f64 = 5.0;
-/// In copies: where a print breaks off, when it has to.
+/// The progress at which a failing print ends, in copies.
 const RUNS_OUT_AT: f64 = 0.1;
-/// In degrees.
+/// The room temperature, in degrees.
 const ROOM: f64 = 21.0;
 const PRINTS_AT: Heat = Heat { nozzle: 200.0, bed: 60.0 };
-/// In degrees a second.
+/// In degrees per second.
 const HEATS_BY: Heat = Heat { nozzle: 90.0, bed: 25.0 };
 const COOLS_BY: Heat = Heat { nozzle: 15.0, bed: 4.0 };
 
@@ -26,43 +26,43 @@ struct Heat {
     bed: f64,
 }
 
-/// What the printer is busy with.
+/// The activity of the printer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Nothing.
+    /// The printer is idle.
     Idle,
-    /// A print, or getting hot for it.
+    /// A print is in progress, or the printer is heating for it.
     Printing,
-    /// A print that waits to be gone on with.
+    /// A print is paused.
     Paused,
-    /// Something a human has to mend.
+    /// The printer has to be repaired by a person.
     Error,
 }
 
-/// The printer, as it is to be shown.
+/// The state of the printer for display.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Printer {
     /// `ON` or `OFF`.
     pub power: &'static str,
-    /// What it is busy with.
+    /// The activity of the printer.
     pub status: Status,
-    /// What it prints or printed last.
+    /// The model that is printed, or was printed last.
     pub model: Option<String>,
-    /// Percent of all copies.
+    /// The progress of all copies, in percent.
     pub progress: u32,
-    /// Degrees.
+    /// The temperature of the nozzle, in degrees.
     pub nozzle: u32,
-    /// Degrees.
+    /// The temperature of the bed, in degrees.
     pub bed: u32,
-    /// How warm the owner wants it.
+    /// The desired temperature of the nozzle, in degrees.
     pub nozzle_target: Number,
-    /// How warm the owner wants it.
+    /// The desired temperature of the bed, in degrees.
     pub bed_target: Number,
-    /// How many are wanted.
+    /// The number of copies to print.
     pub copies: u32,
-    /// Which of them is being printed, from 1 on.
+    /// The number of the current copy, starting at 1.
     pub copy: u32,
 }
 
@@ -73,12 +73,12 @@ pub(super) enum End {
     RanOut,
 }
 
-/// What a command has begun or done.
+/// The effect of a command that was not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// A print has begun; its command is done when it ends.
+    /// A print has begun; its command is done when the print ends.
     Begun,
-    /// Done already.
+    /// The command is done already.
     Done(&'static str),
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Works {
     pub(super) status: Status,
     pub(super) model: Option<String>,
     pub(super) copies: u32,
-    /// In copies, from 0 to all of them.
+    /// The printed amount, in copies.
     done: f64,
     heat: Heat,
     pub(super) nozzle_target: Number,
@@ -98,7 +98,7 @@ pub(super) struct Works {
 }
 
 impl Default for Works {
-    /// Just plugged in.
+    /// A printer that was just switched on.
     fn default() -> Self {
         Self {
             on: true,
@@ -116,7 +116,7 @@ impl Default for Works {
 }
 
 impl Works {
-    /// Does what it is told, or says why not.
+    /// Performs a task, or returns why it is refused.
     pub(super) fn obey(&mut self, task: Task) -> Result<Effect, &'static str> {
         match (task, self.status) {
             (Task::Unknown, _) => Err("the printer cannot do this"),
@@ -145,7 +145,7 @@ impl Works {
         Effect::Done(what)
     }
 
-    /// Switches it. Off throws a print away.
+    /// Switches the printer on or off. Switching off discards the current print.
     pub(super) fn switch(&mut self, on: bool) {
         self.on = on;
         if !on && self.is_busy() {
@@ -157,12 +157,12 @@ impl Works {
         matches!(self.status, Status::Printing | Status::Paused)
     }
 
-    /// Stands where a print had come to, in percent of all copies.
+    /// Sets the progress of a print, in percent of all copies.
     pub(super) fn stand_at(&mut self, progress: u32) {
         self.done = f64::from(progress.min(100)) / 100.0 * f64::from(self.copies);
     }
 
-    /// Lets time pass; whether a print has ended.
+    /// Simulates the elapsed time. Returns the end of the print, if it has ended.
     pub(super) fn work(&mut self, elapsed: Duration) -> Option<End> {
         let seconds = elapsed.as_secs_f64() / if self.slow { SLOWNESS } else { 1.0 };
         let aim = Heat { nozzle: self.aim(&self.nozzle_target, PRINTS_AT.nozzle), bed: self.aim(&self.bed_target, PRINTS_AT.bed) };
@@ -184,7 +184,7 @@ impl Works {
         }
     }
 
-    /// Whether time changes nothing.
+    /// Whether the state does not change with time.
     pub(super) fn is_at_rest(&self) -> bool {
         let heat = (self.aim(&self.nozzle_target, PRINTS_AT.nozzle), self.aim(&self.bed_target, PRINTS_AT.bed));
         self.status != Status::Printing && (self.heat.nozzle, self.heat.bed) == heat
@@ -204,7 +204,7 @@ impl Works {
             power: if self.on { "ON" } else { "OFF" },
             status: self.status,
             model: self.model.clone(),
-            // Nothing is whole before it is done.
+            // The progress is 100 only when the print is done.
             progress: if self.is_busy() { progress.min(99) } else { progress },
             nozzle: whole(self.heat.nozzle),
             bed: whole(self.heat.bed),
@@ -215,7 +215,7 @@ impl Works {
         }
     }
 
-    /// What a device of this kind reports.
+    /// The properties that the printer reports.
     pub(super) fn properties(&self) -> Map<String, Value> {
         let shown = self.shown();
         let mut properties = Map::from_iter([
@@ -234,7 +234,7 @@ impl Works {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and some hundreds")]
 fn whole(number: f64) -> u32 {
-    // A hundredth more: a sum of eighteenths may fall short of a whole by the last bit.
+    // A hundredth is added, because the sum of eighteenths may be slightly smaller than a whole number.
     (number + 0.01).floor() as u32
 }
 

@@ -1,4 +1,4 @@
-//! Where the endpoint is: an `https` URL, or an `http` one on this machine.
+//! The URL of the registration endpoint: `https`, or `http` on this machine.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,29 +7,29 @@ use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
 use thiserror::Error;
 
-/// Where the endpoint is, if the URL does not say more than the host.
+/// The path of an endpoint whose URL has none.
 const PATH: PathAndQuery = PathAndQuery::from_static("/register");
 
-/// The URL of an endpoint.
+/// The URL of a registration endpoint.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(Uri);
 
-/// Why a URL is not one of an endpoint.
+/// Why a URL cannot be the URL of an endpoint.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AddressError {
-    /// Not a URL.
+    /// The text is not an absolute URL.
     #[error("it is no URL such as https://example.com/register")]
     NotAUrl,
-    /// A way that others can listen in on.
+    /// The URL is not `https`, so the connection would not be encrypted.
     #[error("an endpoint is at https://, and at http:// only on this machine: anybody could listen in")]
     Open,
-    /// A password in a URL gets around.
+    /// The URL contains a user name or a password, which would appear in logs and process lists.
     #[error("a URL with a user name or a password in it is not used")]
     UserInfo,
 }
 
 impl Address {
-    /// Accepts `https`, and `http` on loopback. A URL that ends with its host is one of `/register` there.
+    /// Accepts `https`, and `http` on loopback. A URL without a path gets the path `/register`.
     pub fn parse(url: &str) -> Result<Self, AddressError> {
         let uri: Uri = url.trim().parse().map_err(|_| AddressError::NotAUrl)?;
         let mut parts = uri.into_parts();
@@ -49,12 +49,12 @@ impl Address {
         Uri::from_parts(parts).map(Self).map_err(|_| AddressError::NotAUrl)
     }
 
-    /// For the request.
+    /// The URI for the request.
     pub(crate) fn uri(&self) -> &Uri {
         &self.0
     }
 
-    /// Host and port, as a message names the endpoint.
+    /// The host with its port, as messages name the endpoint.
     pub fn host(&self) -> String {
         self.0.authority().map_or_else(String::new, ToString::to_string)
     }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_where_nobody_listens_in() {
+    fn an_endpoint_is_https_or_on_loopback() {
         check("https://endpoint.example/prod/register", Ok("https://endpoint.example/prod/register"));
         check("https://endpoint.example:8443", Ok("https://endpoint.example:8443/register"));
         check(" https://endpoint.example/\n", Ok("https://endpoint.example/register"));

@@ -1,7 +1,7 @@
-//! The endpoint's answer, judged before anything of it is stored, and then the same files as a mailed bundle.
+//! Checks the response of the endpoint before any of it is stored, and turns it into the same files as those of a mailed bundle.
 //!
-//! An endpoint is known by its certificate and may still be mistaken: a certificate for another key or thing, a server that is no
-//! host, or roots that are none would make a device that cannot connect and has thrown away what it had.
+//! The endpoint is authenticated by its certificate, but its response may still be wrong: a certificate for another key or thing,
+//! an invalid host name, or invalid roots would leave a device that cannot connect and has lost its former credentials.
 
 use onething::identifiers::{CertificateId, ThingName};
 use onething::registry::signing_request::DeviceKey;
@@ -20,42 +20,42 @@ use crate::bundle::{Bundle, BundleError, Topics, Untimely};
 const CERTIFICATE: &str = "certificate.pem";
 pub(crate) const PRIVATE_KEY: &str = "private.key.pem";
 const ROOTS: [&str; 2] = ["RootCA-preferred.pem", "RootCA-backup.pem"];
-/// A host name as DNS has room for it (RFC 1035, section 2.3.4).
+/// The largest length of a host name in DNS (RFC 1035, section 2.3.4).
 const LONGEST_HOST: usize = 253;
-/// AWS IoT's limit for a topic, in bytes.
+/// The largest length of a topic in AWS IoT, in bytes.
 const LONGEST_TOPIC: usize = 256;
 
-/// Why an answer cannot be used.
+/// Why a response cannot be used.
 #[derive(Debug, Error)]
 pub enum AnswerError {
-    /// Not the answer of an endpoint.
+    /// The body is not the JSON of an endpoint.
     #[error("it is no answer of an endpoint")]
     Shape(#[source] serde_json::Error),
-    /// A name that no thing has, or not the one that was asked for.
+    /// The name of the thing is invalid or not the requested one.
     #[error("it is for another thing than this device asked for")]
     Thing,
-    /// A client id that no client has.
+    /// The MQTT client id is invalid.
     #[error("its client id is none")]
     ClientId,
-    /// Not a host name, or no port.
+    /// The host name or the port is invalid.
     #[error("it names no host to connect to")]
     Endpoint,
-    /// Topics of something else.
+    /// The topics are not those of the shadow of the thing.
     #[error("its topics are not those of its thing")]
     Topics,
-    /// No certificate.
+    /// The certificate cannot be parsed.
     #[error("its certificate cannot be read")]
     Certificate,
-    /// A certificate for somebody else.
+    /// The certificate is for another key than that of this device.
     #[error("its certificate is for another key than this device's")]
     Key,
-    /// A certificate that is over.
+    /// The certificate has expired, or the clock of the device has not been set.
     #[error("its certificate is of no use now")]
     Untimely(#[source] Untimely),
-    /// What the server should be known by.
+    /// The root certificates for the verification of the server cannot be parsed.
     #[error("its root certificates cannot be read")]
     Roots,
-    /// The files are no bundle.
+    /// The files do not make up a valid bundle.
     #[error("it makes no bundle")]
     Bundle(#[from] BundleError),
 }
@@ -78,19 +78,19 @@ struct RootCas {
     backup: Option<String>,
 }
 
-/// What an answer has to fit to.
+/// The values that a response has to match.
 pub struct Expected<'a> {
-    /// The key that the certificate is for.
+    /// The key that was requested to be certified.
     pub key: &'a DeviceKey,
-    /// The thing, where only one will do.
+    /// The required name of the thing, or `None` if any name is accepted.
     pub thing: Option<String>,
-    /// Where it came from, and the next one will.
+    /// The endpoint that sent the response. It is stored in the bundle for renewals.
     pub endpoint: &'a Address,
-    /// In seconds since the epoch.
+    /// The current time as Unix time in seconds.
     pub now: u64,
 }
 
-/// Makes the files of a bundle from an answer.
+/// Checks a response and turns it into the files of a bundle.
 pub fn judge(body: &[u8], expected: &Expected<'_>) -> Result<Files, AnswerError> {
     let answer: Answer = serde_json::from_slice(body).map_err(AnswerError::Shape)?;
     let thing = ThingName::parse(&answer.thing_name).ok_or(AnswerError::Thing)?;
@@ -110,7 +110,7 @@ pub fn judge(body: &[u8], expected: &Expected<'_>) -> Result<Files, AnswerError>
     }
     let files = files(&answer, &CertificateId::of(&certificate), expected)?;
     match Bundle::from_files(&files)?.is_valid_at(expected.now) {
-        // A clock that is a little behind is no reason to throw away what is good in a moment.
+        // A certificate that is not valid yet is accepted, because the clock of the device may be slightly slow.
         Ok(()) | Err(Untimely::NotYet { .. }) => Ok(files),
         Err(untimely) => Err(AnswerError::Untimely(untimely)),
     }
@@ -146,7 +146,7 @@ fn files(answer: &Answer, certificate: &CertificateId, expected: &Expected<'_>) 
     Ok(files)
 }
 
-/// All that is in the text is a certificate that TLS can use as a root, and there is one.
+/// Checks that the text contains at least one certificate, and that TLS can use all of them as roots.
 fn check_root(pem: &str) -> Result<(), AnswerError> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -155,7 +155,7 @@ fn check_root(pem: &str) -> Result<(), AnswerError> {
     if store.is_empty() { Err(AnswerError::Roots) } else { Ok(()) }
 }
 
-/// A name or an address to look up, and nothing that leads elsewhere.
+/// Whether the text is a host name or an IP address, without a path or a port.
 fn is_host(host: &str) -> bool {
     let legal = |c: u8| c.is_ascii_alphanumeric() || b".-:".contains(&c);
     (1..=LONGEST_HOST).contains(&host.len()) && host.bytes().all(legal) && rustls::pki_types::ServerName::try_from(host).is_ok()

@@ -10,7 +10,7 @@ fn judged(key: &DeviceKey, thing: Option<&str>, now: u64, answer: &Value) -> Res
 }
 
 #[test]
-fn a_good_answer_is_a_bundle_with_our_own_key_and_the_way_back_to_the_endpoint() {
+fn a_valid_response_becomes_a_bundle_with_the_own_key_and_the_endpoint() {
     let key = DeviceKey::generate().unwrap();
     let answer = answer(&key.request("lamp-7").unwrap(), "lamp-7");
     let files = judged(&key, Some("lamp-7"), NOW, &answer).unwrap();
@@ -21,7 +21,7 @@ fn a_good_answer_is_a_bundle_with_our_own_key_and_the_way_back_to_the_endpoint()
     assert_eq!(files.content(PRIVATE_KEY).unwrap(), key.private_key().pem().as_bytes());
     let names: Vec<_> = files.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["RootCA-backup.pem", "RootCA-preferred.pem", "certificate.pem", "connection.json", "private.key.pem"]);
-    // A clock that is a little behind, and an endpoint with one root.
+    // The clock of the device may be slightly slow, and the response may contain only one root.
     assert!(judged(&key, None, NOW - 3_600 * 24, &answer).is_ok());
     let mut one = answer.clone();
     one["rootCas"].as_object_mut().unwrap().remove("backup");
@@ -38,7 +38,7 @@ fn check(change: impl FnOnce(&mut Value), expected: &str) {
 }
 
 #[test]
-fn an_answer_that_would_be_of_no_use_is_not_taken() {
+fn an_invalid_response_is_refused() {
     check(|answer| *answer = Value::Null, "Shape");
     check(|answer| answer["port"] = 70_000.into(), "Shape");
     check(|answer| drop(answer.as_object_mut().unwrap().remove("topics")), "Shape");
@@ -58,7 +58,7 @@ fn an_answer_that_would_be_of_no_use_is_not_taken() {
 }
 
 #[test]
-fn a_certificate_that_is_over_is_not_taken() {
+fn an_expired_certificate_is_refused() {
     let key = DeviceKey::generate().unwrap();
     let answer = answer(&key.request("lamp-7").unwrap(), "lamp-7");
     let error = judged(&key, None, 2_600_000_000, &answer).unwrap_err();

@@ -1,6 +1,6 @@
-//! With what a device registers: what of it goes into the `Authorization` and what into the body.
+//! The credentials that a device registers with, and how they are sent: in the `Authorization` header or in the body.
 //!
-//! None of it shows: not in `Debug`, not in a message, not in a URL. The body is wiped from memory when it is sent.
+//! No credential appears in `Debug` output, in a message or in a URL. The body is wiped from memory after it was sent.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,10 +16,11 @@ use crate::bundle;
 use crate::bundle::files::{Files, OWN_ROOT};
 use crate::cli::name::Name;
 
-/// The endpoint takes no more; and a buffer that never grows leaves no copy behind.
+/// The largest body that an endpoint accepts, in bytes. The buffer has this capacity, because a buffer that grows would leave
+/// copies of secrets in memory.
 const BODY_LIMIT: usize = 16 * 1024;
 
-/// Something that is not shown, such as a claim code. It is wiped from memory when dropped.
+/// A secret text, such as a claim code. `Debug` does not show it, and it is wiped from memory when dropped.
 #[derive(Clone)]
 pub(crate) struct Secret(Zeroizing<String>);
 
@@ -36,39 +37,39 @@ impl From<String> for Secret {
 }
 
 impl Secret {
-    /// The text, for the endpoint only.
+    /// The text, to be sent to the endpoint only.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a device says of itself.
+/// The description of a device in its registration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SelfPortrait {
-    /// What kind of thing it is, where the endpoint serves several.
+    /// The type of the thing, if the endpoint serves several types.
     pub(crate) thing_type: Option<String>,
-    /// The version of its software.
+    /// The version of the software of the device.
     pub(crate) version: String,
-    /// Whatever else its maker wants to know.
+    /// Additional attributes for the maker.
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
-/// With what a device registers.
+/// The credential that a device registers with.
 #[derive(Clone, Debug)]
 pub(crate) enum Credential {
-    /// A claim code that an owner was told.
+    /// A claim code, which an owner got from the skill.
     Code(Secret),
-    /// An installer's access token: the owner's own.
+    /// The access token of the owner, in an installer.
     Bearer(Secret),
-    /// The token of a fleet, for a thing of the device's own name.
+    /// The token of a fleet, for a thing with the name of the device.
     Token(Secret, SelfPortrait),
-    /// A serial number, and its secret where it is guessable.
+    /// A serial number, with its secret if the serial number can be guessed.
     Serial(Secret, Option<Secret>, SelfPortrait),
-    /// The certificate that it has, and wants another for: the files of the bundle.
+    /// The files of a bundle whose certificate is to be renewed.
     Certificate(Files),
 }
 
-/// What goes to the endpoint.
+/// The parts of a request that contain the credential.
 pub(crate) struct Shown {
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) body: Bytes,
@@ -101,7 +102,7 @@ struct Body<'a> {
 }
 
 impl Credential {
-    /// What goes to the endpoint with a certificate request in PEM, at `now`.
+    /// The header and the body for a certificate request in PEM. `now` is Unix time in seconds, for the proof of a renewal.
     pub(crate) fn show(&self, name: &Name, csr: &str, now: u64) -> Result<Shown, RegisterError> {
         let mut authorization = None;
         let mut body = Body { csr, ..Body::default() };
@@ -139,7 +140,7 @@ impl Credential {
         Ok(Shown { authorization, body: Bytes::from_owner(text) })
     }
 
-    /// The thing that the endpoint may answer with and no other, where the device knows it.
+    /// The only name of a thing that the response may contain, if the device knows it.
     pub(crate) fn thing(&self, name: &Name) -> Option<String> {
         match self {
             Credential::Token(..) => Some(name.to_string()),
@@ -148,7 +149,7 @@ impl Credential {
         }
     }
 
-    /// The root that the user has added to the certificate's bundle.
+    /// The root certificate that the user has added to the bundle of a renewal.
     pub(crate) fn own_root(&self) -> Option<&[u8]> {
         match self {
             Credential::Certificate(files) => files.content(OWN_ROOT).ok(),
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_register_says_what_it_needs_and_no_more() {
+    fn each_credential_sends_what_it_needs_and_no_more() {
         check(&Credential::Code(secret("K7QF-93PD")), None, &json!({"csr": "CSR", "code": "K7QF-93PD"}));
         check(&Credential::Bearer(secret("Atza|s3cret")), Some("Bearer Atza|s3cret"), &json!({"csr": "CSR"}));
         check(
@@ -219,7 +220,7 @@ mod tests {
         );
     }
 
-    /// As the endpoint itself reads it.
+    /// Parses the request with the code of the endpoint.
     fn read(credential: &Credential) -> RegistrationRequest {
         let name = Name::parse("lamp-7", "--name").unwrap();
         let csr = DeviceKey::generate().unwrap().request("lamp-7").unwrap();
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_reads_what_a_device_says() {
+    fn the_endpoint_parses_the_request_of_each_credential() {
         assert!(matches!(read(&Credential::Code(secret("K7QF-93PD"))).by, By::Code(code) if code.shown() == "K7QF-93PD"));
         assert!(matches!(read(&Credential::Bearer(secret("Atza|x"))).by, By::Bearer(token) if token.secret() == "Atza|x"));
         let fleet = read(&Credential::Token(secret("s3cret"), portrait()));
@@ -243,7 +244,7 @@ mod tests {
         assert_eq!((serial.as_str(), secret.unwrap().as_str()), ("SN-1", "s3cret"));
     }
 
-    /// The files of a bundle, as far as somebody who renews them looks at them.
+    /// The files of a bundle, as far as a renewal uses them.
     fn files(certificate: &str, key: &str) -> Files {
         let key_of = DeviceKey::generate().unwrap();
         let mut connection = super::super::scripted_endpoint::answer(&key_of.request("lamp-7").unwrap(), "lamp-7");
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_believes_a_renewal_by_a_key_of_the_device_or_of_the_authority() {
+    fn the_endpoint_accepts_the_proof_of_a_key_of_the_device_or_of_the_authority() {
         let authority = Authority::new(NOW).unwrap();
         let mailed = authority.issue(NOW).unwrap();
         let own = DeviceKey::generate().unwrap();
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_shown_at_the_endpoint_is_not() {
+    fn an_invalid_credential_is_not_sent() {
         let name = Name::parse("lamp-7", "--name").unwrap();
         for token in ["", "two words", "line\nend", "ä"] {
             assert!(Credential::Bearer(secret(token)).show(&name, "CSR", 0).is_err(), "{token:?}");

@@ -1,7 +1,8 @@
-//! The key pair of a registration: made on the device, kept before the first request, used again for every further one.
+//! The key pair of a registration: generated on the device, stored before the first request, and reused for every further
+//! request.
 //!
-//! A claim code belongs to the key it was first shown with, and the endpoint knows a device by its key; so a device whose answer
-//! was lost, or which lost its power, registers again with the same.
+//! A claim code is bound to the key of its first request, and the endpoint recognises a device by its key. A device that lost the
+//! response or its power therefore registers again with the same key.
 
 use onething::registry::signing_request::DeviceKey;
 use tracing::warn;
@@ -10,17 +11,17 @@ use super::RegisterError;
 use super::answer::PRIVATE_KEY;
 use crate::state::Held;
 
-/// The key of the registration under way, or a new one, which is on the disk when this returns.
+/// The key of the unfinished registration, or a new one, which is on the disk when this function returns.
 pub(crate) fn pending(held: &Held) -> Result<DeviceKey, RegisterError> {
     if let Some(kept) = held.pending_key()? {
-        // A power cut between the new credentials and the end of the registration leaves a key behind that is in use already.
-        // Credentials that cannot be read use none.
+        // After a power failure between the storage of the new credentials and the end of the registration, the pending key is
+        // already in use. Credentials that cannot be read do not use it.
         let stored = held.credentials().ok().flatten();
         let is_in_use = stored.is_some_and(|files| files.content(PRIVATE_KEY).is_ok_and(|key| key == kept.as_slice()));
         match str::from_utf8(&kept).ok().and_then(|pem| DeviceKey::from_pem(pem).ok()) {
             Some(key) if !is_in_use => return Ok(key),
             Some(_) => {}
-            // It was never a part of anything that works, so nothing is lost but the requests that were made with it.
+            // The key is not in use, so only the requests that were made with it are lost.
             None => warn!("the key of an earlier registration cannot be read: a new one is made"),
         }
     }
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_kept_for_every_further_request_until_it_is_dropped() {
+    fn a_key_is_reused_until_it_is_dropped() {
         let place = tempfile::tempdir().unwrap();
         let first = pem(&hold(place.path()));
         assert_eq!(pem(&hold(place.path())), first);

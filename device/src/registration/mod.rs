@@ -1,10 +1,10 @@
-//! How a device gets credentials by itself: it registers at the endpoint, `POST /register`, and what the endpoint answers becomes the
-//! same files that an owner would have got by mail.
+//! The registration of a device: `POST /register` at the endpoint, whose response is turned into the same files as those of a
+//! mailed bundle.
 //!
-//! The device makes its own `key`, which is on its disk before anybody hears of it and never leaves it. It registers with a
-//! `credential`, over TLS to a server whose certificate is always checked, as often as it takes (`registration`).
-//! The [`answer`] is judged before it is stored, and only then the key stops being pending. So whatever gets lost on the
-//! way, an answer or the power, costs another request with the same key, which gets the same thing.
+//! The device generates its own `key`, which is on its disk before the first request and never leaves the device. It registers
+//! with a `credential`, over TLS to a server whose certificate is always verified, and repeats the `request` until there is a
+//! response. The response ([`answer`]) is checked before it is stored, and only then the key is no longer pending. A lost
+//! response or a power failure therefore costs only another request with the same key, which yields the same thing.
 
 pub mod address;
 pub mod answer;
@@ -32,10 +32,10 @@ use crate::bundle::{Bundle, keep_device_model};
 use crate::cli::name::Name;
 use crate::state::{Held, StateError};
 
-/// For a connection to the endpoint: longer than a lost packet takes to be sent again, twice.
+/// The time limit for a connection to the endpoint: longer than two retransmissions of a lost packet.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// The endpoint, as one device knows it.
+/// The endpoint with the parameters of this device.
 pub(crate) struct Endpoint {
     address: Address,
     name: Name,
@@ -50,41 +50,42 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint at an address, for a device of this name. The server may be known by the root in PEM, too; so may be the one
-    /// that the device is sent to.
+    /// The endpoint at an address, for a device of this name. `own_root` is an additional root certificate in PEM that the server
+    /// may be verified with; it is also added to the new bundle, for the MQTT endpoint.
     pub(crate) fn new(address: Address, name: Name, own_root: Option<Vec<u8>>) -> Result<Self, NoRoots> {
         let https = Https::patient(CONNECT_WITHIN, own_root.as_deref())?;
         Ok(Self { address, name, own_root, https })
     }
 }
 
-/// Why a device has not got credentials.
+/// Why a registration failed.
 #[derive(Debug, Error)]
 pub(crate) enum RegisterError {
-    /// The endpoint does not know who registers.
+    /// The endpoint does not accept the credential.
     #[error("{0}")]
     Unknown(String),
-    /// The endpoint says no.
+    /// The endpoint refuses the request.
     #[error("{0}")]
     Refused(String),
-    /// There was no answer in time, or none that is one.
+    /// There was no response in time, or the connection failed.
     #[error("{0}")]
     Unreachable(String),
-    /// What the endpoint gave is no use.
+    /// The response of this host is invalid.
     #[error("what {0} answered cannot be used")]
     Answer(String, #[source] AnswerError),
-    /// The credential cannot be shown at the endpoint.
+    /// The credential cannot be sent to the endpoint.
     #[error("{0}")]
     Credential(&'static str),
-    /// The system gives no randomness.
+    /// The system provides no randomness for a key.
     #[error(transparent)]
     Key(#[from] NoKeyPair),
-    /// The state folder.
+    /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
 }
 
-/// Requests until the endpoint answers, for as long as `wait` allows, and stores what it gives. `now` is in seconds since the epoch.
+/// Sends the request until there is a response, for as long as `wait` allows, and stores the new credentials. `now` returns Unix
+/// time in seconds.
 pub(crate) async fn register(
     credential: &Credential,
     endpoint: &Endpoint,
@@ -106,7 +107,8 @@ pub(crate) async fn register(
             files.add_root(OWN_ROOT, root)?;
         }
         if let Ok(Some(former)) = held.credentials() {
-            // A renewed certificate makes no other device of it; a former bundle that cannot be used has nothing to keep.
+            // The thing keeps its device model when its certificate is renewed. A former bundle that cannot be used has no model
+            // to keep.
             let _ = keep_device_model(&former, &mut files);
         }
         let bundle = Bundle::from_files(&files)?;

@@ -1,5 +1,5 @@
-//! What the user or the maker has given a device to register with: files and variables, because everybody on a machine sees
-//! what is on a command line. Only a claim code may stand there, which is used up before anybody reads it.
+//! The options for the credential of a registration. Secrets are read from files and variables, because every user of a machine
+//! can see command lines. Only a claim code may be an argument: it is used up before others can use it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,59 +17,59 @@ const TOKEN: &str = "ONETHING_DEVICE_TOKEN";
 const BEARER: &str = "ONETHING_DEVICE_BEARER";
 const SERIAL: &str = "ONETHING_DEVICE_SERIAL";
 const SECRET: &str = "ONETHING_DEVICE_SECRET";
-/// Where Linux shows the serial number of the board (Devicetree Specification, section 2.3).
+/// The file with the serial number of the board on Linux (Devicetree Specification, section 2.3).
 const BOARD: &str = "/sys/firmware/devicetree/base/serial-number";
-/// Tokens have at most 2 KB.
+/// The largest length of a secret, in bytes. Tokens have at most 2 KB.
 const SECRET_LIMIT: u64 = 4_096;
 
-/// With what to register. Secrets are given as files, `-` for standard input, or as variables.
+/// The credential for the registration. Secrets are given as files, `-` for standard input, or as variables.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct RegisterOptions {
-    /// The file with the fleet's token; else the variable ONETHING_DEVICE_TOKEN.
+    /// The file with the token of the fleet; by default the variable ONETHING_DEVICE_TOKEN.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// The file with an owner's access token; else the variable ONETHING_DEVICE_BEARER.
+    /// The file with the access token of an owner; by default the variable ONETHING_DEVICE_BEARER.
     #[arg(long, value_name = "FILE")]
     pub(crate) bearer_file: Option<PathBuf>,
-    /// The file with the serial number; else the variable ONETHING_DEVICE_SERIAL, else the board's own.
+    /// The file with the serial number; by default the variable ONETHING_DEVICE_SERIAL, then the serial number of the board.
     #[arg(long, value_name = "FILE")]
     pub(crate) serial_file: Option<PathBuf>,
-    /// The file with the serial number's secret; else the variable ONETHING_DEVICE_SECRET.
+    /// The file with the secret of the serial number; by default the variable ONETHING_DEVICE_SECRET.
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// What kind of thing the device is, where a fleet has several.
+    /// The type of the thing, where a fleet has several.
     #[arg(long, value_name = "TYPE")]
     pub(crate) thing_type: Option<String>,
-    /// The version of the device's software; else the one of this program.
+    /// The version of the device's software; by default the version of this program.
     #[arg(long, value_name = "VERSION")]
     pub(crate) software: Option<String>,
-    /// What else the maker wants to know; may be given several times.
+    /// An additional attribute for the maker; may be given several times.
     #[arg(long = "attribute", value_name = "NAME=VALUE")]
     pub(crate) attributes: Vec<String>,
 }
 
-/// Why there is nothing to register with.
+/// Why the options yield no credential.
 #[derive(Debug, Error)]
 pub(crate) enum OptionsError {
-    /// A file that was named.
+    /// A file from the command line cannot be read.
     #[error("{} cannot be read: {}", .0.display(), .1)]
     Unreadable(PathBuf, io::ErrorKind),
-    /// A file or variable with nothing in it, with more than one line, or with no text.
+    /// A file or variable is empty, has more than one line, or is not text.
     #[error("{0} holds no secret: one line of text is expected")]
     NotALine(String),
-    /// More than one way to register.
+    /// More than one kind of credential was given.
     #[error("a device registers with one of a token, an access token and a serial number, and was given several")]
     Several,
-    /// No way to register.
+    /// No credential was given.
     #[error("this device has nothing to register with: name one of --token-file, --bearer-file and --serial-file, or claim a code")]
     Nothing,
-    /// An attribute without a value.
+    /// An attribute has no value.
     #[error("--attribute takes NAME=VALUE, and {0:?} is not that")]
     Attribute(String),
 }
 
 impl RegisterOptions {
-    /// With what to register: what was named, else what the variables hold, else the board's serial number.
+    /// The credential from the options, else from the variables, else from the serial number of the board.
     pub(crate) fn credential(&self, source: &impl Source) -> Result<Credential, OptionsError> {
         self.credential_of(source, Path::new(BOARD))
     }
@@ -130,7 +130,7 @@ fn file(path: &Path) -> Result<Secret, OptionsError> {
     line(&content, &path.display().to_string())
 }
 
-/// The one line of text in it. A device tree ends its texts with a zero.
+/// The single line of text in `content`. A device tree terminates its strings with a NUL byte.
 fn line(content: &[u8], from: &str) -> Result<Secret, OptionsError> {
     let fault = || OptionsError::NotALine(from.to_owned());
     let content = content.strip_suffix(b"\0").unwrap_or(content);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_comes_before_variables_and_variables_before_the_board() {
+    fn options_precede_variables_and_variables_precede_the_board() {
         let place = tempfile::tempdir().unwrap();
         let (serial, none) = (place.path().join("serial"), RegisterOptions::default());
         std::fs::write(&serial, "00000000deadbeef\0").unwrap();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_or_more_than_one_is_refused_without_being_shown() {
+    fn invalid_or_several_secrets_are_refused_without_being_shown() {
         let none = RegisterOptions::default();
         assert!(matches!(choose(&none, &variables([(TOKEN, "a"), (SERIAL, "b")])), Err(OptionsError::Several)));
         for value in ["", " ", "s3cret\ns3cret", "s3cret\u{1b}[2J"] {

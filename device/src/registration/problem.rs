@@ -1,20 +1,20 @@
-//! What an endpoint says when it says no: problem details for HTTP APIs (RFC 9457), as one plain sentence.
+//! The error responses of an endpoint: problem details for HTTP APIs (RFC 9457), as one plain sentence.
 
 use serde::Deserialize;
 
-/// So much of a stranger's words is shown.
+/// The largest number of characters of a foreign text that is shown.
 const SHOWN: usize = 160;
 
 #[derive(Deserialize)]
 struct Problem {
-    /// What happens with every problem of the kind.
+    /// The description of this type of problem.
     title: Option<String>,
-    /// What happened this time.
+    /// The description of this occurrence of the problem.
     detail: Option<String>,
     field: Option<String>,
 }
 
-/// The sentence in an answer; `None` where there is none in it.
+/// The sentence in the body of a response, or `None` if there is none.
 pub(crate) fn sentence(body: &[u8]) -> Option<String> {
     let problem: Problem = serde_json::from_slice(body).ok()?;
     let words = [problem.detail, problem.title].iter().flatten().find_map(|words| plain(words))?;
@@ -24,7 +24,7 @@ pub(crate) fn sentence(body: &[u8]) -> Option<String> {
     })
 }
 
-/// Words on one line, without what would steer a terminal or turn the direction of reading.
+/// The text on one line, without characters that control a terminal or change the writing direction.
 fn plain(text: &str) -> Option<String> {
     let steers =
         |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_becomes_a_sentence_and_anything_else_none() {
+    fn only_problem_details_become_a_sentence() {
         check(r#"{"title": "the code is not known", "status": 401}"#, Some("the code is not known"));
         check(r#"{"title": "Malformed.", "field": "csr"}"#, Some("Malformed (csr)"));
         check(r#"{"title": "Bad Request", "detail": "`csr` has to be a text", "field": "csr"}"#, Some("`csr` has to be a text"));
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_words_steer_no_terminal_and_are_bounded() {
+    fn a_foreign_text_is_short_and_has_no_control_characters() {
         check("{\"title\": \"a\\u001b[2Jb\\r\\nc\\u202ed\"}", Some("a [2Jb c d"));
         let long = format!(r#"{{"title": "{}"}}"#, "x".repeat(5_000));
         assert_eq!(sentence(long.as_bytes()).map(|sentence| sentence.chars().count()), Some(SHOWN + 1));

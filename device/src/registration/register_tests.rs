@@ -44,7 +44,7 @@ fn key_of(registration: &ReceivedRequest) -> Fingerprint {
     CertificateRequest::parse(registration.csr()).unwrap_or_else(|fault| panic!("{fault}")).key()
 }
 
-/// One registration with a new folder: what came of it, and what is in the folder.
+/// One registration with a new state folder: the result, the stored credentials, and whether a key is pending.
 async fn outcome(
     credential: &Credential,
     endpoint: &ScriptedEndpoint,
@@ -57,7 +57,7 @@ async fn outcome(
 }
 
 #[tokio::test]
-async fn a_device_stores_what_it_gets_for_a_code() {
+async fn the_credentials_for_a_code_are_stored() {
     let endpoint = ScriptedEndpoint::open(|_, registration| good(registration)).await;
     let (bundle, stored, is_pending) = outcome(&code(), &endpoint, Duration::from_secs(20)).await;
     let bundle = bundle.unwrap();
@@ -70,7 +70,7 @@ async fn a_device_stores_what_it_gets_for_a_code() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_costs_another_request_with_the_same_key() {
+async fn a_lost_response_is_followed_by_a_request_with_the_same_key() {
     let endpoint = ScriptedEndpoint::open(|number, registration| match (number, good(registration)) {
         (0, Reaction::Says(answer)) => Reaction::Says(answer[..answer.len() - 100].to_vec()),
         (1, Reaction::Says(answer)) => Reaction::Says(answer[..20].to_vec()),
@@ -85,7 +85,7 @@ async fn a_lost_answer_costs_another_request_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn a_device_that_dies_between_request_and_answer_registers_again_with_the_same_key() {
+async fn an_aborted_registration_is_repeated_with_the_same_key() {
     let endpoint = ScriptedEndpoint::open(|number, registration| if number == 0 { Reaction::Silence } else { good(registration) }).await;
     let place = tempfile::tempdir().unwrap();
     {
@@ -96,18 +96,18 @@ async fn a_device_that_dies_between_request_and_answer_registers_again_with_the_
     register(&code(), &known(&endpoint), &hold(place.path()), LONG, || NOW).await.unwrap();
     let received = endpoint.received();
     assert_eq!((received.len(), key_of(&received[0])), (2, key_of(&received[1])));
-    // What comes later is another registration.
+    // A later registration uses another key.
     register(&code(), &known(&endpoint), &hold(place.path()), LONG, || NOW).await.unwrap();
     assert_ne!(key_of(&endpoint.received()[2]), key_of(&received[1]));
 }
 
 #[tokio::test]
-async fn a_key_that_is_in_use_already_is_not_pending_any_more() {
+async fn a_pending_key_that_is_in_use_is_replaced() {
     let endpoint = ScriptedEndpoint::open(|_, registration| good(registration)).await;
     let place = tempfile::tempdir().unwrap();
     let held = hold(place.path());
     register(&code(), &known(&endpoint), &held, LONG, || NOW).await.unwrap();
-    // As a power cut leaves it between the two last steps.
+    // The state after a power failure between the last two steps.
     let stored = held.credentials().unwrap().unwrap();
     held.keep_pending_key(str::from_utf8(stored.content("private.key.pem").unwrap()).unwrap()).unwrap();
     register(&code(), &known(&endpoint), &held, LONG, || NOW).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_key_that_is_in_use_already_is_not_pending_any_more() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_busy_is_asked_again_when_it_says() {
+async fn a_busy_endpoint_is_tried_again_after_its_retry_after() {
     let busy = json!({"title": "the endpoint is busy", "status": 503}).to_string();
     let endpoint = ScriptedEndpoint::open(move |number, registration| match number {
         0 => says(503, "Retry-After: 1\r\n", &busy),
@@ -131,16 +131,16 @@ async fn an_endpoint_that_is_busy_is_asked_again_when_it_says() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_does_not_want_to_be_waited_for_is_not_stormed() {
+async fn a_retry_after_of_zero_does_not_shorten_the_pauses() {
     let endpoint = ScriptedEndpoint::open(|_, _| says(429, "Retry-After: 0\r\n", "")).await;
     let (outcome, ..) = outcome(&code(), &endpoint, Duration::from_millis(2_500)).await;
     assert!(matches!(outcome, Err(RegisterError::Unreachable(_))), "{outcome:?}");
-    // After 0.5 seconds, after one more, and no more than that.
+    // The pauses are at least 0.5 seconds and 1 second, so there are at most three requests.
     assert!((2..=3).contains(&endpoint.received().len()), "{}", endpoint.received().len());
 }
 
 #[tokio::test]
-async fn an_endpoint_that_stays_busy_for_longer_than_somebody_waits_is_unreachable_at_once() {
+async fn a_retry_after_beyond_the_time_limit_fails_at_once() {
     let endpoint = ScriptedEndpoint::open(|_, _| says(429, "Retry-After: 3600\r\n", r#"{"title": "too many requests"}"#)).await;
     let (outcome, stored, is_pending) = outcome(&code(), &endpoint, Duration::from_secs(3_000)).await;
     let Err(RegisterError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
@@ -149,14 +149,14 @@ async fn an_endpoint_that_stays_busy_for_longer_than_somebody_waits_is_unreachab
 }
 
 #[tokio::test]
-async fn silence_is_not_waited_for_beyond_what_was_asked() {
+async fn a_missing_response_fails_after_the_time_limit() {
     let endpoint = ScriptedEndpoint::open(|_, _| Reaction::Silence).await;
     let (outcome, ..) = outcome(&code(), &endpoint, Duration::from_millis(300)).await;
     let Err(RegisterError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
     assert!(why.ends_with("there was no answer"), "{why}");
 }
 
-/// An endpoint that always answers so: what the device says, and that it has stored nothing and keeps its key.
+/// An endpoint that always sends this response: checks the failure, and that nothing is stored and the key stays pending.
 async fn check(credential: &Credential, status: u16, body: &str, expected: fn(&Failure) -> bool, sentence: &str) {
     let body = body.to_owned();
     let endpoint = ScriptedEndpoint::open(move |_, _| says(status, "location: https://elsewhere.example/\r\n", &body)).await;
@@ -170,7 +170,7 @@ async fn check(credential: &Credential, status: u16, body: &str, expected: fn(&F
 }
 
 #[tokio::test]
-async fn what_an_endpoint_says_is_told_by_whose_turn_it_is() {
+async fn each_error_response_becomes_its_kind_of_failure() {
     let problem = r#"{"type": "about:blank", "title": "the code is not known", "status": 401}"#;
     let is_credential = |failure: &Failure| matches!(failure, Failure::NoCredentials(_));
     let is_refusal = |failure: &Failure| matches!(failure, Failure::Refused(_));
@@ -193,7 +193,7 @@ async fn what_an_endpoint_says_is_told_by_whose_turn_it_is() {
 }
 
 #[tokio::test]
-async fn an_answer_for_another_key_or_thing_is_not_stored() {
+async fn a_response_for_another_key_or_thing_is_not_stored() {
     let others = onething::registry::signing_request::DeviceKey::generate().unwrap().request("lamp-7").unwrap();
     let body = answer(&others, THING).to_string();
     check(&code(), 200, &body, |failure| matches!(failure, Failure::Other(_)), "for another key than this device's").await;
@@ -203,7 +203,7 @@ async fn an_answer_for_another_key_or_thing_is_not_stored() {
 }
 
 #[tokio::test]
-async fn a_man_in_the_middle_hears_nothing() {
+async fn a_man_in_the_middle_receives_nothing() {
     let (endpoint, another) =
         (ScriptedEndpoint::open(|_, registration| good(registration)).await, ScriptedEndpoint::open(|_, _| Reaction::Silence).await);
     for root in [None, Some(another.root.clone())] {
@@ -217,7 +217,7 @@ async fn a_man_in_the_middle_hears_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_told_from_a_name_that_is_not_known() {
+async fn a_refused_connection_is_distinguished_from_an_unknown_name() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     for (url, expected) in [
         (format!("http://127.0.0.1:{nobody}"), "nobody listens there"),
@@ -232,7 +232,7 @@ async fn nobody_there_is_told_from_a_name_that_is_not_known() {
 }
 
 #[test]
-fn a_root_of_ones_own_that_is_none_is_refused() {
+fn an_invalid_own_root_is_refused() {
     for garbage in ["", "garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n"] {
         let address = Address::parse("https://endpoint.example").unwrap();
         let name = Name::parse("lamp-7", "--name").unwrap();
@@ -241,13 +241,13 @@ fn a_root_of_ones_own_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_renewal_vouches_with_the_old_key_for_a_new_one_and_is_on_trial() {
+async fn a_renewal_is_proved_with_the_old_key_and_is_on_trial() {
     let endpoint = ScriptedEndpoint::open(|_, registration| good(registration)).await;
     let place = tempfile::tempdir().unwrap();
     let held = hold(place.path());
     let first = register(&code(), &known(&endpoint), &held, LONG, || NOW).await.unwrap();
     let old = held.credentials().unwrap().unwrap();
-    // Without the root on the command line: the one that came with the stored credentials stays with them.
+    // No root certificate is given: the one from the stored credentials is kept.
     let second = register(&Credential::Certificate(old.clone()), &known(&endpoint), &held, LONG, || NOW + 7).await.unwrap();
     assert_ne!(first.certificate_id, second.certificate_id);
     assert_eq!(held.former().unwrap(), Some(old.clone()));
@@ -258,12 +258,12 @@ async fn a_renewal_vouches_with_the_old_key_for_a_new_one_and_is_on_trial() {
     assert_ne!(key_of(&received[0]), key_of(&received[1]));
     assert_eq!((&body["at"], &body["thingName"], &body["code"]), (&json!(NOW + 7), &json!(THING), &Value::Null));
     assert_eq!(body["certificate"].as_str().map(str::as_bytes), Some(old.content("certificate.pem").unwrap()));
-    // A server that refuses the new certificate: back to the old.
+    // The server refuses the new certificate, so the device returns to the old one.
     assert_eq!(held.fall_back().unwrap(), Some(old));
 }
 
 #[tokio::test]
-async fn a_renewal_that_is_refused_changes_nothing() {
+async fn a_refused_renewal_changes_nothing() {
     let endpoint = ScriptedEndpoint::open(|number, registration| if number == 0 { good(registration) } else { says(401, "", "") }).await;
     let place = tempfile::tempdir().unwrap();
     let held = hold(place.path());

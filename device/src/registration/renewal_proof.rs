@@ -7,8 +7,8 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateSigningRequestDer, PrivateKeyDer};
 
-/// What the current key signs, so that the endpoint knows whose request it is: base64 of an ECDSA signature in ASN.1, or of one
-/// by RSA in PKCS#1. `None` where the key or the request cannot be used.
+/// The proof of possession of the current key: the base64 encoding of an ECDSA signature in ASN.1, or of an RSA signature in
+/// PKCS#1. `None` if the key or the request cannot be used.
 pub(super) fn proof(key: &PrivateKeyDer<'_>, csr: &str, at: u64) -> Option<String> {
     use SignatureScheme::{ECDSA_NISTP256_SHA256, ECDSA_NISTP384_SHA384, RSA_PKCS1_SHA256};
     let signer = any_supported_type(key).ok()?.choose_scheme(&[ECDSA_NISTP256_SHA256, ECDSA_NISTP384_SHA384, RSA_PKCS1_SHA256])?;

@@ -24,12 +24,12 @@ fn a_certificate_is_renewed_in_the_first_half_of_its_last_third() {
     check(90 * DAY, 0, 0, Some(60 * DAY));
     check(90 * DAY, 0, u32::MAX, Some(75 * DAY));
     check(90 * DAY, 59 * DAY, u32::MAX / 2, Some(8 * DAY + DAY / 2 - 1));
-    // Before its time, by a clock that was never set.
+    // The clock was never set, so its time is before the start of the validity.
     assert_eq!(due(BEGIN, BEGIN + 90 * DAY, 0, 0), Some(Duration::from_secs(BEGIN + 60 * DAY)));
 }
 
 #[test]
-fn who_is_late_comes_within_the_hour_and_in_the_last_day_at_once() {
+fn a_late_renewal_is_due_within_the_hour_and_on_the_last_day_at_once() {
     check(90 * DAY, 80 * DAY, 0, Some(0));
     check(90 * DAY, 80 * DAY, u32::MAX, Some(HOUR));
     check(90 * DAY, 89 * DAY, u32::MAX, Some(0));
@@ -38,7 +38,7 @@ fn who_is_late_comes_within_the_hour_and_in_the_last_day_at_once() {
 }
 
 #[test]
-fn what_does_not_end_is_not_renewed() {
+fn a_certificate_without_an_end_is_not_renewed() {
     assert_eq!(due(BEGIN, NEVER, BEGIN, 0), None);
     assert_eq!(due(BEGIN, u64::MAX, BEGIN, 0), None);
     assert_eq!(due(BEGIN, BEGIN, BEGIN, 0), None);
@@ -46,7 +46,7 @@ fn what_does_not_end_is_not_renewed() {
 }
 
 #[test]
-fn a_failed_renewal_is_tried_again_later_each_time_and_in_the_last_day_every_hour() {
+fn pauses_after_failed_renewals_grow_and_are_at_most_an_hour_on_the_last_day() {
     let again = |failures, left, random| again(failures, BEGIN + left, BEGIN, random).as_secs();
     assert_eq!([1, 2, 3].map(|failures| again(failures, YEAR, u32::MAX)), [60, 120, 240]);
     assert_eq!((again(1, YEAR, 0), again(60, YEAR, u32::MAX), again(u32::MAX, YEAR, 0)), (30, DAY, DAY / 2));
@@ -55,13 +55,13 @@ fn a_failed_renewal_is_tried_again_later_each_time_and_in_the_last_day_every_hou
 
 proptest! {
     #[test]
-    fn a_device_that_is_on_registers_before_its_certificate_ends(
+    fn a_running_device_registers_before_its_certificate_expires(
         life in DAY..30 * YEAR, age in 0..40 * YEAR, random in any::<u32>(), failures in 1..40_u32,
     ) {
         let (end, now) = (BEGIN + life, BEGIN + age);
         let until = due(BEGIN, end, now, random).unwrap().as_secs();
         prop_assert!(now + until <= end.max(now));
-        // Nothing is renewed before its last third.
+        // No certificate is renewed before its last third, except at once.
         prop_assert!(now + until >= end - life / 3 || until == 0);
         let pause = again(failures, end, now, random).as_secs();
         prop_assert!((30..=DAY).contains(&pause));
@@ -69,7 +69,7 @@ proptest! {
     }
 }
 
-/// Verified as an endpoint does, by a verifier that had no part in it.
+/// Verifies the proof as an endpoint does, with an independent verifier.
 fn check_proof(key: &KeyPair, algorithm: &dyn rustls::pki_types::SignatureVerificationAlgorithm) {
     let csr = DeviceKey::generate().unwrap().request("lamp").unwrap();
     let private = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
@@ -82,10 +82,10 @@ fn check_proof(key: &KeyPair, algorithm: &dyn rustls::pki_types::SignatureVerifi
 }
 
 #[test]
-fn the_current_key_of_any_kind_vouches_for_the_request_and_its_time() {
+fn a_proof_of_any_key_type_covers_the_request_and_its_time() {
     let supported = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
     let of = |scheme| supported.mapping.iter().find(|(known, _)| *known == scheme).unwrap().1;
-    // A scheme of two curves has a verifier for each; the first is the one of the curve by the same name.
+    // A scheme may have several verifiers for different curves; the first one is for the curve in its name.
     for (algorithm, scheme) in [
         (&PKCS_ECDSA_P256_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256),
         (&PKCS_ECDSA_P384_SHA384, SignatureScheme::ECDSA_NISTP384_SHA384),
@@ -96,7 +96,7 @@ fn the_current_key_of_any_kind_vouches_for_the_request_and_its_time() {
 }
 
 #[test]
-fn a_key_that_no_device_has_vouches_for_nothing() {
+fn an_unsupported_key_type_has_no_proof() {
     let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
     assert_eq!(proof(&key, &DeviceKey::generate().unwrap().request("lamp").unwrap(), 0), None);

@@ -1,8 +1,8 @@
-//! The request: one `POST`, again until it is answered or nobody wants to wait any longer.
+//! The HTTP request of a registration: one `POST`, repeated until there is a response or the time limit expires.
 //!
-//! The server is known by its certificate before it hears a word, and a redirect is not followed: what is said at an endpoint is
-//! for that endpoint. What an endpoint says about coming again (`Retry-After`, RFC 9110 section 10.2.3) is done, never sooner than
-//! without it, and by each device at a moment of its own: an endpoint may say the same to a fleet.
+//! The certificate of the server is verified before anything is sent, and redirects are not followed: the credential is for this
+//! endpoint only. A `Retry-After` of the endpoint (RFC 9110 section 10.2.3) can only lengthen the pause, which is random for each
+//! device, because an endpoint may send the same value to a fleet.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -21,25 +21,26 @@ use super::problem;
 use crate::connection::link::tls_error;
 use crate::connection::pause::{self, doubled, share};
 
-/// An answer has some 8 KB.
+/// The largest response, in bytes. A valid response has about 8 KB.
 const ANSWER_LIMIT: usize = 64 * 1024;
-/// For one request; an endpoint on AWS has 30 seconds.
+/// The time limit of one request; an endpoint on AWS has 30 seconds.
 const ATTEMPT: Duration = Duration::from_secs(30);
-/// An attempt that had less time than this tells nothing of the server by its silence.
+/// If an attempt had less time than this, a missing response says nothing about the server.
 const CUT_SHORT: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// An endpoint that wants to be left alone for longer is asked again all the same.
+/// The longest `Retry-After` that is obeyed.
 const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
 
-/// What came of one request.
+/// The result of one request.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Given(Bytes),
-    /// Nothing yet, and when to come again, if the endpoint has said so.
+    /// There is no success yet: the `Retry-After` of the endpoint, if any, and the reason.
     Later(Option<Duration>, String),
 }
 
-/// Requests until there is an answer, for as long as `wait` allows; without one, for ever. The body of the answer.
+/// Sends the request until there is a response, for as long as `wait` allows, or for ever without it. Returns the body of the
+/// response.
 pub(crate) async fn register(
     https: &Https,
     endpoint: &Address,
@@ -54,7 +55,7 @@ pub(crate) async fn register(
         let outcome = match timeout(left, https.exchange(request(endpoint, show()?)?, ANSWER_LIMIT)).await {
             Ok(Ok(answer)) => read(endpoint, credential, answer)?,
             Ok(Err(error)) => failed(endpoint, &error)?,
-            // An attempt that the end of the wait cuts short says less than the one before it.
+            // An attempt that was cut short by the time limit is less informative than the one before it.
             Err(_) if left < CUT_SHORT && before.is_some() => Outcome::Later(None, before.take().unwrap_or_default()),
             Err(_) => Outcome::Later(None, "there was no answer".to_owned()),
         };
@@ -62,16 +63,16 @@ pub(crate) async fn register(
             Outcome::Given(answer) => return Ok(answer),
             Outcome::Later(asked, why) => (asked, why),
         };
-        let (least, more) = left_alone(asked, failures);
+        let (least, more) = pause_bounds(asked, failures);
         let left = wait.map(|wait| wait.saturating_sub(begun.elapsed()));
         if let Some(wait) = wait.filter(|_| left.is_some_and(|left| left <= least)) {
             let when = asked.map(|asked| format!("; come again in {} s", asked.as_secs())).unwrap_or_default();
             let (host, wait) = (endpoint.host(), wait.as_secs());
             return Err(RegisterError::Unreachable(format!("{host} has not answered a request within {wait} s: {why}{when}")));
         }
-        // Who waits to the very end has no time to register.
+        // A pause until the end of the time limit would leave no time for another attempt.
         let more = left.map_or(more, |left| more.min(left.saturating_sub(least) / 2));
-        // Without randomness the beat is fixed, which is worse and still works.
+        // Without randomness the pauses are the same for all devices, which is worse but works.
         sleep(least + share(more, getrandom::u32().unwrap_or_default())).await;
         before = Some(why);
         failures = failures.saturating_add(1);
@@ -83,11 +84,11 @@ fn request(endpoint: &Address, shown: Shown) -> Result<Request<Bytes>, RegisterE
     if let Some(authorization) = shown.authorization {
         request = request.header(AUTHORIZATION, authorization);
     }
-    // The parts were made above or judged before.
+    // The parts were created above or checked before, so this does not fail.
     request.body(shown.body).map_err(|_| RegisterError::Credential("there is no way to register at this endpoint"))
 }
 
-/// What an answer says.
+/// Interprets the response.
 fn read(endpoint: &Address, credential: &Credential, answer: Response<Bytes>) -> Result<Outcome, RegisterError> {
     let (head, body) = answer.into_parts();
     let (host, status) = (endpoint.host(), head.status);
@@ -122,7 +123,8 @@ fn unknown(host: &str, credential: &Credential, why: &str) -> RegisterError {
     })
 }
 
-/// What a failed exchange means: a server that shows somebody else's certificate is left alone, the rest may pass.
+/// Interprets a failed exchange. A server with a certificate that cannot be verified is a final error; the other failures may be
+/// temporary.
 fn failed(endpoint: &Address, error: &HttpsError) -> Result<Outcome, RegisterError> {
     let later = |why: &str| Ok(Outcome::Later(None, why.to_owned()));
     let host = endpoint.host();
@@ -136,16 +138,16 @@ fn failed(endpoint: &Address, error: &HttpsError) -> Result<Outcome, RegisterErr
                 "what answers at {host} shows a certificate of somebody else, and was sent nothing; a root of your own is named by --ca FILE"
             ))),
             Some(_) => later("there is no secure connection"),
-            None => later(absence(broken)),
+            None => later(lost_reason(broken)),
         },
     }
 }
 
-/// Why there is no server.
-fn absence(error: &(dyn Error + 'static)) -> &'static str {
+/// The reason why there is no connection.
+fn lost_reason(error: &(dyn Error + 'static)) -> &'static str {
     let mut link = Some(error);
     while let Some(error) = link {
-        // The resolver of the client has no error of its own that could be told by its type.
+        // The resolver of the client has no public error type, so its error is recognised by its text.
         if error.to_string().starts_with("dns error") {
             return "its name is not known here";
         }
@@ -159,8 +161,8 @@ fn absence(error: &(dyn Error + 'static)) -> &'static str {
     "the connection was lost"
 }
 
-/// For how long the endpoint is left alone at least, and how much longer at most: twice as long each time.
-fn left_alone(asked: Option<Duration>, failures: u32) -> (Duration, Duration) {
+/// The shortest pause, and the largest random addition to it: doubled with each failure.
+fn pause_bounds(asked: Option<Duration>, failures: u32) -> (Duration, Duration) {
     let own = doubled(pause::FIRST, failures, LONGEST_PAUSE);
     match asked {
         Some(asked) => (asked.max(own), asked.max(own) / 2),
@@ -173,9 +175,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_grows_and_is_never_shorter_than_what_the_endpoint_has_asked_for() {
+    fn a_pause_grows_and_is_never_shorter_than_retry_after() {
         let check = |asked: Option<u64>, failures, least, most| {
-            let (short, more) = left_alone(asked.map(Duration::from_secs), failures);
+            let (short, more) = pause_bounds(asked.map(Duration::from_secs), failures);
             assert_eq!((short.as_millis(), (short + more).as_millis()), (least, most), "{asked:?} {failures}");
         };
         check(None, 0, 250, 500);

@@ -1,4 +1,4 @@
-//! An endpoint that answers as a test wants: TLS and HTTP on loopback, with certificates that are made for the test.
+//! A scripted registration endpoint for tests: TLS and HTTP on loopback, with certificates that are generated for the test.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use super::address::Address;
 
 pub(super) const NOW: u64 = 1_795_305_600;
 
-/// A request, as the endpoint received it.
+/// A request as the endpoint received it.
 #[derive(Clone, Debug)]
 pub(super) struct ReceivedRequest {
     pub(super) head: String,
@@ -31,15 +31,15 @@ impl ReceivedRequest {
     }
 }
 
-/// What the endpoint does about a request.
+/// The reaction of the endpoint to a request.
 pub(super) enum Reaction {
-    /// Writes these bytes and closes.
+    /// Writes these bytes and closes the connection.
     Says(Vec<u8>),
-    /// Nothing, for ever.
+    /// Never responds.
     Silence,
 }
 
-/// An answer with this status, more header lines, and body.
+/// A response with this status, additional header lines, and this body.
 pub(super) fn says(status: u16, headers: &str, body: &str) -> Reaction {
     let length = body.len();
     Reaction::Says(format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}").into_bytes())
@@ -47,14 +47,14 @@ pub(super) fn says(status: u16, headers: &str, body: &str) -> Reaction {
 
 pub(super) struct ScriptedEndpoint {
     pub(super) address: Address,
-    /// The root by which the endpoint is known.
+    /// The root certificate of the endpoint, in PEM.
     pub(super) root: Vec<u8>,
     received: Arc<Mutex<Vec<ReceivedRequest>>>,
     task: JoinHandle<()>,
 }
 
 impl ScriptedEndpoint {
-    /// Reacts to each request by its number.
+    /// Starts an endpoint that reacts to each request by the script, which gets the number of the request.
     pub(super) async fn open(script: impl Fn(usize, &ReceivedRequest) -> Reaction + Send + Sync + 'static) -> Self {
         let (root, tls) = identity();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -103,7 +103,7 @@ async fn serve(
     let mut stream = BufReader::new(tls.accept(socket).await.ok()?);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
-        // What has come this far was meant for this endpoint.
+        // Data that was sent through the TLS connection must be a complete request.
         assert!(stream.read_line(&mut head).await.ok()? > 0);
     }
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
@@ -124,7 +124,7 @@ async fn serve(
     }
 }
 
-/// What an endpoint answers to a request for a certificate.
+/// A valid response to a certificate request.
 pub(super) fn answer(csr: &str, thing: &str) -> Value {
     let authority = Authority::new(NOW).unwrap();
     let topic = |rest: &str| format!("$aws/things/{thing}/shadow/{rest}");

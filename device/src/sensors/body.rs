@@ -1,7 +1,8 @@
-//! A body that also measures: samples become properties beside those of its actions.
+//! A body that also measures: samples become properties in addition to those of the actions.
 //!
-//! Of a property that only the device writes, a sample is a measurement: it is reported while it is current, and again now and then, though
-//! it has not changed, so that the shadow tells how old it is. Of a property that the owner can set, it is a change on the device.
+//! A sample of a property that only the device writes is a measurement. It is reported while it is current, and from time to time
+//! even if it has not changed, so that the shadow contains its age. A sample of a property that the owner can set is a change on
+//! the device.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,11 +20,11 @@ pub(crate) struct Measuring<B> {
     sensors: Sensors,
     settable: BTreeSet<String>,
     measured: BTreeMap<String, Measured>,
-    /// When the order under way was begun, what was so then, and the property that it sets.
+    /// The current order: when it was begun, the properties at that time, and the property that it sets.
     under_way: Option<(Instant, Map<String, Value>, Option<String>)>,
-    /// When the owner's request for a property was last tried: what was measured before does not count against it.
+    /// When the owner's request for a property was last tried. Samples from before that time do not override the request.
     tried: BTreeMap<String, Instant>,
-    /// What was so before the start; nothing, as long as that is not known.
+    /// The reported properties from before the start; `None` until they are known.
     past: Option<Map<String, Value>>,
     /// How often an unchanged value is reported again.
     refresh: Duration,
@@ -34,15 +35,15 @@ struct Measured {
     value: Value,
     at: Instant,
     current: Duration,
-    /// When it was last to be reported, changed or not.
+    /// When the property was last reported, whether it had changed or not.
     told: Instant,
 }
 
 impl<B: Body> Measuring<B> {
-    /// A body of a device of this model.
+    /// A body for a device of this model.
     pub(crate) fn new(body: B, sensors: Sensors, model: &Model) -> Self {
         let settable = model.properties.iter().filter(|(_, property)| !property.reported_only).map(|(name, _)| name.clone()).collect();
-        // So that the skill calls no value old that is measured as it should be.
+        // Half of the limit, so that the skill does not call a value old that is measured regularly.
         let refresh = Duration::from_secs((model.report_is_old_after / 2).max(1));
         Self { body, sensors, settable, measured: BTreeMap::new(), under_way: None, tried: BTreeMap::new(), past: None, refresh }
     }
@@ -80,19 +81,19 @@ impl<B: Body> Measuring<B> {
         events
     }
 
-    /// Whether the owner's request for this property is newer: it is being tried, or was tried since.
+    /// Whether the owner's request for this property is newer than a sample: it is being tried, or was tried after the sample.
     fn is_before_a_request(&self, name: &str, at: Instant) -> bool {
         let is_tried = self.under_way.as_ref().is_some_and(|(_, _, property)| property.as_deref() == Some(name));
         is_tried || self.tried.get(name).is_some_and(|tried| *tried > at)
     }
 
-    /// What a property is as far as the body knows, or was before the start.
+    /// The current value of a property as far as the body knows it, or else the value from before the start.
     fn knows(&self, name: &str) -> Option<Value> {
         let now = self.body.properties();
         now.get(name).or_else(|| self.past.as_ref()?.get(name)).cloned()
     }
 
-    /// An order has ended: what it has reported is newer than the samples from before it was begun, and older than those since.
+    /// An order has ended. Its reported values are newer than samples from before its beginning, and older than later samples.
     fn ended(&mut self) {
         let Some((begun, before, property)) = self.under_way.take() else { return };
         let now = self.body.properties();
@@ -139,7 +140,7 @@ impl<B: Body> Body for Measuring<B> {
 
     async fn work(&mut self) -> Vec<Event> {
         tokio::select! {
-            // An order that has ended comes first: a sample is judged by it.
+            // The end of an order is handled before samples, because it decides which samples are valid.
             biased;
             events = self.body.work() => {
                 if self.body.is_free() {
@@ -151,7 +152,7 @@ impl<B: Body> Body for Measuring<B> {
         }
     }
 
-    /// Without what was measured too long ago: it has been reported, or is not worth a report any more.
+    /// The properties without outdated measurements: these have been reported, or are no longer worth a report.
     fn properties(&self) -> Map<String, Value> {
         let mut properties = self.body.properties();
         for (name, measured) in self.measured.iter().filter(|(name, _)| !self.settable.contains(*name)) {

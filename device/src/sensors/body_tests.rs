@@ -1,4 +1,4 @@
-//! Which sample counts, and for how long.
+//! Tests that decide which sample is valid, and for how long.
 
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -11,7 +11,7 @@ const PLANT: &str = "[device]\nname = \"plant\"\ninvocation = \"my plant\"\nthin
     [property.moisture]\ntype = \"number\"\nmin = 0\nmax = 100\nwritten_by = \"device\"\n\
     [property.pump]\ntype = \"switch\"\n[command.water]\n";
 
-/// A pump whose actions end when the test says with what.
+/// A pump whose actions end when the test sends their result.
 struct Pump(mpsc::Receiver<oneshot::Receiver<Value>>);
 
 impl Pump {
@@ -47,7 +47,7 @@ fn plant() -> Plant {
 }
 
 impl Plant {
-    /// A sample of this age is taken; what the body tells.
+    /// Passes a sample of this age to the body. Returns the events of the body.
     async fn sample(&mut self, properties: Value, age: Duration) -> Vec<Event> {
         let properties = properties.as_object().unwrap().clone();
         let sample = Sample { properties, at: Instant::now().checked_sub(age).unwrap(), current: Duration::from_secs(60) };
@@ -78,29 +78,29 @@ fn measured(names: &[&str]) -> Event {
 const NOW: Duration = Duration::ZERO;
 
 #[tokio::test(start_paused = true)]
-async fn an_older_sample_never_takes_the_place_of_a_newer_one() {
+async fn an_older_sample_never_replaces_a_newer_one() {
     let mut plant = plant();
     tokio::time::advance(Duration::from_secs(100)).await;
     assert_eq!(plant.sample(json!({"moisture": 40}), NOW).await, [measured(&["moisture"])]);
-    // A program that was asked before, and is late.
+    // A program that was started earlier and is late.
     assert_eq!(plant.sample(json!({"moisture": 10}), Duration::from_secs(20)).await, []);
     assert_eq!(plant.so(), json!({"moisture": 40}));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_not_reported_while_it_was_current_is_not_reported_any_more() {
+async fn an_outdated_sample_is_not_reported() {
     let mut plant = plant();
     plant.sample(json!({"moisture": 40}), NOW).await;
     tokio::time::advance(Duration::from_secs(60)).await;
     assert_eq!(plant.so(), json!({"moisture": 40}));
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(plant.so(), json!({}), "a connection that comes now would make it look new");
+    assert_eq!(plant.so(), json!({}), "a report with a later connection would make the value look new");
     plant.sample(json!({"moisture": 41}), NOW).await;
     assert_eq!(plant.so(), json!({"moisture": 41}));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_that_stays_the_same_is_told_again_before_it_looks_old() {
+async fn an_unchanged_value_is_reported_again_in_time() {
     let mut plant = plant();
     assert_eq!(plant.sample(json!({"moisture": 40}), NOW).await, [measured(&["moisture"])]);
     tokio::time::advance(Duration::from_secs(60)).await;
@@ -110,30 +110,30 @@ async fn a_value_that_stays_the_same_is_told_again_before_it_looks_old() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_action_says_is_as_old_as_its_beginning() {
+async fn the_result_of_an_action_is_as_old_as_its_beginning() {
     let mut plant = plant();
     plant.sample(json!({"moisture": 40}), NOW).await;
     tokio::time::advance(Duration::from_secs(1)).await;
     let end = plant.begin(water()).await;
     end.send(json!({"moisture": 50})).unwrap();
     plant.body.work().await;
-    assert_eq!(plant.so(), json!({"moisture": 50}), "it was begun after the sample");
+    assert_eq!(plant.so(), json!({"moisture": 50}), "the action was begun after the sample");
     let end = plant.begin(water()).await;
     tokio::time::advance(Duration::from_secs(1)).await;
     plant.sample(json!({"moisture": 60}), NOW).await;
     end.send(json!({"moisture": 55})).unwrap();
     plant.body.work().await;
-    assert_eq!(plant.so(), json!({"moisture": 60}), "it was begun before the sample");
+    assert_eq!(plant.so(), json!({"moisture": 60}), "the action was begun before the sample");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_property_of_the_owners_that_is_measured_otherwise_is_a_change_on_the_device() {
+async fn another_measured_value_of_a_settable_property_is_a_change_on_the_device() {
     let mut plant = plant();
     let change = |value: &str, age| Event::ChangedBefore { properties: Map::from_iter([("pump".to_owned(), json!(value))]), age };
     tokio::time::advance(Duration::from_secs(100)).await;
     assert_eq!(plant.sample(json!({"pump": "ON"}), Duration::from_secs(2)).await, [change("ON", Duration::from_secs(2))]);
     assert_eq!(plant.sample(json!({"pump": "ON"}), NOW).await, [], "nothing has changed");
-    // What was measured before the owner's request was met says nothing against it.
+    // A sample from before the owner's request was fulfilled does not override the request.
     let end = plant.begin(Order::Set { name: "pump".to_owned(), value: json!("OFF") }).await;
     assert_eq!(plant.sample(json!({"pump": "ON"}), NOW).await, []);
     end.send(json!({"pump": "OFF"})).unwrap();
@@ -143,11 +143,11 @@ async fn a_property_of_the_owners_that_is_measured_otherwise_is_a_change_on_the_
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(plant.sample(json!({"pump": "ON"}), NOW).await, [change("ON", NOW)]);
     tokio::time::advance(Duration::from_secs(1_000)).await;
-    assert_eq!(plant.so(), json!({"pump": "ON"}), "it is so until it changes");
+    assert_eq!(plant.so(), json!({"pump": "ON"}), "a settable property does not become outdated");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_shadow_holds_already_is_no_change() {
+async fn a_value_that_the_shadow_already_holds_is_not_a_change() {
     let mut plant = plant();
     let past = Past { reported: Map::from_iter([("pump".to_owned(), json!("ON"))]), ..Past::default() };
     plant.body.remember(&past);

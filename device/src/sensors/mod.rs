@@ -1,9 +1,9 @@
-//! What the device measures by itself, as `[report.…]` of `device.toml` says: a program, a server or a file that is asked at intervals, a
-//! program that goes on, and whoever calls `onething-device report`.
+//! The measurements of the device, as `[report.…]` of `device.toml` defines them: a program, a server or a file that is read at
+//! intervals, a program that runs continuously, and calls of `onething-device report`.
 //!
-//! Each sample has the time at which it was taken: that at which a program or a server was asked, or a line was read. An older sample
-//! never takes the place of a newer one, and what could not be reported soon after it was taken is not reported any more: the time in
-//! the shadow is that of the report.
+//! Each sample has the time at which it was taken: when a program or a server was called, or a line was read. An older sample
+//! never replaces a newer one, and a sample that could not be reported soon after it was taken is not reported any more, because
+//! the shadow records the time of the report.
 
 mod body;
 mod periodic;
@@ -25,41 +25,41 @@ pub(crate) use self::body::Measuring;
 use self::reading::Reading;
 use crate::actions::InvalidReport;
 
-/// So many samples may wait for the agent's loop.
+/// The largest number of samples that wait for the event loop.
 const WAITING: usize = 32;
-/// What is older is not reported, where no longer interval is said.
+/// How long a sample is current at least; longer for sensors with a longer interval.
 const CURRENT: Duration = Duration::from_secs(60);
 
-/// Values that were measured.
+/// Values that were measured at the same time.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
-    /// By property, each as the device model has it.
+    /// The values by property, as the device model allows them.
     pub(crate) properties: Map<String, Value>,
-    /// When they were so.
+    /// The time of the measurement.
     pub(crate) at: Instant,
-    /// For how long they are current.
+    /// How long the values are current.
     pub(crate) current: Duration,
 }
 
-/// Everything that measures. It ends with this value.
+/// All sensors of the device. They stop when this value is dropped.
 pub(crate) struct Sensors {
     samples: mpsc::Receiver<Sample>,
     _tasks: JoinSet<()>,
 }
 
-/// What measures, as one of them.
+/// The common part of the sensors.
 struct Sensor {
     property: String,
     properties: BTreeMap<String, Property>,
     thing: String,
     current: Duration,
     samples: mpsc::Sender<Sample>,
-    /// The last complaint: the same one is not told again.
+    /// The last logged error, so that the same error is not logged again.
     complaint: Option<String>,
 }
 
 impl Sensors {
-    /// Starts them. The sender is for samples from elsewhere.
+    /// Starts the sensors of a device model. The sender is for samples from other sources.
     pub(crate) fn start(model: &Model, thing: &str) -> (Self, mpsc::Sender<Sample>) {
         let (sender, samples) = mpsc::channel(WAITING);
         let mut tasks = JoinSet::new();
@@ -81,7 +81,7 @@ impl Sensors {
         (Self { samples, _tasks: tasks }, sender)
     }
 
-    /// The next sample. May be dropped at any time.
+    /// The next sample. This future may be dropped at any time.
     async fn next(&mut self) -> Sample {
         match self.samples.recv().await {
             Some(sample) => sample,
@@ -91,7 +91,7 @@ impl Sensors {
 }
 
 impl Sensor {
-    /// Takes what was said at a time.
+    /// Parses the output of a sensor, taken at this time.
     async fn take(&mut self, said: &[u8], at: Instant) {
         match reading::read(said, &self.property, &self.properties) {
             Ok(reading) => self.hand_over(reading, at).await,
@@ -106,7 +106,7 @@ impl Sensor {
             None => {}
         }
         if !properties.is_empty() {
-            // Without a receiver the agent has ended.
+            // The receiver is gone when the agent has ended.
             let _ = self.samples.send(Sample { properties, at, current: self.current }).await;
         }
     }

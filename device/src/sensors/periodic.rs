@@ -1,4 +1,4 @@
-//! What is asked at intervals: a program, a server, a file.
+//! The sensors that are read at intervals: a program, a server, or a file.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -16,12 +16,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::Sensor;
 use crate::actions::{ask_program, ask_server};
 
-/// For a file: what is behind it may be a slow bus.
+/// The time limit for reading a file, which may be on a slow bus.
 const FILE_LIMIT: Duration = Duration::from_secs(5);
-/// In bytes: more is no value.
+/// The largest part of a file that is read, in bytes; a value is shorter.
 const CONTENT_LIMIT: u64 = 64 * 1024;
 
-/// Measures for ever, at once and then at the interval; one value after the other, however long one takes.
+/// Measures for ever: at once, and then at the interval. Measurements do not overlap, even if one takes longer than the interval.
 pub(super) async fn measure(mut sensor: Sensor, report: DeviceReport) {
     let Some(every) = report.every else { return };
     let mut ticks = interval(every);
@@ -29,7 +29,7 @@ pub(super) async fn measure(mut sensor: Sensor, report: DeviceReport) {
     let mut client = None;
     loop {
         ticks.tick().await;
-        // What comes late was so when it was asked for, as far as anybody knows.
+        // The sample gets the time of the request, even if the response takes long.
         let at = Instant::now();
         match ask(&sensor, &report, &mut client).await {
             Ok(said) => sensor.take(&said, at).await,
@@ -59,7 +59,7 @@ async fn read_file(path: &Path) -> Result<String, String> {
     let place = path.to_owned();
     let read = move || {
         let mut content = Vec::new();
-        // Without NONBLOCK, a pipe that nobody writes would keep the thread for good.
+        // Without `O_NONBLOCK`, opening a pipe that has no writer would block the thread for ever.
         let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&place)?;
         file.take(CONTENT_LIMIT).read_to_end(&mut content)?;
         Ok::<_, std::io::Error>(content)
@@ -69,7 +69,7 @@ async fn read_file(path: &Path) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&content).trim().to_owned())
 }
 
-/// The value that stands for what a file holds.
+/// Translates the content of a file to a value of the property.
 fn value(content: &str, map: &BTreeMap<String, String>, factor: f64) -> Option<String> {
     if !map.is_empty() {
         return map.iter().find(|(_, held)| held.trim() == content).map(|(value, _)| value.clone());
@@ -78,7 +78,7 @@ fn value(content: &str, map: &BTreeMap<String, String>, factor: f64) -> Option<S
         return Some(content.to_owned());
     }
     let number: f64 = content.parse().ok()?;
-    // Without the digits that a product of two decimals has too many.
+    // The result is rounded, because the product of two decimal numbers may have superfluous digits.
     Some(((number * factor * 1e6).round() / 1e6).to_string())
 }
 
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_holds_a_value_in_its_own_way() {
+    fn the_content_of_a_file_is_mapped_or_scaled() {
         let map = BTreeMap::from([("ON".to_owned(), "1\n".to_owned()), ("OFF".to_owned(), "0".to_owned())]);
         assert_eq!(value("1", &map, 1.0).as_deref(), Some("ON"));
         assert_eq!(value("2", &map, 1.0), None);

@@ -1,4 +1,4 @@
-//! What a sensor says: a JSON object of properties, or for its own property the bare value.
+//! Parses the output of a sensor: a JSON object of properties, or the bare value of its own property.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use serde_json::{Map, Number, Value};
 
 use crate::actions::{InvalidReport, invalid_report, read_answer};
 
-/// What was read.
+/// The parsed output of a sensor.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Reading {
-    /// Each as the device model has it.
+    /// The values that the device model allows, by property.
     pub(crate) properties: Map<String, Value>,
-    /// What does not fit it.
+    /// The values that the device model does not allow.
     pub(crate) invalid_reports: Vec<InvalidReport>,
 }
 
-/// Reads it. The error says why it is no report.
+/// Parses the output of a sensor. The error says why the output cannot be used.
 pub(super) fn read(said: &[u8], property: &str, properties: &BTreeMap<String, Property>) -> Result<Reading, String> {
     let text = str::from_utf8(said).ok().filter(|text| !text.contains('\0')).ok_or("it printed bytes that are no text")?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
@@ -30,12 +30,12 @@ pub(super) fn read(said: &[u8], property: &str, properties: &BTreeMap<String, Pr
     Ok(bare(text, property, properties))
 }
 
-/// A bare value of a property.
+/// Parses a bare value of a property.
 pub(super) fn bare(text: &str, property: &str, properties: &BTreeMap<String, Property>) -> Reading {
     of(&Value::String(text.to_owned()), property, properties, |kind| value(text, kind))
 }
 
-/// A JSON value of a property.
+/// Checks a JSON value of a property.
 pub(super) fn fitting(value: &Value, property: &str, properties: &BTreeMap<String, Property>) -> Reading {
     of(value, property, properties, |kind| kind.fit(value))
 }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_value_is_of_the_sensors_own_property() {
+    fn a_bare_value_belongs_to_the_sensors_own_property() {
         check("41.5\n", Ok(json!({"nozzle": 41.5})));
         check("\u{feff} 20.0\r\n", Ok(json!({"nozzle": 20})));
         check("1e2", Ok(json!({"nozzle": 100})));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_of_any_properties() {
+    fn an_object_may_contain_any_properties() {
         check(r#"{"nozzle": 20, "bed": 30.5}"#, Ok(json!({"nozzle": 20, "bed": 30.5})));
         check(r#"{"nozzle": 20, "humidity": 30}"#, Err("there is no property `humidity` for the value 30"));
         check(r#"{"nozzle": 20"#, Err("it printed broken JSON: EOF while parsing an object at line 1 column 13"));

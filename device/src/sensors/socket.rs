@@ -1,6 +1,8 @@
-//! The local socket by which `onething-device report` tells the running agent what was measured: in the state folder, for its owner only.
+//! The local socket through which `onething-device report` sends measured values to the running agent. It is in the state folder,
+//! for its owner only.
 //!
-//! One line with a JSON object of texts or values by property, and one line in answer. All of it is taken, or nothing.
+//! The request is one line with a JSON object of texts or values by property; the answer is one line. Either all values are
+//! taken, or none.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,21 +20,21 @@ use super::{CURRENT, Sample};
 use crate::event_loop::{Connection, Status};
 use crate::local::local_socket::{LINE_WITHIN, LocalSocket, read_line, write_line};
 
-/// What the agent answers.
+/// The answer of the agent.
 #[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Taken {
-    /// What it has taken, as the device model has it.
+    /// The values that were taken, as the device model allows them.
     #[serde(default)]
     pub(crate) reported: Map<String, Value>,
-    /// Whether it is connected, so that the shadow has it now.
+    /// Whether the agent is connected, so that the values reach the shadow now.
     #[serde(default)]
     pub(crate) connected: bool,
-    /// Why it has taken nothing.
+    /// Why no value was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
 }
 
-/// The socket of a running agent that takes reports.
+/// The socket of a running agent that accepts reports.
 pub(crate) struct Socket {
     socket: LocalSocket,
     properties: BTreeMap<String, Property>,
@@ -40,16 +42,16 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Opens it; no other agent has this folder.
+    /// Opens the socket. The caller has to hold the lock of the state folder, so that no other agent uses the path.
     pub(crate) fn open(path: &Path, model: &Model, samples: mpsc::Sender<Sample>) -> io::Result<Self> {
         Ok(Self { socket: LocalSocket::bind(path)?, properties: model.properties.clone(), samples })
     }
 
-    /// Answers for ever, one caller after the other.
+    /// Serves one client after the other, for ever.
     pub(crate) async fn serve(self, status: watch::Receiver<Status>) {
         loop {
             let caller = self.socket.accept().await;
-            // Who says nothing in time, or hangs up, has said nothing.
+            // A client that sends nothing in time or closes the connection is ignored.
             drop(timeout(LINE_WITHIN, self.answer(caller, &status)).await);
         }
     }
@@ -63,7 +65,7 @@ impl Socket {
         };
         if taken.error.is_none() {
             let sample = Sample { properties: taken.reported.clone(), at, current: CURRENT };
-            // Without a receiver the agent ends.
+            // The receiver is gone when the agent ends.
             self.samples.send(sample).await.map_err(io::Error::other)?;
             taken.connected = matches!(status.borrow().connection, Connection::Connected { .. });
         }
@@ -71,7 +73,7 @@ impl Socket {
     }
 }
 
-/// What a caller reports: a text is read like a line of a program, anything else is what it is.
+/// Parses a report: a text is parsed like a line of a program, any other value is checked as it is.
 fn read(line: &[u8], properties: &BTreeMap<String, Property>) -> Result<Map<String, Value>, String> {
     let values: Map<String, Value> = serde_json::from_slice(line).map_err(|error| format!("it is no JSON object: {error}"))?;
     let mut reported = Map::new();

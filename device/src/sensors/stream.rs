@@ -1,4 +1,5 @@
-//! A program that goes on: each line of its output is a report. It is started again when it has ended, later each time in a row.
+//! A program that runs continuously: each line of its output is a report. When it has ended it is started again, with growing
+//! pauses.
 
 use std::time::Duration;
 
@@ -10,16 +11,16 @@ use super::reading::{self, Reading};
 use crate::actions::program::{Running, fault};
 use crate::connection::pause::{FIRST, doubled};
 
-/// In bytes: a longer line is no report.
+/// The largest length of a line, in bytes; a longer line is not a report.
 const LINE_LIMIT: usize = 64 * 1024;
 const CHUNK: usize = 4 * 1024;
-/// From one sample to the next. What comes in between is put together: of each property the newest counts.
+/// The least time between two samples. Lines within this time are merged: the newest value of each property counts.
 const BETWEEN: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// Who has run for so long begins anew with the short pauses.
+/// A program that has run for this time starts again with the short pauses.
 const GOOD: Duration = Duration::from_secs(60);
 
-/// Follows it for ever.
+/// Runs the program again and again, for ever.
 pub(super) async fn follow(mut sensor: Sensor, path: String, args: Vec<String>) {
     let mut failures = 0_u32;
     loop {
@@ -37,7 +38,7 @@ pub(super) async fn follow(mut sensor: Sensor, path: String, args: Vec<String>) 
     }
 }
 
-/// One run of it, to its end; why it has ended.
+/// Runs the program once, and returns why it has ended.
 async fn run(sensor: &mut Sensor, mut program: Running) -> String {
     let Some(stdout) = program.output() else { return "its output cannot be read".to_owned() };
     let is_too_long = listen(sensor, stdout).await;
@@ -45,7 +46,7 @@ async fn run(sensor: &mut Sensor, mut program: Running) -> String {
     if is_too_long { format!("a line has more than {LINE_LIMIT} bytes") } else { end }
 }
 
-/// Hears it to the end of its output. Whether a line was too long.
+/// Reads the output to its end. Returns whether a line was too long.
 async fn listen(sensor: &mut Sensor, mut stdout: impl AsyncRead + Unpin) -> bool {
     let (mut line, mut chunk) = (Vec::new(), vec![0; CHUNK]);
     let mut pending: Option<(Reading, Instant)> = None;
@@ -84,7 +85,7 @@ async fn listen(sensor: &mut Sensor, mut stdout: impl AsyncRead + Unpin) -> bool
     }
 }
 
-/// Puts a line to what was said since the last sample. An empty one says nothing.
+/// Merges a line into the pending sample. An empty line is ignored.
 fn take(sensor: &mut Sensor, line: &[u8], at: Instant, pending: &mut Option<(Reading, Instant)>) {
     if line.trim_ascii().is_empty() {
         return;

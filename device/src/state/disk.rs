@@ -1,14 +1,14 @@
-//! The operations on the disk that the state folder is changed by, each of them one step at which a device may lose its power.
+//! The disk operations of the state folder. Each of them is one step before which a device may lose its power.
 //!
-//! What is made is for its owner only: there are keys in it. That is the folder's owner: root may set up what another user
-//! runs.
+//! New files and folders are accessible for their owner only, because they contain keys. Their owner is the owner of the parent
+//! folder: root may set up a device that another user runs.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
-/// One operation.
+/// The kind of a disk operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Make,
@@ -19,8 +19,7 @@ pub(crate) enum Step {
     Remove,
 }
 
-/// Does the operations. In a test it notes them, and stops before any of them and does nothing ever after, as if the power
-/// were cut.
+/// Performs the operations. In a test it also records them, and can fail from a certain operation on, as if the power had failed.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     #[cfg(test)]
@@ -50,7 +49,7 @@ impl Disk {
         inherit(&File::open(path)?, path)
     }
 
-    /// A new file with this content, on the disk. Its name is not there before its folder is.
+    /// Writes a new file and syncs its content. Its name is on the disk only after [`Self::sync_folder`].
     pub(crate) fn write_new(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         self.step(Step::Make, path)?;
         let mut file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
@@ -69,13 +68,13 @@ impl Disk {
         std::fs::rename(from, to)
     }
 
-    /// Brings the names in a folder to the disk.
+    /// Syncs the names in a folder.
     pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         self.step(Step::SyncFolder, folder)?;
         sync_folder(folder)
     }
 
-    /// Takes a file away, if it is there.
+    /// Removes a file, if it exists.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
         self.step(Step::Remove, path)?;
         match std::fs::remove_file(path) {
@@ -84,7 +83,7 @@ impl Disk {
         }
     }
 
-    /// Takes a folder of files away, if it is there.
+    /// Removes a folder of files, if it exists.
     pub(crate) fn remove_folder(&self, path: &Path) -> io::Result<()> {
         let files = match std::fs::read_dir(path) {
             Ok(files) => files,
@@ -98,10 +97,10 @@ impl Disk {
         std::fs::remove_dir(path)
     }
 
-    /// Puts a file there in place of another. It is there whole or not at all, also after a power cut.
+    /// Replaces a file atomically: after a power failure it is either the old or the new file.
     pub(crate) fn replace(&self, folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
         let half = folder.join(format!("{name}.half"));
-        // One that an earlier process left there.
+        // A file that an earlier process left behind.
         self.remove(&half)?;
         self.write_new(&half, content)?;
         self.rename(&half, &folder.join(name))?;
@@ -109,17 +108,17 @@ impl Disk {
     }
 }
 
-/// A file that these options make is for its owner only.
+/// Sets that new files are accessible for their owner only.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
 }
 
-/// Brings the names in a folder to the disk.
+/// Syncs the names in a folder.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// What root makes in a folder of somebody else's is theirs.
+/// Gives a new file to the owner of its folder, if root created it in a folder of another user.
 pub(crate) fn inherit(made: &File, path: &Path) -> io::Result<()> {
     let folder = folder_of(path).metadata()?;
     if made.metadata()?.uid() != folder.uid() {
@@ -128,7 +127,7 @@ pub(crate) fn inherit(made: &File, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder that a name is in.
+/// The folder of a path; `.` for a bare name.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

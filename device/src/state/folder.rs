@@ -1,4 +1,4 @@
-//! A folder that only its owner looks into.
+//! Creates the state folder, and restricts its permissions to its owner.
 
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -7,13 +7,14 @@ use std::path::Path;
 use super::disk::sync_folder;
 use super::{LOCK, StateError};
 
-/// Makes the folder, or closes it to others if it is known to be a state folder. The sentence says that it did.
+/// Creates the folder, or restricts its permissions if it is known to be a state folder. Returns a sentence for the user if it
+/// did the latter.
 pub(super) fn make(path: &Path) -> Result<Option<String>, StateError> {
     let failed = |error| StateError::Folder(path.to_owned(), error);
     if !path.is_dir() {
         let new = path.ancestors().take_while(|folder| !folder.exists()).count();
         DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(failed)?;
-        // Each new name is in the folder above it.
+        // Each new name is stored in the folder above it.
         for folder in path.ancestors().skip(1).take(new).filter(|folder| !folder.as_os_str().is_empty()) {
             sync_folder(folder).map_err(failed)?;
         }
@@ -22,7 +23,7 @@ pub(super) fn make(path: &Path) -> Result<Option<String>, StateError> {
     close(path).map_err(failed)?.ok_or_else(|| StateError::Open(path.to_owned()))
 }
 
-/// `None` where others may look into a folder that may be something else.
+/// Returns `None` if others have access to a folder that may not be a state folder.
 fn close(path: &Path) -> std::io::Result<Option<Option<String>>> {
     if path.metadata()?.permissions().mode() & 0o077 == 0 {
         return Ok(Some(None));
@@ -32,6 +33,6 @@ fn close(path: &Path) -> std::io::Result<Option<Option<String>>> {
         return Ok(None);
     }
     std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
-    // Nobody has seen anything in an empty folder.
+    // An empty folder contained nothing that others could have read, so there is nothing to tell the user.
     Ok(Some(is_used.then(|| format!("others could look into {} until now; it is closed to them again", path.display()))))
 }

@@ -1,22 +1,23 @@
-//! The private folder of a device: its credentials, its name, and what the agent says about itself.
+//! The private folder of a device: its credentials, its name, and the status of the agent.
 //!
 //! | file | content |
 //! |---|---|
-//! | `current` | the name of the folder with the credentials in use, and a line end |
-//! | `credentials-N/` | the files of a bundle; never changed once `current` names it |
-//! | `former` | while renewed credentials are on trial: the folder with those to go back to |
-//! | `pending.key.pem` | the private key of a registration under way |
-//! | `device.toml` | the device model that was named at the setup |
-//! | `name` | the name that the device gave itself |
-//! | `status.json` | what the agent last said of itself |
-//! | `journal` | which commands were begun, and how they ended |
-//! | `agent.sock` | where other commands ask the running agent |
-//! | `report.sock` | while an agent runs: the socket by which it is told what was measured |
-//! | `lock` | held by the process that may change the folder |
+//! | `current` | the name of the folder with the credentials in use, and a newline |
+//! | `credentials-N/` | the files of a bundle; never changed after `current` names the folder |
+//! | `former` | while renewed credentials are on trial: the name of the folder with the former ones, and a newline |
+//! | `pending.key.pem` | the private key of an unfinished registration |
+//! | `device.toml` | the device model that was given to `setup` |
+//! | `name` | the name that the device generated for itself |
+//! | `status.json` | the last status of the agent |
+//! | `journal` | the commands that were begun, and how they ended |
+//! | `agent.sock` | while an agent runs: the socket for requests of other commands |
+//! | `report.sock` | while an agent runs: the socket for measured values |
+//! | `lock` | locked by the process that may change the folder |
 //!
-//! New credentials are written into a folder of their own, brought to the disk, and only then named by `current`, which is
-//! replaced by a rename. The former ones go afterwards. So whenever a device loses its power, it has the old ones or the new
-//! ones. What is stored and cannot be used is an error that says what it is, and never counts as nothing.
+//! New credentials are written into a new folder and synced to the disk, and only then named by `current`, which is replaced by a
+//! rename. The former ones are deleted afterwards. After a power failure at any time, a device therefore has either the old or
+//! the new credentials. Stored credentials that cannot be used are an error that names the cause; they are never treated as
+//! missing.
 
 pub(crate) mod disk;
 mod folder;
@@ -50,40 +51,40 @@ const LOCK: &str = "lock";
 const REQUESTS: &str = "agent.sock";
 const REPORTS: &str = "report.sock";
 
-/// Who only asks whether an agent runs holds the lock for an instant.
+/// The number of tries to get the lock: another process that only tests the lock holds it for an instant.
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Why the state folder cannot be used, or what is stored in it cannot.
+/// Why the state folder or its content cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum StateError {
-    /// There is no way to it, or the disk is full or broken.
+    /// The folder cannot be accessed, or the disk is full or defective.
     #[error("the state folder {} cannot be used", .0.display())]
     Folder(PathBuf, #[source] io::Error),
-    /// No folder was named, and the user has none of their own.
+    /// No folder was given, and the user has no home folder.
     #[error("there is no place for a state folder: name one by --state DIR")]
     Nowhere,
-    /// Keys would lie open, and closing the folder might take something away from others.
+    /// Others can read the folder. Its permissions are not changed, because the folder may be in use for other purposes.
     #[error("others may look into {}, which is no state folder yet: name a folder that is new or empty", .0.display())]
     Open(PathBuf),
-    /// Another process has the lock.
+    /// Another process has locked the folder.
     #[error("an agent runs with the state folder {}: stop it first", .0.display())]
     Busy(PathBuf),
-    /// The pointer to the credentials.
+    /// A file that names the folder of the credentials is invalid.
     #[error("{} {}", .0.display(), .1)]
     Pointer(PathBuf, &'static str),
-    /// The credentials that it names.
+    /// The credentials are invalid.
     #[error("the credentials in {} cannot be used", .0.display())]
     Credentials(PathBuf, #[source] BundleError),
-    /// The status file.
+    /// The status file is invalid.
     #[error("{} cannot be read: {}", .0.display(), .1)]
     Status(PathBuf, &'static str),
 }
 
-/// The folder where nobody named one: systemd's for the service, else the user's folder for data
+/// The default folder: the state folder of the systemd service, else the data folder of the user
 /// (<https://specifications.freedesktop.org/basedir/latest/>, `systemd.exec(5)`).
 pub(crate) fn default_folder(source: &impl Source) -> Result<PathBuf, StateError> {
-    // Of several folders the first is ours.
+    // systemd separates several folders by colons; the first one is that of the agent.
     let service = source.variable("STATE_DIRECTORY").and_then(|folders| folders.split(':').next().map(PathBuf::from));
     let absolute = |folder: String| Some(PathBuf::from(folder)).filter(|folder| folder.is_absolute());
     let data = || {
@@ -93,14 +94,14 @@ pub(crate) fn default_folder(source: &impl Source) -> Result<PathBuf, StateError
     service.or_else(data).ok_or(StateError::Nowhere)
 }
 
-/// The folder, to read in.
+/// The state folder, for reading.
 #[derive(Debug)]
 pub(crate) struct State {
     path: PathBuf,
     disk: Disk,
 }
 
-/// The folder, which no other process changes as long as this lives.
+/// The state folder, locked for changes by this process as long as this value exists.
 #[derive(Debug)]
 pub(crate) struct Held {
     state: State,
@@ -109,12 +110,12 @@ pub(crate) struct Held {
 }
 
 impl State {
-    /// A folder that need not be there; its path is absolute.
+    /// The folder at an absolute path. It need not exist.
     pub(crate) fn at(path: &Path) -> Self {
         Self { path: path.to_owned(), disk: Disk::default() }
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -124,8 +125,8 @@ impl State {
         move |error| StateError::Folder(path, error)
     }
 
-    /// Makes the folder where there is none, and takes it for this process. The sentence is for the user: others could look
-    /// into the folder until now.
+    /// Creates the folder if necessary, and locks it for this process. Also returns a sentence for the user if others had access
+    /// to the folder until now.
     pub(crate) fn hold(self) -> Result<(Held, Option<String>), StateError> {
         if self.path.is_file() {
             return Err(self.failed()(io::Error::other("it is a file, and no folder")));
@@ -146,7 +147,7 @@ impl State {
         }
     }
 
-    /// Whether a process holds the folder.
+    /// Whether a process has locked the folder.
     pub(crate) fn is_held(&self) -> Result<bool, StateError> {
         let lock = match File::open(self.path.join(LOCK)) {
             Ok(lock) => lock,
@@ -167,14 +168,14 @@ impl State {
             let folder = self.path.join(&current);
             match Files::from_folder(&folder) {
                 Ok(files) => return Ok(Some(files)),
-                // Somebody has put others in their place meanwhile.
+                // The credentials were replaced in the meantime.
                 Err(_) if self.pointer(CURRENT)?.as_ref() != Some(&current) => {}
                 Err(error) => return Err(StateError::Credentials(folder, error)),
             }
         }
     }
 
-    /// Which folder has them. A pointer without its line end has lost more than that.
+    /// The name of the folder in a pointer file. A missing newline means that the file is truncated.
     fn pointer(&self, pointer: &str) -> Result<Option<String>, StateError> {
         let Some(content) = self.read(pointer)? else { return Ok(None) };
         let fault = |what| Err(StateError::Pointer(self.path.join(pointer), what));
@@ -188,22 +189,22 @@ impl State {
         }
     }
 
-    /// The name that the device gave itself.
+    /// The name that the device generated for itself.
     pub(crate) fn name(&self) -> Result<Option<String>, StateError> {
         Ok(self.read(NAME)?.and_then(|name| String::from_utf8(name).ok()).map(|name| name.trim_ascii().to_owned()))
     }
 
-    /// The socket by which the running agent is told what was measured.
+    /// The path of the socket for measured values.
     pub(crate) fn reports_socket(&self) -> PathBuf {
         self.path.join(REPORTS)
     }
 
-    /// The socket by which other commands ask the running agent for something.
+    /// The path of the socket for requests of other commands.
     pub(crate) fn requests_socket(&self) -> PathBuf {
         self.path.join(REQUESTS)
     }
 
-    /// What the agent last said of itself.
+    /// The last status of the agent.
     pub(crate) fn status(&self) -> Result<Option<Status>, StateError> {
         let Some(content) = self.read(STATUS)? else { return Ok(None) };
         serde_json::from_slice(&content).map(Some).map_err(|_| StateError::Status(self.path.join(STATUS), "it is no status"))
@@ -217,7 +218,7 @@ impl State {
         }
     }
 
-    /// The folders with credentials, whether in use or not, by number.
+    /// The numbers of the folders with credentials, whether they are in use or not.
     fn numbered(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for entry in std::fs::read_dir(&self.path)? {
@@ -236,29 +237,29 @@ impl std::ops::Deref for Held {
 }
 
 impl Held {
-    /// Of several registrations one goes after the other: there is one pending key.
+    /// Serialises registrations: there is only one pending key.
     pub(crate) async fn registers(&self) -> MutexGuard<'_, ()> {
         self.registering.lock().await
     }
 
-    /// Puts credentials in the place of what is stored. When this returns, they are there for good; if it fails, they or the
-    /// former ones are.
+    /// Replaces the stored credentials. After success, the new credentials are on the disk; after an error, either the new or the
+    /// former ones are in use.
     pub(crate) fn store(&self, files: &Files) -> Result<(), StateError> {
         self.put(files).map_err(self.failed())
     }
 
     fn put(&self, files: &Files) -> io::Result<()> {
-        let name = self.lay_down(files)?;
+        let name = self.write_credentials(files)?;
         if self.path.join(FORMER).exists() {
-            // From what comes now nobody goes back to what was before a trial.
+            // A return to the credentials from before a trial is no longer possible.
             self.remove(FORMER)?;
         }
         self.point(CURRENT, &name)?;
         self.sweep(&[number(&name)])
     }
 
-    /// Writes credentials into a folder of their own, for good; its name.
-    fn lay_down(&self, files: &Files) -> io::Result<String> {
+    /// Writes credentials into a new folder and syncs it. Returns the name of the folder.
+    fn write_credentials(&self, files: &Files) -> io::Result<String> {
         let number = self.numbered()?.into_iter().max().map_or(1, |number| number + 1);
         let (name, disk) = (format!("{CREDENTIALS}{number}"), &self.disk);
         let folder = self.path.join(&name);
@@ -271,16 +272,16 @@ impl Held {
         Ok(name)
     }
 
-    /// Where it is kept in mind which commands were begun.
+    /// The path of the journal of commands.
     pub(crate) fn journal(&self) -> PathBuf {
         self.path.join(JOURNAL)
     }
 
-    /// Takes the stored credentials away, and what was said of them. `false` where there are none.
+    /// Deletes the stored credentials and everything that belongs to them. Returns `false` if there were none.
     pub(crate) fn forget(&self) -> Result<bool, StateError> {
         let stored = self.has_credentials()?;
         let forget = || {
-            // In this order: credentials that are named are whole.
+            // `current` is removed first, so that it never names an incomplete folder.
             self.remove(CURRENT)?;
             for file in [FORMER, MODEL, PENDING, STATUS, JOURNAL, REQUESTS, REPORTS] {
                 self.disk.remove(&self.path.join(file))?;
@@ -290,13 +291,13 @@ impl Held {
         forget().map(|()| stored).map_err(self.failed())
     }
 
-    /// Whether any are stored, good or bad.
+    /// Whether credentials are stored, valid or not.
     pub(crate) fn has_credentials(&self) -> Result<bool, StateError> {
         let numbered = self.numbered().map_err(self.failed())?;
         Ok(!numbered.is_empty() || self.path.join(CURRENT).exists())
     }
 
-    /// Removes a file of the folder, for good.
+    /// Removes a file of the folder, and syncs the folder.
     fn remove(&self, name: &str) -> io::Result<()> {
         self.disk.remove(&self.path.join(name))?;
         self.disk.sync_folder(&self.path)
@@ -309,12 +310,12 @@ impl Held {
         self.disk.sync_folder(&self.path)
     }
 
-    /// Keeps the name that the device gave itself.
+    /// Stores the name that the device generated for itself.
     pub(crate) fn keep_name(&self, name: &str) -> Result<(), StateError> {
         self.disk.replace(&self.path, NAME, format!("{name}\n").as_bytes()).map_err(self.failed())
     }
 
-    /// Says something about the agent, in place of what was said before.
+    /// Replaces the status of the agent.
     pub(crate) fn say(&self, status: &Status) -> Result<(), StateError> {
         let status = serde_json::to_vec(status).map_err(io::Error::other);
         status.and_then(|status| self.disk.replace(&self.path, STATUS, &status)).map_err(self.failed())
@@ -324,7 +325,7 @@ impl Held {
 fn number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(CREDENTIALS)?;
     let number = digits.parse().ok()?;
-    // Written in one way only, so that a number is a folder.
+    // Only the canonical form of a number is accepted, so that each number denotes one folder.
     (digits == u64::to_string(&number)).then_some(number)
 }
 

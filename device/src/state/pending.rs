@@ -1,4 +1,5 @@
-//! The key of a registration under way: it is on the disk before anybody hears of it, and stays until what it is for is stored.
+//! The key of an unfinished registration: it is on the disk before the first request, and is kept until the credentials are
+//! stored.
 
 use zeroize::Zeroizing;
 
@@ -7,19 +8,19 @@ use super::{Held, State, StateError};
 pub(super) const PENDING: &str = "pending.key.pem";
 
 impl State {
-    /// The private key in PEM, while a registration is under way.
+    /// The private key in PEM, during a registration.
     pub(crate) fn pending_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StateError> {
         Ok(self.read(PENDING)?.map(Zeroizing::new))
     }
 }
 
 impl Held {
-    /// Keeps the private key. When this returns, it is there for good.
+    /// Stores the private key. After success, it is on the disk.
     pub(crate) fn keep_pending_key(&self, pem: &str) -> Result<(), StateError> {
         self.disk.replace(&self.path, PENDING, pem.as_bytes()).map_err(self.failed())
     }
 
-    /// Forgets it: the registration is done.
+    /// Deletes the private key after the registration.
     pub(crate) fn drop_pending_key(&self) -> Result<(), StateError> {
         self.remove(PENDING).map_err(self.failed())
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Files of which every one says whose they are.
+/// Files whose contents contain the name of their thing.
 pub(super) fn credentials(thing: &str) -> Files {
     let topics = json!({"get": thing, "getAccepted": thing, "getRejected": thing, "update": thing, "updateAccepted": thing,
         "updateRejected": thing, "updateDelta": thing});
@@ -25,7 +25,7 @@ pub(super) fn hold(path: &Path) -> Held {
     held
 }
 
-/// The folder, for a process whose power is cut after so many operations.
+/// Locks the folder for a process whose power fails after this number of operations.
 pub(super) fn hold_for(path: &Path, operations: u32) -> Held {
     let mut held = hold(path);
     held.state.disk.power = Some(Cell::new(operations));
@@ -39,7 +39,7 @@ pub(super) fn entries(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_is_stored_is_found_again_and_the_former_is_gone() {
+fn stored_credentials_replace_the_former_ones() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("a/b");
     assert_eq!(State::at(&path).credentials().unwrap(), None);
@@ -50,8 +50,9 @@ fn what_is_stored_is_found_again_and_the_former_is_gone() {
     assert_eq!(entries(&path), ["credentials-3", "current", "lock"]);
 }
 
-/// Whatever operation is the last one, the old credentials are there or the new ones, and the next process can store others.
-fn check_power_cuts(old: Option<&str>) {
+/// Fails after each number of operations: either the old or the new credentials are stored, and the next process can store
+/// others.
+fn check_power_failures(old: Option<&str>) {
     let mut found = HashMap::new();
     for operations in 0.. {
         let place = tempfile::tempdir().unwrap();
@@ -61,7 +62,7 @@ fn check_power_cuts(old: Option<&str>) {
         let outcome = hold_for(place.path(), operations).store(&credentials("new"));
         let there = State::at(place.path()).credentials().unwrap();
         assert!(there == old.map(credentials) || there == Some(credentials("new")), "after {operations} operations: {there:?}");
-        assert!(outcome.is_err() || there == Some(credentials("new")), "what was said to be stored is not");
+        assert!(outcome.is_err() || there == Some(credentials("new")), "the credentials are not stored in spite of the success");
         *found.entry(there == Some(credentials("new"))).or_insert(0) += 1;
 
         hold(place.path()).store(&credentials("next")).unwrap();
@@ -72,13 +73,13 @@ fn check_power_cuts(old: Option<&str>) {
             break;
         }
     }
-    // Four operations for each of four files and the pointer, and those around them.
+    // There are four operations for each of the four files and for the pointer, and some others.
     assert!(found[&false] > 20 && found[&true] > 1, "{found:?}");
 }
 
-/// A rename may reach the disk before what was written earlier and not synced.
+/// A rename may reach the disk before data that was written earlier and not synced.
 #[test]
-fn credentials_are_named_when_they_are_on_the_disk_and_the_former_go_when_that_is_too() {
+fn the_pointer_changes_after_the_credentials_are_synced_and_before_the_former_go() {
     use super::disk::Step;
 
     let place = tempfile::tempdir().unwrap();
@@ -94,7 +95,7 @@ fn credentials_are_named_when_they_are_on_the_disk_and_the_former_go_when_that_i
     let last_write = done.iter().rposition(|(step, path)| *step == Step::Sync && path.starts_with(&new)).unwrap();
     assert_eq!(done[..named].iter().filter(|(step, path)| *step == Step::Sync && path.starts_with(&new)).count(), 4);
     assert!(last_write < at(Step::SyncFolder, &new) && at(Step::SyncFolder, &new) < named);
-    // The folder's own name, then the pointer's.
+    // The name of the folder is synced first, then the pointer.
     let synced: Vec<_> = (0..done.len()).filter(|at| done[*at] == (Step::SyncFolder, place.path().to_owned())).collect();
     assert!(at(Step::Make, &new) < synced[0] && synced[0] < named && named < synced[1]);
     assert!(at(Step::Sync, &place.path().join("current.half")) < named);
@@ -103,17 +104,17 @@ fn credentials_are_named_when_they_are_on_the_disk_and_the_former_go_when_that_i
 }
 
 #[test]
-fn a_power_cut_while_credentials_are_replaced_leaves_the_old_or_the_new_ones() {
-    check_power_cuts(Some("old"));
+fn a_power_failure_during_a_replacement_leaves_the_old_or_the_new_credentials() {
+    check_power_failures(Some("old"));
 }
 
 #[test]
-fn a_power_cut_while_the_first_credentials_are_stored_leaves_none_or_these() {
-    check_power_cuts(None);
+fn a_power_failure_during_the_first_store_leaves_none_or_the_new_credentials() {
+    check_power_failures(None);
 }
 
 #[test]
-fn a_power_cut_while_they_are_forgotten_leaves_them_whole_or_none() {
+fn a_power_failure_during_a_deletion_leaves_all_or_none() {
     for operations in 0.. {
         let place = tempfile::tempdir().unwrap();
         hold(place.path()).store(&credentials("old")).unwrap();
@@ -130,7 +131,7 @@ fn a_power_cut_while_they_are_forgotten_leaves_them_whole_or_none() {
 }
 
 #[test]
-fn a_pointer_that_is_broken_is_said_to_be_and_does_not_count_as_none() {
+fn an_invalid_pointer_is_an_error() {
     let place = tempfile::tempdir().unwrap();
     hold(place.path()).store(&credentials("one")).unwrap();
     for (content, words) in [
@@ -149,7 +150,7 @@ fn a_pointer_that_is_broken_is_said_to_be_and_does_not_count_as_none() {
 }
 
 #[test]
-fn one_process_at_a_time_changes_the_folder_and_others_may_look() {
+fn one_process_at_a_time_locks_the_folder_and_others_may_read() {
     let place = tempfile::tempdir().unwrap();
     let state = State::at(place.path());
     assert!(!state.is_held().unwrap());
@@ -164,7 +165,7 @@ fn one_process_at_a_time_changes_the_folder_and_others_may_look() {
 }
 
 #[test]
-fn the_status_is_what_was_said_last() {
+fn the_status_is_the_last_one_that_was_written() {
     let place = tempfile::tempdir().unwrap();
     let held = hold(place.path());
     assert_eq!(held.status().unwrap(), None);
@@ -179,7 +180,7 @@ fn the_status_is_what_was_said_last() {
 }
 
 #[test]
-fn nobody_else_can_look_into_it() {
+fn only_the_owner_has_access() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     let place = tempfile::tempdir().unwrap();
@@ -201,7 +202,7 @@ fn nobody_else_can_look_into_it() {
     let (held, narrowed) = State::at(&path).hold().unwrap();
     assert!(narrowed.unwrap().contains("others could look into") && mode(held.path()) == 0o700);
 
-    // A folder that may be somebody's home is not changed.
+    // A folder that may be a home folder is not changed.
     let home = place.path().join("home");
     std::fs::create_dir(&home).unwrap();
     open(&home);
@@ -214,7 +215,7 @@ fn nobody_else_can_look_into_it() {
 }
 
 #[test]
-fn the_folder_is_where_the_platform_has_it() {
+fn the_default_folder_depends_on_the_environment() {
     struct Variables(HashMap<&'static str, &'static str>);
     impl Source for Variables {
         fn variable(&self, name: &str) -> Option<String> {

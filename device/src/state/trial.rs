@@ -1,7 +1,7 @@
-//! Renewed credentials on trial: they are in use, and the former ones stay until a server has let the device in with the new.
+//! Renewed credentials on trial: they are in use, and the former ones are kept until the server has accepted the new ones.
 //!
-//! `former` names the folder to go back to. It is written before `current` changes, so a device that loses its power in
-//! between has one pair of credentials by two names, which is no trial.
+//! `former` names the folder of the former credentials. It is written before `current` changes. After a power failure in between,
+//! both name the same folder, which does not count as a trial.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::bundle::files::Files;
 pub(super) const FORMER: &str = "former";
 
 impl State {
-    /// The credentials to go back to, while others are on trial.
+    /// The former credentials, while others are on trial.
     pub(crate) fn former(&self) -> Result<Option<Files>, StateError> {
         let Some(name) = self.former_name()? else { return Ok(None) };
         let folder = self.path.join(name);
@@ -25,14 +25,14 @@ impl State {
 }
 
 impl Held {
-    /// Puts renewed credentials in the place of what is stored, on trial. Where some are on trial already, those go.
+    /// Replaces the stored credentials by renewed ones, on trial. Credentials that are on trial already are deleted.
     pub(crate) fn renew(&self, files: &Files) -> Result<(), StateError> {
         let former = match self.former_name()? {
             Some(former) => Some(former),
             None => self.pointer(CURRENT)?,
         };
         let put = || {
-            let name = self.lay_down(files)?;
+            let name = self.write_credentials(files)?;
             if let Some(former) = &former {
                 self.point(FORMER, former)?;
             }
@@ -42,7 +42,7 @@ impl Held {
         put().map_err(self.failed())
     }
 
-    /// The trial is over: what is stored is good, and the former credentials go.
+    /// Ends a trial with success: deletes the former credentials.
     pub(crate) fn confirm(&self) -> Result<(), StateError> {
         if self.pointer(FORMER)?.is_none() {
             return Ok(());
@@ -55,9 +55,10 @@ impl Held {
         confirm().map_err(self.failed())
     }
 
-    /// The trial has failed: back to the former credentials. `None`, and nothing changes, where none are on trial.
+    /// Ends a trial with failure: returns to the former credentials. Returns `None` and changes nothing if no credentials are on
+    /// trial.
     pub(crate) fn fall_back(&self) -> Result<Option<Files>, StateError> {
-        // What cannot be used is not gone back to.
+        // Former credentials that cannot be read are an error, and the pointer is not changed.
         let (Some(name), Some(files)) = (self.former_name()?, self.former()?) else { return Ok(None) };
         self.point(CURRENT, &name).map_err(self.failed())?;
         self.confirm()?;

@@ -2,7 +2,7 @@ use super::super::tests::{credentials, entries, hold, hold_for};
 use crate::state::State;
 
 #[test]
-fn renewed_credentials_are_in_use_and_the_former_stay_until_they_have_worked() {
+fn renewed_credentials_are_in_use_and_the_former_are_kept_until_they_are_confirmed() {
     let place = tempfile::tempdir().unwrap();
     let held = hold(place.path());
     held.store(&credentials("one")).unwrap();
@@ -18,7 +18,7 @@ fn renewed_credentials_are_in_use_and_the_former_stay_until_they_have_worked() {
 }
 
 #[test]
-fn a_device_goes_back_to_what_has_worked_and_to_nothing_on_trial() {
+fn a_device_returns_to_confirmed_credentials_only() {
     let place = tempfile::tempdir().unwrap();
     let held = hold(place.path());
     held.store(&credentials("one")).unwrap();
@@ -31,7 +31,7 @@ fn a_device_goes_back_to_what_has_worked_and_to_nothing_on_trial() {
 }
 
 #[test]
-fn what_is_stored_anew_or_forgotten_ends_a_trial() {
+fn a_store_and_a_deletion_end_a_trial() {
     let place = tempfile::tempdir().unwrap();
     let held = hold(place.path());
     held.renew(&credentials("one")).unwrap();
@@ -45,10 +45,10 @@ fn what_is_stored_anew_or_forgotten_ends_a_trial() {
     assert_eq!(entries(place.path()), ["lock"]);
 }
 
-/// Whatever operation is the last one, the device has the old credentials or the new ones, and can go back as long as those
-/// are on trial.
+/// Fails after each number of operations: the device has the old or the new credentials, and can return to the old ones while the
+/// new ones are on trial.
 #[test]
-fn a_power_cut_in_a_renewal_loses_neither() {
+fn a_power_failure_during_a_renewal_loses_no_credentials() {
     let mut seen = Vec::new();
     for operations in 0.. {
         let place = tempfile::tempdir().unwrap();
@@ -69,7 +69,7 @@ fn a_power_cut_in_a_renewal_loses_neither() {
 }
 
 #[test]
-fn a_power_cut_while_going_back_or_on_loses_neither() {
+fn a_power_failure_at_the_end_of_a_trial_loses_no_credentials() {
     for operations in 0.. {
         let place = tempfile::tempdir().unwrap();
         hold(place.path()).store(&credentials("old")).unwrap();

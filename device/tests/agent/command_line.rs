@@ -1,4 +1,4 @@
-//! What one can ask for in a terminal, and what is said to what cannot be.
+//! Tests of the command line: its commands, and its error messages.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -12,7 +12,7 @@ fn with(arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn what_cannot_be_asked_for_has_exit_code_2_and_says_why() {
+fn a_usage_error_has_exit_code_2_and_a_reason() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("file");
     std::fs::write(&file, "nothing").unwrap();
@@ -47,7 +47,7 @@ fn what_cannot_be_asked_for_has_exit_code_2_and_says_why() {
 }
 
 #[test]
-fn the_state_folder_may_be_named_by_a_variable() {
+fn the_state_folder_may_be_set_by_a_variable() {
     let (place, bundle) = (tempfile::tempdir().unwrap(), made(1, &root()));
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_onething-device"));
     command.env_clear().env("ONETHING_DEVICE_STATE", place.path()).args(["setup", "--offline"]).arg(bundle.path().join("bundle.zip"));
@@ -56,7 +56,7 @@ fn the_state_folder_may_be_named_by_a_variable() {
 }
 
 #[test]
-fn a_folder_that_others_may_look_into_is_closed_or_refused() {
+fn a_folder_that_others_can_read_is_restricted_or_refused() {
     let (place, bundle) = (tempfile::tempdir().unwrap(), made(1, &root()));
     let zip = bundle.path().join("bundle.zip");
     let setup = |state: &Path| run(&mut agent(state, &["setup", "--offline", zip.to_str().unwrap()]));
@@ -70,14 +70,14 @@ fn a_folder_that_others_may_look_into_is_closed_or_refused() {
     open(place.path());
     let ended = setup(place.path());
     ended.check(1, "name a folder that is new or empty");
-    assert!(!ended.complaint.contains("chmod"), "it may be anybody's: {ended:?}");
+    assert!(!ended.complaint.contains("chmod"), "the folder may have another purpose: {ended:?}");
     let file = place.path().join("file");
     std::fs::write(&file, "").unwrap();
     setup(&file).check(1, "it is a file, and no folder");
 }
 
 #[test]
-fn who_becomes_another_device_is_told_so() {
+fn a_change_to_another_thing_is_reported() {
     let (place, bundles) = (tempfile::tempdir().unwrap(), [made(1, &root()), made_for("amzn1.account.BEN", 1, &root())]);
     let setup = |number: usize| {
         let zip = bundles[number].path().join("bundle.zip");
@@ -88,7 +88,7 @@ fn who_becomes_another_device_is_told_so() {
 }
 
 #[test]
-fn who_has_nothing_is_not_asked_whether_to_forget_it() {
+fn forget_without_credentials_needs_no_confirmation() {
     let place = tempfile::tempdir().unwrap();
     assert_eq!(run(&mut agent(place.path(), &["forget"])).done(), "There is nothing to forget.\n");
     let zip = made(1, &root());
@@ -117,7 +117,7 @@ fn the_service_is_a_unit_for_this_program_and_this_folder() {
 }
 
 #[test]
-fn the_unit_of_the_service_is_removed_and_no_other() {
+fn only_a_unit_of_the_agent_is_removed() {
     let place = tempfile::tempdir().unwrap();
     let (state, file) = (place.path().join("state"), place.path().join("agent.service"));
     let path = file.to_str().unwrap();
@@ -131,11 +131,11 @@ fn the_unit_of_the_service_is_removed_and_no_other() {
 }
 
 #[test]
-fn the_service_has_a_user_of_its_own_where_that_one_may_do_what_it_has_to() {
+fn the_service_has_a_dynamic_user_if_that_user_may_perform_the_actions() {
     let place = tempfile::tempdir().unwrap();
-    // Where these tests were built may be a home.
+    // The folder in which these tests were built may be a home folder.
     let program = place.path().join("onething-device");
-    // By a process of its own: a file that this one has open to write could not be run.
+    // A separate process copies the file, because a file that this process has open for writing could not be executed.
     assert!(std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_onething-device")).arg(&program).status().unwrap().success());
     let model = place.path().join("lamp.toml");
     let service = |action: &str, more: &[&str]| {
@@ -144,7 +144,7 @@ fn the_service_has_a_user_of_its_own_where_that_one_may_do_what_it_has_to() {
         run(command.env_clear().args(["--state", "/var/lib/onething-device", "service", "--device-model"]).arg(&model).args(more))
     };
     assert!(service("", &[]).done().contains("DynamicUser=yes\nStateDirectory=onething-device\n"));
-    // A setting of the kernel belongs to root on every machine.
+    // On every machine, a kernel parameter belongs to root.
     let roots = "[action.property.power]\nfile = \"/proc/sys/vm/swappiness\"\n";
     service(roots, &[]).check(2, "or run the agent by `--user root`");
     assert!(service(roots, &["--user", "root"]).done().contains("User=root\n"));
@@ -187,7 +187,7 @@ fn a_device_model_is_checked_without_credentials_one_sentence_per_mistake() {
         )
     );
     assert_eq!((ended.code, ended.complaint.as_str()), (Some(2), "onething-device: the device model has 2 mistakes\n"));
-    assert!(!state.exists(), "nothing is made");
+    assert!(!state.exists(), "no state folder is created");
     run(&mut agent(&state, &["check"])).check(2, "which device model?");
     run(&mut agent(&state, &["check", "--device-model", "/nowhere.toml"])).check(2, "--device-model /nowhere.toml: ");
 }

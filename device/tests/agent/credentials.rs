@@ -1,5 +1,5 @@
-//! Credentials that are of no use: exit code 3, and a sentence that names what is wrong. Nothing of them is stored, and what
-//! is stored is not used silently.
+//! Tests of credentials that cannot be used: exit code 3, and a sentence that names the cause. Such credentials are not stored,
+//! and stored ones are not replaced silently.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Hub, RunningAgent, agent, connection, copied, made, reconnect, run, status};
 
-/// Spoils a file of a bundle in each way a file is spoiled, and says what is to be said.
+/// Damages each file of a bundle in several ways. `check` gets the expected words of the error.
 fn check_spoiled(folder: &Path, check: impl Fn(&str)) {
     for name in ["connection.json", "certificate.pem", "private.key.pem", "RootCA.pem"] {
         let (file, whole) = (folder.join(name), std::fs::read(folder.join(name)).unwrap());
@@ -28,7 +28,7 @@ fn put(from: &Path, to: &Path, names: &[&str]) {
     }
 }
 
-/// Gives a bundle a certificate of another time.
+/// Replaces the certificate of a bundle by one with another validity.
 fn age(folder: &Path, from: i32, until: i32) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
@@ -71,14 +71,15 @@ fn a_bundle_that_cannot_be_used_is_refused_and_what_was_stored_stays() {
 }
 
 #[test]
-fn stored_files_that_are_broken_are_named_before_anything_else_is_used() {
+fn broken_stored_files_are_named_before_other_credentials_are_used() {
     let (ana, ben) = (made(1, &root()), made(1, &root()));
     let (ana, ben) = (ana.path().join("bundle"), ben.path().join("bundle"));
     let place = tempfile::tempdir().unwrap();
     run(&mut agent(place.path(), &["setup", "--offline", ana.to_str().unwrap()])).done();
     let stored = place.path().join("credentials-1");
     let check = |words: &str| {
-        // The next way in is taken, and it is said why. On a busy machine one second may pass before nobody is found to listen.
+        // The next source of credentials is used, and the reason is logged. On a busy machine, a second may pass before the
+        // refused connection is detected.
         let arguments = ["run", "--wait", "1", "--code", "M4RS-7XQ2", "--register-url", "https://localhost:1/register"];
         let ended = run(&mut agent(place.path(), &arguments));
         assert_eq!(ended.code, Some(5), "{ended:?}");
@@ -108,7 +109,7 @@ fn stored_files_that_are_broken_are_named_before_anything_else_is_used() {
         run(&mut agent(place.path(), command)).check(3, "the certificate expired on 2025-01-01; ask for a new one");
     }
     assert_eq!(status(place.path())["fault"], "the certificate expired on 2025-01-01");
-    // What is broken is mended by a setup.
+    // A setup replaces the broken credentials.
     run(&mut agent(place.path(), &["setup", "--offline", ben.to_str().unwrap()])).done();
     assert_eq!(status(place.path())["certificateId"], connection(&ben)["certificateId"]);
 }
@@ -129,9 +130,9 @@ async fn a_certificate_that_was_revoked_is_refused_with_exit_code_4() {
     hub.end().await;
 }
 
-/// A headless device that was off beyond its certificate's end, or whose disk has lost a part of it.
+/// A headless device that was off beyond the end of its certificate, or whose disk has lost a file.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_whose_credentials_are_of_no_use_registers_anew() {
+async fn a_device_with_unusable_credentials_registers_again() {
     let token = "fleet-token-of-the-first-factory";
     let policy = format!(
         "[type.lamp]\nprefix = \"Lamp-\"\npolicies = [\"OneUserOneThing\"]\n[[token]]\nname = \"factory-1\"\nsha256 = \"{}\"\n\
@@ -150,14 +151,14 @@ async fn a_device_whose_credentials_are_of_no_use_registers_anew() {
         let options = ["--register-url", &hub.endpoint(), "--name", "lamp-9", "--token-file", file.to_str().unwrap()];
         assert!(RunningAgent::connected(place.path(), &options).stop().success());
         assert_eq!(status(place.path())["thing"], "lamp-9");
-        // From now on the token is not needed.
+        // From now on the token is not necessary.
         std::fs::remove_file(&file).unwrap();
         assert!(RunningAgent::connected(place.path(), &options).stop().success());
     }
     hub.end().await;
 }
 
-/// A root that no server shows.
+/// A root certificate that no server uses.
 pub fn root() -> String {
     onething_hub::authority::Authority::new(onething_hub::clock::now()).unwrap().root_pem()
 }

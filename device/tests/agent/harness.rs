@@ -1,4 +1,4 @@
-//! A hub in this process, bundles out of its mail, and the agent as a process of its own.
+//! A hub in this process, bundles from its mail, and the agent as a separate process.
 
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use zip::ZipArchive;
 
-/// The hub, which ends with this value.
+/// A running hub, which ends with this value.
 pub struct Hub {
     running: Running,
     place: TempDir,
@@ -28,7 +28,7 @@ impl Hub {
         Self::over(tempfile::tempdir().unwrap(), None).await
     }
 
-    /// One whose endpoint is open with this policy.
+    /// A hub whose registration endpoint uses this policy.
     pub async fn with_policy(policy: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("register.toml");
@@ -36,7 +36,7 @@ impl Hub {
         Self::over(place, Some(file)).await
     }
 
-    /// One for another device than the printer: its device model, beside the lamp's interaction model of the fixtures.
+    /// A hub for a lamp instead of the printer: with this device model, and with the lamp's interaction model of the fixtures.
     pub async fn of_a_lamp(device_model: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("device.toml");
@@ -56,12 +56,12 @@ impl Hub {
         Self { running: Running::start(settings).await.unwrap(), place }
     }
 
-    /// The URL of its endpoint.
+    /// The URL of the registration endpoint.
     pub fn endpoint(&self) -> String {
         format!("{}/register", self.running.http)
     }
 
-    /// What a linked owner reads off the card when they ask for a code.
+    /// The claim code on the card of a linked owner.
     pub async fn code(&self, user: &str) -> String {
         let turn = self
             .ask(|https, hub| https.post(&format!("{hub}/echo")).json(&json!({"user": user, "say": "ask my printer to give me a code"})))
@@ -76,14 +76,14 @@ impl Hub {
         serde_json::from_slice::<Value>(&answer.body).unwrap()["accessToken"].as_str().unwrap().to_owned()
     }
 
-    /// Says something to the Echo of a user, and returns what Alexa answers.
+    /// Speaks to the Echo of a user, and returns Alexa's speech.
     pub async fn say(&self, user: &str, words: &str) -> String {
         let turn = self.ask(|https, hub| https.post(&format!("{hub}/echo")).json(&json!({"user": user, "say": words}))).await;
         let turn: Value = serde_json::from_slice(&turn.body).unwrap();
         turn["heard"]["speech"].as_str().unwrap_or_else(|| panic!("{turn:#}")).to_owned()
     }
 
-    /// Waits until the one thing's shadow is like this; the shadow.
+    /// Waits until the shadow of the only thing meets a condition, and returns the shadow.
     pub async fn shadow(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let limit = Instant::now() + LIMIT;
         loop {
@@ -102,14 +102,14 @@ impl Hub {
         let https = Https::default();
         loop {
             match https.send(call(&https, &self.running.http)).await {
-                // A key of RSA takes its time on a busy machine; the next answer has it.
+                // The generation of an RSA key may take long on a busy machine; the request is then repeated.
                 Err(HttpsError::Silent) => {}
                 answer => return answer.unwrap(),
             }
         }
     }
 
-    /// Links a user, and takes the bundle out of the mail.
+    /// Links a user, and saves the bundle from the mail.
     pub async fn zip(&self, user: &str) -> PathBuf {
         let answer = self.ask(|https, hub| https.post(&format!("{hub}/link")).json(&json!({"user": user}))).await;
         assert_eq!(answer.status, 204, "{answer:?}");
@@ -123,7 +123,7 @@ impl Hub {
         path
     }
 
-    /// The same, unpacked.
+    /// The same, unpacked into a folder.
     pub async fn folder(&self, user: &str) -> PathBuf {
         let zip = self.zip(user).await;
         let folder = zip.with_extension("");
@@ -131,12 +131,12 @@ impl Hub {
         folder
     }
 
-    /// Takes a certificate out of use.
+    /// Deactivates the certificate of an unpacked bundle.
     pub async fn revoke(&self, folder: &Path) {
         self.revoke_id(connection(folder)["certificateId"].as_str().unwrap()).await;
     }
 
-    /// The same, by its id.
+    /// Deactivates a certificate by its id.
     pub async fn revoke_id(&self, id: &str) {
         self.running.hub.registry.deactivate(&CertificateId::parse(id).unwrap()).await.unwrap();
     }
@@ -158,19 +158,19 @@ fn unzip(zip: &Path, folder: &Path) {
     }
 }
 
-/// What `connection.json` of an unpacked bundle says.
+/// The content of `connection.json` of an unpacked bundle.
 pub fn connection(folder: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(folder.join("connection.json")).unwrap()).unwrap()
 }
 
-/// Changes it.
+/// Changes a member of `connection.json`.
 pub fn reconnect(folder: &Path, field: &str, value: Value) {
     let mut connection = connection(folder);
     connection[field] = value;
     std::fs::write(folder.join("connection.json"), connection.to_string()).unwrap();
 }
 
-/// Copies an unpacked bundle, to change it.
+/// Copies an unpacked bundle, so that the copy can be changed.
 pub fn copied(folder: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(folder).unwrap() {
@@ -180,7 +180,7 @@ pub fn copied(folder: &Path) -> TempDir {
     copy
 }
 
-/// A bundle of an authority of its own, unpacked, for a server at this port, which knows itself by a root of this PEM.
+/// A bundle from a new authority, as a zip and unpacked, for a server at this port with this root certificate in PEM.
 pub fn made(port: u16, root: &str) -> TempDir {
     made_for("amzn1.account.ANA", port, root)
 }
@@ -190,7 +190,7 @@ pub fn made_for(owner: &str, port: u16, root: &str) -> TempDir {
     made_of("3D_Printer-", "", owner, port, root)
 }
 
-/// The same, of a thing with this prefix and of this device model.
+/// The same, for a thing with this name prefix and with this device model.
 pub fn made_of(prefix: &str, device_model: &str, owner: &str, port: u16, root: &str) -> TempDir {
     use onething::identifiers::{OwnerId, ThingName, ThingPrefix};
     use onething::mail::bundle::{Broker, zip};
@@ -205,14 +205,14 @@ pub fn made_of(prefix: &str, device_model: &str, owner: &str, port: u16, root: &
     place
 }
 
-/// The agent over a state folder, with nothing of the environment that the tests run in.
+/// A command that runs the agent with a state folder and an empty environment.
 pub fn agent(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onething-device"));
     command.env_clear().stdin(Stdio::null()).arg("--state").arg(state).args(arguments);
     command
 }
 
-/// How a process ended.
+/// The result of a process.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -220,7 +220,7 @@ pub struct Ended {
     pub complaint: String,
 }
 
-/// Runs to its end.
+/// Runs a command to its end.
 pub fn run(command: &mut Command) -> Ended {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -232,7 +232,7 @@ pub fn run(command: &mut Command) -> Ended {
 }
 
 impl Ended {
-    /// It failed with this code and one sentence that has these words.
+    /// Checks that the command failed with this exit code, and with one sentence that contains these words.
     #[track_caller]
     pub fn check(&self, code: i32, words: &str) {
         assert_eq!((self.code, self.out.as_str()), (Some(code), ""), "{self:?}");
@@ -245,7 +245,7 @@ impl Ended {
         }
     }
 
-    /// It did what was asked for.
+    /// Checks that the command succeeded. Returns its output.
     #[track_caller]
     pub fn done(self) -> String {
         assert_eq!((self.code, self.complaint.as_str()), (Some(0), ""), "{self:?}");
@@ -253,28 +253,28 @@ impl Ended {
     }
 }
 
-/// What `status --json` says.
+/// The output of `status --json`.
 pub fn status(state: &Path) -> Value {
     serde_json::from_str(&run(&mut agent(state, &["status", "--json"])).done()).unwrap()
 }
 
-/// Whatever an agent has to say, it says within this time, on a busy machine too.
+/// The time limit for a line in the log of an agent, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// An agent that runs. It does not outlive this value.
+/// A running agent, which is killed with this value.
 pub struct RunningAgent {
     child: Child,
-    /// Its log, line by line, from a thread that ends with it.
+    /// The lines of its log, from a thread that ends with the agent.
     log: Receiver<String>,
 }
 
 impl RunningAgent {
-    /// Starts it, and waits until it says that it is connected, to its log and to those who ask.
+    /// Starts the agent, and waits until its log and its status say that it is connected.
     pub fn connected(state: &Path, arguments: &[&str]) -> Self {
         Self::begun(state, &[&["run", "--wait", "30"], arguments].concat())
     }
 
-    /// The same, by another command than `run`.
+    /// The same, with another command than `run`.
     pub fn begun(state: &Path, command: &[&str]) -> Self {
         let mut child = agent(state, command).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -284,12 +284,12 @@ impl RunningAgent {
         running.says("connected");
         let limit = Instant::now() + Duration::from_secs(30);
         while status(state)["agent"]["connection"] != "connected" {
-            assert!(Instant::now() < limit, "it is connected and does not tell");
+            assert!(Instant::now() < limit, "the status does not show the connection");
         }
         running
     }
 
-    /// Reads its log until these words come.
+    /// Reads the log until a line contains these words.
     pub fn says(&self, words: &str) {
         let (limit, mut log) = (Instant::now() + LIMIT, Vec::new());
         while let Ok(line) = self.log.recv_timeout(limit.saturating_duration_since(Instant::now())) {
@@ -301,14 +301,14 @@ impl RunningAgent {
         panic!("it has not said {words:?} within {LIMIT:?}, or not before it ended:\n{}", log.join("\n"));
     }
 
-    /// Asks it to end, as a service manager does.
+    /// Stops the agent with SIGTERM, as a service manager does.
     pub fn stop(mut self) -> ExitStatus {
         let sent = Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         self.child.wait().unwrap()
     }
 
-    /// Cuts its power.
+    /// Kills the agent, which simulates a power failure.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -1,4 +1,4 @@
-//! The power is cut while credentials are stored.
+//! Tests that the agent may be killed while it stores credentials.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ fn whenever_a_setup_is_killed_the_device_has_the_old_credentials_or_the_new_ones
     let (ana, ben) = (ana.path().join("bundle"), ben.path().join("bundle"));
     let begun = Instant::now();
     run(&mut setup(&ana)).done();
-    // How long it takes undisturbed; it is killed at every part of that.
+    // The duration without interruption. The process is killed at different times within this duration.
     let whole = begun.elapsed();
 
     let ids = [&ana, &ben].map(|folder| connection(folder)["certificateId"].clone());
@@ -24,14 +24,14 @@ fn whenever_a_setup_is_killed_the_device_has_the_old_credentials_or_the_new_ones
     for round in 1..=ROUNDS {
         let folder = if round % 2 == 0 { &ana } else { &ben };
         let mut child = setup(folder).stdout(Stdio::null()).spawn().unwrap();
-        // This waits for nothing: whatever the process has done by then, it has done.
+        // This sleep waits for no condition: it only selects the time of the kill.
         std::thread::sleep(whole * round / ROUNDS + Duration::from_micros(u64::from(round)));
         child.kill().unwrap();
         killed += u32::from(child.wait().unwrap().code().is_none());
         let there = status(place.path())["certificateId"].clone();
         assert!(ids.contains(&there), "round {round}: {there}");
     }
-    assert!(killed > 0, "it was never in time");
+    assert!(killed > 0, "the process was never killed before its end");
     run(&mut setup(&ben)).done();
     assert_eq!(status(place.path())["certificateId"], ids[1]);
     let mut left: Vec<_> =

@@ -1,4 +1,4 @@
-//! The agent as a process, as its owner meets it in a terminal, against a real hub and against what is none.
+//! Tests of the agent as a process: on the command line, with a real hub, and with servers that are not the hub.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs, reason = "test code: a panic is a failed test")]
 

@@ -1,4 +1,4 @@
-//! Which device a device is: by the model that its maker mails, and by the one that is named when it is set up.
+//! Tests of the choice of the device model: the one from the mailed bundle, and the one that is given to `setup`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::harness::{Hub, RunningAgent, agent, made, made_of, run};
 
 const LAMP: &str = include_str!("../../../tests/fixtures/models/lamp/device.toml");
 
-/// Waits until a file holds this line.
+/// Waits until a file contains this line.
 fn holds(file: &Path, line: &str) {
     let limit = Instant::now() + Duration::from_secs(60);
     while std::fs::read_to_string(file).unwrap().trim() != line {
@@ -18,7 +18,7 @@ fn holds(file: &Path, line: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_mailed_command_starts_a_lamp_as_a_lamp_that_does_what_its_maker_says() {
+async fn the_mailed_command_starts_a_lamp_with_the_actions_of_its_model() {
     let place = tempfile::tempdir().unwrap();
     let (power, state) = (place.path().join("power"), place.path().join("state"));
     std::fs::write(&power, "").unwrap();
@@ -28,7 +28,7 @@ async fn the_mailed_command_starts_a_lamp_as_a_lamp_that_does_what_its_maker_say
     hub.say("ana", "ask living room lamp to turn on").await;
     holds(&power, "ON");
     assert!(running.stop().success());
-    // The next time, too.
+    // The same applies at the next start.
     let running = RunningAgent::connected(&state, &[]);
     hub.say("ana", "ask living room lamp to turn off").await;
     holds(&power, "OFF");
@@ -37,7 +37,7 @@ async fn the_mailed_command_starts_a_lamp_as_a_lamp_that_does_what_its_maker_say
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lamp_without_actions_simulates_no_printer_and_takes_settings_as_so() {
+async fn a_lamp_without_actions_accepts_settings_and_is_no_simulated_printer() {
     let place = tempfile::tempdir().unwrap();
     let hub = Hub::of_a_lamp(LAMP).await;
     let zip = hub.zip("ana").await;
@@ -63,7 +63,7 @@ async fn a_printer_without_actions_is_simulated() {
 }
 
 #[test]
-fn the_model_that_is_named_at_the_setup_is_kept_and_goes_before_that_of_the_bundle() {
+fn a_model_that_is_given_to_setup_is_stored_and_precedes_that_of_the_bundle() {
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("state");
     let file = |name: &str, text: &str| {
@@ -77,16 +77,16 @@ fn the_model_that_is_named_at_the_setup_is_kept_and_goes_before_that_of_the_bund
     let unit = || run(&mut agent(&state, &["service"])).done();
 
     assert!(setup(&[]).contains("By its device model it is a lamp.\n"));
-    assert!(unit().contains("DevicePolicy=closed\n"), "it has no actions");
+    assert!(unit().contains("DevicePolicy=closed\n"), "the model has no actions");
 
     let own = LAMP.replace("name = \"lamp\"", "name = \"desk lamp\"");
     let own = file("own.toml", &format!("{own}\n[action.property.power]\nrun = [\"/usr/local/bin/lamp\", \"--power\"]\n"));
     let out = setup(&["--device-model", &own]);
     assert!(out.contains("By its device model it is a desk lamp.\nIt runs `/usr/local/bin/lamp` for power.\n"), "{out}");
     std::fs::remove_file(&own).unwrap();
-    assert!(!unit().contains("DevicePolicy=closed\n"), "programs are run");
-    assert!(!unit().contains("--device-model"), "it is in the state folder");
-    // A new certificate makes no other lamp of it.
+    assert!(!unit().contains("DevicePolicy=closed\n"), "the actions run programs");
+    assert!(!unit().contains("--device-model"), "the model is in the state folder");
+    // A new certificate does not change the device model.
     assert!(setup(&[]).contains("it is a desk lamp."));
 
     let printer = made(1, &root());
@@ -94,11 +94,11 @@ fn the_model_that_is_named_at_the_setup_is_kept_and_goes_before_that_of_the_bund
     let broken = file("broken.toml", "[device]\n");
     run(&mut agent(&state, &["setup", zip.to_str().unwrap(), "--offline", "--device-model", &broken])).check(2, "--device-model ");
     run(&mut agent(&state, &["forget", "--yes"])).done();
-    assert!(setup(&[]).contains("it is a lamp."), "what is forgotten is forgotten");
+    assert!(setup(&[]).contains("it is a lamp."), "the stored model was deleted");
 }
 
 #[test]
-fn a_device_that_becomes_another_forgets_the_model_of_the_one_before() {
+fn a_change_to_another_type_of_device_deletes_the_stored_model() {
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("state");
     let coffee = include_str!("../../../tests/fixtures/models/coffee/device.toml");
@@ -120,7 +120,7 @@ fn a_device_that_becomes_another_forgets_the_model_of_the_one_before() {
 }
 
 #[test]
-fn a_model_of_a_later_time_does_not_keep_a_device_from_being_set_up() {
+fn a_model_of_a_later_version_does_not_prevent_a_setup() {
     let place = tempfile::tempdir().unwrap();
     let later = made_of("Lamp-", &format!("{LAMP}\n[hologram]\nkind = \"blue\"\n"), "amzn1.account.ANA", 1, &root());
     let ended = run(agent(place.path(), &["setup", "--offline"]).arg(later.path().join("bundle.zip")));

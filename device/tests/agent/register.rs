@@ -1,4 +1,5 @@
-//! A fresh machine at the endpoint of a real hub: each way in, from an empty state folder to a device that is connected.
+//! Tests of the registration at the endpoint of a real hub: with each kind of credential, from an empty state folder to a
+//! connected device.
 
 use std::path::Path;
 
@@ -18,7 +19,7 @@ fn policy() -> String {
     )
 }
 
-/// The credentials in a state folder, and whatever else there is.
+/// The stored `connection.json`, and the names of all files in a state folder.
 fn stored(state: &Path) -> (Value, Vec<String>) {
     let current = std::fs::read_to_string(state.join("current")).unwrap();
     let mut names: Vec<_> = std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -26,7 +27,7 @@ fn stored(state: &Path) -> (Value, Vec<String>) {
     (connection(&state.join(current.trim_end())), names)
 }
 
-/// The device has credentials and nothing left over, and can connect with them.
+/// Checks that the state folder has no files of an unfinished registration or trial, and that the device can connect.
 fn check_connects(state: &Path, arguments: &[&str]) -> Value {
     let (connection, names) = stored(state);
     assert!(names.iter().all(|name| !matches!(name.as_str(), "pending.key.pem" | "former")), "{names:?}");
@@ -40,7 +41,7 @@ fn refused(ended: &Ended, state: &Path, code: i32, words: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
+async fn a_new_machine_claims_a_code_and_renews_its_certificate() {
     let hub = Hub::start().await;
     let mailed = connection(&hub.folder("ana").await);
     let (code, endpoint) = (hub.code("ana").await, hub.endpoint());
@@ -49,7 +50,7 @@ async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
     let wrong = if code.ends_with('0') { "1" } else { "0" };
     let wrong = format!("{}{wrong}", &code[..code.len() - 1]);
     refused(&run(&mut agent(&state, &["claim", &wrong, "--register-url", &endpoint])), &state, 3, "ask for another one");
-    // As it was spoken: the halves apart.
+    // The code as it was spoken, with its halves as two arguments.
     let spoken = code.to_lowercase();
     let (name, secret) = spoken.split_once('-').unwrap();
     run(&mut agent(&state, &["claim", name, secret, "--register-url", &endpoint])).done();
@@ -57,7 +58,7 @@ async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
     assert_eq!((&claimed["thingName"], &claimed["register"]), (&mailed["thingName"], &Value::from(endpoint.as_str())));
     assert_ne!(claimed["certificateId"], mailed["certificateId"]);
 
-    // Where the code was shown, another certificate is asked for; the old one stays until the new one has worked.
+    // Another certificate is requested from the same endpoint. The old one is kept until the new one has been used.
     run(&mut agent(&state, &["renew"])).done();
     let (renewed, names) = stored(&state);
     assert!(names.contains(&"former".to_owned()), "{names:?}");
@@ -66,7 +67,7 @@ async fn a_fresh_machine_claims_a_code_and_renews_what_it_got() {
     assert!(RunningAgent::connected(&state, &[]).stop().success());
     assert_eq!(check_connects(&state, &[]), renewed);
 
-    // Another device gets nothing for the same code.
+    // Another device gets no credentials for the same code.
     let other = place.path().join("other");
     refused(&run(&mut agent(&other, &["claim", &code, "--register-url", &endpoint])), &other, 3, "does not take the code");
     hub.end().await;
@@ -80,7 +81,7 @@ async fn a_certificate_is_renewed_while_the_agent_runs() {
     run(&mut agent(&state, &["setup", hub.zip("ana").await.to_str().unwrap()])).done();
     let running = RunningAgent::connected(&state, &[]);
     let (mut before, _) = stored(&state);
-    // What cannot be done leaves the agent as it is.
+    // A request that fails does not affect the agent.
     run(&mut agent(&state, &["renew", "--register-url", "http://endpoint.example"])).check(2, "anybody could listen in");
     run(&mut agent(&state, &["forget", "--yes"])).check(1, "stop it first");
     for _ in 0..2 {
@@ -99,7 +100,7 @@ async fn a_certificate_is_renewed_while_the_agent_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_whose_bundle_is_not_stored_says_that_it_cannot_renew_it() {
+async fn an_agent_with_a_bundle_that_is_not_stored_refuses_a_renewal() {
     let hub = Hub::start().await;
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("state");
@@ -112,7 +113,7 @@ async fn an_agent_whose_bundle_is_not_stored_says_that_it_cannot_renew_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_whose_new_certificate_is_refused_goes_back_to_the_former() {
+async fn a_device_whose_new_certificate_is_refused_returns_to_the_former_one() {
     let hub = Hub::start().await;
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("state");
@@ -127,7 +128,7 @@ async fn a_device_whose_new_certificate_is_refused_goes_back_to_the_former() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fresh_machine_registers_with_each_of_its_credentials() {
+async fn a_new_machine_registers_with_each_kind_of_credential() {
     let hub = Hub::with_policy(&policy()).await;
     let mailed = connection(&hub.folder("ana").await);
     let endpoint = hub.endpoint();
@@ -150,7 +151,7 @@ async fn a_fresh_machine_registers_with_each_of_its_credentials() {
     let token = file("token", TOKEN);
     register(&fleet, "--token-file", &token).done();
     assert_eq!(check_connects(&fleet, &[])["thingName"], "lamp-7");
-    // Who has several of one name sees which.
+    // The log shows the name, so that several state folders can be told apart.
     let mut command = agent(&fleet, &["register", "--register-url", &endpoint, "--name", "lamp-7", "--token-file", &token]);
     let ended = run(command.env("RUST_LOG", "info"));
     assert!(ended.code == Some(0) && ended.complaint.contains("registering") && ended.complaint.contains("lamp-7"), "{ended:?}");
@@ -159,7 +160,7 @@ async fn a_fresh_machine_registers_with_each_of_its_credentials() {
     register(&serial, "--serial-file", &file("serial-number", SERIAL)).done();
     assert!(check_connects(&serial, &[])["thingName"].as_str().unwrap().starts_with("Lamp-"));
 
-    // `run` alone, with a variable.
+    // `run` registers by itself, with the token in a variable.
     let alone = place.path().join("alone");
     let mut command = agent(&alone, &["run", "--register-url", &endpoint, "--name", "lamp-8"]);
     command.env("ONETHING_DEVICE_TOKEN", "a token of nobody").env("RUST_LOG", "off");
@@ -174,7 +175,7 @@ async fn a_fresh_machine_registers_with_each_of_its_credentials() {
 }
 
 #[test]
-fn an_endpoint_that_is_none_or_not_there_is_said_to_be() {
+fn an_invalid_or_unreachable_endpoint_is_an_error() {
     let place = tempfile::tempdir().unwrap();
     let claim = |endpoint: &str| run(&mut agent(place.path(), &["claim", "K7QF-93PD", "--wait", "1", "--register-url", endpoint]));
     claim("http://endpoint.example").check(2, "anybody could listen in");

@@ -1,4 +1,4 @@
-//! From the mail to a device that is connected, and to one that has forgotten whose it was.
+//! Tests from the mail to a connected device, and to the deletion of its credentials.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ async fn an_owner_sets_a_device_up_runs_it_and_forgets_it() {
     assert_eq!((&said["running"], &said["agent"]["connection"]), (&json!(false), &json!("stopped")), "{said}");
     assert!(ask(&["status"]).done().contains("does not run"));
 
-    // Who is killed does not say so, and leaves nothing locked.
+    // An agent that is killed writes no last status and leaves no lock.
     RunningAgent::connected(&state, &[]).kill();
     assert_eq!(status(&state)["agent"]["connection"], "stopped");
     assert!(RunningAgent::connected(&state, &[]).stop().success());
@@ -58,7 +58,7 @@ async fn the_one_command_of_the_mail_brings_a_device_online() {
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("state");
     assert!(RunningAgent::begun(&state, &["setup", zip.to_str().unwrap(), "--run"]).stop().success());
-    // It is set up for good.
+    // The setup is permanent.
     assert!(RunningAgent::connected(&state, &[]).stop().success());
     run(&mut agent(&state, &["setup", zip.to_str().unwrap(), "--run", "--offline"])).check(2, "cannot be used with");
     hub.end().await;
@@ -73,7 +73,7 @@ async fn a_bundle_may_be_unpacked_and_another_one_takes_its_place() {
         run(&mut agent(place.path(), &["setup", folder.to_str().unwrap()])).done();
         assert_eq!(status(place.path())["certificateId"], connection(folder)["certificateId"]);
     }
-    // One that is named on the command line goes before what is stored, and is not stored.
+    // A bundle from the command line precedes the stored one, and is not stored.
     let running = RunningAgent::connected(place.path(), &["--bundle", ana.to_str().unwrap()]);
     assert_eq!(status(place.path())["certificateId"], connection(&ben)["certificateId"]);
     hub.end().await;

@@ -1,4 +1,4 @@
-//! What a device measures reaches its shadow: by a program, a file, a stream, and by whoever tells the agent.
+//! Tests that measurements reach the shadow: from a program, a file, a stream, and `report`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,7 +12,7 @@ const LAMP: &str = include_str!("../../../tests/fixtures/models/lamp/device.toml
 const MEASURED: &str = "\n[property.moisture]\ntype = \"number\"\nmin = 0\nmax = 100\nunit = \"percent\"\nwritten_by = \"device\"\n\
     [property.warmth]\ntype = \"number\"\nmin = -40\nmax = 85\nwritten_by = \"device\"\n";
 
-/// A lamp with these reports, set up and running.
+/// A running lamp with these reports in its device model.
 async fn lamp(place: &Path, reports: &str) -> (Hub, RunningAgent) {
     let hub = Hub::of_a_lamp(&format!("{LAMP}{MEASURED}{reports}")).await;
     let zip = hub.zip("ana").await;
@@ -25,7 +25,7 @@ fn is(property: &str, value: Value) -> impl Fn(&Value) -> bool {
     move |shadow| shadow.pointer(&pointer) == Some(&value)
 }
 
-/// Makes a program, by a process of its own: what this one has open for writing could not be run.
+/// Installs a program with a separate process, because a file that this process has open for writing could not be executed.
 fn install(path: &Path, text: &str) {
     let draft = path.with_extension("draft");
     std::fs::write(&draft, text).unwrap();
@@ -74,7 +74,7 @@ async fn each_line_of_a_stream_is_a_report_and_a_stream_that_ends_is_started_aga
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_may_use_the_state_folder_tells_the_running_agent_what_was_measured() {
+async fn report_sends_measured_values_to_the_running_agent() {
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("state");
     let report = |arguments: &[&str]| run(&mut agent(&state, &[&["report"], arguments].concat()));
@@ -86,7 +86,7 @@ async fn whoever_may_use_the_state_folder_tells_the_running_agent_what_was_measu
     let said: Value = serde_json::from_str(&report(&["--json", "{\"moisture\": 40, \"warmth\": 21.0}"]).done()).unwrap();
     assert_eq!(said, json!({"reported": {"moisture": 40, "warmth": 21}, "connected": true}));
     hub.shadow("what was told as JSON", is("moisture", json!(40))).await;
-    // What the owner can set is wanted from now on, too.
+    // A value of a settable property also becomes the desired value.
     report(&["power=on"]).done();
     hub.shadow("a change", |shadow| is("power", json!("ON"))(shadow) && shadow.pointer("/state/desired/power") == Some(&json!("ON"))).await;
     report(&["moisture=140"]).check(2, "`moisture` cannot be \"140\": it is a number from 0 to 100 percent");

@@ -1,4 +1,4 @@
-//! Servers that are not there, and servers that are not the one of the bundle.
+//! Tests with servers that cannot be reached, and with servers that are not the one of the bundle.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn a_server_that_is_not_there_has_exit_code_5() {
         .check(5, &format!("localhost:{nobody} was not reached within 1 s: nobody listens there"));
     run(&mut agent(place.path(), &["status"])).check(3, "there are no credentials");
 
-    // One that listens and says nothing.
+    // A server that accepts connections and sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let copy = copied(&folder);
     reconnect(copy.path(), "port", json!(silent.local_addr().unwrap().port()));
@@ -44,7 +44,8 @@ fn a_server_that_is_not_there_has_exit_code_5() {
     run(command.env("RUST_LOG", "off")).check(5, &format!("localhost:{nobody} was not reached within 1 s"));
 }
 
-/// A man in the middle: for the name `localhost` and of an authority of his own, who would take any certificate.
+/// A man in the middle, whose certificate is for the name `localhost` and from another authority, and who accepts any client
+/// certificate.
 async fn check_impostor(version: &'static SupportedProtocolVersion) {
     let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -66,7 +67,7 @@ async fn check_impostor(version: &'static SupportedProtocolVersion) {
             Ok(mut stream) => {
                 let mut heard = Vec::new();
                 let _ = stream.read_to_end(&mut heard).await;
-                panic!("he was told {} bytes, and shown {:?}", heard.len(), stream.get_ref().1.peer_certificates());
+                panic!("the impostor received {} bytes, and the certificates {:?}", heard.len(), stream.get_ref().1.peer_certificates());
             }
         }
     });
@@ -79,13 +80,13 @@ async fn check_impostor(version: &'static SupportedProtocolVersion) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_man_in_the_middle_is_sent_no_certificate_and_no_word_of_mqtt() {
+async fn a_man_in_the_middle_receives_no_certificate_and_no_mqtt() {
     check_impostor(&rustls::version::TLS12).await;
     check_impostor(&rustls::version::TLS13).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_may_be_known_by_a_root_of_ones_own_and_is_from_then_on() {
+async fn an_own_root_certificate_is_accepted_and_stored() {
     let hub = Hub::start().await;
     let folder = hub.folder("ana").await;
     let own = folder.with_file_name("own.pem");

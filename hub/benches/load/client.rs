@@ -1,4 +1,4 @@
-//! A light client of MQTT 3.1.1 over mutual TLS, thousands of which fit into one process.
+//! A lightweight client for MQTT 3.1.1 over mutual TLS. One process can run thousands of them.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -26,9 +26,9 @@ use tokio_util::codec::{Decoder, Encoder};
 use crate::Outcome;
 use crate::owners::Identity;
 
-/// How long a client is silent at most.
+/// The interval between two PINGREQ packets.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How long anything may take before it counts as lost.
+/// The time after which a message or a connection counts as lost.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The connection of one device.
@@ -45,7 +45,7 @@ impl Drop for Device {
     }
 }
 
-/// Who waits for the next message.
+/// The waiter for the next message.
 #[derive(Default)]
 struct Next(Mutex<Option<oneshot::Sender<Instant>>>);
 
@@ -56,7 +56,7 @@ impl Next {
 }
 
 impl Device {
-    /// Tells when the next message comes. Only one may wait at a time.
+    /// Returns a receiver for the arrival time of the next message. Only one waiter is allowed at a time.
     pub(crate) fn expect(&self) -> Outcome<oneshot::Receiver<Instant>> {
         let (tell, told) = oneshot::channel();
         if self.next.lock().replace(tell).is_some_and(|earlier| !earlier.is_closed()) {
@@ -67,7 +67,7 @@ impl Device {
 
     /// Publishes with QoS 1.
     pub(crate) fn publish(&self, topic: &str, payload: Bytes) {
-        // That a connection is lost shows in the message that does not come.
+        // A lost connection is detected by the message that does not arrive.
         let _ = self.say.send(message(topic, payload));
     }
 
@@ -81,17 +81,17 @@ fn message(topic: &str, payload: Bytes) -> Packet {
     Packet::from(Publish { dup: false, retain: false, qos: QoS::AtLeastOnce, topic, packet_id, payload, properties: None })
 }
 
-/// Where clients connect, and what they do there.
+/// The server to which clients connect, and the behaviour of the clients.
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) roots: Arc<RootCertStore>,
-    /// Whether devices report the command they were sent.
+    /// Whether devices report each command that they receive.
     pub(crate) reports: Arc<AtomicBool>,
 }
 
 impl Server {
-    /// TLS alone.
+    /// Opens a TLS connection.
     pub(crate) async fn tls(&self, identity: &Identity) -> Outcome<TlsStream<TcpStream>> {
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder.with_safe_default_protocol_versions()?.with_root_certificates(Arc::clone(&self.roots));
@@ -103,7 +103,7 @@ impl Server {
         Ok(TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost")?, socket).await?)
     }
 
-    /// A client that has subscribed to `filter`.
+    /// Connects a client and subscribes to `filter`.
     pub(crate) async fn connect(&self, identity: &Identity, filter: &str) -> Outcome<Device> {
         let mut wire = Wire { stream: self.tls(identity).await?, codec: Codec::new(0), buffer: BytesMut::new() };
         let keep_alive = u16::try_from(KEEP_ALIVE.as_secs() * 2)?;
@@ -131,7 +131,7 @@ impl Server {
         Ok(Device { thing, say, next, task })
     }
 
-    /// Connects many, some at a time, each with the filter of its own.
+    /// Connects many clients, `at_a_time` concurrently, each with a filter of its own.
     pub(crate) async fn fleet(
         &self,
         identities: &[Identity],
@@ -146,7 +146,7 @@ impl Server {
     }
 }
 
-/// Where a device hears what is wanted of it.
+/// The delta topic of a thing.
 pub(crate) fn delta(thing: &str) -> String {
     format!("$aws/things/{thing}/shadow/update/delta")
 }
@@ -178,7 +178,7 @@ impl Wire {
     }
 }
 
-/// Listens, acknowledges, says what there is to say, and shows from time to time that it is there.
+/// The loop of a connection: receives and acknowledges messages, sends queued packets, and sends PINGREQ packets.
 async fn stay(
     mut wire: Wire,
     mut said: mpsc::UnboundedReceiver<Packet>,
@@ -186,7 +186,7 @@ async fn stay(
     reports: Arc<AtomicBool>,
     update: String,
 ) -> Outcome<()> {
-    // Spread over the time, as devices are that were not switched on together.
+    // The first PINGREQ packets are spread over the interval, because real devices do not start at the same time.
     let first = KEEP_ALIVE.mul_f64(f64::from(update.bytes().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(byte))) / 256.0);
     let mut pings = interval_at(tokio::time::Instant::now() + first, KEEP_ALIVE);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! Commands: an utterance goes in over HTTP, and a delta comes out at the device.
+//! Commands: an utterance is sent over HTTP, and the device receives a delta.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ use crate::client::{Device, PATIENCE};
 use crate::figures::Times;
 use crate::owners::user;
 
-/// How many requests are under way at a time.
+/// The number of concurrent requests.
 pub(crate) const SPEAKERS: usize = 64;
 
-/// Owners who speak in turn.
+/// The owners, who speak in turn.
 pub(crate) struct Owners {
     pub(crate) http: SocketAddr,
     pub(crate) devices: Vec<Device>,
     turn: AtomicUsize,
 }
 
-/// When a command was due, and how long it took from then to the device.
+/// The time at which a command was due, and the duration until the device received it.
 pub(crate) type Done = (Instant, Duration);
 
 impl Owners {
@@ -39,8 +39,8 @@ impl Owners {
         Arc::new(Self { http, devices, turn: AtomicUsize::new(0) })
     }
 
-    /// As many commands as can be done: each speaker says the next when the last has reached its device.
-    /// Ends after `most` commands or at `until`.
+    /// Sends commands as fast as possible: each task sends the next command when the last one has reached its device. Ends after
+    /// `most` commands or at `until`.
     pub(crate) async fn as_fast_as_possible(self: &Arc<Self>, most: usize, until: Instant) -> Outcome<Times> {
         let (mut speakers, left) = (JoinSet::new(), Arc::new(AtomicUsize::new(most)));
         for _ in 0..SPEAKERS {
@@ -61,8 +61,8 @@ impl Owners {
         Ok(Times::of(all))
     }
 
-    /// So many commands a second, whether the last are done or not; a command's time begins when it is due, so a
-    /// hub that falls behind cannot hide it.
+    /// Sends commands at a fixed rate per second, whether earlier commands are complete or not. The duration of a command starts
+    /// when it is due, so that a delay of the hub is measured in full.
     pub(crate) async fn at_rate(self: &Arc<Self>, rate: f64, time: Duration) -> Outcome<Vec<Done>> {
         let (due, dues) = mpsc::unbounded_channel::<Instant>();
         let dues = Arc::new(Mutex::new(dues));
@@ -95,7 +95,7 @@ impl Owners {
         Ok(all)
     }
 
-    /// A connection that is kept.
+    /// Opens a persistent HTTP connection.
     async fn line(&self) -> Outcome<SendRequest<Full<Bytes>>> {
         let socket = TcpStream::connect(self.http).await?;
         socket.set_nodelay(true)?;
@@ -104,7 +104,7 @@ impl Owners {
         Ok(line)
     }
 
-    /// The next owner says something; how long it takes from `due` until their device hears of it.
+    /// Sends an utterance of the next owner; returns the duration from `due` until the device receives the delta.
     async fn command(&self, line: &mut SendRequest<Full<Bytes>>, due: Instant) -> Outcome<Duration> {
         let owner = self.turn.fetch_add(1, Ordering::Relaxed) % self.devices.len();
         let heard = self.devices[owner].expect()?;

@@ -1,8 +1,8 @@
-//! Times as they are shown: medians and tails, and a table of them.
+//! The presentation of results: percentiles and a table.
 
 use std::time::Duration;
 
-/// Many times of the same thing, in order.
+/// Measured durations in ascending order.
 pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
@@ -15,13 +15,13 @@ impl Times {
         self.0.len()
     }
 
-    /// The time within which so many of a thousand were done.
+    /// The duration that is not exceeded by `share` of a thousand measurements.
     pub(crate) fn per_mille(&self, share: usize) -> Duration {
         let place = (self.0.len() * share / 1_000).min(self.0.len().saturating_sub(1));
         self.0.get(place).copied().unwrap_or_default()
     }
 
-    /// The median, and what one in a hundred exceeds.
+    /// The median and the 99th percentile.
     pub(crate) fn shown(&self) -> String {
         let ms = |share| self.per_mille(share).as_secs_f64() * 1e3;
         format!("{:.1} / {:.1} ms", ms(500), ms(990))
@@ -33,7 +33,7 @@ impl Times {
 pub(crate) struct Table(Vec<[String; 3]>);
 
 impl Table {
-    /// What was measured, of the hub and of mosquitto.
+    /// Adds a row with the results of the hub and of mosquitto.
     pub(crate) fn row(&mut self, what: &str, hub: impl Into<String>, mosquitto: Option<String>) {
         let row = [what.to_owned(), hub.into(), mosquitto.unwrap_or_else(|| "–".to_owned())];
         eprintln!("  {}: {} | {}", row[0], row[1], row[2]);
@@ -48,7 +48,7 @@ impl Table {
     }
 }
 
-/// A number with a comma at each thousand.
+/// A whole number with a comma as the thousands separator.
 pub(crate) fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut shown = String::new();

@@ -1,15 +1,15 @@
-//! The hub under load, and mosquitto beside it on what it can do too.
+//! A benchmark of the hub under load, compared with mosquitto where both have the same function.
 //!
 //! ```text
 //! cargo bench --profile hub -p onething-hub --bench load
-//! cargo test -p onething-hub --bench load          the same in small, for correctness only
+//! cargo test -p onething-hub --bench load          a small run that checks the correctness only
 //! ```
 //!
-//! The hub runs as its real program in a process of its own, and so does mosquitto (Debian's package); all clients are in
-//! this process, on the same cores. A command is `POST /echo` with an utterance, and is done when its delta is at the
-//! device, which is connected by mutual TLS. Every command and every message has to arrive, or there are no figures.
+//! The hub runs as its real binary in a process of its own, and so does mosquitto (Debian's package). All clients run in the
+//! process of the benchmark, on the same cores. A command is `POST /echo` with an utterance, and is complete when the device,
+//! which is connected by mutual TLS, has received the delta. If one command or message does not arrive, the benchmark fails.
 //!
-//! What TLS itself takes is measured by a server that speaks it with the hub's settings and does nothing else.
+//! The cost of TLS alone is measured with a server that has the TLS settings of the hub and does nothing else.
 
 mod client;
 mod commands;
@@ -37,11 +37,12 @@ use crate::servers::Running;
 pub(crate) type Fault = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Outcome<T> = Result<T, Fault>;
 
-/// How many clients connect at a time when there is no storm.
+/// The number of clients that connect concurrently, except in the connection storm.
 const AT_A_TIME: usize = 64;
-/// What a device may take at most beyond TLS, in the small run, whose few devices share what the process takes anyway.
+/// The largest memory for a device beyond TLS in the small run, in bytes. The few devices of that run share the fixed memory of
+/// the process.
 const MEMORY_LIMIT: f64 = 64.0 * 1_024.0;
-/// Until what a handshake took has been given back.
+/// The time until the memory of the TLS handshakes is released.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// Measures the hub under load.
@@ -107,7 +108,7 @@ async fn run(arguments: Arguments) -> Outcome<()> {
     Ok(())
 }
 
-/// How much is done.
+/// The size of a run.
 struct Scale {
     devices: usize,
     storm: usize,
@@ -116,7 +117,7 @@ struct Scale {
     quick: bool,
 }
 
-/// What both brokers are asked for.
+/// The results that are measured for both brokers.
 struct Broker {
     per_second: f64,
     memory: f64,
@@ -134,7 +135,7 @@ fn server(running: &Running, reports: &Arc<AtomicBool>) -> Server {
     Server { address: running.mqtt, roots: Arc::clone(&running.roots), reports: Arc::clone(reports) }
 }
 
-/// What a connection takes of a server that does nothing with it.
+/// The memory of a TLS connection on a server that does nothing else, in bytes.
 async fn bare(data: &Path, people: &Population) -> Outcome<f64> {
     let running = servers::bare(data, people).await?;
     let server = server(&running, &Arc::default());
@@ -150,7 +151,8 @@ async fn bare(data: &Path, people: &Population) -> Outcome<f64> {
     Ok(each)
 }
 
-/// Connects all devices, and lets them be.
+/// Connects all devices; returns the devices, the connections per second, the memory of each in bytes, and the CPU share while
+/// they are idle.
 async fn connect(running: &Running, server: &Server, identities: &[Identity], scale: &Scale) -> Outcome<(Vec<Device>, f64, f64, f64)> {
     let (memory, begun) = (running.memory()?, Instant::now());
     let devices = server.fleet(identities, AT_A_TIME, |_, thing| delta(thing)).await?;
@@ -163,7 +165,7 @@ async fn connect(running: &Running, server: &Server, identities: &[Identity], sc
     Ok((devices, per_second, memory, idle))
 }
 
-/// Plain messages: as many as go through, and how long one takes where there are a thousand a second.
+/// Plain messages: the highest rate, the latency at 1,000 messages a second, and the CPU time of a message.
 async fn messages(running: &Running, server: &Server, identities: &[Identity], scale: &Scale) -> Outcome<(f64, Times, Duration)> {
     let ring = ring::connect(server, identities).await?;
     let (begun, before) = (Instant::now(), running.cpu()?);
@@ -202,7 +204,7 @@ async fn hub(data: &Path, people: &Population, scale: &Scale, bare: f64, theirs:
     }
 
     let owners = Owners::new(running.http, devices);
-    // Everybody once: from then on they are known.
+    // One command for every owner before the measurements, so that the hub knows all of them.
     owners.as_fast_as_possible(scale.devices, Instant::now() + Duration::from_secs(600)).await?;
     let (begun, before) = (Instant::now(), running.cpu()?);
     let all = owners.as_fast_as_possible(usize::MAX, begun + scale.time).await?;

@@ -1,6 +1,6 @@
-//! Owners who are ready, each with a thing and a certificate of its own, put into the data folder before the hub starts.
+//! Prepared owners, each with a thing and a certificate, which are written into the data folder before the hub starts.
 //!
-//! Their keys are on the curve P-256: thousands of RSA keys would take many minutes.
+//! The keys are on the curve P-256, because the generation of thousands of RSA keys would take many minutes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,33 +26,33 @@ use serde_json::json;
 
 use crate::Outcome;
 
-/// How many owners are made at a time: they share a commit.
+/// The number of owners that are created concurrently. They share a commit.
 const AT_A_TIME: usize = 256;
-/// For messages between devices, which the device policy does not allow.
+/// A policy for messages between devices, which the device policy does not allow.
 const ANYTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
 
-/// What a device has of its bundle.
+/// The identity of a device.
 pub(crate) struct Identity {
     pub(crate) thing: String,
     pub(crate) certificate: CertificateDer<'static>,
     pub(crate) key: Vec<u8>,
 }
 
-/// Everybody who takes part.
+/// All clients of the benchmark.
 pub(crate) struct Population {
     /// The devices of the owners `u0`, `u1` and so on.
     pub(crate) devices: Vec<Identity>,
-    /// Devices that come all at once.
+    /// Devices that connect all at once.
     pub(crate) storm: Vec<Identity>,
     /// Clients that publish to each other.
     pub(crate) ring: Vec<Identity>,
-    /// The hub's root.
+    /// The root certificate of the hub.
     pub(crate) root: CertificateDer<'static>,
     pub(crate) root_pem: String,
 }
 
 impl Population {
-    /// Who trusts the hub.
+    /// The trusted root certificates of a client of the hub.
     pub(crate) fn roots(&self) -> Outcome<Arc<RootCertStore>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone())?;
@@ -65,7 +65,7 @@ pub(crate) fn user(number: usize) -> String {
     format!("u{number}")
 }
 
-/// Makes so many devices, of a storm and of a ring.
+/// Creates the given numbers of devices, of clients of the connection storm, and of clients of the ring.
 pub(crate) async fn prepare(data: &Path, devices: usize, storm: usize, ring: usize) -> Outcome<Population> {
     let store = Store::open(&data.join("hub.db"))?;
     let authority = Arc::new(Authority::open(&data.join("authority"), clock::now())?);
@@ -104,7 +104,7 @@ pub(crate) async fn prepare(data: &Path, devices: usize, storm: usize, ring: usi
         let name = user(number);
         let (thing, certificate, identity) = make(&skills, name.clone()).await?;
         users.link(&UserName::parse(&name)?).await?;
-        // Their device was there before: nobody has to look whether it is.
+        // The device has reported before, so the skill does not check whether it is connected.
         let mut state = Patch::ready(clock::now(), Some(&certificate), None).document().clone();
         state["state"]["reported"]["status"] = json!("idle");
         shadows.ask(ShadowKey::from(&thing), Operation::Update, state.to_string().into_bytes()).await?;

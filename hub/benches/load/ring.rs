@@ -1,4 +1,4 @@
-//! Plain messages: clients in a ring, each of which publishes with QoS 1 to the next.
+//! Plain messages: clients in a ring, each of which publishes with QoS 1 to the next one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use crate::client::{Device, PATIENCE, Server};
 use crate::figures::Times;
 use crate::owners::Identity;
 
-/// About as long as a delta.
+/// A payload of about the size of a delta.
 const PAYLOAD: [u8; 400] = [b'x'; 400];
 
-/// Where a client hears of the one before.
+/// The topic on which a client receives the messages of the previous one.
 fn topic(thing: &str) -> String {
     format!("ring/{thing}")
 }
@@ -24,7 +24,7 @@ pub(crate) async fn connect(server: &Server, identities: &[Identity]) -> Outcome
     Ok(Arc::new(server.fleet(identities, 16, |_, thing| topic(thing)).await?))
 }
 
-/// Everybody publishes so often a second, or else whenever the last message has arrived.
+/// Every client publishes `each` messages per second, or without `each` as soon as its last message has arrived.
 pub(crate) async fn run(ring: &Arc<Vec<Device>>, each: Option<f64>, time: Duration) -> Outcome<Times> {
     let (mut publishers, until) = (JoinSet::new(), Instant::now() + time);
     for place in 0..ring.len() {

@@ -1,4 +1,4 @@
-//! The servers, each in a process of its own: the hub, mosquitto, and one that speaks TLS and nothing else.
+//! The servers, each in a process of its own: the hub, mosquitto, and a server with TLS only.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -22,22 +22,22 @@ use crate::Outcome;
 use crate::client::PATIENCE;
 use crate::owners::Population;
 
-/// What the kernel counts CPU time in, on every Linux of today.
+/// The clock ticks per second in which Linux counts CPU time (`sysconf(_SC_CLK_TCK)`).
 const TICKS: f64 = 100.0;
 
-/// A running server. It ends with this.
+/// A running server. The process is killed when this value is dropped.
 pub(crate) struct Running {
     process: Process,
-    /// Where devices connect.
+    /// The address for MQTT.
     pub(crate) mqtt: SocketAddr,
-    /// Where Alexa calls.
+    /// The address for HTTP.
     pub(crate) http: SocketAddr,
-    /// By what it is known.
+    /// The trusted root certificates.
     pub(crate) roots: Arc<RootCertStore>,
 }
 
 impl Running {
-    /// The memory of the process that is nobody else's, in bytes. (`proc_pid_status(5)`)
+    /// The anonymous resident memory of the process, in bytes (`RssAnon` in `proc_pid_status(5)`).
     pub(crate) fn memory(&self) -> Outcome<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no RssAnon")?;
@@ -45,7 +45,7 @@ impl Running {
         Ok(kib * 1_024.0)
     }
 
-    /// The CPU time that it has taken. (`proc_pid_stat(5)`)
+    /// The CPU time that the process has used (`proc_pid_stat(5)`).
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.0.id()))?;
         let fields = stat.rsplit(')').next().ok_or("no fields")?.split_whitespace().skip(11).take(2);
@@ -54,18 +54,18 @@ impl Running {
     }
 }
 
-/// Ends with whoever started it.
+/// A child process, which is killed when this value is dropped.
 struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself, which has been noticed then.
+        // An earlier end of the process has already caused an error.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The hub, over a prepared data folder.
+/// Starts the hub with a prepared data folder.
 pub(crate) async fn hub(data: &Path, people: &Population) -> Outcome<Running> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onething-hub"));
     command.args(["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data"]).arg(data);
@@ -75,7 +75,7 @@ pub(crate) async fn hub(data: &Path, people: &Population) -> Outcome<Running> {
     Ok(Running { process, mqtt: address("mqtt")?, http: address("http")?, roots: people.roots()? })
 }
 
-/// Starts a server and reads its first line.
+/// Starts a server, and reads the first line of its output.
 async fn started(mut command: Command) -> Outcome<(Process, String)> {
     let mut process = Process(command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null()).spawn()?);
     let out = process.0.stdout.take().ok_or("no output")?;
@@ -87,7 +87,7 @@ async fn started(mut command: Command) -> Outcome<(Process, String)> {
     Ok((process, line))
 }
 
-/// mosquitto with the same clients: mutual TLS, and to each thing the topics of its own shadow.
+/// Starts mosquitto for the same clients, with mutual TLS and access to the topics of each thing's own shadow.
 pub(crate) async fn mosquitto(folder: &Path, people: &Population) -> Outcome<Running> {
     let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
     let key = KeyPair::generate()?;
@@ -118,7 +118,7 @@ pub(crate) async fn mosquitto(folder: &Path, people: &Population) -> Outcome<Run
     Ok(Running { process, mqtt, http: mqtt, roots: Arc::new(roots) })
 }
 
-/// This program again, as a server that speaks the hub's TLS and nothing else.
+/// Starts this program again, as a server with the TLS settings of the hub that does nothing else.
 pub(crate) async fn bare(data: &Path, people: &Population) -> Outcome<Running> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--bare").arg(data);
@@ -127,7 +127,7 @@ pub(crate) async fn bare(data: &Path, people: &Population) -> Outcome<Running> {
     Ok(Running { process, mqtt, http: mqtt, roots: people.roots()? })
 }
 
-/// What that server does: it lets connections in and says again what it is told.
+/// Runs the server with TLS only, which accepts connections and echoes every byte.
 pub(crate) async fn serve_bare(data: &Path) -> Outcome<()> {
     let authority = Arc::new(Authority::open(&data.join("authority"), clock::now())?);
     let identity = ServerIdentity::new(authority, &[], clock::now)?;

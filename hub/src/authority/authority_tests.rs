@@ -1,4 +1,4 @@
-//! What the authority makes, judged by the parsers of `rustls` and `webpki`.
+//! Tests of certificates with the parsers of `rustls` and `webpki`.
 
 use std::io::{Cursor, Read};
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use super::*;
 /// 2026-11-22T00:00:00Z.
 pub(super) const NOW: u64 = 1_795_305_600;
 
-/// Whether a TLS server that trusts `root` lets a client with this certificate in.
+/// Whether a TLS server that trusts `root` accepts a client with this certificate.
 pub(super) fn admitted(root: &str, certificate: &str, at: u64) -> Result<(), rustls::Error> {
-    admitted_by_way_of(root, &[], certificate, at)
+    admitted_with_intermediates(root, &[], certificate, at)
 }
 
-fn admitted_by_way_of(root: &str, between: &[&str], certificate: &str, at: u64) -> Result<(), rustls::Error> {
+fn admitted_with_intermediates(root: &str, intermediates: &[&str], certificate: &str, at: u64) -> Result<(), rustls::Error> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(root.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let server = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
-    let between: Vec<_> = between.iter().map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).collect();
-    server.verify_client_cert(&certificate, &between, UnixTime::since_unix_epoch(Duration::from_secs(at))).map(drop)
+    let intermediates: Vec<_> = intermediates.iter().map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).collect();
+    server.verify_client_cert(&certificate, &intermediates, UnixTime::since_unix_epoch(Duration::from_secs(at))).map(drop)
 }
 
-/// The private key, from the one place where it can be seen.
+/// The private key in PEM. The bundle is the only place where it is readable.
 pub(super) fn private_key(certificate: &Certificate) -> String {
     let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("a").unwrap());
     let broker = Broker { host: "localhost".into(), port: 8883, roots: Vec::new(), register: None };
@@ -66,7 +66,7 @@ fn the_keys_belong_to_the_certificate() {
     let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
     let public = SubjectPublicKeyInfoDer::from_pem_slice(certificate.public_key.as_bytes()).unwrap();
     assert_eq!(key.public_key().unwrap(), public);
-    // RSA-2048: a modulus of 256 bytes, and 38 of wrapping.
+    // A modulus of 2,048 bits is 256 bytes; 38 bytes encode the structure around it.
     assert_eq!(public.len(), 294);
     let der = CertificateDer::from_pem_slice(certificate.pem.as_bytes()).unwrap();
     let pair = rustls::sign::CertifiedKey::new(vec![der.clone()], key);
@@ -75,7 +75,7 @@ fn the_keys_belong_to_the_certificate() {
 }
 
 #[test]
-fn no_two_certificates_are_alike() {
+fn each_certificate_has_its_own_key_and_id() {
     let authority = Authority::new(NOW).unwrap();
     let (one, other) = (authority.issue(NOW).unwrap(), authority.issue(NOW).unwrap());
     assert_ne!(one.id, other.id);
@@ -83,22 +83,22 @@ fn no_two_certificates_are_alike() {
 }
 
 #[test]
-fn a_device_certificate_issues_nothing() {
+fn a_device_certificate_cannot_issue_certificates() {
     let authority = Authority::new(NOW).unwrap();
     let device = authority.issue(NOW).unwrap();
     let issuer = rcgen::Issuer::from_ca_cert_pem(&device.pem, KeyPair::from_pem(&private_key(&device)).unwrap()).unwrap();
     let child = super::device(DistinguishedName::new()).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
-    let refusal = admitted_by_way_of(&authority.root_pem(), &[&device.pem], &child.pem(), NOW).unwrap_err();
+    let refusal = admitted_with_intermediates(&authority.root_pem(), &[&device.pem], &child.pem(), NOW).unwrap_err();
     assert!(format!("{refusal:?}").contains("EndEntityUsedAsCa"), "{refusal:?}");
 }
 
 #[test]
-fn a_clock_before_time_is_an_error() {
+fn a_clock_that_is_out_of_range_is_an_error() {
     assert!(matches!(Authority::new(u64::MAX), Err(AuthorityError::Clock)));
 }
 
 #[test]
-fn certificates_are_written_as_other_tools_write_them() {
+fn certificates_are_written_in_standard_pem() {
     let authority = Authority::new(NOW).unwrap();
     let der = CertificateDer::from_pem_slice(authority.root_pem().as_bytes()).unwrap();
     assert_eq!(der, *authority.line.root.certificate());
@@ -108,7 +108,7 @@ fn certificates_are_written_as_other_tools_write_them() {
 }
 
 #[test]
-fn what_a_former_root_issued_is_admitted_for_ever() {
+fn certificates_of_former_roots_are_accepted() {
     let first = Authority::new(NOW).unwrap();
     let certificate = first.issue(NOW).unwrap();
     let third = first.succeeded(NOW).unwrap().succeeded(NOW).unwrap();

@@ -1,4 +1,5 @@
-//! Files that are there whole or not at all, also after a power cut, in a folder for one process and one user.
+//! Files of an authority that are written atomically and durably, in a folder that one process at a time uses. After a power cut
+//! a file is complete or absent.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -9,18 +10,18 @@ use zeroize::Zeroizing;
 use super::AuthorityError;
 use crate::storage::disk::{make_folder, private, sync_folder};
 
-/// Far more than certificates need.
+/// The largest size of a file that is read. Certificates are far smaller.
 const MAX_BYTES: u64 = 1 << 20;
 pub(crate) const LOCK: &str = "lock";
 
-/// A folder that this process has for itself as long as this lives.
+/// A folder that this process has locked as long as this value exists.
 pub(super) struct Exclusive {
     path: PathBuf,
     _lock: File,
 }
 
 impl Exclusive {
-    /// Makes the folder if need be, and waits until no other process uses it.
+    /// Creates the folder if it does not exist, and waits until no other process has locked it.
     pub(super) fn open(path: &Path) -> Result<Self, AuthorityError> {
         let failed = |error| AuthorityError::Folder(path.to_owned(), error);
         make_folder(path).map_err(failed)?;
@@ -36,12 +37,12 @@ impl Exclusive {
         self.path.join(name)
     }
 
-    /// What a file holds, if it is there.
+    /// The content of a file. `None` if the file does not exist.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, AuthorityError> {
         self.read_if(name, |_| Ok(())).map(|content| content.map(|mut content| std::mem::take(&mut *content)))
     }
 
-    /// What a file holds that nobody else may read, if it is there.
+    /// The content of a file that only its owner may read. `None` if the file does not exist.
     pub(super) fn read_secret(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, AuthorityError> {
         self.read_if(name, |metadata| match platform::others_may_read(metadata) {
             true => Err(AuthorityError::KeyExposed(self.path(name))),
@@ -62,18 +63,18 @@ impl Exclusive {
         };
         let metadata = file.metadata().map_err(failed)?;
         check(&metadata)?;
-        // Room for all of it, so that no grown buffer leaves a copy of a key behind.
+        // The whole content fits, so the buffer does not grow and leaves no copy of a key in freed memory.
         let room = usize::try_from(metadata.len().min(MAX_BYTES)).map_or(0, |length| length + 1);
         let mut content = Zeroizing::new(Vec::with_capacity(room));
         file.take(MAX_BYTES).read_to_end(&mut content).map_err(failed)?;
         Ok(Some(content))
     }
 
-    /// Puts a file there that only its owner may read, whole and on the disk.
+    /// Writes a file atomically and syncs it to the disk. Only its owner may read it.
     pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), AuthorityError> {
         let (path, half) = (self.path(name), self.path(&format!("{name}.half")));
         let write = || {
-            // One that an earlier process left there may have other permissions.
+            // A partial file of an earlier process may have other permissions.
             if let Err(error) = std::fs::remove_file(&half)
                 && error.kind() != ErrorKind::NotFound
             {
@@ -88,13 +89,13 @@ impl Exclusive {
         write().map_err(|error| AuthorityError::Folder(path.clone(), error))
     }
 
-    /// Puts one file in the place of another.
+    /// Renames a file durably, and replaces `to` if it exists.
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), AuthorityError> {
         let renamed = std::fs::rename(self.path(from), self.path(to)).and_then(|()| sync_folder(&self.path));
         renamed.map_err(|error| AuthorityError::Folder(self.path(from), error))
     }
 
-    /// Takes a file away, if it is there.
+    /// Deletes a file if it exists.
     pub(super) fn remove(&self, name: &str) -> Result<(), AuthorityError> {
         match std::fs::remove_file(self.path(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(AuthorityError::Folder(self.path(name), error)),
@@ -117,7 +118,7 @@ mod platform {
     }
 }
 
-/// Elsewhere a folder of a user's is that user's alone by what it inherits.
+/// On other systems the folder inherits permissions of the user's folder, so nothing is checked.
 #[cfg(not(unix))]
 mod platform {
     use std::fs::Metadata;

@@ -1,17 +1,19 @@
-//! The folder of an authority.
+//! The files of an authority in its folder.
 //!
 //! | file | content |
 //! |---|---|
-//! | `root.pem` | the root certificate first; after it, in any order, former roots, which are still trusted, and the certificates by which each root vouched for the next |
-//! | `root.key.pem` | the root's private key, for the owner of the process only |
-//! | `lock` | empty; the first use of the folder makes it |
-//! | `next.key.pem` | the key of a root that is about to take over; it is there for an instant only |
-//! | `rsa-root.pem`, `rsa-root.key.pem`, `rsa-next.key.pem` | the same for the roots of RSA. They are made when they are not there, unless an operator's own root is of RSA |
+//! | `root.pem` | the root certificate first; after it, in any order, former roots, which are still trusted, and the cross certificates that each root issued for its successor |
+//! | `root.key.pem` | the root's private key, which only the owner of the process may read |
+//! | `lock` | empty; created when the folder is first used |
+//! | `next.key.pem` | the key of a new root during its replacement of the current root |
+//! | `rsa-root.pem`, `rsa-root.key.pem`, `rsa-next.key.pem` | the same for the RSA roots. They are created if they are missing, unless the root of an operator has an RSA key |
 //!
-//! An operator may put in a root of their own, both files, before the first start or later; former roots that are to stay
-//! trusted go into `root.pem` after it. Both files of a root are never changed at the same instant, so after a crash one may
-//! be ahead of the other. A key without a root is what a first start leaves half done: the root is made for it. A root
-//! whose key is still called *next* has taken over. So whatever was done last, the folder holds one authority.
+//! An operator may supply both files of a root before the first start or later. Former roots that must stay trusted follow the
+//! root in `root.pem`.
+//! || The two files of a root cannot change at the same instant, so after a crash one of them may be newer. A key without a root
+//! is the state of an interrupted first start, and the next start creates the root for the key. If the root in `root.pem` belongs
+//! to `next.key.pem`, the replacement has happened, and the next start renames the key. So after any crash the folder holds
+//! exactly one authority.
 
 use std::path::Path;
 
@@ -29,7 +31,7 @@ pub(crate) const CERTIFICATES: &str = FIRST.certificates;
 pub(crate) const KEY: &str = FIRST.key;
 pub(crate) const NEXT_KEY: &str = FIRST.next_key;
 
-/// The files of one line of roots.
+/// The file names of one line of roots: ECDSA roots by default, or RSA roots.
 struct Names {
     certificates: &'static str,
     key: &'static str,
@@ -46,7 +48,7 @@ impl Folder {
         Exclusive::open(dir).map(Self)
     }
 
-    /// The authority in this folder; what is missing of it is made.
+    /// The authority in this folder. Creates the parts that are missing.
     pub(super) fn authority(&self, now: u64) -> Result<Authority, AuthorityError> {
         let line = self.line_or(&FIRST, ecdsa_key, now)?;
         let rsa = match self.line(&RSA, now)? {
@@ -57,7 +59,7 @@ impl Folder {
         Ok(Authority { line, rsa, lifetime: FOREVER })
     }
 
-    /// The authority in this folder, of which roots of RSA may be missing.
+    /// The authority in this folder, without a new RSA line if that is missing.
     pub(super) fn authority_as_it_is(&self, now: u64) -> Result<Authority, AuthorityError> {
         Ok(Authority { line: self.line_or(&FIRST, ecdsa_key, now)?, rsa: self.line(&RSA, now)?, lifetime: FOREVER })
     }
@@ -80,7 +82,7 @@ impl Folder {
         Ok(line)
     }
 
-    /// The roots that these files hold, if they are there.
+    /// The line of roots in these files. `None` if there is no certificate file.
     fn line(&self, names: &Names, now: u64) -> Result<Option<Line>, AuthorityError> {
         let Some(certificates) = self.0.read(names.certificates)? else { return Ok(None) };
         let fault = |fault| AuthorityError::Root(self.0.path(names.certificates), fault);
@@ -96,7 +98,7 @@ impl Folder {
         Ok(Some(Line { root, former, crosses }))
     }
 
-    /// The key for a root. If a new root has taken over and its key has not yet, it does so now.
+    /// The key of a root. If the root belongs to the next key, this finishes an interrupted replacement.
     fn key_of(&self, names: &Names, root: &CertificateDer<'static>) -> Result<KeyPair, AuthorityError> {
         if let Some(next) = self.key(names.next_key)? {
             let public = next.subject_public_key_info();
@@ -104,7 +106,7 @@ impl Folder {
                 self.0.rename(names.next_key, names.key)?;
                 return Ok(next);
             }
-            // A root that never took over.
+            // The key of a root that was never written.
             self.0.remove(names.next_key)?;
         }
         self.key(names.key)?.ok_or_else(|| AuthorityError::KeyMissing(self.0.path(names.key)))
@@ -116,8 +118,8 @@ impl Folder {
         key.map(Some).ok_or_else(|| AuthorityError::KeyUnreadable(self.0.path(name)))
     }
 
-    /// Lets a new authority take the place of the one that is here. Whatever is cut off, each line of roots is whole, and the roots of RSA are
-    /// there before a root of another kind follows an operator's own of RSA.
+    /// Replaces the authority in this folder. After an interruption each line of roots is complete. The RSA line is written
+    /// first, because the RSA line must exist before an ECDSA root follows an operator's RSA root.
     pub(super) fn replace(&self, new: &Authority) -> Result<(), AuthorityError> {
         if let Some(rsa) = &new.rsa {
             self.replace_line(&RSA, rsa)?;
@@ -125,7 +127,7 @@ impl Folder {
         self.replace_line(&FIRST, &new.line)
     }
 
-    /// The second of three steps is the one that counts.
+    /// The second of the three steps makes the new root valid.
     fn replace_line(&self, names: &Names, new: &Line) -> Result<(), AuthorityError> {
         self.0.write(names.next_key, new.root.key_pem().as_bytes())?;
         self.0.write(names.certificates, new.certificates_pem().as_bytes())?;

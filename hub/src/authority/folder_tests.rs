@@ -1,4 +1,4 @@
-//! The folder as first starts, crashes, operators and accidents leave it.
+//! Tests of the folder after first starts, crashes, changes by operators, and accidents.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +22,7 @@ impl Place {
         Self { dir: above.path().join("data/authority"), _above: above }
     }
 
-    /// With files in it, as an operator puts them there.
+    /// A folder with these files, as an operator creates it.
     fn with(files: &[(&str, &str)]) -> Self {
         let place = Self::new();
         fs::create_dir_all(&place.dir).unwrap();
@@ -60,10 +60,10 @@ impl Place {
         names
     }
 
-    /// What is said when it is opened in vain.
+    /// Checks the error message of a failed start.
     #[track_caller]
     fn check_refused(&self, expected: &str) {
-        let Err(error) = Authority::open(&self.dir, NOW) else { panic!("it was opened") };
+        let Err(error) = Authority::open(&self.dir, NOW) else { panic!("the folder was opened") };
         let said = onething::fault::chain(&error).replace(self.dir.to_str().unwrap(), "DIR");
         assert_eq!(said, expected);
     }
@@ -72,7 +72,7 @@ impl Place {
 const FILES: [&str; 5] = ["lock", KEY, CERTIFICATES, RSA.key, RSA.certificates];
 
 #[test]
-fn an_authority_is_made_once_and_read_afterwards() {
+fn an_authority_is_created_once_and_read_afterwards() {
     let place = Place::new();
     let first = place.open();
     let device = first.issue(NOW).unwrap();
@@ -86,7 +86,7 @@ fn an_authority_is_made_once_and_read_afterwards() {
 }
 
 #[test]
-fn two_that_start_at_once_make_one_authority() {
+fn concurrent_first_starts_create_one_authority() {
     let place = Place::new();
     let roots: Vec<String> = std::thread::scope(|scope| {
         let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| place.open().root_pem())).collect();
@@ -96,7 +96,7 @@ fn two_that_start_at_once_make_one_authority() {
 }
 
 #[test]
-fn a_key_that_others_may_read_and_a_folder_they_may_write_to_are_refused() {
+fn a_key_readable_by_others_and_a_folder_writable_by_others_are_refused() {
     let place = Place::new();
     place.open();
     for mode in [0o640, 0o604, 0o660] {
@@ -113,13 +113,13 @@ fn a_key_that_others_may_read_and_a_folder_they_may_write_to_are_refused() {
 }
 
 #[test]
-fn a_start_that_was_cut_off_is_finished_by_the_next() {
-    // Before anything was whole.
+fn an_interrupted_first_start_is_finished_by_the_next() {
+    // Before any file was complete.
     let place = Place::with(&[("root.key.pem.half", "-----BEGIN PRI")]);
     place.set_mode("root.key.pem.half", 0o644);
     place.open();
     assert_eq!((place.names(), place.mode(KEY)), (FILES.map(str::to_owned).to_vec(), 0o600));
-    // Between the key and its root.
+    // After the key and before its root was written.
     let key = place.text(KEY);
     fs::remove_file(place.dir.join(CERTIFICATES)).unwrap();
     place.put("root.pem.half", "-----BEGIN CERT");
@@ -128,9 +128,9 @@ fn a_start_that_was_cut_off_is_finished_by_the_next() {
     assert_eq!(place.open().root_pem(), place.text(CERTIFICATES));
 }
 
-/// A folder before and after its root was replaced, and all that can lie there between.
+/// A folder before and after a replacement of its root, and all intermediate states.
 #[test]
-fn a_replacement_that_was_cut_off_is_done_or_not_done() {
+fn an_interrupted_replacement_leaves_the_old_or_the_new_root() {
     let place = Place::new();
     let old = place.open();
     let (old_key, old_root) = (place.text(KEY), place.text(CERTIFICATES));
@@ -145,7 +145,7 @@ fn a_replacement_that_was_cut_off_is_done_or_not_done() {
         assert_eq!(opened.root_pem(), expected.root_pem());
         admitted(&expected.root_pem(), &opened.issue_for(CSR, NOW).unwrap().pem, NOW).unwrap();
         assert!(!place.dir.join(NEXT_KEY).exists() && place.open().root_pem() == expected.root_pem());
-        // It can be replaced in any case, now.
+        // After this start another replacement works.
         Authority::replace(&place.dir, NOW).unwrap();
     };
     check(&[(KEY, &old_key), (CERTIFICATES, &old_root)], &old);
@@ -159,7 +159,7 @@ fn a_replacement_that_was_cut_off_is_done_or_not_done() {
 const CSR: &str = include_str!("../../tests/fixtures/requests/openssl.pem");
 
 #[test]
-fn what_was_replaced_is_remembered_in_order() {
+fn former_roots_are_kept_newest_first() {
     let place = Place::new();
     let first = place.open().root_pem();
     let second = Authority::replace(&place.dir, NOW).unwrap().root_pem();
@@ -171,9 +171,9 @@ fn what_was_replaced_is_remembered_in_order() {
     assert_eq!(opened.line.crosses.len(), 2);
 }
 
-/// What an older hub has left: everything but the root of RSA.
+/// The folder of an older hub, which has no RSA root.
 #[test]
-fn a_folder_from_before_there_was_rsa_gets_its_root_at_the_next_start_and_keeps_the_rest() {
+fn a_folder_without_an_rsa_root_gets_one_at_the_next_start() {
     let place = Place::new();
     place.open();
     for name in [RSA.certificates, RSA.key] {
@@ -182,14 +182,14 @@ fn a_folder_from_before_there_was_rsa_gets_its_root_at_the_next_start_and_keeps_
     let (key, root) = (place.text(KEY), place.text(CERTIFICATES));
     let names = place.names();
     let looked = Authority::look(&place.dir, NOW).unwrap().unwrap();
-    assert!(looked.rsa.is_none() && place.names() == names, "who only looks makes nothing");
+    assert!(looked.rsa.is_none() && place.names() == names, "Authority::look creates no files");
     let opened = place.open();
     assert_eq!((place.text(KEY), place.text(CERTIFICATES), place.names()), (key, root, FILES.map(str::to_owned).to_vec()));
     assert!(opened.rsa.is_some_and(|line| line.root.is_rsa() && line.former.is_empty()));
 }
 
 #[test]
-fn both_lines_of_roots_are_replaced_and_each_vouches_for_its_own() {
+fn both_lines_of_roots_are_replaced_with_a_cross_certificate_each() {
     let place = Place::new();
     let first = place.open();
     let second = Authority::replace(&place.dir, NOW).unwrap();
@@ -198,7 +198,7 @@ fn both_lines_of_roots_are_replaced_and_each_vouches_for_its_own() {
     let (old, new) = (first.rsa.unwrap(), opened.rsa.unwrap());
     assert_eq!((new.former.as_slice(), new.crosses.len()), (&[old.root.certificate().clone()][..], 1));
     assert!(new.root.is_rsa() && new.root.certificate() != old.root.certificate());
-    // Cut off between the two: each is whole.
+    // An interruption between the two lines: each is complete.
     let place = Place::with(&[
         (CERTIFICATES, &first.line.certificates_pem()),
         (KEY, &first.line.root.key_pem()),
@@ -211,21 +211,21 @@ fn both_lines_of_roots_are_replaced_and_each_vouches_for_its_own() {
 }
 
 #[test]
-fn an_operators_own_root_of_rsa_needs_no_other_until_one_of_another_kind_follows_it() {
-    let (root, key) = brought(&KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap(), |_| ());
+fn an_operators_rsa_root_gets_an_rsa_line_only_when_it_is_replaced() {
+    let (root, key) = operator_root(&KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap(), |_| ());
     let place = Place::with(&[(CERTIFICATES, &root), (KEY, &key)]);
     let authority = place.open();
     assert!(authority.rsa.is_none() && authority.roots_pem() == authority.root_pem());
     let next = Authority::replace(&place.dir, NOW).unwrap();
     let rsa = next.rsa.as_ref().unwrap();
     assert!(!next.line.root.is_rsa() && rsa.root.is_rsa());
-    // Whoever knows the operator's root knows both.
+    // A device that trusts the operator's root accepts both new roots.
     assert_eq!((rsa.former.as_slice(), rsa.crosses.len()), (next.line.former.as_slice(), 1));
     assert_eq!(place.open().roots_pem(), next.roots_pem());
 }
 
-/// An operator's root, with a change; the files for it.
-fn brought(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+/// A root of an operator with a modification: the content of its certificate file and of its key file.
+fn operator_root(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CountryName, DnValue::PrintableString("DE".try_into().unwrap()));
@@ -242,14 +242,14 @@ fn at(seconds: u64) -> OffsetDateTime {
 }
 
 #[test]
-fn an_operators_own_root_is_taken_and_followed_like_any_other() {
+fn an_operators_root_issues_certificates_and_can_be_replaced() {
     for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &PKCS_RSA_SHA256] {
-        let (root, key) = brought(&KeyPair::generate_for(algorithm).unwrap(), |_| ());
+        let (root, key) = operator_root(&KeyPair::generate_for(algorithm).unwrap(), |_| ());
         let place = Place::with(&[(CERTIFICATES, &root), (KEY, &key)]);
         let authority = place.open();
         assert_eq!(CertificateDer::from_pem_slice(root.as_bytes()).unwrap(), *authority.line.root.certificate());
         let device = authority.issue_for(CSR, NOW).unwrap().pem;
-        // No certificate outlives the root.
+        // No certificate is valid for longer than the root.
         admitted(&root, &device, NOW + 1_000_000).unwrap();
         assert!(admitted(&root, &device, NOW + 1_000_001).is_err());
         let error = authority.issue_for(CSR, NOW + 1_000_000).unwrap_err();
@@ -261,63 +261,63 @@ fn an_operators_own_root_is_taken_and_followed_like_any_other() {
 }
 
 #[track_caller]
-fn check_brought(root: &str, key: &str, expected: &str) {
+fn check_operator_root(root: &str, key: &str, expected: &str) {
     Place::with(&[(CERTIFICATES, root), (KEY, key)]).check_refused(expected);
 }
 
 #[test]
-fn an_operators_root_that_is_of_no_use_is_refused_with_the_reason() {
+fn an_unsuitable_operators_root_is_refused_with_a_reason() {
     let key = KeyPair::generate().unwrap();
     let says = |reason: &str| format!("DIR/root.pem cannot be the root: {reason}");
     let not_ca = says("it is not a certificate authority's: basic constraints and key usage must let it sign certificates");
 
     for kind in [IsCa::NoCa, IsCa::ExplicitNoCa] {
-        let (root, pem) = brought(&key, |params| params.is_ca = kind);
-        check_brought(&root, &pem, &not_ca);
+        let (root, pem) = operator_root(&key, |params| params.is_ca = kind);
+        check_operator_root(&root, &pem, &not_ca);
     }
-    let (root, pem) = brought(&key, |params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
-    check_brought(&root, &pem, &not_ca);
-    let (root, pem) = brought(&key, |params| params.not_after = at(NOW));
-    check_brought(&root, &pem, &says("it has expired"));
-    let (root, pem) = brought(&key, |params| params.not_before = at(NOW + 1));
-    check_brought(&root, &pem, &says("it is not valid yet, or the clock is wrong"));
-    let (root, pem) = brought(&key, |_| ());
-    check_brought(&root, &KeyPair::generate().unwrap().serialize_pem(), &says("the private key beside it is not its own"));
+    let (root, pem) = operator_root(&key, |params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+    check_operator_root(&root, &pem, &not_ca);
+    let (root, pem) = operator_root(&key, |params| params.not_after = at(NOW));
+    check_operator_root(&root, &pem, &says("it has expired"));
+    let (root, pem) = operator_root(&key, |params| params.not_before = at(NOW + 1));
+    check_operator_root(&root, &pem, &says("it is not valid yet, or the clock is wrong"));
+    let (root, pem) = operator_root(&key, |_| ());
+    check_operator_root(&root, &KeyPair::generate().unwrap().serialize_pem(), &says("the private key beside it is not its own"));
 
     let above = rcgen::Issuer::from_ca_cert_pem(&root, KeyPair::from_pem(&pem).unwrap()).unwrap();
     let mut between = CertificateParams::default();
     between.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let own = KeyPair::generate().unwrap();
-    check_brought(&between.signed_by(&own, &above).unwrap().pem(), &own.serialize_pem(), &says("it is not self-signed"));
+    check_operator_root(&between.signed_by(&own, &above).unwrap().pem(), &own.serialize_pem(), &says("it is not self-signed"));
 }
 
 #[test]
-fn a_root_that_allows_no_authority_below_it_works_but_has_no_successor() {
-    let (root, key) = brought(&KeyPair::generate().unwrap(), |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+fn a_root_with_path_length_zero_works_but_cannot_be_replaced() {
+    let (root, key) = operator_root(&KeyPair::generate().unwrap(), |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
     let place = Place::with(&[(CERTIFICATES, &root), (KEY, &key)]);
     admitted(&root, &place.open().issue_for(CSR, NOW).unwrap().pem, NOW).unwrap();
-    let Err(error) = Authority::replace(&place.dir, NOW) else { panic!("it was replaced") };
+    let Err(error) = Authority::replace(&place.dir, NOW) else { panic!("the root was replaced") };
     assert!(matches!(error, AuthorityError::NoSuccessor), "{error:?}");
     assert_eq!((place.text(CERTIFICATES), place.text(KEY)), (root, key));
 }
 
 #[test]
-fn a_broken_file_is_named_in_one_sentence() {
+fn an_error_names_the_broken_file() {
     let place = Place::new();
     place.open();
     let (root, key) = (place.text(CERTIFICATES), place.text(KEY));
     let unreadable = "DIR/root.pem cannot be the root: it is not a certificate in PEM";
     let no_key = "DIR/root.key.pem is not a private key in PEM";
-    check_brought("", &key, unreadable);
-    check_brought("garbage", &key, unreadable);
-    check_brought(&root[..root.len() / 2], &key, unreadable);
-    check_brought("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &key, unreadable);
-    check_brought(&format!("{root}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), &key, unreadable);
-    check_brought(&root, "", no_key);
-    check_brought(&root, "garbage", no_key);
-    check_brought(&root, &key[..key.len() / 2], no_key);
-    check_brought(&root, &root, no_key);
-    check_brought(&root, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", no_key);
+    check_operator_root("", &key, unreadable);
+    check_operator_root("garbage", &key, unreadable);
+    check_operator_root(&root[..root.len() / 2], &key, unreadable);
+    check_operator_root("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &key, unreadable);
+    check_operator_root(&format!("{root}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), &key, unreadable);
+    check_operator_root(&root, "", no_key);
+    check_operator_root(&root, "garbage", no_key);
+    check_operator_root(&root, &key[..key.len() / 2], no_key);
+    check_operator_root(&root, &root, no_key);
+    check_operator_root(&root, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", no_key);
     let missing = "the key DIR/root.key.pem is missing: put it back, or take away the root certificate beside it for a new authority";
     Place::with(&[(CERTIFICATES, &root)]).check_refused(missing);
 
@@ -327,7 +327,7 @@ fn a_broken_file_is_named_in_one_sentence() {
 }
 
 #[test]
-fn a_place_where_no_folder_can_be_is_named() {
+fn an_error_names_the_path_where_no_folder_can_be_created() {
     let above = tempfile::tempdir().unwrap();
     fs::write(above.path().join("file"), "").unwrap();
     let place = Place { dir: above.path().join("file/authority"), _above: above };
@@ -335,12 +335,12 @@ fn a_place_where_no_folder_can_be_is_named() {
 }
 
 #[test]
-fn nothing_that_is_said_holds_a_key() {
+fn error_messages_contain_no_key() {
     let place = Place::new();
     place.open();
     let key = place.text(KEY);
     place.put(CERTIFICATES, &key);
-    let Err(error) = Authority::open(&place.dir, NOW) else { panic!("it was opened") };
+    let Err(error) = Authority::open(&place.dir, NOW) else { panic!("the folder was opened") };
     let shown = format!("{} {error:?}", onething::fault::chain(&error));
     assert!(key.lines().filter(|line| line.len() > 20).all(|line| !shown.contains(line)) && !shown.contains("BEGIN"), "{shown}");
 }

@@ -1,16 +1,17 @@
-//! The hub's own certificate authority: a root, what it issues, and how it is followed by another.
+//! The certificate authority of the hub: its roots, the certificates that it issues, and the replacement of a root.
 //!
-//! Device certificates are like those of AWS IoT's `CreateKeysAndCertificate`: RSA of 2,048 bits, the private
-//! key as PKCS#1, the name `AWS IoT Certificate`, good until the end of 2049 where nothing else is asked for, with the SHA-256 of the DER
-//! form as their id. So whatever reads a bundle of AWS reads one of the hub. Who makes their own key gets a
-//! certificate for it by a request, as of `CreateCertificateFromCsr`.
+//! Device certificates are like those of `CreateKeysAndCertificate` in AWS IoT: an RSA key of 2,048 bits, the private key as
+//! PKCS#1, the common name `AWS IoT Certificate`, by default valid until the end of 2049, and the SHA-256 of the DER form as the
+//! certificate id. So a program that reads a bundle of AWS also reads a bundle of the hub. A device with its own key sends a
+//! certificate request, as for `CreateCertificateFromCsr`.
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html>)
 //!
-//! The [`server`] shows a certificate of ECDSA, or one of RSA under a root of RSA to devices that know nothing else, as AWS IoT does.
+//! As in AWS IoT, the [`server`] presents an ECDSA certificate, or an RSA certificate under an RSA root to clients that support
+//! only RSA.
 //!
-//! A root is kept in a [`folder`] and may be replaced. The new root is vouched for by the old one, so a device that
-//! knows the old one still knows the [`server`]; and what an old root issued is still admitted. A root's key never
-//! leaves the folder, and no certificate outlives the root that issued it.
+//! The root is kept in a [`folder`] and can be replaced. The old root issues a cross certificate for the new one, so a device
+//! that trusts the old root still accepts the [`server`]. Device certificates of an old root are still accepted. The key of a
+//! root never leaves the folder, and no certificate is valid for longer than the root that issued it.
 
 pub mod folder;
 pub mod root;
@@ -41,88 +42,89 @@ use zeroize::Zeroizing;
 use self::folder::Folder;
 use self::root::{Root, RootFault};
 
-/// 2049-12-31T23:59:59Z, in seconds since the epoch: the end of what AWS IoT issues.
+/// 2049-12-31T23:59:59Z as Unix time in seconds: the end of the validity of certificates that AWS IoT issues.
 const FOREVER: u64 = 2_524_607_999;
 
-/// Why there is no authority, or no certificate.
+/// Why an authority is not available, or why it did not issue a certificate.
 #[derive(Debug, Error)]
 pub enum AuthorityError {
-    /// A key or a signature.
+    /// A key could not be generated, or a certificate could not be signed.
     #[error("a certificate could not be made")]
     Certificate(#[from] rcgen::Error),
-    /// The key's form.
+    /// A private key could not be converted to PKCS#1.
     #[error("a private key could not be written as PKCS#1")]
     Key(#[source] pkcs8::der::Error),
-    /// The certificate's form.
+    /// A certificate could not be encoded as DER.
     #[error("a certificate could not be written")]
     Encoding(#[source] pkcs8::der::Error),
-    /// The system gave no randomness.
+    /// The operating system returned no random bytes.
     #[error("there is no randomness for a serial number")]
     Randomness(#[source] getrandom::Error),
-    /// Before 1970 or after 9999.
+    /// The time is before 1970 or after 9999.
     #[error("the clock is off")]
     Clock,
-    /// The root has come to its end: what it issued now would be good for nothing.
+    /// The root certificate has expired, so it cannot issue a valid certificate.
     #[error("the root certificate has expired; replace it")]
     RootExpired,
-    /// What asks for a certificate gets none.
+    /// The certificate request is not valid or not supported.
     #[error("the certificate request is refused")]
     Request(#[from] RequestFault),
-    /// No host name and no IP address.
+    /// A name of the server is neither a host name nor an IP address.
     #[error("{0:?} is neither a host name nor an IP address")]
     Name(String),
-    /// The parts do not make a TLS server.
+    /// The certificates or the roots are not accepted by the TLS library.
     #[error("the TLS server could not be set up")]
     Tls(#[source] rustls::Error),
-    /// The folder or a file of it cannot be read or written.
+    /// The folder or a file in it cannot be read or written.
     #[error("{} cannot be used", .0.display())]
     Folder(PathBuf, #[source] std::io::Error),
-    /// Who may change the folder may put in a root of their own.
+    /// Others than the owner may write to the folder. They could replace the root by their own.
     #[error("others than its owner may write to the folder {dir}; say: chmod go-w {dir}", dir = .0.display())]
     FolderOpen(PathBuf),
-    /// Who may read the key may issue certificates.
+    /// Others than the owner may read the key. They could issue certificates.
     #[error("others than its owner may read the key {key}; say: chmod 600 {key}", key = .0.display())]
     KeyExposed(PathBuf),
-    /// A root without its key.
+    /// There is a root certificate, and its key file is missing.
     #[error("the key {} is missing: put it back, or take away the root certificate beside it for a new authority", .0.display())]
     KeyMissing(PathBuf),
-    /// Not in PEM, encrypted, or of a kind that is not known.
+    /// The key file is not in PEM, is encrypted, or has an unknown algorithm.
     #[error("{} is not a private key in PEM", .0.display())]
     KeyUnreadable(PathBuf),
-    /// The root of the folder is no root.
+    /// The root certificate in the folder is not suitable as a root.
     #[error("{} cannot be the root", .0.display())]
     Root(PathBuf, #[source] RootFault),
-    /// A new root is vouched for by the old one, and this one may not.
+    /// The root may not issue a cross certificate for a new root, because its path length constraint forbids it.
     #[error("the root does not allow a certificate authority below it, so it cannot vouch for a new root")]
     NoSuccessor,
 }
 
-/// Issues certificates.
+/// A certificate authority: it issues device certificates, and certificates of the hub's own server.
 pub struct Authority {
-    /// By these the certificates of devices are issued and the hub is known.
+    /// The roots that issue device certificates, and the server certificate that most devices see.
     line: Line,
-    /// By these the hub is known to devices that know nothing but RSA. There are none where an operator's own root is of RSA.
+    /// The roots for the server certificate that clients with only RSA support see. `None` if `line` is of an operator's RSA
+    /// root, which then serves both.
     rsa: Option<Line>,
-    /// For how long device certificates are good, in seconds.
+    /// The validity of device certificates, in seconds. It ends at [`FOREVER`] at the latest.
     lifetime: u64,
 }
 
-/// Roots that follow each other.
+/// A root and its predecessors.
 struct Line {
     root: Root,
-    /// The roots before this one, the newest first.
+    /// The former roots, the newest first.
     former: Vec<CertificateDer<'static>>,
-    /// For each root the certificate that the one before it gave it, the newest first.
+    /// The cross certificates that each former root issued for its successor, the newest first.
     crosses: Vec<CertificateDer<'static>>,
 }
 
 impl Line {
-    /// The first of its line.
+    /// A line with a new root, which has no predecessor.
     fn begun(key: KeyPair, now: u64) -> Result<Self, AuthorityError> {
         Ok(Self { root: Root::make(key, now)?, former: Vec::new(), crosses: Vec::new() })
     }
 
-    /// The same line with another root at its end.
+    /// The line with a new root, for which the current root issues a cross certificate.
     fn followed_by(&self, key: KeyPair, now: u64) -> Result<Self, AuthorityError> {
         let root = Root::make(key, now)?;
         let cross = self.root.vouch_for(&root, now)?;
@@ -131,7 +133,7 @@ impl Line {
         Ok(Self { root, former, crosses })
     }
 
-    /// The certificates in PEM, as [`folder`] keeps them.
+    /// All certificates in PEM, in the format of [`folder`].
     fn certificates_pem(&self) -> String {
         let certificates = [self.root.certificate()].into_iter().chain(&self.crosses).chain(&self.former);
         certificates.map(|der| pem(der)).collect()
@@ -142,24 +144,25 @@ fn ecdsa_key() -> Result<KeyPair, AuthorityError> {
     Ok(KeyPair::generate()?)
 }
 
-/// It takes a tenth of a second and more: this is nothing for an async task.
+/// Generates an RSA key. This takes a tenth of a second or more, so an async task must not call it.
 fn rsa_key() -> Result<KeyPair, AuthorityError> {
     Ok(KeyPair::generate_for(&PKCS_RSA_SHA256)?)
 }
 
 impl Authority {
-    /// A new authority in memory, with keys of its own. `now` is in seconds since the epoch.
+    /// Creates an authority with new keys in memory. `now` is a Unix time in seconds.
     pub fn new(now: u64) -> Result<Self, AuthorityError> {
         let (line, rsa) = (Line::begun(ecdsa_key()?, now)?, Line::begun(rsa_key()?, now)?);
         Ok(Self { line, rsa: Some(rsa), lifetime: FOREVER })
     }
 
-    /// The authority in a folder, which is made when it is not there. What is to lie there, [`folder`] says.
+    /// Opens the authority in a folder, or creates it there. [`folder`] describes the files. `now` is a Unix time in seconds.
     pub fn open(dir: &Path, now: u64) -> Result<Self, AuthorityError> {
         Folder::open(dir)?.authority(now)
     }
 
-    /// The authority in a folder, where there is one; nothing is made, not even the lock of a first use.
+    /// Reads the authority in a folder. `None` if there is no authority. Creates no files; a lock file of the first use is
+    /// deleted again.
     pub fn look(dir: &Path, now: u64) -> Result<Option<Self>, AuthorityError> {
         if !dir.join(folder::CERTIFICATES).exists() {
             return Ok(None);
@@ -168,18 +171,18 @@ impl Authority {
         let is_used = lock.exists();
         let authority = Folder::open(dir).and_then(|folder| folder.authority_as_it_is(now));
         if !is_used {
-            // One that stays would only make a later start ask a question.
+            // A lock file that stays would look like a used authority to a later start.
             let _ = std::fs::remove_file(lock);
         }
         authority.map(Some)
     }
 
-    /// The same, and from now on its device certificates are good for so many days.
+    /// Sets the validity of device certificates, in days.
     pub fn for_days(self, days: u32) -> Self {
         Self { lifetime: u64::from(days) * A_DAY, ..self }
     }
 
-    /// Gives the authority in a folder new roots. A hub that runs on this folder takes them up at its next start.
+    /// Replaces the roots of the authority in a folder. A hub that runs on this folder uses them after its next start.
     pub fn replace(dir: &Path, now: u64) -> Result<Self, AuthorityError> {
         let folder = Folder::open(dir)?;
         let new = folder.authority(now)?.succeeded(now)?;
@@ -193,12 +196,12 @@ impl Authority {
         Ok(Self { line, rsa: Some(rsa), lifetime: self.lifetime })
     }
 
-    /// The roots by which devices know the hub that know nothing but RSA.
+    /// The roots of the server certificate for clients that support only RSA.
     fn by_rsa(&self) -> &Line {
         self.rsa.as_ref().unwrap_or(&self.line)
     }
 
-    /// The roots whose device certificates are admitted: this one and all before it.
+    /// The roots whose device certificates are accepted: the current root and all former roots.
     fn trusted(&self) -> Result<RootCertStore, AuthorityError> {
         let mut trusted = RootCertStore::empty();
         for root in [self.line.root.certificate()].into_iter().chain(&self.line.former) {
@@ -207,24 +210,24 @@ impl Authority {
         Ok(trusted)
     }
 
-    /// The root certificate in PEM by which devices' certificates are issued.
+    /// The root certificate that issues device certificates, in PEM.
     pub fn root_pem(&self) -> String {
         pem(self.line.root.certificate())
     }
 
-    /// The root certificates in PEM by which devices know the hub, that of RSA last: what goes into new bundles.
+    /// The root certificates that devices need to verify the hub, in PEM, the RSA root last. New bundles contain them.
     pub fn roots_pem(&self) -> String {
         let rsa = self.rsa.as_ref().map(|line| pem(line.root.certificate()));
         [self.root_pem()].into_iter().chain(rsa).collect()
     }
 
-    /// The end of what is issued now.
+    /// The end of the validity of a certificate that is issued at `now`.
     fn end(&self, now: u64) -> u64 {
         now.saturating_add(self.lifetime).min(FOREVER)
     }
 
-    /// Issues a certificate with a new key. An RSA key takes a tenth of a second and more: this is nothing
-    /// for an async task.
+    /// Issues a certificate with a new RSA key. Generating the key takes a tenth of a second or more, so an async task must not
+    /// call this.
     pub fn issue(&self, now: u64) -> Result<Certificate, AuthorityError> {
         let key = Zeroizing::new(KeyPair::generate_for(&PKCS_RSA_SHA256)?);
         let mut name = DistinguishedName::new();
@@ -238,14 +241,14 @@ impl Authority {
         })
     }
 
-    /// Issues a certificate for the key in a certificate request (PKCS#10 in PEM). The same request again gives another
-    /// certificate, as with AWS.
+    /// Issues a certificate for the key in a certificate request (PKCS#10 in PEM). As in AWS IoT, the same request results in
+    /// another certificate each time.
     pub fn issue_for(&self, csr_pem: &str, now: u64) -> Result<IssuedCertificate, AuthorityError> {
         self.issue_requested(&CertificateRequest::parse(csr_pem)?, now)
     }
 
-    /// Issues a certificate for a request that was read. Of what it asks for, only the name is granted, as with AWS: extensions are the
-    /// authority's own business.
+    /// Issues a certificate for a parsed request. As in AWS IoT, the certificate takes the subject and the key from the request,
+    /// and ignores requested extensions.
     pub fn issue_requested(&self, request: &CertificateRequest, now: u64) -> Result<IssuedCertificate, AuthorityError> {
         let key = SubjectPublicKeyInfo::from_der(request.public_key())?;
         let certificate = self.line.root.sign_as(request.subject(), device(DistinguishedName::new()), &key, now, self.end(now))?;
@@ -253,7 +256,7 @@ impl Authority {
     }
 }
 
-/// What a device certificate says, whoever made the key.
+/// The parameters of a device certificate.
 fn device(subject: DistinguishedName) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = subject;
@@ -271,7 +274,7 @@ fn pem(der: &CertificateDer<'_>) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
 }
 
-/// PKCS#8 wraps an RSA key of PKCS#1 in an octet string (RFC 5208): this takes it out.
+/// Extracts the PKCS#1 key from the octet string in which PKCS#8 wraps it (RFC 5208).
 fn pkcs1(pkcs8: &[u8]) -> Result<String, pkcs8::der::Error> {
     let wrapped = PrivateKeyInfoRef::from_der(pkcs8)?;
     Ok(encode_string("RSA PRIVATE KEY", LineEnding::LF, wrapped.private_key.as_bytes())?)

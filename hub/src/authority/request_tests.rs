@@ -1,4 +1,4 @@
-//! Requests as devices send them, and what becomes of them by other people's parsers.
+//! Tests of certificate requests, with third-party parsers for the results.
 
 use std::path::Path;
 
@@ -13,14 +13,15 @@ use x509_parser::prelude::FromDer;
 use super::tests::{NOW, admitted};
 use super::{Authority, AuthorityError, IssuedCertificate};
 
-/// Made by `openssl req` on P-256, signed with SHA-384, and asking to be an authority, for a name, and for what nobody knows.
+/// Created by `openssl req` on P-256 and signed with SHA-384. It requests to be a CA, a subject alternative name, and an unknown
+/// extension.
 const OPENSSL: &str = include_str!("../../tests/fixtures/requests/openssl.pem");
 
 fn request(key: &KeyPair) -> String {
     CertificateParams::default().serialize_request(key).unwrap().pem().unwrap()
 }
 
-/// Issues, and holds the certificate to what was asked.
+/// Issues a certificate and compares it with the request.
 fn check(authority: &Authority, csr: &str) -> IssuedCertificate {
     let issued = authority.issue_for(csr, NOW).unwrap();
     admitted(&authority.root_pem(), &issued.pem, NOW).unwrap();
@@ -40,7 +41,7 @@ fn check(authority: &Authority, csr: &str) -> IssuedCertificate {
 }
 
 #[test]
-fn a_request_becomes_a_certificate_under_its_own_name_and_key() {
+fn a_certificate_has_the_subject_and_the_key_of_its_request() {
     let authority = Authority::new(NOW).unwrap();
     for algorithm in [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ECDSA_P521_SHA512, &PKCS_RSA_SHA256] {
         check(&authority, &request(&KeyPair::generate_for(algorithm).unwrap()));
@@ -51,14 +52,14 @@ fn a_request_becomes_a_certificate_under_its_own_name_and_key() {
 }
 
 #[test]
-fn what_a_request_asks_beyond_its_name_is_not_granted() {
+fn requested_extensions_are_not_granted() {
     let authority = Authority::new(NOW).unwrap();
     check(&authority, OPENSSL);
     check(&authority, &OPENSSL.replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"));
 }
 
 #[test]
-fn the_same_request_again_is_another_certificate() {
+fn the_same_request_results_in_another_certificate() {
     let authority = Authority::new(NOW).unwrap();
     let (one, other) = (check(&authority, OPENSSL), check(&authority, OPENSSL));
     let serial = |issued: &IssuedCertificate| {
@@ -70,7 +71,7 @@ fn the_same_request_again_is_another_certificate() {
 }
 
 #[test]
-fn every_request_that_aws_takes_becomes_a_certificate_under_its_whole_name() {
+fn every_request_that_aws_accepts_results_in_a_certificate() {
     let authority = Authority::new(NOW).unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/requests");
     let mut issued = 0;
@@ -101,9 +102,9 @@ fn changed(n: isize) -> String {
 }
 
 #[test]
-fn a_request_for_somebody_elses_key_is_refused() {
+fn a_request_with_a_wrong_signature_is_refused() {
     check_refused(&changed(-1), &RequestFault::Signature);
-    // Within the name, the key, and the extensions.
+    // A change in the subject, in the key, and in the extensions.
     let der = parse_x509_pem(OPENSSL.as_bytes()).unwrap().1.contents;
     let within = |text: &[u8]| isize::try_from(der.windows(text.len()).position(|window| window == text).unwrap()).unwrap();
     check_refused(&changed(within(b"printer-1")), &RequestFault::Signature);
@@ -112,7 +113,7 @@ fn a_request_for_somebody_elses_key_is_refused() {
 }
 
 #[test]
-fn what_is_no_request_is_refused() {
+fn malformed_requests_are_refused() {
     let certificate = Authority::new(NOW).unwrap().root_pem();
     let relabelled = certificate.replace("CERTIFICATE", "CERTIFICATE REQUEST");
     for garbage in [
@@ -128,14 +129,14 @@ fn what_is_no_request_is_refused() {
 }
 
 #[test]
-fn no_changed_bit_crashes_the_authority_or_makes_another_certificate() {
+fn a_changed_bit_never_changes_the_subject_or_the_key_of_an_accepted_request() {
     let der = parse_x509_pem(OPENSSL.as_bytes()).unwrap().1.contents;
     let asked = CertificateRequest::parse(OPENSSL).unwrap();
     for bit in 0..der.len() * 8 {
         let mut der = der.clone();
         der[bit / 8] ^= 1 << (bit % 8);
         let pem = pkcs8::der::pem::encode_string("CERTIFICATE REQUEST", pkcs8::LineEnding::LF, &der).unwrap();
-        // What nobody reads (how many bits of the signature's last byte count) may change.
+        // Some bits have no meaning, for example the number of unused bits in the last byte of the signature.
         if let Ok(read) = CertificateRequest::parse(&pem) {
             assert_eq!((read.subject(), read.public_key()), (asked.subject(), asked.public_key()), "{bit}");
         }

@@ -1,8 +1,7 @@
-//! A root: a certificate authority's own certificate with its key.
+//! A root: the certificate of a certificate authority with its private key.
 //!
-//! The hub makes one, or an operator brings one; either way it is looked through before it issues anything, so that
-//! what is wrong with it is said once and at the start, and not by a device that does not connect.
-//! (RFC 5280, sections 4.2.1.3 and 4.2.1.9)
+//! The hub creates a root, or an operator supplies one. Both are checked before they issue a certificate, so that an error is
+//! reported once at the start, and not by devices that cannot connect. (RFC 5280, sections 4.2.1.3 and 4.2.1.9)
 
 use std::time::Duration;
 
@@ -24,40 +23,40 @@ use zeroize::Zeroizing;
 
 use super::{AuthorityError, FOREVER};
 
-/// How far the clock of a device may be behind, in seconds.
+/// How far the clock of a device may be behind ours, in seconds. Certificates are valid from this much earlier.
 const BACKDATED: u64 = 120;
 const SERIAL_BYTES: usize = 16;
 
-/// Why a certificate is no root.
+/// Why a certificate is not accepted as a root.
 #[derive(Debug, Error)]
 pub enum RootFault {
-    /// Not in PEM, or no certificate in it.
+    /// The file is not in PEM, or it contains no certificate.
     #[error("it is not a certificate in PEM")]
     Unreadable,
-    /// Somebody else vouches for it.
+    /// The issuer is not the subject.
     #[error("it is not self-signed")]
     NotSelfSigned,
-    /// Its constraints or key usage say so.
+    /// The basic constraints or the key usage do not allow the certificate to sign certificates.
     #[error("it is not a certificate authority's: basic constraints and key usage must let it sign certificates")]
     NotCa,
-    /// Another key's certificate.
+    /// The public key of the certificate does not belong to the private key.
     #[error("the private key beside it is not its own")]
     KeyMismatch,
-    /// Its time is over.
+    /// The validity has ended.
     #[error("it has expired")]
     Expired,
-    /// Its time has not come.
+    /// The validity has not begun.
     #[error("it is not valid yet, or the clock is wrong")]
     NotYetValid,
-    /// Its name cannot be written into what it issues exactly as it stands.
+    /// The subject cannot be copied byte for byte into the issuer field of other certificates.
     #[error("its name has parts that cannot be copied")]
     Name,
-    /// A certificate issued by it would not be admitted.
+    /// A TLS client would not accept a certificate that this root issued.
     #[error("what it issues would not be accepted")]
     Useless(#[source] webpki::Error),
 }
 
-/// A root that may issue certificates.
+/// A checked root, which may issue certificates.
 pub(super) struct Root {
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
@@ -66,8 +65,8 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// A certificate for a key, good until the end of 2049. Its name is the key's own: roots that follow each other are told
-    /// apart by name, too.
+    /// Creates a self-signed certificate for a key, valid until the end of 2049. The common name contains a hash of the key, so
+    /// roots that follow each other have different names.
     pub(super) fn make(key: KeyPair, now: u64) -> Result<Self, AuthorityError> {
         let mut params = authority_params();
         params.distinguished_name = DistinguishedName::new();
@@ -78,7 +77,7 @@ impl Root {
         Ok(Self { certificate, issuer: Issuer::new(params, key), not_after: FOREVER, may_vouch: true })
     }
 
-    /// Takes a certificate with its key for a root.
+    /// Checks a certificate and its key, and makes a root of them.
     pub(super) fn read(certificate: &CertificateDer<'static>, key: KeyPair, now: u64) -> Result<Self, RootFault> {
         let parsed = parse(certificate)?;
         if parsed.subject().as_raw() != parsed.issuer().as_raw() {
@@ -92,7 +91,7 @@ impl Root {
         if parsed.public_key().raw != key.subject_public_key_info() {
             return Err(RootFault::KeyMismatch);
         }
-        // A time before 1970 is the same as 1970 here: it has passed.
+        // A time before 1970 becomes 1970, which is in the past as well.
         let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap_or_default();
         let (not_before, not_after) = (seconds(parsed.validity().not_before), seconds(parsed.validity().not_after));
         if not_after <= now {
@@ -111,7 +110,7 @@ impl Root {
         Ok(root)
     }
 
-    /// Issues a certificate for the root's own key to nobody, and verifies it as a TLS client would.
+    /// Issues a test certificate for the root's own key, and verifies it as a TLS client does.
     fn try_out(&self, now: u64) -> Result<(), RootFault> {
         let trial = self.sign(CertificateParams::default(), self.issuer.key(), now, FOREVER).map_err(|_| RootFault::Name)?;
         let anchor = anchor_from_trusted_cert(&self.certificate).map_err(RootFault::Useless)?;
@@ -125,22 +124,23 @@ impl Root {
         &self.certificate
     }
 
-    /// The private key in PEM, for its file only.
+    /// The private key in PEM. Use it only to write the key file.
     pub(super) fn key_pem(&self) -> Zeroizing<String> {
         Zeroizing::new(self.issuer.key().serialize_pem())
     }
 
-    /// Whether its key is of RSA, so that whoever knows nothing else can verify what it issues.
+    /// Whether the root has an RSA key. Then clients that support only RSA can verify its certificates.
     pub(super) fn is_rsa(&self) -> bool {
         self.issuer.key().is_compatible(&PKCS_RSA_SHA256)
     }
 
-    /// The last second of its time, since the epoch.
+    /// The end of the validity of the root, as Unix time in seconds.
     pub(super) fn not_after(&self) -> u64 {
         self.not_after
     }
 
-    /// Issues a certificate: with a serial number of its own, from now until a time that is not after the root's own end.
+    /// Issues a certificate with a random serial number. It is valid from `now` until `until` or until the end of the root,
+    /// whichever is earlier.
     pub(super) fn sign(
         &self,
         mut params: CertificateParams,
@@ -155,14 +155,15 @@ impl Root {
         date(&mut params, now, until)?;
         let mut serial = [0; SERIAL_BYTES];
         getrandom::fill(&mut serial).map_err(AuthorityError::Randomness)?;
-        // Positive, and of full length, however it comes out.
+        // A positive number of full length for any random bytes.
         serial[0] = serial[0] & 0x7f | 0x40;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.use_authority_key_identifier_extension = true;
         Ok(params.signed_by(key, &self.issuer)?)
     }
 
-    /// The same under a name in DER, to the byte. Names as `rcgen` knows them have each attribute once.
+    /// Issues a certificate like [`Root::sign`] with a subject in DER, which is copied byte for byte. `rcgen` cannot represent a
+    /// subject that has an attribute twice.
     pub(super) fn sign_as(
         &self,
         subject: &[u8],
@@ -180,7 +181,8 @@ impl Root {
         Ok(certificate.map_err(AuthorityError::Encoding)?.into())
     }
 
-    /// Vouches for another root: a certificate under the other's name and key, by which whoever knows this one knows the other.
+    /// Issues a cross certificate: the subject and the key are those of the other root. A client that trusts this root then
+    /// accepts certificates of the other root.
     pub(super) fn vouch_for(&self, other: &Root, now: u64) -> Result<CertificateDer<'static>, AuthorityError> {
         if !self.may_vouch {
             return Err(AuthorityError::NoSuccessor);
@@ -190,17 +192,18 @@ impl Root {
     }
 }
 
-/// What is to be signed of a certificate (RFC 5280, section 4.1) that has another subject, and the algorithm of its signature.
+/// Replaces the subject of a certificate. Returns the new TBSCertificate, which must be signed again, and the signature algorithm
+/// (RFC 5280, section 4.1).
 fn named(certificate: &[u8], subject: &[u8]) -> Result<(Vec<u8>, Any), pkcs8::der::Error> {
     let mut parts = Vec::<Any>::from_der(certificate)?.into_iter();
     let (Some(to_be_signed), Some(algorithm)) = (parts.next(), parts.next()) else { return Err(pkcs8::der::ErrorKind::Failed.into()) };
     let mut fields = Vec::<Any>::from_der(&to_be_signed.to_der()?)?;
-    // After version, serial number, algorithm, issuer and validity.
+    // The fields before are version, serial number, signature, issuer and validity.
     *fields.get_mut(5).ok_or(pkcs8::der::ErrorKind::Failed)? = Any::from_der(subject)?;
     Ok((fields.to_der()?, algorithm))
 }
 
-/// Whether a certificate is in its own name, as roots are and the certificates between them are not.
+/// Whether the issuer of a certificate is its subject, as in roots but not in cross certificates.
 pub(super) fn is_self_issued(certificate: &CertificateDer<'_>) -> Result<bool, RootFault> {
     parse(certificate).map(|parsed| parsed.subject().as_raw() == parsed.issuer().as_raw())
 }
@@ -212,7 +215,8 @@ fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>,
     }
 }
 
-/// A root may be followed by others, so the way from it to a server may be long: no path length.
+/// The parameters of a root and of a cross certificate. There is no path length constraint, because a chain may contain several
+/// cross certificates.
 fn authority_params() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,12 +1,12 @@
-//! The hub's own certificate, as devices see it, and the TLS that they speak to it.
+//! The server certificate of the hub, and the TLS configuration of the MQTT listener.
 //!
-//! The certificate is good for 90 days and followed by the next one when 30 are left, in the running process: it is
-//! looked at when a device connects. With it goes the way from the present root back to the former ones, so that a device
-//! which knows only one of those connects as well. Devices show certificates of their own, issued by the present root
-//! or a former one; whether one of them still opens anything is the registry's to say.
+//! The certificate is valid for 90 days. When a device connects and 30 days or less are left, the running process issues the next
+//! one. The chain contains the cross certificates from the current root back to former roots, so a device that trusts only a
+//! former root connects as well. Clients must present a certificate of the current root or of a former root. The registry then
+//! decides whether the certificate is active and what it permits.
 //!
-//! There are two such certificates, of ECDSA and of RSA, each under roots of its own kind; what a device says in its ClientHello decides
-//! which it is shown, as with AWS IoT. That of RSA is made when the first device needs it.
+//! There is an ECDSA certificate and an RSA certificate, each with roots of the same algorithm. As in AWS IoT, the ClientHello
+//! decides which one the device gets. The RSA certificate is issued when the first device needs it.
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/transport-security.html>)
 
 use std::fmt;
@@ -24,19 +24,20 @@ use rustls::{ServerConfig, SignatureScheme, SupportedCipherSuite, SupportedProto
 
 use super::{Authority, AuthorityError, ecdsa_key, rsa_key};
 
-/// The hub's names for itself.
+/// Names and addresses of this machine that are in every server certificate.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 const DAY: u64 = 24 * 60 * 60;
 const LIFETIME: u64 = 90 * DAY;
 const RENEWED_BEFORE: u64 = 30 * DAY;
-/// When a new certificate could not be made, the old one serves on; so long nobody tries again.
+/// After a failure to issue a certificate the old one is used, and the next attempt is made after this time, in seconds.
 const RETRY: u64 = 60 * 60;
-/// With more of them between it and a server, no client of ours (`webpki`) finds a former root.
+/// The largest number of cross certificates in a chain. With more of them our clients (`webpki`) cannot build a path to a former
+/// root.
 const MAX_CROSSES: usize = 6;
-/// By which AWS IoT knows MQTT with a client certificate, and by which everybody else does.
+/// The ALPN protocols: the name of AWS IoT for MQTT with a client certificate, and the registered name.
 const PROTOCOLS: [&[u8]; 2] = [b"x-amzn-mqtt-ca", b"mqtt"];
 
-/// The certificate by which devices know the hub.
+/// The server certificate of the hub, which is renewed automatically.
 pub struct ServerIdentity {
     authority: Arc<Authority>,
     names: Vec<String>,
@@ -45,7 +46,7 @@ pub struct ServerIdentity {
     rsa: RwLock<Option<Current>>,
 }
 
-/// Of which kind a certificate of the hub is, and its chain with it.
+/// The algorithm of a server certificate and of its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Ecdsa,
@@ -54,12 +55,13 @@ enum Kind {
 
 struct Current {
     key: Arc<CertifiedKey>,
-    /// From when to when it is shown, in seconds since the epoch; before, the clock was set back.
+    /// The Unix times in seconds at which the certificate is used. A time before the range means that the clock was set back.
     shown: std::ops::Range<u64>,
 }
 
 impl ServerIdentity {
-    /// An identity under these host names and IP addresses, and as `localhost`. `now` is in seconds since the epoch.
+    /// An identity for these host names and IP addresses, and for `localhost`. `now` returns a Unix time in seconds. Issues the
+    /// ECDSA certificate.
     pub fn new(authority: Arc<Authority>, names: &[String], now: fn() -> u64) -> Result<Self, AuthorityError> {
         let mut all: Vec<String> = LOCAL.map(str::to_owned).into();
         for name in names {
@@ -74,10 +76,10 @@ impl ServerIdentity {
         Ok(Self { authority, names: all, now, ecdsa, rsa: RwLock::new(None) })
     }
 
-    /// The certificate of ECDSA for a device that connects now.
+    /// The ECDSA certificate for a new connection.
     fn ecdsa(&self) -> Arc<CertifiedKey> {
         let now = (self.now)();
-        // What is in there is replaced as a whole, so a panic elsewhere leaves it whole.
+        // The value is only ever replaced as a whole, so a panic in another thread leaves it consistent.
         let current = self.ecdsa.read().unwrap_or_else(PoisonError::into_inner);
         if current.shown.contains(&now) {
             return Arc::clone(&current.key);
@@ -96,7 +98,7 @@ impl ServerIdentity {
         Arc::clone(&current.key)
     }
 
-    /// The certificate of RSA for a device that connects now. To make one takes a tenth of a second and more.
+    /// The RSA certificate for a new connection. Issuing one takes a tenth of a second or more.
     fn rsa(&self) -> Option<Arc<CertifiedKey>> {
         let now = (self.now)();
         let current = self.rsa.read().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +127,7 @@ fn not_renewed(error: &AuthorityError) {
 impl ResolvesServerCert for ServerIdentity {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let ecdsa = self.ecdsa();
-        // What is offered here fits the cipher suites, too.
+        // A client that offers a usable signature scheme also offers a cipher suite for it.
         if ecdsa.key.choose_scheme(hello.signature_schemes()).is_some() { Some(ecdsa) } else { self.rsa() }
     }
 }
@@ -149,7 +151,7 @@ fn issue(authority: &Authority, kind: Kind, names: &[String], now: u64) -> Resul
     };
     let until = now.saturating_add(LIFETIME);
     let certificate = line.root.sign(params, &key, now, until)?;
-    // At the end of the root another one would not last longer.
+    // The last certificate of a root is not renewed, because a new one would end at the same time.
     let renewed = if until <= line.root.not_after() { until - RENEWED_BEFORE } else { line.root.not_after() };
 
     let chain = [certificate.der()].into_iter().chain(line.crosses.iter().take(MAX_CROSSES)).cloned().collect();
@@ -157,7 +159,7 @@ fn issue(authority: &Authority, kind: Kind, names: &[String], now: u64) -> Resul
     Ok(Current { key: Arc::new(CertifiedKey::new(chain, key)), shown: now..renewed })
 }
 
-/// TLS for the MQTT listener: which versions and which certificate, each device says itself.
+/// TLS for the MQTT listener. The ClientHello of a device decides about the versions and about the certificate.
 pub struct ServerTls {
     identity: Arc<ServerIdentity>,
     all: Arc<ServerConfig>,
@@ -165,14 +167,14 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// For an identity of the hub.
+    /// Builds the configurations for an identity. Fails if a root is not accepted by `rustls`.
     pub fn new(identity: Arc<ServerIdentity>) -> Result<Self, AuthorityError> {
         let all = Arc::new(server_config(Arc::clone(&identity))?);
         let only_1_2 = Arc::new(config(Arc::clone(&identity), &[&version::TLS12])?);
         Ok(Self { identity, all, only_1_2 })
     }
 
-    /// How to answer a ClientHello.
+    /// Chooses the configuration for a ClientHello.
     pub fn answer_to(&self, hello: &ClientHello<'_>) -> Answer {
         let offered = Offered::read(hello);
         let config = Arc::clone(if offered.signs_in_1_3() { &self.all } else { &self.only_1_2 });
@@ -180,29 +182,30 @@ impl ServerTls {
     }
 }
 
-/// How a ClientHello is answered.
+/// The chosen configuration for a ClientHello.
 pub struct Answer {
     config: Arc<ServerConfig>,
-    /// Who has to have a certificate of RSA.
+    /// The identity whose RSA certificate must exist before the handshake continues.
     rsa: Option<Arc<ServerIdentity>>,
 }
 
 impl Answer {
-    /// The configuration, once there is a certificate to show. The first one of RSA takes its time, for which nobody else waits.
+    /// The configuration, after the certificate exists. The first RSA certificate is issued in a blocking task, so other
+    /// connections do not wait.
     pub async fn config(self) -> Arc<ServerConfig> {
         if let Some(identity) = self.rsa {
-            // If that panics, the handshake tries the same, and fails.
+            // After a panic in this task the handshake issues the certificate itself, and fails.
             let _ = tokio::task::spawn_blocking(move || identity.rsa()).await;
         }
         self.config
     }
 }
 
-/// What a device can do, by its ClientHello.
+/// The capabilities of a client, from its ClientHello.
 struct Offered {
-    /// It can verify the hub's signature of ECDSA.
+    /// It can verify an ECDSA signature of the hub.
     ecdsa: bool,
-    /// RSA as TLS 1.3 has it, and as TLS 1.2 has it.
+    /// It supports RSA-PSS signatures, which TLS 1.3 requires.
     rsa_pss: bool,
     rsa_pkcs1: bool,
     tls_1_2: bool,
@@ -225,17 +228,17 @@ impl Offered {
         }
     }
 
-    /// Whether it may be met in TLS 1.3, which has no signatures of RSA but RSA-PSS: who has only the older ones would agree on the
-    /// version and then fail, with the hub's certificate or with its own.
+    /// Whether TLS 1.3 may be negotiated. The only RSA signatures in TLS 1.3 are RSA-PSS. A client that supports only PKCS#1
+    /// signatures would agree on TLS 1.3 and then fail, with the certificate of the hub or with its own.
     fn signs_in_1_3(&self) -> bool {
         self.rsa_pss || !self.rsa_pkcs1 || !self.tls_1_2
     }
 }
 
-/// TLS 1.2 and 1.3: the hub shows its identity, and so must who connects.
+/// The configuration for TLS 1.2 and 1.3 with mutual authentication.
 ///
-/// Nothing of a connection outlives it, neither here nor in a ticket: that costs no memory for devices that are away, and whoever
-/// comes back shows a certificate that is looked at anew.
+/// There is no session resumption, neither with stored sessions nor with tickets. So disconnected devices use no memory, and the
+/// certificate of a client is verified at every connection.
 pub fn server_config(identity: Arc<ServerIdentity>) -> Result<ServerConfig, AuthorityError> {
     config(identity, &[&version::TLS13, &version::TLS12])
 }

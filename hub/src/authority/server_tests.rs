@@ -1,4 +1,4 @@
-//! Devices that meet the hub, in memory, by the handshake of `rustls`.
+//! Tests of handshakes between a `rustls` client and the hub, in memory.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -30,10 +30,10 @@ const ONLY_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
 
 static KEY: LazyLock<Arc<KeyPair>> = LazyLock::new(|| Arc::new(KeyPair::generate().unwrap()));
 
-/// A key of RSA, as mailed bundles have one.
+/// An RSA key, as mailed bundles contain one.
 static RSA_KEY: LazyLock<Arc<KeyPair>> = LazyLock::new(|| Arc::new(rsa_key().unwrap()));
 
-/// A device: what it knows the hub by, and what it shows.
+/// The TLS client of a device.
 #[derive(Clone)]
 struct Device {
     root: CertificateDer<'static>,
@@ -47,7 +47,7 @@ struct Device {
 }
 
 impl Device {
-    /// One that has its bundle from this authority.
+    /// A device with a certificate of this authority.
     fn of(authority: &Authority) -> Self {
         Self::with_key(authority, &KEY)
     }
@@ -67,7 +67,7 @@ impl Device {
         }
     }
 
-    /// One that knows nothing but RSA, and the hub by the root of RSA in its bundle.
+    /// A device that supports only RSA, and trusts the RSA root in its bundle.
     fn of_rsa(authority: &Authority) -> Self {
         let root = certificate(&pem(authority.by_rsa().root.certificate()));
         let schemes = vec![SignatureScheme::RSA_PKCS1_SHA256];
@@ -105,7 +105,7 @@ fn certificate(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-/// What the two agreed on.
+/// The result of a handshake.
 struct Met {
     version: ProtocolVersion,
     protocol: Option<Vec<u8>>,
@@ -151,7 +151,7 @@ fn server(authority: Authority, names: &[&str]) -> Arc<ServerConfig> {
 }
 
 #[test]
-fn a_device_and_the_hub_know_each_other() {
+fn a_device_and_the_hub_authenticate_each_other() {
     let authority = Authority::new(NOW).unwrap();
     let device = Device::of(&authority);
     let server = server(authority, &[]);
@@ -166,7 +166,7 @@ fn a_device_and_the_hub_know_each_other() {
 }
 
 #[test]
-fn a_device_connects_with_every_kind_of_key_that_gets_a_certificate() {
+fn a_device_connects_with_every_supported_kind_of_key() {
     use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_RSA_SHA256};
     let authority = Authority::new(NOW).unwrap();
     let kinds = [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ECDSA_P521_SHA512, &PKCS_RSA_SHA256];
@@ -179,14 +179,14 @@ fn a_device_connects_with_every_kind_of_key_that_gets_a_certificate() {
     }
 }
 
-/// Of which kind the hub's certificate was, by its key.
+/// Whether the hub presented an RSA certificate.
 fn is_of_rsa(met: &Met) -> bool {
     let (_, parsed) = X509Certificate::from_der(&met.chain[0]).unwrap();
     parsed.public_key().parsed().is_ok_and(|key| matches!(key, x509_parser::public_key::PublicKey::RSA(_)))
 }
 
 #[test]
-fn a_device_that_knows_nothing_but_rsa_is_shown_a_certificate_of_rsa_and_every_other_one_of_ecdsa() {
+fn only_a_client_without_ecdsa_support_gets_the_rsa_certificate() {
     let authority = Authority::new(NOW).unwrap();
     let (any, rsa) = (Device::of(&authority), Device::of_rsa(&authority));
     let server = server(authority, &[]);
@@ -198,16 +198,16 @@ fn a_device_that_knows_nothing_but_rsa_is_shown_a_certificate_of_rsa_and_every_o
         let (_, leaf) = X509Certificate::from_der(&met.chain[0]).unwrap();
         assert!(is_of_rsa(&met) && leaf.issuer() != ecdsa_root.subject());
     }
-    // In TLS 1.3 with RSA-PSS, the one signature of RSA that it has.
+    // TLS 1.3 with RSA-PSS, the only RSA signature in that version.
     let schemes = vec![SignatureScheme::RSA_PSS_SHA256, SignatureScheme::RSA_PKCS1_SHA256];
     assert!(is_of_rsa(&meet(&Device { versions: ONLY_1_3, schemes, ..rsa.clone() }, &server).unwrap()));
-    // Who can do both is shown what it was shown before there was RSA.
+    // A client that supports both gets the ECDSA certificate.
     let both = Device { versions: rustls::ALL_VERSIONS, schemes: Vec::new(), root: any.root.clone(), ..rsa };
     assert!(!is_of_rsa(&meet(&both, &server).unwrap()));
 }
 
 #[test]
-fn the_certificate_of_rsa_is_made_when_it_is_needed_and_renewed_while_the_hub_runs() {
+fn the_rsa_certificate_is_issued_on_demand_and_renewed() {
     let authority = Authority::new(NOW).unwrap();
     let device = Device::of_rsa(&authority);
     let identity = Arc::new(ServerIdentity::new(Arc::new(authority), &[], clock).unwrap());
@@ -221,7 +221,7 @@ fn the_certificate_of_rsa_is_made_when_it_is_needed_and_renewed_while_the_hub_ru
 }
 
 #[test]
-fn devices_of_every_root_of_rsa_know_the_hub_after_several_replacements() {
+fn devices_of_every_rsa_root_connect_after_several_replacements() {
     let mut authority = Authority::new(NOW).unwrap();
     let mut devices = vec![Device::of_rsa(&authority)];
     for _ in 0..3 {
@@ -235,7 +235,7 @@ fn devices_of_every_root_of_rsa_know_the_hub_after_several_replacements() {
 }
 
 #[test]
-fn the_protocol_is_mqtt_under_either_name() {
+fn both_alpn_names_of_mqtt_are_accepted() {
     let authority = Authority::new(NOW).unwrap();
     let device = Device::of(&authority);
     let server = server(authority, &[]);
@@ -278,7 +278,7 @@ fn a_device_without_a_certificate_of_this_authority_is_refused() {
 }
 
 #[test]
-fn the_hub_answers_to_its_names_and_no_other() {
+fn the_certificate_is_valid_only_for_the_names_of_the_hub() {
     let authority = Authority::new(NOW).unwrap();
     let device = Device::of(&authority);
     let server = server(authority, &["hub.example.com", "192.168.1.2", "fe80::1", "localhost"]);
@@ -288,12 +288,12 @@ fn the_hub_answers_to_its_names_and_no_other() {
     for host in ["example.com", "x.hub.example.com", "127.0.0.2", "::2"] {
         assert!(meet(&Device { host, ..device.clone() }, &server).is_err(), "{host}");
     }
-    // Nor do devices take another authority's hub for it.
+    // A device does not accept the hub of another authority.
     assert!(meet(&Device { root: certificate(&Authority::new(NOW).unwrap().root_pem()), ..device }, &server).is_err());
 }
 
 #[test]
-fn what_is_no_name_is_refused() {
+fn invalid_host_names_are_refused() {
     for name in ["", "a b", "http://hub", "hub:8883", "b\u{fc}ro", "*.example.com", "-"] {
         let names = [name.to_owned()];
         let refusal = ServerIdentity::new(Arc::new(Authority::new(NOW).unwrap()), &names, clock).unwrap_err();
@@ -301,7 +301,7 @@ fn what_is_no_name_is_refused() {
     }
 }
 
-/// From when to when the certificate is good that a device is shown.
+/// The validity of the server certificate.
 fn validity(met: &Met) -> (u64, u64) {
     let (_, parsed) = X509Certificate::from_der(&met.chain[0]).unwrap();
     let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap();
@@ -309,7 +309,7 @@ fn validity(met: &Met) -> (u64, u64) {
 }
 
 #[test]
-fn the_hubs_certificate_is_renewed_while_it_runs() {
+fn the_server_certificate_is_renewed_while_the_hub_runs() {
     let authority = Authority::new(NOW).unwrap();
     let device = Device::of(&authority);
     let server = server(authority, &[]);
@@ -321,16 +321,16 @@ fn the_hubs_certificate_is_renewed_while_it_runs() {
     let second = meet(&device, &server).unwrap();
     assert_eq!(validity(&second), (NOW + 60 * DAY - 120, NOW + 150 * DAY));
     assert_eq!(meet(&device, &server).unwrap().chain, second.chain);
-    // A hub that nobody spoke to for a year.
+    // After more than a year without a connection.
     set_clock(NOW + 500 * DAY);
     assert_eq!(validity(&meet(&device, &server).unwrap()).1, NOW + 590 * DAY);
-    // And one whose clock was wrong for a while.
+    // After the clock was wrong for some time and was set back.
     set_clock(NOW + 10 * DAY);
     assert_eq!(validity(&meet(&device, &server).unwrap()).1, NOW + 100 * DAY);
 }
 
 #[test]
-fn the_hubs_certificate_does_not_outlive_the_root() {
+fn the_server_certificate_is_not_valid_for_longer_than_the_root() {
     let end = 2_524_607_999;
     set_clock(end - 100 * DAY);
     let authority = Authority::new(clock()).unwrap();
@@ -342,13 +342,13 @@ fn the_hubs_certificate_does_not_outlive_the_root() {
     assert_eq!(validity(&last).1, end);
     set_clock(end - 1);
     assert_eq!(meet(&device, &server).unwrap().chain, last.chain);
-    // After that nothing can be renewed; the device is who says so.
+    // After the end of the root no certificate can be renewed, and the device rejects the old one.
     set_clock(end + 1);
     assert!(meet(&device, &server).is_err());
 }
 
 #[test]
-fn devices_of_every_root_know_the_hub_after_several_replacements() {
+fn devices_of_every_root_connect_after_several_replacements() {
     let mut authority = Authority::new(NOW).unwrap();
     let mut devices = vec![Device::of(&authority)];
     for _ in 0..MAX_CROSSES {
@@ -367,7 +367,7 @@ fn devices_of_every_root_know_the_hub_after_several_replacements() {
 }
 
 #[test]
-fn a_root_that_was_followed_too_often_still_vouches_for_its_devices() {
+fn certificates_of_a_root_beyond_the_longest_chain_are_still_accepted() {
     let first = Authority::new(NOW).unwrap();
     let device = Device::of(&first);
     let mut authority = first;
@@ -382,7 +382,7 @@ fn a_root_that_was_followed_too_often_still_vouches_for_its_devices() {
 }
 
 #[test]
-fn nothing_of_a_connection_is_kept_for_the_next() {
+fn sessions_cannot_be_resumed() {
     let authority = Authority::new(NOW).unwrap();
     let server = server(authority, &[]);
     assert!(!server.session_storage.can_cache() && !server.ticketer.enabled());
@@ -390,7 +390,7 @@ fn nothing_of_a_connection_is_kept_for_the_next() {
 }
 
 #[test]
-fn an_identity_shows_its_names_and_no_key() {
+fn the_debug_form_of_an_identity_contains_no_key() {
     let identity = ServerIdentity::new(Arc::new(Authority::new(NOW).unwrap()), &[], clock).unwrap();
     assert_eq!(format!("{identity:?}"), r#"ServerIdentity { names: ["localhost", "127.0.0.1", "::1"], .. }"#);
 }

@@ -1,8 +1,8 @@
-//! The story, told in a terminal: two owners, each with a thing of their own.
+//! A demonstration in a terminal: two owners, each with a thing.
 //!
-//! A whole hub runs for it. Everything is said to an Echo and goes through the interaction model, the mail lies in a
-//! folder, and the printer connects with the bundle out of the mail, by MQTT over mutual TLS. What is printed is
-//! what came back and what the hub then holds. No token, key or whole mail address is among it.
+//! The demonstration runs a complete hub. Each utterance goes to a simulated Echo and through the interaction model. Mail is put
+//! into a folder, and the printer connects with the bundle from the mail, by MQTT over mutual TLS. The output consists of the
+//! responses and of the state of the hub. It contains no token, no key and no complete mail address.
 
 use std::fs;
 use std::io::{self, Write};
@@ -30,28 +30,28 @@ use crate::simulator::echo_sessions::{EchoError, Words};
 use crate::simulator::turn::Turn;
 use crate::storage::store::{self, StoreError};
 
-/// How long the printer may take for what it does in a few seconds.
+/// The time limit for the printer, which needs a few seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Why the story was not told to its end.
+/// Why the demonstration failed.
 #[derive(Debug, Error)]
 pub enum DemoError {
-    /// The folder of the last demo could not be removed.
+    /// The folder of the last demonstration could not be removed.
     #[error("the folder {} cannot be used", .0.display())]
     Folder(PathBuf, #[source] io::Error),
-    /// The hub did not start.
+    /// The hub could not start.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// The demo's own settings are wrong.
+    /// The settings of the demonstration are not valid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// Nobody to print for, or no place for a bundle.
+    /// The output could not be written, or a bundle could not be saved.
     #[error("the demo could not be written")]
     Output(#[from] io::Error),
-    /// A part of the hub failed.
+    /// A part of the hub returned an error.
     #[error("the hub failed; with RUST_LOG=info the log says why")]
     Hub(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It came out otherwise than it should.
+    /// A result differs from the expected one.
     #[error("{0}; with RUST_LOG=info the log says why")]
     Otherwise(&'static str),
 }
@@ -68,40 +68,40 @@ macro_rules! of_the_hub {
 
 of_the_hub!(EchoError, UserError, RegistryError, StoreError, DeviceError);
 
-/// Tells the story to `out`, in a folder of its own that is begun anew each time.
+/// Runs the demonstration, and writes its output to `out`. Deletes the data folder of an earlier demonstration.
 pub async fn run(data: &Path, out: impl Write, colour: bool) -> Result<(), DemoError> {
-    begin_anew(data)?;
+    remove_earlier(data)?;
     let running = Running::start(Settings::read(Asked::over(data), &Environment)?).await?;
-    let mut stage = Stage { hub: &running.hub, terminal: Terminal::new(out, colour) };
-    let told = stage.tell_the_story().await;
+    let mut demonstration = Demo { hub: &running.hub, terminal: Terminal::new(out, colour) };
+    let told = demonstration.run_all().await;
     running.end().await;
     told
 }
 
-/// Only a folder that an earlier demo made is removed: the database is the sign.
-fn begin_anew(data: &Path) -> Result<(), DemoError> {
+/// Removes the folder only if it contains a database, so only if an earlier demonstration created it.
+fn remove_earlier(data: &Path) -> Result<(), DemoError> {
     if data.join(store::FILE).exists() {
         fs::remove_dir_all(data).map_err(|error| DemoError::Folder(data.to_owned(), error))?;
     }
     Ok(())
 }
 
-/// What an owner has after onboarding.
-struct Possession {
+/// The results of an onboarding.
+struct Onboarded {
     thing: ThingName,
     certificate: CertificateId,
     mail: PathBuf,
     bundle: PathBuf,
 }
 
-/// The hub and those who watch it.
-struct Stage<'a, W> {
+/// The hub of the demonstration and its output.
+struct Demo<'a, W> {
     hub: &'a Hub,
     terminal: Terminal<W>,
 }
 
-impl<W: Write> Stage<'_, W> {
-    async fn tell_the_story(&mut self) -> Result<(), DemoError> {
+impl<W: Write> Demo<'_, W> {
+    async fn run_all(&mut self) -> Result<(), DemoError> {
         let (ana, ben) = (UserName::parse("Ana")?, UserName::parse("Ben")?);
         self.not_linked(&ana).await?;
         let first = self.onboarded("2. Ana links her Amazon account", &ana).await?;
@@ -120,7 +120,7 @@ impl<W: Write> Stage<'_, W> {
         Ok(self.terminal.fact("behind", "nothing: no thing, no certificate, no mail")?)
     }
 
-    async fn onboarded(&mut self, headline: &str, owner: &UserName) -> Result<Possession, DemoError> {
+    async fn onboarded(&mut self, headline: &str, owner: &UserName) -> Result<Onboarded, DemoError> {
         self.terminal.headline(headline)?;
         self.hub.link(owner).await?;
         self.tell(owner, "open my printer").await?;
@@ -144,10 +144,10 @@ impl<W: Write> Stage<'_, W> {
         }
         self.terminal.fact("mail", &format!("{} to {}", mail.display(), user.masked_address()))?;
         self.terminal.fact("bundle", &bundle.display().to_string())?;
-        Ok(Possession { thing, certificate, mail, bundle })
+        Ok(Onboarded { thing, certificate, mail, bundle })
     }
 
-    async fn print_a_vase(&mut self, owner: &UserName, its: &Possession) -> Result<(), DemoError> {
+    async fn print_a_vase(&mut self, owner: &UserName, its: &Onboarded) -> Result<(), DemoError> {
         self.terminal.headline("3. Ana wants a vase, before her printer is online")?;
         self.tell(owner, "ask my printer to print a vase").await?;
         let state = self.state(&its.thing).await?;
@@ -157,7 +157,7 @@ impl<W: Write> Stage<'_, W> {
         Ok(())
     }
 
-    async fn ask_for_the_status(&mut self, owner: &UserName, its: &Possession) -> Result<(), DemoError> {
+    async fn ask_for_the_status(&mut self, owner: &UserName, its: &Onboarded) -> Result<(), DemoError> {
         self.terminal.headline("4. Ana's printer connects with the bundle, takes the command and prints")?;
         let mut changes = self.hub.skill.shadows.watch();
         let mail = its.mail.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -168,7 +168,7 @@ impl<W: Write> Stage<'_, W> {
                 if state["reported"]["progress"].as_u64().is_some_and(|progress| progress > 0) {
                     return Ok::<_, DemoError>(state);
                 }
-                // Who was too slow to hear of a change looks again all the same.
+                // A receiver that missed changes gets an error, and reads the current state again.
                 let _ = changes.recv().await;
             }
         };
@@ -179,8 +179,8 @@ impl<W: Write> Stage<'_, W> {
         expect(speech.contains("percent of vase"), "the report did not come through")
     }
 
-    async fn end(&mut self, possessions: &[Possession]) -> Result<(), DemoError> {
-        let [first, second] = possessions else { return Err(DemoError::Otherwise("somebody is missing")) };
+    async fn end(&mut self, onboarded_owners: &[Onboarded]) -> Result<(), DemoError> {
+        let [first, second] = onboarded_owners else { return Err(DemoError::Otherwise("somebody is missing")) };
         let (things, certificates) = (self.hub.registry.things().await?, self.hub.registry.registrations().await?);
         expect(first.thing != second.thing && first.certificate != second.certificate, "two owners share something")?;
         expect(things.len() == 2 && certificates.len() == 2, "something is left over")?;
@@ -190,7 +190,7 @@ impl<W: Write> Stage<'_, W> {
         Ok(())
     }
 
-    /// Says something to the owner's Echo, and shows what was said and what came back.
+    /// Sends an utterance to the owner's Echo, and prints the utterance and the response.
     async fn tell(&mut self, owner: &UserName, words: &str) -> Result<Arc<Turn>, DemoError> {
         let user = self.hub.users.user(owner, None).await?;
         self.terminal.says(&user.name, &format!("Alexa, {words}."))?;
@@ -205,14 +205,14 @@ impl<W: Write> Stage<'_, W> {
         Ok(turn)
     }
 
-    /// Desired, reported and the difference.
+    /// The `state` of the shadow: desired, reported and delta.
     async fn state(&self, thing: &ThingName) -> Result<Value, DemoError> {
         let document = self.hub.skill.shadows.document(thing).await?;
         Ok(document.map(|document| document["state"].clone()).unwrap_or_default())
     }
 }
 
-/// What the device reported, without what the skill keeps beside it.
+/// The reported state without the attributes that the skill or the device library adds.
 fn without_mark(reported: &Value) -> Value {
     let mut reported = reported.clone();
     if let Some(reported) = reported.as_object_mut() {
@@ -222,6 +222,6 @@ fn without_mark(reported: &Value) -> Value {
     reported
 }
 
-fn expect(so: bool, otherwise: &'static str) -> Result<(), DemoError> {
-    if so { Ok(()) } else { Err(DemoError::Otherwise(otherwise)) }
+fn expect(condition: bool, otherwise: &'static str) -> Result<(), DemoError> {
+    if condition { Ok(()) } else { Err(DemoError::Otherwise(otherwise)) }
 }

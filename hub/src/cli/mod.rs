@@ -1,4 +1,4 @@
-//! The command line of the hub: what can be asked in a terminal, and how a running hub is asked for it.
+//! The command line of the hub: its arguments, its commands, and the client of a running hub.
 
 pub mod command_line;
 pub mod commands;

@@ -1,9 +1,10 @@
-//! The systemd unit that runs a hub from every start of the machine on, with no more rights than it needs
-//! (`systemd.unit(5)`, `systemd.service(5)`, `systemd.exec(5)`). systemd 252 and newer take it.
+//! The systemd unit of a hub, with minimal privileges (`systemd.unit(5)`, `systemd.service(5)`, `systemd.exec(5)`). It needs
+//! systemd 252 or newer.
 //!
-//! Over a folder of systemd's own, `/var/lib/NAME`, it runs as a user that systemd makes up. Secrets come out of a file that only root
-//! reads, and so do the certificate and the key of the web side, which systemd hands over (`LoadCredential=`). A hub that ends is started
-//! again, but for one that cannot be right the next time either: exit code 2.
+//! With a data folder `/var/lib/NAME` the service runs as a dynamic user of systemd. Secrets are in a file that only root reads.
+//! systemd also passes the certificate and the key of HTTPS to the service (`LoadCredential=`), so that only root must be able to
+//! read them. systemd restarts a hub that has stopped, except after exit code 2, because a restart cannot repair invalid
+//! settings.
 
 use std::path::{Path, PathBuf};
 
@@ -11,49 +12,49 @@ use thiserror::Error;
 
 use crate::cli::command_line::Options;
 
-/// Who runs the hub.
+/// The user of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Runner {
-    /// A user that systemd makes up for as long as it runs.
+    /// A dynamic user, which exists while the service runs (`DynamicUser=`).
     MadeUp {
-        /// The folder below `/var/lib`.
+        /// The data folder, relative to `/var/lib`.
         folder: PathBuf,
     },
-    /// A user of this machine.
+    /// An existing user of this machine.
     User {
-        /// Name or number.
+        /// The name or the number of the user.
         user: String,
-        /// The data folder, absolute.
+        /// The absolute path of the data folder.
         folder: PathBuf,
     },
 }
 
-/// What the unit is made from.
+/// The input of a unit.
 #[derive(Clone, Debug)]
 pub struct Unit<'a> {
-    /// The hub's binary, absolute.
+    /// The absolute path of the hub's binary.
     pub program: &'a Path,
-    /// Who runs it.
+    /// The user of the service.
     pub runner: Runner,
-    /// The file with secrets, absolute.
+    /// The absolute path of the file with secrets.
     pub environment: &'a Path,
     /// The options of `serve`.
     pub options: &'a Options,
 }
 
-/// Why there is no unit that would work.
+/// Why a unit would not work.
 #[derive(Debug, Error)]
 pub enum UnitError {
-    /// A word that a unit cannot hold.
+    /// A path or value that cannot be written in a unit.
     #[error("{0:?} cannot stand in a unit of systemd")]
     Word(String),
-    /// The hub's own binary, in somebody's home.
+    /// The binary of the hub is in a home folder that the service cannot read.
     #[error("the service cannot see this program in a home: `sudo install {} /usr/local/bin/`, and let that one write the unit", .0.display())]
     HiddenProgram(PathBuf),
-    /// Another file in somebody's home.
+    /// Another file is in a home folder that the service cannot read.
     #[error("the service cannot see {} in a home: move it to /etc/onething, or name by --user whose it is", .0.display())]
     Hidden(PathBuf),
-    /// A mail folder that a user who is made up cannot own.
+    /// A mail folder outside the data folder, which a dynamic user cannot own.
     #[error("the service may write nothing but its data folder: leave --mail out, or name by --user who runs it")]
     Mail,
 }
@@ -102,7 +103,7 @@ WantedBy=multi-user.target
 ";
 
 impl Runner {
-    /// The data folder.
+    /// The absolute path of the data folder.
     pub fn data(&self) -> PathBuf {
         match self {
             Runner::MadeUp { folder } => Path::new("/var/lib").join(folder),
@@ -112,7 +113,7 @@ impl Runner {
 }
 
 impl Unit<'_> {
-    /// The unit.
+    /// The text of the unit file.
     pub fn text(&self) -> Result<String, UnitError> {
         let Options { mail, tls, files, values, has_privileged_port, .. } = self.options;
         let mut start = vec![word(self.program)?, "serve".to_owned(), "--data".to_owned(), word(&self.runner.data())?];
@@ -140,7 +141,7 @@ impl Unit<'_> {
         own.push_str(&match &self.runner {
             Runner::MadeUp { folder } => format!("DynamicUser=yes\nStateDirectory={}\nStateDirectoryMode=0700\n", word(folder)?),
             Runner::User { user, folder } => {
-                // A user is read as it stands there.
+                // `User=` has no quotes, so the name must need none.
                 if word(Path::new(user))? != *user || user.starts_with('-') {
                     return Err(UnitError::Word(user.clone()));
                 }
@@ -153,17 +154,18 @@ impl Unit<'_> {
         Ok(format!("{UNIT}ExecStart={start}\nEnvironmentFile=-{environment}\n{own}ProtectHome={home}\n{SANDBOX}"))
     }
 
-    /// What is in a home can be read by whose home it is, and by nobody else: a unit with such a path would never start.
+    /// The value of `ProtectHome=`. A service can read files in a home folder only as the owner, or as root below `/root`. A unit
+    /// with another file in a home folder would never start, so this is an error.
     fn protect_home(&self) -> Result<&'static str, UnitError> {
         let read = self.options.files.iter().map(|(_, file)| file.as_path());
         let mut is_in_home = false;
         for path in [self.program].into_iter().chain(read).filter(|path| is_in_a_home(path)) {
             is_in_home = true;
-            let is_theirs = match &self.runner {
+            let is_readable = match &self.runner {
                 Runner::MadeUp { .. } => false,
                 Runner::User { user, .. } => !path.starts_with("/root") || ["root", "0"].contains(&user.as_str()),
             };
-            if !is_theirs {
+            if !is_readable {
                 let path = path.to_owned();
                 return Err(if path == self.program { UnitError::HiddenProgram(path) } else { UnitError::Hidden(path) });
             }
@@ -173,13 +175,13 @@ impl Unit<'_> {
     }
 }
 
-/// Whether `ProtectHome` is about this path.
+/// Whether `ProtectHome=` hides this path.
 fn is_in_a_home(path: &Path) -> bool {
     ["/home", "/root", "/run/user"].iter().any(|home| path.starts_with(home))
 }
 
-/// A word as systemd reads it back, in a command and in a list of folders alike: quoted where need be, `%` doubled. A `$` is
-/// read differently here and there, so there is none.
+/// A path or value with quotes and escapes, such that systemd reads it in a command and in a list of folders alike; `%` is
+/// doubled. The meaning of `$` differs between the two, so `$` is an error.
 fn word(path: &Path) -> Result<String, UnitError> {
     let unwritable = || UnitError::Word(path.to_string_lossy().into_owned());
     let text = path.to_str().ok_or_else(unwritable)?;

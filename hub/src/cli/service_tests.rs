@@ -1,4 +1,4 @@
-//! Units by what stands in them, and with `--features foreign` by what systemd itself says of them.
+//! Tests of the content of units, and with `--features foreign` of the verdict of systemd.
 
 use clap::Parser;
 
@@ -11,7 +11,7 @@ fn options(arguments: &[&str]) -> Options {
     service.serve.options().unwrap()
 }
 
-fn made_up() -> Runner {
+fn dynamic_user() -> Runner {
     Runner::MadeUp { folder: "onething".into() }
 }
 
@@ -20,7 +20,7 @@ fn text(program: &str, runner: Runner, arguments: &[&str]) -> Result<String, Uni
     Unit { program: Path::new(program), runner, environment: Path::new("/etc/onething/hub.env"), options: &options }.text()
 }
 
-/// The lines of a unit.
+/// The lines of a unit for `/usr/bin/true`.
 fn lines(runner: Runner, arguments: &[&str]) -> Vec<String> {
     text("/usr/bin/true", runner, arguments).unwrap().lines().map(str::to_owned).collect()
 }
@@ -58,15 +58,19 @@ fn root(folder: &str) -> Runner {
     Runner::User { user: "root".into(), folder: folder.into() }
 }
 
-/// `systemd-analyze verify` says nothing about a unit that it takes.
+/// `systemd-analyze verify` prints nothing about a valid unit.
 #[cfg(feature = "foreign")]
 mod foreign {
     use super::*;
 
     #[test]
-    fn systemd_takes_every_unit_without_a_warning() {
-        let units: [(Runner, &[&str]); 4] =
-            [(made_up(), &[]), (made_up(), &EVERYTHING), (root("/srv/one thing"), &["--mail", "/srv/mail"]), (root("/root/onething"), &[])];
+    fn systemd_accepts_every_unit_without_a_warning() {
+        let units: [(Runner, &[&str]); 4] = [
+            (dynamic_user(), &[]),
+            (dynamic_user(), &EVERYTHING),
+            (root("/srv/one thing"), &["--mail", "/srv/mail"]),
+            (root("/root/onething"), &[]),
+        ];
         for (runner, arguments) in units {
             let place = tempfile::tempdir().unwrap();
             let file = place.path().join("onething-hub.service");
@@ -88,8 +92,8 @@ fn check_has(unit: &[String], lines: &[&str]) {
 }
 
 #[test]
-fn a_hub_runs_as_a_user_that_systemd_makes_up_with_no_more_rights_than_it_needs() {
-    let unit = lines(made_up(), &[]);
+fn by_default_a_hub_runs_as_a_dynamic_user_with_minimal_privileges() {
+    let unit = lines(dynamic_user(), &[]);
     check_has(
         &unit,
         &[
@@ -109,8 +113,8 @@ fn a_hub_runs_as_a_user_that_systemd_makes_up_with_no_more_rights_than_it_needs(
 }
 
 #[test]
-fn every_option_is_in_the_command_and_what_only_root_reads_is_handed_over() {
-    let unit = lines(made_up(), &EVERYTHING);
+fn every_option_is_in_the_command_and_tls_files_are_credentials() {
+    let unit = lines(dynamic_user(), &EVERYTHING);
     check_has(
         &unit,
         &[
@@ -133,20 +137,21 @@ fn every_option_is_in_the_command_and_what_only_root_reads_is_handed_over() {
 }
 
 #[test]
-fn a_user_of_the_machine_keeps_their_folder() {
+fn an_existing_user_can_write_the_data_and_mail_folders() {
     let unit = lines(root("/srv/one thing"), &["--mail", "/srv/mail"]);
     check_has(&unit, &["User=root", "ReadWritePaths=\"/srv/one thing\"", "ReadWritePaths=/srv/mail", "ProtectHome=yes"]);
     check_has(&lines(root("/root/onething"), &[]), &["ProtectHome=read-only"]);
 }
 
 #[test]
-fn a_unit_that_could_not_work_is_not_written() {
+fn a_unit_that_would_not_work_is_an_error() {
     let refused = |outcome: Result<String, UnitError>| outcome.unwrap_err().to_string();
-    assert!(refused(text("/home/ana/onething-hub", made_up(), &[])).contains("sudo install /home/ana/onething-hub /usr/local/bin/"));
+    assert!(refused(text("/home/ana/onething-hub", dynamic_user(), &[])).contains("sudo install /home/ana/onething-hub /usr/local/bin/"));
     assert!(
-        refused(text("/usr/bin/true", made_up(), &["--device-model", "/home/ana/lamp.toml"])).contains("cannot see /home/ana/lamp.toml")
+        refused(text("/usr/bin/true", dynamic_user(), &["--device-model", "/home/ana/lamp.toml"]))
+            .contains("cannot see /home/ana/lamp.toml")
     );
-    assert!(refused(text("/usr/bin/true", made_up(), &["--mail", "/srv/mail"])).contains("leave --mail out"));
+    assert!(refused(text("/usr/bin/true", dynamic_user(), &["--mail", "/srv/mail"])).contains("leave --mail out"));
     let ana = |user: &str| Runner::User { user: user.into(), folder: "/srv/onething".into() };
     assert!(text("/home/ana/onething-hub", ana("ana"), &[]).is_ok());
     assert!(text("/root/onething-hub", ana("ana"), &[]).is_err());
@@ -154,6 +159,6 @@ fn a_unit_that_could_not_work_is_not_written() {
         assert!(text("/usr/bin/true", ana(user), &[]).is_err(), "{user:?}");
     }
     for program in ["/opt/a\nExecStartPre=/bin/sh", "/opt/$HOME/hub"] {
-        assert!(text(program, made_up(), &[]).is_err(), "{program:?}");
+        assert!(text(program, dynamic_user(), &[]).is_err(), "{program:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The story on a terminal: who says what, and what happened behind.
+//! Formats labelled text and documents for a terminal.
 
 use std::io::{self, Write};
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
-/// Where lines are broken.
+/// The width of a line, in characters.
 const WIDTH: usize = 100;
-/// Where the text begins, behind the labels.
+/// The column at which the text after a label begins.
 const INDENT: usize = 15;
 
-/// A terminal, or a file that stands for one.
+/// A terminal, or another output with the same format.
 pub(crate) struct Terminal<W> {
     out: W,
     colour: bool,
@@ -22,34 +22,34 @@ impl<W: Write> Terminal<W> {
         Self { out, colour }
     }
 
-    /// A headline.
+    /// Prints a headline after an empty line.
     pub(crate) fn headline(&mut self, text: &str) -> io::Result<()> {
         let text = self.styled(text, "1");
         writeln!(self.out, "\n{text}")
     }
 
-    /// Somebody says something.
+    /// Prints what a person or Alexa says, in quotes.
     pub(crate) fn says(&mut self, who: &str, words: &str) -> io::Result<()> {
         self.labelled(who, "36", &format!("\"{words}\""))
     }
 
-    /// Something can be seen.
+    /// Prints what is displayed, for example in the Alexa app.
     pub(crate) fn shows(&mut self, what: &str, text: &str) -> io::Result<()> {
         self.labelled(what, "33", text)
     }
 
-    /// Something happened behind.
+    /// Prints a fact about the state of the hub.
     pub(crate) fn fact(&mut self, what: &str, text: &str) -> io::Result<()> {
         self.labelled(what, "2", text)
     }
 
-    /// A document behind.
+    /// Prints a JSON document.
     pub(crate) fn document(&mut self, what: &str, document: &Value) -> io::Result<()> {
         self.labelled(what, "2", &spaced(document))
     }
 
     fn labelled(&mut self, label: &str, style: &str, text: &str) -> io::Result<()> {
-        // Padded before it is coloured: colours have no width on the terminal.
+        // The label is padded before it is coloured, because escape sequences have no width on the terminal.
         let label = self.styled(&format!("{label:<width$}", width = INDENT - 3), style);
         for (number, line) in wrapped(text, WIDTH - INDENT).into_iter().enumerate() {
             match number {
@@ -65,7 +65,7 @@ impl<W: Write> Terminal<W> {
     }
 }
 
-/// Lines of at most `width` characters, broken at spaces; a longer word, such as a path, stays whole.
+/// Lines of at most `width` characters, broken at spaces. A longer word, such as a path, is not broken.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -81,7 +81,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// JSON on one line, with spaces to read and to break it at.
+/// JSON on one line, with spaces at which it can be broken.
 fn spaced(document: &Value) -> String {
     struct Spaced;
     impl Formatter for Spaced {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn long_words_are_broken_at_spaces_under_their_label() {
+    fn long_text_is_broken_at_spaces_and_indented() {
         let shown = terminal(false, |terminal| terminal.says("Ana", &"word ".repeat(20)).unwrap());
         let lines: Vec<&str> = shown.lines().collect();
         assert!(lines[0].starts_with("  Ana          \"word word") && lines[1].starts_with("               word"), "{shown}");
@@ -118,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_only_where_it_is_wanted() {
+    fn there_are_no_escape_sequences_without_colour() {
         assert_eq!(terminal(false, |terminal| terminal.headline("x").unwrap()), "\nx\n");
         assert_eq!(terminal(true, |terminal| terminal.headline("x").unwrap()), "\n\x1b[1mx\x1b[0m\n");
     }
 
     #[test]
-    fn a_document_has_spaces_outside_of_its_strings_only() {
+    fn spaces_are_added_only_outside_of_strings() {
         assert_eq!(spaced(&json!({"a": {"b": [1, "x,y:z"]}, "c": null})), r#"{"a": {"b": [1,"x,y:z"]}, "c": null}"#);
     }
 }

@@ -1,4 +1,4 @@
-//! The simulated devices of a hub, which give way to other devices of the same things.
+//! The simulated devices of a hub. A simulated device disconnects when another device connects as the same thing.
 
 use std::sync::PoisonError;
 
@@ -10,7 +10,7 @@ use crate::sign_in::UserName;
 use crate::simulator::devices::{DeviceError, DeviceRequest};
 
 impl Hub {
-    /// Does something to a user's simulated device, and says how it is then.
+    /// Applies a request to a user's simulated device, and returns the new state of the device.
     pub async fn tell_device(&self, user: &UserName, request: DeviceRequest) -> Result<State, DeviceError> {
         let connects = matches!(request, DeviceRequest::Start { .. } | DeviceRequest::Connect);
         if connects && self.thing_of(user).is_some_and(|thing| self.is_elsewhere(thing.as_str())) {
@@ -24,7 +24,8 @@ impl Hub {
         self.presence.is_elsewhere(thing)
     }
 
-    /// Follows who connects, until the hub ends: a simulated device gives way to another one of the same thing.
+    /// Follows the connections of clients until the hub stops. A simulated device disconnects when another device of the same
+    /// thing takes its connection over.
     pub async fn follow_connections(&self) {
         let taken = self.noticed.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (Some(mut noticed), mut ending) = (taken, self.ending()) else { return };

@@ -1,4 +1,4 @@
-//! What the users of a hub in trying mode do in the Alexa app, and how they come and go.
+//! The actions of local users in the Alexa app, such as linking an account, and the removal of local users.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::events::Subject;
 use crate::sign_in::{LocalLogin, UserError, UserName};
 use crate::simulator::echo_sessions::EchoSession;
 
-/// How often a user who is removed is forgotten, until it has worked.
+/// The number of attempts to delete the thing of a removed user.
 const FORGETS: usize = 3;
 
 impl Hub {
-    /// A user agrees that the skill may know them: Alexa gets a token, and tells the skill so.
+    /// Links a user's account to the skill: the Echo gets an access token, and Alexa sends the skill an `AccountLinked` event.
     pub async fn link(&self, user: &UserName) -> Result<(), UserError> {
         let token = self.users.link(user).await?;
         self.enable(user).await;
@@ -24,14 +24,14 @@ impl Hub {
         echo_session.hold(Some(token));
         let event = echo_session.echo.linked_event();
         drop(echo_session);
-        // What could not be done now is done with the first word.
+        // If the skill fails here, it creates the thing at the first utterance.
         if let Some(event) = event {
             self.send(event).await;
         }
         Ok(())
     }
 
-    /// A user takes that back.
+    /// Removes the link between a user's account and the skill.
     pub async fn unlink(&self, user: &UserName) -> Result<(), UserError> {
         self.users.unlink(user).await?;
         self.echo_sessions.of(user).await.hold(None);
@@ -39,7 +39,7 @@ impl Hub {
         Ok(())
     }
 
-    /// A user disables the skill: Alexa tells the skill so, and the link is over.
+    /// Disables the skill for a user: Alexa sends the skill a `SkillDisabled` event, and the account is no longer linked.
     pub async fn disable(&self, user: &UserName) -> Result<(), UserError> {
         let token = self.users.user(user, None).await?.token();
         let mut echo_session = self.echo_sessions.of(user).await;
@@ -54,7 +54,7 @@ impl Hub {
         Ok(())
     }
 
-    /// A user enables the skill.
+    /// Enables the skill for a user.
     pub async fn enable(&self, user: &UserName) {
         let mut echo_session = self.echo_sessions.of(user).await;
         let event = (!echo_session.echo.is_enabled()).then(|| echo_session.echo.enable());
@@ -65,14 +65,14 @@ impl Hub {
         self.events.tell(user, Subject::Echo);
     }
 
-    /// Sends a request that has no answer to be heard.
+    /// Sends an event of Alexa, whose response is not spoken.
     async fn send(&self, request: Value) {
         if let Err(failure) = invoke(Arc::clone(&self.skill), request, ANSWER_WITHIN).await {
             tracing::warn!(step = "request", "the skill did not take a request of the page: {failure}");
         }
     }
 
-    /// Removes a user with all that is theirs: device, identity, conversation, mail. The last one stays.
+    /// Removes a user with device, thing, conversation and mail. An unknown user is ignored; the last user cannot be removed.
     pub async fn remove_user(&self, user: &UserName) -> Result<(), UserError> {
         let users = self.users.users().await?;
         if users.iter().all(|one| one.user != *user) {
@@ -84,7 +84,7 @@ impl Hub {
         self.remove(user).await
     }
 
-    /// Everything of the users is as at the first start.
+    /// Removes all users and creates the users of a new hub.
     pub async fn reset(&self) -> Result<(), UserError> {
         for user in self.users.users().await? {
             self.remove(&user.user).await?;
@@ -100,12 +100,12 @@ impl Hub {
 
     async fn remove(&self, user: &UserName) -> Result<(), UserError> {
         self.devices.remove(user).await?;
-        // Their identity goes as that of any owner who says "forget me".
+        // The thing is deleted in the same way as when its owner says "forget me".
         let address = self.users.user(user, None).await?.address().to_owned();
         let token = self.users.link(user).await?;
         let mut echo_session = self.echo_sessions.of(user).await;
         echo_session.hold(Some(token));
-        // Another request may be at work on the thing, for as long as its lease.
+        // Another request may hold the lease on the thing, so there are several attempts.
         let mut is_forgotten = false;
         for _attempt in 0..FORGETS {
             self.say_forget_me(&mut echo_session).await;
@@ -131,7 +131,7 @@ impl Hub {
         Ok(())
     }
 
-    /// "Forget me", and yes to what the skill asks then.
+    /// Sends the intents of "forget me" and of "yes", which confirms it.
     async fn say_forget_me(&self, echo_session: &mut EchoSession) {
         for name in ["ForgetMeIntent", "AMAZON.YesIntent"] {
             let intent = json!({"name": name, "confirmationStatus": "CONFIRMED", "slots": {}});
@@ -144,7 +144,7 @@ impl Hub {
     }
 }
 
-/// The users of a hub that is new.
+/// Creates the users of a new hub.
 pub(super) async fn first_users(users: &LocalLogin) -> Result<(), UserError> {
     for name in ["Ana", "Ben"] {
         users.add(name, None).await?;

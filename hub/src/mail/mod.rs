@@ -1,4 +1,4 @@
-//! Mail: the queue of messages that wait for their server, and a folder that takes messages in its place.
+//! Mail: the queue of messages for the mail server, and a folder that receives messages instead of a server.
 
 pub mod mailbox;
 pub mod outgoing;

@@ -1,4 +1,4 @@
-//! What stands behind the broker: the registry, the shadows and the database.
+//! The [`Backend`] of the broker in the hub: the registry, the shadow service and the database.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -22,54 +22,54 @@ use crate::registry::{LocalRegistry, Status};
 use crate::shadow::{self, LocalShadows};
 use crate::storage::store::{self, Store};
 
-/// The rest of the hub, as the broker sees it.
+/// The [`Backend`] of the broker in the hub.
 pub struct Behind {
     registry: LocalRegistry,
     shadows: LocalShadows,
     store: Store,
     refusals: Refusals,
-    /// Who wants to know of connections.
+    /// Receives connect and disconnect events.
     notices: Option<UnboundedSender<Notice>>,
-    /// Documents that were read before, by their text: there is one for thousands of certificates.
+    /// The parsed policy documents by their text. Thousands of certificates share one document.
     policies: Mutex<HashMap<String, Arc<Policy>>>,
 }
 
-/// A document that somebody has put into the registry, which does not read them.
+/// A policy document in the registry is not valid. The registry does not check documents.
 #[derive(Debug, thiserror::Error)]
 #[error("a policy in the registry cannot be read")]
-struct Illegible(#[source] crate::policy::PolicyError);
+struct UnreadablePolicy(#[source] crate::policy::PolicyError);
 
 impl Behind {
-    /// What stands behind a broker.
+    /// Creates a backend without a receiver of connect and disconnect events.
     pub fn new(registry: LocalRegistry, shadows: LocalShadows, store: Store, refusals: Refusals) -> Self {
         Self { registry, shadows, store, refusals, notices: None, policies: Mutex::default() }
     }
 
-    /// The same, and it tells who connects and disconnects.
+    /// Adds a receiver of connect and disconnect events.
     #[must_use]
     pub fn telling(self, notices: UnboundedSender<Notice>) -> Self {
         Self { notices: Some(notices), ..self }
     }
 
-    fn policy(&self, document: &str) -> Result<Arc<Policy>, Illegible> {
+    fn policy(&self, document: &str) -> Result<Arc<Policy>, UnreadablePolicy> {
         let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = policies.get(document) {
             return Ok(Arc::clone(known));
         }
-        let policy = Arc::new(Policy::parse(document).map_err(Illegible)?);
+        let policy = Arc::new(Policy::parse(document).map_err(UnreadablePolicy)?);
         policies.insert(document.to_owned(), Arc::clone(&policy));
         Ok(policy)
     }
 }
 
-fn broken(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+fn store_error(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError(Box::new(error))
 }
 
 impl Backend for Behind {
     async fn certificate_status(&self, certificate: &CertificateId) -> Result<Option<CertificateStatus>, StoreError> {
-        let Some(found) = self.registry.certificate_status(certificate).await.map_err(broken)? else { return Ok(None) };
-        let policies = found.policies.iter().map(|document| self.policy(document)).collect::<Result<_, _>>().map_err(broken)?;
+        let Some(found) = self.registry.certificate_status(certificate).await.map_err(store_error)? else { return Ok(None) };
+        let policies = found.policies.iter().map(|document| self.policy(document)).collect::<Result<_, _>>().map_err(store_error)?;
         let attached = found.attachment.map(|attachment| Attached {
             thing: ThingContext { name: attachment.thing, thing_type: Some(attachment.thing_type), attributes: attachment.attributes },
             exclusive: true,
@@ -85,13 +85,13 @@ impl Backend for Behind {
     }
 
     async fn load(&self) -> Result<Stored, StoreError> {
-        self.store.read(load).await.map_err(broken)
+        self.store.read(load).await.map_err(store_error)
     }
 
     async fn write(&self, changes: &[Change]) -> Result<(), StoreError> {
         let changes = changes.to_vec();
         let written = self.store.change::<_, store::StoreError>(move |db| Ok(changes.iter().try_for_each(|change| apply(db, change))?));
-        written.await.map_err(broken)
+        written.await.map_err(store_error)
     }
 
     fn noticed(&self, notice: &Notice) {
@@ -99,7 +99,7 @@ impl Backend for Behind {
             self.shadows.noticed(thing);
         }
         if let Some(notices) = &self.notices {
-            // Without a receiver nobody wants to know.
+            // An error means that the receiver was dropped.
             let _ = notices.send(notice.clone());
         }
     }
@@ -109,7 +109,7 @@ impl Backend for Behind {
     }
 }
 
-/// The options of a subscription, as stored.
+/// The options of a subscription in the database, as JSON.
 #[derive(Serialize, Deserialize)]
 struct Options {
     qos: u8,
@@ -119,7 +119,7 @@ struct Options {
     identifier: Option<NonZeroU32>,
 }
 
-/// What is about a message, as stored.
+/// The attributes of a message in the database other than topic and payload, as JSON.
 #[derive(Serialize, Deserialize)]
 struct About {
     qos: u8,
@@ -155,7 +155,7 @@ fn about(message: &Message, identifiers: &[NonZeroU32]) -> rusqlite::Result<Stri
     json(&About { qos, retain: message.retain, expires: message.expires, properties, publisher, identifiers: identifiers.to_vec() })
 }
 
-/// Topic, payload and what is about them, from three columns.
+/// Reads a message and its Subscription Identifiers from three columns: topic, payload and [`About`].
 fn message(row: &Row<'_>, from: usize) -> rusqlite::Result<(Message, Box<[NonZeroU32]>)> {
     let (topic, payload): (String, Vec<u8>) = (row.get(from)?, row.get(from + 1)?);
     let About { qos: number, retain, expires, properties, publisher, identifiers } = read_json(row, from + 2)?;
@@ -163,7 +163,7 @@ fn message(row: &Row<'_>, from: usize) -> rusqlite::Result<(Message, Box<[NonZer
     Ok((Message { topic: topic.into(), payload, qos: qos(number), retain, expires, properties, publisher }, identifiers.into()))
 }
 
-/// Each change may come again, and one about a session that is over is about nothing.
+/// Applies a change. It is idempotent, and a change of a session that has ended has no effect.
 fn apply(db: &Connection, change: &Change) -> rusqlite::Result<()> {
     match change {
         Change::SessionKept { client_id, expiry, ends } => {
@@ -210,7 +210,7 @@ fn apply(db: &Connection, change: &Change) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Numbers count from the start of a session, far from where SQLite's end.
+/// Converts the number of a queued message. It counts from 1 in each session, far below the limit of SQLite.
 fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

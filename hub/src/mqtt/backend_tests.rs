@@ -1,4 +1,4 @@
-//! What the database remembers for the broker, held to a plain model of it.
+//! Tests of the backend. The state in the database is compared with a model in memory.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ fn prefix() -> ThingPrefix {
     ThingPrefix::parse("T-").unwrap()
 }
 
-/// What the changes come to, without a database.
+/// The state after a list of changes, without a database.
 #[derive(Debug, Default, PartialEq)]
 struct Model {
     sessions: BTreeMap<Arc<str>, Session>,
@@ -162,12 +162,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn what_was_written_is_read_by_the_next_process(batches in prop::collection::vec(prop::collection::vec(a_change(), 0..12), 1..4)) {
+    fn written_changes_are_read_after_a_restart(batches in prop::collection::vec(prop::collection::vec(a_change(), 0..12), 1..4)) {
         let place = tempfile::tempdir().unwrap();
         let (behind, mut model) = (over(&place), Model::default());
         for batch in batches {
             wait(behind.write(&batch)).unwrap();
-            // After an error the same changes come again.
+            // After an error the broker writes the same changes again.
             wait(behind.write(&batch)).unwrap();
             batch.iter().chain(&batch).cloned().for_each(|change| model.take(change));
         }
@@ -177,7 +177,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_certificate_has_the_certificate_status_that_the_registry_gives_it() {
+async fn the_status_of_a_certificate_follows_the_registry() {
     let place = tempfile::tempdir().unwrap();
     let behind = over(&place);
     let owner = OwnerId::parse("amzn1.account.A").unwrap();
@@ -186,7 +186,7 @@ async fn a_certificate_has_the_certificate_status_that_the_registry_gives_it() {
     behind.registry.create_policy("P", DEVICE_DOCUMENT).await.unwrap();
     behind.registry.claim(&thing, &owner, &Default::default()).await.unwrap();
     let id = CertificateId::of(b"a certificate");
-    assert!(behind.certificate_status(&id).await.unwrap().is_none(), "nobody has registered it");
+    assert!(behind.certificate_status(&id).await.unwrap().is_none(), "the certificate is not registered yet");
 
     behind.registry.register(&id, &thing).await.unwrap();
     let new = behind.certificate_status(&id).await.unwrap().unwrap();
@@ -202,7 +202,7 @@ async fn a_certificate_has_the_certificate_status_that_the_registry_gives_it() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_no_policy_opens_nothing() {
+async fn an_invalid_policy_document_is_an_error() {
     let place = tempfile::tempdir().unwrap();
     let behind = over(&place);
     behind.registry.create_policy("P", "{}").await.unwrap();
@@ -213,7 +213,7 @@ async fn a_document_that_is_no_policy_opens_nothing() {
 }
 
 #[tokio::test]
-async fn only_what_is_asked_of_a_shadow_is_answered() {
+async fn only_requests_on_shadow_topics_are_processed() {
     let place = tempfile::tempdir().unwrap();
     let behind = over(&place);
     let ask = |topic: &str, payload: &'static str| Request { topic: topic.into(), payload: payload.into(), client_id: "T-1".into() };

@@ -1,4 +1,4 @@
-//! MQTT: the broker, the rest of the hub as the broker sees it, which devices are connected, and which requests were refused.
+//! MQTT: the broker, its backend in the hub, the presence of devices, and the record of refused requests.
 
 pub mod backend;
 pub mod broker;

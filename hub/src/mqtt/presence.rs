@@ -1,7 +1,8 @@
-//! Which of the connected devices are simulated by this hub's page, and which are somebody's own.
+//! Tracks which connected devices are simulated by the web page of the hub, and which are other devices of the owner.
 //!
-//! Both have the same identity, and of two connections with one client id the broker keeps the newer: a simulated device beside
-//! one of the owner's own would take its connection away, and lose it again, without end. So the simulated one gives way.
+//! Both use the same identity, and the broker keeps only the newer of two connections with one Client Identifier. A simulated
+//! device and another device of the owner would therefore take over the session from each other without end. So the simulated
+//! device stops.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::mqtt::broker::backend::Notice;
 use crate::mqtt::broker::reason::Reason;
 
-/// Whose the connections of things are.
+/// The newest connection of each thing.
 #[derive(Default)]
 pub(crate) struct Presence(Mutex<HashMap<String, Seen>>);
 
@@ -21,14 +22,14 @@ struct Seen {
 }
 
 impl Presence {
-    /// Takes a notice of the broker in. `wants` says whether the simulated device of the thing wants to be connected. The
-    /// result is whether another device has taken the connection of the simulated one.
+    /// Records a connect or disconnect event of the broker. `wants` tells whether the simulated device of the thing should be
+    /// connected. Returns whether another device has taken over the connection of the simulated one.
     pub(crate) fn note(&self, notice: &Notice, wants: bool) -> bool {
         let Some(thing) = notice.thing.as_deref() else { return false };
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = notice.connection;
         let Some(reason) = notice.disconnected else {
-            // A simulated device has one connection at a time: what takes that over is not the device itself.
+            // A simulated device has one connection at a time, so a connection that takes it over belongs to another device.
             let takes_over = seen.get(thing).is_some_and(|before| before.taken_over && before.simulated);
             seen.insert(thing.to_owned(), Seen { number, simulated: wants && !takes_over, taken_over: false });
             return takes_over;
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_connects_while_the_simulated_device_is_off_is_elsewhere_until_it_goes() {
+    fn a_device_that_connects_while_the_simulated_one_is_off_is_elsewhere_until_it_disconnects() {
         let presence = Presence::default();
         assert!(!presence.note(&notice(1, None), false));
         assert!(presence.is_elsewhere("Lamp-1") && !presence.is_elsewhere("Lamp-2"));
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_simulated_device_is_not_elsewhere_also_when_it_comes_again() {
+    fn the_simulated_device_is_not_elsewhere_after_a_reconnect() {
         let presence = Presence::default();
         for connection in [1, 2] {
             assert!(!presence.note(&notice(connection, None), true));
@@ -76,20 +77,20 @@ mod tests {
     }
 
     #[test]
-    fn the_simulated_device_gives_way_to_one_that_takes_its_connection() {
+    fn the_simulated_device_stops_when_another_device_takes_over() {
         let presence = Presence::default();
         presence.note(&notice(1, None), true);
         assert!(!presence.note(&notice(1, Some(Reason::TakenOver)), true));
-        assert!(presence.note(&notice(2, None), true), "it may still want to be connected");
+        assert!(presence.note(&notice(2, None), true), "another device takes over although the simulated one should be connected");
         assert!(presence.is_elsewhere("Lamp-1"));
-        // The device elsewhere connects again before its old connection has ended.
+        // The other device connects again before its old connection has ended.
         presence.note(&notice(2, Some(Reason::TakenOver)), false);
         assert!(!presence.note(&notice(3, None), false));
         assert!(presence.is_elsewhere("Lamp-1"));
     }
 
     #[test]
-    fn news_that_comes_late_changes_nothing() {
+    fn a_late_event_of_an_older_connection_has_no_effect() {
         let presence = Presence::default();
         presence.note(&notice(2, None), false);
         presence.note(&notice(1, Some(Reason::Lost)), false);

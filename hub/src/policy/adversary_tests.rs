@@ -1,4 +1,4 @@
-//! The device policy against somebody who holds the certificate of one thing and wants something of another.
+//! Tests of the device policy against an attacker who has the certificate of one thing and requests topics of another.
 
 use std::sync::LazyLock;
 
@@ -34,7 +34,7 @@ const SHADOW_ENDINGS: [&str; 20] = [
 
 static DEVICE: LazyLock<Policy> = LazyLock::new(|| Policy::parse(DEVICE_DOCUMENT).unwrap());
 
-/// What the connection is that presents A's certificate with this client id.
+/// The context of a connection with the certificate of A and this Client Identifier.
 fn with_certificate_of_a(client_id: &str, exclusive: bool) -> Context {
     let thing = association(client_id, &[Attachment { thing: A, exclusive }]);
     let thing = thing.map(|name| ThingContext { name: name.into(), ..ThingContext::default() });
@@ -50,7 +50,7 @@ fn is_allowed(request: Request<'_>, context: &Context) -> bool {
 }
 
 #[test]
-fn a_thing_may_do_what_it_needs_and_nothing_else() {
+fn the_device_policy_allows_a_thing_only_what_it_needs() {
     for exclusive in [true, false] {
         let own = with_certificate_of_a(A, exclusive);
         assert!(is_allowed(Request::Connect(A), &own));
@@ -71,7 +71,7 @@ fn a_thing_may_do_what_it_needs_and_nothing_else() {
             &["iot:Subscribe", "iot:Receive"],
             &["iot:Subscribe", "iot:Receive"],
             &["iot:Subscribe", "iot:Receive"],
-            // To a policy `+` and `#` are letters: nothing of such a name is ever delivered.
+            // In a policy `+` and `#` are ordinary characters. No message has such a topic name.
             &["iot:Receive"],
             &["iot:Receive"],
             &["iot:Receive"],
@@ -87,7 +87,7 @@ fn a_thing_may_do_what_it_needs_and_nothing_else() {
 }
 
 #[test]
-fn with_the_certificate_of_a_nothing_of_b_is_allowed() {
+fn the_certificate_of_a_allows_nothing_of_b() {
     let mut names = vec![B.to_owned()];
     for name in [B, "+", "#", "*", "?", "", "${iot:Connection.Thing.ThingName}", "onething-?", "ONETHING-A", "onething-a ", "onething-a\0"]
     {
@@ -123,7 +123,7 @@ fn with_the_certificate_of_a_nothing_of_b_is_allowed() {
         for client_id in [A, B, "*", "+", "onething-?", "${iot:ClientId}", "", "onething-b/../onething-a"] {
             let context = with_certificate_of_a(client_id, exclusive);
             for request in names.iter().flat_map(|name| every(name)) {
-                // What a thing is told it may hear in any form of its own topics; it subscribes to nine of them.
+                // The policy allows `iot:Receive` on all shadow topics of A, although A can subscribe to nine filters only.
                 let own = matches!(request, Request::Receive(topic) if topic.starts_with("$aws/things/onething-a/shadow/"));
                 assert!(own || !is_allowed(request, &context), "{request:?} as {client_id}, exclusive: {exclusive}");
             }
@@ -132,18 +132,18 @@ fn with_the_certificate_of_a_nothing_of_b_is_allowed() {
 }
 
 #[test]
-fn a_stranger_may_nothing() {
-    let stranger = Context { client_id: A.into(), ..Context::default() };
+fn a_connection_without_a_thing_is_denied_everything() {
+    let without_thing = Context { client_id: A.into(), ..Context::default() };
     for name in [A, "$aws/things/onething-a/shadow/get", "$aws/things//shadow/get"] {
         for request in every(name) {
-            assert_eq!(decide([&*DEVICE], &request, &stranger), Decision::ImplicitDeny);
+            assert_eq!(decide([&*DEVICE], &request, &without_thing), Decision::ImplicitDeny);
         }
     }
 }
 
 proptest! {
     #[test]
-    fn whatever_the_names_a_thing_reaches_only_topics_below_its_own(
+    fn no_name_gives_access_to_topics_of_another_thing(
         client_id in "[a-z*?+#$/{}]{0,8}", tail in "[a-z*?+#$/]{0,24}", exclusive: bool, whole: bool,
     ) {
         let context = with_certificate_of_a(&client_id, exclusive);
@@ -155,7 +155,7 @@ proptest! {
 }
 
 #[test]
-fn a_verdict_says_which_statement_decided() {
+fn a_verdict_names_the_statement_that_decided() {
     let own = with_certificate_of_a(A, true);
     let topic = format!("$aws/things/{A}/shadow/update");
     assert_eq!(
@@ -167,7 +167,7 @@ fn a_verdict_says_which_statement_decided() {
 }
 
 #[test]
-fn a_verdict_says_why_nothing_allows_it() {
+fn a_verdict_explains_an_implicit_deny() {
     let own = with_certificate_of_a(A, true);
     let why = |request, context: &Context| check(&DEVICE, &request, context).to_string();
     assert_eq!(

@@ -1,6 +1,6 @@
-//! The examples of AWS's own documentation, each with its page and what the page says of it.
+//! Tests with the examples of the AWS documentation. Each test names its page and expects the results that the page describes.
 //!
-//! The documents are shortened to what decides; the account and the names are the pages'.
+//! The documents are reduced to the relevant parts. The account and the names are those of the pages.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn thing(name: &str) -> Context {
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/connect-policy.html>
 #[test]
-fn two_client_ids_are_denied_and_attached_things_connect_under_their_names() {
+fn two_client_ids_are_denied_and_attached_things_connect_with_their_names() {
     let mut own = statement("Allow", &["iot:Connect"], &["client/${iot:Connection.Thing.ThingName}"]);
     own["Condition"] = json!({"Bool": {"iot:Connection.Thing.IsAttached": "true"}});
     let policy = document(&[statement("Deny", &["iot:Connect"], &["client/client1", "client/client2"]), own]);
@@ -40,7 +40,7 @@ fn two_client_ids_are_denied_and_attached_things_connect_under_their_names() {
     assert!(!allows(&policy, Request::Connect("other"), &Context { client_id: "other".into(), ..thing("lamp") }));
 }
 
-/// Which of the four ways to connect a policy allows: plain, persistent, with a will, with both.
+/// Whether a policy allows each of four CONNECTs: plain, persistent, with a will, and with both.
 fn connects(statements: &[Value]) -> [bool; 4] {
     let policy = document(statements);
     [(false, None), (true, None), (false, Some("w")), (true, Some("w"))].map(|(persistent_connect, will)| {
@@ -56,7 +56,7 @@ fn attributes(effect: &str, operator: &str, attributes: &[&str]) -> Value {
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/connect-policy.html#persistent-sessions-examples>
 #[test]
-fn attributes_of_a_connect_are_allowed_as_the_examples_say() {
+fn connect_attributes_are_allowed_as_in_the_examples() {
     const PERSISTENT: &str = "PersistentConnect";
     const WILL: &str = "LastWill";
     let (all, all_not, any) = ("ForAllValues:StringEquals", "ForAllValues:StringNotEquals", "ForAnyValue:StringEquals");
@@ -105,7 +105,7 @@ fn a_connect_needs_the_will_topic_of_the_policy() {
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/pub-sub-policy.html#pub-sub-policy-cert>
 #[test]
-fn the_wildcards_of_mqtt_are_characters_in_a_policy() {
+fn mqtt_wildcards_are_ordinary_characters_in_a_policy() {
     let literal = document(&[statement("Allow", &["iot:Subscribe"], &["topicfilter/some/+/topic"])]);
     assert!(allows(&literal, Request::Subscribe("some/+/topic"), &client("c")));
     assert!(!allows(&literal, Request::Subscribe("some/one/topic"), &client("c")));
@@ -117,13 +117,13 @@ fn the_wildcards_of_mqtt_are_characters_in_a_policy() {
     let marks = document(&[statement("Allow", &["iot:Publish"], &["topic/some/?????/topic"])]);
     assert!(allows(&marks, Request::Publish("some/three/topic"), &client("c")));
     assert!(!allows(&marks, Request::Publish("some/two/topic"), &client("c")));
-    // `?` is any character, a slash as well.
+    // `?` matches any character, including `/`.
     assert!(allows(&marks, Request::Publish("some/t/ree/topic"), &client("c")));
 }
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/pub-sub-policy.html#pub-sub-policy-specific-topic-prefix>
 #[test]
-fn topics_with_a_prefix_are_for_the_thing_of_that_name() {
+fn topics_are_allowed_by_the_thing_name_as_prefix() {
     let own = ["topicfilter/${iot:Connection.Thing.ThingName}/room*"];
     let policy = document(&[
         statement("Allow", &["iot:Subscribe"], &own),
@@ -137,7 +137,7 @@ fn topics_with_a_prefix_are_for_the_thing_of_that_name() {
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/pub-sub-policy.html#pub-sub-deny-publish>
 #[test]
-fn one_subtopic_is_denied_of_those_allowed() {
+fn a_denied_subtopic_overrides_an_allowed_prefix() {
     let policy = document(&[
         statement("Allow", &["iot:Publish"], &["topic/${iot:ClientId}/*"]),
         statement("Deny", &["iot:Publish"], &["topic/${iot:ClientId}/bar"]),
@@ -147,17 +147,17 @@ fn one_subtopic_is_denied_of_those_allowed() {
     assert!(!allows(&policy, Request::Publish("client2/foo"), &client("client1")));
 }
 
-/// <https://docs.aws.amazon.com/iot/latest/developerguide/pub-sub-policy.html>: the page itself names `iot:Thing.ThingName`, which is no
-/// variable.
+/// <https://docs.aws.amazon.com/iot/latest/developerguide/pub-sub-policy.html>: the page uses `iot:Thing.ThingName`, which is not
+/// a variable.
 #[test]
-fn a_misspelt_variable_is_accepted_and_gives_nothing() {
+fn a_misspelt_variable_is_accepted_and_matches_nothing() {
     let policy = document(&[statement("Allow", &["iot:Publish"], &["topic/my/topic/${iot:Thing.ThingName}"])]);
     assert!(!allows(&policy, Request::Publish("my/topic/lamp"), &thing("lamp")));
 }
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/basic-policy-variables.html>
 #[test]
-fn a_client_of_the_name_plus_gets_the_wildcard_filter_unless_connect_stops_it() {
+fn a_client_id_plus_allows_a_wildcard_filter_unless_connect_is_restricted() {
     let filter = statement("Allow", &["iot:Subscribe"], &["topicfilter/my/${iot:ClientId}/topic"]);
     let policy = document(&[statement("Allow", &["iot:Connect"], &["client/clientid1"]), filter]);
     assert!(allows(&policy, Request::Subscribe("my/+/topic"), &client("+")));
@@ -167,7 +167,7 @@ fn a_client_of_the_name_plus_gets_the_wildcard_filter_unless_connect_stops_it() 
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/basic-policy-variables.html>
 #[test]
-fn a_device_publishes_from_one_address_only() {
+fn publishing_is_restricted_to_a_source_address() {
     let mut publish = statement("Allow", &["iot:Publish"], &["topic/my/topic/${iot:ClientId}"]);
     publish["Condition"] = json!({"IpAddress": {"aws:SourceIp": "123.45.167.89"}});
     let policy = document(&[publish]);
@@ -178,7 +178,7 @@ fn a_device_publishes_from_one_address_only() {
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/thing-policy-examples.html>
 #[test]
-fn things_are_known_by_type_and_attributes() {
+fn conditions_on_thing_type_and_attributes_are_evaluated() {
     let lamp = ThingContext {
         name: "lamp".into(),
         thing_type: Some("Thing_Type_Name".into()),
@@ -208,7 +208,7 @@ fn things_are_known_by_type_and_attributes() {
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/cert-policy-variables.html>
 #[test]
-fn certificates_of_two_organizations_publish() {
+fn publishing_is_restricted_to_organizations_of_the_certificate() {
     let mut publish = statement("Allow", &["iot:Publish"], &["topic/my/topic/${iot:ClientId}"]);
     publish["Condition"] =
         json!({"ForAllValues:StringEquals": {"iot:Certificate.Subject.Organization.List": ["Example Corp", "AnyCompany"]}});
@@ -220,7 +220,7 @@ fn certificates_of_two_organizations_publish() {
 
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/retained-message-policy-examples.html>
 #[test]
-fn a_retained_message_needs_an_action_of_its_own() {
+fn a_retained_message_needs_retain_publish() {
     let plain = document(&[statement("Allow", &["iot:Publish"], &["topic/a"])]);
     assert!(allows(&plain, Request::Publish("a"), &client("c")) && !allows(&plain, Request::RetainPublish("a"), &client("c")));
     let retained = document(&[statement("Allow", &["iot:Publish", "iot:RetainPublish"], &["topic/a"])]);

@@ -1,4 +1,4 @@
-//! Why a policy says what it says, in words: what `onething-hub policy check` prints.
+//! Explains the decision of a policy. `onething-hub policy check` prints the explanation.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use super::document::{Policy, Statement};
 use super::effect::Effect;
 use super::request::Request;
 
-/// What a policy says to one request, and why.
+/// The decision of a policy about one request, with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// What it says.
+    /// The decision.
     pub decision: Decision,
-    /// What was asked, such as `iot:Publish of topic/a`.
+    /// The request, such as `iot:Publish of topic/a`.
     pub asked: String,
-    /// The statement that decided; for what nothing is about, why each statement on this action is not.
+    /// The statement that decided. For an implicit deny: why each statement on the action does not apply.
     pub reasons: Vec<String>,
 }
 
-/// Asks one policy and says why it answers so.
+/// Evaluates one policy and explains the decision.
 pub fn check(policy: &Policy, request: &Request<'_>, context: &Context) -> Verdict {
     let decision = decide([policy], request, context);
     let statements = policy.statements();
@@ -27,14 +27,14 @@ pub fn check(policy: &Policy, request: &Request<'_>, context: &Context) -> Verdi
         Decision::Allowed(ground) | Decision::ExplicitDeny(ground) => vec![decided(statements, ground, context)],
         Decision::ImplicitDeny => {
             let related = statements.iter().enumerate().filter(|(_, statement)| statement.covers(request));
-            let reasons: Vec<String> = related.map(|(position, statement)| missed(position, statement, request, context)).collect();
+            let reasons: Vec<String> = related.map(|(position, statement)| not_applicable(position, statement, request, context)).collect();
             if reasons.is_empty() { vec![format!("no statement is about {}", request.action())] } else { reasons }
         }
     };
     Verdict { decision, asked: format!("{} of {}", request.action(), request.resource()), reasons }
 }
 
-/// The statement that decided, with its resource before and after the variables were put in.
+/// Describes the statement that decided, with its resource before and after the replacement of variables.
 fn decided(statements: &[Statement], ground: Ground, context: &Context) -> String {
     let Ground { statement: position, resource, .. } = ground;
     let statement = &statements[position];
@@ -48,8 +48,8 @@ fn decided(statements: &[Statement], ground: Ground, context: &Context) -> Strin
     format!("Statement[{position}] {verb} {} of {written}{here}", statement.actions().join(", "))
 }
 
-/// Why a statement on this action is not about this request.
-fn missed(position: usize, statement: &Statement, request: &Request<'_>, context: &Context) -> String {
+/// Describes why a statement on the action does not apply to the request.
+fn not_applicable(position: usize, statement: &Statement, request: &Request<'_>, context: &Context) -> String {
     let matching = statement.patterns().iter().any(|pattern| pattern.matches(request.text(), context));
     if matching {
         let failed = |condition: &&super::condition::Condition| !condition.holds(statement.effect(), request, context);

@@ -1,11 +1,11 @@
-//! The conditions of a statement: an operator, a key, and the values it is compared with.
+//! The conditions of a statement: an operator, a key, and the expected values.
 //!
-//! Each holds as IAM documents it: one of the values has to fit, or none for an operator with `Not`; a key without a value fails an
-//! operator and passes one with `Not` or `IfExists`; `ForAllValues:` is about every value of the key, none included, `ForAnyValue:`
-//! about at least one. What this broker does not know, a key of another service or a variable without a value, makes no condition of
-//! an Allow hold, not even one with `Not`.
+//! Conditions are evaluated as IAM documents them. One of the expected values has to match; with `Not` none may match. A key
+//! without a value fails the condition, except with `Not` or `IfExists`. `ForAllValues:` tests that each value of the key
+//! matches, and holds without values. `ForAnyValue:` tests that at least one value matches. An unknown key, or a variable without
+//! a value under `Not`, never lets a condition of an Allow statement hold.
 //!
-//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>,
+//! Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>.
 
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ use super::pattern::{Pattern, PatternError, Syntax};
 use super::request::Request;
 use super::text::Text;
 
-/// Why a condition is none.
+/// Why a condition is not valid.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(super) enum ConditionError {
     #[error("is not a condition operator")]
@@ -85,7 +85,7 @@ impl Operator {
     }
 }
 
-/// A value that a condition compares with.
+/// An expected value of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Expected {
     Pattern(Pattern),
@@ -93,7 +93,7 @@ enum Expected {
     Network(Network),
 }
 
-/// One key of one operator.
+/// A condition: one key of one operator, with its expected values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Condition {
     operator: Operator,
@@ -106,7 +106,7 @@ impl Condition {
         Self { operator, key: Key::parse(key), expected: Vec::new() }
     }
 
-    /// Adds a value that the operator may find. `variables` says whether `${…}` means anything in this document.
+    /// Adds an expected value. `variables` tells whether the document has variables `${…}`.
     pub(super) fn expect(&mut self, value: &str, variables: bool) -> Result<(), ConditionError> {
         let wildcards = matches!(self.operator.comparison, Comparison::Like | Comparison::Arn);
         let syntax = Syntax { wildcards, variables };
@@ -122,7 +122,7 @@ impl Condition {
         Ok(())
     }
 
-    /// The key, as the document writes it.
+    /// Returns the key, which is displayed as written in the document.
     pub(super) fn key(&self) -> &Key {
         &self.key
     }
@@ -150,12 +150,12 @@ impl Condition {
         values.any(|value| self.finds(value, context))
     }
 
-    /// Whether one of the expected values is this one, leaving aside a `Not`.
+    /// Whether one of the expected values matches a value. A `Not` of the operator is not considered.
     fn finds(&self, value: Text<'_>, context: &Context) -> bool {
         self.expected.iter().any(|expected| match expected {
             Expected::Flag(flag) => value.is_ignoring_case(if *flag { "true" } else { "false" }),
             Expected::Network(network) => self.key.is_source_ip() && context.source_ip.is_some_and(|address| network.holds(address)),
-            // No other key of this broker is an ARN.
+            // The values of other keys are not ARNs.
             Expected::Pattern(_) if self.operator.comparison == Comparison::Arn && !self.key.is_arn() => false,
             Expected::Pattern(pattern) if pattern.unresolved(context).is_some() => false,
             Expected::Pattern(pattern) if self.operator.comparison == Comparison::EqualsIgnoreCase => {
@@ -172,7 +172,7 @@ impl Expected {
     }
 }
 
-/// A range of IP addresses: those that begin like this one.
+/// A range of IP addresses in CIDR notation: the addresses with the same first `prefix` bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
     address: IpAddr,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::policy::{Context, Policy, Request, ThingContext, decide};
 
-/// Whether a statement with this effect and condition is about the request.
+/// Whether a statement with this effect and condition applies to the request.
 fn applies(effect: &str, condition: &Value, request: Request<'_>, context: &Context) -> bool {
     let statement = json!({"Effect": effect, "Action": "*", "Resource": "*", "Condition": condition});
     let policy = Policy::parse(&json!({"Version": "2012-10-17", "Statement": statement}).to_string()).unwrap();
@@ -30,7 +30,7 @@ fn lamp() -> Context {
 }
 
 #[test]
-fn texts_are_compared_as_the_operator_says() {
+fn string_operators_compare_as_documented() {
     let cases = [
         ("StringEquals", "Kitchen", true),
         ("StringEquals", "kitchen", false),
@@ -55,7 +55,7 @@ fn texts_are_compared_as_the_operator_says() {
 }
 
 #[test]
-fn one_of_the_values_is_enough_and_none_of_them_may_be_for_a_not() {
+fn one_value_must_match_and_none_with_not() {
     let key = "iot:Connection.Thing.ThingTypeName";
     assert!(allows(&json!({"StringEquals": {key: ["Lock", "Light"]}}), &lamp()));
     assert!(!allows(&json!({"StringNotEquals": {key: ["Lock", "Light"]}}), &lamp()));
@@ -92,7 +92,7 @@ fn a_key_without_a_value_fails_an_operator_and_passes_its_negation_and_if_exists
 }
 
 #[test]
-fn what_is_not_known_never_allows() {
+fn an_unknown_key_or_variable_never_allows() {
     let unknown = [
         json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}),
         json!({"StringEqualsIfExists": {"iot:DomainName": "example.com"}}),
@@ -108,7 +108,7 @@ fn what_is_not_known_never_allows() {
 }
 
 #[test]
-fn a_variable_in_a_condition_is_put_in_as_text() {
+fn the_value_of_a_variable_in_a_condition_is_text() {
     let own = json!({"StringLike": {"iot:ClientId": "${iot:Connection.Thing.ThingName}-?"}});
     let with = |client_id: &str, name: &str| {
         let thing = Some(ThingContext { name: name.into(), ..ThingContext::default() });
@@ -120,14 +120,14 @@ fn a_variable_in_a_condition_is_put_in_as_text() {
 }
 
 #[test]
-fn names_of_keys_have_no_case_but_those_of_attributes_do() {
+fn keys_are_case_insensitive_but_attribute_names_are_not() {
     assert!(allows(&json!({"StringEquals": {"IOT:connection.thing.THINGNAME": "lamp"}}), &lamp()));
     assert!(allows(&json!({"StringEquals": {"iot:connection.thing.attributes[room]": "Kitchen"}}), &lamp()));
     assert!(!allows(&json!({"StringEquals": {"iot:Connection.Thing.Attributes[Room]": "Kitchen"}}), &lamp()));
 }
 
 #[test]
-fn addresses_are_in_ranges() {
+fn ip_address_operators_compare_ranges() {
     let from = |address: &str| Context { source_ip: Some(address.parse().unwrap()), ..client("c") };
     let within = |range: &str| json!({"IpAddress": {"aws:SourceIp": range}});
     for (range, address, expected) in [
@@ -149,7 +149,7 @@ fn addresses_are_in_ranges() {
 }
 
 #[test]
-fn attributes_of_the_certificate_are_the_first_a_numbered_one_or_all() {
+fn certificate_attributes_are_selected_by_number_or_as_a_list() {
     let subject = BTreeMap::from([("Organization".to_owned(), vec!["Example Corp".to_owned(), "AnyCompany".to_owned()])]);
     let context = Context { subject, ..client("c") };
     let is = |key: &str, value: &str| allows(&json!({"StringEquals": {key: value}}), &context);
@@ -164,7 +164,7 @@ fn attributes_of_the_certificate_are_the_first_a_numbered_one_or_all() {
 }
 
 #[test]
-fn what_a_connect_asks_for_is_known_at_the_connect_only() {
+fn the_keys_of_a_connect_have_values_only_for_connect() {
     let context = Context { persistent_connect: true, last_will_topic: Some("will".into()), ..client("c") };
     let persistent = json!({"ForAnyValue:StringEquals": {"iot:ConnectAttributes": "PersistentConnect"}});
     let will = json!({"ArnEquals": {"iot:LastWillTopic": "arn:aws:iot:*:*:topic/w*"}});

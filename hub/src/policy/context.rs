@@ -1,55 +1,56 @@
-//! What is known of a connection when a policy is asked, and which thing the connection is.
+//! The context of a connection in which policies are evaluated, and the association of a connection with a thing.
 //!
-//! A context is made once per connection. Source:
+//! A context is created once per connection. Sources:
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/thing-policy-variables.html>,
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/exclusive-thing.html>.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// What the variables and condition keys of a policy stand for.
+/// The values of policy variables and condition keys on a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    /// `iot:ClientId`: the client id of the CONNECT.
+    /// `iot:ClientId`: the Client Identifier of the CONNECT.
     pub client_id: String,
     /// `iot:CertificateId`: 64 hexadecimal digits.
     pub certificate_id: Option<String>,
-    /// `iot:Certificate.Subject.…`: by the name of the attribute, such as `CommonName`, its values.
+    /// `iot:Certificate.Subject.…`: the values of each attribute by its name, such as `CommonName`.
     pub subject: BTreeMap<String, Vec<String>>,
-    /// `aws:SourceIp`.
+    /// `aws:SourceIp`: the source address of the connection.
     pub source_ip: Option<IpAddr>,
-    /// `iot:Connection.Thing.…`: the thing that [`association`] names. Without one, `IsAttached` is `false` and the others have no value.
+    /// `iot:Connection.Thing.…`: the thing that [`association`] returns. Without a thing, `IsAttached` is `false` and the other
+    /// keys have no value.
     pub thing: Option<ThingContext>,
-    /// Whether `iot:ConnectAttributes` has `PersistentConnect`: a session that outlives the connection was asked for.
+    /// Whether `iot:ConnectAttributes` contains `PersistentConnect`: the CONNECT requests a persistent session.
     pub persistent_connect: bool,
-    /// `iot:LastWillTopic`, because of which `iot:ConnectAttributes` has `LastWill`.
+    /// `iot:LastWillTopic`. If it has a value, `iot:ConnectAttributes` contains `LastWill`.
     pub last_will_topic: Option<String>,
 }
 
-/// A thing of the registry, as policies see it.
+/// The values of a thing for policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThingContext {
-    /// `ThingName`.
+    /// `iot:Connection.Thing.ThingName`.
     pub name: String,
-    /// `ThingTypeName`.
+    /// `iot:Connection.Thing.ThingTypeName`.
     pub thing_type: Option<String>,
-    /// `Attributes[…]`.
+    /// `iot:Connection.Thing.Attributes[…]`: the values by attribute name.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// One thing that a certificate is attached to.
+/// The attachment of a certificate to a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attachment<'a> {
     /// The name of the thing.
     pub thing: &'a str,
-    /// Whether the certificate is attached as `EXCLUSIVE_THING`: to this thing and to no other.
+    /// Whether the attachment has the type `EXCLUSIVE_THING`: the certificate is attached to this thing only.
     pub exclusive: bool,
 }
 
-/// The name of the thing that a connection is.
+/// Returns the name of the thing that is associated with a connection.
 ///
-/// A certificate that is exclusive to a thing stands for it under every client id. Any other may be attached to many, and the client
-/// id says which of them it is.
+/// An exclusive certificate is associated with its thing under every Client Identifier. Another certificate can be attached to
+/// several things; the Client Identifier must then be the name of the thing.
 pub fn association<'a>(client_id: &str, attachments: &[Attachment<'a>]) -> Option<&'a str> {
     let exclusive = attachments.iter().find(|attachment| attachment.exclusive);
     let its = exclusive.or_else(|| attachments.iter().find(|attachment| attachment.thing == client_id))?;
@@ -64,7 +65,7 @@ mod tests {
         [Attachment { thing: "lamp-1", exclusive: false }, Attachment { thing: "lamp-2", exclusive: false }];
 
     #[test]
-    fn a_shared_certificate_is_the_thing_whose_name_is_the_client_id() {
+    fn a_shared_certificate_is_associated_with_the_thing_named_like_the_client_id() {
         assert_eq!(association("lamp-2", &SHARED), Some("lamp-2"));
         assert_eq!(association("lamp-3", &SHARED), None);
         assert_eq!(association("LAMP-2", &SHARED), None);
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exclusive_certificate_is_its_thing_under_every_client_id() {
+    fn an_exclusive_certificate_is_associated_with_its_thing_under_every_client_id() {
         let exclusive = [Attachment { thing: "lamp-1", exclusive: true }];
         for client_id in ["lamp-1", "lamp-2", "anything", ""] {
             assert_eq!(association(client_id, &exclusive), Some("lamp-1"));
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exclusive_attachment_goes_before_a_shared_one() {
+    fn an_exclusive_attachment_overrides_a_shared_one() {
         let both = [SHARED[1], Attachment { thing: "lamp-1", exclusive: true }];
         assert_eq!(association("lamp-2", &both), Some("lamp-1"));
     }

@@ -1,6 +1,6 @@
-//! May this connection do that? An explicit Deny goes before an Allow, and what nothing allows is denied.
+//! The evaluation of policies. An explicit Deny overrides an Allow, and a request that no statement allows is denied.
 //!
-//! Source: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html>,
+//! Sources: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html>,
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/iot-action-resources.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>.
 
@@ -12,39 +12,39 @@ use super::key::Key;
 use super::pattern::Pattern;
 use super::request::Request;
 
-/// What policies say to a request, in the words of AWS IoT's TestAuthorization.
+/// The decision about a request, with the names of TestAuthorization in AWS IoT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// A statement allows it and none denies it.
+    /// A statement allows the request, and no statement denies it.
     Allowed(Ground),
-    /// A statement denies it, whatever others say.
+    /// A statement denies the request. It overrides statements that allow the request.
     ExplicitDeny(Ground),
-    /// No statement is about it.
+    /// No statement applies to the request.
     ImplicitDeny,
 }
 
 impl Decision {
-    /// Whether it may be done.
+    /// Whether the request is allowed.
     pub fn is_allowed(&self) -> bool {
         matches!(self, Self::Allowed(_))
     }
 }
 
-/// What decided, counted from 0.
+/// The position of the statement and the resource that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ground {
-    /// Which of the policies.
+    /// The index of the policy.
     pub policy: usize,
-    /// Which of its statements.
+    /// The index of the statement in the policy.
     pub statement: usize,
-    /// Which of its resources.
+    /// The index of the matching resource in the statement.
     pub resource: usize,
 }
 
-/// Asks all the policies of a certificate, of which there are up to ten.
+/// Evaluates all policies of a certificate, of which there are at most ten.
 ///
-/// A resource with a variable that has no value matches nothing, in an Allow as in a Deny: AWS IoT leaves the text of such a variable
-/// where it is, and no resource bears that name.
+/// A resource with a variable without a value matches nothing, in an Allow and in a Deny statement. AWS IoT leaves the text of
+/// such a variable unchanged, and no resource has that name.
 pub fn decide<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Request<'_>, context: &Context) -> Decision {
     let mut decision = Decision::ImplicitDeny;
     for (policy, document) in policies.into_iter().enumerate() {
@@ -63,19 +63,20 @@ pub fn decide<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Requ
     decision
 }
 
-/// Whether a connection that is no thing is refused for that: a statement allows the action to things.
+/// Whether an Allow statement on the action of the request depends on the thing of the connection. A connection without a thing
+/// may then be denied because of the missing thing.
 pub fn is_for_things<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Request<'_>) -> bool {
     let allowing = |rule: &&Statement| rule.effect() == Effect::Allow && rule.covers(request);
     policies.into_iter().flat_map(Policy::statements).filter(allowing).any(Statement::names_thing)
 }
 
 impl Statement {
-    /// Whether a resource or a condition is about the thing of the connection.
+    /// Whether a resource or a condition depends on the thing of the connection.
     fn names_thing(&self) -> bool {
         self.patterns().iter().flat_map(Pattern::variables).chain(self.conditions().iter().map(Condition::key)).any(Key::is_of_thing)
     }
 
-    /// The resource because of which the statement is about the request, if it is.
+    /// Returns the index of the first matching resource, if the statement applies to the request.
     fn applies(&self, request: &Request<'_>, context: &Context) -> Option<usize> {
         if !self.covers(request) {
             return None;
@@ -86,7 +87,7 @@ impl Statement {
         holds.then_some(resource)
     }
 
-    /// Whether it is about the action of the request.
+    /// Whether the statement covers the action of the request.
     pub(super) fn covers(&self, request: &Request<'_>) -> bool {
         self.covered() & (1 << request.position()) != 0
     }

@@ -25,7 +25,7 @@ fn allowed(policy: &Policy, request: Request<'_>, context: &Context) -> bool {
 }
 
 #[test]
-fn a_deny_goes_before_an_allow_wherever_it_stands() {
+fn a_deny_overrides_an_allow_in_any_order() {
     let allow = policy(&json!([statement("Allow", "iot:Publish", "topic/*")]));
     let deny = policy(&json!([statement("Allow", "iot:Publish", "topic/a"), statement("Deny", "iot:*", "topic/secret")]));
     let ask = |topic, policies: [&Policy; 2]| decide(policies, &Request::Publish(topic), &client("c"));
@@ -35,14 +35,14 @@ fn a_deny_goes_before_an_allow_wherever_it_stands() {
 }
 
 #[test]
-fn what_nothing_is_about_is_denied() {
+fn a_request_without_an_applicable_statement_is_denied() {
     assert_eq!(decide([], &Request::Connect("c"), &client("c")), Decision::ImplicitDeny);
     let deny_other = policy(&json!([statement("Deny", "iot:Publish", "topic/b"), statement("Allow", "iot:Publish", "topic/c")]));
     assert_eq!(decide([&deny_other], &Request::Publish("a"), &client("c")), Decision::ImplicitDeny);
 }
 
 #[test]
-fn actions_are_named_in_any_case_and_with_wildcards() {
+fn actions_are_case_insensitive_and_may_have_wildcards() {
     let by = |action| policy(&json!([statement("Allow", action, "*")]));
     let actions = |policy: &Policy| {
         let all =
@@ -58,18 +58,18 @@ fn actions_are_named_in_any_case_and_with_wildcards() {
 }
 
 #[test]
-fn every_action_has_its_kind_of_resource() {
+fn each_action_has_its_kind_of_resource() {
     let of = allowing("topic/a");
     assert!(allowed(&of, Request::Publish("a"), &client("c")) && allowed(&of, Request::Receive("a"), &client("c")));
     assert!(!allowed(&of, Request::Subscribe("a"), &client("c")) && !allowed(&of, Request::Connect("a"), &client("c")));
-    // `*` crosses the border between the kind and the name, as in any other place.
+    // `*` also matches across the boundary between the kind and the name.
     assert!(allowed(&allowing("topic*"), Request::Subscribe("a"), &client("c")));
     assert!(allowed(&allowing("*/a"), Request::Connect("a"), &client("c")));
     assert!(allowed(&allowing("t????/?"), Request::Publish("a"), &client("c")));
 }
 
 #[test]
-fn a_value_is_text_whatever_it_contains() {
+fn the_value_of_a_variable_is_text() {
     let own = allowing("topic/${iot:ClientId}/x");
     for (client_id, topic) in [("*", "anything/x"), ("?", "a/x"), ("**", "a/b/x"), ("${iot:CertificateId}", "cert/x"), ("${*}", "*/x")] {
         let context = Context { certificate_id: Some("cert".into()), ..client(client_id) };
@@ -83,7 +83,7 @@ fn special_characters_are_written_as_variables() {
     let starred = allowing("topic/${*}${?}${$}{a}*");
     assert!(allowed(&starred, Request::Publish("*?${a}b"), &client("c")));
     assert!(!allowed(&starred, Request::Publish("ab${a}b"), &client("c")));
-    // A lone `$` is itself, as in `$aws`.
+    // A `$` without `{` is an ordinary character, as in `$aws`.
     assert!(allowed(&allowing("topic/$aws/$"), Request::Publish("$aws/$"), &client("c")));
 }
 
@@ -95,14 +95,14 @@ fn a_variable_without_a_value_matches_nothing() {
     assert!(!allowed(&allowing("topic/*${iot:Thing.ThingName}"), Request::Publish("a"), &client("a")));
     let deny = policy(&json!([statement("Allow", "*", "*"), statement("Deny", "*", "topic/${iot:Connection.Thing.ThingName}")]));
     assert!(allowed(&deny, Request::Publish("a"), &client("a")));
-    // The other resources of the statement are not concerned.
+    // The other resources of the statement still match.
     let mut two = statement("Allow", "iot:*", "*");
     two["Resource"] = json!(["arn:aws:iot:*:*:topic/${iot:Unknown}", "arn:aws:iot:*:*:topic/b"]);
     assert!(allowed(&policy(&two), Request::Publish("b"), &client("a")));
 }
 
 #[test]
-fn every_variable_has_its_value() {
+fn each_variable_has_its_value() {
     let thing = ThingContext {
         name: "lamp".into(),
         thing_type: Some("Light".into()),
@@ -127,24 +127,24 @@ fn every_variable_has_its_value() {
     ] {
         assert!(allowed(&allowing(&format!("topic/${{{variable}}}")), Request::Publish(value), &context), "{variable}");
     }
-    // An attribute of the certificate with a wildcard is not put in.
+    // A certificate attribute with a wildcard is not used as a value.
     assert!(!allowed(&allowing("topic/${iot:Certificate.Subject.CommonName.1}"), Request::Publish("w*ld"), &context));
 }
 
 #[test]
-fn question_marks_are_characters_not_bytes() {
+fn a_question_mark_matches_a_character_and_not_a_byte() {
     assert!(allowed(&allowing("topic/?/?"), Request::Publish("ä/😀"), &client("c")));
     assert!(!allowed(&allowing("topic/??"), Request::Publish("ä"), &client("c")));
 }
 
 #[test]
-fn a_pattern_of_stars_takes_no_time() {
+fn a_pattern_with_many_wildcards_is_matched_quickly() {
     let stars = allowing(&format!("topic/{}b", "a*".repeat(500)));
     assert!(!allowed(&stars, Request::Publish(&"a".repeat(65_000)), &client("c")));
 }
 
 #[test]
-fn a_request_is_known_by_its_name() {
+fn a_request_is_created_from_the_name_of_its_action() {
     assert_eq!(Request::of("publish", "a"), Some(Request::Publish("a")));
     assert_eq!(Request::of("iot:RetainPublish", "a"), Some(Request::RetainPublish("a")));
     assert_eq!(Request::of("SUBSCRIBE", "a").map(|request| request.resource()), Some("topicfilter/a".to_owned()));

@@ -1,12 +1,13 @@
-//! A policy document, read: what may not be misread is refused, with the place where it stands.
+//! The parser of policy documents. It refuses all elements that it does not know, with their path, so that no restriction is
+//! ignored.
 //!
-//! It is plain JSON of AWS IoT, or what a CloudFormation template says of one, where `{"Fn::Sub": "…"}` stands for a text in which
-//! `${AWS::…}` is of the account and `${!…}` is a variable of the policy.
+//! A document is JSON as AWS IoT takes it, or as a CloudFormation template contains it. In a template, `{"Fn::Sub": "…"}` stands
+//! for a text in which `${AWS::…}` is a pseudo parameter and `${!…}` is a policy variable.
 //!
-//! AWS IoT knows no `NotAction`, `NotResource` or `Principal`, and takes 2,048 characters without white space. A document of version
-//! 2008-10-17 has no variables. Actions of other services may stand in it and concern no broker.
+//! AWS IoT does not support `NotAction`, `NotResource` and `Principal`, and limits a document to 2,048 characters without white
+//! space. A document of version 2008-10-17 has no variables. Actions of other services are accepted and have no effect.
 //!
-//! Source: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html>,
+//! Sources: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>,
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-sub.html>.
 
@@ -20,36 +21,36 @@ use super::pattern::{Pattern, Syntax};
 use super::request::ACTIONS;
 use super::text::Text;
 
-/// Of a document, in characters without white space.
+/// The largest document, in characters without white space.
 const SIZE_LIMIT: usize = 2048;
-/// Of the text that holds it, in bytes, so that reading has an end.
+/// The largest text of a document, in bytes. It bounds the time of parsing.
 const TEXT_LIMIT: usize = 64 * 1024;
 
-/// Why a text is no policy.
+/// Why a text is not a policy.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum PolicyError {
-    /// Not JSON, nested beyond reason, or with one name twice in an object.
+    /// The text is not JSON, is nested too deep, or has a name twice in one object.
     #[error("line {line}, column {column}: not JSON in which every name occurs once")]
     NotJson {
-        /// Counted from 1.
+        /// The line of the fault, counted from 1.
         line: usize,
-        /// Counted from 1.
+        /// The column of the fault, counted from 1.
         column: usize,
     },
-    /// Larger than AWS IoT takes.
+    /// The document exceeds the size limit of AWS IoT.
     #[error("the document has more than {SIZE_LIMIT} characters without white space")]
     TooLarge,
-    /// JSON, but not the policy language.
+    /// The document is JSON, but does not follow the policy language.
     #[error("{path}: {fault}")]
     Invalid {
-        /// Such as `Statement[1].Resource[0]`; `the document` for the whole.
+        /// The element with the fault, such as `Statement[1].Resource[0]`, or `the document`.
         path: String,
-        /// What is wrong there.
+        /// What is wrong with the element.
         fault: String,
     },
 }
 
-/// A policy, compiled.
+/// A parsed policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy(Vec<Statement>);
 
@@ -58,23 +59,23 @@ pub struct Policy(Vec<Statement>);
 pub struct Statement {
     effect: Effect,
     actions: Vec<String>,
-    /// One bit for each of [`ACTIONS`].
+    /// The [`ACTIONS`] that the statement covers, one bit each.
     covered: u8,
     resources: Vec<Pattern>,
     conditions: Vec<Condition>,
 }
 
-/// One permission: an action of AWS IoT, and the client ids, topics or filters it is good for.
+/// An allowed action with its resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
-    /// Such as `iot:Publish`.
+    /// The action, such as `iot:Publish`.
     pub action: String,
-    /// Such as `topic/$aws/things/…/shadow/update`.
+    /// The resources without the beginning of their ARNs, such as `topic/$aws/things/…/shadow/update`.
     pub resources: Vec<String>,
 }
 
 impl Policy {
-    /// Reads a document. It takes any text and never panics.
+    /// Parses a document. It accepts any text and never panics.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         if text.len() > TEXT_LIMIT {
             return Err(PolicyError::TooLarge);
@@ -86,24 +87,24 @@ impl Policy {
             return Err(PolicyError::TooLarge);
         }
         let fields = fields(&document, "")?;
-        known(fields, &["Version", "Id", "Statement"], "")?;
+        check_names(fields, &["Version", "Id", "Statement"], "")?;
         let variables = match required(fields, "Version", "")? {
             Node::Text(version) if version == "2012-10-17" => true,
             Node::Text(version) if version == "2008-10-17" => false,
             _ => return invalid("Version", "is neither 2012-10-17 nor 2008-10-17"),
         };
-        let statements = each(required(fields, "Statement", "")?, "Statement")?;
+        let statements = non_empty_items(required(fields, "Statement", "")?, "Statement")?;
         let read = |(path, node): (String, &Node)| Statement::parse(node, &path, variables);
         Ok(Self(statements.into_iter().map(read).collect::<Result<_, _>>()?))
     }
 
-    /// The statements, in their order.
+    /// Returns the statements, in their order.
     pub fn statements(&self) -> &[Statement] {
         &self.0
     }
 
-    /// What it allows on a connection, one action after the other; conditions are left aside, as is a resource whose variables have
-    /// no value.
+    /// Returns the permissions of a connection, one for each action of an Allow statement. Conditions are not evaluated. A
+    /// resource with a variable without a value is left out.
     pub fn permissions(&self, context: &Context) -> Vec<Permission> {
         let allowed = self.0.iter().filter(|statement| statement.effect == Effect::Allow);
         let of = |statement: &Statement| {
@@ -117,17 +118,17 @@ impl Policy {
 }
 
 impl Statement {
-    /// What it does to the requests it is about.
+    /// Returns the effect.
     pub fn effect(&self) -> Effect {
         self.effect
     }
 
-    /// Its actions as written, such as `iot:*`.
+    /// Returns the actions as written, such as `iot:*`.
     pub fn actions(&self) -> &[String] {
         &self.actions
     }
 
-    /// Its resources without the ARNs' beginnings, with their variables as written.
+    /// Returns the resources without the beginning of their ARNs. Variables are not replaced.
     pub fn resources(&self) -> impl ExactSizeIterator<Item = String> + '_ {
         self.resources.iter().map(Pattern::to_string)
     }
@@ -146,20 +147,20 @@ impl Statement {
 
     fn parse(node: &Node, path: &str, variables: bool) -> Result<Self, PolicyError> {
         let fields = fields(node, path)?;
-        known(fields, &["Sid", "Effect", "Action", "Resource", "Condition"], path)?;
+        check_names(fields, &["Sid", "Effect", "Action", "Resource", "Condition"], path)?;
         let effect = match required(fields, "Effect", path)? {
             Node::Text(effect) if effect == "Allow" => Effect::Allow,
             Node::Text(effect) if effect == "Deny" => Effect::Deny,
             _ => return invalid(&below(path, "Effect"), "is neither Allow nor Deny"),
         };
         let (mut actions, mut covered) = (Vec::new(), 0);
-        for (path, action) in each(required(fields, "Action", path)?, &below(path, "Action"))? {
+        for (path, action) in non_empty_items(required(fields, "Action", path)?, &below(path, "Action"))? {
             let action = text(action, &path)?;
-            covered |= bits(action).ok_or_else(|| fault(&path, "is no action, such as iot:Publish"))?;
+            covered |= covered_actions(action).ok_or_else(|| fault(&path, "is no action, such as iot:Publish"))?;
             actions.push(action.to_owned());
         }
         let mut resources = Vec::new();
-        for (path, resource) in each(required(fields, "Resource", path)?, &below(path, "Resource"))? {
+        for (path, resource) in non_empty_items(required(fields, "Resource", path)?, &below(path, "Resource"))? {
             let resource = Pattern::parse_arn(text(resource, &path)?, Syntax { wildcards: true, variables });
             resources.push(resource.map_err(|error| fault(&path, &error.to_string()))?);
         }
@@ -171,8 +172,9 @@ impl Statement {
     }
 }
 
-/// Which of [`ACTIONS`] a pattern of actions covers. `None` when it is none, such as `publish`.
-fn bits(action: &str) -> Option<u8> {
+/// Returns the [`ACTIONS`] that an action pattern covers, one bit each. `None` if the text is not an action pattern, such as
+/// `publish`.
+fn covered_actions(action: &str) -> Option<u8> {
     let named = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-*?".contains(&byte));
     let well_formed = action == "*" || action.split_once(':').is_some_and(|(service, name)| named(service) && named(name));
     let syntax = Syntax { wildcards: true, variables: false };
@@ -189,7 +191,7 @@ fn conditions(block: &Node, path: &str, variables: bool) -> Result<Vec<Condition
         for (key, values) in fields(keys, &path)? {
             let path = below(&path, key);
             let mut condition = Condition::new(operator, key);
-            for (path, value) in some(values, &path) {
+            for (path, value) in items(values, &path) {
                 let expected = match value {
                     Node::Text(value) | Node::Number(value) => condition.expect(value, variables),
                     Node::Flag(value) => condition.expect(if *value { "true" } else { "false" }, variables),
@@ -203,7 +205,7 @@ fn conditions(block: &Node, path: &str, variables: bool) -> Result<Vec<Condition
     Ok(conditions)
 }
 
-/// Puts texts for what CloudFormation would.
+/// Replaces the functions that CloudFormation would replace.
 fn resolved(node: Node, path: &str) -> Result<Node, PolicyError> {
     match node {
         Node::Fields(mut fields) if fields.len() == 1 && fields[0].0.contains("::") => {
@@ -225,7 +227,7 @@ fn resolved(node: Node, path: &str) -> Result<Node, PolicyError> {
     }
 }
 
-/// The text of an `Fn::Sub`. The account is made up; resources are compared without it.
+/// Evaluates an `Fn::Sub`. The Region and the account are placeholders, because resources are compared without them.
 fn substituted(template: &str, path: &str) -> Result<String, PolicyError> {
     let (mut text, mut rest) = (String::new(), template);
     while let Some((before, after)) = rest.split_once("${") {
@@ -243,13 +245,13 @@ fn substituted(template: &str, path: &str) -> Result<String, PolicyError> {
     Ok(text + rest)
 }
 
-/// One value, or an array of at least one, each with its path.
-fn each<'a>(node: &'a Node, path: &str) -> Result<Vec<(String, &'a Node)>, PolicyError> {
-    let nodes = some(node, path);
+/// Returns a single value, or the items of an array, each with its path. Refuses an empty array.
+fn non_empty_items<'a>(node: &'a Node, path: &str) -> Result<Vec<(String, &'a Node)>, PolicyError> {
+    let nodes = items(node, path);
     if nodes.is_empty() { invalid(path, "is empty") } else { Ok(nodes) }
 }
 
-fn some<'a>(node: &'a Node, path: &str) -> Vec<(String, &'a Node)> {
+fn items<'a>(node: &'a Node, path: &str) -> Vec<(String, &'a Node)> {
     match node {
         Node::Many(nodes) => nodes.iter().enumerate().map(|(position, node)| (format!("{path}[{position}]"), node)).collect(),
         one => vec![(path.to_owned(), one)],
@@ -274,8 +276,8 @@ fn required<'a>(fields: &'a [(String, Node)], name: &str, path: &str) -> Result<
     field(fields, name).ok_or_else(|| fault(path, &format!("has no {name}")))
 }
 
-/// Refuses names that the language does not have, so that nothing that was meant as a limit is passed over.
-fn known(fields: &[(String, Node)], names: &[&str], path: &str) -> Result<(), PolicyError> {
+/// Refuses names that the policy language does not have, so that no intended restriction is ignored.
+fn check_names(fields: &[(String, Node)], names: &[&str], path: &str) -> Result<(), PolicyError> {
     match fields.iter().find(|(name, _)| !names.contains(&name.as_str())) {
         Some((name, _)) if name.starts_with("Not") || name == "Principal" => {
             invalid(&below(path, name), "is not supported in policies of AWS IoT")

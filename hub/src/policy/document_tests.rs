@@ -8,19 +8,19 @@ fn policy(statement: &Value) -> Result<Policy, PolicyError> {
     Policy::parse(&json!({"Version": "2012-10-17", "Statement": statement}).to_string())
 }
 
-/// A statement that is well but for one element.
+/// A valid statement with one element replaced.
 fn with(name: &str, element: Value) -> Value {
     let mut statement = json!({"Effect": "Allow", "Action": "iot:Publish", "Resource": "*"});
     statement[name] = element;
     json!([statement])
 }
 
-fn complaint(result: Result<Policy, PolicyError>) -> String {
+fn error_text(result: Result<Policy, PolicyError>) -> String {
     result.unwrap_err().to_string()
 }
 
 #[test]
-fn the_device_policy_is_read_and_fits() {
+fn the_device_policy_is_parsed() {
     let policy = Policy::parse(DEVICE_DOCUMENT).unwrap();
     assert_eq!(policy.statements().len(), 4);
     let connect = &policy.statements()[0];
@@ -31,14 +31,14 @@ fn the_device_policy_is_read_and_fits() {
 }
 
 #[test]
-fn one_or_many_are_the_same() {
+fn a_single_value_equals_an_array_of_one() {
     let one = policy(&json!({"Sid": "x", "Effect": "Deny", "Action": "iot:*", "Resource": "arn:aws:iot:eu-west-1:1:topic/a"}));
     let many = policy(&json!([{"Effect": "Deny", "Action": ["iot:*"], "Resource": ["arn:aws-cn:iot:*:*:topic/a"]}]));
     assert_eq!(one.unwrap(), many.unwrap());
 }
 
 #[test]
-fn a_fault_is_told_with_its_place() {
+fn a_fault_is_reported_with_its_path() {
     let arn = "is neither `*` nor an ARN, such as `arn:aws:iot:us-east-1:123456789012:topic/a`";
     let cases = [
         (json!([]), "Statement: is empty"),
@@ -84,13 +84,13 @@ fn a_fault_is_told_with_its_place() {
         ),
     ];
     for (statement, expected) in cases {
-        assert_eq!(complaint(policy(&statement)), *expected);
+        assert_eq!(error_text(policy(&statement)), *expected);
     }
 }
 
 #[test]
-fn the_document_itself_is_judged_too() {
-    let parse = |text: &str| complaint(Policy::parse(text));
+fn a_fault_of_the_whole_document_is_reported() {
+    let parse = |text: &str| error_text(Policy::parse(text));
     assert_eq!(parse("[]"), "the document: is not an object");
     assert_eq!(parse("{\n  nothing"), "line 2, column 3: not JSON in which every name occurs once");
     assert_eq!(parse(r#"{"Statement":[]}"#), "the document: has no Version");
@@ -104,11 +104,11 @@ fn the_document_itself_is_judged_too() {
 #[test]
 fn a_name_that_occurs_twice_is_refused() {
     let twice = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Effect":"Allow","Action":"*","Resource":"*"}}"#;
-    assert!(complaint(Policy::parse(twice)).ends_with("every name occurs once"));
+    assert!(error_text(Policy::parse(twice)).ends_with("every name occurs once"));
 }
 
 #[test]
-fn a_document_may_have_2048_characters_and_white_space_besides() {
+fn a_document_has_at_most_2048_characters_without_white_space() {
     let of = |length: usize, blanks: &str| {
         let head = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Publish","Resource":"arn:aws:iot:*:*:topic/"#;
         let tail = r#""}]}"#;
@@ -120,13 +120,13 @@ fn a_document_may_have_2048_characters_and_white_space_besides() {
 }
 
 #[test]
-fn a_document_is_measured_as_it_is_deployed() {
+fn the_size_of_a_template_is_that_of_the_deployed_document() {
     let template: Node = serde_json::from_str(DEVICE_DOCUMENT).unwrap();
     assert_eq!(resolved(template, "").unwrap().size(), 1596);
 }
 
 #[test]
-fn in_a_document_of_2008_a_variable_is_text() {
+fn a_document_of_version_2008_has_no_variables() {
     let text = json!({
         "Version": "2008-10-17",
         "Statement": {"Effect": "Allow", "Action": "iot:Connect", "Resource": "arn:aws:iot:*:*:client/${iot:ClientId}"},
@@ -137,12 +137,12 @@ fn in_a_document_of_2008_a_variable_is_text() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_reader_panic(text in ".{0,200}") {
+    fn the_parser_does_not_panic_for_any_text(text in ".{0,200}") {
         let _ = Policy::parse(&text);
     }
 
     #[test]
-    fn no_value_in_any_place_makes_the_reader_panic(value in value(), place in 0..6_usize) {
+    fn the_parser_does_not_panic_for_any_value_in_any_place(value in value(), place in 0..6_usize) {
         let document = match place {
             0 => value,
             1 => json!({"Version": "2012-10-17", "Statement": value}),

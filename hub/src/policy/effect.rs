@@ -1,10 +1,10 @@
-//! `Effect` of a statement.
+//! The `Effect` element of a statement.
 
-/// What a statement does to the requests it is about.
+/// The effect of a statement on the requests that it applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It allows them, unless another denies them.
+    /// The requests are allowed, unless another statement denies them.
     Allow,
-    /// It denies them.
+    /// The requests are denied.
     Deny,
 }

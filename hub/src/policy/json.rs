@@ -1,17 +1,17 @@
-//! The JSON of a policy document, in which no name may occur twice.
+//! The JSON of a policy document. It refuses an object with a duplicate name.
 //!
-//! A map that keeps the last of two equal names would silently drop a condition, and with it a limit.
+//! A map that keeps the last of two equal names would silently drop a condition, and thereby a restriction.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// A value of JSON with the names of its objects in their order.
+/// A JSON value. The fields of objects keep their order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Null,
     Flag(bool),
-    /// A number, as text; conditions compare text.
+    /// A number, as text, because conditions compare text.
     Number(String),
     Text(String),
     Many(Vec<Node>),
@@ -19,7 +19,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// The characters of the shortest document with this content, without white space.
+    /// Returns the number of characters of the shortest document with this content, without white space.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Null => 4,

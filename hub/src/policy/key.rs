@@ -1,6 +1,6 @@
-//! The names that variables and conditions share, such as `iot:ClientId`, and what each stands for on a connection.
+//! The keys of variables and conditions, such as `iot:ClientId`, and their values on a connection.
 //!
-//! Names are compared without regard to case, as IAM does; the name of a thing's attribute is not. Sources:
+//! Keys are compared without regard to case, as in IAM. The attribute names of things are case-sensitive. Sources:
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/basic-policy-variables.html>,
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/thing-policy-variables.html>,
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/cert-policy-variables.html>.
@@ -12,12 +12,12 @@ use super::context::Context;
 use super::request::Request;
 use super::text::Text;
 
-/// Longer attributes of a certificate are not put in, and neither are those with a wildcard.
+/// The longest certificate attribute that is used as a variable, in characters. An attribute with a wildcard is not used either.
 const CERTIFICATE_ATTRIBUTE_LIMIT: usize = 1024;
-/// Further values of one attribute of a certificate are ignored.
+/// The number of values of one certificate attribute that are used. Further values are ignored.
 const CERTIFICATE_VALUES_LIMIT: usize = 5;
 
-/// A name with a value that depends on the connection.
+/// A key with its name as written in the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     name: Box<str>,
@@ -36,11 +36,11 @@ enum Kind {
     Subject(Box<str>, Which),
     ConnectAttributes,
     LastWillTopic,
-    /// Of another service, misspelt, or not known to this broker.
+    /// A key of another service, a misspelt key, or a key that this broker does not support.
     Unknown,
 }
 
-/// Which of the values of a certificate's attribute.
+/// Selects among the values of a certificate attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Which {
     Nth(usize),
@@ -69,17 +69,17 @@ impl Key {
         self.kind == Kind::SourceIp
     }
 
-    /// Whether its values are ARNs of topics.
+    /// Whether the values of the key are topic ARNs.
     pub(super) fn is_arn(&self) -> bool {
         self.kind == Kind::LastWillTopic
     }
 
-    /// Whether it is about the thing of the connection: `iot:Connection.Thing.…`.
+    /// Whether the key describes the thing of the connection: `iot:Connection.Thing.…`.
     pub(super) fn is_of_thing(&self) -> bool {
         matches!(self.kind, Kind::ThingName | Kind::ThingTypeName | Kind::Attribute(_) | Kind::IsAttached)
     }
 
-    /// The text to put in for the variable of this name. What a CONNECT asks for is no variable.
+    /// Returns the value of the policy variable with this key. The keys of a CONNECT are not variables.
     pub(super) fn text<'a>(&self, context: &'a Context) -> Option<Cow<'a, str>> {
         let thing = context.thing.as_ref();
         match &self.kind {
@@ -99,7 +99,7 @@ impl Key {
         }
     }
 
-    /// What a condition on this key compares. A CONNECT's own keys have values for a CONNECT only.
+    /// Returns the values that a condition on this key compares. The keys of a CONNECT have values only for `iot:Connect`.
     pub(super) fn values<'a>(&self, request: &Request<'_>, context: &'a Context) -> Values<'a> {
         let connecting = matches!(request, Request::Connect(_));
         match &self.kind {
@@ -131,10 +131,10 @@ impl fmt::Display for Key {
 impl Kind {
     fn parse(name: &str) -> Self {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
-        if let Some(attribute) = after(name, "iot:Connection.Thing.Attributes[").and_then(|rest| rest.strip_suffix(']')) {
+        if let Some(attribute) = after_prefix(name, "iot:Connection.Thing.Attributes[").and_then(|rest| rest.strip_suffix(']')) {
             return Self::Attribute(attribute.into());
         }
-        if let Some(attribute) = after(name, "iot:Certificate.Subject.") {
+        if let Some(attribute) = after_prefix(name, "iot:Certificate.Subject.") {
             return Self::subject(attribute);
         }
         match () {
@@ -150,7 +150,7 @@ impl Kind {
         }
     }
 
-    /// `CommonName`, `CommonName.1` or `CommonName.List`.
+    /// Parses `CommonName`, `CommonName.1` or `CommonName.List`.
     fn subject(attribute: &str) -> Self {
         let (name, which) = match attribute.split_once('.') {
             None => (attribute, Some(Which::Nth(0))),
@@ -161,10 +161,10 @@ impl Kind {
     }
 }
 
-/// What follows a beginning that is compared without regard to case.
-fn after<'a>(name: &'a str, beginning: &str) -> Option<&'a str> {
-    let (start, rest) = name.split_at_checked(beginning.len())?;
-    start.eq_ignore_ascii_case(beginning).then_some(rest)
+/// Removes a prefix, without regard to case.
+fn after_prefix<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = name.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 impl Values<'_> {

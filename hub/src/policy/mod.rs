@@ -1,10 +1,12 @@
-//! What a certificate may do: policy documents of AWS IoT, read once and asked for every connect, publish, subscribe and delivery.
+//! Policies of AWS IoT. A document is parsed once and evaluated for each connect, publish, subscribe and delivery.
 //!
-//! - [`document`] reads a policy; [`context`] is what is known of a connection; [`decide()`] answers a request; [`check`] says why.
-//! - `json`, `pattern`, `key` and `condition` are what a document is made of.
+//! - [`document`] parses a policy, [`context`] describes a connection, [`decide()`] evaluates a request, and [`check`] explains
+//!   the decision.
+//! - `json`, `pattern`, `key` and `condition` are the parts of a document.
 //!
-//! Everything here is pure. Two rules hold whatever a document says: the value of a variable is text, never a wildcard or another
-//! variable; and what is not known (a variable without a value, a condition key of another service) never makes an Allow apply.
+//! The module does no I/O. Two rules hold for every document. The value of a variable is text, never a wildcard or another
+//! variable. An unknown value, such as a variable without a value or a condition key of another service, never makes an Allow
+//! statement apply.
 //!
 //! Sources: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html> and the pages below it,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>,
@@ -31,13 +33,13 @@ pub use request::Request;
 
 use onething::identifiers::ThingName;
 
-/// The device policy's name, as the AWS stack has it.
+/// The name of the device policy, as in the AWS stack.
 pub const DEVICE_POLICY: &str = "OneUserOneThing";
 
-/// The device policy, which is the very file that the AWS stack deploys.
+/// The document of the device policy: the file that the AWS stack deploys.
 pub const DEVICE_DOCUMENT: &str = include_str!("../../../infra/device-policy.json");
 
-/// What the certificate of a thing may do, statement by statement. `None` when the device policy is not one.
+/// Returns the permissions of the certificate of a thing, statement by statement. `None` if the device policy is not valid.
 pub fn permissions(thing: &ThingName) -> Option<Vec<Permission>> {
     let thing = ThingContext { name: thing.to_string(), ..ThingContext::default() };
     let context = Context { client_id: thing.name.clone(), thing: Some(thing), ..Context::default() };
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_may_do_what_its_thing_needs_and_nothing_else() {
+    fn the_device_policy_allows_a_certificate_only_what_its_thing_needs() {
         let thing = ThingName::of(&ThingPrefix::parse("T-").unwrap(), &OwnerId::parse("amzn1.account.A").unwrap());
         let permissions = permissions(&thing).unwrap();
         let actions: Vec<&str> = permissions.iter().map(|permission| permission.action.as_str()).collect();

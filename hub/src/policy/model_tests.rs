@@ -1,5 +1,5 @@
-//! Patterns and decisions against a second model, which is slow and plain: variables are put in first, character by character, and
-//! wildcards are tried one after the other by recursion.
+//! Tests of patterns and decisions against a slow and simple model. The model replaces variables first, character by character,
+//! and matches wildcards by recursion.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -9,7 +9,7 @@ use super::pattern::{Pattern, Syntax};
 use super::text::Text;
 use super::{Context, Decision, Effect, Policy, Request, ThingContext, decide};
 
-/// One character of a pattern whose variables have been put in.
+/// One character or wildcard of a pattern without variables.
 #[derive(Clone, Copy)]
 enum Symbol {
     Exactly(char),
@@ -17,7 +17,7 @@ enum Symbol {
     Many,
 }
 
-/// A pattern is a list of these.
+/// The tokens of generated patterns.
 const TOKENS: [&str; 12] = [
     "a",
     "b",
@@ -44,7 +44,7 @@ fn value(token: &str, context: &Context) -> Option<String> {
     }
 }
 
-/// `None` when a variable has no value.
+/// Replaces the variables of a pattern. `None` if a variable has no value.
 fn symbols(tokens: &[&str], context: &Context, wildcards: bool) -> Option<Vec<Symbol>> {
     let mut symbols = Vec::new();
     for token in tokens {
@@ -89,7 +89,7 @@ fn tokens(most: usize) -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(select(&TOKENS[..]), 0..most)
 }
 
-/// A text that the pattern is likely to match: its own with something for each wildcard.
+/// A text that the pattern is likely to match: the pattern with a text in place of each wildcard.
 fn near(tokens: &[&str], context: &Context, fillings: &[String]) -> String {
     let fill = |(position, token): (usize, &&str)| match *token {
         "*" => fillings[position % fillings.len()].clone(),
@@ -99,7 +99,7 @@ fn near(tokens: &[&str], context: &Context, fillings: &[String]) -> String {
     tokens.iter().enumerate().map(fill).collect()
 }
 
-/// A statement, before it is JSON.
+/// A generated statement.
 #[derive(Clone, Debug)]
 struct Draft {
     deny: bool,
@@ -108,7 +108,7 @@ struct Draft {
     condition: Option<Test>,
 }
 
-/// A condition, before it is JSON.
+/// A generated condition.
 #[derive(Clone, Debug)]
 enum Test {
     Attached(bool),
@@ -208,14 +208,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn a_pattern_matches_what_the_model_matches(
+    fn a_pattern_matches_like_the_model(
         tokens in tokens(8), context in context(), fillings in prop::collection::vec("[ab/ä]{0,3}", 1..4), other in "[ab/*$ä]{0,6}", wildcards: bool,
     ) {
         let pattern = Pattern::parse(&tokens.concat(), Syntax { wildcards, variables: true }).unwrap();
         for text in [near(&tokens, &context, &fillings), other] {
             let expected = model_matches(&tokens, &text, &context, wildcards);
             prop_assert_eq!(pattern.matches(Text::whole(&text), &context), expected, "{:?} {:?}", tokens.concat(), text);
-            // In two parts it is the same text.
+            // A text in two parts is matched like a single text.
             let in_two = Text::of("a/", &text);
             let expected = model_matches(&tokens, &format!("a/{text}"), &context, wildcards);
             prop_assert_eq!(pattern.matches(in_two, &context), expected);
@@ -224,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn decisions_are_the_models(
+    fn decisions_equal_those_of_the_model(
         drafts in prop::collection::vec(prop::collection::vec(draft(), 1..4), 1..3), context in context(),
         fillings in prop::collection::vec("[ab/ä]{0,3}", 1..3), which: Index, action in 0..5_usize,
     ) {

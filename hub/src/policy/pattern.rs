@@ -1,12 +1,13 @@
-//! Texts with wildcards and variables, compiled once and matched without building a string.
+//! Patterns with wildcards and variables. They are compiled once and matched without building a string.
 //!
-//! `*` stands for any number of characters, `/` included, and `?` for one; `+` and `#` mean nothing here. The value of a variable is
-//! text: a client id `*` is a star, not a wildcard. `${*}`, `${?}` and `${$}` are the characters themselves.
+//! `*` matches any number of characters, including `/`, and `?` matches one character. `+` and `#` are ordinary characters. The
+//! value of a variable is text: a Client Identifier `*` is not a wildcard. `${*}`, `${?}` and `${$}` are the characters
+//! themselves.
 //!
-//! A match takes time proportional to text times pattern at the most: of several `*` only the last is ever tried again, because
-//! what stands between two of them has a fixed number of characters, so its first occurrence is as good as any other.
+//! The time of a match is at most proportional to the product of the lengths of text and pattern. Only the last `*` is tried
+//! again after a mismatch: the pieces between two `*` have a fixed number of characters, so their first occurrence suffices.
 //!
-//! Source: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html>,
+//! Sources: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html>,
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/pub-sub-policy.html#pub-sub-policy-cert>.
 
 use std::fmt;
@@ -17,7 +18,7 @@ use super::context::Context;
 use super::key::Key;
 use super::text::Text;
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(super) enum PatternError {
     #[error("has `${{` without `}}`")]
@@ -30,7 +31,7 @@ pub(super) enum PatternError {
     OtherService,
 }
 
-/// Which characters of a text have a meaning.
+/// Which special characters a pattern may contain: the wildcards `*` and `?`, and variables `${…}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Syntax {
     pub(super) wildcards: bool,
@@ -45,7 +46,7 @@ enum Piece {
     Any,
 }
 
-/// A compiled text.
+/// A compiled pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern(Box<[Piece]>);
 
@@ -79,7 +80,7 @@ impl Pattern {
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal).into()));
             }
-            // Two stars are one.
+            // Consecutive `*` are the same as one.
             if piece != Piece::Any || pieces.last() != Some(&Piece::Any) {
                 pieces.push(piece);
             }
@@ -90,10 +91,10 @@ impl Pattern {
         Ok(Self(pieces.into()))
     }
 
-    /// The part of an ARN that names the resource, such as `topic/a/*`; or `*`, which is every resource.
+    /// Parses an ARN and keeps its resource part, such as `topic/a/*`. The text `*` matches every resource.
     ///
-    /// The hub has no partition, Region or account, so that those of a policy written for AWS stand for its own, whatever they are.
-    /// As in IAM, a `*` does not reach from one of the six parts into the next.
+    /// The hub has no partition, Region or account. Those of a policy written for AWS are therefore ignored. As in IAM, a `*`
+    /// does not match across the boundary between two of the six parts.
     pub(super) fn parse_arn(text: &str, syntax: Syntax) -> Result<Self, PatternError> {
         if text == "*" {
             return Self::parse(text, syntax);
@@ -115,10 +116,10 @@ impl Pattern {
         Self::parse(rest, syntax)
     }
 
-    /// Whether the whole text is of this form. A variable without a value is not met by any text.
+    /// Whether the pattern matches the whole text. A variable without a value matches no text.
     pub(super) fn matches(&self, text: Text<'_>, context: &Context) -> bool {
         let (mut piece, mut position) = (0, 0);
-        // Where to go on after a mismatch: the piece after the last star, and where in the text that star ended.
+        // Where to continue after a mismatch: the piece after the last `*`, and the position in the text at which this `*` ended.
         let mut star = None;
         loop {
             let taken = match self.0.get(piece) {
@@ -148,12 +149,12 @@ impl Pattern {
         }
     }
 
-    /// The first variable that has no value on this connection.
+    /// Returns the first variable without a value on this connection.
     pub(super) fn unresolved(&self, context: &Context) -> Option<&Key> {
         self.variables().find(|key| key.text(context).is_none())
     }
 
-    /// Its variables, in their order.
+    /// Returns the variables, in their order.
     pub(super) fn variables(&self) -> impl Iterator<Item = &Key> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Variable(key) => Some(key),
@@ -161,7 +162,7 @@ impl Pattern {
         })
     }
 
-    /// The pattern with the values of its variables, to be read.
+    /// Returns the text of the pattern with the values of its variables. A variable without a value stays as written.
     pub(super) fn resolved(&self, context: &Context) -> String {
         let show = |piece: &Piece| match piece {
             Piece::Variable(key) => key.text(context).map_or_else(|| piece.to_string(), std::borrow::Cow::into_owned),

@@ -1,20 +1,20 @@
-//! Requests of clients, as policies name them.
+//! The requests of clients, with their actions and resources in policies.
 //!
 //! Sources: <https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html>,
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/iot-action-resources.html>.
 
 use super::text::Text;
 
-/// The actions that a broker asks for.
+/// The actions that the broker evaluates.
 pub(super) const ACTIONS: [&str; 5] = ["iot:Connect", "iot:Publish", "iot:RetainPublish", "iot:Subscribe", "iot:Receive"];
 
-/// What a client wants, with the name of what it wants it of.
+/// A request of a client: an action and the name of its resource.
 ///
-/// A message with the RETAIN flag is two requests: `Publish` and `RetainPublish`. A subscription is asked for by its filter as sent,
-/// `$share/…` included, and once; `Receive` is asked for every delivery.
+/// A message with the RETAIN flag needs two requests: `Publish` and `RetainPublish`. `Subscribe` is evaluated once for each
+/// filter of a SUBSCRIBE, as sent and including `$share/…`. `Receive` is evaluated for each delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// `iot:Connect` with a client id.
+    /// `iot:Connect` with a Client Identifier.
     Connect(&'a str),
     /// `iot:Publish` to a topic.
     Publish(&'a str),
@@ -27,7 +27,8 @@ pub enum Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request by the name of its action, with or without `iot:` and in any case, such as `publish`.
+    /// Creates a request from the name of its action, such as `publish`, with or without `iot:` and without regard to case.
+    /// `None` for an unknown action.
     pub fn of(action: &str, name: &'a str) -> Option<Self> {
         let is = |full: &&str| full.eq_ignore_ascii_case(action) || full["iot:".len()..].eq_ignore_ascii_case(action);
         match ACTIONS.iter().position(is)? {
@@ -39,23 +40,23 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The action as policies name it, such as `iot:Publish`.
+    /// Returns the action, such as `iot:Publish`.
     pub fn action(&self) -> &'static str {
         ACTIONS[self.position()]
     }
 
-    /// The client id, topic or topic filter.
+    /// Returns the Client Identifier, topic or topic filter.
     pub fn name(&self) -> &'a str {
         self.parts().1
     }
 
-    /// The resource as policies name it, without the ARN's beginning, such as `topic/a`.
+    /// Returns the resource without the beginning of its ARN, such as `topic/a`.
     pub fn resource(&self) -> String {
         let (kind, name) = self.parts();
         format!("{kind}{name}")
     }
 
-    /// Where its action is among [`ACTIONS`].
+    /// Returns the index of the action in [`ACTIONS`].
     pub(super) fn position(&self) -> usize {
         match self {
             Self::Connect(_) => 0,
@@ -71,7 +72,7 @@ impl<'a> Request<'a> {
         Text::of(kind, name)
     }
 
-    /// The beginning of the resource, which depends on the action, and the name.
+    /// Returns the prefix of the resource, which depends on the action, and the name.
     fn parts(&self) -> (&'static str, &'a str) {
         match *self {
             Self::Connect(client_id) => ("client/", client_id),

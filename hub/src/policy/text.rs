@@ -1,6 +1,6 @@
-//! Texts that patterns are compared with.
+//! The texts that patterns are matched with.
 
-/// A text in two parts, such as `topic/` and a topic, so that they need not be put together for every decision.
+/// A text in two parts, such as `topic/` and a topic. The parts need not be joined for each decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Text<'a> {
     head: &'static str,
@@ -25,7 +25,7 @@ impl<'a> Text<'a> {
         self.head.len() + self.tail.len()
     }
 
-    /// Whether the text goes on with this at the position, in bytes.
+    /// Whether the text contains `with` at a position, in bytes.
     pub(super) fn continues(&self, position: usize, with: &str) -> bool {
         let (head, tail, with) = (self.head.as_bytes(), self.tail.as_bytes(), with.as_bytes());
         match head.get(position..) {
@@ -35,7 +35,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The length of the character at the position, both in bytes.
+    /// Returns the length of the character at a position, both in bytes. `None` at the end of the text.
     pub(super) fn character(&self, position: usize) -> Option<usize> {
         let after = match self.head.get(position..) {
             None | Some("") => self.tail.get(position - self.head.len()..)?,

@@ -1,6 +1,6 @@
-//! What became of every request, as a table: the port [`Audit`].
+//! The outcomes of registration requests in a table, which implements the port [`Audit`].
 //!
-//! The last hundred thousand events are kept. Beside each row stands a line of the log.
+//! The last hundred thousand events are stored. Each event is also logged.
 
 use onething::fault::chain;
 use onething::identifiers::{CertificateId, ThingName};
@@ -10,36 +10,36 @@ use serde::Serialize;
 
 use crate::storage::store::{Store, StoreError, seconds};
 
-/// So many events are kept.
+/// The number of events that are stored.
 pub(crate) const KEPT: i64 = 100_000;
 
-/// The events of one hub.
+/// The registration events in the database of a hub.
 #[derive(Clone)]
 pub struct LocalAudit {
     store: Store,
 }
 
-/// An event as it was kept.
+/// A stored event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kept {
-    /// When, in seconds since the epoch.
+    /// When the request was made, as Unix time in seconds.
     pub at: u64,
-    /// The request, as the hub names it in its log.
+    /// The id of the request, which the log also contains.
     pub request_id: String,
-    /// The address it came from.
+    /// The IP address of the client.
     pub source: String,
-    /// With what somebody registered.
+    /// The kind of credential in the request, for example `code`.
     pub by: String,
-    /// What became of it.
+    /// The outcome, for example `registered`.
     pub outcome: String,
-    /// The status of the answer.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// The thing it was about.
+    /// The thing, if it is known.
     pub thing: Option<String>,
-    /// The certificate that was handed out.
+    /// The certificate that was issued.
     pub certificate: Option<String>,
-    /// The name of the device token.
+    /// The label of the device token.
     pub label: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl LocalAudit {
     }
 }
 
-/// The last events, the oldest of them first.
+/// The last `count` events, the oldest first.
 pub fn last(db: &Connection, count: u32) -> Result<Vec<Kept>, StoreError> {
     let sql = "SELECT * FROM (SELECT * FROM registration_event ORDER BY number DESC LIMIT ?1) ORDER BY number";
     Ok(db.prepare_cached(sql)?.query_map([count], kept)?.collect::<rusqlite::Result<_>>()?)

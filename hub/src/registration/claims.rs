@@ -1,6 +1,6 @@
-//! Claim codes and counters in the database: the port [`Claims`].
+//! Claim codes and counters in the database, which implement the port [`Claims`].
 //!
-//! Each call is one change, and changes are done one after the other: so no try goes uncounted, and a code is used once.
+//! Each call is one transaction, and transactions are serialised. So every attempt is counted, and a code is used only once.
 
 use onething::identifiers::OwnerId;
 use onething::registration::claims::{Claim, Claims, ClaimsError};
@@ -9,19 +9,19 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::storage::store::{Store, StoreError, seconds};
 
-/// The claims of one hub.
+/// The claim codes and counters in the database of a hub.
 #[derive(Clone)]
 pub struct LocalClaims {
     store: Store,
 }
 
 impl LocalClaims {
-    /// The claims in this database.
+    /// The claim codes and counters in this database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
 
-    /// Deletes codes and counters whose time is over.
+    /// Deletes expired codes and counters. `now` is a Unix time in seconds.
     pub async fn clean_up(&self, now: u64) -> Result<(), StoreError> {
         let change = move |db: &Connection| {
             db.execute("DELETE FROM claim WHERE until <= ?1", [seconds(now)])?;
@@ -32,7 +32,7 @@ impl LocalClaims {
     }
 }
 
-/// Why the claims were not asked.
+/// An error of the database as an error of the port.
 struct Failed(ClaimsError);
 
 impl From<StoreError> for Failed {
@@ -53,7 +53,7 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
-/// A row that only this file wrote; another is none.
+/// Reads a row of `claim`. `None` for a row that this module did not write.
 fn claim(row: &Row<'_>) -> rusqlite::Result<Option<Claim>> {
     let (fingerprint, owner): (String, String) = (row.get(0)?, row.get(1)?);
     let used_by: Option<String> = row.get(4)?;

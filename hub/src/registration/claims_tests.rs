@@ -1,4 +1,4 @@
-//! Claims by what the contract does not ask for: what crowds and crashes do to them.
+//! Tests of claims under concurrency and after restarts, which the contract tests of the port do not cover.
 
 use futures_util::future::join_all;
 use onething::registration::claims::{CODE_LIFETIME, Code};
@@ -19,7 +19,7 @@ fn new_claim(code: &Code) -> Claim {
 }
 
 #[tokio::test]
-async fn a_hundred_tries_at_once_are_counted_as_a_hundred() {
+async fn concurrent_attempts_are_all_counted() {
     let (_place, claims) = place();
     let code = Code::new().unwrap();
     assert!(claims.keep(code.name(), &new_claim(&code), NOW).await.unwrap());
@@ -34,7 +34,7 @@ async fn a_hundred_tries_at_once_are_counted_as_a_hundred() {
 }
 
 #[tokio::test]
-async fn of_many_devices_at_once_one_uses_a_code() {
+async fn only_one_of_many_concurrent_devices_redeems_a_code() {
     let (_place, claims) = place();
     let code = Code::new().unwrap();
     claims.keep(code.name(), &new_claim(&code), NOW).await.unwrap();
@@ -44,7 +44,7 @@ async fn of_many_devices_at_once_one_uses_a_code() {
 }
 
 #[tokio::test]
-async fn codes_are_there_after_a_restart_and_swept_when_their_time_is_over() {
+async fn codes_survive_a_restart_and_are_deleted_after_they_expire() {
     let (place, claims) = place();
     let code = Code::new().unwrap();
     claims.keep(code.name(), &new_claim(&code), NOW).await.unwrap();

@@ -1,4 +1,4 @@
-//! `register.toml` and the policies beside it, judged at the start with everything else.
+//! The file `register.toml` and the policies beside it, which are validated at the start with the other settings.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,17 +9,17 @@ use onething::registration::{HookAddress, RegistrationPolicy};
 use crate::policy::DEVICE_POLICY;
 use crate::policy::Policy;
 
-/// On what policy devices register themselves.
+/// The content of `register.toml` and of the policies that it names.
 #[derive(Default)]
 pub struct Registration {
     /// The registration policy.
     pub policy: RegistrationPolicy,
-    /// Name and document of each policy that they name, beside the skill's own.
+    /// The name and the document of each policy that the registration policy names, except the device policy of the skill.
     pub policies: Vec<(String, String)>,
 }
 
 impl Registration {
-    /// Reads the file and the policies, `policies/NAME.json` beside it. Each fault says which file it is in.
+    /// Reads the file and the policies, `policies/NAME.json` beside it. Each fault names its file.
     pub fn read(file: &Path, source: &impl Source) -> Result<Self, Vec<String>> {
         let toml = text(file, source).map_err(|fault| vec![format!("--register {fault}")])?;
         let rules = RegistrationPolicy::parse(&toml)

@@ -1,4 +1,4 @@
-//! The endpoint of this hub, where devices register themselves: [`onething::registration`] with the ports of this machine.
+//! The registration endpoint of this hub: [`onething::registration`] with the ports of this machine.
 
 pub mod audit;
 pub mod claims;

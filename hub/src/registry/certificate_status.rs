@@ -1,4 +1,4 @@
-//! What a certificate opens: all that a broker needs to know of it.
+//! The data of a certificate that the broker needs.
 
 use std::collections::BTreeMap;
 
@@ -8,30 +8,30 @@ use onething::registry::RegistryError;
 use super::certificates::{Status, registration};
 use super::{Failed, LocalRegistry, all, named, one};
 
-/// A certificate as the broker looks at it.
+/// The status of a certificate, its policies and its thing, for authentication and authorization of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateStatus {
-    /// ACTIVE or INACTIVE.
+    /// The status of the certificate.
     pub status: Status,
-    /// The documents of its policies.
+    /// The documents of the attached policies.
     pub policies: Vec<String>,
-    /// The thing it is attached to.
+    /// The thing that the certificate is attached to.
     pub attachment: Option<Attachment>,
 }
 
-/// A thing, by what policies can ask about it.
+/// The attributes of a thing that policy variables can refer to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
-    /// Its name.
+    /// The name of the thing.
     pub thing: String,
-    /// Its type.
+    /// The type of the thing.
     pub thing_type: String,
-    /// Its attributes.
+    /// The attributes of the thing.
     pub attributes: BTreeMap<String, String>,
 }
 
 impl LocalRegistry {
-    /// What a certificate opens; `None` for one that nobody registered.
+    /// The status of a certificate. `None` if the certificate is not registered.
     pub async fn certificate_status(&self, certificate: &CertificateId) -> Result<Option<CertificateStatus>, RegistryError> {
         let id = certificate.as_str().to_owned();
         let read = self.store.read::<_, Failed>(move |db| {

@@ -1,4 +1,4 @@
-//! The registry's certificates: what each is attached to, and whether it opens anything.
+//! The certificates of the registry, with their status, policies and things.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,17 +9,17 @@ use rusqlite::{Connection, params};
 use super::{Failed, LocalRegistry, all, one, refused};
 use crate::storage::store::seconds;
 
-/// Whether a certificate opens anything.
+/// The status of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Its device may connect.
+    /// The device with this certificate may connect.
     Active,
-    /// Its device may not.
+    /// The device with this certificate may not connect.
     Inactive,
 }
 
 impl Status {
-    /// As AWS IoT writes it.
+    /// The status as AWS IoT writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Active => "ACTIVE",
@@ -32,23 +32,24 @@ impl Status {
     }
 }
 
-/// A certificate as the registry keeps it: without its private key.
+/// A certificate in the registry, without its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// ACTIVE or INACTIVE.
+    /// The status of the certificate.
     pub status: Status,
-    /// The policies attached to it.
+    /// The names of the attached policies.
     pub policies: BTreeSet<String>,
-    /// The one thing it is attached to.
+    /// The thing that the certificate is attached to. There is at most one.
     pub thing: Option<String>,
-    /// The thing it was made for.
+    /// The thing that the certificate was issued for.
     pub made_for: String,
-    /// When, in seconds since the epoch.
+    /// When the certificate was issued, as Unix time in seconds.
     pub made_at: u64,
 }
 
 impl LocalRegistry {
-    /// Takes a certificate in that the authority has issued: INACTIVE and attached to nothing.
+    /// Registers a certificate that the authority has issued. The certificate is INACTIVE, and is attached to no thing and no
+    /// policy.
     pub async fn register(&self, certificate: &CertificateId, made_for: &ThingName) -> Result<(), RegistryError> {
         let (id, made_for, now) = (certificate.as_str().to_owned(), made_for.as_str().to_owned(), (self.now)());
         let sql = "INSERT INTO certificate VALUES (?1, FALSE, NULL, ?2, ?3)";
@@ -59,7 +60,7 @@ impl LocalRegistry {
         inserted.await.map_err(|failed| failed.0)
     }
 
-    /// All certificates.
+    /// All registered certificates.
     pub async fn registrations(&self) -> Result<BTreeMap<CertificateId, Registration>, RegistryError> {
         let read = self.store.read::<_, Failed>(|db| {
             let ids = all(db, "SELECT id FROM certificate", [], |row| row.get::<_, String>(0))?;
@@ -72,7 +73,7 @@ impl LocalRegistry {
         read.await.map_err(|failed| failed.0)
     }
 
-    /// One certificate.
+    /// One certificate. `None` if it is not registered.
     pub async fn registration(&self, certificate: &CertificateId) -> Result<Option<Registration>, RegistryError> {
         let id = certificate.as_str().to_owned();
         self.store.read::<_, Failed>(move |db| registration(db, &id)).await.map_err(|failed| failed.0)
@@ -140,7 +141,7 @@ impl LocalRegistry {
         self.alter(certificate, move |db| Ok(db.prepare_cached(sql)?.execute([id, name]).map(drop)?)).await
     }
 
-    /// What is gone is INACTIVE.
+    /// Sets the status of a certificate. Deactivating a certificate that does not exist succeeds.
     pub(super) async fn set_status(&self, certificate: &CertificateId, status: Status) -> Result<(), RegistryError> {
         let (id, active) = (certificate.as_str().to_owned(), status == Status::Active);
         let change = move |db: &Connection| {
@@ -153,7 +154,8 @@ impl LocalRegistry {
         self.alter(certificate, change).await
     }
 
-    /// A policy keeps no certificate, as with AWS's `forceDelete`.
+    /// Deletes a certificate that is INACTIVE and attached to no thing. Its policies are detached implicitly, as with
+    /// `forceDelete` of AWS.
     pub(super) async fn unregister(&self, certificate: &CertificateId) -> Result<(), RegistryError> {
         let id = certificate.as_str().to_owned();
         let change = move |db: &Connection| {
@@ -166,7 +168,7 @@ impl LocalRegistry {
         self.alter(certificate, change).await
     }
 
-    /// Changes a certificate and tells who watches, also when it is unclear whether it was changed.
+    /// Changes a certificate and notifies the watcher, also if it is unclear whether the change was made.
     async fn alter(
         &self,
         certificate: &CertificateId,
@@ -178,7 +180,7 @@ impl LocalRegistry {
     }
 }
 
-/// The thing that a certificate is attached to; one that is not there is refused.
+/// The thing that a certificate is attached to. A certificate that does not exist is an error.
 fn is_there(db: &Connection, id: &str) -> Result<Option<String>, Failed> {
     let there = one(db, "SELECT thing FROM certificate WHERE id = ?1", [id], |row| row.get(0))?;
     Ok(there.ok_or_else(|| refused("ResourceNotFoundException"))?)

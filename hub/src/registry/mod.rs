@@ -1,10 +1,8 @@
-//! The registry of things and certificates, by the rules of AWS IoT's
-//! (<https://docs.aws.amazon.com/iot/latest/apireference/>).
+//! The registry of things and certificates, with the rules of AWS IoT (<https://docs.aws.amazon.com/iot/latest/apireference/>).
 //!
-//! Creating a thing is exclusive, changing it is compare-and-set on a version that counts from 1, a
-//! certificate is attached to one thing only, and none is deleted while it is ACTIVE or attached. Every call is
-//! one change of the database. Whoever has to know that a certificate is another one now, such as the
-//! broker its device is connected to, is told by [`LocalRegistry::watch`].
+//! A thing is created at most once. A change of a thing is a compare-and-set on its version, which starts at 1. A certificate is
+//! attached to at most one thing, and it cannot be deleted while it is ACTIVE or attached. Every call is one transaction of the
+//! database. A component that must react to changes of certificates, such as the broker, registers with [`LocalRegistry::watch`].
 
 mod certificate_status;
 mod certificates;
@@ -25,7 +23,7 @@ pub use self::certificates::{Registration, Status};
 use crate::authority::{Authority, AuthorityError};
 use crate::storage::store::{Store, StoreError};
 
-/// The registry of one hub.
+/// The registry of a hub. Clones share the database and the watcher.
 #[derive(Clone)]
 pub struct LocalRegistry {
     store: Store,
@@ -35,49 +33,49 @@ pub struct LocalRegistry {
     changed: Arc<OnceLock<UnboundedSender<CertificateId>>>,
 }
 
-/// What every thing and certificate of the skill has in common.
+/// The kind of the things and certificates that this registry creates.
 #[derive(Clone, Debug)]
 pub struct Stack {
-    /// The type of its things, and the policies of its certificates.
+    /// The type of new things, and the policies of their certificates.
     pub kind: Kind,
-    /// What the names of its things begin with.
+    /// The prefix of the names of the things.
     pub thing_prefix: ThingPrefix,
 }
 
-/// A thing in a list.
+/// A thing in the list of all things.
 #[derive(Clone, Debug)]
 pub struct Thing {
-    /// Its name.
+    /// The name of the thing.
     pub name: String,
-    /// Its owner's user id.
+    /// The user id of the owner. `None` if the attribute is missing or not valid.
     pub owner: Option<OwnerId>,
-    /// Those of its certificates that another one has taken the place of.
+    /// The replaced certificates of the thing.
     pub replaced: Vec<Replaced>,
 }
 
 impl LocalRegistry {
-    /// The registry in this database. Thing type and policy of the stack have to be created once. `now` is in
-    /// seconds since the epoch.
+    /// The registry in this database. The thing type and the policies of `stack` must be created before things are. `now` returns
+    /// a Unix time in seconds.
     pub fn new(store: Store, authority: Arc<Authority>, stack: Stack, now: fn() -> u64) -> Self {
         Self { store, authority, stack, now, changed: Arc::default() }
     }
 
-    /// Creates a thing type, where there is none of that name.
+    /// Creates a thing type, unless it exists.
     pub async fn create_thing_type(&self, name: &str) -> Result<(), StoreError> {
         let name = name.to_owned();
         let insert = move |db: &Connection| db.execute("INSERT OR IGNORE INTO thing_type VALUES (?1)", [name]);
         self.store.change(|db| Ok(insert(db).map(drop)?)).await
     }
 
-    /// Creates a policy, or gives it another document.
+    /// Creates a policy, or replaces the document of an existing policy.
     pub async fn create_policy(&self, name: &str, document: &str) -> Result<(), StoreError> {
         let (name, document) = (name.to_owned(), document.to_owned());
         let sql = "INSERT INTO policy VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET document = excluded.document";
         self.store.change(move |db| Ok(db.execute(sql, [name, document]).map(drop)?)).await
     }
 
-    /// Ends every lease that runs. At the start of a hub whoever held a thing is gone, with all that was under way: nobody
-    /// has to be kept waiting for them. That the lease was there is kept: the sweep goes by it.
+    /// Ends every lease at the start of a hub. The requests that held them ended with the last process, so later requests need
+    /// not wait. The attributes of the lease stay, because the sweep uses them to find interrupted work.
     pub async fn give_free(&self) -> Result<(), StoreError> {
         let now = i64::try_from((self.now)()).unwrap_or(i64::MAX);
         let sql = "UPDATE thing SET version = version + 1, attributes = json_set(attributes, '$.LeaseUntil', CAST(?1 AS TEXT))
@@ -85,13 +83,13 @@ impl LocalRegistry {
         self.store.change(move |db| Ok(db.execute(sql, [now]).map(drop)?)).await
     }
 
-    /// From now on the certificates that change are named here.
+    /// Sends the id of every changed certificate to `changed` from now on. Only the first call has an effect.
     pub fn watch(&self, changed: UnboundedSender<CertificateId>) {
-        // The second watcher of a registry would have to be a second broker.
+        // The only watcher is the broker.
         let _ = self.changed.set(changed);
     }
 
-    /// All things, by name.
+    /// All things, sorted by name.
     pub async fn things(&self) -> Result<Vec<Thing>, StoreError> {
         let thing = |row: &Row<'_>| {
             let attributes = named(&row.get::<_, String>(1)?);
@@ -101,7 +99,7 @@ impl LocalRegistry {
         self.store.read(move |db| all(db, "SELECT name, attributes FROM thing ORDER BY name", [], thing)).await
     }
 
-    /// The skill's own things among those of a query, which is for names and attributes.
+    /// The things of the skill in the result of a query with the columns name and attributes.
     async fn own_things(&self, sql: &'static str, params: impl rusqlite::Params + Send + 'static) -> Result<Vec<ThingName>, RegistryError> {
         let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
         let found = self.store.read::<_, Failed>(move |db| Ok(all(db, sql, params, row)?)).await.map_err(|failed| failed.0)?;
@@ -114,18 +112,18 @@ impl LocalRegistry {
 
     fn tell(&self, certificate: &CertificateId) {
         if let Some(changed) = self.changed.get() {
-            // Nobody listens any more when the hub ends.
+            // At the end of the hub the receiver may be closed.
             let _ = changed.send(certificate.clone());
         }
     }
 }
 
-/// AWS IoT's error codes, so that a log line of the hub reads like one of the Lambda.
+/// A refusal with an error code of AWS IoT, so that log lines of the hub and of the Lambda function are alike.
 fn refused(code: &str) -> RegistryError {
     RegistryError::Refused(code.to_owned())
 }
 
-/// Why a piece of work on the registry was not done.
+/// An error of the database as an error of the registry.
 struct Failed(RegistryError);
 
 impl From<RegistryError> for Failed {
@@ -150,7 +148,7 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
-/// The rows of a query.
+/// All rows of a query.
 fn all<T>(
     db: &Connection,
     sql: &str,
@@ -160,7 +158,7 @@ fn all<T>(
     Ok(db.prepare_cached(sql)?.query_map(params, row)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The row of a query, where there is one.
+/// The row of a query. `None` if there is none.
 fn one<T>(
     db: &Connection,
     sql: &str,
@@ -170,12 +168,12 @@ fn one<T>(
     Ok(db.prepare_cached(sql)?.query_row(params, row).optional()?)
 }
 
-/// Attributes as they are stored; only this file writes them.
+/// Parses stored attributes. Only this module writes them.
 fn named(attributes: &str) -> BTreeMap<String, String> {
     serde_json::from_str(attributes).unwrap_or_default()
 }
 
-/// A record with its owner, as stored: what is empty is not there.
+/// The attributes of a thing for the database: its record without empty values, and its owner.
 fn stored(owner: &str, record: &Record) -> String {
     let mut attributes = attributes(record);
     attributes.retain(|_, value| !value.is_empty());
@@ -215,7 +213,7 @@ impl Registry for LocalRegistry {
                 Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
             })?;
             match there {
-                // Of two equal things the second is the first, whatever its version has become.
+                // A repeated call with the same content succeeds, whatever the version is now.
                 Some(there) if there == (thing_type.clone(), attributes.clone()) => Ok(()),
                 Some(_) => Err(RegistryError::Taken.into()),
                 None => {
@@ -306,7 +304,7 @@ impl Registry for LocalRegistry {
         self.own_things("SELECT name, attributes FROM thing WHERE alexa_user = ?1", [user.as_str().to_owned()]).await
     }
 
-    /// All on one page: nothing here is far away.
+    /// All things on one page, because the database is local.
     async fn unfinished(&self, _: Option<&str>) -> Result<Listing<ThingName>, RegistryError> {
         Ok(Listing { items: self.own_things("SELECT name, attributes FROM thing WHERE unfinished", []).await?, next: None })
     }
@@ -317,7 +315,7 @@ impl Registry for LocalRegistry {
 
     async fn describe(&self, certificate: &CertificateId) -> Result<Option<Described>, RegistryError> {
         let made = self.registration(certificate).await?;
-        // Only the hub's own authority issues what stands here.
+        // Only certificates of the hub's own authority are registered.
         Ok(made.map(|made| Described {
             active: made.status == Status::Active,
             inactive: made.status == Status::Inactive,

@@ -1,4 +1,4 @@
-//! What is the hub's own; that it is a registry by AWS IoT's rules, `tests/contract.rs` sees to.
+//! Tests of behaviour that only the hub has. `tests/contract.rs` tests the rules of AWS IoT.
 
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -44,7 +44,7 @@ async fn set_up(registry: &LocalRegistry, name: &str) -> ThingName {
 }
 
 #[tokio::test]
-async fn whoever_held_a_thing_before_a_restart_holds_it_no_longer() {
+async fn leases_end_at_the_start_of_a_hub() {
     let Hub { registry, place } = hub().await;
     let held = Record { run: "a run".into(), until: NOW + 15, ..Record::default() };
     registry.claim(&thing("ana"), &owner("ana"), &held).await.unwrap();
@@ -56,11 +56,11 @@ async fn whoever_held_a_thing_before_a_restart_holds_it_no_longer() {
     let free = registry.look(&thing("ana")).await.unwrap().unwrap();
     assert_eq!((free.version, free.record), (2, Record { until: NOW, ..held }));
     assert!(!Record { until: NOW, ..Record::default() }.is_held(NOW));
-    assert_eq!(registry.look(&ben).await.unwrap().unwrap().version, 1, "nobody held it");
+    assert_eq!(registry.look(&ben).await.unwrap().unwrap().version, 1, "a thing without a lease does not change");
 }
 
 #[tokio::test]
-async fn what_became_of_a_certificate_is_known_after_a_restart() {
+async fn certificates_survive_a_restart() {
     let Hub { registry, place } = hub().await;
     let ana = set_up(&registry, "ana").await;
     let id = registry.create_certificate(&ana).await.unwrap().id;
@@ -86,13 +86,13 @@ async fn what_became_of_a_certificate_is_known_after_a_restart() {
 }
 
 #[tokio::test]
-async fn who_watches_hears_of_every_change_of_a_certificate() {
+async fn a_watcher_is_notified_of_every_change_of_a_certificate() {
     let Hub { registry, .. } = hub().await;
     let (changed, mut heard) = unbounded_channel();
     registry.watch(changed);
     let ana = set_up(&registry, "ana").await;
     let id = registry.create_certificate(&ana).await.unwrap().id;
-    assert!(heard.try_recv().is_err(), "nobody can be connected with a new one");
+    assert!(heard.try_recv().is_err(), "no device can be connected with a new certificate");
     registry.attach_policy(&id).await.unwrap();
     registry.attach_thing(&id, &ana).await.unwrap();
     registry.activate(&id).await.unwrap();
@@ -110,7 +110,7 @@ fn check_code(outcome: &Result<(), RegistryError>, expected: &str) {
 }
 
 #[tokio::test]
-async fn a_refusal_has_the_code_of_aws() {
+async fn a_refusal_has_the_error_code_of_aws() {
     let Hub { registry, .. } = hub().await;
     let (ana, ben) = (set_up(&registry, "ana").await, set_up(&registry, "ben").await);
     let id = registry.create_certificate(&ana).await.unwrap().id;

@@ -1,9 +1,9 @@
-//! States and changes to test with: few names, so that they meet.
+//! Strategies for states and changes in tests. They use few names, so that states and changes overlap.
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// An object; with `null` in it, but in no array, if it is a change.
+/// A JSON object. With `nulls` it can contain `null`, except in arrays, and is a change.
 pub(super) fn object(nulls: bool) -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![any::<i64>().prop_map(Value::from), any::<bool>().prop_map(Value::from), "[a-z]{0,4}".prop_map(Value::from)];
     let list = prop::collection::vec(leaf.clone(), 0..3).prop_map(Value::from);
@@ -14,7 +14,7 @@ pub(super) fn object(nulls: bool) -> impl Strategy<Value = Value> {
     prop::collection::btree_map("[a-d]", nested, 0..4).prop_map(|map| Value::Object(map.into_iter().collect()))
 }
 
-/// Any JSON, also what no shadow may hold.
+/// Any JSON value, including values that a shadow must not contain.
 pub(super) fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

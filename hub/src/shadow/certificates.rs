@@ -1,6 +1,6 @@
-//! Which certificates devices report to use, until somebody has looked at it.
+//! The certificates that devices report as in use, until the reports are taken.
 //!
-//! Devices say what they like as often as they like, so of each thing a few reports wait, and no more.
+//! A device can report any certificate any number of times, so the number of waiting reports of each thing is limited.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -9,11 +9,12 @@ use onething::identifiers::{CertificateId, ThingName};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-/// So many different ones of a thing wait at most. Of more, the first are forgotten, and left to the sweep.
+/// The most different reports that wait for one thing. Of more reports, the oldest are dropped; the periodic sweep finds their
+/// certificates.
 const MOST: usize = 4;
 const MEMBER: &[u8] = b"\"certificateId\"";
 
-/// What devices have reported and nobody has looked at.
+/// The reports that were not taken yet.
 #[derive(Default)]
 pub(super) struct Reports {
     waiting: Mutex<HashMap<ThingName, VecDeque<CertificateId>>>,
@@ -21,7 +22,7 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    /// A device has changed its shadow: what it reported is in this payload.
+    /// Records the certificate in the payload of an accepted update of a shadow, if the update reports one.
     pub(super) fn note(&self, thing: &str, payload: &[u8]) {
         let Some((thing, certificate)) = ThingName::parse(thing).zip(reported(payload)) else { return };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +37,7 @@ impl Reports {
         self.changed.notify_one();
     }
 
-    /// Waits until there is something, and takes it.
+    /// Waits until there are reports, and takes them.
     pub(super) async fn take(&self) -> Vec<(ThingName, CertificateId)> {
         loop {
             let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
@@ -49,9 +50,9 @@ impl Reports {
     }
 }
 
-/// The certificate that an update of a shadow reports.
+/// Returns the certificate that an update of a shadow reports.
 fn reported(payload: &[u8]) -> Option<CertificateId> {
-    // Most updates name none, and are not read here.
+    // Most updates do not report a certificate, and are not parsed.
     payload.windows(MEMBER.len()).find(|text| *text == MEMBER)?;
     let update: Value = serde_json::from_slice(payload).ok()?;
     CertificateId::parse(update.pointer("/state/reported/certificateId")?.as_str()?)
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_report_waits_once_and_a_late_one_of_another_certificate_takes_none_away() {
+    async fn each_report_waits_once_and_reports_of_other_certificates_are_kept() {
         let (reports, [new, old]) = (Reports::default(), [b"new", b"old"].map(|name| CertificateId::of(name)));
         for payload in [update(new.as_str()), update(old.as_str()), update(new.as_str()), update("nonsense"), b"{}".to_vec(), Vec::new()] {
             reports.note("lamp", &payload);
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_device_that_reports_ever_others_fills_nothing() {
+    async fn a_device_that_reports_many_certificates_uses_limited_memory() {
         let reports = Reports::default();
         let ids: Vec<_> = (0..100_u8).map(|number| CertificateId::of(&[number])).collect();
         ids.iter().for_each(|id| reports.note("lamp", &update(id.as_str())));

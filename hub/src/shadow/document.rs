@@ -1,13 +1,13 @@
-//! The document of a shadow, and how it changes.
+//! The document of a shadow, and its updates.
 //!
-//! [`Document`] is pure and does what AWS IoT's shadow service documents
-//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>): objects are
-//! merged, `null` deletes, arrays are replaced whole, every change counts the version, and metadata holds
-//! the second in which each value was written. An update is taken as a whole or not at all.
+//! [`Document`] does no I/O and follows the documentation of the AWS IoT Device Shadow service
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>): objects are merged, `null` deletes,
+//! arrays are replaced as a whole, each update increments the version, and the metadata holds the time at which each value was
+//! written. An update is applied completely or not at all.
 //!
-//! Numbers are what `serde_json` makes of them: whole numbers of 64 bits, signed or not, and all others the
-//! nearest double, written so that it is read back as the same. `1` and `1.0` are two values. Of two fields
-//! of one name in an object the last counts.
+//! Numbers are those of `serde_json`: integers of 64 bits, signed or unsigned, and otherwise the nearest `f64`, which is written
+//! so that it is read back unchanged. `1` and `1.0` are different values. Of two fields with the same name in an object the last
+//! counts.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use super::rejected::Rejected;
 use super::update::{Change, SIZE_LIMIT, Update, length};
 use super::written::{Fields, ShownFields, Written};
 
-/// A shadow. The default is one that does not exist yet, of version 0.
+/// The document of a shadow. The default has version 0: the shadow does not exist yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
     pub(super) desired: Section,
@@ -24,14 +24,14 @@ pub struct Document {
     pub(super) version: u64,
 }
 
-/// `desired` or `reported`: values, and in the same shape when each was written.
+/// The section `desired` or `reported`: its values, and in the same shape the time at which each value was written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Section {
     pub(super) values: Map<String, Value>,
     pub(super) written: Fields,
 }
 
-/// What is desired and not reported, and when it was desired.
+/// The desired values that differ from the reported values, and the times at which they were written.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Delta {
     pub(super) values: Map<String, Value>,
@@ -39,14 +39,13 @@ pub(super) struct Delta {
 }
 
 impl Document {
-    /// Takes an update, `{"state":{"desired":…,"reported":…},"version":…}`. `now` is in seconds since the
-    /// epoch.
+    /// Applies an update `{"state":{"desired":…,"reported":…},"version":…}`. `now` is the Unix time in seconds.
     pub fn update(&mut self, update: &Value, now: u64) -> Result<(), Rejected> {
         *self = self.after(&Update::parse(update)?, now)?;
         Ok(())
     }
 
-    /// What an update makes of it.
+    /// Returns the document after an update.
     pub(super) fn after(&self, update: &Update<'_>, now: u64) -> Result<Self, Rejected> {
         if update.version.is_some_and(|version| version != self.version) {
             return Err(Rejected::Conflict);
@@ -59,31 +58,31 @@ impl Document {
         if length(&updated.state(None)) > SIZE_LIMIT { Err(Rejected::TooLarge) } else { Ok(updated) }
     }
 
-    /// What is desired and not reported, by the path to each value.
+    /// Returns the delta: the desired values that differ from the reported values, each at its path.
     pub fn delta(&self) -> Map<String, Value> {
         self.difference().values
     }
 
-    /// What is desired.
+    /// Returns the desired state.
     pub fn desired(&self) -> &Map<String, Value> {
         &self.desired.values
     }
 
-    /// What the device said.
+    /// Returns the reported state.
     pub fn reported(&self) -> &Map<String, Value> {
         &self.reported.values
     }
 
-    /// Counts the updates.
+    /// Returns the version, which each update increments.
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The document that GetThingShadow returns.
+    /// Returns the document as GetThingShadow returns it. `now` is the Unix time in seconds.
     pub fn read(&self, now: u64) -> Value {
         let delta = self.difference();
         let read = Read { shown: self.shown(Some(&delta)), timestamp: now };
-        // It fails only for names that are no strings, and these are.
+        // Serialization fails only for map keys that are not strings. All keys here are strings.
         serde_json::to_value(read).unwrap_or_default()
     }
 
@@ -91,7 +90,7 @@ impl Document {
         difference(&self.desired.values, &self.desired.written, &self.reported.values)
     }
 
-    /// As messages show it; with a delta where they do so.
+    /// Returns the form of the document in messages, with the given delta.
     pub(super) fn shown<'a>(&'a self, delta: Option<&'a Delta>) -> Shown<'a> {
         let filled = |written: &'a Fields| (!written.is_empty()).then_some(ShownFields(written));
         let metadata = Sections {
@@ -112,7 +111,7 @@ impl Document {
     }
 }
 
-/// Those sections that hold anything.
+/// The sections that are not empty.
 #[derive(Serialize)]
 struct Sections<T> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +122,7 @@ struct Sections<T> {
     delta: Option<T>,
 }
 
-/// A document as messages show it.
+/// The form of a document in messages.
 #[derive(Serialize)]
 pub(super) struct Shown<'a> {
     state: Sections<&'a Map<String, Value>>,
@@ -152,7 +151,8 @@ impl Section {
     }
 }
 
-/// An object that would come into being with nothing but deletions does not; one that loses its last field stays.
+/// Merges a change into an object. A new object that would contain only deletions is not created. An existing object that loses
+/// its last field stays.
 fn merge(values: &mut Map<String, Value>, written: &mut Fields, change: &Map<String, Value>, now: u64) {
     for (name, change) in change {
         let new = match change {

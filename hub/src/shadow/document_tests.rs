@@ -1,4 +1,4 @@
-//! The shadow against AWS IoT's documents, and against what must hold for all updates.
+//! Tests of shadow documents with the AWS IoT documentation, and of properties that hold for all updates.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -50,7 +50,7 @@ fn null_deletes_a_value_or_a_section() {
 }
 
 #[test]
-fn arrays_are_replaced_whole() {
+fn arrays_are_replaced_completely() {
     check(&[report(json!({"a": [1, 2, 3]})), report(json!({"a": [4]}))], &json!({"reported": {"a": [4]}}));
 }
 
@@ -61,14 +61,14 @@ fn a_value_and_an_object_replace_each_other() {
 }
 
 #[test]
-fn the_delta_holds_the_path_to_what_differs() {
+fn the_delta_contains_the_path_to_each_difference() {
     let reported = json!({"color": "blue", "engine": {"on": true, "gear": 1}, "own": 1});
     let document = after(&[desire(json!({"color": "red", "engine": {"on": true, "gear": 2}})), report(reported)]);
     assert_eq!(Value::Object(document.delta()), json!({"color": "red", "engine": {"gear": 2}}));
 }
 
 #[test]
-fn metadata_tells_when_each_value_was_written() {
+fn the_metadata_hold_the_time_of_each_value() {
     let document = after(&[report(json!({"a": 1, "b": {"c": 1}, "l": [1, 2]})), report(json!({"b": {"d": 2}})), desire(json!({"a": 2}))]);
     let at = |second: u64| json!({"timestamp": second});
     assert_eq!(
@@ -87,7 +87,7 @@ fn metadata_tells_when_each_value_was_written() {
 }
 
 #[test]
-fn a_version_must_be_the_present_one() {
+fn the_version_must_be_the_current_one() {
     let versioned = |version: Value| json!({"state": {"reported": {"a": 1}}, "version": version});
     let mut document = after(&[versioned(json!(0)), versioned(json!(1)), report(json!({}))]);
     assert_eq!(document.update(&versioned(json!(2)), 1), Err(Rejected::Conflict));
@@ -103,7 +103,7 @@ fn refuses(update: &Value, rejected: &Rejected) {
 }
 
 #[test]
-fn what_is_no_update_is_refused_and_changes_nothing() {
+fn an_invalid_update_is_rejected_and_changes_nothing() {
     for update in [json!(null), json!([]), json!("state"), json!(1)] {
         refuses(&update, &Rejected::InvalidJson);
     }
@@ -126,7 +126,7 @@ fn a_state_of_null_clears_the_shadow_and_an_empty_one_does_not() {
 }
 
 #[test]
-fn an_object_of_deletions_only_does_not_come_into_being() {
+fn an_object_of_only_deletions_is_not_created() {
     check(&[report(json!({"a": {"b": null}}))], &json!({}));
     check(&[report(json!({"a": {"b": {"c": null}, "d": 1}}))], &json!({"reported": {"a": {"d": 1}}}));
     check(&[report(json!({"a": {}}))], &json!({"reported": {"a": {}}}));
@@ -153,7 +153,7 @@ fn eight_kilobytes_are_the_limit_for_both_sections_together() {
     assert_eq!(document.update(&report(text(8_192 - frame - 4_000)), 2), Ok(()));
 }
 
-/// Metadata has the names of the state, and a second at each leaf.
+/// Whether the metadata have the shape of the state, with a time at each leaf.
 fn mirrors(state: &Value, metadata: &Value) -> bool {
     match (state, metadata) {
         (Value::Object(state), Value::Object(metadata)) => {
@@ -169,21 +169,21 @@ fn mirrors(state: &Value, metadata: &Value) -> bool {
 
 proptest! {
     #[test]
-    fn the_delta_is_gone_when_the_device_reports_what_is_desired(desired in object(false), before in object(false)) {
+    fn reporting_the_desired_state_clears_the_delta(desired in object(false), before in object(false)) {
         let mut document = after(&[report(before), desire(desired.clone())]);
         document.update(&report(desired), 9).unwrap();
         prop_assert_eq!(document.delta(), Map::new());
     }
 
     #[test]
-    fn the_delta_is_gone_when_the_device_reports_the_delta(desired in object(false), reported in object(false)) {
+    fn reporting_the_delta_clears_the_delta(desired in object(false), reported in object(false)) {
         let mut document = after(&[report(reported), desire(desired)]);
         document.update(&report(Value::Object(document.delta())), 9).unwrap();
         prop_assert_eq!(document.delta(), Map::new());
     }
 
     #[test]
-    fn an_update_taken_twice_leaves_the_state_of_one(before in object(false), change in object(true)) {
+    fn repeating_an_update_does_not_change_the_state(before in object(false), change in object(true)) {
         let once = after(&[report(before.clone()), report(change.clone())]);
         let twice = after(&[report(before), report(change.clone()), report(change)]);
         prop_assert_eq!(once.reported(), twice.reported());
@@ -197,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn metadata_mirrors_the_state(updates in prop::collection::vec(object(true), 1..4)) {
+    fn the_metadata_have_the_shape_of_the_state(updates in prop::collection::vec(object(true), 1..4)) {
         let updates: Vec<Value> = updates.into_iter().map(report).collect();
         let document = after(&updates).read(9);
         prop_assert!(mirrors(&document["state"], &document["metadata"]), "{document}");
@@ -205,7 +205,7 @@ proptest! {
     }
 
     #[test]
-    fn the_sections_do_not_touch_each_other(desired in object(true), reported in object(true)) {
+    fn the_sections_are_independent(desired in object(true), reported in object(true)) {
         let both = after(&[desire(desired.clone()), report(reported.clone())]);
         prop_assert_eq!(both.desired.values, after(&[desire(desired)]).desired.values);
         prop_assert_eq!(both.reported.values, after(&[report(reported)]).reported.values);

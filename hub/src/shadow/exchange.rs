@@ -1,7 +1,7 @@
-//! The shadow service: what a request does, and what is published about it.
+//! The shadow service: the effect of a request, and the messages to publish.
 //!
-//! Everything here is pure. Who calls it reads what is stored, writes [`Exchange::change`] and publishes
-//! [`Exchange::messages`], in one transaction for each shadow. The messages are those of
+//! This module does no I/O. The caller reads the stored shadow and writes [`Exchange::change`] in one transaction, and publishes
+//! [`Exchange::messages`]. The messages are those of
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-mqtt.html>.
 
 use std::str;
@@ -16,30 +16,30 @@ use super::topic::{Operation, ShadowKey};
 use super::update::Update;
 use super::written::{self, ShownFields, Written};
 
-/// Of a whole message, in bytes: what the broker of AWS IoT takes.
+/// The largest payload of a message, in bytes: the limit of the AWS IoT broker.
 const PAYLOAD_LIMIT: usize = 128 * 1024;
-/// In bytes.
+/// The longest client token, in bytes.
 const TOKEN_LIMIT: usize = 64;
 
-/// What a request does.
+/// The result of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Exchange {
-    /// What is to be stored from now on; `None` when that does not change.
+    /// The new stored shadow. `None` if it does not change.
     pub change: Option<Stored>,
-    /// What is to be published, in this order.
+    /// The messages to publish, in this order.
     pub messages: Vec<Message>,
 }
 
-/// Something to be published.
+/// A message to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Where.
+    /// The topic name.
     pub topic: String,
-    /// JSON.
+    /// The payload: a JSON object.
     pub payload: Vec<u8>,
 }
 
-/// Answers a message on a shadow's topic. `now` is in seconds since the epoch.
+/// Processes a message on a request topic of a shadow. `now` is the Unix time in seconds.
 pub fn exchange(current: Option<&Stored>, key: &ShadowKey, operation: Operation, payload: &[u8], now: u64) -> Exchange {
     let mut token = None;
     let done = parse(operation, payload).and_then(|request| {
@@ -58,17 +58,17 @@ pub fn exchange(current: Option<&Stored>, key: &ShadowKey, operation: Operation,
     })
 }
 
-/// Takes an update from within the hub, `{"state":…,"version":…}`. `now` is in seconds since the epoch.
+/// Applies an update of the hub, `{"state":…,"version":…}`. `now` is the Unix time in seconds.
 pub fn update(current: Option<&Stored>, key: &ShadowKey, patch: &Value, now: u64) -> Result<Exchange, Rejected> {
     updated(current, key, patch, client_token(patch)?, now)
 }
 
-/// Deletes a shadow from within the hub. `now` is in seconds since the epoch.
+/// Deletes a shadow for the hub. `now` is the Unix time in seconds.
 pub fn delete(current: Option<&Stored>, key: &ShadowKey, now: u64) -> Result<Exchange, Rejected> {
     deleted(current, key, None, now)
 }
 
-/// Only an update has to say anything.
+/// Parses the payload of a request. Only an update needs a payload.
 fn parse(operation: Operation, payload: &[u8]) -> Result<Value, Rejected> {
     if payload.len() > PAYLOAD_LIMIT {
         return Err(Rejected::TooLarge);
@@ -78,7 +78,7 @@ fn parse(operation: Operation, payload: &[u8]) -> Result<Value, Rejected> {
             let text = str::from_utf8(payload).map_err(|_| Rejected::NotUtf8)?;
             serde_json::from_str(text).map_err(|_| Rejected::InvalidJson)
         }
-        // Anything but an object with a token is as good as nothing, which is what should be sent.
+        // The payload should be empty. Only an object with a client token has an effect.
         Operation::Get | Operation::Delete => Ok(serde_json::from_slice(payload).unwrap_or_default()),
     }
 }
@@ -110,7 +110,7 @@ fn deleted(current: Option<&Stored>, key: &ShadowKey, client_token: Option<&str>
     Ok(Exchange { change: Some(Stored::Deleted { version, at: timestamp }), messages })
 }
 
-/// A delta is published whenever an update leaves one, and then it is all of it
+/// Applies an update. If a delta remains, it is published completely, even if the update did not change it
 /// (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-mqtt.html#update-delta-pub-sub-topic>).
 fn updated(
     current: Option<&Stored>,
@@ -140,12 +140,12 @@ fn updated(
 
 impl Message {
     fn new(topic: String, content: &impl Serialize) -> Self {
-        // It fails only for names that are no strings, and these are.
+        // Serialization fails only for map keys that are not strings. All keys here are strings.
         Self { topic, payload: serde_json::to_vec(content).unwrap_or_default() }
     }
 }
 
-/// A shadow: `get/accepted`.
+/// The payload of `get/accepted`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Whole<'a> {
@@ -156,7 +156,7 @@ struct Whole<'a> {
     client_token: Option<&'a str>,
 }
 
-/// A part of a shadow: `update/accepted` has what the request named, `update/delta` the difference.
+/// The payload of `update/accepted`, with the state of the request, and of `update/delta`, with the delta.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Part<'a, S, M> {
@@ -168,7 +168,7 @@ struct Part<'a, S, M> {
     client_token: Option<&'a str>,
 }
 
-/// A shadow before and after an update: `update/documents`.
+/// The payload of `update/documents`: the shadow before and after an update.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Documents<'a> {
@@ -179,7 +179,7 @@ struct Documents<'a> {
     client_token: Option<&'a str>,
 }
 
-/// `delete/accepted`.
+/// The payload of `delete/accepted`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Gone<'a> {
@@ -189,7 +189,7 @@ struct Gone<'a> {
     client_token: Option<&'a str>,
 }
 
-/// `get/rejected`, `update/rejected` and `delete/rejected`.
+/// The payload of `get/rejected`, `update/rejected` and `delete/rejected`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Refusal<'a> {

@@ -1,7 +1,7 @@
-//! The shadows of all things, in the hub's database. A shadow needs no registered thing, as with AWS IoT.
+//! The shadows of all things in the database of the hub. As in AWS IoT, a shadow does not need a registered thing.
 //!
-//! What a change has to be told to devices is told once it is on the disk. Two changes of one shadow may be
-//! told in another order than they happened, as on AWS; each message has the version that it is about.
+//! The messages about a change are published after the change is durable. As in AWS IoT, the messages about two changes of one
+//! shadow can be published in another order than the changes. Each message contains the version of the shadow.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,10 +20,10 @@ use crate::mqtt::backend::Behind;
 use crate::mqtt::broker::{self, Broker};
 use crate::storage::store::{Store, StoreError};
 
-/// How many changes a slow listener may be behind.
+/// The capacity of the broadcast channel: how many changes a slow receiver may lag behind.
 const BEHIND: usize = 256;
 
-/// The shadows of one hub; clones are the same ones.
+/// The shadows of one hub. Clones share the same state.
 #[derive(Clone)]
 pub struct LocalShadows {
     store: Store,
@@ -33,7 +33,7 @@ pub struct LocalShadows {
     reports: Arc<Reports>,
 }
 
-/// Why a shadow was not changed.
+/// Why a change of a shadow failed.
 enum Failed {
     Rejected(Rejected),
     Store(StoreError),
@@ -72,30 +72,31 @@ impl From<StoreError> for ShadowError {
 }
 
 impl LocalShadows {
-    /// The shadows in this database. `now` is in seconds since the epoch.
+    /// Opens the shadows in a database. `now` returns the Unix time in seconds.
     pub fn new(store: Store, now: fn() -> u64) -> Self {
         Self { store, now, broker: Arc::default(), changed: broadcast::channel(BEHIND).0, reports: Arc::default() }
     }
 
-    /// From now on devices that are connected here hear of changes.
+    /// Sets the broker that publishes changes to the connected devices. Only the first call has an effect.
     pub fn connect(&self, broker: Broker<Behind>) {
-        // There is one broker in a hub.
+        // A hub has only one broker.
         let _ = self.broker.set(broker);
     }
 
-    /// From now on hears which thing's shadow has changed.
+    /// Subscribes to changes. Each item is the name of a thing whose shadow has changed, or whose device has connected or
+    /// disconnected.
     pub fn watch(&self) -> broadcast::Receiver<String> {
         self.changed.subscribe()
     }
 
-    /// A thing's classic shadow as GetThingShadow returns it, where there is one.
+    /// Returns the classic shadow of a thing as GetThingShadow returns it. `None` if there is no shadow.
     pub async fn document(&self, thing: &ThingName) -> Result<Option<Value>, StoreError> {
         let (key, now) = (ShadowKey::from(thing), (self.now)());
         let read = self.store.read(move |db| current(db, &key)).await?;
         Ok(read.as_ref().and_then(Stored::document).map(|document| document.read(now)))
     }
 
-    /// Does what a device asks for on a shadow's topic; what it returns is to be published.
+    /// Processes the request of a device on a shadow topic. The caller publishes the returned messages.
     pub async fn ask(&self, key: ShadowKey, operation: Operation, payload: Vec<u8>) -> Result<Vec<Message>, StoreError> {
         let now = (self.now)();
         if operation == Operation::Get {
@@ -111,20 +112,20 @@ impl LocalShadows {
         Ok(messages)
     }
 
-    /// Waits until devices have reported which certificates they use.
+    /// Waits until devices have reported the certificates that they use, and returns the reports.
     pub async fn certificates_in_use(&self) -> Vec<(ThingName, CertificateId)> {
         self.reports.take().await
     }
 
-    /// Forgets the versions of shadows that were deleted long ago.
+    /// Deletes the remembered versions of shadows that were deleted more than 48 hours ago.
     pub async fn clean_up(&self) -> Result<(), StoreError> {
         let long_ago = i64::try_from((self.now)().saturating_sub(REMEMBERED)).unwrap_or(i64::MAX);
         let sql = "DELETE FROM shadow WHERE json_extract(document, '$.deleted') < ?1";
         self.store.change(move |db| Ok(db.execute(sql, [long_ago]).map(drop)?)).await
     }
 
-    /// Takes an update from within the hub, and publishes what it comes to.
-    async fn take(&self, thing: &ThingName, patch: Value) -> Result<(), Failed> {
+    /// Applies an update of the hub, and publishes the resulting messages.
+    async fn apply_update(&self, thing: &ThingName, patch: Value) -> Result<(), Failed> {
         let now = (self.now)();
         let messages = self.change(thing.into(), move |stored, key| Ok::<_, Failed>(update(stored, key, &patch, now)?)).await?;
         self.publish(messages).await;
@@ -149,7 +150,7 @@ impl LocalShadows {
         Ok(messages)
     }
 
-    /// The shadow is changed, whether its device hears of it now or reads it later.
+    /// Publishes messages about a change. An error is only logged: the change is durable, and the device can read the shadow later.
     async fn publish(&self, messages: Vec<Message>) {
         let Some(broker) = self.broker.get() else { return };
         let messages = messages.into_iter().map(|message| broker::message::Message::new(&message.topic, message.payload));
@@ -158,9 +159,10 @@ impl LocalShadows {
         }
     }
 
-    /// A device has connected or disconnected.
+    /// Notifies the receivers of [`Self::watch`] about a thing: its shadow has changed, or its device has connected or
+    /// disconnected.
     pub(crate) fn noticed(&self, thing: &str) {
-        // Nobody has to listen.
+        // An error means that there is no receiver.
         let _ = self.changed.send(thing.to_owned());
     }
 }
@@ -188,7 +190,7 @@ impl Shadows for LocalShadows {
     }
 
     async fn update(&self, thing: &ThingName, patch: &Patch) -> Result<(), ShadowError> {
-        Ok(self.take(thing, patch.document().clone()).await?)
+        Ok(self.apply_update(thing, patch.document().clone()).await?)
     }
 
     async fn delete(&self, thing: &ThingName) -> Result<(), ShadowError> {

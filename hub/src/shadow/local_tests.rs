@@ -1,4 +1,4 @@
-//! What is the database's part; what an update comes to, `exchange` decides.
+//! Tests of the shadows in the database. The tests of the results of updates are in `exchange_tests.rs`.
 
 use std::cell::Cell;
 
@@ -12,7 +12,7 @@ thread_local! {
     static NOW: Cell<u64> = const { Cell::new(1_795_305_600) };
 }
 
-fn over(place: &TempDir) -> LocalShadows {
+fn open(place: &TempDir) -> LocalShadows {
     LocalShadows::new(Store::open(&place.path().join("hub.db")).unwrap(), || NOW.get())
 }
 
@@ -31,20 +31,20 @@ async fn rows(shadows: &LocalShadows) -> i64 {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_there_after_a_restart() {
+async fn an_accepted_update_is_stored_after_a_restart() {
     let place = tempfile::tempdir().unwrap();
-    let shadows = over(&place);
+    let shadows = open(&place);
     let answers = report(&shadows, &json!({"status": "idle"})).await;
     assert!(answers[0].topic.ends_with("/shadow/update/accepted"), "{answers:?}");
     drop(shadows);
-    let document = over(&place).document(&thing()).await.unwrap().unwrap();
+    let document = open(&place).document(&thing()).await.unwrap().unwrap();
     assert_eq!((&document["state"]["reported"]["status"], &document["version"]), (&json!("idle"), &json!(1)));
 }
 
 #[tokio::test]
-async fn a_refused_update_is_answered_and_changes_nothing() {
+async fn a_rejected_update_is_answered_and_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
-    let shadows = over(&place);
+    let shadows = open(&place);
     report(&shadows, &json!({"status": "idle"})).await;
     let answers = shadows.ask((&thing()).into(), Operation::Update, b"{".to_vec()).await.unwrap();
     assert!(answers.len() == 1 && answers[0].topic.ends_with("/shadow/update/rejected"), "{answers:?}");
@@ -52,21 +52,21 @@ async fn a_refused_update_is_answered_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_deleted_shadow_goes_on_counting_for_two_days_and_is_then_forgotten() {
+async fn the_version_of_a_deleted_shadow_continues_for_two_days() {
     let place = tempfile::tempdir().unwrap();
-    let shadows = over(&place);
+    let shadows = open(&place);
     for _twice in 0..2 {
         report(&shadows, &json!({"status": "idle"})).await;
     }
     shadows.delete(&thing()).await.unwrap();
     NOW.set(NOW.get() + REMEMBERED);
     shadows.clean_up().await.unwrap();
-    assert_eq!(rows(&shadows).await, 1, "its version is still known");
+    assert_eq!(rows(&shadows).await, 1, "the version of the deleted shadow is still stored");
     report(&shadows, &json!({"status": "idle"})).await;
     assert_eq!(shadows.document(&thing()).await.unwrap().unwrap()["version"], 3);
 
     shadows.clean_up().await.unwrap();
-    assert_eq!(rows(&shadows).await, 1, "it is there");
+    assert_eq!(rows(&shadows).await, 1, "the shadow exists");
     shadows.delete(&thing()).await.unwrap();
     NOW.set(NOW.get() + REMEMBERED + 1);
     shadows.clean_up().await.unwrap();
@@ -74,12 +74,12 @@ async fn a_deleted_shadow_goes_on_counting_for_two_days_and_is_then_forgotten() 
 }
 
 #[tokio::test]
-async fn who_watches_hears_whose_shadow_has_changed() {
+async fn a_receiver_gets_the_thing_of_each_changed_shadow() {
     let place = tempfile::tempdir().unwrap();
-    let shadows = over(&place);
-    let mut heard = shadows.watch();
+    let shadows = open(&place);
+    let mut receiver = shadows.watch();
     shadows.ask((&thing()).into(), Operation::Get, Vec::new()).await.unwrap();
-    assert!(heard.try_recv().is_err(), "reading changes nothing");
+    assert!(receiver.try_recv().is_err(), "a read must not notify the receivers");
     report(&shadows, &json!({"status": "idle"})).await;
-    assert_eq!(heard.try_recv().unwrap(), thing().as_str());
+    assert_eq!(receiver.try_recv().unwrap(), thing().as_str());
 }

@@ -1,14 +1,13 @@
-//! Device shadows: what is wanted of a device, what it says, and the difference.
+//! Device shadows: the desired state and the reported state of a device, and the delta.
 //!
-//! What a message on a shadow topic does is decided by [`exchange()`], which is pure: from what is stored, a
-//! request and the time it makes what is to be stored and what is to be published. [`topic`] says which
-//! topics are a shadow's, [`Document`] how a state changes, [`Stored`] what a database keeps, and
-//! [`Rejected`] why nothing changed.
+//! [`exchange()`] processes a message on a shadow topic without I/O: from the stored shadow, the request and the time it computes
+//! the new stored shadow and the messages to publish. [`topic`] parses and builds the shadow topics. [`Document`] applies
+//! updates, [`Stored`] is the form in the database, and [`Rejected`] is the reason of a rejected request.
 //!
-//! The rules are those of AWS IoT's shadow service
-//! (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-device-shadows.html>). Where its guide is
-//! silent, they are those of the shadow manager that AWS published for Greengrass
-//! (<https://github.com/aws-greengrass/aws-greengrass-shadow-manager>), which keeps copies of the same shadows.
+//! The rules are those of the AWS IoT Device Shadow service
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-device-shadows.html>). Where its guide does not define a rule, the
+//! rule is that of the shadow manager that AWS published for Greengrass
+//! (<https://github.com/aws-greengrass/aws-greengrass-shadow-manager>), which synchronises the same shadows.
 
 mod certificates;
 mod document;

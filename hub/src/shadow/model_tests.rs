@@ -1,4 +1,4 @@
-//! The shadow service against a model of it that knows no trees: a flat table from path to value.
+//! Tests of the shadow service against a model without trees: a flat table from path to value.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use super::*;
 
 type Path = Vec<String>;
 
-/// What stands at a path.
+/// The entry at a path.
 #[derive(Clone, Debug, PartialEq)]
 enum Entry {
     Object,
-    /// A value that is no object, and when it was written.
+    /// A value that is not an object, and the time at which it was written.
     Leaf(Value, u64),
 }
 
@@ -29,7 +29,7 @@ struct Model {
     deleted: u64,
 }
 
-/// All that a change names, objects before what is in them.
+/// All values of a change with their paths, objects before their fields.
 fn flat(change: &Value) -> Vec<(Path, &Value)> {
     let mut found: Vec<(Path, &Value)> = vec![(Vec::new(), change)];
     let mut next = 0;
@@ -73,7 +73,7 @@ fn difference(desired: &Table, reported: &Table) -> Table {
     desired.iter().filter(|(path, _)| touched(path)).map(|(path, entry)| (path.clone(), entry.clone())).collect()
 }
 
-/// A table as JSON.
+/// Converts a table to JSON.
 fn tree(table: &Table, leaf: impl Fn(&Value, u64) -> Value) -> Value {
     let mut tree = json!({});
     for (path, entry) in table {
@@ -97,7 +97,7 @@ fn metadata(table: &Table) -> Value {
     tree(table, seconds)
 }
 
-/// The lists of [`object`] hold no lists and no objects.
+/// The metadata of a value. The arrays of [`object`] contain no arrays and no objects.
 fn seconds(value: &Value, at: u64) -> Value {
     let second = json!({"timestamp": at});
     value.as_array().map_or(second.clone(), |items| vec![second; items.len()].into())
@@ -108,7 +108,7 @@ fn sections<'a>(tables: impl IntoIterator<Item = (&'a str, &'a Table)>, shown: i
     filled.map(|(name, table)| (name.to_owned(), shown(table))).collect()
 }
 
-/// What a request says when every leaf of it is a second.
+/// The metadata of the `state` of a request, with `now` at each leaf.
 fn echoed(request: &Value, now: u64) -> Value {
     match request {
         Value::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), echoed(field, now))).collect(),
@@ -174,7 +174,7 @@ fn missing(now: u64) -> Value {
     json!({"code": 404, "message": "No shadow exists with name: 'n'", "timestamp": now})
 }
 
-/// What happens to a shadow.
+/// A step of a test: a request, or the passing of time in seconds.
 #[derive(Clone, Debug)]
 enum Step {
     Get,
@@ -212,7 +212,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn the_service_says_what_the_model_says(steps in steps()) {
+    fn the_messages_equal_those_of_the_model(steps in steps()) {
         let key = ShadowKey::new("t", Some("n")).unwrap();
         let (mut model, mut row, mut now) = (Model::default(), None::<String>, 1_591_057_529_u64);
         for step in steps {
@@ -240,9 +240,9 @@ proptest! {
         }
     }
 
-    /// A device that does what each delta says, and an app that watches documents, both hold the truth.
+    /// A device that reports each delta, and an app that follows `update/documents`, both have the state of the shadow.
     #[test]
-    fn who_follows_the_messages_holds_the_state(changes in prop::collection::vec(object(true), 1..6)) {
+    fn following_the_messages_gives_the_state(changes in prop::collection::vec(object(true), 1..6)) {
         let key = ShadowKey::new("t", None).unwrap();
         let (mut stored, mut seen) = (None::<Stored>, json!({}));
         for desired in changes {

@@ -1,17 +1,17 @@
-//! Why a request about a shadow is not granted, in the words of AWS IoT
+//! The reasons for which a shadow request is rejected, with the codes and messages of AWS IoT
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-error-messages.html>).
 
 use thiserror::Error;
 
-/// Levels of names in `desired` or `reported`.
+/// The most levels of nesting in `desired` or `reported`.
 pub(super) const DEPTH_LIMIT: usize = 8;
-/// Why a request was not granted. Its `Display` is the `message` that devices get; hence the capitals.
+/// Why a request was rejected. `Display` is the `message` of the response to the device, hence the capital letters.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejected {
-    /// Not JSON, or not an object.
+    /// The payload is not JSON, or not an object.
     #[error("Invalid JSON")]
     InvalidJson,
-    /// An update of nothing.
+    /// The update has no `state`.
     #[error("Missing required node: state")]
     MissingState,
     /// `state` is neither an object nor `null`.
@@ -26,31 +26,31 @@ pub enum Rejected {
     /// `version` is not a number that a shadow can have.
     #[error("Invalid version")]
     InvalidVersion,
-    /// `clientToken` is no string, or longer than 64 bytes.
+    /// `clientToken` is not a string, or is longer than 64 bytes.
     #[error("Invalid clientToken")]
     InvalidClientToken,
-    /// Nested too deep. (The guide's list of messages says 6, its list of quotas 8.)
+    /// A section is nested too deep. (The guide's list of messages says 6, its list of quotas 8.)
     #[error("JSON contains too many levels of nesting; maximum is {DEPTH_LIMIT}")]
     TooDeep,
-    /// A section other than `desired` and `reported`, or an array with `null` in it, of this name.
+    /// The name of a section other than `desired` and `reported`, or of an array that contains `null`.
     #[error("State contains an invalid node: '{0}'")]
     InvalidNode(String),
-    /// There is no such shadow: the shadow's name, or the thing's if the shadow has none.
+    /// The shadow does not exist. The text is the name of the shadow, or of the thing for the classic shadow.
     #[error("No shadow exists with name: '{0}'")]
     NotFound(String),
-    /// The update is for another version.
+    /// The `version` of the update is not the current version.
     #[error("Version conflict")]
     Conflict,
-    /// The shadow would be larger than 8 KB, or the request is.
+    /// The state of the update or of the resulting shadow exceeds 8 KB, or the payload exceeds 128 KB.
     #[error("The payload exceeds the maximum size allowed")]
     TooLarge,
-    /// Text in another encoding.
+    /// The payload is not UTF-8.
     #[error("Unsupported documented encoding; supported encoding is UTF-8")]
     NotUtf8,
 }
 
 impl Rejected {
-    /// The `code` that devices get: an HTTP status.
+    /// Returns the `code` of the response: an HTTP status code.
     pub fn code(&self) -> u16 {
         match self {
             Self::InvalidJson

@@ -1,7 +1,7 @@
-//! What a database keeps of a shadow, and for how long it remembers one that was deleted.
+//! The form of a shadow in the database, and the remembered version of a deleted shadow.
 //!
-//! A shadow that is made within 48 hours after one of its name was deleted goes on counting where that one
-//! ended, so that a device which missed the deletion does not take its updates for old ones
+//! A shadow that is created within 48 hours after the deletion of a shadow with the same name continues the version of the
+//! deleted shadow. A device that missed the deletion then does not ignore the new updates as old ones
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-data-flow.html>).
 
 use std::borrow::Cow;
@@ -11,29 +11,29 @@ use thiserror::Error;
 
 use super::document::{Document, Section};
 
-/// For how long after its deletion a shadow's version is remembered, in seconds.
+/// How long the version of a deleted shadow is remembered, in seconds.
 pub(super) const REMEMBERED: u64 = 48 * 60 * 60;
 
-/// What is kept of a shadow.
+/// A shadow in the database.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stored {
-    /// There is a shadow.
+    /// The shadow exists.
     Present(Document),
-    /// There was one.
+    /// The shadow was deleted.
     Deleted {
-        /// Its last version.
+        /// The last version of the shadow.
         version: u64,
-        /// When it was deleted, in seconds since the epoch.
+        /// When the shadow was deleted, as Unix time in seconds.
         at: u64,
     },
 }
 
-/// The text is not one that [`Stored::text`] wrote.
+/// The stored text was not written by [`Stored::text`].
 #[derive(Debug, Error)]
 #[error("the stored shadow cannot be read")]
 pub struct Corrupt(#[from] serde_json::Error);
 
-/// The text as it is stored. The metadata is in it as bare seconds.
+/// The stored text. Its metadata are bare numbers, as Unix time in seconds.
 #[derive(Serialize, Deserialize)]
 struct Row<'a> {
     #[serde(default, skip_serializing_if = "is_empty")]
@@ -50,7 +50,7 @@ fn is_empty(section: &Section) -> bool {
 }
 
 impl Stored {
-    /// The text to be stored: JSON.
+    /// Returns the JSON text for the database.
     pub fn text(&self) -> String {
         let row = match self {
             Self::Present(document) => Row {
@@ -63,11 +63,11 @@ impl Stored {
                 Row { desired: Cow::default(), reported: Cow::default(), version: *version, deleted: Some(*at) }
             }
         };
-        // It fails only for names that are no strings, and these are.
+        // Serialization fails only for map keys that are not strings. All keys here are strings.
         serde_json::to_string(&row).unwrap_or_default()
     }
 
-    /// What was stored as this text.
+    /// Parses the text of [`Stored::text`].
     pub fn restore(text: &str) -> Result<Self, Corrupt> {
         let Row { desired, reported, version, deleted } = serde_json::from_str(text)?;
         Ok(match deleted {
@@ -76,7 +76,7 @@ impl Stored {
         })
     }
 
-    /// The shadow, if there is one.
+    /// Returns the document of the shadow. `None` if the shadow was deleted.
     pub fn document(&self) -> Option<&Document> {
         match self {
             Self::Present(document) => Some(document),
@@ -84,12 +84,12 @@ impl Stored {
         }
     }
 
-    /// Whether it may be thrown away: the shadow was deleted so long ago that nothing depends on it.
+    /// Whether the version of a deleted shadow is no longer remembered. `now` is the Unix time in seconds.
     pub fn is_forgotten(&self, now: u64) -> bool {
         matches!(self, Self::Deleted { at, .. } if now.saturating_sub(*at) > REMEMBERED)
     }
 
-    /// The document that an update starts from.
+    /// Returns the document to which an update is applied.
     pub(super) fn base(current: Option<&Self>, now: u64) -> Cow<'_, Document> {
         match current {
             Some(Self::Present(document)) => Cow::Borrowed(document),

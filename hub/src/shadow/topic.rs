@@ -1,15 +1,15 @@
-//! The topics of shadows, and whose shadow each is about.
+//! The topics of shadows.
 //!
-//! `$aws/things/THING/shadow/OPERATION` is about a thing's classic shadow, and
-//! `$aws/things/THING/shadow/name/NAME/OPERATION` about one of its named shadows
-//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-mqtt.html>). A name that the registry
-//! would not take makes no topic of a shadow, so nothing that is written here can reach another level.
+//! `$aws/things/THING/shadow/OPERATION` is a topic of the classic shadow of a thing, and
+//! `$aws/things/THING/shadow/name/NAME/OPERATION` a topic of one of its named shadows
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-mqtt.html>). Names that the registry would not accept
+//! are refused. A name therefore cannot contain `/` and add a topic level.
 
 use std::fmt;
 
 use onething::identifiers::ThingName;
 
-/// Whose shadow, and which of them.
+/// Identifies a shadow: the thing, and the name of a named shadow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShadowKey {
     thing: String,
@@ -17,8 +17,8 @@ pub struct ShadowKey {
 }
 
 impl ShadowKey {
-    /// Takes a thing's name, `[a-zA-Z0-9:_-]{1,128}`, and for a named shadow its name, `[$a-zA-Z0-9:_-]{1,64}`
-    /// (<https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_UpdateThingShadow.html>).
+    /// Takes the thing name, `[a-zA-Z0-9:_-]{1,128}`, and the shadow name of a named shadow, `[$a-zA-Z0-9:_-]{1,64}`. `None` for
+    /// other names (<https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_UpdateThingShadow.html>).
     pub fn new(thing: &str, name: Option<&str>) -> Option<Self> {
         let named = |text: &str, longest: usize, more: &[u8]| {
             let allowed = |c: u8| c.is_ascii_alphanumeric() || more.contains(&c);
@@ -28,37 +28,37 @@ impl ShadowKey {
         legal.then(|| Self { thing: thing.to_owned(), name: name.map(str::to_owned) })
     }
 
-    /// The name of the thing.
+    /// Returns the name of the thing.
     pub fn thing(&self) -> &str {
         &self.thing
     }
 
-    /// The name of the shadow; the classic shadow has none.
+    /// Returns the name of the shadow. `None` for the classic shadow.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Where an operation is asked for.
+    /// Returns the request topic of an operation.
     pub fn request(&self, operation: Operation) -> String {
         self.topic(operation, "")
     }
 
-    /// Where it is said that an operation was done.
+    /// Returns the topic of the response to an accepted request.
     pub fn accepted(&self, operation: Operation) -> String {
         self.topic(operation, "/accepted")
     }
 
-    /// Where it is said that an operation was not done.
+    /// Returns the topic of the response to a rejected request.
     pub fn rejected(&self, operation: Operation) -> String {
         self.topic(operation, "/rejected")
     }
 
-    /// Where the difference is published.
+    /// Returns the topic of the delta.
     pub fn delta(&self) -> String {
         self.topic(Operation::Update, "/delta")
     }
 
-    /// Where the documents before and after an update are published.
+    /// Returns the topic of the documents before and after an update.
     pub fn documents(&self) -> String {
         self.topic(Operation::Update, "/documents")
     }
@@ -72,29 +72,29 @@ impl ShadowKey {
     }
 }
 
-/// The classic shadow of a thing.
+/// Converts a thing name to the key of its classic shadow.
 impl From<&ThingName> for ShadowKey {
     fn from(thing: &ThingName) -> Self {
         Self { thing: thing.as_str().to_owned(), name: None }
     }
 }
 
-/// What can be asked of a shadow.
+/// An operation on a shadow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Read it.
+    /// Read the shadow.
     Get,
-    /// Merge a change in, and make it where there is none.
+    /// Merge a change into the shadow. Creates a shadow that does not exist.
     Update,
-    /// Delete it.
+    /// Delete the shadow.
     Delete,
 }
 
 impl Operation {
-    /// All of them.
+    /// All operations.
     pub const ALL: [Self; 3] = [Self::Get, Self::Update, Self::Delete];
 
-    /// The level of a topic that stands for it.
+    /// Returns the topic level of the operation.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -110,7 +110,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What a message on this topic asks of which shadow; `None` when it asks nothing of any.
+/// Parses a request topic into the shadow and the operation. `None` if the topic is not a request topic of a shadow.
 pub fn request(topic: &str) -> Option<(ShadowKey, Operation)> {
     let (thing, rest) = topic.strip_prefix("$aws/things/")?.split_once("/shadow/")?;
     let (name, asked) = match rest.strip_prefix("name/") {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thing_or_a_shadow_may_be_named_like_a_level() {
+    fn a_thing_or_a_shadow_can_have_the_name_of_a_topic_level() {
         let key = ShadowKey::new("shadow", Some("name")).unwrap();
         assert_eq!(request("$aws/things/shadow/shadow/name/name/get"), Some((key, Operation::Get)));
         assert_eq!(request("$aws/things/name/shadow/delete"), Some((ShadowKey::new("name", None).unwrap(), Operation::Delete)));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nearly_a_shadow_topic_is_none() {
+    fn similar_topics_are_not_shadow_topics() {
         for topic in [
             "",
             "$aws/things/t/shadow",
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn names_have_a_longest_length() {
+    fn the_length_of_names_is_limited() {
         let (thing, name) = ("t".repeat(128), "n".repeat(64));
         assert!(ShadowKey::new(&thing, Some(&name)).is_some());
         assert!(ShadowKey::new(&format!("{thing}t"), None).is_none());
@@ -195,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_topic_is_read_as_it_was_made(thing in "[a-zA-Z0-9:_-]{1,128}", name in prop::option::of("[$a-zA-Z0-9:_-]{1,64}")) {
+        fn a_built_topic_is_parsed_to_its_key(thing in "[a-zA-Z0-9:_-]{1,128}", name in prop::option::of("[$a-zA-Z0-9:_-]{1,64}")) {
             let key = ShadowKey::new(&thing, name.as_deref()).unwrap();
             for operation in Operation::ALL {
                 prop_assert_eq!(request(&key.request(operation)), Some((key.clone(), operation)));
@@ -207,7 +207,7 @@ mod tests {
         }
 
         #[test]
-        fn a_topic_that_is_read_is_made_the_same(topic in "\\$aws/things/[a/$+%]{0,3}/shadow/(name/)?[a/$]{0,3}/?(get|update|delete)/?") {
+        fn a_parsed_topic_is_built_unchanged(topic in "\\$aws/things/[a/$+%]{0,3}/shadow/(name/)?[a/$]{0,3}/?(get|update|delete)/?") {
             if let Some((key, operation)) = request(&topic) {
                 prop_assert_eq!(key.request(operation), topic);
             }

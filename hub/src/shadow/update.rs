@@ -1,6 +1,6 @@
-//! An update of a shadow, `{"state":{"desired":…,"reported":…},"version":…}`, once it is known to be one.
+//! A validated update of a shadow, `{"state":{"desired":…,"reported":…},"version":…}`.
 //!
-//! What is outside `state`, `version` and `clientToken` is ignored
+//! Fields other than `state`, `version` and `clientToken` are ignored
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/diagnosing-shadows.html>).
 
 use std::io;
@@ -10,23 +10,23 @@ use serde_json::{Map, Value};
 
 use super::rejected::{DEPTH_LIMIT, Rejected};
 
-/// Of `desired` and `reported` together, without metadata and white space, in bytes.
+/// The largest size of `desired` and `reported` together, without metadata and white space, in bytes.
 pub(super) const SIZE_LIMIT: usize = 8 * 1024;
 
-/// What is to be changed.
+/// The parsed update.
 pub(super) struct Update<'a> {
-    /// As it was sent.
+    /// The `state` as it was sent.
     pub(super) state: &'a Value,
     pub(super) desired: Change<'a>,
     pub(super) reported: Change<'a>,
-    /// Of the shadow for which it is meant, if it is not for any.
+    /// The version that the shadow must have. `None` if the update applies to any version.
     pub(super) version: Option<u64>,
 }
 
-/// What is to be changed in one section.
+/// The change of one section.
 pub(super) enum Change<'a> {
     Nothing,
-    /// The section is to be removed.
+    /// The section is removed.
     Clear,
     Merge(&'a Map<String, Value>),
 }
@@ -40,7 +40,7 @@ impl<'a> Update<'a> {
             Some(version) => Some(version.as_u64().ok_or(Rejected::InvalidVersion)?),
         };
         let (desired, reported) = match state {
-            // The shadow stays, and nothing in it.
+            // The shadow becomes empty, but is not deleted.
             Value::Null => (Change::Clear, Change::Clear),
             Value::Object(sections) => {
                 if let Some(other) = sections.keys().find(|name| *name != "desired" && *name != "reported") {
@@ -73,7 +73,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Each name is a level, and so is an array of objects or arrays.
+/// Returns the levels of nesting. Each field name is a level, and so is an object or array inside an array.
 fn levels(object: &Map<String, Value>) -> usize {
     object.values().map(|value| 1 + levels_below(value)).max().unwrap_or_default()
 }
@@ -89,7 +89,7 @@ fn levels_below(value: &Value) -> usize {
     }
 }
 
-/// The name of an array that holds `null`, however deep.
+/// Returns the name of an array that contains `null` at any depth.
 fn array_with_null(object: &Map<String, Value>) -> Option<&str> {
     object.iter().find_map(|(name, value)| match value {
         Value::Object(inner) => array_with_null(inner),
@@ -107,7 +107,7 @@ fn holds_null(value: &Value) -> bool {
     }
 }
 
-/// Bytes of a value as JSON without white space.
+/// Returns the size of a value as JSON without white space, in bytes.
 pub(super) fn length(value: &impl Serialize) -> usize {
     struct Counted(usize);
 
@@ -125,7 +125,7 @@ pub(super) fn length(value: &impl Serialize) -> usize {
     let mut counted = Counted(0);
     match serde_json::to_writer(&mut counted, value) {
         Ok(()) => counted.0,
-        // What cannot be written fits nowhere.
+        // A value that cannot be serialized exceeds every limit.
         Err(_) => usize::MAX,
     }
 }

@@ -1,6 +1,5 @@
-//! The whole conversation of AWS's guide, *Simulating Device Shadow service communications*: a lamp, an app,
-//! and every message between them as the guide shows it
-//! (<https://docs.aws.amazon.com/iot/latest/developerguide/using-device-shadows.html>).
+//! Test with the complete example *Simulating Device Shadow service communications* of the AWS guide: a lamp, an app, and the
+//! messages between them (<https://docs.aws.amazon.com/iot/latest/developerguide/using-device-shadows.html>).
 
 use serde_json::{Value, json};
 
@@ -8,14 +7,14 @@ use super::*;
 
 const SHADOW: &str = "$aws/things/mySimulatedThing/shadow/name/simShadow1";
 
-/// The shadow service with one row in its database.
+/// The shadow service with one row in the database.
 #[derive(Default)]
 struct Service {
     row: Option<String>,
 }
 
 impl Service {
-    fn hears(&mut self, now: u64, operation: &str, payload: &str) -> Vec<(String, Value)> {
+    fn receive(&mut self, now: u64, operation: &str, payload: &str) -> Vec<(String, Value)> {
         let (key, operation) = topic::request(&format!("{SHADOW}/{operation}")).unwrap();
         let stored = self.row.as_deref().map(|row| Stored::restore(row).unwrap());
         let Exchange { change, messages } = exchange(stored.as_ref(), &key, operation, payload.as_bytes(), now);
@@ -30,20 +29,20 @@ fn message(topic: &str, payload: Value) -> (String, Value) {
     (format!("{SHADOW}/{topic}"), payload)
 }
 
-/// Metadata of a color.
+/// The metadata of a color: an array of three times.
 fn color(second: u64) -> Value {
     json!([{"timestamp": second}, {"timestamp": second}, {"timestamp": second}])
 }
 
 #[test]
-fn the_conversation_is_that_of_the_guide() {
+fn the_messages_equal_those_of_the_guide() {
     let mut service = Service::default();
     let missing = json!({"code": 404, "message": "No shadow exists with name: 'simShadow1'", "timestamp": 1_591_140_000});
-    assert_eq!(service.hears(1_591_140_000, "get", ""), [message("get/rejected", missing)]);
+    assert_eq!(service.receive(1_591_140_000, "get", ""), [message("get/rejected", missing)]);
 
-    // The guide's shadow has been updated twice before.
-    service.hears(1_591_140_001, "update", r#"{"state":{}}"#);
-    service.hears(1_591_140_002, "update", r#"{"state":{}}"#);
+    // In the guide, the shadow was updated twice before the example.
+    service.receive(1_591_140_001, "update", r#"{"state":{}}"#);
+    service.receive(1_591_140_002, "update", r#"{"state":{}}"#);
     let (device, app, report) =
         ("426bfd96-e720-46d3-95cd-014e3ef12bb6", "21b21b21-bfd2-4279-8c65-e2f697ff4fab", "a4dc2227-9213-4c6a-a6a5-053304f60258");
     let initial = json!({"state": {"reported": {"ID": "SmartLamp21", "ColorRGB": [128, 128, 128]}}, "clientToken": device});
@@ -54,23 +53,23 @@ fn the_conversation_is_that_of_the_guide() {
         "timestamp": 1_591_140_517,
         "clientToken": device,
     });
-    assert_eq!(service.hears(1_591_140_517, "update", &initial.to_string())[0], message("update/accepted", created.clone()));
+    assert_eq!(service.receive(1_591_140_517, "update", &initial.to_string())[0], message("update/accepted", created.clone()));
     let asked = json!({"clientToken": device}).to_string();
-    assert_eq!(service.hears(1_591_140_517, "get", &asked), [message("get/accepted", created.clone())]);
+    assert_eq!(service.receive(1_591_140_517, "get", &asked), [message("get/accepted", created.clone())]);
     created["timestamp"] = json!(1_591_141_111);
     created.as_object_mut().unwrap().remove("clientToken");
-    assert_eq!(service.hears(1_591_141_111, "get", ""), [message("get/accepted", created)]);
+    assert_eq!(service.receive(1_591_141_111, "get", ""), [message("get/accepted", created)]);
 
     let yellow = json!({"state": {"desired": {"ColorRGB": [255, 255, 0]}}, "clientToken": app});
     let answer = |state: Value, metadata: Value, version: u64, timestamp: u64, token: &str| json!({"state": state, "metadata": metadata, "version": version, "timestamp": timestamp, "clientToken": token});
-    let wanted = service.hears(1_591_141_596, "update", &yellow.to_string());
+    let wanted = service.receive(1_591_141_596, "update", &yellow.to_string());
     let written = json!({"ColorRGB": color(1_591_141_596)});
     let accepted = answer(yellow["state"].clone(), json!({"desired": written}), 4, 1_591_141_596, app);
     let delta = answer(json!({"ColorRGB": [255, 255, 0]}), written, 4, 1_591_141_596, app);
     assert_eq!(wanted[..2], [message("update/accepted", accepted), message("update/delta", delta)]);
 
     let done = json!({"state": {"reported": {"ColorRGB": [255, 255, 0]}}, "clientToken": report});
-    let answers = service.hears(1_591_142_747, "update", &done.to_string());
+    let answers = service.receive(1_591_142_747, "update", &done.to_string());
     let accepted = answer(done["state"].clone(), json!({"reported": {"ColorRGB": color(1_591_142_747)}}), 5, 1_591_142_747, report);
     let documents = json!({
         "previous": {
@@ -102,5 +101,5 @@ fn the_conversation_is_that_of_the_guide() {
 
     let mut read = documents["current"].clone();
     read["timestamp"] = json!(1_591_143_269);
-    assert_eq!(service.hears(1_591_143_269, "get", ""), [message("get/accepted", read)]);
+    assert_eq!(service.receive(1_591_143_269, "get", ""), [message("get/accepted", read)]);
 }

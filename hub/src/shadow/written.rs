@@ -1,8 +1,8 @@
-//! When each value of a shadow was written: a tree of the shape of the state, with a second at each leaf.
+//! The metadata of a shadow: the time at which each value was written, as a tree with the shape of the state.
 //!
-//! In messages a second is `{"timestamp":1591057529}`
-//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>), and a value of the
-//! name `timestamp` looks the same; in the database it is the bare number, which cannot be mistaken.
+//! In messages a time is `{"timestamp":1591057529}`
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-document.html>). An object with a field `timestamp` has
+//! the same form. In the database a time is therefore a bare number, which is unambiguous.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,23 +12,23 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-/// When the fields of an object were written.
+/// The times at which the fields of an object were written.
 pub(super) type Fields = BTreeMap<String, Written>;
 
-/// When a value was written. It is kept as bare numbers.
+/// The times at which a value was written. It serializes to bare numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(super) enum Written {
-    /// In seconds since the epoch.
+    /// A scalar: the Unix time in seconds.
     At(u64),
-    /// An object, field by field.
+    /// An object: the times of each field.
     Fields(Fields),
-    /// An array, item by item.
+    /// An array: the times of each item.
     Items(Vec<Written>),
 }
 
 impl Written {
-    /// Of a value that is written whole.
+    /// Returns the times of a value that is written completely at `now`.
     pub(super) fn whole(value: &Value, now: u64) -> Self {
         match value {
             Value::Array(items) => Self::Items(items.iter().map(|item| Self::whole(item, now)).collect()),
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Written {
     }
 }
 
-/// Tells by the look of a value what it is.
+/// Deserializes [`Written`] by the type of the JSON value.
 struct Shape;
 
 impl<'de> Visitor<'de> for Shape {
@@ -75,7 +75,7 @@ impl<'de> Visitor<'de> for Shape {
     }
 }
 
-/// As messages show it.
+/// Serializes times in their form in messages.
 pub(super) struct Shown<'a>(pub(super) &'a Written);
 
 impl Serialize for Shown<'_> {
@@ -92,7 +92,7 @@ impl Serialize for Shown<'_> {
     }
 }
 
-/// An object as messages show it.
+/// Serializes the times of an object in their form in messages.
 pub(super) struct ShownFields<'a>(pub(super) &'a Fields);
 
 impl Serialize for ShownFields<'_> {

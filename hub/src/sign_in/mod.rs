@@ -1,4 +1,4 @@
-//! Who owners are: Amazon's users, or in trying mode the users of this hub.
+//! The sign-in of owners: Login with Amazon, or the local users in trying mode.
 
 mod users;
 
@@ -7,12 +7,12 @@ use onething::login::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
 
 pub use self::users::{CLIENT_ID, LocalLogin, User, UserError, UserName};
 
-/// Who signs owners in.
+/// The service that verifies access tokens and returns the profiles of owners.
 #[derive(Clone)]
 pub enum SignIn {
     /// Login with Amazon.
     Amazon(LoginWithAmazon),
-    /// Nobody but this hub, for trying.
+    /// The local users of this hub, in trying mode.
     Local(LocalLogin),
 }
 

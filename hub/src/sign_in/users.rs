@@ -1,7 +1,7 @@
-//! A local stand-in for Login with Amazon: users of this hub, and the access tokens that link them.
+//! A local replacement for Login with Amazon: the users of this hub, and the access tokens of linked accounts.
 //!
-//! A token is random. It is kept for the simulated Echo, which sends it along as Alexa would, and is found by its
-//! fingerprint.
+//! A token is random. The database stores it for the simulated Echo, which sends it in requests as Alexa does. A token is looked
+//! up by its fingerprint.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,36 +15,37 @@ use thiserror::Error;
 
 use crate::storage::store::{Store, StoreError};
 
-/// The client id that local tokens are made for.
+/// The client id for which local tokens are issued.
 pub const CLIENT_ID: &str = "amzn1.application-oa2-client.onething-hub";
-/// Tokens of Login with Amazon last an hour; local ones are always as good as new.
+/// The remaining validity that is reported for every token, in seconds. Tokens of Login with Amazon are valid for an hour; local
+/// ones do not expire.
 const SECONDS_LEFT: u64 = 3_600;
 
-/// In characters: the longest first name.
+/// The largest length of a first name, in characters.
 const NAME_LENGTH: usize = 40;
 
-/// Why there is no such user.
+/// Why a user could not be created, changed or read.
 #[derive(Debug, Error)]
 pub enum UserError {
-    /// It cannot be a name.
+    /// The name has characters that are not allowed, or it is too long.
     #[error("a user is named by 1 to 32 letters, digits, `_` or `-`")]
     Name,
-    /// It cannot be what somebody is called.
+    /// The first name is empty or too long, or it contains control characters.
     #[error("a first name has 1 to {NAME_LENGTH} characters")]
     FirstName,
-    /// Somebody has to be there.
+    /// The last user cannot be removed.
     #[error("this is the only user: the hub needs one")]
     Last,
-    /// No mail address can be made of it.
+    /// The mail address is not valid.
     #[error("this is no mail address")]
     Address,
-    /// There is a user of this name.
+    /// Another user has this first name.
     #[error("there is a user of this name already")]
     Taken,
-    /// The kernel gives no randomness.
+    /// The operating system returned no random bytes.
     #[error("no token can be made")]
     NoToken,
-    /// The database.
+    /// The database returned an error.
     #[error("the users cannot be read or written")]
     Store(#[from] StoreError),
 }
@@ -55,59 +56,59 @@ impl From<rusqlite::Error> for UserError {
     }
 }
 
-/// By what a user is named in requests: lower-case, the same for `Ana` and `ana`.
+/// The name of a user in requests, in lower case. `Ana` and `ana` are the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserName(String);
 
 impl UserName {
-    /// Accepts 1 to 32 letters, digits, `_` and `-`.
+    /// Accepts 1 to 32 ASCII letters, digits, `_` and `-`.
     pub fn parse(name: &str) -> Result<Self, UserError> {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
         let named = (1..=32).contains(&name.len()) && name.bytes().all(allowed);
         if named { Ok(Self(name.to_ascii_lowercase())) } else { Err(UserError::Name) }
     }
 
-    /// The name, in lower case.
+    /// The name in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The user id that stands for them, where Amazon's would: made of the name, so the same user has the
-    /// same thing at every start of the hub.
+    /// The user id in place of the one of Amazon. It is derived from the name, so a user has the same thing after every restart
+    /// of the hub.
     pub fn owner(&self) -> Option<OwnerId> {
         OwnerId::parse(&format!("amzn1.account.{}", self.0.to_ascii_uppercase()))
     }
 
-    /// Who an owner is, where they are one of these.
+    /// The user with this user id. `None` for the user id of another service.
     pub fn of(owner: &OwnerId) -> Option<Self> {
         Self::parse(owner.as_str().strip_prefix("amzn1.account.")?).ok()
     }
 }
 
-/// Somebody with an account on this hub.
+/// A local user.
 #[derive(Clone)]
 pub struct User {
-    /// By what they are named.
+    /// The name in requests.
     pub user: UserName,
-    /// What others call them.
+    /// The first name.
     pub name: String,
     address: String,
     token: Option<String>,
 }
 
 impl User {
-    /// Their mail address, which only they and their mail may see whole.
+    /// The complete mail address. Only the user's own pages and mail may contain it.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The mail address as it may be shown: its first letter and its domain.
+    /// The mail address for display: the first letter and the domain.
     pub fn masked_address(&self) -> String {
         let (local, domain) = self.address.rsplit_once('@').unwrap_or_default();
         format!("{}…@{domain}", local.trim_matches('"').chars().take(1).collect::<String>())
     }
 
-    /// The token of the account, while it is linked.
+    /// The access token, if the account is linked.
     pub fn token(&self) -> Option<AccessToken> {
         self.token.clone().map(AccessToken::new)
     }
@@ -127,30 +128,30 @@ impl fmt::Debug for User {
     }
 }
 
-/// The users of this hub, and who of them is linked.
+/// The local users of this hub. Clones share the database and the cache.
 #[derive(Clone)]
 pub struct LocalLogin {
     store: Store,
     known: Arc<Known>,
 }
 
-/// Users who were read before: whoever speaks is not looked up again. They are as they are on the disk.
+/// A cache of users, which are read for every request, and the number of changes. Cached users are as in the database.
 #[derive(Default)]
 struct Known(Mutex<(HashMap<UserName, User>, u64)>);
 
 impl Known {
-    /// A panic elsewhere leaves at most a user to be read again.
+    /// After a panic in another thread a user may be missing, and is read again.
     fn lock(&self) -> MutexGuard<'_, (HashMap<UserName, User>, u64)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The user, or until how many changes what is read now may be kept.
+    /// The cached user, or else the number of changes, which [`Known::keep`] needs.
     fn recall(&self, user: &UserName) -> Result<User, u64> {
         let known = self.lock();
         known.0.get(user).cloned().ok_or(known.1)
     }
 
-    /// Keeps a user, unless somebody was changed since they were read.
+    /// Caches a user, unless a user was changed since the given number of changes.
     fn keep(&self, user: &User, changes: u64) {
         let mut known = self.lock();
         if known.1 == changes {
@@ -158,7 +159,7 @@ impl Known {
         }
     }
 
-    /// The user is somebody else now. It is said where the change is made, so who reads later reads the change.
+    /// Removes a changed user. Call it in the transaction of the change, so that later reads see the change.
     fn forget(&self, user: &UserName) {
         let mut known = self.lock();
         known.0.remove(user);
@@ -172,8 +173,8 @@ impl LocalLogin {
         Self { store, known: Arc::default() }
     }
 
-    /// The user of this name, who is made where there is none: called as the name says, with the address
-    /// given or one that leads nowhere.
+    /// The user with this name. Creates the user if necessary, with the capitalised name as the first name, and with `address` or
+    /// an address of `example.com`.
     pub async fn user(&self, user: &UserName, address: Option<&str>) -> Result<User, UserError> {
         match self.known.recall(user) {
             Ok(known) if address.is_none_or(is_address) => Ok(known),
@@ -186,8 +187,8 @@ impl LocalLogin {
         }
     }
 
-    /// Makes a user of this first name, whatever its letters are; nobody else may be called so. In requests they are named by what is
-    /// left of it in Latin letters and digits.
+    /// Creates a user with any first name, which must be unique without regard to case. The name in requests consists of the
+    /// ASCII letters and digits of the first name.
     pub async fn add(&self, name: &str, address: Option<&str>) -> Result<User, UserError> {
         let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
         if name.is_empty() || name.chars().count() > NAME_LENGTH || name.chars().any(char::is_control) {
@@ -213,7 +214,7 @@ impl LocalLogin {
         self.store.change(change).await
     }
 
-    /// Removes a user, with what was said to their Echo.
+    /// Removes a user and the stored conversation with the Echo.
     pub async fn remove(&self, user: &UserName) -> Result<(), UserError> {
         let (user, known) = (user.clone(), Arc::clone(&self.known));
         let change = move |db: &rusqlite::Connection| {
@@ -224,7 +225,7 @@ impl LocalLogin {
         self.store.change(change).await
     }
 
-    /// The user of this name out of the database, who is made where there is none.
+    /// Reads a user from the database. Creates the user if necessary.
     async fn make(&self, user: &UserName, address: Option<&str>) -> Result<User, UserError> {
         if !address.is_none_or(is_address) {
             return Err(UserError::Address);
@@ -243,7 +244,7 @@ impl LocalLogin {
         found.await
     }
 
-    /// All users, by name.
+    /// All users, sorted by their names in requests.
     pub async fn users(&self) -> Result<Vec<User>, UserError> {
         let read = self.store.read(|db| {
             let mut query = db.prepare_cached("SELECT user, name, address, token FROM local_user ORDER BY user")?;
@@ -253,7 +254,7 @@ impl LocalLogin {
         read.await
     }
 
-    /// Links a user, who is made where there is none: the token is what Alexa sends along from now on.
+    /// Links the account of a user, who is created if necessary. Returns the new access token, which replaces an older one.
     pub async fn link(&self, user: &UserName) -> Result<AccessToken, UserError> {
         let mut random = [0_u8; 32];
         getrandom::fill(&mut random).map_err(|_| UserError::NoToken)?;
@@ -263,7 +264,7 @@ impl LocalLogin {
         Ok(token)
     }
 
-    /// Takes a link back: its token is no good any more.
+    /// Removes the link of an account. Its token is not valid any more.
     pub async fn unlink(&self, user: &UserName) -> Result<(), UserError> {
         self.keep(user, None).await
     }
@@ -289,7 +290,7 @@ impl LocalLogin {
     }
 }
 
-/// What is left of a first name in lower-case Latin letters and digits: `mr-x` of "Mr X".
+/// The ASCII letters and digits of a first name, in lower case and with hyphens: `mr-x` for "Mr X".
 fn in_latin(name: &str) -> String {
     let mut latin = String::new();
     for letter in name.chars() {

@@ -1,4 +1,4 @@
-//! Who the users are, and for whom a token stands.
+//! Tests of users and access tokens.
 
 use onething::login::identify;
 
@@ -23,7 +23,7 @@ fn ana() -> UserName {
 }
 
 #[tokio::test]
-async fn a_token_stands_for_the_user_who_linked_also_after_a_restart() {
+async fn a_token_identifies_its_user_also_after_a_restart() {
     let Hub { login, place } = hub();
     let token = login.link(&ana()).await.unwrap();
     drop(login);
@@ -36,7 +36,7 @@ async fn a_token_stands_for_the_user_who_linked_also_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_token_that_nobody_was_given_or_that_was_taken_back_is_invalid() {
+async fn unknown_replaced_and_revoked_tokens_are_invalid() {
     let Hub { login, place: _place } = hub();
     let first = login.link(&ana()).await.unwrap();
     let second = login.link(&ana()).await.unwrap();
@@ -50,19 +50,19 @@ async fn a_token_that_nobody_was_given_or_that_was_taken_back_is_invalid() {
 }
 
 #[tokio::test]
-async fn whoever_was_read_before_a_link_is_read_again_after_it() {
+async fn a_cached_user_is_read_again_after_a_change() {
     let Hub { login, place: _place } = hub();
     assert!(login.user(&ana(), None).await.unwrap().token().is_none());
     let token = login.link(&ana()).await.unwrap();
     assert_eq!(login.user(&ana(), None).await.unwrap().token().unwrap().secret(), token.secret());
-    // Whoever goes away while it is done changes nothing about it.
+    // A caller that is cancelled does not cancel the transaction.
     let _ = tokio::time::timeout(std::time::Duration::ZERO, login.unlink(&ana())).await;
     assert!(login.users().await.unwrap()[0].token().is_none());
     assert!(login.user(&ana(), None).await.unwrap().token().is_none());
 }
 
 #[tokio::test]
-async fn a_user_is_made_once_and_shown_without_their_address() {
+async fn a_user_is_created_once_and_the_debug_form_has_no_address() {
     let Hub { login, place: _place } = hub();
     let user = login.user(&ana(), None).await.unwrap();
     assert_eq!((user.name.as_str(), user.address(), user.masked_address().as_str()), ("Ana", "ana@example.com", "a…@example.com"));
@@ -74,7 +74,7 @@ async fn a_user_is_made_once_and_shown_without_their_address() {
 }
 
 #[tokio::test]
-async fn of_many_who_add_a_user_at_once_one_does() {
+async fn only_one_of_many_concurrent_calls_adds_a_user() {
     let Hub { login, place: _place } = hub();
     let adding = futures_util::future::join_all((0..8).map(|_| async { login.add("Ana", None).await })).await;
     assert_eq!(adding.iter().filter(|added| added.is_ok()).count(), 1);
@@ -99,7 +99,7 @@ async fn a_user_may_have_any_first_name_and_be_removed() {
 }
 
 #[test]
-fn a_name_is_one_word() {
+fn user_names_are_one_ascii_word() {
     for bad in ["", "two words", "ä", "a/b", "../x", &"x".repeat(33)] {
         assert!(UserName::parse(bad).is_err(), "{bad}");
     }

@@ -1,9 +1,9 @@
-//! Certificate chains, fetched once and kept for a while.
+//! A cache of certificate chains.
 //!
-//! A chain is kept only while it is good, and looked through at every use. It is fetched again when it is good no longer,
-//! when it does not fit a signature (Amazon may have put another one at the same address), and every six hours.
-//! Requests that need the same chain wait for one fetch; a failure is remembered for some seconds only. What strangers
-//! can cause is bounded: chains and failures kept, fetches at a time, and how often one address is asked.
+//! Every use checks a cached chain again. A chain is fetched again when it is no longer valid, when it does not match a signature
+//! (Amazon may have put another chain at the same URL), and after six hours. Concurrent requests for the same chain share one
+//! fetch. A failure is cached for some seconds. The effects of unknown clients are bounded: the number of cached chains and
+//! failures, the number of concurrent fetches, and the fetches of one URL.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,50 +20,50 @@ use super::Unverified;
 use super::chain::Chain;
 use super::chain_url::{ChainUrl, ORIGIN};
 
-/// Amazon uses one address at a time.
+/// The largest number of cached URLs. Amazon uses one URL at a time.
 const MAX_CHAINS: usize = 32;
 const MAX_FETCHES: usize = 8;
-/// Waiting for a free place included: Alexa waits for an answer for eight seconds.
+/// The time limit of a fetch, including the wait for a permit. Alexa waits eight seconds for a response.
 const FETCH_LIMIT: Duration = Duration::from_secs(3);
 const MAX_AGE: u64 = 6 * 60 * 60;
-/// A signature that does not fit makes us ask again, but not more often than this.
+/// The shortest time between two fetches that signatures without a matching key cause, in seconds.
 const DOUBT_PAUSE: u64 = 60;
 const FAILURE_PAUSE: u64 = 5;
 
-/// Why a chain did not come.
+/// Why a chain could not be fetched.
 #[derive(Debug, Error)]
 pub enum SourceFault {
-    /// The server did not answer, or not in the bounds of [`Https`].
+    /// The server did not respond, or the response exceeded the limits of [`Https`].
     #[error("no answer")]
     NoAnswer(#[source] HttpsError),
-    /// It answered with something else than 200.
+    /// The status of the response is not 200.
     #[error("the answer has status {0}")]
     Status(u16),
-    /// It took too long.
+    /// The time limit was exceeded.
     #[error("no answer in time")]
     Silent,
 }
 
-/// Where chains come from.
+/// A source of certificate chains.
 pub trait ChainSource: Send + Sync {
-    /// The content of the file at this address.
+    /// The content of the file at this URL.
     fn fetch(&self, url: &ChainUrl) -> impl Future<Output = Result<Bytes, SourceFault>> + Send;
 }
 
-/// Amazon's own server. No redirect is followed.
+/// The server of Amazon. Redirects are not followed.
 impl ChainSource for Https {
     async fn fetch(&self, url: &ChainUrl) -> Result<Bytes, SourceFault> {
         fetch(self, ORIGIN, url).await
     }
 }
 
-/// The file that an address names, from a server.
+/// The file of a URL, from the given server.
 pub(super) async fn fetch(https: &Https, server: &str, url: &ChainUrl) -> Result<Bytes, SourceFault> {
     let reply = https.send(https.get(&format!("{server}{}", url.path()))).await.map_err(SourceFault::NoAnswer)?;
     if reply.status == 200 { Ok(reply.body) } else { Err(SourceFault::Status(reply.status)) }
 }
 
-/// What is known of one address. The lock around it is held while a chain is fetched.
+/// The cached state of one URL. Its lock is held during a fetch.
 #[derive(Default)]
 struct Known {
     chain: Option<Chain>,
@@ -95,7 +95,7 @@ impl<S: ChainSource> ChainCache<S> {
         Self { anchors, source, now, fetches: Semaphore::new(MAX_FETCHES), places: Mutex::default() }
     }
 
-    /// Whether the chain at an address is Alexa's and its key made this signature.
+    /// Verifies that the chain at a URL belongs to Alexa and that its key made this signature.
     pub(super) async fn verify(&self, url: &ChainUrl, body: &[u8], signature: &[u8]) -> Result<(), Unverified> {
         let known = self.place(url);
         let mut known = known.lock().await;
@@ -119,14 +119,14 @@ impl<S: ChainSource> ChainCache<S> {
                 signed
             }
             Err(fault) => {
-                // A chain that was only doubted stays: it is good for the requests that it fits.
+                // A chain that did not match this signature stays cached for other requests.
                 known.failed_at = Some(now);
                 Err(fault)
             }
         }
     }
 
-    /// A chain that is good.
+    /// Fetches a chain and checks it.
     async fn fetch(&self, url: &ChainUrl, now: u64) -> Result<Chain, Unverified> {
         let fetch = async {
             let _one_of_few = self.fetches.acquire().await.map_err(|_| SourceFault::Silent)?;
@@ -138,15 +138,15 @@ impl<S: ChainSource> ChainCache<S> {
         Ok(chain)
     }
 
-    /// The place of an address. The one that was not used for longest makes room, and of those rather one without a
-    /// chain: addresses that strangers make up do not drive Amazon's out.
+    /// The entry of a URL. When the cache is full, the least recently used entry without a chain is removed, or else the least
+    /// recently used entry. So URLs that unknown clients invent do not displace the URL of Amazon.
     fn place(&self, url: &ChainUrl) -> Arc<tokio::sync::Mutex<Known>> {
-        // No change of the map panics half-way.
+        // No change of the map panics before it is complete.
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.uses += 1;
         let used = places.uses;
         if !places.by_url.contains_key(url) && places.by_url.len() >= MAX_CHAINS {
-            // One that is being used right now is taken for one with a chain.
+            // A locked entry is in use, so it counts as one with a chain.
             let holds_chain = |place: &Place| place.known.try_lock().map_or(true, |known| known.chain.is_some());
             let leaves = places.by_url.iter().min_by_key(|(_, place)| (holds_chain(place), place.used));
             if let Some(url) = leaves.map(|(url, _)| url.clone()) {

@@ -1,4 +1,4 @@
-//! What is fetched when, from a real server.
+//! Tests of fetches and of the cache, with a real HTTP server.
 
 use futures_util::future::join_all;
 
@@ -12,13 +12,13 @@ fn url(file: &str) -> ChainUrl {
     ChainUrl::parse(format!("{ORIGIN}{file}").as_bytes()).unwrap()
 }
 
-struct Stage {
+struct TestCache {
     amazon: Amazon,
     server: Server,
     cache: ChainCache<Elsewhere>,
 }
 
-impl Stage {
+impl TestCache {
     fn new() -> Self {
         let (amazon, server) = (Amazon::new(), Server::start());
         server.put(FILE, Answer::ok(amazon.chain.clone()));
@@ -30,7 +30,7 @@ impl Stage {
         self.cache.verify(&url(FILE), BODY, signature).await
     }
 
-    /// Verifies a good signature, and says how often the server has been asked by then.
+    /// Checks a verdict, and the number of fetches so far.
     #[track_caller]
     fn check(&self, verdict: &Result<(), Unverified>, expected: &str, asked: usize) {
         let verdict = verdict.as_ref().map_or_else(|fault| format!("{fault:?}"), |()| "ok".to_owned());
@@ -40,8 +40,8 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn a_chain_is_fetched_once_and_again_after_six_hours() {
-    let stage = Stage::new();
+async fn a_chain_is_fetched_again_after_six_hours() {
+    let stage = TestCache::new();
     let good = sign(BODY);
     stage.check(&stage.verify(&good).await, "ok", 1);
     stage.check(&stage.verify(&good).await, "ok", 1);
@@ -53,8 +53,8 @@ async fn a_chain_is_fetched_once_and_again_after_six_hours() {
 }
 
 #[tokio::test]
-async fn requests_at_once_wait_for_one_fetch() {
-    let stage = Stage::new();
+async fn concurrent_requests_share_one_fetch() {
+    let stage = TestCache::new();
     let good = sign(BODY);
     for verdict in join_all((0..20).map(|_| stage.verify(&good))).await {
         verdict.unwrap();
@@ -63,11 +63,11 @@ async fn requests_at_once_wait_for_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_kept_chain_expires_and_its_successor_is_fetched() {
-    let stage = Stage::new();
+async fn an_expired_chain_is_fetched_again() {
+    let stage = TestCache::new();
     let day = |from, to| leaf(&stage.amazon.between, &KEY, days(from, to)) + &stage.amazon.between.pem();
     let good = sign(BODY);
-    // It ends in an hour, long before it would be fetched again.
+    // The leaf expires in an hour, long before the next regular fetch.
     pass(23 * 3_600);
     stage.server.put(FILE, Answer::ok(day(-1, 1)));
     stage.check(&stage.verify(&good).await, "ok", 1);
@@ -82,8 +82,8 @@ async fn a_kept_chain_expires_and_its_successor_is_fetched() {
 }
 
 #[tokio::test]
-async fn a_signature_that_does_not_fit_asks_for_the_chain_once() {
-    let stage = Stage::new();
+async fn a_wrong_signature_causes_at_most_one_fetch_in_a_minute() {
+    let stage = TestCache::new();
     let good = sign(BODY);
     stage.check(&stage.verify(&good).await, "ok", 1);
     stage.check(&stage.verify(b"bad").await, "Signature", 1);
@@ -91,7 +91,7 @@ async fn a_signature_that_does_not_fit_asks_for_the_chain_once() {
     stage.check(&stage.verify(b"bad").await, "Signature", 2);
     stage.check(&stage.verify(b"bad").await, "Signature", 2);
     stage.check(&stage.verify(&good).await, "ok", 2);
-    // A server that has broken down meanwhile does not cost the good requests their chain.
+    // A server that fails meanwhile does not remove the chain for valid requests.
     pass(DOUBT_PAUSE);
     stage.server.put(FILE, Answer::Status(503, Bytes::new()));
     stage.check(&stage.verify(b"bad").await, "Fetch(Status(503))", 3);
@@ -100,8 +100,8 @@ async fn a_signature_that_does_not_fit_asks_for_the_chain_once() {
 }
 
 #[tokio::test]
-async fn a_new_key_at_the_same_address_is_found() {
-    let stage = Stage::new();
+async fn a_new_key_at_the_same_url_is_fetched() {
+    let stage = TestCache::new();
     let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     stage.server.put(FILE, Answer::ok(leaf(&stage.amazon.root, &other, |_| ())));
     let good = sign(BODY);
@@ -111,13 +111,13 @@ async fn a_new_key_at_the_same_address_is_found() {
     stage.check(&stage.verify(&good).await, "ok", 2);
 }
 
-/// What the server answers, and what comes of it.
+/// Checks the fault that a response of the server causes.
 async fn check_answer(answer: Answer, expected: &str) {
-    let stage = Stage::new();
+    let stage = TestCache::new();
     stage.server.put(FILE, answer);
     let good = sign(BODY);
     stage.check(&stage.verify(&good).await, expected, 1);
-    // Nobody asks again at once, and soon it is forgiven.
+    // The failure is cached, and the next fetch happens after the pause.
     stage.check(&stage.verify(&good).await, "FetchedInVain", 1);
     stage.server.put(FILE, Answer::ok(stage.amazon.chain.clone()));
     pass(FAILURE_PAUSE);
@@ -125,7 +125,7 @@ async fn check_answer(answer: Answer, expected: &str) {
 }
 
 #[tokio::test]
-async fn what_is_no_chain_is_refused_and_not_kept() {
+async fn responses_without_a_valid_chain_are_not_cached() {
     check_answer(Answer::Status(500, Bytes::new()), "Fetch(Status(500))").await;
     check_answer(Answer::Status(403, "<Error><Code>AccessDenied</Code></Error>".into()), "Fetch(Status(403))").await;
     check_answer(Answer::Status(404, Amazon::new().chain.into()), "Fetch(Status(404))").await;
@@ -138,23 +138,23 @@ async fn what_is_no_chain_is_refused_and_not_kept() {
 
 #[tokio::test]
 async fn no_redirect_is_followed() {
-    let stage = Stage::new();
+    let stage = TestCache::new();
     stage.server.put(FILE, Answer::Redirect("/echo.api/other.pem"));
     stage.server.put("/echo.api/other.pem", Answer::ok(stage.amazon.chain.clone()));
     stage.check(&stage.verify(&sign(BODY)).await, "Fetch(Status(302))", 1);
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_not_read_to_the_end() {
-    let stage = Stage::new();
+async fn a_large_response_is_not_read_completely() {
+    let stage = TestCache::new();
     let large = stage.amazon.chain.clone() + &" ".repeat(64 * 1024);
     stage.server.put(FILE, Answer::ok(large));
     stage.check(&stage.verify(&sign(BODY)).await, "Fetch(NoAnswer(TooLarge", 1);
 }
 
 #[tokio::test]
-async fn a_silent_server_is_not_waited_for() {
-    let stage = Stage::new();
+async fn a_server_that_does_not_respond_exceeds_the_time_limit() {
+    let stage = TestCache::new();
     stage.server.put(FILE, Answer::Silence);
     let good = sign(BODY);
     let (one, other) = tokio::join!(stage.verify(&good), stage.verify(&good));
@@ -163,8 +163,8 @@ async fn a_silent_server_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_a_fault_and_no_crash() {
-    let stage = Stage::new();
+async fn a_server_that_cannot_be_reached_is_a_fault() {
+    let stage = TestCache::new();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let source = Elsewhere { https: Https::default(), base: format!("http://{free}") };
     let cache = ChainCache::new(vec![anchor(&stage.amazon.root)], source, clock);
@@ -173,8 +173,8 @@ async fn a_server_that_is_not_there_is_a_fault_and_no_crash() {
 }
 
 #[tokio::test]
-async fn addresses_that_strangers_make_up_do_not_drive_out_amazons() {
-    let stage = Stage::new();
+async fn invented_urls_do_not_displace_the_url_of_amazon() {
+    let stage = TestCache::new();
     let good = sign(BODY);
     stage.check(&stage.verify(&good).await, "ok", 1);
     let strangers = 3 * MAX_CHAINS;

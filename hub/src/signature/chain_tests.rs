@@ -1,11 +1,11 @@
-//! Chains as Amazon's files have them, and as they must not be.
+//! Tests of valid and invalid certificate chains, in the form of Amazon's files.
 
 use rcgen::{DnType, ExtendedKeyUsagePurpose, KeyPair, SigningKey};
 
 use super::super::forge::{Amazon, Ca, KEY, NOW, anchor, cross_certificate, days, intermediate, leaf, root, sign};
 use super::*;
 
-/// What becomes of a file, under a root, now: `ok` or how the fault begins.
+/// Checks a file at time `NOW` with one trusted root. `expected` is `ok` or the beginning of the fault.
 #[track_caller]
 fn check(root: &Ca, pem: &str, expected: &str) {
     check_at(NOW, root, pem, expected);
@@ -19,7 +19,7 @@ fn check_at(now: u64, root: &Ca, pem: &str, expected: &str) {
 }
 
 #[test]
-fn a_chain_leads_from_alexa_to_a_trusted_root() {
+fn a_chain_to_a_trusted_root_is_accepted() {
     let amazon = Amazon::new();
     check(&amazon.root, &amazon.chain, "ok");
     check(&amazon.root, &(amazon.chain.clone() + &amazon.root.pem()), "ok");
@@ -37,20 +37,20 @@ fn surplus_certificates_and_their_order_do_not_matter() {
     check(&amazon.root, &format!("{leaf}{deeper}{between}"), "ok");
     check(&amazon.root, &format!("{leaf}{between}{deeper}"), "ok");
 
-    // As Amazon's files have it: the root, vouched for by an older one that nobody trusts any more.
+    // As in Amazon's files: a cross certificate for the root, from an older root that is no longer trusted.
     let distrusted = root("distrusted");
     let cross = cross_certificate(&amazon.root, "root", &distrusted);
     check(&amazon.root, &format!("{leaf}{deeper}{between}{cross}"), "ok");
     check(&amazon.root, &format!("{leaf}{cross}{}{between}{deeper}", distrusted.pem()), "ok");
-    // And the other way round: the new root is not known yet, the old one is.
+    // The reverse case: only the older root is trusted.
     check(&distrusted, &format!("{leaf}{deeper}{between}{cross}"), "ok");
     check(&distrusted, &format!("{leaf}{deeper}{between}"), "Untrusted(UnknownIssuer");
-    // Alexa's own comes first.
+    // The certificate of Alexa must be the first.
     check(&amazon.root, &format!("{between}{leaf}{deeper}"), "Untrusted(CaUsedAsEndEntity");
 }
 
 #[test]
-fn a_chain_with_a_gap_leads_nowhere() {
+fn a_chain_with_a_missing_intermediate_is_refused() {
     let amazon = Amazon::new();
     let deeper = intermediate("deeper", &amazon.between, |_| ());
     let leaf = leaf(&deeper, &KEY, |_| ());
@@ -60,7 +60,7 @@ fn a_chain_with_a_gap_leads_nowhere() {
 }
 
 #[test]
-fn a_certificate_vouches_for_itself_in_vain() {
+fn self_signed_certificates_and_non_ca_issuers_are_refused() {
     let amazon = Amazon::new();
     let mut params = rcgen::CertificateParams::new(vec![NAME.to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "root");
@@ -69,7 +69,7 @@ fn a_certificate_vouches_for_itself_in_vain() {
     check(&amazon.root, &alone, "Untrusted(");
     check(&amazon.root, &(alone + &amazon.root.pem()), "Untrusted(");
     check(&amazon.root, &amazon.root.pem(), "Untrusted(CaUsedAsEndEntity");
-    // Who has a certificate for a name is not an authority.
+    // A certificate that is not a CA cannot issue certificates.
     let device = rcgen::Issuer::new(rcgen::CertificateParams::default(), KeyPair::generate().unwrap());
     let child = leaf(&device, &KEY, |_| ());
     let mut params = rcgen::CertificateParams::default();
@@ -80,7 +80,7 @@ fn a_certificate_vouches_for_itself_in_vain() {
 }
 
 #[test]
-fn every_date_on_the_way_counts() {
+fn the_validity_of_every_certificate_is_checked() {
     let amazon = Amazon::new();
     let between = &amazon.between;
     let with = |from, to| leaf(between, &KEY, days(from, to)) + &between.pem();
@@ -98,7 +98,7 @@ fn every_date_on_the_way_counts() {
 }
 
 #[test]
-fn the_name_is_a_dns_name_and_exactly_alexas() {
+fn the_first_certificate_must_contain_exactly_the_dns_name_of_alexa() {
     let amazon = Amazon::new();
     let named = |names: &[&str]| {
         let names = rcgen::CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap();
@@ -107,7 +107,7 @@ fn the_name_is_a_dns_name_and_exactly_alexas() {
     check(&amazon.root, &named(&[NAME]), "ok");
     check(&amazon.root, &named(&["other.amazon.com", NAME]), "ok");
     check(&amazon.root, &named(&[NAME, "127.0.0.1"]), "ok");
-    // The common name says echo-api.amazon.com all the same.
+    // The common name is not considered.
     check(&amazon.root, &named(&[]), "Name");
     for name in ["example.com", "*.amazon.com", "echo-api.amazon.com.example.com", "x.echo-api.amazon.com", "amazon.com", "127.0.0.1"] {
         check(&amazon.root, &named(&[name]), "Name");
@@ -115,7 +115,7 @@ fn the_name_is_a_dns_name_and_exactly_alexas() {
 }
 
 #[test]
-fn the_certificate_is_one_for_servers() {
+fn the_certificate_must_allow_server_authentication() {
     let amazon = Amazon::new();
     let used_for = |usages| leaf(&amazon.root, &KEY, |params| params.extended_key_usages = usages);
     check(&amazon.root, &used_for(vec![ExtendedKeyUsagePurpose::ServerAuth]), "ok");
@@ -124,7 +124,7 @@ fn the_certificate_is_one_for_servers() {
 }
 
 #[test]
-fn a_file_that_holds_no_chain_is_refused() {
+fn a_file_without_a_chain_is_refused() {
     let amazon = Amazon::new();
     let many = amazon.chain.clone() + &amazon.root.pem().repeat(MAX_CERTIFICATES);
     for file in [
@@ -155,7 +155,7 @@ fn check_signature(key: &KeyPair, body: &[u8], signature: &[u8], expected: bool)
 }
 
 #[test]
-fn a_signature_is_for_one_body_and_by_one_key() {
+fn a_signature_is_valid_for_one_body_and_one_key() {
     let body = "{\"text\":\"Pok\u{e9}mon\"}".as_bytes();
     let signature = sign(body);
     check_signature(&KEY, body, &signature, true);
@@ -169,7 +169,7 @@ fn a_signature_is_for_one_body_and_by_one_key() {
 }
 
 #[test]
-fn only_rsa_with_sha_256_signs() {
+fn only_rsa_signatures_with_sha_256_are_accepted() {
     let body = b"{}";
     let sha384 = KeyPair::from_pkcs8_pem_and_sign_algo(&KEY.serialize_pem(), &rcgen::PKCS_RSA_SHA384).unwrap();
     check_signature(&KEY, body, &sha384.sign(body).unwrap(), false);

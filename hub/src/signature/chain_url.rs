@@ -1,56 +1,56 @@
-//! Where Alexa's certificates may be: `https://s3.amazonaws.com/echo.api/…`, port 443, and nowhere else.
+//! The URL of a certificate chain. Only `https://s3.amazonaws.com/echo.api/…` at port 443 is accepted.
 //!
-//! The address comes from whoever sends the request. It is parsed once, by the rules that browsers go by, and what
-//! is checked is what is fetched: no second reader can see another host or another path in it.
+//! The URL comes from the client, which may be anyone. It is parsed once, by the rules of browsers, and the parsed form is both
+//! checked and fetched. So no other parser can find another host or path in it.
 //! (<https://developer.amazon.com/en-US/docs/alexa/custom-skills/host-a-custom-skill-as-a-web-service.html>,
 //! <https://url.spec.whatwg.org/>)
 
 use thiserror::Error;
 use url::Url;
 
-/// Scheme and host, as every address of a chain begins.
+/// The scheme and the host of every accepted URL.
 pub const ORIGIN: &str = "https://s3.amazonaws.com";
 const HOST: &str = "s3.amazonaws.com";
 const FOLDER: &str = "/echo.api/";
-/// Amazon's own have 50 bytes.
+/// The largest length of a URL in bytes. The URLs of Amazon have 50 bytes.
 const MAX_LENGTH: usize = 256;
 
-/// What is wrong with an address.
+/// Why a URL is not accepted.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ChainUrlFault {
-    /// It is longer than any of Amazon's.
+    /// The URL is too long.
     #[error("it is too long")]
     Length,
-    /// `%`, `@`, `?`, `#`, `\`, a space, a letter beyond ASCII: nothing that a plain address of a file needs, and each a
-    /// way of making two readers see two addresses.
+    /// The URL contains `%`, `@`, `?`, `#`, `\`, a space or a character outside of ASCII. The URL of a file needs none of them,
+    /// and parsers disagree about them.
     #[error("it holds a character that has no place in it")]
     Character,
-    /// Two slashes in a row where the path is.
+    /// The URL contains two slashes in sequence after the scheme.
     #[error("it has an empty part")]
     EmptyPart,
-    /// It is no URL.
+    /// The text is not a URL.
     #[error("it is not a URL")]
     Malformed,
-    /// Not `https`.
+    /// The scheme is not `https`.
     #[error("its scheme is not https")]
     Scheme,
-    /// Not `s3.amazonaws.com`.
+    /// The host is not `s3.amazonaws.com`.
     #[error("its host is not Amazon's")]
     Host,
-    /// Not 443.
+    /// The port is not 443.
     #[error("its port is not 443")]
     Port,
-    /// Not below `/echo.api/`.
+    /// The path does not begin with `/echo.api/`.
     #[error("its path is not Alexa's")]
     Path,
 }
 
-/// The address of a certificate chain of Alexa's, in its normal form.
+/// The URL of a certificate chain of Alexa, in normalised form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ChainUrl(String);
 
 impl ChainUrl {
-    /// Accepts an address as it stands in the header `SignatureCertChainUrl`.
+    /// Accepts the value of the header `SignatureCertChainUrl`.
     pub fn parse(address: &[u8]) -> Result<Self, ChainUrlFault> {
         if address.len() > MAX_LENGTH {
             return Err(ChainUrlFault::Length);
@@ -80,14 +80,14 @@ impl ChainUrl {
         Ok(Self(url.into()))
     }
 
-    /// The whole address: [`ORIGIN`] and [`Self::path`], nothing else.
+    /// The complete URL: [`ORIGIN`] followed by [`Self::path`].
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The path, which begins with `/echo.api/`.
     pub fn path(&self) -> &str {
-        // Every address begins so: another scheme, host or port was refused.
+        // Every accepted URL begins with the origin.
         self.0.strip_prefix(ORIGIN).unwrap_or_default()
     }
 }
@@ -106,9 +106,9 @@ mod tests {
 
     const CERTIFICATE: &str = "https://s3.amazonaws.com/echo.api/echo-api-cert.pem";
 
-    /// The documentation's own examples, and how the SDKs vary them.
+    /// The examples of the documentation, and variations from the SDKs.
     #[test]
-    fn amazons_own_examples_are_accepted_and_refused_as_amazon_says() {
+    fn the_examples_of_amazon_are_accepted_or_refused_as_documented() {
         check(CERTIFICATE, Ok(CERTIFICATE));
         check("https://s3.amazonaws.com:443/echo.api/echo-api-cert.pem", Ok(CERTIFICATE));
         check("https://s3.amazonaws.com/echo.api/../echo.api/echo-api-cert.pem", Ok(CERTIFICATE));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_two_readers_may_read_differently_is_refused() {
+    fn an_ambiguous_url_is_refused() {
         check("https://s3.amazonaws.com@evil.example/echo.api/x.pem", Err(ChainUrlFault::Character));
         check("https://user:word@s3.amazonaws.com/echo.api/x.pem", Err(ChainUrlFault::Character));
         check("https://@s3.amazonaws.com/echo.api/x.pem", Err(ChainUrlFault::Character));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_at_all_is_refused() {
+    fn a_malformed_url_is_refused() {
         check("", Err(ChainUrlFault::Malformed));
         check("echo-api-cert.pem", Err(ChainUrlFault::Malformed));
         check("//s3.amazonaws.com/echo.api/x.pem", Err(ChainUrlFault::Malformed));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn other_hosts_are_refused_however_they_look() {
+    fn other_hosts_are_refused() {
         for host in
             ["evil.s3.amazonaws.com", "s3.amazonaws.com.evil.example", "s3-amazonaws.com", "s3.eu-west-1.amazonaws.com", "127.0.0.1"]
         {
@@ -186,7 +186,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn whatever_is_accepted_is_fetched_from_alexas_folder(rest in r"[a-z./\\@:%?#2e]{0,40}") {
+        fn every_accepted_url_is_in_the_folder_of_alexa(rest in r"[a-z./\\@:%?#2e]{0,40}") {
             for start in ["https://s3.amazonaws.com/echo.api/", "https://s3.amazonaws.com", "https://"] {
                 if let Ok(url) = ChainUrl::parse(format!("{start}{rest}").as_bytes()) {
                     let again = Url::parse(url.as_str()).unwrap();

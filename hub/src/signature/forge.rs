@@ -1,4 +1,4 @@
-//! Certificates and requests like Alexa's, made at test time, and a real server that has the certificates.
+//! Test certificates and signatures in the form of Alexa's, and a real HTTP server for the certificates.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -30,19 +30,19 @@ thread_local! {
     static CLOCK: Cell<u64> = const { Cell::new(NOW) };
 }
 
-/// The clock of this test.
+/// The clock of this test, as Unix time in seconds.
 pub(crate) fn clock() -> u64 {
     CLOCK.get()
 }
 
-/// Moves the clock of this test on.
+/// Advances the clock of this test.
 pub(crate) fn pass(seconds: u64) {
     CLOCK.set(CLOCK.get() + seconds);
 }
 
 pub(crate) type Ca = CertifiedIssuer<'static, KeyPair>;
 
-/// An RSA key takes long; Alexa's is made once.
+/// The key of Alexa's certificate. Generating an RSA key takes long, so all tests share it.
 pub(crate) static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap());
 
 pub(crate) fn days(from: i64, to: i64) -> impl FnOnce(&mut CertificateParams) {
@@ -68,12 +68,12 @@ pub(crate) fn intermediate(name: &str, by: &Ca, change: impl FnOnce(&mut Certifi
     Ca::signed_by(ca_params(name, change), KeyPair::generate().unwrap(), by).unwrap()
 }
 
-/// The same authority under the name and key of `of`, vouched for by another root.
+/// A cross certificate: the name and the key of `of`, issued by another root.
 pub(crate) fn cross_certificate(of: &Ca, name: &str, by: &Ca) -> String {
     ca_params(name, |_| ()).signed_by(of.key(), by).unwrap().pem()
 }
 
-/// Alexa's certificate, with a change.
+/// A certificate in the form of Alexa's, with a modification.
 pub(crate) fn leaf(by: &Issuer<'_, impl SigningKey>, key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> String {
     let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, NAME);
@@ -88,7 +88,7 @@ pub(crate) fn anchor(root: &Ca) -> TrustAnchor<'static> {
     webpki::anchor_from_trusted_cert(root.der()).unwrap().to_owned()
 }
 
-/// Amazon's side as it is on a good day.
+/// A valid chain of Amazon with its authorities.
 pub(crate) struct Amazon {
     pub(crate) root: Ca,
     pub(crate) between: Ca,
@@ -108,7 +108,7 @@ pub(crate) fn sign(body: &[u8]) -> Vec<u8> {
     KEY.sign(body).unwrap()
 }
 
-/// What the server does when it is asked for a path.
+/// The response of the server to a path.
 #[derive(Clone)]
 pub(crate) enum Answer {
     Status(u16, Bytes),
@@ -122,7 +122,7 @@ impl Answer {
     }
 }
 
-/// A server on this machine that stands where S3 stands.
+/// An HTTP server on this machine in place of S3.
 pub(crate) struct Server {
     base: String,
     shared: Arc<Shared>,
@@ -135,7 +135,7 @@ struct Shared {
 }
 
 impl Server {
-    /// Must be called in a runtime.
+    /// Starts the server. Call this in a runtime.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -151,7 +151,7 @@ impl Server {
         self.shared.files.lock().unwrap().insert(path.to_owned(), answer);
     }
 
-    /// How often it was asked for anything.
+    /// The number of requests so far.
     pub(crate) fn asked(&self) -> usize {
         self.shared.asked.load(Ordering::SeqCst)
     }
@@ -172,7 +172,7 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     }
 }
 
-/// The way to S3, leading elsewhere.
+/// A source that fetches from the test server instead of S3.
 pub(crate) struct Elsewhere {
     pub(crate) https: Https,
     pub(crate) base: String,

@@ -1,7 +1,7 @@
-//! When a request was made, and whether it was here before.
+//! The timestamp of a request, and the detection of replays.
 //!
-//! A request may be 150 seconds away from our clock, in both directions: Alexa's may be ahead. A skill event, of
-//! five types, may be an hour old. Within that time a request with the id of one that was already here is a replay.
+//! The timestamp may differ from our clock by 150 seconds, in both directions because the clock of Alexa may be ahead. The five
+//! types of skill events may be an hour old. During that time a request with an id that was already received is a replay.
 //! (<https://developer.amazon.com/en-US/docs/alexa/custom-skills/host-a-custom-skill-as-a-web-service.html#timestamp>)
 
 use std::collections::{BTreeSet, HashSet};
@@ -13,11 +13,11 @@ use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Seconds that a request may be away from the clock.
+/// The largest difference between the timestamp of a request and the clock, in seconds.
 pub const REQUEST_WINDOW: u64 = 150;
-/// Seconds that a skill event may be away from the clock.
+/// The largest difference between the timestamp of a skill event and the clock, in seconds.
 pub const EVENT_WINDOW: u64 = 3_600;
-/// The types for which Amazon allows an hour.
+/// The request types for which Amazon allows an hour.
 const EVENTS: [&str; 5] = [
     "AlexaSkillEvent.SkillEnabled",
     "AlexaSkillEvent.SkillDisabled",
@@ -25,27 +25,27 @@ const EVENTS: [&str; 5] = [
     "AlexaSkillEvent.SkillPermissionAccepted",
     "AlexaSkillEvent.SkillAccountLinked",
 ];
-/// Four hundred requests a second, as nobody's hub has, are some five megabytes.
+/// The largest number of stored ids. This is enough for four hundred requests a second, and needs about five megabytes.
 const MAX_SEEN: usize = 65_536;
 
-/// Why a request is not fresh.
+/// Why the timestamp of a request is not accepted.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum StampFault {
     /// The body is not JSON with a `request`.
     #[error("the body is not a request")]
     NoRequest,
-    /// No `timestamp`, or none that is ISO 8601 with a zone.
+    /// There is no `timestamp`, or it is not ISO 8601 with a time zone.
     #[error("the request does not say when it was made")]
     NoTime,
-    /// Too far from our clock.
+    /// The timestamp is too far in the past.
     #[error("the request is {0} seconds old")]
     Old(u64),
-    /// Too far from our clock; perhaps that one is wrong.
+    /// The timestamp is too far in the future. The clock of this machine may be wrong.
     #[error("the request is {0} seconds ahead of the clock")]
     Ahead(u64),
 }
 
-/// What tells one request from another, and when it was made.
+/// The identity and the timestamp of a request.
 #[derive(Debug)]
 pub struct Stamp {
     id: [u8; 32],
@@ -69,7 +69,7 @@ struct Request {
 }
 
 impl Stamp {
-    /// Reads a request's envelope. One without an id is told from others by its bytes.
+    /// Parses the envelope of a request. The bytes of the body identify a request that has no id.
     pub fn read(body: &[u8]) -> Result<Self, StampFault> {
         let Envelope { request } = serde_json::from_slice(body).map_err(|_| StampFault::NoRequest)?;
         let made_at = request.timestamp.as_str().and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
@@ -79,12 +79,12 @@ impl Stamp {
         Ok(Self { id: Sha256::digest(id).into(), made_at, event })
     }
 
-    /// Whether it is one of the events that may be an hour late.
+    /// Whether the request is one of the skill events that may be an hour old.
     pub fn is_event(&self) -> bool {
         self.event
     }
 
-    /// Whether the request may come at a time, in seconds since the epoch. Both ends count.
+    /// Checks the timestamp against `now`, a Unix time in seconds. Both limits are inclusive.
     pub fn check(&self, now: u64) -> Result<(), StampFault> {
         let away = now.abs_diff(self.made_at);
         match away <= self.window() {
@@ -98,13 +98,13 @@ impl Stamp {
         if self.event { EVENT_WINDOW } else { REQUEST_WINDOW }
     }
 
-    /// The last second at which [`Self::check`] lets the request pass: so long it has to be remembered.
+    /// The last Unix time at which [`Self::check`] accepts the request. The id must be stored until then.
     fn good_until(&self) -> u64 {
         self.made_at.saturating_add(self.window())
     }
 }
 
-/// The requests that were here, each for as long as it would pass again.
+/// The ids of recent requests, each stored as long as its timestamp would be accepted.
 #[derive(Default)]
 pub struct Seen(Mutex<Recent>);
 
@@ -115,10 +115,10 @@ struct Recent {
 }
 
 impl Seen {
-    /// Whether a request is here for the first time; from now on it is not. Only verified requests come here, so it is
-    /// Amazon who fills the memory; when it is full, what would be forgotten first is forgotten now.
+    /// Whether a request is not a replay. Stores its id. Only verified requests are passed here, so only Amazon fills the memory.
+    /// When the memory is full, the id that expires first is removed.
     pub fn admit(&self, stamp: &Stamp, now: u64) -> bool {
-        // No change of the memory panics half-way.
+        // No change of the memory panics before it is complete.
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while recent.by_end.first().is_some_and(|(end, _)| *end < now) {
             recent.forget_first();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_has_no_time() {
+    fn a_body_without_a_request_or_a_time_is_refused() {
         for (body, expected) in [
             ("", StampFault::NoRequest),
             ("null", StampFault::NoRequest),
@@ -229,24 +229,24 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_remembered_for_as_long_as_it_would_pass() {
+    fn an_id_is_stored_as_long_as_its_timestamp_is_accepted() {
         let seen = Seen::default();
         assert!(seen.admit(&stamp("a", NOW), NOW));
         assert!(seen.admit(&stamp("b", NOW), NOW));
         for later in [0, 1, 150] {
             assert!(!seen.admit(&stamp("a", NOW), NOW + later), "{later}");
         }
-        // From here on it is too old anyway.
+        // From this time on the timestamp is not accepted.
         assert!(stamp("a", NOW).check(NOW + 151).is_err());
         assert!(seen.admit(&stamp("c", NOW + 151), NOW + 151));
         assert_eq!(seen.0.lock().unwrap().ids.len(), 1);
-        // A request of the future is remembered until it is old.
+        // A request with a timestamp in the future is stored until the timestamp expires.
         assert!(seen.admit(&stamp("d", NOW + 300), NOW + 151));
         assert!(!seen.admit(&stamp("d", NOW + 300), NOW + 450));
     }
 
     #[test]
-    fn the_memory_is_bounded() {
+    fn the_number_of_stored_ids_is_bounded() {
         let seen = Seen::default();
         for n in 0..=MAX_SEEN {
             assert!(seen.admit(&stamp(&n.to_string(), NOW), NOW));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_an_id_is_told_by_its_bytes() {
+    fn a_request_without_an_id_is_identified_by_its_bytes() {
         let read = |body: &str| Stamp::read(body.as_bytes()).unwrap().id;
         let one = read(r#"{"request":{"timestamp":"2026-11-22T00:00:00Z"}}"#);
         assert_eq!(one, read(r#"{"request":{"timestamp":"2026-11-22T00:00:00Z"}}"#));

@@ -1,11 +1,11 @@
-//! Whether a request to `POST /alexa` comes from Amazon's Alexa service.
+//! Verification that a request to `POST /alexa` comes from the Alexa service.
 //!
-//! Alexa signs the bytes of the body and names, in a header, where the certificates for it are. So a request counts
-//! only if that address is Amazon's ([`chain_url`]), the certificates there lead from `echo-api.amazon.com` to a root
-//! that is trusted ([`chain`]), the signature is made with the first one's key, and the request is new:
-//! made just now and not seen before ([`freshness`]). Nothing of the body is parsed before its signature is verified.
+//! Alexa signs the bytes of the body, and names the URL of the certificate chain in a header. A request is accepted only if the
+//! URL is one of Amazon ([`chain_url`]), the chain is valid for `echo-api.amazon.com` up to a trusted root ([`chain`]), the key
+//! of the first certificate made the signature, and the request is recent and not a replay ([`freshness`]). The body is parsed
+//! only after its signature is verified.
 //!
-//! Whatever is wrong, the answer is 400; [`Unverified`] says what it was, for the log, and quotes nothing of the request.
+//! For every fault the response is 400. [`Unverified`] describes the fault for the log, and contains nothing from the request.
 //! (<https://developer.amazon.com/en-US/docs/alexa/custom-skills/host-a-custom-skill-as-a-web-service.html>)
 
 pub mod chain;
@@ -28,49 +28,49 @@ use self::freshness::{Seen, Stamp, StampFault};
 
 pub use self::cache::{ChainSource, SourceFault};
 
-/// Names the certificates.
+/// The header with the URL of the certificate chain.
 const CHAIN_URL: &str = "signaturecertchainurl";
-/// RSA over SHA-256. Its older sibling `Signature`, over SHA-1, may still come along and counts for nothing.
+/// The header with the RSA signature with SHA-256. The older header `Signature`, with SHA-1, is ignored.
 const SIGNATURE: &str = "signature-256";
 
-/// Why a request is not taken for one of Alexa's.
+/// Why a request is not accepted as one of Alexa.
 #[derive(Debug, Error)]
 pub enum Unverified {
-    /// A header is not there.
+    /// A header is missing.
     #[error("the header {0} is missing")]
     HeaderMissing(&'static str),
-    /// Of two headers only one can have been checked.
+    /// A header occurs twice. Alexa sends each header once.
     #[error("the header {0} is there twice")]
     HeaderRepeated(&'static str),
-    /// The certificates are said to be somewhere else than at Amazon's.
+    /// The URL of the certificate chain is not one of Amazon.
     #[error("the certificates' address is not one of Alexa's")]
     Url(#[from] ChainUrlFault),
     /// The signature is not base64.
     #[error("the signature is not base64")]
     Encoding,
-    /// There are no certificates at that address, or none that may be trusted.
+    /// The file at the URL is not a certificate chain, or the chain is not trusted.
     #[error("the certificates are of no use")]
     Chain(#[from] ChainFault),
-    /// The certificates did not come.
+    /// The certificate chain could not be fetched.
     #[error("the certificates could not be fetched")]
     Fetch(#[from] SourceFault),
-    /// They did not come a moment ago, and nobody asks again so soon.
+    /// The last attempt to fetch the certificate chain failed some seconds ago, so there was no new attempt.
     #[error("the certificates could not be fetched a moment ago")]
     FetchedInVain,
-    /// The body was signed by another key, or is not what was signed.
+    /// The signature does not match the body and the key.
     #[error("the signature is not for this body")]
     Signature(#[source] webpki::Error),
-    /// The request is signed, but old, of the future, or does not say when it was made.
+    /// The timestamp of the signed request is missing, too old or in the future.
     #[error("the request is not fresh")]
     Stamp(#[from] StampFault),
-    /// The same request once more.
+    /// A request with this id was already received.
     #[error("the request was already answered")]
     Replayed,
 }
 
-/// Tells requests of Alexa's from all others: Amazon's way is [`Verifier`].
+/// Verifies requests of Alexa. [`Verifier`] does this in production.
 pub trait Verify: Send + Sync {
-    /// Passes a request that Alexa made just now. `body` is the body's bytes as they came.
+    /// Succeeds for a recent request of Alexa. `body` contains the bytes of the body as they were received.
     fn verify<'a>(&'a self, headers: &'a HeaderMap, body: &'a [u8]) -> BoxFuture<'a, Result<(), Unverified>>;
 }
 
@@ -80,7 +80,7 @@ impl<S: ChainSource> Verify for Verifier<S> {
     }
 }
 
-/// Verifies requests. It holds what it learnt: certificates and the ids of recent requests, both bounded.
+/// Verifies requests. It stores certificate chains and the ids of recent requests, both in bounded number.
 pub struct Verifier<S = Https> {
     chains: ChainCache<S>,
     seen: Seen,
@@ -88,19 +88,20 @@ pub struct Verifier<S = Https> {
 }
 
 impl Verifier {
-    /// Verifies what Amazon's Alexa service sends: certificates over HTTPS, under the roots that Mozilla trusts.
+    /// A verifier for the Alexa service, which fetches certificates over HTTPS and trusts the roots of Mozilla. `now` returns a
+    /// Unix time in seconds.
     pub fn of_alexa(now: fn() -> u64) -> Self {
         Self::new(webpki_roots::TLS_SERVER_ROOTS.to_vec(), Https::default(), now)
     }
 }
 
 impl<S: ChainSource> Verifier<S> {
-    /// A verifier that trusts `anchors` and fetches certificates from `source`. `now` is in seconds since the epoch.
+    /// A verifier that trusts `anchors` and fetches certificate chains from `source`. `now` returns a Unix time in seconds.
     pub fn new(anchors: Vec<TrustAnchor<'static>>, source: S, now: fn() -> u64) -> Self {
         Self { chains: ChainCache::new(anchors, source, now), seen: Seen::default(), now }
     }
 
-    /// Passes a request that Alexa made just now. `body` is the body's bytes as they came.
+    /// Succeeds for a recent request of Alexa. `body` contains the bytes of the body as they were received.
     pub async fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Unverified> {
         let url = ChainUrl::parse(the_only(headers, CHAIN_URL)?)?;
         let signature = BASE64_STANDARD.decode(the_only(headers, SIGNATURE)?).map_err(|_| Unverified::Encoding)?;
@@ -108,13 +109,13 @@ impl<S: ChainSource> Verifier<S> {
 
         let (stamp, now) = (Stamp::read(body)?, (self.now)());
         stamp.check(now)?;
-        // Alexa repeats a skill event until it is acknowledged, and one whose first delivery failed has to come
-        // through. The skill does an event once, by the time it was made; so only requests are compared with recent ones.
+        // Alexa repeats a skill event until it is acknowledged, and a repetition must be accepted if the first delivery failed.
+        // The skill itself ignores repetitions by the timestamp of the event, so only other requests are checked for replays.
         if stamp.is_event() || self.seen.admit(&stamp, now) { Ok(()) } else { Err(Unverified::Replayed) }
     }
 }
 
-/// The value of a header that must be there exactly once.
+/// The value of a header that must occur exactly once.
 fn the_only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a [u8], Unverified> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

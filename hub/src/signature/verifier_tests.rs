@@ -1,4 +1,4 @@
-//! Whole requests, as the SDKs of Amazon and others test them, with certificates from a real server.
+//! Tests of complete requests, like those in the SDKs of Amazon and others, with certificates from a real HTTP server.
 
 use http::{HeaderName, HeaderValue};
 
@@ -8,12 +8,12 @@ use crate::clock::iso8601;
 
 const URL: &str = "https://s3.amazonaws.com/echo.api/echo-api-cert.pem";
 
-struct Stage {
+struct TestVerifier {
     server: Server,
     verifier: Verifier<Elsewhere>,
 }
 
-impl Stage {
+impl TestVerifier {
     fn new() -> Self {
         let (amazon, server) = (Amazon::new(), Server::start());
         server.put("/echo.api/echo-api-cert.pem", Answer::ok(amazon.chain));
@@ -21,7 +21,7 @@ impl Stage {
         Self { server, verifier }
     }
 
-    /// What becomes of a request: `ok` or how the fault begins.
+    /// Checks the verdict on a request. `expected` is `ok` or the beginning of the fault.
     async fn check(&self, headers: &[(&str, &[u8])], body: &[u8], expected: &str) {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -32,7 +32,7 @@ impl Stage {
         assert!(verdict.starts_with(expected), "{verdict}, not {expected}");
     }
 
-    /// A body, well signed.
+    /// Checks the verdict on a body with a valid signature.
     async fn check_body(&self, body: &str, expected: &str) {
         let signature = BASE64_STANDARD.encode(sign(body.as_bytes()));
         self.check(&[("SignatureCertChainUrl", URL.as_bytes()), ("Signature-256", signature.as_bytes())], body.as_bytes(), expected).await;
@@ -47,8 +47,8 @@ fn body(kind: &str, id: &str, made_at: u64) -> String {
 }
 
 #[tokio::test]
-async fn a_request_of_alexa_passes_whatever_the_case_of_its_headers() {
-    let stage = Stage::new();
+async fn header_names_are_case_insensitive() {
+    let stage = TestVerifier::new();
     for (n, [url, signature]) in [
         ["SignatureCertChainUrl", "Signature-256"],
         ["signaturecertchainurl", "signature-256"],
@@ -60,15 +60,15 @@ async fn a_request_of_alexa_passes_whatever_the_case_of_its_headers() {
     {
         let body = body("IntentRequest", &n.to_string(), NOW);
         let signed = BASE64_STANDARD.encode(sign(body.as_bytes()));
-        // The old signature, over SHA-1, may come along.
+        // The older signature with SHA-1 may also be present.
         let headers: [(&str, &[u8]); 3] = [(url, URL.as_bytes()), (signature, signed.as_bytes()), ("Signature", b"c2hhLTE=")];
         stage.check(&headers, body.as_bytes(), "ok").await;
     }
 }
 
 #[tokio::test]
-async fn headers_that_are_missing_twice_there_or_garbled_are_refused() {
-    let stage = Stage::new();
+async fn missing_repeated_and_malformed_headers_are_refused() {
+    let stage = TestVerifier::new();
     let body = body("LaunchRequest", "a", NOW);
     let (body, signed) = (body.as_bytes(), BASE64_STANDARD.encode(sign(body.as_bytes())));
     let signed = signed.as_bytes();
@@ -85,13 +85,13 @@ async fn headers_that_are_missing_twice_there_or_garbled_are_refused() {
     stage.check(&[url, ("Signature-256", b"")], body, "Signature(").await;
     let elsewhere: (&str, &[u8]) = ("SignatureCertChainUrl", b"https://s3.amazonaws.com@evil.example/echo.api/echo-api-cert.pem");
     stage.check(&[elsewhere, ("Signature-256", signed)], body, "Url(Character)").await;
-    // And nothing of all this cost the one good request its place.
+    // The refused requests did not store the id of the valid request.
     stage.check(&[url, ("Signature-256", signed)], body, "ok").await;
 }
 
 #[tokio::test]
-async fn an_address_in_another_form_is_the_same_address() {
-    let stage = Stage::new();
+async fn equivalent_urls_share_one_cache_entry() {
+    let stage = TestVerifier::new();
     for (n, url) in [
         URL,
         "https://s3.amazonaws.com:443/echo.api/echo-api-cert.pem",
@@ -109,8 +109,8 @@ async fn an_address_in_another_form_is_the_same_address() {
 }
 
 #[tokio::test]
-async fn another_body_is_refused_before_it_is_parsed() {
-    let stage = Stage::new();
+async fn a_body_with_a_wrong_signature_is_refused_before_it_is_parsed() {
+    let stage = TestVerifier::new();
     let body = body("LaunchRequest", "a", NOW);
     let signed = BASE64_STANDARD.encode(sign(body.as_bytes()));
     let headers: [(&str, &[u8]); 2] = [("SignatureCertChainUrl", URL.as_bytes()), ("Signature-256", signed.as_bytes())];
@@ -123,8 +123,8 @@ async fn another_body_is_refused_before_it_is_parsed() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_signed_but_not_fresh_is_refused() {
-    let stage = Stage::new();
+async fn a_signed_request_with_a_wrong_timestamp_is_refused() {
+    let stage = TestVerifier::new();
     stage.check_body(&body("LaunchRequest", "a", NOW - 150), "ok").await;
     stage.check_body(&body("LaunchRequest", "b", NOW - 151), "Stamp(Old(151))").await;
     stage.check_body(&body("LaunchRequest", "c", NOW + 151), "Stamp(Ahead(151))").await;
@@ -137,12 +137,12 @@ async fn a_request_that_is_signed_but_not_fresh_is_refused() {
 }
 
 #[tokio::test]
-async fn a_request_counts_once_and_an_event_as_often_as_alexa_sends_it() {
-    let stage = Stage::new();
+async fn a_repeated_request_is_a_replay_but_a_repeated_event_is_accepted() {
+    let stage = TestVerifier::new();
     let request = body("LaunchRequest", "a", NOW);
     stage.check_body(&request, "ok").await;
     stage.check_body(&request, "Replayed").await;
-    // The same id under another time is the same request.
+    // The id alone identifies a request, so another timestamp makes no difference.
     stage.check_body(&body("LaunchRequest", "a", NOW + 1), "Replayed").await;
     stage.check_body(&body("LaunchRequest", "b", NOW), "ok").await;
     let event = body("AlexaSkillEvent.SkillAccountLinked", "c", NOW);
@@ -155,8 +155,8 @@ async fn a_request_counts_once_and_an_event_as_often_as_alexa_sends_it() {
 }
 
 #[tokio::test]
-async fn of_many_requests_with_one_id_at_once_one_passes() {
-    let stage = Stage::new();
+async fn only_one_of_many_concurrent_requests_with_one_id_is_accepted() {
+    let stage = TestVerifier::new();
     let body = body("LaunchRequest", "a", NOW);
     let mut headers = HeaderMap::new();
     headers.insert(CHAIN_URL, HeaderValue::from_static(URL));
@@ -167,8 +167,8 @@ async fn of_many_requests_with_one_id_at_once_one_passes() {
 }
 
 #[tokio::test]
-async fn a_fault_quotes_nothing_of_the_request() {
-    let stage = Stage::new();
+async fn a_fault_contains_nothing_from_the_request() {
+    let stage = TestVerifier::new();
     for (url, signature) in [("https://secret.example/x", "c2VjcmV0"), (URL, "secret!"), (URL, "c2VjcmV0")] {
         let mut headers = HeaderMap::new();
         headers.insert(CHAIN_URL, url.parse().unwrap());
@@ -179,9 +179,9 @@ async fn a_fault_quotes_nothing_of_the_request() {
     }
 }
 
-/// Servers spawn what they do for a request.
+/// HTTP servers spawn a task for each request, so the future must be `Send`.
 #[tokio::test]
-async fn a_verification_may_move_between_threads() {
+async fn a_verification_can_be_spawned() {
     let verifier = std::sync::Arc::new(Verifier::of_alexa(clock));
     let verdict = tokio::spawn(async move { verifier.verify(&HeaderMap::new(), b"").await }).await.unwrap();
     assert!(matches!(verdict, Err(Unverified::HeaderMissing(CHAIN_URL))));

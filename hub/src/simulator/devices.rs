@@ -1,5 +1,5 @@
-//! The simulated devices of the local users. Which of them was started from which mail, and where, is kept, so that a hub
-//! that starts again at the same [`place`](crate::storage::place) has them again, as a real device would be there again.
+//! The simulated devices of the local users. The database records from which mail each device was started, and at which
+//! [`place`](crate::storage::place). A hub that starts again at the same place starts the devices again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,25 +17,25 @@ use crate::storage::store::{Store, StoreError};
 use onething_device::bundle::BundleError;
 use onething_device::printer::device::{Device, Line, State};
 
-/// Why a device did not do it.
+/// Why a request to a simulated device failed.
 #[derive(Debug, Error)]
 pub enum DeviceError {
-    /// The mail is not there, or has no attachment.
+    /// The mail does not exist, or has no attachment.
     #[error("there is no such mail with a bundle")]
     NoSuchMail,
-    /// The attachment is no bundle.
+    /// The attachment is not a valid bundle.
     #[error("the attachment is no bundle: {0}")]
     Bundle(BundleError),
-    /// There is no device yet.
+    /// The user's device has not been started.
     #[error("there is no device yet: start it with the bundle from a mail")]
     NotStarted,
-    /// The owner's own device is connected.
+    /// A client with the identity of this device is connected already.
     #[error("a device is connected with this identity already, and a simulated one beside it would take its connection away")]
     Elsewhere,
-    /// The mailbox.
+    /// The mail folder cannot be read.
     #[error("the mailbox cannot be read")]
     Mail(#[from] std::io::Error),
-    /// The database.
+    /// The database failed.
     #[error("the device cannot be kept")]
     Store(#[from] StoreError),
 }
@@ -46,56 +46,56 @@ impl From<rusqlite::Error> for DeviceError {
     }
 }
 
-/// What somebody does to a device.
+/// An action of the user on a simulated device.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(tag = "do", rename_all = "lowercase")]
 pub enum DeviceRequest {
-    /// Switches it on, with the bundle that came with a mail.
+    /// Starts the device with the bundle that is attached to a mail.
     Start {
-        /// The mail's id.
+        /// The id of the mail.
         mail: String,
     },
-    /// Plugs its network in.
+    /// Connects the device to the network.
     Connect,
-    /// Pulls its network out.
+    /// Disconnects the device from the network.
     Disconnect,
-    /// Makes it slow.
+    /// Makes the device execute commands slowly.
     Slow,
-    /// Makes it as quick as it was.
+    /// Ends [`DeviceRequest::Slow`].
     Normal,
-    /// Makes it fail.
+    /// Makes the actions of the device fail.
     Fail,
-    /// Mends it.
+    /// Ends [`DeviceRequest::Fail`].
     Mend,
 }
 
-/// Why a device that was started before is not started by itself.
+/// The log line of a device that [`Devices::restore`] does not start because the place differs.
 const ELSEWHERE: &str = "Not started: this data folder was copied, restored or moved since the device was started, and the original may still \
                          run. If it does not, start the device with the bundle from its mail.";
 
-/// Why a device is gone.
+/// The log line of a device that [`Devices::give_way`] switched off.
 const GAVE_WAY: &str = "Another device has connected with this identity, so this simulated one is switched off: each would take the \
                         connection away from the other.";
 
-/// All devices.
+/// The simulated devices of all users.
 pub struct Devices {
     store: Store,
     mail: MailFolder,
     events: Events,
-    /// Where this hub is.
+    /// The place of this hub, see [`crate::storage::place`].
     place: String,
-    /// Those that are not started by themselves, and why.
+    /// The log lines that explain why a device does not run.
     idle: Mutex<HashMap<UserName, Line>>,
     running: Mutex<HashMap<UserName, Arc<Device>>>,
 }
 
 impl Devices {
-    /// No device runs yet. `place` says where this hub is.
+    /// Creates the set without a running device. `place` identifies the machine, the path and the database file of this hub.
     pub fn new(store: Store, mail: MailFolder, events: Events, place: String) -> Self {
         Self { store, mail, events, place, idle: Mutex::default(), running: Mutex::default() }
     }
 
-    /// Starts those that were started at this place before. A hub in use (`trying` is false) starts none.
+    /// Starts the devices that were started at this place before. A hub in use (`trying` is false) starts none.
     pub async fn restore(&self, trying: bool) -> Result<(), StoreError> {
         let read = self.store.read(|db| {
             let mut query = db.prepare("SELECT user, mail, place FROM local_device")?;
@@ -126,19 +126,19 @@ impl Devices {
         Ok(())
     }
 
-    /// How a user's device is.
+    /// The state of a user's device; the default state with a log line if the device does not run.
     pub fn state(&self, user: &UserName) -> State {
         let running = self.lock().get(user).map(|device| device.state());
         running.unwrap_or_else(|| State { log: self.idle().get(user).cloned().into_iter().collect(), ..State::default() })
     }
 
-    /// Whose simulated device is this thing.
+    /// The user whose simulated device has this thing name.
     pub fn user_of(&self, thing: &str) -> Option<UserName> {
         let is_it = |(_, device): &(&UserName, &Arc<Device>)| device.state().thing.as_deref() == Some(thing);
         self.lock().iter().find(is_it).map(|(user, _)| user.clone())
     }
 
-    /// Switches a user's device off for good: another one has its identity.
+    /// Switches a user's device off permanently, because another client has connected with its identity.
     pub async fn give_way(&self, user: &UserName) -> Result<(), DeviceError> {
         drop(self.lock().remove(user));
         self.idle().insert(user.clone(), Line { at: clock::now(), text: GAVE_WAY.to_owned() });
@@ -148,7 +148,7 @@ impl Devices {
         self.store.change::<_, DeviceError>(move |db| Ok(db.execute(sql, [user]).map(drop)?)).await
     }
 
-    /// Takes a user's device away.
+    /// Stops a user's device and deletes its record.
     pub async fn remove(&self, user: &UserName) -> Result<(), StoreError> {
         drop(self.lock().remove(user));
         self.idle().remove(user);
@@ -157,7 +157,7 @@ impl Devices {
         self.store.change::<_, StoreError>(move |db| Ok(db.execute(sql, [user]).map(drop)?)).await
     }
 
-    /// Does something to a user's device, and says how it is then.
+    /// Executes an action on a user's device and returns the state afterwards.
     pub async fn request(&self, user: &UserName, request: DeviceRequest) -> Result<State, DeviceError> {
         if let DeviceRequest::Start { mail } = &request {
             self.start(user, mail).await?;
@@ -180,7 +180,7 @@ impl Devices {
         Ok(self.state(user))
     }
 
-    /// A new device takes the place of the one before.
+    /// Starts a device from the bundle of a mail. The new device replaces the user's previous one.
     async fn start(&self, user: &UserName, mail: &str) -> Result<(), DeviceError> {
         let (folder, mail) = (self.mail.clone(), mail.to_owned());
         let attachment = tokio::task::spawn_blocking(move || folder.attachment(&mail)).await.map_err(std::io::Error::other)??;
@@ -193,7 +193,7 @@ impl Devices {
                 let now = json!(*changes.borrow_and_update());
                 events.tell_with(&whose, Subject::Device, &now);
             }
-            // It is gone, and what was told last may be older than what there is now.
+            // The device has ended. The last event may be older than the present state.
             events.tell(&whose, Subject::Device);
         });
         self.idle().remove(user);
@@ -206,7 +206,7 @@ impl Devices {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Devices are exchanged whole, so a panic elsewhere leaves nothing half done.
+    /// Ignores a poisoned lock: an entry is replaced as a whole, so a panic in another thread leaves no inconsistent entry.
     fn lock(&self) -> MutexGuard<'_, HashMap<UserName, Arc<Device>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

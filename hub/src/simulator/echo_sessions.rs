@@ -1,7 +1,7 @@
-//! The simulated Echos of the local users: one in each echo_session, with what was said to it.
+//! The simulated Echo devices of the local users: one for each user, with the history of its conversation.
 //!
-//! The session lives in the Echo, so it ends with the process, as it would with an Echo that loses its power. What was said and the
-//! cards of the app are kept.
+//! The Alexa session is held in memory only, so it ends with the process, as it ends on an Echo that loses power. The turns and
+//! the cards of the Alexa app are stored in the database.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,41 +20,41 @@ use crate::simulator::utterance::interaction::InteractionModel;
 use crate::simulator::utterance::interpretation::asked_of;
 use crate::storage::store::Store;
 
-/// How many examples of each intent are suggested.
+/// The number of example utterances that are suggested for each intent.
 const EXAMPLES: usize = 4;
 
-/// What reaches an Echo.
+/// The input of an Echo.
 #[derive(Clone, Debug)]
 pub enum Words {
-    /// Somebody speaks.
+    /// An utterance.
     Said(String),
-    /// A request as it stands, which is put into an envelope.
+    /// A request in JSON, which is sent to the skill in an envelope.
     Request(Value),
 }
 
-/// Why there is no answer.
+/// Why the Echo has no response to a request.
 #[derive(Debug, Error)]
 pub enum EchoError {
-    /// The skill took the request for somebody else's.
+    /// The skill failed to process the request, for example because the application id is not the id of this skill.
     #[error("the skill did not take the request")]
     NotOurs(#[from] Failure),
-    /// The users.
+    /// The user does not exist, or another error of the user store.
     #[error(transparent)]
     User(#[from] UserError),
 }
 
-/// An Echo with its past.
+/// A user's Echo with its stored history.
 pub struct EchoSession {
-    /// The device.
+    /// The simulated Echo.
     pub echo: Echo,
     turns: Vec<Arc<Turn>>,
     cards: Vec<Value>,
-    /// Whether what is kept has been read.
+    /// Whether the stored turns and cards have been loaded.
     is_recalled: bool,
 }
 
 impl EchoSession {
-    /// From now on this token goes along with every request, or none.
+    /// Sets the access token that later requests carry; `None` unlinks the account.
     pub fn hold(&mut self, token: Option<AccessToken>) {
         match token {
             Some(token) => self.echo.link(token),
@@ -63,18 +63,18 @@ impl EchoSession {
     }
 }
 
-/// A card as it is kept and shown. `at` is in seconds since the epoch.
+/// A card in the form in which it is stored and shown. `at` is a Unix time in seconds.
 pub fn dated(at: u64, card: &Card) -> Value {
     json!({"at": at, "card": as_json(card)})
 }
 
-/// What was output, as the page and a program get it.
+/// The output of the Echo as JSON, for the page and for API clients.
 pub fn shown(output: &EchoOutput) -> Value {
     let card = output.card.as_ref().map(as_json);
     json!({"speech": output.speech, "reprompt": output.reprompt, "card": card, "listening": output.listening, "hint": null})
 }
 
-/// What Alexa says to what is not for the skill, and how to say it so that the skill hears it.
+/// Alexa's reaction to an utterance that is not for the skill, with a hint that shows how to address the skill.
 pub fn not_for_the_skill(said: &NotForTheSkill) -> Value {
     json!({"speech": said.speech, "reprompt": null, "card": null, "listening": said.listening, "hint": said.hint})
 }
@@ -96,7 +96,7 @@ fn push<T>(list: &mut Vec<T>, item: T) {
     list.push(item);
 }
 
-/// All Echos.
+/// The Echo devices of all users.
 pub struct EchoSessions {
     store: Store,
     skill_id: String,
@@ -105,12 +105,12 @@ pub struct EchoSessions {
 }
 
 impl EchoSessions {
-    /// Echos on which this skill is enabled, with its interaction model.
+    /// Creates no Echo yet. Every Echo has the skill with this id enabled, and uses this interaction model.
     pub fn new(store: Store, skill_id: &str, model: Arc<InteractionModel>) -> Self {
         Self { store, skill_id: skill_id.to_owned(), model, echos: Mutex::default() }
     }
 
-    /// The Echo of a user. Who speaks while another answer is under way waits for it, as in a room.
+    /// The Echo of a user, locked: a second utterance waits until the first one is answered.
     pub async fn of(&self, user: &UserName) -> OwnedMutexGuard<EchoSession> {
         let mut echo_session = self.shared(user).lock_owned().await;
         if !echo_session.is_recalled {
@@ -131,7 +131,7 @@ impl EchoSessions {
         Arc::clone(echos.entry(user.clone()).or_insert_with(echo_session))
     }
 
-    /// Keeps what was said and the cards that came with it.
+    /// Stores a turn and the cards of its response.
     pub async fn keep(&self, user: &UserName, echo_session: &mut EchoSession, turn: &Arc<Turn>, cards: Vec<Value>) {
         if let Err(error) = history::keep(&self.store, user, turn, &cards).await {
             tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
@@ -140,7 +140,7 @@ impl EchoSessions {
         cards.into_iter().for_each(|card| push(&mut echo_session.cards, card));
     }
 
-    /// What one can say, by intent: the samples of the interaction model, as one says them.
+    /// Example utterances for each intent of the skill, made from the samples of the interaction model.
     pub fn suggestions(&self) -> Value {
         let (model, name) = (&self.model, &self.model.invocation_name);
         let of_the_skill = model.intents.iter().filter(|intent| !intent.name.starts_with("AMAZON."));
@@ -153,19 +153,19 @@ impl EchoSessions {
         json!({"invocation": name, "start": [format!("open {name}")], "groups": groups})
     }
 
-    /// Forgets a user's Echo.
+    /// Removes a user's Echo and its session from memory.
     pub fn forget(&self, user: &UserName) {
         self.echos.lock().unwrap_or_else(PoisonError::into_inner).remove(user);
     }
 
-    /// What was said lately and the cards in the app, oldest first; and whether the skill is enabled.
+    /// The latest turns and cards, oldest first, and whether the skill is enabled.
     pub async fn history(&self, user: &UserName) -> (Vec<Arc<Turn>>, Vec<Value>, bool) {
         let echo_session = self.of(user).await;
         (echo_session.turns.clone(), echo_session.cards.clone(), echo_session.echo.is_enabled())
     }
 }
 
-/// A request as it may be shown: its token belongs to nobody who looks.
+/// A copy of a request without its access token, which must not be shown.
 pub fn without_token(mut request: Value) -> Value {
     for holder in ["/session/user", "/context/System/user"] {
         if let Some(token) = request.pointer_mut(&format!("{holder}/accessToken")) {

@@ -1,4 +1,4 @@
-//! What was said to a user's simulated Echo and the cards in their app, over a restart of the hub.
+//! The stored history of a user's simulated Echo: turns and cards, which survive a restart of the hub.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::sign_in::UserName;
 use crate::simulator::turn::Turn;
 use crate::storage::store::{Store, StoreError};
 
-/// How many turns and cards of a user are kept and shown again.
+/// The number of turns, and of cards, that are stored for each user.
 pub(crate) const LENGTH: usize = 50;
-/// In bytes of JSON: a turn with longer envelopes is kept without them.
+/// The largest stored turn, in bytes of JSON. A longer turn is stored without its request and response.
 const LONGEST: usize = 64 * 1024;
 
 /// The turns and cards of a user, oldest first.
 pub(crate) type History = (Vec<Arc<Turn>>, Vec<Value>);
 
-/// What is kept of a user. The session of the Echo has ended with the process: nobody is listened to any more.
+/// Loads the history of a user. The session of the Echo ended with the process, so no loaded turn is listening.
 pub(crate) async fn load(store: &Store, user: &UserName) -> Result<History, StoreError> {
     let user = user.as_str().to_owned();
     let (mut turns, cards) = store
@@ -36,14 +36,14 @@ pub(crate) async fn load(store: &Store, user: &UserName) -> Result<History, Stor
     Ok((turns.into_iter().map(Arc::new).collect(), cards))
 }
 
-/// What cannot be read was written by another version, and is not shown.
+/// Reads the rows of a query. A row that cannot be parsed was written by another version, and is skipped.
 fn rows<T: DeserializeOwned>(db: &Connection, sql: &str, user: &str) -> rusqlite::Result<Vec<T>> {
     let mut query = db.prepare_cached(sql)?;
     let texts = query.query_map([user], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
 }
 
-/// Keeps a turn and the cards that came with it, and lets go of the oldest.
+/// Stores a turn and the cards of its response, and deletes the oldest rows beyond [`LENGTH`].
 pub(crate) async fn keep(store: &Store, user: &UserName, turn: &Turn, cards: &[Value]) -> Result<(), StoreError> {
     let (user, cards) = (user.as_str().to_owned(), cards.iter().map(Value::to_string).collect::<Vec<_>>());
     let mut text = serde_json::to_string(turn).unwrap_or_default();
@@ -72,12 +72,12 @@ mod tests {
 
     use super::*;
 
-    async fn with_ana() -> (Store, UserName, tempfile::TempDir) {
-        let place = tempfile::tempdir().unwrap();
-        let store = Store::open(&place.path().join("hub.db")).unwrap();
+    async fn store_with_user() -> (Store, UserName, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("hub.db")).unwrap();
         let ana = UserName::parse("ana").unwrap();
         crate::sign_in::LocalLogin::new(store.clone()).user(&ana, None).await.unwrap();
-        (store, ana, place)
+        (store, ana, folder)
     }
 
     fn turn(at: u64, listening: bool) -> Turn {
@@ -91,8 +91,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_turns_and_cards_are_kept_and_no_session_with_them() {
-        let (store, ana, _place) = with_ana().await;
+    async fn the_latest_turns_and_cards_are_stored_and_no_turn_is_listening() {
+        let (store, ana, _folder) = store_with_user().await;
         let last = LENGTH as u64 + 3;
         for at in 1..=last {
             keep(&store, &ana, &turn(at, true), &[json!({"at": at})]).await.unwrap();
@@ -105,8 +105,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_with_very_long_envelopes_is_kept_without_them() {
-        let (store, ana, _place) = with_ana().await;
+    async fn a_turn_with_very_long_envelopes_is_stored_without_them() {
+        let (store, ana, _folder) = store_with_user().await;
         let long = Turn { request: Some(json!("x".repeat(LONGEST))), ..turn(1, false) };
         keep(&store, &ana, &long, &[]).await.unwrap();
         assert_eq!(*load(&store, &ana).await.unwrap().0[0], Turn { request: None, ..turn(1, false) });

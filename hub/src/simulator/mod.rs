@@ -1,4 +1,5 @@
-//! Alexa and devices without either: utterances become requests, Echos of local users send them, and simulated devices answer.
+//! Simulators of Alexa and of devices: utterances become requests, the Echo of a local user sends them, and simulated devices
+//! execute the commands.
 
 pub mod devices;
 pub mod echo;

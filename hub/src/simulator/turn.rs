@@ -3,17 +3,18 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What was said, and what came of it.
+/// An utterance or request, the envelopes that were exchanged with the skill, and the output of the Echo.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
-    /// When, in seconds since the epoch.
+    /// The time of the turn, as Unix time in seconds.
     pub at: u64,
-    /// The words, where there were any.
+    /// The utterance; `None` if a request was sent without an utterance.
     pub say: Option<String>,
-    /// The envelope that went to the skill; `None` when it was not for the skill.
+    /// The request envelope that was sent to the skill; `None` if the utterance was not for the skill.
     pub request: Option<Value>,
-    /// The envelope that came back.
+    /// The response envelope of the skill.
     pub response: Option<Value>,
-    /// What that comes to, for somebody in the room.
+    /// The output of the Echo: speech, reprompt, card, `listening` and hint.
+    #[serde(rename = "heard")]
     pub output: Value,
 }

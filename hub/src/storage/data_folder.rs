@@ -1,8 +1,9 @@
-//! A data folder of which a part is missing: the database beside an authority, or the authority beside what it has issued.
+//! Detects a data folder of which a part is missing: the database of an authority that has been in use, or the authority of a
+//! database with certificates.
 //!
-//! Each part would be made anew by a start, and nobody would notice until devices do not connect. So a start stops, and goes on only when
-//! it is told to. An operator's own root that was put there before the first start is no such case: an authority that has been in use has
-//! the file `lock`, which its first use makes.
+//! A start would create each part again, and nobody would notice before devices fail to connect. So the start fails, unless an
+//! option allows the new part. A root that an operator supplies before the first start is not such a case: an authority that has
+//! been in use has the file `lock`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,13 @@ use crate::authority::folder;
 use crate::clock;
 use crate::storage::store;
 
-/// The name of the authority's folder in a data folder.
+/// The name of the authority's folder in the data folder.
 pub const AUTHORITY: &str = "authority";
 
-/// What is missing.
+/// The part of a data folder that is missing.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Missing {
-    /// No database, or an empty file.
+    /// The database is missing or empty, and the authority has been in use.
     #[error(
         "the database {} is missing beside a certificate authority that has been in use; all things, certificates and shadows were in it. \
          Put it back, from a backup by `onething-hub restore`, or begin with an empty one by --new-database: no device that is set up can \
@@ -28,7 +29,7 @@ pub enum Missing {
         .0.display()
     )]
     Database(PathBuf),
-    /// No root certificate, no key of it, or neither.
+    /// The root certificate, its key or both are missing, and the database contains certificates.
     #[error(
         "{what} of the certificate authority {} is missing beside {certificates} certificates that it has issued. Put it back, from a backup \
          by `onething-hub restore`, or make a new authority by --new-authority: no device that is set up can connect then, until its owner \
@@ -36,16 +37,16 @@ pub enum Missing {
         folder.display()
     )]
     Authority {
-        /// The authority's folder.
+        /// The path of the authority's folder.
         folder: PathBuf,
-        /// Which part of it.
+        /// The missing part, for the message.
         what: &'static str,
-        /// So many certificates stand in the database.
+        /// The number of certificates in the database.
         certificates: u64,
     },
 }
 
-/// What is missing in a data folder. What cannot be read is left to whoever opens it.
+/// The part that is missing in a data folder. A part that exists but cannot be read does not count; opening it reports the error.
 pub fn missing(data: &Path) -> Option<Missing> {
     let (database, folder) = (data.join(store::FILE), data.join(AUTHORITY));
     let has = |name: &str| folder.join(name).exists();
@@ -63,7 +64,7 @@ pub fn missing(data: &Path) -> Option<Missing> {
     Some(Missing::Authority { folder, what, certificates })
 }
 
-/// SQLite makes a new database of an empty file, and forgets the log beside it.
+/// An empty file counts as missing, because SQLite makes a new database of it and discards the write-ahead log.
 fn has_content(database: &Path) -> bool {
     database.metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
@@ -73,7 +74,7 @@ fn certificates(database: &Path) -> rusqlite::Result<u64> {
     connection.query_row("SELECT count(*) FROM certificate", [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
 }
 
-/// Lays aside what is left of an authority, so that a new one can be made.
+/// Renames the folder of an incomplete authority, so that a new authority can be created.
 pub(crate) fn lay_aside(folder: &Path) -> std::io::Result<()> {
     if !folder.exists() {
         return Ok(());

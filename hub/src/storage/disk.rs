@@ -1,16 +1,17 @@
-//! Folders and files that are for their owner only, whole or not at all, and names that are on the disk: there are keys in
-//! them, and what was answered has to be there after a power cut.
+//! Durable writes of files and folders that only their owner can access. They contain keys, and every confirmed change must
+//! survive a power cut.
 //!
-//! Elsewhere than on Unix a user's folder is that user's alone by what it inherits, and names go to the disk with their files.
+//! On systems other than Unix, permissions are inherited from the user's folder, and the names of files are written to the disk
+//! together with the files.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// What the name of a file ends with until it is whole.
+/// The extension of a file that is not complete yet.
 pub(crate) const UNFINISHED: &str = "tmp";
 
-/// Makes a folder that only its owner can look into, where there is none.
+/// Creates a folder that only its owner can access, unless the folder exists.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -25,14 +26,14 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A file that these options make is for its owner only.
+/// Makes these options create files that only their owner can access.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }
 
-/// Brings the names in a folder to the disk.
+/// Writes the names of the files in a folder to the disk.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::fs::File::open(folder)?.sync_all()?;
@@ -41,7 +42,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file under another name and moves it into place, where it replaces an older one.
+/// Writes a file atomically and durably. It replaces an existing file.
 pub(crate) fn write_whole(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let path = folder.join(name);
     let unfinished = path.with_added_extension(format!("{}.{UNFINISHED}", std::process::id()));
@@ -53,17 +54,17 @@ pub(crate) fn write_whole(folder: &Path, name: &str, content: &[u8]) -> io::Resu
     });
     let moved = written.and_then(|()| fs::rename(&unfinished, &path));
     if moved.is_err() {
-        // What is half written holds a key; whether it could be removed changes nothing for the caller.
+        // The partial file may contain a key. A failure to remove it does not change the result.
         let _ = fs::remove_file(&unfinished);
         return moved;
     }
-    // The name is in place for everybody who looks, but not yet on the disk. What may not last is taken back.
+    // Other processes see the file, but its name may not survive a power cut. After an error the file is removed.
     sync_folder(folder).inspect_err(|_| {
         let _ = fs::remove_file(&path);
     })
 }
 
-/// Removes what a process that died has left: there are keys in it.
+/// Removes partial files of a crashed process, because they may contain keys.
 pub(crate) fn remove_unfinished(path: &Path) -> io::Result<()> {
     for file in fs::read_dir(path)? {
         let file = file?;

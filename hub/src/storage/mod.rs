@@ -1,4 +1,4 @@
-//! Everything of a hub that is on the disk: the folder, the database in it, and copies of both.
+//! The persistent data of a hub: the data folder, the database in it, and backups.
 
 pub mod backup;
 pub mod data_folder;

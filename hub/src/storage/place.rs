@@ -1,9 +1,10 @@
-//! The place of a data folder: another one for a copy of it.
+//! An identifier of the location of a data folder, which differs for a copy of the folder.
 //!
-//! A simulated device that is started twice, once by the folder and once by its copy, throws the other out again and again. So it starts
-//! by itself only where it was started by somebody: on the same machine, at the same path, over the same file. A copy, an unpacked
-//! backup, a cloned disk that is mounted elsewhere and a moved folder are other places. A clone of the whole machine that was not given an
-//! id of its own (`machine-id(5)`) is not told apart.
+//! Simulated devices of a data folder and of its copy would have the same client id, so they would take over the connection from
+//! each other without end. Therefore a simulated device starts automatically only in the location where it was started by a user:
+//! on the same machine, at the same path, with the same file. A copy, a restored backup, a cloned disk that is mounted elsewhere
+//! and a moved folder are other locations. A clone of the whole machine with the same machine id (`machine-id(5)`) is not
+//! detected.
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +12,11 @@ use std::path::Path;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-/// Where systemd and D-Bus keep the id of a machine.
+/// The files in which systemd and D-Bus store the machine id.
 const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 
-/// The place of the database at this path, in hex. What the machine does not tell is left out.
+/// The identifier of the location of this database, in hex. It consists of the machine id, the path and the inode, as far as they
+/// are available.
 pub fn of(database: &Path) -> String {
     let machine = MACHINE_IDS.iter().find_map(|file| fs::read_to_string(file).ok()).unwrap_or_default();
     let path = database.canonicalize().unwrap_or_else(|_| database.to_owned());
@@ -42,14 +44,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copied_or_moved_folder_is_another_place_and_the_same_one_is_not() {
+    fn a_copied_or_moved_file_is_in_another_place() {
         let folder = tempfile::tempdir().unwrap();
         let (original, copy, moved) = (folder.path().join("a"), folder.path().join("b"), folder.path().join("c"));
         fs::write(&original, "x").unwrap();
         let place = of(&original);
         assert_eq!(of(&original), place);
         fs::write(&original, "y").unwrap();
-        assert_eq!(of(&original), place, "what is in it may change");
+        assert_eq!(of(&original), place, "the content makes no difference");
         fs::copy(&original, &copy).unwrap();
         assert_ne!(of(&copy), place);
         fs::rename(&original, &moved).unwrap();

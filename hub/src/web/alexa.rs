@@ -1,7 +1,7 @@
-//! `POST /alexa`: requests of Amazon's Alexa service, and of nobody else.
+//! `POST /alexa`: requests of the Alexa service.
 //!
-//! The bytes are verified before anything reads them. What is not from Alexa, or for another skill, is
-//! answered with 400, as Amazon's certification asks
+//! The signature is verified before the body is parsed. A request that is not from Alexa, or that is for another skill, is
+//! answered with 400, as the certification of Amazon requires
 //! (<https://developer.amazon.com/docs/custom-skills/host-a-custom-skill-as-a-web-service.html>).
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Requests as Amazon sends them, signed, over a socket: to the whole hub, which trusts another root here.
+//! Tests of signed requests to a complete hub over a socket. The hub trusts a test root.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use crate::web;
 
 pub(in crate::web) const CHAIN: &str = "https://s3.amazonaws.com/echo.api/echo-api-cert.pem";
 
-/// A hub, the server that has Amazon's certificates, and what is kept for both.
+/// A hub, the server with the certificates of Amazon, and their temporary folder.
 pub(in crate::web) struct Stage {
     pub(in crate::web) hub: std::sync::Arc<Hub>,
     pub(in crate::web) address: String,
@@ -27,14 +27,14 @@ pub(in crate::web) struct Stage {
     _place: tempfile::TempDir,
 }
 
-/// How a request is sent: well, unless something is changed.
-struct Sent {
+/// A request. It is valid unless a field is changed.
+struct TestRequest {
     body: String,
     signed: String,
     headers: bool,
 }
 
-impl Sent {
+impl TestRequest {
     fn well(envelope: &Value) -> Self {
         let body = envelope.to_string();
         Self { signed: body.clone(), body, headers: true }
@@ -46,7 +46,7 @@ impl Stage {
         Self::with(|_| ()).await
     }
 
-    /// One that was asked for something more.
+    /// A hub with changed options.
     pub(in crate::web) async fn with(change: impl FnOnce(&mut Asked)) -> Self {
         let (amazon, server) = (Amazon::new(), Server::start());
         server.put("/echo.api/echo-api-cert.pem", Answer::ok(amazon.chain));
@@ -62,7 +62,7 @@ impl Stage {
         Self { hub, address, https: Https::default(), _amazon: server, _place: place }
     }
 
-    async fn send(&self, sent: &Sent) -> (u16, Value) {
+    async fn send(&self, sent: &TestRequest) -> (u16, Value) {
         let mut request = Request::post(&self.address);
         if sent.headers {
             let signature = BASE64_STANDARD.encode(sign(sent.signed.as_bytes()));
@@ -73,17 +73,17 @@ impl Stage {
         (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
     }
 
-    /// It is refused, and nothing came of it.
-    async fn check_refused(&self, sent: &Sent) {
+    /// Sends a request, and checks that it is refused and has no effect.
+    async fn check_refused(&self, sent: &TestRequest) {
         let (status, problem) = self.send(sent).await;
         assert_eq!((status, &problem["status"]), (400, &json!(400)), "{problem}");
         assert_eq!(problem["title"], "Bad Request");
-        assert!(self.hub.registry.things().await.unwrap().is_empty(), "a thing was made");
-        assert!(self.hub.registry.registrations().await.unwrap().is_empty(), "a certificate was made");
+        assert!(self.hub.registry.things().await.unwrap().is_empty(), "a thing was created");
+        assert!(self.hub.registry.registrations().await.unwrap().is_empty(), "a certificate was issued");
         assert!(self.hub.mail.sent().is_empty(), "a mail was sent");
     }
 
-    /// Ana's "open my printer".
+    /// The request of Ana's "open my printer".
     pub(in crate::web) async fn launch(&self, id: &str, made_at: u64) -> Value {
         let token = self.hub.users.link(&UserName::parse("ana").unwrap()).await.unwrap();
         let user = json!({"userId": "amzn1.ask.account.ANA", "accessToken": token.secret()});
@@ -98,9 +98,9 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn a_signed_request_is_answered_and_makes_a_thing() {
+async fn a_signed_request_gets_a_response_and_creates_a_thing() {
     let stage = Stage::new().await;
-    let (status, answer) = stage.send(&Sent::well(&stage.launch("one", NOW).await)).await;
+    let (status, answer) = stage.send(&TestRequest::well(&stage.launch("one", NOW).await)).await;
     assert_eq!(status, 200, "{answer}");
     let speech = answer.pointer("/response/outputSpeech").unwrap().to_string();
     assert!(speech.contains("3D printer"), "{speech}");
@@ -109,9 +109,9 @@ async fn a_signed_request_is_answered_and_makes_a_thing() {
 }
 
 #[tokio::test]
-async fn the_same_request_once_more_is_refused_and_does_nothing() {
+async fn a_replay_is_refused_and_has_no_effect() {
     let stage = Stage::new().await;
-    let request = Sent::well(&stage.launch("one", NOW).await);
+    let request = TestRequest::well(&stage.launch("one", NOW).await);
     assert_eq!(stage.send(&request).await.0, 200);
     let (status, problem) = stage.send(&request).await;
     assert_eq!((status, &problem["type"]), (400, &json!("about:blank")));
@@ -119,32 +119,32 @@ async fn the_same_request_once_more_is_refused_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn what_alexa_has_not_signed_is_refused_and_does_nothing() {
+async fn a_request_without_a_valid_signature_is_refused_and_has_no_effect() {
     let stage = Stage::new().await;
-    let good = Sent::well(&stage.launch("one", NOW).await);
-    stage.check_refused(&Sent { headers: false, ..Sent::well(&stage.launch("two", NOW).await) }).await;
+    let good = TestRequest::well(&stage.launch("one", NOW).await);
+    stage.check_refused(&TestRequest { headers: false, ..TestRequest::well(&stage.launch("two", NOW).await) }).await;
     let body = good.body.replace("LaunchRequest", "IntentRequest");
-    stage.check_refused(&Sent { body, signed: good.signed, headers: true }).await;
+    stage.check_refused(&TestRequest { body, signed: good.signed, headers: true }).await;
     let body = format!("{} ", good.body);
-    stage.check_refused(&Sent { signed: good.body, body, headers: true }).await;
-    stage.check_refused(&Sent { body: String::new(), signed: "other".into(), headers: true }).await;
+    stage.check_refused(&TestRequest { signed: good.body, body, headers: true }).await;
+    stage.check_refused(&TestRequest { body: String::new(), signed: "other".into(), headers: true }).await;
 }
 
 #[tokio::test]
-async fn what_is_signed_but_stale_garbled_or_for_another_skill_is_refused_and_does_nothing() {
+async fn a_signed_request_that_is_old_malformed_or_for_another_skill_is_refused() {
     let stage = Stage::new().await;
-    let fresh = Sent::well(&stage.launch("one", NOW).await);
+    let fresh = TestRequest::well(&stage.launch("one", NOW).await);
     pass(151);
     stage.check_refused(&fresh).await;
     let now = clock();
-    stage.check_refused(&Sent::well(&stage.launch("ahead", now + 151).await)).await;
+    stage.check_refused(&TestRequest::well(&stage.launch("ahead", now + 151).await)).await;
     for holder in ["/session/application/applicationId", "/context/System/application/applicationId"] {
         let mut other = stage.launch(holder, now).await;
         *other.pointer_mut(holder).unwrap() = json!("amzn1.ask.skill.another");
-        stage.check_refused(&Sent::well(&other)).await;
+        stage.check_refused(&TestRequest::well(&other)).await;
     }
     for garbled in ["", "{", "[]", "null", "\"request\""] {
-        stage.check_refused(&Sent { body: garbled.into(), signed: garbled.into(), headers: true }).await;
+        stage.check_refused(&TestRequest { body: garbled.into(), signed: garbled.into(), headers: true }).await;
     }
-    assert_eq!(stage.send(&Sent::well(&stage.launch("good", now).await)).await.0, 200, "after all this one that is good");
+    assert_eq!(stage.send(&TestRequest::well(&stage.launch("good", now).await)).await.0, 200, "a valid request still succeeds");
 }

@@ -1,4 +1,4 @@
-//! `GET /api/audit`: the events that the hub has kept.
+//! `GET /api/audit`: the stored events.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::problem::Problem;
 use crate::audit::Kind;
 use crate::hub::Hub;
 
-/// How many events are shown where nobody says how many.
+/// The default number of events.
 const SHOWN: u32 = 50;
 
 #[derive(Deserialize)]
@@ -20,13 +20,13 @@ pub(super) struct Which {
     kind: Option<Kind>,
 }
 
-/// The last events, of one kind or of all.
+/// The last events, of one kind or of all kinds.
 pub(super) async fn events(State(hub): State<Arc<Hub>>, Query(Which { last, kind }): Query<Which>) -> Result<Json<Value>, Problem> {
     let events = hub.audit(kind, last.unwrap_or(SHOWN)).await.map_err(|error| Problem::ours(&error))?;
     Ok(Json(json!({"events": events})))
 }
 
-/// The last events of one kind, under an address of their own.
+/// The last registrations, for `GET /api/registrations`.
 pub(super) async fn registrations(hub: State<Arc<Hub>>, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
     events(hub, Query(Which { kind: Some(Kind::Registration), ..which })).await
 }

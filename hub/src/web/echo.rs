@@ -1,4 +1,4 @@
-//! The simulated Echo.
+//! The simulated Echo: utterances and requests from the page and from the command line.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::sign_in::UserName;
 use crate::simulator::echo_sessions::{EchoError, Words};
 use crate::simulator::turn::Turn;
 
-/// What `POST /echo` takes.
+/// The description of the body of `POST /echo`, for errors.
 const EXPECTED: &str = r#"expected is {"user":"ana","say":"open my printer"}, or {"user":"ana","request":{"type":"LaunchRequest"}}: \
 the hub itself puts the request into an envelope with version, session and context"#;
 
-/// What reaches the Echo: words, or a request that somebody has written.
+/// The body of `POST /echo`: an utterance, or a request without an envelope.
 #[derive(Deserialize)]
 struct EchoInput {
     user: String,
@@ -29,7 +29,7 @@ struct EchoInput {
     request: Option<Value>,
 }
 
-/// What came of it. The turn is shared with the history: envelopes are long, and are not copied to be shown.
+/// The response of `POST /echo`. It borrows from the turn in the history, because envelopes are large.
 #[derive(Serialize)]
 struct Answered<'a> {
     request: &'a Option<Value>,
@@ -39,7 +39,7 @@ struct Answered<'a> {
 }
 
 impl EchoInput {
-    /// Reads a body. A whole envelope, and whatever has one inside, is named as what it is: a session of its own would not be the Echo's.
+    /// Parses a body. A complete envelope is an error, because its session would not be the one of the Echo.
     fn read(body: &Value) -> Result<Self, Problem> {
         let envelope = match NotAnAlexaRequest::find(body) {
             _ if is_envelope(body) => Some("the body is a whole envelope".to_owned()),

@@ -1,10 +1,9 @@
-//! Who may see the page and use what stands behind it.
+//! Access control for the page and its API.
 //!
-//! Without a password only this machine may: the peer's address is a loopback one, and so is the host it
-//! asked for, so that no web page elsewhere can reach the hub by a name of its own (DNS rebinding). What a
-//! proxy on this machine passes on comes from somewhere else, and says so in a header. With a password,
-//! everybody may who has it (RFC 7617, user name ignored). A request that changes something must not come
-//! from another site's page.
+//! Without a password only clients on this machine have access. Both the address of the peer and the requested host must be
+//! loopback ones, so that web pages of other sites cannot reach the hub under a name of their own (DNS rebinding). A request with
+//! headers of a proxy counts as one from another machine. With a password, every client that sends it has access (RFC 7617; the
+//! user name is ignored). A request that changes something must not come from a page of another site.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,7 +18,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use super::problem::Problem;
 use crate::web::password::Password;
 
-/// Lets a request through, or says why not.
+/// Passes a request on, or responds with the reason for the refusal.
 pub(super) async fn guard(
     State(password): State<Option<Password>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -36,12 +35,12 @@ pub(super) async fn guard(
     next.run(request).await
 }
 
-/// Why somebody is not let in.
+/// Why a client has no access.
 #[derive(Debug)]
 enum Refusal {
-    /// They are not on this machine.
+    /// The client is on another machine, and the hub has no password.
     NotHere,
-    /// They have not said the password.
+    /// The request contains no password or a wrong one.
     NoPassword,
 }
 
@@ -73,7 +72,7 @@ fn admit(password: Option<&Password>, peer: IpAddr, headers: &HeaderMap) -> Resu
     }
 }
 
-/// The password of `Authorization: Basic`, whatever the user name.
+/// The password of `Authorization: Basic`, with any user name.
 fn given(headers: &HeaderMap) -> Option<String> {
     let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let credentials = String::from_utf8(BASE64_STANDARD.decode(credentials.trim().as_bytes()).ok()?).ok()?;
@@ -97,8 +96,8 @@ fn is_passed_on(headers: &HeaderMap) -> bool {
     headers.contains_key(FORWARDED) || headers.contains_key(VIA) || headers.keys().any(|name| name.as_str().starts_with("x-forwarded-"))
 }
 
-/// Browsers name the origin of every request that changes something
-/// (<https://fetch.spec.whatwg.org/#origin-header>); other programs name none.
+/// Whether a request does not come from a page of another site. Browsers send the origin with every request that changes
+/// something (<https://fetch.spec.whatwg.org/#origin-header>); other programs send none.
 fn is_of_this_site(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_password_only_this_machine_is_admitted_and_only_under_its_own_name() {
+    fn without_a_password_only_local_clients_with_a_local_host_have_access() {
         for host in ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "LOCALHOST", "127.9.9.9"] {
             check(None, "127.0.0.1", &[("host", host)], true);
             check(None, "::1", &[("host", host)], true);
@@ -134,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_passes_on_is_not_of_this_machine() {
+    fn requests_through_a_proxy_are_not_local() {
         for passed in ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto"] {
             check(None, "127.0.0.1", &[("host", "127.0.0.1"), (passed, "x")], false);
         }
     }
 
     #[test]
-    fn with_a_password_everybody_is_admitted_who_has_it() {
+    fn with_a_password_every_client_that_sends_it_has_access() {
         let with = |credentials: &str| format!("Basic {}", BASE64_STANDARD.encode(credentials.as_bytes()));
         check(Some("secret"), "192.168.1.7", &[("host", "hub"), ("authorization", &with("me:secret"))], true);
         check(Some("secret"), "192.168.1.7", &[("host", "hub"), ("authorization", &with("me:wrong"))], false);
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn another_sites_page_changes_nothing() {
+    fn requests_of_other_sites_are_detected() {
         let of = |origin: &str| is_of_this_site(&headers(&[("host", "127.0.0.1:8080"), ("origin", origin)]));
         assert!(of("http://127.0.0.1:8080") && of("https://127.0.0.1:8080"));
         assert!(!of("http://evil.example") && !of("null") && !of("http://127.0.0.1:9999"));

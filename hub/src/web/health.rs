@@ -1,4 +1,4 @@
-//! What an operator looks at: whether everything works, and the numbers.
+//! Health and metrics for an operator.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,17 +16,18 @@ use super::problem::Problem;
 use crate::hub::Hub;
 use crate::metrics::Page;
 
-/// How long a part of the hub may take to show that it works.
+/// The time limit of a health check of the hub.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Requests by what came of them.
+/// The number of HTTP responses: successful ones, client errors and server errors.
 static ANSWERED: [AtomicU64; 3] = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
 
 pub(super) async fn health(State(hub): State<Arc<Hub>>) -> Response {
     match timeout(PATIENCE, hub.faults()).await {
         Ok(faults) if faults.is_empty() => match timeout(PATIENCE, hub.limits()).await {
             Ok(limits) if limits.is_empty() => Json(json!({"status": "ok"})).into_response(),
-            // Alexa and devices are served all the same: whoever goes by the status must not take the hub for dead.
+            // The status code is a success, because Alexa and devices are served. A monitor that uses the status code must not
+            // restart the hub.
             Ok(limits) => Json(json!({"status": "degraded", "reasons": limits})).into_response(),
             Err(_) => Problem::unavailable("the hub does not answer in time").into_response(),
         },
@@ -38,7 +39,7 @@ pub(super) async fn health(State(hub): State<Arc<Hub>>) -> Response {
 pub(super) async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
     let mut page = Page::default();
     page.skill();
-    // What cannot be counted now is left out.
+    // Values that cannot be read are omitted.
     if let Ok(waiting) = hub.skill.mailer.waiting().await {
         page.mail(waiting.len());
     }
@@ -49,7 +50,7 @@ pub(super) async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page.text()).into_response()
 }
 
-/// Counts an answer, and says in the log at DEBUG which it was.
+/// Counts a response, and logs it at the level DEBUG.
 pub(super) async fn count(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().clone();

@@ -1,6 +1,6 @@
-//! Connections of the web side: HTTP/1.1, plain or over TLS.
+//! The HTTP listener: HTTP/1.1, plain or over TLS.
 //!
-//! Who is slow to say what they want is let go, and at the end of the hub whoever is being answered is answered.
+//! Connections of slow clients are closed. When the hub stops, requests in progress are still answered.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,16 +22,16 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
-/// How many may be connected at once.
+/// The largest number of concurrent connections.
 const CONNECTIONS: usize = 256;
-/// How long a handshake or the head of a request may take.
+/// The time limit of a TLS handshake, and of the head of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the end of the hub waits for answers.
+/// The time limit of the shutdown for requests in progress.
 const DRAIN: Duration = Duration::from_millis(700);
-/// Before connections are accepted again that could not be.
+/// The pause after an error of `accept`.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until the hub ends, and then for as long as answers are under way, at most 700 ms.
+/// Serves until the hub stops, and then at most 700 ms longer for requests in progress.
 pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, mut ending: watch::Receiver<bool>) {
     let (graceful, room) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
@@ -43,7 +43,7 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
         let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _place = place;
-            // A connection that breaks off is its client's affair.
+            // An error concerns only the client of this connection.
             match tls {
                 None => drop(exchange(socket, peer, router, watcher).await),
                 Some(tls) => {
@@ -54,7 +54,7 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
             }
         });
     }
-    // Who is not done by then is cut off.
+    // After this time the remaining connections are closed.
     let _ = timeout(DRAIN, graceful.shutdown()).await;
 }
 
@@ -62,12 +62,12 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStr
     let place = Arc::clone(room).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((socket, peer)) => {
-            // Small answers are not to wait for more.
+            // Small responses must not be delayed by Nagle's algorithm.
             let _ = socket.set_nodelay(true);
             Some((socket, peer, place))
         }
         Err(error) => {
-            // Out of file descriptors, most likely: those that are connected go on.
+            // The most probable error is a lack of file descriptors. Open connections continue.
             tracing::warn!(step = "request", cause = "accept", "{error}");
             sleep(PAUSE).await;
             None
@@ -75,14 +75,14 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStr
     }
 }
 
-/// Answers what is asked on a connection of this machine's own, which is let go when the hub ends.
+/// Serves a connection of the Unix socket. The connection is closed when the hub stops.
 #[cfg(unix)]
 pub(super) async fn exchange_locally(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
         let mut router = router.clone();
         async move { Ok::<_, Infallible>(router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
     });
-    // A connection that breaks off is its client's affair.
+    // An error concerns only the client of this connection.
     let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), answer).await;
 }
 

@@ -1,4 +1,4 @@
-//! The mailbox of the page: only in trying mode, where its readers are the users of this hub.
+//! The mailbox of the page. It exists only in trying mode, where the recipients are local users.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use super::problem::Problem;
 use crate::hub::Hub;
 use crate::sign_in::UserName;
 
-/// A mail is somebody else's words: it shows, and does nothing.
+/// The content security policy of an HTML mail. Its content is not trusted, so it is displayed without scripts and requests.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox";
 
-/// A mail program shows mail by the colours of its own; this is those of the page at night. It stands behind the mail's own rules.
+/// A style sheet for dark mode, with the colours of the page. It is appended to the mail, so it overrides the styles of the mail.
 const DARK: &str = "<style>:root{color-scheme:light dark}@media(prefers-color-scheme:dark){body{background:#161d26!important;\
                     color:#e9eef4!important}pre,code{background:#1d2631!important;color:inherit!important}a{color:#8fb9ff!important}}</style>";
 
@@ -30,7 +30,7 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>
         None => None,
         Some(user) => {
             let user = UserName::parse(&user).map_err(|error| Problem::request(error.to_string()))?;
-            // Whoever looks makes nobody: a user who has just been removed is not there again.
+            // Reading must not create a user, because a user may just have been removed.
             let users = hub.users.users().await.map_err(|error| Problem::ours(&error))?;
             let Some(user) = users.iter().find(|one| one.user == user) else { return Ok(Json(json!({"mail": []}))) };
             Some(user.address().to_owned())
@@ -54,7 +54,7 @@ pub(super) async fn html(State(hub): State<Arc<Hub>>, Path(id): Path<String>) ->
 
 pub(super) async fn attachment(State(hub): State<Arc<Hub>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let (name, content) = read(&hub, move |folder| folder.attachment(&id)).await?;
-    // A name of ours: prefix, hash and `.zip`; whatever else stood there must not end the header.
+    // The names of our attachments consist of these characters. Other characters could end the header, so they are removed.
     let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
     let headers = [(CONTENT_TYPE, "application/zip".to_owned()), (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""))];
     Ok((headers, content).into_response())

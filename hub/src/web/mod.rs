@@ -1,4 +1,4 @@
-//! The web side of the hub: Alexa's way in, the endpoint of the devices, the page with what stands behind it, and what an operator looks at.
+//! The HTTP side of the hub: requests of Alexa, the registration endpoint, the page with its API, and health and metrics.
 
 mod alexa;
 mod audit;
@@ -42,22 +42,22 @@ use self::problem::Problem;
 use crate::hub::Hub;
 use crate::web::password::Password;
 
-/// Alexa's requests have a few kilobytes.
+/// The largest size of a request body, in bytes. Requests of Alexa have a few kilobytes.
 const BODY_LIMIT: usize = 128 * 1024;
-/// Where devices register themselves.
+/// The path of the registration endpoint.
 const REGISTER: &str = "/register";
-/// How long a request may take from its head to the head of its answer: whose body never comes is let go.
+/// The time limit from the head of a request to the head of its response. A request whose body does not arrive is ended.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
-/// How long an answer takes at most: the skill itself gives up earlier.
+/// The time limit of the skill for a response. The skill itself has a shorter limit.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
-/// The page needs nothing from elsewhere, and nothing of it is made of text.
+/// The default content security policy. The page uses only its own files, without inline scripts.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-src 'self'; object-src 'none'; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'self'";
 
-/// Everything that can be asked for over the network.
+/// The routes of the HTTP listener. `password` is the password of the page, if there is one.
 pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
     let in_use = || match password {
-        // Whoever knows the password has shown that by the time that the request is here.
+        // The guard verifies the password before the request reaches these routes.
         Some(_) => operator::watched(),
         None => operator::refused(),
     };
@@ -76,7 +76,7 @@ pub fn router(hub: Arc<Hub>, password: Option<Password>) -> Router {
     finished(open).layer(from_fn(bounds)).layer(DefaultBodyLimit::max(BODY_LIMIT)).layer(from_fn(health::count)).with_state(hub)
 }
 
-/// Everything that can be asked for over the socket in the data folder: whoever may open that runs the hub.
+/// The routes of the Unix socket in the data folder, which only the operator can open.
 #[cfg(unix)]
 pub fn operators_router(hub: Arc<Hub>) -> Router {
     let watched = operator::watched()
@@ -88,7 +88,7 @@ pub fn operators_router(hub: Arc<Hub>) -> Router {
     finished(watched).with_state(hub)
 }
 
-/// What is not there is a problem, too.
+/// Adds the responses for unknown paths and methods, and the default headers.
 fn finished(router: Router<Arc<Hub>>) -> Router<Arc<Hub>> {
     router
         .fallback(async || Problem::missing("there is nothing at this address"))
@@ -97,7 +97,7 @@ fn finished(router: Router<Arc<Hub>>) -> Router<Arc<Hub>> {
         .layer(map_response(headers))
 }
 
-/// Where a hub in trying mode has something that a hub in use has not.
+/// The paths that exist only in trying mode, with an error that explains this.
 fn only_while_trying() -> Router<Arc<Hub>> {
     let addresses = [
         "/echo",
@@ -127,7 +127,7 @@ fn only_while_trying() -> Router<Arc<Hub>> {
     addresses.into_iter().fold(Router::new(), |router, address| router.route(address, any(told)))
 }
 
-/// The page and the simulated Echo.
+/// The routes of the page, of the simulated Echos and of the simulated devices.
 fn trying() -> Router<Arc<Hub>> {
     Router::new()
         .merge(page::router())
@@ -151,8 +151,8 @@ fn trying() -> Router<Arc<Hub>> {
         .route("/api/events", get(events::events))
 }
 
-/// Refuses what announces more than is taken before it is sent, and lets go of who takes too long. The endpoint does the former
-/// by itself: it notes every request.
+/// Refuses a request whose announced body is too large, and ends a request that takes too long. The registration endpoint checks
+/// the size itself, because it must record every request.
 async fn bounds(request: Request, next: Next) -> Response {
     if announces_more_than(BODY_LIMIT, request.headers()) && request.uri().path() != REGISTER {
         return Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, format!("a request has at most {BODY_LIMIT} bytes")).into_response();
@@ -166,7 +166,7 @@ fn announces_more_than(limit: usize, headers: &HeaderMap) -> bool {
     announced.is_some_and(|length| length > limit as u64)
 }
 
-/// What every answer says, where it does not say otherwise.
+/// Adds the default headers, unless the response has them.
 async fn headers(mut response: Response) -> Response {
     let always = [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),

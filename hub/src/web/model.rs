@@ -1,4 +1,4 @@
-//! The device model, as the page draws the device by it.
+//! The device model in the form that the page needs to display the device.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! Who runs the hub asks it over a Unix socket in the data folder.
+//! The operator's access to the hub, over a Unix socket in the data folder.
 //!
-//! That a request comes from this machine says nothing: a reverse proxy on it passes on what comes from anywhere, and need not say
-//! so in a header. The socket is no address that a proxy could be led to. The file is for the hub's own user only, and the kernel
-//! tells whose process has opened it: that user's, or root's. Whoever may read the data folder has the keys in it anyway.
+//! A loopback address does not identify the operator, because a reverse proxy on the same machine forwards requests of any
+//! client, possibly without a header. A proxy is not configured to forward to this socket. Only the user of the hub can open the
+//! file, and the kernel reports the user of the client, who must be the same user or root. A user who can read the data folder
+//! can read its keys anyway.
 
 use std::sync::Arc;
 
@@ -24,11 +25,11 @@ use crate::hub::Hub;
 /// The name of the socket in the data folder.
 #[cfg(unix)]
 const SOCKET: &str = "operator.sock";
-/// The longest path that a socket may have everywhere (`unix(7)`, `sun_path`), with some room.
+/// The longest path of a socket that is used directly, in bytes. The limit of systems is slightly larger (`unix(7)`, `sun_path`).
 #[cfg(unix)]
 const LONGEST: usize = 100;
 
-/// What is for whoever runs the hub, in both modes.
+/// The routes for the operator, in both modes.
 pub(super) fn watched() -> Router<Arc<Hub>> {
     Router::new()
         .route("/api/things", get(things::list))
@@ -36,7 +37,7 @@ pub(super) fn watched() -> Router<Arc<Hub>> {
         .route("/api/audit", get(audit::events))
 }
 
-/// The same for a hub in use that cannot tell who asks.
+/// The same routes outside the trying mode without a password, where clients cannot be identified. All requests are refused.
 pub(super) fn refused() -> Router<Arc<Hub>> {
     let told = async || {
         Problem::forbidden(
@@ -47,7 +48,7 @@ pub(super) fn refused() -> Router<Arc<Hub>> {
     ["/api/things", "/api/outgoing-mail", "/api/audit"].into_iter().fold(Router::new(), |router, address| router.route(address, get(told)))
 }
 
-/// The whole database as it is now, for a backup. There are keys in it, in mail that waits: it goes over the socket only.
+/// A copy of the current database for a backup. It contains private keys in waiting mail, so only the Unix socket offers it.
 #[cfg(unix)]
 pub(super) async fn database(State(hub): State<Arc<Hub>>) -> Result<Response, Problem> {
     let copy = hub.snapshot().await.map_err(|error| Problem::ours(&error))?;
@@ -72,7 +73,7 @@ mod unix {
     use super::{LONGEST, SOCKET};
     use crate::web::listener::exchange_locally;
 
-    /// The address of the socket in a data folder. A folder with a long path is named by an open file instead, on Linux.
+    /// The address of the socket in a data folder. On Linux, a long path is replaced by a path through an open file descriptor.
     struct Address {
         path: PathBuf,
         _folder: Option<File>,
@@ -90,16 +91,16 @@ mod unix {
         }
     }
 
-    /// The socket in a data folder, at which a hub listens.
+    /// The listening socket in a data folder.
     pub struct Socket {
         listener: UnixListener,
         path: PathBuf,
-        /// The user whose hub it is.
+        /// The user id of the owner of the socket file, who runs the hub.
         owner: u32,
     }
 
     impl Socket {
-        /// Listens in this data folder, which must be this process's own: a socket that is there was left by one that has died.
+        /// Listens in this data folder, which this process must have locked. A socket file of a crashed process is removed.
         pub fn listen(data: &Path) -> io::Result<Self> {
             let (address, path) = (Address::of(data)?, data.join(SOCKET));
             match fs::remove_file(&path) {
@@ -112,7 +113,7 @@ mod unix {
             Ok(Self { listener, path, owner })
         }
 
-        /// Connects to the hub that runs over a data folder.
+        /// Connects to the hub that runs with a data folder.
         pub async fn connect(data: &Path) -> io::Result<UnixStream> {
             UnixStream::connect(&Address::of(data)?.path).await
         }
@@ -120,12 +121,12 @@ mod unix {
 
     impl Drop for Socket {
         fn drop(&mut self) {
-            // One that stays is removed by the next start.
+            // The next start removes a file that stays.
             let _ = fs::remove_file(&self.path);
         }
     }
 
-    /// Answers whoever runs the hub, until it ends.
+    /// Serves the operator until the hub stops.
     pub async fn serve_operator(socket: Socket, router: Router, mut ending: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
@@ -133,7 +134,7 @@ mod unix {
                 _ = ending.wait_for(|ending| *ending) => return,
             };
             let Ok((stream, _)) = accepted else { continue };
-            // Before its mode was set, others may have opened the file.
+            // Other users may have connected before the mode of the file was set.
             if stream.peer_cred().is_ok_and(|peer| [0, socket.owner].contains(&peer.uid())) {
                 tokio::spawn(exchange_locally(stream, router.clone()));
             }

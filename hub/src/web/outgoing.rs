@@ -1,4 +1,4 @@
-//! What became of mail, for whoever runs the hub and for the page: never what was in it.
+//! The state of outgoing mail, for the operator and for the page. The content of mail is never returned.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::users::refusal;
 use crate::hub::Hub;
 use crate::sign_in::UserName;
 
-/// How many mails are shown where nothing else is said.
+/// The default number of mails.
 const SHOWN: u32 = 50;
 
 #[derive(Deserialize)]
@@ -21,7 +21,7 @@ pub(super) struct Which {
     last: Option<u32>,
 }
 
-/// The last mails, the oldest of them first: of a local user, or all.
+/// The last mails of a local user or of all users, the oldest first.
 pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
     let user = which.user.map(|user| UserName::parse(&user)).transpose().map_err(|error| refusal(&error))?;
     let thing = user.as_ref().and_then(|user| hub.thing_of(user));

@@ -1,4 +1,4 @@
-//! The page: the files of `hub/page/`, compiled in, so that it works without a network and without a build.
+//! The page: the files of `hub/page/`, compiled into the binary, so that the page needs no network and no build step.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The files by their addresses.
+/// Builds a list of files with their paths.
 macro_rules! files {
     ($($address:literal $kind:ident $file:literal)*) => {
         [$(($address, $kind, include_str!(concat!("../../page/", $file)))),*]
     };
 }
 
-/// Adresses, types and contents.
+/// The files of the page in trying mode: path, content type and content.
 const FILES: &[(&str, &str, &str)] = &files! {
     "/" HTML "index.html"
     "/page.css" CSS "page.css"
@@ -46,7 +46,7 @@ const FILES: &[(&str, &str, &str)] = &files! {
     "/sign-in.js" SCRIPT "sign-in.js"
 };
 
-/// What stands at `/` where Amazon signs owners in: there is nothing to simulate.
+/// The files of the page outside the trying mode, where nothing is simulated.
 const IN_USE: &[(&str, &str, &str)] = &files! {
     "/" HTML "in-use.html"
     "/page.css" CSS "page.css"
@@ -58,7 +58,7 @@ pub(super) fn router() -> Router<Arc<Hub>> {
     serve(FILES)
 }
 
-/// The page of a hub in use.
+/// The page of a hub outside the trying mode.
 pub(super) fn in_use() -> Router<Arc<Hub>> {
     serve(IN_USE)
 }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_of_the_page_asks_for_is_of_the_page() {
+    fn the_page_loads_no_files_from_other_sites() {
         for (address, _, content) in FILES.iter().chain(IN_USE) {
             for outside in ["https://", "//cdn", "@import"] {
                 assert!(!content.contains(outside), "{address} has {outside}");

@@ -1,4 +1,4 @@
-//! What went wrong with a request, for a program: problem JSON (RFC 9457).
+//! Errors of HTTP requests as problem JSON (RFC 9457).
 
 use axum::Json;
 use axum::body::to_bytes;
@@ -8,10 +8,10 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 const PROBLEM: &str = "application/problem+json";
-/// Of what the framework says.
+/// The largest size of an error text of the framework, in bytes.
 const DETAIL_LIMIT: usize = 4 * 1024;
 
-/// A refusal that says what was wrong and what to do.
+/// An error response with a text that names the fault and, where possible, the remedy.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -19,55 +19,55 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// The request is wrong.
+    /// 400: the request is not valid.
     pub(super) fn request(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, detail: detail.into() }
     }
 
-    /// What the framework refuses, by its own status. A body that is JSON and not what is asked for is a wrong request.
+    /// An error of the framework with its status. The status 422, for JSON of a wrong form, becomes 400.
     pub(super) fn refused(status: StatusCode, detail: impl Into<String>) -> Self {
         let status = if status == StatusCode::UNPROCESSABLE_ENTITY { StatusCode::BAD_REQUEST } else { status };
         Self { status, detail: detail.into() }
     }
 
-    /// The caller has not shown that they may.
+    /// 401: the request has no valid password.
     pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::UNAUTHORIZED, detail: detail.into() }
     }
 
-    /// The caller may not.
+    /// 403: the client has no access.
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::FORBIDDEN, detail: detail.into() }
     }
 
-    /// There is no such thing.
+    /// 404: the resource does not exist.
     pub(super) fn missing(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, detail: detail.into() }
     }
 
-    /// Not this method.
+    /// 405: the path does not support the method.
     pub(super) fn method() -> Self {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, detail: "this address does not take this method".into() }
     }
 
-    /// It cannot be done as things stand.
+    /// 409: the state of the hub does not allow the request.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::CONFLICT, detail: detail.into() }
     }
 
-    /// The hub failed, and its log says why.
+    /// 500: the hub failed. The error is logged, and the response does not contain it.
     pub(super) fn ours(error: &dyn std::error::Error) -> Self {
         tracing::error!(step = "request", fault = "maker", cause = "hub", "{}", onething::fault::chain(error));
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, detail: "the hub could not do it; its log says why".into() }
     }
 
-    /// Something behind does not work.
+    /// 503: a part of the hub is unavailable.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, detail: detail.into() }
     }
 }
 
-/// Makes a problem of every refusal that is none yet: those of the framework are plain text.
+/// Converts error responses of the framework, which are plain text, to problem JSON.
 pub(super) async fn problems(response: Response) -> Response {
     let (status, headers) = (response.status(), response.headers());
     let refused = status.is_client_error() || status.is_server_error();

@@ -1,5 +1,5 @@
-//! The reverse proxies of `examples/`, as their authors made them, in front of a real hub: what Alexa has signed arrives as it was signed, and
-//! nothing but `/alexa` and `/register` can be reached.
+//! Tests of the reverse proxies in `examples/`, with the real programs in front of a real hub. A signed request arrives
+//! unchanged, and only `/alexa` and `/register` can be reached.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -22,11 +22,11 @@ use crate::audit::{Event, Kind};
 use crate::signature::forge::{NOW, sign};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The name in the examples, and the address of the hub.
+/// The host name in the examples, and the address of the hub in them.
 const NAME: &str = "hub.example.com";
 const HUB: &str = "127.0.0.1:8080";
 
-/// A proxy that runs, and how it is spoken to. It does not outlive this value.
+/// A running proxy and the TLS settings of its client. Dropping the value kills the proxy.
 struct Proxy {
     process: Child,
     port: u16,
@@ -40,7 +40,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Writes the configuration for a port, and says how the proxy is started with it.
+/// Writes the configuration for a port, and returns the command that starts the proxy with it.
 type Setup = fn(&Path, u16, &str) -> Command;
 
 fn example(name: &str, changes: &[(&str, &str)]) -> String {
@@ -68,7 +68,7 @@ fn nginx(place: &Path, port: u16, hub: &str) -> Command {
     std::fs::write(place.join("site.conf"), site).unwrap();
     let at = place.display();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|what| format!("{what}_temp_path {at}/{what};")).join(" ");
-    // In one process, which ends with the test.
+    // A single process, which ends with the test.
     let main = format!(
         "daemon off; master_process off; pid {at}/pid; error_log stderr; events {{}} http {{ access_log off; {temporary} include {at}/site.conf; }}"
     );
@@ -95,7 +95,7 @@ fn caddy(place: &Path, port: u16, hub: &str) -> Command {
     command
 }
 
-/// A port that was free a moment ago: programs of other people take one that is named.
+/// A port that was free at the time of the call. The proxies cannot use port 0.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -125,7 +125,7 @@ impl Proxy {
                     tokio::task::yield_now().await;
                 }
             };
-            // One that has ended did not get its port.
+            // A proxy that has exited did not get its port.
             if tokio::time::timeout(PATIENCE, answers).await.expect("a proxy that answers") {
                 return proxy;
             }
@@ -133,7 +133,7 @@ impl Proxy {
         panic!("the proxy does not start");
     }
 
-    /// Asks as a machine at 127.0.0.2, which is none of the proxy's own: status and body.
+    /// Sends a request from 127.0.0.2, which is not an address of the proxy. Returns the status and the body.
     async fn ask(&self, request: http::request::Builder, body: Bytes) -> Option<(u16, Bytes)> {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
@@ -157,24 +157,24 @@ async fn check(setup: Setup) {
         post("/alexa").header("SignatureCertChainUrl", CHAIN).header("Signature-256", BASE64_STANDARD.encode(sign(body.as_bytes())))
     };
 
-    // Spaces and characters beyond ASCII are part of what was signed.
+    // The signature covers white space and characters outside of ASCII.
     let launch = stage.launch("one", NOW).await.to_string().replacen('{', "{ \n\t\"ä\" : \"€ 🖨\" ,", 1);
     let (status, answer) = proxy.ask(signed(&launch), launch.clone().into()).await.unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert!(status == 200 && answer["version"] == "1.0", "{status} {answer}");
     assert_eq!(stage.hub.registry.things().await.unwrap().len(), 1);
     let (status, _) = proxy.ask(signed(&launch), format!("{launch} ").into()).await.unwrap();
-    assert_eq!(status, 400, "another body than was signed");
+    assert_eq!(status, 400, "the body is not the signed one");
     let (status, _) = proxy.ask(post("/alexa"), launch.into()).await.unwrap();
-    assert_eq!(status, 400, "nothing was signed");
+    assert_eq!(status, 400, "the request has no signature");
 
     let registration = post("/register").header("x-forwarded-for", "203.0.113.9");
     let (status, answer) = proxy.ask(registration, json!({"code": "K7QF-93PD"}).to_string().into()).await.unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
-    assert_eq!((status, &answer["cause"]), (400, &json!("malformed")), "a key is missing: {answer}");
+    assert_eq!((status, &answer["cause"]), (400, &json!("malformed")), "the request has no public key: {answer}");
     let events = stage.hub.audit(Some(Kind::Registration), 9).await.unwrap();
     let Some(Event::Registration(last)) = events.last() else { panic!("{events:?}") };
-    assert_eq!(last.source, "127.0.0.2", "who registered, whatever they say");
+    assert_eq!(last.source, "127.0.0.2", "the proxy ignores the header of the client");
 
     for path in [
         "/",
@@ -207,11 +207,11 @@ async fn check(setup: Setup) {
 }
 
 #[tokio::test]
-async fn nginx_passes_on_what_alexa_signs_and_who_registers_and_nothing_else() {
+async fn nginx_forwards_only_requests_of_alexa_and_registrations() {
     check(nginx).await;
 }
 
 #[tokio::test]
-async fn caddy_passes_on_what_alexa_signs_and_who_registers_and_nothing_else() {
+async fn caddy_forwards_only_requests_of_alexa_and_registrations() {
     check(caddy).await;
 }

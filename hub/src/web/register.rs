@@ -1,4 +1,4 @@
-//! `POST /register`: devices that register themselves.
+//! `POST /register`: registration requests of devices.
 
 use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
@@ -18,15 +18,16 @@ use super::announces_more_than;
 use super::problem::Problem;
 use crate::hub::Hub;
 
-/// Who last passed a request on writes here whom it came from.
+/// The header in which each proxy appends the address of its client.
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// Of a body, so much is read: more than the endpoint takes, so that it is the endpoint that refuses it.
+/// The largest size of a body that is read, in bytes. It is larger than the limit of the endpoint, so the endpoint itself refuses
+/// and records large requests.
 const BODY_LIMIT: usize = 64 * 1024;
-/// For so long a device may wait for the answer to its registration: longer than whoever has just mailed its owner a certificate keeps
-/// others off the thing.
-const KNOCK_WITHIN: Duration = Duration::from_secs(15);
+/// The time limit of a registration. It is longer than a lease on the thing, so a registration can wait for a request that is
+/// mailing a certificate.
+const REGISTER_WITHIN: Duration = Duration::from_secs(15);
 
-/// All of a request: which methods there are is the endpoint's to say.
+/// Handles a registration request of any method, because the endpoint checks the method itself.
 pub(super) async fn register(
     State(hub): State<Arc<Hub>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -45,8 +46,8 @@ pub(super) async fn register(
         }
     };
     let request = http::Request::from_parts(head, body);
-    let answer_by = Instant::now() + KNOCK_WITHIN;
-    // What has begun is done to its end, also when who registered goes away.
+    let answer_by = Instant::now() + REGISTER_WITHIN;
+    // A separate task: a registration is finished even if the client disconnects.
     let answered = tokio::spawn(async move { answer(&hub.endpoint, &hub.policy, request, &source, &request_id(), answer_by).await });
     match answered.await {
         Ok(answer) => Ok(answer.map(Body::from)),
@@ -58,7 +59,8 @@ fn is_too_long(error: &axum::Error) -> bool {
     error.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
-/// Where a request comes from: the peer, or whom a proxy on this machine names last, if the hub was told of one.
+/// The address of the client: the peer, or the last address that a proxy on this machine has appended, if the hub is behind a
+/// proxy.
 fn source(peer: IpAddr, headers: &HeaderMap, behind_proxy: bool) -> IpAddr {
     let peer = peer.to_canonical();
     if !behind_proxy || !peer.is_loopback() {
@@ -68,17 +70,17 @@ fn source(peer: IpAddr, headers: &HeaderMap, behind_proxy: bool) -> IpAddr {
     last.and_then(|hop| address(hop.trim())).unwrap_or(peer)
 }
 
-/// An address as proxies write it: some add the port.
+/// Parses an address as proxies write it; some add a port.
 fn address(hop: &str) -> Option<IpAddr> {
     let bare = hop.parse().ok().or_else(|| hop.parse().ok().map(|at: SocketAddr| at.ip()));
     let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     bare.or_else(bracketed).map(|address: IpAddr| address.to_canonical())
 }
 
-/// What the log and the events call a request.
+/// A random id of a request, for the log and for the events.
 fn request_id() -> String {
     let mut bits = [0_u8; 16];
-    // Without the kernel's randomness no connection would have come this far; the name only helps to find a line.
+    // An error is very improbable, because TLS also needs random bytes. The id is only used to find log lines.
     let _ = getrandom::fill(&mut bits);
     HEXLOWER.encode(&bits)
 }
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_comes_from_its_peer_whatever_it_says() {
+    fn without_a_proxy_the_header_is_ignored() {
         check("192.0.2.1", &["198.51.100.7"], false, "192.0.2.1");
         check("127.0.0.1", &["198.51.100.7"], false, "127.0.0.1");
         check("::ffff:192.0.2.1", &[], false, "192.0.2.1");
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_proxy_it_comes_from_whom_the_proxy_names_last() {
+    fn behind_a_proxy_the_last_address_in_the_header_counts() {
         check("127.0.0.1", &["198.51.100.7"], true, "198.51.100.7");
         check("::1", &["203.0.113.9, 198.51.100.7"], true, "198.51.100.7");
         check("127.0.0.1", &["203.0.113.9", "198.51.100.7"], true, "198.51.100.7");

@@ -1,4 +1,4 @@
-//! Things with their certificates and shadows, and the simulated devices that stand for them.
+//! Things with their certificates and shadows, and the simulated devices.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>, Query(whose): Query<Whose>
     Ok(Json(json!({"things": shown})))
 }
 
-/// Which certificate the device uses: the one of its connection, else the newest that opens anything and was not replaced.
+/// The certificate that the device uses: the one of its connection, or else the newest ACTIVE one that was not replaced.
 fn used<'a>(
     own: &[(&'a CertificateId, &Registration)],
     in_use: Option<&CertificateId>,

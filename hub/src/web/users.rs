@@ -1,4 +1,4 @@
-//! The local users, and their links: what the consent page and the Alexa app of the page do.
+//! The local users and their links, for the consent page and for the Alexa app on the page.
 
 use std::sync::Arc;
 
@@ -52,14 +52,14 @@ pub(super) async fn unlink(State(hub): State<Arc<Hub>>, body: Result<Json<Named>
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The owner disables the skill in the Alexa app.
+/// The user disables the skill, as in the Alexa app.
 pub(super) async fn disable(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<StatusCode, Problem> {
     let user = named(body)?;
     hub.disable(&user).await.map_err(|error| refusal(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The owner enables it again.
+/// The user enables the skill again.
 pub(super) async fn enable(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<StatusCode, Problem> {
     let user = named(body)?;
     hub.enable(&user).await;
@@ -72,13 +72,13 @@ pub(super) async fn remove(State(hub): State<Arc<Hub>>, body: Result<Json<Named>
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Everything is as at the first start but for the certificate authority.
+/// Resets all local users to the state of a new hub. The certificate authority stays.
 pub(super) async fn reset(State(hub): State<Arc<Hub>>) -> Result<StatusCode, Problem> {
     hub.reset().await.map_err(|error| refusal(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What Login with Amazon gives to an app of a linked owner, such as one that sets up devices.
+/// The access token of a linked user. With Login with Amazon an app that sets up devices would get such a token.
 pub(super) async fn token(State(hub): State<Arc<Hub>>, body: Result<Json<Named>, JsonRejection>) -> Result<Json<Value>, Problem> {
     let user = hub.users.user(&named(body)?, None).await.map_err(|error| refusal(&error))?;
     let token = user.token().ok_or_else(|| Problem::conflict("this user has not linked their account"))?;
@@ -93,7 +93,7 @@ fn shown(hub: &Hub, user: &User, has_thing: bool) -> Value {
     })
 }
 
-/// A JSON body, or what is wrong with it.
+/// The parsed JSON body, or a problem that describes the fault.
 pub(super) fn of<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
     body.map(|Json(body)| body).map_err(|rejection| Problem::refused(rejection.status(), rejection.body_text()))
 }

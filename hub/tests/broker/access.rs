@@ -1,4 +1,4 @@
-//! Who may do what, and what happens to whoever may not: as with AWS IoT.
+//! Tests of authorization by policies, and of the reaction to a denied action, as with AWS IoT.
 
 use bytes::Bytes;
 use onething_hub::mqtt::broker::Connection;
@@ -33,7 +33,7 @@ async fn connected_v311(hub: &Hub, identity: &Identity) -> Raw<v3::Codec> {
 }
 
 #[tokio::test]
-async fn a_refused_connect_is_closed_in_version_3_and_told_in_version_5() {
+async fn a_denied_connect_is_closed_in_version_3_and_has_a_reason_in_version_5() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     for client_id in ["heater", "", "+"] {
@@ -56,7 +56,7 @@ async fn a_refused_connect_is_closed_in_version_3_and_told_in_version_5() {
 }
 
 #[tokio::test]
-async fn whoever_publishes_where_they_may_not_is_disconnected() {
+async fn a_client_with_a_denied_publish_is_disconnected() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     for (topic, retain, reason) in [
@@ -78,7 +78,7 @@ async fn whoever_publishes_where_they_may_not_is_disconnected() {
 }
 
 #[tokio::test]
-async fn what_a_bridge_says_of_itself_is_acknowledged_and_reaches_no_reader() {
+async fn the_state_message_of_a_bridge_is_acknowledged_and_not_delivered() {
     let hub = Hub::start().await;
     let everything = [("iot:Subscribe", &["topicfilter/$SYS/*"][..]), ("iot:Receive", &["topic/$SYS/*"]), DEVICE[0]];
     let (lamp, reader) = (hub.device("lamp"), hub.device_with("reader", policy(&everything)));
@@ -95,7 +95,7 @@ async fn what_a_bridge_says_of_itself_is_acknowledged_and_reaches_no_reader() {
 }
 
 #[tokio::test]
-async fn whoever_subscribes_to_what_they_may_not_is_refused_that() {
+async fn a_denied_subscription_is_refused() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
@@ -127,7 +127,7 @@ async fn a_message_that_a_client_may_not_receive_is_not_delivered() {
     hub.broker.publish(&both()).await.unwrap();
     assert_eq!(raw.message().await.topic, "shared/loud");
     drop(raw);
-    // Nobody knows what an absent client may receive by then, so that is found out when it is back.
+    // The policy may change while the client is offline, so `iot:Receive` is checked when the client is connected again.
     while matches!(hub.broker.connection("deaf"), Connection::Connected { .. }) {
         tokio::task::yield_now().await;
     }
@@ -140,7 +140,7 @@ async fn a_message_that_a_client_may_not_receive_is_not_delivered() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_taken_back_is_cut_off_at_once() {
+async fn a_revoked_certificate_is_disconnected_at_once() {
     let hub = Hub::start().await;
     let (lamp, watcher) = (hub.device("lamp"), hub.device("watcher"));
     let mut watcher = hub.connected(&watcher, as_client(&watcher)).await;
@@ -161,7 +161,7 @@ async fn a_certificate_that_is_taken_back_is_cut_off_at_once() {
 }
 
 #[tokio::test]
-async fn a_policy_that_changes_counts_for_the_next_message() {
+async fn a_changed_policy_applies_to_the_next_message() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
@@ -176,7 +176,7 @@ async fn a_policy_that_changes_counts_for_the_next_message() {
 }
 
 #[tokio::test]
-async fn the_hub_may_disconnect_a_client_and_the_newer_connection_wins() {
+async fn the_hub_may_disconnect_a_client_and_a_newer_connection_replaces_an_older() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut first = hub.connected(&lamp, as_client(&lamp)).await;
@@ -202,10 +202,10 @@ async fn only_mqtt_is_spoken_after_a_handshake_that_names_protocols() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_authority_is_no_certificate() {
+async fn a_certificate_of_another_authority_is_rejected() {
     let (hub, other) = (Hub::start().await, Hub::start().await);
     let foreign = other.device("lamp");
-    // The foreign client knows its own hub only; its certificate is shown to the other one all the same.
+    // The foreign client trusts its own hub only, so this hub's client shows the foreign certificate.
     let lamp = hub.device("lamp").showing(&foreign);
     let mut stream = hub.tls(&lamp).await;
     assert!(stream.read(&mut [0]).await.is_err());

@@ -1,4 +1,4 @@
-//! MQTT 5, packet by packet.
+//! Tests of MQTT 5 with hand-made packets.
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::atomic::Ordering;
@@ -38,7 +38,7 @@ fn acknowledge(packet_id: Option<NonZeroU16>) -> Packet {
 }
 
 #[tokio::test]
-async fn a_client_is_told_the_limits_of_aws_iot() {
+async fn the_connack_has_the_limits_of_aws_iot() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.by_hand(&lamp).await;
@@ -51,7 +51,7 @@ async fn a_client_is_told_the_limits_of_aws_iot() {
 }
 
 #[tokio::test]
-async fn what_a_publisher_says_about_a_message_reaches_its_reader() {
+async fn publish_properties_reach_the_subscriber() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
@@ -71,7 +71,7 @@ async fn what_a_publisher_says_about_a_message_reaches_its_reader() {
     raw.send(Publish { properties: Some(said.clone()), ..publish("lamp/in", b"x", Some(5)) }.into()).await;
     let Some(Packet::PublishAck(ack)) = raw.next().await else { panic!() };
     assert_eq!(ack.packet_id, id(5));
-    // Once, for both subscriptions, with the better QoS.
+    // One message for both subscriptions, with the higher QoS.
     let message = raw.message().await;
     let heard = message.properties.unwrap();
     assert!(heard.message_expiry_interval.is_some_and(|left| (60..=100).contains(&left.get())));
@@ -81,7 +81,7 @@ async fn what_a_publisher_says_about_a_message_reaches_its_reader() {
 }
 
 #[tokio::test]
-async fn an_alias_stands_for_the_topic_it_came_with() {
+async fn a_topic_alias_replaces_its_topic() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
@@ -96,7 +96,7 @@ async fn an_alias_stands_for_the_topic_it_came_with() {
 }
 
 #[tokio::test]
-async fn a_message_goes_out_again_with_its_id_until_it_is_acknowledged() {
+async fn a_message_is_sent_again_with_its_id_until_acknowledged() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut connect = as_client(&lamp);
@@ -106,7 +106,7 @@ async fn a_message_goes_out_again_with_its_id_until_it_is_acknowledged() {
     hub.broker.publish(&[Message::new("lamp/in", "1"), Message::new("lamp/in", "2")]).await.unwrap();
     let (first, second) = (raw.message().await, raw.message().await);
     raw.send(acknowledge(second.packet_id)).await;
-    // The broker has read the acknowledgement when it answers what came after it.
+    // The broker has processed the acknowledgement when it answers the next packet.
     raw.send(Packet::PingRequest).await;
     assert_eq!(raw.next().await, Some(Packet::PingResponse));
     drop(raw);
@@ -125,7 +125,7 @@ async fn a_message_goes_out_again_with_its_id_until_it_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_client_gets_as_many_messages_at_a_time_as_it_takes() {
+async fn the_receive_maximum_of_a_client_is_respected() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut connect = as_client(&lamp);
@@ -142,7 +142,7 @@ async fn a_client_gets_as_many_messages_at_a_time_as_it_takes() {
 }
 
 #[tokio::test]
-async fn a_clean_start_forgets_the_session() {
+async fn a_clean_start_ends_the_session() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut connect = as_client(&lamp);
@@ -153,7 +153,7 @@ async fn a_clean_start_forgets_the_session() {
     hub.broker.publish(&[Message::new("lamp/in", "1")]).await.unwrap();
     raw.send(Packet::PingRequest).await;
     assert_eq!(raw.next().await, Some(Packet::PingResponse));
-    // A client may give up its session when it goes.
+    // A client may end its session with the DISCONNECT packet.
     raw.send(Disconnect { session_expiry_interval_secs: Some(0), ..Disconnect::new(DisconnectReasonCode::NormalDisconnection) }.into())
         .await;
     raw.closed().await;
@@ -162,7 +162,7 @@ async fn a_clean_start_forgets_the_session() {
 }
 
 #[tokio::test]
-async fn a_subscription_says_which_retained_messages_it_wants() {
+async fn a_subscription_selects_retained_messages() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
@@ -184,7 +184,7 @@ async fn a_subscription_says_which_retained_messages_it_wants() {
 }
 
 #[tokio::test]
-async fn a_client_need_not_hear_itself_and_may_stop_listening() {
+async fn a_client_may_use_no_local_and_may_unsubscribe() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
@@ -199,7 +199,7 @@ async fn a_client_need_not_hear_itself_and_may_stop_listening() {
 }
 
 #[tokio::test]
-async fn no_local_leaves_out_no_answer_of_a_service() {
+async fn no_local_does_not_filter_responses_of_services() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
@@ -219,7 +219,7 @@ async fn no_local_leaves_out_no_answer_of_a_service() {
 }
 
 #[tokio::test]
-async fn no_local_leaves_out_what_the_same_client_has_published_and_retained() {
+async fn no_local_filters_retained_messages_of_the_same_client() {
     let hub = Hub::start().await;
     let (lamp, heater) = (hub.device("lamp"), hub.device("heater"));
     let alone = SubscriptionOptions { no_local: true, ..QOS1 };
@@ -235,7 +235,7 @@ async fn no_local_leaves_out_what_the_same_client_has_published_and_retained() {
     raw.send(publish("shared/lamp", b"mine", None).into()).await;
     raw.send(Packet::PingRequest).await;
     assert_eq!(raw.next().await, Some(Packet::PingResponse));
-    // Without No Local both are there.
+    // Without No Local, both messages are delivered.
     raw.subscribe("shared/+", QOS1).await;
     let mut topics = [raw.message().await.topic, raw.message().await.topic];
     topics.sort();
@@ -243,7 +243,7 @@ async fn no_local_leaves_out_what_the_same_client_has_published_and_retained() {
 }
 
 #[tokio::test]
-async fn a_message_larger_than_its_reader_takes_is_left_out() {
+async fn a_message_above_the_maximum_packet_size_is_not_delivered() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut connect = as_client(&lamp);
@@ -256,7 +256,7 @@ async fn a_message_larger_than_its_reader_takes_is_left_out() {
 }
 
 #[tokio::test]
-async fn a_delayed_will_is_for_a_client_that_does_not_come_back() {
+async fn a_delayed_will_is_published_unless_the_client_reconnects() {
     let hub = Hub::start().await;
     let (lamp, watcher) = (hub.device("lamp"), hub.device("watcher"));
     let mut watcher = hub.connected(&watcher, as_client(&watcher)).await;
@@ -273,7 +273,7 @@ async fn a_delayed_will_is_for_a_client_that_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn what_the_store_has_not_taken_is_not_acknowledged() {
+async fn a_message_that_cannot_be_stored_is_not_acknowledged() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut connect = as_client(&lamp);

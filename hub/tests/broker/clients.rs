@@ -1,4 +1,4 @@
-//! Two kinds of clients: `rumqttc`, which other people wrote, and packets by hand.
+//! Two kinds of clients: the independent `rumqttc`, and hand-made packets.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use crate::support::Identity;
 
-/// How long anything may take that is to happen.
+/// The longest time that a test waits for an event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Packets by hand.
+/// A connection that sends and receives single packets.
 pub(crate) struct Raw<C> {
     pub(crate) stream: TlsStream<TcpStream>,
     codec: C,
@@ -47,7 +47,7 @@ where
         }
     }
 
-    /// The next packet; `None` when the broker has closed the connection, which it does with TLS's goodbye.
+    /// The next packet; `None` if the broker has closed the connection, which it does with a TLS `close_notify`.
     pub(crate) async fn next(&mut self) -> Option<P> {
         timeout(PATIENCE, async {
             loop {
@@ -60,7 +60,7 @@ where
             }
         })
         .await
-        .expect("nothing came")
+        .expect("no packet received")
     }
 
     pub(crate) async fn closed(&mut self) {
@@ -105,7 +105,7 @@ pub(crate) fn id(number: u16) -> std::num::NonZeroU16 {
     std::num::NonZeroU16::new(number).unwrap()
 }
 
-/// A will that is published at once.
+/// A will message without a delay.
 pub(crate) fn will(topic: &'static str, message: &'static str) -> v5::LastWill {
     v5::LastWill {
         qos: QoS::AtMostOnce,
@@ -122,12 +122,12 @@ pub(crate) fn will(topic: &'static str, message: &'static str) -> v5::LastWill {
     }
 }
 
-/// A connect of MQTT 5 with a clean start.
+/// An MQTT 5 CONNECT packet with a clean start.
 pub(crate) fn as_client(identity: &Identity) -> v5::Connect {
     v5::Connect { client_id: identity.name.as_str().into(), clean_start: true, keep_alive: 60, ..v5::Connect::default() }
 }
 
-/// `rumqttc`, whose events are looked at one by one.
+/// The client `rumqttc`, whose events are polled one by one.
 pub(crate) struct Foreign {
     pub(crate) client: AsyncClient,
     pub(crate) events: EventLoop,
@@ -139,7 +139,7 @@ impl Foreign {
         Self { client, events }
     }
 
-    /// Goes on until something comes that the test waits for.
+    /// Polls until a packet is accepted by `wanted`.
     pub(crate) async fn until<T>(&mut self, mut wanted: impl FnMut(Incoming) -> Option<T>) -> T {
         timeout(PATIENCE, async {
             loop {
@@ -151,10 +151,10 @@ impl Foreign {
             }
         })
         .await
-        .expect("nothing came")
+        .expect("no packet received")
     }
 
-    /// Connects; whether an earlier session goes on.
+    /// Waits for the CONNACK; returns whether an earlier session is resumed.
     pub(crate) async fn connected(&mut self) -> bool {
         self.until(|packet| if let Incoming::ConnAck(ack) = packet { Some(ack.session_present) } else { None }).await
     }
@@ -176,8 +176,8 @@ impl Foreign {
         .await
     }
 
-    /// Goes on until the connection is over.
+    /// Polls until the connection is closed.
     pub(crate) async fn over(&mut self) {
-        timeout(PATIENCE, async { while self.events.poll().await.is_ok() {} }).await.expect("the connection goes on");
+        timeout(PATIENCE, async { while self.events.poll().await.is_ok() {} }).await.expect("the connection is still open");
     }
 }

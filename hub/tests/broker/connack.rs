@@ -1,4 +1,4 @@
-//! What a client is told that is not let in for another reason than its rights.
+//! Tests of the CONNACK codes for connections that fail for a reason other than the policy.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +10,7 @@ use crate::clients::as_client;
 use crate::support::{Hub, Identity};
 
 /// Sends a CONNECT and returns the code of the CONNACK, after which the connection must be closed.
-async fn told(hub: &Hub, identity: &Identity, connect: &[u8]) -> Option<ConnectAckReason> {
+async fn return_code(hub: &Hub, identity: &Identity, connect: &[u8]) -> Option<ConnectAckReason> {
     let mut raw = hub.by_hand_v311(identity).await;
     raw.send_bytes(connect).await;
     let code = match raw.next().await {
@@ -26,23 +26,23 @@ async fn told(hub: &Hub, identity: &Identity, connect: &[u8]) -> Option<ConnectA
 async fn an_unknown_protocol_level_is_answered_with_return_code_1() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
-    // Neither the client id nor what follows it matters. 0x84 is what a bridge of mosquitto tries first.
+    // Neither the client id nor the rest of the packet matters. 0x84 is the first version that a mosquitto bridge tries.
     for (name, level) in [("MQTT", 0), ("MQTT", 3), ("MQTT", 6), ("MQTT", 0x84), ("MQTT", 0xFF), ("MQIsdp", 3), ("MQIsdp", 0x83)] {
         for client_id in ["lamp", "", "heater"] {
             let text = |text: &str| [&[0, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
             let body = [text(name), vec![level, 2, 0, 60], text(client_id)].concat();
             let connect = [vec![0x10, u8::try_from(body.len()).unwrap()], body].concat();
-            let code = told(&hub, &lamp, &connect).await;
+            let code = return_code(&hub, &lamp, &connect).await;
             assert_eq!(code, Some(ConnectAckReason::UnacceptableProtocolVersion), "{name} {level} {client_id}");
         }
     }
-    // What is no MQTT at all is closed.
-    assert_eq!(told(&hub, &lamp, b"\x10\x0f\0\x04HTTP\x04\x02\0\x3c\0\x03abc").await, None);
+    // A packet that is not MQTT closes the connection.
+    assert_eq!(return_code(&hub, &lamp, b"\x10\x0f\0\x04HTTP\x04\x02\0\x3c\0\x03abc").await, None);
     assert_eq!(hub.broker.counters().refused(Reason::UnsupportedVersion).read(), 22);
 }
 
 #[tokio::test]
-async fn a_bridge_that_tries_version_5_in_private_is_told_so_in_version_5() {
+async fn a_bridge_with_the_private_version_5_receives_a_version_5_connack() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.by_hand(&lamp).await;
@@ -53,15 +53,15 @@ async fn a_bridge_that_tries_version_5_in_private_is_told_so_in_version_5() {
 }
 
 #[tokio::test]
-async fn a_client_id_that_cannot_be_used_is_answered_with_return_code_2() {
+async fn an_invalid_client_id_is_answered_with_return_code_2() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
-    // Without a client id there is nothing to keep a session under.
-    let code = told(&hub, &lamp, b"\x10\x0c\0\x04MQTT\x04\0\0\x3c\0\0").await;
+    // A session cannot be stored without a client id.
+    let code = return_code(&hub, &lamp, b"\x10\x0c\0\x04MQTT\x04\0\0\x3c\0\0").await;
     assert_eq!(code, Some(ConnectAckReason::IdentifierRejected));
     let long = [&b"\x10\x8d\x01\0\x04MQTT\x04\x02\0\x3c\0\x81"[..], &[b'a'; 129]].concat();
-    assert_eq!(told(&hub, &lamp, &long).await, Some(ConnectAckReason::IdentifierRejected));
-    assert_eq!(told(&hub, &lamp, b"\x10\x0f\0\x04MQTT\x04\x02\0\x3c\0\x03a\0b").await, Some(ConnectAckReason::IdentifierRejected));
+    assert_eq!(return_code(&hub, &lamp, &long).await, Some(ConnectAckReason::IdentifierRejected));
+    assert_eq!(return_code(&hub, &lamp, b"\x10\x0f\0\x04MQTT\x04\x02\0\x3c\0\x03a\0b").await, Some(ConnectAckReason::IdentifierRejected));
     let mut raw = hub.by_hand(&lamp).await;
     let ack = raw.connect(v5::Connect { client_id: "".into(), clean_start: false, ..as_client(&lamp) }).await;
     assert_eq!(ack.reason_code, v5::ConnectAckReason::ClientIdentifierNotValid);
@@ -69,13 +69,13 @@ async fn a_client_id_that_cannot_be_used_is_answered_with_return_code_2() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_answered_with_return_code_3() {
+async fn a_failing_store_is_answered_with_return_code_3() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     hub.store.broken.store(true, Ordering::SeqCst);
     for flags in [0, 2] {
         let connect = [&b"\x10\x10\0\x04MQTT\x04"[..], &[flags], &b"\0\x3c\0\x04lamp"[..]].concat();
-        assert_eq!(told(&hub, &lamp, &connect).await, Some(ConnectAckReason::ServiceUnavailable), "{flags}");
+        assert_eq!(return_code(&hub, &lamp, &connect).await, Some(ConnectAckReason::ServiceUnavailable), "{flags}");
     }
     let ack = hub.by_hand(&lamp).await.connect(as_client(&lamp)).await;
     assert_eq!(ack.reason_code, v5::ConnectAckReason::ServerUnavailable);

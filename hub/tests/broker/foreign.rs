@@ -1,4 +1,4 @@
-//! MQTT 3.1.1, spoken by `rumqttc`.
+//! Tests of MQTT 3.1.1 with the client `rumqttc`.
 
 use onething_hub::mqtt::broker::Connection;
 use onething_hub::mqtt::broker::message::Message;
@@ -11,7 +11,7 @@ use crate::support::Hub;
 const QOS1: PublishOptions = PublishOptions::at_least_once();
 
 #[tokio::test]
-async fn a_device_connects_and_hears_what_it_has_subscribed_to() {
+async fn a_device_receives_messages_for_its_subscriptions() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut device = Foreign::new(hub.options(&lamp));
@@ -37,7 +37,7 @@ async fn a_message_to_the_shadow_is_answered_by_the_shadow() {
 }
 
 #[tokio::test]
-async fn a_retained_message_is_delivered_to_whoever_comes_later() {
+async fn a_retained_message_is_delivered_to_a_later_subscriber() {
     let hub = Hub::start().await;
     let mut first = Foreign::new(hub.options(&hub.device("first")));
     first.connected().await;
@@ -76,7 +76,7 @@ async fn a_persistent_session_keeps_its_messages_across_a_crash_of_the_hub() {
 }
 
 #[tokio::test]
-async fn a_will_is_published_when_the_connection_breaks_and_not_after_a_goodbye() {
+async fn a_will_is_published_after_a_lost_connection_and_not_after_a_disconnect() {
     let hub = Hub::start().await;
     let mut watcher = Foreign::new(hub.options(&hub.device("watcher")));
     watcher.connected().await;
@@ -96,11 +96,11 @@ async fn a_will_is_published_when_the_connection_breaks_and_not_after_a_goodbye(
 }
 
 #[tokio::test]
-async fn whoever_may_not_connect_is_not_let_in() {
+async fn an_unauthorized_client_cannot_connect() {
     let hub = Hub::start().await;
     let mut stranger = Foreign::new(hub.options(&hub.stranger("lamp")));
     assert!(stranger.events.poll().await.is_err());
-    // A certificate opens its own thing only.
+    // A certificate is valid for its own thing only.
     let mut other = hub.device("lamp");
     other.name = "heater".into();
     let mut other = Foreign::new(hub.options(&other));
@@ -108,7 +108,7 @@ async fn whoever_may_not_connect_is_not_let_in() {
 }
 
 #[tokio::test]
-async fn a_second_connection_takes_the_place_of_the_first() {
+async fn a_second_connection_replaces_the_first() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut first = Foreign::new(hub.options(&lamp));

@@ -1,4 +1,4 @@
-//! Clients that are slow, many, or out of their minds.
+//! Tests with clients that are slow, numerous, or send invalid packets.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::clients::{PATIENCE, as_client, id};
 use crate::support::Hub;
 
 #[tokio::test]
-async fn whoever_does_not_read_holds_up_nobody_else() {
+async fn a_client_that_does_not_read_does_not_block_others() {
     let hub = Hub::start().await;
     let (slow, quick, loud) = (hub.device("slow"), hub.device("quick"), hub.device("loud"));
     let mut lazy = as_client(&slow);
@@ -27,7 +27,7 @@ async fn whoever_does_not_read_holds_up_nobody_else() {
     let options = SubscriptionOptions { qos: QoS::AtLeastOnce, ..SubscriptionOptions::default() };
     slow.subscribe("shared/news", options).await;
     quick.subscribe("shared/news", options).await;
-    // Far more than the kernel, TLS and the queue hold together.
+    // Far more than the buffers of the kernel, of TLS and of the broker hold together.
     for _ in 0..200 {
         let payload = Bytes::from(vec![7; 100 * 1024]);
         let (topic, properties) = ("shared/news".into(), Some(PublishProperties::default()));
@@ -43,12 +43,12 @@ async fn whoever_does_not_read_holds_up_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_storm_of_connections_lets_commands_through() {
+async fn commands_are_delivered_during_a_connection_storm() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
     raw.subscribe("lamp/in", SubscriptionOptions::default()).await;
-    // Sockets that say nothing, and more of them than handshakes may go on.
+    // Idle sockets, more than the limit of concurrent handshakes.
     let silent = join_all((0..300).map(|_| TcpStream::connect(hub.address))).await;
     for payload in 0..20u8 {
         hub.broker.publish(&[Message::new("lamp/in", vec![payload])]).await.unwrap();
@@ -61,7 +61,7 @@ async fn a_storm_of_connections_lets_commands_through() {
 }
 
 #[tokio::test]
-async fn the_broker_stops_within_a_second_and_says_so() {
+async fn the_broker_stops_within_a_second_and_sends_a_reason() {
     let mut hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
@@ -73,7 +73,7 @@ async fn the_broker_stops_within_a_second_and_says_so() {
 }
 
 #[tokio::test]
-async fn malformed_packets_end_the_connection_and_say_why() {
+async fn malformed_packets_close_the_connection_with_a_reason() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     for (bytes, reason) in [
@@ -96,7 +96,7 @@ async fn malformed_packets_end_the_connection_and_say_why() {
 }
 
 #[test]
-fn no_bytes_whatever_hurt_the_broker() {
+fn the_broker_survives_any_bytes() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (hub, lamp) = runtime.block_on(async {
         let hub = Hub::start().await;

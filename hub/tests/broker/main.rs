@@ -1,4 +1,4 @@
-//! The broker over real TLS on loopback, against a client that other people wrote and against packets by hand.
+//! Tests of the broker over real TLS on the loopback interface, with an independent client and with hand-made packets.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code: a panic is a failed test")]
 

@@ -1,4 +1,4 @@
-//! What is said of a refusal: action, resource, client and cause.
+//! Tests of the content of a refusal: action, resource, client and cause.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::clients::{as_client, id, will};
 use crate::store::{DEVICE, policy};
 use crate::support::{Hub, Identity};
 
-/// Action, resource and cause.
-type Told = (Option<&'static str>, String, Cause);
+/// The action, the resource and the cause of a refusal.
+type Reported = (Option<&'static str>, String, Cause);
 
 impl Hub {
-    /// All refusals so far, which are about this device; they are taken.
+    /// Takes all refusals so far, each of which must be about this device.
     fn refusals(&self, device: &Identity) -> Vec<Refusal> {
         let refusals = std::mem::take(&mut *self.store.refusals.lock().unwrap());
         for Refusal { requester, .. } in &refusals {
@@ -28,12 +28,12 @@ impl Hub {
         refusals
     }
 
-    fn told(&self, device: &Identity) -> Vec<Told> {
+    fn reported(&self, device: &Identity) -> Vec<Reported> {
         self.refusals(device).into_iter().map(|refusal| (refusal.action, refusal.resource, refusal.cause)).collect()
     }
 }
 
-fn told(action: &'static str, resource: &str, cause: Cause) -> Vec<Told> {
+fn one_refusal(action: &'static str, resource: &str, cause: Cause) -> Vec<Reported> {
     vec![(Some(action), resource.to_owned(), cause)]
 }
 
@@ -43,7 +43,7 @@ fn publish(topic: &str) -> Publish {
 }
 
 #[tokio::test]
-async fn a_refused_connect_names_the_client_id_and_what_the_certificate_lacks() {
+async fn a_denied_connect_has_the_client_id_and_the_cause() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let denying = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"iot:*","Resource":"*"}}"#;
@@ -70,11 +70,11 @@ async fn a_refused_connect_names_the_client_id_and_what_the_certificate_lacks() 
     let mut raw = hub.by_hand_v311(&stranger).await;
     raw.send(v3::Connect { clean_session: true, client_id: "lamp".into(), ..v3::Connect::default() }.into()).await;
     raw.closed().await;
-    assert_eq!(hub.told(&stranger), told("iot:Connect", "lamp", Cause::CertificateUnknown));
+    assert_eq!(hub.reported(&stranger), one_refusal("iot:Connect", "lamp", Cause::CertificateUnknown));
 }
 
 #[tokio::test]
-async fn a_connect_that_is_no_question_of_rights_names_the_fault() {
+async fn a_connect_that_fails_without_a_policy_decision_has_the_fault() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let long = "a".repeat(200);
@@ -89,7 +89,7 @@ async fn a_connect_that_is_no_question_of_rights_names_the_fault() {
         let mut raw = hub.by_hand_v311(&lamp).await;
         raw.send_bytes(bytes).await;
         while raw.next().await.is_some() {}
-        assert_eq!(hub.told(&lamp), told("iot:Connect", resource, Cause::Protocol(reason)));
+        assert_eq!(hub.reported(&lamp), one_refusal("iot:Connect", resource, Cause::Protocol(reason)));
     }
     let mut raw = hub.by_hand_v311(&lamp).await;
     raw.send_bytes(b"\x10\x1b\0\x04MQTT\x04\x06\0\x3c\0\x04lamp\0\x05lamp+\0\x02no").await;
@@ -97,16 +97,16 @@ async fn a_connect_that_is_no_question_of_rights_names_the_fault() {
     let [refusal] = &hub.refusals(&lamp)[..] else { panic!() };
     assert_eq!((refusal.action, refusal.resource.as_str(), refusal.is_will), (Some("iot:Publish"), "lamp+", true));
     assert_eq!((refusal.requester.client_id.as_str(), refusal.cause), ("lamp", Cause::Protocol(Reason::TopicNameInvalid)));
-    // Who says nothing and goes was refused nothing.
+    // A connection that is closed without a packet causes no refusal.
     drop(hub.tls(&lamp).await);
     while hub.broker.counters().refused(Reason::Lost).read() == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(hub.told(&lamp), []);
+    assert_eq!(hub.reported(&lamp), []);
 }
 
 #[tokio::test]
-async fn a_refused_publish_names_the_topic_in_both_versions() {
+async fn a_denied_publish_has_the_topic_in_both_versions() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let message = |topic| publish(topic);
@@ -128,24 +128,24 @@ async fn a_refused_publish_names_the_topic_in_both_versions() {
         assert!(matches!(old.next().await, Some(v3::Packet::ConnectAck(_))));
         old.send(message.clone().into()).await;
         old.closed().await;
-        let expected = told(action, &message.topic, cause);
-        assert_eq!(hub.told(&lamp), [expected.clone(), expected].concat());
+        let expected = one_refusal(action, &message.topic, cause);
+        assert_eq!(hub.reported(&lamp), [expected.clone(), expected].concat());
     }
-    // A packet that belongs to no action.
+    // A packet that belongs to no policy action.
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
     raw.send_bytes(b"\0\0").await;
     raw.disconnected().await;
-    assert_eq!(hub.told(&lamp), [(None, String::new(), Cause::Protocol(Reason::MalformedPacket))]);
+    assert_eq!(hub.reported(&lamp), [(None, String::new(), Cause::Protocol(Reason::MalformedPacket))]);
 }
 
 #[tokio::test]
-async fn a_refused_subscription_names_the_filter_in_both_versions() {
+async fn a_denied_subscription_has_the_filter_in_both_versions() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
     for (filter, cause) in [("#", Cause::ImplicitDeny), ("$share/g/lamp/in", Cause::Protocol(Reason::SharedNotSupported))] {
         raw.subscribe(filter, v5::SubscriptionOptions::default()).await;
-        assert_eq!(hub.told(&lamp), told("iot:Subscribe", filter, cause));
+        assert_eq!(hub.reported(&lamp), one_refusal("iot:Subscribe", filter, cause));
     }
     let mut old = hub.by_hand_v311(&lamp).await;
     old.send(v3::Connect { clean_session: true, client_id: "lamp".into(), ..v3::Connect::default() }.into()).await;
@@ -153,28 +153,28 @@ async fn a_refused_subscription_names_the_filter_in_both_versions() {
     let topic_filters = ["heater/in", "lamp/in", "#"].map(|filter| (filter.into(), QoS::AtMostOnce)).to_vec();
     old.send(v3::Packet::Subscribe { packet_id: id(1), topic_filters }).await;
     old.closed().await;
-    let expected = ["heater/in", "#"].map(|filter| told("iot:Subscribe", filter, Cause::ImplicitDeny));
-    assert_eq!(hub.told(&lamp), expected.concat());
+    let expected = ["heater/in", "#"].map(|filter| one_refusal("iot:Subscribe", filter, Cause::ImplicitDeny));
+    assert_eq!(hub.reported(&lamp), expected.concat());
     let mut raw = hub.connected(&lamp, as_client(&lamp)).await;
     let many = (0..9).map(|number| (format!("lamp/{number}").into(), v5::SubscriptionOptions::default())).collect();
     raw.send(v5::Subscribe { packet_id: id(1), id: None, user_properties: Vec::new(), topic_filters: many }.into()).await;
     raw.disconnected().await;
-    assert_eq!(hub.told(&lamp), told("iot:Subscribe", "lamp/0", Cause::Protocol(Reason::QuotaExceeded)));
+    assert_eq!(hub.reported(&lamp), one_refusal("iot:Subscribe", "lamp/0", Cause::Protocol(Reason::QuotaExceeded)));
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_delivered_names_its_topic() {
+async fn an_undelivered_message_has_its_topic() {
     let hub = Hub::start().await;
     let deaf = hub.device_with("deaf", policy(&[DEVICE[0], DEVICE[3], ("iot:Receive", &["topic/shared/loud"][..])]));
     let mut raw = hub.connected(&deaf, as_client(&deaf)).await;
     raw.subscribe("shared/#", v5::SubscriptionOptions::default()).await;
     hub.broker.publish(&[Message::new("shared/quiet", "1"), Message::new("shared/loud", "2")]).await.unwrap();
     assert_eq!(raw.message().await.topic, "shared/loud");
-    assert_eq!(hub.told(&deaf), told("iot:Receive", "shared/quiet", Cause::ImplicitDeny));
+    assert_eq!(hub.reported(&deaf), one_refusal("iot:Receive", "shared/quiet", Cause::ImplicitDeny));
 }
 
 #[tokio::test]
-async fn a_will_that_is_not_published_is_named_when_its_time_has_come() {
+async fn a_denied_will_is_reported_when_it_would_be_published() {
     let hub = Hub::start().await;
     let lamp = hub.device("lamp");
     for (topic, retain, action, cause) in [
@@ -184,7 +184,7 @@ async fn a_will_that_is_not_published_is_named_when_its_time_has_come() {
     ] {
         let last_will = v5::LastWill { retain, ..will(topic, "x") };
         let raw = hub.connected(&lamp, v5::Connect { last_will: Some(last_will), ..as_client(&lamp) }).await;
-        assert_eq!(hub.told(&lamp), []);
+        assert_eq!(hub.reported(&lamp), []);
         drop(raw);
         let refusal = loop {
             match hub.refusals(&lamp).pop() {
@@ -194,11 +194,11 @@ async fn a_will_that_is_not_published_is_named_when_its_time_has_come() {
         };
         assert_eq!((refusal.action, refusal.resource.as_str(), refusal.cause, refusal.is_will), (Some(action), topic, cause, true));
     }
-    // What a bridge says of itself when it is gone is no fault of its owner.
+    // The state message that mosquitto bridges leave as a will is not reported as a refusal.
     let last_will = v5::LastWill { retain: true, ..will("$SYS/broker/connection/lamp/state", "") };
     drop(hub.connected(&lamp, v5::Connect { last_will: Some(last_will), ..as_client(&lamp) }).await);
     while hub.broker.counters().connected.read() > 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(hub.told(&lamp), []);
+    assert_eq!(hub.reported(&lamp), []);
 }

@@ -1,4 +1,4 @@
-//! The rest of the hub, in memory: what the registry knows, and what a store has on its disk.
+//! A backend of the broker in memory: the registry and the stored sessions.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use onething_hub::mqtt::broker::message::Message;
 use onething_hub::mqtt::broker::refusal::Refusal;
 use onething_hub::policy::Policy;
 
-/// What a device of the tests may do: all about topics below its own name, and its own shadow.
+/// The policy of a device in the tests: all actions on topics below its own name and on its own shadow.
 pub(crate) const DEVICE: &[(&str, &[&str])] = &[
     ("iot:Connect", &["client/${iot:Connection.Thing.ThingName}"]),
     ("iot:Publish", &["topic/${iot:ClientId}/*", "topic/shared/*", "topic/$aws/things/${iot:ClientId}/*", "topic/$SYS/*"]),
@@ -33,7 +33,7 @@ pub(crate) fn policy(rules: &[(&str, &[&str])]) -> Arc<Policy> {
     Arc::new(Policy::parse(&document.to_string()).unwrap())
 }
 
-/// The rest of the hub.
+/// The backend, which records the notices and refusals of the broker.
 #[derive(Default)]
 pub(crate) struct Store {
     certificate_statuses: Mutex<BTreeMap<CertificateId, CertificateStatus>>,
@@ -82,7 +82,7 @@ impl Disk {
 }
 
 impl Store {
-    /// What is left of it when the process is killed now.
+    /// A copy with the data that would remain after a kill of the process.
     pub(crate) fn survivor(&self) -> Self {
         let (certificate_statuses, disk) = (self.certificate_statuses.lock().unwrap().clone(), self.disk.lock().unwrap().clone());
         Self { certificate_statuses: Mutex::new(certificate_statuses), disk: Mutex::new(disk), ..Self::default() }
@@ -92,7 +92,7 @@ impl Store {
         self.certificate_statuses.lock().unwrap().insert(certificate.clone(), certificate_status);
     }
 
-    /// How many messages the store holds for a client.
+    /// The number of messages that are queued for a client.
     pub(crate) fn queued(&self, client_id: &str) -> usize {
         self.disk.lock().unwrap().sessions.get(client_id).map_or(0, |session| session.queue.len())
     }
@@ -106,7 +106,7 @@ impl Backend for Store {
         Ok(self.certificate_statuses.lock().unwrap().get(certificate).cloned())
     }
 
-    /// A shadow service that says yes to every update.
+    /// A shadow service that accepts every update.
     async fn request(&self, request: Request) -> Result<Vec<Message>, RequestError> {
         let Some(shadow) = request.topic.strip_suffix("/update") else { return Err(RequestError::NoSuchTopic) };
         Ok(vec![Message::new(&format!("{shadow}/update/accepted"), request.payload)])

@@ -1,4 +1,4 @@
-//! A broker on loopback with an authority of its own, and the devices it knows.
+//! A broker on the loopback interface with a certificate authority, and the certificates of its devices.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use tokio_rustls::client::TlsStream;
 use crate::clients::Raw;
 use crate::store::{DEVICE, Store, policy};
 
-/// A device's certificate and how it connects with it.
+/// A client id, its certificate, and the TLS configuration for the connection.
 #[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) name: String,
@@ -35,7 +35,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// The same client, with a certificate that is not its own.
+    /// The same client id with the certificate of another identity.
     pub(crate) fn showing(mut self, other: &Self) -> Self {
         let mut tls = (*self.tls).clone();
         tls.client_auth_cert_resolver = Arc::clone(&other.tls.client_auth_cert_resolver);
@@ -44,7 +44,7 @@ impl Identity {
     }
 }
 
-/// A broker and its authority.
+/// A broker with its certificate authority.
 pub(crate) struct Hub {
     pub(crate) broker: Broker<Store>,
     pub(crate) store: Arc<Store>,
@@ -76,14 +76,14 @@ impl Hub {
         self.serving.take().unwrap().await.unwrap();
     }
 
-    /// What a process that is killed leaves behind: nothing in memory, and everything that was written.
+    /// Simulates a killed process: the memory is lost, and the written data is kept.
     pub(crate) async fn kill_and_start_again(self) -> Self {
         let (store, authority) = (self.store.survivor(), Arc::clone(&self.authority));
         self.serving.as_ref().unwrap().abort();
         Self::over(Arc::new(store), authority).await
     }
 
-    /// A certificate that the authority has issued and the registry does not know.
+    /// An identity whose certificate was issued by the authority and is not in the registry.
     pub(crate) fn stranger(&self, name: &str) -> Identity {
         self.certified(name, &[b"x-amzn-mqtt-ca"])
     }
@@ -103,7 +103,7 @@ impl Hub {
         Identity { name: name.to_owned(), certificate: issued.id, tls: Arc::new(tls) }
     }
 
-    /// A device with a thing of its name, and the rights of [`DEVICE`].
+    /// The identity of a device with a thing of the same name and the policy [`DEVICE`].
     pub(crate) fn device(&self, name: &str) -> Identity {
         self.device_with(name, policy(DEVICE))
     }
@@ -116,7 +116,7 @@ impl Hub {
         identity
     }
 
-    /// `rumqttc` with a certificate, as the device of its name.
+    /// Options for `rumqttc` with the certificate and the client id of this identity.
     pub(crate) fn options(&self, identity: &Identity) -> MqttOptions {
         let mut options = MqttOptions::new(&identity.name, ("localhost", self.address.port()));
         options.set_transport(Transport::tls_with_config(rumqttc::TlsConfiguration::Rustls(Arc::clone(&identity.tls))));
@@ -131,17 +131,17 @@ impl Hub {
         TlsConnector::from(Arc::clone(&identity.tls)).connect(host, socket).await.unwrap()
     }
 
-    /// MQTT 5 by hand.
+    /// A TLS connection for hand-made MQTT 5 packets.
     pub(crate) async fn by_hand(&self, identity: &Identity) -> Raw<v5::Codec> {
         Raw::new(self.tls(identity).await, v5::Codec::new(0, 0))
     }
 
-    /// MQTT 3.1.1 by hand.
+    /// A TLS connection for hand-made MQTT 3.1.1 packets.
     pub(crate) async fn by_hand_v311(&self, identity: &Identity) -> Raw<v3::Codec> {
         Raw::new(self.tls(identity).await, v3::Codec::new(0))
     }
 
-    /// MQTT 5 by hand, connected.
+    /// An MQTT 5 connection for hand-made packets, after a successful CONNECT.
     pub(crate) async fn connected(&self, identity: &Identity, connect: v5::Connect) -> Raw<v5::Codec> {
         let mut raw = self.by_hand(identity).await;
         let ack = raw.connect(connect).await;

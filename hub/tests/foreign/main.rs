@@ -1,14 +1,15 @@
-//! The hub and other people's programs: MQTT clients, the device SDK, OpenSSL, an AWS emulator. The tests are in `tests/hub`, in the
-//! language of those clients; here they get the hub that was just built. `.ci/run` installs what they need.
+//! Tests of the hub with independent programs: MQTT clients, the AWS IoT device SDK, OpenSSL, an AWS emulator. The tests
+//! themselves are in `tests/hub` of the workspace, in the languages of those clients, and receive the path of the hub that was
+//! just built. `.ci/run` installs the programs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code: a panic is a failed test")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs one file of tests, all of which must be there and pass.
+/// Runs one file of tests, all of which must exist and pass.
 fn passes(tests: &str) {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the manifest is not in a workspace");
     let environments = std::env::var_os("ONETHING_TEST_VENVS").map_or_else(|| workspace.join("target/test-venvs"), PathBuf::from);
     let python = environments.join("hub/bin/python");
     assert!(
@@ -22,13 +23,13 @@ fn passes(tests: &str) {
         .arg(workspace.join("tests/hub").join(tests));
     command.current_dir(workspace).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("ONETHING_TEST_VENVS", environments).env("ONETHING_HUB_BINARY", env!("CARGO_BIN_EXE_onething-hub"));
-    let output = command.output().expect("a Python that starts");
+    let output = command.output().expect("Python does not start");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && !said.contains("skipped"), "{tests}:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
-fn the_clients_of_mosquitto_find_what_aws_iot_has() {
+fn the_mosquitto_clients_see_the_behaviour_of_aws_iot() {
     passes("test_mosquitto.py");
 }
 
@@ -38,36 +39,36 @@ fn a_bridge_of_mosquitto_connects_with_default_options() {
 }
 
 #[test]
-fn paho_finds_what_aws_iot_has() {
+fn paho_sees_the_behaviour_of_aws_iot() {
     passes("test_paho.py");
 }
 
 #[test]
-fn the_aws_iot_device_sdk_finds_what_aws_iot_has() {
+fn the_aws_iot_device_sdk_sees_the_behaviour_of_aws_iot() {
     passes("test_device_sdk.py");
 }
 
 #[test]
-fn what_is_refused_is_said_in_the_log_the_events_and_at_the_thing() {
+fn a_refusal_is_in_the_log_in_the_events_and_at_the_thing() {
     passes("test_refusals.py");
 }
 
 #[test]
-fn clients_in_javascript_find_what_aws_iot_has() {
+fn javascript_clients_see_the_behaviour_of_aws_iot() {
     passes("test_javascript.py");
 }
 
 #[test]
-fn schemathesis_finds_the_endpoint_as_its_document_says() {
+fn schemathesis_finds_the_endpoint_as_documented() {
     passes("test_openapi.py");
 }
 
 #[test]
-fn openssl_finds_no_fault_with_the_certificates() {
+fn openssl_accepts_the_certificates() {
     passes("test_certificates.py");
 }
 
 #[test]
-fn nothing_of_anothers_can_be_reached_here_or_on_an_emulator_of_aws() {
+fn a_device_cannot_reach_the_data_of_another_owner_here_or_on_an_aws_emulator() {
     passes("test_isolation.py");
 }

@@ -1,4 +1,4 @@
-//! Backups of a running hub, and what comes back of them.
+//! Tests of the backup of a running hub and of its restoration.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ fn run(arguments: &[&str], data: &Path) -> (Option<i32>, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_of_a_running_hub_is_restored_and_the_old_bundles_connect() {
+async fn a_backup_of_a_running_hub_is_restored_and_old_bundles_connect() {
     let place = tempfile::tempdir().unwrap();
     let (data, other) = (place.path().join("data"), place.path().join("other"));
     let file = place.path().join("backup.zip");
@@ -44,7 +44,7 @@ async fn a_backup_of_a_running_hub_is_restored_and_the_old_bundles_connect() {
     bundle.reads_its_shadow(running.mqtt_port()).await;
     running.stop().await;
 
-    // Of a hub that is not running, and over an older backup.
+    // A backup of a stopped hub, which replaces an older backup.
     let (code, _, complaint) = run(&["backup", file], &data);
     assert_eq!((code, complaint.as_str()), (Some(0), ""));
     let (code, _, complaint) = run(&["restore", file], &other);
@@ -56,16 +56,16 @@ async fn a_backup_of_a_running_hub_is_restored_and_the_old_bundles_connect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_that_waits_is_in_the_backup_and_goes_out_after_it_is_restored() {
+async fn waiting_mail_is_in_the_backup_and_is_sent_after_the_restoration() {
     let place = tempfile::tempdir().unwrap();
     let (data, other, file) = (place.path().join("data"), place.path().join("other"), place.path().join("backup.zip"));
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let by = |data: &Path, smtp: String| {
         let mut command = serve(data);
         command.env("SMTP_URL", smtp).env("MAIL_FROM", "hub@example.com");
         Starting::start(command).ready()
     };
-    let running = by(&data, format!("smtp://{nobody}"));
+    let running = by(&data, format!("smtp://{closed_port}"));
     running.client().link("ana").await.unwrap();
     assert_eq!(run(&["backup", file.to_str().unwrap()], &data).0, Some(0));
     running.kill();
@@ -76,12 +76,12 @@ async fn mail_that_waits_is_in_the_backup_and_goes_out_after_it_is_restored() {
     running.stop().await;
 }
 
-/// Starts a command, and cuts its power once this file is there, or it has ended.
+/// Starts a command, and kills it as soon as the file `sign` exists, or the command has ended.
 fn killed_at(mut command: Command, sign: &Path) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let late = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + PATIENCE;
     while !sign.exists() && child.try_wait().unwrap().is_none() {
-        assert!(std::time::Instant::now() < late, "{} does not come", sign.display());
+        assert!(std::time::Instant::now() < deadline, "{} does not appear", sign.display());
         std::thread::yield_now();
     }
     let _ = child.kill();
@@ -89,7 +89,7 @@ fn killed_at(mut command: Command, sign: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kill_during_backup_or_restore_leaves_the_old_or_the_new() {
+async fn a_kill_during_backup_or_restore_leaves_the_old_or_the_new_state() {
     let place = tempfile::tempdir().unwrap();
     let (data, other, file) = (place.path().join("data"), place.path().join("other"), place.path().join("backup.zip"));
     let running = Running::start(&data);
@@ -107,7 +107,7 @@ async fn a_kill_during_backup_or_restore_leaves_the_old_or_the_new() {
     assert!(!place.path().join("backup.zip.tmp").exists() && !place.path().join("backup.zip.db.tmp").exists());
     running.stop().await;
 
-    // A folder of ana's, over which the backup of both is put.
+    // A data folder with one user, over which the backup with both users is restored.
     for sign in ["restore.tmp", "restore.ready", "restore.moving"] {
         let old = place.path().join(sign);
         let running = Running::start(&old);
@@ -126,7 +126,7 @@ async fn a_kill_during_backup_or_restore_leaves_the_old_or_the_new() {
 }
 
 #[test]
-fn what_cannot_be_backed_up_or_restored_is_said_in_one_sentence() {
+fn a_failed_backup_or_restore_is_reported_in_one_sentence() {
     let place = tempfile::tempdir().unwrap();
     let (nowhere, text) = (place.path().join("nowhere"), place.path().join("text"));
     std::fs::write(&text, "no backup").unwrap();

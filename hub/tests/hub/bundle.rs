@@ -1,4 +1,4 @@
-//! The bundle as a foreign device takes it: unzipped, and its certificates read by parsers of others.
+//! A bundle, unzipped and used by independent libraries for certificates and MQTT.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 
 use crate::harness::{PATIENCE, within};
 
-/// What a device needs to connect.
+/// The identity with which a device connects.
 #[derive(Clone)]
 pub struct Bundle {
     pub thing: String,
-    /// SHA-256 of the certificate's DER form, by which the registry knows it.
+    /// The SHA-256 hash of the DER form of the certificate, which is its id in the registry.
     pub certificate: String,
     tls: Arc<ClientConfig>,
 }
@@ -35,7 +35,7 @@ impl Bundle {
         Self::of(connection["clientId"].as_str().unwrap(), roots, file("certificate"), file("privateKey"))
     }
 
-    /// From what the endpoint answers a device, and its own key where it has one.
+    /// The bundle in the response of the registration endpoint, with the device's own private key, or the key in the response.
     pub fn registered(answer: &Value, key: Option<&str>) -> Self {
         let text = |name: &str| answer[name].as_str().unwrap();
         let mut roots = RootCertStore::empty();
@@ -50,11 +50,11 @@ impl Bundle {
         let id = HEXLOWER.encode(&Sha256::digest(&certificate));
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
-        let tls = builder.with_client_auth_cert(vec![certificate], key).expect("a key that is the certificate's");
+        let tls = builder.with_client_auth_cert(vec![certificate], key).expect("the key does not belong to the certificate");
         Self { thing: client_id.to_owned(), certificate: id, tls: Arc::new(tls) }
     }
 
-    /// How the device connects to the hub at this port, which may be another one after a restart.
+    /// The MQTT options for the hub at this port, which may differ after a restart.
     pub fn options(&self, port: u16) -> MqttOptions {
         let mut options = MqttOptions::new(&self.thing, ("localhost", port));
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&self.tls))));
@@ -62,7 +62,7 @@ impl Bundle {
         options
     }
 
-    /// The device connects, asks for its shadow, and gets it.
+    /// Connects, requests the shadow, and waits for the response.
     pub async fn reads_its_shadow(&self, port: u16) {
         let mut options = self.options(port);
         options.set_max_packet_size(128 * 1024, 128 * 1024);
@@ -70,7 +70,7 @@ impl Bundle {
         client.try_subscribe_many([SubscribeFilterInput::new(self.shadow("get/accepted"), QoS::AtLeastOnce)]).unwrap();
         let answered = async {
             loop {
-                match events.poll().await.expect("a connection") {
+                match events.poll().await.expect("the connection is lost") {
                     Event::Incoming(Incoming::SubAck(_)) => {
                         client.try_publish(self.shadow("get"), "", PublishOptions::at_least_once()).unwrap();
                     }
@@ -79,18 +79,19 @@ impl Bundle {
                 }
             }
         };
-        within(PATIENCE, "a device that reads its shadow", answered).await;
+        within(PATIENCE, "the response with the shadow", answered).await;
     }
 
-    /// The device connects, waits for what is wanted of it, and gets it. `request` is made when it listens.
+    /// Connects, subscribes to the delta, and waits for a delta. `request` runs after the subscription.
     pub async fn receives_a_delta(&self, port: u16, request: impl Future<Output = ()>) -> Value {
         let (client, mut events) = AsyncClient::builder(self.options(port)).capacity(4).build();
         client.try_subscribe_many([SubscribeFilterInput::new(self.shadow("update/delta"), QoS::AtLeastOnce)]).unwrap();
-        let listens = async { while !matches!(events.poll().await.expect("a connection"), Event::Incoming(Incoming::SubAck(_))) {} };
-        within(PATIENCE, "a device that listens", listens).await;
+        let subscribed =
+            async { while !matches!(events.poll().await.expect("the connection is lost"), Event::Incoming(Incoming::SubAck(_))) {} };
+        within(PATIENCE, "a subscription", subscribed).await;
         let received = async {
             loop {
-                if let Event::Incoming(Incoming::Publish(delta)) = events.poll().await.expect("a connection") {
+                if let Event::Incoming(Incoming::Publish(delta)) = events.poll().await.expect("the connection is lost") {
                     return serde_json::from_slice(&delta.payload).unwrap();
                 }
             }
@@ -99,7 +100,7 @@ impl Bundle {
         delta
     }
 
-    /// Whether the broker takes the device in.
+    /// Whether the broker accepts the connection.
     pub async fn is_admitted(&self, port: u16) -> bool {
         let (_client, mut events) = AsyncClient::builder(self.options(port)).capacity(4).build();
         let admitted = async {
@@ -111,7 +112,7 @@ impl Bundle {
                 }
             }
         };
-        within(PATIENCE, "an answer of the broker", admitted).await
+        within(PATIENCE, "a CONNACK", admitted).await
     }
 
     pub fn shadow(&self, suffix: &str) -> String {
@@ -119,7 +120,7 @@ impl Bundle {
     }
 }
 
-/// `connection.json` of a bundle.
+/// The content of `connection.json` in a bundle.
 pub fn connection(zip: &[u8]) -> Value {
     serde_json::from_str(&unzip(zip)["connection.json"]).unwrap()
 }

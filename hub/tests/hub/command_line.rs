@@ -1,4 +1,4 @@
-//! What one can ask for in a terminal, and what is said to what cannot be.
+//! Tests of the command line, with valid and invalid arguments.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ fn with(arguments: &[&str]) -> (Option<i32>, String, String) {
     run(hub().args(arguments))
 }
 
-/// It fails with one sentence that has these words.
+/// Checks that a command fails with one sentence that contains these words.
 fn check_sentence((code, out, complaint): &(Option<i32>, String, String), expected: i32, words: &str) {
     assert_eq!((*code, out.as_str()), (Some(expected), ""), "{complaint}");
     assert!(complaint.contains(words), "{complaint}");
@@ -24,7 +24,7 @@ fn check_sentence((code, out, complaint): &(Option<i32>, String, String), expect
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn say_things_and_mail_show_what_a_running_hub_does() {
+async fn say_things_and_mail_show_the_state_of_a_running_hub() {
     let place = tempfile::tempdir().unwrap();
     let running = Running::start(place.path());
     let ask = |arguments: &[&str]| run(hub().args(arguments).args(["--hub", &running.http]));
@@ -75,10 +75,10 @@ async fn say_things_and_mail_show_what_a_running_hub_does() {
 }
 
 #[test]
-fn without_a_hub_there_is_one_sentence_that_says_what_to_do() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
+fn without_a_hub_the_error_is_one_sentence_with_an_instruction() {
+    let closed_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", closed_port.local_addr().unwrap());
+    drop(closed_port);
     for command in [&["say", "open my printer"][..], &["things"], &["mail"], &["events"]] {
         let refused = run(hub().args(command).env("ONETHING_HUB", &address));
         check_sentence(&refused, 1, "start one with `onething-hub`");
@@ -89,7 +89,7 @@ fn without_a_hub_there_is_one_sentence_that_says_what_to_do() {
 }
 
 #[test]
-fn a_policy_is_checked_by_exit_code() {
+fn policy_check_reports_the_decision_by_exit_code() {
     let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/device-policy.json");
     let check = |file: &str, action: &str, on: &str, more: &[&str]| {
         run(hub().args(["policy", "check", file, "--action", action, "--on", on, "--thing", "T"]).args(more))
@@ -111,7 +111,7 @@ fn a_policy_is_checked_by_exit_code() {
 }
 
 #[test]
-fn there_are_completions_for_every_shell_and_help_with_examples() {
+fn completions_exist_for_every_shell_and_help_has_examples() {
     for (shell, words) in [
         ("bash", "complete -F"),
         ("zsh", "#compdef onething-hub"),
@@ -148,7 +148,7 @@ fn there_are_completions_for_every_shell_and_help_with_examples() {
 }
 
 #[test]
-fn what_cannot_be_asked_for_has_exit_code_2_and_says_why() {
+fn invalid_arguments_have_exit_code_2_and_a_reason() {
     for (arguments, words) in [
         (&["--nonsense"][..], "--nonsense"),
         (&["serv"], "serv"),
@@ -164,7 +164,7 @@ fn what_cannot_be_asked_for_has_exit_code_2_and_says_why() {
 }
 
 #[test]
-fn all_faults_of_what_is_asked_for_are_said_at_once() {
+fn all_faults_of_the_arguments_are_reported_at_once() {
     let place = tempfile::tempdir().unwrap();
     let data = place.path().join("data");
     let faulty = place.path().join("faulty");
@@ -201,7 +201,7 @@ fn all_faults_of_what_is_asked_for_are_said_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mistakes_in_the_models_are_told_at_the_start_with_file_place_and_fix() {
+async fn mistakes_in_the_models_are_logged_at_the_start_with_file_place_and_fix() {
     let lamp = log_with(Model::SAMPLE.replace("my printer", "my lamp"), InteractionModel::SAMPLE.to_owned()).await;
     assert!(lamp.contains("the device model is called `my lamp`, and the interaction model `my printer`"), "{lamp}");
     let fewer = log_with(Model::SAMPLE.replace("intent.PauseIntent", "intent.RestIntent"), InteractionModel::SAMPLE.to_owned()).await;
@@ -217,7 +217,7 @@ async fn mistakes_in_the_models_are_told_at_the_start_with_file_place_and_fix() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_model_without_its_interaction_model_is_told_in_one_line() {
+async fn a_missing_interaction_model_is_logged_in_one_line() {
     let place = tempfile::tempdir().unwrap();
     let lamp = place.path().join("lamp.toml");
     std::fs::write(&lamp, Model::SAMPLE.replace("my printer", "my lamp")).unwrap();
@@ -227,7 +227,7 @@ async fn a_device_model_without_its_interaction_model_is_told_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_intent_of_amazons_that_both_models_have_is_no_disagreement() {
+async fn a_built_in_intent_in_both_models_is_consistent() {
     let device = Model::SAMPLE.replace("intent.PauseIntent", "intent.\"AMAZON.PauseIntent\"");
     let speech = InteractionModel::SAMPLE.replace("\"PauseIntent\"", "\"AMAZON.PauseIntent\"");
     assert!(speech != InteractionModel::SAMPLE && device != Model::SAMPLE, "the samples have the intent");
@@ -235,7 +235,7 @@ async fn an_intent_of_amazons_that_both_models_have_is_no_disagreement() {
     assert!(!log.contains("WARN"), "{log}");
 }
 
-/// What a hub with these models writes into its log from its start to its end.
+/// The log of a hub with these models, from its start to its end.
 async fn log_with(device: String, speech: String) -> String {
     let place = tempfile::tempdir().unwrap();
     let files = [("--device-model", device), ("--interaction-model", speech)].map(|(option, text)| {
@@ -246,7 +246,7 @@ async fn log_with(device: String, speech: String) -> String {
     log_of(place.path(), &files.each_ref().map(|(option, file)| (*option, file.as_path()))).await
 }
 
-/// The same with these options.
+/// The log of a hub with these options, from its start to its end.
 async fn log_of(place: &Path, options: &[(&str, &Path)]) -> String {
     let mut command = serve(&place.join("data"));
     for (option, file) in options {
@@ -258,7 +258,7 @@ async fn log_of(place: &Path, options: &[(&str, &Path)]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_root_can_be_replaced_while_the_hub_is_not_running_and_old_bundles_go_on_working() {
+async fn a_root_can_be_replaced_while_the_hub_is_stopped_and_old_bundles_stay_valid() {
     let place = tempfile::tempdir().unwrap();
     let running = Running::start(place.path());
     running.client().link("ana").await.unwrap();
@@ -280,9 +280,9 @@ async fn a_root_can_be_replaced_while_the_hub_is_not_running_and_old_bundles_go_
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_unit_for_systemd_is_printed_written_and_removed() {
+fn a_systemd_unit_is_printed_written_and_removed() {
     let place = tempfile::tempdir().unwrap();
-    // A service does not see what is in somebody's home, as this binary may be.
+    // A service cannot access a home folder, in which this binary may be.
     let program = place.path().join("onething-hub");
     std::fs::copy(env!("CARGO_BIN_EXE_onething-hub"), &program).unwrap();
     let unit = place.path().join("onething-hub.service");

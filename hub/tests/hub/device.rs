@@ -1,4 +1,4 @@
-//! A device that registers, and what it has when it was let in.
+//! A device that registers, and the helpers for its tests.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +19,7 @@ pub const SERIAL: &str = "7f3e2a90-5bd4-4c1e-9a57-d0c2f1b8e644";
 pub const SECRET: &str = "the secret of one device";
 pub const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 
-/// A device with a key that it keeps.
+/// A device with a private key of its own.
 pub struct Device {
     pub key: KeyPair,
 }
@@ -33,19 +33,19 @@ impl Device {
         CertificateParams::default().serialize_request(&self.key).unwrap().pem().unwrap()
     }
 
-    /// A request, with what shows who registers.
+    /// Sends a registration request with a CSR and these members; panics if no response comes.
     pub async fn registers(&self, endpoint: &Endpoint<'_>, with: Value) -> Answer {
-        self.registers_or_not(endpoint, with).await.expect("an answer")
+        self.registers_or_not(endpoint, with).await.expect("no response")
     }
 
-    /// The same, where the hub may end in between.
+    /// The same as [`Device::registers`]; `None` if no response comes, because the hub may end meanwhile.
     pub async fn registers_or_not(&self, endpoint: &Endpoint<'_>, with: Value) -> Option<Answer> {
         let mut body = json!({"csr": self.csr()});
         body.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
         endpoint.send(&body.to_string()).await
     }
 
-    /// What it has after a request that was answered.
+    /// The bundle from a successful response and the device's own key.
     pub fn takes(&self, answer: &Answer) -> Bundle {
         assert_eq!((answer.status, answer.kind.as_str()), (200, "application/json"), "{answer:?}");
         let answer = answer.json();
@@ -54,7 +54,7 @@ impl Device {
     }
 }
 
-/// The endpoint as one client meets it.
+/// The registration endpoint, with the headers that one client sends.
 #[derive(Clone)]
 pub struct Endpoint<'a> {
     client: &'a Client,
@@ -76,7 +76,7 @@ impl<'a> Endpoint<'a> {
     }
 
     pub async fn post(&self, body: &str) -> Answer {
-        self.send(body).await.expect("an answer")
+        self.send(body).await.expect("no response")
     }
 
     pub async fn send(&self, body: &str) -> Option<Answer> {
@@ -91,7 +91,7 @@ impl<'a> Endpoint<'a> {
     }
 }
 
-/// A refusal by the endpoint: problem JSON with a cause.
+/// Checks that a response of the endpoint is a problem document (RFC 9457) with this status, and returns the document.
 pub fn check_refused(answer: &Answer, status: u16) -> Value {
     assert_eq!((answer.status, answer.kind.as_str()), (status, "application/problem+json"), "{answer:?}");
     let problem = answer.json();
@@ -100,7 +100,7 @@ pub fn check_refused(answer: &Answer, status: u16) -> Value {
     problem
 }
 
-/// What the owner reads off the card.
+/// Requests a claim code by voice, and returns the code from the card.
 pub async fn code(client: &Client, user: &str) -> String {
     let turn = client.say(user, "ask my printer to give me a code").await.unwrap();
     let card = turn["heard"]["card"]["text"].as_str().unwrap_or_else(|| panic!("no card: {turn}"));
@@ -110,7 +110,7 @@ pub async fn code(client: &Client, user: &str) -> String {
     code
 }
 
-/// The owner's device hears what its owner says.
+/// Checks that the device receives the delta for a command of its owner.
 pub async fn check_hears_its_owner(bundle: &Bundle, hub: &Running, user: &str) {
     let client = hub.client();
     let request = async {
@@ -120,7 +120,7 @@ pub async fn check_hears_its_owner(bundle: &Bundle, hub: &Running, user: &str) {
     assert_eq!(delta["state"]["command"]["args"]["model"], "vase", "{delta}");
 }
 
-/// A device that nobody speaks to hears what it wants itself.
+/// Checks that a device without an owner receives the delta for a change that it publishes itself.
 pub async fn check_hears_a_delta(bundle: &Bundle, hub: &Running) {
     let (client, mut events) = {
         let mut options = bundle.options(hub.mqtt_port());
@@ -131,7 +131,7 @@ pub async fn check_hears_a_delta(bundle: &Bundle, hub: &Running) {
     client.try_subscribe_many([filter]).unwrap();
     let heard = async {
         loop {
-            match events.poll().await.expect("a connection") {
+            match events.poll().await.expect("the connection is lost") {
                 Event::Incoming(Incoming::SubAck(_)) => {
                     let request = json!({"state": {"desired": {"light": "ON"}}}).to_string();
                     client.try_publish(bundle.shadow("update"), request, PublishOptions::at_least_once()).unwrap();
@@ -149,7 +149,7 @@ pub fn sha256(text: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }
 
-/// A hub whose endpoint is open to a fleet, and to devices with serials of each kind.
+/// The command for a hub whose registration policy has a fleet token, and serials of each kind.
 pub fn with_policy(place: &Path, endpoint: &str) -> Command {
     let policies = place.join("policies");
     std::fs::create_dir_all(&policies).unwrap();

@@ -1,4 +1,4 @@
-//! Ctrl-C and what a service manager sends: a second at most, whatever is open.
+//! Tests of the signals of Ctrl-C and of a service manager: the hub ends within a second, whatever is open.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::harness::{PATIENCE, Running, within};
 use crate::stream::Stream;
 
-/// A second, and what a machine that does much else at the same time may add.
+/// A second, with a margin for a busy machine.
 const SOON: Duration = Duration::from_millis(1_500);
 
 async fn check_end(signal: &str) {
@@ -24,7 +24,7 @@ async fn check_end(signal: &str) {
     let (_device, mut events) = AsyncClient::builder(bundle.options(hub.mqtt_port())).capacity(4).build();
     let connected = async { while !matches!(events.poll().await.unwrap(), Event::Incoming(Incoming::ConnAck(_))) {} };
     within(PATIENCE, "a connection", connected).await;
-    // A request whose rest never comes, and one that takes some seconds: to ask for a certificate so soon after the first.
+    // An incomplete request, and one that takes some seconds: a second certificate soon after the first one.
     let mut half = TcpStream::connect(hub.http.strip_prefix("http://").unwrap()).await.unwrap();
     half.write_all(b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
         .await
@@ -42,7 +42,7 @@ async fn check_end(signal: &str) {
     assert!(took < SOON, "{signal}: {took:?}");
     within(PATIENCE, "the end of the stream", stream.ends()).await;
     within(PATIENCE, "the end of the connection", async { while events.poll().await.is_ok() {} }).await;
-    // It was answered or not; it did not hang.
+    // The request may be answered or not, but it must end.
     drop(within(PATIENCE, "the end of the request", running).await.unwrap());
 
     let hub = Running::start(place.path());
@@ -56,6 +56,6 @@ async fn ctrl_c_ends_everything_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_managers_signal_ends_everything_within_a_second() {
+async fn the_signal_of_a_service_manager_ends_everything_within_a_second() {
     check_end("TERM").await;
 }

@@ -1,4 +1,4 @@
-//! The lamp of the book: `examples/lamp`, with a real hub.
+//! Tests of the example of the book, `examples/lamp`, with a real hub.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn the_lamp_of_the_book_is_the_example() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lamp_of_the_book_is_switched_asked_about_and_explained() {
+async fn the_lamp_of_the_book_can_be_switched_and_queried() {
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
     command.arg("--device-model").arg(repository().join("examples/lamp/device.toml"));

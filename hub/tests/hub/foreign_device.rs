@@ -1,4 +1,4 @@
-//! Devices of others: some are connected and report nothing, some fail, and some are away while commands are given.
+//! Tests with devices that do not use the agent: devices that report nothing, that fail, or that are offline during commands.
 
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, PublishOptions, QoS, SubscribeFilterInput};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::harness::{Client, PATIENCE, Running, within};
 
-/// A device that listens for deltas and says what a test lets it say.
+/// A device that is subscribed to deltas and publishes the reports of a test.
 struct Device {
     bundle: Bundle,
     client: AsyncClient,
@@ -23,10 +23,11 @@ impl Device {
         device
     }
 
-    /// Until the broker has sent a packet that `is_it`.
+    /// Waits until the broker sends a packet that `is_it` accepts.
     async fn until(&mut self, what: &str, is_it: impl Fn(&Incoming) -> bool) {
         let events = &mut self.events;
-        let sent = async { while !matches!(events.poll().await.expect("a connection"), Event::Incoming(packet) if is_it(&packet)) {} };
+        let sent =
+            async { while !matches!(events.poll().await.expect("the connection is lost"), Event::Incoming(packet) if is_it(&packet)) {} };
         within(PATIENCE, what, sent).await;
     }
 
@@ -36,10 +37,10 @@ impl Device {
         self.until("the acknowledgement of a report", |packet| matches!(packet, Incoming::PubAck(_))).await;
     }
 
-    async fn goes(self, client: &Client) {
+    async fn disconnects(self, client: &Client) {
         drop((self.client, self.events));
         let gone = async { while client.speech("ana", CONNECTED).await.unwrap().contains("is connected") {} };
-        within(PATIENCE, "a device that is gone", gone).await;
+        within(PATIENCE, "the end of the connection of the device", gone).await;
     }
 }
 
@@ -66,7 +67,7 @@ async fn shadow(client: &Client) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_is_connected_and_reports_nothing_is_not_said_to_be_missing() {
+async fn a_connected_device_without_reports_is_not_reported_as_offline() {
     let (_place, hub, client) = linked().await;
     check(&client, STATUS, "Your 3D printer has not been online yet.").await;
     check(&client, PRINT, "Printing 1 vase. Your 3D printer has not been online yet. The command waits for it").await;
@@ -75,18 +76,18 @@ async fn a_device_that_is_connected_and_reports_nothing_is_not_said_to_be_missin
     check(&client, STATUS, "Your 3D printer is connected, but reports nothing.").await;
     assert_eq!(client.speech("ana", PRINT).await.unwrap(), "Printing 1 vase.");
 
-    // It empties its shadow, and with it the skill's own mark.
+    // The device deletes its reported state, including the mark of the skill.
     device.reports(&Value::Null).await;
     check(&client, STATUS, "Your 3D printer is connected, but reports nothing.").await;
     assert_eq!(client.speech("ana", PRINT).await.unwrap(), "Printing 1 vase.");
 
-    device.goes(&client).await;
+    device.disconnects(&client).await;
     check(&client, STATUS, "Your 3D printer is not connected. I last heard of it").await;
     hub.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_device_could_not_do_is_told_once_with_the_next_answer() {
+async fn a_failure_is_reported_once_with_the_next_response() {
     let (_place, hub, client) = linked().await;
     let mut device = Device::connect(&hub, &client).await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
@@ -101,7 +102,7 @@ async fn what_a_device_could_not_do_is_told_once_with_the_next_answer() {
         assert!(!said.contains("could not"), "{words}: {said}");
     }
 
-    // The status tells it, too, and only once.
+    // The response about the status also reports the failure, and only once.
     let failed = json!({"id": "1", "name": "print", "status": "refused", "detail": "no filament", "at": now});
     device.reports(&json!({"failures": {"command": failed}})).await;
     let said = client.speech("ana", STATUS).await.unwrap();
@@ -111,7 +112,7 @@ async fn what_a_device_could_not_do_is_told_once_with_the_next_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_question_whether_a_device_is_connected_tells_its_failure_once() {
+async fn the_response_about_the_connection_reports_a_failure_once() {
     let (_place, hub, client) = linked().await;
     let mut device = Device::connect(&hub, &client).await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
@@ -125,7 +126,7 @@ async fn the_question_whether_a_device_is_connected_tells_its_failure_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_failure_of_a_device_that_keeps_no_failures_is_not_repeated_for_ever() {
+async fn the_failure_of_a_device_without_failures_is_not_repeated() {
     let (_place, hub, client) = linked().await;
     let mut device = Device::connect(&hub, &client).await;
     device.reports(&json!({"status": "idle", "command": {"id": "1", "status": "failed", "detail": "the bed is cold"}})).await;
@@ -135,7 +136,7 @@ async fn the_failure_of_a_device_that_keeps_no_failures_is_not_repeated_for_ever
     hub.stop().await;
 }
 
-/// "Cancel the print", "yes", "print a frog", to a device that is away.
+/// Says "cancel the print", "yes" and "print a frog", while the device is offline.
 async fn cancel_and_print(client: &Client) -> String {
     client.speech("ana", "ask my printer to cancel the print").await.unwrap();
     client.speech("ana", "yes").await.unwrap();
@@ -143,11 +144,11 @@ async fn cancel_and_print(client: &Client) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_wait_in_their_order_for_a_device_that_keeps_a_queue() {
+async fn commands_wait_in_order_for_a_device_with_a_queue() {
     let (_place, hub, client) = linked().await;
     let mut device = Device::connect(&hub, &client).await;
     device.reports(&json!({"status": "printing", "commandQueue": true})).await;
-    device.goes(&client).await;
+    device.disconnects(&client).await;
     assert_eq!(cancel_and_print(&client).await, "Printing 1 frog.");
     let desired = shadow(&client).await["desired"].take();
     let mut queue: Vec<(u64, &str)> =
@@ -155,18 +156,18 @@ async fn commands_wait_in_their_order_for_a_device_that_keeps_a_queue() {
     queue.sort_unstable();
     assert_eq!(queue.iter().map(|(_, name)| *name).collect::<Vec<_>>(), ["cancel", "print"]);
     assert!(queue[0].0 < queue[1].0, "{desired}");
-    // What every other device would do is the newest.
+    // A device without a queue executes the newest command.
     let newest = desired["command"]["id"].as_str().unwrap();
     assert_eq!(desired["commands"][newest]["args"], json!({"model": "frog", "copies": 1}));
     hub.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_command_is_accepted_for_which_the_shadow_has_no_room() {
+async fn a_command_that_does_not_fit_into_the_shadow_is_rejected() {
     let (_place, hub, client) = linked().await;
     let mut device = Device::connect(&hub, &client).await;
     device.reports(&json!({"status": "idle", "commandQueue": true, "log": "x".repeat(6_500)})).await;
-    device.goes(&client).await;
+    device.disconnects(&client).await;
     let full = async {
         loop {
             let said = client.speech("ana", PRINT).await.unwrap();
@@ -183,19 +184,19 @@ async fn no_command_is_accepted_for_which_the_shadow_has_no_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_owner_of_a_device_without_a_queue_hears_what_a_command_replaces() {
+async fn without_a_queue_the_response_names_the_replaced_command() {
     let (_place, hub, client) = linked().await;
     let mut device = Device::connect(&hub, &client).await;
     device.reports(&json!({"status": "printing"})).await;
-    device.goes(&client).await;
+    device.disconnects(&client).await;
     assert_eq!(cancel_and_print(&client).await, "Printing 1 frog. This replaces the command cancel, which was still waiting.");
     let desired = shadow(&client).await["desired"].take();
     assert!(desired["command"]["name"] == "print" && desired.get("commands").is_none(), "{desired}");
 
-    // What is answered is replaced by nothing.
+    // A command that is answered is not replaced.
     let mut device = Device::connect(&hub, &client).await;
     device.reports(&json!({"command": {"id": desired["command"]["id"], "status": "accepted"}})).await;
-    device.goes(&client).await;
+    device.disconnects(&client).await;
     assert_eq!(client.speech("ana", PRINT).await.unwrap(), "Printing 1 vase.");
     hub.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Who may see the page and use what is behind it, and which of it is there when Amazon signs owners in.
+//! Tests of the access to the page and to the interface, and of the parts that a hub in use offers.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Running, Starting, hub as onething_hub, in_use, run, serve};
 
-/// A refusal is a problem in JSON, by RFC 9457.
+/// Checks that a response is a problem document (RFC 9457).
 pub fn check_problem(answer: &Answer, status: u16) {
     assert_eq!((answer.status, answer.kind.as_str()), (status, "application/problem+json"), "{answer:?}");
     let problem = answer.json();
@@ -16,7 +16,7 @@ pub fn check_problem(answer: &Answer, status: u16) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_hosts_proxies_and_sites_are_refused_while_there_is_no_password() {
+async fn without_a_password_other_hosts_proxies_and_sites_are_denied() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -42,7 +42,7 @@ async fn other_hosts_proxies_and_sites_are_refused_while_there_is_no_password() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_password_those_are_admitted_who_have_it() {
+async fn with_a_password_only_its_holders_have_access() {
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
     command.env("ONETHING_PASSWORD", "open sesame");
@@ -72,7 +72,7 @@ async fn with_a_password_those_are_admitted_who_have_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_amazon_signs_owners_in_nothing_is_simulated() {
+async fn a_hub_in_use_simulates_nothing() {
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
     in_use(&mut command);
@@ -90,7 +90,8 @@ async fn where_amazon_signs_owners_in_nothing_is_simulated() {
         told(&client.post(path, &json!({"user": "ana", "say": "open my printer"})).await.unwrap());
     }
     check_problem(&client.get("/page.js").await.unwrap(), 404);
-    // A proxy on this machine that says nothing of it is as near as whoever runs the hub.
+    // A request through a proxy on this machine may have no forwarding header, and is then not distinguishable from a request of
+    // the operator. So these paths are denied over TCP.
     for path in ["/api/things", "/api/outgoing-mail", "/api/audit"] {
         check_problem(&client.get(path).await.unwrap(), 403);
     }
@@ -98,7 +99,7 @@ async fn where_amazon_signs_owners_in_nothing_is_simulated() {
     assert!(page.status == 200 && String::from_utf8_lossy(&page.body).contains("This hub is in use"), "{page:?}");
     check_problem(&client.post("/alexa", &json!({"version": "1.0", "request": {"type": "LaunchRequest"}})).await.unwrap(), 400);
     assert_eq!(client.get("/health").await.unwrap().status, 200);
-    // The endpoint is for devices, wherever they are and whatever passes them on.
+    // The registration endpoint is available from any host and through any proxy.
     let registration = Request::post(format!("{}/register", hub.http)).header("content-type", "application/json");
     let registration = registration.header("host", "hub.example").header("x-forwarded-for", "192.0.2.1");
     assert_eq!(client.send(registration, r#"{"code":"K7QF-93PD"}"#).await.unwrap().json()["cause"], "malformed", "a key is missing");

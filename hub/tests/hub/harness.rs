@@ -1,6 +1,6 @@
-//! The hub as a process: started with what a user gives it, asked over HTTP, killed or asked to end.
+//! A test harness that runs the hub as a process: starts it with arguments, sends HTTP requests, kills or stops it.
 //!
-//! Every wait is for an event, with a limit; every port is one that the operating system gave.
+//! Every wait is for an event and has a limit. Every port is chosen by the operating system.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,10 +14,10 @@ use onething::https::Https;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-/// How long anything may take that is to happen.
+/// The longest time that a test waits for an event.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a test waits for happens within `limit`, or the test fails by saying what did not happen.
+/// Waits for an event for at most `limit`, and otherwise fails with the name of the event.
 pub async fn within<T>(limit: Duration, what: &str, event: impl Future<Output = T>) -> T {
     match tokio::time::timeout(limit, event).await {
         Ok(value) => value,
@@ -25,28 +25,28 @@ pub async fn within<T>(limit: Duration, what: &str, event: impl Future<Output = 
     }
 }
 
-/// The binary, with nothing of the environment that the tests run in.
+/// The command for the hub binary, with an empty environment.
 pub fn hub() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onething-hub"));
     command.env_clear().stdin(Stdio::null());
     command
 }
 
-/// `serve` over a data folder, at free ports of this machine.
+/// The command `serve` with a data folder, on free ports of the loopback interface.
 pub fn serve(data: &Path) -> Command {
     let mut command = hub();
     command.arg("serve").arg("--data").arg(data).args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
     command
 }
 
-/// Runs to its end; exit code, what it printed, and what it complained about.
+/// Runs a command to its end; returns the exit code, the standard output and the standard error.
 pub fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
 
-/// A hub in use: Amazon, which is not there in these tests, signs its owners in.
+/// Adds the options of a hub in use. Login with Amazon is not available in these tests.
 pub fn in_use(command: &mut Command) -> &mut Command {
     let (skill, client) = ("00000000-1111-4222-8333-444444444444", "0123456789abcdef0123456789abcdef");
     command.arg("--skill-id").arg(format!("amzn1.ask.skill.{skill}"));
@@ -54,7 +54,7 @@ pub fn in_use(command: &mut Command) -> &mut Command {
     command.env("LWA_ENDPOINT", "http://127.0.0.1:1")
 }
 
-/// A hub that has been started, and may not answer yet. It does not outlive this value.
+/// A hub process that may not be ready yet. It is killed when this value is dropped.
 pub struct Starting {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -78,7 +78,7 @@ impl Starting {
         Self { child, out: BufReader::new(out), log, logged }
     }
 
-    /// Reads the line that says that everything answers.
+    /// Waits for the line on the standard output that reports that the hub is ready.
     pub fn ready(mut self) -> Running {
         let mut line = String::new();
         self.out.read_line(&mut line).unwrap();
@@ -97,7 +97,7 @@ impl Starting {
         }
     }
 
-    /// Cuts its power before it answers.
+    /// Kills the process before it is ready.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -116,7 +116,7 @@ impl Drop for Process {
     }
 }
 
-/// A hub that answers.
+/// A hub that is ready.
 pub struct Running {
     pub http: String,
     pub mqtt: String,
@@ -125,12 +125,12 @@ pub struct Running {
     process: Process,
 }
 
-/// A whole answer.
+/// A complete HTTP response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub kind: String,
-    /// Which page may read it.
+    /// The header `access-control-allow-origin`.
     pub allowed_origin: Option<String>,
     pub body: Bytes,
 }
@@ -141,7 +141,7 @@ impl Answer {
     }
 }
 
-/// How HTTP is spoken with a running hub. `None` where it did not answer: it may have done it or not.
+/// An HTTP client of a hub. A method returns `None` if no response came; the hub may have processed the request or not.
 #[derive(Clone)]
 pub struct Client {
     pub http: String,
@@ -151,7 +151,7 @@ pub struct Client {
 impl Client {
     pub async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Option<Answer> {
         let request = request.body(body.into()).unwrap();
-        let answer = within(PATIENCE, "an answer", self.https.exchange(request, 64 << 20)).await.ok()?;
+        let answer = within(PATIENCE, "a response", self.https.exchange(request, 64 << 20)).await.ok()?;
         let header = |name| answer.headers().get(name).map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned());
         let (kind, allowed_origin) = (header("content-type").unwrap_or_default(), header("access-control-allow-origin"));
         Some(Answer { status: answer.status().as_u16(), kind, allowed_origin, body: answer.into_body() })
@@ -166,26 +166,26 @@ impl Client {
         self.send(request.header("content-type", "application/json"), body.to_string()).await
     }
 
-    /// Says something to a user's Echo: the request, the response, and what is heard.
+    /// Speaks to the Echo of a user; returns the request, the response and the output.
     pub async fn say(&self, user: &str, words: &str) -> Option<Value> {
         let answer = self.post("/echo", &json!({"user": user, "say": words})).await?;
         assert_eq!(answer.status, 200, "{words}: {answer:?}");
         Some(answer.json())
     }
 
-    /// What Alexa says to it.
+    /// Speaks to the Echo of a user; returns the speech of Alexa.
     pub async fn speech(&self, user: &str, words: &str) -> Option<String> {
         Some(self.say(user, words).await?["heard"]["speech"].as_str().unwrap().to_owned())
     }
 
-    /// What the sign-in page does when the user agrees.
+    /// Links the account of a user, as the sign-in page does after the consent.
     pub async fn link(&self, user: &str) -> Option<()> {
         let answer = self.post("/link", &json!({"user": user})).await?;
         assert_eq!(answer.status, 204, "{answer:?}");
         Some(())
     }
 
-    /// The things of a user, which are one at most.
+    /// The thing of a user, or null. A user has at most one thing.
     pub async fn thing(&self, user: &str) -> Option<Value> {
         let things = self.get(&format!("/api/things?user={user}")).await?.json()["things"].take();
         let mut things = things.as_array().unwrap().clone();
@@ -207,7 +207,7 @@ impl Client {
 }
 
 impl Running {
-    /// Starts a hub over a data folder.
+    /// Starts a hub with a data folder, and waits until the hub is ready.
     pub fn start(data: &Path) -> Self {
         Starting::start(serve(data)).ready()
     }
@@ -216,31 +216,31 @@ impl Running {
         Client { http: self.http.clone(), https: self.https.clone() }
     }
 
-    /// The port at which devices connect.
+    /// The MQTT port.
     pub fn mqtt_port(&self) -> u16 {
         self.mqtt.rsplit(':').next().unwrap().parse().unwrap()
     }
 
-    /// Waits until it has logged these words.
+    /// Waits until the log contains this text.
     pub async fn logged(&self, words: &str) {
         let mut logged = self.logged.clone();
         within(PATIENCE, words, logged.wait_for(|log| log.contains(words))).await.unwrap();
     }
 
-    /// Cuts its power.
+    /// Kills the process.
     pub fn kill(mut self) {
         self.process.child.kill().unwrap();
         self.process.child.wait().unwrap();
     }
 
-    /// Sends a signal, as a terminal or a service manager does: `INT` or `TERM`.
+    /// Sends a signal, `INT` or `TERM`, as a terminal or a service manager does.
     pub fn signal(&self, signal: &str) {
         let pid = self.process.child.id().to_string();
         let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &pid]).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Waits for its end, and returns how it ended and what it logged.
+    /// Waits for the end of the process; returns its exit status and its log.
     pub async fn ended(mut self) -> (ExitStatus, String) {
         let waited = tokio::task::spawn_blocking(move || {
             let status = self.process.child.wait().unwrap();
@@ -249,7 +249,7 @@ impl Running {
         within(PATIENCE, "the end of the hub", waited).await.unwrap()
     }
 
-    /// Asks it to end.
+    /// Stops the hub with `TERM`, and checks that it exits successfully.
     pub async fn stop(self) {
         self.signal("TERM");
         let (status, log) = self.ended().await;

@@ -1,4 +1,4 @@
-//! The simulated Echo and the rest of the interface, by those who use it well and badly.
+//! Tests of the HTTP interface of the simulated Echo and of the hub, with valid and invalid requests.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::guard::check_problem;
 use crate::harness::{PATIENCE, Running, within};
 
-/// Who announces more than is taken is refused before a byte of it is sent.
+/// Checks that a request with a too large Content-Length is rejected before its body is sent.
 pub async fn check_too_large(hub: &Running, path: &str) {
     let host = hub.http.strip_prefix("http://").unwrap();
     let mut socket = TcpStream::connect(host).await.unwrap();
@@ -22,7 +22,7 @@ pub async fn check_too_large(hub: &Running, path: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_asked_for_badly_is_refused_with_a_problem() {
+async fn an_invalid_request_is_rejected_with_a_problem() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -63,7 +63,7 @@ async fn what_is_asked_for_badly_is_refused_with_a_problem() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrapped_request_is_told_what_the_echo_expects() {
+async fn a_wrapped_request_is_rejected_with_the_expected_form() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -89,7 +89,7 @@ async fn a_wrapped_request_is_told_what_the_echo_expects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_kind_of_request_is_answered_with_json_that_alexa_takes() {
+async fn every_kind_of_request_has_a_response_that_alexa_accepts() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -134,7 +134,7 @@ async fn each_user_has_a_session_of_their_own() {
     let session = |turn: &Value| turn["request"]["session"]["sessionId"].as_str().unwrap().to_owned();
     let first = client.say("ana", "open my printer").await.unwrap();
     let other = client.say("ben", "open my printer").await.unwrap();
-    // Within a session no name is needed, and a "yes" of one is none of the other's.
+    // Within a session no invocation name is needed, and sessions of different users are independent.
     let second = client.say("ana", "print a vase").await.unwrap();
     assert_eq!((session(&first), second["request"]["session"]["new"] == false), (session(&second), true));
     assert_ne!(session(&first), session(&other));
@@ -145,7 +145,7 @@ async fn each_user_has_a_session_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_sees_what_is_another_users() {
+async fn users_cannot_see_the_data_of_other_users() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();

@@ -1,4 +1,4 @@
-//! A hub in use, for whoever runs it: what is not ready, and what can be asked of it.
+//! Tests of a hub in use, from the view of the operator: what is not ready, and the commands.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::harness::{Running, Starting, hub, in_use, run, serve};
 use crate::mail::post_office::PostOffice;
 
-/// A server that stands where Login with Amazon stands: it refuses what has no token, and has this time.
+/// A substitute for Login with Amazon: it rejects requests without a token, and its clock is `ahead` seconds ahead.
 async fn login(ahead: i64) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -39,13 +39,13 @@ fn over(data: &Path) -> Running {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hub_in_use_says_at_its_start_what_is_not_ready() {
+async fn a_hub_in_use_reports_at_its_start_what_is_not_ready() {
     let place = tempfile::tempdir().unwrap();
     let (certificate, key) = (place.path().join("certificate.pem"), place.path().join("key.pem"));
     let own = rcgen::generate_simple_self_signed(["hub.example".to_owned()]).unwrap();
     std::fs::write(&certificate, own.cert.pem()).unwrap();
     std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let log = async |change: &dyn Fn(&mut Command), until: &str| {
         let mut command = serve(&place.path().join("data"));
         change(in_use(&mut command));
@@ -60,7 +60,7 @@ async fn a_hub_in_use_says_at_its_start_what_is_not_ready() {
     }
     let change = |command: &mut Command| {
         command.arg("--tls-certificate").arg(&certificate).arg("--tls-key").arg(&key);
-        command.env("SMTP_URL", format!("smtp://ana:secret@{nobody}")).env("MAIL_FROM", "hub@example.com");
+        command.env("SMTP_URL", format!("smtp://ana:secret@{closed_port}")).env("MAIL_FROM", "hub@example.com");
     };
     let more = log(&change, "the mail server cannot be used").await;
     assert!(more.contains("it is self-signed") && !more.contains("secret"), "{more}");
@@ -77,7 +77,7 @@ async fn a_hub_in_use_says_at_its_start_what_is_not_ready() {
     assert!(!trying.ended().await.1.contains("not_ready"), "in trying mode everything is as it should be");
 }
 
-/// `check`: its exit code, and the lines of it by test.
+/// Runs the command `check`; returns its exit code and its output.
 fn check(data: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     check_with(data, |command| command.args(arguments))
 }
@@ -100,17 +100,17 @@ fn check_line(out: &str, verdict: &str, test: &str, words: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_tests_everything_and_begins_nothing() {
+async fn a_check_tests_everything_and_changes_nothing() {
     let (place, office, amazon) = (tempfile::tempdir().unwrap(), PostOffice::open().await, login(0).await);
     let data = place.path().join("data");
-    let well = |command: &mut Command| {
+    let set_valid_options = |command: &mut Command| {
         in_use(command).args(["--mqtt", "0.0.0.0:0", "--host", "192.0.2.7", "--mail-to", "maker@example.com"]);
         command.env("LWA_ENDPOINT", &amazon).env("SMTP_URL", format!("smtp://{}", office.address)).env("MAIL_FROM", "hub@example.com");
     };
-    // The options of `serve` may come once.
+    // Each option of `serve` is accepted once.
     let mut command = hub();
     command.args(["check", "--data"]).arg(&data).args(["--http", "127.0.0.1:0"]);
-    well(&mut command);
+    set_valid_options(&mut command);
     let (code, out, complaint) = run(&mut command);
     assert_eq!((code, complaint.as_str()), (Some(0), ""), "{out}");
     assert!(out.lines().all(|line| line.starts_with("ok ")), "{out}");
@@ -123,7 +123,7 @@ async fn a_check_tests_everything_and_begins_nothing() {
     check_line(&out, "ok", "login", "answers");
     check_line(&out, "ok", "test mail", "m***r@example.com");
     assert_eq!(office.mail(0).await.recipients, ["maker@example.com"]);
-    assert!(!data.exists(), "nothing was begun");
+    assert!(!data.exists(), "the check creates no data folder");
 
     let (_, json) = check(&data, &["--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -131,13 +131,16 @@ async fn a_check_tests_everything_and_begins_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_says_what_has_failed_and_what_to_do() {
-    let (place, late) = (tempfile::tempdir().unwrap(), login(-200).await);
+async fn a_check_reports_failures_with_instructions() {
+    let (place, slow_clock) = (tempfile::tempdir().unwrap(), login(-200).await);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let data = place.path().join("data");
     let (code, out) = check_with(&data, |command| {
-        in_use(command).env("LWA_ENDPOINT", &late).env("SMTP_URL", format!("smtp://{nobody}")).args(["--mail-to", "maker@example.com"])
+        in_use(command)
+            .env("LWA_ENDPOINT", &slow_clock)
+            .env("SMTP_URL", format!("smtp://{closed_port}"))
+            .args(["--mail-to", "maker@example.com"])
     });
     assert_eq!(code, Some(1), "{out}");
     check_line(&out, "warning", "host", "--host");
@@ -162,7 +165,7 @@ async fn a_check_says_what_has_failed_and_what_to_do() {
     std::fs::remove_file(data.join("authority/root.pem")).unwrap();
     let (_, out) = check(&data, &[]);
     check_line(&out, "ok", "authority", "made at the first start");
-    // The log beside it would mend it.
+    // The write-ahead log would repair the database.
     let _ = std::fs::remove_file(data.join("hub.db-wal"));
     std::fs::write(data.join("hub.db"), "no database, and long enough to be read as one".repeat(100)).unwrap();
     let (code, out) = check(&data, &[]);
@@ -175,7 +178,7 @@ async fn a_check_says_what_has_failed_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_beside_a_running_hub_asks_that_hub() {
+async fn a_check_beside_a_running_hub_queries_that_hub() {
     let place = tempfile::tempdir().unwrap();
     let running = Running::start(place.path());
     let address = running.http.strip_prefix("http://").unwrap();
@@ -188,9 +191,9 @@ async fn a_check_beside_a_running_hub_asks_that_hub() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn things_mail_and_events_of_a_hub_in_use_are_for_whoever_runs_it() {
+async fn things_mail_and_events_of_a_hub_in_use_are_for_the_operator() {
     let place = tempfile::tempdir().unwrap();
-    // What owners did is in the folder: made in trying mode here, because Amazon is not there.
+    // The data of the owners is created in trying mode, because Login with Amazon is not available.
     let running = Running::start(place.path());
     running.client().link("ana").await.unwrap();
     let thing = running.client().thing("ana").await.unwrap()["thing"].as_str().unwrap().to_owned();
@@ -229,7 +232,7 @@ async fn things_mail_and_events_of_a_hub_in_use_are_for_whoever_runs_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_opens_things_and_mail_of_a_hub_in_use_from_elsewhere() {
+async fn a_password_gives_remote_access_to_things_and_mail_of_a_hub_in_use() {
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
     in_use(&mut command).env("ONETHING_PASSWORD", "open sesame");
@@ -244,7 +247,7 @@ async fn a_password_opens_things_and_mail_of_a_hub_in_use_from_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hub_that_was_killed_leaves_no_socket_in_the_way_and_a_long_path_is_no_hindrance() {
+async fn a_killed_hub_leaves_no_blocking_socket_and_a_long_path_works() {
     let place = tempfile::tempdir().unwrap();
     let data = place.path().join("a-folder-whose-name-is-long".repeat(6));
     Running::start(&data).kill();

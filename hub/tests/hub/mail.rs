@@ -1,4 +1,4 @@
-//! With `SMTP_URL` mail goes out by that server: a real one, which takes whatever comes.
+//! Tests of `SMTP_URL`: mail is sent through an SMTP server, for which a test server stands in.
 
 use mail_parser::{MessageParser, MimeHeaders};
 use serde_json::json;
@@ -13,7 +13,7 @@ pub mod post_office;
 pub use crate::harness::within;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_goes_out_by_the_server_that_is_named() {
+async fn mail_is_sent_through_the_configured_server() {
     let office = post_office::PostOffice::open().await;
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
@@ -42,10 +42,10 @@ async fn mail_goes_out_by_the_server_that_is_named() {
     running.stop().await;
 }
 
-/// An address of this machine at which nothing listens.
+/// The URL of a port on which no server listens.
 fn closed() -> String {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("smtp://{}", nobody.local_addr().unwrap())
+    let closed_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("smtp://{}", closed_port.local_addr().unwrap())
 }
 
 fn by(smtp: &str, data: &std::path::Path) -> Running {
@@ -61,7 +61,7 @@ fn terminal(running: &Running, arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_that_cannot_be_sent_is_told_wherever_one_looks_and_goes_out_when_that_is_mended() {
+async fn a_failed_mail_is_reported_everywhere_and_sent_after_the_repair() {
     let place = tempfile::tempdir().unwrap();
     let running = by(&closed(), place.path());
     let client = running.client();
@@ -93,7 +93,7 @@ async fn a_mail_that_cannot_be_sent_is_told_wherever_one_looks_and_goes_out_when
     let speech = client.speech("ana", "ask my printer for the status").await.unwrap();
     assert!(speech.contains(told) && !speech.contains("the mail I sent you"), "{speech}");
     client.post("/link", &json!({"user": "ben"})).await.unwrap();
-    // While the thing is held by whoever has just made it ready, Alexa asks to come again.
+    // While another request holds the lock of the thing, Alexa asks the owner to try again.
     let again = async {
         loop {
             client.speech("ana", "ask my printer to send my certificate again").await.unwrap();
@@ -126,7 +126,7 @@ async fn a_mail_that_cannot_be_sent_is_told_wherever_one_looks_and_goes_out_when
             tokio::task::yield_now().await;
         }
     };
-    within(PATIENCE, "a hub that is well", sent).await;
+    within(PATIENCE, "a healthy hub", sent).await;
     let out = terminal(&running, &["mail"]);
     assert!(out.contains("sent to a***a@example.com") && out.contains("dropped to a***a@example.com"), "{out}");
     assert!(terminal(&running, &["link", "--as", "ana"]).contains("There is no new mail: the one with the certificate was sent at"));
@@ -134,7 +134,7 @@ async fn a_mail_that_cannot_be_sent_is_told_wherever_one_looks_and_goes_out_when
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_that_is_refused_for_good_is_told_and_leaves_nothing_behind() {
+async fn a_permanently_refused_mail_is_reported_and_leaves_nothing() {
     let (place, office) = (tempfile::tempdir().unwrap(), post_office::PostOffice::open().await);
     office.replies("RCPT", "550 5.1.1 ana@example.com is unknown here");
     let running = by(&format!("smtp://{}", office.address), place.path());
@@ -143,7 +143,7 @@ async fn a_mail_that_is_refused_for_good_is_told_and_leaves_nothing_behind() {
     assert!(out.contains("the mail with the certificate was not sent: mail cannot be sent to the recipient's address: SMTP 550"), "{out}");
     assert!(terminal(&running, &["events"]).contains("mail failed a***a@example.com"));
     assert_eq!(client.get("/health").await.unwrap().json(), json!({"status": "ok"}), "one owner's address is not the hub's fault");
-    assert_eq!(client.thing("ana").await.unwrap()["certificates"], json!([]), "nobody has that certificate");
+    assert_eq!(client.thing("ana").await.unwrap()["certificates"], json!([]), "the certificate is not attached");
     office.takes_all();
     assert!(client.speech("ana", "open my printer").await.unwrap().contains("I have sent its certificate"));
     assert_eq!(office.count(), 1);
@@ -151,7 +151,7 @@ async fn a_mail_that_is_refused_for_good_is_told_and_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_mail_cannot_be_sent_to_is_said_to_be_that_and_alarms_nobody() {
+async fn an_invalid_address_is_reported_as_such_and_raises_no_alarm() {
     let (place, office) = (tempfile::tempdir().unwrap(), post_office::PostOffice::open().await);
     let running = by(&format!("smtp://{}", office.address), place.path());
     let client = running.client();
@@ -168,7 +168,7 @@ async fn an_address_that_mail_cannot_be_sent_to_is_said_to_be_that_and_alarms_no
         client.link(user).await.unwrap();
         let speech = client.speech(user, "open my printer").await.unwrap();
         assert!(speech.starts_with(told) && !speech.contains("no e-mail address"), "{user}: {speech}");
-        assert_eq!(client.thing(user).await.unwrap()["certificates"], json!([]), "{user}: nobody has that certificate");
+        assert_eq!(client.thing(user).await.unwrap()["certificates"], json!([]), "{user}: the certificate is not attached");
         assert_eq!(client.get("/health").await.unwrap().json(), json!({"status": "ok"}), "{user}");
     }
     let metrics = String::from_utf8(client.get("/metrics").await.unwrap().body.to_vec()).unwrap();
@@ -191,7 +191,7 @@ async fn an_address_that_mail_cannot_be_sent_to_is_said_to_be_that_and_alarms_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailbox_that_takes_no_mail_is_told_by_link() {
+async fn a_failing_mailbox_is_reported_by_link() {
     let place = tempfile::tempdir().unwrap();
     let running = Starting::start(serve(place.path())).ready();
     std::fs::remove_dir_all(place.path().join("mail")).unwrap();
@@ -203,7 +203,7 @@ async fn a_mailbox_that_takes_no_mail_is_told_by_link() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_that_waits_can_be_read_by_its_owner_only() {
+async fn waiting_mail_is_readable_by_the_owner_of_the_process_only() {
     use std::os::unix::fs::PermissionsExt;
     let place = tempfile::tempdir().unwrap();
     let running = by(&closed(), &place.path().join("data"));

@@ -1,4 +1,4 @@
-//! The binary as those see it who run it, ask it over HTTP and operate it.
+//! Tests of the hub binary: its command line, its HTTP interface and its operation.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs, reason = "test code: a panic is a failed test")]
 

@@ -1,4 +1,5 @@
-//! Models in public style, whose values have no ids, with a real hub. `tests/lambda/models.rs` sends the same requests to the function.
+//! Tests of published models, whose values have no ids, with a real hub. `tests/lambda/models.rs` sends the same requests to the
+//! Lambda function.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::{Client, Starting, serve};
 
-/// What is desired of the device; of a command its name and arguments, without those of other commands.
+/// The desired state of the device. Of the command, it has only the name and the arguments.
 async fn desired(client: &Client) -> Map<String, Value> {
     let mut desired = client.thing("ana").await.unwrap()["shadow"]["state"]["desired"].as_object().cloned().unwrap_or_default();
     if let Some(command) = desired.get_mut("command") {
@@ -15,7 +16,7 @@ async fn desired(client: &Client) -> Map<String, Value> {
     desired
 }
 
-/// Says each turn, and checks the request that Alexa would send, what is heard, and what becomes of the shadow.
+/// Speaks each turn of a file, and checks the request, the output and the shadow.
 async fn check(name: &str) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models").join(name);
     let turns: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(fixtures.join("turns.json")).unwrap()).unwrap();
@@ -47,7 +48,7 @@ async fn check(name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lamp_without_ids_is_understood() {
+async fn a_lamp_without_ids_is_controlled() {
     check("lamp").await;
 }
 

@@ -1,4 +1,4 @@
-//! What an operator looks at, and HTTPS with certificate files of their own.
+//! Tests of health, metrics, and HTTPS with the operator's own certificate files.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::guard::check_problem;
 use crate::harness::{PATIENCE, Running, Starting, serve, within};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_says_what_does_not_work() {
+async fn health_reports_what_fails() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -32,7 +32,7 @@ fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// A line of the exposition format, version 0.0.4
+/// Checks a line of the exposition format, version 0.0.4
 /// (<https://prometheus.io/docs/instrumenting/exposition_formats/#text-format-details>).
 fn check_line(line: &str) {
     if let Some(comment) = line.strip_prefix("# ") {
@@ -45,15 +45,15 @@ fn check_line(line: &str) {
     assert!(value.parse::<f64>().is_ok(), "{line}");
     let (name, labels) = series.split_once('{').map_or((series, None), |(name, labels)| (name, Some(labels)));
     assert!(is_name(name), "{line}");
-    for label in labels.iter().flat_map(|labels| labels.strip_suffix('}').expect("a closing brace").split(',')) {
+    for label in labels.iter().flat_map(|labels| labels.strip_suffix('}').expect("no closing brace").split(',')) {
         let (name, value) = label.split_once('=').unwrap();
-        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).expect("a quoted value");
+        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).expect("the value is not quoted");
         assert!(is_name(name) && !value.contains(['"', '\\']), "{line}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_what_prometheus_reads_and_name_nobody() {
+async fn metrics_have_the_prometheus_format_and_no_names() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -76,7 +76,7 @@ async fn metrics_are_what_prometheus_reads_and_name_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn https_is_spoken_with_certificate_files_of_the_operators_own() {
+async fn https_works_with_the_operators_own_certificate_files() {
     let place = tempfile::tempdir().unwrap();
     let (certificate, key) = (place.path().join("certificate.pem"), place.path().join("key.pem"));
     let own = rcgen::generate_simple_self_signed(["hub.example".to_owned()]).unwrap();
@@ -88,7 +88,7 @@ async fn https_is_spoken_with_certificate_files_of_the_operators_own() {
         command
     };
     let hub = Starting::start(with(&key)).ready();
-    let address = hub.http.strip_prefix("https://").expect("HTTPS").to_owned();
+    let address = hub.http.strip_prefix("https://").expect("not an HTTPS URL").to_owned();
     let mut roots = RootCertStore::empty();
     roots.add(own.cert.der().clone()).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -97,7 +97,7 @@ async fn https_is_spoken_with_certificate_files_of_the_operators_own() {
     let mut socket = TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from("hub.example").unwrap(), socket).await.unwrap();
     socket.write_all(b"GET /health HTTP/1.1\r\nHost: hub.example\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
-    within(PATIENCE, "an answer", socket.read_to_string(&mut answer)).await.unwrap();
+    within(PATIENCE, "a response", socket.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
     hub.stop().await;
 

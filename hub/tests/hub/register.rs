@@ -1,4 +1,4 @@
-//! Each way in at the endpoint, from a device that has nothing to one that hears what is wanted of it.
+//! Tests of every kind of registration, from a new device to a device that receives a delta.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use data_encoding::HEXLOWER;
@@ -12,7 +12,7 @@ use crate::device::{
 use crate::harness::{Running, Starting, hub, serve};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_with_a_code_becomes_its_owners() {
+async fn a_device_with_a_code_is_bound_to_the_owner() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -29,7 +29,7 @@ async fn a_device_with_a_code_becomes_its_owners() {
     check_hears_its_owner(&bundle, &hub, "ana").await;
     mailed.reads_its_shadow(hub.mqtt_port()).await;
 
-    // A lost answer costs another request; another device gets nothing for the same code.
+    // After a lost response, the device may repeat its request. Another device cannot use the same code.
     let again = device.takes(&device.registers(&endpoint, json!({"code": code.to_lowercase()})).await);
     assert_eq!(again.thing, bundle.thing);
     let stranger = Device::new().registers(&endpoint, json!({"code": code})).await;
@@ -57,7 +57,7 @@ async fn an_owners_installer_registers_with_their_access_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fleets_devices_have_the_names_they_bring() {
+async fn fleet_devices_choose_their_names() {
     let place = tempfile::tempdir().unwrap();
     let hub = Starting::start(with_policy(place.path(), "")).ready();
     let client = hub.client();
@@ -68,7 +68,7 @@ async fn a_fleets_devices_have_the_names_they_bring() {
     let bundle = device.takes(&answer);
     assert_eq!((bundle.thing.as_str(), &answer.json()["thingType"]), ("lamp-in-the-hall", &json!("lamp")));
     check_hears_a_delta(&bundle, &hub).await;
-    // The same name again is the same thing; a name of an owner's thing is nobody's to bring.
+    // The same name results in the same thing. A fleet device cannot use the name of an owner's thing.
     let again = device.takes(&device.registers(&endpoint, json!({"thingName": "lamp-in-the-hall", "version": "1.3"})).await);
     assert_eq!(again.thing, bundle.thing);
     let anas = Bundle::open(&client.bundles("ana").await.unwrap()[0]).thing;
@@ -76,7 +76,8 @@ async fn a_fleets_devices_have_the_names_they_bring() {
     let stranger = Endpoint::of(&client).with("DeviceToken another");
     check_refused(&device.registers(&stranger, json!({"thingName": "lamp-2", "version": "1"})).await, 401);
     let things = client.get("/api/things").await.unwrap().json();
-    let lamp = things["things"].as_array().unwrap().iter().find(|thing| thing["thing"] == "lamp-in-the-hall").expect("the lamp");
+    let lamp =
+        things["things"].as_array().unwrap().iter().find(|thing| thing["thing"] == "lamp-in-the-hall").expect("the lamp is not listed");
     let replaced = |certificate: &&Value| certificate["replacedUntil"].is_u64();
     assert_eq!(lamp["certificates"].as_array().unwrap().iter().filter(replaced).count(), 1, "{lamp}");
     let (code, out) = shown(&hub, "things");
@@ -85,7 +86,7 @@ async fn a_fleets_devices_have_the_names_they_bring() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_with_a_serial_has_always_the_same_thing() {
+async fn a_device_with_a_serial_always_has_the_same_thing() {
     let place = tempfile::tempdir().unwrap();
     let hub = Starting::start(with_policy(place.path(), "")).ready();
     let client = hub.client();
@@ -119,9 +120,10 @@ async fn a_device_with_a_serial_has_always_the_same_thing() {
     hub.stop().await;
 }
 
-/// Certificate requests as OpenSSL makes them (`tests/fixtures/requests/make`); `tests/registration/requests.rs` sends them to the function's endpoint.
+/// Certificate requests made by OpenSSL (`tests/fixtures/requests/make`). `tests/registration/requests.rs` sends the same
+/// requests to the endpoint on Lambda.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_that_aws_takes_is_let_in_and_every_other_hears_what_is_not_accepted() {
+async fn every_csr_that_aws_accepts_is_accepted_and_every_other_is_rejected_with_a_reason() {
     let place = tempfile::tempdir().unwrap();
     let mut command = with_policy(place.path(), "");
     command.arg("--behind-proxy");
@@ -132,7 +134,7 @@ async fn every_request_that_aws_takes_is_let_in_and_every_other_hears_what_is_no
         let file = file.unwrap().path();
         let Some(name) = file.to_str().and_then(|name| name.strip_suffix(".pem")?.rsplit('/').next()) else { continue };
         let body = json!({"thingName": name, "version": "1", "csr": std::fs::read_to_string(&file).unwrap()});
-        // Each from a source of its own, so that nobody is told to wait.
+        // Each request has a source address of its own, so that no rate limit applies.
         let endpoint = Endpoint::of(&client).with(&format!("DeviceToken {TOKEN}")).from(&format!("198.51.100.{}", accepted + refused));
         let answer = endpoint.post(&body.to_string()).await;
         if name.starts_with("refused-") {
@@ -152,13 +154,13 @@ async fn every_request_that_aws_takes_is_let_in_and_every_other_hears_what_is_no
     hub.stop().await;
 }
 
-/// What a terminal shows of a running hub.
+/// The output of a command for a running hub.
 fn shown(running: &Running, what: &str) -> (Option<i32>, String) {
     let output = hub().args([what, "--hub", &running.http]).output().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
-/// What proves that a device has the key of its certificate.
+/// A renewal request, with a signature that proves the possession of the private key.
 fn renewal(old: &Device, answer: &Value, csr: &str, at: u64) -> Value {
     let der = pem(csr);
     let statement = format!("onething-renew\n{}\n{at}", HEXLOWER.encode(&Sha256::digest(&der)));
@@ -200,7 +202,7 @@ async fn a_device_renews_its_certificate_with_the_key_of_the_old_one() {
     check_hears_its_owner(&renewed, &hub, "ana").await;
     assert!(first.is_admitted(hub.mqtt_port()).await, "the old one works until the new one is in use, and a day at most");
 
-    // The statement is about one request and one time, and only the key can make it.
+    // The signed statement is valid for one CSR and one time.
     let mut exchanged = renewal(&old, &answer, &csr, now());
     exchanged["csr"] = json!(Device::new().csr());
     check_refused(&endpoint.post(&exchanged.to_string()).await, 401);
@@ -210,7 +212,7 @@ async fn a_device_renews_its_certificate_with_the_key_of_the_old_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn codes_and_registered_devices_outlive_a_power_cut() {
+async fn codes_and_registered_devices_survive_a_kill() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -230,9 +232,9 @@ async fn codes_and_registered_devices_outlive_a_power_cut() {
     hub.stop().await;
 }
 
-/// Whatever moment it is cut off at: the same registration gets through afterwards, and there is one thing.
+/// After a kill at any moment, the same registration succeeds, and the owner has one thing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_a_power_cut_swallows_is_made_good_by_the_next_one() {
+async fn a_request_that_a_kill_interrupts_can_be_repeated() {
     let place = tempfile::tempdir().unwrap();
     let mut hub = Running::start(place.path());
     hub.client().link("ana").await.unwrap();
@@ -242,7 +244,7 @@ async fn a_request_that_a_power_cut_swallows_is_made_good_by_the_next_one() {
         let client = hub.client();
         let endpoint = Endpoint::of(&client);
         let registration = device.registers_or_not(&endpoint, json!({"code": code}));
-        // Nothing is waited for: this is the moment of the cut.
+        // The sleep defines the moment of the kill.
         let cut = tokio::time::sleep(std::time::Duration::from_millis(wait * 3));
         tokio::select! {
             _ = registration => {}

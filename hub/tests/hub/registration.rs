@@ -1,4 +1,4 @@
-//! What the endpoint refuses, how often one may register, and what it leaves behind.
+//! Tests of the requests that the registration endpoint rejects, of its rate limits, and of its events.
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
@@ -11,7 +11,7 @@ use crate::harness::{Client, Running, Starting, hub, serve};
 use crate::http::check_too_large;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_malformed_is_refused_by_its_name() {
+async fn a_malformed_member_is_rejected_by_name() {
     let place = tempfile::tempdir().unwrap();
     let hub = Starting::start(with_policy(place.path(), "keys = \"either\"\nper_source = 1000")).ready();
     let client = hub.client();
@@ -32,13 +32,13 @@ async fn what_is_malformed_is_refused_by_its_name() {
     check_refused(&endpoint.post("no JSON").await, 400);
     check_refused(&endpoint.post("{}").await, 401);
     check_refused(&endpoint.post(&format!("{{\"code\": \"{}\"}}", "A".repeat(16 * 1024))).await, 413);
-    // What is announced to be too long is refused before it is sent.
+    // A body with a too large Content-Length is rejected before the body is sent.
     check_too_large(&hub, "/register").await;
     let no_json = Request::post(format!("{}/register", client.http)).header("content-type", "text/plain");
     check_refused(&client.send(no_json, "{}").await.unwrap(), 415);
     let read = client.get("/register").await.unwrap();
     check_refused(&read, 405);
-    // Where keys are made at the endpoint, the answer has the private key, once.
+    // If the endpoint generates the keys, the response has the private key, once.
     client.link("ana").await.unwrap();
     let answer = endpoint.post(&json!({"code": code(&client, "ana").await}).to_string()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -48,7 +48,7 @@ async fn what_is_malformed_is_refused_by_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_default_the_key_is_the_devices_own() {
+async fn by_default_a_device_must_send_a_csr() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -59,7 +59,7 @@ async fn by_default_the_key_is_the_devices_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_dies_of_five_wrong_tries_and_a_source_is_slowed_down() {
+async fn a_code_is_void_after_five_wrong_attempts_and_a_source_is_limited() {
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
     command.env("ONETHING_BEHIND_PROXY", "1");
@@ -85,8 +85,8 @@ async fn a_code_dies_of_five_wrong_tries_and_a_source_is_slowed_down() {
         }
         check_refused(&answer, 401);
     }
-    check_refused(&last.expect("a limit"), 429);
-    // Who comes from elsewhere is not kept waiting.
+    check_refused(&last.expect("no rate limit"), 429);
+    // A client with another source address is not limited.
     let elsewhere = Endpoint::of(&client).from("192.0.2.8");
     device.takes(&device.registers(&elsewhere, json!({"code": second})).await);
     hub.stop().await;
@@ -99,7 +99,7 @@ async fn an_owner_gets_five_codes_an_hour() {
     let client = hub.client();
     client.link("ana").await.unwrap();
     let mut given = 0;
-    // An hour of the clock may end in between, once.
+    // The hour of the limit may end during the test, once.
     for _ in 0..11 {
         let turn = client.say("ana", "ask my printer to give me a code").await.unwrap();
         given += usize::from(turn["heard"]["card"].is_object());
@@ -112,7 +112,7 @@ async fn an_owner_gets_five_codes_an_hour() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_leaves_an_event() {
+async fn every_request_is_recorded_as_an_event() {
     let place = tempfile::tempdir().unwrap();
     let running = Running::start(place.path());
     let client = running.client();
@@ -149,7 +149,7 @@ async fn every_request_leaves_an_event() {
 }
 
 #[test]
-fn the_registration_policy_is_checked_before_anything_begins() {
+fn the_registration_policy_is_checked_before_the_start() {
     let place = tempfile::tempdir().unwrap();
     let check = |toml: &str, policy: Option<&str>, words: &[&str]| {
         let (file, policies) = (place.path().join("register.toml"), place.path().join("policies"));
@@ -172,11 +172,11 @@ fn the_registration_policy_is_checked_before_anything_begins() {
     check("[registration]\nper_source = 0\n[[token]]\nname = \"a\"\nsha256 = \"b\"\ntypes = [\"c\"]\n", None, &["per_source", "token 1"]);
     check("[roots]\npreferred = \"AmazonRootCA1\"\nbackup = \"AmazonRootCA3\"\n", None, &["devices know this hub by its own root"]);
     check("nonsense", None, &["--register: "]);
-    assert!(!place.path().join("data").exists(), "nothing was begun");
+    assert!(!place.path().join("data").exists(), "the failed start creates no data folder");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bundles_say_where_the_endpoint_is() {
+async fn bundles_have_the_url_of_the_endpoint() {
     let place = tempfile::tempdir().unwrap();
     let url = |zip: &[u8]| connection(zip)["register"].clone();
     let hub = Running::start(place.path());
@@ -193,9 +193,9 @@ async fn bundles_say_where_the_endpoint_is() {
     hub.stop().await;
 }
 
-/// A browser of another origin gets nothing but what the registration policy allows, and a page without a policy no answer to read.
+/// A page of another origin has access only if the registration policy allows the origin.
 #[tokio::test(flavor = "multi_thread")]
-async fn other_origins_are_told_nothing_unless_the_policy_name_them() {
+async fn other_origins_are_denied_unless_the_policy_allows_them() {
     let place = tempfile::tempdir().unwrap();
     let hub = Starting::start(with_policy(place.path(), "origin = \"https://setup.example.com\"")).ready();
     let client = hub.client();
@@ -208,28 +208,28 @@ async fn other_origins_are_told_nothing_unless_the_policy_name_them() {
     hub.stop().await;
 }
 
-/// How many of many wrong codes are looked at; the others are told to wait.
-async fn guesses_looked_at(client: &Client, sources: u32, guesses: u32) -> u32 {
+/// The number of wrong codes that the endpoint checks; the other requests are rejected by the rate limit.
+async fn checked_guesses(client: &Client, sources: u32, guesses: u32) -> u32 {
     let guesses = (0..guesses).map(|number| async move {
         let endpoint = Endpoint::of(client).from(&format!("10.{}.{}.{}", sources / 251, number % sources / 251, number % sources % 251));
         let answer = Device::new().registers(&endpoint, json!({"code": format!("{:04}-{:04}", number % 10_000, number / 7)})).await;
         assert!([401, 429].contains(&answer.status), "{answer:?}");
         u32::from(answer.status == 401)
     });
-    stream::iter(guesses).buffer_unordered(32).fold(0, |looked_at, one| async move { looked_at + one }).await
+    stream::iter(guesses).buffer_unordered(32).fold(0, |checked, one| async move { checked + one }).await
 }
 
-/// The minute of the clock may end in between, once.
+/// The minute of the limit may end during the test, once.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_guesses_codes_has_twenty_guesses_a_minute_and_six_hundred_from_a_thousand_sources() {
+async fn guesses_are_limited_to_twenty_a_minute_per_source_and_six_hundred_in_total() {
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
     command.arg("--behind-proxy");
     let hub = Starting::start(command).ready();
     let client = hub.client();
-    let one = guesses_looked_at(&client, 1, 300).await;
+    let one = checked_guesses(&client, 1, 300).await;
     assert!((20..=40).contains(&one), "{one} of 300 from one source");
-    let many = guesses_looked_at(&client, 1_000, 2_000).await;
+    let many = checked_guesses(&client, 1_000, 2_000).await;
     assert!((560..=1_200).contains(&many), "{many} of 2,000 from a thousand sources");
     hub.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Certificates that others have taken the place of, with devices that report which one they use.
+//! Tests of replaced certificates, with devices that report the certificate that they use.
 
 use rumqttc::{AsyncClient, Event, Incoming, PublishOptions, QoS, SubscribeFilterInput};
 use serde_json::{Value, json};
@@ -7,13 +7,13 @@ use crate::bundle::Bundle;
 use crate::device::{Device, Endpoint, code};
 use crate::harness::{Client, PATIENCE, Running, within};
 
-/// The device connects, reports to use this certificate, and hears that its report was accepted.
+/// Connects, reports this certificate, and waits until the report is accepted.
 async fn reports(bundle: &Bundle, port: u16, certificate: &str) {
     let (client, mut events) = AsyncClient::builder(bundle.options(port)).capacity(4).build();
     client.try_subscribe_many([SubscribeFilterInput::new(bundle.shadow("update/accepted"), QoS::AtLeastOnce)]).unwrap();
     let reported = async {
         loop {
-            match events.poll().await.expect("a connection") {
+            match events.poll().await.expect("the connection is lost") {
                 Event::Incoming(Incoming::SubAck(_)) => {
                     let report = json!({"state": {"reported": {"certificateId": certificate}}}).to_string();
                     client.try_publish(bundle.shadow("update"), report, PublishOptions::at_least_once()).unwrap();
@@ -26,7 +26,7 @@ async fn reports(bundle: &Bundle, port: u16, certificate: &str) {
     within(PATIENCE, "a report that is accepted", reported).await;
 }
 
-/// The certificates of the owner's thing that are ACTIVE.
+/// The ids of the ACTIVE certificates of the owner's thing.
 async fn active(client: &Client) -> Vec<String> {
     let thing = client.thing("ana").await.unwrap();
     let active = thing["certificates"].as_array().unwrap().iter().filter(|certificate| certificate["status"] == "ACTIVE");
@@ -35,7 +35,7 @@ async fn active(client: &Client) -> Vec<String> {
     ids
 }
 
-async fn becomes(client: &Client, expected: &[&str]) {
+async fn wait_for_active(client: &Client, expected: &[&str]) {
     let mut expected = expected.to_vec();
     expected.sort_unstable();
     let only = async {
@@ -47,7 +47,7 @@ async fn becomes(client: &Client, expected: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replaced_certificate_goes_when_a_device_reports_the_new_one_and_a_late_report_of_the_old_device_changes_nothing() {
+async fn a_replaced_certificate_is_deactivated_when_a_device_reports_the_new_one_and_a_late_report_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();
@@ -59,14 +59,14 @@ async fn a_replaced_certificate_goes_when_a_device_reports_the_new_one_and_a_lat
     let new = device.takes(&device.registers(&endpoint, json!({"code": code})).await);
     assert_eq!(new.thing, old.thing);
 
-    // What the old device says of itself takes nothing away.
+    // A report of the old certificate by the old device deactivates nothing.
     reports(&old, hub.mqtt_port(), &old.certificate).await;
-    becomes(&client, &[&old.certificate, &new.certificate]).await;
+    wait_for_active(&client, &[&old.certificate, &new.certificate]).await;
     reports(&new, hub.mqtt_port(), &new.certificate).await;
-    becomes(&client, &[&new.certificate]).await;
+    wait_for_active(&client, &[&new.certificate]).await;
     assert!(!old.is_admitted(hub.mqtt_port()).await);
 
-    // The last word of the old device, which comes after that.
+    // A late report of the old device.
     reports(&new, hub.mqtt_port(), &old.certificate).await;
     let told = client.thing("ana").await.unwrap();
     assert_eq!(told["shadow"]["state"]["reported"]["certificateId"], Value::from(old.certificate.clone()), "{told}");

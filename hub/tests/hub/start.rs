@@ -1,4 +1,4 @@
-//! What keeps a hub from starting, and what a start finds again.
+//! Tests of faults that prevent a start, and of the state after a restart.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::bundle::Bundle;
 use crate::harness::{Running, Starting, hub, in_use, serve};
 
-/// It does not start, and says why in one sentence.
+/// Checks that the hub does not start and reports the cause in one sentence.
 fn check_refused(mut command: Command, words: &str) {
     let output = command.output().unwrap();
     let complaint = String::from_utf8(output.stderr).unwrap();
@@ -17,7 +17,7 @@ fn check_refused(mut command: Command, words: &str) {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn an_occupied_port_is_named() {
     let place = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -33,12 +33,12 @@ async fn a_second_hub_on_the_same_folder_does_not_start() {
     let place = tempfile::tempdir().unwrap();
     let first = Running::start(place.path());
     check_refused(serve(place.path()), "another hub is using the database");
-    assert_eq!(first.client().get("/health").await.unwrap().status, 200, "the first one goes on");
+    assert_eq!(first.client().get("/health").await.unwrap().status, 200, "the first hub still runs");
     first.stop().await;
 }
 
 #[test]
-fn a_data_folder_that_is_a_file_and_a_database_that_is_none_are_named() {
+fn an_invalid_data_folder_and_an_invalid_database_are_named() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("file");
     std::fs::write(&file, "no folder").unwrap();
@@ -48,7 +48,7 @@ fn a_data_folder_that_is_a_file_and_a_database_that_is_none_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_a_newer_hub_is_left_alone() {
+async fn a_database_of_a_newer_hub_is_not_changed() {
     let place = tempfile::tempdir().unwrap();
     Running::start(place.path()).stop().await;
     let path = place.path().join("hub.db");
@@ -66,8 +66,8 @@ async fn a_database_of_a_newer_hub_is_left_alone() {
     Running::start(place.path()).stop().await;
 }
 
-/// It stops with exit code 2 and says what to do; with the option it starts.
-async fn check_goes_on_only_by(data: &std::path::Path, option: &str, words: &str) {
+/// Checks that the hub exits with code 2 and an instruction, and that it starts with the option.
+async fn check_starts_only_with(data: &std::path::Path, option: &str, words: &str) {
     let stopped = serve(data).output().unwrap();
     let complaint = String::from_utf8(stopped.stderr).unwrap();
     assert_eq!((stopped.status.code(), stopped.stdout.as_slice()), (Some(2), &b""[..]), "{complaint}");
@@ -79,7 +79,7 @@ async fn check_goes_on_only_by(data: &std::path::Path, option: &str, words: &str
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_data_folder_stops_the_start_until_one_says_how_to_go_on() {
+async fn an_incomplete_data_folder_needs_an_option_to_start() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
     let running = Running::start(&whole);
@@ -103,12 +103,12 @@ async fn half_a_data_folder_stops_the_start_until_one_says_how_to_go_on() {
         if what == "an emptied database" {
             std::fs::write(data.join("hub.db"), "").unwrap();
         }
-        check_goes_on_only_by(&data, option, words).await;
+        check_starts_only_with(&data, option, words).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_root_of_the_operators_own_may_lie_there_before_the_first_start() {
+async fn the_operator_may_supply_a_root_before_the_first_start() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
     Running::start(&first).stop().await;
@@ -119,12 +119,12 @@ async fn a_root_of_the_operators_own_may_lie_there_before_the_first_start() {
         std::fs::copy(first.join("authority").join(file), second.join("authority").join(file)).unwrap();
     }
     Running::start(&second).stop().await;
-    // And nothing was issued yet where an authority is missing.
+    // Without an authority, no certificate has been issued yet.
     std::fs::remove_dir_all(second.join("authority")).unwrap();
     Running::start(&second).stop().await;
 }
 
-/// Copies a folder as `cp -r` does, but for what is no file.
+/// Copies a folder like `cp -r`, but only files and folders.
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -138,13 +138,13 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
-/// What the page shows of ana's device.
+/// The state of the user's device, as the page shows it.
 async fn device(running: &Running) -> serde_json::Value {
     running.client().get("/api/device?user=ana").await.unwrap().json()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_of_a_folder_in_trying_mode_starts_no_device_that_throws_the_originals_out() {
+async fn a_copied_data_folder_starts_no_device_that_would_disconnect_the_original() {
     let place = tempfile::tempdir().unwrap();
     let (original, copied) = (place.path().join("original"), place.path().join("copied"));
     let running = Running::start(&original);
@@ -180,7 +180,7 @@ async fn a_copy_of_a_folder_in_trying_mode_starts_no_device_that_throws_the_orig
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_things_mails_shadows_and_devices_are_there_again_after_a_restart() {
+async fn links_things_mails_shadows_and_devices_survive_a_restart() {
     let place = tempfile::tempdir().unwrap();
     let running = Running::start(place.path());
     let client = running.client();

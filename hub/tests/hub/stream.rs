@@ -1,4 +1,4 @@
-//! What happens, as it happens: server-sent events, read line by line from the socket.
+//! Tests of the server-sent events, which are read line by line from the socket.
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -11,27 +11,27 @@ use crate::harness::{PATIENCE, Running, within};
 pub struct Stream(BufReader<TcpStream>);
 
 impl Stream {
-    /// Opens it, and waits for its first words: from then on nothing is missed.
+    /// Opens the stream, and waits for its first line. No later event is missed.
     pub async fn open(hub: &Running) -> Self {
         let host = hub.http.strip_prefix("http://").unwrap();
         let mut socket = TcpStream::connect(host).await.unwrap();
         socket.write_all(format!("GET /api/events HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.unwrap();
         let mut stream = Self(BufReader::new(socket));
-        while !stream.line().await.expect("an open stream").starts_with(": hello") {}
+        while !stream.line().await.expect("the stream is closed").starts_with(": hello") {}
         stream
     }
 
-    /// The next line, or `None` at the end.
+    /// The next line; `None` at the end of the stream.
     async fn line(&mut self) -> Option<String> {
         let mut line = String::new();
-        let read = within(PATIENCE, "something on the stream", self.0.read_line(&mut line)).await;
+        let read = within(PATIENCE, "a line of the stream", self.0.read_line(&mut line)).await;
         read.is_ok_and(|length| length > 0).then_some(line)
     }
 
-    /// Reads on until this has happened to this user.
+    /// Reads until an event of this kind for this user arrives.
     async fn tells(&mut self, user: &str, what: &str) -> Value {
         loop {
-            let line = self.line().await.expect("an open stream");
+            let line = self.line().await.expect("the stream is closed");
             let event: Option<Value> = line.strip_prefix("data: ").and_then(|data| serde_json::from_str(data).ok());
             if let Some(event) = event.filter(|event| event["user"] == user && event["what"] == what) {
                 return event;
@@ -39,14 +39,14 @@ impl Stream {
         }
     }
 
-    /// Reads to the end, which comes.
+    /// Reads until the end of the stream.
     pub async fn ends(&mut self) {
         while self.line().await.is_some() {}
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_word_a_link_a_mail_a_shadow_and_a_device_are_told_as_they_happen() {
+async fn every_kind_of_change_is_sent_as_an_event() {
     let place = tempfile::tempdir().unwrap();
     let hub = Running::start(place.path());
     let client = hub.client();

@@ -1,4 +1,5 @@
-//! Chance that can be repeated: the same seed, the same decisions (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
+//! A repeatable random number generator: the same seed gives the same numbers (SplitMix64,
+//! <https://prng.di.unimi.it/splitmix64.c>).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,7 +26,7 @@ impl Chance {
         self.below(number) == 0
     }
 
-    /// Chance for somebody else, which does not depend on who is quicker.
+    /// A generator for a concurrent task. Its numbers do not depend on the order in which the tasks run.
     pub(crate) fn split(&self) -> Self {
         Self::of(self.next())
     }

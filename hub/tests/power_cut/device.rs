@@ -1,4 +1,4 @@
-//! A device with the mailed bundle and a persistent session: `rumqttc`, as other people wrote it.
+//! A device with the bundle from a mail and a persistent session. It uses the independent client `rumqttc`.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl Device {
         change(&mut self.person.known.lock().unwrap())
     }
 
-    /// The next packet, of which everything is remembered that has to last.
+    /// Receives the next packet, and records commands and acknowledged reports.
     async fn next(&mut self) -> Result<Incoming, ConnectionError> {
         loop {
             let Event::Incoming(packet) = self.events.poll().await? else { continue };
@@ -52,9 +52,9 @@ impl Device {
 
     async fn connects(&mut self) -> Result<(), ConnectionError> {
         loop {
-            if let Incoming::ConnAck(welcome) = self.next().await? {
+            if let Incoming::ConnAck(connack) = self.next().await? {
                 let listening = self.knows(|known| known.listening);
-                assert!(welcome.session_present || !listening, "the session of {} is gone", self.person.name);
+                assert!(connack.session_present || !listening, "the session of {} is gone", self.person.name);
                 return Ok(());
             }
         }
@@ -71,7 +71,7 @@ impl Device {
         Ok(())
     }
 
-    /// Reports a number higher than all before, until the connection is gone. What is acknowledged is kept.
+    /// Reports increasing numbers until the connection is lost, and records the acknowledged ones.
     async fn counts(&mut self) -> Result<(), ConnectionError> {
         loop {
             let number = self.knows(|known| {
@@ -86,13 +86,13 @@ impl Device {
         }
     }
 
-    /// Connects with the newest bundle that opens something, and hears all that was acknowledged while it was away. `None`
-    /// where there is none yet.
+    /// Connects with the newest valid bundle, and receives all commands that were acknowledged while the device was offline.
+    /// `None` if no bundle is valid yet.
     ///
-    /// What a cut left half done may have made the newest one void, until its owner speaks; the one that it is to replace
-    /// goes on working. Who was told that they are ready has one that works.
+    /// A kill during a replacement may leave the newest bundle invalid until the owner speaks to the skill again; the bundle that
+    /// it replaces stays valid. A user whose device was reported as ready has a valid bundle.
     pub(crate) async fn comes_back(person: &Arc<Person>, client: &Client, port: u16) -> Option<Self> {
-        let bundles = bundles_of(person, client).await.expect("an answer");
+        let bundles = bundles_of(person, client).await.expect("no response");
         for bundle in bundles {
             let mut device = Device::new(person, bundle, port);
             if device.connects().await.is_ok() {
@@ -107,7 +107,7 @@ impl Device {
         None
     }
 
-    /// Reports until the power is cut, or the certificate of its bundle has been replaced by one in another mail.
+    /// Reports until the hub is killed, or until the certificate of the bundle is replaced.
     pub(crate) async fn reports(mut self) {
         drop(self.counts().await);
     }

@@ -1,4 +1,4 @@
-//! After the last cut: everybody speaks once, and everything is as if no power had ever been cut.
+//! The final check after the last kill: every user makes one request, and the state of the hub is consistent.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,10 +17,10 @@ use crate::person::Person;
 
 pub(crate) async fn reigns(hub: Running, data: &Path, people: &[Arc<Person>]) {
     let client = hub.client();
-    join_all(people.iter().map(|person| speaks(person, &client))).await;
+    join_all(people.iter().map(|person| check_speech(person, &client))).await;
     for person in people {
         let bundles = bundles_of(person, &client).await.unwrap();
-        let bundle = bundles.first().expect("a mail with a bundle");
+        let bundle = bundles.first().expect("no mail has a bundle");
         bundle.reads_its_shadow(hub.mqtt_port()).await;
     }
     hub.stop().await;
@@ -28,14 +28,15 @@ pub(crate) async fn reigns(hub: Running, data: &Path, people: &[Arc<Person>]) {
     check_database(&data.join("hub.db"), people, &bundles);
 }
 
-async fn speaks(person: &Person, client: &Client) {
+async fn check_speech(person: &Person, client: &Client) {
     client.link(person.name).await.unwrap();
     let speech = client.speech(person.name, "open my printer").await.unwrap();
     println!("{} hears: {speech}", person.name);
     assert!(speech.contains("is ready") || speech.contains("welcome"), "{} hears: {speech}", person.name);
 }
 
-/// All mails are whole, the index knows exactly them, and there is nothing else. Returns recipients and bundles, oldest first.
+/// Checks that all mails are complete, and that the index and the folder contain exactly these mails. Returns the recipients and
+/// the bundles, oldest first.
 fn check_mail(folder: &Path) -> Vec<(String, Bundle)> {
     let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -46,11 +47,12 @@ fn check_mail(folder: &Path) -> Vec<(String, Bundle)> {
     let known: Vec<String> =
         index.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(known, names, "what the index knows");
-    names.iter().filter_map(|name| whole(&fs::read(folder.join(name)).unwrap())).collect()
+    names.iter().filter_map(|name| parse_mail(&fs::read(folder.join(name)).unwrap())).collect()
 }
 
-/// A mail has a recipient, a subject, words and, unless it is a farewell, a bundle.
-fn whole(mail: &[u8]) -> Option<(String, Bundle)> {
+/// Checks that a mail has a recipient, a subject and a text. Returns its recipient and bundle; `None` for a mail about the
+/// deletion of a user, which has no bundle.
+fn parse_mail(mail: &[u8]) -> Option<(String, Bundle)> {
     let mail = MessageParser::default().parse(mail).unwrap();
     let to = mail.to().unwrap().first().unwrap().address().unwrap().to_owned();
     assert!(!mail.subject().unwrap().is_empty() && !mail.body_text(0).unwrap().is_empty() && mail.body_html(0).is_some());
@@ -87,7 +89,7 @@ fn check_database(path: &Path, people: &[Arc<Person>], bundles: &[(String, Bundl
             let policies = texts(&db, "SELECT policy FROM attached_policy WHERE certificate = ?1", [certificate]);
             assert_eq!(policies, BTreeSet::from(["OneUserOneThing".to_owned()]));
         }
-        let (_, last) = bundles.iter().rev().find(|(to, _)| *to == format!("{name}@example.com")).expect("a mail");
+        let (_, last) = bundles.iter().rev().find(|(to, _)| *to == format!("{name}@example.com")).expect("no mail for the user");
         assert_eq!((&last.certificate, &last.thing), (&newest, thing), "what the last mail of {name} holds");
     }
     let things: i64 = db.query_row("SELECT count(*) FROM thing", [], |row| row.get(0)).unwrap();

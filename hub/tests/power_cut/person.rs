@@ -1,4 +1,4 @@
-//! Somebody who talks to their Echo, and remembers what they were told.
+//! A user who speaks to an Echo, and a record of the acknowledged changes.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -10,34 +10,35 @@ use crate::harness::Client;
 
 pub(crate) struct Person {
     pub(crate) name: &'static str,
-    /// Has a device, stays linked, and does not want to be forgotten.
+    /// Whether the user has a device. Such a user stays linked and does not request the deletion of their data.
     pub(crate) set_up_before: bool,
     pub(crate) known: Mutex<Known>,
 }
 
-/// What somebody may rely on.
+/// The acknowledged state of a user.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// Whether the account is linked; `None` where the answer did not come.
+    /// Whether the account is linked; `None` if the last request was not acknowledged.
     linked: Option<bool>,
-    /// They were told that they are forgotten, and have not said anything since.
+    /// Whether the deletion of the user was acknowledged, and the user has made no request since.
     forgotten: bool,
-    /// They were told that their device is ready, so there was a mail with what opens its thing.
+    /// Whether the response said that the device is ready, so that a mail with a valid bundle exists.
     pub(crate) ready: bool,
-    /// The last command, where it was acknowledged and nothing is open since.
+    /// The id of the last command, if it was acknowledged and no later request is open.
     command: Option<String>,
-    /// The device's subscriptions were acknowledged.
+    /// Whether the subscriptions of the device were acknowledged.
     pub(crate) listening: bool,
-    /// Commands that were acknowledged since.
+    /// The ids of the commands that were acknowledged since the device has subscribed.
     pub(crate) told: HashSet<String>,
-    /// Commands that reached the device.
+    /// The ids of the commands that the device has received.
     pub(crate) heard: HashSet<String>,
-    /// The last report that the device has made, and the last one that was acknowledged.
+    /// The number of the last report that the device has published.
     pub(crate) reported: u64,
+    /// The number of the last report that was acknowledged.
     pub(crate) accepted: u64,
-    /// How often something was acknowledged: links, commands, words about the identity.
+    /// The number of acknowledged requests.
     pub(crate) answers: u64,
-    /// The highest version that an answer had.
+    /// The highest version of the shadow that the device or a check has seen.
     pub(crate) version: u64,
 }
 
@@ -46,7 +47,7 @@ impl Person {
         Self { name, set_up_before, known: Mutex::new(Known { linked: Some(false), ..Known::default() }) }
     }
 
-    /// Against what the hub shows after a cut.
+    /// Compares the acknowledged state with the state of the hub after a kill.
     pub(crate) fn check(&self, users: &Value, thing: &Value) {
         let (name, mut known) = (self.name, self.known.lock().unwrap());
         let user = users["users"].as_array().unwrap().iter().find(|user| user["user"] == name);
@@ -74,16 +75,16 @@ impl Person {
     }
 }
 
-/// Talks until the hub is gone.
+/// Sends requests until the hub is killed.
 pub(crate) async fn talks(person: Arc<Person>, client: Client, chance: Chance) {
-    while says_something(&person, &client, &chance).await.is_some() {
+    while send_request(&person, &client, &chance).await.is_some() {
         person.knows(|known| known.answers += 1);
     }
 }
 
-async fn says_something(person: &Person, client: &Client, chance: &Chance) -> Option<()> {
+async fn send_request(person: &Person, client: &Client, chance: &Chance) -> Option<()> {
     let linked = person.known.lock().unwrap().linked == Some(true);
-    // Whoever asks about their identity so soon after it was made is made to wait, so they do it rarely.
+    // A user who requests a certificate soon after the last one must wait, so this request is rare.
     match chance.below(40) {
         _ if !linked && !chance.one_in(4) => links(person, client).await,
         0 => links(person, client).await,

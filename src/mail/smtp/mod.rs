@@ -1,4 +1,4 @@
-//! Mail by SMTP, for those who have a mail server and no SES.
+//! Mail by SMTP, for an operator with a mail server instead of SES.
 
 mod refusal;
 mod server;
@@ -15,12 +15,12 @@ use self::server::Server;
 use crate::login::EmailAddress;
 use crate::mail::{Letter, MailError, Mailer};
 
-/// How long the server may take for the whole exchange, where nothing else is said.
+/// The default time limit for connecting and sending one mail.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long the server may take to say goodbye, when all is done.
+/// The time limit for `QUIT`, after the mail was accepted.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// A server, by its URL.
+/// A mail server, configured by a URL.
 #[derive(Clone)]
 pub struct Smtp {
     server: Server,
@@ -28,26 +28,26 @@ pub struct Smtp {
 }
 
 impl Smtp {
-    /// `smtp://`, `smtps://` or `smtp://…?tls=required`, with user and password where needed. What is wrong
-    /// is said without quoting the URL: it may hold a password.
+    /// Parses `smtp://`, `smtps://` or `smtp://…?tls=required`, with user and password if needed. The error does not quote the
+    /// URL, which may contain a password.
     pub fn new(url: &str) -> Result<Self, &'static str> {
         let server = Server::parse(url).ok_or("must be an SMTP URL, such as smtps://user:password@host")?;
         Ok(Self { server, patience: PATIENCE })
     }
 
-    /// The same server, which may take so long for the whole exchange.
+    /// The same server with another time limit for connecting and sending one mail.
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// Whether the server lets this client send mail: connects, starts TLS and logs in as the URL says, and sends nothing.
+    /// Checks whether the server accepts this client: connects, starts TLS and logs in as the URL says. Sends no mail.
     pub async fn check(&self) -> Result<(), MailError> {
         end(self.connect(Instant::now() + self.patience).await?).await;
         Ok(())
     }
 
     async fn connect(&self, by: Instant) -> Result<AsyncSmtpConnection, MailError> {
-        // Most likely another service answers there, or TLS is expected on one side only.
+        // Most likely the port belongs to another service, or only one side expects TLS.
         let silent = |_| Err(MailError::ServerUnusable("the server does not answer in time".into()));
         timeout_at(by, self.server.connect()).await.unwrap_or_else(silent)
     }
@@ -70,12 +70,13 @@ impl Mailer for Smtp {
     }
 }
 
-/// Says goodbye. What the server answers changes nothing.
+/// Sends `QUIT`. The reply is ignored.
 async fn end(mut connection: AsyncSmtpConnection) {
     let _ = timeout(GOODBYE, connection.abort()).await;
 }
 
-/// The commands of a mail. They are sent one by one, because what a refusal means depends on what it answers.
+/// Sends the commands for a mail. Each command waits for its reply, because the meaning of a refusal depends on the command that
+/// it answers.
 async fn exchange(connection: &mut AsyncSmtpConnection, letter: &Letter) -> Result<(), MailError> {
     let from = EmailAddress::parse(&letter.from).ok_or_else(|| MailError::Unwritable("the sender's address".into()))?;
     let mut parameters = Vec::new();

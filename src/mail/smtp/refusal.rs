@@ -1,27 +1,27 @@
-//! What a mail server's refusal means, and who can mend it.
+//! The classification of a mail server's refusal.
 //!
-//! The reply code says whether it is for good (RFC 5321, section 4.2), the enhanced status code, where there is one, what about
-//! (RFC 3463: 5.1 addresses, 5.2 the recipient's mailbox, 5.7 policy).
+//! The reply code says whether the refusal is permanent (RFC 5321, section 4.2). The enhanced status code, if there is one, names
+//! the subject (RFC 3463: 5.1 addresses, 5.2 the mailbox of the recipient, 5.7 policy).
 
 use lettre::transport::smtp::Error;
 
 use crate::mail::MailError;
 
-/// What a refusal answers.
+/// The command that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answered {
     /// `MAIL FROM`.
     Sender,
     /// `RCPT TO`.
     Recipient,
-    /// `DATA`, or the message.
+    /// `DATA`, or the message itself.
     Message,
 }
 
-/// Only the codes are kept: the text of an SMTP reply quotes addresses.
+/// Classifies a refusal. The error only contains the codes, because the text of an SMTP reply quotes addresses.
 pub(super) fn read(error: &Error, answered: Answered) -> MailError {
     let Some(code) = error.status().map(u16::from) else {
-        // Without a reply the message may have been taken all the same.
+        // Without a reply, the server may have accepted the message.
         return MailError::Unclear("the connection failed".into());
     };
     let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
@@ -33,22 +33,22 @@ pub(super) fn read(error: &Error, answered: Answered) -> MailError {
     }
 }
 
-/// Subject and detail of the enhanced status code: `5.1.1` is `(1, 1)`.
+/// The subject and the detail of a permanent enhanced status code: `5.1.1` is `(1, 1)`.
 fn enhanced(text: &str) -> Option<(u16, u16)> {
     let mut numbers = text.split_whitespace().next()?.strip_prefix("5.")?.split('.').map(str::parse);
     let (subject, detail) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     numbers.next().is_none().then_some((subject, detail))
 }
 
-/// Whether it is about the one recipient that a mail has, and not about all mail from here.
+/// Whether the refusal concerns the recipient of the mail, and not every mail from this sender.
 fn is_the_recipients(code: u16, enhanced: Option<(u16, u16)>, answered: Answered) -> bool {
     match (answered, enhanced) {
         (Answered::Sender, _) => false,
-        // The sender's address, which servers also refuse as late as this.
+        // The address of the sender. Some servers check it only at `RCPT TO` or `DATA`.
         (_, Some((1, 7 | 8))) => false,
-        // The recipient's address or mailbox, or letters in the address that are not taken.
+        // The address or the mailbox of the recipient, or non-ASCII characters in the address that the server does not support.
         (_, Some((1 | 2, _) | (6, 7))) => true,
-        // The server does not relay, or does not know the sender as its own.
+        // The server does not relay, or the sender's address does not belong to the login.
         (Answered::Recipient, Some((7, _))) if code == 553 => false,
         (Answered::Recipient, _) => matches!(code, 501 | 550..=553 | 555 | 556),
         (Answered::Message, Some(_)) => false,
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_enhanced_status_code_is_the_first_word() {
+    fn an_enhanced_status_code_is_parsed_from_the_first_word() {
         assert_eq!(enhanced("5.1.1 unknown"), Some((1, 1)));
         assert_eq!(enhanced("5.7.54"), Some((7, 54)));
         for none in ["", "unknown 5.1.1", "5.1", "5.1.x no", "2.1.5 ok", "5.1.1.1"] {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_the_recipients_where_it_is_about_their_address_alone() {
+    fn a_refusal_concerns_the_recipient_only_if_the_address_or_the_mailbox_is_refused() {
         use Answered::{Message, Recipient, Sender};
         for code in [501, 550, 551, 552, 553, 555, 556] {
             assert!(is_the_recipients(code, None, Recipient), "{code}");
@@ -80,10 +80,10 @@ mod tests {
             assert!(!is_the_recipients(code, None, Recipient), "{code}");
         }
         assert!(is_the_recipients(554, Some((2, 2)), Recipient), "a full mailbox");
-        assert!(is_the_recipients(553, Some((6, 7)), Recipient), "no such letters");
+        assert!(is_the_recipients(553, Some((6, 7)), Recipient), "non-ASCII characters");
         assert!(!is_the_recipients(550, Some((1, 8)), Recipient), "the sender's domain");
-        assert!(!is_the_recipients(553, Some((7, 1)), Recipient), "the sender is not the login's");
-        assert!(is_the_recipients(550, Some((1, 1)), Message) && is_the_recipients(550, None, Message), "told late");
-        assert!(!is_the_recipients(550, Some((7, 1)), Message) && !is_the_recipients(554, None, Message), "what is in the mail");
+        assert!(!is_the_recipients(553, Some((7, 1)), Recipient), "the sender does not belong to the login");
+        assert!(is_the_recipients(550, Some((1, 1)), Message) && is_the_recipients(550, None, Message), "refused after DATA");
+        assert!(!is_the_recipients(550, Some((7, 1)), Message) && !is_the_recipients(554, None, Message), "the content is refused");
     }
 }

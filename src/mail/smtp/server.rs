@@ -1,8 +1,8 @@
-//! The mail server that a URL names, and the way to a connection that takes mail.
+//! The connection to a mail server that a URL names.
 //!
-//! Whatever fails before a message is handed over is the fault of whoever chose the server: a wrong host, a closed port, TLS that does
-//! not come about, a login that is refused. The one exception is a server that says by a code of 400 to 499 that it will do so later
-//! (RFC 5321, section 4.2.1).
+//! Every failure before a message is sent is classified as the fault of the operator, who chose the server: a wrong host, a
+//! closed port, failed TLS, a refused login. The exception is a reply code of 400 to 499, which means that the failure is
+//! temporary (RFC 5321, section 4.2.1).
 
 use std::time::Duration;
 
@@ -16,35 +16,35 @@ use url::Url;
 
 use crate::mail::MailError;
 
-/// How long a server's address may take to answer at all.
+/// The time limit for connecting to one address of the server.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// A mail server, and how to log in.
+/// The address of a mail server, with the credentials of the login.
 #[derive(Clone)]
 pub(super) struct Server {
     host: String,
     port: u16,
     tls: Tls,
-    /// By which name this client greets.
+    /// The name of this client in `EHLO`.
     name: ClientId,
     credentials: Option<Credentials>,
 }
 
-/// When TLS begins.
+/// When TLS starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tls {
-    /// Never.
+    /// Never: the connection is plain text.
     Never,
-    /// After STARTTLS, where the server offers that.
+    /// After STARTTLS, if the server offers it.
     WhereOffered,
-    /// After STARTTLS.
+    /// After STARTTLS. The connection fails without it.
     Required,
-    /// At once.
+    /// At the start of the connection.
     Implicit,
 }
 
 impl Server {
-    /// Reads a URL as `lettre::AsyncSmtpTransport::from_url` does. `None` is for what is no such URL.
+    /// Parses a URL in the format of `lettre::AsyncSmtpTransport::from_url`. `None` if it is invalid.
     pub(super) fn parse(url: &str) -> Option<Self> {
         let url = Url::parse(url).ok()?;
         let tls = url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value.into_owned());
@@ -62,7 +62,7 @@ impl Server {
         };
         let name = Some(url.path().trim_matches('/')).filter(|name| !name.is_empty());
         Some(Self {
-            // A socket takes an IPv6 address without the brackets of a URL.
+            // The resolver needs an IPv6 address without the brackets of the URL.
             host: url.host_str().filter(|host| !host.is_empty())?.trim_matches(['[', ']']).to_owned(),
             port: url.port().unwrap_or(port),
             tls,
@@ -71,7 +71,7 @@ impl Server {
         })
     }
 
-    /// A connection on which the server takes mail.
+    /// Connects, starts TLS and logs in, as the URL says.
     pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
         let parameters = || TlsParameters::new(self.host.clone()).map_err(|error| unusable("TLS", &error));
         let implicit = if self.tls == Tls::Implicit { Some(parameters()?) } else { None };
@@ -88,7 +88,8 @@ impl Server {
     }
 }
 
-/// The text of a reply is not kept: a server may quote what it was sent. What the system or TLS says names no secret.
+/// Converts an error. The text of an SMTP reply is dropped, because a server may quote what the client has sent. Error texts of
+/// the operating system and of TLS contain no secrets.
 fn unusable(what: &str, error: &Error) -> MailError {
     match error.status().map(u16::from) {
         Some(code @ 400..=499) => MailError::Throttled(format!("SMTP {code}")),

@@ -1,4 +1,4 @@
-//! A real server on this machine, which answers as it is told to.
+//! Tests with a local SMTP server that sends configurable replies.
 
 use lettre::Address;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::fault::{ClassifiedError, Fault};
 use crate::login::EmailAddress;
 
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "the stories of function and hub take the rest of it")]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "the tests of the function and the hub use the other items")]
 #[path = "../../../tests/harness/post_office.rs"]
 mod post_office;
 
@@ -31,19 +31,19 @@ async fn outcome(url: &str) -> MailError {
     smtp.send(letter()).await.unwrap_err()
 }
 
-/// What is wrong is the operator's to mend, and the message was certainly not sent.
+/// Checks that the operator must correct the cause and that the message was certainly not sent.
 fn check_unusable(error: &MailError, words: &str) {
     assert!(matches!(error, MailError::ServerUnusable(_)) && error.to_string().contains(words), "{error}");
     assert_eq!((error.fault(), error.cause(), error.is_definite(), error.may_pass()), (Fault::Maker, "mail_server_unusable", true, true));
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_used_is_the_operators_fault() {
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let closed = nobody.local_addr().unwrap();
-    drop(nobody);
+async fn a_failed_connection_is_the_operators_fault() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = listener.local_addr().unwrap();
+    drop(listener);
     check_unusable(&outcome(&format!("smtp://{closed}")).await, "the connection failed");
-    // No name has such a long label, so nobody is asked for its address.
+    // A DNS label of 64 characters is invalid, so no resolver is queried.
     check_unusable(&outcome(&format!("smtp://{}:2525", "x".repeat(64))).await, "the connection failed");
 
     let office = PostOffice::open().await;
@@ -67,7 +67,7 @@ async fn a_server_that_cannot_be_used_is_the_operators_fault() {
 }
 
 #[tokio::test]
-async fn what_a_server_takes_later_is_nobodys_fault() {
+async fn a_temporary_refusal_is_classified_for_a_retry() {
     let office = PostOffice::open().await;
     let url = format!("smtp://{}", office.address);
     for (command, reply) in [("CONNECT", "421 too busy"), ("MAIL", "451 later"), ("RCPT", "450 4.2.0 greylisted"), (".", "452 no room")] {
@@ -87,7 +87,7 @@ async fn what_a_server_takes_later_is_nobodys_fault() {
 }
 
 #[tokio::test]
-async fn an_address_is_written_in_the_envelope_as_smtp_wants_it() {
+async fn an_address_in_the_envelope_is_quoted_and_its_domain_is_in_punycode() {
     let office = PostOffice::open().await;
     let smtp = Smtp::new(&format!("smtp://{}", office.address)).unwrap();
     for (number, (typed, sent)) in [
@@ -106,7 +106,7 @@ async fn an_address_is_written_in_the_envelope_as_smtp_wants_it() {
 }
 
 #[tokio::test]
-async fn an_address_beyond_ascii_is_sent_to_where_the_server_offers_smtputf8() {
+async fn a_non_ascii_address_needs_a_server_with_smtputf8() {
     let office = PostOffice::open().await;
     let smtp = Smtp::new(&format!("smtp://{}", office.address)).unwrap();
     let error = smtp.send(letter_to("jörg@example.com")).await.unwrap_err();
@@ -121,7 +121,7 @@ async fn an_address_beyond_ascii_is_sent_to_where_the_server_offers_smtputf8() {
 }
 
 #[tokio::test]
-async fn a_recipient_who_is_refused_for_good_is_never_the_operators_fault_and_a_sender_is() {
+async fn a_permanently_refused_recipient_is_the_owners_fault_and_a_refused_sender_the_operators() {
     let office = PostOffice::open().await;
     let url = format!("smtp://{}", office.address);
     for reply in ["550 no such user", "551 moved", "553 5.1.3 not allowed", "501 5.1.3 bad syntax", "555 parameters", "554 5.2.2 full"] {
@@ -139,7 +139,7 @@ async fn a_recipient_who_is_refused_for_good_is_never_the_operators_fault_and_a_
 }
 
 #[tokio::test]
-async fn a_check_logs_in_and_sends_nothing() {
+async fn a_check_logs_in_and_sends_no_mail() {
     let office = PostOffice::open().await;
     Smtp::new(&format!("smtp://{}", office.address)).unwrap().check().await.unwrap();
     office.replies("EHLO", "250-post office\r\n250 AUTH PLAIN");
@@ -155,7 +155,7 @@ async fn a_check_logs_in_and_sends_nothing() {
 }
 
 #[test]
-fn an_smtp_url_names_server_port_and_when_tls_begins() {
+fn an_smtp_url_names_the_server_the_port_and_the_start_of_tls() {
     for url in [
         "smtp://mail",
         "smtps://u:p@mail.example.com",

@@ -1,4 +1,4 @@
-//! What an attempt writes about a thing: its record at each of its steps, and the mark in its shadow.
+//! The record that an attempt writes at each of its steps, and the mark that it writes to the shadow.
 
 use super::{Attempt, TIME_TO_RELAY};
 use crate::onboarding::decision::Trigger;
@@ -6,7 +6,7 @@ use crate::registry::{Record, within_a_day};
 use crate::shadow::Patch;
 
 impl<R, S, D> Attempt<'_, R, S, D> {
-    /// The record, held by this attempt from now on; the attempt ends with its lease.
+    /// The record with a new lease of this attempt, whose expiry time limits the attempt.
     fn held(&mut self, record: Record) -> Record {
         let lease = &self.means.lease;
         self.end = self.limit.min(lease.end());
@@ -17,7 +17,7 @@ impl<R, S, D> Attempt<'_, R, S, D> {
         let request = &self.known.request;
         let mut record = found.clone();
         if !request.registers() {
-            // Alexa's clock may be ahead of ours: the event that suspended it must not count again.
+            // Alexa's clock may be ahead of ours. The event that suspended the owner must not count again.
             record.linked = record.linked.max(request.at).max(record.suspended.unwrap_or_default());
         }
         record.again |= request.asks() && record.delivered.is_some() && !record.forget;
@@ -28,12 +28,12 @@ impl<R, S, D> Attempt<'_, R, S, D> {
         self.held(record)
     }
 
-    /// The record, naming this attempt's certificate. One that was delivered goes on working for a day, and where a device
-    /// registers, goes on as it was until that has ended well.
+    /// The record with this attempt's certificate. A delivered certificate stays valid for a day. When a device registers, the
+    /// current certificate does not change until the registration is complete.
     pub(super) fn naming(&mut self, mut record: Record) -> Record {
         let now = (self.means.lease.now)();
         if record.forget {
-            // Who speaks after that starts afresh; only the mails that were sent still count.
+            // After a deletion the owner starts with a new record. Only the limit for mails still applies.
             record = Record { sent: record.sent, alexa_user: record.alexa_user, linked: record.linked, ..Record::default() };
         }
         record.let_go(&self.known.revoked);
@@ -53,14 +53,14 @@ impl<R, S, D> Attempt<'_, R, S, D> {
         record.let_go(&self.known.revoked);
         record.coming.take_if(|id| self.known.revoked.contains(id));
         if self.known.mailed && self.known.request.registers() {
-            // Where only the answer to this write was lost, it stands there already.
+            // If only the response to this write was lost, the record already has the certificate.
             if let Some(mine) = record.coming.take() {
                 record.replace(Some(mine), now);
                 record.delivered = Some(now);
                 record.predecessor = self.who.predecessor.cloned();
             }
             record.said.extend(self.who.said.clone());
-            // Nothing comes after this that others could overtake, and the next request need not wait.
+            // No write follows that another attempt could overtake, so the lease ends and the next request need not wait.
             record.until = 0;
         } else if self.known.mailed {
             record.again = false;
@@ -71,7 +71,7 @@ impl<R, S, D> Attempt<'_, R, S, D> {
         record
     }
 
-    /// The mark that the shadow gets, with what a new owner said.
+    /// The mark for the shadow, with the command or settings of a new owner.
     pub(super) fn mark(&self, record: &Record) -> Patch {
         let at = record.delivered.unwrap_or(self.known.request.at);
         let look = record.wants_a_look().then_some(at);

@@ -1,4 +1,4 @@
-//! A request for a certificate as a stranger brings it.
+//! A certificate request from an unauthenticated client.
 
 use thiserror::Error;
 use x509_cert::der::pem::{LineEnding, encode_string};
@@ -9,11 +9,11 @@ use super::pem::{self, parts, sequence};
 use super::public_key::{PublicKey, SignatureFault};
 use crate::secrets::Fingerprint;
 
-/// What AWS IoT takes, in characters.
+/// The largest request that AWS IoT accepts, in characters of PEM.
 const LONGEST_REQUEST: usize = 4_096;
 
-/// A request for a certificate that a stranger brings: signed by the key it is about, so nobody gets a certificate for
-/// somebody else's key.
+/// A valid certificate request. It is signed with the key that it contains, so a client can only get a certificate for a key that
+/// it has.
 #[derive(Debug)]
 pub struct CertificateRequest {
     pem: String,
@@ -22,32 +22,32 @@ pub struct CertificateRequest {
     digest: Fingerprint,
 }
 
-/// Why a stranger's request is refused.
+/// Why a certificate request is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RequestFault {
-    /// More than 4,096 characters.
+    /// The PEM has more than 4,096 characters.
     #[error("it is longer than 4096 characters")]
     Length,
-    /// Not in PEM, or no certificate request in it.
+    /// The text is not PEM, or it contains no certificate request.
     #[error("it is not a certificate request in PEM")]
     Unreadable,
-    /// Another key than those that AWS IoT takes.
+    /// AWS IoT does not accept this kind of key. Contains its description.
     #[error("its key is {0}; it has to be RSA of 2048 to 8192 bits, or ECDSA on P-256, P-384 or P-521")]
     Key(String),
-    /// It is signed in a way that AWS IoT does not take.
+    /// AWS IoT does not accept this signature algorithm. Contains its name.
     #[error("it is signed by {0}, which is not accepted; it has to be RSA, RSA-PSS or ECDSA with SHA-256, SHA-384 or SHA-512")]
     Algorithm(String),
-    /// It was not signed with its key.
+    /// The signature was not made with the key in the request.
     #[error("it is not signed with its own key")]
     Signature,
 }
 
 impl CertificateRequest {
-    /// Reads the first request in a text, in PEM, and takes it only with its own key's signature. The limits are those of AWS IoT's
-    /// `CreateCertificateFromCsr` (<https://docs.aws.amazon.com/iot/latest/apireference/API_CreateCertificateFromCsr.html>).
+    /// Parses the first request in a text, in PEM, and verifies its signature. The limits are those of `CreateCertificateFromCsr`
+    /// of AWS IoT (<https://docs.aws.amazon.com/iot/latest/apireference/API_CreateCertificateFromCsr.html>).
     pub fn parse(text: &str) -> Result<Self, RequestFault> {
         let der = pem::find(text, &["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]).ok_or(RequestFault::Unreadable)?;
-        // For the registry, written as everybody writes it.
+        // The registry gets the request in canonical PEM.
         let pem = encode_string("CERTIFICATE REQUEST", LineEnding::LF, &der).map_err(|_| RequestFault::Unreadable)?;
         if pem.len() > LONGEST_REQUEST {
             return Err(RequestFault::Length);
@@ -62,12 +62,12 @@ impl CertificateRequest {
         Ok(Self { pem, subject: request.subject, public_key, digest: Fingerprint::of_bytes(&der) })
     }
 
-    /// The request in PEM.
+    /// The request in canonical PEM.
     pub fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// The name that it asks for, in DER: whatever attributes it has, as often and in such groups as it has them.
+    /// The requested subject, in DER. The order, repetition and grouping of its attributes are kept.
     pub fn subject(&self) -> &[u8] {
         &self.subject
     }
@@ -77,19 +77,19 @@ impl CertificateRequest {
         &self.public_key
     }
 
-    /// SHA-256 of the public key (SPKI in DER): the same for every request of one device.
+    /// The SHA-256 of the public key (SPKI in DER). It is the same for all requests with the same key.
     pub fn key(&self) -> Fingerprint {
         Fingerprint::of_bytes(&self.public_key)
     }
 
-    /// SHA-256 of the request in DER.
+    /// The SHA-256 of the request in DER.
     pub fn digest(&self) -> Fingerprint {
         self.digest
     }
 }
 
-/// What a request is made of (RFC 2986, section 4), as it stands: its signature is over these bytes, and not over what somebody else would
-/// have written.
+/// The parts of a request (RFC 2986, section 4), in their original encoding: the signature covers the original bytes, which can
+/// differ from a new encoding.
 struct Parts {
     signed: Vec<u8>,
     subject: Vec<u8>,
@@ -109,7 +109,7 @@ impl Parts {
         }
         let (subject, public_key) = (subject.to_der().ok()?, SubjectPublicKeyInfoOwned::from_der(&public_key.to_der().ok()?).ok()?);
         let algorithm = AlgorithmIdentifierOwned::from_der(&algorithm.to_der().ok()?).ok()?;
-        // The first byte says how many bits of the last one do not count.
+        // The first byte of a bit string is the number of unused bits in its last byte.
         let signature = signature.value().strip_prefix(&[0]).filter(|_| signature.tag() == Tag::BitString)?.to_vec();
         Some(Self { signed, subject, public_key, algorithm, signature })
     }

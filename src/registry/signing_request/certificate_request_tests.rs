@@ -1,4 +1,4 @@
-//! Requests as OpenSSL makes them (`tests/fixtures/requests/make`), in every form in which PEM travels.
+//! Tests with certificate requests from OpenSSL (`tests/fixtures/requests/make`), in many forms of PEM.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ fn fixture(name: &str) -> String {
     std::fs::read_to_string(folder.join(format!("{name}.pem"))).unwrap()
 }
 
-/// All requests of the folder whose names begin like this, or do not.
+/// The names of all requests in the folder that must be refused, or of all others.
 fn fixtures(refused: bool) -> Vec<String> {
     let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/requests")).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
@@ -22,7 +22,7 @@ fn fixtures(refused: bool) -> Vec<String> {
 }
 
 #[test]
-fn every_key_digest_and_name_that_aws_takes_is_taken() {
+fn every_key_digest_and_name_that_aws_iot_accepts_is_accepted() {
     let accepted = fixtures(false);
     assert!(accepted.len() > 20, "{accepted:?}");
     for name in accepted {
@@ -37,7 +37,7 @@ fn every_key_digest_and_name_that_aws_takes_is_taken() {
 }
 
 #[test]
-fn what_is_not_accepted_is_named() {
+fn a_key_or_signature_that_is_not_accepted_is_named_in_the_error() {
     let expected = [
         ("refused-rsa-1024", "its key is RSA of 1024 bits; "),
         ("refused-rsa-pss-only", "its key is RSA that is for RSA-PSS only; "),
@@ -64,9 +64,8 @@ fn what_is_not_accepted_is_named() {
     assert_eq!(fixtures(true).len(), expected.len());
 }
 
-/// A changed signature is said to be one, whatever made it.
 #[test]
-fn a_signature_that_was_changed_is_not_its_own_keys() {
+fn a_changed_signature_is_reported_as_such_for_every_algorithm() {
     for name in fixtures(false) {
         let (_, pem) = parse_x509_pem(fixture(&name).as_bytes()).unwrap();
         let mut der = pem.contents;
@@ -84,7 +83,7 @@ fn check_form(text: &str) {
 }
 
 #[test]
-fn a_request_is_found_in_whatever_form_its_pem_has() {
+fn a_request_is_found_in_every_form_of_pem() {
     let text = fixture("repeated-ou");
     let base64: String = text.lines().filter(|line| !line.starts_with('-')).collect();
     let wrapped = |length: usize, end: &str| {
@@ -104,12 +103,12 @@ fn a_request_is_found_in_whatever_form_its_pem_has() {
     let key = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
     let about = "Certificate Request:\n    Data:\n        Version: 1 (0x0)\n        Subject: CN = pump-1 -----\n";
     check_form(&format!("{about}{key}{text}That is all.\n"));
-    // What stands around it does not count, however long it is.
+    // Text outside the block does not count for the limit.
     check_form(&format!("{}{text}", about.repeat(60)));
 }
 
 #[test]
-fn what_is_no_request_or_too_long_is_refused() {
+fn invalid_and_too_long_requests_are_refused() {
     let text = fixture("rsa-sha256");
     let truncated = text.replace("-----END CERTIFICATE REQUEST-----", "");
     let of_another_kind = text.replace("CERTIFICATE REQUEST", "CERTIFICATE");

@@ -1,8 +1,8 @@
-//! A device's key pair, and the request for a certificate for it (PKCS#10, RFC 2986).
+//! The key pair of a device, and the certificate request for it (PKCS#10, RFC 2986).
 //!
-//! The private key is made here and goes into one mail; no service ever has it. The certificate's subject
-//! says which thing it is for (`CN`) and that this skill asked for it (`OU`), so that one whose issue was
-//! never heard of can be told from other people's later.
+//! The private key is created here and goes into one mail; no service stores it. The subject of the certificate names the thing
+//! (`CN`) and this skill (`OU`). So if the response with a new certificate was lost, the sweep can later distinguish that
+//! certificate from certificates of other programs.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::error::Unspecified;
@@ -29,17 +29,17 @@ mod pem;
 mod public_key;
 mod shown_certificate;
 
-/// `id-at-commonName` and `id-at-organizationalUnitName` (RFC 5280, appendix A.1).
+/// The attribute types `id-at-commonName` and `id-at-organizationalUnitName` (RFC 5280, appendix A.1).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 
-/// The `OU` of every certificate that this skill asks for.
+/// The `OU` of every certificate that this skill or an agent requests.
 const UNIT: &str = "onething";
 
-/// A new key pair on the curve P-256, and what asks for its certificate.
+/// A new key pair on the curve P-256, and the request for its certificate.
 #[derive(Debug)]
 pub struct SigningRequest {
-    /// The request in PEM.
+    /// The certificate request in PEM.
     pub pem: String,
     /// The public key in PEM (SPKI).
     pub public_key: String,
@@ -47,13 +47,13 @@ pub struct SigningRequest {
     pub private_key: PrivateKey,
 }
 
-/// There is no key pair: the system gave no randomness, or its encoding failed.
+/// No key pair or request could be created: the system provides no randomness, or the encoding or decoding failed.
 #[derive(Debug, Error)]
 #[error("no key pair could be made")]
 pub struct NoKeyPair;
 
 impl SigningRequest {
-    /// Makes a key pair for a thing's certificate. RFC 5280 has room for 64 characters in a common name.
+    /// Creates a key pair and a request for a certificate of this thing. RFC 5280 limits a common name to 64 characters.
     pub fn new(thing: &ThingName) -> Result<Self, NoKeyPair> {
         let keys = DeviceKey::generate()?;
         let pem = keys.request(thing.as_str())?;
@@ -62,21 +62,21 @@ impl SigningRequest {
     }
 }
 
-/// A key pair on the curve P-256 that its device keeps, and asks for certificates for.
+/// A key pair on the curve P-256 that a device stores and requests certificates for.
 pub struct DeviceKey {
     keys: EcdsaKeyPair,
     private_key: PrivateKey,
 }
 
 impl DeviceKey {
-    /// Makes one.
+    /// Creates a new key pair.
     pub fn generate() -> Result<Self, NoKeyPair> {
         let keys = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
         let private_key = encode_string("PRIVATE KEY", LineEnding::LF, keys.to_pkcs8v1()?.as_ref()).map_err(der::Error::from)?;
         Ok(Self { keys, private_key: PrivateKey::new(private_key) })
     }
 
-    /// Takes one that was kept, in PEM (PKCS#8).
+    /// Reads a stored private key in PEM (PKCS#8).
     pub fn from_pem(pem: &str) -> Result<Self, NoKeyPair> {
         let (label, der) = decode_vec(pem.trim_ascii().as_bytes()).map_err(der::Error::from)?;
         let der = Zeroizing::new(der);
@@ -87,17 +87,16 @@ impl DeviceKey {
         Ok(Self { keys, private_key: PrivateKey::new(pem.to_owned()) })
     }
 
-    /// The private key, for the device's own disk.
+    /// The private key, to be stored on the device.
     pub fn private_key(&self) -> &PrivateKey {
         &self.private_key
     }
 
-    /// The public key (SPKI).
     fn public_key(&self) -> Result<SubjectPublicKeyInfoOwned, NoKeyPair> {
         Ok(SubjectPublicKeyInfoOwned::from_der(self.keys.public_key().as_der()?.as_ref())?)
     }
 
-    /// Asks for a certificate for a name of at most 64 characters; in PEM.
+    /// A certificate request in PEM. `name` is the common name, of at most 64 characters.
     pub fn request(&self, name: &str) -> Result<String, NoKeyPair> {
         let (subject, public_key) = (subject(name)?, self.public_key()?);
         let info = CertReqInfo { version: Version::V1, subject, public_key, attributes: SetOfVec::new() };
@@ -135,12 +134,12 @@ fn subject(name: &str) -> der::Result<Name> {
     Name::from_der(&RdnSequence::from(parts).to_der()?)
 }
 
-/// Who a certificate was made for, by its subject.
+/// The program that requested a certificate, according to the subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MadeFor {
-    /// This skill, or a device's agent, asked for it; the name is there unless the device had none.
+    /// This skill or the agent on a device. Contains the common name, which is missing if the device did not know its thing.
     Ours(Option<String>),
-    /// Anybody.
+    /// Another program, or the certificate is unreadable.
     Others,
 }
 

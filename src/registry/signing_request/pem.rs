@@ -1,11 +1,12 @@
-//! Text that people and programs have handled, and the PEM in it (RFC 7468).
+//! PEM blocks (RFC 7468) in text from users and other programs, and the structure of their DER content.
 //!
-//! Lines may be of any length, or all in one; a byte order mark, the ends of lines and whatever stands before and after do not matter.
+//! Lines may have any length, and the base64 may be on a single line. A byte order mark, the kind of line ending, and text before
+//! and after the block are ignored.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use x509_cert::der::{AnyRef, Decode, Reader, SliceReader, Tag, Tagged};
 
-/// The content of the first block that has one of these labels.
+/// The decoded content of the first block that has one of these labels.
 pub(super) fn find(text: &str, labels: &[&str]) -> Option<Vec<u8>> {
     let blocks = labels.iter().filter_map(|label| {
         let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
@@ -18,13 +19,13 @@ pub(super) fn find(text: &str, labels: &[&str]) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(&base64).ok()
 }
 
-/// What a sequence in DER is made of, each part as it stands.
+/// The elements of a DER sequence, each in its original encoding.
 pub(super) fn sequence(der: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     let sequence = AnyRef::from_der(der).ok().filter(|part| part.tag() == Tag::Sequence)?;
     parts(sequence.value())
 }
 
-/// The parts of a constructed value.
+/// The elements of a constructed DER value.
 pub(super) fn parts(content: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     let mut reader = SliceReader::new(content).ok()?;
     let mut parts = Vec::new();

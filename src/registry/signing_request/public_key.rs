@@ -1,5 +1,5 @@
-//! Public keys of devices, and the signatures that are made with them: what AWS IoT takes of both.
-//! (<https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html>)
+//! The public keys and signatures of devices. The accepted kinds are those that AWS IoT accepts
+//! (<https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html>).
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,
@@ -17,29 +17,29 @@ const fn oid(dotted: &str) -> ObjectIdentifier {
     ObjectIdentifier::new_unwrap(dotted)
 }
 
-/// `ecdsa-with-SHA256` and others (RFC 5758, section 3.2).
+/// The ECDSA signature algorithms (RFC 5758, section 3.2).
 pub(super) const ECDSA_WITH_SHA256: ObjectIdentifier = oid("1.2.840.10045.4.3.2");
 const ECDSA_WITH_SHA384: ObjectIdentifier = oid("1.2.840.10045.4.3.3");
 const ECDSA_WITH_SHA512: ObjectIdentifier = oid("1.2.840.10045.4.3.4");
-/// RSA's keys and signatures (RFC 8017, appendix A.2).
+/// The RSA keys and signature algorithms (RFC 8017, appendix A.2).
 const RSA_ENCRYPTION: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
 const RSA_PSS: ObjectIdentifier = oid("1.2.840.113549.1.1.10");
 const SHA256_WITH_RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.11");
 const SHA384_WITH_RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.12");
 const SHA512_WITH_RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.13");
-/// Keys on elliptic curves, and the curves (RFC 5480, section 2).
+/// The elliptic curve keys and the named curves (RFC 5480, section 2).
 const EC_PUBLIC_KEY: ObjectIdentifier = oid("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = oid("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = oid("1.3.132.0.34");
 const P521: ObjectIdentifier = oid("1.3.132.0.35");
-/// Digests (RFC 8017, appendix B.1).
+/// The digests (RFC 8017, appendix B.1).
 const SHA1: ObjectIdentifier = oid("1.3.14.3.2.26");
 const SHA224: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.4");
 const SHA256: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.1");
 const SHA384: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.2");
 const SHA512: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.3");
 
-/// What is said of keys that are not taken.
+/// The names of key algorithms that are not accepted, for the error message.
 const OTHER_KEYS: [(ObjectIdentifier, &str); 6] = [
     (oid("1.3.101.112"), "Ed25519"),
     (oid("1.3.101.113"), "Ed448"),
@@ -48,7 +48,7 @@ const OTHER_KEYS: [(ObjectIdentifier, &str); 6] = [
     (oid("1.2.840.10040.4.1"), "DSA"),
     (RSA_PSS, "RSA that is for RSA-PSS only"),
 ];
-/// Of curves that are not taken.
+/// The names of curves that are not accepted, for the error message.
 const OTHER_CURVES: [(ObjectIdentifier, &str); 7] = [
     (oid("1.2.840.10045.3.1.1"), "ECDSA on P-192"),
     (oid("1.3.132.0.33"), "ECDSA on P-224"),
@@ -58,7 +58,7 @@ const OTHER_CURVES: [(ObjectIdentifier, &str); 7] = [
     (oid("1.3.36.3.3.2.8.1.1.13"), "ECDSA on brainpoolP512r1"),
     (oid("1.2.156.10197.1.301"), "ECDSA on SM2's curve"),
 ];
-/// Of signatures that are not taken.
+/// The names of signature algorithms that are not accepted, for the error message.
 const OTHER_SIGNATURES: [(ObjectIdentifier, &str); 18] = [
     (oid("1.2.840.113549.1.1.4"), "RSA with MD5"),
     (oid("1.2.840.113549.1.1.5"), "RSA with SHA-1"),
@@ -84,7 +84,7 @@ fn name(of: ObjectIdentifier, names: &[(ObjectIdentifier, &str)], otherwise: &st
     names.iter().find(|(oid, _)| *oid == of).map_or(otherwise, |(_, name)| name).to_owned()
 }
 
-/// A public key by which signatures can be verified.
+/// A public key that verifies signatures.
 pub(super) struct PublicKey<'a> {
     kind: Kind,
     bytes: &'a [u8],
@@ -98,16 +98,16 @@ enum Kind {
     P521,
 }
 
-/// Why a signature is not taken.
+/// Why a signature is not accepted.
 pub(super) enum SignatureFault {
-    /// It is of a kind that is not taken, by this name.
+    /// The signature algorithm is not accepted. Contains its name.
     Algorithm(String),
-    /// It is not this key's.
+    /// The signature does not verify with this key.
     Signature,
 }
 
 impl<'a> PublicKey<'a> {
-    /// Reads a key; of one that is not taken, says what it is.
+    /// Parses a key. The error is a description of a key that is not accepted.
     pub(super) fn read(spki: &'a SubjectPublicKeyInfoOwned) -> Result<Self, String> {
         let kind = match spki.algorithm.oid {
             RSA_ENCRYPTION => Kind::Rsa,
@@ -127,12 +127,12 @@ impl<'a> PublicKey<'a> {
         Ok(Self { kind, bytes })
     }
 
-    /// A signature with SHA-256 of this key's kind.
+    /// The signature algorithm with SHA-256 for this kind of key.
     pub(super) fn with_sha256(&self) -> ObjectIdentifier {
         if matches!(self.kind, Kind::Rsa) { SHA256_WITH_RSA } else { ECDSA_WITH_SHA256 }
     }
 
-    /// Whether a signature of this kind over a message was made with this key.
+    /// Verifies a signature over a message. `by` is the algorithm that the signer names.
     pub(super) fn verify(&self, by: &AlgorithmIdentifierOwned, message: &[u8], signature: &[u8]) -> Result<(), SignatureFault> {
         let pss;
         let algorithm: &dyn VerificationAlgorithm = match (self.kind, by.oid) {
@@ -152,7 +152,7 @@ impl<'a> PublicKey<'a> {
             (Kind::P521, ECDSA_WITH_SHA256) => &ECDSA_P521_SHA256_ASN1,
             (Kind::P521, ECDSA_WITH_SHA384) => &ECDSA_P521_SHA384_ASN1,
             (Kind::P521, ECDSA_WITH_SHA512) => &ECDSA_P521_SHA512_ASN1,
-            // Another kind of key has made it.
+            // The algorithm belongs to another kind of key.
             (Kind::Rsa, ECDSA_WITH_SHA256 | ECDSA_WITH_SHA384 | ECDSA_WITH_SHA512)
             | (_, RSA_PSS | SHA256_WITH_RSA | SHA384_WITH_RSA | SHA512_WITH_RSA) => return Err(SignatureFault::Signature),
             (_, other) => return Err(SignatureFault::Algorithm(name(other, &OTHER_SIGNATURES, "an algorithm that is not known"))),
@@ -171,7 +171,8 @@ fn curve(algorithm: &AlgorithmIdentifierOwned) -> Result<Kind, String> {
     }
 }
 
-/// How an RSA-PSS signature is to be verified (RFC 8017, appendix A.2.3): its digest, which is the mask's, too, and the length of its salt.
+/// The parameters of an RSA-PSS signature (RFC 8017, appendix A.2.3): the digest, which must also be the digest of the mask, and
+/// the length of the salt.
 fn pss_parameters(algorithm: &AlgorithmIdentifierOwned) -> Result<RsaParameters, String> {
     let broken = "RSA-PSS with parameters that cannot be read";
     let (mut digest, mut mask_digest, mut salt) = (SHA1, SHA1, 20);

@@ -1,4 +1,4 @@
-//! What is made for a thing and read of a certificate, judged by other people's parsers.
+//! Tests of key pairs, requests and subjects, with independent parsers.
 
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::pem::parse_x509_pem;
@@ -13,7 +13,7 @@ fn request() -> (ThingName, SigningRequest) {
     (thing, request)
 }
 
-/// Judged by a parser and a verifier that had no part in it.
+/// The parser and the verifier are independent of the crates that made the request.
 #[test]
 fn a_request_is_signed_by_its_own_key_and_names_the_thing() {
     let (thing, request) = request();
@@ -25,12 +25,12 @@ fn a_request_is_signed_by_its_own_key_and_names_the_thing() {
     assert_eq!(info.subject.to_string(), format!("CN={thing}, OU=onething"));
     let (_, public_key) = parse_x509_pem(request.public_key.as_bytes()).unwrap();
     assert_eq!((public_key.label.as_str(), public_key.contents.as_slice()), ("PUBLIC KEY", info.subject_pki.raw));
-    // AWS IoT takes no request that is longer.
+    // AWS IoT accepts no longer request.
     assert!(request.pem.len() <= 4096, "{}", request.pem);
 }
 
 #[test]
-fn the_private_key_is_the_requests_own() {
+fn the_private_key_belongs_to_the_public_key() {
     let (_, request) = request();
     let (_, pem) = parse_x509_pem(request.private_key.pem().as_bytes()).unwrap();
     assert_eq!(pem.label, "PRIVATE KEY");
@@ -40,11 +40,11 @@ fn the_private_key_is_the_requests_own() {
 }
 
 #[test]
-fn a_key_that_was_kept_asks_again_for_the_same_key_under_any_name() {
+fn a_stored_key_makes_requests_for_the_same_public_key_under_any_name() {
     let key = DeviceKey::generate().unwrap();
     let again = DeviceKey::from_pem(key.private_key().pem()).unwrap();
     let (one, other) = (CertificateRequest::parse(&key.request("a").unwrap()), CertificateRequest::parse(&again.request("b").unwrap()));
-    assert_eq!(one.unwrap_or_else(|_| panic!()).key(), other.unwrap_or_else(|_| panic!()).key());
+    assert_eq!(one.unwrap_or_else(|fault| panic!("{fault}")).key(), other.unwrap_or_else(|fault| panic!("{fault}")).key());
     let issued = issue(&again.request("printer-1").unwrap());
     assert_eq!(made_for(&issued), MadeFor::Ours(Some("printer-1".to_owned())));
     let (_, issued) = parse_x509_pem(issued.as_bytes()).unwrap();
@@ -66,14 +66,14 @@ fn the_private_key_does_not_show_in_debug_output() {
     assert!(shown.contains("PrivateKey(redacted)") && !shown.contains("BEGIN PRIVATE"), "{shown}");
 }
 
-/// What an authority makes of a request.
+/// The certificate that an authority issues for a request.
 fn issue(request: &str) -> String {
     let authority = rcgen::Issuer::new(rcgen::CertificateParams::default(), rcgen::KeyPair::generate().unwrap());
     rcgen::CertificateSigningRequestParams::from_pem(request).unwrap().signed_by(&authority).unwrap().pem()
 }
 
 #[test]
-fn a_certificate_says_which_thing_it_was_made_for() {
+fn the_subject_of_a_certificate_names_its_thing() {
     let (thing, request) = request();
     assert_eq!(made_for(&issue(&request.pem)), MadeFor::Ours(Some(thing.to_string())));
 }
@@ -89,7 +89,7 @@ fn check_subject(parts: &[(rcgen::DnType, &str)], expected: &MadeFor) {
 }
 
 #[test]
-fn other_peoples_certificates_were_made_for_nothing_of_ours() {
+fn certificates_without_our_organizational_unit_are_not_ours() {
     use rcgen::DnType::{CommonName, OrganizationalUnitName};
     check_subject(&[], &MadeFor::Others);
     check_subject(&[(CommonName, "AWS IoT Certificate")], &MadeFor::Others);
@@ -101,7 +101,7 @@ fn other_peoples_certificates_were_made_for_nothing_of_ours() {
 }
 
 #[test]
-fn what_an_agent_asked_for_is_ours_with_and_without_a_name() {
+fn a_certificate_that_an_agent_requested_is_ours_with_and_without_a_name() {
     use rcgen::DnType::{CommonName, OrganizationalUnitName};
     check_subject(&[(OrganizationalUnitName, "onething")], &MadeFor::Ours(None));
     check_subject(&[(CommonName, "my lamp"), (OrganizationalUnitName, "onething")], &MadeFor::Ours(Some("my lamp".into())));
@@ -121,7 +121,7 @@ fn check_shown(algorithm: &'static rcgen::SignatureAlgorithm) {
 }
 
 #[test]
-fn a_certificate_that_is_shown_tells_by_its_key_who_shows_it() {
+fn a_presented_certificate_verifies_signatures_of_its_private_key() {
     check_shown(&rcgen::PKCS_ECDSA_P256_SHA256);
     check_shown(&rcgen::PKCS_RSA_SHA256);
     assert!(ShownCertificate::parse("").is_none() && ShownCertificate::parse(&request().1.pem).is_none());

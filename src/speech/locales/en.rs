@@ -1,4 +1,4 @@
-//! English.
+//! The phrases and mails in English.
 
 pub(super) mod values;
 
@@ -192,7 +192,7 @@ fn invalid_slot_words(why: &InvalidSlot) -> String {
     }
 }
 
-/// The same, as the beginning of a sentence.
+/// The text with an upper-case first letter.
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
@@ -202,7 +202,7 @@ fn amount(count: u64, unit: &str) -> String {
     format!("{count} {}", values::plural(count, unit))
 }
 
-/// The beginning of a sentence about what happened so long ago.
+/// The start of a sentence about an event in the past: "Three minutes ago".
 fn ago(seconds: u64) -> String {
     match seconds {
         0..=4 => "Just now".into(),
@@ -213,7 +213,7 @@ fn ago(seconds: u64) -> String {
     }
 }
 
-/// What a device says about a failure, at the end of a sentence.
+/// The reason that a device reports, as the end of a sentence.
 fn because(why: Option<&str>) -> String {
     why.map(|why| format!(": {}", why.trim_end_matches(['.', '!', '?']))).unwrap_or_default()
 }
@@ -223,7 +223,7 @@ fn age(seconds: u64) -> String {
     amount(count, unit)
 }
 
-/// In the unit in which one says it.
+/// A duration in the largest suitable unit.
 fn span(seconds: u64) -> (u64, &'static str) {
     match seconds {
         0..=119 => (seconds, "second"),
@@ -283,7 +283,7 @@ pub(super) fn mail(facts: &MailFacts<'_>) -> MailWords {
     MailWords { subject: format!("Your {device}: the certificate"), text, html, readme }
 }
 
-/// What a device can do, after "I can".
+/// The abilities of a device, as the continuation of "I can".
 fn can(abilities: &[Ability]) -> String {
     let words = |ability: &Ability| match ability {
         Ability::Do(commands) => format!("have it {}", values::list_with(commands, "or")),

@@ -1,4 +1,4 @@
-//! The words, by language. A language is one file, and the compiler says what it still lacks.
+//! The speech and the mails of the skill, by language. Each language is one file, and the compiler reports missing phrases.
 
 mod en;
 mod words;
@@ -11,276 +11,276 @@ use crate::device_model::{Ability, InvalidSlot};
 use crate::fault::Fault;
 use crate::registry::Bounce;
 
-/// A language the skill speaks.
+/// A language of the skill.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Locale {
-    /// English, which also stands in for a language that is not there yet.
+    /// English, which is also used for languages that are not supported.
     #[default]
     English,
 }
 
-/// Everything the skill can say by itself. What the device model says (`says`, `ask`) is the maker's.
+/// The sentences of the skill itself. Sentences of the device model (`says`, `ask`) come from the maker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Phrase<'a> {
-    /// No token.
+    /// The request has no access token.
     LinkFirst,
-    /// A token that is no good.
+    /// The access token is invalid.
     LinkAgain,
-    /// A token without the scope that is needed.
+    /// The access token does not have the required scope.
     LinkWithProfile,
-    /// Login with Amazon is out of reach.
+    /// Login with Amazon is unavailable.
     LoginDown,
     /// The profile has no mail address.
     NoEmail,
-    /// While a new owner waits.
+    /// The progressive response during an onboarding.
     SettingUp,
-    /// A new owner.
+    /// The onboarding of a new owner is complete.
     Welcome,
-    /// A new owner's title for the card.
+    /// The title of the card for a new owner.
     WelcomeTitle,
-    /// Before a certificate is replaced.
+    /// The question before the certificate is replaced.
     ReallySendAgain,
-    /// After it.
+    /// The certificate was replaced and the new one was sent.
     SentAgain,
-    /// A new owner whose mail waits to be sent.
+    /// The onboarding of a new owner is complete, but the mail is still in the queue.
     WelcomeBeforeMail,
-    /// After a certificate was replaced, while the mail with the new one waits to be sent.
+    /// The certificate was replaced, but the mail with the new one is still in the queue.
     SentAgainBeforeMail,
-    /// The mail with the certificate waits to be sent, and who can change that.
+    /// The mail with the certificate is still in the queue. Contains who can correct the cause.
     MailWaits(Fault),
-    /// Not now.
+    /// Too many certificates were sent within one day.
     SentTooOften {
-        /// Until when, in seconds.
+        /// The number of seconds until the next one is available.
         seconds: u64,
     },
-    /// Before a code is spelled out.
+    /// Before the claim code is spelled out.
     HereIsACode,
-    /// Before it is spelled out once more.
+    /// Before the claim code is spelled out again.
     CodeAgain,
-    /// What the code is good for.
+    /// The limits of the claim code.
     CodeLimits {
-        /// For so many minutes.
+        /// The lifetime in minutes.
         minutes: u64,
     },
-    /// The title of the card with the code.
+    /// The title of the card with the claim code.
     CodeTitle,
-    /// What to type on the device, which has nothing yet.
+    /// The command that the owner enters on a device without configuration.
     CodeCommand {
-        /// The code.
+        /// The claim code.
         code: &'a str,
-        /// The address of the endpoint.
+        /// The URL of the registration endpoint.
         endpoint: &'a str,
     },
-    /// There is no endpoint at which a code would count.
+    /// There is no registration endpoint that accepts claim codes.
     NoCodes,
-    /// Not now.
+    /// Too many claim codes were requested.
     CodesTooOften {
-        /// Until when, in seconds.
+        /// The number of seconds until the next one is available.
         seconds: u64,
     },
-    /// Before everything is deleted.
+    /// The first question before all data are deleted.
     ReallyForget,
-    /// Before it is, once more.
+    /// The second question before all data are deleted.
     ReallyReallyForget,
-    /// After it.
+    /// All data were deleted.
     Forgotten,
-    /// After it, when the registry takes its time.
+    /// The data were deleted, except for remains in the registry that the sweep deletes later.
     ForgottenSoon,
-    /// The last mail came back.
+    /// The last mail was not delivered.
     MailCameBack(Bounce),
     /// The device is connected.
     Connected {
-        /// For so many seconds.
+        /// The number of seconds since it connected, if known.
         seconds: Option<u64>,
     },
     /// The device is not connected.
     Disconnected {
-        /// For so many seconds.
+        /// The number of seconds since it disconnected or last reported, if known.
         seconds: Option<u64>,
     },
-    /// Nobody can tell whether the device is connected.
+    /// The state of the connection is unknown.
     ConnectionUnknown {
-        /// So many seconds after it last reported.
+        /// The number of seconds since the device last reported, if it ever did.
         seconds: Option<u64>,
     },
     /// The last state that the device reported.
     LastState {
-        /// The words for it.
+        /// The words for the state.
         state: &'a Words,
     },
-    /// Whose account it is.
+    /// The account that is linked.
     LinkedAs {
-        /// The masked address.
+        /// The masked mail address.
         address: &'a str,
     },
-    /// When the certificate was sent.
+    /// The time when the certificate was sent.
     MailedBefore {
-        /// So many seconds ago.
+        /// The number of seconds since then.
         seconds: u64,
     },
-    /// What finds a failure in the log.
+    /// The code with which a failure is found in the log.
     Code(&'a str),
-    /// The device was never heard of.
+    /// The device has never connected.
     NotOnlineYet,
-    /// The device was heard of, and is not connected now.
+    /// The device has connected before, but is not connected now.
     NotConnected,
-    /// Nobody could be asked whether the device is connected.
+    /// Whether the device is connected is unavailable.
     MaybeConnected,
-    /// After one of these three: a command waits for the device.
+    /// A command waits for the device. Follows one of the last three phrases.
     WaitsForDevice {
-        /// Minutes until the command expires.
+        /// The number of minutes until the command expires.
         minutes: u64,
     },
-    /// The same for a setting.
+    /// A setting waits for the device. Follows one of the same three phrases.
     KeptForDevice,
-    /// "Open my printer", by somebody known.
+    /// The answer to the launch of the skill by an onboarded owner.
     Greeting,
-    /// What one can say.
+    /// The help.
     Help {
-        /// What the device can do.
+        /// The abilities of the device.
         abilities: &'a [Ability],
-        /// Whether the device can be asked how it is.
+        /// Whether the device model has an intent for the status.
         tells_status: bool,
     },
-    /// After a silence.
+    /// The reprompt.
     WhatNext,
-    /// Something was not understood.
+    /// The utterance matches no intent.
     NotUnderstood,
-    /// The end.
+    /// The end of the session.
     Goodbye,
-    /// The owner declined.
+    /// The owner denied a confirmation.
     NotDone,
-    /// The words do not fit.
+    /// The value of a slot is invalid.
     DoesNotFit(&'a InvalidSlot),
-    /// A slot is missing, and Alexa cannot ask for it.
+    /// A slot is not filled, and Alexa cannot elicit it.
     Incomplete,
-    /// The device has never reported, and was never connected.
+    /// The device has never reported and never connected.
     NeverReported,
-    /// The device is connected, and reports nothing.
+    /// The device is connected and reports nothing.
     ReportsNothing,
-    /// The device reports nothing, and nobody could be asked whether it is connected.
+    /// The device reports nothing, and whether it is connected is unavailable.
     MaybeConnectedReportsNothing,
-    /// The device has reported nothing that answers the question.
+    /// The device has reported no value that answers the question.
     NothingToSay,
-    /// The device has reported something that it cannot have.
+    /// The device has reported invalid values.
     CannotBeRight {
-        /// The properties, in words.
+        /// The spoken names of the properties.
         what: &'a [String],
     },
     /// The device could not set a property.
     SettingFailed {
-        /// The property, in words.
+        /// The spoken name of the property.
         what: &'a str,
-        /// What it was to be, in words.
+        /// The words for the desired value.
         value: Option<&'a str>,
-        /// What the device says about it.
+        /// The reason that the device reports.
         why: Option<&'a str>,
-        /// So many seconds ago.
+        /// The number of seconds since the failure.
         seconds: u64,
     },
-    /// The device did not do a command.
+    /// The device did not perform a command.
     CommandFailed {
-        /// The command, in words.
+        /// The spoken name of the command, if the device reports it.
         name: Option<&'a str>,
-        /// Whether the device did not even begin.
+        /// Whether the device refused the command before it started.
         refused: bool,
-        /// What the device says about it.
+        /// The reason that the device reports.
         why: Option<&'a str>,
-        /// So many seconds ago.
+        /// The number of seconds since the failure.
         seconds: u64,
     },
-    /// A command takes the place of one that the device has not answered.
+    /// The new command replaces one that the device has not answered.
     Replaces {
-        /// The one that is lost, in words.
+        /// The spoken name of the replaced command.
         command: &'a str,
-        /// Whether it is known that the device has not answered it.
+        /// Whether it is certain that the device has not answered it.
         surely: bool,
     },
-    /// The shadow has no room for another command.
+    /// The shadow has no space for another command.
     QueueIsFull,
-    /// When a property was last measured, where that is longer ago than the rest of what is said.
+    /// The age of a measured property that is older than the other reported values.
     MeasuredAge {
-        /// The property, in words.
+        /// The spoken name of the property.
         what: &'a str,
-        /// In seconds.
+        /// The age in seconds.
         seconds: u64,
     },
-    /// How old the report is.
+    /// The age of the report.
     ReportAge {
-        /// In seconds.
+        /// The age in seconds.
         seconds: u64,
     },
-    /// Another request is onboarding.
+    /// Another request for the same owner is in progress.
     OneMoment,
-    /// Out of time, or a passing fault.
+    /// The time limit has passed, or the fault is temporary.
     TryAgain,
-    /// Nobody knows whether it was done.
+    /// It is unknown whether the change was made.
     Unsure,
-    /// The maker has to do something.
+    /// The operator must correct the cause.
     MakerMustAct,
-    /// The mail cannot be sent, for a reason the maker can mend.
+    /// The mail cannot be sent, and the operator must correct the cause.
     MailNotPossible,
-    /// The mail provider is busy.
+    /// The mail service refused the mail temporarily.
     MailBusy,
-    /// The owner's address is refused.
+    /// The mail service refused the address of the owner.
     AddressRefused,
-    /// The shadow has no room.
+    /// The change does not fit into the shadow.
     TooMuch,
 }
 
-/// What a mail is about.
+/// The data that a mail mentions.
 pub struct MailFacts<'a> {
-    /// The owner's name, in one line.
+    /// The name of the owner, in one line.
     pub name: Option<&'a str>,
-    /// How Alexa calls the device.
+    /// The spoken name of the device.
     pub device: &'a str,
     /// The invocation name of the skill.
     pub invocation: &'a str,
-    /// The thing's name.
+    /// The name of the thing.
     pub thing: &'a str,
-    /// Where the device connects.
+    /// The host of the MQTT endpoint.
     pub host: &'a str,
-    /// By this port.
+    /// The port of the MQTT endpoint.
     pub port: u16,
-    /// The file of the root by which it knows the server.
+    /// The file name of the root certificate that authenticates the endpoint.
     pub root: &'a str,
 }
 
-/// The words of the last mail.
+/// The content of the last mail to an owner.
 pub struct FarewellWords {
     /// The subject.
     pub subject: String,
-    /// As plain text.
+    /// The plain text.
     pub text: String,
 }
 
-/// The words of a mail and of the file in its bundle.
+/// The content of the mail with a certificate, and of the file `README.txt` in its bundle.
 pub struct MailWords {
-    /// The subject.
+    /// The subject of the mail.
     pub subject: String,
-    /// As plain text.
+    /// The plain text of the mail.
     pub text: String,
-    /// As HTML.
+    /// The HTML text of the mail.
     pub html: String,
-    /// `README.txt`.
+    /// The content of `README.txt`.
     pub readme: String,
 }
 
 impl Locale {
-    /// The language of a request's `locale`, such as `en-US`.
+    /// The language for the `locale` of a request, such as `en-US`.
     pub fn of(_locale: Option<&str>) -> Self {
         Locale::English
     }
 
-    /// Words for the owner. `device` is the device's name, `invocation` the skill's.
+    /// The text of a phrase. `device` is the spoken name of the device, `invocation` the invocation name of the skill.
     pub fn say(self, phrase: &Phrase<'_>, device: &str, invocation: &str) -> String {
         match self {
             Locale::English => en::say(phrase, device, invocation),
         }
     }
 
-    /// The words for a value as a slot or a shadow holds it: `PT10M` is "ten minutes", and any other text is its own words. `now`, in
-    /// seconds since the epoch, says which dates need their year.
+    /// The words for a value in a slot or a shadow: "ten minutes" for `PT10M`. Any other text is returned unchanged. `now` is
+    /// Unix time in seconds and determines whether the words for a date contain the year.
     pub fn words(self, value: &str, now: u64) -> Words {
         let day = |now: u64| OffsetDateTime::from_unix_timestamp(i64::try_from(now).ok()?).ok().map(OffsetDateTime::date);
         let today = day(now).unwrap_or(Date::MIN);
@@ -292,7 +292,7 @@ impl Locale {
         }
     }
 
-    /// The word for a switch.
+    /// The word for the state of a switch.
     pub fn switch(self, on: bool) -> Words {
         let words = match self {
             Locale::English => en::values::switch(on),
@@ -300,77 +300,77 @@ impl Locale {
         words.to_owned().into()
     }
 
-    /// The words for a value of a list, as a device model writes it: `warm_white` is "warm white".
+    /// The words for one of several values: "warm white" for `warm_white`.
     pub fn choice(self, value: &str) -> Words {
         match self {
             Locale::English => en::values::choice(value),
         }
     }
 
-    /// The words for the name of a property: `nozzleTarget` is "nozzle target".
+    /// The words for the name of a property: "nozzle target" for `nozzleTarget`.
     pub fn name(self, property: &str) -> String {
         match self {
             Locale::English => en::values::name(property),
         }
     }
 
-    /// One of a unit.
+    /// The singular of a unit.
     fn singular(self, unit: &str) -> String {
         match self {
             Locale::English => en::values::singular(unit),
         }
     }
 
-    /// Whether a sentence ends so that a state goes on with it: "your printer is".
+    /// Whether a sentence so far ends with a verb that a state can follow: "your printer is".
     fn says_how_something_is(self, sentence: &str) -> bool {
         match self {
             Locale::English => en::values::says_how_something_is(sentence),
         }
     }
 
-    /// Words as they stand after what a sentence has said so far.
+    /// The words in the form in which they follow the sentence so far.
     fn after<'w>(self, sentence: &str, words: &'w str) -> &'w str {
         match self {
             Locale::English => en::values::after(sentence, words),
         }
     }
 
-    /// Several things in one breath.
+    /// An enumeration of several items.
     pub fn list(self, items: &[String]) -> String {
         match self {
             Locale::English => en::values::list(items),
         }
     }
 
-    /// The seconds of a unit of time, as a device model names it; `None` for any other unit.
+    /// The number of seconds in a unit of time that a device model names. `None` for any other unit.
     pub fn seconds_of(self, unit: &str) -> Option<u64> {
         match self {
             Locale::English => en::values::seconds_of(unit),
         }
     }
 
-    /// Whether words are nothing but an article, which names nothing.
+    /// Whether a word is an article.
     pub fn is_article(self, words: &str) -> bool {
         match self {
             Locale::English => en::values::is_article(words),
         }
     }
 
-    /// Where the preposition begins that a sentence ends with, before a time or a date.
+    /// The byte offset of the preposition at the end of a sentence, before a time or a date.
     fn before_preposition(self, sentence: &str) -> Option<usize> {
         match self {
             Locale::English => en::values::before_preposition(sentence),
         }
     }
 
-    /// The mail that says that everything is deleted.
+    /// The mail that confirms that all data were deleted.
     pub fn farewell(self, facts: &MailFacts<'_>) -> FarewellWords {
         match self {
             Locale::English => en::farewell(facts),
         }
     }
 
-    /// The mail that carries a bundle.
+    /// The mail with a bundle.
     pub fn mail(self, facts: &MailFacts<'_>) -> MailWords {
         match self {
             Locale::English => en::mail(facts),
@@ -378,7 +378,7 @@ impl Locale {
     }
 }
 
-/// Replaces what HTML takes for markup.
+/// Escapes the special characters of HTML.
 fn html_escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,4 +1,4 @@
-//! The words for a value, and how they stand in a sentence.
+//! The words for a value, and their form inside a sentence.
 
 use serde_json::Value;
 
@@ -8,16 +8,16 @@ use crate::device_model::{Property, ValueKind};
 /// The words for a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
-    /// As they stand for themselves: `ten minutes`, `the morning`.
+    /// The words on their own: `ten minutes`, `the morning`.
     pub text: String,
-    /// With the preposition that they take, where they take one: `in the morning`, `on December 1st`. A sentence may have another
-    /// one in front of the value, because it does not know which value will come.
+    /// The words with their own preposition, if they have one: `in the morning`, `on December 1st`. It replaces a preposition
+    /// that a sentence has in front of the value, because the sentence is written before the value is known.
     pub phrase: Option<String>,
-    /// The unit that is part of the words, so that a sentence must not say it once more: `minutes`.
+    /// The unit that the words already contain, so that a sentence must not repeat it: `minutes`.
     pub unit: Option<String>,
-    /// What they are after "is" and "was", where that differs: `in an error state`.
+    /// The words after "is" and "was", if they differ: `in an error state`.
     pub predicate: Option<String>,
-    /// The unit of a number that is one, as a sentence names it for any number: "1 degrees" becomes "1 degree".
+    /// The unit of the number 1, in the form of the device model: "1 degrees" becomes "1 degree".
     pub one: Option<String>,
 }
 
@@ -28,8 +28,8 @@ impl From<String> for Words {
 }
 
 impl Locale {
-    /// The words for a value of this kind, as a shadow has it. A text may hold what a built-in slot type has made of words: `now`, in seconds
-    /// since the epoch, says which dates need their year.
+    /// The words for a value of this type in a shadow. A text may contain the value of a built-in slot type. `now` is Unix time
+    /// in seconds and determines whether the words for a date contain the year.
     pub fn value(self, kind: &ValueKind, value: &Value, now: u64) -> Words {
         match (kind, value) {
             (ValueKind::Switch, _) => self.switch(value == "ON"),
@@ -43,7 +43,7 @@ impl Locale {
         }
     }
 
-    /// Words for a value with its unit: "250 degrees".
+    /// The words for a value with its unit: "250 degrees".
     pub fn with_unit(self, kind: &ValueKind, words: Words) -> String {
         match (kind, words.one) {
             (ValueKind::Number { unit: Some(_), .. }, Some(unit)) => format!("{} {}", words.text, self.singular(&unit)),
@@ -52,11 +52,11 @@ impl Locale {
         }
     }
 
-    /// What a device has reported for a property, in words: the device model's own where it has some.
+    /// The words for a reported value of a property. Words of the device model for this value have priority.
     pub fn report(self, property: &Property, value: &Value, now: u64) -> Report {
         let Some(value) = property.kind.reported(value) else { return Report::CannotBeRight };
         match value.as_str() {
-            // Symbols alone are nothing that can be spoken.
+            // A text that only has symbols cannot be spoken.
             Some(text) if !text.chars().any(char::is_alphanumeric) => Report::Nothing,
             Some(text) => match property.words.get(text) {
                 Some(words) => Report::Fits(Words { text: words.clone(), predicate: Some(words.clone()), ..Words::default() }, value),
@@ -67,19 +67,19 @@ impl Locale {
     }
 }
 
-/// What a report of a property comes to.
+/// The result of converting a reported value to words.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// There is nothing to say.
+    /// The value has no words.
     Nothing,
-    /// Another type than the property's, or out of its range.
+    /// The value has another type than the property or is out of range.
     CannotBeRight,
-    /// The words for it, and the value as the property's type has it.
+    /// The words for the value, and the value in canonical form.
     Fits(Words, Value),
 }
 
 impl Words {
-    /// Appends the words to a sentence, and returns what is still to come of its rest.
+    /// Appends the words to a sentence. Returns the rest of the sentence that is still to be appended.
     pub fn append<'s>(&self, sentence: &mut String, rest: &'s str, locale: Locale) -> &'s str {
         match (&self.phrase, locale.before_preposition(sentence), &self.predicate) {
             (Some(phrase), Some(before), _) => {
@@ -87,7 +87,7 @@ impl Words {
                 sentence.push_str(phrase);
             }
             (_, _, Some(predicate)) if locale.says_how_something_is(sentence) => sentence.push_str(predicate),
-            // "Printing 2 a vase" is no English.
+            // "Printing 2 a vase" would be wrong.
             _ => sentence.push_str(locale.after(sentence, &self.text)),
         }
         if let Some((unit, rest)) = self.one.as_ref().and_then(|unit| Some((unit, without_unit(rest, unit)?))) {
@@ -96,12 +96,12 @@ impl Words {
             return rest;
         }
         let rest = self.unit.as_ref().and_then(|unit| without_unit(rest, unit)).unwrap_or(rest);
-        // "At 7 p.m." ends a sentence with one full stop.
+        // A sentence that ends with "at 7 p.m." has only one full stop.
         rest.strip_prefix('.').filter(|_| sentence.ends_with('.')).unwrap_or(rest)
     }
 }
 
-/// The rest of a sentence without the unit at its beginning, be it one or several.
+/// The rest of a sentence without the unit at its start, in the singular or plural. `None` if it does not start with the unit.
 fn without_unit<'s>(rest: &'s str, unit: &str) -> Option<&'s str> {
     let word = rest.strip_prefix(' ')?;
     let (word, rest) = word.split_at(word.find(|c: char| !c.is_alphabetic()).unwrap_or(word.len()));

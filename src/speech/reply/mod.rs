@@ -1,4 +1,4 @@
-//! Outcome to words and cards: one honest sentence, what went wrong, and who can mend it.
+//! Converts outcomes to speech and cards. The speech for an error names the cause and who can correct it.
 
 mod status;
 
@@ -17,57 +17,57 @@ use crate::registry::Bounce;
 use crate::shadow::{Connection, Patch, Presence, Shadow, ShadowError};
 use crate::speech::locales::{Locale, Phrase, Report, Words};
 
-/// Speaks one language about one device.
+/// Creates the answers in one language about one device.
 #[derive(Clone, Copy, Debug)]
 pub struct Responder<'a> {
     /// The language of the request.
     pub locale: Locale,
-    /// The device.
+    /// The device model.
     pub model: &'a Model,
 }
 
-/// Everything that can go wrong in the story.
+/// All errors of the skill.
 #[derive(Debug, thiserror::Error)]
 pub enum SkillError {
-    /// Nobody to do it for.
+    /// The owner was not identified.
     #[error("the owner was not identified")]
     Identify(#[from] IdentifyError),
-    /// The profile holds no mail address to send a certificate to.
+    /// The profile has no mail address for the certificate.
     #[error("the profile has no e-mail address")]
     NoEmail,
-    /// No identity for the device.
+    /// The onboarding failed.
     #[error("the owner was not onboarded")]
     Onboard(#[from] OnboardError),
-    /// The shadow did not take or tell it.
+    /// The shadow could not be read or updated.
     #[error("the command was not relayed")]
     Relay(#[from] ShadowError),
-    /// The identity was not paused or forgotten.
+    /// The suspension or the deletion of an owner failed.
     #[error("the identity was not taken out of service")]
     Care(#[from] LifecycleError),
-    /// No code for a device.
+    /// No claim code could be created.
     #[error("no code was made")]
     Claims(#[from] ClaimsError),
-    /// The time for an answer was over.
+    /// The time limit for the response has passed.
     #[error("no answer in time")]
     Late,
 }
 
-/// What is known about an owner and their device.
+/// The state of an owner and their device.
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
-    /// Whom the skill knows them as, in part.
+    /// The masked mail address of the owner.
     pub address: Option<String>,
-    /// When the last certificate was sent.
+    /// The time when the last certificate was sent, as Unix time in seconds.
     pub mailed_at: Option<u64>,
-    /// Who can change it, where that mail has not gone out yet.
+    /// If the mail with the certificate is still in the queue: who can correct the cause.
     pub waits: Option<Fault>,
-    /// What became of that mail.
+    /// What happened to that mail, if it was not delivered.
     pub bounce: Option<Bounce>,
-    /// Whether the device is connected.
+    /// The state of the connection of the device.
     pub connection: Connection,
-    /// What the device said.
+    /// The shadow of the device.
     pub shadow: Shadow,
-    /// Seconds since the epoch.
+    /// The current Unix time in seconds.
     pub now: u64,
 }
 
@@ -110,7 +110,7 @@ impl ClassifiedError for SkillError {
 }
 
 impl Responder<'_> {
-    /// The words of a phrase.
+    /// A phrase as text.
     pub fn words(&self, phrase: &Phrase<'_>) -> String {
         self.locale.say(phrase, &self.model.name, &self.model.invocation)
     }
@@ -128,34 +128,34 @@ impl Responder<'_> {
         Answer::ask(self.speech(phrase), self.speech(&Phrase::WhatNext))
     }
 
-    /// "Open my printer", by somebody who is ready.
+    /// The answer to the launch of the skill by an onboarded owner.
     pub fn greeting(&self) -> Answer {
         self.ask(&Phrase::Greeting)
     }
 
-    /// What one can say.
+    /// The help, with the abilities of the device.
     pub fn help(&self) -> Answer {
         let abilities = self.model.abilities();
         self.ask(&Phrase::Help { abilities: &abilities, tells_status: self.model.intents.contains_key("StatusIntent") })
     }
 
-    /// Words that match nothing.
+    /// The answer to an utterance that matches no intent.
     pub fn not_understood(&self) -> Answer {
         self.ask(&Phrase::NotUnderstood)
     }
 
-    /// The end.
+    /// The end of the session.
     pub fn goodbye(&self) -> Answer {
         self.tell(&Phrase::Goodbye)
     }
 
-    /// The owner said no.
+    /// The owner denied a confirmation.
     pub fn not_done(&self) -> Answer {
         self.tell(&Phrase::NotDone)
     }
 
-    /// A new owner, and what became of a command they began with. `waits` says who can change it, where their mail has not gone
-    /// out yet.
+    /// The answer to a new owner, with the state of the command or setting that they requested. `waits` is as in
+    /// [`Diagnosis::waits`].
     pub fn welcome(&self, wanted: Option<&Patch>, waits: Option<Fault>) -> Answer {
         let welcome = self.new_owner(waits);
         let card = Card::Simple { title: self.words(&Phrase::WelcomeTitle), content: welcome.clone() };
@@ -164,7 +164,7 @@ impl Responder<'_> {
         Answer::say(Speech::sentences(sentences)).with_card(card)
     }
 
-    /// What a new owner hears of their identity and of the mail.
+    /// The text that tells a new owner about the identity of their device and about the mail.
     pub fn new_owner(&self, waits: Option<Fault>) -> String {
         match waits {
             None => self.words(&Phrase::Welcome),
@@ -172,7 +172,7 @@ impl Responder<'_> {
         }
     }
 
-    /// Another certificate is on its way, or waits for that.
+    /// Another certificate was sent. If its mail is still in the queue, `waits` says who can correct the cause.
     pub fn sent_again(&self, waits: Option<Fault>) -> Answer {
         match waits {
             None => self.tell(&Phrase::SentAgain),
@@ -180,13 +180,13 @@ impl Responder<'_> {
         }
     }
 
-    /// The device has not been heard of, which is no wonder: the mail for it has not gone out.
+    /// The device has never connected because the mail with its certificate is still in the queue.
     pub fn mail_waits(&self, fault: Fault) -> Answer {
         self.tell(&Phrase::MailWaits(fault))
     }
 
-    /// A code for a device, to be written down: said twice, and shown. `welcome` goes before it, for a new owner.
-    /// `endpoint` is where the code opens.
+    /// A claim code for a device, which is spelled out twice and shown on a card. `welcome` precedes it for a new owner.
+    /// `endpoint` is the URL of the registration endpoint.
     pub fn code(&self, code: &Code, endpoint: Option<&str>, welcome: Option<String>) -> Answer {
         let shown = code.shown();
         let halves = || shown.split('-').map(str::to_owned).collect();
@@ -199,17 +199,17 @@ impl Responder<'_> {
         Answer::say(speech).with_card(card)
     }
 
-    /// Codes would count nowhere.
+    /// Claim codes are not available, because there is no registration endpoint.
     pub fn no_codes(&self) -> Answer {
         self.tell(&Phrase::NoCodes)
     }
 
-    /// Too many codes; the next one can be had in so many seconds.
+    /// Too many claim codes were requested. The next one is available after `seconds` seconds.
     pub fn codes_too_often(&self, seconds: u64) -> Answer {
         self.tell(&Phrase::CodesTooOften { seconds })
     }
 
-    /// The owner is forgotten; `wholly` says whether the registry has let go of everything.
+    /// The owner was deleted. `wholly` says whether the deletion in the registry is complete.
     pub fn forgotten(&self, wholly: bool) -> Answer {
         self.tell(&if wholly { Phrase::Forgotten } else { Phrase::ForgottenSoon })
     }
@@ -224,7 +224,7 @@ impl Responder<'_> {
         answer
     }
 
-    /// An answer, and beside it what became of an earlier mail.
+    /// Appends what happened to an earlier mail.
     pub fn told(&self, answer: Answer, bounce: Option<Bounce>) -> Answer {
         match bounce {
             Some(how) => self.also(answer, &Phrase::MailCameBack(how)),
@@ -232,8 +232,8 @@ impl Responder<'_> {
         }
     }
 
-    /// What went wrong, and at its end the code that finds it in the log. Whoever has not linked yet has met
-    /// no failure: this is how the story begins.
+    /// Appends the code with which the failure is found in the log. An account that is not linked yet is no failure, so that
+    /// answer gets no code.
     pub fn coded(&self, answer: Answer, error: &SkillError, code: &str) -> Answer {
         match error {
             SkillError::Identify(IdentifyError::NotLinked) => answer,
@@ -241,7 +241,7 @@ impl Responder<'_> {
         }
     }
 
-    /// "Is my printer connected?", from everything that is known.
+    /// The answer to "Is my printer connected?", with the connection, the last state, the account and the mail.
     pub fn diagnosis(&self, diagnosis: &Diagnosis) -> Answer {
         let ago = |at: u64| diagnosis.now.saturating_sub(at);
         let shadow = &diagnosis.shadow;
@@ -261,7 +261,7 @@ impl Responder<'_> {
         Answer::say(Speech::sentences(said))
     }
 
-    /// The words for a reported status, of which a device model need not know.
+    /// The words for a reported status. The device model need not contain the property.
     fn state(&self, status: &Value, now: u64) -> Option<Words> {
         match self.model.properties.get("status") {
             Some(property) => match self.locale.report(property, status, now) {
@@ -272,12 +272,12 @@ impl Responder<'_> {
         }
     }
 
-    /// Too many certificates in one day; the next one can be had in so many seconds.
+    /// Too many certificates were sent within one day. The next one is available after `seconds` seconds.
     pub fn sent_too_often(&self, seconds: u64) -> Answer {
         self.tell(&Phrase::SentTooOften { seconds })
     }
 
-    /// A command or setting on its way, and what becomes of it where the device may not be there.
+    /// A command or setting was sent. If the device may be offline, the answer says what happens then.
     pub fn relayed(&self, says: &str, presence: Presence, patch: &Patch) -> Answer {
         let absence = match presence {
             Presence::Present => return Answer::say(Speech::text(says)),
@@ -288,7 +288,7 @@ impl Responder<'_> {
         Answer::say(Speech::sentences(vec![says.to_owned(), format!("{} {}", self.words(&absence), self.waits(patch))]))
     }
 
-    /// A command waits until it expires, a setting until it is met.
+    /// A command waits until it expires, a setting until the device applies it.
     fn waits(&self, patch: &Patch) -> String {
         self.words(&match patch.is_command() {
             true => Phrase::WaitsForDevice { minutes: self.model.command_lifetime.div_ceil(60) },
@@ -296,17 +296,19 @@ impl Responder<'_> {
         })
     }
 
-    /// An answer, and beside it which command is lost by this one, `surely` or where the device has not answered it meanwhile.
+    /// Appends that the new command replaces an unanswered one. `surely` is false if the device may have answered that one in the
+    /// meantime.
     pub fn replaces(&self, answer: Answer, command: &str, surely: bool) -> Answer {
         self.also(answer, &Phrase::Replaces { command: &self.locale.name(command), surely })
     }
 
-    /// There is no room for another command.
+    /// The shadow has no space for another command.
     pub fn queue_is_full(&self) -> Answer {
         self.tell(&Phrase::QueueIsFull)
     }
 
-    /// Asks for a slot: by the maker's question, or by Alexa's own prompts while its dialog is open.
+    /// Elicits a slot with the question of the device model. Without a question, Alexa uses its own prompts, if its dialog is
+    /// open.
     pub fn elicit(&self, intent: &Intent, slot: String, question: Option<String>, dialog_open: bool) -> Answer {
         let intent = intent.wire.clone();
         match question {
@@ -319,20 +321,20 @@ impl Responder<'_> {
         }
     }
 
-    /// Says why a value cannot be, and asks for another.
+    /// Explains why the value of a slot is invalid, and elicits the slot again.
     pub fn invalid_slot(&self, intent: &Intent, slot: String, why: &InvalidSlot) -> Answer {
         let speech = self.speech(&Phrase::DoesNotFit(why));
         let dialog = Some(Dialog::ElicitSlot { slot, intent: intent.wire.clone() });
         Answer { dialog, ..Answer::ask(speech.clone(), speech) }
     }
 
-    /// Asks whether to do it.
+    /// Asks for a confirmation.
     pub fn confirm(&self, intent: &Intent, question: &str) -> Answer {
         let dialog = Some(Dialog::ConfirmIntent { intent: intent.wire.clone() });
         Answer { dialog, ..Answer::ask(Speech::text(question), Speech::text(question)) }
     }
 
-    /// What went wrong, and a LinkAccount card where linking helps, nowhere else.
+    /// The speech for an error. It has a LinkAccount card only if linking the account corrects the cause.
     pub fn error(&self, error: &SkillError) -> Answer {
         let phrase = match error {
             SkillError::Identify(IdentifyError::NotLinked) => Phrase::LinkFirst,
@@ -364,7 +366,7 @@ impl Responder<'_> {
     }
 }
 
-/// A reported value in words; a structure has none. It comes from the device, so its length is bounded.
+/// A reported value in words. `None` for an object or array. The length is limited, because the value comes from the device.
 fn spoken(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.chars().take(200).collect()),

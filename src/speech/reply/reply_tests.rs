@@ -1,4 +1,4 @@
-//! What the owner hears and sees for every outcome.
+//! Tests of the speech and the cards for all outcomes.
 
 use serde_json::json;
 
@@ -15,12 +15,12 @@ fn spoken(answer: &Answer) -> String {
     answer.speech.as_ref().map(Speech::words).unwrap_or_default()
 }
 
-/// Cause in the log, whether there is a LinkAccount card, and a piece of what is said.
+/// Checks the classification of an error, whether there is a LinkAccount card, and a part of the speech.
 fn check(error: impl Into<SkillError>, cause: &str, fault: Fault, card: bool, says: &str) {
     let (error, model) = (error.into(), model());
     let responder = Responder { locale: Locale::default(), model: &model };
     let answer = responder.coded(responder.error(&error), &error, "48213");
-    // Whoever is not linked yet has met no failure.
+    // An account that is not linked yet is no failure.
     assert_eq!(spoken(&answer).ends_with("Code 4 8 2 1 3."), cause != "not_linked", "{cause}: {}", spoken(&answer));
     assert_eq!((error.cause(), error.fault()), (cause, fault));
     assert_eq!(answer.card, card.then_some(Card::LinkAccount), "{cause}");
@@ -42,7 +42,7 @@ fn only_token_faults_show_the_link_account_card() {
 }
 
 #[test]
-fn each_failure_says_who_can_mend_it() {
+fn the_speech_for_an_error_says_who_can_correct_it() {
     check(SkillError::NoEmail, "no_email", Fault::Speaker, false, "allow it to see your e-mail address");
     check(OnboardError::Busy, "busy", Fault::Again, false, "One moment");
     check(OnboardError::NoTime, "no_time", Fault::Again, false, "try again");
@@ -70,13 +70,13 @@ fn each_failure_says_who_can_mend_it() {
 
 fn status(reported: &Value, reported_at: u64) -> String {
     let model = model();
-    let crate::device_model::Action::Answer(sentences) = &model.intents["StatusIntent"].action else { panic!("a question") };
+    let crate::device_model::Action::Answer(sentences) = &model.intents["StatusIntent"].action else { panic!("the action is no answer") };
     let shadow = Shadow { reported_at: Some(reported_at), ..Shadow::read(&json!({"state": {"reported": reported}})) };
     spoken(&Responder { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000, &shadow.untold()))
 }
 
 #[test]
-fn a_status_says_what_was_reported_and_how_old_it_is() {
+fn a_status_contains_the_reported_values_and_their_age() {
     assert_eq!(status(&json!({"status": "idle", "nozzle": 21.5}), 9_990), "Your printer is idle. The nozzle has 21.5 degrees.");
     let printing = json!({"status": "printing", "progress": 12, "model": "vase", "bed": 60});
     assert_eq!(status(&printing, 9_990), "Your printer is printing. 12 percent of vase is done. The bed has 60 degrees.");
@@ -87,7 +87,7 @@ fn a_status_says_what_was_reported_and_how_old_it_is() {
 }
 
 #[test]
-fn what_the_device_could_not_do_is_told_with_its_age() {
+fn a_failure_of_the_device_is_reported_with_its_age() {
     let failed = json!({"status": "idle", "command": {"name": "print", "status": "failed", "detail": "no filament", "at": 9_999}});
     assert_eq!(status(&failed, 9_990), "Your printer is idle. Just now the command print failed: no filament.");
     let refused = json!({"command": {"id": "1", "status": "refused", "detail": "it came too late.", "at": 9_880}});
@@ -145,7 +145,7 @@ const LAMP: &str = r#"
 
 fn check_lamp(reported: &Value, expected: &str) {
     let model = Model::parse(LAMP).unwrap();
-    let crate::device_model::Action::Answer(sentences) = &model.intents["StateIntent"].action else { panic!("a question") };
+    let crate::device_model::Action::Answer(sentences) = &model.intents["StateIntent"].action else { panic!("the action is no answer") };
     let shadow = Shadow { reported: reported.as_object().cloned().unwrap(), reported_at: Some(9_990), ..Shadow::default() };
     assert_eq!(
         spoken(&Responder { locale: Locale::default(), model: &model }.status(sentences, &shadow, 10_000, &[])),
@@ -176,7 +176,7 @@ fn a_reported_value_is_spoken_by_the_type_of_its_property() {
 }
 
 #[test]
-fn a_report_that_does_not_fit_its_type_or_range_is_not_spoken_as_if_it_did() {
+fn an_invalid_reported_value_is_not_spoken() {
     for (reported, expected) in [
         (json!({"waterTemperature": 5_000}), "Your lamp reports a value for the water temperature that cannot be right."),
         (json!({"waterTemperature": "warm"}), "Your lamp reports a value for the water temperature that cannot be right."),
@@ -190,7 +190,7 @@ fn a_report_that_does_not_fit_its_type_or_range_is_not_spoken_as_if_it_did() {
 }
 
 #[test]
-fn a_state_is_said_as_a_person_says_it() {
+fn a_state_that_is_a_noun_is_spoken_as_a_predicate() {
     assert_eq!(status(&json!({"status": "error"}), 9_990), "Your printer is in an error state.");
     let model = model();
     let last = |reported: Value| {
@@ -213,7 +213,7 @@ fn a_reported_duration_is_spoken_in_words() {
 }
 
 #[test]
-fn a_device_cannot_make_alexa_speak_markup_or_for_ever() {
+fn text_from_a_device_is_escaped_and_limited() {
     let said =
         status(&json!({"status": "idle", "command": {"status": "failed", "at": 9_000, "detail": "<audio src='x'/>".repeat(100)}}), 9_990);
     assert!(said.chars().count() < 300, "{said}");
@@ -224,7 +224,7 @@ fn a_device_cannot_make_alexa_speak_markup_or_for_ever() {
 }
 
 #[test]
-fn what_waits_for_a_device_is_said_to_wait() {
+fn the_speech_says_that_a_change_waits_for_an_offline_device() {
     let model = model();
     let responder = Responder { locale: Locale::default(), model: &model };
     let args = serde_json::Map::new();
@@ -243,7 +243,7 @@ fn what_waits_for_a_device_is_said_to_wait() {
 }
 
 #[test]
-fn a_device_that_reports_nothing_is_only_said_to_be_new_where_nobody_has_heard_of_it() {
+fn a_silent_device_is_called_new_only_if_it_never_connected() {
     let model = model();
     let responder = Responder { locale: Locale::default(), model: &model };
     for (connection, expected) in [
@@ -266,7 +266,7 @@ fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
         r#"<s><say-as interpret-as="spell-out">K7QF</say-as><break time="1s"/><say-as interpret-as="spell-out">93PD</say-as></s>"#;
     assert_eq!(ssml.matches(spelled).count(), 2, "{ssml}");
     assert!(ssml.ends_with("<s>It is good for 10 minutes, and for one device.</s></speak>"), "{ssml}");
-    let Some(Card::Simple { title, content }) = &answer.card else { panic!("a card") };
+    let Some(Card::Simple { title, content }) = &answer.card else { panic!("there is no card") };
     assert!(title.contains("code") && content.starts_with("K7QF-93PD\n"), "{title}: {content}");
     assert!(content.contains("onething-device claim K7QF-93PD --register-url https://endpoint.example.com/register\n"), "{content}");
     let rendered = answer.envelope(&Request::read(&json!({"request": {"type": "LaunchRequest"}, "session": {"sessionId": "s"}})));
@@ -279,7 +279,7 @@ fn a_code_is_spelled_out_twice_in_halves_and_shown_on_a_card() {
 }
 
 #[test]
-fn who_gets_no_code_hears_what_to_do() {
+fn a_refused_code_comes_with_an_alternative_or_a_reason() {
     let model = model();
     let responder = Responder { locale: Locale::default(), model: &model };
     assert!(spoken(&responder.no_codes()).contains("send my certificate again"));
@@ -289,7 +289,7 @@ fn who_gets_no_code_hears_what_to_do() {
 }
 
 #[test]
-fn an_owner_hears_that_the_mail_has_not_gone_out_and_who_can_change_that() {
+fn the_speech_says_that_the_mail_is_queued_and_who_can_correct_the_cause() {
     let model = Model::parse(Model::SAMPLE).unwrap();
     let responder = Responder { locale: Locale::English, model: &model };
     for (fault, words) in [(Fault::Maker, "whoever runs this skill has to mend that"), (Fault::Again, "I try again by myself")] {
@@ -315,7 +315,7 @@ fn an_owner_hears_that_the_mail_has_not_gone_out_and_who_can_change_that() {
 }
 
 #[test]
-fn what_is_not_measured_any_more_does_not_look_new_beside_what_is() {
+fn a_value_that_is_no_longer_measured_is_spoken_with_its_own_age() {
     let plant = r#"
         [device]
         name = "plant"
@@ -336,7 +336,7 @@ fn what_is_not_measured_any_more_does_not_look_new_beside_what_is() {
         answer = [{ say = "The moisture is {moisture} percent." }, { say = "The pump is {pump}." }]
     "#;
     let model = Model::parse(plant).unwrap();
-    let crate::device_model::Action::Answer(sentences) = &model.intents["StateIntent"].action else { panic!("a question") };
+    let crate::device_model::Action::Answer(sentences) = &model.intents["StateIntent"].action else { panic!("the action is no answer") };
     let status = |moisture: u64, pump: u64| {
         let times = json!({"moisture": {"timestamp": moisture}, "pump": {"timestamp": pump}});
         let document = json!({"state": {"reported": {"moisture": 41.5, "pump": "OFF"}}, "metadata": {"reported": times}});
@@ -344,7 +344,7 @@ fn what_is_not_measured_any_more_does_not_look_new_beside_what_is() {
     };
     let said = "The moisture is 41.5 percent. The pump is off.";
     assert_eq!(status(9_900, 9_990), said);
-    assert_eq!(status(9_990, 1_000), said, "a switch is so until it is reported otherwise");
+    assert_eq!(status(9_990, 1_000), said, "a switch without a report stays current");
     assert_eq!(status(2_500, 9_990), format!("{said} The moisture was last measured 2 hours ago."));
     assert_eq!(status(2_500, 2_500), format!("{said} That was 2 hours ago."));
 }

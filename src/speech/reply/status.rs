@@ -1,4 +1,4 @@
-//! Answers from what the device reported, and what it could not do.
+//! Answers from the reported state and the failures of the device.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::speech::intent::fill;
 use crate::speech::locales::{Phrase, Report, Words};
 
 impl Responder<'_> {
-    /// A device that reports nothing, which may be there all the same.
+    /// The answer if the device reports nothing, although it may be connected.
     pub fn reports_nothing(&self, presence: Presence, now: u64) -> Answer {
         self.tell(&match presence {
             Presence::Present => Phrase::ReportsNothing,
@@ -22,7 +22,7 @@ impl Responder<'_> {
         })
     }
 
-    /// An answer from what the device reported, with its age when it is old.
+    /// The answer from the reported state. The age of the report is mentioned if it is old.
     pub fn status(&self, sentences: &[Sentence], shadow: &Shadow, now: u64, failures: &[Failure]) -> Answer {
         let reports =
             |(name, property): (&String, &Property)| Some((name.clone(), self.locale.report(property, shadow.reported.get(name)?, now)));
@@ -58,8 +58,8 @@ impl Responder<'_> {
         Answer::say(Speech::sentences(said))
     }
 
-    /// Which of these properties are not measured any more, and since when: what is measured is reported again and again, so its own time
-    /// counts, and not that of the newest report of all (`age`).
+    /// Mentions the properties in `names` that are no longer measured. A measured value is reported repeatedly, so its own time
+    /// counts. `age` is the age of the newest report.
     fn measured(&self, names: &BTreeSet<&str>, shadow: &Shadow, age: u64, now: u64) -> Vec<String> {
         let old = names.iter().filter_map(|name| {
             let expected = self.model.reports.get(*name)?.every.map_or(0, |every| 2 * every.as_secs());
@@ -70,14 +70,14 @@ impl Responder<'_> {
         old.map(|(what, seconds)| self.words(&Phrase::MeasuredAge { what: &what, seconds })).collect()
     }
 
-    /// An answer, and beside it what the device could not do.
+    /// Appends the failures of the device.
     pub fn with_failures(&self, mut answer: Answer, failures: &[Failure], now: u64) -> Answer {
         let news = |speech, failure| Speech::and(speech, self.failure(failure, now));
         answer.speech = answer.speech.map(|speech| failures.iter().fold(speech, news));
         answer
     }
 
-    /// What the device could not do, why, and when.
+    /// What failed on the device, why, and when.
     fn failure(&self, failure: &Failure, now: u64) -> String {
         let (seconds, why) = (now.saturating_sub(failure.at), failure.detail.as_ref().and_then(spoken));
         let why = why.as_deref();
@@ -97,12 +97,12 @@ impl Responder<'_> {
     }
 }
 
-/// What a device has reported, by property.
+/// The reported values, by property.
 #[derive(Default)]
 struct Reported {
     words: BTreeMap<String, Words>,
     values: BTreeMap<String, Value>,
-    /// What cannot be right.
+    /// The properties whose reported value is invalid.
     wrong: BTreeSet<String>,
 }
 
@@ -118,7 +118,7 @@ impl Reported {
         }
     }
 
-    /// Whether the conditions of a sentence hold, as far as what is reported can be right.
+    /// Whether the conditions of a sentence hold. A condition on a property with an invalid value is treated as true.
     fn may_hold(&self, sentence: &Sentence) -> bool {
         let holds = |(name, value): (&String, &String)| self.values.get(name).is_some_and(|reported| is_named(reported, value));
         sentence.when.iter().all(|condition| self.wrong.contains(condition.0) || holds(condition))

@@ -1,4 +1,4 @@
-// MQTT.js, driven by lines of JSON: requests on standard input, what happens on standard output. The first request is the options of
+// MQTT.js, driven by lines of JSON: requests on standard input, events on standard output. The first request is the options of
 // `connect`; each later one is an array of the name of a method and its arguments.
 
 const { createInterface } = require("node:readline");

@@ -1,5 +1,5 @@
-// The AWS IoT Device SDK for JavaScript, driven by lines of JSON: requests on standard input, what happens on standard output.
-// The first request is the options of `thingShadow`; each later one is an array of the name of a method and its arguments.
+// The AWS IoT Device SDK for JavaScript, driven by lines of JSON: requests on standard input, events on standard output. The
+// first request is the options of `thingShadow`; each later one is an array of the name of a method and its arguments.
 
 const { createInterface } = require("node:readline");
 const { thingShadow } = require("aws-iot-device-sdk");

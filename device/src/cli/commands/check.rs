@@ -1,4 +1,5 @@
-//! `check`: whether a device model is good, and whether this machine has what it names. Needs no credentials and no network.
+//! `check`: validates a device model and checks whether this machine has what the model refers to. Needs no credentials and no
+//! network.
 
 use std::io::{Write, stdout};
 
@@ -10,7 +11,8 @@ use crate::credentials::stored;
 use crate::device_model::in_one_line;
 use crate::failure::Failure;
 
-/// Prints one sentence for each mistake. A mistake in the model is asked wrongly; what the machine lacks has failed.
+/// Prints one sentence for each problem. A mistake in the model is a usage error (exit code 2); something that the machine lacks
+/// is a failure (exit code 1).
 pub(super) fn check(common: &Common) -> Result<(), Failure> {
     let mut out = stdout().lock();
     let (name, model) = match &common.device_model {
@@ -45,7 +47,7 @@ pub(super) fn check(common: &Common) -> Result<(), Failure> {
     Ok(writeln!(out, "{name}: the device model of a {} is good, and {need}.", model.name)?)
 }
 
-/// The one that this device goes by, where none is named.
+/// The device model in the state folder, or else the one in the stored bundle.
 fn known(common: &Common) -> Result<(String, Result<Model, ModelError>), Failure> {
     let state = super::state(common)?;
     if let Some(toml) = state.device_model()? {

@@ -1,4 +1,4 @@
-//! `forget`: the device has no credentials any more.
+//! `forget`: deletes the stored credentials.
 
 use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 
@@ -22,7 +22,7 @@ pub(super) fn forget(common: &Common, yes: bool) -> Result<(), Failure> {
     Ok(writeln!(stdout(), "{said}")?)
 }
 
-/// Asks who sits at the terminal.
+/// Asks the user at the terminal for confirmation.
 fn agreed(folder: &str) -> Result<bool, Failure> {
     if !stdin().is_terminal() {
         return Err(Failure::Usage("there is nobody to ask: say --yes to delete the credentials".to_owned()));

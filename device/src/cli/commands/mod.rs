@@ -1,4 +1,4 @@
-//! What each command does.
+//! The implementation of the commands.
 
 mod check;
 mod forget;
@@ -30,13 +30,13 @@ use crate::registration::credential::{Credential, Secret};
 use crate::registration::{Endpoint, register};
 use crate::state::{self, Held, State};
 
-/// For the server, where nobody says how long.
+/// How long the server is tried by default.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// Does what was asked for.
+/// Runs the command.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { command, common } = arguments;
-    // Where an answer is asked for, it has the screen to itself, unless somebody wants to know more.
+    // A command that prints an answer logs nothing unless `RUST_LOG` is set.
     let level = Environment
         .variable("RUST_LOG")
         .or_else(|| matches!(command, Command::Run(_) | Command::Setup { run: true, .. }).then(|| "info".to_owned()));
@@ -81,7 +81,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 const WHICH_ENDPOINT: &str = "which endpoint? Name its URL by --register-url, such as https://example.com/register: \
     it is on the card with the code, and its maker knows it";
 
-/// Gets credentials from the endpoint, which are then stored.
+/// Gets credentials from the registration endpoint and stores them.
 async fn request_credentials(
     common: &Common,
     held: &Held,
@@ -99,24 +99,24 @@ async fn request_credentials(
     Ok(setup::done(&bundle, held, former, "", false)?)
 }
 
-/// The endpoint that was named, else the one that the stored bundle knows.
+/// The endpoint from the option, or else from the stored bundle.
 fn at(common: &Common, held: &Held, endpoint: &EndpointOption) -> Result<Option<Endpoint>, Failure> {
-    // A stored bundle that cannot be used is no reason not to get another one.
+    // A stored bundle that cannot be used does not prevent a new registration.
     let known = || credentials::stored(held).ok()?.connection.register;
     let Some(url) = endpoint.url().or_else(known) else { return Ok(None) };
     let address = Address::parse(&url).map_err(|error| Failure::Usage(format!("--register-url: {error}")))?;
     let own_root = match &common.ca {
         Some(ca) => Some(credentials::root(ca)?),
-        // The one that was named when the stored credentials came.
+        // The root certificate that was given when the stored credentials were created.
         None => held.credentials().ok().flatten().and_then(|files| files.content(OWN_ROOT).ok().map(<[u8]>::to_vec)),
     };
     let endpoint = Endpoint::new(address, name(common, held)?, own_root);
     endpoint.map(Some).map_err(|error| Failure::Usage(format!("--ca: {error}")))
 }
 
-/// The state folder that was named, or the one of this user.
+/// The state folder from the option, or the default one of this user.
 fn state(common: &Common) -> Result<State, Failure> {
-    // A variable that is empty counts as not set.
+    // An empty variable counts as not set.
     let folder = match common.state.clone().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => folder,
         None => state::default_folder(&Environment)?,
@@ -125,12 +125,12 @@ fn state(common: &Common) -> Result<State, Failure> {
     Ok(State::at(&folder))
 }
 
-/// The state folder, for this process alone.
+/// Locks the state folder for this process.
 fn hold(common: &Common) -> Result<Held, Failure> {
     Ok(told(state(common)?.hold()?))
 }
 
-/// Tells the user what had to be done to the folder.
+/// Tells the user if the permissions of the state folder had to be restricted.
 fn told((held, narrowed): (Held, Option<String>)) -> Held {
     if let Some(narrowed) = narrowed {
         eprintln!("onething-device: {narrowed}");
@@ -138,7 +138,7 @@ fn told((held, narrowed): (Held, Option<String>)) -> Held {
     held
 }
 
-/// The name of the device, which is kept if it has just been made up.
+/// The name of the device. A name that was generated is stored.
 fn name(common: &Common, held: &Held) -> Result<Name, Failure> {
     let (variable, host, kept) = (Environment.variable("ONETHING_DEVICE_NAME"), name::host(), held.name()?);
     let asked = name::Asked { option: common.name.as_deref(), variable: variable.as_deref(), host: host.as_deref(), kept: kept.as_deref() };

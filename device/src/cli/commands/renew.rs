@@ -1,4 +1,4 @@
-//! `renew`: a new certificate in place of the stored one, by this process or by the agent that runs.
+//! `renew`: replaces the stored certificate by a new one, in this process or in the running agent.
 
 use std::io::{ErrorKind, Write, stdout};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::local::requests::{Answer, Request};
 use crate::registration::credential::Credential;
 use crate::state::{Held, StateError};
 
-/// The agent gives up by itself before that.
+/// How long the running agent is waited for. The agent's own time limit for a renewal is shorter.
 const ANSWER_WITHIN: Duration = Duration::from_secs(180);
 
 pub(super) async fn renew(common: &Common, endpoint: &EndpointOption) -> Result<(), Failure> {
@@ -31,7 +31,7 @@ pub(super) async fn renew(common: &Common, endpoint: &EndpointOption) -> Result<
     let request = Request::Renew { endpoint: endpoint.url() };
     let answer = match timeout(ANSWER_WITHIN, ask(&socket, &request)).await {
         Ok(Ok(answer)) => answer,
-        // Another command has the folder, or an agent that takes no requests.
+        // Another command has locked the folder, or an agent that accepts no requests.
         Ok(Err(error)) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Err(busy.into()),
         Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
             return Err(Failure::Other("the running agent has ended, or was just renewing its certificate: ask again".to_owned()));
@@ -48,9 +48,9 @@ pub(super) async fn renew(common: &Common, endpoint: &EndpointOption) -> Result<
     }
 }
 
-/// The stored certificate, to register with. No endpoint takes one whose time is over.
+/// The stored certificate as the credential for the registration. No endpoint accepts an expired certificate.
 fn stored(held: &Held) -> Result<Credential, Failure> {
-    // Who has credentials that cannot be used is told so before anybody is asked.
+    // Credentials that cannot be used are reported before any request is sent.
     credentials::stored(held)?.is_valid_at(clock::now())?;
     held.credentials()?.map(Credential::Certificate).ok_or_else(|| credentials::nothing(held))
 }

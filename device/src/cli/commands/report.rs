@@ -1,4 +1,4 @@
-//! `report`: tells the running agent what was measured.
+//! `report`: sends measured values to the running agent.
 
 use std::io::{ErrorKind, Read, Write, stdin, stdout};
 
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::local::local_socket::{LINE_WITHIN, ask};
 use crate::sensors::socket::Taken;
 
-/// In bytes.
+/// The largest input from standard input, in bytes.
 const INPUT_LIMIT: u64 = 64 * 1024;
 
 pub(super) async fn report(common: &Common, values: &[String], json: bool) -> Result<(), Failure> {
@@ -45,7 +45,7 @@ pub(super) async fn report(common: &Common, values: &[String], json: bool) -> Re
     Ok(())
 }
 
-/// `NAME=VALUE`, or one JSON object, as it is or by `-` from standard input.
+/// Parses the arguments: `NAME=VALUE` pairs, or one JSON object as an argument or, for `-`, from standard input.
 fn read(values: &[String]) -> Result<Map<String, Value>, Failure> {
     let object = |text: &str| serde_json::from_str(text).map_err(|error| Failure::Usage(format!("this is no JSON object: {error}")));
     match values {

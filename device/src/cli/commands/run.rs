@@ -1,6 +1,6 @@
-//! `run`: connects, and stays.
+//! `run`: connects and stays connected.
 //!
-//! The device lives ([`EventLoop`]), and is watched ([`Watched`]).
+//! [`EventLoop`] runs the device, and [`Watched`] supervises it.
 
 use std::pin::pin;
 
@@ -31,7 +31,7 @@ use crate::sensors::{Measuring, Sensors};
 pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let named = common.device_model.as_deref().map(device_model::named).transpose()?;
     let held = super::hold(common)?;
-    // What was named at the setup is of what is stored.
+    // The stored device model belongs to the stored bundle, so it does not apply to a bundle from the command line.
     let kept = if options.bundle.is_some() || named.is_some() { None } else { device_model::kept(&held)? };
     let is_given = options.bundle.is_some();
     let registration_endpoint = || if is_given { Ok(None) } else { super::at(common, &held, &options.endpoint) };
@@ -41,7 +41,7 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let (endpoint, port, name) = (&bundle.connection.endpoint, bundle.connection.port, super::name(common, &held)?);
     info!(%thing, %name, endpoint, port, "running");
     let journal = Journal::open(&held.journal())?;
-    // What was just got knows its endpoint. Only what is stored is renewed, or can be on trial.
+    // A bundle that has just been issued contains its endpoint. Only stored credentials are renewed or can be on trial.
     let registration_endpoint = registration_endpoint()?;
     let watched = match is_given {
         true => Watched::with_given(&held, common.wait()),
@@ -53,45 +53,51 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let watched = watched.asked(requests, &endpoints);
     let Some(model) = model(named, kept, &bundle) else {
         info!("no device model: settings are taken as so, and commands are refused; `--device-model FILE` says what to do");
-        return live(bundle, InTurn::new(UnknownDevice, Map::new()), None, journal, watched).await;
+        return run_device(bundle, InTurn::new(UnknownDevice, Map::new()), None, journal, watched).await;
     };
     let (device, actions) = (&model.name, Actions::new(&model, &thing));
     let measures = !model.reports.is_empty();
     if actions.is_empty() && !measures && model.simulates == Some(Simulation::Printer) {
         info!(device, "without actions this is a simulated 3D printer: `--device-model FILE` says what else to do");
-        return live(bundle, Simulated::default(), None, journal, watched).await;
+        return run_device(bundle, Simulated::default(), None, journal, watched).await;
     }
     if actions.is_empty() {
         info!(device, "without actions settings are taken as so, and commands are refused");
     }
-    // It may come later, with a disk that is mounted or a module that is loaded.
+    // A missing requirement is only a warning: a disk may be mounted or a module loaded later.
     actions.lacking().iter().chain(&lacking::sensors(&model.reports)).for_each(|lack| warn!("{lack}"));
     let (sensors, samples) = Sensors::start(&model, &thing);
     let socket = Socket::open(&held.reports_socket(), &model, samples);
     let socket =
         socket.inspect_err(|error| warn!("{} cannot be opened, so `report` does not work: {error}", held.reports_socket().display())).ok();
     let body = Measuring::new(InTurn::new(actions, Map::new()), sensors, &model);
-    live(bundle, body, socket, journal, watched).await
+    run_device(bundle, body, socket, journal, watched).await
 }
 
-/// With what to register when nothing is stored, if there is anything.
+/// The credential to register with if nothing is stored. `None` if the options contain none.
 fn credential(code: Option<Secret>, with: &RegisterOptions) -> Result<Option<Credential>, Failure> {
     match code.map(Credential::Code).map_or_else(|| with.credential(&Environment), Ok) {
         Ok(credential) => Ok(Some(credential)),
-        // Who has nothing to register with may have a bundle.
+        // Without a credential, there may still be a stored bundle.
         Err(OptionsError::Nothing) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// By which model a device with this bundle goes.
+/// The device model that applies to a device with this bundle.
 fn model(named: Option<Model>, kept: Option<Model>, bundle: &Bundle) -> Option<Model> {
     let bundled = || device_model::bundled(bundle).inspect_err(|why| warn!("{why}")).ok().flatten();
     named.or(kept).or_else(bundled).or_else(|| device_model::built_in(&bundle.connection.thing_name))
 }
 
-/// The device lives until somebody ends it, or it is of no use.
-async fn live<B: Body>(bundle: Bundle, body: B, socket: Option<Socket>, journal: Journal, mut watched: Watched<'_>) -> Result<(), Failure> {
+/// Runs the device until a signal arrives or until continuing is pointless.
+async fn run_device<B: Body>(
+    bundle: Bundle,
+    body: B,
+    socket: Option<Socket>,
+    journal: Journal,
+    mut watched: Watched<'_>,
+) -> Result<(), Failure> {
     let end = signal();
     let (event_loop, control) = EventLoop::new(bundle.clone(), body, clock::now);
     let mut tasks = JoinSet::new();
@@ -100,7 +106,7 @@ async fn live<B: Body>(bundle: Bundle, body: B, socket: Option<Socket>, journal:
     }
     let mut event_loop = pin!(event_loop.with_journal(journal).with_log(|line| info!("{line}")).run());
     let outcome = tokio::select! {
-        // It does not end before it is told to.
+        // The event loop ends only after `stop` was called.
         () = &mut event_loop => Ok(()),
         failure = watched.watch(bundle, &control) => Err(failure),
         () = end => Ok(()),
@@ -110,7 +116,7 @@ async fn live<B: Body>(bundle: Bundle, body: B, socket: Option<Socket>, journal:
     outcome
 }
 
-/// Ctrl-C, or what a service manager sends.
+/// Completes on SIGINT (Ctrl-C) or on SIGTERM (from a service manager).
 fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -123,7 +129,7 @@ fn signal() -> impl Future<Output = ()> {
                     _ = terminate.recv() => {}
                 }
             }
-            // Where signals cannot be heard, the process ends by the signal itself.
+            // If the handlers cannot be installed, the signal itself ends the process.
             _ => std::future::pending().await,
         }
     }

@@ -1,4 +1,4 @@
-//! `service`: the unit for systemd, printed, written or removed.
+//! `service`: prints, writes or removes the unit for systemd.
 
 use std::io::{ErrorKind, Write, stdout};
 use std::os::unix::fs::MetadataExt;
@@ -14,13 +14,13 @@ use crate::device_model;
 use crate::failure::Failure;
 use crate::state::State;
 
-/// Where systemd keeps the state of services.
+/// The folder in which systemd stores the state of services.
 const SYSTEM_STATE: &str = "/var/lib";
 const DEFAULT_STATE: &str = "onething-device";
 const GROUPS: &str = "/etc/group";
-/// Where systemd finds units.
+/// The folder in which systemd looks for units of the administrator.
 const UNITS: &str = "/etc/systemd/system";
-/// Is there while systemd runs (`sd_booted(3)`).
+/// This folder exists while systemd runs (`sd_booted(3)`).
 const BOOTED: &str = "/run/systemd/system";
 
 pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>) -> Result<(), Failure> {
@@ -37,7 +37,7 @@ pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>)
     let needs = needs.as_ref().map(Needs::of).unwrap_or_default();
     let impossible = |error: UnitError| Failure::Usage(error.to_string());
     let Groups { groups, missing } = match runner {
-        // A group without a name has a number.
+        // If `/etc/group` cannot be read, groups are written by number.
         Runner::MadeUp { .. } => Groups::of(&needs, &std::fs::read_to_string(GROUPS).unwrap_or_default()).map_err(impossible)?,
         Runner::User { .. } => Groups::default(),
     };
@@ -49,7 +49,7 @@ pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>)
     }
     let mut out = stdout().lock();
     let Some(path) = write else { return Ok(out.write_all(text.as_bytes())?) };
-    // A unit is read when systemd is told to, so half a file is nobody's harm that is written again.
+    // The write need not be atomic: systemd reads units only on request, and an incomplete file can be written again.
     std::fs::write(path, text).map_err(|error| Failure::Other(format!("{} cannot be written: {error}", path.display())))?;
     writeln!(out, "{} is written.", path.display())?;
     if !state.exists() {
@@ -60,21 +60,22 @@ pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>)
     Ok(())
 }
 
-/// The device model by which `run` goes over this folder, which need not be there yet.
+/// The device model that `run` would use with this state folder. The folder need not exist yet.
 fn stored_model(state: &State) -> Result<Option<Model>, Failure> {
     if let Some(kept) = device_model::kept(state)? {
         return Ok(Some(kept));
     }
-    // What is stored and cannot be used is for `run` to say.
+    // Stored credentials that cannot be used are reported by `run`.
     let bundled = stored(state).ok().and_then(|bundle| device_model::bundled(&bundle).ok());
     Ok(bundled.flatten())
 }
 
-/// Who runs it over which folder. A folder of systemd's is for a user that systemd makes up; any other one has an owner.
+/// The user and the state folder of the service. A folder directly below `/var/lib` is for a dynamic user of systemd; any other
+/// folder belongs to its owner.
 fn runner(common: &Common, user: Option<&str>) -> Result<Runner, Failure> {
     let named = match super::state(common) {
         Ok(state) if common.state.is_some() || state.path().join("current").exists() => Some(state.path().to_owned()),
-        // The user who asks has not set a device up in a folder of their own.
+        // The calling user has not set up a device in a folder of their own.
         _ => None,
     };
     let folder = named.unwrap_or_else(|| Path::new(SYSTEM_STATE).join(DEFAULT_STATE));
@@ -95,7 +96,7 @@ fn owner(folder: &Path) -> Result<String, Failure> {
     }
 }
 
-/// Ends the service, and removes its unit. What is not systemd's to find is only removed.
+/// Stops the service and removes its unit. A unit outside the unit folder of systemd is only removed.
 pub(super) fn remove(path: &Path) -> Result<(), Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Failure::Other(format!("{} is not there: nothing was removed", path.display())),
@@ -106,7 +107,7 @@ pub(super) fn remove(path: &Path) -> Result<(), Failure> {
     }
     let is_systemds = path.parent() == Some(Path::new(UNITS));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // An image of a machine that does not run is changed by `systemctl` as well, and nothing in it is to be ended.
+    // `systemctl` can also change the image of a machine that does not run. In an image there is nothing to stop.
     let runs = Path::new(BOOTED).exists();
     if is_systemds {
         let now: &[&str] = if runs { &["--now"] } else { &[] };

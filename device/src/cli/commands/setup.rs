@@ -1,4 +1,4 @@
-//! `setup`: from the mail to a device that can connect.
+//! `setup`: installs the bundle from the mail.
 
 use std::io::{self, Write, stdout};
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::device_model;
 use crate::failure::Failure;
 use crate::state::Held;
 
-/// Nothing is stored that was not checked; what was stored before stays if the new bundle is not good.
+/// Stores nothing before it was checked. The stored credentials are kept if the new bundle cannot be used.
 pub(super) async fn setup(common: &Common, path: &Path, offline: bool, goes_on: bool) -> Result<(), Failure> {
     let named = common.device_model.as_deref().map(device_model::named).transpose()?;
     let files = with_root(given(path)?, common.ca.as_deref())?;
@@ -38,7 +38,8 @@ pub(super) async fn setup(common: &Common, path: &Path, offline: bool, goes_on: 
     Ok(done(&bundle, &held, former, " The bundle is not needed any more: delete it, and the mail.", goes_on)?)
 }
 
-/// The model that the device goes by from now on. One that is named is kept; one that was kept goes where the bundle is another device's.
+/// The device model that applies from now on. A model from the command line is stored. The stored model is deleted if the bundle
+/// is for another type of device.
 fn model(held: &Held, named: Option<Model>, bundle: &Bundle) -> Result<Option<Model>, Failure> {
     let bundled = device_model::bundled(bundle).unwrap_or_else(|why| {
         eprintln!("onething-device: {why}");
@@ -67,7 +68,7 @@ fn model(held: &Held, named: Option<Model>, bundle: &Bundle) -> Result<Option<Mo
     Ok(bundled.or_else(|| device_model::built_in(&bundle.connection.thing_name)))
 }
 
-/// Says what it is, and what of this machine it runs.
+/// Prints the name of the device model and the programs that it runs.
 fn describe(model: &Model) -> io::Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "By its device model it is a {}.", model.name)?;
@@ -78,12 +79,12 @@ fn describe(model: &Model) -> io::Result<()> {
     Ok(())
 }
 
-/// What the device has been so far.
+/// The name of the thing of the stored bundle.
 pub(super) fn thing(held: &Held) -> Option<String> {
     Some(stored(held).ok()?.connection.thing_name)
 }
 
-/// Says what there is now, what to do with where it came from, and what comes next.
+/// Prints the result, what to do with the original bundle (`origin`), and the next command.
 pub(super) fn done(bundle: &Bundle, held: &Held, former: Option<String>, origin: &str, goes_on: bool) -> io::Result<()> {
     let mut out = stdout().lock();
     let connection = &bundle.connection;

@@ -1,4 +1,4 @@
-//! `status`: what is known on the device, without asking the server.
+//! `status`: prints the state of the agent and of the credentials without contacting the server.
 
 use std::io::{Write, stdout};
 
@@ -14,7 +14,7 @@ pub(super) fn status(common: &Common, json: bool) -> Result<(), Failure> {
     let state = super::state(common)?;
     let bundle = stored(&state)?;
     let is_running = state.is_held()?;
-    // Whoever was killed has not said that it ended.
+    // An agent that was killed has not written that it stopped.
     let status = state.status()?.map(|status| match is_running {
         true => status,
         false => Status { connection: Online::Stopped, ..status },

@@ -1,5 +1,5 @@
-//! What is beside a living device: it tells those who ask on the device how it goes, sees that the certificate is exchanged in time,
-//! and says where going on is of no use.
+//! Supervises a running device: writes its status for other processes, renews the certificate in time, and decides when
+//! continuing is pointless.
 
 use std::time::Duration;
 
@@ -20,26 +20,26 @@ use crate::registration::renewal::Renewal;
 use crate::registration::{Endpoint, register};
 use crate::state::Held;
 
-/// For a renewal that is asked for.
+/// The time limit for a renewal on request.
 const RENEW_WITHIN: Duration = Duration::from_secs(120);
 const NOT_STORED: &str = "the running agent has a bundle that is not stored, and cannot renew it: store it by `onething-device setup`";
 
-/// Who watches.
+/// The supervisor of a running device.
 pub(super) struct Watched<'a> {
     announcer: Announcer<'a>,
     wait: Option<Duration>,
-    /// The folder, where what is in use is stored in it.
+    /// The state folder, if the credentials in use are stored in it.
     stored: Option<&'a Held>,
     endpoint: Option<&'a Endpoint>,
     requests: Option<Requests>,
-    /// The endpoint of a URL, or the one that is known.
+    /// Resolves the URL of a request to an endpoint.
     endpoints: Option<&'a Endpoints<'a>>,
 }
 
-/// Finds an endpoint.
+/// Returns the endpoint of a URL, or the known one if there is no URL.
 pub(super) type Endpoints<'a> = dyn Fn(Option<String>) -> Result<Option<Endpoint>, Failure> + 'a;
 
-/// A first connection is not waited for any longer.
+/// The deadline for the first connection.
 #[derive(Clone, Copy)]
 struct Limit {
     wait: Duration,
@@ -47,23 +47,24 @@ struct Limit {
 }
 
 impl<'a> Watched<'a> {
-    /// A device with a bundle that is not stored.
+    /// Supervises a device whose bundle is not stored.
     pub(super) fn with_given(held: &'a Held, wait: Option<Duration>) -> Self {
         Self { announcer: Announcer { held, last: None }, wait, stored: None, endpoint: None, requests: None, endpoints: None }
     }
 
-    /// A device with the stored credentials, which are renewed where there is an endpoint.
+    /// Supervises a device with the stored credentials, which are renewed if there is an endpoint.
     pub(super) fn with_stored(held: &'a Held, endpoint: Option<&'a Endpoint>, wait: Option<Duration>) -> Self {
         Self { stored: Some(held), endpoint, ..Self::with_given(held, wait) }
     }
 
-    /// The same device, of which other commands may ask something.
+    /// Also accepts requests of other commands.
     pub(super) fn asked(mut self, requests: Option<Requests>, endpoints: &'a Endpoints<'a>) -> Self {
         (self.requests, self.endpoints) = (requests, Some(endpoints));
         self
     }
 
-    /// Sees that the certificate is exchanged in time or when that is asked for, and goes back to the former one where the server does not take the new.
+    /// Renews the certificate in time and on request, and returns to the former certificate if the server refuses the new one.
+    /// Returns when continuing is pointless.
     pub(super) async fn watch(&mut self, mut bundle: Bundle, control: &Control) -> Failure {
         let (stored, endpoint, mut renewal) = (self.stored, self.endpoint, Renewal::default());
         let (mut requests, endpoints) = (self.requests.take(), self.endpoints);
@@ -99,13 +100,13 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// The device has ended.
+    /// Writes the status of a device that has stopped.
     pub(super) fn stopped(&mut self, why: Option<&Failure>, living: &Living) {
         self.announcer.say(Online::Stopped, why.map(ToString::to_string), living);
     }
 
-    /// Tells how the device is with this bundle, until it is of no use to go on. Who was never let in is not let in by asking on;
-    /// once connected, a refusal may be one for a while.
+    /// Writes the status of the device with this bundle until continuing is pointless. A refusal before the first connection is
+    /// final; a refusal after a connection may be temporary.
     async fn follow(&mut self, bundle: &Bundle, status: &mut watch::Receiver<Living>, limit: Option<Limit>) -> Failure {
         let address = format!("{}:{}", bundle.connection.endpoint, bundle.connection.port);
         let (mut was_up, mut last) = (false, Connection::Connecting);
@@ -139,15 +140,15 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// The server has let the device in: a trial is over.
+    /// The server has accepted the credentials, so their trial ends.
     fn confirm(&self) {
         if let Some(Err(error)) = self.stored.map(Held::confirm) {
-            // They stay on trial until the disk has room again.
+            // The credentials stay on trial until the state can be written.
             warn!("{}", chain(&error));
         }
     }
 
-    /// The credentials before those that the server has refused, where these are on trial.
+    /// The former credentials, if the server has refused those that are on trial.
     fn former(&self, failure: &Failure) -> Option<Bundle> {
         let held = self.stored.filter(|_| matches!(failure, Failure::Refused(_)))?;
         let former = held.fall_back().inspect_err(|error| warn!("{}", chain(error))).ok()??;
@@ -155,15 +156,15 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// Renews the certificate when another command asks for that, and tells it what came of it. May be dropped at any time: whoever has
-/// asked is then told that there was no answer.
+/// Renews the certificate when another command requests it, and sends the result. This future may be dropped at any time: the
+/// requester then gets no answer.
 async fn on_request(mut requests: Option<&mut Requests>, stored: Option<&Held>, endpoints: Option<&Endpoints<'_>>) -> Bundle {
     loop {
         let Asked { request: Request::Renew { endpoint }, answer } = match &mut requests {
             Some(requests) => requests.next().await,
             None => std::future::pending().await,
         };
-        // Whoever has hung up meanwhile does not want to know.
+        // The requester may have closed the connection in the meantime.
         match renewed(endpoint, stored, endpoints).await {
             Ok(bundle) => {
                 let _ = answer.send(Answer::Renewed { not_after: bundle.not_after });
@@ -187,7 +188,7 @@ async fn renewed(endpoint: Option<String>, stored: Option<&Held>, endpoints: Opt
 }
 
 impl Limit {
-    /// Why nobody was reached, as far as it is known.
+    /// The failure when the deadline has passed, with the last known reason.
     fn passed(self, address: &str, last: &Connection) -> Failure {
         match last {
             Connection::Stranger { why } => stranger(address, why),
@@ -197,7 +198,7 @@ impl Limit {
     }
 }
 
-/// The same for those who ask on the device, and why there is no connection.
+/// The state of the connection for other processes, and the failure if there is no connection.
 fn judged(address: &str, connection: &Connection) -> (Online, Option<Failure>) {
     match connection {
         Connection::Off | Connection::Connecting => (Online::Connecting, None),
@@ -208,7 +209,8 @@ fn judged(address: &str, connection: &Connection) -> (Online, Option<Failure>) {
     }
 }
 
-/// Gives the device another bundle, and waits until it has it: how it was with the one before says nothing about this one.
+/// Passes another bundle to the device and waits until the device uses it: the state of the former connection is not valid for
+/// the new bundle.
 async fn exchange(bundle: &Bundle, control: &Control, status: &mut watch::Receiver<Living>) -> Result<(), Failure> {
     control.use_bundle(bundle.clone()).await;
     let has_it = |living: &Living| living.certificate == bundle.certificate_id;
@@ -219,14 +221,14 @@ fn ended() -> Failure {
     Failure::Other("the device has ended".to_owned())
 }
 
-/// What is said to those who ask on the device. What is no news is not said again: it would wear out the disk.
+/// Writes the status file for other processes. An unchanged status is not written again, in order to save the storage medium.
 struct Announcer<'a> {
     held: &'a Held,
     last: Option<Status>,
 }
 
 impl Announcer<'_> {
-    /// Whether the connection was news.
+    /// Writes the status if it has changed. Returns whether the state of the connection has changed.
     fn say(&mut self, connection: Online, why: Option<String>, living: &Living) -> bool {
         let now = clock::now();
         let is_news = self.last.as_ref().is_none_or(|last| (last.connection, &last.why) != (connection, &why));
@@ -241,7 +243,7 @@ impl Announcer<'_> {
             return false;
         }
         if let Err(error) = self.held.say(&status) {
-            // The agent goes on without those who ask.
+            // The agent continues even if the status cannot be written.
             warn!("{}", chain(&error));
         }
         self.last = Some(status);

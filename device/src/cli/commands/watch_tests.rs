@@ -10,7 +10,7 @@ fn answer(id: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn the_old_connection_is_no_proof_of_the_new_certificate() {
+async fn the_state_of_the_old_connection_is_not_taken_for_the_new_certificate() {
     let authority = Authority::new(clock::now()).unwrap();
     let server = Server::with(&authority, &authority).await;
     let [old, new] = [(); 2].map(|()| Bundle::open(&server.bundle_by(&authority)).unwrap());
@@ -22,7 +22,7 @@ async fn the_old_connection_is_no_proof_of_the_new_certificate() {
         status.borrow().clone()
     });
     assert!(matches!(soon(requests.recv()).await, Some(ControlRequest::Use(_))));
-    // A command ends before the old connection does.
+    // A command ends before the old connection is closed.
     tell.send_modify(|living| living.command = Some(answer("1")));
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -34,7 +34,7 @@ async fn the_old_connection_is_no_proof_of_the_new_certificate() {
 }
 
 #[test]
-fn what_is_said_at_the_end_of_the_wait_is_what_was_seen_last() {
+fn the_failure_after_the_deadline_contains_the_last_reason() {
     let limit = Limit { wait: Duration::from_secs(7), end: Instant::now() };
     let said = |last| limit.passed("localhost:1", &last).to_string();
     assert_eq!(said(Connection::Connecting), "localhost:1 was not reached within 7 s: no answer");

@@ -1,5 +1,5 @@
-//! By which groups a user who owns nothing may write what the actions write: `/dev/gpiochip0` belongs to root and the group
-//! `gpio`, on most machines.
+//! The groups that allow a user without files of its own to write what the actions write: `/dev/gpiochip0`, for example, belongs
+//! to root and the group `gpio` on most machines.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -7,17 +7,17 @@ use std::path::PathBuf;
 
 use super::{Needs, UnitError};
 
-/// The groups, and what cannot be judged.
+/// The groups, and the paths whose group is unknown.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Groups {
-    /// By name, or by number where they have none.
+    /// The groups by name, or by number if they have no name.
     pub(crate) groups: BTreeSet<String>,
-    /// What is not there now.
+    /// The paths that do not exist now.
     pub(crate) missing: Vec<PathBuf>,
 }
 
 impl Groups {
-    /// Those of this machine, of which `names` is `/etc/group`.
+    /// The groups that the needs require on this machine. `names` is the content of `/etc/group`.
     pub(crate) fn of(needs: &Needs, names: &str) -> Result<Self, UnitError> {
         let mut found = Self::default();
         for path in needs.chips.iter().chain(&needs.files) {
@@ -39,7 +39,7 @@ enum Writers {
     Owner,
 }
 
-/// Nobody is put into the group of root.
+/// Who may write a file with this mode and group. The group of root is never granted.
 fn by_whom(mode: u32, group: u32) -> Writers {
     match (mode & 0o002, mode & 0o020, group) {
         (0, 0, _) | (0, _, 0) => Writers::Owner,
@@ -48,7 +48,7 @@ fn by_whom(mode: u32, group: u32) -> Writers {
     }
 }
 
-/// The name of a group, as `group(5)` has it.
+/// The name of a group in the format of `group(5)`, or its number.
 fn name(names: &str, id: u32) -> String {
     let named = names.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_written_by_everybody_by_a_group_or_by_its_owner() {
+    fn the_mode_of_a_file_determines_its_writers() {
         assert_eq!(by_whom(0o020_660, 997), Writers::Group(997));
         assert_eq!(by_whom(0o020_660, 0), Writers::Owner);
         assert_eq!(by_whom(0o100_644, 0), Writers::Owner);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_cannot_be_judged() {
+    fn a_missing_file_is_reported_as_missing() {
         let needs = Needs { chips: vec!["/dev/gpiochip-of-nobody".into()], files: vec!["/dev/null".into()], ..Needs::default() };
         let found = Groups::of(&needs, "").unwrap();
         assert_eq!(found, Groups { missing: vec!["/dev/gpiochip-of-nobody".into()], ..Groups::default() });

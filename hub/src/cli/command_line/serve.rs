@@ -1,4 +1,4 @@
-//! The options of `serve`, which `check` and `service` take, too.
+//! The options of `serve`, which `check` and `service` also accept.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,94 +8,94 @@ use clap::{Args, value_parser};
 
 use crate::settings::Asked;
 
-/// Where data is kept when nothing else is said.
+/// The default data folder.
 pub const DATA: &str = "onething-data";
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const MQTT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8883);
 const HOST: &str = "localhost";
 
-/// Options of `serve`. Each can also be given as the variable in brackets.
+/// Options of `serve`. Each option can also be given as the variable in brackets.
 #[derive(Args, Clone, Debug)]
 pub struct Serve {
-    /// The data folder; else `onething-data`.
+    /// The data folder. The default is `onething-data`.
     #[arg(long, value_name = "DIR", env = "ONETHING_DATA")]
     data: Option<PathBuf>,
-    /// Where HTTP is spoken: the page, `POST /alexa` and `POST /register`. Port 0 takes a free one.
+    /// The address for HTTP: the page, `POST /alexa` and `POST /register`. Port 0 selects a free port.
     #[arg(long, value_name = "ADDR", env = "ONETHING_HTTP", value_parser = address, default_value_t = HTTP)]
     http: SocketAddr,
-    /// Where MQTT is spoken, over mutual TLS. Port 0 takes a free one.
+    /// The address for MQTT over mutual TLS. Port 0 selects a free port.
     #[arg(long, value_name = "ADDR", env = "ONETHING_MQTT", value_parser = address, default_value_t = MQTT)]
     mqtt: SocketAddr,
-    /// The name or address by which devices find this machine; it goes into bundles.
+    /// The name or address by which devices find this machine. Bundles contain it.
     #[arg(long, value_name = "NAME", env = "ONETHING_HOST", default_value = HOST)]
     host: String,
-    /// The folder that mail is put into, one `.eml` per message; else `mail` in the data folder. With the
-    /// variable SMTP_URL mail goes out by that server.
+    /// The folder for mail, with one `.eml` file per message. The default is `mail` in the data folder. With the variable
+    /// SMTP_URL, mail is sent through that server.
     #[arg(long, value_name = "DIR", env = "ONETHING_MAIL")]
     mail: Option<PathBuf>,
-    /// The device model; else the 3D printer.
+    /// The device model. The default is the 3D printer.
     #[arg(long, value_name = "FILE", env = "ONETHING_DEVICE_MODEL")]
     device_model: Option<PathBuf>,
-    /// The interaction model by which the simulated Echo understands; else the 3D printer's.
+    /// The interaction model, which the simulated Echo uses to interpret utterances. The default is the one of the 3D printer.
     #[arg(long, value_name = "FILE", env = "ONETHING_INTERACTION_MODEL")]
     interaction_model: Option<PathBuf>,
-    /// The skill ids that may call, comma separated.
+    /// The ids of the skills whose requests are accepted, separated by commas.
     #[arg(long, value_name = "ID", env = "ONETHING_SKILL_ID")]
     skill_id: Option<String>,
-    /// The client id of your Login with Amazon security profile. Without it the hub is in trying mode: a local
-    /// sign-in page and a simulated Echo.
+    /// The client id of your Login with Amazon security profile. Without it the hub is in trying mode, with a local sign-in page
+    /// and a simulated Echo.
     #[arg(long, value_name = "ID", env = "ONETHING_LWA_CLIENT_ID")]
     lwa_client_id: Option<String>,
-    /// Who may register devices beside owners, and by what policy: a `register.toml`. The policies that it names
-    /// lie beside it, as `policies/NAME.json`. Without it, owners only: by code, or by access token.
+    /// The registration policy, a `register.toml`: which other callers than owners may register devices. The IoT policies that it
+    /// names are files beside it, `policies/NAME.json`. Without it only owners register devices, with a claim code or an access
+    /// token.
     #[arg(long, value_name = "FILE", env = "ONETHING_REGISTER")]
     register: Option<PathBuf>,
-    /// The URL of `POST /register` as devices reach it; it goes into bundles. In trying mode, else, the hub's own
-    /// address.
+    /// The URL of `POST /register` as devices reach it. Bundles contain it. In trying mode the default is the address of the hub.
     #[arg(long, value_name = "URL", env = "ONETHING_REGISTER_URL")]
     register_url: Option<String>,
-    /// A reverse proxy on this machine passes requests on: whom it names last in X-Forwarded-For registers at
-    /// `/register`, and is counted by that address.
+    /// A reverse proxy on this machine forwards the requests. `/register` uses the last address in X-Forwarded-For as the address
+    /// of the client, also to count requests.
     #[arg(long, env = "ONETHING_BEHIND_PROXY", value_parser = FalseyValueParser::new())]
     behind_proxy: bool,
-    /// For how many days certificates of devices are good; else until the end of 2049, as AWS's are.
+    /// The validity of device certificates in days. The default is until the end of 2049, as in AWS IoT.
     #[arg(long, value_name = "N", env = "ONETHING_CERTIFICATE_DAYS", value_parser = value_parser!(u32).range(1..=10_000))]
     certificate_days: Option<u32>,
-    /// The certificate chain for HTTPS, in PEM; without it, HTTP, for a reverse proxy in front.
+    /// The certificate chain for HTTPS, in PEM. Without it the hub uses HTTP, for a reverse proxy in front of it.
     #[arg(long, value_name = "FILE", env = "ONETHING_TLS_CERTIFICATE", requires = "tls_key")]
     tls_certificate: Option<PathBuf>,
-    /// Its private key, in PEM.
+    /// The private key of the certificate for HTTPS, in PEM.
     #[arg(long, value_name = "FILE", env = "ONETHING_TLS_KEY", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
-    /// Makes a new certificate authority where the old one is missing beside what it has issued. Once: devices that are set up
-    /// cannot connect any more, until their owners have asked for new certificates.
+    /// Creates a new certificate authority if the old one is missing and has issued certificates. Use it once: existing devices
+    /// cannot connect any more, until their owners have requested new certificates.
     #[arg(long)]
     new_authority: bool,
-    /// Begins with an empty database where the old one is missing beside an authority that has been in use. Once: devices that are
-    /// set up are not known any more.
+    /// Creates an empty database if the old one is missing and the certificate authority has been in use. Use it once: existing
+    /// devices are unknown afterwards.
     #[arg(long)]
     new_database: bool,
 }
 
-/// What was asked for as a service needs it: files by absolute paths, and what is as it would be anyway left out.
+/// The options for the unit of a service, with absolute paths and without options that have their default value.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// `--data`.
+    /// `--data`: the data folder.
     pub data: Option<PathBuf>,
-    /// `--mail`.
+    /// `--mail`: the mail folder.
     pub mail: Option<PathBuf>,
-    /// `--tls-certificate` and `--tls-key`.
+    /// `--tls-certificate` and `--tls-key`: the certificate file and the key file of HTTPS.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// Other files, by their options.
+    /// Other options whose value is a file, with their names.
     pub files: Vec<(&'static str, PathBuf)>,
-    /// Other values, by their options; an option without a value has none.
+    /// Other options, with their names. A flag has no value.
     pub values: Vec<(&'static str, Option<String>)>,
-    /// Whether a port is listened at that is not everybody's (`ip(7)`, `ip_unprivileged_port_start`).
+    /// Whether a listener uses a privileged port (`ip(7)`, `ip_unprivileged_port_start`).
     pub has_privileged_port: bool,
 }
 
 impl Serve {
-    /// The same, for a service.
+    /// Converts the options for a service. Fails if a path cannot be made absolute.
     pub fn options(self) -> std::io::Result<Options> {
         let absolute = |path: Option<PathBuf>| path.map(std::path::absolute).transpose();
         let mut options = Options {

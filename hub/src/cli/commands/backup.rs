@@ -1,4 +1,4 @@
-//! `backup` and `restore`.
+//! The commands `backup` and `restore`.
 
 use std::io::{Write, stdout};
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::cli::remote::RemoteHub;
 use crate::storage::backup::{self, BackupError, Written};
 use crate::storage::store;
 
-/// A running hub copies its database itself; that of one which does not run is copied here.
+/// Writes a backup. A running hub copies its database itself; the database of a hub that is not running is copied here.
 pub(super) async fn backup(file: &Path, data: &Path, mail: Option<&Path>) -> Outcome {
     let over = Remote { hub: None, data: Some(data.to_owned()), json: false };
     let runs = RemoteHub::find(&over, None).await.is_ok();
@@ -49,13 +49,13 @@ fn copy_of_running(data: &Path, to: &Path) -> Result<(), BackupError> {
     copied.map_err(|error| BackupError::File(data.join(store::FILE), std::io::Error::other(error)))
 }
 
-/// Elsewhere no running hub is found.
+/// Without Unix sockets a running hub cannot copy its database for this command.
 #[cfg(not(unix))]
 fn copy_of_running(data: &Path, _: &Path) -> Result<(), BackupError> {
     Err(BackupError::Running(data.to_owned()))
 }
 
-/// Puts a backup back.
+/// Restores a backup.
 pub(super) fn restore(file: &Path, data: &Path, replace: bool) -> Outcome {
     match backup::restore(file, data, replace) {
         Ok(files) => {

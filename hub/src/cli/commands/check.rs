@@ -1,4 +1,4 @@
-//! `check`: whether a hub with these options is ready.
+//! The command `check`: whether a hub with these options is ready for use.
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use crate::serve::acceptor;
 use crate::settings::{Asked, Settings};
 use crate::{clock, settings};
 
-/// Tests everything, and says what each test came to.
+/// Runs all tests, and prints their results.
 pub(super) async fn check(what: Check) -> Outcome {
     let findings = match Settings::read(Asked::from(what.serve), &Environment) {
         Ok(settings) => found(&settings, what.mail_to.as_ref()).await,
@@ -29,7 +29,7 @@ pub(super) async fn check(what: Check) -> Outcome {
         writeln!(out, "{:#}", json!({"tests": findings}))?;
     } else {
         for Finding { test, verdict, says } in &findings {
-            // What a model or a system says may have several lines.
+            // The message of a model or of the system may have several lines.
             let says = says.split_whitespace().collect::<Vec<_>>().join(" ");
             writeln!(out, "{:<8} {test:<12} {says}", verdict.as_str())?;
         }
@@ -64,7 +64,7 @@ async fn found(settings: &Settings, mail_to: Option<&MailTo>) -> Vec<Finding> {
     findings
 }
 
-/// A hub that runs over the folder has folder, database and ports, and says itself how it is.
+/// The health of a hub that runs with the data folder. Folder, database and ports are then not tested separately.
 async fn health(running: &RemoteHub) -> Finding {
     match running.health().await {
         Ok(health) if health["status"] == "ok" => Finding::ok("hub", "a hub runs over the data folder, and is well"),

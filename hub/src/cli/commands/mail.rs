@@ -1,4 +1,4 @@
-//! `link` and `mail`: what an owner is sent, and whether it went out.
+//! The commands `link` and `mail`: linking an account, and the mail that it causes.
 
 use std::io::{Write, stdout};
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::clock;
 use crate::mail::outgoing;
 use crate::storage::store;
 
-/// Of the mail in the database of a hub that is not running.
+/// The number of mails that are listed from the database of a hub that is not running.
 const SHOWN: u32 = 50;
 
-/// Links an account, and says what became of the mail that follows.
+/// Links an account, and prints the state of the mail that follows.
 pub(super) async fn link(hub: &Remote, user: &str) -> Outcome {
     let remote = connect(hub).await?;
     let newest = async || {
@@ -31,7 +31,7 @@ pub(super) async fn link(hub: &Remote, user: &str) -> Outcome {
     show(hub, &linked, |_| writeln!(stdout(), "The account of {user} is linked{}", about(&mail, is_new)))
 }
 
-/// How the sentence about a linked account goes on.
+/// The end of the sentence about a linked account.
 fn about(mail: &Value, is_new: bool) -> String {
     let why = mail["failure"].as_str().unwrap_or("the log of the hub says why");
     match (mail["state"].as_str(), is_new) {
@@ -46,7 +46,7 @@ fn about(mail: &Value, is_new: bool) -> String {
     }
 }
 
-/// Shows what became of mail, and in trying mode the mailbox.
+/// Lists outgoing mail, and in trying mode the mailbox.
 pub(super) async fn list(hub: &Remote, user: Option<&str>) -> Outcome {
     let remote = match (connect(hub).await, &hub.data) {
         (Err(RemoteError::NotRunning(_)), Some(data)) => {
@@ -60,20 +60,20 @@ pub(super) async fn list(hub: &Remote, user: Option<&str>) -> Outcome {
         return show(hub, &outgoing, |colour| print_outgoing(stdout(), colour, &outgoing));
     }
     let mut mail = remote.mail(user).await?;
-    // What lies in the mailbox has gone out.
-    let elsewhere: Vec<&Value> = outgoing["outgoing"].as_array().into_iter().flatten().collect();
+    // A mail in the mailbox has been sent, so it is not listed twice.
+    let not_in_mailbox: Vec<&Value> = outgoing["outgoing"].as_array().into_iter().flatten().collect();
     let in_mailbox = |sent: &Value| mail["mail"].as_array().into_iter().flatten().any(|mail| mail["certificate"] == sent["certificate"]);
-    let elsewhere: Vec<Value> = elsewhere.into_iter().filter(|sent| !in_mailbox(sent)).cloned().collect();
-    mail["outgoing"] = json!(elsewhere);
+    let not_in_mailbox: Vec<Value> = not_in_mailbox.into_iter().filter(|sent| !in_mailbox(sent)).cloned().collect();
+    mail["outgoing"] = json!(not_in_mailbox);
     show(hub, &mail, |colour| {
-        if elsewhere.is_empty() || mail["mail"].as_array().is_some_and(|mails| !mails.is_empty()) {
+        if not_in_mailbox.is_empty() || mail["mail"].as_array().is_some_and(|mails| !mails.is_empty()) {
             print_mail(stdout(), colour, &mail)?;
         }
-        if elsewhere.is_empty() { Ok(()) } else { print_outgoing(stdout(), colour, &mail) }
+        if not_in_mailbox.is_empty() { Ok(()) } else { print_outgoing(stdout(), colour, &mail) }
     })
 }
 
-/// Saves the bundle of the newest mail.
+/// Saves the bundle of the newest mail that has one.
 pub(super) async fn save(hub: &Remote, user: Option<&str>, folder: &Path) -> Outcome {
     let remote = connect(hub).await?;
     if remote.outgoing(user).await?["trying"] != true {

@@ -1,4 +1,4 @@
-//! What each command does.
+//! The implementations of the commands.
 
 mod backup;
 mod check;
@@ -31,27 +31,27 @@ use crate::storage::data_folder::AUTHORITY;
 use crate::storage::store;
 use crate::{clock, serve};
 
-/// What a command comes to: its exit code, or why it failed.
+/// The result of a command: its exit code, or the error that is printed before exit code 1.
 pub type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
-/// What is asked for cannot be.
+/// The exit code for arguments or files that are not valid.
 const UNUSABLE: u8 = 2;
 
-/// A file that is needed cannot be read.
+/// A file of the command line cannot be read.
 #[derive(Debug, Error)]
 #[error("{0} cannot be read")]
 struct Unreadable(String, #[source] std::io::Error);
 
-/// A new root would be nobody's.
+/// There is no authority whose root could be replaced.
 #[derive(Debug, Error)]
 #[error("there is no authority at {0} to replace: `--data` names the data folder of a hub")]
 struct NoAuthority(String);
 
-/// Does what was asked for.
+/// Runs the command of the command line.
 pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
         Command::Serve(options) => serve(*options).await,
-        Command::Demo { data } => tell(&data).await,
+        Command::Demo { data } => run_demo(&data).await,
         Command::Say { utterance, user, hub } => {
             let turn = connect(&hub).await?.say(&user, &utterance).await?;
             show(&hub, &turn, |colour| print_turn(stdout(), colour, &user, &utterance, &turn))
@@ -69,7 +69,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
         }
         Command::Events { last, kind, hub } => {
             let events = match (connect(&hub).await, &hub.data) {
-                // One that is not running has its events in its database.
+                // The events of a hub that is not running are read from its database.
                 (Err(RemoteError::NotRunning(_)), Some(data)) => json!({"events": audit::look(&data.join(store::FILE), kind, last)?}),
                 (remote, _) => remote?.events(kind, last).await?,
             };
@@ -116,8 +116,8 @@ async fn serve(options: Serve) -> Outcome {
     Ok(ExitCode::from(UNUSABLE))
 }
 
-/// Ctrl-C, or what a service manager sends. Heard from now on, and not only from when somebody waits for it: who reads
-/// that the hub is ready may end it at once.
+/// Resolves after SIGINT (Ctrl-C) or SIGTERM, which service managers send. The handlers are installed by the call and not by the
+/// first poll, because another process may end the hub as soon as it has printed that it is ready.
 #[cfg(unix)]
 fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -130,23 +130,23 @@ fn signal() -> impl Future<Output = ()> {
                     _ = terminate.recv() => {}
                 }
             }
-            // Where signals cannot be heard, the process ends by the signal itself.
+            // Without handlers a signal ends the process immediately.
             _ => std::future::pending().await,
         }
     }
 }
 
-/// Ctrl-C.
+/// Resolves after Ctrl-C.
 #[cfg(not(unix))]
 async fn signal() {
-    // Where it cannot be heard, the process ends by it.
+    // Without a handler Ctrl-C ends the process immediately.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-async fn tell(data: &Path) -> Outcome {
-    // The story has the terminal to itself, unless somebody wants to know more.
+async fn run_demo(data: &Path) -> Outcome {
+    // The output of the demonstration is not mixed with a log, unless RUST_LOG is set.
     if let Some(level) = Environment.variable("RUST_LOG") {
         log::start_beside(Some(&level));
     }

@@ -1,4 +1,4 @@
-//! `service`: the unit for systemd, printed, written or removed.
+//! The command `service`: prints, writes or removes the unit for systemd.
 
 use std::fs;
 use std::io::{Write, stdout};
@@ -12,10 +12,10 @@ use super::{Outcome, UNUSABLE};
 use crate::cli::command_line::{Options, Service};
 use crate::cli::service::{Runner, Unit};
 
-/// Where systemd keeps the state of services, and the folder of this one.
+/// The folder below which systemd creates the state folders of services.
 const SYSTEM_STATE: &str = "/var/lib";
 const FOLDER: &str = "onething";
-/// Where systemd finds units.
+/// The folder of units that administrators write.
 const UNITS: &str = "/etc/systemd/system";
 
 /// Why a unit was not written or removed.
@@ -52,7 +52,7 @@ pub(super) fn service(what: Service) -> Outcome {
         out.write_all(text.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     };
-    // A unit is read when systemd is told to, so half a file is nobody's harm that is written again.
+    // systemd reads a unit only on `daemon-reload`, so a partial file after a crash does no harm, and can be written again.
     fs::write(&path, text).map_err(|error| ServiceError::File(path.clone(), error))?;
     writeln!(out, "{} is written. The data are kept in {}.", path.display(), data.display())?;
     if !environment.exists() {
@@ -78,7 +78,8 @@ fn name(unit: &Path) -> String {
     unit.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Who runs it. A folder of systemd's is for a user that systemd makes up; any other one has an owner.
+/// The user of the service. A folder directly below `/var/lib` is for a dynamic user of systemd; any other folder is used by its
+/// owner.
 fn runner(options: &Options, user: Option<&str>) -> Result<Runner, ServiceError> {
     let folder = options.data.clone().unwrap_or_else(|| Path::new(SYSTEM_STATE).join(FOLDER));
     let system = folder.strip_prefix(SYSTEM_STATE).ok().filter(|rest| rest.components().count() == 1);
@@ -92,7 +93,7 @@ fn runner(options: &Options, user: Option<&str>) -> Result<Runner, ServiceError>
     }
 }
 
-/// Ends the service, and removes its unit.
+/// Stops the service, and removes its unit.
 fn remove(path: &Path) -> Outcome {
     let text = fs::read_to_string(path).map_err(|error| ServiceError::File(path.to_owned(), error))?;
     if !text.contains("Description=onething hub") {

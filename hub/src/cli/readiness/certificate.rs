@@ -1,4 +1,4 @@
-//! The certificate of the web side: whether Alexa and devices will trust it, for how long, and under which name.
+//! The HTTPS certificate: whether Alexa and devices trust it, for how long, and for which names.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::settings::Settings;
 
 const TEST: &str = "certificate";
 const DAY: u64 = 86_400;
-/// Those that are renewed by themselves are renewed earlier.
+/// The remaining validity below which there is a warning. Certificates with automatic renewal are renewed earlier.
 const SOON: u64 = 14 * DAY;
 
-/// Looks at the certificate that a hub shows on its web side.
+/// Checks the HTTPS certificate of a hub with these settings. `now` is a Unix time in seconds.
 pub fn check(settings: &Settings, now: u64) -> Finding {
     let names: Vec<&str> = endpoint(settings).into_iter().chain([settings.host.as_str()]).collect();
     match &settings.tls {
-        Some((file, _)) => match judged(file, &names, now, webpki_roots::TLS_SERVER_ROOTS) {
+        Some((file, _)) => match evaluate(file, &names, now, webpki_roots::TLS_SERVER_ROOTS) {
             Ok(says) => Finding::ok(TEST, says),
             Err(what) => Finding::warning(TEST, format!("{}: {what}", file.display())),
         },
@@ -42,8 +42,8 @@ fn endpoint(settings: &Settings) -> Option<&str> {
     settings.register_url.as_ref()?.split_once("://")?.1.split(['/', ':']).next()
 }
 
-/// What is good about a certificate, or what is wrong with it.
-fn judged(file: &Path, names: &[&str], now: u64, roots: &[TrustAnchor<'_>]) -> Result<String, String> {
+/// Why a certificate is suitable, or else the first fault.
+fn evaluate(file: &Path, names: &[&str], now: u64, roots: &[TrustAnchor<'_>]) -> Result<String, String> {
     let chain = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| format!("it cannot be read: {error}"))?;
     let (own, others) = chain.split_first().ok_or("there is no certificate in it")?;
@@ -100,7 +100,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("certificate.pem");
         std::fs::write(&file, pem).unwrap();
-        judged(&file, names, NOW, roots)
+        evaluate(&file, names, NOW, roots)
     }
 
     fn check_bad(pem: &str, words: &str) {
@@ -116,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_trusted_is_good_under_its_name_until_it_expires() {
+    fn a_trusted_certificate_is_accepted_for_its_name_until_it_expires_soon() {
         let ca = authority();
         let roots = [webpki::anchor_from_trusted_cert(ca.der()).unwrap()];
         let leaf = |until| params(NOW - DAY, until).signed_by(&KeyPair::generate().unwrap(), &ca).unwrap().pem();
         assert!(judge(&leaf(NOW + 90 * DAY), &["hub.example.com"], &roots).unwrap().contains("is good until"));
-        assert!(judge(&leaf(NOW + 90 * DAY), &["other.example.com", "hub.example.com"], &roots).is_ok(), "one of its names is enough");
+        assert!(judge(&leaf(NOW + 90 * DAY), &["other.example.com", "hub.example.com"], &roots).is_ok(), "one matching name is enough");
         let other = judge(&leaf(NOW + 90 * DAY), &["other.example.com"], &roots).unwrap_err();
         assert!(other.contains("not for the name other.example.com"), "{other}");
         let soon = judge(&leaf(NOW + SOON - 1), &["hub.example.com"], &roots).unwrap_err();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_certificate_is_named() {
+    fn each_fault_of_a_certificate_is_named() {
         let own = |from, until| params(from, until).self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
         check_bad(&own(NOW - DAY, NOW + 90 * DAY), "self-signed");
         check_bad(&own(NOW - 9 * DAY, NOW - DAY), "expired");
@@ -138,6 +138,6 @@ mod tests {
         check_bad(&leaf, "no public authority");
         check_bad("", "no certificate");
         check_bad("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no certificate");
-        assert!(judged(Path::new("/nowhere.pem"), &[], NOW, &[]).unwrap_err().contains("cannot be read"));
+        assert!(evaluate(Path::new("/nowhere.pem"), &[], NOW, &[]).unwrap_err().contains("cannot be read"));
     }
 }

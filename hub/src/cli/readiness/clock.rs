@@ -1,24 +1,25 @@
-//! Whether the clock of this machine can be right: Alexa's requests are refused that are 150 seconds away from it, and certificates
-//! begin and end by it.
+//! Whether the clock of this machine is plausible. The skill refuses requests of Alexa whose timestamp differs by more than 150
+//! seconds, and the validity of certificates depends on the clock.
 
 use super::Finding;
 use crate::clock::iso8601;
 
 const TEST: &str = "clock";
-/// Alexa's requests may be so far away, in seconds.
+/// The largest difference between the timestamp of a request of Alexa and the clock, in seconds.
 pub const TOLERANCE: u64 = 150;
-/// From here on it is worth a word, in seconds.
-const WORTH_A_WORD: u64 = 30;
-/// A note in the database may be so much ahead of a clock that was set right meanwhile, in seconds.
+/// The difference to another clock from which there is a warning, in seconds.
+const WARNING_FROM: u64 = 30;
+/// The difference by which a time in the database may be later than now, in seconds. It allows for a fast clock that was
+/// corrected later.
 const SET_BACK: u64 = 300;
 
-/// When this program was built, in seconds since the epoch.
+/// When this program was built, as Unix time in seconds.
 pub fn built() -> u64 {
     env!("ONETHING_BUILT_AT").parse().unwrap_or_default()
 }
 
-/// What can be told without another clock: time does not go back behind what has been. `newest` is the time of the newest note in the
-/// database, where there is one.
+/// Checks the clock without another clock: it must not be before the build or before the newest time in the database. `newest` is
+/// that time, if there is one. All are Unix times in seconds.
 pub fn check(now: u64, built: u64, newest: Option<u64>) -> Finding {
     let behind = |what: &str, than: u64| {
         let says =
@@ -32,12 +33,12 @@ pub fn check(now: u64, built: u64, newest: Option<u64>) -> Finding {
     }
 }
 
-/// The same beside the clock of a server.
+/// Compares the clock with the clock of a server of Amazon. Both are Unix times in seconds.
 pub fn beside(now: u64, theirs: u64) -> Finding {
     let off = now.abs_diff(theirs);
     let which = if now < theirs { "behind" } else { "ahead of" };
     let says = format!("the clock of this machine is {off} seconds {which} Amazon's");
-    if off <= WORTH_A_WORD {
+    if off <= WARNING_FROM {
         Finding::ok(TEST, says)
     } else if off <= TOLERANCE {
         Finding::warning(TEST, format!("{says}: from {TOLERANCE} on Alexa's requests are refused. Set it, best by NTP"))
@@ -54,7 +55,7 @@ mod tests {
     const NOW: u64 = 1_795_305_600;
 
     #[test]
-    fn a_clock_that_goes_back_is_wrong() {
+    fn a_clock_before_the_build_or_before_the_database_fails() {
         let verdict = |now, built, newest| check(now, built, newest).verdict;
         assert_eq!(verdict(NOW, NOW - 9, Some(NOW - 1)), Verdict::Ok);
         assert_eq!(verdict(NOW, NOW - 9, None), Verdict::Ok);
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_off_amazons_is_told_before_alexa_is_refused() {
+    fn a_difference_to_amazons_clock_warns_before_requests_are_refused() {
         for (theirs, verdict, words) in [
             (NOW + 30, Verdict::Ok, "30 seconds behind"),
             (NOW - 31, Verdict::Warning, "31 seconds ahead of"),

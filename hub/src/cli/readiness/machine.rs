@@ -1,5 +1,5 @@
-//! What this machine says: folder, database, authority and ports. A hub that runs over the folder has them to itself, so they are tried
-//! only where none does.
+//! Checks of this machine: folder, database, authority and ports. A running hub holds them exclusively, so the checks run only if
+//! no hub runs with the folder.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::storage::data_folder::{self, AUTHORITY};
 use crate::storage::disk;
 use crate::storage::store::{self, OpenError};
 
-/// What is written to see whether something can be.
+/// The name of a file that is written as a test.
 const PROBE: &str = ".probe";
 
-/// Tries what a start needs, and begins nothing.
+/// Checks everything that a start needs, and creates nothing.
 pub async fn check(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![folder(&settings.data), database(&settings.data), authority(&settings.data)];
     for (test, address) in [("http", settings.http), ("mqtt", settings.mqtt)] {
@@ -28,7 +28,7 @@ pub async fn check(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// When the newest note in a database was written, in seconds since the epoch.
+/// The newest time in the database, as Unix time in seconds.
 pub fn newest_note(data: &Path) -> Option<u64> {
     let database = Connection::open_with_flags(data.join(store::FILE), OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
     let latest = |sql| database.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).ok().flatten();

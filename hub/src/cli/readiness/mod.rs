@@ -1,7 +1,8 @@
-//! Whether a hub is ready to be used: what is not is said at the start, one line of the log each, and by `onething-hub check`.
+//! Checks whether a hub is ready for use. The hub logs failed checks at its start, one line each; `onething-hub check` prints all
+//! checks.
 //!
-//! What can be told from the settings and this machine is told at once ([`settings`], [`certificate`], [`clock`]); the rest asks other
-//! machines ([`network`]) or needs what a running hub has to itself ([`machine`]).
+//! Checks of the settings and of files are immediate ([`settings`], [`certificate`], [`clock`]). The others connect to other
+//! machines ([`network`]), or need what a running hub holds exclusively ([`machine`]).
 
 pub mod certificate;
 pub mod clock;
@@ -13,20 +14,20 @@ use serde::Serialize;
 
 use crate::settings::Settings;
 
-/// What a test came to.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Nothing is wrong.
+    /// No fault was found.
     Ok,
-    /// Something does not work for everybody, or soon will not.
+    /// Something does not work for all users, or will soon stop working.
     Warning,
     /// Something does not work.
     Failed,
 }
 
 impl Verdict {
-    /// As it is printed.
+    /// The name in the output.
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Ok => "ok",
@@ -36,14 +37,14 @@ impl Verdict {
     }
 }
 
-/// What a test came to, and what to do.
+/// The result of a check, with advice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was tested.
+    /// The name of the check.
     pub test: &'static str,
-    /// What it came to.
+    /// The result.
     pub verdict: Verdict,
-    /// What was found, and what to do about it, in one line.
+    /// The fault and the advice, in one line.
     pub says: String,
 }
 
@@ -52,30 +53,30 @@ impl Finding {
         Self { test, verdict, says: says.into() }
     }
 
-    /// Nothing is wrong.
+    /// A check that found no fault.
     pub fn ok(test: &'static str, says: impl Into<String>) -> Self {
         Self::new(test, Verdict::Ok, says)
     }
 
-    /// Something does not work for everybody, or soon will not.
+    /// A check that found a fault for some users, or a future fault.
     pub fn warning(test: &'static str, says: impl Into<String>) -> Self {
         Self::new(test, Verdict::Warning, says)
     }
 
-    /// Something does not work.
+    /// A check that found a fault.
     pub fn failed(test: &'static str, says: impl Into<String>) -> Self {
         Self::new(test, Verdict::Failed, says)
     }
 }
 
-/// Says in the log what is not ready.
+/// Logs the findings that are not [`Verdict::Ok`].
 pub fn log(findings: &[Finding]) {
     for Finding { test, says, .. } in findings.iter().filter(|finding| finding.verdict != Verdict::Ok) {
         tracing::warn!(step = "start", fault = "maker", cause = "not_ready", test, "{says}");
     }
 }
 
-/// What can be told without asking anybody.
+/// The checks that need no connection to another machine.
 pub fn at_once(settings: &Settings) -> Vec<Finding> {
     let mut findings = settings::check(settings);
     findings.push(certificate::check(settings, crate::clock::now()));

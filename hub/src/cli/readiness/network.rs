@@ -1,4 +1,4 @@
-//! What other machines say: the mail server, Login with Amazon, and whoever knows names.
+//! Checks of other machines: the mail server, Login with Amazon, and the name servers.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use super::settings::is_this_machine;
 use super::{Finding, clock};
 use crate::settings::{Mode, Settings};
 
-/// How long each of them may take.
+/// The time limit of each check.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Of an answer that is an error.
+/// The largest size of a response of Login with Amazon, in bytes.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
-/// The machines that a hub needs.
+/// The other machines that a hub depends on.
 pub struct Peers {
     smtp: Option<Smtp>,
-    /// The name by which devices find this machine, and the URL of Login with Amazon: for a hub in use.
+    /// The name by which devices find this machine, and the URL of Login with Amazon. `None` in trying mode.
     in_use: Option<(String, String)>,
 }
 
 impl Peers {
-    /// Those of a hub with these settings.
+    /// The machines for a hub with these settings.
     pub fn of(settings: &Settings) -> Self {
         let in_use = match &settings.mode {
             Mode::Trying => None,
@@ -37,7 +37,7 @@ impl Peers {
         Self { smtp: settings.smtp.clone(), in_use }
     }
 
-    /// Asks them.
+    /// Connects to all machines at once.
     pub async fn check(&self) -> Vec<Finding> {
         let Some((host, endpoint)) = &self.in_use else { return mail(self.smtp.as_ref()).await.into_iter().collect() };
         let (mail, name, login) = tokio::join!(mail(self.smtp.as_ref()), name(host), login(endpoint));
@@ -53,10 +53,10 @@ async fn mail(smtp: Option<&Smtp>) -> Option<Finding> {
     })
 }
 
-/// A name that no server knows, or that leads each device to itself.
+/// Whether the name of the hub has an address that is not a loopback address.
 async fn name(host: &str) -> Option<Finding> {
     if is_this_machine(host) || host.parse::<std::net::IpAddr>().is_ok() {
-        // That has been said, or there is nothing to ask.
+        // A local name has its own finding, and an address needs no name server.
         return None;
     }
     let found = timeout(PATIENCE, lookup_host((host, 0))).await;
@@ -70,7 +70,8 @@ async fn name(host: &str) -> Option<Finding> {
     })
 }
 
-/// Login with Amazon answers a request without a token with an error, and says what time it is.
+/// Login with Amazon responds to a request without a token with an error. The `Date` header of the response is compared with the
+/// clock.
 async fn login(endpoint: &str) -> Vec<Finding> {
     let uri = format!("{}/auth/o2/tokeninfo", endpoint.trim_end_matches('/'));
     let Ok(request) = Request::get(uri).body(Bytes::new()) else {

@@ -1,4 +1,4 @@
-//! What the settings of a hub in use say that cannot be meant.
+//! Checks of settings that are valid but do not work outside the trying mode.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ const CLIENT: &str = "amzn1.application-oa2-client.";
 /// The groups of hexadecimal digits of a UUID (RFC 9562, section 4).
 const UUID: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Looks through the settings of a hub.
+/// Checks the settings of a hub.
 pub fn check(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![mail(settings), host(settings)];
     if let Mode::Real { client_id, .. } = &settings.mode {
@@ -61,7 +61,7 @@ fn host(settings: &Settings) -> Finding {
     Finding::ok("host", format!("devices find this machine as {host}"))
 }
 
-/// Whether a name or address leads whoever uses it to their own machine.
+/// Whether a name or address always refers to the machine that uses it.
 pub(super) fn is_this_machine(host: &str) -> bool {
     let name = host.to_ascii_lowercase();
     let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
@@ -141,39 +141,39 @@ mod tests {
         findings.into_iter().filter(|finding| finding.verdict != Verdict::Ok).collect()
     }
 
-    /// One thing is not as it should be, and that is said with what to do.
-    fn check_one(asked: Asked, variables: &[(&str, &str)], test: &str, words: &str) {
+    /// Checks that there is exactly one finding, a warning of this check that contains these words.
+    fn check_single_warning(asked: Asked, variables: &[(&str, &str)], test: &str, words: &str) {
         let [finding] = <[Finding; 1]>::try_from(found(asked, variables)).unwrap();
         assert!(finding.test == test && finding.says.contains(words) && finding.verdict == Verdict::Warning, "{finding:?}");
     }
 
     #[test]
-    fn a_hub_in_use_that_is_set_up_well_has_nothing_to_say() {
+    fn valid_settings_have_no_warnings() {
         assert_eq!(found(in_use(), &MAIL), []);
-        assert_eq!(found(Asked::over(Path::new("data")), &[]), [], "and neither has one in trying mode");
+        assert_eq!(found(Asked::over(Path::new("data")), &[]), [], "the same in trying mode");
     }
 
     #[test]
-    fn what_a_hub_in_use_lacks_is_said_with_what_to_do() {
-        check_one(in_use(), &[], "mail", "SMTP_URL");
-        check_one(in_use(), &MAIL[..1], "mail", "MAIL_FROM");
+    fn missing_settings_are_warnings_that_name_the_option() {
+        check_single_warning(in_use(), &[], "mail", "SMTP_URL");
+        check_single_warning(in_use(), &MAIL[..1], "mail", "MAIL_FROM");
         for host in ["localhost", "LOCALHOST", "hub.localhost", "127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::ffff:127.0.0.1"] {
-            check_one(Asked { host: host.into(), ..in_use() }, &MAIL, "host", "--host");
+            check_single_warning(Asked { host: host.into(), ..in_use() }, &MAIL, "host", "--host");
         }
-        check_one(Asked { mqtt: "127.0.0.1:8883".parse().unwrap(), ..in_use() }, &MAIL, "host", "--mqtt");
+        check_single_warning(Asked { mqtt: "127.0.0.1:8883".parse().unwrap(), ..in_use() }, &MAIL, "host", "--mqtt");
     }
 
     #[test]
-    fn a_malformed_skill_id_or_client_id_is_named() {
+    fn a_malformed_skill_id_or_client_id_is_a_warning() {
         for rest in
             ["", "mine", "00000000-1111-4222-8333-44444444444", "00000000111142228333444444444444", "00000000-1111-4222-8333-44444444444g"]
         {
-            check_one(Asked { skill_id: Some(format!("{SKILL}{rest}")), ..in_use() }, &MAIL, "skill", "is no skill id");
+            check_single_warning(Asked { skill_id: Some(format!("{SKILL}{rest}")), ..in_use() }, &MAIL, "skill", "is no skill id");
         }
         let good = in_use().skill_id.unwrap();
-        check_one(Asked { skill_id: Some(format!("{good},{SKILL}x")), ..in_use() }, &MAIL, "skill", ".x is no skill id");
+        check_single_warning(Asked { skill_id: Some(format!("{good},{SKILL}x")), ..in_use() }, &MAIL, "skill", ".x is no skill id");
         for id in ["", "mine", &format!("{CLIENT}0123"), &format!("{CLIENT}0123456789abcdef0123456789abcdeg"), &good] {
-            check_one(Asked { lwa_client_id: Some(id.to_owned()), ..in_use() }, &MAIL, "client", "is no client id");
+            check_single_warning(Asked { lwa_client_id: Some(id.to_owned()), ..in_use() }, &MAIL, "client", "is no client id");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A running hub, asked from a terminal: at an address, or by the socket in its data folder.
+//! A client of a running hub, which connects to an HTTP address or to the Unix socket in the data folder.
 
 pub mod print;
 mod socket;
@@ -22,65 +22,65 @@ use crate::audit::Kind;
 use crate::cli::command_line::{DATA, Remote};
 use crate::storage::disk::write_whole;
 
-/// A hub answers within seven seconds.
+/// The time limit of a request. A hub responds within seven seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Of an answer: thousands of things.
+/// The largest size of a response, in bytes. It is sufficient for thousands of things.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
-/// Where a hub serves when nothing else is said.
+/// The default address of a hub.
 const ADDRESS: &str = "http://127.0.0.1:8080";
 
-/// Why the hub was not asked, or did not do it.
+/// Why a request to the hub failed.
 #[derive(Debug, Error)]
 pub enum RemoteError {
     /// The address or the password cannot be part of a request.
     #[error("`{0}` is no address of a hub: it has to be like http://127.0.0.1:8080")]
     Address(String),
-    /// Nothing answers in that data folder.
+    /// There is no socket in the data folder, or no process listens at it.
     #[error("no hub runs over {}; start one with `onething-hub --data`, or name another data folder", .0.display())]
     NotRunning(PathBuf),
-    /// The socket is another user's.
+    /// The socket belongs to another user.
     #[error("the hub over {} answers only the user whose hub it is, and root: say it with sudo", .0.display())]
     NotOperator(PathBuf),
-    /// A hub in use hands out nobody's identity.
+    /// Only a hub in trying mode returns bundles.
     #[error("a hub in use hands out no bundles: they are mailed to their owners. `onething-hub mail` without --save shows what was sent")]
     NoMailbox,
-    /// Nobody answers there.
+    /// The connection to the address failed.
     #[error("no hub answers at {0}; start one with `onething-hub`, or name its address with --hub")]
     Unreachable(String, #[source] HttpsError),
-    /// It took too long.
+    /// The time limit of a request was exceeded.
     #[error("the hub at {0} did not answer in time")]
     Silent(String),
-    /// It said no.
+    /// The hub responded with an error.
     #[error("the hub refused: {0}")]
     Refused(String),
-    /// Nothing to save.
+    /// No mail has a bundle.
     #[error("there is no mail with a bundle; `onething-hub link` links an account, and the mail follows")]
     NoBundle,
-    /// A bundle that cannot be a file there.
+    /// The bundle cannot be written to this file.
     #[error("{} cannot be written", .0.display())]
     Unsaved(PathBuf, #[source] io::Error),
-    /// What came was no answer of a hub.
+    /// The response is not one of a hub.
     #[error("what answers at {0} is no hub")]
     NoHub(String),
-    /// Nobody to print for.
+    /// The output could not be written.
     #[error("the answer could not be written")]
     Output(#[from] io::Error),
 }
 
-/// A running hub.
+/// A running hub that can be reached.
 pub struct RemoteHub {
     way: Way,
 }
 
 enum Way {
-    /// At an address, with the password that it was started with.
+    /// The HTTP address, and the password of the hub if one is known.
     Address { address: String, password: Option<String>, https: Https },
-    /// By the socket in this data folder.
+    /// The Unix socket in this data folder.
     Socket(PathBuf),
 }
 
 impl RemoteHub {
-    /// The hub that is meant. The password is the one it was started with.
+    /// Finds the hub that the options name. `password` is the one of the hub, if it has one.
     pub async fn find(named: &Remote, password: Option<String>) -> Result<Self, RemoteError> {
         let at = |address: &str| Way::Address { address: address.trim_end_matches('/').to_owned(), password, https: Https::default() };
         let way = match (&named.hub, &named.data) {
@@ -97,12 +97,12 @@ impl RemoteHub {
         Ok(Self { way })
     }
 
-    /// Says something to a user's Echo.
+    /// Sends an utterance to the Echo of a user.
     pub async fn say(&self, user: &str, utterance: &str) -> Result<Value, RemoteError> {
         self.ask(Method::POST, "/echo", Some(&json!({"user": user, "say": utterance}))).await
     }
 
-    /// Its things.
+    /// The things of the hub, with certificates and shadows.
     pub async fn things(&self) -> Result<Value, RemoteError> {
         self.ask(Method::GET, "/api/things", None).await
     }
@@ -112,17 +112,17 @@ impl RemoteHub {
         self.exchange(Method::POST, "/link", Some(&json!({"user": user}))).await.map(drop)
     }
 
-    /// What became of its mail, and whether it is in trying mode: of all mail, or of this user's.
+    /// The outgoing mail of all users or of one user, and whether the hub is in trying mode.
     pub async fn outgoing(&self, user: Option<&str>) -> Result<Value, RemoteError> {
         self.ask(Method::GET, &format!("/api/outgoing-mail{}", whose(user)), None).await
     }
 
-    /// The mailbox of a hub in trying mode, or the part of it that is this user's.
+    /// The mailbox of a hub in trying mode, for all users or for one user.
     pub async fn mail(&self, user: Option<&str>) -> Result<Value, RemoteError> {
         self.ask(Method::GET, &format!("/api/mail{}", whose(user)), None).await
     }
 
-    /// Saves the bundle of the newest mail that has one, for nobody but its owner to read.
+    /// Saves the bundle of the newest mail that has one. Only the owner of the file may read it.
     pub async fn save_bundle(&self, mail: &Value, folder: &Path) -> Result<PathBuf, RemoteError> {
         let newest = mail["mail"].as_array().into_iter().flatten().rfind(|message| message["attachment"].is_object());
         let newest = newest.ok_or(RemoteError::NoBundle)?;
@@ -136,7 +136,7 @@ impl RemoteHub {
         Ok(file)
     }
 
-    /// Writes its database, as it is now, into a file. It is asked for by the socket only.
+    /// Writes a copy of the current database of a running hub into a file. Only the socket offers this.
     #[cfg(unix)]
     pub async fn copy_database(data: &Path, to: &Path) -> Result<(), RemoteError> {
         let unsaved = |error| RemoteError::Unsaved(to.to_owned(), error);
@@ -149,12 +149,12 @@ impl RemoteHub {
         Ok(())
     }
 
-    /// How it is.
+    /// The health of the hub.
     pub async fn health(&self) -> Result<Value, RemoteError> {
         self.ask(Method::GET, "/health", None).await
     }
 
-    /// Its last events, of one kind or of all.
+    /// The last events, of one kind or of all kinds.
     pub async fn events(&self, kind: Option<Kind>, last: u32) -> Result<Value, RemoteError> {
         let kind = kind.and_then(|kind| Some(format!("&kind={}", kind.to_possible_value()?.get_name())));
         self.ask(Method::GET, &format!("/api/audit?last={last}{}", kind.unwrap_or_default()), None).await
@@ -165,7 +165,7 @@ impl RemoteHub {
         serde_json::from_slice(answer.body()).map_err(|_| RemoteError::NoHub(self.name()))
     }
 
-    /// What the hub is called in a sentence.
+    /// The name of the hub for use in a sentence.
     fn name(&self) -> String {
         match &self.way {
             Way::Address { address, .. } => address.clone(),
@@ -173,7 +173,7 @@ impl RemoteHub {
         }
     }
 
-    /// An answer, whatever it is, unless it is a refusal.
+    /// The response to a request, if its status is a success.
     async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response<Bytes>, RemoteError> {
         let base = match &self.way {
             Way::Address { address, .. } => address.as_str(),

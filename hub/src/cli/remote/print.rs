@@ -1,4 +1,4 @@
-//! What a hub has answered, as a terminal shows it.
+//! Prints responses of a hub in a terminal.
 
 use std::io::{self, Write};
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::cli::terminal::Terminal;
 use crate::clock;
 
-/// So much of the id of a certificate tells it from others.
+/// The number of digits of a certificate id that are printed.
 const CERTIFICATE_DIGITS: usize = 12;
 
-/// Prints what was said and what came back.
+/// Prints an utterance and the response of the Echo.
 pub fn print_turn(out: impl Write, colour: bool, user: &str, utterance: &str, turn: &Value) -> io::Result<()> {
     let mut terminal = Terminal::new(out, colour);
     let heard = &turn["heard"];
@@ -56,7 +56,7 @@ pub fn print_things(out: impl Write, colour: bool, things: &Value) -> io::Result
     Ok(())
 }
 
-/// Prints the mailbox, newest last.
+/// Prints the mailbox, the newest message last.
 pub fn print_mail(out: impl Write, colour: bool, mail: &Value) -> io::Result<()> {
     let mut terminal = Terminal::new(out, colour);
     let messages = mail["mail"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -78,7 +78,7 @@ pub fn print_mail(out: impl Write, colour: bool, mail: &Value) -> io::Result<()>
     Ok(())
 }
 
-/// Prints what became of mail, one line each, newest last.
+/// Prints the state of outgoing mail, one line each, the newest last.
 pub fn print_outgoing(out: impl Write, colour: bool, outgoing: &Value) -> io::Result<()> {
     let mut terminal = Terminal::new(out, colour);
     let mails = outgoing["outgoing"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -98,14 +98,14 @@ pub fn print_outgoing(out: impl Write, colour: bool, outgoing: &Value) -> io::Re
     Ok(())
 }
 
-/// Prints the status of a hub, and the reasons where it is degraded.
+/// Prints the status of a hub, and the reasons if the hub is degraded.
 pub fn print_health(mut out: impl Write, health: &Value) -> io::Result<()> {
     let reasons: Vec<&str> = health["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let status = health["status"].as_str().unwrap_or_default();
     writeln!(out, "{status}{}{}", if reasons.is_empty() { "" } else { ": " }, reasons.join("; "))
 }
 
-/// Prints events, one line each, newest last.
+/// Prints events, one line each, the newest last.
 pub fn print_events(out: impl Write, colour: bool, events: &Value) -> io::Result<()> {
     let mut terminal = Terminal::new(out, colour);
     let events = events["events"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -128,7 +128,7 @@ pub fn print_events(out: impl Write, colour: bool, events: &Value) -> io::Result
     Ok(())
 }
 
-/// A refusal in one line. The texts in it are escaped already.
+/// A refusal in one line. The hub has already escaped the texts of the client.
 fn refusal(event: &Value) -> String {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     let what = match event["action"].as_str() {

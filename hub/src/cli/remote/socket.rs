@@ -1,4 +1,4 @@
-//! HTTP over the socket in a data folder.
+//! HTTP over the Unix socket in a data folder.
 
 use std::io;
 use std::path::Path;
@@ -9,13 +9,13 @@ use http_body_util::{BodyExt, Full, Limited};
 
 use super::RemoteError;
 
-/// Whether a hub answers there.
+/// Whether a hub accepts connections at the socket.
 #[cfg(unix)]
 pub(super) async fn reach(data: &Path) -> Result<(), RemoteError> {
     connect(data).await.map(drop)
 }
 
-/// Sends a request and reads the whole answer, of at most `limit` bytes.
+/// Sends a request and reads the complete response, whose body has at most `limit` bytes.
 #[cfg(unix)]
 pub(super) async fn exchange(
     data: &Path,
@@ -27,13 +27,13 @@ pub(super) async fn exchange(
     Ok(Response::from_parts(head, body.to_bytes()))
 }
 
-/// Sends a request. The body of the answer is read by whoever wants it.
+/// Sends a request, and returns the response with an unread body.
 #[cfg(unix)]
 pub(super) async fn send(data: &Path, request: http::Result<Request<Full<Bytes>>>) -> Result<Response<hyper::body::Incoming>, RemoteError> {
     let no_hub = || RemoteError::NoHub(data.display().to_string());
     let stream = hyper_util::rt::TokioIo::new(connect(data).await?);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(|_| no_hub())?;
-    // It ends with the answer, and what fails on it fails there, too.
+    // The task ends with the response. Its errors also appear in the response.
     tokio::spawn(connection);
     sender.send_request(request.map_err(|_| no_hub())?).await.map_err(|_| no_hub())
 }
@@ -42,18 +42,18 @@ pub(super) async fn send(data: &Path, request: http::Result<Request<Full<Bytes>>
 async fn connect(data: &Path) -> Result<tokio::net::UnixStream, RemoteError> {
     crate::web::Socket::connect(data).await.map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => RemoteError::NotOperator(data.to_owned()),
-        // No file, or one that a hub has left which was killed.
+        // There is no socket, or a hub that was killed left the file.
         _ => RemoteError::NotRunning(data.to_owned()),
     })
 }
 
-/// Elsewhere there are no such sockets.
+/// Other systems have no such sockets.
 #[cfg(not(unix))]
 pub(super) async fn reach(data: &Path) -> Result<(), RemoteError> {
     Err(RemoteError::NotRunning(data.to_owned()))
 }
 
-/// Elsewhere there are no such sockets.
+/// Other systems have no such sockets.
 #[cfg(not(unix))]
 pub(super) async fn exchange(data: &Path, _: http::Result<Request<Full<Bytes>>>, _: usize) -> Result<Response<Bytes>, RemoteError> {
     Err(RemoteError::NotRunning(data.to_owned()))

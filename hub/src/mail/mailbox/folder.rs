@@ -1,4 +1,4 @@
-//! What lies in the folder of a mailbox.
+//! Access to the files of a mail folder.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -6,15 +6,15 @@ use std::path::Path;
 
 use crate::storage::disk::private;
 
-/// SES takes no larger message (<https://docs.aws.amazon.com/ses/latest/dg/quotas.html>).
+/// The largest size of a message in bytes, which is the limit of SES (<https://docs.aws.amazon.com/ses/latest/dg/quotas.html>).
 pub(super) const MESSAGE_LIMIT: u64 = 40 * 1024 * 1024;
 
-/// Opens a file to be written at its end.
+/// Opens a file to append to it. Creates the file if it does not exist.
 pub(super) fn append(path: &Path) -> io::Result<File> {
     private(OpenOptions::new().append(true).create(true)).open(path)
 }
 
-/// A file's content, or `None` when there is no such file.
+/// The content of a file, up to [`MESSAGE_LIMIT`]. `None` if the file does not exist.
 pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,

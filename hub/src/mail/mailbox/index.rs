@@ -1,7 +1,7 @@
-//! What is in the messages, one line of JSON for each, so that nobody has to open them all.
+//! The index of a mail folder: one line of JSON for each message, so that the messages need not be parsed for a list.
 //!
-//! `index.jsonl` grows by a line with every message. It is never the only place of anything: a line that is torn, missing
-//! or left over is mended from the messages themselves.
+//! Each message appends a line to `index.jsonl`. The index contains no information that the messages do not contain, except the
+//! labels of sent mail. A line that is incomplete, missing or obsolete is repaired from the messages.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -18,43 +18,43 @@ use crate::clock;
 use crate::storage::disk;
 use onething_device::bundle::Bundle;
 
-/// The index's name in the folder.
+/// The name of the index file in the mail folder.
 pub const FILE: &str = "index.jsonl";
 
-/// What the index says of a message. Not to be printed: there are addresses in it.
+/// The entry of a message. It implements no `Debug`, because it contains addresses.
 #[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// The file's name in the folder.
+    /// The name of the message file in the folder.
     pub id: String,
-    /// When it was sent, in microseconds since the epoch.
+    /// When the message was sent, as Unix time in microseconds.
     pub micros: u64,
-    /// Of the file, in bytes: a message of another size is another message.
+    /// The size of the file in bytes. A file with another size is a different message.
     pub size: u64,
-    /// `Name <address>`, or an address.
+    /// The sender: `Name <address>`, or an address.
     pub from: String,
-    /// The recipient's address.
+    /// The address of the recipient.
     pub to: String,
-    /// What it is about.
+    /// The subject.
     pub subject: String,
-    /// Whose bundle it carries.
+    /// The thing whose bundle the message contains.
     pub thing: Option<String>,
     /// The id of the certificate in the bundle.
     pub certificate: Option<String>,
-    /// What comes with it.
+    /// The first attachment.
     pub attachment: Option<Attachment>,
 }
 
-/// A file that comes with a message.
+/// The attachment of a message.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Attachment {
-    /// Its name, without any path.
+    /// The file name, without a path.
     pub name: String,
-    /// In bytes.
+    /// The size of the decoded content, in bytes.
     pub size: usize,
 }
 
 impl Entry {
-    /// Reads a message. What it does not say stays empty.
+    /// Parses a message. Headers that are missing or not valid become empty.
     pub fn of(id: String, micros: u64, raw: &[u8]) -> Self {
         let size = raw.len() as u64;
         let nothing = Self {
@@ -82,29 +82,29 @@ impl Entry {
         }
     }
 
-    /// Whether it is to this address, as its owner typed it.
+    /// Whether the message is addressed to `address`, which may be in the form in which the owner typed it.
     pub fn is_to(&self, address: &str) -> bool {
         let as_sent = |typed: &str| EmailAddress::parse(typed).map_or_else(|| typed.to_owned(), |address| address.whole());
         self.to.eq_ignore_ascii_case(address) || as_sent(&self.to).eq_ignore_ascii_case(&as_sent(address))
     }
 
-    /// When it was sent, in seconds since the epoch.
+    /// When the message was sent, as Unix time in seconds.
     pub fn at(&self) -> u64 {
         self.micros / 1_000_000
     }
 }
 
-/// The index of a folder, in memory and on the disk.
+/// The index of a mail folder, in memory and as a file.
 pub(super) struct Index {
     folder: PathBuf,
-    /// By time.
+    /// Sorted by time.
     entries: Vec<Entry>,
-    /// Whether the file holds exactly the entries, line by line.
+    /// Whether the file contains exactly the lines of the entries.
     is_whole: bool,
 }
 
 impl Index {
-    /// Reads the index of a folder, and makes it true to the messages that are there.
+    /// Reads the index of a folder, and repairs it from the messages in the folder.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let written = folder::read(&path.join(FILE))?.unwrap_or_default();
         let lines = written.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Entry>(line).ok());
@@ -125,24 +125,24 @@ impl Index {
         Ok(index)
     }
 
-    /// By time.
+    /// The entries, sorted by time.
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The microsecond of the last message that was sent from here; mail that was put in by hand has times of its own.
+    /// The time in the newest file name that this hub generated, in microseconds. Other messages do not count.
     pub(super) fn latest(&self) -> u64 {
         self.entries.iter().rev().find_map(|entry| clock::parse_file_name(stem(&entry.id))).unwrap_or_default()
     }
 
-    /// Adds the newest message. It is among the entries also when the file could not be written.
+    /// Adds the newest message. If the file cannot be written, the entry is still added in memory.
     pub(super) fn add(&mut self, entry: Entry) -> io::Result<()> {
         let line = lines_of(std::slice::from_ref(&entry));
         self.entries.push(entry);
         if !self.is_whole {
             return self.write();
         }
-        // Until it is on the disk nobody knows how much of it is.
+        // After an error the file may contain a part of the line.
         self.is_whole = false;
         let mut file = folder::append(&self.folder.join(FILE))?;
         file.write_all(&line?)?;
@@ -151,7 +151,7 @@ impl Index {
         Ok(())
     }
 
-    /// Leaves out what is to this address; the names of those messages.
+    /// Removes the entries of messages to this address, and returns the file names of the messages.
     pub(super) fn remove(&mut self, address: &str) -> io::Result<Vec<String>> {
         let (gone, kept) = std::mem::take(&mut self.entries).into_iter().partition(|entry| entry.is_to(address));
         self.entries = kept;
@@ -177,7 +177,7 @@ fn lines_of(entries: &[Entry]) -> io::Result<Vec<u8>> {
     Ok(lines)
 }
 
-/// The messages in a folder. A link is none: it would lead elsewhere.
+/// The message files in a folder. A symbolic link does not count, because its target may be outside the folder.
 fn messages(path: &Path) -> io::Result<Vec<(String, Metadata)>> {
     let mut messages = Vec::new();
     for file in fs::read_dir(path)? {
@@ -195,7 +195,7 @@ fn stem(id: &str) -> &str {
     id.strip_suffix(".eml").unwrap_or(id)
 }
 
-/// By its name where that is one of ours, else by the file's own time.
+/// The time in the name if this hub generated the name, or else the modification time of the file, in microseconds.
 fn sent_at(id: &str, file: &Metadata) -> u64 {
     let by_file = || file.modified().ok()?.duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_micros()).ok());
     clock::parse_file_name(stem(id)).or_else(by_file).unwrap_or_default()

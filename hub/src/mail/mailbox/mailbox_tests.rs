@@ -41,7 +41,7 @@ impl Owner {
         Self { thing, certificate: authority.issue(NOW).unwrap(), broker }
     }
 
-    /// The mail as the skill writes it.
+    /// The mail with a bundle, as the skill composes it.
     fn letter(&self) -> Letter {
         let to = EmailAddress::parse("ana@example.com").unwrap();
         let parcel = Parcel {
@@ -69,7 +69,7 @@ fn subjects(mail: &MailFolder, to: Option<&str>) -> Vec<String> {
     mail.messages(to).unwrap().into_iter().map(|message| message.subject).collect()
 }
 
-/// A folder with three mails to two people.
+/// A folder with three mails to two recipients.
 async fn some_mail(path: &Path) -> MailFolder {
     let mail = MailFolder::open(path).unwrap();
     for (address, text) in [("ana@example.com", "one"), ("ben@example.com", "two"), ("ana@example.com", "three")] {
@@ -79,7 +79,7 @@ async fn some_mail(path: &Path) -> MailFolder {
 }
 
 #[tokio::test]
-async fn messages_lie_in_the_folder_in_the_order_they_came() {
+async fn messages_are_listed_in_the_order_of_arrival() {
     let place = tempfile::tempdir().unwrap();
     let mail = MailFolder::open(&place.path().join("a/mail")).unwrap();
     for number in 0..20 {
@@ -95,7 +95,7 @@ async fn messages_lie_in_the_folder_in_the_order_they_came() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn nobody_else_can_read_a_message() {
+async fn files_and_folder_are_readable_only_by_the_owner() {
     use std::os::unix::fs::PermissionsExt;
     let place = tempfile::tempdir().unwrap();
     let mail = MailFolder::open(&place.path().join("mail")).unwrap();
@@ -109,7 +109,7 @@ async fn nobody_else_can_read_a_message() {
 }
 
 #[tokio::test]
-async fn an_attachment_is_saved_beside_its_message_whatever_path_it_names() {
+async fn an_attachment_is_saved_in_the_mail_folder_whatever_path_it_names() {
     let place = tempfile::tempdir().unwrap();
     let mail = MailFolder::open(place.path()).unwrap();
     mail.send(letter(&MESSAGE.replace("NAME", "../../thing.zip"))).await.unwrap();
@@ -121,12 +121,12 @@ async fn an_attachment_is_saved_beside_its_message_whatever_path_it_names() {
     assert_eq!(names(place.path()).len(), 3);
     for taken in [index::FILE, "20261122T000405.000006Z.eml"] {
         mail.send(letter(&MESSAGE.replace("NAME", taken))).await.unwrap();
-        assert!(mail.save_attachment(mail.sent().last().unwrap()).is_err(), "{taken} would be written over");
+        assert!(mail.save_attachment(mail.sent().last().unwrap()).is_err(), "{taken} would be overwritten");
     }
 }
 
 #[tokio::test]
-async fn a_folder_that_is_gone_refuses_mail_and_leaves_nothing() {
+async fn a_deleted_folder_refuses_mail_and_is_not_created_again() {
     let place = tempfile::tempdir().unwrap();
     let mail = MailFolder::open(&place.path().join("mail")).unwrap();
     fs::remove_dir_all(&mail.path).unwrap();
@@ -135,7 +135,7 @@ async fn a_folder_that_is_gone_refuses_mail_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_mail_is_shown_as_a_reader_shows_it() {
+async fn a_message_has_the_parts_that_a_mail_program_shows() {
     let place = tempfile::tempdir().unwrap();
     let mail = MailFolder::open(place.path()).unwrap();
     let owner = Owner::new();
@@ -166,7 +166,7 @@ async fn plain_text_has_no_html_and_no_attachment() {
 }
 
 #[tokio::test]
-async fn each_recipient_finds_their_own_mail() {
+async fn messages_are_filtered_by_recipient() {
     let place = tempfile::tempdir().unwrap();
     let mail = some_mail(place.path()).await;
     assert_eq!(subjects(&mail, Some("ana@example.com")), ["one", "three"]);
@@ -176,7 +176,7 @@ async fn each_recipient_finds_their_own_mail() {
 }
 
 #[tokio::test]
-async fn an_id_leads_to_no_other_place() {
+async fn an_id_cannot_name_another_file() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("secret.eml"), "x").unwrap();
     let mail = some_mail(&place.path().join("mail")).await;
@@ -188,7 +188,7 @@ async fn an_id_leads_to_no_other_place() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_link_in_the_folder_is_no_message() {
+async fn a_symbolic_link_in_the_folder_is_not_a_message() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("secret"), "x").unwrap();
     some_mail(&place.path().join("mail")).await;
@@ -197,7 +197,7 @@ async fn a_link_in_the_folder_is_no_message() {
 }
 
 #[tokio::test]
-async fn who_waits_for_mail_is_told() {
+async fn a_new_message_wakes_a_receiver() {
     let place = tempfile::tempdir().unwrap();
     let mail = MailFolder::open(place.path()).unwrap();
     let mut arrivals = mail.arrivals();
@@ -207,12 +207,12 @@ async fn who_waits_for_mail_is_told() {
 }
 
 #[tokio::test]
-async fn mail_and_its_order_outlive_the_process() {
+async fn mail_and_its_order_survive_a_restart() {
     let place = tempfile::tempdir().unwrap();
     let before = some_mail(place.path()).await;
     let written = fs::read(place.path().join(index::FILE)).unwrap();
     let mail = MailFolder::open(place.path()).unwrap();
-    assert_eq!(fs::read(place.path().join(index::FILE)).unwrap(), written, "an index that is right is left alone");
+    assert_eq!(fs::read(place.path().join(index::FILE)).unwrap(), written, "a correct index is not written again");
     assert!(mail.entries(None) == before.entries(None));
     mail.send(to("ana@example.com", "four")).await.unwrap();
     assert_eq!(subjects(&MailFolder::open(place.path()).unwrap(), None), ["one", "two", "three", "four"]);
@@ -229,7 +229,7 @@ async fn a_clock_that_was_set_back_does_not_change_the_order() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_torn_lost_or_nonsense_is_made_anew() {
+async fn a_truncated_missing_or_invalid_index_is_rebuilt() {
     let place = tempfile::tempdir().unwrap();
     let owner = Owner::new();
     some_mail(place.path()).await.send(owner.letter()).await.unwrap();
@@ -248,17 +248,17 @@ async fn an_index_that_is_torn_lost_or_nonsense_is_made_anew() {
     fs::remove_file(&path).unwrap();
     let mail = MailFolder::open(place.path()).unwrap();
     assert!(fs::read(&path).unwrap() == whole);
-    assert_eq!(mail.entries(None)[3].certificate.as_deref(), Some(owner.certificate.id.as_str()), "read out of the bundle");
+    assert_eq!(mail.entries(None)[3].certificate.as_deref(), Some(owner.certificate.id.as_str()), "the id comes from the bundle");
 }
 
 #[tokio::test]
-async fn what_is_deleted_or_put_in_by_hand_is_noticed() {
+async fn messages_deleted_or_added_by_hand_are_detected() {
     let place = tempfile::tempdir().unwrap();
     let mail = some_mail(place.path()).await;
     fs::remove_file(&mail.sent()[1]).unwrap();
     fs::write(place.path().join("note.eml"), to("ben@example.com", "by hand").message).unwrap();
     fs::write(place.path().join("note.txt"), "no mail").unwrap();
-    assert_eq!(subjects(&mail, None), ["one", "three"], "at once");
+    assert_eq!(subjects(&mail, None), ["one", "three"], "a deleted message is omitted without opening the folder again");
     let mail = MailFolder::open(place.path()).unwrap();
     assert_eq!(mail.entries(None).len(), 3);
     assert_eq!(subjects(&mail, Some("ben@example.com")), ["by hand"]);
@@ -267,7 +267,7 @@ async fn what_is_deleted_or_put_in_by_hand_is_noticed() {
 }
 
 #[tokio::test]
-async fn what_a_dead_process_left_half_written_is_removed() {
+async fn partial_files_of_a_crashed_process_are_removed() {
     let place = tempfile::tempdir().unwrap();
     some_mail(place.path()).await;
     fs::write(place.path().join("20261122T000405.000006Z.eml.77.tmp"), "PRIVATE").unwrap();
@@ -276,7 +276,7 @@ async fn what_a_dead_process_left_half_written_is_removed() {
 }
 
 #[tokio::test]
-async fn an_index_that_could_not_be_written_is_mended_by_the_next_mail() {
+async fn an_index_that_could_not_be_written_is_repaired_by_the_next_mail() {
     let place = tempfile::tempdir().unwrap();
     let mail = some_mail(place.path()).await;
     let path = place.path().join(index::FILE);
@@ -290,7 +290,7 @@ async fn an_index_that_could_not_be_written_is_mended_by_the_next_mail() {
 }
 
 #[tokio::test]
-async fn the_label_of_a_letter_stands_in_the_index() {
+async fn the_index_contains_the_label_of_a_letter() {
     let place = tempfile::tempdir().unwrap();
     let owner = Owner::new();
     let label = Label { thing: owner.thing.clone(), certificate: owner.certificate.id.clone() };
@@ -301,7 +301,7 @@ async fn the_label_of_a_letter_stands_in_the_index() {
 }
 
 #[test]
-fn many_may_ask_at_once_whether_mail_is_taken_and_nothing_is_left() {
+fn concurrent_probes_succeed_and_leave_no_file() {
     let place = tempfile::tempdir().unwrap();
     let mail = MailFolder::open(place.path()).unwrap();
     std::thread::scope(|scope| {
@@ -316,7 +316,7 @@ fn many_may_ask_at_once_whether_mail_is_taken_and_nothing_is_left() {
 }
 
 #[tokio::test]
-async fn mail_is_found_by_the_address_as_its_owner_typed_it() {
+async fn messages_are_found_by_the_address_as_its_owner_typed_it() {
     let place = tempfile::tempdir().unwrap();
     let mail = MailFolder::open(place.path()).unwrap();
     let typed = ["ana.@docomo.ne.jp", "ana..b@ezweb.ne.jp", "ana@bücher.example", "jörg@example.com"];

@@ -1,37 +1,37 @@
-//! A message as a reader shows it: parsed by a parser that other people wrote.
+//! A message with its text, parsed by a third-party parser.
 
 use mail_parser::PartType;
 use serde::Serialize;
 
 use super::index::{Attachment, Entry};
 
-/// A message. Not to be printed: there are addresses and a name in it.
+/// A message. It implements no `Debug`, because it contains addresses and a name.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
-    /// The file's name in the folder.
+    /// The name of the message file in the folder.
     pub id: String,
-    /// When it was sent, in seconds since the epoch.
+    /// When the message was sent, as Unix time in seconds.
     pub at: u64,
-    /// `Name <address>`, or an address.
+    /// The sender: `Name <address>`, or an address.
     pub from: String,
-    /// The recipient's address.
+    /// The address of the recipient.
     pub to: String,
-    /// What it is about.
+    /// The subject.
     pub subject: String,
-    /// Whose bundle it carries.
+    /// The thing whose bundle the message contains.
     pub thing: Option<String>,
     /// The id of the certificate in the bundle.
     pub certificate: Option<String>,
-    /// The plain text.
+    /// The body as plain text.
     pub text: String,
-    /// The same as HTML, where there is any.
+    /// The body as HTML, if the message contains HTML.
     pub html: Option<String>,
-    /// What comes with it.
+    /// The first attachment.
     pub attachment: Option<Attachment>,
 }
 
 impl Message {
-    /// Puts what is in a message beside what the index says of it. It takes any bytes: what cannot be read stays empty.
+    /// Combines the index entry of a message with its body. Any bytes are accepted; parts that cannot be parsed become empty.
     pub fn read(entry: Entry, raw: &[u8]) -> Self {
         let parsed = mail_parser::MessageParser::default().parse(raw);
         let text = parsed.as_ref().and_then(|parsed| parsed.body_text(0)).unwrap_or_default().into_owned();
@@ -42,7 +42,7 @@ impl Message {
     }
 }
 
-/// The HTML that is in the message; none is made of plain text.
+/// The HTML body of a message. Plain text is not converted.
 pub(super) fn html(parsed: &mail_parser::Message<'_>) -> Option<String> {
     let part = parsed.html_bodies().find(|part| matches!(part.body, PartType::Html(_)))?;
     part.text_contents().map(str::to_owned)

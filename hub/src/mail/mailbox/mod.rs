@@ -1,10 +1,10 @@
-//! Mail into a folder: one `.eml` per message, for a mail program, an editor, a page or a test to open.
+//! A mail folder with one `.eml` file per message, which mail programs, editors, the page and tests can open.
 //!
-//! A message appears whole or not at all, under a name that sorts by time, and only its owner can read it:
-//! there is a private key in it. One that was taken survives a power cut. The [`index`] beside the messages says what is in
-//! them; the messages are the truth, and whatever the index lacks or has too much is mended when the folder is opened.
+//! A message is written atomically under a name that sorts by time. Only its owner can read the file, because a message contains
+//! a private key. A message that was accepted survives a power cut. The [`index`] summarises the messages. The messages are
+//! authoritative, and the index is repaired from them when the folder is opened.
 //!
-//! Everything here blocks, as files do: an asynchronous caller puts it on a thread that may.
+//! All functions except [`Mailer::send`] block, so an async task must call them on a blocking thread.
 
 mod folder;
 pub mod index;
@@ -25,21 +25,20 @@ pub use self::message::Message;
 use crate::clock;
 use crate::storage::disk;
 
-/// What [`MailFolder::probe`] writes.
+/// The name of the file that [`MailFolder::probe`] writes.
 const PROBE: &str = ".probe";
 
-/// A folder that takes mail.
+/// A folder to which mail is sent. Clones share the index.
 #[derive(Clone)]
 pub struct MailFolder {
     path: PathBuf,
     index: Arc<Mutex<Index>>,
-    /// How many messages there are, for those who wait for the next one.
+    /// The number of messages, for tasks that wait for the next one.
     count: watch::Sender<usize>,
 }
 
 impl MailFolder {
-    /// Opens a folder with what lies in it, and makes it where there is none. What an earlier process left half written is
-    /// removed.
+    /// Opens a mail folder, or creates it. Removes partial files of a crashed process.
     pub fn open(path: &Path) -> io::Result<Self> {
         disk::make_folder(path)?;
         disk::remove_unfinished(path)?;
@@ -48,18 +47,18 @@ impl MailFolder {
         Ok(Self { path: path.to_owned(), index: Arc::new(Mutex::new(index)), count })
     }
 
-    /// All messages, oldest first, also those of earlier processes.
+    /// The paths of all messages, the oldest first, including messages of earlier processes.
     pub fn sent(&self) -> Vec<PathBuf> {
         self.lock().entries().iter().map(|entry| self.path.join(&entry.id)).collect()
     }
 
-    /// The entries of the index, oldest first: of one recipient's mail, or of all.
+    /// The entries of the index, the oldest first, for one recipient or for all.
     pub fn entries(&self, to: Option<&str>) -> Vec<Entry> {
         self.lock().entries().iter().filter(|entry| to.is_none_or(|to| entry.is_to(to))).cloned().collect()
     }
 
-    /// The messages as a reader shows them, oldest first: of one recipient, or all. One that somebody has deleted by hand
-    /// is left out.
+    /// The messages with their text, the oldest first, for one recipient or for all. Messages whose files were deleted by hand
+    /// are omitted.
     pub fn messages(&self, to: Option<&str>) -> io::Result<Vec<Message>> {
         let read = self.entries(to).into_iter().map(|entry| {
             let raw = folder::read(&self.path.join(&entry.id))?;
@@ -68,19 +67,19 @@ impl MailFolder {
         read.filter_map(io::Result::transpose).collect()
     }
 
-    /// A message as it was sent. `None` when there is none of this id.
+    /// The raw bytes of a message. `None` if there is no message with this id.
     pub fn raw(&self, id: &str) -> io::Result<Option<Vec<u8>>> {
-        // An id is a name in the index and nothing else, so it leads to no other place.
+        // Only names in the index are accepted, so an id cannot name another file.
         let known = self.lock().entries().iter().any(|entry| entry.id == id);
         if known { folder::read(&self.path.join(id)) } else { Ok(None) }
     }
 
-    /// The HTML of a message, where it has any. It is the sender's: whoever shows it keeps it from doing anything.
+    /// The HTML body of a message, if there is one. It is not sanitised, so a page must display it in a sandbox.
     pub fn html(&self, id: &str) -> io::Result<Option<String>> {
         Ok(self.raw(id)?.and_then(|raw| message::html(&MessageParser::default().parse(&raw)?)))
     }
 
-    /// Name and content of a message's attachment.
+    /// The name and the content of the first attachment of a message.
     pub fn attachment(&self, id: &str) -> io::Result<Option<(String, Vec<u8>)>> {
         let attachment = |raw: Vec<u8>| {
             let parsed = MessageParser::default().parse(&raw)?;
@@ -89,7 +88,7 @@ impl MailFolder {
         Ok(self.raw(id)?.and_then(attachment))
     }
 
-    /// Saves the attachment of a message beside it, as a mail program does.
+    /// Saves the attachment of a message in the mail folder. Fails if the name belongs to a message or to the index.
     pub fn save_attachment(&self, message: &Path) -> io::Result<PathBuf> {
         let message = fs::read(message)?;
         let parsed = MessageParser::default().parse(&message);
@@ -102,20 +101,20 @@ impl MailFolder {
         Ok(self.path.join(name))
     }
 
-    /// Whether mail can be put here, tried with a file that is gone again.
+    /// Whether mail can be written, tested with a temporary file.
     pub fn probe(&self) -> io::Result<()> {
-        // One at a time: another's probe would take this one's file away.
+        // Concurrent probes use the same file name, so the lock serialises them.
         let _index = self.lock();
         disk::write_whole(&self.path, PROBE, b"")?;
         fs::remove_file(self.path.join(PROBE))
     }
 
-    /// Tells how many messages there are, whenever one arrives.
+    /// The number of messages, with a notification for each change.
     pub fn arrivals(&self) -> watch::Receiver<usize> {
         self.count.subscribe()
     }
 
-    /// Throws away all mail to this address.
+    /// Deletes all messages to this address.
     pub fn remove(&self, address: &str) -> io::Result<()> {
         let mut index = self.lock();
         for id in index.remove(address)? {
@@ -127,7 +126,8 @@ impl MailFolder {
 
     fn take(&self, letter: &Letter) -> io::Result<()> {
         let mut index = self.lock();
-        // Two messages of one microsecond, or a clock set back, must not change the order.
+        // The order of the names is the order of arrival, even for two messages in one microsecond and after the clock was set
+        // back.
         let micros = clock::micros().max(index.latest() + 1);
         let name = format!("{}.eml", clock::file_name(micros));
         disk::write_whole(&self.path, &name, &letter.message)?;
@@ -136,7 +136,7 @@ impl MailFolder {
             entry.thing = Some(label.thing.to_string());
             entry.certificate = Some(label.certificate.as_str().to_owned());
         }
-        // The message lies there and counts as sent: an index that could not be written is mended at the next chance.
+        // The message file is written, so the message counts as sent. The next write repairs the index.
         if let Err(error) = index.add(entry) {
             tracing::warn!(%error, "the index of the mailbox could not be written");
         }
@@ -144,7 +144,7 @@ impl MailFolder {
         Ok(())
     }
 
-    /// A panic elsewhere leaves an index that is whole: its entries are added last.
+    /// A panic in another thread leaves the index consistent, because entries are added last.
     fn lock(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }

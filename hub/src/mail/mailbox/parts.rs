@@ -1,11 +1,11 @@
-//! The parts of a parsed message that the index and a reader show.
+//! The parts of a parsed message that the index and a [`Message`](super::Message) contain.
 
 use std::path::Path;
 
 use mail_parser::{Addr, HeaderName, Message, MimeHeaders};
 use onething::login::EmailAddress;
 
-/// Name, without any path, and content of the first attachment.
+/// The name, without a path, and the content of the first attachment.
 pub(super) fn attachment<'a>(parsed: &'a Message<'_>) -> Option<(String, &'a [u8])> {
     let part = parsed.attachment(0)?;
     let name = Path::new(part.attachment_name()?).file_name()?.to_str()?;
@@ -21,9 +21,10 @@ pub(super) fn sender(parsed: &Message<'_>) -> String {
     sender.map(written).unwrap_or_default()
 }
 
-/// The first of them: mail of this skill has one.
+/// The first recipient. Mail of the skill has only one.
 pub(super) fn recipient(parsed: &Message<'_>) -> String {
-    // A lone address in full: of a quoted one the parser takes the part before the `@` for a name.
+    // A header with one address is parsed here. For a quoted local part the parser would return the part before the `@` as a
+    // name.
     if let Some(alone) = parsed.header_raw(HeaderName::To).and_then(EmailAddress::parse) {
         return alone.whole();
     }

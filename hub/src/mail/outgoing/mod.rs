@@ -1,15 +1,18 @@
-//! Outgoing mail: into the folder, or out by SMTP.
+//! Outgoing mail, either into a folder or to an SMTP server.
 //!
-//! What goes out by SMTP is on the disk before the mail server is asked. What the server takes later, or what it would take if the
-//! operator mended something, waits and is tried again, each time after a longer pause and for five days at most
-//! (RFC 5321, section 4.5.4.1); what it refuses for good is told at once. Whoever hands a mail over waits for the first attempt only.
+//! A message is on the disk before the first SMTP attempt. After a temporary error, or an error that the operator can fix, the
+//! message waits for another attempt. The pauses grow, and the message is given up after five days (RFC 5321, section 4.5.4.1). A
+//! permanent error is returned at once. The sender of a message waits only for the first attempt.
 //!
-//! - A mail waits in the database, which only its owner may read, and what was in it is overwritten when it waits no more.
-//! - Of a thing, the newest mail alone waits. Before each attempt the registry is asked whether the mail's certificate is still the
-//!   thing's own: nobody is sent an identity that is replaced or deleted. Two mails to one address are never under way at once.
-//! - A process that dies between the server's word and the note of it sends the same mail once more, as every mail server does.
+//! - A waiting message is in the database, which only its owner can read. Its content is deleted from the disk when it no longer
+//!   waits.
+//! - Only the newest message of a thing waits. Before each attempt the registry must confirm that the certificate in the message
+//!   is still attached to the thing, so replaced or deleted certificates are not sent. Two messages to one address are never sent
+//!   at the same time.
+//! - If the process crashes between the response of the server and the update of the database, the message is sent a second time,
+//!   as with every mail server.
 //!
-//! What was sent to whom, and what became of it, stands in the same table, for whoever runs the hub.
+//! The same table records for the operator which messages were sent, and the result.
 
 pub(crate) mod state;
 mod table;
@@ -37,21 +40,22 @@ use crate::registry::LocalRegistry;
 use crate::shadow::LocalShadows;
 use crate::storage::store::{self, Store, StoreError};
 
-/// How long whoever hands a mail over waits for the first attempt: an answer of Alexa's has seven seconds for all it does.
+/// How long [`Mailer::send`] waits for the first attempt. A response to Alexa must be complete within seven seconds.
 const FIRST_ATTEMPT: Duration = Duration::from_millis(3_500);
-/// How long the mail server may take: some let strangers wait on purpose.
+/// The time limit of an SMTP command. Some servers delay unknown clients on purpose.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A mail that has waited for longer, while no other has gone out, is a matter for the operator, whatever the server says.
+/// The time in seconds after which a waiting message counts as a fault for the operator, unless the server has accepted another
+/// message since.
 const LONG: u64 = 3_600;
 
-/// The pauses between attempts.
+/// The pauses between attempts to send a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Before the second attempt; before each later one it is twice as long.
+    /// The pause before the second attempt. It doubles before each later attempt.
     pub first: Duration,
-    /// The longest.
+    /// The longest pause.
     pub longest: Duration,
-    /// After which a mail is given up.
+    /// The time after which a message is given up.
     pub give_up: Duration,
 }
 
@@ -61,18 +65,18 @@ impl Default for Pace {
     }
 }
 
-/// What is needed to send mail that waits.
+/// The dependencies for sending waiting mail to a server.
 #[derive(Clone)]
 pub struct Server {
-    /// The mail server.
+    /// The SMTP client.
     pub smtp: Smtp,
-    /// Whether a certificate is still its thing's own.
+    /// The registry, which tells whether a certificate is still attached to its thing.
     pub registry: LocalRegistry,
-    /// Where an owner's next word finds out that their mail was given up.
+    /// The shadows. A message that was given up is recorded there, so that the next request of the owner sends a new one.
     pub shadows: LocalShadows,
-    /// How long a note on a thing keeps others away, in seconds.
+    /// The lifetime of a lease on a thing, in seconds.
     pub lease: u64,
-    /// When it is tried again.
+    /// The pauses between attempts.
     pub pace: Pace,
 }
 
@@ -82,7 +86,7 @@ enum Way {
     Server(Box<Server>),
 }
 
-/// Sends the mail of a hub; clones send the same.
+/// The mailer of a hub. Clones share the queue.
 #[derive(Clone)]
 pub struct Outgoing {
     store: Store,
@@ -92,39 +96,39 @@ pub struct Outgoing {
 
 #[derive(Default)]
 struct Shared {
-    /// Something waits.
+    /// Signals that a message waits.
     wake: Notify,
-    /// Who waits for the first attempt at a mail, by its number.
+    /// The callers that wait for the first attempt, by the number of the message.
     first: Mutex<HashMap<i64, oneshot::Sender<Result<(), MailError>>>>,
-    /// Counts changes.
+    /// Counts changes of state.
     changes: watch::Sender<u64>,
 }
 
 impl Outgoing {
-    /// Mail into a folder.
+    /// A mailer that writes into a folder.
     pub fn into_folder(store: Store, folder: MailFolder) -> Self {
         Self { store, way: Way::Folder(folder), shared: Arc::default() }
     }
 
-    /// Mail to a mail server. Nothing is sent until [`Outgoing::run`] runs.
+    /// A mailer for a mail server. It sends nothing until [`Outgoing::run`] runs.
     pub fn to_server(store: Store, mut server: Server) -> Self {
         server.smtp = server.smtp.with_patience(PATIENCE);
         Self { store, way: Way::Server(Box::new(server)), shared: Arc::default() }
     }
 
-    /// The last mails, the oldest of them first: of one thing, or all.
+    /// The last `count` messages of one thing or of all things, the oldest first.
     pub async fn last(&self, thing: Option<&ThingName>, count: u32) -> Result<Vec<Mail>, StoreError> {
         let thing = thing.map(|thing| thing.as_str().to_owned());
         self.store.read(move |db| table::last(db, thing.as_deref(), count)).await
     }
 
-    /// All mail that waits, oldest first.
+    /// All messages that wait, the oldest first.
     pub async fn waiting(&self) -> Result<Vec<Mail>, StoreError> {
         self.store.read(table::all_waiting).await
     }
 
-    /// What is wrong with the mail of this hub, in words for an operator: nothing while the last mail went out and none waits for
-    /// them.
+    /// The faults of the mail of this hub, one phrase each, for an operator. There is none if the last message was sent and no
+    /// message waits for the operator.
     pub async fn faults(&self) -> Result<Vec<String>, StoreError> {
         let now = clock::now();
         let read = |db: &rusqlite::Connection| Ok::<_, StoreError>((table::all_waiting(db)?, table::last_decided(db)?));
@@ -132,7 +136,7 @@ impl Outgoing {
         let mut faults = Vec::new();
         let stuck: Vec<&Mail> = waiting.iter().filter(|mail| mail.failure.is_some()).collect();
         let longest = stuck.first().map_or(0, |mail| now.saturating_sub(mail.at));
-        // A server that has taken other mail since works: the reason is that one recipient, such as a mailbox that is full.
+        // If the server has accepted another message since, the fault concerns one recipient, for example a full mailbox.
         let works_since = last.as_ref().filter(|last| last.state == State::Sent).map_or(0, |last| last.changed);
         let is_long = |mail: &&&Mail| now.saturating_sub(mail.at) > LONG && works_since <= mail.at;
         let worst = stuck.iter().find(|mail| mail.is_the_operators()).or_else(|| stuck.iter().find(is_long));
@@ -145,12 +149,12 @@ impl Outgoing {
         Ok(faults)
     }
 
-    /// Changes whenever something has become of a mail.
+    /// Changes whenever the state of a message changes.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
     }
 
-    /// Something has become of a mail.
+    /// Counts a new state, and wakes the watchers.
     fn tell(&self, state: State) {
         metrics::mail(state);
         self.shared.changes.send_modify(|changes| *changes += 1);
@@ -164,13 +168,13 @@ impl Outgoing {
         let (now, state) = (clock::now(), if failure.is_none() { State::Sent } else { State::Failed });
         let noted = self.store.change::<_, StoreError>(move |db| table::note(db, &letter, failure.as_ref(), now));
         if let Err(error) = noted.await {
-            // The mail went out or not all the same.
+            // The message was sent or refused already, so this error changes nothing.
             tracing::warn!(step = "store", cause = "store_refused", "{}", onething::fault::chain(&error));
         }
         self.tell(state);
     }
 
-    /// Keeps a mail, and waits for the first attempt at it.
+    /// Stores a message, and waits for the first attempt.
     async fn keep(&self, letter: Letter) -> Result<(), MailError> {
         let now = clock::now();
         let kept = self.store.change::<_, StoreError>(move |db| table::keep(db, &letter, now)).await;
@@ -185,7 +189,7 @@ impl Outgoing {
         let first = match timeout(FIRST_ATTEMPT, &mut told).await {
             Ok(first) => first.ok(),
             Err(_) => {
-                // What was told at this very moment counts.
+                // A result that arrived at this moment is still used.
                 told.close();
                 told.try_recv().ok()
             }
@@ -195,18 +199,18 @@ impl Outgoing {
     }
 }
 
-/// The last mails in the database of a hub that is not running, the oldest of them first.
+/// The last messages in the database of a hub that is not running, the oldest first.
 pub fn look(database: &Path, count: u32) -> Result<Vec<Mail>, LookError> {
     Ok(table::last(&store::look(database)?, None, count)?)
 }
 
-/// Why no mail was read.
+/// Why the mail of a hub that is not running could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LookError {
-    /// No database.
+    /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] store::OpenError),
-    /// It does not tell.
+    /// The database cannot be queried.
     #[error("the outgoing mail cannot be read")]
     Mail(#[from] StoreError),
 }

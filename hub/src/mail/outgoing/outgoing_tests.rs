@@ -1,4 +1,4 @@
-//! Mail that waits, with a real mail server on this machine that answers as it is told to, and the hub's own registry.
+//! Tests of the queue with the registry of the hub and a mail server on this machine whose replies the tests set.
 
 use onething::fault::ClassifiedError;
 use onething::identifiers::{CertificateId, OwnerId, ThingPrefix};
@@ -34,8 +34,8 @@ fn delivered(certificate: &str) -> Record {
     Record { certificate: Some(id(certificate)), delivered: Some(7), sent: vec![7], ..Record::default() }
 }
 
-/// A registry with one thing, whose record says that its certificate was sent, and the mail of that hub.
-struct Stage {
+/// A registry with one thing, whose record says that its certificate was sent, and the mail queue of that hub.
+struct TestHub {
     place: TempDir,
     store: Store,
     registry: LocalRegistry,
@@ -44,7 +44,7 @@ struct Stage {
     running: Option<(Outgoing, JoinHandle<()>)>,
 }
 
-impl Stage {
+impl TestHub {
     async fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
         let store = Store::open(&place.path().join("hub.db")).unwrap();
@@ -64,7 +64,7 @@ impl Stage {
         Self { place, store, registry, shadows, thing, running: None }
     }
 
-    /// Starts to send, as a hub does that is started over the same data.
+    /// Starts the queue, as a hub does that starts with the same data. Stops the last one.
     fn start(&mut self, url: &str, pace: Pace) -> Outgoing {
         if let Some((_, running)) = self.running.take() {
             running.abort();
@@ -93,7 +93,7 @@ impl Stage {
         self.registry.write(&self.thing, entry.version, &record).await.unwrap();
     }
 
-    /// Waits until something has become of the mail with this number.
+    /// Waits until the mail with this number is in this state.
     async fn until(&self, number: i64, state: State) -> Mail {
         let outgoing = &self.running.as_ref().unwrap().0;
         let mut changes = outgoing.watch();
@@ -109,7 +109,8 @@ impl Stage {
         within(LIMIT, &format!("mail {number} {state:?}"), reached).await
     }
 
-    /// Waits until nothing of a text is left in the database and its log, which is when something has become of the mail.
+    /// Waits until the database and its WAL no longer contain `text`. The content of a mail is deleted when the mail stops
+    /// waiting.
     async fn wiped(&self, text: &str) {
         let mut changes = self.running.as_ref().unwrap().0.watch();
         let wiped = async {
@@ -117,7 +118,7 @@ impl Stage {
                 changes.changed().await.unwrap();
             }
         };
-        within(LIMIT, "the key is gone", wiped).await;
+        within(LIMIT, "the content is deleted", wiped).await;
     }
 
     fn holds(&self, text: &str) -> bool {
@@ -135,7 +136,7 @@ fn quick() -> Pace {
     Pace { first: Duration::from_millis(20), longest: Duration::from_millis(200), ..Pace::default() }
 }
 
-/// Long enough for nothing to be tried twice.
+/// A pace with which nothing is tried twice during a test.
 fn slow() -> Pace {
     Pace { first: Duration::from_secs(600), ..Pace::default() }
 }
@@ -146,11 +147,11 @@ async fn closed() -> String {
 }
 
 #[tokio::test]
-async fn what_is_taken_at_once_does_not_wait() {
-    let (mut stage, office) = (Stage::new().await, PostOffice::open().await);
+async fn a_mail_that_is_accepted_at_the_first_attempt_does_not_wait() {
+    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
     let outgoing = stage.start(&format!("smtp://{}", office.address), slow());
     outgoing.send(stage.letter("a")).await.unwrap();
-    assert_eq!(office.count_to("ana.miller@example.com"), 1, "it has arrived before the answer");
+    assert_eq!(office.count_to("ana.miller@example.com"), 1, "the mail is sent before the call returns");
     assert_eq!(outgoing.waits(&stage.thing).await, None);
     let mail = stage.until(1, State::Sent).await;
     assert_eq!((mail.to.as_str(), mail.attempts, mail.failure), ("a***r@example.com", 0, None));
@@ -158,26 +159,29 @@ async fn what_is_taken_at_once_does_not_wait() {
 }
 
 #[tokio::test]
-async fn what_the_server_takes_later_goes_out_later_and_once() {
-    let (mut stage, office) = (Stage::new().await, PostOffice::open().await);
+async fn a_mail_that_is_refused_temporarily_is_sent_later_and_once() {
+    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
     office.replies("RCPT", "450 4.2.0 greylisted, ana.miller@example.com");
     let outgoing = stage.start(&format!("smtp://{}", office.address), quick());
     outgoing.send(stage.letter("a")).await.unwrap();
     assert_eq!(outgoing.waits(&stage.thing).await, Some(Fault::Again));
     let waiting = stage.until(1, State::Waiting).await;
     assert!(waiting.failure.as_ref().is_some_and(|why| why.contains("SMTP 450") && !why.contains("miller")), "{waiting:?}");
-    assert!(outgoing.faults().await.unwrap().is_empty(), "that is how mail servers are");
+    assert!(outgoing.faults().await.unwrap().is_empty(), "a temporary refusal is not a fault");
     office.takes_all();
     let sent = stage.until(1, State::Sent).await;
     assert!(sent.attempts >= 1 && sent.failure.is_none(), "{sent:?}");
     assert_eq!((outgoing.waits(&stage.thing).await, office.count()), (None, 1));
     let record = stage.record().await;
-    assert!(record.delivered > Some(7) && record.sent == [record.delivered.unwrap()], "the mail was sent when it went out: {record:?}");
+    assert!(
+        record.delivered > Some(7) && record.sent == [record.delivered.unwrap()],
+        "the record has the time of the successful attempt: {record:?}"
+    );
 }
 
 #[tokio::test]
-async fn what_is_refused_for_good_is_told_at_once_and_does_not_wait() {
-    let (mut stage, office) = (Stage::new().await, PostOffice::open().await);
+async fn a_permanent_error_is_returned_at_once_and_the_mail_does_not_wait() {
+    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
     let outgoing = stage.start(&format!("smtp://{}", office.address), quick());
     for (reply, cause) in [("550 5.1.1 unknown", "mail_address_refused"), ("554 5.7.1 no", "mail_refused")] {
         office.replies("RCPT", reply);
@@ -188,15 +192,15 @@ async fn what_is_refused_for_good_is_told_at_once_and_does_not_wait() {
     stage.wiped("secret of a").await;
     let [fault] = outgoing.faults().await.unwrap().try_into().unwrap();
     assert!(fault.contains("the last mail did not go out") && fault.contains("SMTP 554"), "{fault}");
-    assert_eq!(stage.record().await, delivered("a"), "who handed it over sees to the record");
+    assert_eq!(stage.record().await, delivered("a"), "the caller updates the record");
     office.takes_all();
     outgoing.send(stage.letter("a")).await.unwrap();
-    assert!(outgoing.faults().await.unwrap().is_empty(), "the next one went out");
+    assert!(outgoing.faults().await.unwrap().is_empty(), "the next mail was sent");
 }
 
 #[tokio::test]
-async fn what_waits_for_the_operator_is_there_after_a_restart_and_goes_out_when_that_is_mended() {
-    let mut stage = Stage::new().await;
+async fn a_mail_that_waits_for_the_operator_is_sent_after_a_restart_with_a_working_server() {
+    let mut stage = TestHub::new().await;
     let outgoing = stage.start(&closed().await, slow());
     outgoing.send(stage.letter("a")).await.unwrap();
     assert_eq!(outgoing.waits(&stage.thing).await, Some(Fault::Maker));
@@ -213,8 +217,8 @@ async fn what_waits_for_the_operator_is_there_after_a_restart_and_goes_out_when_
 }
 
 #[tokio::test]
-async fn a_full_mailbox_of_one_recipient_is_not_the_operators_matter_while_other_mail_goes_out() {
-    let (mut stage, office) = (Stage::new().await, PostOffice::open().await);
+async fn a_full_mailbox_is_not_a_fault_while_other_mail_is_sent() {
+    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
     office.replies("RCPT", "452 4.2.2 full");
     let pace = Pace { first: Duration::from_secs(600), ..Pace::default() };
     let outgoing = stage.start(&format!("smtp://{}", office.address), pace);
@@ -232,8 +236,8 @@ async fn a_full_mailbox_of_one_recipient_is_not_the_operators_matter_while_other
 }
 
 #[tokio::test]
-async fn when_one_mail_goes_out_again_those_that_waited_for_that_follow() {
-    let (mut stage, office) = (Stage::new().await, PostOffice::open().await);
+async fn after_one_mail_is_sent_the_waiting_mails_follow() {
+    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
     office.replies("CONNECT", "554 closed");
     let pace = Pace { first: Duration::from_secs(600), ..Pace::default() };
     let outgoing = stage.start(&format!("smtp://{}", office.address), pace);
@@ -246,8 +250,8 @@ async fn when_one_mail_goes_out_again_those_that_waited_for_that_follow() {
 }
 
 #[tokio::test]
-async fn a_newer_mail_takes_the_place_of_one_that_waits() {
-    let mut stage = Stage::new().await;
+async fn a_newer_mail_replaces_a_waiting_one() {
+    let mut stage = TestHub::new().await;
     let outgoing = stage.start(&closed().await, slow());
     outgoing.send(stage.letter("a")).await.unwrap();
     stage.write(|record| record.replace(Some(id("b")), 9)).await;
@@ -259,20 +263,20 @@ async fn a_newer_mail_takes_the_place_of_one_that_waits() {
     stage.until(2, State::Sent).await;
     let mails = office.watches().borrow().clone();
     assert_eq!(mails.len(), 1);
-    assert!(String::from_utf8_lossy(&mails[0].message).contains("secret of b"), "the last mail holds the certificate that counts");
+    assert!(String::from_utf8_lossy(&mails[0].message).contains("secret of b"), "the newest mail contains the valid certificate");
 }
 
 #[tokio::test]
-async fn nobody_is_sent_an_identity_that_is_replaced_or_deleted() {
+async fn replaced_and_deleted_certificates_are_not_sent() {
     for forgotten in [false, true] {
-        let mut stage = Stage::new().await;
+        let mut stage = TestHub::new().await;
         let outgoing = stage.start(&closed().await, slow());
         outgoing.send(stage.letter("a")).await.unwrap();
         if forgotten {
             let version = stage.registry.look(&stage.thing).await.unwrap().unwrap().version;
             stage.registry.remove(&stage.thing, version).await.unwrap();
         } else {
-            // A device has registered itself meanwhile.
+            // Meanwhile a device has registered and has another certificate.
             stage.write(|record| record.certificate = Some(id("b"))).await;
         }
         let office = PostOffice::open().await;
@@ -287,11 +291,11 @@ async fn nobody_is_sent_an_identity_that_is_replaced_or_deleted() {
 }
 
 #[tokio::test]
-async fn a_mail_of_which_nobody_said_that_it_was_delivered_is_not_sent_later() {
-    let mut stage = Stage::new().await;
+async fn a_mail_whose_record_has_no_delivery_is_not_sent_later() {
+    let mut stage = TestHub::new().await;
     let outgoing = stage.start(&closed().await, slow());
     outgoing.send(stage.letter("a")).await.unwrap();
-    // Whoever handed it over has died before it said so: the next word of the owner makes another certificate.
+    // The caller crashed before it recorded the delivery, so the next request of the owner issues another certificate.
     stage.write(|record| record.delivered = None).await;
     stage.shadows.delete(&stage.thing).await.unwrap();
     let office = PostOffice::open().await;
@@ -301,8 +305,8 @@ async fn a_mail_of_which_nobody_said_that_it_was_delivered_is_not_sent_later() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_while_the_skill_is_disabled_and_the_same_mail_afterwards() {
-    let mut stage = Stage::new().await;
+async fn a_mail_waits_while_the_skill_is_disabled_and_is_sent_afterwards() {
+    let mut stage = TestHub::new().await;
     let outgoing = stage.start(&closed().await, slow());
     outgoing.send(stage.letter("a")).await.unwrap();
     stage.write(|record| record.suspended = Some(9)).await;
@@ -310,7 +314,7 @@ async fn nothing_is_sent_while_the_skill_is_disabled_and_the_same_mail_afterward
     let url = format!("smtp://{}", office.address);
     let outgoing = stage.start(&url, slow());
     outgoing.send(plain("Subject: x\r\n\r\nof another\r\n")).await.unwrap();
-    assert_eq!(office.count(), 1, "that of another came through");
+    assert_eq!(office.count(), 1, "only the mail without a thing was sent");
     stage.write(|record| record.suspended = None).await;
     stage.start(&url, slow());
     stage.until(1, State::Sent).await;
@@ -318,9 +322,9 @@ async fn nothing_is_sent_while_the_skill_is_disabled_and_the_same_mail_afterward
 }
 
 #[tokio::test]
-async fn what_is_given_up_was_given_to_nobody_and_the_owner_hears_of_it() {
+async fn giving_a_mail_up_is_recorded_for_the_owner() {
     for (reply, how) in [("421 too busy", Bounce::Unsent), ("550 5.1.1 unknown", Bounce::Bounced)] {
-        let mut stage = Stage::new().await;
+        let mut stage = TestHub::new().await;
         let outgoing = stage.start(&closed().await, slow());
         outgoing.send(stage.letter("a")).await.unwrap();
         let office = PostOffice::open().await;
@@ -331,14 +335,14 @@ async fn what_is_given_up_was_given_to_nobody_and_the_owner_hears_of_it() {
         let record = stage.record().await;
         assert_eq!((record.delivered, record.bounce, record.until), (None, Some(how), 0));
         let shadow = stage.shadows.read(&stage.thing).await.unwrap().unwrap();
-        assert!(shadow.onboarded && shadow.look && shadow.delivered.is_none(), "the next word looks: {shadow:?}");
+        assert!(shadow.onboarded && shadow.look && shadow.delivered.is_none(), "the next request reads the record: {shadow:?}");
         assert_eq!(office.count(), 0);
     }
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_replaced_outlives_the_wait_of_the_mail_by_a_day() {
-    let mut stage = Stage::new().await;
+async fn while_a_mail_waits_the_replaced_certificate_stays_valid_for_a_day() {
+    let mut stage = TestHub::new().await;
     let outgoing = stage.start(&closed().await, slow());
     stage.write(|record| record.replace(Some(id("b")), 9)).await;
     stage.write(|record| record.delivered = Some(9)).await;
@@ -350,8 +354,8 @@ async fn a_certificate_that_is_replaced_outlives_the_wait_of_the_mail_by_a_day()
 }
 
 #[tokio::test]
-async fn no_more_mails_wait_than_there_is_room_for() {
-    let mut stage = Stage::new().await;
+async fn the_number_of_waiting_mails_is_limited() {
+    let mut stage = TestHub::new().await;
     let outgoing = stage.start(&closed().await, slow());
     outgoing.send(stage.letter("a")).await.unwrap();
     let fill = "INSERT INTO outgoing_mail (at, changed, sender, recipient, message, state, attempts, next_attempt)

@@ -2,22 +2,22 @@
 
 use serde::Serialize;
 
-/// What has become of a mail.
+/// The state of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It is tried again later.
+    /// The mail waits for the next attempt.
     Waiting,
-    /// The mail server, or the folder, has it.
+    /// The mail server, or the folder, has accepted the mail.
     Sent,
-    /// It was given up.
+    /// The mail was refused permanently, or it was given up.
     Failed,
-    /// Nobody wants it any more: its certificate has been replaced, or its owner was forgotten.
+    /// The mail is obsolete: its certificate was replaced, or its thing was deleted.
     Dropped,
 }
 
 impl State {
-    /// As it is stored and counted.
+    /// The name in the database and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Waiting => "waiting",

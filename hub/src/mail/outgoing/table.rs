@@ -1,4 +1,4 @@
-//! The table of outgoing mail: what was sent to whom, what waits, and why.
+//! The database table of outgoing mail.
 
 use onething::fault::{ClassifiedError, Fault, chain};
 use onething::identifiers::{CertificateId, ThingName};
@@ -10,36 +10,36 @@ use serde::Serialize;
 use super::state::State;
 use crate::storage::store::{StoreError, seconds};
 
-/// So many mails that do not wait any more are kept, without what was in them.
+/// The number of rows that are kept. Rows of mail that waits are kept in any case.
 const KEPT: i64 = 10_000;
-/// So many may wait: each has some twenty kilobytes.
+/// The largest number of mails that wait. A mail has about twenty kilobytes.
 const MAY_WAIT: i64 = 1_000;
 
-/// A mail as an operator may see it: with a masked address, and without what is in it.
+/// A mail as an operator may see it: with a masked address, and without its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mail {
-    /// Counts the mails of this hub.
+    /// The number of the mail in this hub, which increases.
     pub number: i64,
-    /// When it was handed over, in seconds since the epoch.
+    /// When the mail was queued, as Unix time in seconds.
     pub at: u64,
-    /// When its state was last looked at, in seconds since the epoch.
+    /// When the row was last updated, as Unix time in seconds.
     pub changed: u64,
     /// The masked address of its recipient.
     pub to: String,
-    /// Whose certificate is in it, where there is one.
+    /// The thing whose certificate the mail contains, if it contains one.
     pub thing: Option<String>,
-    /// Which certificate.
+    /// The id of that certificate.
     pub certificate: Option<String>,
-    /// What has become of it.
+    /// The state of the mail.
     pub state: State,
-    /// How often it was tried in vain.
+    /// The number of failed attempts.
     pub attempts: u32,
-    /// When it is tried again, in seconds since the epoch.
+    /// The time of the next attempt, as Unix time in seconds. Zero means at once.
     pub next_attempt: Option<u64>,
-    /// Who must act: `speaker`, `again` (nobody) or `maker`.
+    /// Who must act: `speaker` (the user), `again` (the hub, which tries again) or `maker` (the operator).
     pub fault: Option<String>,
-    /// Why it did not go out.
+    /// The error of the last attempt.
     pub failure: Option<String>,
 }
 
@@ -48,7 +48,7 @@ impl Mail {
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let (recipient, state): (String, _) = (row.get(3)?, State::parse(&row.get::<_, String>(6)?));
-        // The address of a mail that does not wait any more is masked where it is kept.
+        // The address of a mail that no longer waits is stored masked.
         let masked = || EmailAddress::parse(&recipient).map_or_else(|| "***".to_owned(), |address| address.masked());
         Ok(Self {
             number: row.get(0)?,
@@ -65,27 +65,27 @@ impl Mail {
         })
     }
 
-    /// Whether the operator has to mend something before it goes out.
+    /// Whether the mail needs a repair by the operator before it can be sent.
     pub fn is_the_operators(&self) -> bool {
         self.fault.as_deref() == Some("maker")
     }
 }
 
-/// A mail that waits, as it is to be sent.
+/// A mail that waits, with its content.
 pub(super) struct Waiting {
     pub(super) letter: Letter,
     pub(super) at: u64,
     pub(super) attempts: u32,
 }
 
-/// Where a mail waits whose recipient is not being written to at this moment.
+/// A mail whose next attempt is due.
 pub(super) struct Due {
     pub(super) number: i64,
     pub(super) recipient: String,
 }
 
-/// Keeps a mail that is to be sent as soon as possible. Those with older certificates of the same thing are dropped. `None` where too
-/// many wait.
+/// Stores a mail for an attempt as soon as possible, and returns its number. Drops waiting mail of the same thing. `None` if too
+/// many mails wait.
 pub(super) fn keep(db: &Connection, letter: &Letter, now: u64) -> Result<Option<i64>, StoreError> {
     let waiting: i64 = db.query_row("SELECT count(*) FROM outgoing_mail WHERE next_attempt IS NOT NULL", [], |row| row.get(0))?;
     if waiting >= MAY_WAIT {
@@ -98,14 +98,15 @@ pub(super) fn keep(db: &Connection, letter: &Letter, now: u64) -> Result<Option<
             conclude(db, number, State::Dropped, None, now)?;
         }
     } else {
-        // It may be the last mail, and what waits for its recipient be about what is gone: that is looked at first.
+        // A mail without a label may be the last one, after the thing was deleted. Then the waiting mail of the recipient must be
+        // checked before it.
         let sql = "UPDATE outgoing_mail SET next_attempt = 0 WHERE recipient = ?1 AND next_attempt IS NOT NULL";
         db.prepare_cached(sql)?.execute([letter.to.whole()])?;
     }
     insert(db, letter, State::Waiting, None, now).map(Some)
 }
 
-/// Notes a mail that needed no waiting.
+/// Records a mail that needs no queue, with its result.
 pub(super) fn note(db: &Connection, letter: &Letter, failure: Option<&MailError>, now: u64) -> Result<(), StoreError> {
     let state = if failure.is_none() { State::Sent } else { State::Failed };
     insert(db, letter, state, failure, now)?;
@@ -142,15 +143,15 @@ fn words(failure: Option<&MailError>) -> (Option<Fault>, Option<String>) {
     (failure.map(ClassifiedError::fault), failure.map(|failure| chain(failure)))
 }
 
-/// All that waits is tried now.
+/// Makes all waiting mail due now, or only the mail that waits for the operator.
 pub(super) fn hurry(db: &Connection, only_the_operators: bool) -> Result<(), StoreError> {
     let sql = "UPDATE outgoing_mail SET next_attempt = 0 WHERE next_attempt IS NOT NULL AND (fault = 'maker' OR NOT ?1)";
     db.prepare_cached(sql)?.execute([only_the_operators])?;
     Ok(())
 }
 
-/// What is due, oldest first, and when the next one is, in milliseconds since the epoch. A time that is further away than any pause
-/// was written by a clock that has been set back since.
+/// The mail that is due, the oldest first, and the Unix time of the next attempt after that, in milliseconds. A time that is
+/// further away than the longest pause was written before the clock was set back, so that mail is due as well.
 pub(super) fn due(db: &Connection, now: u64, longest_pause: u64) -> Result<(Vec<Due>, Option<u64>), StoreError> {
     let sql = "SELECT number, recipient, next_attempt FROM outgoing_mail WHERE next_attempt IS NOT NULL ORDER BY number";
     let mut waiting = db.prepare_cached(sql)?;
@@ -168,7 +169,7 @@ pub(super) fn due(db: &Connection, now: u64, longest_pause: u64) -> Result<(Vec<
     Ok((due, next))
 }
 
-/// A mail that still waits.
+/// The content of a mail, if the mail still waits.
 pub(super) fn waiting(db: &Connection, number: i64) -> Result<Option<Waiting>, StoreError> {
     let sql = "SELECT at, thing, certificate, sender, recipient, message, attempts FROM outgoing_mail
         WHERE number = ?1 AND next_attempt IS NOT NULL";
@@ -181,11 +182,11 @@ pub(super) fn waiting(db: &Connection, number: i64) -> Result<Option<Waiting>, S
         Ok((letter, row.get::<_, i64>(0)?.unsigned_abs(), row.get(6)?))
     };
     let found = db.prepare_cached(sql)?.query_row([number], read).optional()?;
-    // Only this file wrote the address.
+    // Only this module writes addresses, so they can be parsed.
     Ok(found.and_then(|(letter, at, attempts)| Some(Waiting { letter: letter?, at, attempts })))
 }
 
-/// It is tried again at `next`, in milliseconds since the epoch. Without a failure nothing was tried.
+/// Sets the next attempt to the Unix time `next`, in milliseconds. Without a failure there was no attempt.
 pub(super) fn postpone(db: &Connection, number: i64, next: u64, failure: Option<&MailError>, now: u64) -> Result<(), StoreError> {
     let (fault, words) = words(failure);
     let sql = "UPDATE outgoing_mail SET next_attempt = ?2, changed = ?3, attempts = attempts + ?4,
@@ -195,7 +196,7 @@ pub(super) fn postpone(db: &Connection, number: i64, next: u64, failure: Option<
     Ok(())
 }
 
-/// It does not wait any more, and what was in it is deleted.
+/// Ends the waiting of a mail, masks its address, and deletes its content.
 pub(super) fn conclude(db: &Connection, number: i64, state: State, failure: Option<&MailError>, now: u64) -> Result<(), StoreError> {
     let sql = "SELECT recipient FROM outgoing_mail WHERE number = ?1 AND next_attempt IS NOT NULL";
     let Some(recipient) = db.prepare_cached(sql)?.query_row([number], |row| row.get::<_, String>(0)).optional()? else { return Ok(()) };
@@ -215,7 +216,7 @@ fn prune(db: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The last mails, the oldest of them first: of one thing, or all.
+/// The last mails of one thing or of all things, the oldest first.
 pub(crate) fn last(db: &Connection, thing: Option<&str>, count: u32) -> Result<Vec<Mail>, StoreError> {
     let columns = Mail::COLUMNS;
     let sql = format!(
@@ -224,7 +225,7 @@ pub(crate) fn last(db: &Connection, thing: Option<&str>, count: u32) -> Result<V
     Ok(db.prepare_cached(&sql)?.query_map(params![thing, count], Mail::read)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The last mails that did not go out at the first attempt, in the order of their last change.
+/// The last mails that were not sent at the first attempt, ordered by their last change.
 pub(crate) fn delayed(db: &Connection, count: u32) -> Result<Vec<Mail>, StoreError> {
     let columns = Mail::COLUMNS;
     let sql = format!(
@@ -234,19 +235,19 @@ pub(crate) fn delayed(db: &Connection, count: u32) -> Result<Vec<Mail>, StoreErr
     Ok(db.prepare_cached(&sql)?.query_map([count], Mail::read)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The mail of a thing that waits.
+/// The waiting mail of a thing.
 pub(super) fn waiting_of(db: &Connection, thing: &str) -> Result<Option<Mail>, StoreError> {
     let sql = format!("SELECT {} FROM outgoing_mail WHERE thing = ?1 AND next_attempt IS NOT NULL", Mail::COLUMNS);
     Ok(db.prepare_cached(&sql)?.query_row([thing], Mail::read).optional()?)
 }
 
-/// All that waits, oldest first.
+/// All waiting mail, the oldest first.
 pub(super) fn all_waiting(db: &Connection) -> Result<Vec<Mail>, StoreError> {
     let sql = format!("SELECT {} FROM outgoing_mail WHERE next_attempt IS NOT NULL ORDER BY number", Mail::COLUMNS);
     Ok(db.prepare_cached(&sql)?.query_map([], Mail::read)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The mail of which the mail server or the folder has last decided.
+/// The last mail that was sent or given up.
 pub(super) fn last_decided(db: &Connection) -> Result<Option<Mail>, StoreError> {
     let sql =
         format!("SELECT {} FROM outgoing_mail WHERE state IN ('sent', 'failed') ORDER BY changed DESC, number DESC LIMIT 1", Mail::COLUMNS);

@@ -1,4 +1,4 @@
-//! Sends what waits, when its time has come.
+//! The task that sends waiting mail when it is due.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -19,27 +19,27 @@ use super::{Outgoing, Server, Way};
 use crate::clock;
 use crate::storage::store::StoreError;
 
-/// So many recipients are written to at once.
+/// The largest number of concurrent attempts.
 const AT_ONCE: usize = 8;
-/// Before the database is asked again that did not answer, or a note that somebody else was writing.
+/// The pause after an error of the database or of the registry.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What is to be done with a mail after an attempt.
+/// The result of an attempt.
 enum Outcome {
-    /// It waits no more.
+    /// The mail no longer waits.
     Concluded(State, Option<MailError>),
-    /// It is tried again after a pause. Without an error nothing was tried.
+    /// The mail waits for another attempt after a pause. Without an error there was no attempt.
     Postponed(Duration, Option<MailError>),
 }
 
 impl Outgoing {
-    /// Sends what waits until `end` is ready. What was under way then is done again at the next start.
+    /// Sends waiting mail until `end` is ready. Attempts that are interrupted are repeated after the next start.
     pub async fn run(self, end: impl Future<Output = ()>) {
         let Way::Server(server) = self.way.clone() else { return end.await };
         let mut end = pin!(end);
-        // Whoever starts a hub may just have mended what was wrong.
+        // The operator may have fixed a fault before this start.
         self.hurry(false).await;
-        // Whom each task writes to.
+        // The recipient of each task.
         let (mut busy, mut running) = (HashMap::new(), JoinSet::new());
         loop {
             let next = match self.due(&server).await {
@@ -80,7 +80,7 @@ impl Outgoing {
         self.written(move |db| table::hurry(db, only_the_operators)).await;
     }
 
-    /// One attempt at a mail that waits.
+    /// Makes one attempt to send a waiting mail, and stores the result.
     async fn attempt(&self, server: &Server, number: i64) {
         let waiting = match self.store.read(move |db| table::waiting(db, number)).await {
             Ok(waiting) => waiting,
@@ -90,7 +90,7 @@ impl Outgoing {
             }
         };
         let Some(waiting) = waiting else {
-            // What cannot be read is not read again.
+            // A mail that cannot be read is given up.
             return self.written(move |db| table::conclude(db, number, State::Failed, None, clock::now())).await;
         };
         let (label, attempts) = (waiting.letter.label.clone(), waiting.attempts);
@@ -109,7 +109,7 @@ impl Outgoing {
             }
         };
         if state == State::Sent {
-            // The server works: what waited for that need not wait longer.
+            // The server works, so mail that waits for the operator is tried now.
             self.hurry(true).await;
             if attempts > 0 {
                 self.noted(server, label.as_ref(), Attempted::Sent).await;
@@ -128,12 +128,12 @@ impl Outgoing {
         }
         let first = self.first().remove(&number);
         if let Some(first) = first {
-            // What was refused for good has been told already.
+            // A permanent error was sent before, and the sender was removed then.
             let _ = first.send(Ok(()));
         }
     }
 
-    /// Changes the table, as soon as that can be: what is not written would be sent again.
+    /// Changes the table, and repeats this until it succeeds, because otherwise the mail would be sent again.
     async fn written(&self, change: impl Fn(&Connection) -> Result<(), StoreError> + Clone + Send + 'static) {
         while let Err(error) = self.store.change(change.clone()).await {
             tracing::error!(step = "store", fault = "maker", cause = "store_refused", "{}", chain(&error));
@@ -165,7 +165,7 @@ impl Outgoing {
             let pause = pace.first.saturating_mul(2_u32.saturating_pow(attempts)).min(pace.longest);
             return Outcome::Postponed(pause, Some(error));
         }
-        // Who has just handed it over takes it back.
+        // A caller that still waits gets the error, and updates the record itself.
         let first = self.first().remove(&number);
         if let Some(first) = first {
             return match first.send(Err(error.clone())) {
@@ -176,7 +176,8 @@ impl Outgoing {
         self.given_up(server, label.as_ref(), error).await
     }
 
-    /// Nobody waits for the answer: the owner hears with their next word that the mail did not go out.
+    /// Records on the thing that its mail was given up, because no caller waits for the result. The skill tells the owner at the
+    /// next request.
     async fn given_up(&self, server: &Server, label: Option<&Label>, error: MailError) -> Outcome {
         let how = if matches!(error, MailError::AddressRefused(_)) { Bounce::Bounced } else { Bounce::Unsent };
         if self.noted(server, label, Attempted::InVain(how)).await {
@@ -186,7 +187,7 @@ impl Outgoing {
         }
     }
 
-    /// Notes on the thing what became of its mail.
+    /// Records the result of an attempt on the thing. Returns whether this succeeded.
     async fn noted(&self, server: &Server, label: Option<&Label>, what: Attempted) -> bool {
         let Some(label) = label else { return true };
         let lease = Lease::new(server.lease, clock::now);
@@ -197,7 +198,7 @@ impl Outgoing {
     }
 }
 
-/// One line for each attempt that came to something.
+/// Logs an attempt, unless it was sent at once or postponed without an error.
 fn log(number: i64, label: Option<&Label>, attempts: u32, outcome: &Outcome) {
     let thing = label.map(|label| label.thing.as_str());
     match outcome {

@@ -1,7 +1,7 @@
-//! What the broker sends, written for MQTT 3.1.1 or 5.
+//! The packets of the broker, and their encoding for MQTT 3.1.1 and MQTT 5.
 //!
-//! The codec's own limit on what it writes is not used: it miscounts for clients that take very little. A
-//! packet that is too large for its reader is left out here, as MQTT 5 has it (section 3.1.2.11.4).
+//! The size limit of the codec is not used, because it miscounts for a very small Maximum Packet Size. [`write()`] discards a
+//! packet that is too large for its client, as MQTT 5 requires (section 3.1.2.11.4).
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
@@ -16,57 +16,58 @@ use super::message::{Message, Qos};
 use super::packet::{MAXIMUM_PACKET, Version};
 use super::reason::Reason;
 
-/// How many topics a client may give a number: AWS IoT's eight.
+/// The Topic Alias Maximum of the broker: 8, as in AWS IoT.
 pub const TOPIC_ALIASES: u16 = 8;
-/// How many QoS 1 messages may be on their way to the broker, or from it: AWS IoT's hundred.
+/// The Receive Maximum of the broker, and the most QoS 1 messages in flight to a client: 100, as in AWS IoT.
 pub const RECEIVE_MAXIMUM: u16 = 100;
 
-/// A packet of the broker.
+/// A packet that the broker sends.
 #[derive(Debug)]
 pub enum Answer {
-    /// CONNACK for a client that is in.
+    /// CONNACK that accepts the connection.
     Welcome {
-        /// An earlier session goes on.
+        /// Session Present: the client resumes an earlier session.
         session_present: bool,
-        /// How long the session is kept after the connection, in seconds.
+        /// The Session Expiry Interval in effect, in seconds.
         session_expiry: u32,
-        /// The keep-alive that counts, in seconds.
+        /// The Keep Alive in effect, in seconds.
         keep_alive: u16,
-        /// The client id, where the broker chose it.
+        /// The Assigned Client Identifier, if the client sent an empty one.
         assigned: Option<Arc<str>>,
     },
-    /// CONNACK for a client that is not. In MQTT 3.1.1 there is one for an unknown protocol level, a client id that cannot be used, and a
-    /// server that is not available (section 3.2.2.3). For all else, and for what the policy refuses, AWS IoT just closes the connection.
+    /// CONNACK that refuses the connection. MQTT 3.1.1 has return codes for an unknown protocol level, a rejected Client
+    /// Identifier and an unavailable server (section 3.2.2.3). For other reasons, such as a refusal by policy, the broker only
+    /// closes an MQTT 3.1.1 connection, as AWS IoT does.
     Refused(Reason),
-    /// PUBLISH.
+    /// PUBLISH with a message for the client.
     Deliver(Delivery),
-    /// PUBACK.
+    /// PUBACK with its Packet Identifier.
     Acknowledge(NonZeroU16),
-    /// SUBACK: for each filter its QoS, or why not.
+    /// SUBACK: for each filter the granted QoS, or why it was refused.
     Subscribed(NonZeroU16, Vec<Result<Qos, Reason>>),
-    /// UNSUBACK: for each filter whether there was such a subscription.
+    /// UNSUBACK: for each filter whether the subscription existed.
     Unsubscribed(NonZeroU16, Vec<bool>),
     /// PINGRESP.
     Pong,
-    /// DISCONNECT; there is none in MQTT 3.1.1.
+    /// DISCONNECT. An MQTT 3.1.1 server cannot send it.
     Disconnect(Reason),
 }
 
-/// A message on its way to one client.
+/// A message to send to one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The message, with the QoS and the retain flag that this reader gets.
+    /// The message, with the QoS and the RETAIN flag that this client receives.
     pub message: Message,
-    /// With QoS 1, what the client acknowledges.
+    /// The Packet Identifier. `None` for QoS 0.
     pub id: Option<NonZeroU16>,
-    /// It was sent before.
+    /// The DUP flag: the message was sent before.
     pub duplicate: bool,
-    /// The numbers of the subscriptions it is for.
+    /// The Subscription Identifiers of the matching subscriptions.
     pub identifiers: Box<[NonZeroU32]>,
 }
 
-/// Appends `answer` to `buffer`. Whether it was written: a packet larger than `maximum` is not. `now` is in
-/// seconds since the epoch.
+/// Appends the encoded `answer` to `buffer`. Returns `false`, and appends nothing, if the packet is larger than `maximum` bytes.
+/// `now` is the Unix time in seconds.
 pub fn write(answer: Answer, version: Version, maximum: u32, now: u64, buffer: &mut BytesMut) -> Result<bool, EncodeError> {
     let before = buffer.len();
     match version {
@@ -142,17 +143,17 @@ fn to_v5(answer: Answer, now: u64) -> Option<v5::Packet> {
         Answer::Deliver(delivery) => {
             let message = &delivery.message;
             let mut properties = v5::PublishProperties {
-                // What is about to expire is sent with its last second.
+                // The interval must not be 0, so a message that is about to expire gets 1 second.
                 message_expiry_interval: message.expires.and_then(|expires| seconds(expires.saturating_sub(now).max(1))),
                 subscription_ids: delivery.identifiers.to_vec(),
                 ..v5::PublishProperties::default()
             };
-            if let Some(said) = &message.properties {
-                properties.is_utf8_payload = said.utf8;
-                properties.content_type = said.content_type.as_deref().map(Into::into);
-                properties.response_topic = said.response_topic.as_deref().map(Into::into);
-                properties.correlation_data = said.correlation_data.clone().map(Into::into);
-                properties.user_properties = said.user.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
+            if let Some(own) = &message.properties {
+                properties.is_utf8_payload = own.utf8;
+                properties.content_type = own.content_type.as_deref().map(Into::into);
+                properties.response_topic = own.response_topic.as_deref().map(Into::into);
+                properties.correlation_data = own.correlation_data.clone().map(Into::into);
+                properties.user_properties = own.user.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
             }
             publish(delivery, Some(properties)).into()
         }
@@ -200,7 +201,7 @@ fn qos(qos: Qos) -> QoS {
     }
 }
 
-/// MQTT counts time in 32 bits.
+/// Converts to the 32 bits of an MQTT interval. A longer interval becomes the longest one, and 0 becomes `None`.
 fn seconds(seconds: u64) -> Option<NonZeroU32> {
     NonZeroU32::new(u32::try_from(seconds).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! What the broker asks of the rest of the hub: who may connect, what the shadows say, and what must outlive the process.
+//! The interface between the broker and the rest of the hub: the certificates, the shadow service, and the store for durable state.
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -14,106 +14,106 @@ use super::reason::Reason;
 use super::refusal::Refusal;
 use crate::policy::{Policy, ThingContext};
 
-/// What a certificate is worth at the moment.
+/// The current status, policies and things of a certificate.
 #[derive(Clone, Debug, Default)]
 pub struct CertificateStatus {
     /// Whether the certificate is ACTIVE.
     pub active: bool,
-    /// The policies attached to it.
+    /// The policies that are attached to the certificate.
     pub policies: Vec<Arc<Policy>>,
-    /// The things it is attached to.
+    /// The things that the certificate is attached to.
     pub attachments: Vec<Attached>,
 }
 
 /// A thing that a certificate is attached to.
 #[derive(Clone, Debug)]
 pub struct Attached {
-    /// The thing.
+    /// The name, type and attributes of the thing.
     pub thing: ThingContext,
-    /// Whether the certificate is attached to it as `EXCLUSIVE_THING`.
+    /// Whether the attachment has the type `EXCLUSIVE_THING`.
     pub exclusive: bool,
 }
 
-/// A message to a topic that begins with `$aws/`, which the policy of its publisher allows.
+/// A message to a topic that begins with `$aws/`. The policies of its publisher allow the publish.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The topic, such as `$aws/things/NAME/shadow/update`.
     pub topic: Arc<str>,
-    /// The payload as it came.
+    /// The payload as the client sent it.
     pub payload: Bytes,
-    /// The publisher's client id.
+    /// The Client Identifier of the publisher.
     pub client_id: Arc<str>,
 }
 
-/// Why a message to a reserved topic was not taken.
+/// Why a message to a reserved topic was not processed.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum RequestError {
-    /// No service listens to this topic: its publisher is disconnected, as AWS IoT does.
+    /// No service handles this topic. The broker disconnects the publisher, as AWS IoT does.
     #[error("nothing takes messages to this topic")]
     NoSuchTopic,
-    /// It could not be stored.
+    /// The store is unavailable.
     #[error("the message could not be stored")]
     Unavailable,
 }
 
-/// What must be kept could not be written or read.
+/// The store could not be read or written.
 #[derive(Debug, Error)]
 #[error("the broker's store does not answer")]
 pub struct StoreError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// One thing that the store is to remember. Changes are made in their order, and each may come again.
+/// A change of the durable state. The store applies changes in their order. After an error the same change may be written again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A persistent session is there, or has another expiry.
+    /// A persistent session was created, or its expiry or end has changed.
     SessionKept {
-        /// The client id.
+        /// The Client Identifier.
         client_id: Arc<str>,
-        /// How long it outlives its connection, in seconds.
+        /// The Session Expiry Interval: how long the session is kept after its connection, in seconds.
         expiry: u32,
-        /// When it ends, in seconds since the epoch. `None` while its client is connected.
+        /// When the session ends, as Unix time in seconds. `None` while the client is connected.
         ends: Option<u64>,
     },
-    /// A session is over, with its subscriptions and its queue.
+    /// A session has ended. Its subscriptions and its queue are deleted with it.
     SessionEnded {
-        /// The client id.
+        /// The Client Identifier.
         client_id: Arc<str>,
     },
-    /// A subscription of a persistent session; it replaces one with the same filter.
+    /// A subscription of a persistent session was made. It replaces one with the same filter.
     Subscribed {
-        /// The client id.
+        /// The Client Identifier.
         client_id: Arc<str>,
-        /// The subscription.
+        /// The subscription with its options.
         subscription: Subscription,
     },
-    /// A subscription of a persistent session is gone.
+    /// A subscription of a persistent session was removed.
     Unsubscribed {
-        /// The client id.
+        /// The Client Identifier.
         client_id: Arc<str>,
-        /// Its filter.
+        /// The topic filter of the subscription.
         filter: Arc<str>,
     },
-    /// A message waits for the client of a persistent session.
+    /// A message was added to the queue of a persistent session.
     Queued {
-        /// The client id.
+        /// The Client Identifier.
         client_id: Arc<str>,
-        /// The message and its place.
+        /// The message and its number in the queue.
         waiting: Waiting,
     },
-    /// A message does not wait any more.
+    /// A message was removed from the queue of a persistent session: acknowledged, expired, refused or displaced.
     Dequeued {
-        /// The client id.
+        /// The Client Identifier.
         client_id: Arc<str>,
-        /// Its number.
+        /// The number of the message, see [`Waiting::number`].
         number: u64,
     },
-    /// The retained message of its topic; it replaces another.
+    /// A retained message was stored. It replaces the one of the same topic.
     Retained {
-        /// The message.
+        /// The retained message with its topic.
         message: Message,
     },
-    /// A topic has no retained message any more.
+    /// The retained message of a topic was removed.
     Unretained {
-        /// The topic.
+        /// The topic of the removed message.
         topic: Arc<str>,
     },
 }
@@ -121,73 +121,73 @@ pub enum Change {
 /// A message in the queue of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Its place in the queue: numbers ascend, and none comes twice in a session.
+    /// The number of the message in the queue. Numbers ascend, and a session uses none twice.
     pub number: u64,
-    /// The message, of QoS 1, with the retain flag that the client gets.
+    /// The message, with QoS 1 and the RETAIN flag that the client receives.
     pub message: Message,
-    /// The numbers of the subscriptions it is for.
+    /// The Subscription Identifiers of the matching subscriptions.
     pub identifiers: Box<[NonZeroU32]>,
 }
 
-/// What the store remembers.
+/// The durable state of the broker, as read at start.
 #[derive(Clone, Debug, Default)]
 pub struct Stored {
-    /// The persistent sessions.
+    /// The persistent sessions with their subscriptions and queues.
     pub sessions: Vec<StoredSession>,
-    /// The retained messages.
+    /// The retained messages, at most one for each topic.
     pub retained: Vec<Message>,
 }
 
-/// A persistent session.
+/// A persistent session in the store.
 #[derive(Clone, Debug)]
 pub struct StoredSession {
-    /// The client id.
+    /// The Client Identifier.
     pub client_id: Arc<str>,
-    /// How long it outlives its connection, in seconds.
+    /// The Session Expiry Interval: how long the session is kept after its connection, in seconds.
     pub expiry: u32,
-    /// When it ends, in seconds since the epoch. `None` if its client was connected last.
+    /// When the session ends, as Unix time in seconds. `None` if the client was connected when the process stopped.
     pub ends: Option<u64>,
-    /// Its subscriptions.
+    /// The subscriptions of the session.
     pub subscriptions: Vec<Subscription>,
-    /// What waits for its client, by ascending number.
+    /// The queued messages, by ascending number.
     pub queue: Vec<Waiting>,
 }
 
-/// News about a client.
+/// The event that a client has connected or disconnected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// The client id.
+    /// The Client Identifier.
     pub client_id: Arc<str>,
-    /// The thing that the client is, where it is one.
+    /// The thing that is associated with the connection, if there is one.
     pub thing: Option<Arc<str>>,
-    /// When, in seconds since the epoch.
+    /// The time of the event, as Unix time in seconds.
     pub at: u64,
-    /// Grows with every connection: news may come out of order.
+    /// The number of the connection. A later connection has a higher number. Events may arrive out of order.
     pub connection: u64,
-    /// `None` for connected.
+    /// Why the client has disconnected. `None` if the client has connected.
     pub disconnected: Option<Reason>,
 }
 
-/// The rest of the hub, as the broker needs it.
+/// The services that the broker needs from the rest of the hub.
 pub trait Backend: Send + Sync + 'static {
-    /// What a certificate is worth now. `None` for one that the registry does not know.
+    /// Returns the current status of a certificate. `None` if the registry does not contain the certificate.
     fn certificate_status(&self, certificate: &CertificateId)
     -> impl Future<Output = Result<Option<CertificateStatus>, StoreError>> + Send;
 
-    /// Takes a message to a topic that begins with `$aws/`. What it does is durable when this returns; the
-    /// messages returned are published.
+    /// Processes a message to a topic that begins with `$aws/`. Its effect is durable when this returns. The broker publishes the
+    /// returned messages.
     fn request(&self, request: Request) -> impl Future<Output = Result<Vec<Message>, RequestError>> + Send;
 
-    /// What an earlier process has left.
+    /// Reads the durable state. Called once, at start.
     fn load(&self) -> impl Future<Output = Result<Stored, StoreError>> + Send;
 
-    /// Writes changes in their order, all or none of them. They are durable when this returns. It is never
-    /// called twice at a time; after an error the same changes come again.
+    /// Writes changes in their order, all or none of them. They are durable when this returns. Calls do not overlap. After an
+    /// error the broker writes the same changes again.
     fn write(&self, changes: &[Change]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// A client has connected or disconnected. This must not block.
+    /// Takes the event that a client has connected or disconnected. This must not block.
     fn noticed(&self, notice: &Notice);
 
-    /// A client was refused something, as often as it wants it. This must not block.
+    /// Takes a refused request. A client can repeat a request without limit, so this must be cheap. It must not block.
     fn refused(&self, refusal: &Refusal);
 }

@@ -1,7 +1,8 @@
-//! One connection: CONNECT, then packet after packet until one side ends it.
+//! One connection: CONNECT, then one packet after the other until one side ends the connection.
 //!
-//! A connection is one task. It handles a packet, waits for what the packet needs, and only then reads the next, so whoever floods the
-//! broker is slowed down by TCP and slows down nobody else. Whether the connection must end is looked at before anything else.
+//! Each connection is one task. The task finishes a packet before it reads the next one. TCP therefore slows down a client that
+//! floods the broker, without an effect on other clients. The task checks whether the connection must end before it takes or
+//! sends messages.
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -26,37 +27,37 @@ use super::router::{Arrival, Place};
 use super::topic;
 use crate::policy;
 
-/// How long a client may take to say CONNECT.
+/// How long a client may take to send CONNECT.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
-/// How long the registry and the store may take with a CONNECT. Whoever waits for longer is told to come again.
+/// How long the registry and the store may take for a CONNECT, each. Afterwards the CONNECT is refused with "server unavailable".
 const ADMISSION_TIME: Duration = Duration::from_secs(5);
-/// The longest keep-alive, in seconds, which is also that of a client without one.
+/// The longest Keep Alive, in seconds. It also applies to a client with Keep Alive 0.
 /// (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>)
 const KEEP_ALIVE: u16 = 1_200;
-/// The longest client id, in bytes.
+/// The longest Client Identifier, in bytes.
 const CLIENT_ID: usize = 128;
-/// How many bytes of messages are taken to be sent at a time.
+/// How many bytes are buffered for sending before no further packets or messages are taken.
 const ROOM: usize = 16 * 1024;
 
-/// Who is on the other side, as TLS knows it.
+/// The peer of a connection: the certificate from the TLS handshake and the IP address.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) certificate: CertificateId,
     pub(super) address: IpAddr,
 }
 
-/// A client that is in.
+/// A connected client.
 struct Client {
     id: Arc<str>,
     place: Place,
     version: Version,
-    /// How long it may be silent.
+    /// How long the client may send nothing: one and a half times the Keep Alive.
     silence: Duration,
-    /// Topics by their aliases, from 1 on.
+    /// The topics of the Topic Aliases: index 0 is alias 1.
     aliases: Vec<Option<Arc<str>>>,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection until it ends.
 pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(broker: Broker<B>, socket: S, peer: Peer) {
     let counters = broker.counters();
     let mut stream = PacketStream::new(socket, counters);
@@ -69,15 +70,15 @@ pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
         Ok(mut client) => {
             counters.connects.add(1);
             tracing::debug!(client_id = &*client.id, "connected");
-            let mut stay = Stay { broker: &broker, place: client.place.clone(), reason: Reason::Lost, expiry: None };
-            let Err(mut end) = exchange(&broker, &mut stream, &mut client, &mut stay.expiry).await;
+            let mut guard = ConnectionGuard { broker: &broker, place: client.place.clone(), reason: Reason::Lost, expiry: None };
+            let Err(mut end) = exchange(&broker, &mut stream, &mut client, &mut guard.expiry).await;
             let reason = end.reason;
             if reason.is_refusal() && end.refusals.is_empty() {
                 end = rejected(&broker, &client, reason.into());
             }
             end.refusals.iter().for_each(|refusal| broker.0.backend.refused(refusal));
-            stay.reason = reason;
-            drop(stay);
+            guard.reason = reason;
+            drop(guard);
             counters.ended(reason).add(1);
             if !reason.is_refusal() {
                 tracing::info!(client_id = &*client.id, %reason, "disconnected");
@@ -89,14 +90,14 @@ pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
     Box::pin(stream.close(last, now)).await;
 }
 
-/// Reads CONNECT and answers it.
+/// Reads CONNECT, admits the client, and buffers CONNACK.
 async fn enter<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker<B>,
     stream: &mut PacketStream<'_, S>,
     peer: &Peer,
 ) -> Result<Client, End> {
     let requester = |client_id| Requester { client_id, certificate: peer.certificate.clone(), thing: None, source: peer.address };
-    let read = timeout(CONNECT_TIME, first(broker, stream)).await.unwrap_or(Err(Reason::NoConnect.into()));
+    let read = timeout(CONNECT_TIME, read_connect(broker, stream)).await.unwrap_or(Err(Reason::NoConnect.into()));
     let connect = read.map_err(|fault| match fault.named {
         Some(_) => End { reason: fault.reason, refusals: vec![Refusal::of(requester(String::new()), fault)] },
         None => End::of_connect(requester(String::new()), fault.reason),
@@ -108,7 +109,7 @@ async fn enter<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     })
 }
 
-async fn first<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
+async fn read_connect<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker<B>,
     stream: &mut PacketStream<'_, S>,
 ) -> Result<Box<Connect>, Fault> {
@@ -127,7 +128,7 @@ async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     peer: &Peer,
     connect: Box<Connect>,
 ) -> Result<Client, End> {
-    let assigned = if connect.client_id.is_empty() { Some(chosen()?) } else { None };
+    let assigned = if connect.client_id.is_empty() { Some(generate_client_id()?) } else { None };
     let id: Arc<str> = assigned.clone().unwrap_or_else(|| connect.client_id.as_str().into());
     if id.len() > CLIENT_ID || id.contains('\0') {
         return Err(Reason::ClientIdInvalid.into());
@@ -140,8 +141,8 @@ async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     let mut connect = Some(connect);
     let (place, session_present, ticket) = loop {
         let revision = broker.lock().revision();
-        let asking = timeout(ADMISSION_TIME, broker.0.backend.certificate_status(&peer.certificate));
-        let certificate_status = asking.await.map_err(|_| Reason::Unavailable)?.map_err(|_| Reason::Unavailable)?;
+        let status_request = timeout(ADMISSION_TIME, broker.0.backend.certificate_status(&peer.certificate));
+        let certificate_status = status_request.await.map_err(|_| Reason::Unavailable)?.map_err(|_| Reason::Unavailable)?;
         let Some(asked) = &connect else { return Err(Reason::ProtocolError.into()) };
         let grant = Grant::new(certificate_status, peer.certificate.clone(), &id, peer.address, asked);
         grant.may_connect()?;
@@ -169,31 +170,31 @@ async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     Ok(Client { id, place, version, silence, aliases: Vec::new() })
 }
 
-/// A client id for a client without one.
-fn chosen() -> Result<Arc<str>, Reason> {
+/// Generates a random Client Identifier for a client that sends an empty one.
+fn generate_client_id() -> Result<Arc<str>, Reason> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|_| Reason::Unavailable)?;
     Ok(HEXLOWER.encode(&random).into())
 }
 
-/// The time between CONNACK and the end. Whatever ends the task, the router hears of it.
-struct Stay<'b, B: Backend> {
+/// Disconnects the client from the router when it is dropped, however the task ends.
+struct ConnectionGuard<'b, B: Backend> {
     broker: &'b Broker<B>,
     place: Place,
     reason: Reason,
-    /// What the client said last about its session.
+    /// The Session Expiry Interval of the DISCONNECT, in seconds, if it has one.
     expiry: Option<u32>,
 }
 
-impl<B: Backend> Drop for Stay<'_, B> {
+impl<B: Backend> Drop for ConnectionGuard<'_, B> {
     fn drop(&mut self) {
         let reason = self.place.wake_up.stopped().unwrap_or(self.reason);
-        // The store hears of it in its own time.
+        // A drop cannot wait until the change is durable.
         let _ = self.broker.change(|router, now, fx| router.disconnect(&self.place, reason, self.expiry, now, fx));
     }
 }
 
-/// Exchanges packets until the connection must end; `expiry` is what the client said last about its session.
+/// Exchanges packets until the connection must end. `expiry` receives the Session Expiry Interval of the DISCONNECT.
 async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker<B>,
     stream: &mut PacketStream<'_, S>,
@@ -201,8 +202,8 @@ async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     expiry: &mut Option<u32>,
 ) -> Result<std::convert::Infallible, End> {
     let wake_up = Arc::clone(&client.place.wake_up);
-    // CONNACK goes out even where another connection has taken the place already: a client of MQTT 3.1.1 whose connection ends without
-    // one takes itself for refused.
+    // CONNACK is sent even if another connection has already taken over the session. An MQTT 3.1.1 client whose connection closes
+    // without CONNACK assumes that it was refused.
     Box::pin(stream.send(&wake_up)).await?;
     let mut last_packet_at = Instant::now();
     loop {
@@ -210,11 +211,10 @@ async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
             && let Some(packet) = stream.packet((broker.0.now)()).map_err(|fault| rejected(broker, client, fault))?
         {
             last_packet_at = Instant::now();
-            // What a packet has begun is finished, whoever ends the connection meanwhile: a shadow that
-            // has changed must be heard of.
+            // A packet is handled to its end even if the connection must end meanwhile: the change of a shadow must be published.
             Box::pin(handle(broker, stream, client, packet, expiry)).await?;
         }
-        // Sending may have missed a ring: there is no rest until there is nothing to send.
+        // `send` may consume a wake-up, so this repeats until there is nothing to send.
         loop {
             if let Some(reason) = wake_up.stopped() {
                 return Err(reason.into());
@@ -233,13 +233,13 @@ async fn exchange<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The end of a connection because of a packet that is not taken.
+/// Returns the end of a connection because of a packet that is not accepted.
 fn rejected<B: Backend>(broker: &Broker<B>, client: &Client, fault: Fault) -> End {
     let (reason, grant) = (fault.reason, broker.lock().grant(&client.place));
     End { reason, refusals: grant.map(|grant| Refusal::of(grant.requester(), fault)).into_iter().collect() }
 }
 
-/// Takes what waits for the client, as far as there is room.
+/// Moves queued messages into the send buffer, unless [`ROOM`] bytes are already buffered.
 fn collect<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(broker: &Broker<B>, stream: &mut PacketStream<'_, S>, client: &Client) {
     if stream.pending() >= ROOM {
         return;
@@ -266,7 +266,7 @@ async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), End> {
     let answer = match packet {
         Packet::Connect(_) => return Err(Reason::ProtocolError.into()),
-        Packet::Publish(publish) => match take(broker, client, *publish).await? {
+        Packet::Publish(publish) => match publish_message(broker, client, *publish).await? {
             Some(id) => Answer::Acknowledge(id),
             None => return Ok(()),
         },
@@ -300,27 +300,28 @@ async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Takes a message, and returns what to acknowledge once it is safe.
-async fn take<B: Backend>(broker: &Broker<B>, client: &mut Client, publish: Publish) -> Result<Option<NonZeroU16>, End> {
+/// Handles a PUBLISH. Returns the Packet Identifier to acknowledge, if any, once the message is durable.
+async fn publish_message<B: Backend>(broker: &Broker<B>, client: &mut Client, publish: Publish) -> Result<Option<NonZeroU16>, End> {
     let Publish { id, mut message, alias } = publish;
     let grant = broker.lock().grant(&client.place).ok_or(Reason::TakenOver)?;
-    let refused = |topic: &str, cause| grant.refusal(&policy::Request::Publish(topic), cause);
+    let refusal = |topic: &str, cause| grant.refusal(&policy::Request::Publish(topic), cause);
     if let Some(alias) = alias {
         let resolved = resolve(&mut client.aliases, alias, message.topic);
-        message.topic = resolved.map_err(|reason| refused("", Cause::Protocol(reason)))?;
+        message.topic = resolved.map_err(|reason| refusal("", Cause::Protocol(reason)))?;
     }
     if topic::is_state_of_bridge(&message.topic, &client.id) {
-        // Acknowledged, and for no reader: without that no bridge with default options stays connected. AWS IoT ends the connection.
+        // The message is acknowledged and discarded. Otherwise a bridge with default options could not stay connected. AWS IoT
+        // ends the connection.
         return Ok(id);
     }
     grant.may_publish(&message.topic, message.retain)?;
     if broker.0.journal.is_failing() {
-        return Err(refused(&message.topic, Cause::Protocol(Reason::Unavailable)).into());
+        return Err(refusal(&message.topic, Cause::Protocol(Reason::Unavailable)).into());
     }
     message.publisher = Some(Arc::clone(&client.id));
     let topic = Arc::clone(&message.topic);
     let messages = match topic::is_reserved(&topic) {
-        true => request(broker, client, message).await.map_err(|cause| refused(&topic, cause))?,
+        true => request(broker, client, message).await.map_err(|cause| refusal(&topic, cause))?,
         false => vec![message],
     };
     let ((), ticket) = broker.change(|router, now, fx| {
@@ -333,7 +334,7 @@ async fn take<B: Backend>(broker: &Broker<B>, client: &mut Client, publish: Publ
     Ok(id)
 }
 
-/// What the rest of the hub says to a message to a reserved topic.
+/// Passes a message to a reserved topic to the backend. Returns the messages to publish.
 async fn request<B: Backend>(broker: &Broker<B>, client: &Client, message: Message) -> Result<Vec<Message>, Cause> {
     if !message.topic.starts_with("$aws/") {
         return Err(Cause::NoService);
@@ -345,7 +346,7 @@ async fn request<B: Backend>(broker: &Broker<B>, client: &Client, message: Messa
     })
 }
 
-/// The topic that an alias stands for, or stands for from now on (MQTT 5, section 3.3.2.3.4).
+/// Resolves a Topic Alias. If the PUBLISH also has a topic name, the alias is set to this topic (MQTT 5, section 3.3.2.3.4).
 fn resolve(aliases: &mut Vec<Option<Arc<str>>>, alias: NonZeroU16, named: Arc<str>) -> Result<Arc<str>, Reason> {
     if alias.get() > TOPIC_ALIASES {
         return Err(Reason::TopicAliasInvalid);

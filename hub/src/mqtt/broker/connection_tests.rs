@@ -1,4 +1,4 @@
-//! One connection over a pipe, with a clock of its own: what it does when nothing comes or nothing goes.
+//! Tests of one connection over an in-memory pipe with paused time, in particular of its timeouts.
 
 use std::future::pending;
 use std::net::Ipv4Addr;
@@ -17,18 +17,18 @@ use crate::policy::Policy;
 const CONNECT: &[u8] = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x1e\x00\x03abc";
 const CONNACK: &[u8] = b"\x20\x02\x00\x00";
 
-/// A registry where everybody may do everything until certificates are revoked, and a shadow that never answers.
+/// A backend that allows everything until `revoked` is set. Its shadow service never responds.
 #[derive(Default)]
-struct Open {
+struct TestBackend {
     revoked: AtomicBool,
-    /// The next answer of the registry takes until the gate is opened.
+    /// The next response of the registry waits for the gate.
     slow: AtomicBool,
-    /// The next write of the store takes until the gate is opened.
+    /// The next write of the store waits for the gate.
     stuck: AtomicBool,
     gate: Notify,
 }
 
-impl Backend for Open {
+impl Backend for TestBackend {
     async fn certificate_status(&self, _: &CertificateId) -> Result<Option<CertificateStatus>, StoreError> {
         let anything = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
         let active = !self.revoked.load(Ordering::SeqCst);
@@ -58,11 +58,11 @@ impl Backend for Open {
     fn refused(&self, _: &Refusal) {}
 }
 
-async fn broker() -> Broker<Open> {
-    Broker::open(Arc::new(Open::default()), || 1_000).await.unwrap()
+async fn broker() -> Broker<TestBackend> {
+    Broker::open(Arc::new(TestBackend::default()), || 1_000).await.unwrap()
 }
 
-fn pipe(broker: &Broker<Open>) -> (DuplexStream, JoinHandle<()>) {
+fn pipe(broker: &Broker<TestBackend>) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = duplex(256);
     let peer = Peer { certificate: CertificateId::of(b"a certificate"), address: Ipv4Addr::LOCALHOST.into() };
     (theirs, tokio::spawn(serve(broker.clone(), ours, peer)))
@@ -74,7 +74,7 @@ async fn expect(pipe: &mut DuplexStream, bytes: &[u8]) {
     assert_eq!(read, bytes);
 }
 
-fn ended(broker: &Broker<Open>) -> Option<Reason> {
+fn ended(broker: &Broker<TestBackend>) -> Option<Reason> {
     match broker.connection("abc") {
         Connection::Disconnected { reason, .. } => Some(reason),
         _ => None,
@@ -82,7 +82,7 @@ fn ended(broker: &Broker<Open>) -> Option<Reason> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_silent_for_one_and_a_half_times_its_keep_alive_is_gone() {
+async fn a_client_is_disconnected_after_one_and_a_half_times_its_keep_alive() {
     let broker = broker().await;
     let (mut pipe, task) = pipe(&broker);
     pipe.write_all(CONNECT).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_client_that_is_silent_for_one_and_a_half_times_its_keep_alive_is_gone
     tokio::time::sleep(Duration::from_secs(44)).await;
     pipe.write_all(b"\xc0\x00").await.unwrap();
     expect(&mut pipe, b"\xd0\x00").await;
-    // Half a packet is none.
+    // An incomplete packet does not count.
     tokio::time::sleep(Duration::from_secs(44)).await;
     pipe.write_all(b"\xc0").await.unwrap();
     assert_eq!(pipe.read(&mut [0]).await.unwrap(), 0);
@@ -102,7 +102,7 @@ async fn a_client_that_is_silent_for_one_and_a_half_times_its_keep_alive_is_gone
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_say_connect_is_gone() {
+async fn a_client_that_does_not_send_connect_is_disconnected() {
     let broker = broker().await;
     let (mut pipe, task) = pipe(&broker);
     pipe.write_all(&CONNECT[..9]).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_client_that_does_not_say_connect_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_read_is_gone_after_half_a_minute() {
+async fn a_client_that_does_not_read_is_disconnected_after_half_a_minute() {
     let broker = broker().await;
     let (mut pipe, task) = pipe(&broker);
     pipe.write_all(CONNECT).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_client_that_does_not_read_is_gone_after_half_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_read_is_cut_off_at_once_all_the_same() {
+async fn a_client_that_does_not_read_can_be_disconnected_at_once() {
     let broker = broker().await;
     let (mut pipe, task) = pipe(&broker);
     pipe.write_all(CONNECT).await.unwrap();
@@ -149,12 +149,12 @@ async fn a_client_that_does_not_read_is_cut_off_at_once_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_waits_for_what_it_has_asked_for_and_nobody_else_does() {
+async fn a_slow_request_delays_only_its_own_client() {
     let broker = broker().await;
     let (mut busy, _task) = pipe(&broker);
     busy.write_all(CONNECT).await.unwrap();
     expect(&mut busy, CONNACK).await;
-    // Its shadow does not answer, and what it sends meanwhile stays in the pipe, which is full in the end.
+    // The shadow service does not respond. The packets that the client sends meanwhile fill the pipe.
     busy.write_all(b"\x30\x08\x00\x05$aws/x").await.unwrap();
     let flood = async {
         loop {
@@ -169,7 +169,7 @@ async fn a_client_waits_for_what_it_has_asked_for_and_nobody_else_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_certificate_that_is_revoked_while_its_client_comes_in_does_not_let_it_in() {
+async fn a_certificate_that_is_revoked_during_connect_is_refused() {
     let broker = broker().await;
     let backend = &broker.0.backend;
     backend.slow.store(true, Ordering::SeqCst);
@@ -186,29 +186,29 @@ async fn a_certificate_that_is_revoked_while_its_client_comes_in_does_not_let_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_whose_place_is_taken_while_it_comes_in_was_let_in_all_the_same() {
-    let mut lasting = CONNECT.to_vec();
-    lasting[9] = 0;
+async fn a_client_that_is_taken_over_during_connect_still_receives_connack() {
+    let mut persistent_connect = CONNECT.to_vec();
+    persistent_connect[9] = 0;
     let broker = broker().await;
     let backend = &broker.0.backend;
     backend.stuck.store(true, Ordering::SeqCst);
     let (mut first, _task) = pipe(&broker);
-    first.write_all(&lasting).await.unwrap();
+    first.write_all(&persistent_connect).await.unwrap();
     while backend.stuck.load(Ordering::SeqCst) {
         tokio::task::yield_now().await;
     }
     let (mut second, _task) = pipe(&broker);
-    second.write_all(&lasting).await.unwrap();
+    second.write_all(&persistent_connect).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     backend.gate.notify_one();
-    // Without this answer it would take itself for refused.
+    // Without this CONNACK the client would assume that it was refused.
     expect(&mut first, CONNACK).await;
     assert_eq!(first.read(&mut [0]).await.unwrap(), 0);
     expect(&mut second, b"\x20\x02\x01\x00").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_registry_that_does_not_answer_a_connect_is_not_available() {
+async fn a_connect_is_refused_as_unavailable_if_the_registry_does_not_respond() {
     let broker = broker().await;
     broker.0.backend.slow.store(true, Ordering::SeqCst);
     let (mut pipe, _task) = pipe(&broker);
@@ -219,20 +219,20 @@ async fn a_registry_that_does_not_answer_a_connect_is_not_available() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_a_connect_is_not_available() {
-    let mut lasting = CONNECT.to_vec();
-    lasting[9] = 0;
+async fn a_connect_is_refused_as_unavailable_if_the_store_does_not_respond() {
+    let mut persistent_connect = CONNECT.to_vec();
+    persistent_connect[9] = 0;
     let broker = broker().await;
     broker.0.backend.stuck.store(true, Ordering::SeqCst);
     let (mut pipe, _task) = pipe(&broker);
-    pipe.write_all(&lasting).await.unwrap();
+    pipe.write_all(&persistent_connect).await.unwrap();
     expect(&mut pipe, b"\x20\x02\x00\x03").await;
     assert_eq!(pipe.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(ended(&broker), Some(Reason::Unavailable));
 }
 
 #[tokio::test]
-async fn a_silent_connection_is_small() {
+async fn the_task_of_a_connection_is_small() {
     let broker = broker().await;
     let (ours, _theirs) = duplex(16);
     let peer = Peer { certificate: CertificateId::of(b"a certificate"), address: Ipv4Addr::LOCALHOST.into() };

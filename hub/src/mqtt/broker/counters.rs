@@ -1,68 +1,68 @@
-//! What the broker counts, for `/metrics`.
+//! The counters and gauges of the broker, for `/metrics`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::reason::Reason;
 
-/// One number that may be read at any time.
+/// A counter or gauge. It can be read at any time.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds to it.
+    /// Increases the counter.
     pub(super) fn add(&self, more: usize) {
         self.0.fetch_add(u64::try_from(more).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Replaces it.
+    /// Sets the gauge.
     pub(super) fn set(&self, value: usize) {
         self.0.store(u64::try_from(value).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// The number.
+    /// Returns the current value.
     pub fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What the broker counts.
+/// All counters and gauges of the broker.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Sockets that were accepted.
+    /// Accepted TCP connections.
     pub accepted: Counter,
-    /// Sockets that did not get through the TLS handshake.
+    /// TCP connections whose TLS handshake failed.
     pub handshakes_failed: Counter,
-    /// Clients that are connected now.
+    /// Currently connected clients.
     pub connected: Counter,
-    /// CONNECTs that were granted.
+    /// Accepted CONNECT packets.
     pub connects: Counter,
-    /// Sessions now, with and without a connection.
+    /// Current sessions, with and without a connection.
     pub sessions: Counter,
-    /// Subscriptions now.
+    /// Current subscriptions.
     pub subscriptions: Counter,
-    /// Retained messages now.
+    /// Current retained messages.
     pub retained: Counter,
-    /// PUBLISHes of clients that were taken.
+    /// PUBLISH packets accepted from clients.
     pub published: Counter,
-    /// PUBLISHes sent to clients.
+    /// PUBLISH packets queued for sending to clients.
     pub delivered: Counter,
-    /// Messages that did not reach a client: its queue was full, it may not receive them, or they were too large or too late.
+    /// Messages that were not sent to a client: the queue was full, the policies refused them, or they were too large or expired.
     pub dropped: Counter,
-    /// Bytes of MQTT from clients.
+    /// Bytes received from clients, without TLS.
     pub bytes_in: Counter,
-    /// Bytes of MQTT to clients.
+    /// Bytes sent to clients, without TLS.
     pub bytes_out: Counter,
     refused: [Counter; Reason::ALL.len()],
     ended: [Counter; Reason::ALL.len()],
 }
 
 impl Counters {
-    /// CONNECTs refused for a reason, or sockets that sent none.
+    /// Returns the number of connections refused for a reason, before or at CONNECT.
     pub fn refused(&self, reason: Reason) -> &Counter {
         &self.refused[reason as usize]
     }
 
-    /// Connections that ended for a reason.
+    /// Returns the number of accepted connections that ended for a reason.
     pub fn ended(&self, reason: Reason) -> &Counter {
         &self.ended[reason as usize]
     }

@@ -1,4 +1,4 @@
-//! What one connection may do: the policies of its certificate, and what is known of the connection.
+//! The permissions of one connection: the policies of its certificate, evaluated with the context of the connection.
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html>)
 
 use std::net::IpAddr;
@@ -10,10 +10,10 @@ use super::packet::Connect;
 use super::refusal::{Cause, Refusal, Requester};
 use crate::policy::{Attachment, Context, Decision, Policy, Request, association, decide, is_for_things};
 
-/// What one connection may do.
+/// The permissions of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
-    /// `None` for a certificate that the registry does not know.
+    /// `None` if the registry does not contain the certificate.
     certificate_status: Option<CertificateStatus>,
     certificate: CertificateId,
     source: IpAddr,
@@ -21,7 +21,7 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    /// What a connection as `client_id` may do with a certificate of this certificate_status. `None` is for a certificate that is not known.
+    /// Creates the permissions of a connection. `certificate_status` is `None` if the registry does not contain the certificate.
     pub(super) fn new(
         certificate_status: Option<CertificateStatus>,
         certificate: CertificateId,
@@ -42,7 +42,7 @@ impl Grant {
         grant
     }
 
-    /// The same connection, now that its certificate has another certificate_status.
+    /// Returns the permissions of the same connection with another status of its certificate.
     pub(super) fn with(&self, certificate_status: Option<CertificateStatus>) -> Self {
         let mut grant = Self { certificate_status, ..self.clone() };
         grant.associate();
@@ -58,23 +58,23 @@ impl Grant {
         self.context.thing = attachments.iter().find(|attached| Some(attached.thing.name.as_str()) == name).map(|its| its.thing.clone());
     }
 
-    /// The thing that the connection is.
+    /// Returns the name of the thing that is associated with the connection.
     pub(super) fn thing(&self) -> Option<&str> {
         self.context.thing.as_ref().map(|thing| thing.name.as_str())
     }
 
-    /// The certificate of the connection.
+    /// Returns the certificate of the connection.
     pub(super) fn certificate(&self) -> &CertificateId {
         &self.certificate
     }
 
-    /// Who asks on the connection.
+    /// Returns the client of the connection, for a refusal.
     pub(super) fn requester(&self) -> Requester {
         let (certificate, thing) = (self.certificate.clone(), self.thing().map(str::to_owned));
         Requester { client_id: self.context.client_id.clone(), certificate, thing, source: self.source }
     }
 
-    /// Whether the certificate is still good for anything.
+    /// Whether the certificate is in the registry and ACTIVE.
     pub(super) fn is_active(&self) -> bool {
         self.certificate_status.as_ref().is_some_and(|certificate_status| certificate_status.active)
     }
@@ -83,7 +83,7 @@ impl Grant {
         self.check(&Request::Connect(&self.context.client_id))
     }
 
-    /// Whether a message may be published to a topic, and retained if it is to be.
+    /// Checks `iot:Publish`, and also `iot:RetainPublish` if `retain` is set.
     pub(super) fn may_publish(&self, topic: &str, retain: bool) -> Result<(), Box<Refusal>> {
         self.check(&Request::Publish(topic))?;
         if retain { self.check(&Request::RetainPublish(topic)) } else { Ok(()) }
@@ -104,13 +104,13 @@ impl Grant {
         }
     }
 
-    /// That something is refused, for a cause that need not be a policy.
+    /// Creates the refusal of a request. The cause need not be a policy.
     pub(super) fn refusal(&self, request: &Request<'_>, cause: Cause) -> Box<Refusal> {
         let (action, resource) = (Some(request.action()), request.name().to_owned());
         Box::new(Refusal { requester: self.requester(), action, resource, is_will: false, cause })
     }
 
-    /// Why a request is refused, if it is.
+    /// Evaluates the policies. Returns why they refuse a request, or `None` if they allow it.
     fn cause(&self, request: &Request<'_>) -> Option<Cause> {
         let Some(certificate_status) = &self.certificate_status else { return Some(Cause::CertificateUnknown) };
         if !certificate_status.active {

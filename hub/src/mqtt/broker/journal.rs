@@ -1,7 +1,8 @@
-//! Makes changes durable in the order in which the router made them.
+//! Writes changes to the store in the order in which the router made them.
 //!
-//! All connections share one writer, so what comes while it writes is written at once after it: a hundred publishers wait for one
-//! commit, not for a hundred. Who has promised something waits for their [`Ticket`] before they acknowledge it.
+//! All connections share one writer. Changes that arrive during a write are written together afterwards, so a hundred publishers
+//! wait for one commit and not for a hundred. A connection waits for the [`Ticket`] of its changes before it sends an
+//! acknowledgement.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,12 +15,12 @@ use tokio::time::sleep;
 use super::backend::{Backend, Change};
 use super::reason::Reason;
 
-/// How many changes are written at a time.
+/// The most changes that are written in one transaction.
 const BATCH: usize = 1_024;
-/// How long to wait before a write that failed is tried again.
+/// How long to wait before a failed write is repeated.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Where changes go.
+/// The queue of changes for the store.
 #[derive(Debug)]
 pub(super) struct Journal {
     changes: mpsc::UnboundedSender<Change>,
@@ -29,25 +30,25 @@ pub(super) struct Journal {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// How many changes are durable.
+    /// The number of durable changes since the start.
     durable: u64,
     failing: bool,
 }
 
-/// Waits until some changes are durable.
+/// A handle with which a caller waits until its changes are durable.
 #[derive(Debug)]
 pub(super) struct Ticket(Option<(u64, watch::Receiver<State>)>);
 
 impl Journal {
-    /// Starts the writer; it ends with the journal.
+    /// Starts the writer task. It ends when the journal is dropped.
     pub(super) fn start<B: Backend>(backend: Arc<B>) -> Self {
         let (changes, incoming) = mpsc::unbounded_channel();
-        let (told, state) = watch::channel(State::default());
-        tokio::spawn(write(backend, incoming, told));
+        let (state_sender, state) = watch::channel(State::default());
+        tokio::spawn(write(backend, incoming, state_sender));
         Self { changes, appended: AtomicU64::new(0), state }
     }
 
-    /// Takes changes over. The caller holds the router, which gives them their order.
+    /// Appends changes. The caller holds the lock of the router, which determines their order.
     pub(super) fn append(&self, changes: Vec<Change>) -> Ticket {
         if changes.is_empty() {
             return Ticket(None);
@@ -55,25 +56,25 @@ impl Journal {
         let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
         let number = self.appended.fetch_add(count, Ordering::Relaxed) + count;
         for change in changes {
-            // The writer ends after the journal only.
+            // The receiver exists as long as the journal.
             let _ = self.changes.send(change);
         }
         Ticket(Some((number, self.state.clone())))
     }
 
-    /// Whether nothing that needs the store should be begun.
+    /// Whether the last write failed. Work that needs the store should then be refused.
     pub(super) fn is_failing(&self) -> bool {
         self.state.borrow().failing
     }
 
-    /// For everything so far.
+    /// Returns a ticket for all changes appended so far.
     pub(super) fn all(&self) -> Ticket {
         Ticket(Some((self.appended.load(Ordering::Relaxed), self.state.clone())))
     }
 }
 
 impl Ticket {
-    /// Returns when the changes are durable, or when they cannot be made so for now.
+    /// Waits until the changes are durable. Returns [`Reason::Unavailable`] if a write fails meanwhile.
     pub(super) async fn durable(self) -> Result<(), Reason> {
         let Some((number, mut state)) = self.0 else { return Ok(()) };
         let state = state.wait_for(|state| state.durable >= number || state.failing).await.map_err(|_| Reason::Unavailable)?;
@@ -81,16 +82,16 @@ impl Ticket {
     }
 }
 
-async fn write<B: Backend>(backend: Arc<B>, mut incoming: mpsc::UnboundedReceiver<Change>, told: watch::Sender<State>) {
+async fn write<B: Backend>(backend: Arc<B>, mut incoming: mpsc::UnboundedReceiver<Change>, state_sender: watch::Sender<State>) {
     let mut batch = Vec::new();
     while incoming.recv_many(&mut batch, BATCH).await > 0 {
         while let Err(error) = backend.write(&batch).await {
             tracing::error!(error = chain(&error), "the broker's state could not be written");
-            told.send_modify(|state| state.failing = true);
+            state_sender.send_modify(|state| state.failing = true);
             sleep(RETRY).await;
         }
         let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        told.send_modify(|state| *state = State { durable: state.durable + count, failing: false });
+        state_sender.send_modify(|state| *state = State { durable: state.durable + count, failing: false });
         batch = Vec::new();
     }
 }

@@ -1,7 +1,7 @@
-//! A message as the broker carries it, whatever version of MQTT its publisher and its reader speak.
+//! An Application Message, independent of the MQTT versions of its publisher and its subscribers.
 //!
-//! What MQTT 5 adds to a message travels with it untouched (MQTT 5, section 3.3.2.3); a reader with
-//! MQTT 3.1.1 does not see it. A payload is nobody's business: no `Debug` shows it.
+//! The MQTT 5 properties of a message are forwarded unchanged (MQTT 5, section 3.3.2.3). An MQTT 3.1.1 subscriber does not
+//! receive them. Payloads are confidential: `Debug` does not print them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,47 +9,47 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// How often a message is delivered. AWS IoT knows no third level.
+/// The QoS of a message. AWS IoT does not support QoS 2.
 /// (<https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html#mqtt-qos>)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Qos {
-    /// QoS 0.
+    /// QoS 0: the message is not acknowledged and may be lost.
     AtMostOnce,
-    /// QoS 1.
+    /// QoS 1: the message is sent until it is acknowledged.
     AtLeastOnce,
 }
 
-/// An application message.
+/// An Application Message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The topic it was published to.
+    /// The topic name.
     pub topic: Arc<str>,
-    /// Up to 128 KB of anything.
+    /// The payload: any bytes, at most 128 KB from a client.
     pub payload: Bytes,
-    /// How it was published.
+    /// The QoS: as published, and later the lower QoS of the subscription.
     pub qos: Qos,
-    /// Whether it was published to be retained.
+    /// The RETAIN flag.
     pub retain: bool,
-    /// From when on nobody wants it any more, in seconds since the epoch.
+    /// When the message expires, as Unix time in seconds. `None` if it does not expire.
     pub expires: Option<u64>,
-    /// What else its publisher said, with MQTT 5.
+    /// The other MQTT 5 properties. `None` if there are none.
     pub properties: Option<Arc<Properties>>,
-    /// The client id of its publisher. `None` for the hub, whose services answer clients too.
+    /// The Client Identifier of the publisher. `None` for a message of the hub, such as the response of a service.
     pub publisher: Option<Arc<str>>,
 }
 
-/// What a publisher with MQTT 5 says about a message, for its readers.
+/// The properties that an MQTT 5 publisher sends to the subscribers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Properties {
-    /// The payload is text.
+    /// Payload Format Indicator: the payload is UTF-8 text.
     pub utf8: bool,
-    /// Such as a MIME type.
+    /// Content Type, such as a MIME type.
     pub content_type: Option<String>,
-    /// Where an answer is expected.
+    /// Response Topic: the topic for a response.
     pub response_topic: Option<String>,
-    /// By which the answer is known.
+    /// Correlation Data, which identifies the request in the response.
     pub correlation_data: Option<Vec<u8>>,
-    /// Names and values, in their order.
+    /// User Properties: names and values, in the order of the publisher.
     pub user: Vec<(String, String)>,
 }
 
@@ -62,18 +62,18 @@ impl Properties {
 }
 
 impl Message {
-    /// A message of the hub itself: QoS 1, so that every reader gets it as they subscribed.
+    /// Creates a message of the hub. It has QoS 1, so that each subscriber receives it with the QoS of the subscription.
     pub fn new(topic: &str, payload: impl Into<Bytes>) -> Self {
         let (topic, payload) = (topic.into(), payload.into());
         Self { topic, payload, qos: Qos::AtLeastOnce, retain: false, expires: None, properties: None, publisher: None }
     }
 
-    /// What it takes of a queue, in bytes.
+    /// Returns the size that counts for the queue limits, in bytes: topic, payload and properties.
     pub fn size(&self) -> usize {
         self.topic.len() + self.payload.len() + self.properties.as_ref().map_or(0, |properties| properties.size())
     }
 
-    /// Whether it is past its time. `now` is in seconds since the epoch.
+    /// Whether the message has expired. `now` is the Unix time in seconds.
     pub fn expired(&self, now: u64) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }

@@ -1,20 +1,23 @@
-//! The MQTT broker: MQTT 3.1.1 and 5 over mutual TLS, with the policies, the limits and the manners of AWS IoT.
+//! An MQTT broker for MQTT 3.1.1 and MQTT 5 over mutual TLS, with the policies, the limits and the behaviour of AWS IoT.
 //!
-//! - [`packet`] and [`answer`] are what is heard and said, in one language for both versions; [`reader`] makes packets of bytes; [`topic`]
-//!   and [`subscriptions`] know what a filter is for; `session` is what one client has waiting, `retained` what a topic has; `router` and
-//!   `routing` say who is there and who gets what; `grant` asks the policies; [`refusal`] is what they refuse. All of these are pure.
-//! - `journal` makes durable what was promised; `wire`, `connection` and [`listener`] are the only ones that know bytes and sockets.
-//! - [`backend`] is the port to the rest of the hub.
+//! - [`packet`] holds the packets of clients and [`answer`] the packets of the broker, each in one form for both MQTT versions.
+//!   [`reader`] decodes packets. [`topic`] and [`subscriptions`] match topic filters with topic names. `session` holds the state
+//!   of one client, `retained` the retained messages. `router` tracks connections and sessions, and `routing` distributes
+//!   messages. `grant` evaluates the policies, and [`refusal`] describes a refused request. None of these modules does I/O.
+//! - `journal` makes changes durable. Only `packet_stream`, `connection` and [`listener`] handle bytes and sockets.
+//! - [`backend`] is the interface to the rest of the hub.
 //!
 //! Invariants:
-//! - A certificate is asked for at connect and whenever it changes; every connect, publish, subscription and delivery is decided by its
-//!   policies. Nobody waits for anybody else: a publisher never for a reader, a reader never for a publisher.
-//! - What was acknowledged survives the process: the subscriptions of a persistent session, retained messages, and messages of QoS 1
-//!   for a persistent session until its client acknowledges them.
-//! - QoS 2, shared subscriptions and extended authentication are refused; user names and passwords are ignored.
+//! - The broker reads the status of a certificate at connect and after each change of the certificate. The policies of the
+//!   certificate decide every connect, publish, subscription and delivery. A publisher never waits for a subscriber, nor a
+//!   subscriber for a publisher.
+//! - Acknowledged state survives a restart: the subscriptions of a persistent session, retained messages, and QoS 1 messages for a
+//!   persistent session until the client acknowledges them.
+//! - The broker refuses QoS 2 messages, shared subscriptions and extended authentication. It ignores user names and passwords.
 //!
-//! Sources: <https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/mqtt-v3.1.1.html>, <https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html>,
-//! <https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html>, whose differences from the two are kept.
+//! Sources: <https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/mqtt-v3.1.1.html>,
+//! <https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html>, and
+//! <https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html>, which takes precedence where AWS IoT differs from the two.
 
 pub mod answer;
 pub mod backend;
@@ -54,10 +57,10 @@ use router::{Effects, Router};
 
 pub use router::Connection;
 
-/// How often delayed wills and the ends of sessions are looked after.
+/// The interval at which the broker publishes delayed Will Messages and ends expired sessions.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A handle on the broker.
+/// A handle on the broker. Clones refer to the same broker.
 pub struct Broker<B>(Arc<Inner<B>>);
 
 impl<B> Clone for Broker<B> {
@@ -72,24 +75,24 @@ struct Inner<B> {
     journal: Journal,
     counters: Counters,
     now: fn() -> u64,
-    /// Held while a certificate is read again, so that an older answer never replaces a newer one.
+    /// Held while the status of a certificate is read again, so that an older status never replaces a newer one.
     regranting: tokio::sync::Mutex<()>,
 }
 
 impl<B: Backend> Broker<B> {
-    /// A broker that goes on where the last one has stopped. `now` is in seconds since the epoch.
+    /// Starts a broker with the state in the store. `now` returns the Unix time in seconds.
     pub async fn open(backend: Arc<B>, now: fn() -> u64) -> Result<Self, StoreError> {
         let mut router = Router::default();
         router.restore(backend.load().await?, now());
         let journal = Journal::start(Arc::clone(&backend));
         let (router, counters, regranting) = (Mutex::new(router), Counters::default(), tokio::sync::Mutex::default());
         let broker = Self(Arc::new(Inner { backend, router, journal, counters, now, regranting }));
-        broker.watch_the_clock();
+        broker.spawn_ticks();
         Ok(broker)
     }
 
-    /// Publishes messages of the hub itself; no policy is asked but those of the readers. They are durable for
-    /// the persistent sessions that are to get them when this returns.
+    /// Publishes messages of the hub itself. Only the policies of the subscribers apply (`iot:Receive`). When this returns, the
+    /// messages are durable in the persistent sessions that receive them.
     pub async fn publish(&self, messages: &[Message]) -> Result<(), Unavailable> {
         let ((), ticket) = self.change(|router, now, fx| {
             for message in messages {
@@ -99,8 +102,8 @@ impl<B: Backend> Broker<B> {
         ticket.durable().await.map_err(|_| Unavailable)
     }
 
-    /// Reads again what a certificate is worth. If it is not active any more, or unknown, its connections end
-    /// at once; otherwise they go on with what it may do now.
+    /// Reads the status of a certificate again and applies it to the connections of the certificate. If the certificate is no
+    /// longer active, or is unknown, these connections end at once.
     pub async fn certificate_changed(&self, certificate: &CertificateId) -> Result<(), StoreError> {
         let _alone = self.0.regranting.lock().await;
         self.lock().registry_changes();
@@ -109,37 +112,38 @@ impl<B: Backend> Broker<B> {
         Ok(())
     }
 
-    /// Whether a client is connected. It is known for half an hour after it has disconnected.
+    /// Returns whether a client is connected. A disconnection is remembered for half an hour.
     pub fn connection(&self, client_id: &str) -> Connection {
         self.lock().connection(client_id, (self.0.now)())
     }
 
-    /// The certificate with which a client is connected.
+    /// Returns the certificate of the connection of a client. `None` if the client is not connected.
     pub fn certificate(&self, client_id: &str) -> Option<CertificateId> {
         self.lock().certificate(client_id)
     }
 
-    /// Ends the connection of a client, which may come again. Whether there was one.
+    /// Ends the connection of a client and returns whether there was one. The client may connect again.
     pub fn disconnect(&self, client_id: &str) -> bool {
         self.lock().stop(client_id, Reason::Administrative)
     }
 
-    /// What was counted.
+    /// Returns the counters of the broker.
     pub fn counters(&self) -> &Counters {
         &self.0.counters
     }
 
-    /// Ends all connections; nobody is let in any more.
+    /// Ends all connections and refuses further ones.
     fn close(&self) {
         self.lock().close();
     }
 
-    /// A panic elsewhere leaves a router that is at worst a message short: better than none.
+    /// Ignores poisoning: after a panic in another task the router lacks at most one message.
     fn lock(&self) -> MutexGuard<'_, Router> {
         self.0.router.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one way to change the router: what follows from the change is done in its order.
+    /// Changes the router and carries out the effects of the change, in their order. All other changes with effects go through
+    /// this.
     fn change<T>(&self, change: impl FnOnce(&mut Router, u64, &mut Effects) -> T) -> (T, Ticket) {
         let (now, mut fx) = ((self.0.now)(), Effects::default());
         let mut router = self.lock();
@@ -158,8 +162,8 @@ impl<B: Backend> Broker<B> {
         (outcome, ticket)
     }
 
-    /// Runs as long as there is a broker.
-    fn watch_the_clock(&self) {
+    /// Starts the task that calls [`Router::tick`] once per [`TICK`]. The task ends when the broker is dropped.
+    fn spawn_ticks(&self) {
         let inner = Arc::downgrade(&self.0);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -167,14 +171,14 @@ impl<B: Backend> Broker<B> {
             loop {
                 ticks.tick().await;
                 let Some(inner) = inner.upgrade() else { return };
-                // Nobody waits for what time has brought.
+                // No packet is acknowledged for these changes, so their durability is not awaited.
                 let _ = Self(inner).change(Router::tick);
             }
         });
     }
 }
 
-/// A message could not be made durable.
+/// The store is unavailable, so a message is not durable.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the message could not be stored")]
 pub struct Unavailable;

@@ -1,4 +1,4 @@
-//! What a client sends, as one language for MQTT 3.1.1 and 5.
+//! The packets of a client, in one form for MQTT 3.1.1 and MQTT 5.
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
@@ -6,17 +6,16 @@ use std::sync::Arc;
 use super::message::{Message, Qos};
 use super::reason::Reason;
 
-/// The largest packet that is taken, without its fixed header: AWS IoT's 128 KB of payload, and room for the
-/// topic and the properties.
+/// The largest accepted packet without its fixed header, in bytes: 128 KB of payload as in AWS IoT, and the topic and properties.
 pub const MAXIMUM_PACKET: u32 = 149_504;
-/// The largest payload.
+/// The largest accepted payload, in bytes.
 pub const MAXIMUM_PAYLOAD: usize = 128 * 1024;
-/// How long a persistent session of a client with MQTT 3.1.1 is kept after the connection, in seconds: the default of AWS IoT.
+/// How long a persistent session of an MQTT 3.1.1 client is kept after its connection, in seconds: the default of AWS IoT.
 pub const SESSION_EXPIRY: u32 = 3600;
-/// The longest session that a client with MQTT 5 may have, in seconds: AWS IoT's seven days.
+/// The longest Session Expiry Interval of an MQTT 5 client, in seconds: seven days, as in AWS IoT.
 pub const MAXIMUM_SESSION_EXPIRY: u32 = 7 * 24 * 3600;
 
-/// The protocol of a connection.
+/// The MQTT version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// MQTT 3.1.1.
@@ -25,92 +24,92 @@ pub enum Version {
     V5,
 }
 
-/// A packet of a client.
+/// A packet that a client sends.
 #[derive(Debug)]
 pub enum Packet {
-    /// CONNECT.
+    /// CONNECT: the first packet of a connection.
     Connect(Box<Connect>),
-    /// PUBLISH.
+    /// PUBLISH of a message with QoS 0 or 1.
     Publish(Box<Publish>),
-    /// PUBACK for a packet id.
+    /// PUBACK with its Packet Identifier.
     Acknowledge(NonZeroU16),
-    /// SUBSCRIBE.
+    /// SUBSCRIBE with one or more topic filters.
     Subscribe(Box<Subscribe>),
-    /// UNSUBSCRIBE: the packet id and the filters.
+    /// UNSUBSCRIBE with its Packet Identifier and topic filters.
     Unsubscribe(NonZeroU16, Vec<Arc<str>>),
     /// PINGREQ.
     Ping,
-    /// DISCONNECT.
+    /// DISCONNECT: the client ends the connection.
     Disconnect {
-        /// The client wants its will to be published all the same.
+        /// The broker publishes the Will Message although the client disconnects.
         with_will: bool,
-        /// The session's new expiry, in seconds.
+        /// The new Session Expiry Interval, in seconds, if the packet has one.
         session_expiry: Option<u32>,
     },
 }
 
-/// CONNECT.
+/// The content of a CONNECT packet.
 #[derive(Debug)]
 pub struct Connect {
-    /// The client's protocol.
+    /// The MQTT version of the client.
     pub version: Version,
-    /// Empty when the broker is to choose one.
+    /// The Client Identifier. If it is empty, the broker assigns one.
     pub client_id: String,
-    /// An earlier session is to be forgotten.
+    /// Clean Start, or Clean Session in MQTT 3.1.1: an earlier session is discarded.
     pub clean_start: bool,
-    /// How long the session is kept after the connection, in seconds: not at all, or up to seven days.
+    /// The Session Expiry Interval, in seconds: 0 for a session that ends with the connection, at most [`MAXIMUM_SESSION_EXPIRY`].
     pub session_expiry: u32,
-    /// In seconds; 0 for none.
+    /// The requested Keep Alive, in seconds. 0 if the client requests none.
     pub keep_alive: u16,
-    /// How many QoS 1 messages the client takes at a time.
+    /// The Receive Maximum: how many QoS 1 messages may be in flight to the client.
     pub receive_maximum: u16,
-    /// The largest packet the client takes.
+    /// The Maximum Packet Size of the client, in bytes.
     pub maximum_packet: u32,
-    /// What is to be said when the connection breaks.
+    /// The Will Message.
     pub will: Option<Will>,
 }
 
-/// A last will.
+/// A Will Message with its properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Will {
-    /// The message, without its publisher.
+    /// The message. Its publisher is not set yet.
     pub message: Message,
-    /// How long its lifetime is once it is published, in seconds.
+    /// The Message Expiry Interval, in seconds after the publication.
     pub lifetime: Option<u32>,
-    /// How long to wait before it is published, in seconds.
+    /// The Will Delay Interval, in seconds.
     pub delay: u32,
 }
 
-/// PUBLISH.
+/// The content of a PUBLISH packet.
 #[derive(Debug)]
 pub struct Publish {
-    /// With QoS 1, what to acknowledge.
+    /// The Packet Identifier. `None` for QoS 0.
     pub id: Option<NonZeroU16>,
-    /// The message, without its publisher; its topic is empty where only an alias is given.
+    /// The message. Its publisher is not set yet. Its topic is empty if the packet has only a Topic Alias.
     pub message: Message,
-    /// A number for the topic.
+    /// The Topic Alias.
     pub alias: Option<NonZeroU16>,
 }
 
-/// SUBSCRIBE.
+/// The content of a SUBSCRIBE packet.
 #[derive(Debug)]
 pub struct Subscribe {
-    /// What to acknowledge.
+    /// The Packet Identifier.
     pub id: NonZeroU16,
-    /// What is subscribed to.
+    /// The requested subscriptions, in the order of the packet.
     pub subscriptions: Vec<Subscription>,
 }
 
-/// Why a packet is not taken.
+/// Why a packet is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What the client is told.
+    /// The reason that is sent to the client.
     pub reason: Reason,
-    /// What is wrong, where the packet could be read so far.
+    /// The topic or filter that is not accepted, if the packet could be decoded so far.
     pub named: Option<Named>,
 }
 
-/// What a packet names that is not taken. All of it is any text, up to 64 KB.
+/// The topic or filter of a packet that is not accepted. Each text is unchecked, up to 64 KB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
     /// The topic of a PUBLISH.
@@ -119,7 +118,7 @@ pub enum Named {
     Filter(String),
     /// The will of a CONNECT.
     Will {
-        /// The client id of the CONNECT.
+        /// The Client Identifier of the CONNECT.
         client_id: String,
         /// The topic of the will.
         topic: String,
@@ -132,30 +131,30 @@ impl From<Reason> for Fault {
     }
 }
 
-/// When retained messages are sent for a subscription.
+/// Retain Handling: when retained messages are sent for a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetainHandling {
-    /// Each time it is made.
+    /// At each SUBSCRIBE.
     Always,
-    /// When it is new.
+    /// At a SUBSCRIBE that makes a new subscription.
     WhenNew,
-    /// Never.
+    /// At no SUBSCRIBE.
     Never,
 }
 
-/// A subscription, as a client asks for it and a session holds it.
+/// A subscription that a client requests and a session holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// The topic filter.
+    /// The topic filter as the client sent it.
     pub filter: Arc<str>,
-    /// The best QoS that its messages get.
+    /// The highest QoS of messages for this subscription.
     pub qos: Qos,
-    /// Messages that its own client has published are left out (MQTT 5, section 3.8.3.1).
+    /// No Local: messages that the same client has published are not sent (MQTT 5, section 3.8.3.1).
     pub no_local: bool,
-    /// Messages keep their retain flag.
+    /// Retain As Published: messages keep the RETAIN flag of their publisher.
     pub retain_as_published: bool,
-    /// What happens to retained messages.
+    /// When retained messages are sent.
     pub retain_handling: RetainHandling,
-    /// A number that comes along with its messages.
+    /// The Subscription Identifier, which is sent with the messages.
     pub identifier: Option<NonZeroU32>,
 }

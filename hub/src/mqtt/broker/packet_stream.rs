@@ -1,4 +1,5 @@
-//! The bytes of one connection, read and written with as little memory as they need: a device that is silent holds next to none.
+//! Reads and writes the packets of one connection. Buffers exist only while they are needed, so a silent device uses almost no
+//! memory.
 
 use std::io;
 use std::time::Duration;
@@ -14,24 +15,24 @@ use super::reader::Reader;
 use super::reason::Reason;
 use super::wake_up::WakeUp;
 
-/// How much is read at a time. A larger packet gets the room it needs.
+/// How many bytes are read at a time. The buffer grows for a larger packet.
 const READ: usize = 1_024;
-/// Buffers above this size are not kept when they are empty.
+/// An empty buffer of a larger capacity is freed, in bytes.
 const KEPT: usize = 2 * READ;
-/// How long a client may take to read what it is sent.
+/// How long a client may take to read the bytes of one [`PacketStream::send`].
 const WRITE_TIME: Duration = Duration::from_secs(30);
-/// How long the last words may take, and how long to wait for the client's.
+/// How long the close may take: the last packet, and the wait until the client closes.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
-/// How much is still read of a client that is not listened to any more.
+/// How many bytes are read and discarded during the close.
 const LINGER: usize = 256 * 1024;
 
-/// One connection, from which packets come and to which packets go.
+/// The packet stream of one connection.
 pub(super) struct PacketStream<'c, S> {
     stream: S,
     reader: Reader,
     inbox: BytesMut,
     outbox: BytesMut,
-    /// The largest packet the client takes.
+    /// The Maximum Packet Size of the client, in bytes.
     pub(super) maximum: u32,
     counters: &'c Counters,
 }
@@ -45,7 +46,7 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> PacketStream<'c, S> {
         self.reader.version()
     }
 
-    /// A packet that is here already.
+    /// Decodes the next packet from the received bytes. `None` if it is not complete.
     pub(super) fn packet(&mut self, now: u64) -> Result<Option<Packet>, Fault> {
         if self.inbox.is_empty() {
             return Ok(None);
@@ -57,7 +58,7 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> PacketStream<'c, S> {
         Ok(packet)
     }
 
-    /// Waits for more bytes. Nothing is lost when this is dropped.
+    /// Receives more bytes. This is cancellation-safe.
     pub(super) async fn fill(&mut self) -> Result<(), Reason> {
         self.inbox.reserve(READ);
         match self.stream.read_buf(&mut self.inbox).await {
@@ -69,18 +70,19 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> PacketStream<'c, S> {
         }
     }
 
-    /// Puts a packet among those that go out next. Whether the client takes one of its size.
+    /// Encodes a packet into the send buffer. Returns `false` if the packet is too large for the client, or if the version is
+    /// unknown.
     pub(super) fn put(&mut self, answer: Answer, now: u64) -> bool {
         let Some(version) = self.version() else { return false };
         answer::write(answer, version, self.maximum, now, &mut self.outbox).unwrap_or(false)
     }
 
-    /// How many bytes wait to go out.
+    /// Returns the number of bytes in the send buffer.
     pub(super) fn pending(&self) -> usize {
         self.outbox.len()
     }
 
-    /// Sends what waits. What is left when the connection must end is never sent.
+    /// Sends the buffered bytes. Stops when the connection must end; the rest is then not sent.
     pub(super) async fn send(&mut self, wake_up: &WakeUp) -> Result<(), Reason> {
         tokio::select! {
             biased;
@@ -105,12 +107,12 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> PacketStream<'c, S> {
         self.stream.flush().await
     }
 
-    /// Says a last word, says that there will be no other, and waits for the client to close: whoever closes with bytes unread
-    /// takes back what was sent (RFC 1122, section 4.2.2.13).
+    /// Sends the last packet, shuts down the sending side, and waits until the client closes. A close with unread bytes would
+    /// reset the connection, and the client would lose the bytes that were sent (RFC 1122, section 4.2.2.13).
     pub(super) async fn close(mut self, last: Option<Answer>, now: u64) {
         let until = Instant::now() + CLOSE_TIME;
-        let goodbye = async {
-            // After half a packet there is nothing that the client would understand.
+        let closing = async {
+            // If a packet was sent in part, the client could not decode another one.
             if self.outbox.is_empty() {
                 if let Some(last) = last {
                     self.put(last, now);
@@ -129,7 +131,7 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> PacketStream<'c, S> {
             }
             io::Result::Ok(())
         };
-        // The connection ends, well or not.
-        let _ = tokio::time::timeout_at(until, goodbye).await;
+        // The connection is dropped in any case.
+        let _ = tokio::time::timeout_at(until, closing).await;
     }
 }

@@ -1,9 +1,9 @@
-//! From the bytes of a client to packets.
+//! Decodes the packets of a client.
 //!
-//! `rmqtt-codec` reads the bytes; what it lets pass and the specifications do not is refused here: wildcards
-//! and NUL in the topic of a PUBLISH or a will, `#` and `+` that are not a level of their own in a filter.
-//! (<https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html>, section 4.7)
-//! Whatever is kept of a packet is copied, so that no message holds on to the buffer it came in.
+//! `rmqtt-codec` decodes the bytes. This module refuses what the codec accepts against the specifications: wildcards and U+0000
+//! in the topic of a PUBLISH or a Will Message, and `#` and `+` that are not a whole level of a filter
+//! (<https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html>, section 4.7). The contents of a packet are copied, so that no
+//! message keeps the receive buffer alive.
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use super::packet::{
 use super::reason::Reason;
 use super::topic;
 
-/// Reads the packets of one connection.
+/// The decoder of one connection.
 #[derive(Debug)]
 pub enum Reader {
-    /// The version is not known yet.
+    /// No CONNECT was decoded, so the version is unknown.
     Fresh,
     /// MQTT 3.1.1.
     V311(v3::Codec),
@@ -35,7 +35,7 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// The next packet, taken from the front of `buffer`. `now` is in seconds since the epoch.
+    /// Takes the next packet from the front of `buffer`. `None` if the packet is not complete. `now` is the Unix time in seconds.
     pub fn read(&mut self, buffer: &mut BytesMut, now: u64) -> Result<Option<Packet>, Fault> {
         if let Self::Fresh = self {
             match VersionCodec.decode(buffer) {
@@ -44,19 +44,19 @@ impl Reader {
                 Ok(Some(ProtocolVersion::MQTT5)) => *self = Self::of(Version::V5),
                 Err(error) => {
                     if let Some(level) = level(buffer) {
-                        *self = Self::of(understood(level));
+                        *self = Self::of(response_version(level));
                     }
-                    return Err(unreadable(&error).into());
+                    return Err(decode_error_reason(&error).into());
                 }
             }
         }
         match self {
             Self::Fresh => Ok(None),
-            Self::V311(codec) => match codec.decode(buffer).map_err(|error| unreadable(&error))? {
+            Self::V311(codec) => match codec.decode(buffer).map_err(|error| decode_error_reason(&error))? {
                 Some((packet, _)) => from_v311(packet).map(Some),
                 None => Ok(None),
             },
-            Self::V5(codec) => match codec.decode(buffer).map_err(|error| unreadable(&error))? {
+            Self::V5(codec) => match codec.decode(buffer).map_err(|error| decode_error_reason(&error))? {
                 Some((packet, _)) => from_v5(packet, now).map(Some),
                 None => Ok(None),
             },
@@ -70,7 +70,7 @@ impl Reader {
         }
     }
 
-    /// The version, once it is known: also after a CONNECT of another protocol level, whose client is told so.
+    /// Returns the version, once it is known. After a CONNECT with an unknown protocol level this is the version of the CONNACK.
     pub fn version(&self) -> Option<Version> {
         match self {
             Self::Fresh => None,
@@ -80,23 +80,23 @@ impl Reader {
     }
 }
 
-/// The protocol level of a CONNECT, where MQTT begins like this (MQTT 3.1.1, section 3.1.2).
+/// Returns the protocol level of a CONNECT (MQTT 3.1.1, section 3.1.2). `None` if the bytes do not begin like a CONNECT.
 fn level(packet: &[u8]) -> Option<u8> {
     let (_type, rest) = packet.split_first()?;
-    // The remaining length: each byte but the last has its highest bit set.
+    // Remaining Length: each byte except the last has its highest bit set.
     let length = rest.iter().position(|byte| byte & 0x80 == 0)?;
     let header = rest.get(length + 1..)?;
     let after_name = header.strip_prefix(b"\0\x04MQTT").or_else(|| header.strip_prefix(b"\0\x06MQIsdp"))?;
     after_name.first().copied()
 }
 
-/// The version in which a client of an unknown protocol level is told that the level is unknown. A bridge of mosquitto, with `try_private`,
-/// sets the highest bit of the level first, and then comes again without it (<https://mosquitto.org/man/mosquitto-conf-5.html>).
-fn understood(level: u8) -> Version {
+/// The version of the CONNACK for an unknown protocol level. A mosquitto bridge with `try_private` sets the highest bit of the
+/// level in its first CONNECT and connects again without it when refused (<https://mosquitto.org/man/mosquitto-conf-5.html>).
+fn response_version(level: u8) -> Version {
     if level & 0x7F == MQTT_LEVEL_5 { Version::V5 } else { Version::V311 }
 }
 
-fn unreadable(error: &DecodeError) -> Reason {
+fn decode_error_reason(error: &DecodeError) -> Reason {
     match error {
         DecodeError::MaxSizeExceeded { .. } => Reason::PacketTooLarge,
         DecodeError::InvalidProtocol | DecodeError::UnsupportedProtocolLevel => Reason::UnsupportedVersion,
@@ -115,8 +115,8 @@ fn from_v311(packet: v3::Packet) -> Result<Packet, Fault> {
         v3::Packet::Subscribe { packet_id, topic_filters } => {
             let asked = topic_filters.into_iter().map(|(filter, qos)| {
                 Ok(Subscription {
-                    filter: subscribed(&filter)?,
-                    qos: granted(qos),
+                    filter: subscription_filter(&filter)?,
+                    qos: granted_qos(qos),
                     no_local: false,
                     retain_as_published: false,
                     retain_handling: RetainHandling::Always,
@@ -220,7 +220,7 @@ fn published(publish: rmqtt_codec::types::Publish, now: u64) -> Result<Packet, F
 fn read_publish(publish: rmqtt_codec::types::Publish, now: u64) -> Result<Packet, Reason> {
     let (mut expires, mut alias, mut properties) = (None, None, None);
     if let Some(said) = publish.properties {
-        // Only a server may send the identifiers of subscriptions (MQTT 5, section 3.3.4).
+        // Only a server may send Subscription Identifiers in a PUBLISH (MQTT 5, section 3.3.4).
         if !said.subscription_ids.is_empty() {
             return Err(Reason::ProtocolError);
         }
@@ -247,8 +247,8 @@ fn read_publish(publish: rmqtt_codec::types::Publish, now: u64) -> Result<Packet
 fn subscribe_v5(subscribe: &v5::Subscribe) -> Result<Packet, Fault> {
     let asked = subscribe.topic_filters.iter().map(|(filter, options)| {
         Ok(Subscription {
-            filter: subscribed(filter)?,
-            qos: granted(options.qos),
+            filter: subscription_filter(filter)?,
+            qos: granted_qos(options.qos),
             no_local: options.no_local,
             retain_as_published: options.retain_as_published,
             retain_handling: match options.retain_handling {
@@ -272,8 +272,8 @@ fn named_will(client_id: &str, topic: &str) -> Named {
     Named::Will { client_id: client_id.to_owned(), topic: topic.to_owned() }
 }
 
-/// The filter of a SUBSCRIBE.
-fn subscribed(filter: &str) -> Result<Arc<str>, Fault> {
+/// Checks a filter of a SUBSCRIBE.
+fn subscription_filter(filter: &str) -> Result<Arc<str>, Fault> {
     valid_filter(filter).map_err(|reason| Fault { reason, named: Some(Named::Filter(filter.to_owned())) })
 }
 
@@ -285,8 +285,8 @@ fn valid_filter(filter: &str) -> Result<Arc<str>, Reason> {
     topic::Subscription::parse(filter).map(|_| filter.into()).map_err(|_| Reason::TopicFilterInvalid)
 }
 
-/// A server may grant a lower QoS than was asked for (MQTT 3.1.1, section 3.8.4; MQTT 5, section 3.2.2.3.4).
-fn granted(qos: QoS) -> Qos {
+/// The QoS to grant: at most 1. A server may grant less than requested (MQTT 3.1.1, section 3.8.4; MQTT 5, section 3.2.2.3.4).
+fn granted_qos(qos: QoS) -> Qos {
     if qos == QoS::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce }
 }
 

@@ -1,4 +1,4 @@
-//! Bytes of clients, and what the broker takes them for.
+//! Tests of the decoder with the bytes of packets.
 
 use bytes::BufMut;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn subscribe(filter: &[u8], qos: u8) -> Vec<u8> {
 }
 
 #[test]
-fn only_versions_3_1_1_and_5_are_spoken() {
+fn only_versions_3_1_1_and_5_are_supported() {
     for (bytes, reason) in [
         (&b"\x10\x11\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x03abc"[..], Reason::UnsupportedVersion),
         (b"\x10\x0f\x00\x04MQTT\x06\x02\x00\x3c\x00\x03abc", Reason::UnsupportedVersion),
@@ -44,7 +44,7 @@ fn only_versions_3_1_1_and_5_are_spoken() {
 }
 
 #[test]
-fn what_the_codec_lets_pass_is_refused_here() {
+fn invalid_topics_that_the_codec_accepts_are_refused() {
     let deep = "a/".repeat(8);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     for topic in [&b"a/+"[..], b"#", b"a\0b", deep.as_bytes()] {
@@ -59,7 +59,7 @@ fn what_the_codec_lets_pass_is_refused_here() {
 }
 
 #[test]
-fn qos_2_becomes_1_in_a_subscription_and_is_refused_in_a_message() {
+fn qos_2_is_reduced_in_a_subscription_and_refused_in_a_message() {
     for (version, bytes) in [(Version::V311, &subscribe(b"a", 2)[..]), (Version::V5, b"\x82\x07\x00\x01\x00\x00\x01a\x02")] {
         let Ok(Some(Packet::Subscribe(asked))) = read(version, bytes) else { panic!() };
         assert_eq!(asked.subscriptions[0].qos, Qos::AtLeastOnce);
@@ -71,7 +71,7 @@ fn qos_2_becomes_1_in_a_subscription_and_is_refused_in_a_message() {
 }
 
 #[test]
-fn a_will_that_is_not_taken_is_named_with_its_client() {
+fn the_fault_of_a_refused_will_names_topic_and_client() {
     for bytes in [
         &b"\x10\x16\x00\x04MQTT\x04\x06\x00\x3c\x00\x03abc\x00\x01#\x00\x02no"[..],
         b"\x10\x18\x00\x04MQTT\x05\x06\x00\x3c\x00\x00\x03abc\x00\x00\x01#\x00\x02no",
@@ -83,7 +83,7 @@ fn a_will_that_is_not_taken_is_named_with_its_client() {
 }
 
 #[test]
-fn a_payload_has_at_most_128_kilobytes() {
+fn a_payload_is_limited_to_128_kilobytes() {
     for (more, taken) in [(0, true), (1, false)] {
         let mut bytes = BytesMut::new();
         let size = MAXIMUM_PAYLOAD + more;
@@ -96,7 +96,7 @@ fn a_payload_has_at_most_128_kilobytes() {
 }
 
 #[test]
-fn a_session_is_as_long_as_the_version_and_aws_iot_have_it() {
+fn the_session_expiry_follows_the_version_and_the_limit() {
     let expiry = |bytes: &[u8]| match Reader::Fresh.read(&mut BytesMut::from(bytes), 0) {
         Ok(Some(Packet::Connect(connect))) => connect.session_expiry,
         other => panic!("{other:?}"),
@@ -123,9 +123,9 @@ fn message() -> impl Strategy<Value = Message> {
 }
 
 proptest! {
-    /// A message is the same after it was written and read.
+    /// A message is unchanged after encoding and decoding.
     #[test]
-    fn a_message_survives_the_wire(message in message(), id in any::<NonZeroU16>()) {
+    fn an_encoded_message_is_decoded_unchanged(message in message(), id in any::<NonZeroU16>()) {
         let delivery = Delivery { message: message.clone(), id: Some(id), duplicate: false, identifiers: Box::default() };
         let mut bytes = BytesMut::new();
         prop_assert!(write(Answer::Deliver(delivery.clone()), Version::V5, u32::MAX, 0, &mut bytes).unwrap());
@@ -141,9 +141,9 @@ proptest! {
         prop_assert_eq!(read_3.message, Message { properties: None, expires: None, ..message });
     }
 
-    /// Whatever comes, in pieces of any size, is read or refused.
+    /// Any bytes, in pieces of any size, are decoded or refused without a panic.
     #[test]
-    fn any_bytes_are_read_or_refused(version in any::<bool>(), kind in 0u8.., bytes in prop::collection::vec(any::<u8>(), 0..120), piece in 1usize..50) {
+    fn any_bytes_are_decoded_or_refused(version in any::<bool>(), kind in 0u8.., bytes in prop::collection::vec(any::<u8>(), 0..120), piece in 1usize..50) {
         let mut reader = Reader::Fresh;
         let mut whole = if version { CONNECT_5.to_vec() } else { CONNECT_311.to_vec() };
         whole.extend([kind, u8::try_from(bytes.len()).unwrap()]);

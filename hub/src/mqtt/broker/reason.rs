@@ -1,61 +1,61 @@
-//! Why a connection is refused or ends: the reason codes of MQTT 5, section 2.4, and ends that have none.
+//! The reasons for which a connection is refused or ends: the Reason Codes of MQTT 5 (section 2.4), and reasons without a code.
 
 use std::fmt;
 
-/// Why a connection was refused or has ended.
+/// Why a connection or a request was refused, or why a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Reason {
-    /// The client said goodbye.
+    /// The client sent DISCONNECT.
     Goodbye,
-    /// The client said goodbye and wants its will to be published.
+    /// The client sent DISCONNECT with a Reason Code other than 0, so its Will Message is published.
     GoodbyeWithWill,
-    /// The connection broke.
+    /// The network connection was closed without DISCONNECT.
     Lost,
-    /// Nothing came for one and a half times the keep-alive.
+    /// The client sent no packet for one and a half times the Keep Alive.
     KeepAliveTimeout,
-    /// The client did not read for too long.
+    /// The client did not read the bytes that were sent to it in time.
     NotReading,
-    /// No CONNECT came in time.
+    /// The client did not send CONNECT in time.
     NoConnect,
-    /// Another connection has the client id now.
+    /// Another connection has taken over the session.
     TakenOver,
-    /// The hub wanted it, or the certificate is not active any more.
+    /// The hub ended the connection, or the certificate is no longer active.
     Administrative,
-    /// The hub stops.
+    /// The hub is shutting down.
     ShuttingDown,
-    /// The policy, or the certificate, does not allow it.
+    /// The policies do not allow the request, or the certificate is unknown or inactive.
     NotAuthorized,
-    /// What came is not MQTT.
+    /// The bytes cannot be decoded as MQTT.
     MalformedPacket,
-    /// What came is MQTT, but not now.
+    /// The packet is well-formed, but not allowed here.
     ProtocolError,
-    /// Neither MQTT 3.1.1 nor 5.
+    /// The protocol version is neither MQTT 3.1.1 nor MQTT 5.
     UnsupportedVersion,
-    /// Not 1 to 128 bytes.
+    /// The Client Identifier is longer than 128 bytes, contains U+0000, or is empty where this is not allowed.
     ClientIdInvalid,
-    /// A topic with wildcards, or one that is reserved.
+    /// The topic name is not valid, or is a reserved topic that no service handles.
     TopicNameInvalid,
-    /// A filter with wildcards in the wrong place.
+    /// The topic filter is not valid.
     TopicFilterInvalid,
-    /// A topic alias nobody has defined.
+    /// The Topic Alias is not defined, or exceeds the Topic Alias Maximum.
     TopicAliasInvalid,
-    /// More than the broker takes.
+    /// The packet or its payload exceeds the size limit.
     PacketTooLarge,
-    /// QoS 2.
+    /// The message has QoS 2.
     QosNotSupported,
-    /// Extended authentication.
+    /// The client requests extended authentication.
     BadAuthenticationMethod,
-    /// More subscriptions than a session may have.
+    /// A session has too many subscriptions, or a SUBSCRIBE too many filters.
     QuotaExceeded,
-    /// A shared subscription.
+    /// The client requests a shared subscription.
     SharedNotSupported,
-    /// What must not be lost cannot be stored at the moment.
+    /// The store or the registry is unavailable.
     Unavailable,
 }
 
 impl Reason {
-    /// All, in the order of their numbers.
+    /// All reasons, in the order of their discriminants.
     pub const ALL: [Self; 23] = [
         Self::Goodbye,
         Self::GoodbyeWithWill,
@@ -82,7 +82,7 @@ impl Reason {
         Self::Unavailable,
     ];
 
-    /// A name for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Goodbye => "goodbye",
@@ -111,7 +111,8 @@ impl Reason {
         }
     }
 
-    /// Whether something was refused: what the client wanted was not its right, not possible, or no MQTT.
+    /// Whether this is a refusal: the request was not allowed, not possible, or not MQTT. Otherwise it is only the end of a
+    /// connection.
     pub fn is_refusal(self) -> bool {
         !matches!(
             self,
@@ -126,7 +127,7 @@ impl Reason {
         )
     }
 
-    /// The reason code that a client with MQTT 5 is told. `None` where there is nobody to tell.
+    /// Returns the Reason Code for an MQTT 5 client. `None` if no packet can be sent to the client.
     pub fn code(self) -> Option<u8> {
         Some(match self {
             Self::Goodbye | Self::GoodbyeWithWill | Self::Lost | Self::NotReading => return None,
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_stands_at_the_place_of_its_number() {
+    fn all_lists_each_reason_at_the_index_of_its_discriminant() {
         for (place, reason) in Reason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place);
         }

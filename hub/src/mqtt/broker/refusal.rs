@@ -1,4 +1,4 @@
-//! Refusals: the action and the resource by the names of AWS IoT, the client, and the cause.
+//! Refusals: the action and the resource with their AWS IoT names, the client, and the cause.
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html>)
 
 use std::net::IpAddr;
@@ -12,57 +12,57 @@ use crate::policy::Request;
 /// A request of a client that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The client.
+    /// The client whose request was refused.
     pub requester: Requester,
-    /// Such as `iot:Publish`. `None` for a packet that belongs to no action, or that cannot be read.
+    /// The policy action, such as `iot:Publish`. `None` for a packet without an action, or that cannot be decoded.
     pub action: Option<&'static str>,
-    /// The client id, topic or topic filter as the client sent it: any text, up to 64 KB. Empty without one.
+    /// The Client Identifier, topic or topic filter as the client sent it: any text, up to 64 KB. Empty if there is none.
     pub resource: String,
-    /// The message is a last will.
+    /// The refused message is a Will Message.
     pub is_will: bool,
-    /// The cause.
+    /// Why the request was refused.
     pub cause: Cause,
 }
 
-/// A client, as far as the broker knows it.
+/// The client that sent a refused request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requester {
-    /// As the client sent it, or as the broker chose it: any text, up to 64 KB. Empty where none was read.
+    /// The Client Identifier that the client sent or the broker assigned: any text, up to 64 KB. Empty if none was decoded.
     pub client_id: String,
-    /// The certificate that the client has the key of.
+    /// The client certificate of the TLS connection.
     pub certificate: CertificateId,
-    /// The thing that the connection is.
+    /// The thing that is associated with the connection.
     pub thing: Option<String>,
-    /// The address that the connection comes from.
+    /// The source address of the connection.
     pub source: IpAddr,
 }
 
-/// Why something is refused.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The registry does not know the certificate.
+    /// The registry does not contain the certificate.
     CertificateUnknown,
     /// The certificate is INACTIVE.
     CertificateInactive,
-    /// The certificate has no policy.
+    /// No policy is attached to the certificate.
     NoPolicy,
-    /// The policy is about the thing of the connection, and the certificate is attached to none.
+    /// A statement allows the action to things, but no thing is associated with the connection.
     ThingNotAttached,
-    /// No statement of a policy allows it.
+    /// No statement allows the request.
     ImplicitDeny,
-    /// A statement of a policy denies it.
+    /// A statement denies the request.
     ExplicitDeny,
-    /// The policy allows it, but no service takes messages to this topic.
+    /// The policies allow the publish, but no service handles the reserved topic.
     NoService,
-    /// A will to a topic that begins with `$` is not published, whatever the policy says.
+    /// A Will Message to a topic that begins with `$` is not published, even if the policies allow it.
     /// (<https://docs.aws.amazon.com/iot/latest/developerguide/device-shadow-comms-app.html>)
     ReservedWill,
-    /// Rights are not the question: the packet is at fault, or the server.
+    /// The policies are not the cause: the packet is not acceptable, or the store is unavailable.
     Protocol(Reason),
 }
 
 impl Refusal {
-    /// A packet that was not taken; `fault` says what is wrong with it.
+    /// Creates the refusal of a packet that was not accepted because of `fault`.
     pub(super) fn of(mut requester: Requester, fault: Fault) -> Self {
         let (action, resource, is_will) = match fault.named {
             None => (None, String::new(), false),
@@ -76,7 +76,7 @@ impl Refusal {
         Self { requester, action, resource, is_will, cause: Cause::Protocol(fault.reason) }
     }
 
-    /// A CONNECT that was not taken, or that did not come.
+    /// Creates the refusal of a CONNECT that was not accepted, or that was not received in time.
     pub(super) fn of_connect(requester: Requester, reason: Reason) -> Self {
         let resource = requester.client_id.clone();
         let action = Some(Request::Connect(&resource).action());
@@ -85,7 +85,7 @@ impl Refusal {
 }
 
 impl Cause {
-    /// What the client is told.
+    /// Returns the reason that is sent to the client.
     pub fn reason(self) -> Reason {
         match self {
             Self::Protocol(reason) => reason,
@@ -94,7 +94,7 @@ impl Cause {
         }
     }
 
-    /// A name for programs.
+    /// Returns a stable name for logs and the database.
     pub fn name(self) -> &'static str {
         match self {
             Self::CertificateUnknown => "certificate_unknown",
@@ -109,7 +109,7 @@ impl Cause {
         }
     }
 
-    /// A clause for a person.
+    /// Returns an English clause for logs and pages.
     pub fn words(self) -> &'static str {
         match self {
             Self::CertificateUnknown => "the certificate is not in the registry",
@@ -141,7 +141,7 @@ impl Cause {
     }
 }
 
-/// Why a connection ends, with what was refused where that is why.
+/// Why a connection ends, and the refusals that caused the end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) reason: Reason,
@@ -149,7 +149,7 @@ pub(super) struct End {
 }
 
 impl End {
-    /// A CONNECT was not taken. Where the client has just gone, nothing was refused.
+    /// Creates the end of a connection whose CONNECT was not accepted. If the client closed the connection, nothing was refused.
     pub(super) fn of_connect(requester: Requester, reason: Reason) -> Self {
         let refusals = reason.is_refusal().then(|| Refusal::of_connect(requester, reason));
         Self { reason, refusals: refusals.into_iter().collect() }

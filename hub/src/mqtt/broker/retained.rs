@@ -1,4 +1,4 @@
-//! The last message of each topic that was published to be retained, for those who subscribe later (MQTT 5, section 3.3.1.3).
+//! The retained messages: the last one of each topic, for later subscriptions (MQTT 5, section 3.3.1.3).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::message::Message;
 use super::topic;
 
-/// How many topics may have one.
+/// The largest number of retained messages.
 const LENGTH: usize = 10_000;
-/// How many bytes they may have together, so that nobody fills the memory.
+/// The largest total size of the retained messages, in bytes. It bounds the memory that clients can use.
 const BYTES: usize = 32 * 1024 * 1024;
 
-/// The retained messages.
+/// The retained messages by topic, with their total size in bytes.
 #[derive(Debug, Default)]
 pub(super) struct Retained {
     messages: HashMap<Arc<str>, Message>,
@@ -19,7 +19,7 @@ pub(super) struct Retained {
 }
 
 impl Retained {
-    /// Keeps a message in place of the one its topic has. Whether there was room.
+    /// Stores a message and replaces the one of its topic. Returns `false`, and changes nothing, if a limit would be exceeded.
     pub(super) fn insert(&mut self, message: Message) -> bool {
         let (replaced, size) = (self.messages.get(&message.topic).map_or(0, Message::size), message.size());
         let new = usize::from(replaced == 0);
@@ -31,14 +31,14 @@ impl Retained {
         true
     }
 
-    /// Whether there was one.
+    /// Removes the message of a topic and returns whether there was one.
     pub(super) fn remove(&mut self, topic: &str) -> bool {
         let removed = self.messages.remove(topic);
         self.bytes -= removed.as_ref().map_or(0, Message::size);
         removed.is_some()
     }
 
-    /// Those that a filter is for and that are not past their time.
+    /// Returns the messages that match a filter and have not expired.
     pub(super) fn matching(&self, filter: &str, now: u64) -> Vec<Message> {
         let mut found: Vec<Message> = if topic::has_wildcard(filter) {
             self.messages.values().filter(|message| topic::matches(filter, &message.topic)).cloned().collect()
@@ -49,7 +49,7 @@ impl Retained {
         found
     }
 
-    /// Takes away those that are past their time, and returns their topics.
+    /// Removes the expired messages and returns their topics.
     pub(super) fn expire(&mut self, now: u64) -> Vec<Arc<str>> {
         let expired = self.messages.iter().filter(|(_, message)| message.expired(now)).map(|(topic, _)| Arc::clone(topic));
         let expired: Vec<_> = expired.collect();
@@ -59,7 +59,7 @@ impl Retained {
         expired
     }
 
-    /// How many there are.
+    /// Returns the number of retained messages.
     pub(super) fn len(&self) -> usize {
         self.messages.len()
     }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_retained_message_replaces_that_of_its_topic_and_counts_once() {
+    fn a_retained_message_replaces_the_previous_one_of_its_topic() {
         let mut retained = Retained::default();
         assert!(retained.insert(Message::new("a/b", vec![0; 100])) && retained.insert(Message::new("a/b", vec![0; 10])));
         assert_eq!((retained.len(), retained.bytes), (1, 13));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_so_many_retained_messages_and_no_more() {
+    fn the_total_size_of_retained_messages_is_limited() {
         let mut retained = Retained::default();
         let taken = (0..400).filter(|n| retained.insert(Message::new(&n.to_string(), vec![0; 128 * 1024]))).count();
         assert_eq!(taken, 255);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_past_its_time_is_not_retained() {
+    fn an_expired_retained_message_is_not_sent_and_is_removed() {
         let mut retained = Retained::default();
         retained.insert(Message { expires: Some(5), ..Message::new("a", "x") });
         assert_eq!((retained.matching("#", 4).len(), retained.matching("#", 5).len()), (1, 0));

@@ -1,10 +1,11 @@
-//! Who is connected, and what outlives a connection: the pure core of the broker.
+//! The connections and sessions of the broker: its core, without I/O.
 //!
-//! Nothing here waits, writes or reads a clock. What the store has to remember, which connections have something to send and what the
-//! rest of the hub should hear is collected in [`Effects`]; `routing` is the part about messages and subscriptions.
+//! The router does not wait, write or read a clock. It collects in [`Effects`] the changes for the store, the connections to
+//! wake, and the events for the rest of the hub. The part about messages and subscriptions is in `routing`.
 //!
-//! One connection has a client id at a time. A session that outlives its connection is the client's, whichever certificate it comes
-//! with: the policy says who may connect under its name, and every message is checked again before it is sent.
+//! A Client Identifier has at most one connection. A persistent session belongs to the Client Identifier and not to a
+//! certificate: the policies decide who may connect with the Client Identifier, and `iot:Receive` is checked again before each
+//! delivery.
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -26,44 +27,44 @@ use super::topic;
 use super::wake_up::WakeUp;
 use crate::policy::Request;
 
-/// How long it is known that somebody has disconnected, in seconds: AWS IoT's GetConnection has half an hour.
+/// How long a disconnection is remembered, in seconds: half an hour, as in the GetConnection of AWS IoT.
 const REMEMBERED: u64 = 30 * 60;
 
-/// What has to be done outside.
+/// The effects of a change that the caller has to carry out.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// For the store, in this order.
+    /// The changes for the store, in this order.
     pub(super) changes: Vec<Change>,
-    /// Connections that have something to send.
+    /// The connections that have messages to send.
     pub(super) wake_ups: Vec<Arc<WakeUp>>,
-    /// For the rest of the hub.
+    /// The connect and disconnect events for the rest of the hub.
     pub(super) notices: Vec<Notice>,
-    /// What clients were refused.
+    /// The requests that were refused.
     pub(super) refusals: Vec<Refusal>,
-    /// Messages that a client will not get.
+    /// The number of messages that were dropped for a client.
     pub(super) dropped: usize,
 }
 
-/// Whether a client is connected.
+/// The connection status of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
-    /// Since this second of the epoch.
+    /// The client is connected.
     Connected {
-        /// Seconds since the epoch.
+        /// When the client connected, as Unix time in seconds.
         since: u64,
     },
-    /// Since this second of the epoch, which is not more than half an hour ago.
+    /// The client has disconnected within the last half hour.
     Disconnected {
-        /// Seconds since the epoch.
+        /// When the client disconnected, as Unix time in seconds.
         since: u64,
-        /// Why.
+        /// Why the connection ended.
         reason: Reason,
     },
-    /// Not connected, as far back as is known.
+    /// The client has not been connected within the last half hour, or since the start of the hub.
     Unknown,
 }
 
-/// A client that asks to be let in, and may come in.
+/// A CONNECT that the policies allow.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) client_id: Arc<str>,
@@ -71,7 +72,7 @@ pub(super) struct Arrival {
     pub(super) connect: Box<Connect>,
 }
 
-/// A client that is in.
+/// Identifies the session and the connection of a connected client.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) session: u64,
@@ -94,7 +95,7 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// Puts back what an earlier process has left. Who was connected then is not any more.
+    /// Restores the state in the store. A client that was connected counts as disconnected at `now`.
     pub(super) fn restore(&mut self, stored: Stored, now: u64) {
         for stored in stored.sessions {
             let mut session = Session::new(stored.client_id, stored.expiry);
@@ -122,18 +123,18 @@ impl Router {
         number
     }
 
-    /// Grows with every change in the registry: a grant that was read at another revision must be read again.
+    /// The revision of the registry. It grows with each change; a grant that was read at another revision must be read again.
     pub(super) fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Lets a client in, and says whether it goes on with an earlier session.
+    /// Connects a client. The flag in the result is Session Present: the client resumes an earlier session.
     pub(super) fn connect(&mut self, arrival: Arrival, now: u64, fx: &mut Effects) -> Result<(Place, bool), Reason> {
         if self.closing {
             return Err(Reason::ShuttingDown);
         }
         let Arrival { client_id, grant, connect } = arrival;
-        self.make_room(&client_id, connect.clean_start, now, fx);
+        self.end_previous(&client_id, connect.clean_start, now, fx);
         let (session, present) = match self.names.get(&client_id) {
             Some(&session) => (session, true),
             None => (self.insert(Session::new(Arc::clone(&client_id), 0)), false),
@@ -163,18 +164,18 @@ impl Router {
         Ok((Place { session, connection, wake_up }, present))
     }
 
-    /// Ends what a new connection of a client does not go on with.
-    fn make_room(&mut self, client_id: &Arc<str>, clean: bool, now: u64, fx: &mut Effects) {
+    /// Ends the previous connection of a client, and its session unless the new connection resumes the session.
+    fn end_previous(&mut self, client_id: &Arc<str>, clean: bool, now: u64, fx: &mut Effects) {
         let Some(&number) = self.names.get(client_id) else { return };
         let Some(session) = self.sessions.get_mut(&number) else { return };
         if let Some(link) = session.link.take() {
             link.wake_up.stop(Reason::TakenOver);
-            self.note_end(client_id, &link, now, Reason::TakenOver, fx);
-            self.last_word(number, *link, now, fx);
+            self.record_disconnect(client_id, &link, now, Reason::TakenOver, fx);
+            self.publish_or_delay_will(number, *link, now, fx);
         }
         let Some(session) = self.sessions.get_mut(&number) else { return };
         let over = clean || !session.is_persistent() || session.ends.is_some_and(|ends| ends <= now);
-        // A delayed will is for a client that does not come back to its session (MQTT 5, section 3.1.3.2.2).
+        // A delayed Will Message is not published if the client resumes its session (MQTT 5, section 3.1.3.2.2).
         let delayed = session.delayed.take().filter(|_| over);
         if over {
             self.end(number, fx);
@@ -184,11 +185,11 @@ impl Router {
         }
     }
 
-    /// Ends a connection, unless it has ended already. `expiry` is what the client said last about its session.
+    /// Ends a connection, unless it has ended already. `expiry` is the Session Expiry Interval of the DISCONNECT, if it has one.
     pub(super) fn disconnect(&mut self, place: &Place, reason: Reason, expiry: Option<u32>, now: u64, fx: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&place.session) else { return };
         let Some(link) = session.link.take_if(|link| link.number == place.connection) else { return };
-        // A session that ends with its connection stays one (MQTT 5, section 3.14.2.2.2).
+        // A session that was not persistent at connect cannot become persistent (MQTT 5, section 3.14.2.2.2).
         if let Some(expiry) = expiry.filter(|_| session.is_persistent()) {
             session.expiry = expiry;
             if expiry == 0 {
@@ -202,16 +203,16 @@ impl Router {
             fx.changes.push(Change::SessionKept { client_id: Arc::clone(&client_id), expiry: session.expiry, ends });
         }
         let persistent = session.is_persistent();
-        self.note_end(&client_id, &link, now, reason, fx);
+        self.record_disconnect(&client_id, &link, now, reason, fx);
         if !matches!(reason, Reason::Goodbye | Reason::ShuttingDown) {
-            self.last_word(place.session, *link, now, fx);
+            self.publish_or_delay_will(place.session, *link, now, fx);
         }
         if !persistent {
             self.end(place.session, fx);
         }
     }
 
-    fn note_end(&mut self, client_id: &Arc<str>, link: &Link, now: u64, reason: Reason, fx: &mut Effects) {
+    fn record_disconnect(&mut self, client_id: &Arc<str>, link: &Link, now: u64, reason: Reason, fx: &mut Effects) {
         self.connected.remove(client_id);
         self.disconnected.insert(Arc::clone(client_id), (now, reason));
         let thing = link.grant.thing().map(Into::into);
@@ -219,8 +220,8 @@ impl Router {
         fx.notices.push(Notice { client_id, thing, at: now, connection, disconnected: Some(reason) });
     }
 
-    /// Publishes the will of a connection, now or later.
-    fn last_word(&mut self, session: u64, link: Link, now: u64, fx: &mut Effects) {
+    /// Publishes the Will Message of a connection, or schedules it for the end of its Will Delay Interval.
+    fn publish_or_delay_will(&mut self, session: u64, link: Link, now: u64, fx: &mut Effects) {
         let Some(will) = link.will else { return };
         let Some(held) = self.sessions.get_mut(&session) else { return };
         let delay = will.delay.min(held.expiry);
@@ -231,7 +232,7 @@ impl Router {
         }
     }
 
-    /// The policy decides as for any other message. A will to a reserved topic is not published, as with AWS IoT.
+    /// Publishes a Will Message if the policies allow it. As in AWS IoT, a Will Message to a reserved topic is not published.
     fn publish_will(&mut self, will: Will, grant: &Grant, now: u64, fx: &mut Effects) {
         let mut message = will.message;
         if message.publisher.as_ref().is_some_and(|client_id| topic::is_state_of_bridge(&message.topic, client_id)) {
@@ -247,7 +248,7 @@ impl Router {
         self.publish(&message, now, fx);
     }
 
-    /// Forgets a session.
+    /// Ends a session and deletes its subscriptions and queue.
     fn end(&mut self, number: u64, fx: &mut Effects) {
         let Some(session) = self.sessions.remove(&number) else { return };
         self.names.remove(&session.client_id);
@@ -257,7 +258,8 @@ impl Router {
         }
     }
 
-    /// What time brings: delayed wills, and the end of sessions and memories.
+    /// Does the work that is due at `now`: publishes delayed Will Messages, ends expired sessions, removes expired retained
+    /// messages, and forgets old disconnections.
     pub(super) fn tick(&mut self, now: u64, fx: &mut Effects) {
         let due = |session: &Session| {
             let over = session.ends.is_some_and(|ends| ends <= now);
@@ -278,12 +280,12 @@ impl Router {
         fx.changes.extend(self.retained.expire(now).into_iter().map(|topic| Change::Unretained { topic }));
     }
 
-    /// Says that grants are about to be read again: those who are on their way in must do so, too.
+    /// Marks a change of the registry. A CONNECT in progress then reads its grant again.
     pub(super) fn registry_changes(&mut self) {
         self.revision += 1;
     }
 
-    /// Gives the connections of a certificate what it is worth now, and ends them if that is nothing.
+    /// Replaces the grants of the connections of a certificate, and ends these connections if the certificate is not active.
     pub(super) fn regrant(&mut self, certificate: &CertificateId, certificate_status: Option<&CertificateStatus>) {
         let grant_number = self.next_number();
         for link in self.sessions.values_mut().filter_map(|session| session.link.as_deref_mut()) {
@@ -298,7 +300,7 @@ impl Router {
         }
     }
 
-    /// Whether a client is connected.
+    /// Returns the connection status of a client at `now`.
     pub(super) fn connection(&self, client_id: &str, now: u64) -> Connection {
         if let Some(&since) = self.connected.get(client_id) {
             return Connection::Connected { since };
@@ -309,13 +311,13 @@ impl Router {
         }
     }
 
-    /// The certificate with which a client is connected.
+    /// Returns the certificate of the connection of a client.
     pub(super) fn certificate(&self, client_id: &str) -> Option<CertificateId> {
         let session = self.names.get(client_id).and_then(|number| self.sessions.get(number))?;
         session.link.as_ref().map(|link| link.grant.certificate().clone())
     }
 
-    /// Ends the connection of a client. Whether there was one.
+    /// Ends the connection of a client and returns whether there was one.
     pub(super) fn stop(&self, client_id: &str, reason: Reason) -> bool {
         let session = self.names.get(client_id).and_then(|number| self.sessions.get(number));
         let Some(link) = session.and_then(|session| session.link.as_ref()) else { return false };
@@ -323,7 +325,7 @@ impl Router {
         true
     }
 
-    /// Ends all connections, and lets nobody in any more.
+    /// Ends all connections and refuses further ones.
     pub(super) fn close(&mut self) {
         self.closing = true;
         for link in self.sessions.values().filter_map(|session| session.link.as_ref()) {
@@ -331,19 +333,19 @@ impl Router {
         }
     }
 
-    /// The session of a connection, while it is the one.
+    /// Returns the session of a connection. `None` if the connection was ended or replaced.
     pub(super) fn held(&mut self, place: &Place) -> Option<&mut Session> {
         let session = self.sessions.get_mut(&place.session)?;
         session.link.as_ref().is_some_and(|link| link.number == place.connection).then_some(session)
     }
 
-    /// What a connection may do now. `None` when it is not the one any more.
+    /// Returns the current grant of a connection. `None` if the connection was ended or replaced.
     pub(super) fn grant(&self, place: &Place) -> Option<Arc<Grant>> {
         let link = self.sessions.get(&place.session)?.link.as_ref()?;
         (link.number == place.connection).then(|| Arc::clone(&link.grant))
     }
 
-    /// What a connection has to send now, up to `room` bytes and at least one message.
+    /// Takes the next messages for a connection, up to `room` bytes but at least one message.
     pub(super) fn take(&mut self, place: &Place, now: u64, room: usize, fx: &mut Effects) -> Vec<Delivery> {
         let Some(session) = self.held(place) else { return Vec::new() };
         let Taken { deliveries, gone, refusals } = session.take(now, room);
@@ -353,7 +355,7 @@ impl Router {
         deliveries
     }
 
-    /// A client has got a message. Whether it was one that it should.
+    /// Handles a PUBACK. Returns whether a message with this Packet Identifier was in flight.
     pub(super) fn acknowledge(&mut self, place: &Place, id: NonZeroU16, fx: &mut Effects) -> bool {
         let Some(session) = self.held(place) else { return false };
         let number = session.acknowledge(id);
@@ -361,14 +363,14 @@ impl Router {
         number.is_some()
     }
 
-    /// How many clients are connected.
+    /// Returns the number of connected clients.
     pub(super) fn connected(&self) -> usize {
         self.connected.len()
     }
 }
 
 impl Session {
-    /// Has the store forget messages.
+    /// Records that messages were removed from the queue of a persistent session.
     pub(super) fn dequeued(&self, numbers: impl IntoIterator<Item = u64>, fx: &mut Effects) {
         if self.is_persistent() {
             let client_id = &self.client_id;

@@ -1,4 +1,4 @@
-//! Sessions that come and go, without sockets: what the store would hold is compared with what the router holds.
+//! Tests of the router without sockets. The state that the store would contain is compared with the state of the router.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -47,14 +47,14 @@ fn subscription(filter: &str) -> Subscription {
     }
 }
 
-/// A session as the store knows it: its expiry, when it ends, its filters, and the numbers of what waits.
-type Kept = (u32, Option<u64>, Vec<String>, Vec<u64>);
+/// A session in the store: its expiry, its end, its filters, and the numbers of its queued messages.
+type StoredState = (u32, Option<u64>, Vec<String>, Vec<u64>);
 
-/// A router, and a store that is told of its changes.
+/// A router, and a store to which its changes are applied.
 #[derive(Default)]
 struct World {
     router: Router,
-    store: BTreeMap<String, Kept>,
+    store: BTreeMap<String, StoredState>,
     notices: Vec<Notice>,
 }
 
@@ -111,7 +111,7 @@ impl World {
 }
 
 #[test]
-fn a_session_lasts_as_long_as_was_asked_for_and_no_longer() {
+fn a_session_ends_after_its_expiry_interval() {
     let mut world = World::default();
     let (place, present) = world.connect("a", false, 60, None, 0);
     assert!(!present);
@@ -121,14 +121,14 @@ fn a_session_lasts_as_long_as_was_asked_for_and_no_longer() {
     let (place, present) = world.connect("a", false, 60, None, 159);
     assert!(present);
     world.disconnect(&place, Reason::Lost, 200);
-    // Also when the clock was not looked at in between.
+    // The session has also ended if `tick` was not called meanwhile.
     assert!(!world.connect("a", false, 0, None, 260).1);
     assert!(world.store.is_empty());
     assert_eq!(world.publish("t", 260), 0);
 }
 
 #[test]
-fn a_session_without_expiry_ends_with_its_connection() {
+fn a_session_without_expiry_interval_ends_with_its_connection() {
     let mut world = World::default();
     let (place, _) = world.connect("a", false, 0, None, 0);
     world.subscribe(&place, "t");
@@ -138,7 +138,7 @@ fn a_session_without_expiry_ends_with_its_connection() {
 }
 
 #[test]
-fn an_old_connection_has_no_say_over_a_new_one() {
+fn a_taken_over_connection_cannot_affect_the_new_one() {
     let mut world = World::default();
     let (old, _) = world.connect("a", false, 60, None, 0);
     let (new, _) = world.connect("a", false, 60, None, 1);
@@ -151,7 +151,7 @@ fn an_old_connection_has_no_say_over_a_new_one() {
 }
 
 #[test]
-fn a_will_is_published_now_later_or_never() {
+fn a_will_is_published_at_once_after_its_delay_or_never() {
     let mut world = World::default();
     let (watcher, _) = world.connect("watcher", true, 0, None, 0);
     world.subscribe(&watcher, "#");
@@ -169,7 +169,7 @@ fn a_will_is_published_now_later_or_never() {
     assert!(world.topics(&watcher, 129).is_empty());
     world.with(|router, fx| router.tick(130, fx));
     assert_eq!(world.topics(&watcher, 130), ["later"]);
-    // A session that ends takes its will along, however long that would wait.
+    // The end of a session publishes its will before the Will Delay Interval has passed.
     let (place, _) = world.connect("a", true, 60, will("with the session", 3_000), 0);
     world.disconnect(&place, Reason::Lost, 200);
     world.connect("a", true, 60, None, 201);
@@ -180,7 +180,7 @@ fn a_will_is_published_now_later_or_never() {
 }
 
 #[test]
-fn a_session_has_so_many_subscriptions_and_a_subscribe_so_many_filters() {
+fn the_numbers_of_subscriptions_and_of_filters_are_limited() {
     let mut world = World::default();
     let (place, _) = world.connect("a", true, 0, None, 0);
     for number in 0..50 {
@@ -196,7 +196,7 @@ fn a_session_has_so_many_subscriptions_and_a_subscribe_so_many_filters() {
 }
 
 #[test]
-fn it_is_forgotten_after_half_an_hour_that_somebody_has_left() {
+fn a_disconnection_is_forgotten_after_half_an_hour() {
     let mut world = World::default();
     let (place, _) = world.connect("a", true, 0, None, 0);
     world.disconnect(&place, Reason::KeepAliveTimeout, 100);
@@ -207,7 +207,7 @@ fn it_is_forgotten_after_half_an_hour_that_somebody_has_left() {
 }
 
 #[test]
-fn nobody_comes_in_while_the_broker_stops() {
+fn a_closing_router_refuses_connections() {
     let mut world = World::default();
     let (place, _) = world.connect("a", true, 0, None, 0);
     world.router.close();
@@ -241,9 +241,9 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Whatever happens, the store knows the persistent sessions with their subscriptions and their messages, and nothing else.
+    /// The store always contains exactly the persistent sessions with their subscriptions and messages.
     #[test]
-    fn the_store_knows_what_has_to_survive(events in prop::collection::vec(event(), 1..120)) {
+    fn the_store_contains_the_persistent_state_of_the_router(events in prop::collection::vec(event(), 1..120)) {
         let (mut world, mut now) = (World::default(), 0);
         let mut places: [Option<Place>; 3] = [None, None, None];
         let names = ["a", "b", "c"];

@@ -1,7 +1,7 @@
-//! Who gets a message: the part of the [`Router`] about subscriptions and retained messages.
+//! The part of the [`Router`] about subscriptions, retained messages and the distribution of messages.
 //!
-//! A client gets a message once, however many of its subscriptions are for it: with the best QoS of them, and with all their
-//! identifiers (MQTT 5, section 3.3.4).
+//! A client receives a message once, even if several of its subscriptions match: with the highest QoS of these subscriptions and
+//! with all their Subscription Identifiers (MQTT 5, section 3.3.4).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -17,15 +17,14 @@ use super::subscription_options::Options;
 use super::topic::Subscription as Filter;
 use crate::policy::Request;
 
-/// How many subscriptions a session may have: AWS IoT's fifty.
+/// How many subscriptions a session may have: 50, as in AWS IoT.
 /// (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>)
 pub(super) const SUBSCRIPTIONS: usize = 50;
-/// How many filters one SUBSCRIBE may have: AWS IoT's eight.
+/// How many filters one SUBSCRIBE may have: 8, as in AWS IoT.
 pub(super) const FILTERS: usize = 8;
 
 impl Router {
-    /// Gives a message to all who want it and may have it, and keeps it if it is to be retained. Returns the number of clients that
-    /// get it.
+    /// Offers a message to all matching sessions, and stores it if its RETAIN flag is set. Returns the number of matching sessions.
     pub(super) fn publish(&mut self, message: &Message, now: u64, fx: &mut Effects) -> usize {
         if message.expired(now) {
             return 0;
@@ -74,7 +73,7 @@ impl Router {
         }
     }
 
-    /// An empty message takes away what its topic has (MQTT 5, section 3.3.1.3).
+    /// Stores a retained message. An empty payload removes the retained message of the topic (MQTT 5, section 3.3.1.3).
     fn retain(&mut self, message: &Message, fx: &mut Effects) {
         if message.payload.is_empty() {
             if self.retained.remove(&message.topic) {
@@ -87,8 +86,8 @@ impl Router {
         }
     }
 
-    /// Makes the subscriptions that the policy allows, and says of each which QoS it has, or why there is none. AWS IoT disconnects
-    /// a client with MQTT 3.1.1 that asks for what it may not have.
+    /// Makes the subscriptions that the policies allow. Returns for each the granted QoS, or why it was refused. As in AWS IoT,
+    /// an MQTT 3.1.1 client that requests a filter that the policies do not allow is disconnected.
     pub(super) fn subscribe(
         &mut self,
         place: &Place,
@@ -102,11 +101,11 @@ impl Router {
         if let Some(first) = asked.first().filter(|_| asked.len() > FILTERS) {
             return Err(refusal(&first.filter, Reason::QuotaExceeded).into());
         }
-        let judge = |filter: &str| match Filter::parse(filter) {
+        let refusal_of = |filter: &str| match Filter::parse(filter) {
             Ok(Filter::Shared { .. }) => Some(refusal(filter, Reason::SharedNotSupported)),
             _ => grant.may_subscribe(filter).err(),
         };
-        let judged: Vec<_> = asked.into_iter().map(|subscription| (judge(&subscription.filter), subscription)).collect();
+        let judged: Vec<_> = asked.into_iter().map(|subscription| (refusal_of(&subscription.filter), subscription)).collect();
         let is_unauthorized = |refusal: &Refusal| refusal.cause.reason() == Reason::NotAuthorized;
         if version == Version::V311 && judged.iter().filter_map(|(refusal, _)| refusal.as_deref()).any(is_unauthorized) {
             let refusals = judged.into_iter().filter_map(|(refusal, _)| refusal.map(|refusal| *refusal)).collect();
@@ -148,7 +147,7 @@ impl Router {
         Ok(self.hold(place.session, subscription))
     }
 
-    /// Puts a subscription into its session and into the index.
+    /// Adds a subscription to its session and to the index.
     pub(super) fn hold(&mut self, session: u64, subscription: Subscription) -> Qos {
         let qos = subscription.qos;
         if let Some(held) = self.sessions.get_mut(&session) {
@@ -169,7 +168,7 @@ impl Router {
         }
     }
 
-    /// Takes subscriptions away, and says of each whether it was there.
+    /// Removes subscriptions. Returns for each whether it existed.
     pub(super) fn unsubscribe(&mut self, place: &Place, filters: &[Arc<str>], fx: &mut Effects) -> Vec<bool> {
         let existed = filters.iter().map(|filter| {
             let Some(session) = self.held(place) else { return false };

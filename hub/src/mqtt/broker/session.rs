@@ -1,9 +1,10 @@
 //! The state of one session: its subscriptions, the messages that wait for its client, and its connection, if there is one.
 //!
-//! Messages of QoS 1 stand in one queue, in their order: those in front are on their way to the client and keep their packet id until
-//! the client acknowledges them, also into the next connection. Messages of QoS 0 wait apart, and only while there is a connection.
-//! Both are bounded, so a client that does not read costs only itself. A full queue loses its oldest message that is not on its way,
-//! since the newest says most about what a device should do; a new message of QoS 0 finds no place.
+//! QoS 1 messages are in one ordered queue. The messages at its front are in flight: they were sent and keep their Packet
+//! Identifier until the client acknowledges them, across connections. QoS 0 messages are in a separate queue, which exists only
+//! during a connection. Both queues are bounded, so a client that does not read affects only itself. A full QoS 1 queue drops its
+//! oldest message that is not in flight, because the newest message is the most relevant to a device. A full QoS 0 queue drops
+//! the new message.
 
 use std::collections::VecDeque;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -17,53 +18,53 @@ use super::packet::{Subscription, Will};
 use super::refusal::Refusal;
 use super::wake_up::WakeUp;
 
-/// How many messages of QoS 1 wait for one client.
+/// The largest number of QoS 1 messages in the queue of a session.
 pub(super) const QUEUE_LENGTH: usize = 1_000;
-/// How many bytes of QoS 1 wait for one client. A single message may be larger than what is left.
+/// The largest size of the QoS 1 queue of a session, in bytes. An empty queue takes a message of any size.
 pub(super) const QUEUE_BYTES: usize = 512 * 1024;
-/// How many messages of QoS 0 wait for one client.
+/// The largest number of QoS 0 messages in the queue of a connection.
 const OUTBOX_LENGTH: usize = 100;
-/// How many bytes of QoS 0 wait for one client.
+/// The largest size of the QoS 0 queue of a connection, in bytes. An empty queue takes a message of any size.
 const OUTBOX_BYTES: usize = 256 * 1024;
 
-/// A session.
+/// The session of one client.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) client_id: Arc<str>,
     pub(super) subscriptions: Vec<Subscription>,
     queue: VecDeque<Entry>,
     queue_bytes: usize,
-    /// How many of the queue are on their way.
+    /// The number of messages at the front of the queue that are in flight.
     sent: usize,
     next_number: u64,
     next_id: NonZeroU16,
-    /// How long it outlives its connection, in seconds.
+    /// The Session Expiry Interval: how long the session is kept after its connection, in seconds.
     pub(super) expiry: u32,
-    /// When it ends, while there is no connection.
+    /// When the session ends, as Unix time in seconds. `None` during a connection.
     pub(super) ends: Option<u64>,
     pub(super) link: Option<Box<Link>>,
-    /// The will of the last connection, while it is delayed.
+    /// The Will Message of the last connection, during its Will Delay Interval.
     pub(super) delayed: Option<Box<DelayedWill>>,
 }
 
-/// A message of QoS 1.
+/// A QoS 1 message in the queue of a session.
 #[derive(Debug)]
 struct Entry {
     number: u64,
     message: Message,
     identifiers: Box<[NonZeroU32]>,
     id: Option<NonZeroU16>,
-    /// The grant under which it was found that the client may receive it.
+    /// The number of the grant under which `iot:Receive` was last allowed for this message.
     cleared: Option<u64>,
 }
 
 /// The connection of a session.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// Tells this connection from earlier ones.
+    /// Identifies the connection. A later connection has a higher number.
     pub(super) number: u64,
     pub(super) grant: Arc<Grant>,
-    /// Tells this grant from earlier ones.
+    /// Identifies the grant. A later grant has a higher number.
     pub(super) grant_number: u64,
     pub(super) wake_up: Arc<WakeUp>,
     pub(super) receive_maximum: u16,
@@ -72,7 +73,7 @@ pub(super) struct Link {
     outbox_bytes: usize,
 }
 
-/// A will that waits.
+/// A Will Message during its Will Delay Interval. `at` is the Unix time in seconds at which it is published.
 #[derive(Debug)]
 pub(super) struct DelayedWill {
     pub(super) at: u64,
@@ -80,25 +81,26 @@ pub(super) struct DelayedWill {
     pub(super) grant: Arc<Grant>,
 }
 
-/// What became of a message that was offered to a session.
+/// The result of offering a message to a session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Offered {
-    /// It waits; with QoS 1 under this number, in place of those that had to go.
+    /// The message is queued. A QoS 1 message has a number; `dropped` are the numbers of the messages that were removed for it.
+    /// The number is also `None` if messages were removed but the new message still did not fit.
     Taken { number: Option<u64>, dropped: Vec<u64> },
-    /// There is no place for it, or nobody who could get it.
+    /// The queue is full, or the message has QoS 0 and the client is not connected.
     Dropped,
-    /// The client may not receive it.
+    /// The policies do not allow the client to receive the message.
     Refused(Box<Refusal>),
 }
 
-/// What a connection takes out of its session.
+/// The messages that a connection takes from its session.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// What is to be sent.
+    /// The messages to send.
     pub(super) deliveries: Vec<Delivery>,
-    /// The numbers of what is not to be sent any more.
+    /// The numbers of the messages that were removed because they expired or were refused.
     pub(super) gone: Vec<u64>,
-    /// What of that the client may not receive.
+    /// The refusals of `iot:Receive` among the removed messages.
     pub(super) refusals: Vec<Refusal>,
 }
 
@@ -126,17 +128,17 @@ impl Session {
         }
     }
 
-    /// Whether it outlives its connection.
+    /// Whether the session is kept after its connection.
     pub(super) fn is_persistent(&self) -> bool {
         self.expiry > 0
     }
 
-    /// Whether its client is the publisher of a message.
+    /// Whether the client of this session has published a message.
     pub(super) fn has_published(&self, message: &Message) -> bool {
         message.publisher.as_ref() == Some(&self.client_id)
     }
 
-    /// Puts back what an earlier process has left.
+    /// Appends a queued message from the store.
     pub(super) fn restore(&mut self, waiting: Waiting) {
         self.next_number = self.next_number.max(waiting.number + 1);
         self.queue_bytes += waiting.message.size();
@@ -144,14 +146,14 @@ impl Session {
         self.queue.push_back(Entry { number, message, identifiers, id: None, cleared: None });
     }
 
-    /// Begins a connection: what was on its way goes out again.
+    /// Begins a connection. The messages in flight are sent again.
     pub(super) fn attach(&mut self, link: Link) {
         self.sent = 0;
         self.ends = None;
         self.link = Some(Box::new(link));
     }
 
-    /// Offers a message, which has the QoS and the retain flag that this client gets.
+    /// Adds a message to a queue. The message has the QoS and the RETAIN flag that this client receives.
     pub(super) fn offer(&mut self, message: Message, identifiers: Box<[NonZeroU32]>) -> Offered {
         if let Some(Err(refusal)) = self.link.as_ref().map(|link| link.grant.may_receive(&message.topic)) {
             return Offered::Refused(refusal);
@@ -181,7 +183,7 @@ impl Session {
             self.queue_bytes -= oldest.message.size();
             dropped.push(oldest.number);
         }
-        // What is on its way may fill the queue all alone.
+        // Messages in flight are never removed, and may fill the queue alone.
         if self.queue.len() >= QUEUE_LENGTH || (self.queue_bytes + size > QUEUE_BYTES && !self.queue.is_empty()) {
             return if dropped.is_empty() { Offered::Dropped } else { Offered::Taken { number: None, dropped } };
         }
@@ -192,7 +194,7 @@ impl Session {
         Offered::Taken { number: Some(number), dropped }
     }
 
-    /// What is to be sent now, up to `room` bytes and at least one message.
+    /// Takes the next messages to send, up to `room` bytes but at least one message.
     pub(super) fn take(&mut self, now: u64, room: usize) -> Taken {
         let (mut taken, mut bytes) = (Taken::default(), 0);
         let Some(mut link) = self.link.take() else { return taken };
@@ -238,7 +240,7 @@ impl Session {
         taken
     }
 
-    /// A packet id that no message of the queue has. The queue is much shorter than there are ids.
+    /// Returns a Packet Identifier that no queued message has. The queue is much shorter than the range of identifiers.
     fn free_id(&mut self) -> NonZeroU16 {
         loop {
             let id = self.next_id;
@@ -249,7 +251,7 @@ impl Session {
         }
     }
 
-    /// The client has a message. Its number, unless nothing of that id is on its way.
+    /// Removes an acknowledged message and returns its number. `None` if no message with this Packet Identifier is in flight.
     pub(super) fn acknowledge(&mut self, id: NonZeroU16) -> Option<u64> {
         let place = self.queue.iter().take(self.sent).position(|entry| entry.id == Some(id))?;
         self.sent -= 1;
@@ -265,7 +267,7 @@ impl Session {
         Some(entry.number)
     }
 
-    /// The numbers of what waits.
+    /// Returns the numbers of the queued messages, in their order.
     #[cfg(test)]
     pub(super) fn numbers(&self) -> Vec<u64> {
         self.queue.iter().map(|entry| entry.number).collect()

@@ -1,4 +1,4 @@
-//! What waits for a client, without a client.
+//! Tests of the queues of a session.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -51,7 +51,7 @@ fn payloads(deliveries: &[Delivery]) -> Vec<&str> {
 }
 
 #[test]
-fn messages_go_out_in_their_order_as_far_as_the_window_is_open() {
+fn messages_are_sent_in_order_within_the_receive_maximum() {
     let mut session = session();
     for payload in ["1", "2", "3", "4"] {
         offer(&mut session, payload);
@@ -67,7 +67,7 @@ fn messages_go_out_in_their_order_as_far_as_the_window_is_open() {
 }
 
 #[test]
-fn what_was_on_its_way_goes_out_again_first_and_with_its_id() {
+fn messages_in_flight_are_sent_again_first_with_their_packet_identifiers() {
     let mut session = session();
     offer(&mut session, "1");
     let first = session.take(0, usize::MAX).deliveries;
@@ -80,7 +80,7 @@ fn what_was_on_its_way_goes_out_again_first_and_with_its_id() {
 }
 
 #[test]
-fn a_full_queue_loses_its_oldest_message_that_is_not_on_its_way() {
+fn a_full_queue_drops_its_oldest_message_that_is_not_in_flight() {
     let mut session = session();
     for number in 0..QUEUE_LENGTH {
         offer(&mut session, &number.to_string());
@@ -91,7 +91,7 @@ fn a_full_queue_loses_its_oldest_message_that_is_not_on_its_way() {
 }
 
 #[test]
-fn a_queue_is_as_long_as_its_bytes_allow_and_takes_at_least_one_message() {
+fn the_bytes_of_a_queue_are_limited_but_it_takes_one_message_of_any_size() {
     let mut session = session();
     session.link = None;
     let large = "x".repeat(128 * 1024);
@@ -105,7 +105,7 @@ fn a_queue_is_as_long_as_its_bytes_allow_and_takes_at_least_one_message() {
 }
 
 #[test]
-fn qos_0_is_for_those_who_are_there_and_read() {
+fn qos_0_messages_are_dropped_without_a_connection_or_room() {
     let mut session = session();
     let message = || Message { qos: Qos::AtMostOnce, ..Message::new("t", "x") };
     let taken = (0..OUTBOX_LENGTH + 10).filter(|_| session.offer(message(), Box::default()) != Offered::Dropped).count();
@@ -116,7 +116,7 @@ fn qos_0_is_for_those_who_are_there_and_read() {
 }
 
 #[test]
-fn what_is_too_late_or_not_allowed_any_more_is_not_sent() {
+fn expired_and_refused_messages_are_not_sent() {
     let mut session = session();
     session.offer(Message { expires: Some(10), ..Message::new("t", "late") }, Box::default());
     session.link = None;
@@ -132,7 +132,7 @@ fn what_is_too_late_or_not_allowed_any_more_is_not_sent() {
 }
 
 #[test]
-fn no_more_is_taken_than_there_is_room_for_but_one_message() {
+fn take_stops_at_the_room_but_returns_at_least_one_message() {
     let mut session = session();
     for payload in ["1", "2", "3"] {
         offer(&mut session, payload);
@@ -151,9 +151,9 @@ enum Event {
 }
 
 proptest! {
-    /// Whatever happens, no packet id is on its way twice, the window and the bounds are kept, and messages stay in order.
+    /// After any events, Packet Identifiers are unique, the window and the bounds are kept, and messages stay in order.
     #[test]
-    fn a_queue_keeps_its_promises(events in prop::collection::vec(prop_oneof![
+    fn the_invariants_of_the_queue_hold_after_any_events(events in prop::collection::vec(prop_oneof![
         4 => (0usize..60_000).prop_map(Event::Offer),
         3 => (0usize..100_000).prop_map(Event::Take),
         3 => (1u16..40).prop_map(Event::Acknowledge),

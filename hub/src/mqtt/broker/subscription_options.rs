@@ -1,11 +1,11 @@
-//! The options of a subscription that routing needs.
+//! The options of a subscription that the index holds for routing.
 
 use std::num::NonZeroU32;
 
 use super::message::Qos;
 use super::packet::Subscription;
 
-/// What the index knows of a subscription.
+/// The options of a subscription in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Options {
     pub(super) qos: Qos,

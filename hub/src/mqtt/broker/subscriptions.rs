@@ -1,11 +1,11 @@
-//! Who gets a message: from filters to subscribers, in an index.
+//! An index from topic filters to subscribers.
 //!
-//! Nearly every filter of a fleet is exact, so those are in a hash map: a message costs one look-up however many there are. Filters
-//! with a wildcard are in a tree by their levels, in which a message follows at most two branches per level.
+//! Nearly all filters of a fleet have no wildcard. They are in a hash map, so a message costs one look-up, whatever their number.
+//! Filters with a wildcard are in a tree of topic levels, in which a message follows at most two branches at each level.
 //!
-//! A subscriber has each filter once: subscribing again replaces the options
-//! (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718063>, §3.8.4). Filters and topics have been found
-//! valid by [`topic`](super::topic) before they come here, which also bounds the depth of the tree.
+//! A subscriber has each filter at most once: subscribing again replaces the options
+//! (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718063>, §3.8.4). The caller has checked filters
+//! and topics with [`topic`](super::topic), which also bounds the depth of the tree.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,7 +13,7 @@ use std::hash::Hash;
 
 use super::topic::{has_wildcard, is_reserved};
 
-/// An index of subscriptions. `S` names a subscriber; `O` is what it asked for with the filter, such as a QoS.
+/// An index of subscriptions. `S` identifies a subscriber. `O` holds the subscription options, such as the QoS.
 #[derive(Clone, Debug)]
 pub struct Subscriptions<S, O> {
     exact: HashMap<Box<str>, Subscribers<S, O>>,
@@ -21,11 +21,12 @@ pub struct Subscriptions<S, O> {
     count: usize,
 }
 
-/// Those who have one filter.
+/// The subscribers of one filter.
 #[derive(Clone, Debug)]
 struct Subscribers<S, O>(Vec<(S, O)>);
 
-/// A level of the tree: all filters that begin alike.
+/// A node of the tree: all filters with the same first levels. `named` and `any` (`+`) lead to the next level, `here` are the
+/// subscribers of the filter that ends at this node, and `below` those of the filter that continues with `#`.
 #[derive(Clone, Debug)]
 struct Level<S, O> {
     named: HashMap<Box<str>, Level<S, O>>,
@@ -35,12 +36,12 @@ struct Level<S, O> {
 }
 
 impl<S: Copy + Eq + Hash, O: Copy> Subscriptions<S, O> {
-    /// An index without subscriptions.
+    /// Creates an empty index.
     pub fn new() -> Self {
         Self { exact: HashMap::new(), wild: Level::new(), count: 0 }
     }
 
-    /// How many subscriptions there are.
+    /// Returns the number of subscriptions.
     pub fn len(&self) -> usize {
         self.count
     }
@@ -50,7 +51,7 @@ impl<S: Copy + Eq + Hash, O: Copy> Subscriptions<S, O> {
         self.count == 0
     }
 
-    /// Adds a subscription. Returns the options of the one that it replaces.
+    /// Adds a subscription. Returns the options of the subscription that it replaces.
     pub fn insert(&mut self, filter: &str, subscriber: S, options: O) -> Option<O> {
         let subscribers = if has_wildcard(filter) {
             self.wild.at(filter)
@@ -64,7 +65,7 @@ impl<S: Copy + Eq + Hash, O: Copy> Subscriptions<S, O> {
         replaced
     }
 
-    /// Takes a subscription away. Returns its options, if there was one.
+    /// Removes a subscription. Returns its options, if it existed.
     pub fn remove(&mut self, filter: &str, subscriber: S) -> Option<O> {
         let removed = if has_wildcard(filter) {
             self.wild.remove(filter, subscriber)
@@ -80,14 +81,15 @@ impl<S: Copy + Eq + Hash, O: Copy> Subscriptions<S, O> {
         removed
     }
 
-    /// Takes away all subscriptions of a subscriber, whose filters the caller keeps.
+    /// Removes the subscriptions of a subscriber. `filters` are all filters of the subscriber; the index does not store them by
+    /// subscriber.
     pub fn remove_all<'f>(&mut self, subscriber: S, filters: impl IntoIterator<Item = &'f str>) {
         for filter in filters {
             self.remove(filter, subscriber);
         }
     }
 
-    /// Visits every subscription that is for a topic, so that one subscriber may come more than once.
+    /// Visits each subscription that matches a topic. A subscriber with several matching filters is visited several times.
     pub fn visit(&self, topic: &str, mut visit: impl FnMut(S, O)) {
         if let Some(subscribers) = self.exact.get(topic) {
             subscribers.visit(&mut visit);
@@ -95,7 +97,7 @@ impl<S: Copy + Eq + Hash, O: Copy> Subscriptions<S, O> {
         self.wild.visit(Some(topic), is_reserved(topic), &mut visit);
     }
 
-    /// Every subscriber for a topic, once: with the greatest of the options with which it is.
+    /// Returns each subscriber that matches a topic once, with the greatest options of its matching subscriptions.
     pub fn matching(&self, topic: &str) -> Vec<(S, O)>
     where
         O: Ord,
@@ -158,7 +160,7 @@ impl<S: Copy + Eq, O: Copy> Subscribers<S, O> {
     }
 }
 
-/// The first level, and the rest if there is one.
+/// Splits a topic or filter into its first level and the rest, if there is one.
 fn first(path: &str) -> (&str, Option<&str>) {
     path.split_once('/').map_or((path, None), |(level, rest)| (level, Some(rest)))
 }
@@ -172,7 +174,7 @@ impl<S: Copy + Eq, O: Copy> Level<S, O> {
         self.named.is_empty() && self.any.is_none() && self.here.0.is_empty() && self.below.0.is_empty()
     }
 
-    /// The place of a filter, made if there is none.
+    /// Returns the subscribers of a filter. Creates the nodes that are missing.
     fn at(&mut self, filter: &str) -> &mut Subscribers<S, O> {
         let (level, rest) = first(filter);
         let next = match level {
@@ -207,7 +209,7 @@ impl<S: Copy + Eq, O: Copy> Level<S, O> {
         removed
     }
 
-    /// `reserved` says that the next level begins with `$`, which no wildcard stands for.
+    /// Visits the subscriptions below this node. `reserved`: the next level begins with `$`, so no wildcard matches it.
     fn visit(&self, topic: Option<&str>, reserved: bool, visit: &mut impl FnMut(S, O)) {
         if !reserved {
             self.below.visit(visit);

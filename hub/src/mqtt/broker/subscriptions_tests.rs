@@ -35,7 +35,7 @@ fn overlapping_subscriptions_deliver_once_with_the_greatest_options() {
 }
 
 #[test]
-fn wildcards_do_not_reach_the_topics_of_the_broker() {
+fn a_leading_wildcard_does_not_match_reserved_topics() {
     let mut index = Subscriptions::new();
     for (subscriber, filter) in ["#", "+/x", "$aws/#", "$aws/+", "$aws/x"].into_iter().enumerate() {
         index.insert(filter, u8::try_from(subscriber).unwrap(), 0);
@@ -45,7 +45,7 @@ fn wildcards_do_not_reach_the_topics_of_the_broker() {
 }
 
 #[test]
-fn nothing_is_left_of_a_subscriber_that_is_gone() {
+fn remove_all_removes_each_trace_of_a_subscriber() {
     let filters = ["a", "a/+/c", "a/+/#", "+/+", "#", "a/b/c"];
     let mut index = Subscriptions::new();
     for filter in filters {
@@ -60,7 +60,7 @@ fn nothing_is_left_of_a_subscriber_that_is_gone() {
 }
 
 #[test]
-fn a_fleet_is_found_by_exact_filters() {
+fn a_large_number_of_exact_filters_is_matched() {
     let mut index = Subscriptions::new();
     let topic = |device: u32, ending: u32| format!("$aws/things/device-{device}/shadow/update/{ending}");
     for device in 0..5_000 {
@@ -91,7 +91,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn the_index_is_a_list_of_filters_tried_one_after_the_other(
+    fn the_index_matches_like_a_list_of_filters(
         steps in prop::collection::vec(step(), 0..40), topics in prop::collection::vec("[ab$/]{1,5}", 1..8),
     ) {
         let (mut index, mut model) = (Subscriptions::new(), BTreeMap::new());

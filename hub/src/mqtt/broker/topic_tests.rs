@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn names_and_filters_are_what_mqtt_says() {
+fn names_and_filters_are_validated_as_in_mqtt() {
     let cases = [
         ("", Err(TopicError::Empty), Err(TopicError::Empty)),
         ("a", Ok(()), Ok(())),
@@ -38,7 +38,7 @@ fn the_limits_are_those_of_aws_iot() {
     assert_eq!(check_filter("1/2/3/4/5/6/7/8"), Ok(()));
     assert_eq!(check_filter("1/2/3/4/5/6/7/#"), Ok(()));
     assert_eq!(check_filter("1/2/3/4/5/6/7/8/9"), Err(TopicError::TooDeep));
-    // What sends a message to a rule is not counted.
+    // The prefix `$aws/rules/NAME/` does not count.
     assert_eq!(check_name(&format!("$aws/rules/my_rule/1/2/3/4/5/6/7/{}", "a".repeat(242))), Ok(()));
     assert_eq!(check_name("$aws/rules/my_rule/1/2/3/4/5/6/7/8/9"), Err(TopicError::TooDeep));
     assert_eq!(check_name(&format!("$aws/rules/{}/a", "a".repeat(66_000))), Err(TopicError::TooLong));
@@ -46,7 +46,7 @@ fn the_limits_are_those_of_aws_iot() {
 }
 
 #[test]
-fn a_shared_subscription_has_a_group_and_a_filter() {
+fn a_shared_subscription_needs_a_group_and_a_filter() {
     let shared = |text| Subscription::parse(text);
     assert_eq!(shared("$share/g/a/+/#"), Ok(Subscription::Shared { group: "g", filter: "a/+/#" }));
     assert_eq!(shared("$share/g//"), Ok(Subscription::Shared { group: "g", filter: "/" }));
@@ -63,7 +63,7 @@ fn a_shared_subscription_has_a_group_and_a_filter() {
 
 /// The examples of MQTT 3.1.1, §4.7.1 and §4.7.2.
 #[test]
-fn filters_are_for_the_topics_that_the_standard_names() {
+fn filters_match_the_examples_of_the_standard() {
     let cases = [
         ("sport/tennis/player1/#", "sport/tennis/player1", true),
         ("sport/tennis/player1/#", "sport/tennis/player1/ranking", true),
@@ -91,7 +91,7 @@ fn filters_are_for_the_topics_that_the_standard_names() {
     }
 }
 
-/// The standard's words, level by level.
+/// The matching rules of the standard, applied to lists of levels.
 fn model(filter: &[&str], topic: &[&str]) -> bool {
     match (filter, topic) {
         (["#"], _) | ([], []) => true,
@@ -103,7 +103,7 @@ fn model(filter: &[&str], topic: &[&str]) -> bool {
 
 proptest! {
     #[test]
-    fn matching_is_the_models(filter in "[ab$+#/]{1,8}", topic in "[ab$/]{1,8}") {
+    fn filters_match_like_the_model(filter in "[ab$+#/]{1,8}", topic in "[ab$/]{1,8}") {
         prop_assume!(check_filter(&filter).is_ok());
         let levels = |text| str::split(text, '/').collect::<Vec<_>>();
         let reserved = topic.starts_with('$') && ["+", "#"].contains(&levels(filter.as_str())[0]);
@@ -111,13 +111,13 @@ proptest! {
     }
 
     #[test]
-    fn a_name_is_a_filter_for_itself_only(name in "[ab$/]{1,8}", topic in "[ab$/]{1,8}") {
+    fn a_name_as_a_filter_matches_only_itself(name in "[ab$/]{1,8}", topic in "[ab$/]{1,8}") {
         prop_assert!(check_name(&name).is_ok() && !has_wildcard(&name));
         prop_assert_eq!(matches(&name, &topic), name == topic);
     }
 
     #[test]
-    fn no_text_makes_a_check_panic(text in ".{0,40}") {
+    fn checks_do_not_panic_for_any_text(text in ".{0,40}") {
         let _ = (check_name(&text), check_filter(&text), Subscription::parse(&text));
     }
 }

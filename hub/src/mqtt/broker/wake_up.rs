@@ -1,4 +1,4 @@
-//! How the broker reaches the task of a connection: there is something to send, or the connection must end.
+//! The signal to the task of a connection: there are messages to send, or the connection must end.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -6,50 +6,50 @@ use tokio::sync::Notify;
 
 use super::reason::Reason;
 
-/// No reason has this number.
-const GOING_ON: u8 = u8::MAX;
+/// The connection continues. No [`Reason`] has this discriminant.
+const RUNNING: u8 = u8::MAX;
 
-/// Sent by any task, received by one connection.
+/// The signal of one connection. Any task can set it.
 #[derive(Debug)]
 pub(super) struct WakeUp {
-    rung: Notify,
+    notify: Notify,
     reason: AtomicU8,
 }
 
 impl WakeUp {
     pub(super) fn new() -> Self {
-        Self { rung: Notify::new(), reason: AtomicU8::new(GOING_ON) }
+        Self { notify: Notify::new(), reason: AtomicU8::new(RUNNING) }
     }
 
-    /// There is something to send.
+    /// Signals that there are messages to send.
     pub(super) fn wake(&self) {
-        self.rung.notify_one();
+        self.notify.notify_one();
     }
 
-    /// The connection must end. The first reason counts.
+    /// Signals that the connection must end. Only the first reason counts.
     pub(super) fn stop(&self, reason: Reason) {
-        // A failure means that there is a reason already.
-        let _ = self.reason.compare_exchange(GOING_ON, reason as u8, Ordering::AcqRel, Ordering::Acquire);
-        self.rung.notify_one();
+        // A failure means that a reason is already set.
+        let _ = self.reason.compare_exchange(RUNNING, reason as u8, Ordering::AcqRel, Ordering::Acquire);
+        self.notify.notify_one();
     }
 
-    /// Why the connection must end, if it must.
+    /// Returns why the connection must end, if it must.
     pub(super) fn stopped(&self) -> Option<Reason> {
         Reason::ALL.get(usize::from(self.reason.load(Ordering::Acquire))).copied()
     }
 
-    /// Waits until it is rung.
+    /// Waits for the next signal.
     pub(super) async fn woken(&self) {
-        self.rung.notified().await;
+        self.notify.notified().await;
     }
 
-    /// Waits until the connection must end. A ring for something else is lost.
+    /// Waits until the connection must end. This consumes a signal for messages to send.
     pub(super) async fn ended(&self) -> Reason {
         loop {
             if let Some(reason) = self.stopped() {
                 return reason;
             }
-            self.rung.notified().await;
+            self.notify.notified().await;
         }
     }
 }

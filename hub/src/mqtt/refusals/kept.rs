@@ -1,4 +1,4 @@
-//! The table of refusals.
+//! The rows of the table `refusal`.
 
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
@@ -7,41 +7,41 @@ use super::shown;
 use crate::mqtt::broker::refusal::Refusal;
 use crate::storage::store::{StoreError, seconds};
 
-/// So many rows are kept.
+/// The largest number of rows in the table.
 const ROWS: i64 = 10_000;
-/// So many of them may be about one certificate.
+/// The largest number of rows of one certificate.
 const ROWS_OF_CERTIFICATE: i64 = 100;
 
-/// A refusal as it is kept and shown.
+/// A refusal in the database, in the log and on pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kept {
-    /// When, in seconds since the epoch.
+    /// The time of the refusal, as Unix time in seconds.
     pub at: u64,
-    /// Such as `iot:Publish`. `None` for a packet that belongs to no action.
+    /// The policy action, such as `iot:Publish`. `None` for a packet without an action.
     pub action: Option<String>,
-    /// The client id, topic or topic filter, escaped and cut.
+    /// The Client Identifier, topic or topic filter, escaped and truncated.
     pub resource: String,
-    /// Whether the message is a last will.
+    /// Whether the refused message is a Will Message.
     pub will: bool,
-    /// The client id, escaped and cut.
+    /// The Client Identifier, escaped and truncated.
     pub client_id: String,
-    /// The certificate's id.
+    /// The id of the client certificate.
     pub certificate: String,
-    /// The thing that the certificate is attached to.
+    /// The thing that is associated with the connection.
     pub thing: Option<String>,
-    /// The address that the client came from.
+    /// The source IP address of the client.
     pub source: String,
-    /// Why, by a name.
+    /// The cause, as the stable name of [`Cause::name`](crate::mqtt::broker::refusal::Cause::name).
     pub reason: String,
-    /// Why, in words.
+    /// The cause, as an English clause.
     pub detail: String,
-    /// For how many refusals of one client, action and cause it stands. It is the last of them.
+    /// How many refusals with the same certificate, action and cause this row represents. It contains the last of them.
     pub times: u64,
 }
 
 impl Kept {
-    /// One refusal at a second of the epoch.
+    /// Creates a row for a single refusal at a Unix time in seconds.
     pub(super) fn new(refusal: &Refusal, at: u64) -> Self {
         let Refusal { requester, action, resource, is_will, cause } = refusal;
         Self {
@@ -59,7 +59,7 @@ impl Kept {
         }
     }
 
-    /// Writes a line of the log.
+    /// Writes the refusal to the log.
     pub(super) fn log(&self) {
         let Self { at: _, action, resource, will, client_id, certificate, thing, source, reason, detail, times } = self;
         let (action, thing) = (action.as_deref(), thing.as_deref());
@@ -68,7 +68,7 @@ impl Kept {
         tracing::info!(action, resource, will, client_id, certificate, thing, source, reason, times, "refused: {detail}");
     }
 
-    /// Adds a row, and deletes the oldest where there are too many.
+    /// Inserts the row, and deletes the oldest rows beyond the limits.
     pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
         let Self { at, action, resource, will, client_id, certificate, thing, source, reason, detail, times } = self;
         let sql = "INSERT INTO refusal (at, action, resource, will, client_id, certificate, thing, source, reason, detail, times)
@@ -96,13 +96,13 @@ impl Kept {
     }
 }
 
-/// The last refusals, the oldest of them first.
+/// Returns the last `count` refusals, the oldest first.
 pub fn last(db: &Connection, count: u32) -> Result<Vec<Kept>, StoreError> {
     let sql = "SELECT * FROM (SELECT * FROM refusal ORDER BY number DESC LIMIT ?1) ORDER BY number";
     Ok(db.prepare_cached(sql)?.query_map([count], kept)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The last refusal of a thing. A refusal with a certificate that is attached to no thing counts by its client id: so a device whose
+/// Returns the last refusal of a thing. A refusal without a thing is matched by its Client Identifier, so that a device whose
 /// certificate was replaced is found.
 pub fn last_of(db: &Connection, thing: &str) -> Result<Option<Kept>, StoreError> {
     let sql =

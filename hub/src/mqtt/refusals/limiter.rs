@@ -1,29 +1,30 @@
-//! Limits lines of a log: the first ones of a cause are written one by one, then one in a while, with the number of those that it stands for.
+//! Limits the rate of records: the first records of a cause pass one by one, then one in each interval, with the number of
+//! records that it represents.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// How many of one cause are told one by one.
+/// How many records of one cause pass one by one.
 pub(super) const BURST: u64 = 10;
-/// Afterwards one is told in so many seconds.
+/// The interval in which one record passes afterwards, in seconds.
 pub(super) const PAUSE: u64 = 10;
-/// How many causes are counted one by one. All further causes are counted as one, until some of the former have been quiet.
+/// How many causes are counted separately. All further causes are counted together, until some of the counted causes are forgotten.
 pub(super) const CAUSES: usize = 1_024;
 
-/// Counts what happens, by its cause: `T` by `K`.
+/// Counts records `T` by their cause `K`.
 #[derive(Debug)]
 pub(super) struct Limiter<K, T> {
-    /// `None` for the causes for which there is no room.
+    /// The key `None` counts the causes beyond [`CAUSES`].
     counts: HashMap<Option<K>, Count<T>>,
 }
 
 #[derive(Debug)]
 struct Count<T> {
-    /// How many may be told now.
+    /// How many records may pass now.
     left: u64,
-    /// When `left` was last added to, in seconds since the epoch.
+    /// When `left` was last increased, as Unix time in seconds.
     refilled: u64,
-    /// The last one that was not told, and how many were not.
+    /// The last record that did not pass, and how many did not.
     held_back: Option<(T, u64)>,
 }
 
@@ -32,18 +33,18 @@ impl<K: Eq + Hash, T> Limiter<K, T> {
         Self { counts: HashMap::new() }
     }
 
-    /// Counts `what`. Returns what is to be told now, and for how many that stands.
-    pub(super) fn happened(&mut self, cause: K, what: T, now: u64) -> Option<(T, u64)> {
+    /// Counts a record. Returns the record that passes now, if one does, and how many records it represents.
+    pub(super) fn happened(&mut self, cause: K, record: T, now: u64) -> Option<(T, u64)> {
         let cause = Some(cause);
         let cause = if self.counts.len() < CAUSES || self.counts.contains_key(&cause) { cause } else { None };
         let count = self.counts.entry(cause).or_insert(Count { left: BURST, refilled: now, held_back: None });
         count.refill(now);
         let times = count.held_back.take().map_or(0, |(_, times)| times) + 1;
-        count.held_back = Some((what, times));
+        count.held_back = Some((record, times));
         count.take()
     }
 
-    /// What was held back and is to be told now. Forgets causes that have been quiet for long enough.
+    /// Returns the records that were held back and pass now. Forgets the causes without a record for long enough.
     pub(super) fn due(&mut self, now: u64) -> Vec<(T, u64)> {
         let due = self.counts.values_mut().filter_map(|count| {
             count.refill(now);
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thousand_refusals_a_second_are_told_by_a_few_lines_and_all_are_counted() {
+    fn a_thousand_refusals_a_second_make_few_records_that_count_them_all() {
         let mut limiter = Limiter::new();
         let (mut lines, mut times) = (0, 0);
         let seconds = 600;
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_one_cause_takes_no_line_from_another() {
+    fn a_flood_of_one_cause_does_not_limit_another() {
         let mut limiter = Limiter::new();
         let told = (0..100_000).filter(|_| limiter.happened("flood", (), 1).is_some()).count();
         assert_eq!(told as u64, BURST);
@@ -104,17 +105,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rare_is_told_each_time() {
+    fn rare_refusals_pass_one_by_one() {
         let mut limiter = Limiter::new();
         assert!((0..1_000).all(|number| limiter.happened("cause", (), number * PAUSE) == Some(((), 1))));
     }
 
     #[test]
-    fn causes_without_number_take_no_memory_without_end() {
+    fn many_causes_use_limited_memory() {
         let mut limiter = Limiter::new();
         let told = (0..100_000).filter(|&number| limiter.happened(number, (), 1).is_some()).count();
         assert_eq!((told, limiter.counts.len()), (CAUSES + 10, CAUSES + 1));
-        // One line for all of those that had no room, and all are forgotten when it is quiet again.
+        // The causes beyond the limit share one record, and all causes are forgotten after a pause.
         let quiet = 1 + BURST * PAUSE;
         assert_eq!(limiter.due(quiet), [((), 100_000 - CAUSES as u64 - BURST)]);
         limiter.due(2 * quiet);

@@ -1,8 +1,8 @@
-//! Refusals of the broker as lines of the log and as rows of the database: they tell why a device does not work.
+//! The record of refused requests, in the log and in the database. It shows why a device does not work.
 //!
-//! A client may be refused a thousand times a second, and chooses most of the text itself. Neither the log nor the memory nor the disk grows
-//! with that: `limiter` holds refusals back and counts them, texts are escaped and cut, and the number of rows is limited, of each
-//! certificate and of all.
+//! A client can cause a thousand refusals a second and controls most of their text. Log, memory and disk are nevertheless
+//! bounded: `limiter` combines and counts refusals, texts are escaped and truncated, and the number of rows is limited for each
+//! certificate and in total.
 
 mod kept;
 mod limiter;
@@ -22,19 +22,19 @@ use crate::mqtt::broker::refusal::{Cause, Refusal};
 use crate::storage::store::{Store, StoreError};
 use limiter::{Limiter, PAUSE};
 
-/// How many refusals may wait to be written. While the store does not write, further ones are in the log only.
+/// How many refusals may wait for the database. While the database is unavailable, further refusals are only logged.
 const WAITING: usize = 256;
-/// How many are written at a time.
+/// The most refusals that are written in one transaction.
 const BATCH: usize = 64;
-/// How many refusals a slow listener may be behind.
+/// The capacity of the broadcast channel: how many refusals a slow receiver may lag behind.
 const BEHIND: usize = 64;
-/// How much of a text is shown, in characters.
+/// The length to which a text is truncated, in characters.
 const TEXT: usize = 256;
 
-/// Refusals of one key are counted together.
+/// The limiter combines the refusals with the same certificate, action and cause.
 type Key = (CertificateId, Option<&'static str>, Cause);
 
-/// Takes refusals; clones are the same.
+/// Records refusals. Clones share the same state.
 #[derive(Clone)]
 pub struct Refusals(Arc<Inner>);
 
@@ -47,14 +47,14 @@ struct Inner {
 }
 
 impl Refusals {
-    /// Takes refusals from now on. `now` is in seconds since the epoch.
+    /// Creates a record. `now` returns the Unix time in seconds.
     pub fn new(now: fn() -> u64) -> Self {
         let (waiting, incoming) = mpsc::channel(WAITING);
         let (limiter, incoming, kept) = (Mutex::new(Limiter::new()), tokio::sync::Mutex::new(incoming), broadcast::channel(BEHIND).0);
         Self(Arc::new(Inner { limiter, waiting, incoming, kept, now }))
     }
 
-    /// A client was refused something. This does not block.
+    /// Records a refusal. This does not block.
     pub fn note(&self, refusal: &Refusal) {
         let key = (refusal.requester.certificate.clone(), refusal.action, refusal.cause);
         let now = (self.0.now)();
@@ -62,12 +62,13 @@ impl Refusals {
         self.tell(told);
     }
 
-    /// From now on receives the thing of each refusal that is kept, where the thing is known.
+    /// Subscribes to the refusals that are written to the database. Each item is the thing of a refusal, if the thing is known.
     pub fn watch(&self) -> broadcast::Receiver<Option<String>> {
         self.0.kept.subscribe()
     }
 
-    /// Writes refusals into the store, and tells those in time that were held back. Does not end. Of several calls one works.
+    /// Writes refusals to the database, and periodically records the refusals that the limiter has combined. Never returns. Of
+    /// several concurrent calls only one is active.
     pub async fn keep(&self, store: &Store) -> Infallible {
         let mut incoming = self.0.incoming.lock().await;
         let mut ticks = interval(Duration::from_secs(PAUSE));
@@ -87,7 +88,7 @@ impl Refusals {
     async fn write(&self, rows: Vec<Kept>, store: &Store) {
         let things: Vec<_> = rows.iter().map(|kept| kept.thing.clone()).collect();
         match store.change::<_, StoreError>(move |db| Ok(rows.iter().try_for_each(|row| row.insert(db))?)).await {
-            // Without a listener there is nothing to do.
+            // An error means that there is no receiver.
             Ok(()) => things.into_iter().for_each(|thing| drop(self.0.kept.send(thing))),
             Err(error) => tracing::warn!(step = "store", cause = "store_refused", "refusals were not kept: {}", chain(&error)),
         }
@@ -101,13 +102,13 @@ impl Refusals {
         for (refusal, times) in told {
             let refusal = Kept { times, ..refusal };
             refusal.log();
-            // Without room the refusal is in the log only.
+            // If the channel is full, the refusal is only logged.
             let _ = self.0.waiting.try_send(refusal);
         }
     }
 }
 
-/// A text of a client for logs and pages: characters that are invisible or that control a terminal are escaped, and long texts are cut.
+/// Prepares a text of a client for logs and pages: escapes invisible and control characters, and truncates a long text.
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars().take(TEXT) {

@@ -1,4 +1,4 @@
-//! Refusals by what their readers rely on.
+//! Tests of the record of refusals.
 
 use std::net::Ipv4Addr;
 
@@ -36,7 +36,7 @@ async fn insert(store: &Store, rows: Vec<Kept>) {
 }
 
 #[tokio::test]
-async fn a_refusal_is_kept_with_who_wanted_what_and_why_not() {
+async fn a_refusal_is_stored_with_its_client_request_and_cause() {
     let (_place, store) = store();
     let refusals = kept_in(&store);
     let mut kept = refusals.watch();
@@ -63,7 +63,7 @@ async fn a_refusal_is_kept_with_who_wanted_what_and_why_not() {
 }
 
 #[tokio::test]
-async fn a_flood_of_refusals_is_a_few_rows() {
+async fn a_flood_of_refusals_makes_few_rows() {
     let (_place, store) = store();
     let refusals = kept_in(&store);
     let mut kept = refusals.watch();
@@ -78,7 +78,7 @@ async fn a_flood_of_refusals_is_a_few_rows() {
 }
 
 #[tokio::test]
-async fn of_one_certificate_and_of_all_only_so_many_rows_are_kept() {
+async fn the_rows_of_one_certificate_and_of_all_are_limited() {
     let (_place, store) = store();
     let rows_of = |certificate: &[u8], count: u64| (0..count).map(|at| Kept::new(&refusal(certificate, "t"), at)).collect();
     insert(&store, rows_of(b"quiet", 1)).await;
@@ -92,7 +92,7 @@ async fn of_one_certificate_and_of_all_only_so_many_rows_are_kept() {
 }
 
 #[tokio::test]
-async fn the_last_refusal_of_a_thing_is_also_one_with_a_certificate_that_is_its_no_more() {
+async fn the_last_refusal_of_a_thing_includes_those_with_a_former_certificate() {
     let (_place, store) = store();
     let kept = |thing: Option<&str>, at| Kept { thing: thing.map(str::to_owned), ..Kept::new(&refusal(b"a", "t"), at) };
     let last_of = |thing: &'static str| store.read(move |db| last_of(db, thing));
@@ -104,7 +104,7 @@ async fn the_last_refusal_of_a_thing_is_also_one_with_a_certificate_that_is_its_
 }
 
 #[test]
-fn a_text_of_a_client_neither_hides_anything_nor_has_an_end_far_away() {
+fn a_text_of_a_client_is_escaped_and_truncated() {
     for (text, expected) in [
         ("$aws/things/a \"b\"/Küche", "$aws/things/a \"b\"/Küche"),
         ("a\nb\x1b[31m\u{202e}\u{200b}\0", "a\\nb\\u{1b}[31m\\u{202e}\\u{200b}\\0"),

@@ -1,4 +1,4 @@
-//! What an answer does to the session: it ends, goes on, or goes on with a dialog.
+//! The effect of a skill's response on the session: the session ends, continues, or continues with a dialog.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::envelope::Session;
 use super::output::EchoOutput;
 
 impl Echo {
-    /// Takes the skill's answer, which ends or carries on the session and the dialog.
+    /// Processes the response envelope of the skill, which ends or continues the session and the dialog.
     pub fn take_answer(&mut self, answer: &Value) -> EchoOutput {
         let response = &answer["response"];
         let mut output = EchoOutput::read(response);
@@ -25,7 +25,7 @@ impl Echo {
             Some(Value::Bool(ends)) => !ends,
             Some(Value::Null) => true,
             Some(_) => false,
-            // Without a terminal nothing stays open but a dialog.
+            // Without `shouldEndSession`, a device without a screen keeps the session open only for a dialog.
             None => directive.is_some(),
         };
         if !stays {
@@ -42,7 +42,7 @@ impl Echo {
         }
     }
 
-    /// Goes on with a dialog as the skill directs it.
+    /// Continues a dialog by a directive of the skill.
     fn lead(&mut self, mut session: Session, directive: Directive, updated: Option<Value>, mut output: EchoOutput) -> EchoOutput {
         let before = session.dialog.take().map(|dialog| dialog.intent);
         let mut dialog = Dialog { intent: updated.or(before).unwrap_or_default(), question: None, automatic: false };
@@ -71,7 +71,7 @@ impl Echo {
         output
     }
 
-    /// What Alexa says of an answer that she cannot use, and what she sends to the skill that gave it.
+    /// Ends the session because of an invalid response: Alexa's error speech, and a `SessionEndedRequest` for the skill.
     fn not_valid(&mut self, session: Session, fault: &str) -> EchoOutput {
         self.session = Some(session);
         let error = json!({"type": "INVALID_RESPONSE", "message": fault});

@@ -1,6 +1,6 @@
-//! A dialog about one intent: its slots as they fill, and the question that is open.
+//! A dialog about one intent: the slots that are filled so far, and the open question.
 //!
-//! The intent is kept as Alexa and skills write it, because each hands it to the other as a whole
+//! The intent is kept in the JSON form of requests and responses, because Alexa and the skill each send the whole intent
 //! (<https://developer.amazon.com/docs/alexa/custom-skills/dialog-interface-reference.html>).
 
 use data_encoding::HEXLOWER;
@@ -12,38 +12,38 @@ use crate::clock;
 use crate::simulator::utterance::interaction::{Intent, InteractionModel};
 use crate::simulator::utterance::resolve::{Authority, Filled, Match, Resolution};
 
-/// What the speaker is being asked.
+/// The question that the user is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Question {
-    /// What a slot holds.
+    /// The value of the slot with this name.
     Slot(String),
-    /// Whether a slot was understood rightly.
+    /// The confirmation of the slot with this name.
     ConfirmSlot(String),
-    /// Whether to do it.
+    /// The confirmation of the intent.
     ConfirmIntent,
 }
 
-/// An intent and what is open about it.
+/// An intent with the state of its dialog.
 #[derive(Clone, Debug)]
 pub(super) struct Dialog {
-    /// As it goes over the wire.
+    /// The `intent` object of a request.
     pub(super) intent: Value,
-    /// The open question.
+    /// The open question, if there is one.
     pub(super) question: Option<Question>,
-    /// Whether Alexa leads it without the skill.
+    /// Whether Alexa manages the dialog without the skill (delegation strategy `ALWAYS`).
     pub(super) automatic: bool,
 }
 
 /// A dialog directive of a skill.
 pub(super) enum Directive {
-    /// The skill's speech asks this.
+    /// The speech of the response asks this question.
     Ask(Question),
-    /// Alexa asks by the prompts of the dialog model.
+    /// Alexa asks with the prompts of the dialog model.
     Delegate,
 }
 
 impl Directive {
-    /// The directive that leads the dialog, with the intent it brings along.
+    /// The first dialog directive, with its `updatedIntent` if it has one.
     pub(super) fn read(directives: &[Value]) -> Option<(Self, Option<&Value>)> {
         directives.iter().find_map(|directive| {
             let text = |field: &str| directive[field].as_str().unwrap_or_default().to_owned();
@@ -60,7 +60,7 @@ impl Directive {
 }
 
 impl Dialog {
-    /// A dialog that begins with what was understood.
+    /// Starts a dialog with the intent and the slots of a match.
     pub(super) fn begin(model: &InteractionModel, skill_id: &str, found: &Match) -> Self {
         let known = model.intent(&found.intent);
         let slots = known.map(|known| known.slots.iter().map(|slot| (slot.name.clone(), unfilled(&slot.name))).collect::<Map<_, _>>());
@@ -74,19 +74,19 @@ impl Dialog {
         dialog
     }
 
-    /// The intent's name.
+    /// The name of the intent.
     pub(super) fn name(&self) -> &str {
         self.intent["name"].as_str().unwrap_or_default()
     }
 
-    /// Takes the slots that were understood; the others stay as they are.
+    /// Sets the slots of a match; the other slots keep their values.
     pub(super) fn fill(&mut self, skill_id: &str, found: &Match) {
         for (name, values) in &found.slots {
             self.put(name, slot(skill_id, name, values));
         }
     }
 
-    /// Takes yes or no to a question of confirmation.
+    /// Records the answer to a question of confirmation.
     pub(super) fn confirm(&mut self, yes: bool) {
         let status = json!(if yes { "CONFIRMED" } else { "DENIED" });
         match &self.question {
@@ -107,7 +107,7 @@ impl Dialog {
     /// The next question by the dialog model, with its prompt; `None` when the dialog is complete.
     pub(super) fn next(&mut self, known: &Intent) -> Option<(Question, String)> {
         let status = |value: &Value| value["confirmationStatus"].as_str().unwrap_or("NONE").to_owned();
-        // Nothing more to ask about what will not be done.
+        // A denied intent needs no further question.
         if status(&self.intent) == "DENIED" {
             return None;
         }
@@ -130,8 +130,8 @@ impl Dialog {
         (status(&self.intent) == "NONE").then(|| (Question::ConfirmIntent, self.prompt(confirmation)))
     }
 
-    /// The dialog model of the intent, where it allows the directive; of any other Alexa says that the answer is
-    /// not valid.
+    /// The dialog model of the intent, if it allows the directive. Otherwise the error message, with which Alexa rejects the
+    /// response as not valid.
     pub(super) fn rules<'m>(&self, model: &'m InteractionModel, directive: &Directive) -> Result<&'m Intent, String> {
         let name = self.name();
         let known = model.intent(name).filter(|known| known.dialog.is_some());
@@ -146,7 +146,7 @@ impl Dialog {
         }
     }
 
-    /// A prompt with the values of slots where it has their names. A value is text: braces in it name nothing.
+    /// A prompt with each `{slot}` replaced by the value of the slot. Braces within a value are plain text.
     fn prompt(&self, text: &str) -> String {
         let (mut prompt, mut rest) = (String::new(), text);
         while let Some((before, after)) = rest.split_once('{') {
@@ -175,7 +175,7 @@ impl Dialog {
     }
 }
 
-/// The words for what a slot holds.
+/// The spoken form of the value or values of a slot.
 fn said(slot: &Value) -> String {
     let text = |value: &Value| Locale::default().words(value["value"].as_str().unwrap_or_default(), clock::now()).text;
     match slot["slotValue"]["values"].as_array() {
@@ -188,7 +188,7 @@ fn unfilled(name: &str) -> Value {
     json!({"name": name, "confirmationStatus": "NONE"})
 }
 
-/// A slot as Alexa writes it: several values stand in its `slotValue` alone
+/// The JSON of a filled slot. Several values are written only into `slotValue`
 /// (<https://developer.amazon.com/docs/alexa/custom-skills/collect-multiple-values-in-a-slot.html>).
 fn slot(skill_id: &str, name: &str, values: &[Filled]) -> Value {
     let mut slot = json!({"name": name, "confirmationStatus": "NONE", "source": "USER"});
@@ -213,8 +213,9 @@ fn simple(skill_id: &str, filled: &Filled) -> Value {
     simple
 }
 
-/// Without a match `values` is absent. A value without an id in the model has the MD5 of its name for one
-/// (<https://developer.amazon.com/docs/alexa/custom-skills/entity-resolution-for-custom-slot-types.html>), and one that Amazon knows an address
+/// The JSON of an entity resolution. Without a match, `values` is absent. A value without an id in the interaction model has the
+/// MD5 of its name as id (<https://developer.amazon.com/docs/alexa/custom-skills/entity-resolution-for-custom-slot-types.html>).
+/// A value that Amazon knows has a URL as id
 /// (<https://developer.amazon.com/docs/alexa/custom-skills/entity-resolution-for-built-in-slot-types.html>).
 fn authority(skill_id: &str, resolution: &Resolution) -> Value {
     let name = match &resolution.authority {

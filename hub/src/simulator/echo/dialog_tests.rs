@@ -1,4 +1,4 @@
-//! Whole dialogs: with the real skill of this hub, and with a lamp whose dialog Alexa leads.
+//! Tests of whole dialogs: with the skill of this hub, and with a lamp whose dialog Alexa manages.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::sign_in::UserName;
 use crate::signature::Verifier;
 use onething::config::Environment;
 
-/// Somebody at home, with an Echo and a thing to come.
+/// A user with an Echo and a hub.
 struct Home {
     _folder: tempfile::TempDir,
     hub: Arc<Hub>,
@@ -31,7 +31,7 @@ impl Home {
         Self { _folder: folder, hub, user: UserName::parse("ana").unwrap(), echo: Echo::new(SKILL_ID, "ANA", Arc::new(model)) }
     }
 
-    /// A home whose owner has an identity already.
+    /// A user whose account is linked and whose device identity exists.
     async fn ready() -> Self {
         let mut home = Self::new().await;
         let token = home.hub.users.link(&home.user).await.unwrap();
@@ -40,7 +40,7 @@ impl Home {
         home
     }
 
-    /// Says something to the skill, and hears what comes of it.
+    /// Speaks to the skill and returns the output of the Echo.
     async fn says(&mut self, words: &str) -> EchoOutput {
         let request = self.echo.say(words).unwrap_or_else(|refused| panic!("{words}: {refused:?}"));
         self.sends(&request).await
@@ -51,7 +51,7 @@ impl Home {
         self.echo.take_answer(&answer)
     }
 
-    /// Says something, and checks how the answer begins and whether Alexa listens.
+    /// Speaks to the skill, and checks the beginning of the speech and whether the microphone is open.
     async fn check(&mut self, words: &str, speech: &str, listening: bool) -> EchoOutput {
         let heard = self.says(words).await;
         assert!(heard.speech.starts_with(speech), "{words}: {}", heard.speech);
@@ -66,7 +66,7 @@ impl Home {
 }
 
 #[tokio::test]
-async fn who_has_not_linked_is_shown_the_button() {
+async fn an_unlinked_user_is_shown_the_link_card() {
     let mut home = Home::new().await;
     for words in ["open my printer", "ask my printer to print a vase"] {
         let heard = home.check(words, "To use your 3D printer, please link", false).await;
@@ -75,7 +75,7 @@ async fn who_has_not_linked_is_shown_the_button() {
 }
 
 #[tokio::test]
-async fn who_has_linked_is_welcomed_with_a_card() {
+async fn a_linked_user_is_welcomed_with_a_card() {
     let mut home = Home::new().await;
     let token = home.hub.users.link(&home.user).await.unwrap();
     home.echo.link(token);
@@ -86,7 +86,7 @@ async fn who_has_linked_is_welcomed_with_a_card() {
 }
 
 #[tokio::test]
-async fn something_becomes_a_vase() {
+async fn a_missing_model_is_asked_for() {
     let mut home = Home::ready().await;
     let heard = home.check("ask my printer to print something", "What shall I print?", true).await;
     assert_eq!(heard.reprompt.as_deref(), Some("What shall I print?"));
@@ -96,7 +96,7 @@ async fn something_becomes_a_vase() {
 }
 
 #[tokio::test]
-async fn an_answer_may_say_more_than_it_was_asked_for() {
+async fn an_answer_may_fill_more_slots_than_asked() {
     let mut home = Home::ready().await;
     home.check("ask my printer to start a print", "What shall I print?", true).await;
     home.check("twenty-one copies of a thing", "21 is not possible.", true).await;
@@ -105,7 +105,7 @@ async fn an_answer_may_say_more_than_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn cancelling_the_print_has_to_be_confirmed() {
+async fn cancelling_the_print_must_be_confirmed() {
     let mut home = Home::ready().await;
     let question = "This throws away what is printed so far. Shall I cancel the print?";
     home.check("ask my printer to cancel the print", question, true).await;
@@ -117,7 +117,7 @@ async fn cancelling_the_print_has_to_be_confirmed() {
 }
 
 #[tokio::test]
-async fn who_says_yes_twice_is_forgotten() {
+async fn two_confirmations_delete_the_user() {
     let mut home = Home::ready().await;
     home.check("ask my printer to forget me", "I would delete the identity", true).await;
     home.check("yes", "This cannot be undone.", true).await;
@@ -127,7 +127,7 @@ async fn who_says_yes_twice_is_forgotten() {
 }
 
 #[tokio::test]
-async fn who_says_no_at_the_end_is_not_forgotten() {
+async fn a_denied_confirmation_deletes_nothing() {
     let mut home = Home::ready().await;
     home.check("ask my printer to forget me", "I would delete the identity", true).await;
     home.check("yes", "This cannot be undone.", true).await;
@@ -136,7 +136,7 @@ async fn who_says_no_at_the_end_is_not_forgotten() {
 }
 
 #[tokio::test]
-async fn a_temperature_is_said_in_words_and_checked() {
+async fn a_spoken_temperature_is_read_and_checked() {
     let mut home = Home::ready().await;
     home.check("tell my printer to set the nozzle to two hundred degrees", "Setting the nozzle to 200 degrees.", false).await;
     assert_eq!(home.desired().await["nozzleTarget"], 200);
@@ -174,7 +174,7 @@ async fn within_a_session_no_name_is_needed() {
 }
 
 #[tokio::test]
-async fn another_request_takes_the_place_of_an_open_question() {
+async fn another_request_replaces_an_open_question() {
     let mut home = Home::ready().await;
     home.check("ask my printer to cancel the print", "This throws away", true).await;
     home.check("set the bed to 60 degrees", "Setting the bed to 60 degrees.", false).await;
@@ -182,7 +182,7 @@ async fn another_request_takes_the_place_of_an_open_question() {
 }
 
 #[tokio::test]
-async fn silence_and_exit_end_a_dialog_without_a_word() {
+async fn silence_and_exit_end_a_dialog_without_speech() {
     let mut home = Home::ready().await;
     home.check("ask my printer to cancel the print", "This throws away", true).await;
     let ended = home.echo.end(EndReason::ExceededMaxReprompts).unwrap();
@@ -205,7 +205,7 @@ async fn the_events_of_the_alexa_app_reach_the_skill() {
     assert_eq!(home.sends(&disabled).await, EchoOutput::default());
 }
 
-/// A lamp with everything that a dialog model can ask.
+/// A lamp with every kind of prompt that a dialog model can have.
 fn lamp(strategy: &str) -> Echo {
     let prompt = |id: &str, text: &str| json!({"id": id, "variations": [{"type": "PlainText", "value": text}]});
     let file = json!({"interactionModel": {
@@ -241,7 +241,7 @@ fn delegate() -> Value {
 }
 
 #[test]
-fn a_delegated_dialog_goes_on_by_the_prompts_of_the_model() {
+fn a_delegated_dialog_uses_the_prompts_of_the_model() {
     let mut echo = lamp("SKILL_RESPONSE");
     let mut request = echo.say("ask the lamp to set it").unwrap();
     let state = |request: &Value| request["request"]["dialogState"].as_str().unwrap().to_owned();
@@ -270,7 +270,7 @@ fn a_delegated_dialog_goes_on_by_the_prompts_of_the_model() {
 }
 
 #[test]
-fn alexa_may_lead_a_dialog_alone() {
+fn alexa_may_manage_a_dialog_automatically() {
     let mut echo = lamp("ALWAYS");
     for (words, prompt) in
         [("ask the lamp to make it red", "Did you say red?"), ("yes", "How bright?"), ("eighty", "Make it red at 80 percent?")]
@@ -296,8 +296,8 @@ fn a_skill_may_change_the_intent_it_asks_about() {
 }
 
 #[test]
-fn the_value_of_a_slot_is_text_to_a_prompt() {
-    // Each value names the next slot twice: put in again and again, they would be 2^40 letters.
+fn braces_in_a_slot_value_are_text() {
+    // Each value contains the name of the next slot twice: recursive replacement would result in 2^40 characters.
     let slot = |n: usize| (format!("s{n:02}"), json!({"value": format!("{{s{:02}}}{{s{:02}}}", n + 1, n + 1)}));
     let mut slots: serde_json::Map<String, Value> = (0..40).map(slot).collect();
     slots.insert("colour".into(), json!({"value": "{s00}"}));
@@ -325,7 +325,7 @@ fn a_dialog_directive_beyond_the_dialog_model_is_not_valid() {
 }
 
 #[test]
-fn without_a_fallback_what_is_not_understood_stays_with_alexa() {
+fn without_a_fallback_unknown_words_are_handled_by_alexa() {
     let mut echo = lamp("SKILL_RESPONSE");
     assert!(!echo.say("ask the lamp to dance").unwrap_err().listening);
     echo.say("open the lamp").unwrap();

@@ -1,4 +1,4 @@
-//! Sessions and envelopes: what reaches the skill, and when a session goes on.
+//! Tests of sessions and envelopes: the requests to the skill, and when a session continues.
 
 use std::sync::LazyLock;
 
@@ -19,12 +19,12 @@ fn kind(request: &Value) -> Kind {
     Request::read(request).kind
 }
 
-fn goes_on() -> Value {
+fn continuing() -> Value {
     json!({"sessionAttributes": {"a": 1}, "response": {"shouldEndSession": false}})
 }
 
 #[test]
-fn a_request_is_one_of_alexas() {
+fn a_request_has_the_form_of_alexa() {
     let mut echo = echo();
     let request = echo.say("open my printer").unwrap();
     assert_eq!(request.pointer("/context/System/apiEndpoint"), None, "the skill has nowhere to call");
@@ -44,7 +44,7 @@ fn a_request_is_one_of_alexas() {
 }
 
 #[test]
-fn a_value_out_of_the_list_has_no_match_and_no_values() {
+fn an_unlisted_value_has_no_match_and_no_values() {
     let request = echo().say("ask my printer to print a teapot").unwrap();
     let slot = &request["request"]["intent"]["slots"]["model"];
     assert_eq!(slot["value"], "teapot");
@@ -53,7 +53,7 @@ fn a_value_out_of_the_list_has_no_match_and_no_values() {
     assert_eq!(request["request"]["intent"]["slots"]["copies"], json!({"name": "copies", "confirmationStatus": "NONE"}));
 }
 
-/// A garden whose values have no ids, at noon of the first of December 2026.
+/// A garden whose slot values have no ids; the clock stands at noon of December 1, 2026.
 fn garden() -> Echo {
     let file = json!({"interactionModel": {"languageModel": {
         "invocationName": "my garden",
@@ -96,7 +96,7 @@ fn a_value_without_an_id_has_the_md5_of_its_name() {
 }
 
 #[test]
-fn a_name_that_amazon_knows_has_an_address() {
+fn a_name_from_a_list_of_amazon_has_a_url() {
     let city = slots(&mut garden(), "i am in berlin")["city"].take();
     let authority = &city["resolutions"]["resolutionsPerAuthority"][0];
     assert_eq!((&city["value"], &authority["authority"]), (&json!("berlin"), &json!("AlexaEntities")));
@@ -122,7 +122,7 @@ fn several_values_are_a_list_and_one_is_not() {
 }
 
 #[test]
-fn a_date_is_seen_from_the_day_of_the_echo() {
+fn a_date_is_relative_to_the_date_of_the_echo() {
     assert_eq!(slots(&mut garden(), "water roses tomorrow")["day"]["value"], "2026-12-02");
     assert_eq!(slots(&mut garden(), "water roses this weekend")["day"]["value"], "2026-W49-WE");
 }
@@ -148,18 +148,18 @@ fn please_makes_no_difference_in_a_session_and_out_of_it() {
     for said in ["turn it on", "please turn it on", "turn it on, please", "please turn the pump on please"] {
         let mut echo = garden();
         echo.say("open my garden please").unwrap();
-        echo.take_answer(&goes_on());
+        echo.take_answer(&continuing());
         assert_eq!(echo.say(said).unwrap()["request"]["intent"]["slots"]["state"]["value"], "on", "{said}");
     }
 }
 
 #[test]
-fn a_slot_of_any_name_leaves_the_end_of_the_session_and_gibberish_alone() {
+fn a_name_slot_matches_neither_goodbye_nor_gibberish() {
     for (said, expected) in [("goodbye", "SessionEndedRequest"), ("blue green colours", "AMAZON.FallbackIntent"), ("paris", "TravelIntent")]
     {
         let mut echo = garden();
         echo.say("open my garden").unwrap();
-        echo.take_answer(&goes_on());
+        echo.take_answer(&continuing());
         let request = echo.say(said).unwrap()["request"].take();
         let what = request["intent"]["name"].as_str().or(request["type"].as_str()).unwrap();
         assert_eq!(what, expected, "{said}");
@@ -167,10 +167,10 @@ fn a_slot_of_any_name_leaves_the_end_of_the_session_and_gibberish_alone() {
 }
 
 #[test]
-fn a_session_goes_on_with_its_attributes_until_an_answer_ends_it() {
+fn a_session_keeps_its_attributes_until_a_response_ends_it() {
     let mut echo = echo();
     let first = echo.say("open my printer").unwrap();
-    assert!(echo.take_answer(&goes_on()).listening);
+    assert!(echo.take_answer(&continuing()).listening);
     let second = echo.say("help").unwrap();
     assert_eq!((&second["session"]["new"], &second["session"]["attributes"]), (&json!(false), &json!({"a": 1})));
     assert_eq!(first["session"]["sessionId"], second["session"]["sessionId"]);
@@ -182,7 +182,7 @@ fn a_session_goes_on_with_its_attributes_until_an_answer_ends_it() {
 }
 
 #[test]
-fn whether_the_microphone_opens_is_as_alexa_has_it() {
+fn the_microphone_opens_by_the_rules_of_alexa() {
     for (response, listening) in [
         (json!({"shouldEndSession": true}), false),
         (json!({"shouldEndSession": false}), true),
@@ -197,20 +197,20 @@ fn whether_the_microphone_opens_is_as_alexa_has_it() {
 }
 
 #[test]
-fn naming_the_skill_within_a_session_begins_another() {
+fn naming_the_skill_within_a_session_starts_a_new_one() {
     let mut echo = echo();
     let first = echo.say("open my printer").unwrap();
-    echo.take_answer(&goes_on());
+    echo.take_answer(&continuing());
     let second = echo.say("ask my printer for the status").unwrap();
     assert_ne!(first["session"]["sessionId"], second["session"]["sessionId"]);
-    echo.take_answer(&goes_on());
+    echo.take_answer(&continuing());
     let third = echo.say("print a vase with my printer").unwrap();
     assert_eq!(second["session"]["sessionId"], third["session"]["sessionId"]);
     assert_eq!(third["request"]["intent"]["slots"]["model"]["value"], "vase");
 }
 
 #[test]
-fn what_names_no_skill_is_for_alexa_herself() {
+fn an_utterance_without_the_name_is_handled_by_alexa() {
     let hints = [
         ("print a vase", "ask my printer to print a vase"),
         ("Alexa, the status!", "ask my printer for the status"),
@@ -231,11 +231,11 @@ fn what_names_no_skill_is_for_alexa_herself() {
 }
 
 #[test]
-fn exit_ends_the_session_and_the_skill_hears_only_that() {
+fn exit_ends_the_session_and_sends_only_that() {
     for (said, expected) in [("exit", "SessionEnded"), ("goodbye", "SessionEnded"), ("stop", "Intent"), ("never mind", "Intent")] {
         let mut echo = echo();
         echo.say("open my printer").unwrap();
-        echo.take_answer(&goes_on());
+        echo.take_answer(&continuing());
         let request = echo.say(said).unwrap();
         assert!(format!("{:?}", kind(&request)).starts_with(expected), "{said}");
         assert_eq!(echo.is_listening(), expected == "Intent");
@@ -243,11 +243,11 @@ fn exit_ends_the_session_and_the_skill_hears_only_that() {
 }
 
 #[test]
-fn silence_ends_a_session_and_nothing_ends_without_one() {
+fn silence_ends_a_session_if_one_is_open() {
     let mut echo = echo();
     assert_eq!(echo.end(EndReason::ExceededMaxReprompts), None);
     let open = echo.say("open my printer").unwrap();
-    echo.take_answer(&goes_on());
+    echo.take_answer(&continuing());
     assert!(echo.say("   ").unwrap_err().listening);
     let ended = echo.end(EndReason::ExceededMaxReprompts).unwrap();
     assert_eq!(ended["request"]["reason"], "EXCEEDED_MAX_REPROMPTS");
@@ -257,7 +257,7 @@ fn silence_ends_a_session_and_nothing_ends_without_one() {
 }
 
 #[test]
-fn disabling_ends_the_link_and_enabling_makes_another_user() {
+fn disabling_unlinks_and_enabling_creates_a_new_user_id() {
     let mut echo = echo();
     assert_eq!(echo.linked_event(), None);
     echo.link(AccessToken::new("Atza|x".into()));
@@ -278,7 +278,7 @@ fn disabling_ends_the_link_and_enabling_makes_another_user() {
 }
 
 #[test]
-fn a_request_of_the_callers_gets_an_envelope() {
+fn a_given_request_gets_an_envelope() {
     let mut echo = echo();
     let intent = json!({"name": "DanceIntent"});
     let request = echo.request(json!({"type": "IntentRequest", "requestId": "mine", "locale": "de-DE", "intent": intent}));
@@ -295,7 +295,7 @@ fn a_request_of_the_callers_gets_an_envelope() {
 }
 
 #[test]
-fn an_answer_that_is_none_ends_the_session_as_not_valid() {
+fn an_invalid_response_ends_the_session() {
     let mut echo = echo();
     echo.say("open my printer").unwrap();
     let heard = echo.take_answer(&json!({"version": "1.0"}));
@@ -304,7 +304,7 @@ fn an_answer_that_is_none_ends_the_session_as_not_valid() {
     assert_eq!((reason.as_str(), error.kind.as_str()), ("ERROR", "INVALID_RESPONSE"));
 }
 
-/// Pieces of answers, put together at random.
+/// Random JSON made of the names and values that responses contain.
 fn any_json() -> impl Strategy<Value = Value> {
     let name = "(type|name|slots|value|updatedIntent|slotToElicit|confirmationStatus|model|copies)";
     let text = "(Dialog.Delegate|Dialog.ElicitSlot|Dialog.ConfirmSlot|Dialog.ConfirmIntent|PrintIntent|CancelPrintIntent|model|DENIED|[a-z ]{0,5})";
@@ -318,9 +318,9 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// Whatever is said and whatever comes back, the Echo goes on.
+    /// No utterance and no response makes the Echo panic.
     #[test]
-    fn an_echo_survives_anything(
+    fn any_input_is_processed_without_a_panic(
         said in proptest::collection::vec("(open my printer|ask my printer to |print|a vase|something|two|yes|no|exit|cancel the print| |\\PC){0,5}", 1..6),
         directives in proptest::collection::vec(proptest::collection::vec(any_json(), 0..3), 6),
         ends in proptest::collection::vec(any_json(), 6),

@@ -1,4 +1,4 @@
-//! The envelopes that the Alexa service puts around a request, and the events it sends out of any session.
+//! The envelopes of requests, and the events that Alexa sends outside of a session.
 
 use data_encoding::{HEXLOWER, HEXUPPER};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ pub(super) struct Session {
     id: String,
     pub(super) is_new: bool,
     pub(super) attributes: Value,
-    /// The intent that was last sent, and what is open about it.
+    /// The intent of the last request and the state of its dialog.
     pub(super) dialog: Option<Dialog>,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn is_out_of_session(kind: &str) -> bool {
 }
 
 impl Echo {
-    /// The owner disables the skill: the event that Alexa sends. The link ends with it.
+    /// Disables the skill and unlinks the account. Returns the event that Alexa sends.
     pub fn disable(&mut self) -> Value {
         let event = self.event("AlexaSkillEvent.SkillDisabled");
         self.enabled = false;
@@ -48,14 +48,14 @@ impl Echo {
         event
     }
 
-    /// The owner enables the skill again: the event that Alexa sends, for a user with a new id.
+    /// Enables the skill again, with a new user id. Returns the event that Alexa sends.
     pub fn enable(&mut self) -> Value {
         self.enabled = true;
         self.user_id = format!("amzn1.ask.account.{}", HEXUPPER.encode(&random()));
         self.event("AlexaSkillEvent.SkillEnabled")
     }
 
-    /// The event that Alexa sends when an account was linked; `None` when none is.
+    /// The event that Alexa sends when an account has been linked; `None` if no account is linked.
     pub fn linked_event(&mut self) -> Option<Value> {
         let token = self.token.as_ref()?.secret().to_owned();
         let mut event = self.event("AlexaSkillEvent.SkillAccountLinked");
@@ -63,7 +63,7 @@ impl Echo {
         Some(event)
     }
 
-    /// A request within the open session, or within a new one.
+    /// The envelope of a request within the open session, or within a new session.
     pub(super) fn in_session(&mut self, request: Value) -> Value {
         let (application, user) = (json!({"applicationId": self.skill_id}), self.user());
         let session = self.session.get_or_insert_with(Session::new);
@@ -82,14 +82,14 @@ impl Echo {
         envelope
     }
 
-    /// The last request of the session.
+    /// The envelope of a request that ends the session.
     pub(super) fn last_of_session(&mut self, request: Value) -> Value {
         let envelope = self.in_session(request);
         self.session = None;
         envelope
     }
 
-    /// A request without a session.
+    /// The envelope of a request without a session.
     pub(super) fn out_of_session(&self, mut request: Value) -> Value {
         if let Some(request) = request.as_object_mut() {
             let id = || json!(format!("amzn1.echo-api.request.{}", HEXLOWER.encode(&random())));
@@ -110,7 +110,7 @@ impl Echo {
     fn event(&self, kind: &str) -> Value {
         let now = json!(clock::iso8601(clock::now()));
         let mut event = self.out_of_session(json!({"type": kind, "eventCreationTime": now, "eventPublishingTime": now}));
-        // Nobody spoke: an event comes from no device.
+        // An event does not come from a device.
         if let Some(system) = event["context"]["System"].as_object_mut() {
             system.remove("device");
         }
@@ -126,7 +126,7 @@ impl Echo {
     }
 }
 
-/// As good as unique, also for the ids of commands, which are those of their requests.
+/// Random bits for ids. They must be unique, because the id of a request is also the id of its command.
 fn random() -> [u8; 16] {
     let mut bits = [0_u8; 16];
     if getrandom::fill(&mut bits).is_err() {

@@ -1,11 +1,11 @@
-//! A simulated Echo: what somebody says, as the Alexa service puts it to a skill, and what comes back.
+//! A simulated Echo. It converts an utterance into the request that the Alexa service would send to the skill, and processes the
+//! response.
 //!
-//! Envelopes have the form of Alexa's *Request and Response JSON Reference*; the session is kept as Alexa
-//! keeps it (<https://developer.amazon.com/docs/alexa/custom-skills/manage-skill-session-and-session-attributes.html>),
-//! and so is the dialog about an intent. This Echo has no screen.
+//! Envelopes have the form of Alexa's *Request and Response JSON Reference*. The session and the dialog about an intent follow
+//! the rules of Alexa (<https://developer.amazon.com/docs/alexa/custom-skills/manage-skill-session-and-session-attributes.html>).
+//! This Echo has no screen.
 //!
-//! No request names an `apiEndpoint`: a skill that wants to speak before its answer has nowhere to call, so
-//! nothing that is said here leaves the machine.
+//! No request has an `apiEndpoint`. A skill therefore cannot send a progressive response, and no utterance leaves the machine.
 
 mod answer;
 mod dialog;
@@ -29,14 +29,14 @@ use crate::simulator::utterance::interpretation::{self, Interpretation};
 use crate::simulator::utterance::resolve::Match;
 use crate::simulator::utterance::words::{Phrase, Utterance};
 
-/// How much more a value in the list counts that answers the open question: "off" to "on or off?" is no request
-/// to stop.
+/// The bonus of a slot value that answers the open question. With it, "off" after "on or off?" is the value `off` and not a
+/// request to stop.
 const ANSWERS_THE_QUESTION: i32 = 5;
 
-/// What Alexa says to what is for nobody she knows.
+/// Alexa's speech for an utterance that belongs to no known skill.
 const UNKNOWN: &str = "Sorry, I don't know that one.";
 
-/// One Echo in one echo_session.
+/// One simulated Echo device with its session.
 pub struct Echo {
     skill_id: String,
     household: String,
@@ -45,31 +45,31 @@ pub struct Echo {
     enabled: bool,
     token: Option<AccessToken>,
     session: Option<Session>,
-    /// Date and time where the Echo stands.
+    /// The local date and time at the place of the Echo.
     clock: fn() -> DateTime,
 }
 
-/// Alexa keeps it to herself: nothing goes to the skill.
+/// The utterance is handled by Alexa, and no request is sent to the skill.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("that is not for the skill")]
 pub struct NotForTheSkill {
-    /// What she says about it; empty where she is silent.
+    /// Alexa's speech; empty if Alexa says nothing.
     pub speech: String,
-    /// Whether she goes on listening: she asks back by the interaction model, or has understood nothing within
+    /// Whether the microphone stays open: Alexa asks a prompt of the interaction model, or did not understand an utterance within
     /// a session.
     pub listening: bool,
-    /// How it can be said so that it reaches the skill.
+    /// An utterance that would reach the skill.
     pub hint: Option<String>,
 }
 
-/// Why a session ends without the skill's doing.
+/// Why a session ends without a response of the skill that ends the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// The speaker said so.
+    /// The user ended the session.
     UserInitiated,
-    /// Nobody answered, not even to the reprompt.
+    /// The user answered neither the question nor the reprompt.
     ExceededMaxReprompts,
-    /// Something broke.
+    /// An error occurred.
     Error,
 }
 
@@ -85,7 +85,7 @@ impl EndReason {
 }
 
 impl Echo {
-    /// An Echo whose owner has enabled the skill and linked nothing.
+    /// An Echo with the skill enabled and no account linked.
     pub fn new(skill_id: &str, household: &str, model: Arc<InteractionModel>) -> Self {
         let user_id = format!("amzn1.ask.account.{household}");
         Self {
@@ -100,12 +100,12 @@ impl Echo {
         }
     }
 
-    /// From now on every request carries this token.
+    /// Links an account: every later request carries this access token.
     pub fn link(&mut self, token: AccessToken) {
         self.token = Some(token);
     }
 
-    /// From now on no request carries a token. Alexa tells the skill nothing about it.
+    /// Unlinks the account: no later request carries a token. Alexa sends no event about the unlinking to the skill.
     pub fn unlink(&mut self) {
         self.token = None;
     }
@@ -115,23 +115,23 @@ impl Echo {
         self.token.is_some()
     }
 
-    /// Whether the owner has the skill enabled.
+    /// Whether the skill is enabled.
     pub fn is_enabled(&self) -> bool {
         self.enabled
     }
 
-    /// Whether a session is open: no name is needed to be heard by the skill.
+    /// Whether a session is open, in which an utterance needs no invocation name.
     pub fn is_listening(&self) -> bool {
         self.session.is_some()
     }
 
-    /// Somebody speaks. The request that Alexa sends, or what she does instead.
+    /// Processes an utterance. The result is the request envelope for the skill, or Alexa's own reaction.
     pub fn say(&mut self, text: &str) -> Result<Value, NotForTheSkill> {
         let model = Arc::clone(&self.model);
         let (mut utterance, now) = (Utterance::read(text), (self.clock)());
         let mut interpretation = interpretation::read(&model, &utterance, now);
         if !interpretation.is_understood() {
-            // "Turn it 🔆" has a symbol in the place of a value, and the owner is asked for the value.
+            // In "Turn it 🔆" a symbol is in the place of a slot value, and the skill asks for the value.
             let with_symbols = Utterance::read_with_symbols(text);
             let read = interpretation::read(&model, &with_symbols, now);
             if with_symbols.all().len() > utterance.all().len() && read.is_understood() {
@@ -158,7 +158,7 @@ impl Echo {
         }
     }
 
-    /// Puts a request of the caller's into an envelope; what it does not have of id, time and locale is added.
+    /// Puts a given request into an envelope, and adds the request id, the timestamp and the locale if they are missing.
     pub fn request(&mut self, request: Value) -> Value {
         let kind = request["type"].as_str().unwrap_or_default();
         if envelope::is_out_of_session(kind) {
@@ -175,20 +175,19 @@ impl Echo {
         envelope
     }
 
-    /// Ends the session from outside: the request that tells the skill, which cannot answer it. `None` when no
-    /// session is open.
+    /// Ends the session, and returns the `SessionEndedRequest`, which the skill cannot answer. `None` if no session is open.
     pub fn end(&mut self, reason: EndReason) -> Option<Value> {
         self.session.as_ref()?;
         Some(self.last_of_session(reason.request()))
     }
 
-    /// Within a session: an answer to the open question, or something else.
+    /// Processes an utterance within a session: an answer to the open question, or another request.
     fn go_on(&mut self, said: Phrase<'_>, found: Option<Match>) -> Result<Value, NotForTheSkill> {
         let polite = interpretation::polite(said);
         if polite.is_empty() {
             return Err(NotForTheSkill { speech: String::new(), listening: true, hint: None });
         }
-        // A name that anything could be is no answer to "goodbye".
+        // A free-text match of a slot does not override "goodbye".
         if found.as_ref().is_none_or(|found| !found.certain) && built_in::ends_session(polite.text()) {
             return Ok(self.last_of_session(EndReason::UserInitiated.request()));
         }
@@ -200,7 +199,7 @@ impl Echo {
                 let answer = readings.max_by_key(|answer| answer.score);
                 let better = |answer: &Match| match &found {
                     Some(other) if other.certain => answer.certain && answer.score + ANSWERS_THE_QUESTION > other.score,
-                    // Whatever was said is the answer when it is nothing else.
+                    // Any utterance that matches no sample with certainty is the answer.
                     _ => true,
                 };
                 match answer.filter(better) {
@@ -219,7 +218,7 @@ impl Echo {
         }
     }
 
-    /// Sends what was understood: more about the intent of the open question, or another intent.
+    /// Creates the request for a match: a further turn of the open dialog, or the start of another intent.
     fn understood(&mut self, found: Option<Match>) -> Result<Value, NotForTheSkill> {
         let Some(found) = found.or_else(|| self.model.fallback()) else {
             let speech = "Sorry, I didn't understand.".to_owned();
@@ -240,7 +239,8 @@ impl Echo {
         }
     }
 
-    /// The request about the intent as it is now; where Alexa leads the dialog, only when it is complete.
+    /// The request with the present state of the intent. If Alexa manages the dialog automatically, the request is sent when the
+    /// dialog is complete.
     fn send_dialog(&mut self, state: &str) -> Result<Value, NotForTheSkill> {
         let model = Arc::clone(&self.model);
         let session = self.session.get_or_insert_with(Session::new);
@@ -262,7 +262,7 @@ impl Echo {
         Ok(self.in_session(request))
     }
 
-    /// What Alexa says to what names no skill.
+    /// Alexa's reaction to an utterance that names no skill.
     fn for_alexa(&self, said: Phrase<'_>, found: Option<&Match>) -> NotForTheSkill {
         let name = &self.model.invocation_name;
         let text = said.input();
@@ -270,7 +270,7 @@ impl Echo {
             Some(found) if !found.intent.starts_with("AMAZON.") => interpretation::asked_of(name, text),
             _ => format!("open {name}"),
         };
-        // To what ends or cancels something, where there is nothing, she is silent.
+        // Alexa says nothing to a request to stop or cancel when nothing is active.
         let silent = said.is_empty() || built_in::ends_session(said.text()) || found.is_some_and(|found| is_farewell(&found.intent));
         let speech = if silent { "" } else { UNKNOWN };
         NotForTheSkill { speech: speech.to_owned(), listening: false, hint: Some(hint) }
@@ -281,7 +281,7 @@ fn is_farewell(intent: &str) -> bool {
     matches!(intent, "AMAZON.StopIntent" | "AMAZON.CancelIntent" | "AMAZON.NavigateHomeIntent")
 }
 
-/// Yes or no, by Alexa's words or by the model's.
+/// Whether an utterance means yes or no, by the samples of Alexa or of the interaction model; `None` if it means neither.
 fn agreed(said: Phrase<'_>, found: Option<&Match>) -> Option<bool> {
     let says = |intent: &str| {
         let alexas = built_in::samples(intent).iter().any(|sample| sample.trim_start_matches("please ") == said.text());

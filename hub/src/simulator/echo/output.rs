@@ -1,54 +1,54 @@
-//! What comes out of an Echo, and into the Alexa app, when a skill has answered.
+//! The output of an Echo and of the Alexa app after a response of the skill.
 
 use serde_json::Value;
 
-/// What came back.
+/// The output of an Echo for one response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EchoOutput {
-    /// What Alexa says, without markup.
+    /// The speech as plain text, without SSML.
     pub speech: String,
-    /// What she says when nobody answers.
+    /// The speech that Alexa says if the user does not answer.
     pub reprompt: Option<String>,
-    /// What the Alexa app shows.
+    /// The card in the Alexa app.
     pub card: Option<Card>,
     /// Whether the microphone is open for an answer.
     pub listening: bool,
-    /// The directives of the answer, as they came.
+    /// The directives of the response, unchanged.
     pub directives: Vec<Value>,
-    /// What Alexa sends at once, without anybody speaking: a delegated dialog is complete, or the answer was
-    /// not valid. Its answer has to be taken as well. Like every request it carries the access token.
+    /// A request that Alexa sends immediately without an utterance: a delegated dialog is complete, or the response was not
+    /// valid. The caller must send it to the skill and process its response. Like every request it carries the access token.
     pub follow_up: Option<Value>,
 }
 
 /// A card in the Alexa app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Card {
-    /// The button that links the account.
+    /// The button that starts account linking.
     LinkAccount,
-    /// Title and text.
+    /// A card with title and text.
     Simple {
-        /// The headline.
+        /// The title of the card.
         title: String,
-        /// The text.
+        /// The text of the card.
         content: String,
     },
-    /// Title, text and picture.
+    /// A card with title, text and image.
     Standard {
-        /// The headline.
+        /// The title of the card.
         title: String,
-        /// The text.
+        /// The text of the card.
         text: String,
-        /// The picture's address, the larger one where there are two.
+        /// The URL of the image; the larger image if there are two.
         image: Option<String>,
     },
-    /// The request for permissions, by their scopes.
+    /// A request for permissions, with their scopes.
     Permissions(Vec<String>),
-    /// A type that did not exist when this was written.
+    /// A card type that this simulator does not know.
     Other(String),
 }
 
 impl Card {
-    /// The headline; `None` for a card that is nothing but a button.
+    /// The title; `None` for a card without a title.
     pub fn title(&self) -> Option<&str> {
         match self {
             Card::Simple { title, .. } | Card::Standard { title, .. } => Some(title),
@@ -74,7 +74,8 @@ impl Card {
 }
 
 impl EchoOutput {
-    /// Reads `response` of an answer. Whether the session goes on is the Echo's to say.
+    /// Reads the `response` object of a response envelope. The Echo decides whether the session continues, so `listening` is
+    /// false.
     pub(super) fn read(response: &Value) -> Self {
         let said = |speech: &Value| if speech.is_null() { None } else { Some(words(speech)) };
         Self {
@@ -87,7 +88,7 @@ impl EchoOutput {
         }
     }
 
-    /// Adds a question that Alexa asks by herself, once more when nobody answers.
+    /// Appends a question of the dialog model to the speech, and sets the question as the reprompt.
     pub(super) fn asked(&mut self, question: &str) {
         let gap = if self.speech.is_empty() { "" } else { " " };
         self.speech = format!("{}{gap}{question}", self.speech);
@@ -100,7 +101,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The words of plain text or SSML.
+/// The text of an `outputSpeech` object, which is plain text or SSML.
 pub(super) fn words(speech: &Value) -> String {
     if let Some(text) = speech["text"].as_str() {
         return text.to_owned();
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_card_is_shown_with_all_it_holds() {
+    fn every_kind_of_card_is_read_with_all_its_fields() {
         let simple = card(&json!({"type": "Simple", "title": "T", "content": "C"})).unwrap();
         assert_eq!((simple.title(), &simple), (Some("T"), &Card::Simple { title: "T".into(), content: "C".into() }));
         let image = json!({"smallImageUrl": "https://x/s.png", "largeImageUrl": "https://x/l.png"});
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn speech_is_heard_without_its_markup() {
+    fn speech_is_read_without_ssml_markup() {
         let said = |ssml: &str| words(&json!({"type": "SSML", "ssml": ssml}));
         assert_eq!(said("<speak><s>A &lt; B &amp; &apos;C&apos;.</s><s>Bye.</s></speak>"), "A < B & 'C'. Bye.");
         assert_eq!(said("<speak>&amp;lt;</speak>"), "&lt;");

@@ -1,5 +1,5 @@
-//! The dialog model: a question of the skill's that is not in it is a fault to Alexa, and she says nothing
-//! (<https://developer.amazon.com/docs/alexa/custom-skills/dialog-interface-reference.html>).
+//! Checks the dialog model. A dialog directive for an intent or a slot that is not in the dialog model is an error, and Alexa
+//! then says nothing (<https://developer.amazon.com/docs/alexa/custom-skills/dialog-interface-reference.html>).
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use onething::device_model::{Action, IntentRule};
 use super::{Findings, Models};
 use crate::simulator::utterance::interaction_file as raw;
 
-/// Intents of the skill's own that are confirmed first.
+/// The skill's own intents that need a confirmation.
 const CONFIRMED: &[&str] = &["SendCertificateIntent", "ForgetMeIntent"];
 
 pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
@@ -30,7 +30,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
     prompts(models, findings);
 }
 
-/// The questions of the device model about an intent, against the dialog model.
+/// Checks that the dialog model allows the questions that the device model has for an intent.
 fn of_device(models: &Models<'_>, name: &str, rule: &IntentRule, findings: &mut Findings) {
     let silent = "Alexa takes the question for a fault and stays silent";
     let key = match &rule.action {
@@ -76,7 +76,7 @@ fn of_device(models: &Models<'_>, name: &str, rule: &IntentRule, findings: &mut 
     }
 }
 
-/// The dialog about an intent, against the language model.
+/// Checks the dialog model of an intent against the language model.
 fn of_interaction(models: &Models<'_>, place: &str, dialog: &raw::DialogIntent, findings: &mut Findings) {
     unasked(place, dialog.confirmation_required, dialog.prompts.confirmation.as_ref(), "confirmation", findings);
     let strategies = [&dialog.delegation, &models.interaction.dialog.delegation];
@@ -105,7 +105,7 @@ fn of_interaction(models: &Models<'_>, place: &str, dialog: &raw::DialogIntent, 
     }
 }
 
-/// A prompt that is named and never asked.
+/// Reports a prompt that is given but not required, so that Alexa never asks it.
 fn unasked(place: &str, required: bool, prompt: Option<&String>, what: &str, findings: &mut Findings) {
     if let Some(prompt) = prompt.filter(|_| !required) {
         let fault = format!("the prompt {prompt} is never asked: {what}Required is not set");

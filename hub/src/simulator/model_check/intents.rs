@@ -1,10 +1,10 @@
-//! Intents: those of both models, those that the skill answers itself, and those that Alexa knows.
+//! Checks the intents: those of both models, those that the skill handles itself, and the built-in intents.
 
 use onething::skill::OWN_INTENTS;
 
 use super::{Findings, Models};
 
-/// The intents that certification wants, and the answers to the question of "forget me".
+/// The intents that every skill needs: for certification, and for the confirmation of "forget me".
 const NEEDED: &[(&str, &str)] = &[
     ("AMAZON.HelpIntent", "certification wants it"),
     ("AMAZON.StopIntent", "certification wants it"),
@@ -14,8 +14,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("AMAZON.YesIntent", "the last question of \"forget me\" is answered with yes"),
     ("AMAZON.NoIntent", "the last question of \"forget me\" is answered with no"),
 ];
-/// The others that Alexa knows
-/// (<https://developer.amazon.com/docs/alexa/custom-skills/standard-built-in-intents.html>).
+/// The other standard built-in intents (<https://developer.amazon.com/docs/alexa/custom-skills/standard-built-in-intents.html>).
 const STANDARD: &[&str] = &[
     "AMAZON.LoopOffIntent",
     "AMAZON.LoopOnIntent",
@@ -55,7 +54,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
         let of_device = models.device.intents.contains_key(name);
         if let Some(built_in) = name.strip_prefix("AMAZON.") {
             let needed = NEEDED.iter().any(|(needed, _)| *needed == name);
-            // Actions such as `AMAZON.SearchAction<object@WeatherForecast>` are made of two names.
+            // Names of actions such as `AMAZON.SearchAction<object@WeatherForecast>` have two parts.
             if !needed && !STANDARD.contains(&name) && !built_in.contains('<') {
                 findings.interaction(place, "Alexa knows no such intent", "correct the name, or leave out `AMAZON.`");
             } else if !needed && !of_device {
@@ -77,7 +76,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
     }
 }
 
-/// Letters and underscores, a letter first.
+/// Whether a name has only letters and underscores, and starts with a letter.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_alphabetic()) && name.chars().all(|c| c.is_alphabetic() || c == '_')
 }

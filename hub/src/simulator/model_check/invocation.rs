@@ -1,4 +1,4 @@
-//! The invocation name, by Alexa's rules
+//! Checks the invocation name by Alexa's rules
 //! (<https://developer.amazon.com/docs/alexa/custom-skills/choose-the-invocation-name-for-a-custom-skill.html>).
 
 use super::{Findings, Models};

@@ -1,17 +1,17 @@
-//! Keys that the schema of interaction models does not have: most often a word that is spelled wrong, and counts for nothing
+//! Checks for keys that the schema of interaction models does not have: most often a misspelled key, which Alexa ignores
 //! (<https://developer.amazon.com/docs/alexa/smapi/interaction-model-schema.html>).
 
 use serde_json::Value;
 
 use super::Findings;
 
-/// The keys that an object may have, at any depth.
+/// The allowed keys of an object and of the objects in it.
 enum Schema {
-    /// Anything.
+    /// Any value.
     Any,
-    /// These members.
+    /// An object with these keys.
     Object(&'static [(&'static str, Schema)]),
-    /// Any number of these.
+    /// A list of such values.
     List(&'static Schema),
 }
 
@@ -65,7 +65,7 @@ fn walk(place: &str, value: &Value, schema: &Schema, findings: &mut Findings) {
         (Object(known), Value::Object(members)) => {
             for (key, value) in members {
                 let inner = match place {
-                    // Every other place begins inside of it.
+                    // All other paths begin inside of this object.
                     "" | "interactionModel" => key.clone(),
                     _ => format!("{place}.{key}"),
                 };

@@ -1,7 +1,8 @@
-//! Mistakes in a device model and an interaction model that only show when an owner speaks: values and intents that cannot be said, words
-//! that are said and not understood, and files that Alexa refuses. Each finding names the place and the fix.
+//! Checks a device model against its interaction model, for mistakes that otherwise show only when an owner speaks: values and
+//! intents that cannot be said, utterances that the skill does not handle, and files that Alexa rejects. Each finding has its
+//! place and a fix.
 //!
-//! Pure: both files in, findings out. A file that cannot be read at all is no finding but an error, of [`Model::parse`] or
+//! The check is a pure function of both files. A file that cannot be parsed is not a finding but an error of [`Model::parse`] or
 //! [`InteractionModel::parse`](crate::simulator::utterance::interaction::InteractionModel::parse).
 
 mod dialog;
@@ -25,12 +26,12 @@ use onething::speech::slot_value::SlotReader;
 use self::uses::{Use, uses};
 use crate::simulator::utterance::interaction_file as raw;
 
-/// Reads what slots would hold. Their words are not said, so the day does not matter.
+/// Reads the values of slots in the checks. No relative date is read, so the time does not matter.
 const READER: SlotReader = SlotReader { locale: Locale::English, now: 0 };
-/// How many findings are told: a file of another device may have hundreds.
+/// The largest number of reported findings: the file of another device may have hundreds.
 const MAX_FINDINGS: usize = 100;
 
-/// One of the two files.
+/// The file that a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum File {
     /// `device.toml`.
@@ -39,16 +40,16 @@ pub enum File {
     InteractionModel,
 }
 
-/// A mistake.
+/// A mistake in one of the two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The file to look into.
+    /// The file with the mistake.
     pub file: File,
-    /// The table of the TOML file, or the path in the JSON file. Members of lists are called by their names.
+    /// The table of the TOML file, or the path in the JSON file, with elements of lists given by their names.
     pub place: String,
-    /// The mistake, and the consequence for the owner.
+    /// The mistake and its consequence for the owner.
     pub fault: String,
-    /// The change to make.
+    /// The change that corrects the mistake.
     pub fix: String,
 }
 
@@ -58,7 +59,7 @@ impl Display for Finding {
     }
 }
 
-/// Collects findings.
+/// Collects up to [`MAX_FINDINGS`] findings.
 #[derive(Default)]
 struct Findings(Vec<Finding>);
 
@@ -78,7 +79,7 @@ impl Findings {
     }
 }
 
-/// Both models, and which slot fills what.
+/// Both models, and the uses of slots in the device model.
 struct Models<'m> {
     device: &'m Model,
     interaction: &'m raw::Model,
@@ -91,7 +92,7 @@ impl Models<'_> {
         self.interaction.language.intents.iter().find(|intent| intent.name == name)
     }
 
-    /// The dialog about an intent.
+    /// The dialog model of an intent.
     fn dialog(&self, intent: &str) -> Option<&raw::DialogIntent> {
         self.interaction.dialog.intents.iter().find(|dialog| dialog.name == intent)
     }
@@ -107,7 +108,7 @@ impl Models<'_> {
     }
 }
 
-/// All mistakes of a device model and the interaction model that belongs to it. `interaction` is the JSON file.
+/// Returns the mistakes in a device model and in the JSON file of its interaction model.
 pub fn check(device: &Model, interaction: &str) -> Vec<Finding> {
     let mut findings = Findings::default();
     let (Ok(json), Ok(file)) = (serde_json::from_str(interaction), serde_json::from_str::<raw::File>(interaction)) else {

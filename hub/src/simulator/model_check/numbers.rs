@@ -1,4 +1,4 @@
-//! The values of Amazon's types against what they fill: numbers and their ranges, above all.
+//! Checks the values of built-in slot types against the arguments and properties that they fill, mainly numbers and ranges.
 
 use onething::alexa::request::SlotValue;
 use onething::device_model::ValueKind;
@@ -8,7 +8,8 @@ use super::{Findings, READER};
 use crate::simulator::utterance::interaction_file as raw;
 use crate::simulator::utterance::slot_type::ValueType;
 
-/// Whether a type of Amazon's can say what is wanted. What it cannot say is a finding.
+/// Checks whether a built-in type can produce the required values, and reports the values that it cannot. Returns whether a value
+/// may be said that is not known here.
 pub(super) fn check(used: &Use, slot: &raw::Slot, kind: ValueType, findings: &mut Findings) -> bool {
     let mut cannot = |fault: String, fix: &str| {
         findings.device(&used.place, format!("the slot `{}` is {}, {fault}", slot.name, slot.kind), fix);
@@ -50,7 +51,7 @@ pub(super) fn check(used: &Use, slot: &raw::Slot, kind: ValueType, findings: &mu
     }
 }
 
-/// The part of a range that a type cannot say.
+/// The part of a range that a built-in type cannot produce.
 fn unsayable(kind: ValueType, min: f64, max: f64, whole: bool) -> Option<String> {
     let no_whole_number = min.ceil() > max;
     match kind {
@@ -63,13 +64,13 @@ fn unsayable(kind: ValueType, min: f64, max: f64, whole: bool) -> Option<String>
     }
 }
 
-/// Whether a type can send a value of a list.
+/// Whether a built-in type can produce a value of a choice.
 fn can_be(kind: ValueType, value: &str) -> bool {
     let number = || value.parse::<f64>().is_ok();
     let as_text = |value: &str| {
         let said = SlotValue { input: value.to_owned(), matches: Vec::new() };
         let text = ValueKind::Text { max_length: 1_000 };
-        // What is spoken in other words than it is written has the form of a date, time or duration.
+        // A value whose spoken form differs from its text is a date, a time or a duration.
         READER.read(&text, &[said]).and_then(Result::ok).is_some_and(|read| read.words.text != value)
     };
     match kind {
@@ -82,7 +83,7 @@ fn can_be(kind: ValueType, value: &str) -> bool {
     }
 }
 
-/// The values that a type of Amazon's sends, in words for a maker.
+/// A description of the values that a built-in type produces, for the text of a finding.
 pub(super) fn makes(kind: ValueType) -> &'static str {
     match kind {
         ValueType::AlphaNumeric => "letters and digits",

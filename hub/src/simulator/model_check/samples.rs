@@ -1,4 +1,4 @@
-//! Sample utterances, by Alexa's rules
+//! Checks sample utterances by Alexa's rules
 //! (<https://developer.amazon.com/docs/alexa/custom-skills/create-intents-utterances-and-slots.html>).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,14 +9,14 @@ use crate::simulator::utterance::interaction_file as raw;
 use crate::simulator::utterance::slot_type::BuiltIn;
 use crate::simulator::utterance::words::Utterance;
 
-/// A piece of a sample.
+/// One element of a sample.
 enum Piece<'s> {
     Text(&'s str),
     Slot(&'s str),
 }
 
 pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
-    // From the normalised sample to the intent that it belongs to.
+    // From the normalised sample to its intent.
     let mut intents: BTreeMap<String, &str> = BTreeMap::new();
     for intent in &models.interaction.language.intents {
         for text in built_in::samples(&intent.name) {
@@ -53,7 +53,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
     }
 }
 
-/// The slots that a sample names.
+/// The names of the slots in a sample.
 pub(super) fn slots(text: &str) -> impl Iterator<Item = &str> {
     pieces(text).into_iter().filter_map(|piece| match piece {
         Piece::Slot(name) => Some(name),
@@ -92,14 +92,14 @@ fn characters(place: &str, text: &str, findings: &mut Findings) {
     }
 }
 
-/// A sample in one spelling. A contraction is another sample: both may be given.
+/// A sample in a uniform spelling. Contractions are not expanded, because both forms may be given.
 fn as_written(text: &str) -> String {
     let lower = text.to_lowercase();
     let words = lower.split(|c: char| !(c.is_alphanumeric() || "'’{}_".contains(c)));
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// A sample as Alexa hears it: words in one spelling, and slots by their types.
+/// A sample for the comparison between intents: normalised words, and the slots by their types.
 fn normalised(intent: &raw::Intent, text: &str) -> String {
     let slot_type = |name: &str| intent.slots.iter().find(|slot| slot.name == name).map_or("", |slot| slot.kind.as_str());
     let parts = pieces(text).into_iter().map(|piece| match piece {

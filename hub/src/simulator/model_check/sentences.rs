@@ -1,4 +1,4 @@
-//! Sentences that can never be spoken, and commands and properties that no intent reaches.
+//! Checks for sentences that can never be spoken, and for commands and properties that no intent uses.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ fn answer(place: &str, device: &Model, sentence: &Sentence, before: &[Sentence],
     }
 }
 
-/// One of several sentences that an intent may be answered with.
+/// Checks one of several response sentences of an intent.
 fn says(place: &str, device: &Model, rule: &IntentRule, sentence: &Sentence, before: &[Sentence], findings: &mut Findings) {
     braces(&format!("{place}.say"), &sentence.say, findings);
     for (name, value) in &sentence.when {
@@ -70,7 +70,7 @@ fn says(place: &str, device: &Model, rule: &IntentRule, sentence: &Sentence, bef
     }
 }
 
-/// What an argument, a property or a slot of an intent can be.
+/// The value kind of an argument, a property or a slot of an intent.
 fn kind_of(device: &Model, rule: &IntentRule, name: &str) -> Option<ValueKind> {
     let by_slot = device.slots(rule).into_iter().find(|(slot, _)| slot == name).map(|(_, kind)| kind);
     match &rule.action {
@@ -83,7 +83,7 @@ fn kind_of(device: &Model, rule: &IntentRule, name: &str) -> Option<ValueKind> {
     }
 }
 
-/// A condition that can never hold.
+/// Reports a condition that can never be true.
 fn condition(place: &str, name: &str, value: &str, kind: &ValueKind, findings: &mut Findings) {
     let number = value.parse::<f64>().map_or_else(|_| json!(value), |number| json!(number));
     let could_be = |json: &Value| kind.fit(json).is_some_and(|fit| fit.as_str().is_none_or(|fit| fit == value));
@@ -96,7 +96,7 @@ fn condition(place: &str, name: &str, value: &str, kind: &ValueKind, findings: &
     }
 }
 
-/// A brace that is not closed is spoken.
+/// Reports an unbalanced brace, which would be spoken.
 fn braces(place: &str, sentence: &str, findings: &mut Findings) {
     let opened = sentence.split('{').skip(1).any(|rest| !rest.contains('}'));
     let closed = sentence.split('}').rev().skip(1).any(|rest| !rest.contains('{'));
@@ -105,7 +105,7 @@ fn braces(place: &str, sentence: &str, findings: &mut Findings) {
     }
 }
 
-/// Commands and properties that no intent reaches.
+/// Reports commands and properties that no intent uses.
 fn unreached(device: &Model, findings: &mut Findings) {
     let (mut commands, mut properties) = (BTreeSet::new(), BTreeSet::new());
     for rule in device.intents.values() {

@@ -1,4 +1,4 @@
-//! Slots: each is filled by the one model and used by the other, and can be said.
+//! Checks that each slot is in both models and that an utterance can fill the slot.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Slot types and their values against what they fill.
+//! Checks slot types and their values against the arguments and properties that they fill.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
         }
         spellings(&place, kind, findings);
     }
-    // The values that slots can bring to each place in the device model.
+    // The values that slots can supply for each argument and property of the device model.
     let mut sayable: BTreeMap<&str, Sayable<'_>> = BTreeMap::new();
     for used in &models.uses {
         let slot = models.intent(&used.intent).and_then(|intent| intent.slots.iter().find(|slot| slot.name == used.slot));
@@ -58,15 +58,15 @@ pub(super) fn check(models: &Models<'_>, findings: &mut Findings) {
     }
 }
 
-/// The values that can be said for one place in the device model.
+/// The values that can be said for one argument or property of the device model.
 struct Sayable<'u> {
     used: &'u Use,
     values: BTreeSet<String>,
-    /// Whether other values can be said, which are not known here.
+    /// Whether further values can be said that are not known here.
     open: bool,
 }
 
-/// The values of the device model that the values of a slot type stand for. Each that stands for none is a finding.
+/// The values of the device model that the values of a slot type resolve to. A value that resolves to none is reported.
 fn values(used: &Use, kind: &raw::SlotType, findings: &mut Findings) -> Vec<String> {
     let mut accepted = Vec::new();
     for value in &kind.values {
@@ -91,7 +91,7 @@ fn values(used: &Use, kind: &raw::SlotType, findings: &mut Findings) -> Vec<Stri
     accepted
 }
 
-/// Words that stand for two values, and ids that two values have.
+/// Reports spellings and ids that two values of a type share.
 fn spellings(place: &str, kind: &raw::SlotType, findings: &mut Findings) {
     let (mut spellings, mut ids) = (BTreeMap::new(), BTreeMap::new());
     for value in &kind.values {

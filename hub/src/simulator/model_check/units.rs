@@ -1,11 +1,12 @@
-//! Units of numbers, which Alexa speaks as they stand: "from 1 to 240 minutes".
+//! Checks the units of numbers, which Alexa speaks literally: "from 1 to 240 minutes".
 
 use onething::device_model::ValueKind;
 use strsim::damerau_levenshtein;
 
 use super::{Findings, Models};
 
-/// Units as they are spoken. Any other word may be a unit too, so only what is nearly one of these is a mistake.
+/// Known units in their spoken form. Any other word may be a unit too, so only a word that is similar to one of these is
+/// reported.
 const KNOWN: &[&str] = &[
     "amperes",
     "celsius",

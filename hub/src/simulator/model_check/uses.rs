@@ -1,20 +1,20 @@
-//! Which slot fills what, by the device model.
+//! The uses of slots in the device model.
 
 use onething::device_model::{Action, Model, ValueKind};
 
-/// A slot that fills an argument or a property, or chooses a property.
+/// The use of a slot: the slot fills an argument or a property, or selects a property.
 pub(super) struct Use {
-    /// The intent's name.
+    /// The name of the intent.
     pub(super) intent: String,
-    /// The slot's name.
+    /// The name of the slot.
     pub(super) slot: String,
-    /// Where the device model names the slot.
+    /// The path in the device model at which the slot is used.
     pub(super) place: String,
-    /// Where the device model says what the value can be.
+    /// The path in the device model at which the argument or property is defined.
     pub(super) declared: String,
-    /// What the value can be.
+    /// The allowed values.
     pub(super) kind: ValueKind,
-    /// What it is when the slot is not filled, in words.
+    /// The default of an argument when the slot is not filled, as text.
     pub(super) default: Option<String>,
 }
 

@@ -1,8 +1,8 @@
-//! What Alexa knows without samples: the words of the standard built-in intents in English
-//! (<https://developer.amazon.com/docs/alexa/custom-skills/standard-built-in-intents.html>), and the words that
-//! never reach a skill.
+//! The utterances of the standard built-in intents in English
+//! (<https://developer.amazon.com/docs/alexa/custom-skills/standard-built-in-intents.html>), and the utterances that never reach
+//! a skill.
 
-/// Samples of a built-in intent; none for one that is not built in.
+/// The samples of a built-in intent; empty for any other intent.
 pub fn samples(intent: &str) -> &'static [&'static str] {
     match intent {
         "AMAZON.CancelIntent" => &["cancel", "cancel it", "cancel that", "never mind", "nevermind", "forget it"],
@@ -49,14 +49,14 @@ pub fn samples(intent: &str) -> &'static [&'static str] {
     }
 }
 
-/// The built-in intent for what matches nothing.
+/// The built-in intent for utterances that match no sample.
 pub const FALLBACK: &str = "AMAZON.FallbackIntent";
 /// The built-in intent for yes.
 pub const YES: &str = "AMAZON.YesIntent";
 /// The built-in intent for no.
 pub const NO: &str = "AMAZON.NoIntent";
 
-/// Whether these words end any session: the skill hears only that it has ended.
+/// Whether an utterance ends any session. The skill receives only a `SessionEndedRequest`.
 pub fn ends_session(text: &str) -> bool {
     matches!(text, "exit" | "quit" | "goodbye" | "good bye" | "bye" | "bye bye" | "leave the skill" | "close the skill")
 }

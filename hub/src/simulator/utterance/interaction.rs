@@ -1,8 +1,7 @@
-//! The interaction model: what can be said to a skill, and what Alexa asks back.
+//! The interaction model: the utterances of a skill, and the prompts of its dialogs.
 //!
-//! The file is the one that the ASK CLI deploys
-//! (<https://developer.amazon.com/docs/alexa/smapi/interaction-model-schema.html>). It is compiled once; all that
-//! is wrong with it is reported at once, each fault with its place.
+//! The file is the one that the ASK CLI deploys (<https://developer.amazon.com/docs/alexa/smapi/interaction-model-schema.html>).
+//! It is compiled once. All faults of the file are reported together, each with its path in the file.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Arguments};
@@ -14,23 +13,23 @@ use super::interaction_file::{self as raw, Named};
 use super::slot_type::BuiltIn;
 use super::words::{MAX_WORDS, Utterance};
 
-/// Alexa takes interaction models of up to 1.5 MB.
+/// The largest interaction model that Alexa accepts, in bytes (1.5 MB).
 const MAX_BYTES: usize = 1_500_000;
-/// How many faults are told, and how much of each in bytes: a file may have hundreds of thousands, each in a place with a name
-/// of a megabyte.
+/// The largest number of reported faults. A file may have hundreds of thousands.
 const MAX_FAULTS: usize = 50;
+/// The longest reported fault, in bytes. A name in the path of a fault may have a megabyte.
 const MAX_FAULT: usize = 500;
 
-/// Why a file is no interaction model.
+/// Why a file is not a valid interaction model.
 #[derive(Debug, Error)]
 pub enum InteractionError {
-    /// More than Alexa takes.
+    /// The file is larger than Alexa accepts.
     #[error("the interaction model has more than {MAX_BYTES} bytes")]
     TooLarge,
-    /// Not JSON, or of another form; the source names line and column.
+    /// The file is not JSON, or does not follow the schema; the source error has line and column.
     #[error("the interaction model cannot be read")]
     Form(#[from] serde_json::Error),
-    /// It contradicts itself; one line for each of the first faults, with its place.
+    /// The file is inconsistent; one line for each of the first faults, with its path.
     #[error("the interaction model has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
     Faults(Vec<String>),
 }
@@ -38,104 +37,104 @@ pub enum InteractionError {
 /// A compiled interaction model.
 #[derive(Clone, Debug)]
 pub struct InteractionModel {
-    /// What the skill is called by, such as `my printer`.
+    /// The invocation name, such as `my printer`.
     pub invocation_name: String,
-    /// Its words.
+    /// The normalised words of the invocation name.
     pub(super) invocation: Vec<String>,
-    /// In the order of the file.
+    /// The intents in the order of the file.
     pub intents: Vec<Intent>,
     types: HashMap<String, SlotType>,
 }
 
-/// An intent, with what its dialog asks for.
+/// An intent with its slots, its samples and its dialog model.
 #[derive(Clone, Debug)]
 pub struct Intent {
-    /// The name that the skill sees.
+    /// The name of the intent in requests.
     pub name: String,
-    /// In the order of the file.
+    /// The slots in the order of the file.
     pub slots: Vec<Slot>,
-    /// Whether and how Alexa may lead a dialog about it; directives about any other intent are errors.
+    /// The dialog model; `None` if the file has none. Dialog directives about such an intent are errors.
     pub dialog: Option<Dialog>,
     pub(super) samples: Vec<Sample>,
 }
 
-/// The dialog about an intent as a whole.
+/// The dialog model of an intent.
 #[derive(Clone, Debug, Default)]
 pub struct Dialog {
-    /// The question whether to do it; `None` where nothing has to be confirmed.
+    /// The prompt that asks for the confirmation of the intent; `None` if the intent needs no confirmation.
     pub confirmation: Option<String>,
-    /// Whether Alexa leads it to its end before the skill hears of it.
+    /// Whether Alexa manages the dialog without the skill until it is complete (delegation strategy `ALWAYS`).
     pub automatic: bool,
 }
 
-/// A slot, with what the dialog asks for it.
+/// A slot with its type, its samples and its dialog model.
 #[derive(Clone, Debug)]
 pub struct Slot {
-    /// The name that the skill sees.
+    /// The name of the slot in requests.
     pub name: String,
-    /// What can be said for it.
+    /// The type of the slot.
     pub kind: SlotKind,
-    /// Whether it takes several values in one breath.
+    /// Whether the slot accepts several values in one utterance.
     pub multiple: bool,
-    /// What Alexa asks for it; `None` where the dialog model does not name it.
+    /// The dialog model of the slot; `None` if the file has none.
     pub dialog: Option<SlotDialog>,
     pub(super) samples: Vec<Sample>,
 }
 
-/// The dialog about one slot.
+/// The dialog model of a slot.
 #[derive(Clone, Debug, Default)]
 pub struct SlotDialog {
-    /// The question for it; `None` where it may stay unfilled.
+    /// The prompt that asks for the value; `None` if the slot may stay unfilled.
     pub elicitation: Option<String>,
-    /// The question whether it was understood rightly; `None` where that is not asked.
+    /// The prompt that asks for the confirmation of the value; `None` if the value needs no confirmation.
     pub confirmation: Option<String>,
 }
 
-/// What can be said for a slot.
+/// The type of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotKind {
-    /// A type of Amazon's.
+    /// A built-in type of Amazon.
     BuiltIn(BuiltIn),
-    /// A type of the model, by its name: its values, and anything else without a match.
+    /// The name of a slot type that the model defines. Words that are none of its values are accepted without a match.
     Listed(String),
 }
 
-/// A slot type with its values.
+/// A slot type of the model with its values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SlotType {
     pub(super) values: Vec<SlotValue>,
-    /// From each spelling to the values it stands for.
+    /// From each normalised spelling to the indices of its values.
     pub(super) spellings: HashMap<String, Vec<usize>>,
-    /// Words of the longest spelling.
+    /// The number of words of the longest spelling.
     pub(super) longest: usize,
 }
 
 /// A value of a slot type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotValue {
-    /// Its id, where the model gives one.
+    /// The id, if the model has one for the value.
     pub id: Option<String>,
-    /// Its canonical name.
+    /// The canonical name.
     pub name: String,
 }
 
 /// A sample utterance.
 pub(super) type Sample = Vec<Part>;
 
-/// A piece of a sample.
+/// One element of a sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// A word that has to be said.
+    /// A literal word.
     Word(String),
-    /// A slot, by its place in the intent.
+    /// The index of a slot in the intent.
     Slot(usize),
 }
 
 impl InteractionModel {
-    /// The 3D printer's, which is built in.
+    /// The interaction model of the 3D printer, which is built in.
     pub const SAMPLE: &str = include_str!("../../../../skill-package/interactionModels/custom/en-US.json");
 
-    /// Compiles a model from its file.
+    /// Compiles an interaction model from the JSON of its file.
     pub fn parse(json: &str) -> Result<Self, InteractionError> {
         if json.len() > MAX_BYTES {
             return Err(InteractionError::TooLarge);
@@ -146,12 +145,12 @@ impl InteractionModel {
         if faults.0.is_empty() { Ok(model) } else { Err(InteractionError::Faults(faults.0)) }
     }
 
-    /// An intent by its name.
+    /// The intent with this name.
     pub fn intent(&self, name: &str) -> Option<&Intent> {
         self.intents.iter().find(|intent| intent.name == name)
     }
 
-    /// What one can say for an intent: its samples, with a value in each slot.
+    /// Example utterances for an intent: its samples with an example value in each slot.
     pub fn examples(&self, intent: &Intent) -> impl Iterator<Item = String> {
         let value = |slot: &Slot| match &slot.kind {
             SlotKind::BuiltIn(kind) => kind.example().to_owned(),
@@ -171,7 +170,7 @@ impl InteractionModel {
     }
 }
 
-/// What is wrong with a file, as far as it is told.
+/// The faults of a file, up to [`MAX_FAULTS`].
 #[derive(Default)]
 struct Faults(Vec<String>);
 
@@ -191,7 +190,7 @@ impl Faults {
 }
 
 impl Intent {
-    /// A slot by its name.
+    /// The slot with this name.
     pub fn slot(&self, name: &str) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.name == name)
     }
@@ -259,7 +258,7 @@ fn compile_intent(raw: raw::Intent, types: &HashMap<String, SlotType>, faults: &
         let place = format_args!("{place}.slots.{}", slot.name);
         let kind = match BuiltIn::of(&slot.kind) {
             Some(kind @ BuiltIn::Value(_)) => SlotKind::BuiltIn(kind),
-            // A list of Amazon's may be extended by values of the model's own.
+            // The model may extend a list type of Amazon with values.
             _ if types.contains_key(&slot.kind) => SlotKind::Listed(slot.kind.clone()),
             Some(kind) => SlotKind::BuiltIn(kind),
             None => {
@@ -275,7 +274,7 @@ fn compile_intent(raw: raw::Intent, types: &HashMap<String, SlotType>, faults: &
     Intent { name: raw.name, slots, dialog: None, samples }
 }
 
-/// Reads a sample: words, and names of slots in braces.
+/// Parses a sample: words, and names of slots in braces.
 fn sample(text: &str, slots: &[String]) -> Result<Sample, String> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -288,7 +287,7 @@ fn sample(text: &str, slots: &[String]) -> Result<Sample, String> {
         parts.push(Part::Slot(slot));
         rest = after;
     }
-    // A "please" at either end is no part of what is asked.
+    // "Please" at either end is not significant.
     let please = |part: Option<&Part>| part.is_some_and(|part| *part == Part::Word("please".into()));
     while parts.len() > 1 && please(parts.last()) {
         parts.pop();

@@ -1,9 +1,9 @@
-//! The file of an interaction model as it is written
-//! (<https://developer.amazon.com/docs/alexa/smapi/interaction-model-schema.html>). Fields that nothing here needs are left out.
+//! The JSON schema of an interaction model file (<https://developer.amazon.com/docs/alexa/smapi/interaction-model-schema.html>).
+//! Fields that the hub does not use are left out.
 
 use serde::Deserialize;
 
-/// The file.
+/// The root object of the file.
 #[derive(Deserialize)]
 pub(crate) struct File {
     #[serde(rename = "interactionModel")]
@@ -67,7 +67,7 @@ pub(crate) struct SlotType {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) values: Vec<Value>,
-    /// Where the values come from, if they do not stand in the file.
+    /// The source of the values, if they are not in the file.
     #[serde(rename = "valueSupplier")]
     pub(crate) supplier: Option<serde_json::Value>,
 }
@@ -134,7 +134,7 @@ pub(crate) struct Validation {
     pub(crate) prompt: Option<String>,
 }
 
-/// The ids of prompts.
+/// `prompts` of a dialog intent or slot: the ids of its prompts.
 #[derive(Default, Deserialize)]
 pub(crate) struct Prompts {
     pub(crate) elicitation: Option<String>,
@@ -155,9 +155,9 @@ pub(crate) struct Variation {
     pub(crate) value: String,
 }
 
-/// What has a name that no other one beside it may have.
+/// An element of a list in which names are unique.
 pub(crate) trait Named {
-    /// The name.
+    /// The name, which no other element of the list may have.
     fn name(&self) -> &str;
 }
 

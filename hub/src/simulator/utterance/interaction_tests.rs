@@ -1,4 +1,4 @@
-//! Models that are good, and what is said about those that are not.
+//! Tests of the compilation of valid interaction models, and of the errors for invalid ones.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ fn every_fault_is_reported_with_its_place() {
 }
 
 #[test]
-fn what_cannot_be_read_names_its_line() {
+fn an_unreadable_file_is_reported_with_the_line() {
     let error = InteractionModel::parse("{\"interactionModel\":\n {\"languageModel\": {\"invocationName\": 7}}}").unwrap_err();
     assert!(onething::fault::chain(&error).contains("line 2"), "{}", onething::fault::chain(&error));
     let large = " ".repeat(MAX_BYTES + 1);
@@ -78,7 +78,7 @@ fn what_cannot_be_read_names_its_line() {
 }
 
 proptest! {
-    /// Any file is a model or an error.
+    /// Any file results in a model or in an error.
     #[test]
     fn any_text_is_a_model_or_an_error(text in "\\PC{0,60}", samples in proptest::collection::vec("(\\{|\\}|s|a|'| |\\PC){0,12}", 0..4)) {
         let _ = InteractionModel::parse(&text);
@@ -88,11 +88,11 @@ proptest! {
 }
 
 #[test]
-fn of_a_file_full_of_faults_only_some_are_told() {
+fn only_the_first_faults_of_a_file_are_reported() {
     let name = "n".repeat(700_000);
     let samples = vec![""; 200_000];
     let model = json!({"languageModel": {"invocationName": "x", "intents": [{"name": name, "samples": samples}]}});
-    let told = faults(&model);
-    assert_eq!((told.len(), told.last().map(String::as_str)), (51, Some("and more")));
-    assert!(told.iter().all(|fault| fault.len() <= 503));
+    let reported = faults(&model);
+    assert_eq!((reported.len(), reported.last().map(String::as_str)), (51, Some("and more")));
+    assert!(reported.iter().all(|fault| fault.len() <= 503));
 }

@@ -1,8 +1,4 @@
-//! Whether what was said is for the skill: the phrases that name it.
-//!
-//! The phrases are those of Alexa's *Understand How Users Invoke Custom Skills*
-//! (<https://developer.amazon.com/docs/alexa/custom-skills/understanding-how-users-invoke-custom-skills.html>):
-//! "open my printer", "ask my printer to …", "… with my printer".
+//! The interpretation of an utterance: whether it is for the skill, by the phrases that contain the invocation name.
 
 use jiff::civil::DateTime;
 
@@ -10,7 +6,7 @@ use super::interaction::InteractionModel;
 use super::resolve::Match;
 use super::words::{Phrase, Utterance};
 
-/// What stands before the name.
+/// The words before the invocation name.
 const BEFORE_NAME: &[&str] = &[
     "ask",
     "tell",
@@ -37,33 +33,33 @@ const BEFORE_NAME: &[&str] = &[
     "start the",
     "open up",
 ];
-/// What may stand between the name and what is wanted.
+/// The optional words between the invocation name and the request.
 const AFTER_NAME: &[&str] = &["to", "for", "about", "that", "whether", "if", "and", "and ask", "and say", "and tell it to"];
-/// What stands before the name at the end.
+/// The words before an invocation name at the end of the utterance.
 const BEFORE_LAST_NAME: &[&str] = &["with", "using", "on", "from", "in", "by", "via", "through", "at"];
 
-/// What an utterance comes to.
+/// The meaning of an utterance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interpretation {
-    /// The skill is opened, and nothing asked.
+    /// The skill is opened without a request.
     Launch,
-    /// The skill is named, and asked for something; nothing where it matches no sample.
+    /// The invocation name comes first, then a request; `None` if the request matches no sample.
     Asked(Option<Match>),
-    /// The skill is named at the end, after what it is asked for.
+    /// The invocation name comes last, after the request.
     AskedLast(Match),
-    /// The skill is not named.
+    /// The utterance has no invocation name; `None` if it matches no sample.
     Unnamed(Option<Match>),
 }
 
 impl Interpretation {
-    /// Whether it comes to anything.
+    /// Whether the utterance opens the skill or matches a sample.
     pub fn is_understood(&self) -> bool {
         !matches!(self, Interpretation::Asked(None) | Interpretation::Unnamed(None))
     }
 }
 
-/// Reads an utterance by the phrases that name the skill. Where a session is open, no name is needed.
-/// `now`, in local time, is for dates.
+/// Interprets an utterance. Within a session, an utterance needs no invocation name. `now` is the local time, for relative dates
+/// and times.
 pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> Interpretation {
     let said = addressed(utterance.all());
     if let Some(asked) = BEFORE_NAME.iter().find_map(|before| after(said, before)?.strip(&model.invocation)) {
@@ -71,7 +67,7 @@ pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> I
         return match polite(asked) {
             asked if asked.is_empty() => Interpretation::Launch,
             asked => {
-                // "Ask my printer please to print": "please" may stand on either side of the "to".
+                // "Ask my printer please to print": "please" may come before or after "to".
                 let beginnings = [Some(asked), after(asked, "please")].into_iter().flatten();
                 let readings =
                     beginnings.flat_map(|said| std::iter::once(said).chain(AFTER_NAME.iter().filter_map(move |word| after(said, word))));
@@ -89,13 +85,13 @@ pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> I
     });
     let whole = best(model, [said], now);
     match wanted.and_then(|wanted| best(model, [wanted], now)).filter(|found| found.certain) {
-        // The name may also be part of what is asked: a sample that is said as it stands goes first.
+        // The invocation name may also be part of a sample: a literal match of the whole utterance has precedence.
         Some(found) if whole.as_ref().is_none_or(|whole| whole.rank() < found.rank()) => Interpretation::AskedLast(found),
         _ => Interpretation::Unnamed(whole),
     }
 }
 
-/// The best meaning of several readings, each also without a "please".
+/// The best match of several readings, each with and without "please".
 fn best<'u>(model: &InteractionModel, readings: impl IntoIterator<Item = Phrase<'u>>, now: DateTime) -> Option<Match> {
     let readings = readings.into_iter().flat_map(|reading| {
         let polite = polite(reading);
@@ -110,14 +106,14 @@ fn best<'u>(model: &InteractionModel, readings: impl IntoIterator<Item = Phrase<
     best
 }
 
-/// Without the word that wakes the Echo, and a "please" behind it.
+/// The phrase without the wake word and a "please" after it.
 pub fn addressed(said: Phrase<'_>) -> Phrase<'_> {
     let said = after(said, "hey").filter(|rest| rest.word(0) == Some("alexa")).unwrap_or(said);
     let said = after(said, "alexa").unwrap_or(said);
     after(said, "please").unwrap_or(said)
 }
 
-/// Without a "please" at either end.
+/// The phrase without a "please" at either end.
 pub fn polite(said: Phrase<'_>) -> Phrase<'_> {
     let said = after(said, "please").unwrap_or(said);
     match said.len().checked_sub(1) {
@@ -131,7 +127,7 @@ fn after<'u>(said: Phrase<'u>, words: &str) -> Option<Phrase<'u>> {
     (said.len() >= count && said.part(0, count).text() == words).then(|| said.after(count))
 }
 
-/// How something is said so that the skill of this name hears it.
+/// An utterance that sends a request to the skill with this invocation name.
 pub fn asked_of(name: &str, words: &str) -> String {
     match words.split(' ').next() {
         Some("the" | "a" | "an" | "my" | "its") => format!("ask {name} for {words}"),

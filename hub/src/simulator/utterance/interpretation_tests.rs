@@ -1,4 +1,4 @@
-//! The phrases that name a skill.
+//! Tests of the phrases that contain the invocation name.
 
 use super::*;
 use crate::simulator::utterance::interaction::InteractionModel;
@@ -40,7 +40,7 @@ fn a_skill_is_opened_by_its_name() {
 }
 
 #[test]
-fn a_skill_is_asked_in_one_breath() {
+fn a_request_may_follow_the_name() {
     check("ask my printer to print a vase", "asked PrintIntent model=vase");
     check("Alexa, tell my printer to print two vases, please", "asked PrintIntent copies=2 model=vases");
     check("ask my printer for the status", "asked StatusIntent");
@@ -60,7 +60,7 @@ fn a_skill_is_asked_in_one_breath() {
 }
 
 #[test]
-fn please_may_stand_at_either_end_and_after_the_name() {
+fn please_is_accepted_at_either_end_and_after_the_name() {
     for said in [
         "please ask my printer to print a vase",
         "Alexa, please ask my printer to print a vase, please",
@@ -83,7 +83,7 @@ fn please_may_stand_at_either_end_and_after_the_name() {
 }
 
 #[test]
-fn a_skill_may_be_named_at_the_end() {
+fn the_name_may_be_at_the_end() {
     check("print a vase with my printer", "asked PrintIntent model=vase");
     check("Print a vase using my printer, please.", "asked PrintIntent model=vase");
     check("print three cups on my printer", "asked PrintIntent copies=3 model=cups");
@@ -91,7 +91,7 @@ fn a_skill_may_be_named_at_the_end() {
 }
 
 #[test]
-fn what_does_not_name_the_skill_is_not_for_it() {
+fn an_utterance_without_the_name_is_not_for_the_skill() {
     check("print a vase", "unnamed PrintIntent model=vase");
     check("turn my printer on", "unnamed SetPowerIntent power=on");
     check("open the door", "unnamed nothing");

@@ -1,11 +1,11 @@
-//! From what somebody says to an intent with its slots, as Alexa does it by the skill's interaction model.
+//! Natural language understanding: from an utterance to an intent with its slots, by the interaction model of the skill.
 //!
-//! - [`words`] makes words comparable, and [`english`] makes numbers, times and dates of them, by [`slot_type`].
-//! - [`interaction`] reads the interaction model; [`built_in`] knows what needs no samples.
-//! - [`interpretation`] finds out whether it is for the skill at all, and [`resolve`] what is meant.
+//! - [`words`] normalises words, and [`english`] converts them to numbers, times and dates for the types of [`slot_type`].
+//! - [`interaction`] reads the interaction model; [`built_in`] has the samples of the built-in intents.
+//! - [`interpretation`] decides whether an utterance is for the skill, and [`resolve`] finds the intent.
 //!
-//! All of it is pure, and none of it fails on any input. Alexa learns from the samples and guesses; here a
-//! sample has to be said as it stands, with anything in its slots.
+//! All functions are pure, and none of them panics on any input. Alexa generalises from the samples. This module matches a sample
+//! only literally, with any words in its slots.
 
 pub mod built_in;
 pub mod english;

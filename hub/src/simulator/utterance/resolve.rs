@@ -1,8 +1,8 @@
-//! Which intent is meant, with which slots: the sample that covers the words best.
+//! The resolution of an utterance to an intent with its slots: the sample that matches the words best.
 //!
-//! A word of the sample that was said counts most, then a word of a value that the slot's type has, then any word in a slot; so
-//! "print three vases" is three of a vase and not a thing called "three vases". A match needs a word of the
-//! sample or a value of a type: otherwise a sample of nothing but slots would take everything.
+//! A literal word of a sample scores most, then a word of a value that the slot type has, then any word in a slot. So "print
+//! three vases" is three copies of a vase, and not one model called "three vases". A match is certain only with a literal word of
+//! the sample or a value of a slot type: otherwise a sample that consists of slots would match every utterance.
 
 use std::cmp::Reverse;
 
@@ -15,69 +15,69 @@ use super::interaction::{Intent, InteractionModel, Part, Sample, Slot, SlotKind,
 use super::slot_type::{self, BuiltIn, ValueType};
 use super::words::{MAX_WORDS, Phrase};
 
-/// For each word of the sample.
+/// The score of each literal word of the sample.
 const LITERAL: i32 = 10;
-/// For each word of a value that the slot's type has.
+/// The score of each word of a value that the slot type has.
 const KNOWN: i32 = 6;
-/// For each other word in a slot.
+/// The score of each other word in a slot.
 const FREE: i32 = -1;
-/// For words that a type should make a value of, and cannot.
+/// The score of words that a built-in type cannot convert to a value.
 const NO_VALUE: i32 = -25;
-/// More words than a list of values has.
+/// The largest number of words in a list of values.
 const MAX_LISTED: usize = 24;
-/// More words than a name has.
+/// The largest number of words in a name from a list of Amazon.
 const MAX_NAME: usize = 4;
 
-/// What an utterance means.
+/// The match of an utterance with a sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// The intent's name.
+    /// The name of the intent.
     pub intent: String,
-    /// What was said for its slots, in a list several values; the others are unfilled.
+    /// The filled slots: the name of the slot, and one value or a list of several values.
     pub slots: Vec<(String, Vec<Filled>)>,
-    /// How well it matches; for comparison only.
+    /// The score of the match, for comparison only.
     pub score: i32,
-    /// Whether a word of a sample or a value of a type was said. A match that is not certain gives way to anything else.
+    /// Whether the utterance has a literal word of the sample or a value of a slot type. Any other meaning has precedence over a
+    /// match that is not certain.
     pub certain: bool,
 }
 
 impl Match {
-    /// By what matches are compared: the greater, the better.
+    /// The sort key of matches: the greater, the better.
     pub fn rank(&self) -> (bool, i32) {
         (self.certain, self.score)
     }
 }
 
-/// What a slot is filled with.
+/// The value of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filled {
-    /// What was said, or what a built-in type makes of it; `?` where it cannot.
+    /// The words, or the value that a built-in type converts them to; `?` if the conversion fails.
     pub value: String,
-    /// How it was resolved; `None` for types that resolve nothing.
+    /// The entity resolution; `None` for types without one.
     pub resolution: Option<Resolution>,
 }
 
-/// A slot's words against the values of its type.
+/// The entity resolution of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// Who knows the values.
+    /// The source of the values.
     pub authority: Authority,
-    /// The values that it may be; none for what is not known.
+    /// The matching values; empty if no value matches.
     pub values: Vec<SlotValue>,
 }
 
-/// Who knows the values of a slot type.
+/// The source of the values of a slot type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authority {
-    /// The interaction model, by the name of the slot type.
+    /// The interaction model; the name of the slot type.
     SlotType(String),
-    /// Amazon.
+    /// A list that Amazon maintains.
     AlexaEntities,
 }
 
 impl InteractionModel {
-    /// The meaning of an utterance: the best match among all samples. `None` when nothing matches. `now`, in local time, is for
-    /// dates.
+    /// The best match among all samples; `None` if no sample matches. `now` is the local time, for relative dates and times.
     pub fn resolve(&self, said: Phrase<'_>, now: DateTime) -> Option<Match> {
         if said.is_empty() || said.len() > MAX_WORDS {
             return None;
@@ -95,14 +95,14 @@ impl InteractionModel {
         best
     }
 
-    /// The intent for what matches nothing; `None` when the model has none.
+    /// The fallback intent; `None` if the model has none.
     pub fn fallback(&self) -> Option<Match> {
         let intent = self.intent(built_in::FALLBACK)?.name.clone();
         Some(Match { intent, slots: Vec::new(), score: 0, certain: false })
     }
 
-    /// The meaning of an utterance as the answer to the question for one slot: by the slot's own samples, or
-    /// as nothing but its value.
+    /// The best match of an utterance as the answer to the question for one slot: by the samples of the slot, or as the value
+    /// alone.
     pub fn resolve_slot(&self, intent: &str, slot: &str, said: Phrase<'_>, now: DateTime) -> Option<Match> {
         let intent = self.intent(intent)?;
         let at = intent.slots.iter().position(|known| known.name == slot)?;
@@ -118,13 +118,13 @@ impl InteractionModel {
         best
     }
 
-    /// The best way to cover all words by a sample, if it is better than `bar`.
+    /// The match of all words with a sample, if its score is greater than `bar`.
     fn fit(&self, intent: &Intent, sample: &Sample, said: Phrase<'_>, now: DateTime, bar: Option<i32>) -> Option<Match> {
         if !may_fit(sample, said) {
             return None;
         }
-        // For each part of the sample and each word, from the end: the best score of the rest, and where a
-        // slot that begins there ends.
+        // For each part of the sample and each word, from the end: the best score of the rest, and the end of a slot that starts
+        // there.
         let width = said.len() + 1;
         let mut table: Vec<Option<(i32, usize)>> = vec![None; (sample.len() + 1) * width];
         table[sample.len() * width + said.len()] = Some((0, 0));
@@ -139,9 +139,9 @@ impl InteractionModel {
                         let ends =
                             (from + 1..=said.len()).filter_map(|to| Some((rest(to)? + self.worth(slot, said.part(from, to), now), to)));
                         match slot.kind {
-                            // Of equals the longest: "one hour thirty minutes" is one duration.
+                            // With equal scores, the longest: "one hour thirty minutes" is one duration.
                             SlotKind::BuiltIn(BuiltIn::Value(ValueType::Duration)) => ends.max_by_key(|(score, to)| (*score, *to)),
-                            // Of equals the shortest: what follows may be more of the same.
+                            // With equal scores, the shortest: the words after it may belong to the next part.
                             _ => ends.max_by_key(|(score, to)| (*score, Reverse(*to))),
                         }
                     }
@@ -182,7 +182,7 @@ impl InteractionModel {
         }
     }
 
-    /// What a slot holds after these words: nothing where they name nothing.
+    /// The values of a slot for these words; empty if the words name nothing.
     fn fill(&self, slot: &Slot, words: Phrase<'_>, now: DateTime) -> Vec<Filled> {
         if let Some(known) = self.value(&slot.kind, words, now) {
             return vec![known];
@@ -195,7 +195,7 @@ impl InteractionModel {
         named.map(|words| self.value(&slot.kind, words, now).unwrap_or_else(|| unknown(&slot.kind, words))).collect()
     }
 
-    /// A value that the type has.
+    /// The value for these words, if the type has one.
     fn value(&self, kind: &SlotKind, words: Phrase<'_>, now: DateTime) -> Option<Filled> {
         match kind {
             SlotKind::BuiltIn(BuiltIn::Value(kind)) => Some(Filled { value: kind.read(words, now)?, resolution: None }),
@@ -211,12 +211,12 @@ impl InteractionModel {
         }
     }
 
-    /// Several values that the type has, with "and" between them or nothing, and articles before them.
+    /// The words of several values of the type, with or without "and" between them, and with articles before them.
     fn listed<'u>(&self, kind: &SlotKind, words: Phrase<'u>, now: DateTime) -> Option<Vec<Phrase<'u>>> {
         if words.len() > MAX_LISTED {
             return None;
         }
-        // For each word, from the end: where the value ends that begins there, if all that follows are values too.
+        // For each word, from the end: the end of the value that starts there, if all words after it are values too.
         let mut ends: Vec<Option<usize>> = vec![None; words.len() + 1];
         ends[words.len()] = Some(words.len());
         for from in (0..words.len()).rev() {
@@ -237,15 +237,15 @@ impl InteractionModel {
     }
 }
 
-/// Whether a sample asks for nothing but a name of one of Amazon's lists, and one word was said. More words that are not known are
-/// more likely something that nobody understands.
+/// Whether a sample is a single slot of one of Amazon's lists and the utterance is one word. Several unknown words are more
+/// likely an utterance that matches nothing.
 fn is_a_name(intent: &Intent, sample: &Sample, said: Phrase<'_>) -> bool {
     let [Part::Slot(slot)] = sample.as_slice() else { return false };
     let open = matches!(intent.slots[*slot].kind, SlotKind::BuiltIn(BuiltIn::Names(list)) if !slot_type::is_closed(list));
     open && said.len() == 1 && said.text().contains(char::is_alphabetic) && !is_article(said.text())
 }
 
-/// The items of a list that is not known, at its pauses and each "and".
+/// The items of a list of unknown values, split at commas and at each "and".
 fn items(words: Phrase<'_>) -> Vec<Phrase<'_>> {
     let (mut items, mut from) = (Vec::new(), 0);
     for at in 0..words.len() {
@@ -263,7 +263,7 @@ fn without_article(words: Phrase<'_>) -> Phrase<'_> {
     if words.len() > 1 && words.word(0).is_some_and(is_article) { words.after(1) } else { words }
 }
 
-/// What a type holds of words that it does not know.
+/// The value of a slot for words that its type does not have.
 fn unknown(kind: &SlotKind, words: Phrase<'_>) -> Filled {
     let input = words.input().to_owned();
     match kind {
@@ -276,7 +276,7 @@ fn unknown(kind: &SlotKind, words: Phrase<'_>) -> Filled {
     }
 }
 
-/// A name out of one of Amazon's lists. Which names are in it only Amazon knows: here it is any that is short.
+/// A name from one of Amazon's lists. The contents of the lists are not public, so any short phrase is accepted as a name.
 fn name(list: &str, words: Phrase<'_>) -> Filled {
     let known = words.len() <= MAX_NAME;
     let values = known.then(|| SlotValue { id: None, name: slot_type::written(list, words.input()) });
@@ -284,7 +284,7 @@ fn name(list: &str, words: Phrase<'_>) -> Filled {
     Filled { value: words.input().to_owned(), resolution: Some(resolution) }
 }
 
-/// A quick look before the table is made: most samples begin or end with another word.
+/// A fast check before the table is built: most samples start or end with another word.
 fn may_fit(sample: &Sample, said: Phrase<'_>) -> bool {
     let agrees = |part: Option<&Part>, word: Option<&str>| match part {
         Some(Part::Word(wanted)) => word == Some(wanted),

@@ -1,5 +1,4 @@
-//! What is meant: a small lamp with everything that regular expressions get wrong, and every sample of the
-//! printer.
+//! Tests of the resolution: a model of a lamp with cases that regular expressions get wrong, and every sample of the printer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -44,7 +43,7 @@ fn lamp() -> InteractionModel {
     InteractionModel::parse(&file.to_string()).unwrap()
 }
 
-/// An intent with its slots: the value said, and what it resolved to.
+/// A match as text: the intent, and each slot with its words and its resolution.
 fn meaning(found: Option<Match>) -> String {
     let Some(found) = found else { return "nothing".into() };
     let mut text = found.intent;
@@ -66,7 +65,7 @@ fn check(model: &InteractionModel, said: &str, expected: &str) {
 }
 
 #[test]
-fn adjacent_slots_numbers_and_values_out_of_the_list_are_understood() {
+fn adjacent_slots_numbers_and_unlisted_values_are_resolved() {
     let lamp = lamp();
     check(&lamp, "turn the living room lamp off", "SwitchIntent device=living room lamp(lamp) state=off(OFF)");
     check(&lamp, "Switch fan up", "SwitchIntent device=fan(fan) state=up(ON)");
@@ -90,7 +89,7 @@ fn possession_is_not_a_contraction() {
 }
 
 #[test]
-fn a_phrase_is_taken_as_it_was_said() {
+fn a_search_query_keeps_its_words() {
     let lamp = lamp();
     check(&lamp, "search for the Meaning of Life", "SearchIntent query=the meaning of life");
     check(&lamp, "look forty two up", "SearchIntent query=forty two");
@@ -100,7 +99,7 @@ fn a_phrase_is_taken_as_it_was_said() {
 }
 
 #[test]
-fn built_in_intents_have_alexas_own_words() {
+fn built_in_intents_have_their_own_samples() {
     let lamp = lamp();
     for (said, intent) in [
         ("help me", "AMAZON.HelpIntent"),
@@ -115,14 +114,14 @@ fn built_in_intents_have_alexas_own_words() {
 }
 
 #[test]
-fn a_model_without_a_fallback_understands_nothing() {
+fn without_a_fallback_unknown_words_match_nothing() {
     let file = json!({"interactionModel": {"languageModel": {"invocationName": "x", "intents": [{"name": "A", "samples": ["a"]}]}}});
     let model = InteractionModel::parse(&file.to_string()).unwrap();
     assert_eq!((model.resolve(Utterance::read("b").all(), NOW), model.fallback()), (None, None));
 }
 
 #[test]
-fn the_printer_understands_what_its_owners_say() {
+fn utterances_for_the_printer_are_resolved() {
     let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     check(&printer, "print three vases", "PrintIntent copies=3 model=vases(vase)");
     check(&printer, "print a three d benchy", "PrintIntent model=three d benchy(benchy)");
@@ -157,7 +156,7 @@ fn the_answer_to_a_question_may_be_the_value_alone() {
     assert_eq!(answer("nowhere", "x"), "nothing");
 }
 
-/// A garden with every built-in type, several values in a slot, and samples of one slot alone.
+/// A model of a garden with every kind of built-in type, several values in a slot, and samples that consist of one slot.
 fn garden() -> InteractionModel {
     let beds = json!([{"name": {"value": "roses", "synonyms": ["rose bed"]}}, {"name": {"value": "lawn"}}, {"name": {"value": "salt and pepper"}}]);
     let file = json!({"interactionModel": {"languageModel": {
@@ -185,7 +184,7 @@ fn garden() -> InteractionModel {
 }
 
 #[test]
-fn built_in_types_make_values_of_the_words() {
+fn built_in_types_convert_words_to_values() {
     let garden = garden();
     check(&garden, "water the roses for an hour and a half", "WaterIntent beds=roses(roses) for=PT1H30M");
     check(&garden, "water on tomorrow at seven p.m.", "PlanIntent day=2026-12-02 time=19:00");
@@ -211,7 +210,7 @@ fn a_sample_of_one_slot_alone_matches_a_value_of_its_type() {
 }
 
 #[test]
-fn a_name_takes_nothing_that_means_anything_else() {
+fn a_name_slot_does_not_match_other_utterances() {
     let garden = garden();
     check(&garden, "help", "AMAZON.HelpIntent");
     check(&garden, "colourless green ideas", "AMAZON.FallbackIntent");
@@ -221,7 +220,7 @@ fn a_name_takes_nothing_that_means_anything_else() {
 }
 
 #[test]
-fn two_durations_side_by_side_split_where_a_person_splits_them() {
+fn two_adjacent_durations_are_split_correctly() {
     let garden = garden();
     check(&garden, "water for one hour thirty minutes ten minutes", "WaterIntent for=PT1H30M pause=PT10M");
     check(&garden, "water for ten minutes five minutes", "WaterIntent for=PT10M pause=PT5M");
@@ -230,7 +229,7 @@ fn two_durations_side_by_side_split_where_a_person_splits_them() {
 }
 
 #[test]
-fn a_slot_for_several_values_takes_each_by_itself() {
+fn a_slot_with_several_values_has_each_value_separately() {
     let garden = garden();
     check(&garden, "water the roses and the lawn", "WaterIntent beds=roses(roses)+lawn(lawn)");
     check(
@@ -268,7 +267,7 @@ fn please_makes_no_difference() {
 }
 
 #[test]
-fn words_that_name_nothing_leave_a_slot_unfilled() {
+fn words_without_meaning_leave_a_slot_unfilled() {
     let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     for said in ["print a \u{1f3fa}", "print the", "print a", "print an ..."] {
         check(&printer, said, "PrintIntent");
@@ -280,9 +279,9 @@ fn words_that_name_nothing_leave_a_slot_unfilled() {
     check(&garden, "i am a", "NameIntent");
 }
 
-/// What somebody says who has read nothing.
+/// Utterances of a user who has not read the documentation.
 #[test]
-fn the_first_words_of_an_ordinary_person_are_understood() {
+fn utterances_of_a_new_user_are_resolved() {
     let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     check(&printer, "print", "PrintIntent");
     check(&printer, "start printing", "PrintIntent");
@@ -298,7 +297,7 @@ fn the_first_words_of_an_ordinary_person_are_understood() {
     check(&printer, "is it finished?", "StatusIntent");
 }
 
-/// Two intents that share a sample: what is said belongs to the first, and the second never gets it.
+/// If two intents shared a sample, the first intent would always match and the second never.
 #[test]
 fn no_two_intents_of_the_printer_share_a_sample() {
     let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
@@ -316,8 +315,8 @@ fn no_two_intents_of_the_printer_share_a_sample() {
     assert_eq!(owners, BTreeMap::new());
 }
 
-/// All that can be said for a slot and is in its list, as spoken with what it has to become.
-fn sayings(model: &InteractionModel, kind: &SlotKind) -> Vec<(String, String)> {
+/// All spellings that a slot type has, each with the expected value.
+fn spellings(model: &InteractionModel, kind: &SlotKind) -> Vec<(String, String)> {
     match kind {
         SlotKind::Listed(name) => {
             let known = model.slot_type(name).unwrap();
@@ -335,17 +334,17 @@ fn sayings(model: &InteractionModel, kind: &SlotKind) -> Vec<(String, String)> {
     }
 }
 
-/// Says a sample with the given choice of values, and checks that it comes back.
-fn say_and_check(model: &InteractionModel, intent: &Intent, sample: &Sample, mut choice: usize) {
+/// Resolves a sample with the given choice of values, and checks the intent and the slots.
+fn check_sample(model: &InteractionModel, intent: &Intent, sample: &Sample, mut choice: usize) {
     let (mut words, mut expected) = (Vec::new(), BTreeMap::new());
     for part in sample {
         match part {
             Part::Word(word) => words.push(word.clone()),
             Part::Slot(slot) => {
                 let slot = &intent.slots[*slot];
-                let sayings = sayings(model, &slot.kind);
-                let (said, value) = sayings[choice % sayings.len()].clone();
-                choice /= sayings.len();
+                let spellings = spellings(model, &slot.kind);
+                let (said, value) = spellings[choice % spellings.len()].clone();
+                choice /= spellings.len();
                 words.push(said);
                 expected.insert(slot.name.clone(), value);
             }
@@ -358,19 +357,19 @@ fn say_and_check(model: &InteractionModel, intent: &Intent, sample: &Sample, mut
     assert_eq!((found.intent, got), (intent.name.clone(), expected), "{said}");
 }
 
-/// "Turn the printer off" is `turn the printer {power}` and not `turn the {…}`: whatever is said by a sample
-/// comes back as that intent, for every value of a slot.
+/// Every sample resolves to its own intent, with every value of a slot. "Turn the printer off" matches `turn the printer {power}`
+/// and not `turn the {…}`.
 #[test]
-fn every_sample_means_its_own_intent_with_every_value() {
+fn every_sample_resolves_to_its_own_intent_with_every_value() {
     let printer = InteractionModel::parse(InteractionModel::SAMPLE).unwrap();
     for intent in &printer.intents {
         for sample in &intent.samples {
             let values = |part: &Part| match part {
                 Part::Word(_) => 1,
-                Part::Slot(slot) => sayings(&printer, &intent.slots[*slot].kind).len(),
+                Part::Slot(slot) => spellings(&printer, &intent.slots[*slot].kind).len(),
             };
             for choice in 0..sample.iter().map(values).product() {
-                say_and_check(&printer, intent, sample, choice);
+                check_sample(&printer, intent, sample, choice);
             }
         }
     }
@@ -378,7 +377,7 @@ fn every_sample_means_its_own_intent_with_every_value() {
 
 proptest! {
     #[test]
-    fn any_words_mean_something_or_nothing(said in "\\PC{0,200}", words in proptest::collection::vec("(turn|set|the|lamp|on|to|is|it|s|two|hundred|search|for|x)", 0..80)) {
+    fn any_words_are_resolved_without_a_panic(said in "\\PC{0,200}", words in proptest::collection::vec("(turn|set|the|lamp|on|to|is|it|s|two|hundred|search|for|x)", 0..80)) {
         static LAMP: LazyLock<InteractionModel> = LazyLock::new(lamp);
         let lamp = &*LAMP;
         let _ = lamp.resolve(Utterance::read(&said).all(), NOW);
@@ -389,9 +388,9 @@ proptest! {
         }
     }
 
-    /// A value that is in no list is taken as it was said.
+    /// A value that the slot type does not have is taken literally.
     #[test]
-    fn any_value_out_of_the_list_fills_a_slot(value in "[b-z]{4,9}( [b-z]{4,9}){0,2}") {
+    fn any_unlisted_value_fills_a_slot(value in "[b-z]{4,9}( [b-z]{4,9}){0,2}") {
         static PRINTER: LazyLock<InteractionModel> = LazyLock::new(|| InteractionModel::parse(InteractionModel::SAMPLE).unwrap());
         let found = PRINTER.resolve(Utterance::read(&format!("start printing a {value}")).all(), NOW).unwrap();
         prop_assert_eq!(found.intent, "PrintIntent");

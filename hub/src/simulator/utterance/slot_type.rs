@@ -1,5 +1,4 @@
-//! The slot types that Amazon has built in
-//! (<https://developer.amazon.com/docs/alexa/custom-skills/slot-type-reference.html>).
+//! The built-in slot types of Amazon (<https://developer.amazon.com/docs/alexa/custom-skills/slot-type-reference.html>).
 
 use jiff::civil::DateTime;
 
@@ -9,15 +8,15 @@ use super::words::Phrase;
 /// A built-in slot type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BuiltIn {
-    /// It makes a value of the words.
+    /// The type converts words to a value.
     Value(ValueType),
-    /// It is a list of names that Amazon keeps.
+    /// The type is a list of names that Amazon maintains; the name of the list without `AMAZON.`.
     Names(&'static str),
-    /// It takes any words: `AMAZON.SearchQuery`.
+    /// The type accepts any words: `AMAZON.SearchQuery`.
     Phrase,
 }
 
-/// A built-in type that makes a value of words.
+/// A built-in type that converts words to a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
     /// `AMAZON.AlphaNumeric`.
@@ -38,7 +37,7 @@ pub enum ValueType {
     Time,
 }
 
-/// The lists of names, without `AMAZON.`.
+/// The types that are lists of names, without `AMAZON.`.
 const NAMES: &[&str] = &[
     "AT_CITY",
     "AT_REGION",
@@ -138,11 +137,11 @@ const NAMES: &[&str] = &[
     "WrittenCreativeWorkType",
 ];
 
-/// Lists whose names are common nouns, and written as such.
+/// The lists of common nouns, which are written in lower case.
 const COMMON: &[&str] = &["Animal", "Color", "Dessert", "DeviceType", "Drink", "Food", "Genre", "Room", "Sport", "WeatherCondition"];
 
 impl BuiltIn {
-    /// A built-in type by its name; `None` for a name that Amazon has not given.
+    /// The built-in type with this name; `None` if Amazon has no such type.
     pub fn of(name: &str) -> Option<Self> {
         let name = name.strip_prefix("AMAZON.")?;
         Some(match name {
@@ -159,7 +158,7 @@ impl BuiltIn {
         })
     }
 
-    /// An example of what one says for it.
+    /// Example words for a value of the type.
     pub fn example(self) -> &'static str {
         match self {
             Self::Value(ValueType::AlphaNumeric) => "j l nine oh five",
@@ -182,14 +181,14 @@ impl BuiltIn {
 }
 
 impl ValueType {
-    /// What the type makes of all the words; `None` for words that are none of its values.
+    /// Converts all words of a phrase to a value; `None` if they are not a value of the type.
     pub fn read(self, said: Phrase<'_>, now: DateTime) -> Option<String> {
         match self {
             ValueType::AlphaNumeric => english::digits::alphanumeric(said),
             ValueType::Date => english::date::date(said, now.date()),
             ValueType::Duration => english::duration::duration(said),
             ValueType::FourDigitNumber => english::digits::four_digits(said),
-            // Most words cannot begin a number, and need no closer look.
+            // Most words cannot begin a number, so this check is fast.
             ValueType::Number => {
                 said.word(0).filter(|word| english::number::begins_number(word)).and_then(|_| english::number::number(said))
             }
@@ -200,7 +199,7 @@ impl ValueType {
     }
 }
 
-/// How Amazon writes a name of one of its lists.
+/// The spelling of a name from a list: capitalised, except for common nouns.
 pub fn written(list: &str, said: &str) -> String {
     if COMMON.contains(&list) {
         return said.to_owned();
@@ -212,12 +211,12 @@ pub fn written(list: &str, said: &str) -> String {
     said.split(' ').map(capitalized).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether everybody knows all names of a list.
+/// Whether all names of a list are known here.
 pub fn is_closed(list: &str) -> bool {
     matches!(list, "DayOfWeek" | "Month")
 }
 
-/// Whether a name is on a list that everybody knows.
+/// Whether a phrase is a name from a list whose names are all known here.
 pub fn is_on_list(list: &str, said: Phrase<'_>) -> bool {
     match list {
         "DayOfWeek" => english::date::is_weekday(said.text()),

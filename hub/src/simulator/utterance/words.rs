@@ -1,16 +1,16 @@
-//! What somebody said, as the words that are compared: lower case, no punctuation, contractions in full.
+//! The normalised words of an utterance: lower case, no punctuation, contractions written in full.
 //!
-//! Samples, slot values and utterances go through the same reading, so that they meet whatever their spelling.
-//! The spelling that was input is kept beside it: it is what a slot holds.
+//! Samples, slot values and utterances are all normalised in the same way, so that different spellings match. The original
+//! spelling is kept too, because it is the value of a slot.
 
 use std::ops::Range;
 
-/// More words than anybody says to an Echo in one breath; what has more matches nothing.
+/// The largest number of words of an utterance. A longer utterance matches nothing.
 pub const MAX_WORDS: usize = 64;
 
-/// Before `'s`, these are followed by a verb; any other word owns something.
+/// The words after which `'s` means "is". After any other word it is a possessive.
 const FOLLOWED_BY_IS: &[&str] = &["what", "that", "it", "he", "she", "who", "where", "when", "how", "there", "here", "why"];
-/// Contractions of those who type without apostrophes; "its" is a word of its own.
+/// Contractions that are typed without an apostrophe. "its" is not one, because it is a word.
 const WITHOUT_APOSTROPHE: &[(&str, &str, &str)] = &[
     ("whats", "what", "is"),
     ("thats", "that", "is"),
@@ -25,7 +25,7 @@ const WITHOUT_APOSTROPHE: &[(&str, &str, &str)] = &[
     ("cannot", "can", "not"),
 ];
 
-/// An utterance and its words.
+/// An utterance in its original spelling and as normalised words.
 #[derive(Clone, Debug, Default)]
 pub struct Utterance {
     input: String,
@@ -33,7 +33,7 @@ pub struct Utterance {
     words: Vec<Word>,
 }
 
-/// Where one word stands in both spellings.
+/// The position of one word in the original and in the normalised text.
 #[derive(Clone, Debug)]
 struct Word {
     input: Range<usize>,
@@ -41,12 +41,13 @@ struct Word {
 }
 
 impl Utterance {
-    /// Reads any text; of a very long one only its beginning, which is still too long to match. Symbols say nothing.
+    /// Normalises any text. Of a very long text, only the beginning is read, which is still too long to match. Symbols are
+    /// ignored.
     pub fn read(said: &str) -> Self {
         Self::read_as(said, false)
     }
 
-    /// The same with a word for every symbol, such as one that was typed in the place of a name.
+    /// The same as [`Utterance::read`], but every symbol is a word, such as a symbol in the place of a name.
     pub fn read_with_symbols(said: &str) -> Self {
         Self::read_as(said, true)
     }
@@ -65,12 +66,12 @@ impl Utterance {
         Self { input, ..utterance }
     }
 
-    /// All of it.
+    /// The whole utterance as a phrase.
     pub fn all(&self) -> Phrase<'_> {
         Phrase { utterance: self, from: 0, to: self.words.len() }
     }
 
-    /// The words as they are compared, with one space between.
+    /// The normalised words, separated by single spaces.
     pub fn text(&self) -> &str {
         self.text.trim_end()
     }
@@ -105,7 +106,7 @@ impl Utterance {
         self.push(second, after);
     }
 
-    /// Takes what is one word but for its apostrophes and the commas in its numbers.
+    /// Adds a word without its apostrophes and the commas of a number, or the two words of a contraction.
     fn plain(&mut self, raw: &str, range: Range<usize>) {
         let word = raw.replace(['\'', ','], "");
         match WITHOUT_APOSTROPHE.iter().find(|(short, ..)| *short == word) {
@@ -125,12 +126,12 @@ impl Utterance {
     }
 }
 
-/// What is typed between words, and is no symbol.
+/// Whether a character separates words and is not a symbol.
 fn is_punctuation(c: char) -> bool {
     c.is_whitespace() || c.is_control() || ".,;:!?'\"()[]{}/-…–—“”„«»¡¿".contains(c)
 }
 
-/// The next word at or after `at`, and where to look for the one after it.
+/// The next word at or after `at`, and the position after it.
 fn raw_word(input: &str, at: usize, symbols: bool) -> Option<(Range<usize>, usize)> {
     let mut rest = input.get(at..)?.char_indices().peekable();
     let (mut start, mut previous) = (None, None);
@@ -143,7 +144,7 @@ fn raw_word(input: &str, at: usize, symbols: bool) -> Option<(Range<usize>, usiz
             c if c.is_alphanumeric() => true,
             '.' | ',' => start.is_some() && digits_around,
             '\'' if start.is_some() => letters_around,
-            // What follows a slot in a sample: "{room}'s lamp".
+            // A possessive after a slot in a sample: "{room}'s lamp".
             '\'' => following == Some('s') && !input[here + 2..].starts_with(char::is_alphanumeric),
             _ => false,
         };
@@ -153,7 +154,7 @@ fn raw_word(input: &str, at: usize, symbols: bool) -> Option<(Range<usize>, usiz
             (true, None) => start = Some(here),
             (true, Some(_)) => {}
             (false, Some(start)) => return Some((start..here, here)),
-            // A hyphen inside of a word is a space, before a number it is a sign.
+            // A hyphen within a word is a space, and before a number it is a sign.
             (false, None) if sign && !(c == '-' && previous_of(input, here).is_some_and(char::is_alphanumeric)) => {
                 let next = here + c.len_utf8();
                 return Some((here..next, next));
@@ -169,7 +170,7 @@ fn previous_of(input: &str, at: usize) -> Option<char> {
     input[..at].chars().next_back()
 }
 
-/// Some words of an utterance that follow each other.
+/// Consecutive words of an utterance.
 #[derive(Clone, Copy, Debug)]
 pub struct Phrase<'u> {
     utterance: &'u Utterance,
@@ -178,65 +179,65 @@ pub struct Phrase<'u> {
 }
 
 impl<'u> Phrase<'u> {
-    /// How many words.
+    /// The number of words.
     pub fn len(self) -> usize {
         self.to - self.from
     }
 
-    /// Whether there are none.
+    /// Whether the phrase has no words.
     pub fn is_empty(self) -> bool {
         self.from == self.to
     }
 
-    /// The word at this place.
+    /// The word at this index; `None` beyond the end.
     pub fn word(self, at: usize) -> Option<&'u str> {
         if at < self.len() { Some(self.part(at, at + 1).text()) } else { None }
     }
 
-    /// The words from one place to before another.
+    /// The words from index `from` up to, but not including, index `to`.
     pub fn part(self, from: usize, to: usize) -> Self {
         let to = (self.from + to).min(self.to);
         Self { utterance: self.utterance, from: (self.from + from).min(to), to }
     }
 
-    /// All but the first words.
+    /// The phrase without the given number of words at the beginning.
     pub fn after(self, words: usize) -> Self {
         self.part(words, self.len())
     }
 
-    /// The words as they are compared, with one space between.
+    /// The normalised words, separated by single spaces.
     pub fn text(self) -> &'u str {
         let words = &self.utterance.words[self.from..self.to];
         let range = words.first().zip(words.last()).map(|(first, last)| first.text.start..last.text.end);
         range.map_or("", |range| &self.utterance.text[range])
     }
 
-    /// The words as they were input.
+    /// The words in the original spelling, in lower case.
     pub fn input(self) -> &'u str {
         let words = &self.utterance.words[self.from..self.to];
         let range = words.first().zip(words.last()).map(|(first, last)| first.input.start..last.input.end);
         range.map_or("", |range| &self.utterance.input[range])
     }
 
-    /// Whether there is a comma or the like between this word and the one before it.
+    /// Whether a comma or a semicolon separates this word from the previous one.
     pub fn pauses_before(self, at: usize) -> bool {
         let words = &self.utterance.words[self.from..self.to];
         let Some((before, word)) = at.checked_sub(1).and_then(|before| words.get(before)).zip(words.get(at)) else { return false };
         self.utterance.input.get(before.input.end..word.input.start).is_some_and(|gap| gap.contains([',', ';']))
     }
 
-    /// The words one by one.
+    /// The normalised words.
     pub fn words(self) -> impl Iterator<Item = &'u str> {
         self.text().split_ascii_whitespace()
     }
 
-    /// What follows these words, where they stand at the beginning.
+    /// The phrase without these words at its beginning; `None` if it does not start with them.
     pub fn strip(self, beginning: &[String]) -> Option<Self> {
         let same = beginning.len() <= self.len() && self.words().zip(beginning).all(|(word, wanted)| word == wanted);
         same.then(|| self.after(beginning.len()))
     }
 
-    /// What precedes these words, where they stand at the end.
+    /// The phrase without these words at its end; `None` if it does not end with them.
     pub fn strip_end(self, end: &[String]) -> Option<Self> {
         let from = self.len().checked_sub(end.len())?;
         self.after(from).strip(end).map(|_| self.part(0, from))
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn symbols_say_nothing_unless_they_are_looked_for() {
+    fn symbols_are_ignored_unless_requested() {
         check("print a \u{1f3fa}!", "print a");
         let with = |said: &str| Utterance::read_with_symbols(said).text().to_owned();
         assert_eq!(with("print a \u{1f3fa}!"), "print a \u{1f3fa}");
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_keeps_what_was_heard() {
+    fn a_phrase_keeps_the_original_spelling() {
         let said = Utterance::read("Print the Mother's-Day Box, please");
         assert_eq!(said.all().part(2, 6).input(), "mother's-day box");
         assert_eq!(said.all().part(2, 6).text(), "mother s day box");
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_taken_off_both_ends() {
+    fn words_can_be_stripped_at_both_ends() {
         let said = Utterance::read("ask my printer to pause with my printer");
         let name = ["my".to_owned(), "printer".to_owned()];
         assert_eq!(said.all().after(1).strip(&name).unwrap().text(), "to pause with my printer");
@@ -308,7 +309,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any text can be read, any part of it taken, and reading what was read changes nothing.
+        /// Any text can be read, any part of it can be taken, and reading the normalised text again changes nothing.
         #[test]
         fn reading_is_stable(said in "(\\PC|['’.,% -]|[a-z0-9]){0,80}", from in 0_usize..30, to in 0_usize..30) {
             let utterance = Utterance::read(&said);

@@ -1,4 +1,4 @@
-//! Backups by what may happen to them: a crash at every step, a changed byte, a name that leads elsewhere, a newer hub.
+//! Tests of backups: a crash at every step of a restore, changed bytes, paths outside of the folder, and newer versions.
 
 use std::fs;
 use std::io::{Cursor, Read, Write as _};
@@ -12,7 +12,7 @@ use super::READY;
 use super::*;
 use crate::storage::store::{Store, StoreError};
 
-/// A data folder with a database, an authority, mail, and something of the operator's own.
+/// A data folder with a database, an authority, mail, files of the operator, and files that a backup omits.
 fn folder(place: &Path, name: &str) -> PathBuf {
     let data = place.join(name);
     for (file, content) in [
@@ -45,7 +45,7 @@ fn noted(data: &Path) -> String {
 }
 
 fn back_up(data: &Path, file: &Path) -> Result<Written, BackupError> {
-    // The thread that has the database ends with its last handle, and a moment later.
+    // The database thread stops some time after the last handle is dropped, so this waits until the database can be copied.
     loop {
         match write(data, None, file, |to| Ok(store::copy_at_rest(&data.join(store::FILE), to)?)) {
             Err(BackupError::Database(store::OpenError::InUse(_))) => {}
@@ -72,7 +72,7 @@ fn names(folder: &Path) -> Vec<String> {
 const RESTORED: [&str; 6] = ["authority/root.key.pem", "authority/root.pem", "device.toml", "hub.db", "mail/one.eml", "policies/lamp.json"];
 
 #[test]
-fn what_is_kept_is_in_the_backup_and_comes_back() {
+fn a_backup_contains_all_data_and_can_be_restored() {
     let place = tempfile::tempdir().unwrap();
     let (data, file, other) = (folder(place.path(), "data"), place.path().join("backup.zip"), place.path().join("other"));
     let written = back_up(&data, &file).unwrap();
@@ -81,7 +81,7 @@ fn what_is_kept_is_in_the_backup_and_comes_back() {
     assert_eq!(names(&other), RESTORED);
     assert_eq!(fs::read_to_string(other.join("authority/root.key.pem")).unwrap(), "a key");
     let left: Vec<_> = names(place.path()).into_iter().filter(|name| name.starts_with("backup")).collect();
-    assert_eq!(left, ["backup.zip"], "nothing else is left");
+    assert_eq!(left, ["backup.zip"], "there are no temporary files");
     #[cfg(unix)]
     for path in [file, other.join("hub.db"), other.join("authority/root.key.pem"), other.join("mail")] {
         use std::os::unix::fs::PermissionsExt;
@@ -90,7 +90,7 @@ fn what_is_kept_is_in_the_backup_and_comes_back() {
 }
 
 #[test]
-fn a_folder_that_is_not_empty_is_replaced_only_when_that_is_said() {
+fn a_folder_that_is_not_empty_is_replaced_only_with_the_option() {
     let place = tempfile::tempdir().unwrap();
     let (data, file) = (folder(place.path(), "data"), place.path().join("backup.zip"));
     back_up(&data, &file).unwrap();
@@ -106,7 +106,7 @@ fn a_folder_that_is_not_empty_is_replaced_only_when_that_is_said() {
 }
 
 #[test]
-fn a_folder_over_which_a_hub_runs_is_left_alone() {
+fn a_folder_with_a_running_hub_is_not_changed() {
     let place = tempfile::tempdir().unwrap();
     let (data, file) = (folder(place.path(), "data"), place.path().join("backup.zip"));
     back_up(&data, &file).unwrap();
@@ -115,8 +115,8 @@ fn a_folder_over_which_a_hub_runs_is_left_alone() {
     assert!(data.join("device.toml").exists());
 }
 
-/// The files of a backup with a change.
-fn changed(file: &Path, change: impl Fn(&str, Vec<u8>) -> Option<(String, Vec<u8>)>) {
+/// Rewrites a backup with changed files.
+fn rewrite(file: &Path, change: impl Fn(&str, Vec<u8>) -> Option<(String, Vec<u8>)>) {
     let mut archive = ZipArchive::new(Cursor::new(fs::read(file).unwrap())).unwrap();
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for at in 0..archive.len() {
@@ -135,15 +135,15 @@ fn check_refused(change: impl Fn(&str, Vec<u8>) -> Option<(String, Vec<u8>)>, wo
     let place = tempfile::tempdir().unwrap();
     let (data, file, other) = (folder(place.path(), "data"), place.path().join("backup.zip"), place.path().join("other"));
     back_up(&data, &file).unwrap();
-    changed(&file, change);
+    rewrite(&file, change);
     let refused = restore(&file, &other, false).unwrap_err().to_string();
     assert!(refused.contains(words), "{refused}");
-    assert!(!other.exists() || names(&other).is_empty(), "nothing of it is left");
+    assert!(!other.exists() || names(&other).is_empty(), "no files are left");
     assert!(!place.path().join("evil").exists());
 }
 
 #[test]
-fn what_is_damaged_newer_or_no_backup_is_refused_and_changes_nothing() {
+fn damaged_newer_and_invalid_backups_are_refused_without_changes() {
     let replaced = |from: &'static str, to: &'static str| {
         move |name: &str, content: Vec<u8>| {
             let text = String::from_utf8(content.clone());
@@ -170,7 +170,7 @@ fn what_is_damaged_newer_or_no_backup_is_refused_and_changes_nothing() {
         fs::write(&file, &whole[..cut]).unwrap();
         assert!(matches!(restore(&file, &other, false).unwrap_err(), BackupError::NoBackup { .. }), "{cut} bytes");
     }
-    // A byte anywhere in the middle of a file.
+    // One changed byte within a file.
     let at = whole.windows(6).position(|part| part == b"a root").unwrap();
     let mut bad = whole;
     bad[at] ^= 1;
@@ -179,19 +179,19 @@ fn what_is_damaged_newer_or_no_backup_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_crash_at_any_step_of_a_restore_leaves_the_old_or_leads_to_the_new() {
+fn after_a_crash_a_restore_is_either_undone_or_finished() {
     let place = tempfile::tempdir().unwrap();
     let (data, file) = (folder(place.path(), "data"), place.path().join("backup.zip"));
     back_up(&data, &file).unwrap();
     let new = place.path().join("new");
     restore(&file, &new, false).unwrap();
 
-    // While it is unpacked: the old.
+    // A crash while the backup is unpacked: the old data stay.
     let old = folder(place.path(), "old");
     note(&old, "old");
     finish(&old).unwrap();
     assert_eq!(noted(&old), "old");
-    // From the decision on: the new, wherever it stopped.
+    // A crash after the rename to `restore.ready`: the restore is finished.
     let files = || ["hub.db", "device.toml", "authority", "mail", "policies"];
     for removed in 0..=2 {
         for moved in 0..=files().len() {
@@ -215,7 +215,7 @@ fn a_crash_at_any_step_of_a_restore_leaves_the_old_or_leads_to_the_new() {
 }
 
 #[test]
-fn a_backup_that_fails_leaves_the_older_one() {
+fn a_failed_backup_does_not_change_the_older_file() {
     let place = tempfile::tempdir().unwrap();
     let (data, file) = (folder(place.path(), "data"), place.path().join("backup.zip"));
     back_up(&data, &file).unwrap();
@@ -227,11 +227,11 @@ fn a_backup_that_fails_leaves_the_older_one() {
     let inside = write(&data, None, &data.join("backup.zip"), |_| Ok(())).unwrap_err();
     assert!(matches!(inside, BackupError::Inside(_)), "{inside}");
     assert!(write(&data, None, &place.path().join("no/where.zip"), |_| Ok(())).is_err());
-    assert!(write(&data, None, place.path(), |_| Ok(())).is_err(), "a folder");
+    assert!(write(&data, None, place.path(), |_| Ok(())).is_err(), "the target is a folder");
 }
 
 #[test]
-fn the_mail_folder_is_in_the_backup_wherever_it_lies() {
+fn a_backup_contains_a_mail_folder_outside_of_the_data_folder() {
     let place = tempfile::tempdir().unwrap();
     let (data, mail) = (folder(place.path(), "data"), place.path().join("elsewhere"));
     fs::create_dir(&mail).unwrap();
@@ -250,7 +250,7 @@ fn the_mail_folder_is_in_the_backup_wherever_it_lies() {
 }
 
 #[tokio::test]
-async fn others_have_their_turn_while_a_database_is_copied_and_the_copy_is_whole() {
+async fn writes_continue_while_the_database_is_copied_and_the_copy_is_consistent() {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(&place.path().join("hub.db")).unwrap();
     let write = async |number: i64| {

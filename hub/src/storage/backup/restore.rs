@@ -1,8 +1,8 @@
-//! Puts a backup back into a data folder.
+//! Restores a backup into a data folder.
 //!
-//! Everything is first unpacked beside what is there, in `restore.tmp`, and checked. One rename, to `restore.ready`, decides: before it,
-//! a crash leaves the folder as it was; after it, whoever opens the folder next goes on until the backup is all that is in it ([`finish`]).
-//! That works also where the data folder is a mount point, which nothing can be renamed over.
+//! The backup is first unpacked into `restore.tmp` in the data folder, and checked. Then one rename to `restore.ready` commits
+//! the restore. After a crash before the rename the folder is unchanged. After a crash later, the next opening of the folder
+//! finishes the restore ([`finish`]). This also works if the data folder is a mount point, which cannot be replaced by a rename.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -13,14 +13,15 @@ use super::{BackupError, READY};
 use crate::storage::disk::{make_folder, private, sync_folder};
 use crate::storage::store;
 
-/// Where a backup is unpacked.
+/// The folder into which a backup is unpacked.
 const UNPACKING: &str = "restore.tmp";
-/// Everything else is gone, and its files go into their places.
+/// The folder while its files are moved to their places, after the other files were removed.
 const MOVING: &str = "restore.moving";
-/// What file systems keep for themselves in their topmost folder.
+/// A folder that file systems create in their root directory.
 const KEPT: &str = "lost+found";
 
-/// Puts a backup into a data folder, which has to be empty unless everything in it is to be replaced. No hub may run over it.
+/// Restores a backup into a data folder, and returns the number of files. The folder must be empty, unless `replace` is set, and
+/// no hub may run with it.
 pub fn restore(file: &Path, data: &Path, replace: bool) -> Result<usize, BackupError> {
     let mut archive = Archive::open(file)?;
     let failed = |error| BackupError::File(data.to_owned(), error);
@@ -30,11 +31,11 @@ pub fn restore(file: &Path, data: &Path, replace: bool) -> Result<usize, BackupE
     if !is_empty && !replace {
         return Err(BackupError::NotEmpty(data.to_owned()));
     }
-    let _nobody_else = alone(data)?;
+    let _held = lock_database(data)?;
     let unpacking = data.join(UNPACKING);
     let unpacked = unpack(&mut archive, &unpacking);
     if unpacked.is_err() {
-        // What is left of it is for its owner only, and the next one removes it.
+        // The next restore removes files that remain here. Only their owner can read them.
         let _ = remove(&unpacking);
     }
     unpacked?;
@@ -43,8 +44,8 @@ pub fn restore(file: &Path, data: &Path, replace: bool) -> Result<usize, BackupE
     Ok(archive.manifest.files.len())
 }
 
-/// Holds the database of a folder, where there is one that can be held, so that no hub runs over it.
-fn alone(data: &Path) -> Result<Option<rusqlite::Connection>, BackupError> {
+/// Locks the database of a folder, so that no hub can start. `None` if there is no database that can be locked.
+fn lock_database(data: &Path) -> Result<Option<rusqlite::Connection>, BackupError> {
     let database = data.join(store::FILE);
     if !database.exists() {
         return Ok(None);
@@ -52,7 +53,7 @@ fn alone(data: &Path) -> Result<Option<rusqlite::Connection>, BackupError> {
     match store::hold(&database) {
         Ok(held) => Ok(Some(held)),
         Err(store::OpenError::InUse(_)) => Err(BackupError::Running(data.to_owned())),
-        // What is no database is replaced as well.
+        // A file that is not a database is replaced like the others.
         Err(_) => Ok(None),
     }
 }
@@ -73,8 +74,7 @@ fn unpack(archive: &mut Archive, folder: &Path) -> Result<(), BackupError> {
     sync_folder(folder).map_err(|error| BackupError::File(folder.to_owned(), error))
 }
 
-/// Goes on with a restore that was decided and not finished, and removes what is left of one that was not. Where nothing is to be done,
-/// there need be no folder.
+/// Finishes a committed restore, and removes the files of one that was not committed. The folder need not exist.
 pub fn finish(data: &Path) -> io::Result<()> {
     remove(&data.join(UNPACKING))?;
     let (ready, moving) = (data.join(READY), data.join(MOVING));

@@ -1,4 +1,4 @@
-//! Writes a backup.
+//! Writes a backup of a data folder.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -15,22 +15,23 @@ use crate::storage::data_folder::AUTHORITY;
 use crate::storage::disk::{UNFINISHED, private, sync_folder};
 use crate::storage::store;
 
-/// The mail folder's name in a backup, wherever it lies.
+/// The name of the mail folder in a backup, also if the folder is elsewhere.
 const MAIL: &str = "mail";
-/// Beside the database there are files that are nothing without it, and a demo is begun anew each time.
+/// Names in the data folder that are not copied as files: the database is copied separately, a demonstration creates its folder
+/// again, and a restore in progress is not data.
 const LEFT_OUT: [&str; 3] = [store::FILE, "demo", READY];
 
-/// What a backup came to.
+/// The result of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// So many files are in it.
+    /// The number of files in the backup, without the manifest.
     pub files: usize,
-    /// Its own length, in bytes.
+    /// The size of the backup file, in bytes.
     pub bytes: u64,
 }
 
-/// Writes a backup of a data folder into a file, in the place of an older one. `copy` copies the database to where it is told. `mail` is
-/// the mail folder, where that is not in the data folder.
+/// Writes a backup of a data folder to a file, which replaces an older one. `copy` copies the database to the given path. `mail`
+/// is the mail folder, if it is not in the data folder.
 pub fn write(
     data: &Path,
     mail: Option<&Path>,
@@ -54,8 +55,8 @@ fn folder_of(file: &Path) -> Result<PathBuf, BackupError> {
     Ok(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
 }
 
-/// A backup that is being written, and the copy of the database that goes into it. Both are removed when it comes to nothing; what a
-/// process leaves that is killed, the next one removes.
+/// A backup in progress, and the copy of the database for it. Both files are removed on failure. After a crash the next backup to
+/// the same file removes them.
 struct Unfinished {
     archive: PathBuf,
     database: PathBuf,
@@ -100,7 +101,7 @@ impl Unfinished {
             let unread = |error| BackupError::File(path.clone(), error);
             let source = match File::open(&path) {
                 Ok(source) => source,
-                // Somebody has just deleted a mail.
+                // The mail was deleted meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     zip.abort_file().map_err(|error| failed(error.into()))?;
                     continue;
@@ -134,12 +135,12 @@ impl Drop for Unfinished {
     }
 }
 
-/// What is not there need not be removed, and what cannot be is for its owner only.
+/// Removes a file. Errors are ignored, because only its owner can read a file that stays.
 fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
 
-/// The files of a folder, by their names in the backup, in order. Links lead elsewhere, and sockets are no files.
+/// Appends the files of a folder, with their names in the backup, sorted by name. Symbolic links and sockets are omitted.
 fn list(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> Result<(), BackupError> {
     let failed = |error| BackupError::File(folder.to_owned(), error);
     let mut entries: Vec<_> = fs::read_dir(folder).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;

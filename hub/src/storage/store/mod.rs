@@ -1,12 +1,11 @@
-//! The hub's database: one SQLite file, one writer, and nothing answered before it is durable.
+//! The database of the hub: one SQLite file with one writer. No result is returned before it is durable.
 //!
-//! All work goes through one thread, in the order it was handed over. Whatever waits is done in one
-//! transaction, and each caller is answered when that transaction is on the disk; so a thousand callers share
-//! one `fsync` instead of waiting for a thousand. A change that fails half way is taken back alone, by a
-//! savepoint. A caller that goes away changes nothing: what was handed over is done.
+//! One thread executes all work in the order of the calls. All work in the queue is executed in one transaction, and its callers
+//! get their results after the commit, so a thousand callers share one `fsync`. A change that fails is rolled back alone, with a
+//! savepoint. A caller that is cancelled does not cancel its work.
 //!
-//! The write-ahead log is synced at every commit (`synchronous = FULL`,
-//! <https://www.sqlite.org/pragma.html#pragma_synchronous>), so what was answered survives the power cut.
+//! The write-ahead log is synced at every commit (`synchronous = FULL`, <https://www.sqlite.org/pragma.html#pragma_synchronous>),
+//! so confirmed changes survive a power cut.
 
 mod schema;
 
@@ -24,89 +23,89 @@ use tokio::sync::oneshot;
 
 use crate::storage::disk;
 
-/// The name of the database in a data folder.
+/// The name of the database file in a data folder.
 pub const FILE: &str = "hub.db";
-/// The newest schema that this hub knows.
+/// The newest version of the schema that this hub supports.
 pub const SCHEMA: usize = schema::MIGRATIONS.len();
-/// How many pieces of work share a transaction at most: more would make the first of them wait for the last.
+/// The largest number of works in one transaction. With more, the first of them would wait too long for the commit.
 const BATCH: usize = 512;
-/// How many may wait before a caller has to.
+/// The capacity of the queue. When it is full, callers wait.
 const WAITING: usize = 4 * BATCH;
-/// So many pages are copied before others have their turn.
+/// The number of pages that are copied between turns of other work.
 const PAGES: i32 = 256;
-/// How long a start waits for a hub that is just ending.
+/// The time limit of a start to wait for the lock of another process, for example of a hub that is stopping.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the database cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// The folder or the file.
+    /// The file cannot be created or synced.
     #[error("the database {} cannot be opened", .0.display())]
     File(PathBuf, #[source] io::Error),
-    /// Two hubs on one folder would each believe they are the only one.
+    /// Another process has locked the database.
     #[error("another hub is using the database {}", .0.display())]
     InUse(PathBuf),
-    /// Written by a hub that knows more.
+    /// A newer version of the hub wrote the database.
     #[error("the database {} was made by a newer hub: its schema is {found}, this hub knows up to {known}", path.display())]
     Newer {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
-        /// Its schema.
+        /// The version of its schema.
         found: usize,
-        /// The newest that is known here.
+        /// The newest version that this hub supports.
         known: usize,
     },
-    /// Written by a hub that knows less; it is brought up to date by a start.
+    /// An older version of the hub wrote the database. A start of this hub migrates the schema.
     #[error("the database {} was made by an older hub; start this one over it once", .0.display())]
     Older(PathBuf),
-    /// A page that is not what it should be.
+    /// The integrity check failed.
     #[error("the database {} is damaged: {what}", path.display())]
     Damaged {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
-        /// What SQLite says of it.
+        /// The message of SQLite.
         what: String,
     },
-    /// Not a database, or a broken one.
+    /// The file is not a database, or it cannot be read.
     #[error("the database {} cannot be used", .0.display())]
     Unusable(PathBuf, #[source] rusqlite::Error),
 }
 
-/// Why something was not done.
+/// Why an operation failed.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// SQLite refused, before anything was kept.
+    /// SQLite returned an error, and nothing was changed.
     #[error("the database refused")]
     Refused(#[from] rusqlite::Error),
-    /// Nobody knows whether it was kept.
+    /// It is unknown whether the change was committed.
     #[error("the database did not say whether it was kept")]
     Unclear,
 }
 
-/// What the thread of the database does.
+/// Work for the database thread.
 enum Work {
-    /// In a transaction with others.
+    /// Work in a transaction, which it shares with other work.
     Shared(Shared),
-    /// Outside of any transaction; what is called now and then lets others work meanwhile.
+    /// Work outside of a transaction. It calls its second argument from time to time, so that other work is executed meanwhile.
     Alone(Alone),
 }
 
-/// Work that has the database to itself but for what it lets in between.
+/// Work that needs the connection outside of a transaction.
 type Alone = Box<dyn FnOnce(&Connection, &mut dyn FnMut()) + Send>;
 
-/// Work, which leaves behind how its caller is to be answered.
+/// Work in a transaction. It returns the function that sends the result to the caller.
 type Shared = Box<dyn FnOnce(&Connection) -> Answer + Send>;
-/// Tells a caller what became of it, once it is durable or not.
+/// Sends the result to the caller. The argument tells whether the transaction was committed.
 type Answer = Box<dyn FnOnce(bool) + Send>;
 
-/// The database of a hub; clones share it.
+/// The database of a hub. Clones share the thread.
 #[derive(Clone)]
 pub struct Store {
     work: SyncSender<Work>,
 }
 
 impl Store {
-    /// Opens the database at `path`, makes it where there is none, and brings its schema up to date.
+    /// Opens the database at `path`, creates it if necessary, and migrates its schema.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let file = |error| OpenError::File(path.to_owned(), error);
         disk::private(OpenOptions::new().create(true).append(true)).open(path).and_then(|file| file.sync_all()).map_err(file)?;
@@ -124,25 +123,25 @@ impl Store {
         Self { work }
     }
 
-    /// Reads: sees everything that was handed over before.
+    /// Executes a read. It sees all changes that were queued before.
     pub async fn read<T, E>(&self, read: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.hand_over(read).await
+        self.submit(read).await
     }
 
-    /// Changes: as a whole or, on an error, not at all. It is on the disk when this returns.
+    /// Executes a change. On an error it is rolled back; otherwise it is on the disk when this returns.
     pub async fn change<T, E>(&self, change: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.hand_over(|connection| whole(connection, change)).await
+        self.submit(|connection| whole(connection, change)).await
     }
 
-    async fn hand_over<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    async fn submit<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -151,7 +150,7 @@ impl Store {
         let work: Shared = Box::new(move |connection| {
             let outcome = work(connection);
             Box::new(move |durable| {
-                // A caller that has gone away does not hear it.
+                // The caller may have been cancelled.
                 let _ = tell.send(if durable { outcome } else { Err(StoreError::Unclear.into()) });
             })
         });
@@ -159,28 +158,29 @@ impl Store {
         told.await.unwrap_or_else(|_| Err(StoreError::Unclear.into()))
     }
 
-    /// Does what SQLite does in no transaction. `work` calls what it is given now and then, so that others are not kept waiting.
+    /// Executes work that needs a connection outside of a transaction. `work` must call its second argument from time to time, so
+    /// that other work is executed meanwhile.
     pub async fn alone<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, &mut dyn FnMut()) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (tell, told) = oneshot::channel();
         let work = Work::Alone(Box::new(move |connection, others| {
-            // A caller that has gone away does not hear it.
+            // The caller may have been cancelled.
             let _ = tell.send(work(connection, others));
         }));
         self.queue(work).await;
         Ok(told.await.map_err(|_| StoreError::Unclear)??)
     }
 
-    /// Copies the database into a new one, as it is at the end of the copying; others work meanwhile
+    /// Copies the database to a new file. The copy has the state at the end of the copying, and other work is executed meanwhile
     /// (<https://www.sqlite.org/backup.html>).
     pub async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
         let path = path.to_owned();
         self.alone(move |source, others| copy(source, &path, others)).await
     }
 
-    /// Writes the whole log into the database and empties it: what was overwritten there is gone from here, too.
+    /// Checkpoints and truncates the write-ahead log, so that it contains no deleted data.
     pub async fn empty_log(&self) -> Result<(), StoreError> {
         self.alone(|connection, _| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))).await
     }
@@ -188,13 +188,13 @@ impl Store {
     async fn queue(&self, work: Work) {
         if let Err(TrySendError::Full(work)) = self.work.try_send(work) {
             let queue = self.work.clone();
-            // That the thread is gone shows in the answer that does not come.
+            // If the thread has ended, the caller gets no result, which is the error.
             let _ = tokio::task::spawn_blocking(move || queue.send(work)).await;
         }
     }
 }
 
-/// Has a database to itself, as a running hub has, without any change to it.
+/// Opens a database with an exclusive lock, as a running hub does, and without a migration.
 pub fn hold(path: &Path) -> Result<Connection, OpenError> {
     Connection::open(path).and_then(prepared).map_err(|error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path.to_owned()),
@@ -202,7 +202,7 @@ pub fn hold(path: &Path) -> Result<Connection, OpenError> {
     })
 }
 
-/// Copies the database of a hub that is not running into a new one.
+/// Copies the database of a hub that is not running to a new file.
 pub fn copy_at_rest(from: &Path, to: &Path) -> Result<(), OpenError> {
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(from.to_owned()),
@@ -221,7 +221,7 @@ fn copy(source: &Connection, to: &Path, others: &mut dyn FnMut()) -> rusqlite::R
     Ok(())
 }
 
-/// Sees that a database that was copied is whole, makes one file of it, and says which schema it has.
+/// Checks the integrity of a copied database, and makes a single file of it. Returns the version of its schema.
 pub fn close_copy(path: &Path) -> Result<usize, OpenError> {
     let unusable = |error| OpenError::Unusable(path.to_owned(), error);
     let copy = Connection::open(path).map_err(unusable)?;
@@ -233,12 +233,12 @@ pub fn close_copy(path: &Path) -> Result<usize, OpenError> {
     schema::version(&copy).map_err(unusable)
 }
 
-/// SQLite counts to 2^63; a clock does not get there.
+/// Converts a time for SQLite, whose integers are signed.
 pub(crate) fn seconds(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
 }
 
-/// Looks into the database of a hub that is not running, and changes nothing.
+/// Opens the database of a hub that is not running, read-only. Fails if the schema is not the current one.
 pub fn look(path: &Path) -> Result<Connection, OpenError> {
     let unusable = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path.to_owned()),
@@ -249,22 +249,22 @@ pub fn look(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Only this process writes, and every commit is synced.
+/// Locks the database exclusively, and configures a sync at every commit.
 fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // There are private keys in mail that waits: what is deleted is overwritten.
+    // Waiting mail contains private keys, so deleted data is overwritten.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // Takes the lock now, and not with the first change.
+    // Takes the exclusive lock now instead of at the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
     Ok(connection)
 }
 
-/// A change inside a transaction that others share.
+/// Executes a change in a savepoint of the shared transaction.
 fn whole<T, E: From<StoreError>>(connection: &Connection, change: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
     run(connection, "SAVEPOINT change")?;
     let outcome = change(connection);
@@ -280,7 +280,7 @@ fn run(connection: &Connection, sql: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Does what waits until nobody can hand over any more.
+/// Executes work until all handles are dropped.
 fn serve(connection: &Connection, waiting: &Receiver<Work>) {
     while let Ok(first) = waiting.recv() {
         if !turn(connection, first, waiting) {
@@ -289,8 +289,8 @@ fn serve(connection: &Connection, waiting: &Receiver<Work>) {
     }
 }
 
-/// Does what waits in one transaction, up to what has to be done outside of one, and then that. Returns whether the database can still
-/// be worked with.
+/// Executes the queued work in one transaction, up to the first work that needs no transaction, and then that work. Returns
+/// whether the connection is still usable.
 fn turn(connection: &Connection, first: Work, waiting: &Receiver<Work>) -> bool {
     let (mut shared, mut alone) = (Vec::new(), None);
     for work in std::iter::once(first).chain(waiting.try_iter()) {
@@ -322,7 +322,7 @@ fn transaction(connection: &Connection, shared: Vec<Shared>) -> bool {
     let committed = begun.and_then(|()| run(connection, "COMMIT"));
     if let Err(error) = &committed {
         tracing::error!(step = "store", fault = "maker", cause = "store_unclear", "{}", onething::fault::chain(error));
-        // What is left of the transaction must not swallow the next one.
+        // An open transaction must not become part of the next one.
         if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
             return false;
         }

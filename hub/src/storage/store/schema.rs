@@ -1,5 +1,5 @@
-//! The schema and how an older one becomes it: a database remembers how many migrations it has seen
-//! (`PRAGMA user_version`), and each is taken as a whole.
+//! The schema and its migrations. A database stores the number of applied migrations (`PRAGMA user_version`). Each migration is
+//! one transaction.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::OpenError;
 
-/// In order; what has been released is never changed, only followed.
+/// The migrations in order. The statements of a released migration are never changed; changes are new migrations.
 pub(super) const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/1.sql"),
     include_str!("migrations/2.sql"),
@@ -17,7 +17,7 @@ pub(super) const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/5.sql"),
 ];
 
-/// Sees that a database is of this hub's time.
+/// Checks that a database has the current version of the schema.
 pub(super) fn check(connection: &Connection, path: &Path, unusable: impl Fn(rusqlite::Error) -> OpenError) -> Result<(), OpenError> {
     let (found, known) = (version(connection).map_err(unusable)?, MIGRATIONS.len());
     match found.cmp(&known) {
@@ -32,7 +32,7 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     Ok(version as usize)
 }
 
-/// Brings a database up to date.
+/// Applies the missing migrations.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let unusable = |error| OpenError::Unusable(path.to_owned(), error);
     let (found, known) = (version(connection).map_err(unusable)?, MIGRATIONS.len());

@@ -1,4 +1,4 @@
-//! The database by what its callers rely on.
+//! Tests of the guarantees of the database.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::*;
 
-/// A type and a count of types are all that is needed to see what was kept.
+/// Inserts a row into a simple table. The name `fails` fails after the insertion.
 async fn add(store: &Store, name: &str) -> Result<(), StoreError> {
     let name = name.to_owned();
     store
@@ -33,14 +33,14 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     (place, path)
 }
 
-/// The thread ends, and the lock with it, when the last handle is gone.
+/// Drops the store and opens it again. Opening waits until the thread has ended and released the lock.
 fn reopened(path: &Path, store: Store) -> Store {
     drop(store);
     Store::open(path).unwrap()
 }
 
 #[tokio::test]
-async fn what_was_answered_is_there_after_a_restart() {
+async fn confirmed_changes_survive_a_restart() {
     let (_place, path) = place();
     let store = Store::open(&path).unwrap();
     add(&store, "a").await.unwrap();
@@ -61,7 +61,7 @@ async fn the_database_syncs_at_every_commit() {
 }
 
 #[tokio::test]
-async fn a_change_that_fails_is_taken_back_alone() {
+async fn a_change_that_fails_is_rolled_back_alone() {
     let (_place, path) = place();
     let store = Store::open(&path).unwrap();
     let outcomes = join_all(["a", "fails", "b", "a", "c"].map(|name| add(&store, name))).await;
@@ -71,7 +71,7 @@ async fn a_change_that_fails_is_taken_back_alone() {
 }
 
 #[tokio::test]
-async fn a_read_sees_what_was_handed_over_before_it() {
+async fn a_read_sees_changes_that_were_queued_before() {
     let (_place, path) = place();
     let store = Store::open(&path).unwrap();
     let many = (0..600).map(|number| {
@@ -87,7 +87,7 @@ async fn a_read_sees_what_was_handed_over_before_it() {
 }
 
 #[tokio::test]
-async fn more_than_fit_into_the_queue_wait_and_are_kept() {
+async fn changes_that_exceed_the_queue_wait_and_are_made() {
     let (_place, path) = place();
     let store = Store::open(&path).unwrap();
     let names_of_all: Vec<String> = (0..2 * WAITING + 1).map(|number| format!("{number:05}")).collect();
@@ -97,14 +97,14 @@ async fn more_than_fit_into_the_queue_wait_and_are_kept() {
 }
 
 #[test]
-fn a_second_hub_on_one_folder_is_told() {
+fn a_second_hub_with_the_same_folder_gets_an_error() {
     let (_place, path) = place();
     let _first = Store::open(&path).unwrap();
     assert!(matches!(Store::open(&path), Err(OpenError::InUse(_))));
 }
 
 #[test]
-fn what_is_no_database_is_told_and_left_as_it_is() {
+fn a_file_that_is_not_a_database_is_an_error_and_is_not_changed() {
     let (_place, path) = place();
     fs::write(&path, "this is somebody's diary, and no database at all").unwrap();
     assert!(matches!(Store::open(&path), Err(OpenError::Unusable(_, _))));
@@ -112,7 +112,7 @@ fn what_is_no_database_is_told_and_left_as_it_is() {
 }
 
 #[test]
-fn a_database_of_a_newer_hub_is_told_and_left_as_it_is() {
+fn a_database_of_a_newer_hub_is_an_error_and_is_not_changed() {
     let (_place, path) = place();
     drop(Store::open(&path).unwrap());
     let open = || Connection::open(&path).unwrap();
@@ -124,7 +124,7 @@ fn a_database_of_a_newer_hub_is_told_and_left_as_it_is() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_else_can_read_the_database() {
+fn only_the_owner_can_read_the_database() {
     use std::os::unix::fs::PermissionsExt;
     let (place, path) = place();
     let _store = Store::open(&path).unwrap();

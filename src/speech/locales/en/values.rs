@@ -1,13 +1,13 @@
-//! Values in English: durations, times and dates.
+//! English words for values: durations, times and dates.
 
 use time::Date;
 
 use crate::alexa::built_in::{BuiltInValue, Duration, PartOfDay, Season};
 use crate::speech::locales::Words;
 
-/// The words that stand before a time or a date, and are its own to choose.
+/// The prepositions before a time or a date, which the value replaces by its own.
 const PREPOSITIONS: [&str; 3] = ["at", "in", "on"];
-/// States that are nouns, and what somebody says who is asked how the device is.
+/// States that are nouns, with the words that follow "is".
 const STATES: [(&str, &str); 9] = [
     ("alarm", "in an alarm state"),
     ("emergency", "in an emergency state"),
@@ -19,11 +19,11 @@ const STATES: [(&str, &str); 9] = [
     ("standby", "on standby"),
     ("warning", "in a warning state"),
 ];
-/// What is an error, and not in one: "its status is error".
+/// Subjects whose state is the noun itself: "its status is error", not "its status is in an error state".
 const NAMES_OF_STATES: [&str; 5] = ["condition", "mode", "result", "state", "status"];
 const NUMBERS: [&str; 13] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
 
-/// The words for a value. A day of the year that begins `today` needs no year.
+/// The words for a value. A date within the year that starts with `today` does not need its year.
 pub(in crate::speech::locales) fn words(value: BuiltInValue, today: Date) -> Words {
     let with = |preposition: &str, text: String| Words { phrase: Some(format!("{preposition} {text}")), text, ..Words::default() };
     let name_of = |date| day(date, date, today);
@@ -53,12 +53,12 @@ pub(in crate::speech::locales) fn words(value: BuiltInValue, today: Date) -> Wor
     }
 }
 
-/// The word for a switch.
+/// The word for the state of a switch.
 pub(in crate::speech::locales) fn switch(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 
-/// A value of a list. A device model may write it as programs do: `WARM_WHITE`.
+/// The words for one of several values. A device model may write it like an identifier: `WARM_WHITE`.
 pub(in crate::speech::locales) fn choice(value: &str) -> Words {
     let words = value.split(['_', ' ']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     let shouted = words.chars().any(char::is_uppercase) && !words.chars().any(char::is_lowercase);
@@ -67,7 +67,7 @@ pub(in crate::speech::locales) fn choice(value: &str) -> Words {
     Words { predicate: state.map(|(_, predicate)| (*predicate).to_owned()), text, ..Words::default() }
 }
 
-/// The name of a property, which a program may have made of several words.
+/// The words for the name of a property, which may be an identifier of several words.
 pub(in crate::speech::locales) fn name(property: &str) -> String {
     let mut words = String::with_capacity(property.len());
     for c in property.chars() {
@@ -84,7 +84,7 @@ pub(in crate::speech::locales) fn name(property: &str) -> String {
     words.trim().to_owned()
 }
 
-/// One of a unit: "degree" of "degrees".
+/// The singular of a unit: "degree" for "degrees".
 pub(in crate::speech::locales) fn singular(unit: &str) -> String {
     let ends = |ends: &[&str]| ends.iter().any(|end| unit.ends_with(end));
     match unit {
@@ -95,7 +95,7 @@ pub(in crate::speech::locales) fn singular(unit: &str) -> String {
     }
 }
 
-/// Whether it ends with "is" or "was", and not about a state: "its status is".
+/// Whether a sentence ends with "is" or "was", and its subject is not a state itself: "its status is".
 pub(in crate::speech::locales) fn says_how_something_is(sentence: &str) -> bool {
     let mut words = sentence.split_whitespace().rev();
     let verb = words.next().is_some_and(|verb| ["is", "was", "are", "were"].iter().any(|known| verb.eq_ignore_ascii_case(known)));
@@ -103,7 +103,7 @@ pub(in crate::speech::locales) fn says_how_something_is(sentence: &str) -> bool 
     sentence.ends_with(' ') && verb && !NAMES_OF_STATES.contains(&subject.as_str())
 }
 
-/// Words without their article after a number: "2 vases", not "2 the vases".
+/// The words without their article, if they follow a number: "2 vases", not "2 the vases".
 pub(in crate::speech::locales) fn after<'w>(sentence: &str, words: &'w str) -> &'w str {
     let number = sentence.split_whitespace().next_back().is_some_and(|word| word.parse::<f64>().is_ok());
     match words.split_once(' ') {
@@ -112,12 +112,12 @@ pub(in crate::speech::locales) fn after<'w>(sentence: &str, words: &'w str) -> &
     }
 }
 
-/// "a vase, a cup and a box".
+/// An enumeration: "a vase, a cup and a box".
 pub(in crate::speech::locales) fn list(items: &[String]) -> String {
     list_with(items, "and")
 }
 
-/// The same with another word before the last.
+/// An enumeration with another word than "and" before the last item.
 pub(in crate::speech::locales) fn list_with(items: &[String], word: &str) -> String {
     match items {
         [] => String::new(),
@@ -126,14 +126,14 @@ pub(in crate::speech::locales) fn list_with(items: &[String], word: &str) -> Str
     }
 }
 
-/// Where the preposition begins that a sentence ends with, if it ends with one.
+/// The byte offset of the preposition at the end of a sentence, if it ends with one.
 pub(in crate::speech::locales) fn before_preposition(sentence: &str) -> Option<usize> {
     let words = sentence.strip_suffix(' ')?;
     let at = words.rfind(' ').map_or(0, |space| space + 1);
     PREPOSITIONS.contains(&words.get(at..)?).then_some(at)
 }
 
-/// The seconds of a unit of time.
+/// The number of seconds in a unit of time.
 pub(in crate::speech::locales) fn seconds_of(unit: &str) -> Option<u64> {
     match unit.trim().to_lowercase().as_str() {
         "second" | "seconds" | "sec" | "secs" | "s" => Some(1),
@@ -145,7 +145,7 @@ pub(in crate::speech::locales) fn seconds_of(unit: &str) -> Option<u64> {
     }
 }
 
-/// Whether this is nothing but an article.
+/// Whether a word is an article.
 pub(in crate::speech::locales) fn is_article(words: &str) -> bool {
     ["a", "an", "the"].iter().any(|article| words.eq_ignore_ascii_case(article))
 }
@@ -158,18 +158,18 @@ fn duration(duration: Duration) -> String {
     if parts.is_empty() { amount(0, "second") } else { list(&parts) }
 }
 
-/// Numbers up to twelve are words, as in print.
+/// A number with its unit. Numbers up to twelve are words.
 fn amount(count: u32, unit: &str) -> String {
     let count = u64::from(count);
     format!("{} {}", number(count), plural(count, unit))
 }
 
-/// The unit of so many: "minute", "minutes".
+/// The unit after a number: "minute", "minutes".
 pub(in crate::speech::locales) fn plural(count: u64, unit: &str) -> String {
     format!("{unit}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A number as it stands in a sentence.
+/// A number inside a sentence. Numbers up to twelve are words.
 pub(in crate::speech::locales) fn number(count: u64) -> String {
     usize::try_from(count).ok().and_then(|count| NUMBERS.get(count)).map_or_else(|| count.to_string(), |word| (*word).into())
 }
@@ -184,7 +184,8 @@ fn time(hour: u8, minute: u8) -> String {
     }
 }
 
-/// "December 1st", with the year where what begins then is over by `end`, or is more than a year away.
+/// A date, such as "December 1st". `end` is the last day of the period that starts with `date`. The year is added if the period
+/// is over, or if it starts more than a year from today.
 fn day(date: Date, end: Date, today: Date) -> String {
     let name = format!("{} {}", date.month(), ordinal(date.day()));
     let of_this_year = end >= today && (date - today).whole_days() < 365;
@@ -217,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_spoken_as_a_person_says_it() {
+    fn built_in_values_are_converted_to_words() {
         let today = Date::from_calendar_date(2026, Month::December, 1).unwrap();
         for (value, expected) in [
             ("PT10M", "ten minutes"),
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_a_program_is_spoken_as_words() {
+    fn identifiers_are_converted_to_words() {
         for (value, words) in
             [("warm_white", "warm white"), ("WARM_WHITE", "warm white"), ("idle", "idle"), ("Eco+", "Eco+"), ("OFF", "off")]
         {
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn several_items_are_joined_as_a_person_joins_them() {
+    fn several_items_become_an_enumeration() {
         let said = |items: &[&str]| list(&items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>());
         assert_eq!(said(&["vase"]), "vase");
         assert_eq!(said(&["vase", "cup"]), "vase and cup");

@@ -1,4 +1,4 @@
-//! Mistakes in intents and in the dialogs about them.
+//! Tests of mistakes in intents and in their dialog models.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn an_intent_in_one_file_only_is_found() {
 }
 
 #[test]
-fn an_intent_that_every_skill_needs_is_missed() {
+fn a_missing_required_intent_is_found() {
     for name in ["Help", "Stop", "Cancel", "Fallback", "NavigateHome", "Yes", "No"] {
         let name: &'static str = format!("AMAZON.{name}Intent").leak();
         language(Without(INTENTS, name), "languageModel.intents", &format!("{name} is missing"));
@@ -30,7 +30,7 @@ fn an_intent_that_every_skill_needs_is_missed() {
 }
 
 #[test]
-fn an_intent_that_nobody_can_say_or_that_nothing_answers_is_found() {
+fn an_intent_that_cannot_be_said_or_is_not_handled_is_found() {
     language(
         Push(INTENTS, json!({"name": "AMAZON.DanceIntent"})),
         "languageModel.intents.AMAZON.DanceIntent",
@@ -63,9 +63,9 @@ fn a_confirmation_in_one_file_only_is_found() {
 }
 
 #[test]
-fn a_name_that_alexa_refuses_is_found() {
+fn a_name_that_alexa_rejects_is_found() {
     let both = |what: &'static str| {
-        vec![Push(INTENTS, json!({"name": what, "samples": ["dance"]})), Toml("[intent.StateIntent]\nanswer", what_answers(what))]
+        vec![Push(INTENTS, json!({"name": what, "samples": ["dance"]})), Toml("[intent.StateIntent]\nanswer", answer_to(what))]
     };
     found(both("Dance2Intent"), File::InteractionModel, "languageModel.intents.Dance2Intent", "letters and `_`");
     let slot = json!([{"name": "mode1", "type": "MODE"}]);
@@ -84,12 +84,12 @@ fn a_name_that_alexa_refuses_is_found() {
     found(changes, File::InteractionModel, "languageModel.types.MODE1", "letters and `_`");
 }
 
-fn what_answers(intent: &str) -> &'static str {
+fn answer_to(intent: &str) -> &'static str {
     format!("[intent.{intent}]\nanswer = [{{ say = \"It is {{status}}.\" }}]\n[intent.StateIntent]\nanswer").leak()
 }
 
 #[test]
-fn a_prompt_that_nothing_asks_or_that_is_missing_is_found() {
+fn an_unused_or_missing_prompt_is_found() {
     let prompt = |id: &str| json!({"id": id, "variations": [{"type": "PlainText", "value": "What?"}]});
     language(Push("/prompts", prompt("Other")), "prompts.Other", "no dialog uses the prompt");
     language(Push("/prompts", prompt("Sure")), "prompts.Sure", "is there twice");
@@ -109,7 +109,7 @@ fn a_dialog_that_does_not_fit_the_language_model_is_found() {
 }
 
 #[test]
-fn what_no_intent_reaches_is_found() {
+fn an_unused_command_or_property_is_found() {
     device(Toml("[command.name.to]", "[command.beep]\n[command.name.to]"), "command.beep", "no intent sends the command");
     device(Toml("[property.mode]", "[property.lock]\ntype = \"switch\"\n[property.mode]"), "property.lock", "no intent sets it");
 }

@@ -1,4 +1,4 @@
-//! Models without a mistake, and each mistake by itself.
+//! Tests of the checks: models without a mistake, and each mistake alone.
 
 mod intents;
 mod slots;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::simulator::utterance::interaction::InteractionModel;
 
-/// A heater with every kind of property, argument and intent.
+/// The device model of a heater, with every kind of property, argument and intent.
 const DEVICE: &str = r#"
 [device]
 name = "heater"
@@ -154,15 +154,15 @@ fn interaction() -> Value {
 
 /// One change of a file.
 enum Change {
-    /// This text of the device model becomes that one.
+    /// Replaces a text of the device model by another.
     Toml(&'static str, &'static str),
-    /// This member is added to an object of the interaction model, or put in the place of the one that is there.
+    /// Adds a member to an object of the interaction model, or replaces it.
     Member(&'static str, &'static str, Value),
-    /// What is there becomes this.
+    /// Replaces the value at a JSON pointer.
     Put(&'static str, Value),
-    /// This is added to a list.
+    /// Appends a value to a list.
     Push(&'static str, Value),
-    /// The entry of this name is taken out of a list.
+    /// Removes the element with this name from a list.
     Without(&'static str, &'static str),
 }
 
@@ -191,7 +191,7 @@ fn changed(changes: Vec<Change>) -> Vec<Finding> {
     check(&Model::parse(&device).unwrap(), &interaction.to_string())
 }
 
-/// The mistake is found, in this place, and nothing else is.
+/// Checks that the changes result in exactly one finding, in this file and at this place.
 #[track_caller]
 fn found(changes: Vec<Change>, file: File, place: &str, fault: &str) {
     let findings = changed(changes);
@@ -230,7 +230,7 @@ fn the_printers_own_files_have_no_finding() {
 }
 
 #[test]
-fn of_many_mistakes_the_first_are_told() {
+fn only_the_first_findings_are_reported() {
     let intents: Vec<Value> = (0..500).map(|_| json!({"name": "a1", "samples": ["x1"]})).collect();
     let file = json!({"interactionModel": {"languageModel": {"invocationName": "x", "intents": intents}}});
     assert_eq!(check(&Model::parse(DEVICE).unwrap(), &file.to_string()).len(), MAX_FINDINGS);

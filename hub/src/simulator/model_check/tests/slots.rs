@@ -1,4 +1,4 @@
-//! Mistakes in slots, their types and values.
+//! Tests of mistakes in slots, slot types and values.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn a_slot_in_one_file_only_is_found() {
 }
 
 #[test]
-fn a_slot_that_is_never_filled_or_takes_too_much_is_found() {
+fn a_slot_that_is_never_filled_or_has_too_many_values_is_found() {
     let place = "languageModel.intents.BoostIntent.slots.level";
     language(Put("/languageModel/intents/3/samples", json!(["boost for {duration}"])), place, "never filled");
     let place = "languageModel.intents.PowerIntent.slots.state.multipleValues";
@@ -77,7 +77,7 @@ fn a_type_that_alexa_does_not_know_is_found() {
 }
 
 #[test]
-fn a_type_without_use_or_values_is_found() {
+fn an_unused_or_empty_type_is_found() {
     let unused = Push(TYPES, json!({"name": "COLOUR", "values": [{"name": {"value": "red"}}]}));
     language(unused, "languageModel.types.COLOUR", "no slot has this type");
     let empty = ["/languageModel/intents/4/slots/0/type", "/dialog/intents/4/slots/0/type"].map(|at| Put(at, json!("NAME")));
@@ -86,7 +86,7 @@ fn a_type_without_use_or_values_is_found() {
 }
 
 #[test]
-fn words_and_ids_of_two_values_are_found() {
+fn spellings_and_ids_that_two_values_share_are_found() {
     let green = json!({"id": "eco", "name": {"value": "green", "synonyms": ["full power"]}});
     language(Put("/languageModel/types/1/values/0", green), "languageModel.types.MODE.values.full power", "said for `green` too");
     let slow = json!({"id": "eco", "name": {"value": "slow"}});
@@ -95,7 +95,7 @@ fn words_and_ids_of_two_values_are_found() {
     language(Put("/languageModel/types/1/values/0", mute), "languageModel.types.MODE.values.green", "no word in it");
 }
 
-/// The boost takes another type, and another range.
+/// Changes the slot type and the range of the argument of `BoostIntent`.
 fn boost(kind: &'static str, range: &'static str) -> Vec<Change> {
     let types = ["/languageModel/intents/3/slots/0/type", "/dialog/intents/3/slots/0/type"].map(|at| Put(at, json!(kind)));
     types.into_iter().chain([Toml("type = \"integer\"\nmin = 1\nmax = 240\nunit = \"minutes\"", range)]).collect()
@@ -133,7 +133,7 @@ fn a_range_that_a_type_cannot_say_is_found() {
 }
 
 #[test]
-fn a_unit_that_is_nearly_a_word_or_none_is_found() {
+fn a_misspelled_unit_or_a_symbol_is_found() {
     for (unit, fault) in
         [("degress", "nearly `degrees`"), ("degree", "nearly `degrees`"), ("°", "no word"), ("precent", "nearly `percent`")]
     {

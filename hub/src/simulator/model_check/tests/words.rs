@@ -1,9 +1,9 @@
-//! Mistakes in what is said: samples, names, sentences, and keys that count for nothing.
+//! Tests of mistakes in samples, names and sentences, and of unknown keys.
 
 use super::*;
 
 #[test]
-fn a_sample_that_alexa_hears_twice_is_found() {
+fn a_duplicate_sample_is_found() {
     let samples = "/languageModel/intents/3/samples";
     for twice in ["What's a boost", "what's a  boost", "Boost {level}"] {
         let place = format!("languageModel.intents.BoostIntent.samples, \"{twice}\"");
@@ -29,7 +29,7 @@ fn a_sample_that_alexa_hears_twice_is_found() {
 }
 
 #[test]
-fn a_sample_that_alexa_refuses_is_found() {
+fn a_sample_that_alexa_rejects_is_found() {
     let samples = "/languageModel/intents/3/samples";
     for (text, fault) in [
         ("boost for 10 minutes", "refuses `1`"),
@@ -47,7 +47,7 @@ fn a_sample_that_alexa_refuses_is_found() {
 }
 
 #[test]
-fn a_search_query_without_words_beside_it_or_with_another_slot_is_found() {
+fn a_search_query_alone_or_with_another_slot_is_found() {
     let samples = "/languageModel/intents/4/samples";
     language(Push(samples, json!("{words}")), "languageModel.intents.RenameIntent.samples, \"{words}\"", "some of the sample's own");
     let changes = vec![
@@ -62,7 +62,7 @@ fn a_search_query_without_words_beside_it_or_with_another_slot_is_found() {
 }
 
 #[test]
-fn an_invocation_name_that_alexa_refuses_is_found() {
+fn an_invocation_name_that_alexa_rejects_is_found() {
     let named =
         |name: &'static str| vec![Put("/languageModel/invocationName", json!(name)), Toml("invocation = \"my heater\"", toml_name(name))];
     for (name, fault) in [
@@ -106,7 +106,7 @@ fn a_sentence_that_can_never_be_spoken_is_found() {
 }
 
 #[test]
-fn a_sentence_of_several_that_can_never_be_said_is_found() {
+fn one_of_several_sentences_that_can_never_be_said_is_found() {
     let says = |list| Toml("says = \"Boosting for {duration}.\"", list);
     let never = says("says = [{ say = \"Now.\", when = { duration = \"soon\" } }, { say = \"Boosting for {duration}.\" }]");
     device(never, "intent.BoostIntent.says[0].when.duration", "is never `soon`");

@@ -1,6 +1,6 @@
-//! Dates as they are said: `AMAZON.DATE` makes `2026-12-02` of "tomorrow" and `2026-W49-WE` of "this weekend".
+//! Spoken dates: `AMAZON.DATE` converts "tomorrow" to `2026-12-02` and "this weekend" to `2026-W49-WE`.
 //!
-//! A day, weekday or month without a year is the next one that comes, today included.
+//! A day, weekday or month without a year is the next one in the future, including today.
 
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 use jiff::{Span, ToSpan};
@@ -11,7 +11,7 @@ use super::number::number;
 use super::ordinal::ordinal;
 use crate::simulator::utterance::words::Phrase;
 
-/// More words than a date has.
+/// The largest number of words in a date.
 const MAX_WORDS: usize = 10;
 
 const WEEKDAYS: &[(&str, Weekday)] = &[
@@ -26,7 +26,7 @@ const WEEKDAYS: &[(&str, Weekday)] = &[
 const MONTHS: &[&str] =
     &["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
 
-/// `AMAZON.DATE`, seen from `today`.
+/// `AMAZON.DATE`: converts words to a date relative to `today`.
 pub fn date(said: Phrase<'_>, today: Date) -> Option<String> {
     if said.is_empty() || said.len() > MAX_WORDS {
         return None;
@@ -37,17 +37,17 @@ pub fn date(said: Phrase<'_>, today: Date) -> Option<String> {
     day(said, today).map(|day| day.to_string()).or_else(|| period(said, today))
 }
 
-/// Whether this is the name of a day of the week.
+/// Whether a word is the name of a weekday.
 pub fn is_weekday(word: &str) -> bool {
     WEEKDAYS.iter().any(|(name, _)| *name == word)
 }
 
-/// Whether this is the name of a month.
+/// Whether a word is the name of a month.
 pub fn is_month(word: &str) -> bool {
     month(word).is_some()
 }
 
-/// What "in two hours" and "two hours from now" name.
+/// The duration in "in two hours" and "two hours from now".
 pub(super) fn after_now(said: Phrase<'_>) -> Option<Duration> {
     if said.word(0) == Some("in") {
         return Duration::read(said.after(1));
@@ -56,7 +56,7 @@ pub(super) fn after_now(said: Phrase<'_>) -> Option<Duration> {
     Duration::read(said.part(0, from_now))
 }
 
-/// One day.
+/// Converts words to a single day.
 fn day(said: Phrase<'_>, today: Date) -> Option<Date> {
     let near = match said.text() {
         "today" | "tonight" => Some(0),
@@ -83,14 +83,14 @@ fn weekday(said: Phrase<'_>, today: Date) -> Option<Date> {
     let (which, said) = of_week.map_or_else(|| which(said), |at| (Which::Next, said.part(0, at)));
     let weekday = WEEKDAYS.iter().find(|(name, _)| *name == said.text()).map(|(_, weekday)| *weekday)?;
     match which {
-        // The one of the next week: "next Friday", said on a Tuesday, is not this Friday.
+        // The weekday of the next week: "next Friday", said on a Tuesday, is not the Friday of this week.
         Which::Next => in_week(today, 1, weekday),
         Which::Last => today.nth_weekday(-1, weekday).ok(),
         Which::This => today.yesterday().ok()?.nth_weekday(1, weekday).ok(),
     }
 }
 
-/// A weekday of the week that is so many weeks after this one.
+/// A weekday of the week that is `weeks` weeks after the week of `today`.
 fn in_week(today: Date, weeks: i64, weekday: Weekday) -> Option<Date> {
     let week = today.checked_add(weeks.weeks()).ok()?.iso_week_date();
     ISOWeekDate::new(week.year(), week.week(), weekday).ok().map(ISOWeekDate::date)
@@ -129,15 +129,15 @@ fn day_and_month(said: Phrase<'_>, today: Date) -> Option<Date> {
     if !before.is_empty() {
         return next(today, month, day_number(before)?, year(after)?);
     }
-    // The day is as long as it can be: "May twenty first" is no day of the year 1.
+    // The day takes as many words as possible: "May twenty first" is not May 20 of the year 1.
     (1..=after.len()).rev().find_map(|end| next(today, month, day_number(after.part(0, end))?, year(after.after(end))?))
 }
 
-/// A day of a year, or the next one that comes.
+/// A day of a given year, or the next such day in the future.
 fn next(today: Date, month: i8, day: i8, year: Option<i16>) -> Option<Date> {
     match year {
         Some(year) => Date::new(year, month, day).ok(),
-        // The 29th of February is at most eight years away.
+        // February 29 is at most eight years in the future.
         None => (0..9).filter_map(|years| Date::new(today.year() + years, month, day).ok()).find(|date| *date >= today),
     }
 }
@@ -147,7 +147,7 @@ fn day_number(said: Phrase<'_>) -> Option<i8> {
     ordinal.or_else(|| number(said)?.parse().ok()).filter(|day| (1..=31).contains(day))
 }
 
-/// A year that may be left out: `Some(None)` where there are no words.
+/// An optional year: `Some(None)` for no words, and `None` for words that are not a year.
 #[allow(clippy::option_option, reason = "no year, one, or words that are none")]
 fn year(said: Phrase<'_>) -> Option<Option<i16>> {
     if said.is_empty() { Some(None) } else { four_digits(said)?.parse().ok().map(Some) }
@@ -157,7 +157,7 @@ fn month(word: &str) -> Option<i8> {
     MONTHS.iter().position(|month| *month == word).and_then(|at| i8::try_from(at + 1).ok())
 }
 
-/// `2026-12-01`, whose hyphens are no words.
+/// A date such as `2026-12-01`, which is read as three words.
 fn in_digits(said: Phrase<'_>) -> Option<Date> {
     let (3, Some(year), Some(month), Some(day)) = (said.len(), said.word(0), said.word(1), said.word(2)) else { return None };
     if (year.len(), month.len(), day.len()) != (4, 2, 2) {
@@ -166,7 +166,7 @@ fn in_digits(said: Phrase<'_>) -> Option<Date> {
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 
-/// More than a day: a week, a weekend, a month, a season, a year, a decade.
+/// Converts words to a period: a week, weekend, month, season, year or decade.
 fn period(said: Phrase<'_>, today: Date) -> Option<String> {
     let (which, named) = which(said);
     // "This month", but not "month" alone.
@@ -222,7 +222,7 @@ fn month_of_year(said: Phrase<'_>, which: Which, today: Date) -> Option<String> 
     Some(format!("{year:04}-{month:02}"))
 }
 
-/// Which week, month or Monday is meant.
+/// The relative position of a week, month or weekday.
 #[derive(Clone, Copy, PartialEq)]
 enum Which {
     This,
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
     use crate::simulator::utterance::words::Utterance;
 
-    /// A Tuesday.
+    /// December 1, 2026 is a Tuesday.
     const TODAY: Date = jiff::civil::date(2026, 12, 1);
 
     fn check(today: Date, said: &str, expected: Option<&str>) {
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_as_a_person_says_them() {
+    fn dates_are_read_from_words() {
         for (said, expected) in [
             ("today", "2026-12-01"),
             ("tomorrow", "2026-12-02"),
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn the_calendar_turns_with_the_year() {
+    fn dates_are_correct_at_the_end_of_a_year() {
         let new_years_eve = jiff::civil::date(2026, 12, 31);
         for (said, expected) in [
             ("tomorrow", "2027-01-01"),
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_none() {
+    fn other_words_are_not_a_date() {
         for said in [
             "",
             "vase",

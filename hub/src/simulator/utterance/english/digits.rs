@@ -1,9 +1,9 @@
-//! Digits as they are said: PINs, phone numbers, and letters between them.
+//! Spoken digits and letters: PINs, phone numbers and codes.
 
 use super::number::{number, small, tens};
 use crate::simulator::utterance::words::Phrase;
 
-/// More digits than a phone number has (ITU-T E.164).
+/// The largest number of digits in a phone number (ITU-T E.164).
 const MAX_DIGITS: usize = 15;
 
 /// `AMAZON.FOUR_DIGIT_NUMBER`: "one two three four", "nineteen eighty four", "two thousand twenty six".
@@ -12,7 +12,7 @@ pub fn four_digits(said: Phrase<'_>) -> Option<String> {
     number(said).filter(of_four).or_else(|| spelled(said, |_| None).filter(of_four))
 }
 
-/// `AMAZON.PhoneNumber`: its digits.
+/// `AMAZON.PhoneNumber`: the digits of a phone number.
 pub fn phone_number(said: Phrase<'_>) -> Option<String> {
     spelled(said, |_| None).filter(|digits| (3..=MAX_DIGITS).contains(&digits.len()))
 }
@@ -23,7 +23,7 @@ pub fn alphanumeric(said: Phrase<'_>) -> Option<String> {
     spelled(said, |word| (word.len() == 1 && word.is_ascii() || mixed(word)).then(|| word.to_owned()))
 }
 
-/// One after the other: digits, small numbers, and what else is taken.
+/// The concatenation of digits, small numbers, and the words that `other` accepts.
 fn spelled(said: Phrase<'_>, other: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut text = String::new();
     let mut words = said.words().skip_while(|word| *word == "plus").peekable();

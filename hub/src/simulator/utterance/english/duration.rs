@@ -1,16 +1,16 @@
-//! Durations as they are said: `AMAZON.DURATION` makes `PT1H30M` of "an hour and a half".
+//! Spoken durations: `AMAZON.DURATION` converts "an hour and a half" to `PT1H30M`.
 
 use std::fmt::Write;
 
 use super::number::number;
 use crate::simulator::utterance::words::Phrase;
 
-/// More words than a duration has.
+/// The largest number of words in a duration.
 const MAX_WORDS: usize = 16;
-/// More of one unit than anybody says, in thousandths.
+/// The largest amount of one unit, in thousandths.
 const MAX_AMOUNT: u64 = 1_000_000_000;
 
-/// The units of ISO 8601, the longest first.
+/// The units of ISO 8601, from the longest to the shortest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unit {
     Year,
@@ -26,12 +26,12 @@ use Unit::{Day, Hour, Minute, Month, Second, Week, Year};
 
 const UNITS: [Unit; 7] = [Year, Month, Week, Day, Hour, Minute, Second];
 
-/// A duration, by its units.
+/// A duration as the amounts of the seven units, in the order of `UNITS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Duration([u64; 7]);
 
 impl Duration {
-    /// Reads all of a phrase as a duration; `None` for what is none.
+    /// Converts a whole phrase to a duration; `None` for other words.
     pub fn read(said: Phrase<'_>) -> Option<Self> {
         if said.len() > MAX_WORDS {
             return None;
@@ -39,7 +39,7 @@ impl Duration {
         let said = if said.word(0) == Some("for") { said.after(1) } else { said };
         let (mut duration, mut rest, mut last) = (Self::default(), said, None);
         loop {
-            // "An hour thirty": what is left are minutes.
+            // "An hour thirty": the number at the end has the next smaller unit.
             if let Some(smaller) = last.and_then(without_unit).filter(|_| component(rest).is_none()) {
                 duration.add(thousandths(&number(rest)?).filter(|amount| (1_000..60_000).contains(amount))?, smaller)?;
                 return Some(duration);
@@ -54,19 +54,19 @@ impl Duration {
             match rest.word(0) {
                 None => return Some(duration),
                 Some("and") => rest = rest.after(1),
-                // And so are "an hour and a half ten minutes".
+                // "An hour and a half ten minutes" are two durations too.
                 Some(_) if !amount.is_multiple_of(1_000) => return None,
                 Some(_) => {}
             }
         }
     }
 
-    /// Years, months, weeks and days, each by itself.
+    /// The amounts of years, months, weeks and days.
     pub fn calendar(self) -> [u64; 4] {
         [self.of(Year), self.of(Month), self.of(Week), self.of(Day)]
     }
 
-    /// Hours, minutes and seconds, in seconds.
+    /// The hours, minutes and seconds, as a number of seconds.
     pub fn clock(self) -> u64 {
         (self.of(Hour) * 60 + self.of(Minute)) * 60 + self.of(Second)
     }
@@ -75,7 +75,7 @@ impl Duration {
         self.0[unit as usize]
     }
 
-    /// Adds thousandths of a unit. What is left of a whole one goes into the smaller units.
+    /// Adds thousandths of a unit. A fraction of the unit is converted to smaller units.
     fn add(&mut self, thousandths: u64, unit: Unit) -> Option<()> {
         self.0[unit as usize] += thousandths / 1_000;
         let (smaller, ratio) = match unit {
@@ -90,7 +90,7 @@ impl Duration {
         self.add(thousandths % 1_000 * ratio, smaller)
     }
 
-    /// ISO 8601, as Alexa writes it. Weeks stand alone.
+    /// The duration in ISO 8601, in the form of Alexa. Weeks are written alone, or converted to days.
     pub fn iso8601(self) -> String {
         let mut amounts = self.0;
         if amounts[Week as usize] > 0 && amounts.iter().filter(|amount| **amount > 0).count() > 1 {
@@ -116,12 +116,12 @@ impl Duration {
     }
 }
 
-/// `AMAZON.DURATION`.
+/// `AMAZON.DURATION`: converts words to a duration in ISO 8601.
 pub fn duration(said: Phrase<'_>) -> Option<String> {
     Duration::read(said).map(Duration::iso8601)
 }
 
-/// The first amount with its unit: thousandths, the unit, and how many words they take.
+/// The first amount with its unit: the amount in thousandths, the unit, and the number of words.
 fn component(said: Phrase<'_>) -> Option<(u64, Unit, usize)> {
     if let Some((amount, unit)) = said.word(0).and_then(joined) {
         return Some((amount, unit, 1));
@@ -136,7 +136,7 @@ fn component(said: Phrase<'_>) -> Option<(u64, Unit, usize)> {
     Some(((amount + more * times).min(MAX_AMOUNT), unit, at + 1 + words))
 }
 
-/// The unit that is not said after this one.
+/// The unit that may be omitted after a number that follows this unit.
 fn without_unit(unit: Unit) -> Option<Unit> {
     match unit {
         Hour => Some(Minute),
@@ -145,7 +145,7 @@ fn without_unit(unit: Unit) -> Option<Unit> {
     }
 }
 
-/// A unit, and how many of it a word stands for.
+/// The unit of a word, and the number of units that the word means.
 fn unit(word: &str) -> Option<(Unit, u64)> {
     Some(match word {
         "second" | "seconds" | "sec" | "secs" => (Second, 1),
@@ -160,7 +160,7 @@ fn unit(word: &str) -> Option<(Unit, u64)> {
     })
 }
 
-/// "30min", as it is typed.
+/// A typed number with its unit in one word, such as "30min".
 fn joined(word: &str) -> Option<(u64, Unit)> {
     let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &word[digits.len()..] {
@@ -192,7 +192,7 @@ fn quantity(said: Phrase<'_>) -> Option<u64> {
     Some(thousandths(&number(whole)?)? + more)
 }
 
-/// "And a half" at the beginning, in thousandths, and how many words it takes.
+/// A fraction such as "and a half" at the beginning: thousandths, and the number of words.
 fn fraction(said: Phrase<'_>) -> Option<(u64, usize)> {
     match said.part(0, 3).text() {
         _ if said.part(0, 2).text() == "and half" => Some((500, 2)),
@@ -219,7 +219,7 @@ mod tests {
     use crate::simulator::utterance::words::Utterance;
 
     #[test]
-    fn durations_are_read_as_a_person_says_them() {
+    fn durations_are_read_from_words() {
         for (said, expected) in [
             ("ten minutes", "PT10M"),
             ("a minute", "PT1M"),
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_none() {
+    fn other_words_are_not_a_duration() {
         for said in [
             "",
             "minutes",

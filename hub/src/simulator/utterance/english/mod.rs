@@ -1,6 +1,6 @@
-//! What English words come to for the built-in slot types that make a value of them.
+//! The conversion of English words to the values of built-in slot types.
 //!
-//! Each reads all of a phrase or nothing of it. Another language is another folder beside this one.
+//! Each function converts a whole phrase or fails. Another language would be another module beside this one.
 
 pub mod date;
 pub mod digits;
@@ -9,7 +9,7 @@ pub mod number;
 pub mod ordinal;
 pub mod time;
 
-/// Whether a word is an article, which names nothing by itself.
+/// Whether a word is an article, which has no meaning alone.
 pub fn is_article(word: &str) -> bool {
     onething::speech::locales::Locale::English.is_article(word)
 }

@@ -1,4 +1,4 @@
-//! Numbers as they are said: `AMAZON.NUMBER` turns "two hundred" and "200" into "200".
+//! Spoken numbers: `AMAZON.NUMBER` converts "two hundred" and "200" to "200".
 
 use crate::simulator::utterance::words::Phrase;
 
@@ -26,25 +26,25 @@ const UNITS: &[&str] = &[
 ];
 const TENS: &[&str] = &["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 const SCALES: &[(&str, u64)] = &[("thousand", 1_000), ("million", 1_000_000), ("billion", 1_000_000_000)];
-/// More digits than a number that anybody says.
+/// The largest number of digits.
 const MAX_DIGITS: usize = 15;
 
-/// What the word before allows the next one to be.
+/// The state after a word, which decides the words that may follow.
 #[derive(Clone, Copy, PartialEq)]
 enum Before {
-    /// Nothing yet, or a scale, or a hundred: any number may follow.
+    /// The beginning, or after a scale or "hundred": any number may follow.
     Open,
-    /// "twenty": one to nine may follow.
+    /// After a ten such as "twenty": one to nine may follow.
     Tens,
-    /// A complete small number: a hundred or a scale may follow.
+    /// After a complete small number: "hundred" or a scale may follow.
     Small,
-    /// "a": a hundred or a scale must follow.
+    /// After "a": "hundred" or a scale must follow.
     A,
-    /// "and": a small number must follow.
+    /// After "and": a small number must follow.
     And,
 }
 
-/// The digits of a number; `None` for what is none.
+/// Converts words to a number in digits; `None` for other words.
 pub fn number(said: Phrase<'_>) -> Option<String> {
     let negative = matches!(said.word(0), Some("minus" | "negative"));
     let said = if negative { said.after(1) } else { said };
@@ -62,7 +62,7 @@ pub fn number(said: Phrase<'_>) -> Option<String> {
     fraction.filter(|digits| !digits.is_empty() && digits.len() <= MAX_DIGITS).map(|digits| format!("{sign}{whole}.{digits}"))
 }
 
-/// Whether a word can begin a number: most words cannot, and need no closer look.
+/// Whether a word can begin a number. A fast check, because most words cannot.
 pub fn begins_number(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit())
         || matches!(word, "a" | "minus" | "negative" | "hundred")
@@ -122,7 +122,7 @@ fn whole(said: Phrase<'_>) -> Option<u64> {
     total.checked_add(current.unwrap_or(0))
 }
 
-/// "205", "20.5"; not "1.2.3", and nothing of absurd length.
+/// Digits with at most one decimal point, such as "205" and "20.5", of at most [`MAX_DIGITS`] each.
 fn digits(word: &str) -> Option<&str> {
     let (whole, fraction) = word.split_once('.').unwrap_or((word, "0"));
     let all = |part: &str| !part.is_empty() && part.len() <= MAX_DIGITS && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn other_words_are_not_a_number() {
         for said in [
             "",
             "a",
@@ -211,7 +211,7 @@ mod tests {
         }
     }
 
-    /// Says a number, the American way.
+    /// The words of a number in American English.
     fn say(number: u64) -> String {
         match number {
             0..20 => UNITS[usize::try_from(number).unwrap()].to_owned(),
@@ -229,12 +229,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_number_that_is_said_is_read(number in 0_u64..1_000_000_000_000) {
+        fn every_spoken_number_is_read(number in 0_u64..1_000_000_000_000) {
             prop_assert_eq!(read(&say(number)), Some(number.to_string()), "{}", say(number));
         }
 
         #[test]
-        fn no_words_are_too_much(words in proptest::collection::vec("(one|twenty|hundred|thousand|billion|and|a|point|minus|99999999999|x)", 0..40)) {
+        fn any_words_are_read_without_a_panic(words in proptest::collection::vec("(one|twenty|hundred|thousand|billion|and|a|point|minus|99999999999|x)", 0..40)) {
             let _ = read(&words.join(" "));
         }
     }

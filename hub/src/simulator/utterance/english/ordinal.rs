@@ -1,4 +1,4 @@
-//! Ordinals as they are said: `AMAZON.Ordinal` makes `2` of "second".
+//! Spoken ordinals: `AMAZON.Ordinal` converts "second" to `2`.
 
 use super::number::tens;
 use crate::simulator::utterance::words::Phrase;
@@ -26,7 +26,7 @@ const FIRST: &[&str] = &[
 ];
 const TENS: &[&str] = &["twentieth", "thirtieth", "fortieth", "fiftieth", "sixtieth", "seventieth", "eightieth", "ninetieth"];
 
-/// The number of an ordinal up to a hundred, or with digits ("105th"); `None` for what is none.
+/// Converts an ordinal up to "hundredth", or any ordinal with digits ("105th"); `None` for other words.
 pub fn ordinal(said: Phrase<'_>) -> Option<u32> {
     let said = if said.word(0) == Some("the") { said.after(1) } else { said };
     match (said.len(), said.word(0)?, said.word(1)) {

@@ -1,19 +1,19 @@
-//! Times of the day as they are said: `AMAZON.TIME` makes `19:00` of "seven p.m." and `MO` of "in the morning".
+//! Spoken times of the day: `AMAZON.TIME` converts "seven p.m." to `19:00` and "in the morning" to `MO`.
 //!
-//! An hour without its half of the day is taken as it is said: "seven" is `07:00`.
+//! An hour without "a.m.", "p.m." or the like is taken literally: "seven" is `07:00`.
 
 use jiff::civil::{DateTime, Time};
 
 use super::number::number;
 use crate::simulator::utterance::words::{Phrase, Utterance};
 
-/// More words than a time has.
+/// The largest number of words in a time.
 const MAX_WORDS: usize = 10;
 
-/// What follows the hour and says which half of the day it is.
+/// The half of the day that the words after the hour mean.
 #[derive(Clone, Copy, PartialEq)]
 enum Half {
-    /// As it is said.
+    /// No such words: the hour is taken literally.
     Unsaid,
     Morning,
     Afternoon,
@@ -36,7 +36,7 @@ const ENDINGS: &[(&str, Half)] = &[
     ("tonight", Half::Night),
 ];
 
-/// `AMAZON.TIME`. `now` is for "in ten minutes".
+/// `AMAZON.TIME`: converts words to a time of the day. `now` is for relative times such as "in ten minutes".
 pub fn time(said: Phrase<'_>, now: DateTime) -> Option<String> {
     let said = if matches!(said.word(0), Some("at" | "around" | "by")) && said.text() != "at night" { said.after(1) } else { said };
     if said.is_empty() || said.len() > MAX_WORDS {
@@ -67,7 +67,7 @@ fn time_of_day(said: Phrase<'_>) -> Option<Time> {
         "midnight" | "twelve midnight" | "12 midnight" => return Time::new(0, 0, 0, 0).ok(),
         _ => {}
     }
-    // "7pm" is typed in one.
+    // "7pm" may be typed as one word.
     let spaced = spaced(said);
     let said = spaced.all();
     let (said, half) = ending(said);
@@ -87,7 +87,7 @@ fn time_of_day(said: Phrase<'_>) -> Option<Time> {
     Time::new(hour, minute, 0, 0).ok()
 }
 
-/// What comes before a half of the day, and which one it is.
+/// The words before the half of the day, and the half.
 fn ending(said: Phrase<'_>) -> (Phrase<'_>, Half) {
     let found = ENDINGS.iter().find_map(|(words, half)| {
         let before = said.len().checked_sub(words.split(' ').count())?;
@@ -96,7 +96,7 @@ fn ending(said: Phrase<'_>) -> (Phrase<'_>, Half) {
     found.unwrap_or((said, Half::Unsaid))
 }
 
-/// Hour and minute, without a half of the day.
+/// The hour and the minute, from words without a half of the day.
 fn clock(said: Phrase<'_>) -> Option<(i8, i8)> {
     let to_or_past = said.words().position(|word| matches!(word, "past" | "after" | "to" | "before" | "of"));
     if let Some(at) = to_or_past {
@@ -112,7 +112,7 @@ fn clock(said: Phrase<'_>) -> Option<(i8, i8)> {
             _ => Some(((hour + 23) % 24, 60 - minutes)),
         };
     }
-    // "Half seven" is half past in Britain, where it is said.
+    // "Half seven" means half past seven in British English.
     if said.word(0) == Some("half") {
         return Some((small(said.after(1), 24)?, 30));
     }
@@ -122,7 +122,7 @@ fn clock(said: Phrase<'_>) -> Option<(i8, i8)> {
     hour_and_minute(said)
 }
 
-/// "730 pm": without a half of the day it is a number.
+/// Hour and minute in one number, such as "730 pm". Without a half of the day it would be a plain number.
 fn in_one(said: Phrase<'_>) -> Option<(i8, i8)> {
     let word = said.word(0).filter(|word| said.len() == 1 && (3..=4).contains(&word.len()))?;
     let (hour, minute) = word.split_at_checked(word.len() - 2)?;
@@ -141,7 +141,7 @@ fn hour_and_minute(said: Phrase<'_>) -> Option<(i8, i8)> {
         let minute = match minute.text() {
             "hundred" => 0,
             _ if zero(minute) => small(minute.after(1), 9)?,
-            // "Seven five" is no time.
+            // "Seven five" is not a time.
             _ => small(minute, 59).filter(|value| *value > 9 || minute.text().len() == 2)?,
         };
         let hour = if zero(hour) { small(hour.after(1), 9)? } else { small(hour, 24)? };
@@ -149,7 +149,7 @@ fn hour_and_minute(said: Phrase<'_>) -> Option<(i8, i8)> {
     })
 }
 
-/// A whole number up to a limit.
+/// A whole number from 0 to `limit`.
 fn small(said: Phrase<'_>, limit: i8) -> Option<i8> {
     within(number(said)?.parse().ok()?, limit)
 }
@@ -165,7 +165,7 @@ fn without_unit(said: Phrase<'_>) -> Phrase<'_> {
     }
 }
 
-/// The words with a space between a number and `am` or `pm`.
+/// The words with a space between a number and "am" or "pm".
 fn spaced(said: Phrase<'_>) -> Utterance {
     let apart = |word: &str| {
         let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_as_a_person_says_them() {
+    fn times_are_read_from_words() {
         for (said, expected) in [
             ("seven p.m.", "19:00"),
             ("seven pm", "19:00"),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn other_words_are_not_a_time() {
         for said in [
             "",
             "vase",

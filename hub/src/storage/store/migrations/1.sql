@@ -1,4 +1,4 @@
--- What the registry of AWS IoT keeps.
+-- The registry, with the data model of AWS IoT.
 
 CREATE TABLE thing_type (
     name TEXT PRIMARY KEY
@@ -13,9 +13,9 @@ CREATE TABLE thing (
     name TEXT PRIMARY KEY,
     thing_type TEXT NOT NULL REFERENCES thing_type (name),
     version INTEGER NOT NULL,
-    -- A JSON object of strings: the owner, and what is known about them.
+    -- A JSON object of strings: the owner, and the record of the skill.
     attributes TEXT NOT NULL,
-    -- Of the attributes, those that are searched for.
+    -- Copies of attributes for searches.
     alexa_user TEXT,
     unfinished INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -24,10 +24,10 @@ CREATE INDEX thing_by_alexa_user ON thing (alexa_user) WHERE alexa_user IS NOT N
 CREATE INDEX thing_unfinished ON thing (name) WHERE unfinished;
 
 CREATE TABLE certificate (
-    -- SHA-256 of the DER form, in hex.
+    -- The SHA-256 of the DER form, in hex.
     id TEXT PRIMARY KEY,
     active INTEGER NOT NULL,
-    -- The one thing it is attached to, exclusively.
+    -- The only thing that the certificate is attached to.
     thing TEXT REFERENCES thing (name),
     made_for TEXT NOT NULL,
     made_at INTEGER NOT NULL
@@ -42,7 +42,7 @@ CREATE TABLE attached_policy (
     PRIMARY KEY (certificate, policy)
 ) STRICT, WITHOUT ROWID;
 
--- A shadow needs no thing. The classic one has the empty name.
+-- A shadow can exist without a thing in the registry. The classic shadow has the empty name.
 CREATE TABLE shadow (
     thing TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -50,26 +50,27 @@ CREATE TABLE shadow (
     PRIMARY KEY (thing, name)
 ) STRICT, WITHOUT ROWID;
 
--- Trying mode: who stands where Amazon's users stand.
+-- Trying mode: the local users in place of Amazon's users.
 CREATE TABLE local_user (
     user TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     address TEXT NOT NULL,
-    -- The token that Alexa was given when the account was linked, and its SHA-256 by which it is found.
+    -- The access token of the linked account, and its SHA-256 for look-ups.
     token TEXT,
     fingerprint TEXT UNIQUE
 ) STRICT, WITHOUT ROWID;
 
--- The simulated device of a user, and the mail whose bundle it was started with.
+-- The simulated device of a user, and the mail with the bundle that the device was started with.
 CREATE TABLE local_device (
     user TEXT PRIMARY KEY,
     mail TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What the broker remembers of clients whose session outlives their connection.
+-- The persistent MQTT sessions of the broker.
 CREATE TABLE session (
     client_id TEXT PRIMARY KEY,
-    -- How long it outlives the connection, and when it ends; the latter is NULL while the client is connected. Seconds.
+    -- The session expiry interval, and the Unix time of the expiry, both in seconds. The latter is NULL while the client is
+    -- connected.
     expiry INTEGER NOT NULL,
     ends INTEGER
 ) STRICT, WITHOUT ROWID;
@@ -77,7 +78,7 @@ CREATE TABLE session (
 CREATE TABLE subscription (
     client_id TEXT NOT NULL REFERENCES session (client_id) ON DELETE CASCADE,
     filter TEXT NOT NULL,
-    -- JSON: QoS, identifier and the options of MQTT 5.
+    -- JSON: the QoS, the subscription identifier and the subscription options of MQTT 5.
     options TEXT NOT NULL,
     PRIMARY KEY (client_id, filter)
 ) STRICT, WITHOUT ROWID;
@@ -87,7 +88,7 @@ CREATE TABLE waiting (
     number INTEGER NOT NULL,
     topic TEXT NOT NULL,
     payload BLOB NOT NULL,
-    -- JSON: all that is about the message but topic and payload.
+    -- JSON: the other data of the message.
     about TEXT NOT NULL,
     PRIMARY KEY (client_id, number)
 ) STRICT, WITHOUT ROWID;

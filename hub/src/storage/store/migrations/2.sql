@@ -1,15 +1,15 @@
--- What stands at the endpoint where devices register themselves.
+-- The claim codes, counters and events of the registration endpoint.
 
 CREATE TABLE claim (
-    -- The half of the code that names it.
+    -- The first part of the code, which identifies it.
     name TEXT PRIMARY KEY,
-    -- SHA-256 of the whole, in hex.
+    -- The SHA-256 of the complete code, in hex.
     fingerprint TEXT NOT NULL,
     owner TEXT NOT NULL,
-    -- Seconds since the epoch: from then on it is good for nothing.
+    -- The expiry as Unix time in seconds.
     until INTEGER NOT NULL,
     tries INTEGER NOT NULL,
-    -- SHA-256 of the public key of the device that used it, in hex.
+    -- The SHA-256 of the public key of the device that used the code, in hex.
     used_by TEXT
 ) STRICT, WITHOUT ROWID;
 
@@ -17,7 +17,7 @@ CREATE INDEX claim_by_end ON claim (until);
 
 CREATE TABLE claim_count (
     kind TEXT NOT NULL,
-    -- The window of time in which it is counted, in seconds since the epoch.
+    -- The time window of the counter, as Unix times in seconds.
     begins INTEGER NOT NULL,
     ends INTEGER NOT NULL,
     number INTEGER NOT NULL,

@@ -1,24 +1,24 @@
--- Mail that went out or waits for that, and the place of simulated devices.
+-- Outgoing mail, and the location of simulated devices.
 
 CREATE TABLE outgoing_mail (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    -- Seconds since the epoch: when it was handed over, and when its state was last looked at.
+    -- Unix times in seconds: when the mail was queued, and when the row was last updated.
     at INTEGER NOT NULL,
     changed INTEGER NOT NULL,
-    -- Whose certificate is in it; NULL for a mail without one.
+    -- The thing whose certificate the mail contains; NULL for a mail without a certificate.
     thing TEXT,
     certificate TEXT,
     sender TEXT NOT NULL,
-    -- The whole address while it waits, afterwards a masked one.
+    -- The complete address while the mail waits, and a masked address afterwards.
     recipient TEXT NOT NULL,
-    -- The message, while it waits: there is a private key in it.
+    -- The message while the mail waits. It contains a private key.
     message BLOB,
-    -- `waiting`, `sent`, `failed`, or `dropped`, where nobody wants it any more.
+    -- `waiting`, `sent`, `failed`, or `dropped` for an obsolete mail.
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL,
-    -- Milliseconds since the epoch; NULL where there is no next attempt.
+    -- Unix time in milliseconds; NULL if there is no next attempt.
     next_attempt INTEGER,
-    -- Who must act, and why it did not go out at the last attempt.
+    -- Who must act, and the error of the last attempt.
     fault TEXT,
     failure TEXT
 ) STRICT;
@@ -26,5 +26,6 @@ CREATE TABLE outgoing_mail (
 CREATE INDEX outgoing_mail_waiting ON outgoing_mail (next_attempt) WHERE next_attempt IS NOT NULL;
 CREATE INDEX outgoing_mail_by_thing ON outgoing_mail (thing, number);
 
--- Where the device was started, as devices.rs names a place: a copy of the folder elsewhere does not start it again.
+-- The location of the data folder in which the device was started (place.rs). In a copy of the folder the device does not start
+-- automatically.
 ALTER TABLE local_device ADD COLUMN place TEXT;

@@ -1,21 +1,21 @@
--- What clients of the broker were refused.
+-- The requests of clients that the broker refused.
 
 CREATE TABLE refusal (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,
-    -- Such as iot:Publish; NULL for a packet that belongs to no action.
+    -- The action, such as iot:Publish; NULL for a packet without an action.
     action TEXT,
-    -- The client id, topic or topic filter.
+    -- The client id, the topic or the topic filter.
     resource TEXT NOT NULL,
     will INTEGER NOT NULL,
     client_id TEXT NOT NULL,
     certificate TEXT NOT NULL,
     thing TEXT,
     source TEXT NOT NULL,
-    -- Why, by a name and in words.
+    -- The reason as an identifier and as text.
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
-    -- For how many refusals of one cause the row stands.
+    -- The number of refusals with the same cause that this row represents.
     times INTEGER NOT NULL
 ) STRICT;
 

@@ -1,4 +1,4 @@
--- Trying mode: what was said to the simulated Echos, and the cards of the Alexa app.
+-- Trying mode: the conversations with the simulated Echos, and the cards of the Alexa app.
 
 CREATE TABLE local_turn (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
