@@ -37,7 +37,7 @@ pub struct Reply {
 pub enum HttpsError {
     /// The URL or a header is invalid.
     #[error("the request cannot be made")]
-    Unsendable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    InvalidRequest(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The connection failed or was closed before the response headers.
     #[error("no connection")]
     Unreachable(#[source] reqwest::Error),
@@ -55,7 +55,7 @@ pub enum HttpsError {
 /// A PEM file for additional root certificates contains no valid certificate.
 #[derive(Debug, Error)]
 #[error("it holds no certificate that can be read")]
-pub struct NoRoots;
+pub struct NoValidRoots;
 
 impl Default for Https {
     /// A client that trusts Mozilla's root certificates. They are compiled in, because reading the system's takes longer than the
@@ -71,13 +71,13 @@ fn mozilla() -> RootCertStore {
 
 impl Https {
     /// A client for slow networks: with its own connect timeout and, optionally, additional trusted root certificates in PEM.
-    pub fn patient(connect_within: Duration, roots: Option<&[u8]>) -> Result<Self, NoRoots> {
+    pub fn patient(connect_within: Duration, roots: Option<&[u8]>) -> Result<Self, NoValidRoots> {
         let mut trusted = mozilla();
         if let Some(pem) = roots {
             let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-            let (added, _) = trusted.add_parsable_certificates(read.map_err(|_| NoRoots)?);
+            let (added, _) = trusted.add_parsable_certificates(read.map_err(|_| NoValidRoots)?);
             if added == 0 {
-                return Err(NoRoots);
+                return Err(NoValidRoots);
             }
         }
         Ok(Self::with_roots(trusted, connect_within))
@@ -151,7 +151,7 @@ impl Https {
 
     /// Opens a TLS connection to a host in advance, so that the first request needs no handshake. Errors are ignored; the first
     /// request reports them.
-    pub async fn connect_early(&self, base: &str) {
+    pub async fn preconnect(&self, base: &str) {
         if base.starts_with("https://") {
             let _ = self.send(self.client.head(base)).await;
         }
@@ -159,11 +159,11 @@ impl Https {
 }
 
 fn unsendable(error: reqwest::Error) -> HttpsError {
-    HttpsError::Unsendable(error.without_url().into())
+    HttpsError::InvalidRequest(error.without_url().into())
 }
 
 impl From<http::Error> for HttpsError {
     fn from(error: http::Error) -> Self {
-        Self::Unsendable(error.into())
+        Self::InvalidRequest(error.into())
     }
 }

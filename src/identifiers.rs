@@ -34,7 +34,7 @@ impl OwnerId {
     }
 
     /// Whether the id stands for devices and not for a user of Login with Amazon.
-    pub fn is_of_devices(&self) -> bool {
+    pub fn stands_for_devices(&self) -> bool {
         self.0.starts_with(FLEET) || self.0.starts_with(SERIAL)
     }
 
@@ -98,7 +98,7 @@ impl ThingName {
     /// The name of a listed thing, if this skill has created the thing. Either the name is a computed one, or devices choose
     /// their names: then the name starts with `fleets` and the owner stands for devices.
     pub fn listed(prefix: &ThingPrefix, fleets: &str, name: &str, owner: Option<&OwnerId>) -> Option<Self> {
-        let is_a_fleets = || name.starts_with(fleets) && owner.is_some_and(OwnerId::is_of_devices);
+        let is_a_fleets = || name.starts_with(fleets) && owner.is_some_and(OwnerId::stands_for_devices);
         let chosen = || is_a_fleets().then(|| Self::parse(name)).flatten();
         Self::recall(prefix, name).or_else(chosen)
     }
@@ -225,7 +225,7 @@ mod tests {
         let name = ThingName::of_serial(&prefix, "SN-0001");
         assert_eq!(ThingName::recall(&prefix, name.as_str()), Some(name.clone()));
         let owner = OwnerId::of_serial("SN-0001");
-        assert!(owner.is_of_devices() && OwnerId::parse(owner.as_str()) == Some(owner.clone()));
+        assert!(owner.stands_for_devices() && OwnerId::parse(owner.as_str()) == Some(owner.clone()));
         assert_ne!(ThingName::of_serial(&prefix, "SN-0002"), name);
     }
 

@@ -14,7 +14,7 @@ use onething::login::amazon::LoginWithAmazon;
 use onething::mail::smtp::Smtp;
 use onething::mail::{Letter, MailError, Mailer};
 use onething::metrics;
-use onething::registration::{self, Endpoint, Limits, LogAudit, Own, RegistrationPolicy};
+use onething::registration::{self, Endpoint, Limits, LogAudit, OwnerThings, RegistrationPolicy};
 use onething::registry::{A_DAY, Kind};
 use onething::skill::cache::OwnerCache;
 use onething::skill::{self, Skill};
@@ -124,7 +124,7 @@ fn function() -> Result<Function, ConfigError> {
     // Start the TLS handshakes while the runtime waits for the first event, and not with the first request.
     for host in [Some(&config.login_endpoint), config.endpoints.shadows.as_ref()].into_iter().flatten() {
         let (https, host) = (https.clone(), host.clone());
-        tokio::spawn(async move { https.connect_early(&host).await });
+        tokio::spawn(async move { https.preconnect(&host).await });
     }
     let mailer = config.smtp.map_or(MailService::Ses(aws.ses), MailService::Smtp);
     Ok(Function::Skill(Arc::new(Skill {
@@ -156,7 +156,7 @@ fn endpoint(config: Config, aws: Aws, claims: DynamoClaims, https: Https) -> End
         claims,
         hook: aws.hooks,
         audit: LogAudit,
-        own: Own { kind, prefix: config.model.thing_prefix },
+        own: OwnerThings { kind, prefix: config.model.thing_prefix },
         broker: config.broker,
         limits: Limits::default(),
         lease: config.lease,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::bundle::files::{Files, OWN_ROOT};
-use crate::bundle::{Bundle, BundleError, Untimely};
+use crate::bundle::{Bundle, BundleError, NotValidNow};
 use crate::failure::{Failure, GET_ONE};
 use crate::registration::credential::Credential;
 use crate::registration::{Endpoint, register};
@@ -101,14 +101,14 @@ async fn kept(asked: &Asked<'_>, held: &Held, now: fn() -> u64) -> Result<Kept, 
     };
     match in_time(bundle, asked.wait, now).await {
         Ok(bundle) => Ok(Kept::Usable(Box::new(bundle))),
-        Err(expired @ Untimely::Expired(_)) => Ok(Kept::Unusable(expired.into())),
+        Err(expired @ NotValidNow::Expired(_)) => Ok(Kept::Unusable(expired.into())),
         // A wrong clock does not make the credentials unusable.
         Err(early) => Err(early.into()),
     }
 }
 
 /// Waits while the clock is behind the start of the certificate: a device without a battery gets the time from the network.
-async fn in_time(bundle: Bundle, wait: Option<Duration>, now: fn() -> u64) -> Result<Bundle, Untimely> {
+async fn in_time(bundle: Bundle, wait: Option<Duration>, now: fn() -> u64) -> Result<Bundle, NotValidNow> {
     let (begun, mut is_said) = (Instant::now(), false);
     loop {
         match bundle.is_valid_at(now()) {
@@ -118,7 +118,7 @@ async fn in_time(bundle: Bundle, wait: Option<Duration>, now: fn() -> u64) -> Re
                 }
                 return Ok(bundle);
             }
-            Err(early @ (Untimely::Clock(_) | Untimely::NotYet { .. })) if wait.is_none_or(|wait| begun.elapsed() < wait) => {
+            Err(early @ (NotValidNow::Clock(_) | NotValidNow::NotYet { .. })) if wait.is_none_or(|wait| begun.elapsed() < wait) => {
                 if !is_said {
                     warn!("{early}; waiting for the clock");
                     is_said = true;

@@ -19,7 +19,7 @@ pub use pace::Pace;
 
 use crate::agent::{Agent, Answer, Body, CLIENT_TOKEN, CommandStatus, Event, Interruption, Moment, Order, Past, Report};
 use crate::bundle::Bundle;
-use crate::connection::link::{CLOSED, Link, News};
+use crate::connection::link::{CLOSED, Link, LinkEvent};
 use crate::journal::Journal;
 use control::ControlRequest;
 
@@ -170,8 +170,8 @@ impl<B: Body> EventLoop<B> {
 
     async fn disconnect(&mut self) {
         (self.connect_at, self.report_at) = (None, None);
-        let last_report = self.agent.last_words(self.body.properties(), self.moment());
-        self.agent.is_alone();
+        let last_report = self.agent.last_report(self.body.properties(), self.moment());
+        self.agent.connection_lost();
         if let Some(connected) = self.link.take() {
             if let Some(update) = update(last_report) {
                 // Values that are not received are reported with the next connection, or after the next start.
@@ -198,23 +198,23 @@ impl<B: Body> EventLoop<B> {
         waiting.since.map(|since| since + SHADOW_WITHIN)
     }
 
-    fn handle_event(&mut self, news: News) {
+    fn handle_event(&mut self, news: LinkEvent) {
         let moment = self.moment();
         let Some(connected) = &mut self.link else { return };
         match news {
-            News::Up => {
+            LinkEvent::Up => {
                 connected.since = Some(Instant::now());
                 self.set_connection(Connection::Connected { since: moment.now });
                 (self.log)("connected");
             }
-            News::Shadow(document) => {
+            LinkEvent::Shadow(document) => {
                 // A response that is not JSON is ignored; the request stays open until its time limit.
                 let Ok(document) = serde_json::from_slice::<Value>(&document) else { return };
                 connected.has_shadow = true;
                 let past = self.agent.take_shadow(&document, moment);
                 self.remember(past.as_ref());
             }
-            News::NoShadow(error) => match code(&error) {
+            LinkEvent::NoShadow(error) => match code(&error) {
                 Some(404) => {
                     connected.has_shadow = true;
                     let past = self.agent.take_no_shadow(moment);
@@ -225,29 +225,29 @@ impl<B: Body> EventLoop<B> {
                     self.lose(Connection::Lost { why });
                 }
             },
-            News::Delta(message) => {
+            LinkEvent::Delta(message) => {
                 if let Ok(message) = serde_json::from_slice::<Value>(&message) {
                     self.agent.take_delta(&message, moment);
                 }
             }
-            News::Updated(update) => {
+            LinkEvent::Updated(update) => {
                 if let Ok(update) = serde_json::from_slice::<Value>(&update) {
                     self.agent.take_update(&update, moment);
                 }
             }
-            News::ReportRefused(error) => {
+            LinkEvent::ReportRefused(error) => {
                 self.agent.was_refused(moment);
                 (self.log)(&format!("a report was refused{}", with(code(&error))));
             }
-            News::Refused(why) => self.lose(Connection::Refused { why: why.to_owned() }),
-            News::Stranger(why) => self.lose(Connection::Stranger { why: why.to_owned() }),
-            News::Closed => {
+            LinkEvent::Refused(why) => self.lose(Connection::Refused { why: why.to_owned() }),
+            LinkEvent::Unverified(why) => self.lose(Connection::Unverified { why: why.to_owned() }),
+            LinkEvent::Closed => {
                 let is_cut_short = connected.since.is_some() && !self.is_proven();
                 self.cut_short = self.cut_short.saturating_add(is_cut_short.into());
                 let has_rival = is_cut_short && self.cut_short > EARLY_CLOSE_LIMIT;
                 self.lose(lost(if has_rival { RIVAL } else { CLOSED }));
             }
-            News::Lost(why) => self.lose(lost(why)),
+            LinkEvent::Lost(why) => self.lose(lost(why)),
         }
     }
 
@@ -270,12 +270,12 @@ impl<B: Body> EventLoop<B> {
             (self.failures, self.cut_short) = (0, 0);
         }
         self.link = None;
-        self.agent.is_alone();
+        self.agent.connection_lost();
         // Without randomness the pauses are the same for all devices, which is worse but works.
         let random = getrandom::u32().unwrap_or_default();
         self.connect_at = Some(Instant::now() + self.pace.wait(self.failures, random));
         self.failures = self.failures.saturating_add(1);
-        if let Connection::Refused { why } | Connection::Stranger { why } | Connection::Lost { why } = &how {
+        if let Connection::Refused { why } | Connection::Unverified { why } | Connection::Lost { why } = &how {
             (self.log)(why);
         }
         self.set_connection(how);
@@ -358,7 +358,7 @@ fn update(report: Report) -> Option<String> {
     Some(json!({"state": state, "clientToken": CLIENT_TOKEN}).to_string())
 }
 
-async fn news(link: &mut Option<Connected>) -> News {
+async fn news(link: &mut Option<Connected>) -> LinkEvent {
     match link {
         Some(connected) => connected.link.news().await,
         None => std::future::pending().await,

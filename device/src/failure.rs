@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use onething::fault::chain;
 use thiserror::Error;
 
-use crate::bundle::{BundleError, Untimely};
+use crate::bundle::{BundleError, NotValidNow};
 use crate::cli::name::NameError;
 use crate::journal::JournalError;
 use crate::registration::RegisterError;
@@ -124,10 +124,10 @@ impl From<BundleError> for Failure {
     }
 }
 
-impl From<Untimely> for Failure {
-    fn from(error: Untimely) -> Self {
+impl From<NotValidNow> for Failure {
+    fn from(error: NotValidNow) -> Self {
         Failure::NoCredentials(match error {
-            Untimely::Expired(_) => format!("{error}; ask for a new one: open the skill and say \"send my certificate again\""),
+            NotValidNow::Expired(_) => format!("{error}; ask for a new one: open the skill and say \"send my certificate again\""),
             _ => error.to_string(),
         })
     }

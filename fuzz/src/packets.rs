@@ -70,14 +70,14 @@ fn answers(packet: Packet) -> Vec<Answer> {
         Packet::Unsubscribe(id, filters) => vec![Answer::Unsubscribed(id, filters.iter().map(|filter| filter.len() % 2 == 0).collect())],
         Packet::Ping => vec![Answer::Pong],
         Packet::Disconnect { .. } => {
-            Reason::ALL.into_iter().flat_map(|reason| [Answer::Refused(reason), Answer::Disconnect(reason)]).collect()
+            Reason::ALL.into_iter().flat_map(|reason| [Answer::ConnectRefused(reason), Answer::Disconnect(reason)]).collect()
         }
     }
 }
 
 fn welcomed(connect: Connect) -> Vec<Answer> {
     let Connect { clean_start, session_expiry, keep_alive, client_id, will, .. } = connect;
-    let welcome = Answer::Welcome { session_present: !clean_start, session_expiry, keep_alive, assigned: Some(client_id.into()) };
+    let welcome = Answer::ConnectAccepted { session_present: !clean_start, session_expiry, keep_alive, assigned: Some(client_id.into()) };
     [welcome].into_iter().chain(will.map(|will| delivered(will.message))).collect()
 }
 

@@ -3,7 +3,7 @@
 //! `@certificate` stands for a certificate for the key of the device, and `@root` for a root certificate, so that the corpus
 //! contains no key.
 
-use onething_device::bundle::{Bundle, Untimely};
+use onething_device::bundle::{Bundle, NotValidNow};
 use onething_device::registration::address::Address;
 use onething_device::registration::answer::{Expected, judge};
 
@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
             Ok(bundle) => bundle,
             Err(error) => panic!("the files of a valid response are no bundle: {error}"),
         };
-        assert!(matches!(bundle.is_valid_at(NOW), Ok(()) | Err(Untimely::NotYet { .. })));
+        assert!(matches!(bundle.is_valid_at(NOW), Ok(()) | Err(NotValidNow::NotYet { .. })));
         let connection = &bundle.connection;
         assert!(thing.is_none_or(|thing| thing == connection.thing_name));
         assert!(connection.topics.update.starts_with(&format!("$aws/things/{}/shadow/", connection.thing_name)));

@@ -12,7 +12,7 @@ use onething::identifiers::ThingPrefix;
 use onething::mail::bundle::Broker;
 use onething::metrics::unmeasured;
 use onething::registration::request::RegistrationRequest;
-use onething::registration::{Endpoint, Limits, Own, Ports, RegistrationPolicy, register};
+use onething::registration::{Endpoint, Limits, OwnerThings, Ports, RegistrationPolicy, register};
 use onething::registry::Kind;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -71,7 +71,7 @@ thread_local! {
 
 fn built() -> Result<Setup, Box<dyn std::error::Error>> {
     let prefix = ThingPrefix::parse("Printer-").ok_or("no prefix")?;
-    let own = Own { kind: Kind { thing_type: "printer".into(), policies: vec!["Policy".into()] }, prefix };
+    let own = OwnerThings { kind: Kind { thing_type: "printer".into(), policies: vec!["Policy".into()] }, prefix };
     let endpoint = Endpoint {
         login: Unreachable,
         client_id: Some("client".into()),

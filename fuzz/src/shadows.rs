@@ -145,7 +145,7 @@ fn heard(printer: &mut Printer, key: &ShadowKey, done: &Exchange, now: u64) {
         } else if message.topic == key.rejected(Operation::Update) {
             printer.agent.was_refused(printer.moment);
         } else if message.topic == key.accepted(Operation::Delete) {
-            printer.agent.is_alone();
+            printer.agent.connection_lost();
         } else if message.topic == key.delta() {
             printer.agent.take_delta(&said, printer.moment);
         }

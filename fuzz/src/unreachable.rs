@@ -8,7 +8,7 @@ use onething::certificate::{Certificate, IssuedCertificate};
 use onething::identifiers::{AlexaUser, CertificateId, OwnerId, ThingName};
 use onething::login::{AccessToken, IdentifyError, Login, Profile, TokenInfo};
 use onething::registration::claims::{CODE_LIFETIME, Claim, Claims, ClaimsError, Code};
-use onething::registration::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
+use onething::registration::{Audit, Event, Hook, HookAddress, HookDecision, HookError, HookQuery};
 use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Described, Entry, Kind, Listing, Record, Registered, Registry, RegistryError};
 use onething::secrets::Fingerprint;
@@ -55,8 +55,8 @@ impl Login for Unreachable {
 }
 
 impl Hook for Unreachable {
-    async fn ask(&self, _: &HookAddress, _: &Question, _: Duration) -> Result<Verdict, HookError> {
-        Ok(Verdict { allow: true, ..Verdict::default() })
+    async fn ask(&self, _: &HookAddress, _: &HookQuery, _: Duration) -> Result<HookDecision, HookError> {
+        Ok(HookDecision { allow: true, ..HookDecision::default() })
     }
 }
 
@@ -77,7 +77,7 @@ impl Claims for Unreachable {
         Ok(code.zip(owner()).map(claim))
     }
 
-    async fn forgive(&self, _: &str, _: u64) -> Result<(), ClaimsError> {
+    async fn reset_attempts(&self, _: &str, _: u64) -> Result<(), ClaimsError> {
         Ok(())
     }
 

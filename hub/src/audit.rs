@@ -32,7 +32,7 @@ pub enum Event {
     /// The outcome of a request to `POST /register`.
     Registration(registrations::Kept),
     /// A refusal of the broker.
-    Refusal(refusals::Kept),
+    Refusal(refusals::StoredRefusal),
     /// A mail that did not go out at the first attempt.
     Mail(DelayedMail),
 }
@@ -65,7 +65,7 @@ impl From<Mail> for DelayedMail {
 
 /// Why events could not be read.
 #[derive(Debug, Error)]
-pub enum LookError {
+pub enum ReadError {
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] OpenError),
@@ -104,7 +104,7 @@ pub fn last(db: &Connection, kind: Option<Kind>, count: u32) -> Result<Vec<Event
 }
 
 /// Reads the last events from the database of a hub that is not running. See [`last`].
-pub fn look(database: &Path, kind: Option<Kind>, count: u32) -> Result<Vec<Event>, LookError> {
+pub fn look(database: &Path, kind: Option<Kind>, count: u32) -> Result<Vec<Event>, ReadError> {
     Ok(last(&store::look(database)?, kind, count)?)
 }
 

@@ -66,13 +66,13 @@ async fn events_are_ordered_by_time_and_can_be_read_while_no_hub_runs() {
     assert_eq!((first.by.as_str(), first.outcome.as_str(), first.status), ("code", "registered", 200));
     assert_eq!(first.thing.as_deref(), Some("3D_Printer-a"));
     assert_eq!(serde_json::to_value(&all[1]).unwrap()["kind"], "refusal");
-    assert!(matches!(look(&path, None, 10), Err(LookError::Database(OpenError::InUse(_)))), "the database of a running hub is locked");
+    assert!(matches!(look(&path, None, 10), Err(ReadError::Database(OpenError::InUse(_)))), "the database of a running hub is locked");
     // The database thread stops some time after the last handle is dropped, so this waits until the database can be opened.
     drop((audit, store));
     drop(Store::open(&path).unwrap());
     let looked = loop {
         match look(&path, None, 10) {
-            Err(LookError::Database(OpenError::InUse(_))) => {}
+            Err(ReadError::Database(OpenError::InUse(_))) => {}
             looked => break looked.unwrap(),
         }
     };
@@ -110,8 +110,8 @@ async fn old_registration_events_are_deleted() {
 async fn reading_events_fails_without_a_database_of_the_current_version() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("hub.db");
-    assert!(matches!(look(&path, None, 1), Err(LookError::Database(OpenError::Unusable(_, _)))));
+    assert!(matches!(look(&path, None, 1), Err(ReadError::Database(OpenError::Unusable(_, _)))));
     let old = Connection::open(&path).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
-    assert!(matches!(look(&path, None, 1), Err(LookError::Database(OpenError::Older(_)))));
+    assert!(matches!(look(&path, None, 1), Err(ReadError::Database(OpenError::Older(_)))));
 }

@@ -12,7 +12,7 @@ use onething::identifiers::{CertificateId, ThingName};
 use onething::lambda::invoke;
 use onething::lifecycle::{Sweep, in_use, sweep};
 use onething::login::amazon::LoginWithAmazon;
-use onething::registration::{HttpHook, Limits, Own, RegistrationPolicy};
+use onething::registration::{HttpHook, Limits, OwnerThings, RegistrationPolicy};
 use onething::registry::{A_DAY, Kind};
 use onething::skill::Skill;
 use onething::skill::cache::OwnerCache;
@@ -28,7 +28,7 @@ use crate::events::{Events, Subject};
 use crate::mail::mailbox::MailFolder;
 use crate::mail::outgoing::{Outgoing, Pace, Server};
 use crate::metrics;
-use crate::mqtt::backend::Behind;
+use crate::mqtt::backend::HubBackend;
 use crate::mqtt::broker::backend::Notice;
 use crate::mqtt::broker::{self, Broker};
 use crate::mqtt::presence::Presence;
@@ -116,7 +116,7 @@ pub struct Hub {
     /// Things, certificates and policies.
     pub registry: LocalRegistry,
     /// The MQTT broker of the devices.
-    pub broker: Broker<Behind>,
+    pub broker: Broker<HubBackend>,
     /// The requests of devices that the broker refused.
     pub refusals: Refusals,
     /// The certificate authority, which issues the certificates of devices and of this hub.
@@ -151,7 +151,7 @@ impl Hub {
         match data_folder::missing(&settings.data) {
             Some(data_folder::Missing::Database(_)) if settings.new_database => {}
             Some(data_folder::Missing::Authority { .. }) if settings.new_authority => {
-                data_folder::lay_aside(&folder).map_err(|error| OpenError::Folder(folder.clone(), error))?;
+                data_folder::move_aside(&folder).map_err(|error| OpenError::Folder(folder.clone(), error))?;
             }
             Some(missing) => return Err(missing.into()),
             None => {}
@@ -167,7 +167,7 @@ impl Hub {
         let mail = MailFolder::open(&settings.mail).map_err(|error| OpenError::Folder(settings.mail.clone(), error))?;
         let model = settings.model;
         let kind = Kind { thing_type: model.thing_type.clone(), policies: vec![DEVICE_POLICY.to_owned()] };
-        let own = Own { kind: kind.clone(), prefix: model.thing_prefix.clone() };
+        let own = OwnerThings { kind: kind.clone(), prefix: model.thing_prefix.clone() };
         let stack = Stack { kind, thing_prefix: model.thing_prefix.clone() };
         let registry = LocalRegistry::new(store.clone(), Arc::clone(&authority), stack, clock::now);
         registry.create_thing_type(&model.thing_type).await?;
@@ -178,11 +178,11 @@ impl Hub {
         for thing_type in settings.register.policy.types.keys() {
             registry.create_thing_type(thing_type).await?;
         }
-        registry.give_free().await?;
+        registry.end_leases().await?;
         let shadows = LocalShadows::new(store.clone(), clock::now);
         let refusals = Refusals::new(clock::now);
         let (notices, noticed) = mpsc::unbounded_channel();
-        let behind = Arc::new(Behind::new(registry.clone(), shadows.clone(), store.clone(), refusals.clone()).telling(notices));
+        let behind = Arc::new(HubBackend::new(registry.clone(), shadows.clone(), store.clone(), refusals.clone()).with_notices(notices));
         let broker = Broker::open(behind, clock::now).await?;
         shadows.connect(broker.clone());
 
@@ -323,7 +323,7 @@ impl Hub {
     }
 
     /// The last refusal that concerns a thing.
-    pub async fn last_refusal(&self, thing: &str) -> Result<Option<refusals::Kept>, StoreError> {
+    pub async fn last_refusal(&self, thing: &str) -> Result<Option<refusals::StoredRefusal>, StoreError> {
         let thing = thing.to_owned();
         self.store.read(move |db| refusals::last_of(db, &thing)).await
     }

@@ -16,7 +16,7 @@ pub async fn speak(https: &Https, request: &Request, speech: &Speech) {
     if !matches!(request.kind, Kind::Launch | Kind::Intent(_)) {
         return;
     }
-    let (Some(early), Some(id)) = (&request.early_speech, &request.id) else { return };
+    let (Some(early), Some(id)) = (&request.progressive_response, &request.id) else { return };
     if !is_alexa(&early.endpoint) {
         tracing::debug!("the request names an API endpoint that is not Alexa's");
         return;

@@ -34,13 +34,13 @@ pub struct Request {
     /// The time at which a skill event was created, as Unix time in seconds. The event may arrive an hour later.
     pub event_at: Option<u64>,
     /// The API endpoint and the token for a progressive response, if the request has both.
-    pub early_speech: Option<EarlySpeech>,
+    pub progressive_response: Option<ProgressiveResponse>,
     skill_ids: [Option<String>; 2],
 }
 
 /// The address and the access token of the Alexa API for the duration of one request.
 #[derive(Clone, Debug)]
-pub struct EarlySpeech {
+pub struct ProgressiveResponse {
     /// `context.System.apiEndpoint`: the regional base URL.
     pub endpoint: String,
     /// `context.System.apiAccessToken`: the bearer token for `endpoint`.
@@ -200,9 +200,9 @@ impl Request {
             access_token: token.map(AccessToken::new),
             alexa_user: text("/context/System/user/userId").or_else(|| text("/session/user/userId")).map(|id| AlexaUser::of(&id)),
             event_at: text("/request/eventCreationTime").or_else(|| text("/request/timestamp")).and_then(|time| seconds(&time)),
-            early_speech: text("/context/System/apiEndpoint")
+            progressive_response: text("/context/System/apiEndpoint")
                 .zip(text("/context/System/apiAccessToken"))
-                .map(|(endpoint, token)| EarlySpeech { endpoint, token: AccessToken::new(token) }),
+                .map(|(endpoint, token)| ProgressiveResponse { endpoint, token: AccessToken::new(token) }),
             skill_ids: [text("/context/System/application/applicationId"), text("/session/application/applicationId")],
         }
     }

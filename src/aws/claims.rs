@@ -137,7 +137,7 @@ impl Claims for DynamoClaims {
         }
     }
 
-    async fn forgive(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
+    async fn reset_attempts(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
         let call = self.change(of_code(name), "SET tries = :none", [(":none", number(0)), (":now", number(now))]);
         // An expired claim is not renewed.
         self.update(Attempts::Usual, call.condition_expression("expires > :now")).await?;

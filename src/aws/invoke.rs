@@ -10,7 +10,7 @@ use aws_sdk_lambda::types::InvocationType;
 use tokio::time::timeout;
 
 use super::failure::Failure;
-use crate::registration::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
+use crate::registration::{Hook, HookAddress, HookDecision, HookError, HookQuery, HttpHook};
 
 /// Calls hooks of both kinds.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ impl Hooks {
         Self { functions, urls }
     }
 
-    async fn invoke(&self, function: &str, question: Vec<u8>, within: Duration) -> Result<Verdict, HookError> {
+    async fn invoke(&self, function: &str, question: Vec<u8>, within: Duration) -> Result<HookDecision, HookError> {
         let call = self.functions.invoke().function_name(function).invocation_type(InvocationType::RequestResponse);
         let invoked = timeout(within, call.payload(Blob::new(question)).send()).await.map_err(|_| HookError::Silent)?;
         verdict(&invoked.map_err(Failure::from)?)
@@ -34,7 +34,7 @@ impl Hooks {
 }
 
 impl Hook for Hooks {
-    async fn ask(&self, address: &HookAddress, question: &Question, within: Duration) -> Result<Verdict, HookError> {
+    async fn ask(&self, address: &HookAddress, question: &HookQuery, within: Duration) -> Result<HookDecision, HookError> {
         match address {
             HookAddress::Url(_) => self.urls.ask(address, question, within).await,
             HookAddress::Lambda(function) => {
@@ -57,10 +57,10 @@ impl<E> From<Failure<E>> for HookError {
 }
 
 /// The decision in the response of a function.
-fn verdict(invoked: &InvokeOutput) -> Result<Verdict, HookError> {
+fn verdict(invoked: &InvokeOutput) -> Result<HookDecision, HookError> {
     match invoked.function_error() {
         Some(_) => Err(HookError::Failed("the function failed".into())),
-        None => Verdict::read(invoked.payload().map_or(&[], AsRef::as_ref)),
+        None => HookDecision::read(invoked.payload().map_or(&[], AsRef::as_ref)),
     }
 }
 

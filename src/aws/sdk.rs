@@ -90,7 +90,7 @@ impl HttpConnector for SdkHttps {
 
 fn failed(error: HttpsError) -> ConnectorError {
     match error {
-        HttpsError::Unsendable(_) => ConnectorError::user(error.into()),
+        HttpsError::InvalidRequest(_) => ConnectorError::user(error.into()),
         HttpsError::Silent => ConnectorError::timeout(error.into()),
         HttpsError::Unreachable(_) | HttpsError::BrokenAnswer => ConnectorError::io(error.into()),
         HttpsError::TooLarge => ConnectorError::other(error.into(), None),

@@ -22,7 +22,7 @@ use crate::identifiers::{CertificateId, ThingName};
 use crate::lifecycle::{LifecycleError, Notice, Sweep, in_use, note, sweep};
 use crate::metrics::Measure;
 use crate::registration::{self, Endpoint, RegistrationPolicy, closed, register};
-use crate::skill::{ANSWER_WITHIN, NotOurs, Ports, Skill, answer, apology};
+use crate::skill::{ANSWER_WITHIN, OtherSkill, Ports, Skill, answer, panic_response};
 
 /// The time reserved for Lambda to return the response.
 const TIME_TO_RETURN: Duration = Duration::from_millis(500);
@@ -67,7 +67,7 @@ impl Event {
 pub enum Failure {
     /// An Alexa request for another skill.
     #[error(transparent)]
-    NotOurs(#[from] NotOurs),
+    OtherSkill(#[from] OtherSkill),
     /// An event that is not an Alexa request, but may contain one.
     #[error(transparent)]
     NotAnAlexaRequest(#[from] NotAnAlexaRequest),
@@ -89,7 +89,7 @@ impl Failure {
     /// A stable error name for CloudWatch.
     pub fn name(&self) -> &'static str {
         match self {
-            Failure::NotOurs(_) | Failure::NotAnAlexaRequest(_) | Failure::NotARegistration => "NotOurs",
+            Failure::OtherSkill(_) | Failure::NotAnAlexaRequest(_) | Failure::NotARegistration => "OtherSkill",
             Failure::NotNoted(_) => "NotNoted",
             Failure::Broken => "Broken",
         }
@@ -130,7 +130,7 @@ pub async fn registration_request<P: registration::Ports>(
     turn.await.map(|response| gateway::answer(&response)).map_err(|_| Failure::Broken)
 }
 
-/// Handles an Alexa request. It fails only if the request is for another skill. After a panic, the response is an apology.
+/// Handles an Alexa request. It fails only if the request is for another skill. After a panic, the response is an panic_response.
 async fn request<P: Ports>(skill: Arc<Skill<P>>, payload: Value, left: Duration) -> Result<Value, Failure> {
     // A remaining time of zero at the start is the result of a wrong clock.
     let left = if left.is_zero() { ANSWER_WITHIN } else { left.min(ANSWER_WITHIN) };
@@ -146,7 +146,7 @@ async fn request<P: Ports>(skill: Arc<Skill<P>>, payload: Value, left: Duration)
             tracing::warn!(step = "request", cause = "skill_id", "{not_ours}");
             Err(not_ours.into())
         }
-        Err(_) => Ok(apology(&skill.model, &envelope)),
+        Err(_) => Ok(panic_response(&skill.model, &envelope)),
     }
 }
 

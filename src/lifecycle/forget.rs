@@ -14,9 +14,9 @@ use crate::shadow::{Patch, Shadows};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgotten {
     /// All data are deleted.
-    Wholly,
+    Completely,
     /// All certificates are revoked. AWS IoT does not yet allow the deletion of the thing; the sweep deletes it later.
-    ButForRemains,
+    ThingRemains,
 }
 
 /// Deletes all data of an owner.
@@ -28,28 +28,28 @@ pub async fn forget<R: Registry, S: Shadows>(
 ) -> Result<Forgotten, LifecycleError> {
     let Some(entry) = registry.look(thing).await? else {
         shadows.delete(thing).await?;
-        return Ok(Forgotten::Wholly);
+        return Ok(Forgotten::Completely);
     };
     // The shadow must be marked before the record is written. Otherwise a concurrent contact would treat the owner as ready.
     shadows.update(thing, &Patch::look((lease.now)())).await?;
     let held = Held::take(registry, thing, lease, entry, |record| record.forget = true).await?;
     shadows.delete(thing).await?;
-    let mut certificates = held.meanwhile(registry.attached(thing)).await?;
+    let mut certificates = held.within_lease(registry.attached(thing)).await?;
     certificates.extend(held.record().certificates().cloned());
     certificates.sort();
     certificates.dedup();
     for certificate in &certificates {
-        held.meanwhile(revoke(registry, certificate, thing)).await?;
+        held.within_lease(revoke(registry, certificate, thing)).await?;
     }
     // A device that is still connected could create the shadow again.
     cut_off(shadows, thing).await;
     shadows.delete(thing).await?;
-    match held.meanwhile(registry.remove(thing, held.version())).await {
-        Ok(()) => Ok(Forgotten::Wholly),
+    match held.within_lease(registry.remove(thing, held.version())).await {
+        Ok(()) => Ok(Forgotten::Completely),
         Err(RegistryError::InUse) => {
             tracing::info!(%thing, "the thing is not deleted yet");
             held.release(|_| {}).await?;
-            Ok(Forgotten::ButForRemains)
+            Ok(Forgotten::ThingRemains)
         }
         Err(error) => Err(error.into()),
     }

@@ -74,7 +74,7 @@ async fn once<R: Registry, S: Shadows>(
     // If this is interrupted, the next contact completes it.
     shadows.update(thing, &Patch::look(now)).await?;
     for old in &replaced {
-        held.meanwhile(revoke(registry, old, thing)).await?;
+        held.within_lease(revoke(registry, old, thing)).await?;
     }
     held.release(|record| record.let_go(&replaced)).await?;
     tracing::info!(%thing, %certificate, replaced = replaced.len(), "a new certificate is in use, and what it has replaced is out of service");

@@ -55,7 +55,7 @@ pub(super) async fn finish<R: Registry, S: Shadows>(
 ) -> Result<(), LifecycleError> {
     shadows.update(thing, &Patch::look((lease.now)())).await?;
     for certificate in held.record().certificates() {
-        held.meanwhile(registry.deactivate(certificate)).await?;
+        held.within_lease(registry.deactivate(certificate)).await?;
     }
     cut_off(shadows, thing).await;
     held.release(|_| {}).await.map_err(RegistryError::into)

@@ -169,7 +169,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         if let Some(coming) = record.coming.clone().filter(|_| record.until + AN_HOUR <= now) {
             // An incomplete registration: its device never got a response.
             let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
-            held.meanwhile(revoke(registry, &coming, thing)).await?;
+            held.within_lease(revoke(registry, &coming, thing)).await?;
             held.release(|record| record.coming = None).await?;
             return Ok(Done::CleanedUp);
         }
@@ -204,7 +204,7 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
             if number > 0 {
                 self.turn().await;
             }
-            held.meanwhile(revoke(registry, certificate, thing)).await?;
+            held.within_lease(revoke(registry, certificate, thing)).await?;
         }
         // The shadow still has the `look` mark. The next contact removes it.
         Ok(held.release(|record| record.let_go(overdue)).await?)
@@ -220,9 +220,9 @@ impl<R: Registry, S: Shadows> Round<'_, R, S> {
         }
         let held = Held::take(registry, thing, lease, entry, |_| {}).await?;
         // Check again under the lease, which excludes changes by others.
-        let dead = held.meanwhile(registry.describe(&certificate)).await?.is_none_or(|described| described.inactive);
+        let dead = held.within_lease(registry.describe(&certificate)).await?.is_none_or(|described| described.inactive);
         if dead {
-            held.meanwhile(revoke(registry, &certificate, thing)).await?;
+            held.within_lease(revoke(registry, &certificate, thing)).await?;
         }
         held.release(|record| {
             if dead {

@@ -7,7 +7,7 @@
 //! - A certificate that it replaces stays valid for a day after the mail was sent, not after the mail was written
 //!   ([`Attempted::Later`]).
 //! - If the mail can never be sent, its certificate counts as undelivered: the record says so, the replaced certificate stays
-//!   valid, and the next request of the owner creates another certificate ([`Attempted::InVain`]). If the mail server did accept
+//!   valid, and the next request of the owner creates another certificate ([`Attempted::GivenUp`]). If the mail server did accept
 //!   the mail but could not confirm it, the owner gets a wrong message and then a mail with a valid certificate.
 
 use super::LifecycleError;
@@ -35,7 +35,7 @@ pub enum Attempted {
     /// The mail was sent.
     Sent,
     /// The mail was given up.
-    InVain(Bounce),
+    GivenUp(Bounce),
 }
 
 /// Whether the mail with this certificate should be sent. Until its first attempt has ended (`first`), the process that stored
@@ -82,10 +82,10 @@ pub async fn attempted<R: Registry, S: Shadows>(
     let now = (lease.now)();
     let Some(entry) = named(registry, label).await? else { return Ok(()) };
     if entry.record.delivered.is_none() && !is_active(registry, label).await? {
-        // The certificate was deactivated meanwhile. The next contact continues from there.
+        // The certificate was deactivated within_lease. The next contact continues from there.
         return Ok(());
     }
-    let in_vain = matches!(what, Attempted::InVain(_));
+    let in_vain = matches!(what, Attempted::GivenUp(_));
     // If an earlier call wrote only the record, the shadow must still be updated.
     if !in_vain && noted(&entry.record, what, now) == entry.record {
         return Ok(());
@@ -103,7 +103,7 @@ fn noted(record: &Record, what: Attempted, now: u64) -> Record {
     // The time between two attempts is shorter than half a day, so the record is not written after each attempt.
     let is_short = record.replaced.last().is_some_and(|replaced| replaced.until < now + A_DAY / 2);
     match what {
-        Attempted::InVain(how) => (record.delivered, record.bounce) = (None, Some(how)),
+        Attempted::GivenUp(how) => (record.delivered, record.bounce) = (None, Some(how)),
         Attempted::Later if is_short => {}
         Attempted::Later => return record,
         Attempted::Sent => {

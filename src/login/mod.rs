@@ -118,7 +118,7 @@ pub enum IdentifyError {
     TokenInvalid,
     /// The token was issued for another client.
     #[error("the access token belongs to another client")]
-    TokenForeign,
+    TokenForOtherClient,
     /// The owner did not grant the required scope.
     #[error("the access token lacks the scope `profile`")]
     ScopeMissing,
@@ -129,7 +129,7 @@ pub enum IdentifyError {
 
 impl IdentifyError {
     /// Whether the owner has to link the account again. Only in this case the response has a LinkAccount card.
-    pub fn wants_link(&self) -> bool {
+    pub fn requires_link(&self) -> bool {
         !matches!(self, IdentifyError::Unavailable(_))
     }
 }
@@ -140,14 +140,14 @@ impl ClassifiedError for IdentifyError {
     }
 
     fn fault(&self) -> Fault {
-        if self.wants_link() { Fault::Speaker } else { Fault::Again }
+        if self.requires_link() { Fault::Speaker } else { Fault::Again }
     }
 
     fn cause(&self) -> &'static str {
         match self {
             IdentifyError::NotLinked => "not_linked",
             IdentifyError::TokenInvalid => "token_invalid",
-            IdentifyError::TokenForeign => "token_foreign",
+            IdentifyError::TokenForOtherClient => "token_foreign",
             IdentifyError::ScopeMissing => "scope_missing",
             IdentifyError::Unavailable(_) => "login_unavailable",
         }
@@ -161,11 +161,11 @@ pub struct Identity {
     pub profile: Profile,
     /// The time in seconds for which the profile may be used without another request: at most five minutes, and at most the
     /// remaining lifetime of the token.
-    pub good_for: u64,
+    pub cache_seconds: u64,
 }
 
 /// The longest time for which information about a token is cached, in seconds.
-pub const BELIEF_SECONDS: u64 = 300;
+pub const LONGEST_CACHE_SECONDS: u64 = 300;
 
 /// Resolves a token to its holder. With a client id, the token must have been issued for this client, because the profile can be
 /// read with a bearer token of any client.
@@ -174,20 +174,20 @@ pub async fn identify(login: &impl Login, client_id: Option<&str>, token: &Acces
         return Err(IdentifyError::TokenInvalid);
     }
     let Some(client_id) = client_id else {
-        return Ok(Identity { profile: login.profile(token).await?, good_for: BELIEF_SECONDS });
+        return Ok(Identity { profile: login.profile(token).await?, cache_seconds: LONGEST_CACHE_SECONDS });
     };
     let (profile, info) = tokio::join!(login.profile(token), login.token_info(token));
     // A fault of the token in either response takes precedence over an outage in the other.
     let (profile, info) = match (profile, info) {
         (Ok(profile), Ok(info)) => (profile, info),
-        (Err(fault), _) | (_, Err(fault)) if fault.wants_link() => return Err(fault),
-        (_, Err(fault)) if fault.wants_link() => return Err(fault),
+        (Err(fault), _) | (_, Err(fault)) if fault.requires_link() => return Err(fault),
+        (_, Err(fault)) if fault.requires_link() => return Err(fault),
         (Err(outage), _) | (_, Err(outage)) => return Err(outage),
     };
     if info.audience != client_id || info.owner != profile.owner {
-        return Err(IdentifyError::TokenForeign);
+        return Err(IdentifyError::TokenForOtherClient);
     }
-    Ok(Identity { profile, good_for: info.seconds_left.min(BELIEF_SECONDS) })
+    Ok(Identity { profile, cache_seconds: info.seconds_left.min(LONGEST_CACHE_SECONDS) })
 }
 
 #[cfg(test)]

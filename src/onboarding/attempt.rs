@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::decision::{Known, Place, Step};
-use super::{Means, OnboardError, Onboarded, OnboardingTarget};
+use super::{Context, OnboardError, Onboarded, OnboardingTarget};
 use crate::certificate::NewCertificate;
 use crate::fault::chain;
 use crate::identifiers::CertificateId;
@@ -28,7 +28,7 @@ const WAIT: Duration = Duration::from_millis(300);
 
 /// The state of one attempt to onboard one owner.
 pub(super) struct Attempt<'a, R, S, D> {
-    means: &'a Means<'a, R, S>,
+    means: &'a Context<'a, R, S>,
     who: &'a OnboardingTarget<'a, D>,
     known: Known,
     certificate: Option<NewCertificate>,
@@ -48,7 +48,7 @@ where
     S: Shadows,
     D: Delivery,
 {
-    pub(super) fn new(means: &'a Means<'a, R, S>, who: &'a OnboardingTarget<'a, D>) -> Self {
+    pub(super) fn new(means: &'a Context<'a, R, S>, who: &'a OnboardingTarget<'a, D>) -> Self {
         let (known, limit) = (Known::at_first(who.request.clone()), means.deadline);
         Self { means, who, known, certificate: None, before: Record::default(), bounce: None, limit, end: limit }
     }
@@ -118,7 +118,7 @@ where
                 let taken = registry.write(thing, entry.version, &record).await;
                 self.took(taken, entry.after(record))?;
             }
-            Step::Warn => {
+            Step::MarkUnfinished => {
                 self.means.shadows.update(thing, &Patch::look(self.known.request.at)).await?;
                 if let Some(shadow) = &mut self.known.request.shadow {
                     shadow.look = true;
@@ -141,7 +141,7 @@ where
                 }
                 self.known.resumed = true;
             }
-            Step::Survey => self.survey().await?,
+            Step::ListCertificates => self.survey().await?,
             Step::Revoke(certificate) => {
                 revoke(registry, certificate, thing).await?;
                 self.known.leftovers.iter_mut().for_each(|left| left.retain(|id| id != certificate));

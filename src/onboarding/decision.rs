@@ -193,11 +193,11 @@ pub enum Step {
     /// Take the lease: there is work, and no other attempt does it.
     TakeOver,
     /// Set `look` in the shadow, so that the next contact reads the record, because the work may remain incomplete.
-    Warn,
+    MarkUnfinished,
     /// Activate the certificates of a returning owner again.
     Resume,
     /// List the certificates that are attached to the thing.
-    Survey,
+    ListCertificates,
     /// Revoke and delete a certificate.
     Revoke(CertificateId),
     /// Write this attempt's certificate to the record.
@@ -228,9 +228,9 @@ impl Step {
             Step::Wait => "wait",
             Step::Discard => "discard",
             Step::TakeOver => "take_over",
-            Step::Warn => "warn",
+            Step::MarkUnfinished => "warn",
             Step::Resume => "resume",
-            Step::Survey => "survey",
+            Step::ListCertificates => "survey",
             Step::Revoke(_) => "revoke",
             Step::Record => "record",
             Step::AttachAndActivate => "attach_and_activate",
@@ -290,9 +290,9 @@ fn inside(known: &Known, record: &Record, now: u64) -> Step {
     }
     match (&known.leftovers, known.request.untold(record)) {
         (_, Some(how)) => Step::Tell(how),
-        _ if known.request.seems_ready() => Step::Warn,
+        _ if known.request.seems_ready() => Step::MarkUnfinished,
         _ if record.suspended.is_some() && !known.resumed && !record.forget => Step::Resume,
-        (None, _) => Step::Survey,
+        (None, _) => Step::ListCertificates,
         (Some(left), _) if !left.is_empty() => Step::Revoke(left[0].clone()),
         _ if known.created.is_none() => match overdue {
             Some(old) => Step::Revoke(old.clone()),

@@ -90,7 +90,7 @@ fn a_lease_longer_than_the_maximum_is_ignored() {
 #[test]
 fn undelivered_certificates_are_revoked_before_a_new_one_is_created() {
     let mut known = looking(ours(Record { certificate: Some(id('a')), ..Record::default() }));
-    check(&known, &Step::Survey);
+    check(&known, &Step::ListCertificates);
     known.leftovers = Some(vec![id('a'), id('c')]);
     check(&known, &Step::Revoke(id('a')));
     known.leftovers = Some(vec![id('c')]);
@@ -118,7 +118,7 @@ fn a_new_certificate_does_not_revoke_the_valid_one() {
     let asking = |place| Known { place, ..Known::at_first(request(Trigger::AsksForAnother, Some(Shadow::default()))) };
     check(&asking(theirs(served())), &Step::TakeOver);
     let mut known = asking(ours(Record { again: true, ..served() }));
-    check(&known, &Step::Survey);
+    check(&known, &Step::ListCertificates);
     known.leftovers = Some(Vec::new());
     known.created = Some(id('b'));
     check(&known, &Step::Record);

@@ -83,7 +83,7 @@ impl<'a, R: Registry> Held<'a, R> {
     }
 
     /// Runs a registry call and cancels it when the lease expires.
-    pub async fn meanwhile<T>(&self, what: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
+    pub async fn within_lease<T>(&self, what: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
         timeout_at(self.end, what).await.unwrap_or_else(|_| Err(RegistryError::Unclear("the lease ran out".into())))
     }
 
@@ -99,12 +99,12 @@ impl<'a, R: Registry> Held<'a, R> {
     async fn write(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), RegistryError> {
         let mut record = self.entry.record.clone();
         change(&mut record);
-        let written = self.meanwhile(self.registry.write(self.thing, self.entry.version, &record)).await;
+        let written = self.within_lease(self.registry.write(self.thing, self.entry.version, &record)).await;
         match written {
             Ok(()) => self.entry = self.entry.after(record),
             // The write may have succeeded although its first response was lost. In that case the record equals the written one.
             Err(RegistryError::Taken | RegistryError::Unclear(_)) => {
-                let found = self.meanwhile(self.registry.look(self.thing)).await?;
+                let found = self.within_lease(self.registry.look(self.thing)).await?;
                 self.entry = found.filter(|found| found.record == record).ok_or(RegistryError::Taken)?;
             }
             Err(error) => return Err(error),

@@ -138,7 +138,7 @@ pub struct OnboardingTarget<'a, D> {
 }
 
 /// The dependencies and limits of an attempt.
-pub struct Means<'a, R, S> {
+pub struct Context<'a, R, S> {
     /// The registry of things and certificates.
     pub registry: &'a R,
     /// The shadow service.
@@ -163,7 +163,7 @@ pub struct Onboarded {
 }
 
 /// Onboards an owner, and completes whatever the record of a known owner marks as unfinished.
-pub async fn onboard<R, S, D>(means: &Means<'_, R, S>, who: &OnboardingTarget<'_, D>) -> Result<Onboarded, OnboardError>
+pub async fn onboard<R, S, D>(means: &Context<'_, R, S>, who: &OnboardingTarget<'_, D>) -> Result<Onboarded, OnboardError>
 where
     R: Registry,
     S: Shadows,

@@ -9,7 +9,7 @@ use super::claims::{Claims, Code, TRIES};
 use super::limits::{Lock, unavailable};
 use super::policy::{RegistrationPolicy, ThingTypePolicy};
 use super::problem::{Cause, Problem};
-use super::request::{By, RegistrationRequest, Renewal};
+use super::request::{Credentials, RegistrationRequest, Renewal};
 use super::{Endpoint, Ports};
 use crate::fault::{ClassifiedError, Fault, chain};
 use crate::identifiers::{CertificateId, OwnerId, ThingName};
@@ -77,16 +77,16 @@ pub(super) async fn authenticate<P: Ports>(
     now: u64,
 ) -> Result<Client, Problem> {
     match &registration.by {
-        By::Code(code) => by_code(endpoint, policy, code, now).await,
-        By::Bearer(token) => by_bearer(endpoint, policy, token).await,
-        By::Token { token, thing, version, thing_type } => {
+        Credentials::Code(code) => by_code(endpoint, policy, code, now).await,
+        Credentials::Bearer(token) => by_bearer(endpoint, policy, token).await,
+        Credentials::Token { token, thing, version, thing_type } => {
             let asked = Asked { thing, version, thing_type: thing_type.as_deref(), said: &registration.attributes };
             by_token(endpoint, policy, token, &asked, now).await
         }
-        By::Serial { serial, secret } => {
+        Credentials::Serial { serial, secret } => {
             by_serial(endpoint, policy, serial, secret.as_ref().map(|secret| secret.as_str()), &registration.attributes, now).await
         }
-        By::Certificate(renewal) => match &registration.csr {
+        Credentials::Certificate(renewal) => match &registration.csr {
             Some(request) => by_certificate(endpoint, policy, renewal, request, now).await,
             None => Err(Cause::NotRecognised.into()),
         },
@@ -103,7 +103,7 @@ async fn by_code<P: Ports>(endpoint: &Endpoint<P>, policy: &RegistrationPolicy, 
     let matches = expected.matches(&code.fingerprint());
     if let Some(claim) = claim.filter(|claim| claim.tries <= TRIES && now < claim.until && matches) {
         // Resets the count now, so that the same request can be repeated if a later step fails.
-        endpoint.claims.forgive(code.name(), now).await.map_err(|error| unavailable(&error))?;
+        endpoint.claims.reset_attempts(code.name(), now).await.map_err(|error| unavailable(&error))?;
         let client = Client { code: Some(code.name().to_owned()), ..Client::of_owner(endpoint, policy, claim.owner) };
         if endpoint.registry.look(&client.thing).await.map_err(|error| registry_problem(&error))?.is_some() {
             return Ok(client);
@@ -116,7 +116,7 @@ async fn by_bearer<P: Ports>(endpoint: &Endpoint<P>, policy: &RegistrationPolicy
     let client_id = endpoint.client_id.as_deref().ok_or(Cause::AudienceUnchecked)?;
     match identify(&endpoint.login, Some(client_id), token).await {
         // Amazon issues no such user id. Accepting one would give access to the things of devices.
-        Ok(identity) if identity.profile.owner.is_of_devices() => Err(Cause::NotRecognised.into()),
+        Ok(identity) if identity.profile.owner.stands_for_devices() => Err(Cause::NotRecognised.into()),
         Ok(identity) => Ok(Client::of_owner(endpoint, policy, identity.profile.owner)),
         Err(error @ IdentifyError::Unavailable(_)) => {
             tracing::warn!(step = "identify", fault = "again", cause = "login_unavailable", "{}", chain(&error));
@@ -210,7 +210,7 @@ async fn by_certificate<P: Ports>(
     if in_service && !works {
         return Err(Cause::NotRecognised.into());
     }
-    let client = if owner.is_of_devices() {
+    let client = if owner.stands_for_devices() {
         let thing_type = entry.thing_type.as_deref().and_then(|name| policy.types.get(name)).ok_or(Cause::NotRecognised)?;
         Client::of_type(thing_type, owner, renewal.thing.clone(), BTreeMap::new())?
     } else {

@@ -113,7 +113,7 @@ pub trait Claims: Send + Sync {
     /// attempts are all counted.
     fn attempt(&self, name: &str, now: u64) -> impl Future<Output = Result<Option<Claim>, ClaimsError>> + Send;
     /// Resets the count of attempts, after a client has presented the whole code.
-    fn forgive(&self, name: &str, now: u64) -> impl Future<Output = Result<(), ClaimsError>> + Send;
+    fn reset_attempts(&self, name: &str, now: u64) -> impl Future<Output = Result<(), ClaimsError>> + Send;
     /// Records the device that uses the code and resets the count of attempts. Returns `true` for the first device and for a
     /// repetition by the same device, `false` for any other.
     fn redeem(&self, name: &str, device: &Fingerprint, now: u64) -> impl Future<Output = Result<bool, ClaimsError>> + Send;

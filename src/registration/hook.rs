@@ -41,7 +41,7 @@ impl HookAddress {
 /// The query to the hook: the device that wants to register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Question {
+pub struct HookQuery {
     /// The serial number, if the device has one.
     pub serial: Option<String>,
     /// The thing type.
@@ -52,7 +52,7 @@ pub struct Question {
 
 /// The decision of the hook.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Verdict {
+pub struct HookDecision {
     /// Whether the device may register.
     pub allow: bool,
     /// Attributes for the thing. Only attributes that the thing type allows are used.
@@ -60,11 +60,11 @@ pub struct Verdict {
     pub attributes: BTreeMap<String, String>,
 }
 
-impl Verdict {
+impl HookDecision {
     /// Parses the response of a hook.
     pub fn read(json: &[u8]) -> Result<Self, HookError> {
         // The text of a parse error could quote the response, so only the kind of the error is kept.
-        serde_json::from_slice(json).map_err(|error| HookError::Unintelligible(format!("{:?}", error.classify())))
+        serde_json::from_slice(json).map_err(|error| HookError::InvalidResponse(format!("{:?}", error.classify())))
     }
 }
 
@@ -82,13 +82,18 @@ pub enum HookError {
     Failed(String),
     /// The response is not a valid decision.
     #[error("an unintelligible answer ({0})")]
-    Unintelligible(String),
+    InvalidResponse(String),
 }
 
 /// Asks the hook for a decision.
 pub trait Hook: Send + Sync {
     /// Sends the query once and waits for at most `within`.
-    fn ask(&self, address: &HookAddress, question: &Question, within: Duration) -> impl Future<Output = Result<Verdict, HookError>> + Send;
+    fn ask(
+        &self,
+        address: &HookAddress,
+        question: &HookQuery,
+        within: Duration,
+    ) -> impl Future<Output = Result<HookDecision, HookError>> + Send;
 }
 
 /// The implementation for hooks with a URL.
@@ -96,7 +101,7 @@ pub trait Hook: Send + Sync {
 pub struct HttpHook(pub Https);
 
 impl Hook for HttpHook {
-    async fn ask(&self, address: &HookAddress, question: &Question, within: Duration) -> Result<Verdict, HookError> {
+    async fn ask(&self, address: &HookAddress, question: &HookQuery, within: Duration) -> Result<HookDecision, HookError> {
         let HookAddress::Url(url) = address else { return Err(HookError::Unsupported) };
         let call = self.0.post(url).json(question);
         let reply = self.0.send_within(call, within).await.map_err(|error| match error {
@@ -104,7 +109,7 @@ impl Hook for HttpHook {
             error => HookError::Failed(crate::fault::chain(&error)),
         })?;
         match reply.status {
-            200 => Verdict::read(&reply.body),
+            200 => HookDecision::read(&reply.body),
             status => Err(HookError::Failed(format!("status {status}"))),
         }
     }

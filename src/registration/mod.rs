@@ -39,7 +39,7 @@ use self::request::RegistrationRequest;
 
 pub use self::audit::{Audit, Event, LogAudit};
 pub use self::claims::Claims;
-pub use self::hook::{Hook, HookAddress, HookError, HttpHook, Question, Verdict};
+pub use self::hook::{Hook, HookAddress, HookDecision, HookError, HookQuery, HttpHook};
 pub use self::limits::Limits;
 pub use self::policy::{PolicyError, RegistrationPolicy};
 pub use self::problem::Problem;
@@ -54,7 +54,7 @@ use crate::secrets::Fingerprint;
 
 /// The thing type, the policies and the name prefix of the things that belong to owners.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Own {
+pub struct OwnerThings {
     /// The thing type and the policies of the certificates.
     pub kind: Kind,
     /// The prefix of the thing names.
@@ -90,7 +90,7 @@ pub struct Endpoint<P: Ports> {
     /// Records the outcome of each request.
     pub audit: P::Audit,
     /// The settings for the things that belong to owners.
-    pub own: Own,
+    pub own: OwnerThings,
     /// The MQTT broker that registered devices connect to.
     pub broker: Broker,
     /// The limits that this process knows to be exceeded at present.
@@ -228,7 +228,7 @@ impl<P: Ports> Handler<'_, P> {
     async fn ask(&self, client: &mut Client) -> Result<(), Problem> {
         let Some(address) = &self.policy.hook else { return Ok(()) };
         let thing_type = client.kind.thing_type.clone();
-        let question = Question { serial: client.serial.clone(), thing_type, source: self.source.to_owned() };
+        let question = HookQuery { serial: client.serial.clone(), thing_type, source: self.source.to_owned() };
         let within = self.policy.hook_within;
         let verdict = timeout(within, self.endpoint.hook.ask(address, &question, within)).await;
         let verdict = verdict.unwrap_or(Err(HookError::Silent)).map_err(|error| {

@@ -11,7 +11,7 @@ use super::answer;
 use super::authentication::Client;
 use super::claims::Code;
 use super::problem::{Cause, Problem};
-use super::request::{By, RegistrationRequest};
+use super::request::{Credentials, RegistrationRequest};
 use crate::certificate::{Certificate, NewCertificate};
 use crate::identifiers::{CertificateId, OwnerId, ThingName};
 use crate::mail::bundle::Broker;
@@ -89,11 +89,11 @@ fn every_request_example_is_parsed_as_its_kind() {
         assert_eq!(registration.by.name(), name);
         assert!(registration.csr.is_some());
         match (&registration.by, &registration.csr) {
-            (By::Certificate(renewal), Some(request)) => {
+            (Credentials::Certificate(renewal), Some(request)) => {
                 let message = super::request::Renewal::message(request, renewal.at);
                 assert!(renewal.certificate.has_signed(message.as_bytes(), &renewal.proof), "the example proves what it says");
             }
-            (By::Code(code), _) => assert_eq!(code.fingerprint(), Code::parse("K7QF93PD").unwrap().fingerprint()),
+            (Credentials::Code(code), _) => assert_eq!(code.fingerprint(), Code::parse("K7QF93PD").unwrap().fingerprint()),
             _ => {}
         }
     }

@@ -18,7 +18,7 @@ use crate::registry::Kind;
 use crate::secrets::Fingerprint;
 
 /// The minimum length in characters of a serial number that is its own secret. A shorter one could be guessed.
-pub const UNGUESSABLE: usize = 20;
+pub const SHORTEST_SECRET_SERIAL: usize = 20;
 
 /// The contents of `register.toml`.
 pub struct RegistrationPolicy {
@@ -132,7 +132,7 @@ impl RegistrationPolicy {
     /// The thing type of the device with this serial number and secret. All rows are compared, so that the time reveals nothing.
     pub(super) fn serial(&self, serial: &str, secret: Option<&str>) -> Option<&str> {
         let (serial_hash, secret_hash) = (Fingerprint::of(serial), Fingerprint::of(secret.unwrap_or_default()));
-        let long_enough = serial.chars().count() >= UNGUESSABLE;
+        let long_enough = serial.chars().count() >= SHORTEST_SECRET_SERIAL;
         let mut found = None;
         for row in &self.serials {
             let fits = match &row.how {

@@ -161,3 +161,10 @@ fn a_syntax_error_does_not_quote_the_file() {
         assert!(!fault.contains("AAAA") && fault.contains("line 2"), "{fault}");
     }
 }
+
+#[test]
+fn the_table_of_version_0_1_has_another_name() {
+    let [old, new] = ["door", "registration"].map(|table| RegistrationPolicy::parse(&format!("[{table}]\nper_source = 7\n")).unwrap());
+    assert_eq!((old.per_source, new.per_source), (7, 7));
+    assert!(RegistrationPolicy::parse("[door]\nper_source = 7\n[registration]\nper_source = 8\n").is_err());
+}

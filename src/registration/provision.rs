@@ -11,16 +11,16 @@ use crate::certificate::NewCertificate;
 use crate::fault::{ClassifiedError, Fault, chain};
 use crate::mail::{Delivery, MailError};
 use crate::onboarding::lease::Lease;
-use crate::onboarding::{Means, OnboardError, OnboardingRequest, OnboardingTarget, Trigger, next, onboard};
+use crate::onboarding::{Context, OnboardError, OnboardingRequest, OnboardingTarget, Trigger, next, onboard};
 use crate::registry::Registry;
 use crate::registry::signing_request::CertificateRequest;
 use crate::shadow::NoShadows;
 
 /// Keeps the new certificate for the response.
 #[derive(Default)]
-struct Tray(Mutex<Option<NewCertificate>>);
+struct ResponseDelivery(Mutex<Option<NewCertificate>>);
 
-impl Delivery for &Tray {
+impl Delivery for &ResponseDelivery {
     async fn deliver(&self, fresh: NewCertificate) -> Result<(), MailError> {
         let mut tray = self.0.lock().map_err(|_| MailError::Unwritable("nobody waits for the answer".into()))?;
         *tray = Some(fresh);
@@ -35,8 +35,8 @@ pub(super) async fn provision<P: Ports>(
     csr: Option<&CertificateRequest>,
     deadline: Instant,
 ) -> Result<NewCertificate, Problem> {
-    let tray = Tray::default();
-    let means = Means {
+    let tray = ResponseDelivery::default();
+    let means = Context {
         registry: &endpoint.registry.of_kind(client.kind.clone()),
         shadows: &NoShadows,
         lease: Lease::new(endpoint.lease, endpoint.now),
@@ -69,7 +69,7 @@ fn problem(error: &OnboardError, client: &Client) -> Problem {
     match error {
         OnboardError::NotTheirs => Cause::NotTheirs.into(),
         // The thing of a device is never suspended. The sweep is deleting the remains of a registration that failed a day ago.
-        OnboardError::OutOfService if client.owner.is_of_devices() => Cause::Busy.into(),
+        OnboardError::OutOfService if client.owner.stands_for_devices() => Cause::Busy.into(),
         OnboardError::OutOfService => Cause::OutOfService.into(),
         _ if fault == Fault::Maker => Cause::RegistryRefused.into(),
         _ => Cause::Busy.into(),

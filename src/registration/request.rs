@@ -30,7 +30,7 @@ const LONGEST_SERIAL: usize = 128;
 /// A parsed request, not yet authenticated.
 pub struct RegistrationRequest {
     /// The credentials of the client.
-    pub by: By,
+    pub by: Credentials,
     /// The certificate signing request, if the device has its own key.
     pub csr: Option<CertificateRequest>,
     /// The attributes that the device reports about itself. They are parsed only for fleet devices and devices with a
@@ -39,7 +39,7 @@ pub struct RegistrationRequest {
 }
 
 /// The credentials of a client, by kind.
-pub enum By {
+pub enum Credentials {
     /// A device of an owner, with a claim code.
     Code(Code),
     /// An installer of an owner, with the owner's access token.
@@ -85,26 +85,28 @@ impl Renewal {
     }
 }
 
-impl By {
+impl Credentials {
     /// The name of the kind for the audit log.
     pub fn name(&self) -> &'static str {
         match self {
-            By::Code(_) => "code",
-            By::Bearer(_) => "bearer",
-            By::Token { .. } => "token",
-            By::Serial { .. } => "serial",
-            By::Certificate(_) => "certificate",
+            Credentials::Code(_) => "code",
+            Credentials::Bearer(_) => "bearer",
+            Credentials::Token { .. } => "token",
+            Credentials::Serial { .. } => "serial",
+            Credentials::Certificate(_) => "certificate",
         }
     }
 
     /// The detail of the refusal if the client is not recognised. It is the same for all reasons.
     pub(super) fn unknown(&self) -> &'static str {
         match self {
-            By::Code(_) => "the code is not good here: it is wrong, another device's, older than ten minutes, or was tried too often",
-            By::Bearer(_) => "the access token is not one of an owner of this skill",
-            By::Token { .. } => "the device token is not known here",
-            By::Serial { .. } => "the serial is not known here, or the secret is not its own",
-            By::Certificate(_) => {
+            Credentials::Code(_) => {
+                "the code is not good here: it is wrong, another device's, older than ten minutes, or was tried too often"
+            }
+            Credentials::Bearer(_) => "the access token is not one of an owner of this skill",
+            Credentials::Token { .. } => "the device token is not known here",
+            Credentials::Serial { .. } => "the serial is not known here, or the secret is not its own",
+            Credentials::Certificate(_) => {
                 "the certificate is not renewed: it is unknown, replaced, over or out of service, or the proof is not its key's"
             }
         }
@@ -133,10 +135,11 @@ impl RegistrationRequest {
         let csr = body.text("csr", usize::MAX)?.map(|pem| CertificateRequest::parse(&pem)).transpose();
         let csr = csr.map_err(|fault| Problem::field("csr", &format!("is refused: {fault}")))?;
         let by = by(authorization(request.headers())?, &body)?;
-        if matches!(by, By::Certificate(_)) && csr.is_none() {
+        if matches!(by, Credentials::Certificate(_)) && csr.is_none() {
             return Err(Problem::field("csr", "is missing: a certificate is renewed for a key of the device's own"));
         }
-        let attributes = if matches!(by, By::Token { .. } | By::Serial { .. }) { body.attributes()? } else { BTreeMap::new() };
+        let attributes =
+            if matches!(by, Credentials::Token { .. } | Credentials::Serial { .. }) { body.attributes()? } else { BTreeMap::new() };
         Ok(Self { by, csr, attributes })
     }
 }
@@ -165,39 +168,39 @@ fn authorization(headers: &HeaderMap) -> Result<Option<Authorization>, Problem> 
     }
 }
 
-fn by(authorization: Option<Authorization>, body: &Body) -> Result<By, Problem> {
+fn by(authorization: Option<Authorization>, body: &Body) -> Result<Credentials, Problem> {
     let ways = ["code", "serial", "certificate"].into_iter().filter(|field| body.has(field));
     if ways.count() + usize::from(authorization.is_some()) > 1 {
         return Err(Cause::Ambiguous.into());
     }
     match authorization {
-        Some(Authorization::Bearer(token)) => return Ok(By::Bearer(token)),
+        Some(Authorization::Bearer(token)) => return Ok(Credentials::Bearer(token)),
         Some(Authorization::DeviceToken(token)) => {
             let version = body.need("version", LONGEST_ATTRIBUTE)?;
             if !is_attribute(&version) {
                 return Err(Problem::field("version", "may have letters, digits and `_.,@/:#=[]-`"));
             }
             let thing_type = body.text("thingType", LONGEST_SERIAL)?.map(|text| text.to_string());
-            return Ok(By::Token { token, thing: body.thing()?, version: version.to_string(), thing_type });
+            return Ok(Credentials::Token { token, thing: body.thing()?, version: version.to_string(), thing_type });
         }
         None => {}
     }
     if let Some(code) = body.text("code", LONGEST_SERIAL)? {
         let code = Code::parse(&code).ok_or_else(|| Problem::field("code", "has to be eight letters and digits, such as K7QF-93PD"))?;
-        return Ok(By::Code(code));
+        return Ok(Credentials::Code(code));
     }
     if let Some(serial) = body.text("serial", LONGEST_SERIAL)? {
         if serial.is_empty() {
             return Err(Problem::field("serial", "must not be empty"));
         }
-        return Ok(By::Serial { serial, secret: body.text("secret", LONGEST_SERIAL)? });
+        return Ok(Credentials::Serial { serial, secret: body.text("secret", LONGEST_SERIAL)? });
     }
     if let Some(pem) = body.text("certificate", usize::MAX)? {
         let certificate = ShownCertificate::parse(&pem).ok_or_else(|| Problem::field("certificate", "has to be a certificate in PEM"))?;
         let proof = BASE64_STANDARD.decode(body.need("proof", LONGEST_BODY)?.as_bytes());
         let proof = proof.map_err(|_| Problem::field("proof", "has to be a signature in base64"))?;
         let at = body.0.get("at").and_then(Value::as_u64).ok_or_else(|| Problem::field("at", "has to be a time in seconds"))?;
-        return Ok(By::Certificate(Renewal { thing: body.thing()?, certificate, proof, at }));
+        return Ok(Credentials::Certificate(Renewal { thing: body.thing()?, certificate, proof, at }));
     }
     Err(Problem::unsaid())
 }

@@ -8,13 +8,13 @@ use std::sync::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::identifiers::{ThingName, ThingPrefix};
-use crate::login::BELIEF_SECONDS;
+use crate::login::LONGEST_CACHE_SECONDS;
 use crate::secrets::Fingerprint;
 use crate::shadow::{Commands, Shadow, Waiting};
 
 /// The cached state of an onboarded owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ready {
+pub struct OwnerState {
     /// The thing of the owner.
     pub thing: ThingName,
     /// Whether the device has ever reported, or was connected when the broker was asked.
@@ -31,7 +31,7 @@ pub struct Ready {
     pub look_from: u64,
 }
 
-impl Ready {
+impl OwnerState {
     /// The number of seconds for which no news is expected from a device without pending commands.
     const NEWS_AFTER: u64 = 30;
     /// The minimum number of seconds that a device needs to react to a command.
@@ -62,7 +62,7 @@ impl Ready {
 /// The cache of the process, by the fingerprint of the token.
 #[derive(Default)]
 pub struct OwnerCache {
-    known: Mutex<HashMap<Fingerprint, (Ready, u64)>>,
+    known: Mutex<HashMap<Fingerprint, (OwnerState, u64)>>,
 }
 
 impl OwnerCache {
@@ -71,7 +71,7 @@ impl OwnerCache {
     const LIMIT: usize = 10_000;
 
     /// Stores a state until the Unix time `until`.
-    pub fn keep(&self, token: Fingerprint, ready: Ready, until: u64, now: u64) {
+    pub fn keep(&self, token: Fingerprint, ready: OwnerState, until: u64, now: u64) {
         let Ok(mut known) = self.known.lock() else { return };
         if known.len() >= Self::LIMIT {
             known.retain(|_, (_, until)| *until > now);
@@ -90,7 +90,7 @@ impl OwnerCache {
     }
 
     /// The state for a token with its expiry time, if it has not expired.
-    pub fn recall(&self, token: Fingerprint, now: u64) -> Option<(Ready, u64)> {
+    pub fn recall(&self, token: Fingerprint, now: u64) -> Option<(OwnerState, u64)> {
         let known = self.known.lock().ok()?;
         known.get(&token).filter(|(_, until)| is_valid(*until, now)).cloned()
     }
@@ -98,14 +98,14 @@ impl OwnerCache {
 
 /// Whether an entry is valid: not expired, and not from a clock that was set back.
 fn is_valid(until: u64, now: u64) -> bool {
-    (now + 1..=now + BELIEF_SECONDS).contains(&until)
+    (now + 1..=now + LONGEST_CACHE_SECONDS).contains(&until)
 }
 
 /// The name of the session attribute.
 const ATTRIBUTE: &str = "onething";
 
 /// Stores a state in the session attributes until the Unix time `until`.
-pub fn carry(attributes: &mut Map<String, Value>, ready: &Ready, until: u64, token: Fingerprint) {
+pub fn carry(attributes: &mut Map<String, Value>, ready: &OwnerState, until: u64, token: Fingerprint) {
     let mut known = json!({
         "token": token.hex(),
         "thing": ready.thing.as_str(),
@@ -123,7 +123,7 @@ pub fn carry(attributes: &mut Map<String, Value>, ready: &Ready, until: u64, tok
 }
 
 /// The state for a token in the session attributes, with its expiry time. `None` if there is no valid state for this token.
-pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fingerprint, now: u64) -> Option<(Ready, u64)> {
+pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fingerprint, now: u64) -> Option<(OwnerState, u64)> {
     let known = attributes.get(ATTRIBUTE)?;
     let same_account = known.get("token")?.as_str()? == token.hex();
     let until = known.get("until")?.as_u64()?;
@@ -134,7 +134,7 @@ pub fn carried(attributes: &Map<String, Value>, prefix: &ThingPrefix, token: Fin
         let (id, name) = (sent.get(0)?.as_str()?.to_owned(), sent.get(1)?.as_str()?.to_owned());
         Some(Waiting { id, name, order: 0, expires_at: sent.get(2)?.as_u64()? })
     });
-    let ready = Ready {
+    let ready = OwnerState {
         thing,
         online_before,
         report_read: known.get("report") == Some(&Value::Bool(true)),
@@ -155,9 +155,9 @@ mod tests {
         ThingPrefix::parse("3D_Printer-").unwrap()
     }
 
-    fn ready(online_before: bool) -> Ready {
+    fn ready(online_before: bool) -> OwnerState {
         let sent = Some(Waiting { id: "a".into(), name: "print".into(), order: 0, expires_at: 1_200 });
-        Ready { online_before, report_read: true, takes_queue: true, last_place: 7, sent, ..Ready::of(thing(), None, 1_000) }
+        OwnerState { online_before, report_read: true, takes_queue: true, last_place: 7, sent, ..OwnerState::of(thing(), None, 1_000) }
     }
 
     fn thing() -> ThingName {

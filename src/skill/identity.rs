@@ -44,7 +44,7 @@ impl<P: Ports> Turn<'_, P> {
         let thing = self.thing_of(&identity);
         let shadow = self.skill.shadows.read(&thing).await?;
         let known = shadow.is_some();
-        self.unlearn();
+        self.forget_state();
         match self.onboard(&identity, &thing, Trigger::AsksForAnother, shadow, None).await {
             Ok(_) if known => Ok(self.responder.sent_again(self.skill.mailer.waits(&thing).await)),
             Ok(_) => Ok(self.responder.welcome(None, self.skill.mailer.waits(&thing).await)),
@@ -84,7 +84,7 @@ impl<P: Ports> Turn<'_, P> {
     async fn forget(&mut self) -> Result<Answer, SkillError> {
         let identity = self.identify().await?;
         let (skill, thing) = (self.skill, self.thing_of(&identity));
-        self.unlearn();
+        self.forget_state();
         let lease = skill.lease();
         let forgotten = loop {
             match forget(&skill.registry, &skill.shadows, &lease, &thing).await {
@@ -104,7 +104,7 @@ impl<P: Ports> Turn<'_, P> {
                 tracing::warn!(%thing, step = "deliver", error = chain(&error), "the last mail did not go out");
             }
         }
-        Ok(self.responder.forgotten(forgotten == Forgotten::Wholly))
+        Ok(self.responder.forgotten(forgotten == Forgotten::Completely))
     }
 
     /// `ConnectionIntent`: whether the device is connected, from all available sources.
@@ -122,7 +122,7 @@ impl<P: Ports> Turn<'_, P> {
             }
         }
         if let Some(shadow) = &shadow {
-            self.hear(&thing, shadow);
+            self.collect_failures(&thing, shadow);
         }
         let connection = connection.unwrap_or_else(|error| {
             tracing::warn!(%thing, step = "relay", error = chain(&error), "nobody can tell whether the device is connected");

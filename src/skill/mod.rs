@@ -5,9 +5,9 @@
 pub mod cache;
 mod code;
 mod identity;
-mod news;
 mod owner;
 mod relay;
+mod unreported_failures;
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
-use self::news::News;
+use self::unreported_failures::UnreportedFailures;
 use crate::alexa::directive;
 use crate::alexa::request::{Intent, Kind, Request};
 use crate::alexa::response::Answer;
@@ -32,7 +32,7 @@ use crate::onboarding::lease::{Lease, nonce};
 use crate::registration::claims::Claims;
 use crate::registry::{Bounce, Registry};
 use crate::shadow::{Patch, Presence, Shadows};
-use crate::skill::cache::{OwnerCache, Ready};
+use crate::skill::cache::{OwnerCache, OwnerState};
 use crate::speech::intent::{ResolvedIntent, can_fulfill, resolve};
 use crate::speech::locales::Locale;
 use crate::speech::reply::{Responder, SkillError};
@@ -107,21 +107,29 @@ impl<P: Ports> Skill<P> {
 /// The request is for another skill, or it has no skill id.
 #[derive(Debug, Error)]
 #[error("the request is not for this skill: its skill id is missing or not among SKILL_ID")]
-pub struct NotOurs;
+pub struct OtherSkill;
 
 /// Handles an Alexa request. `answer_by` is the time by which the response must be ready.
-pub async fn answer<P: Ports>(skill: &Skill<P>, envelope: &Value, answer_by: Instant) -> Result<Value, NotOurs> {
+pub async fn answer<P: Ports>(skill: &Skill<P>, envelope: &Value, answer_by: Instant) -> Result<Value, OtherSkill> {
     if let Some(directive) = envelope.get("directive").filter(|directive| directive.is_object()) {
         tracing::warn!("a smart home directive, which this skill does not offer");
         return Ok(directive::refuse(directive, &nonce()));
     }
     let request = Request::read(envelope);
     if !request.is_for(&skill.skill_ids) {
-        return Err(NotOurs);
+        return Err(OtherSkill);
     }
     let responder = Responder { locale: Locale::of(request.locale.as_deref()), model: &skill.model };
-    let mut turn =
-        Turn { skill, request: &request, responder, known: None, bounce: None, news: News::default(), asked: Map::new(), answer_by };
+    let mut turn = Turn {
+        skill,
+        request: &request,
+        responder,
+        known: None,
+        bounce: None,
+        news: UnreportedFailures::default(),
+        asked: Map::new(),
+        answer_by,
+    };
     let outcome = timeout_at(answer_by, turn.take()).await.unwrap_or(Err(SkillError::Late));
     let outcome = match outcome {
         Ok(answer) => Ok(turn.with_news(answer).await),
@@ -159,7 +167,7 @@ fn log(error: &SkillError, code: &str, request_id: Option<&str>) {
 }
 
 /// The response to a request that made the skill panic. Also writes the log line.
-pub fn apology(model: &Model, envelope: &Value) -> Value {
+pub fn panic_response(model: &Model, envelope: &Value) -> Value {
     let request = Request::read(envelope);
     let (responder, code) = (Responder { locale: Locale::of(request.locale.as_deref()), model }, code(&request));
     tracing::error!(step = "request", fault = "maker", cause = "panic", code, "the skill broke down on a request");
@@ -171,11 +179,11 @@ struct Turn<'a, P: Ports> {
     skill: &'a Skill<P>,
     request: &'a Request,
     responder: Responder<'a>,
-    known: Option<(Ready, u64)>,
+    known: Option<(OwnerState, u64)>,
     /// The bounce of an earlier mail. The response mentions it.
     bounce: Option<Bounce>,
     /// Failures of the device. The response mentions them.
-    news: News,
+    news: UnreportedFailures,
     /// Session attributes for a question that the next request of the session answers.
     asked: Map<String, Value>,
     answer_by: Instant,
@@ -264,7 +272,7 @@ impl<P: Ports> Turn<'_, P> {
                     return Ok(self.responder.status(sentences, &shadow, (self.skill.now)(), &news));
                 }
                 let presence = self.presence(&ready.thing).await;
-                self.remember(Ready { online_before: presence == Presence::Present, ..ready });
+                self.remember(OwnerState { online_before: presence == Presence::Present, ..ready });
                 match self.mail_waits().await {
                     Some(fault) if presence != Presence::Present => Ok(self.responder.mail_waits(fault)),
                     _ => Ok(self.responder.reports_nothing(presence, (self.skill.now)())),

@@ -10,16 +10,16 @@ use crate::certificate::Certificate;
 use crate::identifiers::ThingName;
 use crate::login::{AccessToken, EmailAddress, IdentifyError, Identity, Profile, ProfileEmail, identify};
 use crate::mail::{self, ByMail, MailError, Mailer, Parcel};
-use crate::onboarding::{self, Means, OnboardError, Onboarded, OnboardingRequest, OnboardingTarget, Trigger, onboard};
+use crate::onboarding::{self, Context, OnboardError, Onboarded, OnboardingRequest, OnboardingTarget, Trigger, onboard};
 use crate::shadow::{Patch, Shadow, Shadows};
 use crate::skill::Ports;
-use crate::skill::cache::{Ready, carried, carry};
+use crate::skill::cache::{OwnerState, carried, carry};
 use crate::speech::locales::Phrase;
 use crate::speech::reply::SkillError;
 
 /// An onboarded owner.
-pub(super) struct Present {
-    pub(super) ready: Ready,
+pub(super) struct OnboardedOwner {
+    pub(super) ready: OwnerState,
     /// The shadow, if it was read already.
     pub(super) shadow: Option<Shadow>,
     /// Whether this request sent a certificate to the owner. The command of the utterance is then part of the first shadow state.
@@ -40,7 +40,7 @@ impl<P: Ports> Turn<'_, P> {
     }
 
     /// Identifies and onboards the owner. `wanted` is written with the first shadow state of a new owner.
-    pub(super) async fn present(&mut self, trigger: Trigger, wanted: Option<&Patch>) -> Result<Present, SkillError> {
+    pub(super) async fn present(&mut self, trigger: Trigger, wanted: Option<&Patch>) -> Result<OnboardedOwner, SkillError> {
         // An account link changes the registry record, so the cache is not used.
         let recalled = if trigger == Trigger::Speech { self.recall() } else { None };
         if let Some((ready, until)) = recalled {
@@ -50,7 +50,7 @@ impl<P: Ports> Turn<'_, P> {
                 Some(shadow) => self.seen(ready, shadow),
                 None => ready,
             };
-            return Ok(Present { ready, shadow, new: false });
+            return Ok(OnboardedOwner { ready, shadow, new: false });
         }
         let identity = self.identify().await?;
         self.present_as(&identity, trigger, wanted).await
@@ -62,20 +62,20 @@ impl<P: Ports> Turn<'_, P> {
         identity: &Identity,
         trigger: Trigger,
         wanted: Option<&Patch>,
-    ) -> Result<Present, SkillError> {
-        let until = (self.skill.now)() + identity.good_for;
+    ) -> Result<OnboardedOwner, SkillError> {
+        let until = (self.skill.now)() + identity.cache_seconds;
         let thing = self.thing_of(identity);
         self.known = None;
         let shadow = self.skill.shadows.read(&thing).await?;
         let is_ready = trigger == Trigger::Speech && shadow.as_ref().is_some_and(Shadow::is_ready);
         let new = !is_ready && self.onboard(identity, &thing, trigger, shadow.clone(), wanted).await?.mailed;
         if let Some(shadow) = shadow.as_ref().filter(|_| !new) {
-            self.hear(&thing, shadow);
+            self.collect_failures(&thing, shadow);
         }
-        let ready = Ready::of(thing, shadow.as_ref(), (self.skill.now)());
+        let ready = OwnerState::of(thing, shadow.as_ref(), (self.skill.now)());
         self.known = Some((ready.clone(), until));
         self.remember(ready.clone());
-        Ok(Present { ready, shadow, new })
+        Ok(OnboardedOwner { ready, shadow, new })
     }
 
     pub(super) async fn onboard(
@@ -94,7 +94,7 @@ impl<P: Ports> Turn<'_, P> {
         }
         let at = self.request.event_at.filter(|_| trigger == Trigger::Linked).unwrap_or(now);
         let request = OnboardingRequest { at, trigger, alexa_user: self.request.alexa_user.clone(), shadow };
-        let means = Means {
+        let means = Context {
             registry: &skill.registry,
             shadows: &skill.shadows,
             lease: skill.lease(),
@@ -170,7 +170,7 @@ impl<P: Ports> Turn<'_, P> {
     }
 
     /// The cached state of the token holder, from the process or from the session.
-    fn recall(&self) -> Option<(Ready, u64)> {
+    fn recall(&self) -> Option<(OwnerState, u64)> {
         let (fingerprint, now) = (self.token().ok()?.fingerprint(), (self.skill.now)());
         if let Some(known) = self.skill.owner_cache.recall(fingerprint, now) {
             return Some(known);
@@ -179,7 +179,7 @@ impl<P: Ports> Turn<'_, P> {
     }
 
     /// Caches the state until the known end of the token.
-    pub(super) fn remember(&mut self, ready: Ready) {
+    pub(super) fn remember(&mut self, ready: OwnerState) {
         let (Some((_, until)), Ok(token)) = (&self.known, self.token()) else { return };
         let until = *until;
         self.skill.owner_cache.keep(token.fingerprint(), ready.clone(), until, (self.skill.now)());
@@ -188,17 +188,17 @@ impl<P: Ports> Turn<'_, P> {
 
     /// Updates the cached state from a shadow that was just read. `online_before` stays true, even if only the broker reported
     /// the device as online.
-    pub(super) fn seen(&mut self, known: Ready, shadow: &Shadow) -> Ready {
-        self.hear(&known.thing, shadow);
-        let seen = Ready::of(known.thing, Some(shadow), (self.skill.now)());
+    pub(super) fn seen(&mut self, known: OwnerState, shadow: &Shadow) -> OwnerState {
+        self.collect_failures(&known.thing, shadow);
+        let seen = OwnerState::of(known.thing, Some(shadow), (self.skill.now)());
         let (online_before, last_place) = (seen.online_before || known.online_before, seen.last_place.max(known.last_place));
-        let ready = Ready { online_before, last_place, ..seen };
+        let ready = OwnerState { online_before, last_place, ..seen };
         self.remember(ready.clone());
         ready
     }
 
     /// Removes the cached state.
-    pub(super) fn unlearn(&mut self) {
+    pub(super) fn forget_state(&mut self) {
         self.known = None;
         self.news.is_not_noted();
         if let Ok(token) = self.token() {

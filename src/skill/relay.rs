@@ -11,7 +11,7 @@ use crate::onboarding::Trigger;
 use crate::onboarding::lease::nonce;
 use crate::shadow::{Command, Commands, Patch, Presence, Shadow, ShadowError, Shadows, Waiting};
 use crate::skill::Ports;
-use crate::skill::cache::Ready;
+use crate::skill::cache::OwnerState;
 use crate::speech::intent::Change;
 use crate::speech::reply::SkillError;
 
@@ -32,7 +32,7 @@ impl Wanted {
 
     /// The patch for a device that may keep a queue, and the position of the command in the queue. The position is after all
     /// known positions, and after all positions that other processes assigned in an earlier second.
-    fn place(&self, ready: &Ready, shadow: Option<&Shadow>, now: u64) -> (Patch, Option<u64>) {
+    fn place(&self, ready: &OwnerState, shadow: Option<&Shadow>, now: u64) -> (Patch, Option<u64>) {
         match self {
             // The request was delivered twice, and the command is in the queue already.
             Wanted::Command(command)
@@ -62,7 +62,7 @@ impl<P: Ports> Turn<'_, P> {
         }
         let (skill, now, mut ready) = (self.skill, (self.skill.now)(), owner.ready);
         let (shadows, thing) = (&skill.shadows, ready.thing.clone());
-        let may_wait = |ready: &Ready| ready.sent.as_ref().is_some_and(|sent| sent.expires_at > now);
+        let may_wait = |ready: &OwnerState| ready.sent.as_ref().is_some_and(|sent| sent.expires_at > now);
         if matches!(wanted, Wanted::Command(_)) && !ready.report_read && owner.shadow.is_none() && may_wait(&ready) {
             // The command may replace a pending one, because it is unknown whether the device keeps a queue. Read the shadow.
             owner.shadow = self.look(&thing).await;
@@ -90,7 +90,7 @@ impl<P: Ports> Turn<'_, P> {
             (Err(ShadowError::TooLarge), Wanted::Command(command)) if ready.takes_queue => {
                 // Expired commands may fill the shadow. Read it, so that the next patch removes them.
                 let Some(shadow) = shadows.read(&thing).await? else { return Err(ShadowError::TooLarge.into()) };
-                let ready = Ready { last_place: ready.last_place.max(shadow.commands.last_place()), ..ready.clone() };
+                let ready = OwnerState { last_place: ready.last_place.max(shadow.commands.last_place()), ..ready.clone() };
                 let (patch, place) = wanted.place(&ready, Some(&shadow), now);
                 sent_at = place;
                 match shadows.update(&thing, &patch).await {
@@ -165,7 +165,7 @@ impl<P: Ports> Turn<'_, P> {
 
 /// The command that a device without a queue loses because of this one: an earlier one, not executed and not expired. A shadow
 /// that was read concurrently with the update may contain either of the two.
-fn replaced(ready: &Ready, shadow: &Shadow, wanted: &Wanted, now: u64) -> Option<Waiting> {
+fn replaced(ready: &OwnerState, shadow: &Shadow, wanted: &Wanted, now: u64) -> Option<Waiting> {
     let Wanted::Command(command) = wanted else { return None };
     let before = shadow.commands.newest.as_ref().filter(|newest| newest.id != command.id).or(ready.sent.as_ref())?;
     let waits = before.id != command.id && before.expires_at > now && shadow.commands.answered.as_ref() != Some(&before.id);

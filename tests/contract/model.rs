@@ -129,7 +129,7 @@ async fn every_flaw_of_the_account_breaks_the_contract() {
     .await;
     check_flaw(Flaw::VersionsDoNotCount, &["a_write_needs_the_present_version", "one_of_many_concurrent_writes_succeeds"]).await;
     let born_active = &["a_new_certificate_is_inactive_and_not_attached", "a_device_gets_certificates_for_its_own_key"];
-    check_flaw(Flaw::BornActive, born_active).await;
+    check_flaw(Flaw::CreatedActive, born_active).await;
     check_flaw(
         Flaw::NothingIsRevoked,
         &[

@@ -70,12 +70,21 @@ def test_registration_by_claim_code(endpoint, agent):
 def test_registration_by_claim_code_at_the_first_start(endpoint, agent):
     ana = Owner(endpoint).links()
     card = endpoint.say(ana.user, "ask my printer to give me a code")["heard"]["card"]
-    started = {"ONETHING_DEVICE_CODE": card["text"].splitlines()[0], "ONETHING_DEVICE_DOOR": f"{endpoint.http}/register"}
+    started = {"ONETHING_DEVICE_CODE": card["text"].splitlines()[0], "ONETHING_DEVICE_REGISTER_URL": f"{endpoint.http}/register"}
     agent.run(**started)
     obeys_its_owner(ana, agent)
     # The code is used, and a restart does not claim it again.
     agent.stop()
     agent.run(**started).is_("connected")
+
+
+def test_the_option_and_the_variable_of_version_0_1_still_work(endpoint, new_agent, tmp_path):
+    ana = Owner(endpoint).links()
+    file = tmp_path / "bearer"
+    file.write_text(endpoint.post("/token", {"user": ana.user})["accessToken"])
+    url = f"{endpoint.http}/register"
+    new_agent().do("register", "--bearer-file", str(file), "--door", url)
+    new_agent().do("register", "--bearer-file", str(file), ONETHING_DEVICE_DOOR=url)
 
 
 def test_registration_by_access_token(endpoint, agent, tmp_path):

@@ -29,7 +29,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use super::post_office::Mail;
+use super::smtp_server::Mail;
 use super::within;
 
 /// The version of a thing; `None` if the thing does not exist.

@@ -13,8 +13,8 @@ use super::foreign;
 use super::gaps::Gaps;
 use super::http::fetch;
 use super::login::User;
-use super::post_office::{Mail, PostOffice};
 use super::process::{Process, command, free_port};
+use super::smtp_server::{Mail, SmtpServer};
 
 pub const THING_TYPE: &str = "3d-printer";
 pub const POLICY: &str = "OneUserOneThing";
@@ -43,7 +43,7 @@ pub struct Ministack {
     /// The file with the root certificate that signed the certificate of the broker.
     pub root: PathBuf,
     /// The SMTP server to which the emulator delivers the mail that it accepts as SES.
-    pub post_office: PostOffice,
+    pub smtp_server: SmtpServer,
     gaps: Arc<Gaps>,
     home: TempDir,
 }
@@ -52,7 +52,7 @@ impl Ministack {
     /// Starts a ministack with an empty account. It verifies every signature and every policy.
     pub async fn start() -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
-        let post_office = PostOffice::open().await;
+        let smtp_server = SmtpServer::open().await;
         let (port, mqtt_port) = (free_port(), free_port());
         let mut command = command(foreign::program("ministack", "ministack"), home.path());
         command
@@ -65,7 +65,7 @@ impl Ministack {
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("IOT_MTLS_PORT", mqtt_port.to_string())
-            .env("SMTP_HOST", post_office.address.to_string())
+            .env("SMTP_HOST", smtp_server.address.to_string())
             .env("SFTP_ENABLED", "0")
             .env("PERSIST_STATE", "0")
             .env("MINISTACK_REGION", REGION)
@@ -78,8 +78,8 @@ impl Ministack {
         let root = home.path().join("root.pem");
         let (_, pem) = fetch(&format!("{url}/_ministack/iot/ca.pem")).await.expect("the root certificate of ministack");
         std::fs::write(&root, pem).expect("a file in the temporary folder");
-        let gaps = Arc::new(Gaps::of(post_office.watches()));
-        Self { process, url, mqtt_port, root, post_office, gaps, home }
+        let gaps = Arc::new(Gaps::of(smtp_server.watches()));
+        Self { process, url, mqtt_port, root, smtp_server, gaps, home }
     }
 
     /// Starts a ministack to which the stack is deployed.
@@ -112,14 +112,14 @@ impl Ministack {
     /// Opens the mail with this number with a foreign parser and unpacks its bundle. Returns the content of the mail and the
     /// folder of the bundle.
     pub async fn open_mail(&self, number: usize) -> (Value, PathBuf) {
-        let mail = self.post_office.mail(number).await;
+        let mail = self.smtp_server.mail(number).await;
         self.open(&mail).await
     }
 
     /// Opens the last mail to this user, as [`open_mail`](Self::open_mail) does.
     pub async fn open_last_mail(&self, user: &User) -> (Value, PathBuf) {
         let address = user.email.as_deref().unwrap_or_default();
-        let mail = self.post_office.last_to(address).expect("a mail to this user");
+        let mail = self.smtp_server.last_to(address).expect("a mail to this user");
         self.open(&mail).await
     }
 

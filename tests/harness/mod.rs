@@ -35,9 +35,9 @@ pub mod moto;
 pub mod network;
 pub mod new_device;
 pub mod operations;
-pub mod post_office;
 pub mod process;
 pub mod runtime_api;
+pub mod smtp_server;
 
 use std::future::Future;
 use std::time::Duration;

@@ -18,18 +18,18 @@ const TOOLS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A network link between the two machines.
 #[derive(Clone, Copy, Debug)]
-pub enum Wire {
+pub enum Link {
     Wifi,
     Cable,
 }
 
-impl Wire {
-    const ALL: [Wire; 2] = [Wire::Wifi, Wire::Cable];
+impl Link {
+    const ALL: [Link; 2] = [Link::Wifi, Link::Cable];
 
     fn name(self) -> &'static str {
         match self {
-            Wire::Wifi => "wifi",
-            Wire::Cable => "cable",
+            Link::Wifi => "wifi",
+            Link::Cable => "cable",
         }
     }
 
@@ -61,7 +61,7 @@ impl Network {
         let network = Self { _device: device, number, _home: home };
         run("ip", &format!("addr add {SERVERS}/32 dev lo")).await;
         network.on_the_device("link set lo up").await;
-        for wire in Wire::ALL {
+        for wire in Link::ALL {
             let (name, net) = (wire.name(), wire.net());
             run("ip", &format!("link add {name} type veth peer name {name} netns {}", network.number)).await;
             run("ip", &format!("link set {name} up")).await;
@@ -71,12 +71,12 @@ impl Network {
         network
     }
 
-    pub async fn plug(&self, wire: Wire) {
+    pub async fn plug(&self, wire: Link) {
         self.on_the_device(&format!("link set {} up", wire.name())).await;
         self.on_the_device(&format!("route replace default via {}.1", wire.net())).await;
     }
 
-    pub async fn unplug(&self, wire: Wire) {
+    pub async fn unplug(&self, wire: Link) {
         self.on_the_device(&format!("link set {} down", wire.name())).await;
     }
 

@@ -1,6 +1,7 @@
 """Paho, an MQTT client of the Eclipse Foundation, which records every event and can also send requests that a correct client
 would not send."""
 
+import contextlib
 import json
 import socket
 import ssl
@@ -161,14 +162,19 @@ class Speaker:
         if self.is_connected():
             self.client.disconnect()
             self.ended()
-        self.client.loop_stop()
+        self._stop()
 
     def vanish(self):
         """Closes the socket without DISCONNECT, as a network failure would."""
         if (its := self.client.socket()) is not None:
             its.shutdown(socket.SHUT_RDWR)
             self.ended()
-        self.client.loop_stop()
+        self._stop()
+
+    def _stop(self):
+        # The thread of the client ends with the connection and then removes itself, also between the two looks of `loop_stop`.
+        with contextlib.suppress(AttributeError):
+            self.client.loop_stop()
 
 
 def _outcome(reason):

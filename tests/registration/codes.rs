@@ -1,6 +1,6 @@
 //! Codes: one device each, five attempts, ten minutes, and the same response to every wrong code.
 
-use onething::registration::Verdict;
+use onething::registration::HookDecision;
 use onething::registration::claims::{CODE_LIFETIME, new_code};
 use onething::registry::RegistryError;
 use serde_json::json;
@@ -117,7 +117,7 @@ async fn a_code_survives_an_outage_within_its_lifetime() {
         assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.outcome(), "503 hook_unavailable");
         sleep(Duration::from_secs(20)).await;
     }
-    *setup.endpoint.hook.says.lock().unwrap() = Some(Verdict { allow: true, ..Verdict::default() });
+    *setup.endpoint.hook.says.lock().unwrap() = Some(HookDecision { allow: true, ..HookDecision::default() });
     assert_eq!(setup.registers(None, &device.with(json!({"code": code}))).await.status, 200);
 }
 

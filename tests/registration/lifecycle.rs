@@ -3,7 +3,7 @@
 use onething::lifecycle::{Sweep, sweep};
 use onething::metrics::unmeasured;
 use onething::onboarding::lease::Lease;
-use onething::registration::Verdict;
+use onething::registration::HookDecision;
 use onething::registry::{A_DAY, RegistryError};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -182,7 +182,7 @@ async fn the_hook_is_called_and_may_add_attributes() {
     let (setup, device) = (Setup::new(HOOK), Device::new());
     let attributes = [("hardware", "rev-c"), ("colour", "red"), ("version", "not one!")];
     let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    *setup.endpoint.hook.says.lock().unwrap() = Some(Verdict { allow: true, attributes });
+    *setup.endpoint.hook.says.lock().unwrap() = Some(HookDecision { allow: true, attributes });
     let answer = setup.registers(None, &device.with(json!({"serial": "unguessable-serial-0001"}))).await;
     assert_eq!(answer.status, 200);
     let asked = setup.endpoint.hook.asked.lock().unwrap().clone();
@@ -195,14 +195,14 @@ async fn the_hook_is_called_and_may_add_attributes() {
 #[tokio::test(start_paused = true)]
 async fn a_device_that_the_hook_refuses_is_not_registered() {
     let (setup, device) = (Setup::new(HOOK), Device::new());
-    *setup.endpoint.hook.says.lock().unwrap() = Some(Verdict::default());
+    *setup.endpoint.hook.says.lock().unwrap() = Some(HookDecision::default());
     let code = setup.code().await.shown();
     for (authorization, body) in [(FLEET, lamp()), (Some("Bearer Atza|A"), json!({})), (None, json!({"code": code}))] {
         let answer = setup.registers(authorization, &device.with(body)).await;
         assert_eq!(answer.outcome(), "403 refused_by_hook");
     }
     assert_eq!(setup.account().things(), 1, "the thing of the owner who has a code");
-    *setup.endpoint.hook.says.lock().unwrap() = Some(Verdict { allow: true, ..Verdict::default() });
+    *setup.endpoint.hook.says.lock().unwrap() = Some(HookDecision { allow: true, ..HookDecision::default() });
     assert_eq!(setup.registers(None, &Device::new().with(json!({"code": code}))).await.status, 200, "the code was not used");
 }
 

@@ -35,7 +35,7 @@ use onething::mail::bundle::Broker;
 use onething::metrics::unmeasured;
 use onething::registration::claims::{Code, new_code};
 use onething::registration::request::Renewal;
-use onething::registration::{Endpoint, Limits, Own, Ports, RegistrationPolicy, register};
+use onething::registration::{Endpoint, Limits, OwnerThings, Ports, RegistrationPolicy, register};
 use onething::registry::signing_request::CertificateRequest;
 use onething::registry::{Entry, Kind, Record};
 use rcgen::SigningKey;
@@ -135,7 +135,7 @@ impl Setup {
             claims: Book::default(),
             hook: Maker::default(),
             audit: Ledger::default(),
-            own: Own { kind: own, prefix: ThingPrefix::parse("3D_Printer-").unwrap() },
+            own: OwnerThings { kind: own, prefix: ThingPrefix::parse("3D_Printer-").unwrap() },
             broker: Broker::aws("abc-ats.iot.eu-west-1.amazonaws.com", 8883),
             limits: Limits::default(),
             lease: 15,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use onething::identifiers::OwnerId;
 use onething::login::{AccessToken, IdentifyError, Login, Profile, ProfileEmail, TokenInfo};
 use onething::registration::claims::{Claim, Claims, ClaimsError};
-use onething::registration::{Audit, Event, Hook, HookAddress, HookError, Question, Verdict};
+use onething::registration::{Audit, Event, Hook, HookAddress, HookDecision, HookError, HookQuery};
 use onething::secrets::Fingerprint;
 use tokio::task::yield_now;
 
@@ -69,9 +69,9 @@ impl Claims for Book {
         self.page("attempt", attempt).await
     }
 
-    async fn forgive(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
-        let forgive = |pages: &mut Pages| alive(pages, name, now).into_iter().for_each(|claim| claim.tries = 0);
-        self.page("forgive", forgive).await
+    async fn reset_attempts(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
+        let reset_attempts = |pages: &mut Pages| alive(pages, name, now).into_iter().for_each(|claim| claim.tries = 0);
+        self.page("reset_attempts", reset_attempts).await
     }
 
     async fn redeem(&self, name: &str, device: &Fingerprint, now: u64) -> Result<bool, ClaimsError> {
@@ -124,12 +124,12 @@ impl Login for Amazon {
 /// The hook of the maker; with `None` it never responds.
 #[derive(Clone, Default)]
 pub struct Maker {
-    pub says: Arc<Mutex<Option<Verdict>>>,
-    pub asked: Arc<Mutex<Vec<Question>>>,
+    pub says: Arc<Mutex<Option<HookDecision>>>,
+    pub asked: Arc<Mutex<Vec<HookQuery>>>,
 }
 
 impl Hook for Maker {
-    async fn ask(&self, _: &HookAddress, question: &Question, _: Duration) -> Result<Verdict, HookError> {
+    async fn ask(&self, _: &HookAddress, question: &HookQuery, _: Duration) -> Result<HookDecision, HookError> {
         self.asked.lock().unwrap().push(question.clone());
         let says = self.says.lock().unwrap().clone();
         match says {

@@ -27,14 +27,14 @@ use onething::login::EmailAddress;
 use onething::mail::{ByMail, Delivery, Label, Letter, MailError};
 use onething::metrics::unmeasured;
 use onething::onboarding::lease::Lease;
-use onething::onboarding::{Known, Means, OnboardError, Onboarded, OnboardingRequest, OnboardingTarget, Step, Trigger, next, onboard};
+use onething::onboarding::{Context, Known, OnboardError, Onboarded, OnboardingRequest, OnboardingTarget, Step, Trigger, next, onboard};
 use onething::registry::{A_DAY, Bounce};
 use onething::shadow::{NoShadows, Shadow, Shadows};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::port::Port;
-use crate::world::{Flaw, Registration, STRANGERS, World};
+use crate::world::{FOREIGN_CERTIFICATES, Flaw, Registration, World};
 
 const LEASE: u64 = 15;
 const ANSWER_WITHIN: Duration = Duration::from_millis(6_500);
@@ -212,7 +212,8 @@ impl Process {
         let (port, thing, owner) = (&self.port, thing(), owner());
         port.world.account.lock().unwrap().unanswered += 1;
         let deadline = Instant::now() + ANSWER_WITHIN;
-        let means = Means { registry: port, shadows: &NoShadows, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
+        let means =
+            Context { registry: port, shadows: &NoShadows, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
         let request = OnboardingRequest { at: (self.clock)(), trigger: Trigger::Registers, alexa_user: None, shadow: None };
         let (said, slot) = (BTreeMap::new(), Slot::default());
         let delivery = &slot;
@@ -247,7 +248,7 @@ impl Process {
                 over(&id);
                 return Ok("not wanted any more".into());
             }
-            (Wanted::Now, true) => Attempted::InVain(Bounce::Unsent),
+            (Wanted::Now, true) => Attempted::GivenUp(Bounce::Unsent),
             (Wanted::Now, false) => {
                 let sent = id.clone();
                 let sent = port.world.call(port.who, "SMTP", port.chaos, move |account| account.mailed(sent));
@@ -280,7 +281,7 @@ impl Process {
             let to = EmailAddress::parse("owner@example.com").expect("an address");
             Ok(Letter { from: "skill@example.com".into(), to, message: certificate.id.as_str().into(), label: None })
         };
-        let means = Means { registry: port, shadows: port, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
+        let means = Context { registry: port, shadows: port, lease: self.lease(), deadline, measure: unmeasured, decide: self.decide };
         let request = OnboardingRequest { at: (self.clock)(), trigger, alexa_user: Some(alexa_user()), shadow };
         let (said, delivery) = (BTreeMap::new(), ByMail { mailer: port, write, measure: unmeasured });
         let target = target(&owner, &thing, request, &said, delivery);
@@ -417,7 +418,7 @@ fn verdict(world: &World, strict: bool) -> Result<(), String> {
         waits || account.told || newest.is_some_and(Registration::works),
         "the newest certificate that was mailed or given does not work",
     );
-    check(strangers as u64 == STRANGERS, "a stranger's certificate is gone");
+    check(strangers as u64 == FOREIGN_CERTIFICATES, "a stranger's certificate is gone");
     if strict {
         check(live.len() == 1, "not exactly one certificate is ACTIVE");
         check(account.certificates.len() == 1 + strangers, "certificates are left over");

@@ -104,7 +104,7 @@ fn a_take_over_without_a_version_is_found() {
 
 #[test]
 fn certificates_that_are_created_active_are_found() {
-    check("born active", Flaw::BornActive, next);
+    check("born active", Flaw::CreatedActive, next);
 }
 
 #[test]

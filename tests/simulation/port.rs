@@ -103,7 +103,7 @@ impl Registry for Port {
     async fn certify(&self, _: &ThingName, request: &CertificateRequest) -> Outcome<IssuedCertificate> {
         let issued = issue(request);
         let id = issued.id.clone();
-        let made = Registration { active: self.flawed(Flaw::BornActive), ours: true, made_at: now(), ..Registration::default() };
+        let made = Registration { active: self.flawed(Flaw::CreatedActive), ours: true, made_at: now(), ..Registration::default() };
         self.once("CreateCertificateFromCsr", move |account| {
             account.certificates.insert(id, made);
             Ok(())
@@ -113,7 +113,7 @@ impl Registry for Port {
     }
 
     async fn create_certificate(&self, _: &ThingName) -> Outcome<Certificate> {
-        let active = self.flawed(Flaw::BornActive);
+        let active = self.flawed(Flaw::CreatedActive);
         let id = self
             .once("CreateCertificateFromCsr", move |account| {
                 account.created += 1;

@@ -11,7 +11,7 @@ use onething::onboarding::{Trigger, next};
 use onething::registry::A_DAY;
 use tokio::time::{Instant, sleep};
 
-use crate::world::{Flaw, Registration, STRANGERS, World};
+use crate::world::{FOREIGN_CERTIFICATES, Flaw, Registration, World};
 use crate::{Event, Process, RETENTION, in_simulated_time, now, verdict};
 
 /// AWS IoT allows ten calls per second of the slowest operations; half of them are left to the owners.
@@ -94,7 +94,7 @@ fn the_next_sweep_continues_after_a_deadline() {
         let second = process(&world, 1).sweeps().await;
         assert!(second.complete, "{second:?}");
         assert_eq!(first.orphans + second.orphans, 60);
-        assert_eq!(world.account.lock().unwrap().certificates.len() as u64, STRANGERS);
+        assert_eq!(world.account.lock().unwrap().certificates.len() as u64, FOREIGN_CERTIFICATES);
     });
 }
 
@@ -118,7 +118,7 @@ fn an_owner_is_deleted_after_the_retention() {
         }
         let account = world.account.lock().unwrap();
         assert!(account.thing.is_none() && account.shadow.is_none());
-        assert_eq!(account.certificates.len() as u64, STRANGERS);
+        assert_eq!(account.certificates.len() as u64, FOREIGN_CERTIFICATES);
     });
 }
 

@@ -68,9 +68,9 @@ pub struct Account {
 
 impl Account {
     /// An account with certificates of other software, which are INACTIVE and unattached.
-    pub fn with_strangers() -> Self {
+    pub fn with_foreign_certificates() -> Self {
         let mut account = Self::default();
-        for number in 1..=STRANGERS {
+        for number in 1..=FOREIGN_CERTIFICATES {
             let id = CertificateId::parse(&format!("{:064x}", u64::MAX - number)).unwrap();
             account.certificates.insert(id, Registration::default());
         }
@@ -119,7 +119,7 @@ impl Account {
 }
 
 /// The number of certificates of other software.
-pub const STRANGERS: u64 = 3;
+pub const FOREIGN_CERTIFICATES: u64 = 3;
 
 /// Merges as AWS IoT merges a shadow: `null` deletes a key.
 pub fn merge(into: &mut Value, from: &Value) {
@@ -147,7 +147,7 @@ pub enum Flaw {
     /// UpdateThing ignores the expected version.
     VersionsDoNotCount,
     /// New certificates are ACTIVE.
-    BornActive,
+    CreatedActive,
     /// UpdateCertificate INACTIVE and DeleteCertificate succeed without an effect.
     NothingIsRevoked,
     /// Every certificate in the account looks like one of this project.
@@ -201,7 +201,7 @@ impl World {
     /// Like [`new`](Self::new); with `keeps_mail`, the mailer queues mail.
     pub fn with(seed: u64, flaw: Flaw, keeps_mail: bool) -> Arc<Self> {
         Arc::new(Self {
-            account: Mutex::new(Account::with_strangers()),
+            account: Mutex::new(Account::with_foreign_certificates()),
             flaw,
             keeps_mail,
             dice: Mutex::new(fastrand::Rng::with_seed(seed)),

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::agent::{Agent, Machine};
 use crate::harness::alexa::{Echo, Slot};
 use crate::harness::ministack::calls_as;
-use crate::register::{Entrance, hashed, owners_keys};
+use crate::register::{RegistrationStack, hashed, owners_keys};
 use crate::stack::{certificate, check_no_stray_certificate_is_live, list, thing};
 
 const POLICY: &str = r#"
@@ -48,7 +48,7 @@ async fn stored(machine: &Machine) -> (String, String) {
 }
 
 /// Starts the agent and requires that it obeys a command of its owner.
-async fn obeys(endpoint: &Entrance, machine: &Machine, echo: &mut Echo, model: &str) -> Agent {
+async fn obeys(endpoint: &RegistrationStack, machine: &Machine, echo: &mut Echo, model: &str) -> Agent {
     let agent = machine.runs(&[]).await;
     echo.start_over();
     let request = echo.intent("PrintIntent", &[Slot::said("model", model)]);
@@ -60,7 +60,7 @@ async fn obeys(endpoint: &Entrance, machine: &Machine, echo: &mut Echo, model: &
 }
 
 /// Starts the agent of a device without an owner and requires that it applies a setting of its maker.
-async fn heeds(endpoint: &Entrance, machine: &Machine) {
+async fn heeds(endpoint: &RegistrationStack, machine: &Machine) {
     let agent = machine.runs(&[]).await;
     let (thing, certificate) = stored(machine).await;
     let wanted = json!({"thingName": thing, "payload": json!({"state": {"desired": {"power": "ON"}}}).to_string()});
@@ -71,7 +71,7 @@ async fn heeds(endpoint: &Entrance, machine: &Machine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_claims_a_code_obeys_and_renews_its_certificate() {
-    let endpoint = Entrance::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode([0; 32]))).await;
+    let endpoint = RegistrationStack::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode([0; 32]))).await;
     let ada = endpoint.stack.function.welcomes("Ada");
     let (mut echo, url) = (Echo::linked(&ada.token), endpoint.url());
     let code = endpoint.code_on_card(&mut echo).await;
@@ -108,7 +108,7 @@ async fn an_agent_claims_a_code_obeys_and_renews_its_certificate() {
 async fn an_agent_registers_with_an_owners_token_a_fleets_token_and_a_serial_number() {
     let mut key = [0; 32];
     getrandom::fill(&mut key).expect("random bytes");
-    let endpoint = Entrance::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode(key))).await;
+    let endpoint = RegistrationStack::built(&hashed(POLICY).replace("KEY", &BASE64_STANDARD.encode(key))).await;
     let ada = endpoint.stack.function.welcomes("Ada");
     let url = endpoint.url();
     let machine = || Machine::new(&endpoint.stack.ministack.root);

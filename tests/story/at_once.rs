@@ -86,7 +86,7 @@ async fn concurrent_first_requests_create_one_thing() {
         crowd.is_served_by_all().await;
 
         let address = user.email.as_deref().unwrap_or_default();
-        assert_eq!(shared_account.ministack.post_office.count_to(address), 1, "mails to the owner of {count}");
+        assert_eq!(shared_account.ministack.smtp_server.count_to(address), 1, "mails to the owner of {count}");
         let wrong = shared_account.judges(&[(user, crowd.gate.certificates_made())]).await.concat();
         assert!(wrong.is_empty(), "{count} at once: {wrong:#?}");
     }
@@ -113,12 +113,12 @@ async fn overtake(shared_account: &SharedAccount, name: &str, operation: &str, c
 
     // Now all functions know the owner, including the one that waited, and no further mail is sent.
     let address = stuck.user.email.clone().unwrap_or_default();
-    let mails = shared_account.ministack.post_office.count_to(&address);
+    let mails = shared_account.ministack.smtp_server.count_to(&address);
     gate.mends();
     crowd.is_served_by_all().await;
     let answer = stuck.speaks().await.expect("a function that was not killed");
     assert!(answer.keeps_session_open(), "{:#}", answer.json());
-    assert_eq!(shared_account.ministack.post_office.count_to(&address), mails, "mails to an owner who is ready");
+    assert_eq!(shared_account.ministack.smtp_server.count_to(&address), mails, "mails to an owner who is ready");
     (stuck.user, [gate.certificates_made(), crowd.gate.certificates_made()].concat())
 }
 

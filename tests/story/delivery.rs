@@ -7,8 +7,8 @@ use crate::harness::deployment::MAIL_FROM;
 use crate::harness::device::{Device, Identity, connection};
 use crate::harness::login::User;
 use crate::harness::ministack::{Account, prepare};
-use crate::harness::post_office::PostOffice;
 use crate::harness::process::{Process, command};
+use crate::harness::smtp_server::SmtpServer;
 use crate::stack::{Stack, check_one_owner_one_thing, list};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +152,7 @@ async fn an_invalid_mail_address_is_reported_as_such() {
         let answer = stack.ask(&mut echo, &request).await;
         answer.apologises().says(&[words]);
     }
-    assert_eq!(stack.ministack.post_office.count(), 0);
+    assert_eq!(stack.ministack.smtp_server.count(), 0);
     let account = stack.ministack.holds().await;
     assert!(list(&account, "things").is_empty(), "{account:#}");
     assert!(list(&account, "certificates").is_empty(), "{account:#}");
@@ -187,14 +187,14 @@ async fn a_mail_that_ses_refuses_is_reported_and_rolled_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_an_smtp_server_no_mail_goes_through_ses() {
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     let url = format!("smtp://{}", office.address);
     let stack = Stack::with(&Account::deployed(), |deployment| deployment.set("SMTP_URL", &url)).await;
     let ada = stack.function.welcomes("Ada");
     let mut echo = Echo::linked(&ada.token);
     let request = echo.launch();
     stack.ask(&mut echo, &request).await.welcomes();
-    assert_eq!(stack.ministack.post_office.count(), 0);
+    assert_eq!(stack.ministack.smtp_server.count(), 0);
     assert!(!stack.function.aws.operations().contains(&"SendRawEmail".to_owned()));
 
     let mail = office.mail(0).await;

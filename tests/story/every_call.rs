@@ -18,7 +18,7 @@ use crate::tenant::{SharedAccount, Tenant, is_served, words_of};
 /// The lease in seconds. An attempt takes more than a second on a busy machine.
 const LEASE: u64 = 3;
 /// The number of owners that are tried until one reaches the call that fails. On a busy machine a lease may expire earlier.
-const TRIES: usize = 3;
+const TRIES: usize = 8;
 /// The call to Login with Amazon.
 const PROFILE: &str = "GET /user/profile";
 

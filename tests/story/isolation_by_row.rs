@@ -12,7 +12,7 @@ use crate::harness::foreign::{program, workspace};
 use crate::harness::new_device::NewDevice;
 use crate::harness::process::{Process, command};
 use crate::harness::within;
-use crate::register::{Entrance, hashed};
+use crate::register::{RegistrationStack, hashed};
 
 const POLICY: &str = r#"
 [registration]
@@ -41,7 +41,7 @@ const LIMIT: Duration = Duration::from_secs(400);
 
 /// A stack with two devices, on which the table runs.
 struct Stage {
-    endpoint: Entrance,
+    endpoint: RegistrationStack,
     /// Owns the folders with the files of the identities.
     devices: Vec<NewDevice>,
     identities: Vec<Identity>,
@@ -49,7 +49,7 @@ struct Stage {
 
 impl Stage {
     async fn built() -> Self {
-        Self { endpoint: Entrance::built(&hashed(POLICY)).await, devices: Vec::new(), identities: Vec::new() }
+        Self { endpoint: RegistrationStack::built(&hashed(POLICY)).await, devices: Vec::new(), identities: Vec::new() }
     }
 
     async fn registers(&mut self, authorization: Option<&str>, shown: Value) {

@@ -80,7 +80,7 @@ async fn disabling_the_skill_deactivates_the_certificate_until_the_account_is_li
     told(&stack, &owner.echo, LINKED, began - 800).await;
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
-    assert_eq!(stack.ministack.post_office.count(), 1, "the same certificate, and no new mail");
+    assert_eq!(stack.ministack.smtp_server.count(), 1, "the same certificate, and no new mail");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +102,7 @@ async fn a_request_after_enabling_the_skill_again_activates_the_same_certificate
     assert!(answer.keeps_session_open(), "{:#}", answer.json());
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
-    assert_eq!(stack.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.smtp_server.count(), 1);
 
     // An event of the earlier Alexa user changes nothing; one of the present Alexa user does.
     told(&stack, &old_echo, DISABLED, began + 500).await;
@@ -139,7 +139,7 @@ async fn late_repeated_and_reordered_events_are_handled() {
     }
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
-    assert_eq!(stack.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.smtp_server.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -421,7 +421,7 @@ async fn the_skill_tells_the_state_of_connection_mail_and_report() {
         assert!(!answer.json().to_string().contains("ada@"), "{:#}", answer.json());
         assert!(!answer.speech().contains("Code"), "a code without a failure: {:#}", answer.json());
     }
-    assert_eq!(stack.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.smtp_server.count(), 1);
 }
 
 async fn asks_about_connection(stack: &Stack, owner: &mut Owner) -> Answer {

@@ -98,7 +98,7 @@ async fn a_mail_has_tags_and_a_returned_mail_is_told_once() {
     }
     check_one_owner_one_thing(&stack.ministack.holds().await, &ada, &owner.certificate());
     drop(Device::connect(&owner.identity).await);
-    assert_eq!(stack.ministack.post_office.count(), 1, "no mail was sent without a request");
+    assert_eq!(stack.ministack.smtp_server.count(), 1, "no mail was sent without a request");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,9 +111,9 @@ async fn a_returned_mail_is_told_before_another_certificate_is_sent() {
 
     let answer = asks_for_another(&stack, &mut owner).await;
     answer.says(&["came back", "check the e-mail address"]);
-    assert_eq!(stack.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.smtp_server.count(), 1);
     asks_for_another(&stack, &mut owner).await.says(&["new certificate"]);
-    assert_eq!(stack.ministack.post_office.count(), 2);
+    assert_eq!(stack.ministack.smtp_server.count(), 2);
     let (_, bundle) = stack.ministack.open_mail(1).await;
     let anew = Identity::of_bundle(&bundle, &stack.ministack.root);
     drop(Device::connect(&anew).await);

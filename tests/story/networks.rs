@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::agent::Machine;
 use crate::harness::line::Line;
 use crate::harness::ministack::Account;
-use crate::harness::network::{Network, Wire, in_a_network_of_its_own};
+use crate::harness::network::{Link, Network, in_a_network_of_its_own};
 use crate::stack::Stack;
 
 /// The limit of the whole test: two keep-alive intervals of 30 s, the attempts after them, and a busy machine.
@@ -25,16 +25,16 @@ async fn a_command_during_a_change_of_network_is_done_once() {
     let mut ada = stack.onboards(&stack.function.welcomes("Ada"), 0).await;
 
     let machine = Machine::inside(&network.inside(), &stack.ministack.root);
-    network.plug(Wire::Wifi).await;
+    network.plug(Link::Wifi).await;
     machine.sets_up(&ada.zip()).await;
     let printer = machine.printer();
     let agent = machine.runs(&["--device-model", &printer]).await;
     let vase = ada.wants(&stack, "vase").await;
     stack.ministack.is_told(&ada.thing, json!({"command": {"id": vase, "status": "done"}})).await;
 
-    network.unplug(Wire::Wifi).await;
+    network.unplug(Link::Wifi).await;
     let bowl = ada.wants(&stack, "bowl").await;
-    network.plug(Wire::Cable).await;
+    network.plug(Link::Cable).await;
     agent.says("connected", 2).await;
     stack.ministack.is_told(&ada.thing, json!({"command": {"id": bowl, "status": "done"}})).await;
     assert_eq!(machine.printed(), ["vase", "bowl"]);

@@ -46,7 +46,7 @@ async fn a_new_owner_prints_and_asks_for_the_status() {
     assert_eq!(list(&account, "things").len(), 1);
     assert_eq!(list(&account, "things")[0]["type"], THING_TYPE);
     assert_eq!(list(&account, "certificates").len(), 1);
-    assert_eq!(stack.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.smtp_server.count(), 1);
 
     // The device connects with the bundle and subscribes to the delta.
     let mut device = Device::connect(&owner.identity).await;
@@ -84,7 +84,7 @@ async fn a_new_owner_prints_and_asks_for_the_status() {
     // A known owner: no resource was created, and none was searched for.
     let operations = stack.function.aws.operations();
     assert!(!operations.iter().any(|name| creates(name) || searches(name)), "{operations:?}");
-    assert_eq!(stack.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.smtp_server.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,14 +116,14 @@ async fn linking_alone_makes_the_owner_ready_before_the_first_request() {
     let mut echo = Echo::linked(&ada.token);
     let answer = stack.function.lambda.answer_to(&echo.account_linked()).await;
     assert!(answer.is_empty(), "{:#}", answer.json());
-    stack.ministack.post_office.mail(0).await;
+    stack.ministack.smtp_server.mail(0).await;
 
     // The event is delivered once more, and then the owner speaks.
     stack.function.lambda.answer_to(&echo.account_linked()).await;
     let request = echo.launch();
     let answer = stack.ask(&mut echo, &request).await;
     assert!(answer.keeps_session_open(), "{:#}", answer.json());
-    assert_eq!(stack.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.smtp_server.count(), 1);
     let account = stack.ministack.holds().await;
     assert_eq!(list(&account, "certificates").len(), 1);
 }
@@ -206,7 +206,7 @@ async fn a_missing_resource_is_reported_to_the_maker() {
         // Unfinished resources are deleted, and no mail was sent.
         let holds = stack.ministack.holds().await;
         assert!(list(&holds, "certificates").is_empty(), "{holds:#}");
-        assert_eq!(stack.ministack.post_office.count(), 0);
+        assert_eq!(stack.ministack.smtp_server.count(), 0);
 
         // The maker adds the missing resource, and the next request succeeds at once.
         let mended = Account {

@@ -28,7 +28,7 @@ async fn a_throttled_onboarding_is_rolled_back_at_once() {
 
         // A mail that was sent cannot be taken back, and the rollback itself needs UpdateCertificate.
         let address = home.user.email.clone().unwrap_or_default();
-        if operation != "UpdateCertificate" && shared_account.ministack.post_office.count_to(&address) == 0 {
+        if operation != "UpdateCertificate" && shared_account.ministack.smtp_server.count_to(&address) == 0 {
             let account = shared_account.ministack.holds().await;
             let made = home.gate.certificates_made();
             let left = list(&account, "certificates").iter().find(|certificate| made.iter().any(|id| certificate["id"] == id.as_str()));
@@ -65,7 +65,7 @@ async fn a_first_command_that_was_not_written_is_not_reported_as_waiting() {
     echo.start_over();
     let request = echo.intent("PrintIntent", &[Slot::said("model", "vase")]);
     stack.ask(&mut echo, &request).await.says(&["vase", "waits"]);
-    assert_eq!(stack.ministack.post_office.count(), 1);
+    assert_eq!(stack.ministack.smtp_server.count(), 1);
     let (_, bundle) = stack.ministack.open_mail(0).await;
     let mailed = std::fs::read_to_string(bundle.join("certificate.pem")).expect("the certificate of the bundle");
     let account = stack.ministack.holds().await;

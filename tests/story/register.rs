@@ -77,7 +77,7 @@ pub fn hashed(policy: &str) -> String {
 }
 
 /// A stack with a registration endpoint.
-pub struct Entrance {
+pub struct RegistrationStack {
     pub stack: Stack,
     pub gateway: Gateway,
     /// The proxy between the endpoint and AWS.
@@ -88,7 +88,7 @@ pub fn owners_keys() -> (String, String) {
     (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned())
 }
 
-impl Entrance {
+impl RegistrationStack {
     /// A stack with this policy in the environment of the endpoint.
     pub async fn built(policy: &str) -> Self {
         let policy = policy.to_owned();
@@ -168,7 +168,7 @@ impl Entrance {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_registers_one_device_of_its_owner() {
-    let endpoint = Entrance::built("").await;
+    let endpoint = RegistrationStack::built("").await;
     let ada = endpoint.stack.function.welcomes("Ada");
     let code = endpoint.code_for(&ada).await;
 
@@ -191,7 +191,7 @@ async fn a_code_registers_one_device_of_its_owner() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_wrong_guesses_invalidate_a_code() {
-    let endpoint = Entrance::built("").await;
+    let endpoint = RegistrationStack::built("").await;
     let code = endpoint.code_for(&endpoint.stack.function.welcomes("Ada")).await;
     let (name, secret) = code.split_once('-').expect("a code of two halves");
     let wrong = format!("{name}-{}", if secret == "0000" { "1111" } else { "0000" });
@@ -206,14 +206,14 @@ async fn five_wrong_guesses_invalidate_a_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_access_token_of_an_owner_registers_a_device() {
-    let endpoint = Entrance::with(Deployment::logging_everything).await;
+    let endpoint = RegistrationStack::with(Deployment::logging_everything).await;
     let ada = endpoint.stack.function.welcomes("Ada");
     let (device, told) = endpoint.registers(Some(&format!("Bearer {}", ada.token)), json!({})).await;
     let told = told.lets_in();
     let mut connected = endpoint.connects(&device, &told).await;
     endpoint.obeys(&mut connected, &told, &ada).await;
     // The owner's first request sends no mail, since a device of the owner has already been registered.
-    assert_eq!(endpoint.stack.ministack.post_office.count(), 0);
+    assert_eq!(endpoint.stack.ministack.smtp_server.count(), 0);
 
     // A token that was issued to another application, an invalid token, and none.
     let mut elsewhere = User::named("Bob");
@@ -236,7 +236,7 @@ async fn the_access_token_of_an_owner_registers_a_device() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn devices_of_a_fleet_choose_their_names_once() {
-    let endpoint = Entrance::built(&policy()).await;
+    let endpoint = RegistrationStack::built(&policy()).await;
     let shown = json!({"thingName": "hall-lamp-1", "version": "1.2", "attributes": {"hardware": "b"}});
     let (device, told) = endpoint.registers(Some("DeviceToken one token"), shown.clone()).await;
     let told = told.lets_in();
@@ -257,7 +257,7 @@ async fn devices_of_a_fleet_choose_their_names_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_serial_registers_a_device_that_renews_its_certificate() {
-    let endpoint = Entrance::built(&policy()).await;
+    let endpoint = RegistrationStack::built(&policy()).await;
     let (device, told) = endpoint.registers(None, json!({"serial": "0123456789abcdefghij"})).await;
     let told = told.lets_in();
     assert!(told.text("thingName").starts_with("Lamp-"), "{told:?}");
@@ -287,7 +287,7 @@ async fn a_serial_registers_a_device_that_renews_its_certificate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_endpoint_answers_every_request_and_nothing_else() {
-    let endpoint = Entrance::built(&policy()).await;
+    let endpoint = RegistrationStack::built(&policy()).await;
     let url = endpoint.url();
     register(&url, "POST", None, Some("no JSON")).await.is_refused(400, "malformed");
     register(&url, "POST", None, None).await.is_refused(400, "malformed");

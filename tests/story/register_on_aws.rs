@@ -11,14 +11,14 @@ use crate::harness::gateway::Gateway;
 use crate::harness::lambda::Lambda;
 use crate::harness::ministack::{calls_as, function, rights_with};
 use crate::harness::new_device::NewDevice;
-use crate::register::{Entrance, TABLE, owners_keys, policy};
+use crate::register::{RegistrationStack, TABLE, owners_keys, policy};
 use crate::stack::{Stack, now, thing};
 
 const PARAMETER: &str = "/onething/onething/register";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_policy_comes_from_the_parameter_store_in_parts_and_without_one_no_device_is_registered() {
-    let endpoint = Entrance::with(|deployment| deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)).await;
+    let endpoint = RegistrationStack::with(|deployment| deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)).await;
     let ada = endpoint.stack.function.welcomes("Ada");
     let code = endpoint.code_for(&ada).await;
     let (_, told) = endpoint.registers(None, json!({"code": code})).await;
@@ -74,7 +74,7 @@ def handler(question, context):
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hook_function_of_the_maker_decides_last() {
-    let endpoint = Entrance::built(&policy_with_a_hook()).await;
+    let endpoint = RegistrationStack::built(&policy_with_a_hook()).await;
     function(&endpoint.stack.ministack.url, "who-may-register", HOOK).await;
     let told = endpoint.registers(None, json!({"serial": "yes-0123456789abcdefghij"})).await.1.lets_in();
     let account = endpoint.stack.ministack.holds().await;
@@ -93,7 +93,7 @@ async fn the_role_of_the_endpoint_is_enough_and_reads_no_shadow() {
     function(&stack.ministack.url, "who-may-register", HOOK).await;
     let kept = json!({"Name": format!("{PARAMETER}/10"), "Type": "SecureString", "Value": policy_with_a_hook()});
     assert_eq!(calls_as(&stack.ministack.url, &owners_keys(), "ssm", "put_parameter", kept).await, Ok(()));
-    let endpoint = Entrance::on_stack(stack, |deployment| {
+    let endpoint = RegistrationStack::on_stack(stack, |deployment| {
         let deployment = deployment.set("AWS_ACCESS_KEY_ID", &keys.0).set("AWS_SECRET_ACCESS_KEY", &keys.1);
         deployment.set("REGISTER_TERMS_PARAMETER", PARAMETER)
     })

@@ -26,7 +26,7 @@ use crate::harness::deployment::{Deployment, MAIL_FROM};
 use crate::harness::login::{CLIENT_ID, Login, User};
 use crate::harness::ministack::{self, Ministack, describe, prepare, report, tables};
 use crate::harness::moto::Moto;
-use crate::harness::post_office::PostOffice;
+use crate::harness::smtp_server::SmtpServer;
 use crate::stack::list;
 
 /// The environment of a function as a source of its configuration.
@@ -143,7 +143,7 @@ fn ses(called: &str) -> Ses {
 /// A mail client, and the SMTP server that finally gets its mail.
 struct Relay<'a, M> {
     mailer: M,
-    post_office: &'a PostOffice,
+    smtp_server: &'a SmtpServer,
 }
 
 impl<M: Mailer> Post for Relay<'_, M> {
@@ -159,9 +159,9 @@ impl<M: Mailer> Post for Relay<'_, M> {
 
     async fn arrived(&self, at_least: usize) -> Vec<Arrived> {
         if let Some(last) = at_least.checked_sub(1) {
-            self.post_office.mail(last).await;
+            self.smtp_server.mail(last).await;
         }
-        let mails = self.post_office.watches().borrow().clone();
+        let mails = self.smtp_server.watches().borrow().clone();
         mails.into_iter().map(|mail| Arrived { recipients: mail.recipients, message: mail.message }).collect()
     }
 }
@@ -172,7 +172,7 @@ async fn ministack_keeps_the_contract_behind_the_proxy_but_for_its_gaps() {
     let gate = ministack.gate().await;
     let called = gate.url();
     let mut verdicts = judge(&ministack.url, &called).await;
-    verdicts.extend(contract::mailer::judge(async || Relay { mailer: ses(&called), post_office: &ministack.post_office }).await);
+    verdicts.extend(contract::mailer::judge(async || Relay { mailer: ses(&called), smtp_server: &ministack.smtp_server }).await);
     gaps::check(&verdicts, gaps::MINISTACK_BEHIND_A_GATE);
 }
 
@@ -180,7 +180,7 @@ async fn ministack_keeps_the_contract_behind_the_proxy_but_for_its_gaps() {
 async fn ministack_keeps_the_contract_but_for_its_gaps() {
     let ministack = Ministack::deployed().await;
     let mut verdicts = judge(&ministack.url, &ministack.url).await;
-    verdicts.extend(contract::mailer::judge(async || Relay { mailer: ses(&ministack.url), post_office: &ministack.post_office }).await);
+    verdicts.extend(contract::mailer::judge(async || Relay { mailer: ses(&ministack.url), smtp_server: &ministack.smtp_server }).await);
     verdicts.extend(judge_claims(&ministack.url).await);
     gaps::check(&verdicts, gaps::MINISTACK);
 }
@@ -226,9 +226,9 @@ async fn moto_keeps_the_contract_but_for_its_gaps() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_by_smtp_keeps_the_contract() {
-    let post_office = PostOffice::open().await;
-    let url = format!("smtp://{}", post_office.address);
-    let fresh = async || Relay { mailer: Smtp::new(&url).expect("a valid URL"), post_office: &post_office };
+    let smtp_server = SmtpServer::open().await;
+    let url = format!("smtp://{}", smtp_server.address);
+    let fresh = async || Relay { mailer: Smtp::new(&url).expect("a valid URL"), smtp_server: &smtp_server };
     gaps::check(&contract::mailer::judge(fresh).await, gaps::SMTP);
 }
 

@@ -152,7 +152,7 @@ async fn the_role_of_the_sweep_is_enough_and_creates_nothing() {
     is_denied(&stack, &keys, "ses", "send_raw_email", letter).await;
     let mut stranger = Echo::linked(&stack.function.welcomes("Stranger").token);
     lambda.answer_to(&stranger.launch()).await.apologises();
-    assert_eq!(stack.ministack.post_office.count(), 3);
+    assert_eq!(stack.ministack.smtp_server.count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ async fn a_log_of_everything_holds_no_secret() {
     for request in [owner.echo.intent("PrintIntent", &[Slot::said("model", "vase")]), owner.echo.intent("StatusIntent", &[])] {
         stack.ask(&mut owner.echo, &request).await;
     }
-    let raw = stack.ministack.post_office.mail(0).await.message;
+    let raw = stack.ministack.smtp_server.mail(0).await.message;
     let raw = String::from_utf8_lossy(&raw).into_owned();
     let log = stack.function.lambda.stop().await;
     assert!(log.contains("\"DEBUG\""), "the log contains no DEBUG line:\n{log}");

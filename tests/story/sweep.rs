@@ -159,7 +159,7 @@ async fn an_owner_is_deleted_after_the_retention() {
     assert_eq!(certificate(&account, &away.certificate_id())["status"], "INACTIVE");
     Device::dial(&gone.identity).await.is_refused().await;
     drop(Device::connect(&here.identity).await);
-    assert_eq!(stack.ministack.post_office.count(), 3, "no mail was sent");
+    assert_eq!(stack.ministack.smtp_server.count(), 3, "no mail was sent");
 
     // An owner who comes back later starts again: the shadow was deleted, too.
     let other = stack.another_function().await;

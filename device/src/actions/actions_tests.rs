@@ -232,22 +232,23 @@ fn the_built_in_printer_has_no_actions() {
 #[test]
 fn missing_requirements_are_reported_beforehand() {
     let (folder, actions) = lamp();
-    let lacking: Vec<_> = actions.lacking().into_iter().map(|lack| lack.split('`').nth(1).unwrap().to_owned()).collect();
-    assert_eq!(lacking, ["brightness", "line", "name", "power", "blink"]);
+    let unmet_requirements: Vec<_> =
+        actions.unmet_requirements().into_iter().map(|lack| lack.split('`').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(unmet_requirements, ["brightness", "line", "name", "power", "blink"]);
     for name in ["power", "brightness", "gpiochip0", "action"] {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
-    let lacking = actions.lacking();
+    let unmet_requirements = actions.unmet_requirements();
     let place = folder.path().display();
-    assert_eq!(lacking.last().unwrap(), &format!("`blink` cannot be done as it is now: `{place}/action` may not be run"));
-    assert_eq!(lacking.len(), 3, "{lacking:?}");
+    assert_eq!(unmet_requirements.last().unwrap(), &format!("`blink` cannot be done as it is now: `{place}/action` may not be run"));
+    assert_eq!(unmet_requirements.len(), 3, "{unmet_requirements:?}");
     program(&folder, "");
     let line = if cfg!(target_os = "linux") {
         format!("`{place}/gpiochip0` is no GPIO chip")
     } else {
         "GPIO lines are switched on Linux only".into()
     };
-    assert_eq!(actions.lacking(), [format!("`line` cannot be done as it is now: {line}")]);
+    assert_eq!(actions.unmet_requirements(), [format!("`line` cannot be done as it is now: {line}")]);
 }
 
 #[tokio::test]

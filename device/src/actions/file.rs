@@ -12,12 +12,12 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::aside::aside;
+use super::run_blocking::run_blocking;
 
 /// Writes the value and a newline to an existing file. The error is a reason for the owner.
 pub(super) async fn write(path: &Path, value: &str, limit: Duration) -> Result<(), String> {
     let (place, text) = (path.to_owned(), format!("{value}\n"));
-    aside(limit, move || put(&place, &text)).await?.map_err(|error| format!("`{}` {}", path.display(), why(&error)))
+    run_blocking(limit, move || put(&place, &text)).await?.map_err(|error| format!("`{}` {}", path.display(), why(&error)))
 }
 
 fn put(path: &Path, text: &str) -> io::Result<()> {

@@ -12,7 +12,7 @@ use onething::device_model::GpioLine;
 use rustix::io::Errno;
 
 use super::answer;
-use super::aside::aside;
+use super::run_blocking::run_blocking;
 
 /// The consumer name under which the agent requests its lines.
 const CONSUMER: &str = "onething";
@@ -42,7 +42,7 @@ async fn held<T: Send + 'static, R: Send + 'static>(
     work: impl FnOnce(&mut Option<T>) -> R + Send + 'static,
 ) -> Result<R, String> {
     let slot = Arc::clone(slot);
-    aside(limit, move || work(&mut slot.lock().unwrap_or_else(PoisonError::into_inner))).await
+    run_blocking(limit, move || work(&mut slot.lock().unwrap_or_else(PoisonError::into_inner))).await
 }
 
 /// Sets the line that is already requested, or requests the line with this value. The kernel maps active to high or low.

@@ -12,7 +12,7 @@ use onething::https::{Https, HttpsError};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::aside::took_longer;
+use super::run_blocking::took_longer;
 use super::{ANSWER_LIMIT, Failed, answer};
 
 /// Sends `input` by POST. Returns the body of a 2xx response.
@@ -27,7 +27,7 @@ pub(super) async fn ask(client: &Https, url: &LoopbackUrl, input: Option<&Value>
     let answer = answer.map_err(|error| match error {
         HttpsError::BrokenAnswer => format!("the answer of {name} broke off"),
         HttpsError::TooLarge => format!("the answer of {name} has more than {ANSWER_LIMIT} bytes"),
-        HttpsError::Unreachable(_) | HttpsError::Unsendable(_) | HttpsError::Silent => format!("{name} does not answer"),
+        HttpsError::Unreachable(_) | HttpsError::InvalidRequest(_) | HttpsError::Silent => format!("{name} does not answer"),
     })?;
     let status = answer.status();
     if status.is_success() {

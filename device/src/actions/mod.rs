@@ -7,15 +7,15 @@
 //! are reported.
 
 mod answer;
-mod aside;
 mod file;
 #[cfg_attr(not(target_os = "linux"), path = "no_gpio.rs")]
 mod gpio;
 mod http;
-pub(crate) mod lacking;
 mod marked;
 pub(crate) mod program;
+mod run_blocking;
 mod unknown;
+pub(crate) mod unmet_requirements;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ use tokio::sync::Notify;
 
 use self::answer::Answer;
 pub(crate) use self::answer::{InvalidReport, invalid_report, read as read_answer};
-pub(crate) use self::aside::aside;
 use self::gpio::Lines;
+pub(crate) use self::run_blocking::run_blocking;
 pub(crate) use self::unknown::UnknownDevice;
 use crate::agent::{Command, Perform, Performed};
 
@@ -84,8 +84,8 @@ impl Actions {
     }
 
     /// The requirements of the actions that are not met on this machine now, one sentence each.
-    pub(crate) fn lacking(&self) -> Vec<String> {
-        lacking::lacking(&self.actions)
+    pub(crate) fn unmet_requirements(&self) -> Vec<String> {
+        unmet_requirements::unmet_requirements(&self.actions)
     }
 
     /// Runs a program or calls a server with this input.

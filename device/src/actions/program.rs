@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::aside::took_longer;
+use super::run_blocking::took_longer;
 use super::{ANSWER_LIMIT, Failed, answer, marked};
 
 /// The environment variables that are passed on: programs need them to find other programs, the files of the user and the

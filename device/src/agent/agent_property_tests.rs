@@ -144,7 +144,7 @@ impl World {
     fn disconnect(&mut self) {
         self.connected = false;
         self.way.clear();
-        self.agent.is_alone();
+        self.agent.connection_lost();
     }
 
     fn restart(&mut self) {

@@ -176,7 +176,7 @@ fn a_property_that_was_not_set_is_set_when_it_is_requested_again() {
     agent.take_delta(&delta(6, &json!({"power": "ON"})), at(0.0));
     assert_eq!(begins(&mut agent), ["power=\"ON\""], "a request without a timestamp counts as new");
     was_tried(&mut agent, "power", json!("ON"));
-    agent.is_alone();
+    agent.connection_lost();
     assert_eq!(agent.take_shadow(&shadow(6, &json!({"delta": {"power": "ON"}})), at(0.0)), None);
     assert_eq!(begins(&mut agent), ["power=\"ON\""], "the property is set again with the next connection");
 }

@@ -126,7 +126,7 @@ impl Agent {
     pub(super) fn counts(&self, command: &Command, moment: Moment) -> Result<(), &'static str> {
         match command.expires_at {
             None => Err("it does not say how long it counts"),
-            Some(end) if end <= moment.now.max(self.told_time) => Err(TOO_LATE),
+            Some(end) if end <= moment.now.max(self.message_time) => Err(TOO_LATE),
             Some(_) => Ok(()),
         }
     }

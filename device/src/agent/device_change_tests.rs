@@ -109,7 +109,7 @@ fn the_accepted_message_of_an_own_update_is_not_a_request() {
 fn after_a_disconnection_the_newer_of_change_and_request_wins() {
     let disconnected = |requested: u64| {
         let mut agent = at_seventy();
-        agent.is_alone();
+        agent.connection_lost();
         agent.changed_on_device(&map(&json!({"level": 50})), at(100.0));
         let _ = agent.take_shadow(&shadow(8, 90, 70, NOW + requested, NOW + 200), at(200.0));
         let so = json!({"level": 50});
@@ -122,7 +122,7 @@ fn after_a_disconnection_the_newer_of_change_and_request_wins() {
 #[test]
 fn a_change_while_disconnected_is_written_with_the_next_connection() {
     let mut agent = at_seventy();
-    agent.is_alone();
+    agent.connection_lost();
     agent.changed_on_device(&map(&json!({"level": 50})), at(100.0));
     let _ = agent.take_shadow(&shadow(1, 70, 70, NOW, NOW + 200), at(200.0));
     assert_eq!(begins(&mut agent), Vec::<String>::new());

@@ -62,7 +62,7 @@ fn a_retry_with_the_next_connection_is_not_a_new_failure() {
     wants(&mut agent, 1, &json!(200), NOW - 1);
     fails(&mut agent, &json!(200), 0.0);
     assert!(says(&mut agent, &json!({}), 0.0).is_some());
-    agent.is_alone();
+    agent.connection_lost();
     let at_its_time = |timestamp: u64| {
         let metadata = json!({"desired": {"nozzle": {"timestamp": timestamp}}});
         let failures = json!({"nozzle": {"value": 200, "detail": "the heater is off", "at": NOW}});

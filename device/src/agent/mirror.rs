@@ -94,7 +94,7 @@ impl Mirror {
     }
 
     /// The connection was lost. Versions start again with the next connection: the shadow may have been deleted in the meantime.
-    pub(super) fn is_alone(&mut self) {
+    pub(super) fn connection_lost(&mut self) {
         *self = Self { last_report: self.last_report, ..Self::default() };
     }
 

@@ -81,7 +81,7 @@ pub struct Agent {
     /// Whether there is no journal, so that the shadow is the only record of the commands that were begun.
     is_forgetful: bool,
     /// The time in the last message of the shadow, as Unix time in seconds, and the moment of its arrival.
-    told_time: u64,
+    message_time: u64,
     told_at: Duration,
     ends: Vec<Answer>,
     notes: Vec<String>,
@@ -111,7 +111,7 @@ impl Agent {
             failures: Failures::default(),
             ordered_at: Duration::ZERO,
             is_forgetful: false,
-            told_time: 0,
+            message_time: 0,
             told_at: Duration::ZERO,
             ends: Vec::new(),
             notes: Vec::new(),
@@ -230,8 +230,8 @@ impl Agent {
     }
 
     /// The connection was lost.
-    pub fn is_alone(&mut self) {
-        self.mirror.is_alone();
+    pub fn connection_lost(&mut self) {
+        self.mirror.connection_lost();
     }
 
     /// The next order to begin, for a body with the current properties `so`. A command has to be written to the journal before it
@@ -320,7 +320,7 @@ impl Agent {
     }
 
     /// The report of everything that is pending, without a delay, before the connection is closed.
-    pub fn last_words(&mut self, so: Map<String, Value>, moment: Moment) -> Report {
+    pub fn last_report(&mut self, so: Map<String, Value>, moment: Moment) -> Report {
         self.mirror.hurry();
         self.report(so, moment)
     }
@@ -363,14 +363,14 @@ impl Agent {
     }
 
     fn hear_time(&mut self, message: &Value, moment: Moment) {
-        self.told_time = message.get("timestamp").and_then(Value::as_u64).unwrap_or_default();
+        self.message_time = message.get("timestamp").and_then(Value::as_u64).unwrap_or_default();
         self.told_at = moment.uptime;
     }
 
     /// The time by the clock of the shadow, or by the clock of the device if the shadow has sent no time.
     fn shadow_time(&self, moment: Moment) -> ShadowTime {
         let since = moment.uptime.saturating_sub(self.told_at).as_secs();
-        let now = if self.told_time == 0 { moment.now } else { self.told_time.saturating_add(since) };
+        let now = if self.message_time == 0 { moment.now } else { self.message_time.saturating_add(since) };
         ShadowTime { now, uptime: moment.uptime }
     }
 }

@@ -68,7 +68,7 @@ pub enum BundleError {
 
 /// Why a bundle cannot be used at this time. All times are Unix time in seconds.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum Untimely {
+pub enum NotValidNow {
     /// The clock of the device was never set; the time of that clock.
     #[error("the clock of this device says {}; set it first", clock::date(*.0))]
     Clock(u64),

@@ -21,7 +21,7 @@ use rustls::{ClientConfig, RootCertStore};
 use x509_cert::der::Decode;
 
 pub use self::connection::{CONNECTION, Connection, Topics};
-pub use self::error::{BundleError, Untimely};
+pub use self::error::{BundleError, NotValidNow};
 use self::files::Files;
 
 /// The start of 2025 as Unix time in seconds. No certificate of a bundle is older, so an earlier time means that the clock has
@@ -83,13 +83,13 @@ impl Bundle {
     }
 
     /// Whether the certificate is valid at this time, as Unix time in seconds.
-    pub fn is_valid_at(&self, now: u64) -> Result<(), Untimely> {
+    pub fn is_valid_at(&self, now: u64) -> Result<(), NotValidNow> {
         if now < CLOCK_NOT_SET {
-            Err(Untimely::Clock(now))
+            Err(NotValidNow::Clock(now))
         } else if now < self.not_before {
-            Err(Untimely::NotYet { from: self.not_before, now })
+            Err(NotValidNow::NotYet { from: self.not_before, now })
         } else if now > self.not_after {
-            Err(Untimely::Expired(self.not_after))
+            Err(NotValidNow::Expired(self.not_after))
         } else {
             Ok(())
         }

@@ -21,7 +21,7 @@ pub(crate) use groups::Groups;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Runner {
     /// A dynamic user of systemd, which exists while the service runs.
-    MadeUp {
+    DynamicUser {
         /// The path of the state folder, relative to `/var/lib`.
         folder: PathBuf,
     },
@@ -38,7 +38,7 @@ impl Runner {
     /// The absolute path of the state folder.
     pub(crate) fn state(&self) -> PathBuf {
         match self {
-            Runner::MadeUp { folder } => Path::new("/var/lib").join(folder),
+            Runner::DynamicUser { folder } => Path::new("/var/lib").join(folder),
             Runner::User { folder, .. } => folder.clone(),
         }
     }
@@ -192,7 +192,7 @@ impl Unit<'_> {
             }
         }
         let mut runner = match &self.runner {
-            Runner::MadeUp { folder } => format!("DynamicUser=yes\nStateDirectory={}\nStateDirectoryMode=0700\n", word(folder)?),
+            Runner::DynamicUser { folder } => format!("DynamicUser=yes\nStateDirectory={}\nStateDirectoryMode=0700\n", word(folder)?),
             Runner::User { user, folder } => {
                 // systemd does not unquote a user name.
                 if word(Path::new(user))? != *user || user.starts_with('-') {
@@ -201,7 +201,7 @@ impl Unit<'_> {
                 format!("User={user}\nReadWritePaths={}\n", word(folder)?)
             }
         };
-        if let Runner::MadeUp { .. } = self.runner
+        if let Runner::DynamicUser { .. } = self.runner
             && !self.groups.is_empty()
         {
             let groups: Result<Vec<_>, _> = self.groups.iter().map(|group| word(Path::new(group))).collect();
@@ -220,7 +220,7 @@ impl Unit<'_> {
         for path in used.filter(|path| is_in_a_home(path)) {
             is_in_home = true;
             let is_theirs = match &self.runner {
-                Runner::MadeUp { .. } => false,
+                Runner::DynamicUser { .. } => false,
                 Runner::User { user, .. } => !path.starts_with("/root") || ["root", "0"].contains(&user.as_str()),
             };
             if !is_theirs {

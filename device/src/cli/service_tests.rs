@@ -42,7 +42,7 @@ fn unit<'a>(program: &'a str, runner: Runner) -> Unit<'a> {
 }
 
 fn dynamic() -> Runner {
-    Runner::MadeUp { folder: "onething-device".into() }
+    Runner::DynamicUser { folder: "onething-device".into() }
 }
 
 #[test]

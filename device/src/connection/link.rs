@@ -33,13 +33,13 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The largest packet. A shadow document with its metadata is larger than the 8 KB of its state.
 const PACKET_LIMIT: usize = 128 * 1024;
 const QUEUE: usize = 16;
-/// The description of [`News::Closed`] for the user.
+/// The description of [`LinkEvent::Closed`] for the user.
 pub(crate) const CLOSED: &str = "the server ended the connection";
 const NOT_LET_IN: &str = "the server does not let this device connect";
 
 /// An event of a connection.
 #[derive(Debug, PartialEq)]
-pub(crate) enum News {
+pub(crate) enum LinkEvent {
     /// The subscriptions are acknowledged, and the shadow has been requested.
     Up,
     /// A message on `get/accepted`.
@@ -55,7 +55,7 @@ pub(crate) enum News {
     /// The connection has ended: the server has refused this device.
     Refused(&'static str),
     /// There was no connection: the server failed the verification, and nothing was sent to it.
-    Stranger(&'static str),
+    Unverified(&'static str),
     /// The connection has ended: the server closed it without giving a reason.
     Closed,
     /// The connection was lost, or could not be established.
@@ -66,7 +66,7 @@ pub(crate) enum News {
 pub(crate) struct Link {
     client: AsyncClient,
     update: String,
-    news: mpsc::Receiver<News>,
+    news: mpsc::Receiver<LinkEvent>,
     task: JoinHandle<()>,
 }
 
@@ -95,8 +95,8 @@ impl Link {
     }
 
     /// The next event. There are no events after the end of the connection.
-    pub(crate) async fn news(&mut self) -> News {
-        self.news.recv().await.unwrap_or(News::Lost("the connection broke down"))
+    pub(crate) async fn news(&mut self) -> LinkEvent {
+        self.news.recv().await.unwrap_or(LinkEvent::Lost("the connection broke down"))
     }
 
     /// Publishes an update of the shadow. Returns false if the queue is full; the connection has then stalled, and the update is
@@ -124,12 +124,12 @@ impl Drop for Link {
 enum Never {}
 
 /// Runs the connection until it ends.
-async fn run(mut events: EventLoop, client: &AsyncClient, topics: &Topics, tell: &mpsc::Sender<News>) -> Result<Never, News> {
-    timeout(SUBSCRIBE_WITHIN, subscribe(&mut events, client, topics)).await.map_err(|_| News::Lost("no answer in time"))??;
+async fn run(mut events: EventLoop, client: &AsyncClient, topics: &Topics, tell: &mpsc::Sender<LinkEvent>) -> Result<Never, LinkEvent> {
+    timeout(SUBSCRIBE_WITHIN, subscribe(&mut events, client, topics)).await.map_err(|_| LinkEvent::Lost("no answer in time"))??;
     client.try_publish(topics.get.as_str(), "", PublishOptions::at_least_once()).map_err(stalled)?;
-    let mut news = News::Up;
+    let mut news = LinkEvent::Up;
     loop {
-        tell.send(news).await.map_err(|_| News::Lost("nobody listens"))?;
+        tell.send(news).await.map_err(|_| LinkEvent::Lost("nobody listens"))?;
         news = loop {
             if let Packet::Publish(message) = next(&mut events).await?
                 && let Some(news) = received(topics, &message.topic, message.payload)
@@ -141,7 +141,7 @@ async fn run(mut events: EventLoop, client: &AsyncClient, topics: &Topics, tell:
 }
 
 /// Connects, and subscribes to the responses of the shadow.
-async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics) -> Result<(), News> {
+async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics) -> Result<(), LinkEvent> {
     welcome(events).await?;
     let answers = [&topics.get_accepted, &topics.get_rejected, &topics.update_accepted, &topics.update_rejected, &topics.update_delta];
     let filters = answers.map(|topic| SubscribeFilterInput::new(topic.as_str(), QoS::AtLeastOnce));
@@ -149,7 +149,7 @@ async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics
     loop {
         if let Packet::SubAck(answer) = next(events).await? {
             let all = answer.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_)));
-            return if all { Ok(()) } else { Err(News::Refused("the device may not listen to its shadow")) };
+            return if all { Ok(()) } else { Err(LinkEvent::Refused("the device may not listen to its shadow")) };
         }
     }
 }
@@ -157,24 +157,24 @@ async fn subscribe(events: &mut EventLoop, client: &AsyncClient, topics: &Topics
 /// Waits for CONNACK. A server of MQTT 3.1.1 may close the connection instead of returning an error code, section 3.2.2.3
 /// (<https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>); AWS IoT and the hub do. A server that is shutting
 /// down closes the connection as well, so only the second close in a row counts as a refusal.
-async fn welcome(events: &mut EventLoop) -> Result<(), News> {
+async fn welcome(events: &mut EventLoop) -> Result<(), LinkEvent> {
     if is_answered(events).await? {
         return Ok(());
     }
     sleep(pause::FIRST).await;
     // A further poll connects again.
-    if is_answered(events).await? { Ok(()) } else { Err(News::Refused(NOT_LET_IN)) }
+    if is_answered(events).await? { Ok(()) } else { Err(LinkEvent::Refused(NOT_LET_IN)) }
 }
 
 /// Whether the server answers CONNECT with CONNACK. False if it closes the connection instead.
-async fn is_answered(events: &mut EventLoop) -> Result<bool, News> {
+async fn is_answered(events: &mut EventLoop) -> Result<bool, LinkEvent> {
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(true),
             Ok(_) => {}
             Err(error) => {
                 return match (ended(&error), &error) {
-                    (News::Closed | News::Lost(_), ConnectionError::MqttState(_)) => Ok(false),
+                    (LinkEvent::Closed | LinkEvent::Lost(_), ConnectionError::MqttState(_)) => Ok(false),
                     (news, _) => Err(news),
                 };
             }
@@ -182,7 +182,7 @@ async fn is_answered(events: &mut EventLoop) -> Result<bool, News> {
     }
 }
 
-async fn next(events: &mut EventLoop) -> Result<Packet, News> {
+async fn next(events: &mut EventLoop) -> Result<Packet, LinkEvent> {
     loop {
         match events.poll().await {
             Ok(Event::Incoming(packet)) => return Ok(packet),
@@ -192,41 +192,41 @@ async fn next(events: &mut EventLoop) -> Result<Packet, News> {
     }
 }
 
-fn received(topics: &Topics, topic: &[u8], payload: Bytes) -> Option<News> {
+fn received(topics: &Topics, topic: &[u8], payload: Bytes) -> Option<LinkEvent> {
     let is = |name: &str| name.as_bytes() == topic;
     if is(&topics.get_accepted) {
-        Some(News::Shadow(payload))
+        Some(LinkEvent::Shadow(payload))
     } else if is(&topics.get_rejected) {
-        Some(News::NoShadow(payload))
+        Some(LinkEvent::NoShadow(payload))
     } else if is(&topics.update_delta) {
-        Some(News::Delta(payload))
+        Some(LinkEvent::Delta(payload))
     } else if is(&topics.update_accepted) {
-        Some(News::Updated(payload))
+        Some(LinkEvent::Updated(payload))
     } else if is(&topics.update_rejected) {
-        Some(News::ReportRefused(payload))
+        Some(LinkEvent::ReportRefused(payload))
     } else {
         None
     }
 }
 
-fn stalled(_: ClientError) -> News {
-    News::Lost("the connection stalled")
+fn stalled(_: ClientError) -> LinkEvent {
+    LinkEvent::Lost("the connection stalled")
 }
 
 /// Distinguishes a refusal by the server from a failure of the connection.
-fn ended(error: &ConnectionError) -> News {
+fn ended(error: &ConnectionError) -> LinkEvent {
     if let ConnectionError::ConnectionRefused(code) = error {
         return match code {
-            ConnectReturnCode::ServiceUnavailable => News::Lost("the server is not ready"),
-            _ => News::Refused(NOT_LET_IN),
+            ConnectReturnCode::ServiceUnavailable => LinkEvent::Lost("the server is not ready"),
+            _ => LinkEvent::Refused(NOT_LET_IN),
         };
     }
     match tls_error(error) {
-        Some(rustls::Error::AlertReceived(_)) => News::Refused("the server does not accept the certificate"),
-        Some(rustls::Error::InvalidCertificate(fault)) => News::Stranger(certificate_fault(fault)),
-        Some(_) => News::Lost("no secure connection"),
-        None if is_closed(error) => News::Closed,
-        None => News::Lost(lost_reason(error)),
+        Some(rustls::Error::AlertReceived(_)) => LinkEvent::Refused("the server does not accept the certificate"),
+        Some(rustls::Error::InvalidCertificate(fault)) => LinkEvent::Unverified(certificate_fault(fault)),
+        Some(_) => LinkEvent::Lost("no secure connection"),
+        None if is_closed(error) => LinkEvent::Closed,
+        None => LinkEvent::Lost(lost_reason(error)),
     }
 }
 
@@ -288,16 +288,16 @@ mod tests {
 
     #[test]
     fn a_refusal_is_distinguished_from_a_lost_connection() {
-        let refused = |error: &ConnectionError| matches!(ended(error), News::Refused(_));
+        let refused = |error: &ConnectionError| matches!(ended(error), LinkEvent::Refused(_));
         assert!(refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized)));
         assert!(!refused(&ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable)));
         assert!(refused(&by_socket(rustls::Error::AlertReceived(AlertDescription::CertificateUnknown))));
         let deep = StateError::Io(io::Error::other(rustls::Error::AlertReceived(AlertDescription::AccessDenied)));
         assert!(refused(&ConnectionError::MqttState(deep)));
         let stranger = by_socket(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
-        assert_eq!(ended(&stranger), News::Stranger("the server is not the one of this bundle"));
+        assert_eq!(ended(&stranger), LinkEvent::Unverified("the server is not the one of this bundle"));
         let early = by_socket(rustls::Error::InvalidCertificate(CertificateError::NotValidYet));
-        assert!(matches!(ended(&early), News::Stranger(why) if why.contains("clock")));
+        assert!(matches!(ended(&early), LinkEvent::Unverified(why) if why.contains("clock")));
         assert!(!refused(&by_socket(rustls::Error::HandshakeNotComplete)));
         assert!(!refused(&ConnectionError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))));
         assert!(!refused(&ConnectionError::NetworkTimeout));
@@ -305,9 +305,9 @@ mod tests {
 
     #[test]
     fn a_closed_connection_is_detected_by_reading_and_by_writing() {
-        assert_eq!(ended(&ConnectionError::MqttState(StateError::ConnectionAborted)), News::Closed);
+        assert_eq!(ended(&ConnectionError::MqttState(StateError::ConnectionAborted)), LinkEvent::Closed);
         for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe] {
-            assert_eq!(ended(&ConnectionError::MqttState(StateError::Io(kind.into()))), News::Closed);
+            assert_eq!(ended(&ConnectionError::MqttState(StateError::Io(kind.into()))), LinkEvent::Closed);
         }
     }
 }

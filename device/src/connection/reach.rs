@@ -6,7 +6,7 @@ use tokio::net::lookup_host;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::bundle::Bundle;
-use crate::connection::link::{CLOSED, KEEP_ALIVE, Link, News};
+use crate::connection::link::{CLOSED, KEEP_ALIVE, Link, LinkEvent};
 use crate::connection::pause;
 use crate::failure::Failure;
 
@@ -18,10 +18,10 @@ pub(crate) async fn reach(bundle: &Bundle, wait: Duration) -> Result<(), Failure
     let mut why = "there was no answer".to_owned();
     loop {
         match timeout_at(until, attempt(bundle)).await {
-            Ok(News::Refused(no)) => return Err(refused(&address, no)),
-            Ok(News::Stranger(who)) => return Err(stranger(&address, who)),
-            Ok(News::Lost(absence)) => why = absence.to_owned(),
-            Ok(News::Closed) => why = CLOSED.to_owned(),
+            Ok(LinkEvent::Refused(no)) => return Err(refused(&address, no)),
+            Ok(LinkEvent::Unverified(who)) => return Err(stranger(&address, who)),
+            Ok(LinkEvent::Lost(absence)) => why = absence.to_owned(),
+            Ok(LinkEvent::Closed) => why = CLOSED.to_owned(),
             Ok(_) => return Ok(()),
             Err(_) => return Err(unreachable(&address, wait, &why)),
         }
@@ -31,10 +31,10 @@ pub(crate) async fn reach(bundle: &Bundle, wait: Duration) -> Result<(), Failure
     }
 }
 
-async fn attempt(bundle: &Bundle) -> News {
+async fn attempt(bundle: &Bundle) -> LinkEvent {
     let (host, port) = (bundle.connection.endpoint.as_str(), bundle.connection.port);
     if lookup_host((host, port)).await.ok().and_then(|mut found| found.next()).is_none() {
-        return News::Lost("its name is not known here");
+        return LinkEvent::Lost("its name is not known here");
     }
     let mut link = Link::open(bundle, KEEP_ALIVE);
     let news = link.news().await;

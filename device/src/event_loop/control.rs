@@ -36,7 +36,7 @@ pub enum Connection {
         why: String,
     },
     /// The server failed the verification with the roots of the bundle; the device tries again.
-    Stranger {
+    Unverified {
         /// The reason for the user.
         why: String,
     },

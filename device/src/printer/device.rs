@@ -195,7 +195,7 @@ async fn run<B: Body>(event_loop: EventLoop<B>, mut status: watch::Receiver<crat
                 Connection::Off => Online::Off,
                 Connection::Connecting | Connection::Lost { .. } => Online::Connecting,
                 Connection::Connected { .. } => Online::Connected,
-                Connection::Refused { .. } | Connection::Stranger { .. } => Online::Refused,
+                Connection::Refused { .. } | Connection::Unverified { .. } => Online::Refused,
             };
             tell.send_if_modified(|state| std::mem::replace(&mut state.connection, online) != online);
         }

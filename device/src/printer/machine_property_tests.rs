@@ -75,7 +75,7 @@ proptest! {
                 Step::Wait(seconds) => bench.wait(seconds),
                 Step::Fail(fails) => bench.machine.fail(fails),
                 Step::Reconnect => {
-                    bench.agent.is_alone();
+                    bench.agent.connection_lost();
                     let state = json!({"reported": bench.shadow, "desired": {"command": last}, "delta": {"command": last}});
                     bench.version += 1;
                     bench.reads(&json!({"version": bench.version, "state": state}));

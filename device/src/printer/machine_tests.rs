@@ -120,7 +120,7 @@ fn after_a_disconnection_the_old_print_is_cancelled_and_the_new_one_printed() {
     let mut bench = Bench::new();
     bench.commands(&print_order("1", "vase", 1));
     bench.wait(8.0);
-    bench.agent.is_alone();
+    bench.agent.connection_lost();
     bench.wait(1.0);
     let mut waiting = json!({"1": print_order("1", "vase", 1), "2": plainly("2", "cancel"), "3": print_order("3", "frog", 1)});
     for (order, id) in ["1", "2", "3"].iter().enumerate() {
@@ -329,7 +329,7 @@ fn changes_while_disconnected_are_reported_with_the_next_connection() {
     let mut bench = Bench::new();
     bench.commands(&print_order("1", "vase", 1));
     bench.wait(5.0);
-    bench.agent.is_alone();
+    bench.agent.connection_lost();
     bench.reports.clear();
     bench.wait(30.0);
     assert_eq!((bench.reports.len(), bench.answer().1), (0, "accepted"));

@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::address::Address;
 use crate::bundle::CONNECTION;
 use crate::bundle::files::Files;
-use crate::bundle::{Bundle, BundleError, Topics, Untimely};
+use crate::bundle::{Bundle, BundleError, NotValidNow, Topics};
 
 const CERTIFICATE: &str = "certificate.pem";
 pub(crate) const PRIVATE_KEY: &str = "private.key.pem";
@@ -51,7 +51,7 @@ pub enum AnswerError {
     Key,
     /// The certificate has expired, or the clock of the device has not been set.
     #[error("its certificate is of no use now")]
-    Untimely(#[source] Untimely),
+    NotValidNow(#[source] NotValidNow),
     /// The root certificates for the verification of the server cannot be parsed.
     #[error("its root certificates cannot be read")]
     Roots,
@@ -111,8 +111,8 @@ pub fn judge(body: &[u8], expected: &Expected<'_>) -> Result<Files, AnswerError>
     let files = files(&answer, &CertificateId::of(&certificate), expected)?;
     match Bundle::from_files(&files)?.is_valid_at(expected.now) {
         // A certificate that is not valid yet is accepted, because the clock of the device may be slightly slow.
-        Ok(()) | Err(Untimely::NotYet { .. }) => Ok(files),
-        Err(untimely) => Err(AnswerError::Untimely(untimely)),
+        Ok(()) | Err(NotValidNow::NotYet { .. }) => Ok(files),
+        Err(untimely) => Err(AnswerError::NotValidNow(untimely)),
     }
 }
 

@@ -62,5 +62,5 @@ fn an_expired_certificate_is_refused() {
     let key = DeviceKey::generate().unwrap();
     let answer = answer(&key.request("lamp-7").unwrap(), "lamp-7");
     let error = judged(&key, None, 2_600_000_000, &answer).unwrap_err();
-    assert!(matches!(error, AnswerError::Untimely(Untimely::Expired(_))), "{error:?}");
+    assert!(matches!(error, AnswerError::NotValidNow(NotValidNow::Expired(_))), "{error:?}");
 }

@@ -45,7 +45,7 @@ impl Secret {
 
 /// The description of a device in its registration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SelfPortrait {
+pub(crate) struct DeviceDescription {
     /// The type of the thing, if the endpoint serves several types.
     pub(crate) thing_type: Option<String>,
     /// The version of the software of the device.
@@ -62,9 +62,9 @@ pub(crate) enum Credential {
     /// The access token of the owner, in an installer.
     Bearer(Secret),
     /// The token of a fleet, for a thing with the name of the device.
-    Token(Secret, SelfPortrait),
+    Token(Secret, DeviceDescription),
     /// A serial number, with its secret if the serial number can be guessed.
-    Serial(Secret, Option<Secret>, SelfPortrait),
+    Serial(Secret, Option<Secret>, DeviceDescription),
     /// The files of a bundle whose certificate is to be renewed.
     Certificate(Files),
 }
@@ -106,7 +106,7 @@ impl Credential {
     pub(crate) fn show(&self, name: &Name, csr: &str, now: u64) -> Result<Shown, RegisterError> {
         let mut authorization = None;
         let mut body = Body { csr, ..Body::default() };
-        let said = |portrait: &SelfPortrait| !portrait.attributes.is_empty();
+        let said = |portrait: &DeviceDescription| !portrait.attributes.is_empty();
         let connection;
         match self {
             Credential::Code(code) => body.code = Some(code.as_str()),
@@ -174,7 +174,7 @@ fn header(scheme: &str, token: &Secret) -> Result<HeaderValue, RegisterError> {
 
 #[cfg(test)]
 mod tests {
-    use onething::registration::request::{By, RegistrationRequest};
+    use onething::registration::request::{Credentials, RegistrationRequest};
     use onething::registry::signing_request::DeviceKey;
     use onething::secrets::Fingerprint;
     use onething_hub::authority::Authority;
@@ -187,9 +187,9 @@ mod tests {
         text.to_owned().into()
     }
 
-    fn portrait() -> SelfPortrait {
+    fn portrait() -> DeviceDescription {
         let attributes = BTreeMap::from([("hardware".to_owned(), "B".to_owned())]);
-        SelfPortrait { thing_type: Some("lamp".into()), version: "1.2".into(), attributes }
+        DeviceDescription { thing_type: Some("lamp".into()), version: "1.2".into(), attributes }
     }
 
     #[track_caller]
@@ -212,7 +212,7 @@ mod tests {
             Some("DeviceToken s3cret"),
             &json!({"csr": "CSR", "thingName": "lamp-7", "thingType": "lamp", "version": "1.2", "attributes": {"hardware": "B"}}),
         );
-        check(&Credential::Serial(secret("s3cret"), None, SelfPortrait::default()), None, &json!({"csr": "CSR", "serial": "s3cret"}));
+        check(&Credential::Serial(secret("s3cret"), None, DeviceDescription::default()), None, &json!({"csr": "CSR", "serial": "s3cret"}));
         check(
             &Credential::Serial(secret("SN-1"), Some(secret("s3cret")), portrait()),
             None,
@@ -232,13 +232,14 @@ mod tests {
 
     #[test]
     fn the_endpoint_parses_the_request_of_each_credential() {
-        assert!(matches!(read(&Credential::Code(secret("K7QF-93PD"))).by, By::Code(code) if code.shown() == "K7QF-93PD"));
-        assert!(matches!(read(&Credential::Bearer(secret("Atza|x"))).by, By::Bearer(token) if token.secret() == "Atza|x"));
+        assert!(matches!(read(&Credential::Code(secret("K7QF-93PD"))).by, Credentials::Code(code) if code.shown() == "K7QF-93PD"));
+        assert!(matches!(read(&Credential::Bearer(secret("Atza|x"))).by, Credentials::Bearer(token) if token.secret() == "Atza|x"));
         let fleet = read(&Credential::Token(secret("s3cret"), portrait()));
-        let By::Token { token, thing, version, thing_type } = fleet.by else { panic!() };
+        let Credentials::Token { token, thing, version, thing_type } = fleet.by else { panic!() };
         assert!(token.matches(&Fingerprint::of("s3cret")) && fleet.attributes == portrait().attributes && fleet.csr.is_some());
         assert_eq!((thing.as_str(), version.as_str(), thing_type.as_deref()), ("lamp-7", "1.2", Some("lamp")));
-        let By::Serial { serial, secret } = read(&Credential::Serial(secret("SN-1"), Some(secret("s3cret")), portrait())).by else {
+        let Credentials::Serial { serial, secret } = read(&Credential::Serial(secret("SN-1"), Some(secret("s3cret")), portrait())).by
+        else {
             panic!()
         };
         assert_eq!((serial.as_str(), secret.unwrap().as_str()), ("SN-1", "s3cret"));
@@ -265,7 +266,7 @@ mod tests {
         let issued = authority.issue_for(&own.request("lamp-7").unwrap(), NOW).unwrap().pem;
         for files in [files(&mailed.pem, mailed.private_key.pem()), files(&issued, own.private_key().pem())] {
             let registration = read(&Credential::Certificate(files));
-            let (By::Certificate(renewal), Some(csr)) = (registration.by, registration.csr) else { panic!() };
+            let (Credentials::Certificate(renewal), Some(csr)) = (registration.by, registration.csr) else { panic!() };
             assert_eq!((renewal.thing.as_str(), renewal.at), ("lamp-7", NOW));
             assert!(
                 renewal.certificate.has_signed(onething::registration::request::Renewal::message(&csr, NOW).as_bytes(), &renewal.proof)
@@ -278,7 +279,7 @@ mod tests {
         }
         let stolen = files(&issued, DeviceKey::generate().unwrap().private_key().pem());
         let registration = read(&Credential::Certificate(stolen));
-        let (By::Certificate(renewal), Some(csr)) = (registration.by, registration.csr) else { panic!() };
+        let (Credentials::Certificate(renewal), Some(csr)) = (registration.by, registration.csr) else { panic!() };
         assert!(!renewal.certificate.has_signed(onething::registration::request::Renewal::message(&csr, NOW).as_bytes(), &renewal.proof));
     }
 

@@ -19,7 +19,7 @@ mod request;
 use std::fmt;
 use std::time::Duration;
 
-use onething::https::{Https, NoRoots};
+use onething::https::{Https, NoValidRoots};
 use onething::registry::signing_request::NoKeyPair;
 use thiserror::Error;
 use tracing::info;
@@ -52,7 +52,7 @@ impl fmt::Debug for Endpoint {
 impl Endpoint {
     /// The endpoint at an address, for a device of this name. `own_root` is an additional root certificate in PEM that the server
     /// may be verified with; it is also added to the new bundle, for the MQTT endpoint.
-    pub(crate) fn new(address: Address, name: Name, own_root: Option<Vec<u8>>) -> Result<Self, NoRoots> {
+    pub(crate) fn new(address: Address, name: Name, own_root: Option<Vec<u8>>) -> Result<Self, NoValidRoots> {
         let https = Https::patient(CONNECT_WITHIN, own_root.as_deref())?;
         Ok(Self { address, name, own_root, https })
     }

@@ -11,7 +11,7 @@ use onething::config::Source;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::credential::{Credential, Secret, SelfPortrait};
+use super::credential::{Credential, DeviceDescription, Secret};
 
 const TOKEN: &str = "ONETHING_DEVICE_TOKEN";
 const BEARER: &str = "ONETHING_DEVICE_BEARER";
@@ -104,14 +104,14 @@ impl RegisterOptions {
         Ok(Credential::Serial(serial, secret, self.portrait()?))
     }
 
-    fn portrait(&self) -> Result<SelfPortrait, OptionsError> {
+    fn portrait(&self) -> Result<DeviceDescription, OptionsError> {
         let pair = |text: &String| match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
             _ => Err(OptionsError::Attribute(text.clone())),
         };
         let attributes: Result<BTreeMap<_, _>, _> = self.attributes.iter().map(pair).collect();
         let version = self.software.clone().unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
-        Ok(SelfPortrait { thing_type: self.thing_type.clone(), version, attributes: attributes? })
+        Ok(DeviceDescription { thing_type: self.thing_type.clone(), version, attributes: attributes? })
     }
 }
 

@@ -5,7 +5,7 @@ use onething::registry::signing_request::CertificateRequest;
 use onething::secrets::Fingerprint;
 use serde_json::{Value, json};
 
-use super::credential::{Secret, SelfPortrait};
+use super::credential::{DeviceDescription, Secret};
 use super::scripted_endpoint::{NOW, Reaction, ReceivedRequest, ScriptedEndpoint, answer, says};
 use super::*;
 use crate::bundle::files::Files;
@@ -25,7 +25,7 @@ fn code() -> Credential {
 }
 
 fn token() -> Credential {
-    Credential::Token(secret("s3cret"), SelfPortrait { version: "1.2".into(), ..SelfPortrait::default() })
+    Credential::Token(secret("s3cret"), DeviceDescription { version: "1.2".into(), ..DeviceDescription::default() })
 }
 
 fn hold(place: &Path) -> Held {
@@ -178,7 +178,7 @@ async fn each_error_response_becomes_its_kind_of_failure() {
     check(&code(), 401, problem, is_credential, "does not take the code: the code is not known; ask for another one").await;
     check(&Credential::Bearer(secret("s3cret")), 401, "", is_credential, "does not take the access token: status 401").await;
     check(&token(), 401, "<html>", is_credential, "does not take the token: status 401").await;
-    let serial = Credential::Serial(secret("s3cret"), None, SelfPortrait::default());
+    let serial = Credential::Serial(secret("s3cret"), None, DeviceDescription::default());
     check(&serial, 401, "{}", is_credential, "does not take the serial number").await;
     let field = r#"{"title": "it is not a certificate request in PEM", "field": "csr"}"#;
     check(&code(), 400, field, is_refusal, "refused: it is not a certificate request in PEM (csr)").await;

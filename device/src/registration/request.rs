@@ -132,7 +132,7 @@ fn failed(endpoint: &Address, error: &HttpsError) -> Result<Outcome, RegisterErr
         HttpsError::TooLarge => Err(RegisterError::Refused(format!("what {host} answered is too large for an endpoint's answer"))),
         HttpsError::BrokenAnswer => later("its answer broke off"),
         HttpsError::Silent => later("there was no answer"),
-        HttpsError::Unsendable(_) => Err(RegisterError::Refused(format!("there is no way to register at {host}"))),
+        HttpsError::InvalidRequest(_) => Err(RegisterError::Refused(format!("there is no way to register at {host}"))),
         HttpsError::Unreachable(broken) => match tls_error(broken) {
             Some(rustls::Error::InvalidCertificate(_)) => Err(RegisterError::Unreachable(format!(
                 "what answers at {host} shows a certificate of somebody else, and was sent nothing; a root of your own is named by --ca FILE"

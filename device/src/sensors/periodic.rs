@@ -65,7 +65,7 @@ async fn read_file(path: &Path) -> Result<String, String> {
         Ok::<_, std::io::Error>(content)
     };
     let content =
-        crate::actions::aside(FILE_LIMIT, read).await?.map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+        crate::actions::run_blocking(FILE_LIMIT, read).await?.map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
     Ok(String::from_utf8_lossy(&content).trim().to_owned())
 }
 

@@ -244,12 +244,12 @@ impl Authority {
     /// Issues a certificate for the key in a certificate request (PKCS#10 in PEM). As in AWS IoT, the same request results in
     /// another certificate each time.
     pub fn issue_for(&self, csr_pem: &str, now: u64) -> Result<IssuedCertificate, AuthorityError> {
-        self.issue_requested(&CertificateRequest::parse(csr_pem)?, now)
+        self.issue_for_request(&CertificateRequest::parse(csr_pem)?, now)
     }
 
     /// Issues a certificate for a parsed request. As in AWS IoT, the certificate takes the subject and the key from the request,
     /// and ignores requested extensions.
-    pub fn issue_requested(&self, request: &CertificateRequest, now: u64) -> Result<IssuedCertificate, AuthorityError> {
+    pub fn issue_for_request(&self, request: &CertificateRequest, now: u64) -> Result<IssuedCertificate, AuthorityError> {
         let key = SubjectPublicKeyInfo::from_der(request.public_key())?;
         let certificate = self.line.root.sign_as(request.subject(), device(DistinguishedName::new()), &key, now, self.end(now))?;
         Ok(IssuedCertificate { id: CertificateId::of(&certificate), pem: pem(&certificate) })

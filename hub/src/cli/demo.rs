@@ -53,7 +53,7 @@ pub enum DemoError {
     Hub(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A result differs from the expected one.
     #[error("{0}; with RUST_LOG=info the log says why")]
-    Otherwise(&'static str),
+    Unexpected(&'static str),
 }
 
 macro_rules! of_the_hub {
@@ -125,20 +125,20 @@ impl<W: Write> Demo<'_, W> {
         self.hub.link(owner).await?;
         self.tell(owner, "open my printer").await?;
 
-        let thing = self.hub.thing_of(owner).ok_or(DemoError::Otherwise("the owner has no thing"))?;
+        let thing = self.hub.thing_of(owner).ok_or(DemoError::Unexpected("the owner has no thing"))?;
         let mut registrations = self.hub.registry.registrations().await?.into_iter();
         let certificate = registrations.find(|(_, registration)| registration.thing.as_deref() == Some(thing.as_str()));
-        let (certificate, registration) = certificate.ok_or(DemoError::Otherwise("the owner has no certificate"))?;
+        let (certificate, registration) = certificate.ok_or(DemoError::Unexpected("the owner has no certificate"))?;
         let works = registration.status == Status::Active && registration.policies.contains(DEVICE_POLICY);
         expect(works && self.hub.skill.shadows.document(&thing).await?.is_some(), "the owner is not ready")?;
-        let mail = self.hub.mail.sent().pop().ok_or(DemoError::Otherwise("there is no mail"))?;
+        let mail = self.hub.mail.sent().pop().ok_or(DemoError::Unexpected("there is no mail"))?;
         let bundle = self.hub.mail.save_attachment(&mail)?;
         let user = self.hub.users.user(owner, None).await?;
 
         self.terminal.fact("thing", &format!("{thing}, of type {}", self.hub.skill.model.thing_type))?;
         self.terminal.fact("certificate", certificate.as_str())?;
         self.terminal.fact("", &format!("ACTIVE, with the policy {DEVICE_POLICY}, attached to this thing and to no other"))?;
-        for permission in permissions(&thing).ok_or(DemoError::Otherwise("the device policy cannot be read"))? {
+        for permission in permissions(&thing).ok_or(DemoError::Unexpected("the device policy cannot be read"))? {
             let resources = permission.resources.join(", ").replace(thing.as_str(), "(this thing)");
             self.terminal.fact("may", &format!("{} {resources}", permission.action))?;
         }
@@ -172,7 +172,7 @@ impl<W: Write> Demo<'_, W> {
                 let _ = changes.recv().await;
             }
         };
-        let state = timeout(PATIENCE, printing).await.map_err(|_| DemoError::Otherwise("the printer does not print"))??;
+        let state = timeout(PATIENCE, printing).await.map_err(|_| DemoError::Unexpected("the printer does not print"))??;
         self.terminal.document("reported", &without_mark(&state["reported"]))?;
         let turn = self.tell(owner, "ask my printer for the status").await?;
         let speech = turn.output["speech"].as_str().unwrap_or_default();
@@ -180,7 +180,7 @@ impl<W: Write> Demo<'_, W> {
     }
 
     async fn end(&mut self, onboarded_owners: &[Onboarded]) -> Result<(), DemoError> {
-        let [first, second] = onboarded_owners else { return Err(DemoError::Otherwise("somebody is missing")) };
+        let [first, second] = onboarded_owners else { return Err(DemoError::Unexpected("somebody is missing")) };
         let (things, certificates) = (self.hub.registry.things().await?, self.hub.registry.registrations().await?);
         expect(first.thing != second.thing && first.certificate != second.certificate, "two owners share something")?;
         expect(things.len() == 2 && certificates.len() == 2, "something is left over")?;
@@ -223,5 +223,5 @@ fn without_mark(reported: &Value) -> Value {
 }
 
 fn expect(condition: bool, otherwise: &'static str) -> Result<(), DemoError> {
-    if condition { Ok(()) } else { Err(DemoError::Otherwise(otherwise)) }
+    if condition { Ok(()) } else { Err(DemoError::Unexpected(otherwise)) }
 }

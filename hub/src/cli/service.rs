@@ -16,7 +16,7 @@ use crate::cli::command_line::Options;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Runner {
     /// A dynamic user, which exists while the service runs (`DynamicUser=`).
-    MadeUp {
+    DynamicUser {
         /// The data folder, relative to `/var/lib`.
         folder: PathBuf,
     },
@@ -106,7 +106,7 @@ impl Runner {
     /// The absolute path of the data folder.
     pub fn data(&self) -> PathBuf {
         match self {
-            Runner::MadeUp { folder } => Path::new("/var/lib").join(folder),
+            Runner::DynamicUser { folder } => Path::new("/var/lib").join(folder),
             Runner::User { folder, .. } => folder.clone(),
         }
     }
@@ -126,7 +126,7 @@ impl Unit<'_> {
         }
         let mut own = String::new();
         if let Some(mail) = mail {
-            if matches!(self.runner, Runner::MadeUp { .. }) {
+            if matches!(self.runner, Runner::DynamicUser { .. }) {
                 return Err(UnitError::Mail);
             }
             start.extend(["--mail".to_owned(), word(mail)?]);
@@ -139,7 +139,7 @@ impl Unit<'_> {
             }
         }
         own.push_str(&match &self.runner {
-            Runner::MadeUp { folder } => format!("DynamicUser=yes\nStateDirectory={}\nStateDirectoryMode=0700\n", word(folder)?),
+            Runner::DynamicUser { folder } => format!("DynamicUser=yes\nStateDirectory={}\nStateDirectoryMode=0700\n", word(folder)?),
             Runner::User { user, folder } => {
                 // `User=` has no quotes, so the name must need none.
                 if word(Path::new(user))? != *user || user.starts_with('-') {
@@ -162,7 +162,7 @@ impl Unit<'_> {
         for path in [self.program].into_iter().chain(read).filter(|path| is_in_a_home(path)) {
             is_in_home = true;
             let is_readable = match &self.runner {
-                Runner::MadeUp { .. } => false,
+                Runner::DynamicUser { .. } => false,
                 Runner::User { user, .. } => !path.starts_with("/root") || ["root", "0"].contains(&user.as_str()),
             };
             if !is_readable {

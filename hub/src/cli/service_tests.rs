@@ -12,7 +12,7 @@ fn options(arguments: &[&str]) -> Options {
 }
 
 fn dynamic_user() -> Runner {
-    Runner::MadeUp { folder: "onething".into() }
+    Runner::DynamicUser { folder: "onething".into() }
 }
 
 fn text(program: &str, runner: Runner, arguments: &[&str]) -> Result<String, UnitError> {

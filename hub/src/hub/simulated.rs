@@ -11,7 +11,7 @@ use crate::simulator::devices::{DeviceError, DeviceRequest};
 
 impl Hub {
     /// Applies a request to a user's simulated device, and returns the new state of the device.
-    pub async fn tell_device(&self, user: &UserName, request: DeviceRequest) -> Result<State, DeviceError> {
+    pub async fn request_device(&self, user: &UserName, request: DeviceRequest) -> Result<State, DeviceError> {
         let connects = matches!(request, DeviceRequest::Start { .. } | DeviceRequest::Connect);
         if connects && self.thing_of(user).is_some_and(|thing| self.is_elsewhere(thing.as_str())) {
             return Err(DeviceError::Elsewhere);

@@ -23,7 +23,7 @@ use crate::shadow::{self, LocalShadows};
 use crate::storage::store::{self, Store};
 
 /// The [`Backend`] of the broker in the hub.
-pub struct Behind {
+pub struct HubBackend {
     registry: LocalRegistry,
     shadows: LocalShadows,
     store: Store,
@@ -39,7 +39,7 @@ pub struct Behind {
 #[error("a policy in the registry cannot be read")]
 struct UnreadablePolicy(#[source] crate::policy::PolicyError);
 
-impl Behind {
+impl HubBackend {
     /// Creates a backend without a receiver of connect and disconnect events.
     pub fn new(registry: LocalRegistry, shadows: LocalShadows, store: Store, refusals: Refusals) -> Self {
         Self { registry, shadows, store, refusals, notices: None, policies: Mutex::default() }
@@ -47,7 +47,7 @@ impl Behind {
 
     /// Adds a receiver of connect and disconnect events.
     #[must_use]
-    pub fn telling(self, notices: UnboundedSender<Notice>) -> Self {
+    pub fn with_notices(self, notices: UnboundedSender<Notice>) -> Self {
         Self { notices: Some(notices), ..self }
     }
 
@@ -66,7 +66,7 @@ fn store_error(error: impl std::error::Error + Send + Sync + 'static) -> StoreEr
     StoreError(Box::new(error))
 }
 
-impl Backend for Behind {
+impl Backend for HubBackend {
     async fn certificate_status(&self, certificate: &CertificateId) -> Result<Option<CertificateStatus>, StoreError> {
         let Some(found) = self.registry.certificate_status(certificate).await.map_err(store_error)? else { return Ok(None) };
         let policies = found.policies.iter().map(|document| self.policy(document)).collect::<Result<_, _>>().map_err(store_error)?;

@@ -14,11 +14,11 @@ use onething::registry::Registry;
 
 const NOW: u64 = 1_795_305_600;
 
-fn over(place: &TempDir) -> Behind {
+fn over(place: &TempDir) -> HubBackend {
     let store = Store::open(&place.path().join("hub.db")).unwrap();
     let stack = Stack { kind: onething::registry::Kind { thing_type: "t".into(), policies: vec!["P".into()] }, thing_prefix: prefix() };
     let registry = LocalRegistry::new(store.clone(), Arc::new(Authority::new(NOW).unwrap()), stack, || NOW);
-    Behind::new(registry, LocalShadows::new(store.clone(), || NOW), store, Refusals::new(|| NOW))
+    HubBackend::new(registry, LocalShadows::new(store.clone(), || NOW), store, Refusals::new(|| NOW))
 }
 
 fn prefix() -> ThingPrefix {

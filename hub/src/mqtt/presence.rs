@@ -72,7 +72,7 @@ mod tests {
         for connection in [1, 2] {
             assert!(!presence.note(&notice(connection, None), true));
             assert!(!presence.is_elsewhere("Lamp-1"));
-            presence.note(&notice(connection, Some(Reason::Goodbye)), false);
+            presence.note(&notice(connection, Some(Reason::NormalDisconnect)), false);
         }
     }
 

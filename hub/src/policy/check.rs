@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::context::Context;
-use super::decide::{Decision, Ground, decide};
+use super::decide::{DecidingStatement, Decision, decide};
 use super::document::{Policy, Statement};
 use super::effect::Effect;
 use super::request::Request;
@@ -35,8 +35,8 @@ pub fn check(policy: &Policy, request: &Request<'_>, context: &Context) -> Verdi
 }
 
 /// Describes the statement that decided, with its resource before and after the replacement of variables.
-fn decided(statements: &[Statement], ground: Ground, context: &Context) -> String {
-    let Ground { statement: position, resource, .. } = ground;
+fn decided(statements: &[Statement], ground: DecidingStatement, context: &Context) -> String {
+    let DecidingStatement { statement: position, resource, .. } = ground;
     let statement = &statements[position];
     let pattern = &statement.patterns()[resource];
     let verb = match statement.effect() {

@@ -16,9 +16,9 @@ use super::request::Request;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// A statement allows the request, and no statement denies it.
-    Allowed(Ground),
+    Allowed(DecidingStatement),
     /// A statement denies the request. It overrides statements that allow the request.
-    ExplicitDeny(Ground),
+    ExplicitDeny(DecidingStatement),
     /// No statement applies to the request.
     ImplicitDeny,
 }
@@ -32,7 +32,7 @@ impl Decision {
 
 /// The position of the statement and the resource that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ground {
+pub struct DecidingStatement {
     /// The index of the policy.
     pub policy: usize,
     /// The index of the statement in the policy.
@@ -53,7 +53,7 @@ pub fn decide<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Requ
                 continue;
             }
             let Some(resource) = rule.applies(request, context) else { continue };
-            let ground = Ground { policy, statement, resource };
+            let ground = DecidingStatement { policy, statement, resource };
             match rule.effect() {
                 Effect::Deny => return Decision::ExplicitDeny(ground),
                 Effect::Allow => decision = Decision::Allowed(ground),
@@ -65,7 +65,7 @@ pub fn decide<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Requ
 
 /// Whether an Allow statement on the action of the request depends on the thing of the connection. A connection without a thing
 /// may then be denied because of the missing thing.
-pub fn is_for_things<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Request<'_>) -> bool {
+pub fn requires_thing<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Request<'_>) -> bool {
     let allowing = |rule: &&Statement| rule.effect() == Effect::Allow && rule.covers(request);
     policies.into_iter().flat_map(Policy::statements).filter(allowing).any(Statement::names_thing)
 }

@@ -29,9 +29,9 @@ fn a_deny_overrides_an_allow_in_any_order() {
     let allow = policy(&json!([statement("Allow", "iot:Publish", "topic/*")]));
     let deny = policy(&json!([statement("Allow", "iot:Publish", "topic/a"), statement("Deny", "iot:*", "topic/secret")]));
     let ask = |topic, policies: [&Policy; 2]| decide(policies, &Request::Publish(topic), &client("c"));
-    assert_eq!(ask("secret", [&allow, &deny]), Decision::ExplicitDeny(Ground { policy: 1, statement: 1, resource: 0 }));
-    assert_eq!(ask("secret", [&deny, &allow]), Decision::ExplicitDeny(Ground { policy: 0, statement: 1, resource: 0 }));
-    assert_eq!(ask("a", [&allow, &deny]), Decision::Allowed(Ground { policy: 0, statement: 0, resource: 0 }));
+    assert_eq!(ask("secret", [&allow, &deny]), Decision::ExplicitDeny(DecidingStatement { policy: 1, statement: 1, resource: 0 }));
+    assert_eq!(ask("secret", [&deny, &allow]), Decision::ExplicitDeny(DecidingStatement { policy: 0, statement: 1, resource: 0 }));
+    assert_eq!(ask("a", [&allow, &deny]), Decision::Allowed(DecidingStatement { policy: 0, statement: 0, resource: 0 }));
 }
 
 #[test]

@@ -26,7 +26,7 @@ mod request;
 mod text;
 
 pub use context::{Attachment, Context, ThingContext, association};
-pub use decide::{Decision, Ground, decide, is_for_things};
+pub use decide::{DecidingStatement, Decision, decide, requires_thing};
 pub use document::{Permission, Policy, PolicyError, Statement};
 pub use effect::Effect;
 pub use request::Request;

@@ -88,7 +88,7 @@ impl Claims for LocalClaims {
         counted.await.map_err(|failed| failed.0)
     }
 
-    async fn forgive(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
+    async fn reset_attempts(&self, name: &str, now: u64) -> Result<(), ClaimsError> {
         let name = name.to_owned();
         let forgiven = self.store.change::<_, Failed>(move |db| {
             let sql = "UPDATE claim SET tries = 0 WHERE name = ?1 AND until > ?2";

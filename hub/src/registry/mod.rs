@@ -76,7 +76,7 @@ impl LocalRegistry {
 
     /// Ends every lease at the start of a hub. The requests that held them ended with the last process, so later requests need
     /// not wait. The attributes of the lease stay, because the sweep uses them to find interrupted work.
-    pub async fn give_free(&self) -> Result<(), StoreError> {
+    pub async fn end_leases(&self) -> Result<(), StoreError> {
         let now = i64::try_from((self.now)()).unwrap_or(i64::MAX);
         let sql = "UPDATE thing SET version = version + 1, attributes = json_set(attributes, '$.LeaseUntil', CAST(?1 AS TEXT))
             WHERE CAST(json_extract(attributes, '$.LeaseUntil') AS INTEGER) > ?1";
@@ -196,7 +196,7 @@ impl Registry for LocalRegistry {
     }
 
     async fn certify(&self, thing: &ThingName, request: &CertificateRequest) -> Result<IssuedCertificate, RegistryError> {
-        let issued = self.authority.issue_requested(request, (self.now)()).map_err(|error| RegistryError::Refused(error.to_string()))?;
+        let issued = self.authority.issue_for_request(request, (self.now)()).map_err(|error| RegistryError::Refused(error.to_string()))?;
         self.register(&issued.id, thing).await?;
         Ok(issued)
     }

@@ -52,7 +52,7 @@ async fn leases_end_at_the_start_of_a_hub() {
     drop(registry);
 
     let registry = over(&place);
-    registry.give_free().await.unwrap();
+    registry.end_leases().await.unwrap();
     let free = registry.look(&thing("ana")).await.unwrap().unwrap();
     assert_eq!((free.version, free.record), (2, Record { until: NOW, ..held }));
     assert!(!Record { until: NOW, ..Record::default() }.is_held(NOW));

@@ -16,7 +16,7 @@ use super::exchange::{Exchange, Message, delete, exchange, update};
 use super::rejected::Rejected;
 use super::stored::{REMEMBERED, Stored};
 use super::topic::{Operation, ShadowKey};
-use crate::mqtt::backend::Behind;
+use crate::mqtt::backend::HubBackend;
 use crate::mqtt::broker::{self, Broker};
 use crate::storage::store::{Store, StoreError};
 
@@ -28,7 +28,7 @@ const BEHIND: usize = 256;
 pub struct LocalShadows {
     store: Store,
     now: fn() -> u64,
-    broker: Arc<OnceLock<Broker<Behind>>>,
+    broker: Arc<OnceLock<Broker<HubBackend>>>,
     changed: broadcast::Sender<String>,
     reports: Arc<Reports>,
 }
@@ -78,7 +78,7 @@ impl LocalShadows {
     }
 
     /// Sets the broker that publishes changes to the connected devices. Only the first call has an effect.
-    pub fn connect(&self, broker: Broker<Behind>) {
+    pub fn connect(&self, broker: Broker<HubBackend>) {
         // A hub has only one broker.
         let _ = self.broker.set(broker);
     }

@@ -13,11 +13,11 @@ use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::sign_in::{UserError, UserName};
-use crate::simulator::echo::{Card, Echo, EchoOutput, NotForTheSkill};
+use crate::simulator::echo::{Card, Echo, EchoOutput, HandledByAlexa};
 use crate::simulator::history;
 use crate::simulator::turn::Turn;
 use crate::simulator::utterance::interaction::InteractionModel;
-use crate::simulator::utterance::interpretation::asked_of;
+use crate::simulator::utterance::interpretation::invocation_utterance;
 use crate::storage::store::Store;
 
 /// The number of example utterances that are suggested for each intent.
@@ -75,7 +75,7 @@ pub fn shown(output: &EchoOutput) -> Value {
 }
 
 /// Alexa's reaction to an utterance that is not for the skill, with a hint that shows how to address the skill.
-pub fn not_for_the_skill(said: &NotForTheSkill) -> Value {
+pub fn not_for_the_skill(said: &HandledByAlexa) -> Value {
     json!({"speech": said.speech, "reprompt": null, "card": null, "listening": said.listening, "hint": said.hint})
 }
 
@@ -146,7 +146,7 @@ impl EchoSessions {
         let of_the_skill = model.intents.iter().filter(|intent| !intent.name.starts_with("AMAZON."));
         let groups: Vec<Value> = of_the_skill
             .map(|intent| {
-                let examples: Vec<String> = model.examples(intent).take(EXAMPLES).map(|words| asked_of(name, &words)).collect();
+                let examples: Vec<String> = model.examples(intent).take(EXAMPLES).map(|words| invocation_utterance(name, &words)).collect();
                 json!({"intent": intent.name, "say": examples})
             })
             .collect();

@@ -75,7 +75,7 @@ fn certificates(database: &Path) -> rusqlite::Result<u64> {
 }
 
 /// Renames the folder of an incomplete authority, so that a new authority can be created.
-pub(crate) fn lay_aside(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn move_aside(folder: &Path) -> std::io::Result<()> {
     if !folder.exists() {
         return Ok(());
     }

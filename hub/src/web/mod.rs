@@ -147,7 +147,7 @@ fn trying() -> Router<Arc<Hub>> {
         .route("/api/mail/{id}", get(mail::raw))
         .route("/api/mail/{id}/html", get(mail::html))
         .route("/api/mail/{id}/attachment", get(mail::attachment))
-        .route("/api/device", get(things::device).post(things::tell_device))
+        .route("/api/device", get(things::device).post(things::request_device))
         .route("/api/events", get(events::events))
 }
 

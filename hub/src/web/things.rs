@@ -84,10 +84,10 @@ pub(super) struct Told {
     request: DeviceRequest,
 }
 
-pub(super) async fn tell_device(State(hub): State<Arc<Hub>>, body: Result<Json<Told>, JsonRejection>) -> Result<Json<Printer>, Problem> {
+pub(super) async fn request_device(State(hub): State<Arc<Hub>>, body: Result<Json<Told>, JsonRejection>) -> Result<Json<Printer>, Problem> {
     let Told { user, request } = of(body)?;
     let user = UserName::parse(&user).map_err(|error| refusal(&error))?;
-    let state = hub.tell_device(&user, request).await.map_err(|error| match error {
+    let state = hub.request_device(&user, request).await.map_err(|error| match error {
         DeviceError::NoSuchMail | DeviceError::Bundle(_) | DeviceError::NotStarted | DeviceError::Elsewhere => {
             Problem::conflict(error.to_string())
         }

@@ -70,7 +70,7 @@ async fn waiting_mail_is_in_the_backup_and_is_sent_after_the_restoration() {
     assert_eq!(run(&["backup", file.to_str().unwrap()], &data).0, Some(0));
     running.kill();
     assert_eq!(run(&["restore", file.to_str().unwrap()], &other).0, Some(0));
-    let office = crate::mail::post_office::PostOffice::open().await;
+    let office = crate::mail::smtp_server::SmtpServer::open().await;
     let running = by(&other, format!("smtp://{}", office.address));
     assert_eq!(office.mail(0).await.recipients, ["ana@example.com"]);
     running.stop().await;

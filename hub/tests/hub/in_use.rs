@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use crate::harness::{Running, Starting, hub, in_use, run, serve};
-use crate::mail::post_office::PostOffice;
+use crate::mail::smtp_server::SmtpServer;
 
 /// A substitute for Login with Amazon: it rejects requests without a token, and its clock is `ahead` seconds ahead.
 async fn login(ahead: i64) -> String {
@@ -101,7 +101,7 @@ fn check_line(out: &str, verdict: &str, test: &str, words: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_tests_everything_and_changes_nothing() {
-    let (place, office, amazon) = (tempfile::tempdir().unwrap(), PostOffice::open().await, login(0).await);
+    let (place, office, amazon) = (tempfile::tempdir().unwrap(), SmtpServer::open().await, login(0).await);
     let data = place.path().join("data");
     let set_valid_options = |command: &mut Command| {
         in_use(command).args(["--mqtt", "0.0.0.0:0", "--host", "192.0.2.7", "--mail-to", "maker@example.com"]);

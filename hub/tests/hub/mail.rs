@@ -7,14 +7,14 @@ use crate::bundle::Bundle;
 use crate::harness::{PATIENCE, Running, Starting, hub, serve};
 
 #[allow(dead_code, reason = "the story of the Lambda takes the rest of it")]
-#[path = "../../../tests/harness/post_office.rs"]
-pub mod post_office;
+#[path = "../../../tests/harness/smtp_server.rs"]
+pub mod smtp_server;
 
 pub use crate::harness::within;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_is_sent_through_the_configured_server() {
-    let office = post_office::PostOffice::open().await;
+    let office = smtp_server::SmtpServer::open().await;
     let place = tempfile::tempdir().unwrap();
     let mut command = serve(place.path());
     command.env("SMTP_URL", format!("smtp://{}", office.address)).env("MAIL_FROM", "Printers <printers@skill.example.com>");
@@ -107,7 +107,7 @@ async fn a_failed_mail_is_reported_everywhere_and_sent_after_the_repair() {
     assert!(speech.contains(told) && !speech.contains("I have sent"), "{speech}");
     running.stop().await;
 
-    let office = post_office::PostOffice::open().await;
+    let office = smtp_server::SmtpServer::open().await;
     let running = by(&format!("smtp://{}", office.address), place.path());
     let client = running.client();
     office.mail(1).await;
@@ -135,7 +135,7 @@ async fn a_failed_mail_is_reported_everywhere_and_sent_after_the_repair() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permanently_refused_mail_is_reported_and_leaves_nothing() {
-    let (place, office) = (tempfile::tempdir().unwrap(), post_office::PostOffice::open().await);
+    let (place, office) = (tempfile::tempdir().unwrap(), smtp_server::SmtpServer::open().await);
     office.replies("RCPT", "550 5.1.1 ana@example.com is unknown here");
     let running = by(&format!("smtp://{}", office.address), place.path());
     let client = running.client();
@@ -152,7 +152,7 @@ async fn a_permanently_refused_mail_is_reported_and_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_address_is_reported_as_such_and_raises_no_alarm() {
-    let (place, office) = (tempfile::tempdir().unwrap(), post_office::PostOffice::open().await);
+    let (place, office) = (tempfile::tempdir().unwrap(), smtp_server::SmtpServer::open().await);
     let running = by(&format!("smtp://{}", office.address), place.path());
     let client = running.client();
     let told = "Mail cannot be sent to the e-mail address of your Amazon account";

@@ -7,10 +7,10 @@ use crate::fault::{ClassifiedError, Fault};
 use crate::login::EmailAddress;
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the tests of the function and the hub use the other items")]
-#[path = "../../../tests/harness/post_office.rs"]
-mod post_office;
+#[path = "../../../tests/harness/smtp_server.rs"]
+mod smtp_server;
 
-use post_office::PostOffice;
+use smtp_server::SmtpServer;
 
 async fn within<T>(limit: Duration, what: &str, event: impl Future<Output = T>) -> T {
     timeout(limit, event).await.unwrap_or_else(|_| panic!("{what}: not within {limit:?}"))
@@ -46,7 +46,7 @@ async fn a_failed_connection_is_the_operators_fault() {
     // A DNS label of 64 characters is invalid, so no resolver is queried.
     check_unusable(&outcome(&format!("smtp://{}:2525", "x".repeat(64))).await, "the connection failed");
 
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     let (plain, port) = (format!("smtp://{}", office.address), office.address.port());
     check_unusable(&outcome(&format!("smtps://127.0.0.1:{port}")).await, "the connection failed");
     check_unusable(&outcome(&format!("{plain}?tls=required")).await, "TLS failed");
@@ -68,7 +68,7 @@ async fn a_failed_connection_is_the_operators_fault() {
 
 #[tokio::test]
 async fn a_temporary_refusal_is_classified_for_a_retry() {
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     let url = format!("smtp://{}", office.address);
     for (command, reply) in [("CONNECT", "421 too busy"), ("MAIL", "451 later"), ("RCPT", "450 4.2.0 greylisted"), (".", "452 no room")] {
         office.replies(command, reply);
@@ -88,7 +88,7 @@ async fn a_temporary_refusal_is_classified_for_a_retry() {
 
 #[tokio::test]
 async fn an_address_in_the_envelope_is_quoted_and_its_domain_is_in_punycode() {
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     let smtp = Smtp::new(&format!("smtp://{}", office.address)).unwrap();
     for (number, (typed, sent)) in [
         ("ana.@docomo.ne.jp", "\"ana.\"@docomo.ne.jp"),
@@ -107,7 +107,7 @@ async fn an_address_in_the_envelope_is_quoted_and_its_domain_is_in_punycode() {
 
 #[tokio::test]
 async fn a_non_ascii_address_needs_a_server_with_smtputf8() {
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     let smtp = Smtp::new(&format!("smtp://{}", office.address)).unwrap();
     let error = smtp.send(letter_to("jörg@example.com")).await.unwrap_err();
     assert_eq!((error.fault(), error.cause(), error.may_pass()), (Fault::Speaker, "mail_address_refused", false));
@@ -122,7 +122,7 @@ async fn a_non_ascii_address_needs_a_server_with_smtputf8() {
 
 #[tokio::test]
 async fn a_permanently_refused_recipient_is_the_owners_fault_and_a_refused_sender_the_operators() {
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     let url = format!("smtp://{}", office.address);
     for reply in ["550 no such user", "551 moved", "553 5.1.3 not allowed", "501 5.1.3 bad syntax", "555 parameters", "554 5.2.2 full"] {
         office.replies("RCPT", reply);
@@ -140,7 +140,7 @@ async fn a_permanently_refused_recipient_is_the_owners_fault_and_a_refused_sende
 
 #[tokio::test]
 async fn a_check_logs_in_and_sends_no_mail() {
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     Smtp::new(&format!("smtp://{}", office.address)).unwrap().check().await.unwrap();
     office.replies("EHLO", "250-post office\r\n250 AUTH PLAIN");
     office.replies("AUTH", "235 welcome");

@@ -338,7 +338,7 @@ impl Responder<'_> {
     pub fn error(&self, error: &SkillError) -> Answer {
         let phrase = match error {
             SkillError::Identify(IdentifyError::NotLinked) => Phrase::LinkFirst,
-            SkillError::Identify(IdentifyError::TokenInvalid | IdentifyError::TokenForeign) => Phrase::LinkAgain,
+            SkillError::Identify(IdentifyError::TokenInvalid | IdentifyError::TokenForOtherClient) => Phrase::LinkAgain,
             SkillError::Identify(IdentifyError::ScopeMissing) => Phrase::LinkWithProfile,
             SkillError::Identify(IdentifyError::Unavailable(_)) => Phrase::LoginDown,
             SkillError::NoEmail => Phrase::NoEmail,
@@ -360,7 +360,7 @@ impl Responder<'_> {
         };
         let answer = self.tell(&phrase);
         match error {
-            SkillError::Identify(error) if error.wants_link() => answer.with_card(Card::LinkAccount),
+            SkillError::Identify(error) if error.requires_link() => answer.with_card(Card::LinkAccount),
             _ => answer,
         }
     }

@@ -33,10 +33,10 @@ fn mail(error: MailError) -> OnboardError {
 
 #[test]
 fn only_token_faults_show_the_link_account_card() {
-    use IdentifyError::{NotLinked, ScopeMissing, TokenForeign, TokenInvalid, Unavailable};
+    use IdentifyError::{NotLinked, ScopeMissing, TokenForOtherClient, TokenInvalid, Unavailable};
     check(NotLinked, "not_linked", Fault::Speaker, true, "Open the Alexa app");
     check(TokenInvalid, "token_invalid", Fault::Speaker, true, "no longer valid");
-    check(TokenForeign, "token_foreign", Fault::Speaker, true, "link it again");
+    check(TokenForOtherClient, "token_foreign", Fault::Speaker, true, "link it again");
     check(ScopeMissing, "scope_missing", Fault::Speaker, true, "profile");
     check(Unavailable("x".into()), "login_unavailable", Fault::Again, false, "try again in a minute");
 }

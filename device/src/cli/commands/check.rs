@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 
 use onething::device_model::{Model, ModelError};
 
-use crate::actions::lacking::{lacking, sensors};
+use crate::actions::unmet_requirements::{sensors, unmet_requirements};
 use crate::cli::command_line::Common;
 use crate::credentials::stored;
 use crate::device_model::in_one_line;
@@ -32,7 +32,7 @@ pub(super) fn check(common: &Common) -> Result<(), Failure> {
             return Err(Failure::Usage(format!("the device model has {}", mistakes(faults.len()))));
         }
     };
-    let lacks = [lacking(&model.actions), sensors(&model.reports)].concat();
+    let lacks = [unmet_requirements(&model.actions), sensors(&model.reports)].concat();
     for lack in &lacks {
         writeln!(out, "{name}: {lack}")?;
     }

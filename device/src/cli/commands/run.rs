@@ -1,6 +1,6 @@
 //! `run`: connects and stays connected.
 //!
-//! [`EventLoop`] runs the device, and [`Watched`] supervises it.
+//! [`EventLoop`] runs the device, and [`Supervisor`] supervises it.
 
 use std::pin::pin;
 
@@ -10,8 +10,8 @@ use serde_json::Map;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::watch::Watched;
-use crate::actions::{Actions, UnknownDevice, lacking};
+use super::watch::Supervisor;
+use crate::actions::{Actions, UnknownDevice, unmet_requirements};
 use crate::agent::{Body, InTurn};
 use crate::bundle::Bundle;
 use crate::cli::command_line::{Common, Run};
@@ -44,8 +44,8 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     // A bundle that has just been issued contains its endpoint. Only stored credentials are renewed or can be on trial.
     let registration_endpoint = registration_endpoint()?;
     let watched = match is_given {
-        true => Watched::with_given(&held, common.wait()),
-        false => Watched::with_stored(&held, registration_endpoint.as_ref(), common.wait()),
+        true => Supervisor::with_given(&held, common.wait()),
+        false => Supervisor::with_stored(&held, registration_endpoint.as_ref(), common.wait()),
     };
     let requests = Requests::listen(&held.requests_socket());
     let requests = requests.inspect_err(|error| warn!("other commands cannot ask this agent for anything: {error}")).ok();
@@ -65,7 +65,7 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
         info!(device, "without actions settings are taken as so, and commands are refused");
     }
     // A missing requirement is only a warning: a disk may be mounted or a module loaded later.
-    actions.lacking().iter().chain(&lacking::sensors(&model.reports)).for_each(|lack| warn!("{lack}"));
+    actions.unmet_requirements().iter().chain(&unmet_requirements::sensors(&model.reports)).for_each(|lack| warn!("{lack}"));
     let (sensors, samples) = Sensors::start(&model, &thing);
     let socket = Socket::open(&held.reports_socket(), &model, samples);
     let socket =
@@ -96,7 +96,7 @@ async fn run_device<B: Body>(
     body: B,
     socket: Option<Socket>,
     journal: Journal,
-    mut watched: Watched<'_>,
+    mut watched: Supervisor<'_>,
 ) -> Result<(), Failure> {
     let end = signal();
     let (event_loop, control) = EventLoop::new(bundle.clone(), body, clock::now);

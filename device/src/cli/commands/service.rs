@@ -38,7 +38,7 @@ pub(super) fn service(common: &Common, write: Option<&Path>, user: Option<&str>)
     let impossible = |error: UnitError| Failure::Usage(error.to_string());
     let Groups { groups, missing } = match runner {
         // If `/etc/group` cannot be read, groups are written by number.
-        Runner::MadeUp { .. } => Groups::of(&needs, &std::fs::read_to_string(GROUPS).unwrap_or_default()).map_err(impossible)?,
+        Runner::DynamicUser { .. } => Groups::of(&needs, &std::fs::read_to_string(GROUPS).unwrap_or_default()).map_err(impossible)?,
         Runner::User { .. } => Groups::default(),
     };
     let name = common.name.as_deref();
@@ -82,7 +82,7 @@ fn runner(common: &Common, user: Option<&str>) -> Result<Runner, Failure> {
     let system = folder.strip_prefix(SYSTEM_STATE).ok().filter(|rest| rest.components().count() == 1);
     match (user, system) {
         (Some(user), _) => Ok(Runner::User { user: user.to_owned(), folder }),
-        (None, Some(rest)) => Ok(Runner::MadeUp { folder: rest.to_owned() }),
+        (None, Some(rest)) => Ok(Runner::DynamicUser { folder: rest.to_owned() }),
         (None, None) => Ok(Runner::User { user: owner(&folder)?, folder }),
     }
 }

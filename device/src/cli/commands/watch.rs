@@ -25,7 +25,7 @@ const RENEW_WITHIN: Duration = Duration::from_secs(120);
 const NOT_STORED: &str = "the running agent has a bundle that is not stored, and cannot renew it: store it by `onething-device setup`";
 
 /// The supervisor of a running device.
-pub(super) struct Watched<'a> {
+pub(super) struct Supervisor<'a> {
     announcer: Announcer<'a>,
     wait: Option<Duration>,
     /// The state folder, if the credentials in use are stored in it.
@@ -46,7 +46,7 @@ struct Limit {
     end: Instant,
 }
 
-impl<'a> Watched<'a> {
+impl<'a> Supervisor<'a> {
     /// Supervises a device whose bundle is not stored.
     pub(super) fn with_given(held: &'a Held, wait: Option<Duration>) -> Self {
         Self { announcer: Announcer { held, last: None }, wait, stored: None, endpoint: None, requests: None, endpoints: None }
@@ -191,7 +191,7 @@ impl Limit {
     /// The failure when the deadline has passed, with the last known reason.
     fn passed(self, address: &str, last: &Connection) -> Failure {
         match last {
-            Connection::Stranger { why } => stranger(address, why),
+            Connection::Unverified { why } => stranger(address, why),
             Connection::Lost { why } => unreachable(address, self.wait, why),
             _ => unreachable(address, self.wait, "no answer"),
         }
@@ -204,7 +204,7 @@ fn judged(address: &str, connection: &Connection) -> (Online, Option<Failure>) {
         Connection::Off | Connection::Connecting => (Online::Connecting, None),
         Connection::Connected { .. } => (Online::Connected, None),
         Connection::Refused { why } => (Online::Refused, Some(refused(address, why))),
-        Connection::Stranger { why } => (Online::Connecting, Some(stranger(address, why))),
+        Connection::Unverified { why } => (Online::Connecting, Some(stranger(address, why))),
         Connection::Lost { why } => (Online::Connecting, Some(Failure::Unreachable(format!("no connection to {address}: {why}")))),
     }
 }

@@ -42,5 +42,5 @@ fn the_failure_after_the_deadline_contains_the_last_reason() {
         said(Connection::Lost { why: "nobody listens there".into() }),
         "localhost:1 was not reached within 7 s: nobody listens there"
     );
-    assert_eq!(said(Connection::Stranger { why: "who is it?".into() }), "what answers at localhost:1 was sent nothing: who is it?");
+    assert_eq!(said(Connection::Unverified { why: "who is it?".into() }), "what answers at localhost:1 was sent nothing: who is it?");
 }

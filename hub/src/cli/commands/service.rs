@@ -85,7 +85,7 @@ fn runner(options: &Options, user: Option<&str>) -> Result<Runner, ServiceError>
     let system = folder.strip_prefix(SYSTEM_STATE).ok().filter(|rest| rest.components().count() == 1);
     match (user, system) {
         (Some(user), _) => Ok(Runner::User { user: user.to_owned(), folder }),
-        (None, Some(rest)) => Ok(Runner::MadeUp { folder: rest.to_owned() }),
+        (None, Some(rest)) => Ok(Runner::DynamicUser { folder: rest.to_owned() }),
         (None, None) => match folder.metadata() {
             Ok(metadata) => Ok(Runner::User { user: metadata.uid().to_string(), folder }),
             Err(_) => Err(ServiceError::NoOwner(folder)),

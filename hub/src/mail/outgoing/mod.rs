@@ -200,13 +200,13 @@ impl Outgoing {
 }
 
 /// The last messages in the database of a hub that is not running, the oldest first.
-pub fn look(database: &Path, count: u32) -> Result<Vec<Mail>, LookError> {
+pub fn look(database: &Path, count: u32) -> Result<Vec<Mail>, ReadError> {
     Ok(table::last(&store::look(database)?, None, count)?)
 }
 
 /// Why the mail of a hub that is not running could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum LookError {
+pub enum ReadError {
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] store::OpenError),

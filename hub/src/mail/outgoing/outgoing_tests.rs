@@ -15,10 +15,10 @@ use crate::authority::Authority;
 use crate::registry::Stack;
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the stories of function and hub take the rest of it")]
-#[path = "../../../../tests/harness/post_office.rs"]
-mod post_office;
+#[path = "../../../../tests/harness/smtp_server.rs"]
+mod smtp_server;
 
-use post_office::PostOffice;
+use smtp_server::SmtpServer;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -148,7 +148,7 @@ async fn closed() -> String {
 
 #[tokio::test]
 async fn a_mail_that_is_accepted_at_the_first_attempt_does_not_wait() {
-    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
+    let (mut stage, office) = (TestHub::new().await, SmtpServer::open().await);
     let outgoing = stage.start(&format!("smtp://{}", office.address), slow());
     outgoing.send(stage.letter("a")).await.unwrap();
     assert_eq!(office.count_to("ana.miller@example.com"), 1, "the mail is sent before the call returns");
@@ -160,7 +160,7 @@ async fn a_mail_that_is_accepted_at_the_first_attempt_does_not_wait() {
 
 #[tokio::test]
 async fn a_mail_that_is_refused_temporarily_is_sent_later_and_once() {
-    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
+    let (mut stage, office) = (TestHub::new().await, SmtpServer::open().await);
     office.replies("RCPT", "450 4.2.0 greylisted, ana.miller@example.com");
     let outgoing = stage.start(&format!("smtp://{}", office.address), quick());
     outgoing.send(stage.letter("a")).await.unwrap();
@@ -181,7 +181,7 @@ async fn a_mail_that_is_refused_temporarily_is_sent_later_and_once() {
 
 #[tokio::test]
 async fn a_permanent_error_is_returned_at_once_and_the_mail_does_not_wait() {
-    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
+    let (mut stage, office) = (TestHub::new().await, SmtpServer::open().await);
     let outgoing = stage.start(&format!("smtp://{}", office.address), quick());
     for (reply, cause) in [("550 5.1.1 unknown", "mail_address_refused"), ("554 5.7.1 no", "mail_refused")] {
         office.replies("RCPT", reply);
@@ -208,7 +208,7 @@ async fn a_mail_that_waits_for_the_operator_is_sent_after_a_restart_with_a_worki
     assert!(fault.contains("1 mail waits to be sent") && fault.contains("the mail server cannot be used"), "{fault}");
     assert!(stage.holds("secret of a"));
 
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     let outgoing = stage.start(&format!("smtp://{}", office.address), slow());
     stage.until(1, State::Sent).await;
     assert!(String::from_utf8_lossy(&office.mail(0).await.message).contains("secret of a"));
@@ -218,7 +218,7 @@ async fn a_mail_that_waits_for_the_operator_is_sent_after_a_restart_with_a_worki
 
 #[tokio::test]
 async fn a_full_mailbox_is_not_a_fault_while_other_mail_is_sent() {
-    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
+    let (mut stage, office) = (TestHub::new().await, SmtpServer::open().await);
     office.replies("RCPT", "452 4.2.2 full");
     let pace = Pace { first: Duration::from_secs(600), ..Pace::default() };
     let outgoing = stage.start(&format!("smtp://{}", office.address), pace);
@@ -237,7 +237,7 @@ async fn a_full_mailbox_is_not_a_fault_while_other_mail_is_sent() {
 
 #[tokio::test]
 async fn after_one_mail_is_sent_the_waiting_mails_follow() {
-    let (mut stage, office) = (TestHub::new().await, PostOffice::open().await);
+    let (mut stage, office) = (TestHub::new().await, SmtpServer::open().await);
     office.replies("CONNECT", "554 closed");
     let pace = Pace { first: Duration::from_secs(600), ..Pace::default() };
     let outgoing = stage.start(&format!("smtp://{}", office.address), pace);
@@ -258,7 +258,7 @@ async fn a_newer_mail_replaces_a_waiting_one() {
     stage.write(|record| record.delivered = Some(9)).await;
     outgoing.send(stage.letter("b")).await.unwrap();
     stage.until(1, State::Dropped).await;
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     stage.start(&format!("smtp://{}", office.address), slow());
     stage.until(2, State::Sent).await;
     let mails = office.watches().borrow().clone();
@@ -279,7 +279,7 @@ async fn replaced_and_deleted_certificates_are_not_sent() {
             // Meanwhile a device has registered and has another certificate.
             stage.write(|record| record.certificate = Some(id("b"))).await;
         }
-        let office = PostOffice::open().await;
+        let office = SmtpServer::open().await;
         let outgoing_now = stage.start(&format!("smtp://{}", office.address), slow());
         outgoing_now.send(plain("Subject: farewell\r\n\r\nThis is the last mail.\r\n")).await.unwrap();
         stage.until(1, State::Dropped).await;
@@ -298,7 +298,7 @@ async fn a_mail_whose_record_has_no_delivery_is_not_sent_later() {
     // The caller crashed before it recorded the delivery, so the next request of the owner issues another certificate.
     stage.write(|record| record.delivered = None).await;
     stage.shadows.delete(&stage.thing).await.unwrap();
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     stage.start(&format!("smtp://{}", office.address), slow());
     stage.until(1, State::Dropped).await;
     assert_eq!(office.count(), 0);
@@ -310,7 +310,7 @@ async fn a_mail_waits_while_the_skill_is_disabled_and_is_sent_afterwards() {
     let outgoing = stage.start(&closed().await, slow());
     outgoing.send(stage.letter("a")).await.unwrap();
     stage.write(|record| record.suspended = Some(9)).await;
-    let office = PostOffice::open().await;
+    let office = SmtpServer::open().await;
     let url = format!("smtp://{}", office.address);
     let outgoing = stage.start(&url, slow());
     outgoing.send(plain("Subject: x\r\n\r\nof another\r\n")).await.unwrap();
@@ -327,7 +327,7 @@ async fn giving_a_mail_up_is_recorded_for_the_owner() {
         let mut stage = TestHub::new().await;
         let outgoing = stage.start(&closed().await, slow());
         outgoing.send(stage.letter("a")).await.unwrap();
-        let office = PostOffice::open().await;
+        let office = SmtpServer::open().await;
         office.replies("RCPT", reply);
         stage.start(&format!("smtp://{}", office.address), Pace { give_up: Duration::ZERO, ..slow() });
         let failed = stage.until(1, State::Failed).await;

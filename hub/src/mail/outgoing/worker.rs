@@ -180,7 +180,7 @@ impl Outgoing {
     /// next request.
     async fn given_up(&self, server: &Server, label: Option<&Label>, error: MailError) -> Outcome {
         let how = if matches!(error, MailError::AddressRefused(_)) { Bounce::Bounced } else { Bounce::Unsent };
-        if self.noted(server, label, Attempted::InVain(how)).await {
+        if self.noted(server, label, Attempted::GivenUp(how)).await {
             Outcome::Concluded(State::Failed, Some(error))
         } else {
             Outcome::Postponed(PAUSE, Some(error))

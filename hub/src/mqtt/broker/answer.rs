@@ -25,7 +25,7 @@ pub const RECEIVE_MAXIMUM: u16 = 100;
 #[derive(Debug)]
 pub enum Answer {
     /// CONNACK that accepts the connection.
-    Welcome {
+    ConnectAccepted {
         /// Session Present: the client resumes an earlier session.
         session_present: bool,
         /// The Session Expiry Interval in effect, in seconds.
@@ -38,7 +38,7 @@ pub enum Answer {
     /// CONNACK that refuses the connection. MQTT 3.1.1 has return codes for an unknown protocol level, a rejected Client
     /// Identifier and an unavailable server (section 3.2.2.3). For other reasons, such as a refusal by policy, the broker only
     /// closes an MQTT 3.1.1 connection, as AWS IoT does.
-    Refused(Reason),
+    ConnectRefused(Reason),
     /// PUBLISH with a message for the client.
     Deliver(Delivery),
     /// PUBACK with its Packet Identifier.
@@ -91,10 +91,10 @@ pub fn write(answer: Answer, version: Version, maximum: u32, now: u64, buffer: &
 
 fn to_v311(answer: Answer) -> Option<v3::Packet> {
     Some(match answer {
-        Answer::Welcome { session_present, .. } => {
+        Answer::ConnectAccepted { session_present, .. } => {
             v3::Packet::ConnectAck(v3::ConnectAck { session_present, return_code: v3::ConnectAckReason::ConnectionAccepted })
         }
-        Answer::Refused(reason) => {
+        Answer::ConnectRefused(reason) => {
             let return_code = match reason {
                 Reason::UnsupportedVersion => v3::ConnectAckReason::UnacceptableProtocolVersion,
                 Reason::ClientIdInvalid => v3::ConnectAckReason::IdentifierRejected,
@@ -120,7 +120,7 @@ fn to_v311(answer: Answer) -> Option<v3::Packet> {
 
 fn to_v5(answer: Answer, now: u64) -> Option<v5::Packet> {
     Some(match answer {
-        Answer::Welcome { session_present, session_expiry, keep_alive, assigned } => v5::ConnectAck {
+        Answer::ConnectAccepted { session_present, session_expiry, keep_alive, assigned } => v5::ConnectAck {
             session_present,
             session_expiry_interval_secs: Some(session_expiry),
             receive_max: NonZeroU16::new(RECEIVE_MAXIMUM).unwrap_or(NonZeroU16::MIN),
@@ -133,7 +133,7 @@ fn to_v5(answer: Answer, now: u64) -> Option<v5::Packet> {
             ..v5::ConnectAck::default()
         }
         .into(),
-        Answer::Refused(reason) => {
+        Answer::ConnectRefused(reason) => {
             let reason_code = match reason {
                 Reason::Unavailable | Reason::ShuttingDown => v5::ConnectAckReason::ServerUnavailable,
                 _ => reason.code()?.try_into().unwrap_or(v5::ConnectAckReason::UnspecifiedError),

@@ -23,7 +23,7 @@ use super::packet::{Connect, Fault, Packet, Publish, Subscribe, Version};
 use super::packet_stream::PacketStream;
 use super::reason::Reason;
 use super::refusal::{Cause, End, Refusal, Requester};
-use super::router::{Arrival, Place};
+use super::router::{AdmittedConnect, ConnectionKey};
 use super::topic;
 use crate::policy;
 
@@ -49,7 +49,7 @@ pub(super) struct Peer {
 /// A connected client.
 struct Client {
     id: Arc<str>,
-    place: Place,
+    place: ConnectionKey,
     version: Version,
     /// How long the client may send nothing: one and a half times the Keep Alive.
     silence: Duration,
@@ -65,7 +65,7 @@ pub(super) async fn serve<B: Backend, S: AsyncRead + AsyncWrite + Unpin + Send>(
         Err(End { reason, refusals }) => {
             counters.refused(reason).add(1);
             refusals.iter().for_each(|refusal| broker.0.backend.refused(refusal));
-            (reason != Reason::Lost).then_some(Answer::Refused(reason))
+            (reason != Reason::Lost).then_some(Answer::ConnectRefused(reason))
         }
         Ok(mut client) => {
             counters.connects.add(1);
@@ -146,7 +146,7 @@ async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
         let Some(asked) = &connect else { return Err(Reason::ProtocolError.into()) };
         let grant = Grant::new(certificate_status, peer.certificate.clone(), &id, peer.address, asked);
         grant.may_connect()?;
-        let arrival = |connect| Arrival { client_id: Arc::clone(&id), grant, connect };
+        let arrival = |connect| AdmittedConnect { client_id: Arc::clone(&id), grant, connect };
         let (outcome, ticket) = broker.change(|router, now, fx| {
             if router.revision() != revision {
                 return Ok(None);
@@ -165,7 +165,7 @@ async fn admit<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
         return Err(reason.into());
     }
     stream.maximum = maximum;
-    stream.put(Answer::Welcome { session_present, session_expiry, keep_alive, assigned }, (broker.0.now)());
+    stream.put(Answer::ConnectAccepted { session_present, session_expiry, keep_alive, assigned }, (broker.0.now)());
     let silence = Duration::from_millis(u64::from(keep_alive) * 1_500);
     Ok(Client { id, place, version, silence, aliases: Vec::new() })
 }
@@ -180,7 +180,7 @@ fn generate_client_id() -> Result<Arc<str>, Reason> {
 /// Disconnects the client from the router when it is dropped, however the task ends.
 struct ConnectionGuard<'b, B: Backend> {
     broker: &'b Broker<B>,
-    place: Place,
+    place: ConnectionKey,
     reason: Reason,
     /// The Session Expiry Interval of the DISCONNECT, in seconds, if it has one.
     expiry: Option<u32>,
@@ -293,7 +293,7 @@ async fn handle<B: Backend, S: AsyncRead + AsyncWrite + Unpin>(
         Packet::Ping => Answer::Pong,
         Packet::Disconnect { with_will, session_expiry } => {
             *expiry = session_expiry;
-            return Err(if with_will { Reason::GoodbyeWithWill } else { Reason::Goodbye }.into());
+            return Err(if with_will { Reason::DisconnectWithWill } else { Reason::NormalDisconnect }.into());
         }
     };
     stream.put(answer, (broker.0.now)());
@@ -309,7 +309,7 @@ async fn publish_message<B: Backend>(broker: &Broker<B>, client: &mut Client, pu
         let resolved = resolve(&mut client.aliases, alias, message.topic);
         message.topic = resolved.map_err(|reason| refusal("", Cause::Protocol(reason)))?;
     }
-    if topic::is_state_of_bridge(&message.topic, &client.id) {
+    if topic::is_bridge_state(&message.topic, &client.id) {
         // The message is acknowledged and discarded. Otherwise a bridge with default options could not stay connected. AWS IoT
         // ends the connection.
         return Ok(id);

@@ -8,7 +8,7 @@ use onething::identifiers::CertificateId;
 use super::backend::CertificateStatus;
 use super::packet::Connect;
 use super::refusal::{Cause, Refusal, Requester};
-use crate::policy::{Attachment, Context, Decision, Policy, Request, association, decide, is_for_things};
+use crate::policy::{Attachment, Context, Decision, Policy, Request, association, decide, requires_thing};
 
 /// The permissions of one connection.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl Grant {
             Decision::Allowed(_) => None,
             Decision::ExplicitDeny(_) => Some(Cause::ExplicitDeny),
             Decision::ImplicitDeny if certificate_status.policies.is_empty() => Some(Cause::NoPolicy),
-            Decision::ImplicitDeny if self.context.thing.is_none() && is_for_things(policies(), request) => Some(Cause::ThingNotAttached),
+            Decision::ImplicitDeny if self.context.thing.is_none() && requires_thing(policies(), request) => Some(Cause::ThingNotAttached),
             Decision::ImplicitDeny => Some(Cause::ImplicitDeny),
         }
     }

@@ -7,9 +7,9 @@ use std::fmt;
 #[repr(u8)]
 pub enum Reason {
     /// The client sent DISCONNECT.
-    Goodbye,
+    NormalDisconnect,
     /// The client sent DISCONNECT with a Reason Code other than 0, so its Will Message is published.
-    GoodbyeWithWill,
+    DisconnectWithWill,
     /// The network connection was closed without DISCONNECT.
     Lost,
     /// The client sent no packet for one and a half times the Keep Alive.
@@ -57,8 +57,8 @@ pub enum Reason {
 impl Reason {
     /// All reasons, in the order of their discriminants.
     pub const ALL: [Self; 23] = [
-        Self::Goodbye,
-        Self::GoodbyeWithWill,
+        Self::NormalDisconnect,
+        Self::DisconnectWithWill,
         Self::Lost,
         Self::KeepAliveTimeout,
         Self::NotReading,
@@ -85,8 +85,8 @@ impl Reason {
     /// Returns a stable name for logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Goodbye => "goodbye",
-            Self::GoodbyeWithWill => "goodbye_with_will",
+            Self::NormalDisconnect => "goodbye",
+            Self::DisconnectWithWill => "goodbye_with_will",
             Self::Lost => "lost",
             Self::KeepAliveTimeout => "keep_alive_timeout",
             Self::NotReading => "not_reading",
@@ -116,8 +116,8 @@ impl Reason {
     pub fn is_refusal(self) -> bool {
         !matches!(
             self,
-            Self::Goodbye
-                | Self::GoodbyeWithWill
+            Self::NormalDisconnect
+                | Self::DisconnectWithWill
                 | Self::Lost
                 | Self::KeepAliveTimeout
                 | Self::NotReading
@@ -130,7 +130,7 @@ impl Reason {
     /// Returns the Reason Code for an MQTT 5 client. `None` if no packet can be sent to the client.
     pub fn code(self) -> Option<u8> {
         Some(match self {
-            Self::Goodbye | Self::GoodbyeWithWill | Self::Lost | Self::NotReading => return None,
+            Self::NormalDisconnect | Self::DisconnectWithWill | Self::Lost | Self::NotReading => return None,
             Self::MalformedPacket => 0x81,
             Self::ProtocolError => 0x82,
             Self::UnsupportedVersion => 0x84,

@@ -66,7 +66,7 @@ pub enum Connection {
 
 /// A CONNECT that the policies allow.
 #[derive(Debug)]
-pub(super) struct Arrival {
+pub(super) struct AdmittedConnect {
     pub(super) client_id: Arc<str>,
     pub(super) grant: Grant,
     pub(super) connect: Box<Connect>,
@@ -74,7 +74,7 @@ pub(super) struct Arrival {
 
 /// Identifies the session and the connection of a connected client.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionKey {
     pub(super) session: u64,
     pub(super) connection: u64,
     pub(super) wake_up: Arc<WakeUp>,
@@ -129,11 +129,11 @@ impl Router {
     }
 
     /// Connects a client. The flag in the result is Session Present: the client resumes an earlier session.
-    pub(super) fn connect(&mut self, arrival: Arrival, now: u64, fx: &mut Effects) -> Result<(Place, bool), Reason> {
+    pub(super) fn connect(&mut self, arrival: AdmittedConnect, now: u64, fx: &mut Effects) -> Result<(ConnectionKey, bool), Reason> {
         if self.closing {
             return Err(Reason::ShuttingDown);
         }
-        let Arrival { client_id, grant, connect } = arrival;
+        let AdmittedConnect { client_id, grant, connect } = arrival;
         self.end_previous(&client_id, connect.clean_start, now, fx);
         let (session, present) = match self.names.get(&client_id) {
             Some(&session) => (session, true),
@@ -161,7 +161,7 @@ impl Router {
         self.connected.insert(Arc::clone(&client_id), now);
         self.disconnected.remove(&client_id);
         fx.notices.push(Notice { client_id, thing, at: now, connection, disconnected: None });
-        Ok((Place { session, connection, wake_up }, present))
+        Ok((ConnectionKey { session, connection, wake_up }, present))
     }
 
     /// Ends the previous connection of a client, and its session unless the new connection resumes the session.
@@ -186,7 +186,7 @@ impl Router {
     }
 
     /// Ends a connection, unless it has ended already. `expiry` is the Session Expiry Interval of the DISCONNECT, if it has one.
-    pub(super) fn disconnect(&mut self, place: &Place, reason: Reason, expiry: Option<u32>, now: u64, fx: &mut Effects) {
+    pub(super) fn disconnect(&mut self, place: &ConnectionKey, reason: Reason, expiry: Option<u32>, now: u64, fx: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&place.session) else { return };
         let Some(link) = session.link.take_if(|link| link.number == place.connection) else { return };
         // A session that was not persistent at connect cannot become persistent (MQTT 5, section 3.14.2.2.2).
@@ -204,7 +204,7 @@ impl Router {
         }
         let persistent = session.is_persistent();
         self.record_disconnect(&client_id, &link, now, reason, fx);
-        if !matches!(reason, Reason::Goodbye | Reason::ShuttingDown) {
+        if !matches!(reason, Reason::NormalDisconnect | Reason::ShuttingDown) {
             self.publish_or_delay_will(place.session, *link, now, fx);
         }
         if !persistent {
@@ -235,7 +235,7 @@ impl Router {
     /// Publishes a Will Message if the policies allow it. As in AWS IoT, a Will Message to a reserved topic is not published.
     fn publish_will(&mut self, will: Will, grant: &Grant, now: u64, fx: &mut Effects) {
         let mut message = will.message;
-        if message.publisher.as_ref().is_some_and(|client_id| topic::is_state_of_bridge(&message.topic, client_id)) {
+        if message.publisher.as_ref().is_some_and(|client_id| topic::is_bridge_state(&message.topic, client_id)) {
             return;
         }
         let reserved = || topic::is_reserved(&message.topic).then(|| grant.refusal(&Request::Publish(&message.topic), Cause::ReservedWill));
@@ -334,19 +334,19 @@ impl Router {
     }
 
     /// Returns the session of a connection. `None` if the connection was ended or replaced.
-    pub(super) fn held(&mut self, place: &Place) -> Option<&mut Session> {
+    pub(super) fn held(&mut self, place: &ConnectionKey) -> Option<&mut Session> {
         let session = self.sessions.get_mut(&place.session)?;
         session.link.as_ref().is_some_and(|link| link.number == place.connection).then_some(session)
     }
 
     /// Returns the current grant of a connection. `None` if the connection was ended or replaced.
-    pub(super) fn grant(&self, place: &Place) -> Option<Arc<Grant>> {
+    pub(super) fn grant(&self, place: &ConnectionKey) -> Option<Arc<Grant>> {
         let link = self.sessions.get(&place.session)?.link.as_ref()?;
         (link.number == place.connection).then(|| Arc::clone(&link.grant))
     }
 
     /// Takes the next messages for a connection, up to `room` bytes but at least one message.
-    pub(super) fn take(&mut self, place: &Place, now: u64, room: usize, fx: &mut Effects) -> Vec<Delivery> {
+    pub(super) fn take(&mut self, place: &ConnectionKey, now: u64, room: usize, fx: &mut Effects) -> Vec<Delivery> {
         let Some(session) = self.held(place) else { return Vec::new() };
         let Taken { deliveries, gone, refusals } = session.take(now, room);
         fx.dropped += gone.len();
@@ -356,7 +356,7 @@ impl Router {
     }
 
     /// Handles a PUBACK. Returns whether a message with this Packet Identifier was in flight.
-    pub(super) fn acknowledge(&mut self, place: &Place, id: NonZeroU16, fx: &mut Effects) -> bool {
+    pub(super) fn acknowledge(&mut self, place: &ConnectionKey, id: NonZeroU16, fx: &mut Effects) -> bool {
         let Some(session) = self.held(place) else { return false };
         let number = session.acknowledge(id);
         session.dequeued(number, fx);

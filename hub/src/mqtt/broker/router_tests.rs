@@ -16,7 +16,7 @@ fn certificate_status() -> CertificateStatus {
     CertificateStatus { active: true, policies: vec![Arc::new(Policy::parse(ANYTHING).unwrap())], attachments: Vec::new() }
 }
 
-fn arrival(client_id: &str, clean_start: bool, session_expiry: u32, will: Option<Will>) -> Arrival {
+fn arrival(client_id: &str, clean_start: bool, session_expiry: u32, will: Option<Will>) -> AdmittedConnect {
     let certificate = CertificateId::of(b"a certificate");
     let connect = Box::new(Connect {
         version: Version::V5,
@@ -29,7 +29,7 @@ fn arrival(client_id: &str, clean_start: bool, session_expiry: u32, will: Option
         will,
     });
     let grant = Grant::new(Some(certificate_status()), certificate, client_id, IpAddr::V4(Ipv4Addr::LOCALHOST), &connect);
-    Arrival { client_id: client_id.into(), grant, connect }
+    AdmittedConnect { client_id: client_id.into(), grant, connect }
 }
 
 fn will(topic: &str, delay: u32) -> Option<Will> {
@@ -86,11 +86,11 @@ impl World {
         outcome
     }
 
-    fn connect(&mut self, client_id: &str, clean: bool, expiry: u32, will: Option<Will>, now: u64) -> (Place, bool) {
+    fn connect(&mut self, client_id: &str, clean: bool, expiry: u32, will: Option<Will>, now: u64) -> (ConnectionKey, bool) {
         self.with(|router, fx| router.connect(arrival(client_id, clean, expiry, will), now, fx)).unwrap()
     }
 
-    fn subscribe(&mut self, place: &Place, filter: &str) {
+    fn subscribe(&mut self, place: &ConnectionKey, filter: &str) {
         let asked = vec![subscription(filter)];
         let outcome = self.with(|router, fx| router.subscribe(place, Version::V5, asked, 0, fx));
         assert_eq!(outcome, Ok(vec![Ok(Qos::AtLeastOnce)]));
@@ -100,12 +100,12 @@ impl World {
         self.with(|router, fx| router.publish(&Message::new(topic, "x"), now, fx))
     }
 
-    fn topics(&mut self, place: &Place, now: u64) -> Vec<String> {
+    fn topics(&mut self, place: &ConnectionKey, now: u64) -> Vec<String> {
         let deliveries = self.with(|router, fx| router.take(place, now, usize::MAX, fx));
         deliveries.iter().map(|delivery| delivery.message.topic.to_string()).collect()
     }
 
-    fn disconnect(&mut self, place: &Place, reason: Reason, now: u64) {
+    fn disconnect(&mut self, place: &ConnectionKey, reason: Reason, now: u64) {
         self.with(|router, fx| router.disconnect(place, reason, None, now, fx));
     }
 }
@@ -133,7 +133,7 @@ fn a_session_without_expiry_interval_ends_with_its_connection() {
     let (place, _) = world.connect("a", false, 0, None, 0);
     world.subscribe(&place, "t");
     assert_eq!(world.publish("t", 0), 1);
-    world.disconnect(&place, Reason::Goodbye, 0);
+    world.disconnect(&place, Reason::NormalDisconnect, 0);
     assert!(world.store.is_empty() && world.router.sessions.is_empty() && world.router.index.is_empty());
 }
 
@@ -155,13 +155,15 @@ fn a_will_is_published_at_once_after_its_delay_or_never() {
     let mut world = World::default();
     let (watcher, _) = world.connect("watcher", true, 0, None, 0);
     world.subscribe(&watcher, "#");
-    for (topic, delay, reason) in [("goodbye", 0, Reason::Goodbye), ("stop", 0, Reason::ShuttingDown), ("$aws/things/a", 0, Reason::Lost)] {
+    for (topic, delay, reason) in
+        [("goodbye", 0, Reason::NormalDisconnect), ("stop", 0, Reason::ShuttingDown), ("$aws/things/a", 0, Reason::Lost)]
+    {
         let (place, _) = world.connect("a", true, 60, will(topic, delay), 0);
         world.disconnect(&place, reason, 0);
     }
     assert!(world.topics(&watcher, 0).is_empty());
     let (place, _) = world.connect("a", true, 60, will("now", 0), 0);
-    world.disconnect(&place, Reason::GoodbyeWithWill, 0);
+    world.disconnect(&place, Reason::DisconnectWithWill, 0);
     assert_eq!(world.topics(&watcher, 0), ["now"]);
     let (place, _) = world.connect("a", true, 60, will("later", 30), 0);
     world.disconnect(&place, Reason::Lost, 100);
@@ -245,7 +247,7 @@ proptest! {
     #[test]
     fn the_store_contains_the_persistent_state_of_the_router(events in prop::collection::vec(event(), 1..120)) {
         let (mut world, mut now) = (World::default(), 0);
-        let mut places: [Option<Place>; 3] = [None, None, None];
+        let mut places: [Option<ConnectionKey>; 3] = [None, None, None];
         let names = ["a", "b", "c"];
         for event in events {
             match event {

@@ -11,7 +11,7 @@ use super::message::{Message, Qos};
 use super::packet::{RetainHandling, Subscription, Version};
 use super::reason::Reason;
 use super::refusal::{Cause, End, Refusal};
-use super::router::{Effects, Place, Router};
+use super::router::{ConnectionKey, Effects, Router};
 use super::session::Offered;
 use super::subscription_options::Options;
 use super::topic::Subscription as Filter;
@@ -90,7 +90,7 @@ impl Router {
     /// an MQTT 3.1.1 client that requests a filter that the policies do not allow is disconnected.
     pub(super) fn subscribe(
         &mut self,
-        place: &Place,
+        place: &ConnectionKey,
         version: Version,
         asked: Vec<Subscription>,
         now: u64,
@@ -127,7 +127,7 @@ impl Router {
         Ok(outcomes)
     }
 
-    fn subscribe_one(&mut self, place: &Place, subscription: Subscription, now: u64, fx: &mut Effects) -> Result<Qos, Reason> {
+    fn subscribe_one(&mut self, place: &ConnectionKey, subscription: Subscription, now: u64, fx: &mut Effects) -> Result<Qos, Reason> {
         let session = self.held(place).ok_or(Reason::TakenOver)?;
         let new = session.subscriptions.iter().all(|held| held.filter != subscription.filter);
         if new && session.subscriptions.len() >= SUBSCRIPTIONS {
@@ -169,7 +169,7 @@ impl Router {
     }
 
     /// Removes subscriptions. Returns for each whether it existed.
-    pub(super) fn unsubscribe(&mut self, place: &Place, filters: &[Arc<str>], fx: &mut Effects) -> Vec<bool> {
+    pub(super) fn unsubscribe(&mut self, place: &ConnectionKey, filters: &[Arc<str>], fx: &mut Effects) -> Vec<bool> {
         let existed = filters.iter().map(|filter| {
             let Some(session) = self.held(place) else { return false };
             let before = session.subscriptions.len();

@@ -126,7 +126,7 @@ pub fn is_reserved(topic: &str) -> bool {
 
 /// Whether this is the topic on which a mosquitto bridge with default options publishes its connection state, retained and as its
 /// Will Message (`notifications` in <https://mosquitto.org/man/mosquitto-conf-5.html>).
-pub fn is_state_of_bridge(topic: &str, client_id: &str) -> bool {
+pub fn is_bridge_state(topic: &str, client_id: &str) -> bool {
     let name = topic.strip_prefix("$SYS/broker/connection/").and_then(|rest| rest.strip_suffix("/state"));
     name == Some(client_id)
 }

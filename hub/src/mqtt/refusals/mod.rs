@@ -4,8 +4,8 @@
 //! bounded: `limiter` combines and counts refusals, texts are escaped and truncated, and the number of rows is limited for each
 //! certificate and in total.
 
-mod kept;
 mod limiter;
+mod stored_refusal;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use onething::identifiers::CertificateId;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
-pub use kept::{Kept, last, last_of};
+pub use stored_refusal::{StoredRefusal, last, last_of};
 
 use crate::mqtt::broker::refusal::{Cause, Refusal};
 use crate::storage::store::{Store, StoreError};
@@ -39,9 +39,9 @@ type Key = (CertificateId, Option<&'static str>, Cause);
 pub struct Refusals(Arc<Inner>);
 
 struct Inner {
-    limiter: Mutex<Limiter<Key, Kept>>,
-    waiting: mpsc::Sender<Kept>,
-    incoming: tokio::sync::Mutex<mpsc::Receiver<Kept>>,
+    limiter: Mutex<Limiter<Key, StoredRefusal>>,
+    waiting: mpsc::Sender<StoredRefusal>,
+    incoming: tokio::sync::Mutex<mpsc::Receiver<StoredRefusal>>,
     kept: broadcast::Sender<Option<String>>,
     now: fn() -> u64,
 }
@@ -58,7 +58,7 @@ impl Refusals {
     pub fn note(&self, refusal: &Refusal) {
         let key = (refusal.requester.certificate.clone(), refusal.action, refusal.cause);
         let now = (self.0.now)();
-        let told = self.limiter().happened(key, Kept::new(refusal, now), now);
+        let told = self.limiter().happened(key, StoredRefusal::new(refusal, now), now);
         self.tell(told);
     }
 
@@ -85,7 +85,7 @@ impl Refusals {
         }
     }
 
-    async fn write(&self, rows: Vec<Kept>, store: &Store) {
+    async fn write(&self, rows: Vec<StoredRefusal>, store: &Store) {
         let things: Vec<_> = rows.iter().map(|kept| kept.thing.clone()).collect();
         match store.change::<_, StoreError>(move |db| Ok(rows.iter().try_for_each(|row| row.insert(db))?)).await {
             // An error means that there is no receiver.
@@ -94,13 +94,13 @@ impl Refusals {
         }
     }
 
-    fn limiter(&self) -> MutexGuard<'_, Limiter<Key, Kept>> {
+    fn limiter(&self) -> MutexGuard<'_, Limiter<Key, StoredRefusal>> {
         self.0.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, told: impl IntoIterator<Item = (Kept, u64)>) {
+    fn tell(&self, told: impl IntoIterator<Item = (StoredRefusal, u64)>) {
         for (refusal, times) in told {
-            let refusal = Kept { times, ..refusal };
+            let refusal = StoredRefusal { times, ..refusal };
             refusal.log();
             // If the channel is full, the refusal is only logged.
             let _ = self.0.waiting.try_send(refusal);

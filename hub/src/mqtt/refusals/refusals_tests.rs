@@ -27,11 +27,11 @@ fn kept_in(store: &Store) -> Refusals {
     refusals
 }
 
-async fn rows(store: &Store) -> Vec<Kept> {
+async fn rows(store: &Store) -> Vec<StoredRefusal> {
     store.read(|db| last(db, u32::MAX)).await.unwrap()
 }
 
-async fn insert(store: &Store, rows: Vec<Kept>) {
+async fn insert(store: &Store, rows: Vec<StoredRefusal>) {
     store.change::<_, StoreError>(move |db| Ok(rows.iter().try_for_each(|row| row.insert(db))?)).await.unwrap();
 }
 
@@ -45,7 +45,7 @@ async fn a_refusal_is_stored_with_its_client_request_and_cause() {
     refusals.note(&Refusal { requester: Requester { thing: None, ..bad.requester.clone() }, ..bad });
     assert_eq!((kept.recv().await, kept.recv().await), (Ok(Some("lamp".into())), Ok(None)));
     let [first, second] = &rows(&store).await[..] else { panic!() };
-    let expected = Kept {
+    let expected = StoredRefusal {
         at: NOW,
         action: Some("iot:Publish".into()),
         resource: "other/in".into(),
@@ -80,7 +80,7 @@ async fn a_flood_of_refusals_makes_few_rows() {
 #[tokio::test]
 async fn the_rows_of_one_certificate_and_of_all_are_limited() {
     let (_place, store) = store();
-    let rows_of = |certificate: &[u8], count: u64| (0..count).map(|at| Kept::new(&refusal(certificate, "t"), at)).collect();
+    let rows_of = |certificate: &[u8], count: u64| (0..count).map(|at| StoredRefusal::new(&refusal(certificate, "t"), at)).collect();
     insert(&store, rows_of(b"quiet", 1)).await;
     insert(&store, rows_of(b"loud", 1_000)).await;
     let kept = rows(&store).await;
@@ -94,7 +94,7 @@ async fn the_rows_of_one_certificate_and_of_all_are_limited() {
 #[tokio::test]
 async fn the_last_refusal_of_a_thing_includes_those_with_a_former_certificate() {
     let (_place, store) = store();
-    let kept = |thing: Option<&str>, at| Kept { thing: thing.map(str::to_owned), ..Kept::new(&refusal(b"a", "t"), at) };
+    let kept = |thing: Option<&str>, at| StoredRefusal { thing: thing.map(str::to_owned), ..StoredRefusal::new(&refusal(b"a", "t"), at) };
     let last_of = |thing: &'static str| store.read(move |db| last_of(db, thing));
     assert_eq!(last_of("lamp").await.unwrap(), None);
     insert(&store, vec![kept(Some("lamp"), 1), kept(None, 2), kept(Some("heater"), 3)]).await;

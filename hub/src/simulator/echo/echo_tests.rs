@@ -29,7 +29,7 @@ fn a_request_has_the_form_of_alexa() {
     let request = echo.say("open my printer").unwrap();
     assert_eq!(request.pointer("/context/System/apiEndpoint"), None, "the skill has nowhere to call");
     let unlinked = Request::read(&request);
-    assert!(unlinked.is_for(&[SKILL.to_owned()]) && unlinked.access_token.is_none() && unlinked.early_speech.is_none());
+    assert!(unlinked.is_for(&[SKILL.to_owned()]) && unlinked.access_token.is_none() && unlinked.progressive_response.is_none());
     assert!(matches!(unlinked.kind, Kind::Launch) && unlinked.has_session);
     echo.link(AccessToken::new("Atza|x".into()));
     let asked = Request::read(&echo.say("Alexa, ask my printer to print a flower vase").unwrap());

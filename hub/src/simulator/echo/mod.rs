@@ -52,7 +52,7 @@ pub struct Echo {
 /// The utterance is handled by Alexa, and no request is sent to the skill.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("that is not for the skill")]
-pub struct NotForTheSkill {
+pub struct HandledByAlexa {
     /// Alexa's speech; empty if Alexa says nothing.
     pub speech: String,
     /// Whether the microphone stays open: Alexa asks a prompt of the interaction model, or did not understand an utterance within
@@ -126,7 +126,7 @@ impl Echo {
     }
 
     /// Processes an utterance. The result is the request envelope for the skill, or Alexa's own reaction.
-    pub fn say(&mut self, text: &str) -> Result<Value, NotForTheSkill> {
+    pub fn say(&mut self, text: &str) -> Result<Value, HandledByAlexa> {
         let model = Arc::clone(&self.model);
         let (mut utterance, now) = (Utterance::read(text), (self.clock)());
         let mut interpretation = interpretation::read(&model, &utterance, now);
@@ -138,9 +138,9 @@ impl Echo {
                 (utterance, interpretation) = (with_symbols, read);
             }
         }
-        let said = interpretation::addressed(utterance.all());
+        let said = interpretation::without_wake_word(utterance.all());
         if !self.enabled {
-            return Err(NotForTheSkill { speech: UNKNOWN.into(), listening: false, hint: Some("enable the skill first".into()) });
+            return Err(HandledByAlexa { speech: UNKNOWN.into(), listening: false, hint: Some("enable the skill first".into()) });
         }
         match interpretation {
             Interpretation::Launch => {
@@ -182,10 +182,10 @@ impl Echo {
     }
 
     /// Processes an utterance within a session: an answer to the open question, or another request.
-    fn go_on(&mut self, said: Phrase<'_>, found: Option<Match>) -> Result<Value, NotForTheSkill> {
-        let polite = interpretation::polite(said);
+    fn go_on(&mut self, said: Phrase<'_>, found: Option<Match>) -> Result<Value, HandledByAlexa> {
+        let polite = interpretation::without_please(said);
         if polite.is_empty() {
-            return Err(NotForTheSkill { speech: String::new(), listening: true, hint: None });
+            return Err(HandledByAlexa { speech: String::new(), listening: true, hint: None });
         }
         // A free-text match of a slot does not override "goodbye".
         if found.as_ref().is_none_or(|found| !found.certain) && built_in::ends_session(polite.text()) {
@@ -219,10 +219,10 @@ impl Echo {
     }
 
     /// Creates the request for a match: a further turn of the open dialog, or the start of another intent.
-    fn understood(&mut self, found: Option<Match>) -> Result<Value, NotForTheSkill> {
+    fn understood(&mut self, found: Option<Match>) -> Result<Value, HandledByAlexa> {
         let Some(found) = found.or_else(|| self.model.fallback()) else {
             let speech = "Sorry, I didn't understand.".to_owned();
-            return Err(NotForTheSkill { speech, listening: self.session.is_some(), hint: None });
+            return Err(HandledByAlexa { speech, listening: self.session.is_some(), hint: None });
         };
         let model = Arc::clone(&self.model);
         let skill_id = self.skill_id.clone();
@@ -241,7 +241,7 @@ impl Echo {
 
     /// The request with the present state of the intent. If Alexa manages the dialog automatically, the request is sent when the
     /// dialog is complete.
-    fn send_dialog(&mut self, state: &str) -> Result<Value, NotForTheSkill> {
+    fn send_dialog(&mut self, state: &str) -> Result<Value, HandledByAlexa> {
         let model = Arc::clone(&self.model);
         let session = self.session.get_or_insert_with(Session::new);
         let Some(dialog) = &mut session.dialog else { return Ok(self.in_session(json!({"type": "IntentRequest"}))) };
@@ -251,7 +251,7 @@ impl Echo {
         if let (Some(known), true) = (known, dialog.automatic) {
             if let Some((question, prompt)) = dialog.next(known) {
                 dialog.question = Some(question);
-                return Err(NotForTheSkill { speech: prompt, listening: true, hint: None });
+                return Err(HandledByAlexa { speech: prompt, listening: true, hint: None });
             }
             state = "COMPLETED";
         }
@@ -263,17 +263,17 @@ impl Echo {
     }
 
     /// Alexa's reaction to an utterance that names no skill.
-    fn for_alexa(&self, said: Phrase<'_>, found: Option<&Match>) -> NotForTheSkill {
+    fn for_alexa(&self, said: Phrase<'_>, found: Option<&Match>) -> HandledByAlexa {
         let name = &self.model.invocation_name;
         let text = said.input();
         let hint = match found {
-            Some(found) if !found.intent.starts_with("AMAZON.") => interpretation::asked_of(name, text),
+            Some(found) if !found.intent.starts_with("AMAZON.") => interpretation::invocation_utterance(name, text),
             _ => format!("open {name}"),
         };
         // Alexa says nothing to a request to stop or cancel when nothing is active.
         let silent = said.is_empty() || built_in::ends_session(said.text()) || found.is_some_and(|found| is_farewell(&found.intent));
         let speech = if silent { "" } else { UNKNOWN };
-        NotForTheSkill { speech: speech.to_owned(), listening: false, hint: Some(hint) }
+        HandledByAlexa { speech: speech.to_owned(), listening: false, hint: Some(hint) }
     }
 }
 

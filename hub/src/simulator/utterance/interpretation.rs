@@ -61,10 +61,10 @@ impl Interpretation {
 /// Interprets an utterance. Within a session, an utterance needs no invocation name. `now` is the local time, for relative dates
 /// and times.
 pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> Interpretation {
-    let said = addressed(utterance.all());
+    let said = without_wake_word(utterance.all());
     if let Some(asked) = BEFORE_NAME.iter().find_map(|before| after(said, before)?.strip(&model.invocation)) {
         let asked = after(asked, "skill").unwrap_or(asked);
-        return match polite(asked) {
+        return match without_please(asked) {
             asked if asked.is_empty() => Interpretation::Launch,
             asked => {
                 // "Ask my printer please to print": "please" may come before or after "to".
@@ -78,7 +78,7 @@ pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> I
     if said.strip(&model.invocation).is_some_and(Phrase::is_empty) {
         return Interpretation::Launch;
     }
-    let before_name = polite(said).strip_end(&model.invocation);
+    let before_name = without_please(said).strip_end(&model.invocation);
     let wanted = before_name.and_then(|said| {
         let last = said.len().checked_sub(1)?;
         BEFORE_LAST_NAME.contains(&said.word(last)?).then(|| said.part(0, last)).filter(|said| !said.is_empty())
@@ -94,7 +94,7 @@ pub fn read(model: &InteractionModel, utterance: &Utterance, now: DateTime) -> I
 /// The best match of several readings, each with and without "please".
 fn best<'u>(model: &InteractionModel, readings: impl IntoIterator<Item = Phrase<'u>>, now: DateTime) -> Option<Match> {
     let readings = readings.into_iter().flat_map(|reading| {
-        let polite = polite(reading);
+        let polite = without_please(reading);
         [Some(reading), (polite.len() < reading.len()).then_some(polite)].into_iter().flatten()
     });
     let mut best: Option<Match> = None;
@@ -107,14 +107,14 @@ fn best<'u>(model: &InteractionModel, readings: impl IntoIterator<Item = Phrase<
 }
 
 /// The phrase without the wake word and a "please" after it.
-pub fn addressed(said: Phrase<'_>) -> Phrase<'_> {
+pub fn without_wake_word(said: Phrase<'_>) -> Phrase<'_> {
     let said = after(said, "hey").filter(|rest| rest.word(0) == Some("alexa")).unwrap_or(said);
     let said = after(said, "alexa").unwrap_or(said);
     after(said, "please").unwrap_or(said)
 }
 
 /// The phrase without a "please" at either end.
-pub fn polite(said: Phrase<'_>) -> Phrase<'_> {
+pub fn without_please(said: Phrase<'_>) -> Phrase<'_> {
     let said = after(said, "please").unwrap_or(said);
     match said.len().checked_sub(1) {
         Some(last) if said.word(last) == Some("please") => said.part(0, last),
@@ -128,7 +128,7 @@ fn after<'u>(said: Phrase<'u>, words: &str) -> Option<Phrase<'u>> {
 }
 
 /// An utterance that sends a request to the skill with this invocation name.
-pub fn asked_of(name: &str, words: &str) -> String {
+pub fn invocation_utterance(name: &str, words: &str) -> String {
     match words.split(' ').next() {
         Some("the" | "a" | "an" | "my" | "its") => format!("ask {name} for {words}"),
         Some("what" | "how" | "is" | "are" | "when" | "why" | "which" | "who" | "whether" | "if" | "for") => format!("ask {name} {words}"),

@@ -15,7 +15,7 @@ const ROWS_OF_CERTIFICATE: i64 = 100;
 /// A refusal in the database, in the log and on pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Kept {
+pub struct StoredRefusal {
     /// The time of the refusal, as Unix time in seconds.
     pub at: u64,
     /// The policy action, such as `iot:Publish`. `None` for a packet without an action.
@@ -40,7 +40,7 @@ pub struct Kept {
     pub times: u64,
 }
 
-impl Kept {
+impl StoredRefusal {
     /// Creates a row for a single refusal at a Unix time in seconds.
     pub(super) fn new(refusal: &Refusal, at: u64) -> Self {
         let Refusal { requester, action, resource, is_will, cause } = refusal;
@@ -97,22 +97,22 @@ impl Kept {
 }
 
 /// Returns the last `count` refusals, the oldest first.
-pub fn last(db: &Connection, count: u32) -> Result<Vec<Kept>, StoreError> {
+pub fn last(db: &Connection, count: u32) -> Result<Vec<StoredRefusal>, StoreError> {
     let sql = "SELECT * FROM (SELECT * FROM refusal ORDER BY number DESC LIMIT ?1) ORDER BY number";
     Ok(db.prepare_cached(sql)?.query_map([count], kept)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Returns the last refusal of a thing. A refusal without a thing is matched by its Client Identifier, so that a device whose
 /// certificate was replaced is found.
-pub fn last_of(db: &Connection, thing: &str) -> Result<Option<Kept>, StoreError> {
+pub fn last_of(db: &Connection, thing: &str) -> Result<Option<StoredRefusal>, StoreError> {
     let sql =
         "SELECT * FROM (SELECT * FROM refusal WHERE thing = ?1 UNION ALL SELECT * FROM refusal WHERE thing IS NULL AND client_id = ?1)
         ORDER BY number DESC LIMIT 1";
     Ok(db.prepare_cached(sql)?.query_map([thing], kept)?.next().transpose()?)
 }
 
-fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
-    Ok(Kept {
+fn kept(row: &Row<'_>) -> rusqlite::Result<StoredRefusal> {
+    Ok(StoredRefusal {
         at: row.get::<_, i64>("at")?.unsigned_abs(),
         action: row.get("action")?,
         resource: row.get("resource")?,

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 /// Runs `work` on a new thread and waits for its result for at most `limit`. A thread that hangs in the kernel is abandoned:
 /// neither the agent nor its shutdown waits for that thread. The error is a reason for the owner.
-pub(crate) async fn aside<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+pub(crate) async fn run_blocking<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (tell, done) = oneshot::channel();
     let thread = std::thread::Builder::new().name("action".to_owned()).spawn(move || {
         // The receiver is gone when the time limit has expired.

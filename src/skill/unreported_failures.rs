@@ -3,7 +3,7 @@
 use tokio::time::{Duration, timeout};
 
 use super::Turn;
-use super::owner::Present;
+use super::owner::OnboardedOwner;
 use crate::alexa::response::Answer;
 use crate::fault::chain;
 use crate::identifiers::ThingName;
@@ -15,7 +15,7 @@ const NOTE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The failures of the device that are not yet reported.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct UnreportedFailures {
     untold: Vec<Failure>,
     /// The time of the last failure that this response reports.
     up_to: Option<u64>,
@@ -25,7 +25,7 @@ pub(super) struct News {
     noted: bool,
 }
 
-impl News {
+impl UnreportedFailures {
     /// Returns the failures for the response and removes them.
     pub(super) fn take(&mut self) -> Vec<Failure> {
         std::mem::take(&mut self.untold)
@@ -49,16 +49,16 @@ impl News {
 
 impl<P: Ports> Turn<'_, P> {
     /// Collects the unreported failures from a shadow.
-    pub(super) fn hear(&mut self, thing: &ThingName, shadow: &Shadow) {
+    pub(super) fn collect_failures(&mut self, thing: &ThingName, shadow: &Shadow) {
         if shadow.onboarded && self.news.up_to.is_none() {
             let untold = shadow.untold();
             let up_to = untold.last().map(|failure| failure.at);
-            self.news = News { untold, up_to, thing: Some(thing.clone()), noted: false };
+            self.news = UnreportedFailures { untold, up_to, thing: Some(thing.clone()), noted: false };
         }
     }
 
     /// Reads the shadow of the current owner if it may contain new failures.
-    pub(super) async fn look_for_news(&mut self, owner: &Present) {
+    pub(super) async fn look_for_news(&mut self, owner: &OnboardedOwner) {
         if owner.shadow.is_none()
             && owner.ready.look_from <= (self.skill.now)()
             && let Ok(Ok(Some(shadow))) = timeout(NOTE_WITHIN, self.skill.shadows.read(&owner.ready.thing)).await

@@ -19,7 +19,7 @@ const FIRST_LINE: u64 = 256;
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// The unmet requirements of the actions of a device model.
-pub(crate) fn lacking(actions: &Actions) -> Vec<String> {
+pub(crate) fn unmet_requirements(actions: &Actions) -> Vec<String> {
     let all = actions.properties.iter().chain(&actions.commands);
     all.filter_map(|(name, action)| Some(format!("`{name}` cannot be done as it is now: {}", lack(action)?))).collect()
 }

@@ -19,7 +19,7 @@ pub struct Mail {
     pub message: Vec<u8>,
 }
 
-pub struct PostOffice {
+pub struct SmtpServer {
     pub address: SocketAddr,
     mails: Arc<watch::Sender<Vec<Mail>>>,
     replies: Replies,
@@ -30,7 +30,7 @@ pub struct PostOffice {
 /// reply sends nothing.
 type Replies = Arc<Mutex<HashMap<&'static str, String>>>;
 
-impl PostOffice {
+impl SmtpServer {
     pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener");
@@ -89,7 +89,7 @@ impl PostOffice {
     }
 }
 
-impl Drop for PostOffice {
+impl Drop for SmtpServer {
     fn drop(&mut self) {
         self.task.abort();
     }
