@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // An intent of the sample model: the command goes into the shadow of Ana's thing.
     let slots = json!({"model": {"name": "model", "value": "vase"}});
     let intent = json!({"name": "PrintIntent", "confirmationStatus": "NONE", "slots": slots});
-    print(&invoke(Arc::clone(&hub.skill), request(&skill_id, token, "IntentRequest", Some(intent)), TIME).await?);
+    print(&invoke(Arc::clone(&hub.skill), request(&skill_id, token, "IntentRequest", Some(&intent)), TIME).await?);
     for thing in hub.registry.things().await? {
         println!("the thing of Ana: {}", thing.name);
     }
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// A request as Alexa sends it, without the parts that the skill does not read.
-fn request(skill_id: &str, token: Option<&str>, kind: &str, intent: Option<Value>) -> Value {
+fn request(skill_id: &str, token: Option<&str>, kind: &str, intent: Option<&Value>) -> Value {
     let (application, user) = (json!({"applicationId": skill_id}), json!({"userId": "amzn1.ask.account.ana", "accessToken": token}));
     json!({
         "version": "1.0",

@@ -89,7 +89,7 @@ impl Failure {
     /// A stable error name for CloudWatch.
     pub fn name(&self) -> &'static str {
         match self {
-            Failure::OtherSkill(_) | Failure::NotAnAlexaRequest(_) | Failure::NotARegistration => "OtherSkill",
+            Failure::OtherSkill(_) | Failure::NotAnAlexaRequest(_) | Failure::NotARegistration => "NotOurs",
             Failure::NotNoted(_) => "NotNoted",
             Failure::Broken => "Broken",
         }

@@ -49,7 +49,7 @@ impl Audit for LogAudit {
             thing = thing.as_ref().map(ThingName::as_str),
             certificate = certificate.as_ref().map(CertificateId::as_str),
             label = label.as_deref(),
-            "a request"
+            "a registration request"
         );
     }
 }

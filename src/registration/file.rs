@@ -30,7 +30,7 @@ const SHORTEST_KEY: usize = 32;
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    #[serde(alias = "endpoint")]
+    #[serde(alias = "door")]
     registration: RawRegistration,
     roots: Option<RawRoots>,
     #[serde(default, rename = "type")]

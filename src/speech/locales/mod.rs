@@ -124,7 +124,7 @@ pub enum Phrase<'a> {
     NotOnlineYet,
     /// The device has connected before, but is not connected now.
     NotConnected,
-    /// Whether the device is connected is unavailable.
+    /// The state of the connection is unavailable.
     MaybeConnected,
     /// A command waits for the device. Follows one of the last three phrases.
     WaitsForDevice {
@@ -158,7 +158,7 @@ pub enum Phrase<'a> {
     NeverReported,
     /// The device is connected and reports nothing.
     ReportsNothing,
-    /// The device reports nothing, and whether it is connected is unavailable.
+    /// The device reports nothing, and the state of its connection is unavailable.
     MaybeConnectedReportsNothing,
     /// The device has reported no value that answers the question.
     NothingToSay,

@@ -157,7 +157,7 @@ async fn off_answers_a_question_and_stop_ends_it() {
     home.check("ask my printer to change the power", "Shall I switch it on or off?", true).await;
     home.check("off", "Switching the printer off.", false).await;
     home.check("ask my printer to change the power", "Shall I switch it on or off?", true).await;
-    home.check("stop", "NormalDisconnect.", false).await;
+    home.check("stop", "Goodbye.", false).await;
     assert_eq!(home.desired().await["power"], "OFF");
 }
 

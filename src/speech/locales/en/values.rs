@@ -15,7 +15,7 @@ const STATES: [(&str, &str); 9] = [
     ("failure", "in a failure state"),
     ("fault", "in a fault state"),
     ("maintenance", "under maintenance"),
-    ("problem", "in error"),
+    ("problem", "in trouble"),
     ("standby", "on standby"),
     ("warning", "in a warning state"),
 ];
