@@ -16,6 +16,32 @@
 //!
 //! Invariants: each secret has a type that does not print it. Each request for this skill gets a response in time. Only the
 //! adapters access AWS, HTTP or a database.
+//!
+//! An intent of Alexa, resolved with a device model to the change of the shadow that it asks for:
+//!
+//! ```
+//! use onething::alexa::request::{Kind, Request};
+//! use onething::device_model::Model;
+//! use onething::speech::intent::{Change, ResolvedIntent, resolve};
+//! use onething::speech::locales::Locale;
+//! use onething::speech::slot_value::SlotReader;
+//! use serde_json::json;
+//!
+//! let model = Model::parse(Model::SAMPLE)?;
+//! let slots = json!({"model": {"name": "model", "value": "vase"}});
+//! let intent = json!({"name": "PrintIntent", "confirmationStatus": "NONE", "slots": slots});
+//! let request = Request::read(&json!({"request": {"type": "IntentRequest", "intent": intent}}));
+//!
+//! let Kind::Intent(intent) = request.kind else { panic!("an intent") };
+//! match resolve(&model, &intent, SlotReader { locale: Locale::English, now: 0 }) {
+//!     ResolvedIntent::Change { change: Change::Command { name, args }, says } => {
+//!         assert_eq!((name.as_str(), says.as_str()), ("print", "Printing 1 vase."));
+//!         assert_eq!(args["model"], "vase");
+//!     }
+//!     other => panic!("{other:?}"),
+//! }
+//! # Ok::<(), onething::device_model::ModelError>(())
+//! ```
 
 pub mod alexa;
 pub mod certificate;

@@ -11,6 +11,23 @@
 //!
 //! Decisions are pure functions (`policy`, `shadow::exchange`, the routing of the broker, `simulator::utterance`); input and output
 //! are in separate files. Registry, broker and shadows behave as AWS IoT does, so neither the skill nor a device sees a difference.
+//!
+//! A policy of AWS IoT, evaluated for a request of a device:
+//!
+//! ```
+//! use onething_hub::policy::{Context, Policy, Request, decide};
+//!
+//! let policy = Policy::parse(
+//!     r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:Publish",
+//!        "Resource": "arn:aws:iot:*:*:topic/lamps/${iot:ClientId}"}]}"#,
+//! )?;
+//! let context = Context { client_id: "lamp-7".to_owned(), ..Context::default() };
+//! assert!(decide([&policy], &Request::Publish("lamps/lamp-7"), &context).is_allowed());
+//! assert!(!decide([&policy], &Request::Publish("lamps/lamp-8"), &context).is_allowed());
+//! # Ok::<(), onething_hub::policy::PolicyError>(())
+//! ```
+//!
+//! A whole hub in a program of your own: `examples/calling-the-skill`.
 
 pub mod authority;
 pub mod policy;
