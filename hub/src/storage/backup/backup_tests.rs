@@ -230,6 +230,30 @@ fn a_failed_backup_does_not_change_the_older_file() {
     assert!(write(&data, None, place.path(), |_| Ok(())).is_err(), "the target is a folder");
 }
 
+fn copy_of(data: &Path) -> impl Fn(&Path) -> Result<(), BackupError> {
+    move |to| loop {
+        match store::copy_at_rest(&data.join(store::FILE), to) {
+            Err(store::OpenError::InUse(_)) => {}
+            copied => return Ok(copied?),
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_mail_folder_in_the_data_folder_is_backed_up_once_also_under_another_path() {
+    let place = tempfile::tempdir().unwrap();
+    let data = folder(place.path(), "data");
+    fs::create_dir(data.join("letters")).unwrap();
+    fs::write(data.join("letters/three.eml"), "a mail").unwrap();
+    std::os::unix::fs::symlink(&data, place.path().join("alias")).unwrap();
+    let file = place.path().join("backup.zip");
+    write(&data, Some(&place.path().join("alias/letters")), &file, copy_of(&data)).unwrap();
+    let archive = ZipArchive::new(Cursor::new(fs::read(file).unwrap())).unwrap();
+    let messages: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).filter(|name| name.ends_with(".eml")).collect();
+    assert_eq!(messages, ["letters/three.eml", "mail/one.eml"]);
+}
+
 #[test]
 fn a_backup_contains_a_mail_folder_outside_of_the_data_folder() {
     let place = tempfile::tempdir().unwrap();
@@ -237,13 +261,7 @@ fn a_backup_contains_a_mail_folder_outside_of_the_data_folder() {
     fs::create_dir(&mail).unwrap();
     fs::write(mail.join("three.eml"), "a mail").unwrap();
     let file = place.path().join("backup.zip");
-    let copy = |to: &Path| loop {
-        match store::copy_at_rest(&data.join(store::FILE), to) {
-            Err(store::OpenError::InUse(_)) => {}
-            copied => return Ok(copied?),
-        }
-    };
-    write(&data, Some(&mail), &file, copy).unwrap();
+    write(&data, Some(&mail), &file, copy_of(&data)).unwrap();
     restore(&file, &place.path().join("other"), false).unwrap();
     assert!(names(&place.path().join("other")).contains(&"mail/three.eml".to_owned()));
     assert!(!place.path().join("other/mail/one.eml").exists());

@@ -40,9 +40,13 @@ pub fn write(
 ) -> Result<Written, BackupError> {
     let folder = folder_of(file)?;
     let canonical = |path: &Path| path.canonicalize().map_err(|error| BackupError::File(path.to_owned(), error));
-    if canonical(&folder)?.starts_with(canonical(data)?) {
+    let root = canonical(data)?;
+    if canonical(&folder)?.starts_with(&root) {
         return Err(BackupError::Inside(file.to_owned()));
     }
+    // A folder within the data folder is in the backup already, also if its path leads there through a link.
+    let mail = mail.filter(|mail| !mail.starts_with(data)).map(canonical).transpose()?.filter(|mail| !mail.starts_with(&root));
+    let mail = mail.as_deref();
     let unfinished = Unfinished::new(file)?;
     let written = unfinished.fill(data, mail, copy)?;
     unfinished.take_its_place(file, &folder)?;
@@ -88,9 +92,10 @@ impl Unfinished {
         let schema = store::close_copy(&self.database)?;
         let mut files = vec![(store::FILE.to_owned(), self.database.clone())];
         list(data, "", &mut files)?;
-        if let Some(mail) = mail.filter(|mail| !mail.starts_with(data)) {
-            files.retain(|(name, _)| !name.starts_with("mail/"));
-            list(mail, &format!("{MAIL}/"), &mut files)?;
+        if let Some(mail) = mail {
+            let folder = format!("{MAIL}/");
+            files.retain(|(name, _)| !name.starts_with(&folder));
+            list(mail, &folder, &mut files)?;
         }
         let failed = |error: io::Error| BackupError::File(self.archive.clone(), error);
         let mut zip = ZipWriter::new(&self.file);
