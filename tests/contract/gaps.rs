@@ -110,6 +110,15 @@ pub const MOTO: &[Gap] = &[
     },
 ];
 
+/// Clauses about claims that moto keeps or not, by chance: it executes concurrent calls to DynamoDB without a lock, so two calls may find
+/// the same item. ministack keeps them.
+pub const RACES_OF_MOTO: &[&str] = &[
+    "one_of_many_concurrent_claims_gets_the_name",
+    "concurrent_attempts_are_counted_one_by_one",
+    "one_of_many_concurrent_devices_redeems_the_claim",
+    "concurrent_events_are_counted_one_by_one",
+];
+
 /// An SMTP server as the mailer.
 pub const SMTP: &[Gap] = &[Gap {
     why: "an SMTP server decides itself which senders it accepts, and ours accepts all",
