@@ -80,7 +80,7 @@ def main(agent, hub, python, turns="5", idle="30"):
     with tempfile.TemporaryDirectory() as place:
         hub = Hub(hub, place).start()
         try:
-            folder = hub.move_in("ana").certificate.parent
+            folder = hub.onboard("ana").certificate.parent
             script = Path(place) / "done"
             script.write_text("#!/bin/sh\n")
             script.chmod(0o755)

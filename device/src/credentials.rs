@@ -57,9 +57,11 @@ pub(crate) async fn obtain(
     let next = credential().and_then(|credential| match (credential, asked.endpoint) {
         (Some(credential), Some(endpoint)) => Ok((credential, endpoint)),
         (Some(Credential::Code(_)), None) => {
-            Err(Failure::Usage("a claim code needs an endpoint: name its URL by --register-url".to_owned()))
+            Err(Failure::Usage("a claim code needs a registration endpoint: name its URL by --register-url".to_owned()))
         }
-        (Some(_), None) => Err(Failure::NoCredentials(format!("{}; or name the URL of an endpoint by --register-url", nothing(held)))),
+        (Some(_), None) => {
+            Err(Failure::NoCredentials(format!("{}; or name the URL of a registration endpoint by --register-url", nothing(held))))
+        }
         (None, _) => Err(nothing(held)),
     });
     let (credential, endpoint) = match (next, unusable) {

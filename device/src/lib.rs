@@ -54,6 +54,7 @@ mod simulated_device;
 
 mod clock;
 pub mod failure;
+pub mod termination;
 
 #[cfg(test)]
 mod scripted_server;

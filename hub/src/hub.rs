@@ -44,11 +44,9 @@ use crate::signature::Verify;
 use crate::simulator::devices::Devices;
 use crate::simulator::echo_sessions::{EchoError, EchoSessions, Words, dated, not_for_the_skill, shown, without_token};
 use crate::simulator::turn::Turn;
-use crate::storage::backup;
 use crate::storage::data_folder::{self, AUTHORITY};
-use crate::storage::disk;
-use crate::storage::place;
 use crate::storage::store::{self, Store, StoreError};
+use crate::storage::{backup, disk, place};
 
 /// The lifetime of a lease on a thing, in seconds. A request is answered within seven seconds, so an older lease belongs to a
 /// request that crashed.

@@ -5,7 +5,7 @@ import socket
 import threading
 
 
-class Wire:
+class Relay:
     def __init__(self, host, port):
         self.target, self.ends, self.lock = (host, port), set(), threading.Lock()
         self.port, self.listener, self.is_cut = 0, None, True

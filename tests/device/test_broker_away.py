@@ -6,7 +6,7 @@ import time
 
 from home import Owner, reconnected, unpacked
 from hub import eventually
-from proxy import Wire
+from proxy import Relay
 from workshop import Workshop
 
 MINUTE = 60
@@ -21,19 +21,19 @@ BACK = 90
 
 def at_the_wire(hub, owner, agent):
     folder = unpacked(owner.mail())
-    wire = Wire("127.0.0.1", int(hub.mqtt.rpartition(":")[2]))
-    agent.do("setup", str(reconnected(folder, port=wire.port)))
+    relay = Relay("127.0.0.1", int(hub.mqtt.rpartition(":")[2]))
+    agent.do("setup", str(reconnected(folder, port=relay.port)))
     agent.run().is_("connected")
-    return wire
+    return relay
 
 
 def test_after_an_outage_every_command_is_done_once_in_order_and_the_last_settings_apply(hub, new_agent, tmp_path):
     workshop = Workshop(tmp_path)
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
-    wire = at_the_wire(hub, ana, agent)
+    relay = at_the_wire(hub, ana, agent)
     first = ana.wants("to print a bowl")
     ana.hears_of(first, "done")
-    wire.cut()
+    relay.cut()
     dark = time.monotonic()
     agent.is_("connecting")
     eventually("the hub shows it as disconnected", lambda: not ana.thing()["connected"])
@@ -46,7 +46,7 @@ def test_after_an_outage_every_command_is_done_once_in_order_and_the_last_settin
     assert workshop.printed() == [first]
     # The outage lasts a minute, independent of the time that the requests take.
     threading.Event().wait(MINUTE - (time.monotonic() - dark))
-    wire.mend()
+    relay.mend()
     agent.is_("connected", limit=BACK)
     ana.hears_of(requests[-1], "done", limit=BACK)
     eventually("the settings are reported", lambda: (ana.reported().get("nozzleTarget"), ana.reported().get("power")) == (100 + WISHES - 1, "ON"))
@@ -60,13 +60,13 @@ def test_a_command_that_expired_during_an_outage_is_refused(start_hub, new_agent
     workshop = Workshop(tmp_path, lifetime=10)
     hub = start_hub("--device-model", workshop.model)
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
-    wire = at_the_wire(hub, ana, agent)
-    wire.cut()
+    relay = at_the_wire(hub, ana, agent)
+    relay.cut()
     eventually("the hub shows it as disconnected", lambda: not ana.thing()["connected"])
     late = ana.wants("to print a vase")
     end = ana.desired()["command"]["expiresAt"]
     eventually("the command has expired", lambda: time.time() > end)
-    wire.mend()
+    relay.mend()
     assert ana.hears_of(late, "refused")["detail"] == "it came too late"
     assert workshop.printed() == []
     in_time = ana.wants("to print a cup")
@@ -91,17 +91,17 @@ def test_a_cut_connection_neither_loses_nor_repeats_a_command(hub, new_agent, tm
     moments = random.Random(SEED)
     workshop = Workshop(tmp_path, prints="sleep 0.1")
     ana, agent = Owner(hub).links(), new_agent(model=workshop.model)
-    wire = at_the_wire(hub, ana, agent)
+    relay = at_the_wire(hub, ana, agent)
     requests = []
     for number in range(CUTS):
         requests.append(ana.wants("to print a vase"))
         ana.says(f"to set the nozzle to {100 + number} degrees")
         # The cut happens at a random moment, so the test waits for no event.
         threading.Event().wait(moments.uniform(0.0, 0.3))
-        wire.cut()
+        relay.cut()
         if number % 2:
             requests.append(ana.wants("to print a cup"))
-        wire.mend()
+        relay.mend()
         ana.hears_of(requests[-1], "done")
         eventually("the setting is reported", lambda: ana.reported().get("nozzleTarget") == 100 + number)
         assert workshop.printed().count(requests[-1]) == 1
@@ -136,15 +136,15 @@ def root_of(agent):
 
 def test_cancel_and_print_during_an_outage_end_the_old_print_and_begin_the_new_one(hub, new_agent):
     ana, agent = Owner(hub).links(), new_agent()
-    wire = at_the_wire(hub, ana, agent)
+    relay = at_the_wire(hub, ana, agent)
     ana.hears_of(ana.wants("to print twenty vases"), "accepted")
-    wire.cut()
+    relay.cut()
     eventually("the hub shows it as disconnected", lambda: not ana.thing()["connected"])
     ana.says("to cancel the print")
     hub.say(ana.user, "yes")
     frog = ana.wants("to print a frog")
     assert [command["name"] for command in ana.desired()["commands"].values()].count("cancel") == 1
-    wire.mend()
+    relay.mend()
     ana.hears_of(frog, "accepted", limit=BACK)
     eventually("the frog is printed", lambda: (ana.reported()["model"], ana.reported()["status"]) == ("frog", "printing"))
     eventually("only the frog waits for its end", lambda: list(ana.desired()["commands"]) == [frog])

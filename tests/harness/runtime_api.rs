@@ -124,11 +124,11 @@ async fn next(State(desk): State<Arc<Desk>>) -> Response<Body> {
 }
 
 async fn response(State(desk): State<Arc<Desk>>, Path(id): Path<String>, body: Bytes) -> Response<Body> {
-    settle(&desk, &id, Outcome::Answered(body))
+    complete(&desk, &id, Outcome::Answered(body))
 }
 
 async fn error(State(desk): State<Arc<Desk>>, Path(id): Path<String>, body: Bytes) -> Response<Body> {
-    settle(&desk, &id, Outcome::Failed(read_error(&body)))
+    complete(&desk, &id, Outcome::Failed(read_error(&body)))
 }
 
 async fn init_error(State(desk): State<Arc<Desk>>, body: Bytes) -> Response<Body> {
@@ -136,7 +136,7 @@ async fn init_error(State(desk): State<Arc<Desk>>, body: Bytes) -> Response<Body
     http::json(202, &json!({"status": "OK"}))
 }
 
-fn settle(desk: &Desk, id: &str, outcome: Outcome) -> Response<Body> {
+fn complete(desk: &Desk, id: &str, outcome: Outcome) -> Response<Body> {
     let waiting = desk.waiting.lock().expect("the lock of the invocations").remove(id);
     match waiting {
         Some(waiting) => {

@@ -96,7 +96,7 @@ class Hub:
         [thing] = json.loads(self.get(f"/api/things?user={user}"))["things"]
         return thing
 
-    def move_in(self, user):
+    def onboard(self, user):
         """Links the account of a user, and unpacks the bundle in the mail."""
         self.post("/link", {"user": user})
         return self.open_mail(user)

@@ -26,7 +26,7 @@ def policy(place, users):
 
 
 def by_mail(hub, user):
-    return hub.move_in(user)
+    return hub.onboard(user)
 
 
 def by_code(hub, user):

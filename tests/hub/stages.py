@@ -117,7 +117,7 @@ class HubStage(Stage):
         self.place, self.hub = place, Hub(binary, place, policy(place, ["ana", "ben"])).start()
         self.ada, self.bob = way(self.hub, "ana"), way(self.hub, "ben")
         self.hub.post("/api/users", {"name": "cyd"})
-        self.cyd = self.hub.move_in("cyd")
+        self.cyd = self.hub.onboard("cyd")
         self.hub.stop()
         authority = self.hub.data / "authority"
         root = authority / "root.pem", authority / "root.key.pem"

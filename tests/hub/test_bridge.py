@@ -71,7 +71,7 @@ class Bridge:
     ids=["default", "MQTT 5", "as a common client"],
 )
 def test_a_bridge_of_mosquitto_carries_the_shadow_both_ways(hub, tool, tmp_path, options):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     bridge = Bridge(tool, bundle, tmp_path, *options)
     for _filter in IN:
         bridge.until("Received SUBACK")

@@ -36,7 +36,7 @@ class OpenSsl:
 
 
 def test_a_bundle_is_valid(hub, tool, tmp_path):
-    openssl, bundle = OpenSsl(tool), hub.move_in("ana")
+    openssl, bundle = OpenSsl(tool), hub.onboard("ana")
     trusted = ["-x509_strict", "-check_ss_sig", "-no-CApath", "-no-CAstore", "-CAfile", bundle.root]
     assert openssl("verify", *trusted, "-purpose", "sslclient", bundle.certificate).endswith(": OK\n")
     assert openssl("verify", *trusted, bundle.root).endswith(": OK\n")
@@ -54,7 +54,7 @@ def test_a_bundle_is_valid(hub, tool, tmp_path):
 
 
 def test_the_certificate_of_the_server_is_valid_for_its_names(hub, tool, tmp_path):
-    openssl, bundle = OpenSsl(tool), hub.move_in("ana")
+    openssl, bundle = OpenSsl(tool), hub.onboard("ana")
     for tls in ("-tls1_2", "-tls1_3"):
         leaf = openssl.handshakes(bundle, tmp_path, tls)[0]
         names = openssl("x509", "-in", leaf, "-noout", "-ext", "subjectAltName,extendedKeyUsage")
@@ -79,11 +79,11 @@ def roots(bundle):
 
 
 def test_a_device_that_supports_only_rsa_connects_with_the_rsa_root_of_its_bundle(hub, tool, tmp_path):
-    openssl, bundles = OpenSsl(tool), [hub.move_in("ana")]
+    openssl, bundles = OpenSsl(tool), [hub.onboard("ana")]
     hub.stop()
     hub.replace_authority()
     hub.start()
-    bundles.append(hub.move_in("ben"))
+    bundles.append(hub.onboard("ben"))
     for number, bundle in enumerate(bundles):
         ecdsa, rsa = roots(bundle)
         for root, kind in ((ecdsa, "id-ecPublicKey"), (rsa, "rsaEncryption")):
@@ -108,14 +108,14 @@ def test_a_device_that_supports_only_rsa_connects_with_the_rsa_root_of_its_bundl
 
 
 def test_bundles_remain_valid_after_the_authority_is_replaced(hub, tool, tmp_path):
-    openssl, bundles = OpenSsl(tool), {"ana": hub.move_in("ana")}
-    for newcomer in ("ben", "cyd"):
+    openssl, bundles = OpenSsl(tool), {"ana": hub.onboard("ana")}
+    for user in ("ben", "cyd"):
         hub.stop()
         hub.replace_authority()
         hub.start()
-        if newcomer == "cyd":
-            hub.post("/api/users", {"name": newcomer})
-        bundles[newcomer] = hub.move_in(newcomer)
+        if user == "cyd":
+            hub.post("/api/users", {"name": user})
+        bundles[user] = hub.onboard(user)
         assert len({bundle.root.read_text() for bundle in bundles.values()}) == len(bundles), "each bundle has another root"
         for user, bundle in bundles.items():
             chain = openssl.handshakes(bundle, tmp_path, "-tls1_3")

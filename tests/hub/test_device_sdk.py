@@ -78,7 +78,7 @@ class Classic:
 
 
 def test_the_classic_shadow_client(hub):
-    device = Classic(hub.move_in("ana")).connected()
+    device = Classic(hub.onboard("ana")).connected()
     device.update(reported={"status": "idle"})
     accepted = device.next("update_shadow_accepted")
     assert accepted.state.reported == {"status": "idle"} and accepted.client_token == "token"
@@ -99,7 +99,7 @@ def test_the_classic_shadow_client(hub):
 
 
 def test_the_classic_shadow_client_survives_a_power_failure(hub):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     device = Classic(bundle, keeps=True).connected()
     hub.kill()
     assert device.lost.get(timeout=LIMIT)
@@ -186,7 +186,7 @@ class Modern:
 
 
 def test_the_request_response_shadow_client(hub):
-    device = Modern(hub.move_in("ana"))
+    device = Modern(hub.onboard("ana"))
     device.connected()
     device.streams()
     accepted = device.update(reported={"status": "idle"})
@@ -209,7 +209,7 @@ def test_the_request_response_shadow_client(hub):
 
 
 def test_the_request_response_shadow_client_deletes_no_shadow(hub):
-    device = Modern(hub.move_in("ana"))
+    device = Modern(hub.onboard("ana"))
     device.connected()
     with pytest.raises(V2ServiceException):
         device.shadow.delete_shadow(iotshadow.DeleteShadowRequest(thing_name=device.thing)).result(LIMIT)
@@ -218,7 +218,7 @@ def test_the_request_response_shadow_client_deletes_no_shadow(hub):
 
 
 def test_the_request_response_shadow_client_survives_a_power_failure(hub):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     device = Modern(bundle, keeps=True)
     assert not device.connected().session_present
     device.streams()
@@ -241,7 +241,7 @@ def test_the_request_response_shadow_client_survives_a_power_failure(hub):
 
 
 def test_the_sdk_gets_the_reason_of_a_refusal(hub):
-    ana, ben = hub.move_in("ana"), hub.move_in("ben")
+    ana, ben = hub.onboard("ana"), hub.onboard("ben")
     device = Modern(ana)
     device.connected()
     for name in (topic(ben.thing, "update/delta"), "#"):

@@ -29,7 +29,7 @@ def status(device, method, *arguments):
 @pytest.mark.parametrize("persistent", [True, False], ids=["subscribed for good", "subscribed for each request"])
 @pytest.mark.parametrize("qos", [0, 1])
 def test_the_shadow_client_of_the_javascript_sdk(hub, tool, persistent, qos):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     device = thing_shadow(tool, bundle, persistentSubscribe=persistent, qos=qos)
     outcome, state = status(device, "update", bundle.thing, {"state": {"reported": {"status": "idle"}}})
     assert (outcome, state["state"]) == ("accepted", {"reported": {"status": "idle"}})
@@ -47,7 +47,7 @@ def test_the_shadow_client_of_the_javascript_sdk(hub, tool, persistent, qos):
 
 
 def test_the_javascript_sdk_receives_changes_of_the_shadow_by_others(hub, tool):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     device = thing_shadow(tool, bundle, ignoreDeltas=True)
     hub.say("ana", VASE)
     thing, operation, state = device.next("foreignStateChange")
@@ -57,7 +57,7 @@ def test_the_javascript_sdk_receives_changes_of_the_shadow_by_others(hub, tool):
 
 
 def test_the_javascript_sdk_deletes_no_shadow_and_reconnects(hub, tool):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     device = thing_shadow(tool, bundle)
     outcome, _state = status(device, "update", bundle.thing, {"state": {"reported": {"status": "idle"}}})
     assert outcome == "accepted"
@@ -83,7 +83,7 @@ def mqtt_js(tool, bundle, **more):
 
 
 def test_mqtt_js_with_no_local_receives_the_responses_of_the_shadow(hub, tool):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     device = mqtt_js(tool, bundle, protocolVersion=5)
     assert device.next("connect") == [0, False]
     filters = {topic(bundle.thing, rest): {"qos": 1, "nl": True, "rap": True} for rest in TOPICS}
@@ -109,7 +109,7 @@ def test_mqtt_js_with_no_local_receives_the_responses_of_the_shadow(hub, tool):
     ids=["MQTT 3.1", "a long client id", "a long client id with MQTT 5"],
 )
 def test_mqtt_js_gets_the_reason_of_a_refused_connection(hub, tool, code, options):
-    device = mqtt_js(tool, hub.move_in("ana"), **options)
+    device = mqtt_js(tool, hub.onboard("ana"), **options)
     [error] = device.next("error")
     assert error["code"] == code, error
     device.next("close")

@@ -72,7 +72,7 @@ def ask(tool, bundle, version, rest, payload, *answers):
 
 @VERSIONS
 def test_the_shadow_answers(hub, tool, version):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     listener = ask(tool, bundle, version, "update", '{"state": {"reported": {"status": "idle"}}, "clientToken": "t"}', "update/accepted")
     accepted = listener.message(bundle, "update/accepted")
     assert (accepted["state"], accepted["clientToken"]) == ({"reported": {"status": "idle"}}, "t")
@@ -90,7 +90,7 @@ def test_the_shadow_answers(hub, tool, version):
 
 @VERSIONS
 def test_a_command_reaches_the_device(hub, tool, version):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     listener = Listener(tool, bundle, version, "update/delta").subscribed()
     hub.say("ana", "ask my printer to print a vase")
     delta = listener.message(bundle, "update/delta")
@@ -100,7 +100,7 @@ def test_a_command_reaches_the_device(hub, tool, version):
 
 @VERSIONS
 def test_a_command_for_an_offline_device_survives_a_power_failure(hub, tool, version):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     keeps = ["-c"] + (["-x", "600"] if version == "mqttv5" else [])
     Listener(tool, bundle, version, "update/delta", more=keeps).subscribed().end()
     hub.say("ana", "ask my printer to print a vase")
@@ -113,7 +113,7 @@ def test_a_command_for_an_offline_device_survives_a_power_failure(hub, tool, ver
 
 @VERSIONS
 def test_qos_2_becomes_1_in_a_subscription_and_ends_the_connection_in_a_message(hub, tool, version):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     listener = Listener(tool, bundle, version, "update/delta", more=["-q", "2"]).subscribed()
     assert listener.seen[-1].endswith(": 1"), listener.seen
     hub.say("ana", "ask my printer to print a vase")
@@ -127,7 +127,7 @@ def test_qos_2_becomes_1_in_a_subscription_and_ends_the_connection_in_a_message(
 
 @VERSIONS
 def test_another_client_id_and_another_topic_are_refused(hub, tool, version):
-    ana, ben = hub.move_in("ana"), hub.move_in("ben")
+    ana, ben = hub.onboard("ana"), hub.onboard("ben")
     asked = command(tool, "mosquitto_pub", ana, version, "-t", topic(ben.thing, "update"), "-m", "{}", client_id=ben.thing)
     assert subprocess.run(asked, timeout=LIMIT, capture_output=True).returncode != 0
     # An MQTT 5 client gets the reason; with 3.1.1 the connection is closed, and mosquitto_sub tries again.

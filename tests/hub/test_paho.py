@@ -14,7 +14,7 @@ def listening(bundle, version, **more):
 
 @VERSIONS
 def test_the_shadow_answers(hub, version):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     device = listening(bundle, version)
     report = {"state": {"reported": {"status": "idle", "head": [1, 2]}}, "clientToken": "t"}
     assert device.publish(topic(bundle.thing, "update"), report) == OK
@@ -34,7 +34,7 @@ def test_the_shadow_answers(hub, version):
 
 @VERSIONS
 def test_a_command_reaches_the_device_and_its_report_reaches_the_hub(hub, version):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     device = listening(bundle, version)
     hub.say("ana", "ask my printer to print a vase")
     delta = device.receive(topic(bundle.thing, "update/delta"))
@@ -48,7 +48,7 @@ def test_a_command_reaches_the_device_and_its_report_reaches_the_hub(hub, versio
 
 @VERSIONS
 def test_a_command_for_an_offline_device_survives_a_power_failure(hub, version):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     device = listening(bundle, version, keeps=True)
     assert not device.session_present
     device.vanish()
@@ -67,7 +67,7 @@ def test_a_command_for_an_offline_device_survives_a_power_failure(hub, version):
 
 @VERSIONS
 def test_the_newer_connection_of_a_device_ends_the_older(hub, version):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     older = listening(bundle, version)
     newer = listening(bundle, version)
     assert older.ended() == (142 if version == "5" else "closed")

@@ -29,7 +29,7 @@ def refusals(hub, count):
 
 @VERSIONS
 def test_action_resource_client_and_reason_of_each_refusal_are_named(hub, version):
-    ana, ben = hub.move_in("ana"), hub.move_in("ben")
+    ana, ben = hub.onboard("ana"), hub.onboard("ben")
     own, other = (lambda rest: topic(ana.thing, rest)), (lambda rest: topic(ben.thing, rest))
     dying = Speaker(ana, version, will={"topic": other("update"), "payload": "{}"}).connected()
     dying.vanish()
@@ -82,7 +82,7 @@ def test_action_resource_client_and_reason_of_each_refusal_are_named(hub, versio
     ],
 )
 def test_the_refusal_names_the_defect_of_a_certificate(hub, version, change, reason, detail):
-    bundle = hub.move_in("ana")
+    bundle = hub.onboard("ana")
     hub.stop()
     with sqlite3.connect(hub.data / "hub.db") as database:
         database.execute("PRAGMA foreign_keys = ON")
@@ -100,7 +100,7 @@ def test_the_refusal_names_the_defect_of_a_certificate(hub, version, change, rea
 
 
 def test_a_flood_of_refusals_fills_neither_log_nor_disk_and_hides_no_other_client(hub):
-    ana, ben = hub.move_in("ana"), hub.move_in("ben")
+    ana, ben = hub.onboard("ana"), hub.onboard("ben")
     loud, quiet = Speaker(ana, "5").connected(), Speaker(ben, "5").connected()
     filters = [f"a/{number}/\x1b[31m{'x' * 40}" for number in range(4_000)]
     for start in range(0, len(filters), 8):

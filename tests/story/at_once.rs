@@ -96,7 +96,7 @@ async fn concurrent_first_requests_create_one_thing() {
 /// One function waits for a response after it has taken the lease; `others` further functions get requests when the lease has
 /// expired.
 async fn overtake(shared_account: &SharedAccount, name: &str, operation: &str, conduct: Conduct, others: usize) -> (User, Vec<String>) {
-    let mut stuck = shared_account.settles(name).await;
+    let mut stuck = shared_account.new_tenant(name).await;
     let crowd = Crowd::gathers(shared_account, &stuck.user, others).await;
     let gate = Arc::clone(&stuck.gate);
     gate.makes(operation, conduct);
@@ -125,7 +125,7 @@ async fn overtake(shared_account: &SharedAccount, name: &str, operation: &str, c
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hanging_lease_holder_is_overtaken_after_its_lease() {
     let shared_account = Arc::new(SharedAccount::built(2).await);
-    let mut first = shared_account.settles("First").await;
+    let mut first = shared_account.new_tenant("First").await;
     first.speaks().await.expect("a function that was not killed").welcomes();
     let operations = first.gate.operations();
     let held = operations.iter().skip_while(|operation| *operation != "CreateThing");

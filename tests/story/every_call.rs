@@ -134,7 +134,7 @@ struct Ending {
 
 /// The calls of one request without faults.
 async fn observe(shared_account: &SharedAccount, past: Past) -> Vec<Call> {
-    let mut home = shared_account.settles("Observed").await;
+    let mut home = shared_account.new_tenant("Observed").await;
     assert!(past.happens(shared_account, &mut home).await, "the state before was not reached");
     home.gate.forgets();
     let answer = past.goes_on(&mut home).await.expect("a function that was not killed");
@@ -150,7 +150,7 @@ async fn observe(shared_account: &SharedAccount, past: Past) -> Vec<Call> {
 
 /// Runs one case with a new owner. None if the call that should fail was not reached.
 async fn live(shared_account: &SharedAccount, name: &str, past: Past, call: &Call, fault: Fault) -> Option<Ending> {
-    let mut home = shared_account.settles(name).await;
+    let mut home = shared_account.new_tenant(name).await;
     if !past.happens(shared_account, &mut home).await {
         return None;
     }

@@ -240,7 +240,7 @@ const FAULTS: [(&str, bool, Conduct); 6] = [
 
 /// A new owner who is ready and whose lease has expired.
 async fn onboards(shared_account: &SharedAccount, name: &str) -> Tenant {
-    let mut home = shared_account.settles(name).await;
+    let mut home = shared_account.new_tenant(name).await;
     let answer = home.speaks().await.expect("a function that was not killed");
     answer.welcomes();
     shared_account.lease_passes().await;

@@ -13,13 +13,13 @@ const LEASE: u64 = 5;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_onboarding_is_rolled_back_at_once() {
     let shared_account = SharedAccount::built(LEASE).await;
-    let mut first = shared_account.settles("First").await;
+    let mut first = shared_account.new_tenant("First").await;
     first.speaks().await.expect("a function that was not killed").welcomes();
     let mut writes = first.gate.operations();
     writes.retain(|operation| !operation.starts_with("GET ") && !operation.starts_with("Get") && !operation.starts_with("Describe"));
 
     for operation in writes {
-        let mut home = shared_account.settles(&format!("Owner of {operation}")).await;
+        let mut home = shared_account.new_tenant(&format!("Owner of {operation}")).await;
         home.gate.makes(&operation, Conduct::Refuses(429, "ThrottlingException", "Rate exceeded"));
         let answer = home.speaks().await.expect("a function that was not killed");
         assert!(home.gate.mends(), "{operation} was not called");

@@ -65,7 +65,7 @@ impl SharedAccount {
     }
 
     /// A new user with its own function and proxy.
-    pub async fn settles(&self, name: &str) -> Tenant {
+    pub async fn new_tenant(&self, name: &str) -> Tenant {
         let gate = self.gate().await;
         let user = self.welcomes(name);
         Tenant { deployment: self.deployment(&gate), echo: Echo::linked(&user.token), lambda: None, gate: Arc::new(gate), user }

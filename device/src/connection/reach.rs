@@ -19,7 +19,7 @@ pub(crate) async fn reach(bundle: &Bundle, wait: Duration) -> Result<(), Failure
     loop {
         match timeout_at(until, attempt(bundle)).await {
             Ok(LinkEvent::Refused(no)) => return Err(refused(&address, no)),
-            Ok(LinkEvent::Unverified(who)) => return Err(stranger(&address, who)),
+            Ok(LinkEvent::Unverified(who)) => return Err(unverified(&address, who)),
             Ok(LinkEvent::Lost(absence)) => why = absence.to_owned(),
             Ok(LinkEvent::Closed) => why = CLOSED.to_owned(),
             Ok(_) => return Ok(()),
@@ -49,7 +49,7 @@ pub(crate) fn refused(address: &str, no: &str) -> Failure {
     ))
 }
 
-pub(crate) fn stranger(address: &str, who: &str) -> Failure {
+pub(crate) fn unverified(address: &str, who: &str) -> Failure {
     Failure::Unreachable(format!("what answers at {address} was sent nothing: {who}"))
 }
 

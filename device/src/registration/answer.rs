@@ -29,7 +29,7 @@ const LONGEST_TOPIC: usize = 256;
 #[derive(Debug, Error)]
 pub enum AnswerError {
     /// The body is not the JSON of an endpoint.
-    #[error("it is no answer of an endpoint")]
+    #[error("it is no answer of a registration endpoint")]
     Shape(#[source] serde_json::Error),
     /// The name of the thing is invalid or not the requested one.
     #[error("it is for another thing than this device asked for")]

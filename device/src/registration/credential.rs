@@ -159,7 +159,7 @@ impl Credential {
 }
 
 const UNUSABLE: RegisterError = RegisterError::Credential("the stored certificate and its key cannot be used to ask for another one");
-const TOO_LARGE: RegisterError = RegisterError::Credential("what this device would say at the endpoint is more than an endpoint takes");
+const TOO_LARGE: RegisterError = RegisterError::Credential("the registration request of this device is longer than an endpoint accepts");
 const NO_TOKEN: RegisterError = RegisterError::Credential("the token has characters that no token has");
 
 fn header(scheme: &str, token: &Secret) -> Result<HeaderValue, RegisterError> {

@@ -188,7 +188,7 @@ async fn each_error_response_becomes_its_kind_of_failure() {
     for redirect in [301, 302, 303, 307, 308] {
         check(&code(), redirect, "", is_refusal, "sends devices somewhere else").await;
     }
-    check(&code(), 200, "<html>It works!</html>", is_other, "it is no answer of an endpoint").await;
+    check(&code(), 200, "<html>It works!</html>", is_other, "it is no answer of a registration endpoint").await;
     check(&code(), 200, &format!("{{\"padding\": \"{}\"}}", "x".repeat(70_000)), is_refusal, "too large").await;
 }
 

@@ -33,9 +33,9 @@ fn a_usage_error_has_exit_code_2_and_a_reason() {
         (&["setup", bundle, "--offline", "--ca", file], "own-ca.pem holds no certificate"),
         (&["run", "--device-model", "/nowhere.toml"], "--device-model /nowhere.toml: "),
         (&["run", "--device-model", file], "--device-model "),
-        (&["run", "--code", "M4RS-7XQ2"], "a claim code needs an endpoint"),
-        (&["claim", "M4RS-7XQ2"], "which endpoint?"),
-        (&["register"], "which endpoint?"),
+        (&["run", "--code", "M4RS-7XQ2"], "a claim code needs a registration endpoint"),
+        (&["claim", "M4RS-7XQ2"], "which registration endpoint?"),
+        (&["register"], "which registration endpoint?"),
         (&["service", "--user", "a b"], "cannot stand in a unit"),
     ] {
         with(arguments).check(2, words);

@@ -182,6 +182,6 @@ fn an_invalid_or_unreachable_endpoint_is_an_error() {
     claim("https://me:M4RS@endpoint.example").check(2, "is not used");
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     claim(&format!("https://{nobody}")).check(5, "nobody listens there");
-    run(&mut agent(place.path(), &["claim", "K7QF-93PD"])).check(2, "which endpoint?");
+    run(&mut agent(place.path(), &["claim", "K7QF-93PD"])).check(2, "which registration endpoint?");
     run(&mut agent(place.path(), &["renew"])).check(3, "there are no credentials");
 }

@@ -105,24 +105,24 @@ impl Server {
 
     /// Connects a client and subscribes to `filter`.
     pub(crate) async fn connect(&self, identity: &Identity, filter: &str) -> Outcome<Device> {
-        let mut wire = Wire { stream: self.tls(identity).await?, codec: Codec::new(0), buffer: BytesMut::new() };
+        let mut packets = PacketStream { stream: self.tls(identity).await?, codec: Codec::new(0), buffer: BytesMut::new() };
         let keep_alive = u16::try_from(KEEP_ALIVE.as_secs() * 2)?;
         let connect = Connect { clean_session: true, keep_alive, client_id: identity.thing.as_str().into(), ..Connect::default() };
-        wire.send(Packet::from(connect)).await?;
-        let welcome = wire.next().await?;
+        packets.send(Packet::from(connect)).await?;
+        let welcome = packets.next().await?;
         if !matches!(&welcome, Packet::ConnectAck(ack) if ack.return_code == ConnectAckReason::ConnectionAccepted) {
             return Err(format!("not let in: {welcome:?}").into());
         }
         let topic_filters = vec![(filter.into(), QoS::AtLeastOnce)];
-        wire.send(Packet::Subscribe { packet_id: NonZeroU16::MIN, topic_filters }).await?;
-        let granted = wire.next().await?;
+        packets.send(Packet::Subscribe { packet_id: NonZeroU16::MIN, topic_filters }).await?;
+        let granted = packets.next().await?;
         if !matches!(&granted, Packet::SubscribeAck { status, .. } if status[..] == [SubscribeReturnCode::Success(QoS::AtLeastOnce)]) {
             return Err(format!("not subscribed: {granted:?}").into());
         }
         let (say, said) = mpsc::unbounded_channel();
         let next = Arc::new(Next::default());
         let thing = identity.thing.clone();
-        let stay = stay(wire, said, Arc::clone(&next), Arc::clone(&self.reports), format!("$aws/things/{thing}/shadow/update"));
+        let stay = stay(packets, said, Arc::clone(&next), Arc::clone(&self.reports), format!("$aws/things/{thing}/shadow/update"));
         let task = tokio::spawn(async move {
             if let Err(fault) = stay.await {
                 eprintln!("a connection was lost: {fault}");
@@ -151,13 +151,13 @@ pub(crate) fn delta(thing: &str) -> String {
     format!("$aws/things/{thing}/shadow/update/delta")
 }
 
-struct Wire {
+struct PacketStream {
     stream: TlsStream<TcpStream>,
     codec: Codec,
     buffer: BytesMut,
 }
 
-impl Wire {
+impl PacketStream {
     async fn send(&mut self, packet: Packet) -> Outcome<()> {
         let mut bytes = BytesMut::new();
         self.codec.encode(packet, &mut bytes)?;
@@ -180,7 +180,7 @@ impl Wire {
 
 /// The loop of a connection: receives and acknowledges messages, sends queued packets, and sends PINGREQ packets.
 async fn stay(
-    mut wire: Wire,
+    mut packets: PacketStream,
     mut said: mpsc::UnboundedReceiver<Packet>,
     next: Arc<Next>,
     reports: Arc<AtomicBool>,
@@ -192,22 +192,22 @@ async fn stay(
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            packet = wire.next() => {
+            packet = packets.next() => {
                 let Packet::Publish(publish) = packet? else { continue };
                 let at = Instant::now();
                 let waited = next.lock().take();
                 let expected = waited.is_some_and(|waited| waited.send(at).is_ok());
                 if let Some(packet_id) = publish.packet_id {
-                    wire.send(Packet::PublishAck { packet_id }).await?;
+                    packets.send(Packet::PublishAck { packet_id }).await?;
                 }
                 if expected && reports.load(Ordering::Relaxed) {
                     let mut delta: Value = serde_json::from_slice(&publish.payload)?;
                     let report = json!({"state": {"reported": {"command": delta["state"]["command"].take()}}});
-                    wire.send(message(&update, report.to_string().into())).await?;
+                    packets.send(message(&update, report.to_string().into())).await?;
                 }
             }
-            Some(packet) = said.recv() => wire.send(packet).await?,
-            _ = pings.tick() => wire.send(Packet::PingRequest).await?,
+            Some(packet) = said.recv() => packets.send(packet).await?,
+            _ = pings.tick() => packets.send(Packet::PingRequest).await?,
         }
     }
 }

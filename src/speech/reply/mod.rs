@@ -268,7 +268,7 @@ impl Responder<'_> {
                 Report::Fits(words, _) => Some(words),
                 Report::Nothing | Report::CannotBeRight => None,
             },
-            None => spoken(status).map(|status| self.locale.choice(&status)),
+            None => spoken_form(status).map(|status| self.locale.choice(&status)),
         }
     }
 
@@ -367,7 +367,7 @@ impl Responder<'_> {
 }
 
 /// A reported value in words. `None` for an object or array. The length is limited, because the value comes from the device.
-fn spoken(value: &Value) -> Option<String> {
+fn spoken_form(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.chars().take(200).collect()),
         Value::Number(number) => Some(number.to_string()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Responder, spoken};
+use super::{Responder, spoken_form};
 use crate::alexa::response::{Answer, Speech};
 use crate::device_model::{Property, Sentence, is_named, placeholders};
 use crate::shadow::{Failed, Failure, Presence, Shadow};
@@ -79,7 +79,7 @@ impl Responder<'_> {
 
     /// What failed on the device, why, and when.
     fn failure(&self, failure: &Failure, now: u64) -> String {
-        let (seconds, why) = (now.saturating_sub(failure.at), failure.detail.as_ref().and_then(spoken));
+        let (seconds, why) = (now.saturating_sub(failure.at), failure.detail.as_ref().and_then(spoken_form));
         let why = why.as_deref();
         match &failure.what {
             Failed::Command { name, refused } => {

@@ -78,8 +78,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-const WHICH_ENDPOINT: &str = "which endpoint? Name its URL by --register-url, such as https://example.com/register: \
-    it is on the card with the code, and its maker knows it";
+const WHICH_ENDPOINT: &str = "which registration endpoint? Name its URL by --register-url, such as https://example.com/register: \
+    the URL is on the card with the code, and the maker of the device knows it";
 
 /// Gets credentials from the registration endpoint and stores them.
 async fn request_credentials(

@@ -27,6 +27,7 @@ use crate::registration::credential::{Credential, Secret};
 use crate::registration::options::{OptionsError, RegisterOptions};
 use crate::sensors::socket::Socket;
 use crate::sensors::{Measuring, Sensors};
+use crate::termination::signal;
 
 pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let named = common.device_model.as_deref().map(device_model::named).transpose()?;
@@ -43,23 +44,23 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let journal = Journal::open(&held.journal())?;
     // A bundle that has just been issued contains its endpoint. Only stored credentials are renewed or can be on trial.
     let registration_endpoint = registration_endpoint()?;
-    let watched = match is_given {
+    let supervisor = match is_given {
         true => Supervisor::with_given(&held, common.wait()),
         false => Supervisor::with_stored(&held, registration_endpoint.as_ref(), common.wait()),
     };
     let requests = Requests::listen(&held.requests_socket());
     let requests = requests.inspect_err(|error| warn!("other commands cannot ask this agent for anything: {error}")).ok();
     let endpoints = |url: Option<String>| super::at(common, &held, &options.endpoint.or_named(url));
-    let watched = watched.asked(requests, &endpoints);
+    let supervisor = supervisor.asked(requests, &endpoints);
     let Some(model) = model(named, kept, &bundle) else {
         info!("no device model: settings are taken as so, and commands are refused; `--device-model FILE` says what to do");
-        return run_device(bundle, InTurn::new(UnknownDevice, Map::new()), None, journal, watched).await;
+        return run_device(bundle, InTurn::new(UnknownDevice, Map::new()), None, journal, supervisor).await;
     };
     let (device, actions) = (&model.name, Actions::new(&model, &thing));
     let measures = !model.reports.is_empty();
     if actions.is_empty() && !measures && model.simulates == Some(Simulation::Printer) {
         info!(device, "without actions this is a simulated 3D printer: `--device-model FILE` says what else to do");
-        return run_device(bundle, Simulated::default(), None, journal, watched).await;
+        return run_device(bundle, Simulated::default(), None, journal, supervisor).await;
     }
     if actions.is_empty() {
         info!(device, "without actions settings are taken as so, and commands are refused");
@@ -71,7 +72,7 @@ pub(super) async fn run(common: &Common, options: Run) -> Result<(), Failure> {
     let socket =
         socket.inspect_err(|error| warn!("{} cannot be opened, so `report` does not work: {error}", held.reports_socket().display())).ok();
     let body = Measuring::new(InTurn::new(actions, Map::new()), sensors, &model);
-    run_device(bundle, body, socket, journal, watched).await
+    run_device(bundle, body, socket, journal, supervisor).await
 }
 
 /// The credential to register with if nothing is stored. `None` if the options contain none.
@@ -96,7 +97,7 @@ async fn run_device<B: Body>(
     body: B,
     socket: Option<Socket>,
     journal: Journal,
-    mut watched: Supervisor<'_>,
+    mut supervisor: Supervisor<'_>,
 ) -> Result<(), Failure> {
     let end = signal();
     let (event_loop, control) = EventLoop::new(bundle.clone(), body, clock::now);
@@ -108,29 +109,10 @@ async fn run_device<B: Body>(
     let outcome = tokio::select! {
         // The event loop ends only after `stop` was called.
         () = &mut event_loop => Ok(()),
-        failure = watched.watch(bundle, &control) => Err(failure),
+        failure = supervisor.watch(bundle, &control) => Err(failure),
         () = end => Ok(()),
     };
     tokio::join!(control.stop(), event_loop);
-    watched.stopped(outcome.as_ref().err(), &control.status());
+    supervisor.stopped(outcome.as_ref().err(), &control.status());
     outcome
-}
-
-/// Completes on SIGINT (Ctrl-C) or on SIGTERM (from a service manager).
-fn signal() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    async move {
-        match (interrupt, terminate) {
-            (Ok(mut interrupt), Ok(mut terminate)) => {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            // If the handlers cannot be installed, the signal itself ends the process.
-            _ => std::future::pending().await,
-        }
-    }
 }

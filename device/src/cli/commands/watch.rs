@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::bundle::Bundle;
 use crate::clock;
-use crate::connection::reach::{refused, stranger, unreachable};
+use crate::connection::reach::{refused, unreachable, unverified};
 use crate::event_loop::{Connection, Control, Status as Living};
 use crate::failure::Failure;
 use crate::local::requests::{Answer, Asked, Request, Requests};
@@ -191,7 +191,7 @@ impl Limit {
     /// The failure when the deadline has passed, with the last known reason.
     fn passed(self, address: &str, last: &Connection) -> Failure {
         match last {
-            Connection::Unverified { why } => stranger(address, why),
+            Connection::Unverified { why } => unverified(address, why),
             Connection::Lost { why } => unreachable(address, self.wait, why),
             _ => unreachable(address, self.wait, "no answer"),
         }
@@ -204,7 +204,7 @@ fn judged(address: &str, connection: &Connection) -> (Online, Option<Failure>) {
         Connection::Off | Connection::Connecting => (Online::Connecting, None),
         Connection::Connected { .. } => (Online::Connected, None),
         Connection::Refused { why } => (Online::Refused, Some(refused(address, why))),
-        Connection::Unverified { why } => (Online::Connecting, Some(stranger(address, why))),
+        Connection::Unverified { why } => (Online::Connecting, Some(unverified(address, why))),
         Connection::Lost { why } => (Online::Connecting, Some(Failure::Unreachable(format!("no connection to {address}: {why}")))),
     }
 }

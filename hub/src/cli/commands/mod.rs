@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use onething::config::{Environment, Source};
 use onething::log;
+use onething_device::termination::signal;
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -114,35 +115,6 @@ async fn serve(options: Serve) -> Outcome {
     };
     eprintln!("onething-hub: {unusable}");
     Ok(ExitCode::from(UNUSABLE))
-}
-
-/// Resolves after SIGINT (Ctrl-C) or SIGTERM, which service managers send. The handlers are installed by the call and not by the
-/// first poll, because another process may end the hub as soon as it has printed that it is ready.
-#[cfg(unix)]
-fn signal() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    async move {
-        match (interrupt, terminate) {
-            (Ok(mut interrupt), Ok(mut terminate)) => {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            // Without handlers a signal ends the process immediately.
-            _ => std::future::pending().await,
-        }
-    }
-}
-
-/// Resolves after Ctrl-C.
-#[cfg(not(unix))]
-async fn signal() {
-    // Without a handler Ctrl-C ends the process immediately.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 async fn run_demo(data: &Path) -> Outcome {

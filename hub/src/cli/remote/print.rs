@@ -13,15 +13,15 @@ const CERTIFICATE_DIGITS: usize = 12;
 /// Prints an utterance and the response of the Echo.
 pub fn print_turn(out: impl Write, colour: bool, user: &str, utterance: &str, turn: &Value) -> io::Result<()> {
     let mut terminal = Terminal::new(out, colour);
-    let heard = &turn["heard"];
+    let output = &turn["heard"];
     terminal.says(user, &format!("Alexa, {utterance}."))?;
-    terminal.says("Alexa", heard["speech"].as_str().unwrap_or_default())?;
-    match heard["card"]["type"].as_str() {
+    terminal.says("Alexa", output["speech"].as_str().unwrap_or_default())?;
+    match output["card"]["type"].as_str() {
         Some("LinkAccount") => terminal.shows("Alexa app", "[ Link account ] on the page of the hub, or `onething-hub link`")?,
-        Some(_) => terminal.shows("Alexa app", &format!("[ {} ]", heard["card"]["title"].as_str().unwrap_or_default()))?,
+        Some(_) => terminal.shows("Alexa app", &format!("[ {} ]", output["card"]["title"].as_str().unwrap_or_default()))?,
         None => {}
     }
-    if heard["listening"] == true { terminal.fact("", "Alexa is listening") } else { Ok(()) }
+    if output["listening"] == true { terminal.fact("", "Alexa is listening") } else { Ok(()) }
 }
 
 /// Prints things with their certificates and shadows.

@@ -44,14 +44,19 @@ fn noted(data: &Path) -> String {
     db.query_row("SELECT document FROM shadow", [], |row| row.get(0)).unwrap()
 }
 
-fn back_up(data: &Path, file: &Path) -> Result<Written, BackupError> {
-    // The database thread stops some time after the last handle is dropped, so this waits until the database can be copied.
-    loop {
-        match write(data, None, file, |to| Ok(store::copy_at_rest(&data.join(store::FILE), to)?)) {
-            Err(BackupError::Database(store::OpenError::InUse(_))) => {}
-            written => return written,
+/// Copies the database. The thread of the database stops some time after the last handle is dropped, so this waits until the database
+/// can be copied.
+fn copy_of(data: &Path) -> impl Fn(&Path) -> Result<(), BackupError> {
+    move |to| loop {
+        match store::copy_at_rest(&data.join(store::FILE), to) {
+            Err(store::OpenError::InUse(_)) => {}
+            copied => return Ok(copied?),
         }
     }
+}
+
+fn back_up(data: &Path, file: &Path) -> Result<Written, BackupError> {
+    write(data, None, file, copy_of(data))
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -228,15 +233,6 @@ fn a_failed_backup_does_not_change_the_older_file() {
     assert!(matches!(inside, BackupError::Inside(_)), "{inside}");
     assert!(write(&data, None, &place.path().join("no/where.zip"), |_| Ok(())).is_err());
     assert!(write(&data, None, place.path(), |_| Ok(())).is_err(), "the target is a folder");
-}
-
-fn copy_of(data: &Path) -> impl Fn(&Path) -> Result<(), BackupError> {
-    move |to| loop {
-        match store::copy_at_rest(&data.join(store::FILE), to) {
-            Err(store::OpenError::InUse(_)) => {}
-            copied => return Ok(copied?),
-        }
-    }
 }
 
 #[cfg(unix)]
